@@ -1,0 +1,315 @@
+// Package snapshot holds what a fleet of Envoys should run, as values.
+//
+// A Snapshot is one pmap.Map of Resources for each xDS type. Resources are
+// immutable and serialised once, for all Envoys and for all time. The package
+// knows neither Kubernetes nor the protocol.
+//
+// Start reading at Resource.
+package snapshot
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"legation.dev/xds/pmap"
+)
+
+// Type is an xDS resource type that Legation serves.
+type Type uint8
+
+// The types, in the order in which a change is offered to Envoy.
+const (
+	Cluster Type = iota
+	Endpoints
+	Secret
+	RouteConfiguration
+	Listener
+	VirtualHost
+	NumTypes // how many there are
+
+	// Chain is no xDS type: a Ref of this type is the filter chain of one TLS
+	// host inside a Listener, which a redirect to https needs.
+	Chain
+)
+
+var types = [NumTypes]struct{ short, url string }{
+	Cluster:            {"CDS", "type.googleapis.com/envoy.config.cluster.v3.Cluster"},
+	Endpoints:          {"EDS", "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"},
+	Secret:             {"SDS", "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"},
+	RouteConfiguration: {"RDS", "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"},
+	Listener:           {"LDS", "type.googleapis.com/envoy.config.listener.v3.Listener"},
+	VirtualHost:        {"VHDS", "type.googleapis.com/envoy.config.route.v3.VirtualHost"},
+}
+
+// String is the short name of the discovery service: "CDS".
+func (t Type) String() string {
+	if t < NumTypes {
+		return types[t].short
+	}
+	if t == Chain {
+		return "chain"
+	}
+	return fmt.Sprintf("Type(%d)", uint8(t))
+}
+
+// URL is the type URL on the wire.
+func (t Type) URL() string { return types[t].url }
+
+// Wildcard says whether Envoy subscribes to all resources of the type without
+// naming them. A named type has no wildcard here: an SDS request without names
+// must not fetch every key.
+func (t Type) Wildcard() bool { return t == Cluster || t == Listener || t == VirtualHost }
+
+// TypeOf is the type of a type URL; false if it is not served here.
+func TypeOf(url string) (Type, bool) {
+	for t := range NumTypes {
+		if types[t].url == url {
+			return t, true
+		}
+	}
+	return NumTypes, false
+}
+
+// Types yields every type.
+func Types() iter.Seq[Type] {
+	return func(yield func(Type) bool) {
+		for t := range NumTypes {
+			if !yield(t) {
+				return
+			}
+		}
+	}
+}
+
+// Ref names a resource, or the chain of a TLS host.
+type Ref struct {
+	Type Type
+	Name string
+}
+
+func (r Ref) String() string { return r.Type.String() + " " + r.Name }
+
+func (r Ref) compare(o Ref) int {
+	if r.Type != o.Type {
+		return int(r.Type) - int(o.Type)
+	}
+	return strings.Compare(r.Name, o.Name)
+}
+
+// Resource is one xDS resource with what the protocol side must know of it. It
+// is immutable: it is made by New or StandIn and shared by all streams.
+type Resource struct {
+	Type Type
+	Name string
+	// Version is a hash of the body: equal on every replica, after every restart.
+	Version string
+	// Needs is what must be live at an Envoy before it may get this: clusters,
+	// and for a redirect to https the host's Chain. Sorted.
+	Needs []Ref
+	// Pulls is what Envoy itself asks for when it gets this: cluster →
+	// Endpoints, listener → RouteConfiguration and Secrets. Sorted. A listener
+	// contains the Chain of host h exactly if it pulls the Secret h.
+	Pulls []Ref
+	// Weak marks a stand-in for something that is missing: a fresh Envoy gets
+	// it, an Envoy that has something for this name keeps what it has.
+	Weak bool
+	// From names the Kubernetes objects it came from ("Ingress shop/checkout"),
+	// for people. Not part of Version or Sum.
+	From []string
+
+	wire []byte // an element of DeltaDiscoveryResponse.resources, with its tag
+	body int    // where in wire the serialised message begins
+	sum  pmap.Sum
+}
+
+// Meta is what New is told about a message besides its bytes.
+type Meta struct {
+	Needs, Pulls []Ref
+	From         []string
+	Weak         bool
+}
+
+// versionBytes of the SHA-256 stand in a version: 96 bits are enough to tell
+// the versions of one name apart, and Envoy repeats every version on reconnect.
+const versionBytes = 12
+
+// New makes a resource of m. The caller has validated m; an error means that m
+// cannot be serialised (invalid UTF-8 in a string).
+func New(t Type, name string, m proto.Message, meta Meta) (*Resource, error) {
+	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", t, name, err)
+	}
+	hash := sha256.Sum256(body)
+	return FromBytes(t, name, base64.RawURLEncoding.EncodeToString(hash[:versionBytes]), body, meta), nil
+}
+
+// StandInVersion is the version of every stand-in certificate. Each process
+// makes its own, so their bytes are left out of versions and digests.
+const StandInVersion = "stand-in"
+
+// StandIn makes a Weak resource whose bytes differ from process to process.
+func StandIn(t Type, name string, m proto.Message, meta Meta) (*Resource, error) {
+	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", t, name, err)
+	}
+	meta.Weak = true
+	return FromBytes(t, name, StandInVersion, body, meta), nil
+}
+
+// FromBytes makes a resource of a serialised message under a given version: for
+// variants (same meaning, fresh bytes) and tests. It takes ownership of meta.
+func FromBytes(t Type, name, version string, body []byte, meta Meta) *Resource {
+	slices.SortFunc(meta.Needs, Ref.compare)
+	slices.SortFunc(meta.Pulls, Ref.compare)
+	r := &Resource{Type: t, Name: name, Version: version, Weak: meta.Weak,
+		Needs: slices.Compact(meta.Needs), Pulls: slices.Compact(meta.Pulls), From: meta.From}
+	r.wire, r.body = encode(t, name, version, body)
+	r.sum = r.digest()
+	return r
+}
+
+func (r *Resource) digest() pmap.Sum {
+	parts := []string{r.Version, fmt.Sprint(r.Weak)}
+	for _, n := range r.Needs {
+		parts = append(parts, n.String())
+	}
+	return pmap.SumOf(parts...)
+}
+
+// Firm is r without the mark of a stand-in.
+func (r *Resource) Firm() *Resource {
+	if !r.Weak {
+		return r
+	}
+	firm := *r
+	firm.Weak = false
+	firm.sum = firm.digest()
+	return &firm
+}
+
+// Sum identifies version, Weak and Needs.
+func (r *Resource) Sum() pmap.Sum { return r.sum }
+
+// Wire is r as an element of DeltaDiscoveryResponse.resources, tag and length
+// included, so that a response is a concatenation of such bytes. Read only.
+func (r *Resource) Wire() []byte { return r.wire }
+
+// Body is the serialised message. Read only.
+func (r *Resource) Body() []byte { return r.wire[r.body:] }
+
+// Any is the message as the state-of-the-world protocol and people want it.
+func (r *Resource) Any() *anypb.Any { return &anypb.Any{TypeUrl: r.Type.URL(), Value: r.Body()} }
+
+// Pulled says whether Envoy asks for ref when it gets r.
+func (r *Resource) Pulled(ref Ref) bool {
+	_, ok := slices.BinarySearchFunc(r.Pulls, ref, Ref.compare)
+	return ok
+}
+
+// Field numbers of envoy.service.discovery.v3 and google.protobuf.Any.
+const (
+	fieldResources       = 2 // DeltaDiscoveryResponse.resources
+	fieldResourceVersion = 1 // Resource.version
+	fieldResourceBody    = 2 // Resource.resource
+	fieldResourceName    = 3 // Resource.name
+	fieldAnyURL          = 1
+	fieldAnyValue        = 2
+)
+
+func encode(t Type, name, version string, body []byte) (wire []byte, bodyAt int) {
+	var head []byte // of the Any, up to its value
+	head = protowire.AppendTag(head, fieldAnyURL, protowire.BytesType)
+	head = protowire.AppendString(head, t.URL())
+	head = protowire.AppendTag(head, fieldAnyValue, protowire.BytesType)
+	head = protowire.AppendVarint(head, uint64(len(body)))
+	var res []byte // of the Resource, up to its Any
+	res = protowire.AppendTag(res, fieldResourceVersion, protowire.BytesType)
+	res = protowire.AppendString(res, version)
+	res = protowire.AppendTag(res, fieldResourceName, protowire.BytesType)
+	res = protowire.AppendString(res, name)
+	res = protowire.AppendTag(res, fieldResourceBody, protowire.BytesType)
+	res = protowire.AppendVarint(res, uint64(len(head)+len(body)))
+	wire = make([]byte, 0, 8+len(res)+len(head)+len(body))
+	wire = protowire.AppendTag(wire, fieldResources, protowire.BytesType)
+	wire = protowire.AppendVarint(wire, uint64(len(res)+len(head)+len(body)))
+	wire = append(append(wire, res...), head...)
+	return append(wire, body...), len(wire)
+}
+
+// Snapshot is what the Envoys of one fleet should run. It is a value: keeping
+// an old one costs only what has changed since. It is closed: whatever a
+// resource Needs or Pulls is in it, if need be as a stand-in.
+type Snapshot struct {
+	types [NumTypes]pmap.Map[*Resource]
+	spare func(cluster string) *Resource
+}
+
+// Of is the map of one type.
+func (s Snapshot) Of(t Type) pmap.Map[*Resource] { return s.types[t] }
+
+// With is s with another map for type t.
+func (s Snapshot) With(t Type, m pmap.Map[*Resource]) Snapshot {
+	s.types[t] = m
+	return s
+}
+
+// WithSpare is s with a source of endpoints for clusters that no route needs
+// any more but that an Envoy still has; see Spare.
+func (s Snapshot) WithSpare(spare func(cluster string) *Resource) Snapshot {
+	s.spare = spare
+	return s
+}
+
+// Spare is the live endpoints of a cluster that is not in s; nil if its
+// Service is gone. Not part of the digest.
+func (s Snapshot) Spare(cluster string) *Resource {
+	if s.spare == nil {
+		return nil
+	}
+	return s.spare(cluster)
+}
+
+// Get is the resource that ref names.
+func (s Snapshot) Get(ref Ref) (*Resource, bool) {
+	if ref.Type >= NumTypes {
+		return nil, false
+	}
+	return s.types[ref.Type].Get(ref.Name)
+}
+
+// Digest is equal for equal snapshots, on every replica. Sum so that a
+// Snapshot can itself be the value of a Map.
+func (s Snapshot) Digest() pmap.Sum {
+	parts := make([]string, 0, NumTypes)
+	for _, m := range s.types {
+		d := m.Digest()
+		parts = append(parts, string(d[:]))
+	}
+	return pmap.SumOf(parts...)
+}
+
+// Sum is Digest.
+func (s Snapshot) Sum() pmap.Sum { return s.Digest() }
+
+// Diff yields what differs between two snapshots, type by type, by name.
+func Diff(a, b Snapshot) iter.Seq2[Type, pmap.Change[*Resource]] {
+	return func(yield func(Type, pmap.Change[*Resource]) bool) {
+		for t := range Types() {
+			for c := range pmap.Diff(a.types[t], b.types[t]) {
+				if !yield(t, c) {
+					return
+				}
+			}
+		}
+	}
+}
