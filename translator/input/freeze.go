@@ -1,0 +1,79 @@
+package input
+
+import "legation.dev/xds/pmap"
+
+// frozen is what a fleet last saw before its class or settings disappeared.
+type frozen struct{ view *View }
+
+// Sum covers what is pinned: Ingresses, class and settings.
+func (f frozen) Sum() pmap.Sum {
+	i, c, m := f.view.ingresses.Digest(), f.view.classes.Digest(), f.view.configs.Digest()
+	return pmap.SumOf(string(i[:]), string(c[:]), string(m[:]))
+}
+
+// Freeze is v, given the View before it: a class of our controller that is gone
+// from v, or whose settings ConfigMap is gone, keeps the Ingresses, class and
+// settings that before had, until both are back. A fleet is thereby frozen, not
+// emptied, when somebody deletes its IngressClass.
+func (v View) Freeze(before View, controller string) View {
+	v.frozen = before.frozen
+	for name, f := range before.frozen.All() {
+		if v.complete(name, f) {
+			v.frozen = v.frozen.Delete(name)
+		}
+	}
+	if v.classes.Same(before.classes) && v.configs.Same(before.configs) {
+		return v
+	}
+	for name, class := range before.classes.All() {
+		if class.Controller != controller || v.frozen.Has(name) {
+			continue
+		}
+		pinned := before
+		pinned.frozen = pmap.Map[frozen]{}
+		if f := (frozen{&pinned}); !v.complete(name, f) {
+			v.frozen = v.frozen.Set(name, f)
+		}
+	}
+	return v
+}
+
+// complete says whether v has the class, and the settings that it names if they
+// were there when f was pinned.
+func (v View) complete(name string, f frozen) bool {
+	class, ok := v.classes.Get(name)
+	if !ok {
+		return false
+	}
+	p := class.Parameters
+	return p == (Ref{}) || v.configs.Has(p.Key()) || !f.view.configs.Has(p.Key())
+}
+
+// For is the View that the fleet of a class translates: v itself, or, while the
+// fleet is frozen, what it last saw with today's Services, slices and Secrets.
+func (v View) For(class string) (_ View, isFrozen bool) {
+	f, ok := v.frozen.Get(class)
+	if !ok {
+		return v, false
+	}
+	p := *f.view
+	p.services, p.slices, p.byService, p.secrets = v.services, v.slices, v.byService, v.secrets
+	p.standIn, p.problems = v.standIn, v.problems
+	return p, true
+}
+
+// ClassNames yields every class that v has or keeps frozen, in order.
+func (v View) ClassNames() []string {
+	names := pmap.Map[pmap.Unit]{}
+	for n := range v.classes.All() {
+		names = names.Set(n, pmap.Unit{})
+	}
+	for n := range v.frozen.All() {
+		names = names.Set(n, pmap.Unit{})
+	}
+	var list []string
+	for n := range names.All() {
+		list = append(list, n)
+	}
+	return list
+}

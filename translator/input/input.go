@@ -1,0 +1,288 @@
+// Package input holds what translation reads of Kubernetes, as values.
+//
+// Objects are narrow: reduced to the fields that translation reads, so that an
+// update of anything else (status, managedFields, a lease) gives an equal value
+// and vanishes in View.With. A View is all of them at one moment.
+//
+// The package reads no clock and starts no goroutine. It does not know where
+// objects come from: sources make Changes, View.With applies them.
+//
+// Start reading at View.
+package input
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"legation.dev/xds/pmap"
+)
+
+// Kind is the kind of an object that a source reads.
+type Kind string
+
+// The kinds. File stands for a file of manifests as a whole: it carries the
+// Problems of what could not be read as an object.
+const (
+	KindIngress      Kind = "Ingress"
+	KindIngressClass Kind = "IngressClass"
+	KindService      Kind = "Service"
+	KindSlice        Kind = "EndpointSlice"
+	KindSecret       Kind = "Secret"
+	KindConfigMap    Kind = "ConfigMap"
+	KindFile         Kind = "File"
+)
+
+// Ref identifies an object. Namespace is empty for what has none.
+type Ref struct {
+	Kind            Kind
+	Namespace, Name string
+}
+
+// String is how people write it: "Ingress shop/checkout".
+func (r Ref) String() string {
+	if r.Namespace == "" {
+		return string(r.Kind) + " " + r.Name
+	}
+	return string(r.Kind) + " " + r.Namespace + "/" + r.Name
+}
+
+// Key is "namespace/name", the key of the object among those of its kind.
+func (r Ref) Key() string { return r.Namespace + "/" + r.Name }
+
+// Object is one of *Ingress, *IngressClass, *Service, *Slice, *Secret, *ConfigMap.
+// Objects are immutable once sealed.
+type Object interface {
+	pmap.Value
+	Ref() Ref
+}
+
+// Change is what a source saw of one object. Exactly one of three:
+// Object set: this is the object now. Deleted: it is gone. Neither: it could
+// not be read, and its last good state stays. Problems replace those that were
+// found before in reading the same Ref.
+type Change struct {
+	Ref      Ref
+	Object   Object
+	Deleted  bool
+	Problems []Problem
+}
+
+// Put is the Change that sets o.
+func Put(o Object) Change { return Change{Ref: o.Ref(), Object: o} }
+
+// Delete is the Change that removes ref.
+func Delete(ref Ref) Change { return Change{Ref: ref, Deleted: true} }
+
+// Problem is what is wrong with one field of one object, for its owner.
+type Problem struct {
+	Object Ref
+	// File is where the object was read, "shop/ingress.yaml:12"; empty if it
+	// came from an API server.
+	File string
+	// Field is the path of the field: `spec.rules[0].http.paths[1].path`.
+	Field string
+	// Value is what stands there, if it helps; never key material.
+	Value string
+	// Message says what is wrong and what is served instead.
+	Message string
+}
+
+// Error prints file, object, field, value and message on one line.
+func (p Problem) Error() string {
+	var b strings.Builder
+	if p.File != "" {
+		b.WriteString(p.File + ": ")
+	}
+	b.WriteString(p.Object.String())
+	if p.Field != "" {
+		b.WriteString(": " + p.Field)
+		if p.Value != "" {
+			fmt.Fprintf(&b, "=%q", p.Value)
+		}
+	}
+	b.WriteString(": " + p.Message)
+	return b.String()
+}
+
+// Meta is what every object has.
+type Meta struct {
+	Namespace, Name string
+	// Annotations that translation may read: our own prefix, the class and
+	// default-class annotations, and nginx.ingress.kubernetes.io/.
+	Annotations map[string]string `json:",omitempty"`
+	// Created decides which of two conflicting Ingresses is older. Zero when the
+	// manifest does not say.
+	Created time.Time `json:",omitzero"`
+	// File is where the object was read; not part of its Sum.
+	File string `json:"-"`
+
+	sum pmap.Sum
+}
+
+// Sum identifies the contents that translation reads. Zero before Seal.
+func (m *Meta) Sum() pmap.Sum { return m.sum }
+
+func (m *Meta) meta() *Meta { return m }
+
+// Key is "namespace/name".
+func (m *Meta) Key() string { return m.Namespace + "/" + m.Name }
+
+// Seal computes the Sum of an object that is complete and returns it. The
+// object must not be changed afterwards.
+func Seal[O interface {
+	Object
+	meta() *Meta
+}](o O) O {
+	// Marshalling these structs cannot fail: they hold no channel, function or
+	// cycle. Go writes maps in order of their keys, so the text is canonical.
+	text, err := json.Marshal(o)
+	if err != nil {
+		panic(fmt.Sprintf("input: sealing %s: %v", o.Ref(), err))
+	}
+	o.meta().sum = pmap.SumOf(string(o.Ref().Kind), string(text))
+	return o
+}
+
+// Ingress is networking.k8s.io/v1 Ingress.
+type Ingress struct {
+	Meta
+	// ClassName is spec.ingressClassName; nil if unset (an empty one is not nil).
+	ClassName      *string  `json:",omitempty"`
+	DefaultBackend *Backend `json:",omitempty"`
+	Rules          []Rule   `json:",omitempty"`
+	TLS            []TLS    `json:",omitempty"`
+}
+
+// Rule is one of spec.rules; an empty Host is all hosts.
+type Rule struct {
+	Host  string
+	Paths []Path
+}
+
+// Path is one of spec.rules[].http.paths.
+type Path struct {
+	Path    string
+	Type    PathType
+	Backend Backend
+}
+
+// PathType as Kubernetes writes it: Exact, Prefix, ImplementationSpecific; empty
+// in old objects, which is ImplementationSpecific.
+type PathType string
+
+// The path types.
+const (
+	PathExact                  PathType = "Exact"
+	PathPrefix                 PathType = "Prefix"
+	PathImplementationSpecific PathType = "ImplementationSpecific"
+)
+
+// Backend is a Service and one of its ports by number or by name, or a resource
+// (kind/name), which Legation does not serve.
+type Backend struct {
+	Service  string
+	Port     int32  // 0 if the port is named
+	PortName string `json:",omitempty"`
+	Resource string `json:",omitempty"` // "Kind/name" of a resource backend
+}
+
+// TLS is one of spec.tls. No Hosts means the class's wildcard: the default chain.
+type TLS struct {
+	Hosts  []string
+	Secret string
+}
+
+// Ref identifies the object.
+func (o *Ingress) Ref() Ref { return Ref{KindIngress, o.Namespace, o.Name} }
+
+// IngressClass is networking.k8s.io/v1 IngressClass.
+type IngressClass struct {
+	Meta
+	Controller string
+	// Parameters is the ConfigMap of the class's settings; zero if unset.
+	Parameters Ref
+}
+
+// Ref identifies the object.
+func (o *IngressClass) Ref() Ref { return Ref{Kind: KindIngressClass, Name: o.Name} }
+
+// Service is core/v1 Service.
+type Service struct {
+	Meta
+	Ports []ServicePort `json:",omitempty"`
+	// ExternalName is spec.externalName of a Service of that type, else empty.
+	ExternalName string `json:",omitempty"`
+	Headless     bool   `json:",omitempty"`
+}
+
+// ServicePort is one of spec.ports.
+type ServicePort struct {
+	Name string
+	Port int32
+	// TargetPort is a number or a name, as spec.ports[].targetPort prints.
+	TargetPort  string
+	Protocol    string // TCP, UDP, SCTP
+	AppProtocol string `json:",omitempty"`
+}
+
+// Ref identifies the object.
+func (o *Service) Ref() Ref { return Ref{KindService, o.Namespace, o.Name} }
+
+// Slice is discovery.k8s.io/v1 EndpointSlice.
+type Slice struct {
+	Meta
+	Service     string // label kubernetes.io/service-name
+	AddressType string // IPv4, IPv6, FQDN
+	Ports       []SlicePort
+	Endpoints   []Endpoint
+}
+
+// SlicePort is one of ports; its Name is that of the Service's port.
+type SlicePort struct {
+	Name string
+	Port int32
+}
+
+// Endpoint is one of endpoints. Its conditions are resolved: an unset ready is
+// true, an unset serving is ready, an unset terminating is false.
+type Endpoint struct {
+	Addresses   []string
+	Ready       bool
+	Serving     bool
+	Terminating bool
+	Zone        string `json:",omitempty"`
+}
+
+// Ref identifies the object.
+func (o *Slice) Ref() Ref { return Ref{KindSlice, o.Namespace, o.Name} }
+
+// Secret is core/v1 Secret of type kubernetes.io/tls, or of any type with these
+// two keys. It never prints its key.
+type Secret struct {
+	Meta
+	Certificate []byte // data["tls.crt"], PEM
+	Key         []byte // data["tls.key"], PEM
+}
+
+// Ref identifies the object.
+func (o *Secret) Ref() Ref { return Ref{KindSecret, o.Namespace, o.Name} }
+
+// String hides the key.
+func (o *Secret) String() string { return o.Ref().String() }
+
+// GoString hides the key from %#v.
+func (o *Secret) GoString() string { return o.Ref().String() }
+
+// Format hides the key from every verb.
+func (o *Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, o.Ref().String()) }
+
+// ConfigMap is core/v1 ConfigMap: the settings of a class.
+type ConfigMap struct {
+	Meta
+	Data map[string]string
+}
+
+// Ref identifies the object.
+func (o *ConfigMap) Ref() Ref { return Ref{KindConfigMap, o.Namespace, o.Name} }

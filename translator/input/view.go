@@ -1,0 +1,301 @@
+package input
+
+import (
+	"iter"
+	"strings"
+
+	"legation.dev/xds/pmap"
+)
+
+// View is all that a source has seen, at one moment. It is a value: With leaves
+// it unchanged, and keeping an old View costs only what has changed since.
+type View struct {
+	ingresses pmap.Map[*Ingress]      // namespace/name
+	classes   pmap.Map[*IngressClass] // name
+	services  pmap.Map[*Service]      // namespace/name
+	slices    pmap.Map[*Slice]        // namespace/name
+	secrets   pmap.Map[*Secret]       // namespace/name
+	configs   pmap.Map[*ConfigMap]    // namespace/name
+	problems  pmap.Map[problems]      // Ref.String(): what was wrong in reading it
+
+	// Indexes. They follow from the maps above and are not part of the digest.
+	byService pmap.Map[pmap.Unit] // slices: namespace/service + sep + slice name
+	byHost    pmap.Map[pmap.Unit] // ingresses: host + sep + namespace/name
+	byBackend pmap.Map[pmap.Unit] // ingresses: namespace/service + sep + namespace/name
+	bySecret  pmap.Map[pmap.Unit] // ingresses: namespace/secret + sep + namespace/name
+	catchAll  pmap.Map[pmap.Unit] // ingresses with a default backend: namespace/name
+
+	frozen pmap.Map[frozen] // by class name; see Freeze
+
+	standIn *Secret // see WithStandIn
+}
+
+const sep = "\x00"
+
+type problems struct {
+	list []Problem
+	sum  pmap.Sum
+}
+
+func (p problems) Sum() pmap.Sum { return p.sum }
+
+// With is v after changes. A change that leaves what translation reads as it
+// was returns an equal View.
+func (v View) With(changes ...Change) View {
+	for _, c := range changes {
+		v = v.with(c)
+	}
+	return v
+}
+
+func (v View) with(c Change) View {
+	v.problems = setProblems(v.problems, c.Ref, c.Problems)
+	switch {
+	case c.Deleted:
+		return v.put(c.Ref, nil)
+	case c.Object != nil:
+		return v.put(c.Ref, c.Object)
+	default:
+		return v
+	}
+}
+
+func setProblems(m pmap.Map[problems], ref Ref, list []Problem) pmap.Map[problems] {
+	if len(list) == 0 {
+		return m.Delete(ref.String())
+	}
+	parts := make([]string, len(list))
+	for i, p := range list {
+		parts[i] = p.Error()
+	}
+	return m.Set(ref.String(), problems{list, pmap.SumOf(parts...)})
+}
+
+// put sets or, with a nil object, deletes.
+func (v View) put(ref Ref, o Object) View {
+	switch ref.Kind {
+	case KindIngress:
+		o, _ := o.(*Ingress)
+		return v.putIngress(ref.Key(), o)
+	case KindSlice:
+		o, _ := o.(*Slice)
+		return v.putSlice(ref.Key(), o)
+	case KindIngressClass:
+		o, _ := o.(*IngressClass)
+		v.classes = putObject(v.classes, ref.Name, o, o == nil)
+	case KindService:
+		o, _ := o.(*Service)
+		v.services = putObject(v.services, ref.Key(), o, o == nil)
+	case KindSecret:
+		o, _ := o.(*Secret)
+		v.secrets = putObject(v.secrets, ref.Key(), o, o == nil)
+	case KindConfigMap:
+		o, _ := o.(*ConfigMap)
+		v.configs = putObject(v.configs, ref.Key(), o, o == nil)
+	}
+	return v
+}
+
+// putObject keeps the file of the newest reading even if the contents are equal.
+func putObject[O pmap.Value](m pmap.Map[O], key string, o O, gone bool) pmap.Map[O] {
+	if gone {
+		return m.Delete(key)
+	}
+	return m.Set(key, o)
+}
+
+func (v View) putIngress(key string, o *Ingress) View {
+	old, had := v.ingresses.Get(key)
+	if had && o != nil && old.Sum() == o.Sum() {
+		return v
+	}
+	if had {
+		v.ingresses = v.ingresses.Delete(key)
+		v.index(old, func(m pmap.Map[pmap.Unit], k string) pmap.Map[pmap.Unit] { return m.Delete(k) })
+	}
+	if o != nil {
+		v.ingresses = v.ingresses.Set(key, o)
+		v.index(o, func(m pmap.Map[pmap.Unit], k string) pmap.Map[pmap.Unit] { return m.Set(k, pmap.Unit{}) })
+	}
+	return v
+}
+
+// index applies edit at each place where o stands in an index.
+func (v *View) index(o *Ingress, edit func(pmap.Map[pmap.Unit], string) pmap.Map[pmap.Unit]) {
+	key := o.Key()
+	for host := range o.Hosts() {
+		v.byHost = edit(v.byHost, host+sep+key)
+	}
+	for b := range o.Backends() {
+		v.byBackend = edit(v.byBackend, o.Namespace+"/"+b.Service+sep+key)
+	}
+	for _, t := range o.TLS {
+		v.bySecret = edit(v.bySecret, o.Namespace+"/"+t.Secret+sep+key)
+	}
+	if o.DefaultBackend != nil {
+		v.catchAll = edit(v.catchAll, key)
+	}
+}
+
+func (v View) putSlice(key string, o *Slice) View {
+	old, had := v.slices.Get(key)
+	if had && o != nil && old.Sum() == o.Sum() {
+		return v
+	}
+	if had {
+		v.slices = v.slices.Delete(key)
+		v.byService = v.byService.Delete(old.Namespace + "/" + old.Service + sep + old.Name)
+	}
+	if o != nil {
+		v.slices = v.slices.Set(key, o)
+		v.byService = v.byService.Set(o.Namespace+"/"+o.Service+sep+o.Name, pmap.Unit{})
+	}
+	return v
+}
+
+// Hosts yields each host of the Ingress's rules and TLS sections, some perhaps
+// twice; "" is all hosts.
+func (o *Ingress) Hosts() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, r := range o.Rules {
+			if !yield(r.Host) {
+				return
+			}
+		}
+		for _, t := range o.TLS {
+			for _, h := range t.Hosts {
+				if !yield(h) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Backends yields each Service backend, some perhaps twice.
+func (o *Ingress) Backends() iter.Seq[Backend] {
+	return func(yield func(Backend) bool) {
+		if b := o.DefaultBackend; b != nil && b.Service != "" && !yield(*b) {
+			return
+		}
+		for _, r := range o.Rules {
+			for _, p := range r.Paths {
+				if p.Backend.Service != "" && !yield(p.Backend) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Ingress, and so on: the object of a key ("namespace/name"; a class: its name).
+func (v View) Ingress(key string) (*Ingress, bool) { return v.ingresses.Get(key) }
+
+// Class is the IngressClass of that name.
+func (v View) Class(name string) (*IngressClass, bool) { return v.classes.Get(name) }
+
+// Service is the Service of "namespace/name".
+func (v View) Service(key string) (*Service, bool) { return v.services.Get(key) }
+
+// Secret is the Secret of "namespace/name".
+func (v View) Secret(key string) (*Secret, bool) { return v.secrets.Get(key) }
+
+// ConfigMap is the ConfigMap of "namespace/name".
+func (v View) ConfigMap(key string) (*ConfigMap, bool) { return v.configs.Get(key) }
+
+// Ingresses, Classes, ...: whole kinds, for differences between two views.
+func (v View) Ingresses() pmap.Map[*Ingress] { return v.ingresses }
+
+// Classes are all IngressClasses, ours or not, by name.
+func (v View) Classes() pmap.Map[*IngressClass] { return v.classes }
+
+// Services are all Services by "namespace/name".
+func (v View) Services() pmap.Map[*Service] { return v.services }
+
+// Slices are all EndpointSlices by "namespace/name".
+func (v View) Slices() pmap.Map[*Slice] { return v.slices }
+
+// Secrets are all Secrets by "namespace/name".
+func (v View) Secrets() pmap.Map[*Secret] { return v.secrets }
+
+// ConfigMaps are all ConfigMaps by "namespace/name".
+func (v View) ConfigMaps() pmap.Map[*ConfigMap] { return v.configs }
+
+// SlicesOf yields the EndpointSlices of a Service ("namespace/name"), in order
+// of their names.
+func (v View) SlicesOf(service string) iter.Seq[*Slice] {
+	namespace, _, _ := strings.Cut(service, "/")
+	return func(yield func(*Slice) bool) {
+		for k := range v.byService.Prefix(service + sep) {
+			s, ok := v.slices.Get(namespace + "/" + k[len(service)+len(sep):])
+			if ok && !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+// IngressesOfHost yields the Ingresses with a rule or TLS section for host, in
+// order of namespace/name.
+func (v View) IngressesOfHost(host string) iter.Seq[*Ingress] { return v.lookUp(v.byHost, host) }
+
+// IngressesOfService yields those with a backend of this Service ("namespace/name").
+func (v View) IngressesOfService(key string) iter.Seq[*Ingress] { return v.lookUp(v.byBackend, key) }
+
+// IngressesOfSecret yields those whose TLS section names this Secret ("namespace/name").
+func (v View) IngressesOfSecret(key string) iter.Seq[*Ingress] { return v.lookUp(v.bySecret, key) }
+
+func (v View) lookUp(index pmap.Map[pmap.Unit], key string) iter.Seq[*Ingress] {
+	return func(yield func(*Ingress) bool) {
+		for k := range index.Prefix(key + sep) {
+			if o, ok := v.ingresses.Get(k[len(key)+len(sep):]); ok && !yield(o) {
+				return
+			}
+		}
+	}
+}
+
+// WithDefaultBackend yields the Ingresses that have spec.defaultBackend.
+func (v View) WithDefaultBackend() iter.Seq[*Ingress] {
+	return func(yield func(*Ingress) bool) {
+		for k := range v.catchAll.All() {
+			if o, ok := v.ingresses.Get(k); ok && !yield(o) {
+				return
+			}
+		}
+	}
+}
+
+// Problems yields what was wrong in reading objects, in order of the objects.
+func (v View) Problems() iter.Seq[Problem] {
+	return func(yield func(Problem) bool) {
+		for _, p := range v.problems.All() {
+			for _, one := range p.list {
+				if !yield(one) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// WithStandIn is v with the certificate that this process made for hosts whose
+// Secret never was there. It is left out of the digest, since each process
+// makes its own.
+func (v View) WithStandIn(s *Secret) View {
+	v.standIn = s
+	return v
+}
+
+// StandIn is the certificate of WithStandIn; nil if there is none.
+func (v View) StandIn() *Secret { return v.standIn }
+
+// Digest is equal for views that saw the same cluster, on every replica.
+func (v View) Digest() pmap.Sum {
+	var parts []string
+	for _, d := range []pmap.Sum{v.ingresses.Digest(), v.classes.Digest(), v.services.Digest(),
+		v.slices.Digest(), v.secrets.Digest(), v.configs.Digest(), v.problems.Digest(), v.frozen.Digest()} {
+		parts = append(parts, string(d[:]))
+	}
+	return pmap.SumOf(parts...)
+}
