@@ -31,6 +31,7 @@ func (v View) Freeze(before View, controller string) View {
 		}
 		pinned := before
 		pinned.frozen = pmap.Map[frozen]{}
+		pinned.services, pinned.slices, pinned.secrets = v.services, v.slices, v.secrets // For takes today's
 		if f := (frozen{&pinned}); !v.complete(name, f) {
 			v.frozen = v.frozen.Set(name, f)
 		}
