@@ -32,6 +32,8 @@ BIN    := $(TOOLS)/bin
 # A file per fetched version: when the version changes, so does the name, and the tool is fetched anew.
 AT     := $(TOOLS)/versions
 
+# Tests run in the directories of their packages.
+override ENVOY := $(if $(ENVOY),$(abspath $(ENVOY)))
 export ENVOY
 
 .DEFAULT_GOAL := help
