@@ -93,7 +93,7 @@ test-real: build envoy tools ## tests with the real Envoy and grpcurl (build tag
 	$(GO) test -tags real -timeout 20m ./test/...
 
 race: ## tests of the concurrent packages under the race detector
-	$(GO) test -race ./xds/... ./watcher/...
+	$(GO) test -race ./xds/... ./watcher/... ./test/load ./test/echo
 
 fuzz: ## run each fuzz target for FUZZTIME
 	@test/fuzz.sh $(FUZZTIME) $(FUZZ)

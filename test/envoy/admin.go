@@ -153,3 +153,18 @@ func (e *Envoy) ask(ctx context.Context, method, path string) ([]byte, error) {
 	}
 	return body, nil
 }
+
+// Address is where a listener of that name listens, "127.0.0.1:10080"; its port
+// may be 0 in the configuration.
+func (e *Envoy) Address(ctx context.Context, listener string) (string, error) {
+	text, err := e.Get(ctx, "/listeners")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(text)) {
+		if name, address, _ := strings.Cut(strings.TrimSpace(line), "::"); name == listener {
+			return address, nil
+		}
+	}
+	return "", fmt.Errorf("Envoy has no listener %q", listener)
+}
