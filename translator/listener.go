@@ -1,0 +1,132 @@
+package translator
+
+import (
+	"encoding/base64"
+	"net/netip"
+	"strconv"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	inspectorv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/tls_inspector/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"legation.dev/translator/policy"
+	"legation.dev/xds/pmap"
+	"legation.dev/xds/snapshot"
+)
+
+// The listeners. Everything in them but filter chains is fixed at install: a
+// change of a listener-level field drains every connection.
+const (
+	httpListener  = "http"
+	httpsListener = "https"
+)
+
+// edge is what chains and listeners have in common: made once for a class.
+type edge struct {
+	settings                               policy.Values
+	http, https, httpTrusted, httpsTrusted *anypb.Any // trusted ones are nil if no proxy is trusted
+}
+
+func newEdge(s policy.Values) *edge {
+	manager := func(name string, port uint32, trusted bool) *anypb.Any {
+		return packed(connectionManager(s, door{name: name, port: port, trusted: trusted}))
+	}
+	e := &edge{settings: s,
+		http:  manager(httpListener, s.ExternalHTTPPort, false),
+		https: manager(httpsListener, s.ExternalHTTPSPort, false)}
+	if len(s.TrustedProxies) > 0 {
+		e.httpTrusted = manager(httpListener, s.ExternalHTTPPort, true)
+		e.httpsTrusted = manager(httpsListener, s.ExternalHTTPSPort, true)
+	}
+	return e
+}
+
+// httpListenerOf computes the listener of plain http.
+func httpListenerOf(e *edge) (*snapshot.Resource, error) {
+	head := newListener(httpListener, e.settings.HTTPPort, e.settings.BindAddresses)
+	head.FilterChains = []*listenerv3.FilterChain{{Name: "default", Filters: filters(e.http)}}
+	if e.httpTrusted != nil {
+		head.FilterChains = append(head.FilterChains, &listenerv3.FilterChain{
+			Name:             "default" + trustedSuffix,
+			FilterChainMatch: &listenerv3.FilterChainMatch{DirectSourcePrefixRanges: ranges(e.settings.TrustedProxies)},
+			Filters:          filters(e.httpTrusted),
+		})
+	}
+	return newResource(snapshot.Listener, head.Name, head, snapshot.Meta{Pulls: routesPulled()})
+}
+
+// httpsListenerOf computes the listener of https out of the chains of all TLS
+// hosts. It costs O(their bytes), but computes none of them.
+func httpsListenerOf(e *edge, c class, chains pmap.Map[chain]) (*snapshot.Resource, error) {
+	head := newListener(httpsListener, e.settings.HTTPSPort, e.settings.BindAddresses)
+	head.ListenerFilters = []*listenerv3.ListenerFilter{{
+		Name:       "envoy.filters.listener.tls_inspector",
+		ConfigType: &listenerv3.ListenerFilter_TypedConfig{TypedConfig: packed(&inspectorv3.TlsInspector{})},
+	}}
+	pulls := routesPulled()
+	var source *corev3.ConfigSource
+	if _, named := c.defaultUse(); named {
+		source = ads()
+		pulls = append(pulls, snapshot.Ref{Type: snapshot.Secret, Name: defaultCertificate})
+	}
+	defaultChains(head, e, source)
+	if err := head.ValidateAll(); err != nil {
+		return nil, err
+	}
+	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(head)
+	if err != nil {
+		return nil, err
+	}
+	headSum, chainsSum := pmap.SumOf(string(body)), chains.Digest()
+	for host, ch := range chains.All() {
+		body = append(body, ch.wire...)
+		pulls = append(pulls, snapshot.Ref{Type: snapshot.Secret, Name: host})
+	}
+	version := pmap.SumOf(string(headSum[:]), string(chainsSum[:]))
+	return snapshot.FromBytes(snapshot.Listener, head.Name, versionOf(version), body, snapshot.Meta{Pulls: pulls}), nil
+}
+
+// versionBytes is as many as in any other version.
+const versionBytes = 12
+
+func versionOf(sum pmap.Sum) string { return base64.RawURLEncoding.EncodeToString(sum[:versionBytes]) }
+
+func routesPulled() []snapshot.Ref {
+	return []snapshot.Ref{{Type: snapshot.RouteConfiguration, Name: routeConfigurationName}}
+}
+
+// defaultChains serve names without a chain of their own, and clients that name
+// none: 443 answers for every host.
+func defaultChains(head *listenerv3.Listener, e *edge, source *corev3.ConfigSource) {
+	socket := downstreamTLS(defaultCertificate, source)
+	head.DefaultFilterChain = &listenerv3.FilterChain{Name: "default", TransportSocket: socket, Filters: filters(e.https)}
+	if e.httpsTrusted != nil {
+		head.FilterChains = append(head.FilterChains, &listenerv3.FilterChain{
+			Name:             "default" + trustedSuffix,
+			FilterChainMatch: &listenerv3.FilterChainMatch{DirectSourcePrefixRanges: ranges(e.settings.TrustedProxies)},
+			TransportSocket:  socket,
+			Filters:          filters(e.httpsTrusted),
+		})
+	}
+}
+
+func newListener(name string, port uint32, bind []netip.Addr) *listenerv3.Listener {
+	l := &listenerv3.Listener{
+		Name:                          name,
+		StatPrefix:                    name,
+		Address:                       bindAddress(bind[0], port),
+		PerConnectionBufferLimitBytes: number(bufferBytes),
+	}
+	for _, ip := range bind[1:] {
+		l.AdditionalAddresses = append(l.AdditionalAddresses, &listenerv3.AdditionalAddress{Address: bindAddress(ip, port)})
+	}
+	return l
+}
+
+// bindAddress is an address to listen on; an IPv6 one takes no IPv4, which has
+// its own.
+func bindAddress(ip netip.Addr, port uint32) *corev3.Address { return socketAddress(ip.String(), port) }
+
+func decimal(n uint32) string { return strconv.FormatUint(uint64(n), 10) }

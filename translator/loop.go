@@ -1,0 +1,131 @@
+package translator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"legation.dev/translator/input"
+	"legation.dev/xds/hold"
+	"legation.dev/xds/snapshot"
+)
+
+// Source is where Changes come from: a folder, or an API server.
+type Source interface {
+	// Take waits for changes and returns all that have come, coalesced by
+	// object, never none. The first call waits for the first full reading. When
+	// ctx ends it returns ctx's error and loses no change.
+	Take(ctx context.Context) ([]input.Change, error)
+}
+
+// Loop turns the changes of a Source into snapshots. Source and Publish must be
+// set.
+type Loop struct {
+	Source Source
+	// Publish gets the snapshot of a fleet that may have changed, and a short
+	// text for people on why. It must not block.
+	Publish func(fleet string, s snapshot.Snapshot, cause string)
+	// Report gets every result, if set. It must not block.
+	Report func(Result)
+	// StandIn is the certificate for hosts whose Secret never was there.
+	StandIn *input.Secret
+	// Now reads the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// held is what is kept of one fleet.
+type held struct {
+	hold.Held
+	wake time.Time
+}
+
+// Run is the only writer: view, result and holds live on its stack, so no lock
+// guards them. It returns when ctx ends or the source fails.
+func (l *Loop) Run(ctx context.Context) error {
+	var (
+		view   = input.View{}.WithStandIn(l.StandIn)
+		result Result
+		holds  = map[string]held{} // by fleet
+	)
+	for {
+		batch, err := l.take(ctx, earliest(holds))
+		if err != nil {
+			return fmt.Errorf("reading cluster state: %w", err)
+		}
+		view = view.With(batch...).Freeze(view, Controller)
+		result = Translate(result, view)
+		l.publish(result, holds, cause(batch))
+		if l.Report != nil && len(batch) > 0 {
+			l.Report(result)
+		}
+	}
+}
+
+// take waits for changes, or until wake (zero: without limit), when it returns
+// none.
+func (l *Loop) take(ctx context.Context, wake time.Time) ([]input.Change, error) {
+	if wake.IsZero() {
+		return l.Source.Take(ctx)
+	}
+	wait, cancel := context.WithTimeout(ctx, wake.Sub(l.now()))
+	defer cancel()
+	batch, err := l.Source.Take(wait)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return nil, nil
+	}
+	return batch, err
+}
+
+// publish hands on the fleets whose base or holds changed.
+func (l *Loop) publish(r Result, holds map[string]held, cause string) {
+	for f := range r.Fleets() {
+		last := holds[f.Name]
+		next, wake := hold.Next(last.Held, f.Snapshot, l.now())
+		holds[f.Name] = held{next, wake}
+		l.Publish(f.Name, next.Snapshot, cause)
+	}
+	for name := range holds {
+		if _, ok := r.Fleet(name); !ok {
+			delete(holds, name)
+		}
+	}
+}
+
+// earliest is when the first hold ends; zero if none does.
+func earliest(holds map[string]held) time.Time {
+	var first time.Time
+	for _, h := range holds {
+		if !h.wake.IsZero() && (first.IsZero() || h.wake.Before(first)) {
+			first = h.wake
+		}
+	}
+	return first
+}
+
+func (l *Loop) now() time.Time {
+	if l.Now == nil {
+		return time.Now()
+	}
+	return l.Now()
+}
+
+// namedInCause is how many objects a cause names before it counts the rest.
+const namedInCause = 3
+
+// cause says which objects changed: "Ingress shop/checkout, Service shop/api and 4 more".
+func cause(batch []input.Change) string {
+	if len(batch) == 0 {
+		return "a hold ended"
+	}
+	var names []string
+	for _, c := range batch[:min(len(batch), namedInCause)] {
+		names = append(names, c.Ref.String())
+	}
+	text := strings.Join(names, ", ")
+	if more := len(batch) - len(names); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}

@@ -1,0 +1,225 @@
+// Package policy is the table of all settings: what they are called, where they
+// may stand, what they may say, what they are by default and why.
+//
+// A setting is one row of the table in table.go, one field of Values, and its
+// use in package translator. The table parses and validates annotations and
+// class settings, and generates docs/settings.md.
+//
+// The package is pure. What is wrong with a value is a *FieldError, and the
+// value that would have been without it is used.
+//
+// Start reading at Values and at the table.
+package policy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"legation.dev/translator/input"
+)
+
+// Prefix of our annotations. In a class's ConfigMap a setting has its bare name.
+const Prefix = "legation.dev/"
+
+// FieldError names the object and field an operator has to change:
+//
+//	Service shop/checkout: legation.dev/connect-timeout="5": missing unit
+type FieldError struct {
+	Object       input.Ref
+	Field, Value string
+	Err          error
+}
+
+func (e *FieldError) Error() string {
+	return fmt.Sprintf("%s: %s=%q: %v", e.Object, e.Field, e.Value, e.Err)
+}
+
+// Unwrap returns what is wrong with the value.
+func (e *FieldError) Unwrap() error { return e.Err }
+
+// Scope says on which objects a setting may stand; scopes are added up.
+type Scope uint8
+
+// The scopes. The narrower one wins: Service, then Ingress, then class.
+const (
+	Service Scope = 1 << iota // annotation of a Service
+	Ingress                   // annotation of an Ingress
+	Class                     // key of the ConfigMap that IngressClass.spec.parameters names
+)
+
+// Setting is one row of the table.
+type Setting struct {
+	Name   string
+	Type   Type
+	Scopes Scope
+	// Default is the value, as it would be written.
+	Default string
+	// Why is the reason for the default, with its source.
+	Why string
+	// Envoy is the field that it becomes.
+	Envoy string
+	// Doc says what it does, in a sentence or two.
+	Doc string
+	// Upstream settings shape a cluster: an Ingress that overrides one gets a
+	// cluster of its own.
+	Upstream bool
+	// Fixed settings stand in a listener-level field: a change of one drains
+	// every connection of the fleet.
+	Fixed bool
+}
+
+// Type says how the text of a setting is read.
+type Type struct {
+	// Name and Bounds are for people: "duration", "1ms to 1h".
+	Name, Bounds string
+
+	parse func(text string) (apply func(*Values), err error)
+	print func(*Values) string
+}
+
+// Override is one setting that an object gives, parsed.
+type Override struct {
+	setting *Setting
+	text    string // canonical: as Type.print gives it
+	apply   func(*Values)
+}
+
+// Overrides are the settings that an object gives, in order of their names.
+type Overrides []Override
+
+// Upstream are those that shape a cluster.
+func (o Overrides) Upstream() Overrides {
+	var list Overrides
+	for _, one := range o {
+		if one.setting.Upstream {
+			list = append(list, one)
+		}
+	}
+	return list
+}
+
+// hashBytes of the SHA-256 stand in a cluster's name: 48 bits tell apart the
+// few policies that one Service port is given.
+const hashBytes = 6
+
+// Hash names the overrides; it is empty if there are none. Two Ingresses that
+// say the same, however written, have the same hash.
+func (o Overrides) Hash() string {
+	if len(o) == 0 {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(o.String()))
+	return hex.EncodeToString(sum[:hashBytes])
+}
+
+// String lists the overrides, canonically: "connect-timeout=5s,max-connections=10".
+func (o Overrides) String() string {
+	var parts []string
+	for _, one := range o {
+		parts = append(parts, one.setting.Name+"="+one.text)
+	}
+	return strings.Join(parts, ",")
+}
+
+// With is v with what o says instead.
+func (v Values) With(o Overrides) Values {
+	for _, one := range o {
+		one.apply(&v)
+	}
+	return v
+}
+
+// String lists all values, canonically; equal values print equally.
+func (v Values) String() string {
+	var parts []string
+	for i := range table {
+		parts = append(parts, table[i].Name+"="+table[i].Type.print(&v))
+	}
+	return strings.Join(parts, "\n")
+}
+
+// Defaults are the values without any setting.
+func Defaults() Values {
+	var v Values
+	for i := range table {
+		apply, err := table[i].Type.parse(table[i].Default)
+		if err != nil { // a row of the table is wrong; its test says so
+			panic(fmt.Sprintf("policy: default of %s: %v", table[i].Name, err))
+		}
+		apply(&v)
+	}
+	return v
+}
+
+// OfClass reads the settings of a class. A key that is wrong is a *FieldError
+// and leaves its default in force.
+func OfClass(c *input.ConfigMap) (Values, []*FieldError) {
+	o, errs := read(c.Ref(), Class, "data.", c.Data)
+	return Defaults().With(o), errs
+}
+
+// OfIngress reads our annotations of an Ingress.
+func OfIngress(o *input.Ingress) (Overrides, []*FieldError) {
+	return read(o.Ref(), Ingress, "metadata.annotations.", ours(o.Annotations))
+}
+
+// OfService reads our annotations of a Service.
+func OfService(o *input.Service) (Overrides, []*FieldError) {
+	return read(o.Ref(), Service, "metadata.annotations.", ours(o.Annotations))
+}
+
+func ours(annotations map[string]string) map[string]string {
+	var list map[string]string
+	for k, v := range annotations {
+		if strings.HasPrefix(k, Prefix) {
+			if list == nil {
+				list = map[string]string{}
+			}
+			list[k] = v
+		}
+	}
+	return list
+}
+
+// Errors that a FieldError wraps.
+var (
+	// ErrUnknown: no setting has this name.
+	ErrUnknown = errors.New("no such setting")
+	// ErrScope: the setting exists, but not on this kind of object.
+	ErrScope = errors.New("not a setting of this kind of object")
+)
+
+func read(ref input.Ref, scope Scope, path string, texts map[string]string) (list Overrides, errs []*FieldError) {
+	for _, key := range slices.Sorted(maps.Keys(texts)) {
+		o, err := readOne(strings.TrimPrefix(key, Prefix), scope, texts[key])
+		if err != nil {
+			errs = append(errs, &FieldError{Object: ref, Field: path + key, Value: texts[key], Err: err})
+			continue
+		}
+		list = append(list, o)
+	}
+	return list, errs
+}
+
+func readOne(name string, scope Scope, text string) (Override, error) {
+	i := slices.IndexFunc(table, func(s Setting) bool { return s.Name == name })
+	if i < 0 {
+		return Override{}, ErrUnknown
+	}
+	s := &table[i]
+	if s.Scopes&scope == 0 {
+		return Override{}, ErrScope
+	}
+	apply, err := s.Type.parse(strings.TrimSpace(text))
+	if err != nil {
+		return Override{}, err
+	}
+	var v Values
+	apply(&v)
+	return Override{setting: s, text: s.Type.print(&v), apply: apply}, nil
+}

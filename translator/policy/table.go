@@ -1,0 +1,191 @@
+package policy
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Values are all settings, typed. The zero Values are not useful: begin with
+// Defaults.
+type Values struct {
+	// Of the listeners.
+	BindAddresses     []netip.Addr
+	HTTPPort          uint32
+	HTTPSPort         uint32
+	ExternalHTTPPort  uint32
+	ExternalHTTPSPort uint32
+	TrustedProxies    []netip.Prefix
+	EscapedSlashes    EscapedSlashes
+	RequestHeaders    uint32 // KiB
+	DownstreamIdle    time.Duration
+	AccessLog         string // a path, or "off"
+	DefaultTLSSecret  string // "namespace/name", or empty
+
+	// Of hosts and paths.
+	DefaultBackend   ServicePort // zero: none
+	SSLRedirect      bool
+	ServeUnprotected bool
+	IdleTimeout      time.Duration
+
+	// Of what is behind Envoy.
+	ExternalNames         bool
+	LoopbackExternalNames bool
+	ConnectTimeout        time.Duration
+	UpstreamIdleTimeout   time.Duration
+	MaxConnections        uint32
+}
+
+// ServicePort names one port of a Service. The zero value names none.
+type ServicePort struct{ Namespace, Service, Port string }
+
+// String is "namespace/service:port"; empty for none.
+func (p ServicePort) String() string {
+	if p == (ServicePort{}) {
+		return ""
+	}
+	return p.Namespace + "/" + p.Service + ":" + p.Port
+}
+
+// EscapedSlashes says what becomes of %2F and %5C in a path.
+type EscapedSlashes string
+
+// The ways to treat an escaped slash.
+const (
+	Unescape EscapedSlashes = "unescape" // as the slash it stands for, before routing
+	Reject   EscapedSlashes = "reject"   // 400
+	Keep     EscapedSlashes = "keep"     // untouched: a route of /admin can be passed by
+)
+
+const (
+	day         = 24 * time.Hour
+	everywhere  = Service | Ingress | Class
+	ingressWide = Ingress | Class
+)
+
+// table is ordered by name; settings that a class fixes at install come with
+// the others. See TestTable for what every row must have.
+var table = []Setting{
+	{
+		Name: "access-log", Type: filePath(func(v *Values) *string { return &v.AccessLog }), Scopes: Class, Fixed: true,
+		Default: "off", Why: "The write of a line for each request is the operator's choice; ingress-nginx logs to stdout.",
+		Envoy: "HttpConnectionManager.access_log",
+		Doc:   "Where Envoy writes a line for each request: status, response flags, details, upstream, route. `/dev/stdout` for the log of the container.",
+	},
+	{
+		Name: "bind-addresses", Type: addresses(func(v *Values) *[]netip.Addr { return &v.BindAddresses }), Scopes: Class, Fixed: true,
+		Default: "0.0.0.0,::", Why: "All IPv4 and IPv6 addresses. A node whose kernel has no IPv6 at all refuses the listener: write `0.0.0.0` there.",
+		Envoy: "Listener.address, Listener.additional_addresses",
+		Doc:   "The addresses that Envoy listens on.",
+	},
+	{
+		Name: "connect-timeout", Type: duration(func(v *Values) *time.Duration { return &v.ConnectTimeout }, 10*time.Millisecond, time.Minute), Scopes: everywhere, Upstream: true,
+		Default: "5s", Why: "As ingress-nginx (proxy-connect-timeout). Above 1 s, or one lost SYN, sent again after 1 s, fails the request.",
+		Envoy: "Cluster.connect_timeout",
+		Doc:   "How long a connection to an endpoint may take to come about. A request that waited for it is answered 504.",
+	},
+	{
+		Name: "default-backend", Type: servicePort(func(v *Values) *ServicePort { return &v.DefaultBackend }), Scopes: Class,
+		Default: "", Why: "Without one, what no rule matches is answered 404, as ingress-nginx does.",
+		Envoy: "RouteAction.cluster of the last route of each virtual host",
+		Doc:   "The Service of requests that no rule matches. An Ingress with a default backend and no rules wins over it.",
+	},
+	{
+		Name: "default-tls-secret", Type: objectName(func(v *Values) *string { return &v.DefaultTLSSecret }), Scopes: Class,
+		Default: "", Why: "Without one, the certificate that `legation bootstrap` made for the node answers.",
+		Envoy: "CommonTlsContext.tls_certificate_sds_secret_configs of the default filter chain",
+		Doc:   "The Secret with the certificate for names without a TLS section. Setting or unsetting it closes the connections of the default chain; another certificate in the Secret does not.",
+	},
+	{
+		Name: "downstream-idle-timeout", Type: duration(func(v *Values) *time.Duration { return &v.DownstreamIdle }, time.Second, 7*day), Scopes: Class, Fixed: true,
+		Default: "1h", Why: "Envoy's own. It must be longer than what a balancer in front keeps: Google's keeps 600 s, AWS's 60 s.",
+		Envoy: "HttpProtocolOptions.idle_timeout of the listeners",
+		Doc:   "How long a client's connection may rest between requests.",
+	},
+	{
+		Name: "escaped-slashes", Type: oneOf(func(v *Values) *EscapedSlashes { return &v.EscapedSlashes }, Unescape, Reject, Keep), Scopes: Class, Fixed: true,
+		Default: "unescape", Why: "As nginx matches. With `keep`, `/x/..%2fadmin` passes by whatever guards `/admin`; GitLab's API and npm need `keep`.",
+		Envoy: "HttpConnectionManager.path_with_escaped_slashes_action",
+		Doc:   "What becomes of `%2F` and `%5C` in a path: treated as the slash, refused with 400, or passed on.",
+	},
+	{
+		Name: "external-http-port", Type: port(func(v *Values) *uint32 { return &v.ExternalHTTPPort }), Scopes: Class, Fixed: true,
+		Default: "80", Why: "What clients dial, whatever port Envoy is bound to.",
+		Envoy: "early header mutation of X-Forwarded-Port",
+		Doc:   "The port that clients reach the http listener at.",
+	},
+	{
+		Name: "external-https-port", Type: port(func(v *Values) *uint32 { return &v.ExternalHTTPSPort }), Scopes: Class, Fixed: true,
+		Default: "443", Why: "What clients dial, whatever port Envoy is bound to.",
+		Envoy: "RedirectAction.port_redirect (if not 443), early header mutation of X-Forwarded-Port",
+		Doc:   "The port that clients reach the https listener at; redirects to https name it.",
+	},
+	{
+		Name: "external-names", Type: yesNo(func(v *Values) *bool { return &v.ExternalNames }), Scopes: Class,
+		Default: "true", Why: "As ingress-nginx without --disable-svc-external-name.",
+		Envoy: "Cluster.type STRICT_DNS",
+		Doc:   "Whether Services of type ExternalName are served. If not, they answer 503.",
+	},
+	{
+		Name: "http-port", Type: port(func(v *Values) *uint32 { return &v.HTTPPort }), Scopes: Class, Fixed: true,
+		Default: "80", Why: "The port of http.",
+		Envoy: "Listener.address",
+		Doc:   "The port that the http listener is bound to.",
+	},
+	{
+		Name: "https-port", Type: port(func(v *Values) *uint32 { return &v.HTTPSPort }), Scopes: Class, Fixed: true,
+		Default: "443", Why: "The port of https.",
+		Envoy: "Listener.address",
+		Doc:   "The port that the https listener is bound to.",
+	},
+	{
+		Name: "idle-timeout", Type: duration(func(v *Values) *time.Duration { return &v.IdleTimeout }, 100*time.Millisecond, 7*day), Scopes: ingressWide,
+		Default: "60s", Why: "As ingress-nginx (proxy-read-timeout, proxy-send-timeout), which cuts idle WebSockets too.",
+		Envoy: "RouteAction.idle_timeout, RetryPolicy.per_try_idle_timeout",
+		Doc:   "How long a request, response or WebSocket may stand still. There is no limit for the whole.",
+	},
+	{
+		Name: "loopback-external-names", Type: yesNo(func(v *Values) *bool { return &v.LoopbackExternalNames }), Scopes: Class,
+		Default: "false", Why: "Whoever may write a Service would reach what listens on the node's loopback, or a cloud's metadata service.",
+		Envoy: "none",
+		Doc:   "Whether an ExternalName may be localhost, a loopback, an unspecified or a link-local address.",
+	},
+	{
+		Name: "max-connections", Type: whole(func(v *Values) *uint32 { return &v.MaxConnections }, "connections", 1, 1<<20), Scopes: everywhere, Upstream: true,
+		Default: "16384", Why: "Envoy's own 1,024 leaves the 1,025th WebSocket of a Service without an answer (measured).",
+		Envoy: "CircuitBreakers.thresholds: max_connections, max_pending_requests, max_requests, max_retries",
+		Doc:   "How many connections and requests one Envoy may have open to a Service port; more are answered 503.",
+	},
+	{
+		Name: "max-request-headers", Type: whole(func(v *Values) *uint32 { return &v.RequestHeaders }, "KiB", 1, 8192), Scopes: Class, Fixed: true,
+		Default: "60", Why: "Envoy's own; ingress-nginx takes four lines of 8 KiB. More is answered 431.",
+		Envoy: "HttpConnectionManager.max_request_headers_kb",
+		Doc:   "How large the headers of a request may be in all.",
+	},
+	{
+		Name: "serve-unprotected", Type: yesNo(func(v *Values) *bool { return &v.ServeUnprotected }), Scopes: Class,
+		Default: "false", Why: "Annotations of ingress-nginx that restrict access are not honoured yet; to serve such a path openly must be somebody's decision.",
+		Envoy: "none",
+		Doc:   "Whether paths are served whose Ingress restricts access by a `nginx.ingress.kubernetes.io/` annotation. If not, they answer 503.",
+	},
+	{
+		Name: "ssl-redirect", Type: yesNo(func(v *Values) *bool { return &v.SSLRedirect }), Scopes: ingressWide,
+		Default: "true", Why: "As ingress-nginx.",
+		Envoy: "RedirectAction.https_redirect, 308",
+		Doc:   "Whether a host with a TLS section redirects http to https, except below `/.well-known/acme-challenge/`.",
+	},
+	{
+		Name: "trusted-proxies", Type: prefixes(func(v *Values) *[]netip.Prefix { return &v.TrustedProxies }), Scopes: Class, Fixed: true,
+		Default: "", Why: "Nobody: what a client says of itself is overwritten. As ingress-nginx without use-forwarded-headers.",
+		Envoy: "FilterChainMatch.direct_source_prefix_ranges, original_ip_detection xff",
+		Doc:   "The proxies in front of Envoy whose X-Forwarded-* headers are believed. Each TLS host then costs two filter chains.",
+	},
+	{
+		Name: "upstream-idle-timeout", Type: duration(func(v *Values) *time.Duration { return &v.UpstreamIdleTimeout }, 10*time.Millisecond, day), Scopes: everywhere, Upstream: true,
+		Default: "1.5s", Why: "Below the shortest common keep-alive, Gunicorn's 2 s (measured), so that Envoy closes before the server does.",
+		Envoy: "HttpProtocolOptions.idle_timeout of the cluster",
+		Doc:   "How long a connection to an endpoint may rest between requests. It must stay below the server's own keep-alive timeout.",
+	},
+}
+
+// Table is a copy of all settings, in order of their names.
+func Table() []Setting { return append([]Setting(nil), table...) }

@@ -1,0 +1,192 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// typeOf makes a Type of how one Go type is read and printed.
+func typeOf[T any](name, bounds string, field func(*Values) *T, parse func(string) (T, error), print func(T) string) Type {
+	return Type{Name: name, Bounds: bounds,
+		parse: func(text string) (func(*Values), error) {
+			value, err := parse(text)
+			if err != nil {
+				return nil, err
+			}
+			return func(v *Values) { *field(v) = value }, nil
+		},
+		print: func(v *Values) string { return print(*field(v)) },
+	}
+}
+
+// duration from low to high, as Go writes it: "1.5s".
+func duration(field func(*Values) *time.Duration, low, high time.Duration) Type {
+	parse := func(text string) (time.Duration, error) {
+		d, err := time.ParseDuration(text)
+		switch {
+		case err != nil && isNumber(text):
+			return 0, fmt.Errorf("missing unit: write %ss, for example", text)
+		case err != nil:
+			return 0, errors.New("not a duration such as 1.5s")
+		case d < low || d > high:
+			return 0, fmt.Errorf("not between %v and %v", low, high)
+		}
+		return d, nil
+	}
+	return typeOf("duration", fmt.Sprintf("%v to %v", low, high), field, parse, time.Duration.String)
+}
+
+func isNumber(text string) bool {
+	_, err := strconv.ParseFloat(text, 64)
+	return err == nil
+}
+
+// whole is a number from low to high, of what unit says.
+func whole(field func(*Values) *uint32, unit string, low, high uint32) Type {
+	parse := func(text string) (uint32, error) {
+		n, err := strconv.ParseUint(text, 10, 32)
+		if err != nil {
+			return 0, errors.New("not a whole number")
+		}
+		if uint32(n) < low || uint32(n) > high {
+			return 0, fmt.Errorf("not between %d and %d", low, high)
+		}
+		return uint32(n), nil
+	}
+	return typeOf("number of "+unit, fmt.Sprintf("%d to %d", low, high), field, parse,
+		func(n uint32) string { return strconv.FormatUint(uint64(n), 10) })
+}
+
+// port is a TCP port.
+func port(field func(*Values) *uint32) Type {
+	t := whole(field, "the port", 1, 65535)
+	t.Name = "TCP port"
+	return t
+}
+
+// yesNo is "true" or "false".
+func yesNo(field func(*Values) *bool) Type {
+	parse := func(text string) (bool, error) {
+		switch text {
+		case "true":
+			return true, nil
+		case "false":
+			return false, nil
+		}
+		return false, errors.New("neither true nor false")
+	}
+	return typeOf("true or false", "", field, parse, strconv.FormatBool)
+}
+
+// oneOf is one of a few words.
+func oneOf[T ~string](field func(*Values) *T, words ...T) Type {
+	var names []string
+	for _, w := range words {
+		names = append(names, string(w))
+	}
+	parse := func(text string) (T, error) {
+		if !slices.Contains(names, text) {
+			return "", fmt.Errorf("not one of %s", strings.Join(names, ", "))
+		}
+		return T(text), nil
+	}
+	return typeOf("word", strings.Join(names, ", "), field, parse, func(w T) string { return string(w) })
+}
+
+// addresses is a list of IP addresses; the first is the main one.
+func addresses(field func(*Values) *[]netip.Addr) Type {
+	parse := func(text string) ([]netip.Addr, error) {
+		list, err := items(text, netip.ParseAddr)
+		if err == nil && len(list) == 0 {
+			err = errors.New("at least one address is needed")
+		}
+		return list, err
+	}
+	return typeOf("IP addresses, separated by commas", "at least one", field, parse, printItems[netip.Addr])
+}
+
+// prefixes is a list of CIDR ranges; a bare address is a range of one.
+func prefixes(field func(*Values) *[]netip.Prefix) Type {
+	one := func(text string) (netip.Prefix, error) {
+		if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
+			return netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		p, err := netip.ParsePrefix(text)
+		return p.Masked(), err
+	}
+	parse := func(text string) ([]netip.Prefix, error) { return items(text, one) }
+	return typeOf("CIDR ranges, separated by commas", "", field, parse, printItems[netip.Prefix])
+}
+
+// items reads a list separated by commas, without its repetitions.
+func items[T comparable](text string, parse func(string) (T, error)) ([]T, error) {
+	var list []T
+	for one := range strings.SplitSeq(text, ",") {
+		one = strings.TrimSpace(one)
+		if one == "" {
+			continue
+		}
+		item, err := parse(one)
+		if err != nil {
+			return nil, fmt.Errorf("%q is none", one)
+		}
+		if !slices.Contains(list, item) {
+			list = append(list, item)
+		}
+	}
+	return list, nil
+}
+
+func printItems[T fmt.Stringer](list []T) string {
+	var texts []string
+	for _, one := range list {
+		texts = append(texts, one.String())
+	}
+	return strings.Join(texts, ",")
+}
+
+// objectName is "namespace/name", or nothing.
+func objectName(field func(*Values) *string) Type {
+	parse := func(text string) (string, error) {
+		namespace, name, ok := strings.Cut(text, "/")
+		if text != "" && (!ok || namespace == "" || name == "" || strings.Contains(name, "/")) {
+			return "", errors.New("not namespace/name")
+		}
+		return text, nil
+	}
+	return typeOf("namespace/name", "", field, parse, func(s string) string { return s })
+}
+
+// servicePort is "namespace/service:port", or nothing.
+func servicePort(field func(*Values) *ServicePort) Type {
+	parse := func(text string) (ServicePort, error) {
+		if text == "" {
+			return ServicePort{}, nil
+		}
+		service, port, ok := strings.Cut(text, ":")
+		namespace, name, ok2 := strings.Cut(service, "/")
+		if !ok || !ok2 || namespace == "" || name == "" || port == "" || strings.Contains(name+port, "/") {
+			return ServicePort{}, errors.New("not namespace/service:port")
+		}
+		return ServicePort{Namespace: namespace, Service: name, Port: port}, nil
+	}
+	return typeOf("namespace/service:port", "port by number or name", field, parse, ServicePort.String)
+}
+
+// filePath is an absolute path, or "off".
+func filePath(field func(*Values) *string) Type {
+	parse := func(text string) (string, error) {
+		if text != "off" && (!strings.HasPrefix(text, "/") || strings.ContainsFunc(text, isControl)) {
+			return "", errors.New("neither off nor an absolute path")
+		}
+		return text, nil
+	}
+	return typeOf("path on the node", "absolute, or off", field, parse, func(s string) string { return s })
+}
+
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }

@@ -1,0 +1,158 @@
+package translator
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+
+	"legation.dev/translator/input"
+	"legation.dev/xds/snapshot"
+)
+
+// minRSA is the shortest RSA key, in bits, that Envoy takes; it refuses a whole
+// response for a shorter one.
+const minRSA = 2048
+
+// secretUse is a place that names a Secret: a TLS section, or a class setting.
+type secretUse struct {
+	ref   input.Ref // the object with the place
+	file  string
+	field string
+	key   string // the Secret: "namespace/name"; empty if the place names none
+}
+
+// secret computes the certificate that Envoy asks for by name. Without a usable
+// Secret it is the stand-in of this process, Weak, so that whoever has a good
+// one keeps it. An unanswered secret would hold up the whole listener for 15 s.
+func secret(v input.View, name string, use secretUse) (*snapshot.Resource, []finding) {
+	from := []string{use.ref.String()}
+	if use.key == "" {
+		return standIn(v, name, from), []finding{about(use.ref, use.file, use.field, "",
+			"no Secret is named; a certificate of our own stands in")}
+	}
+	s, ok := v.Secret(use.key)
+	if !ok {
+		return standIn(v, name, from), []finding{about(use.ref, use.file, use.field, use.key,
+			"there is no such Secret; the last good certificate stays, else one of our own stands in")}
+	}
+	pair, err := parsePair(s)
+	if err != nil {
+		return standIn(v, name, from), []finding{
+			about(s.Ref(), s.File, "data", "", err.Error()+"; the last good certificate stays, else one of our own stands in"),
+			about(use.ref, use.file, use.field, use.key, "the Secret holds no usable certificate: "+err.Error())}
+	}
+	m := newSecret(name, pair.certificate, pair.key)
+	r, err := newResource(snapshot.Secret, name, m, snapshot.Meta{From: append(from, s.Ref().String())})
+	if err != nil {
+		return standIn(v, name, from), []finding{about(s.Ref(), s.File, "data", "", "cannot be sent to Envoy")}
+	}
+	expired := about(s.Ref(), s.File, "data[tls.crt]", "", "the certificate expired at "+pair.expires.UTC().Format(time.RFC3339)+"; it is served")
+	expired.after = pair.expires
+	return r, []finding{expired}
+}
+
+// standIn is the process's own certificate under a name.
+func standIn(v input.View, name string, from []string) *snapshot.Resource {
+	m := &tlsv3.Secret{Name: name, Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: &tlsv3.TlsCertificate{}}}
+	if s := v.StandIn(); s != nil {
+		m = newSecret(name, s.Certificate, s.Key)
+	}
+	r, err := snapshot.StandIn(snapshot.Secret, name, m, snapshot.Meta{From: from})
+	if err != nil {
+		panic("translator: stand-in certificate: " + err.Error()) // bytes always serialise
+	}
+	return r
+}
+
+func newSecret(name string, certificate, key []byte) *tlsv3.Secret {
+	return &tlsv3.Secret{Name: name, Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: &tlsv3.TlsCertificate{
+		CertificateChain: &corev3.DataSource{Specifier: &corev3.DataSource_InlineBytes{InlineBytes: certificate}},
+		PrivateKey:       &corev3.DataSource{Specifier: &corev3.DataSource_InlineBytes{InlineBytes: key}},
+	}}}
+}
+
+// pair is a certificate chain and its key, PEM in canonical form.
+type pair struct {
+	certificate, key []byte
+	expires          time.Time // of the leaf
+}
+
+// parsePair reads a Secret. Its errors never repeat bytes of it.
+func parsePair(s *input.Secret) (pair, error) {
+	certificate, chain, err := parseChain(s.Certificate)
+	if err != nil {
+		return pair{}, err
+	}
+	key, err := parseKey(s.Key)
+	if err != nil {
+		return pair{}, err
+	}
+	if _, err := tls.X509KeyPair(certificate, key); err != nil {
+		return pair{}, errors.New("tls.key is not the key of the first certificate in tls.crt")
+	}
+	if err := checkStrength(chain[0]); err != nil {
+		return pair{}, err
+	}
+	return pair{certificate: certificate, key: key, expires: chain[0].NotAfter}, nil
+}
+
+// parseChain re-encodes the certificates alone, so that comments, headers and
+// line lengths do not count.
+func parseChain(text []byte) ([]byte, []*x509.Certificate, error) {
+	var (
+		out   bytes.Buffer
+		chain []*x509.Certificate
+	)
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, nil, fmt.Errorf("tls.crt: certificate %d does not parse", len(chain)+1)
+		}
+		chain = append(chain, c)
+		out.Write(pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes}))
+	}
+	if len(chain) == 0 {
+		return nil, nil, errors.New("tls.crt holds no certificate in PEM")
+	}
+	return out.Bytes(), chain, nil
+}
+
+// parseKey re-encodes the first private key.
+func parseKey(text []byte) ([]byte, error) {
+	types := []string{"PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"}
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if slices.Contains(types, block.Type) && len(block.Headers) == 0 {
+			return pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes}), nil
+		}
+	}
+	return nil, errors.New("tls.key holds no unencrypted private key in PEM")
+}
+
+// checkStrength refuses what Envoy refuses.
+func checkStrength(leaf *x509.Certificate) error {
+	switch key := leaf.PublicKey.(type) {
+	case *rsa.PublicKey:
+		if key.N.BitLen() < minRSA {
+			return fmt.Errorf("the RSA key has %d bits, Envoy needs %d", key.N.BitLen(), minRSA)
+		}
+	case *ecdsa.PublicKey:
+		if key.Curve == elliptic.P224() {
+			return errors.New("Envoy knows the curves P-256, P-384 and P-521 only")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+// Package hold keeps what a fleet had although the inputs say otherwise: a
+// certificate whose Secret is missing or broken, and the cluster and endpoints of
+// a Service that is missing or whose slices are late.
+//
+// What depends on the past is laid here over the snapshot that the translator
+// made, which is equal on all replicas. Next is pure: it takes the time and says
+// when it wants to be asked again.
+//
+// Start reading at Next.
+package hold
+
+import (
+	"time"
+
+	"legation.dev/xds/pmap"
+	"legation.dev/xds/snapshot"
+)
+
+// Grace is how long the cluster and endpoints of a Service are kept that is
+// missing, or whose slices do not carry its port. A Service that is deleted and
+// created again, or a port that is renamed, is whole again within a few seconds:
+// the endpoint slice controller follows a Service with at most a second of delay
+// of its own. Certificates are kept without limit.
+const Grace = 10 * time.Second
+
+// Held is a snapshot with what is kept laid over it. It is a value; the zero
+// Held is that of no history.
+type Held struct {
+	// Snapshot is what Envoys should run.
+	Snapshot snapshot.Snapshot
+
+	base    snapshot.Snapshot // what the translator made
+	pending pending
+}
+
+// Next is what to run once the translator has made base, given what was held
+// before. wake is when to call Next again if base does not change before; zero
+// for never. Its cost follows the difference between base and the one before.
+//
+// A Weak secret leaves the last good certificate in force. A Weak cluster or CLA
+// leaves the last one in force for Grace and is Firm afterwards. A fleet without
+// a last one gets the Weak resource itself.
+func Next(prev Held, base snapshot.Snapshot, now time.Time) (_ Held, wake time.Time) {
+	h := Held{Snapshot: prev.Snapshot, base: base, pending: prev.pending}
+	for t, c := range snapshot.Diff(prev.base, base) {
+		h.follow(t, c, now)
+	}
+	for ref, ok := h.pending.due(now); ok; ref, ok = h.pending.due(now) {
+		h.giveUp(ref)
+	}
+	h.Snapshot = share(h.Snapshot, base)
+	return h, h.pending.first()
+}
+
+// share is s with base's own maps where they are equal, and its spare endpoints.
+func share(s, base snapshot.Snapshot) snapshot.Snapshot {
+	shared := base
+	for t := range snapshot.Types() {
+		if m := s.Of(t); m.Digest() != base.Of(t).Digest() {
+			shared = shared.With(t, m)
+		}
+	}
+	return shared
+}
+
+// follow applies one change of the base.
+func (h *Held) follow(t snapshot.Type, c pmap.Change[*snapshot.Resource], now time.Time) {
+	ref := snapshot.Ref{Type: t, Name: c.Key}
+	m := h.Snapshot.Of(t)
+	if !c.HasNew || !c.New.Weak {
+		h.pending = h.pending.without(ref)
+		h.set(ref, c.New) // nil: gone
+		return
+	}
+	if graced(t) && !(c.HadOld && c.Old.Weak) { // it has just become weak
+		h.pending = h.pending.with(ref, now.Add(Grace))
+	}
+	last, ok := m.Get(c.Key)
+	switch {
+	case graced(t) && !h.pending.has(ref):
+		h.set(ref, c.New.Firm())
+	case ok && !last.Weak: // it stays
+	default:
+		h.set(ref, c.New)
+	}
+}
+
+// graced says whether what is weak stays so for Grace only.
+func graced(t snapshot.Type) bool { return t == snapshot.Cluster || t == snapshot.Endpoints }
+
+// giveUp serves what base says, since it has said so for Grace.
+func (h *Held) giveUp(ref snapshot.Ref) {
+	h.pending = h.pending.without(ref)
+	if r, ok := h.base.Get(ref); ok {
+		h.set(ref, r.Firm())
+	}
+}
+
+func (h *Held) set(ref snapshot.Ref, r *snapshot.Resource) {
+	m := h.Snapshot.Of(ref.Type)
+	if r == nil {
+		m = m.Delete(ref.Name)
+	} else {
+		m = m.Set(ref.Name, r)
+	}
+	h.Snapshot = h.Snapshot.With(ref.Type, m)
+}
