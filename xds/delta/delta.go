@@ -21,9 +21,12 @@ type Versions interface {
 	Len() int
 	// All yields name and version, in any order.
 	All() iter.Seq2[string, string]
-	// Sum adds up SumOf of all pairs; see VersionSum.
+	// Sum adds up all pairs; see VersionSum.
 	Sum() VersionSum
 }
+
+// VersionSum adds up (name, version) pairs.
+type VersionSum = snapshot.VersionSum
 
 // Request is one DeltaDiscoveryRequest, reduced to what the protocol needs.
 type Request struct {

@@ -121,6 +121,9 @@ type Resource struct {
 	// Weak marks a stand-in for something that is missing: a fresh Envoy gets
 	// it, an Envoy that has something for this name keeps what it has.
 	Weak bool
+	// Checked marks a cluster that waits for more than its endpoints before it is
+	// active: a first active health check, or a secret of its own.
+	Checked bool
 	// From names the Kubernetes objects it came from ("Ingress shop/checkout"),
 	// for people. Not part of Version or Sum.
 	From []string
@@ -135,6 +138,7 @@ type Meta struct {
 	Needs, Pulls []Ref
 	From         []string
 	Weak         bool
+	Checked      bool
 }
 
 // versionBytes of the SHA-256 stand in a version: 96 bits are enough to tell
@@ -171,7 +175,7 @@ func StandIn(t Type, name string, m proto.Message, meta Meta) (*Resource, error)
 func FromBytes(t Type, name, version string, body []byte, meta Meta) *Resource {
 	slices.SortFunc(meta.Needs, Ref.compare)
 	slices.SortFunc(meta.Pulls, Ref.compare)
-	r := &Resource{Type: t, Name: name, Version: version, Weak: meta.Weak,
+	r := &Resource{Type: t, Name: name, Version: version, Weak: meta.Weak, Checked: meta.Checked,
 		Needs: slices.Compact(meta.Needs), Pulls: slices.Compact(meta.Pulls), From: meta.From}
 	r.wire, r.body = encode(t, name, version, body)
 	r.sum = r.digest()
@@ -250,8 +254,10 @@ func encode(t Type, name, version string, body []byte) (wire []byte, bodyAt int)
 // an old one costs only what has changed since. It is closed: whatever a
 // resource Needs or Pulls is in it, if need be as a stand-in.
 type Snapshot struct {
-	types [NumTypes]pmap.Map[*Resource]
-	spare func(cluster string) *Resource
+	types   [NumTypes]pmap.Map[*Resource]
+	spare   func(cluster string) *Resource
+	standIn func(secret string) *Resource
+	sums    *sums
 }
 
 // Of is the map of one type.
@@ -260,6 +266,7 @@ func (s Snapshot) Of(t Type) pmap.Map[*Resource] { return s.types[t] }
 // With is s with another map for type t.
 func (s Snapshot) With(t Type, m pmap.Map[*Resource]) Snapshot {
 	s.types[t] = m
+	s.sums = new(sums)
 	return s
 }
 
@@ -277,6 +284,21 @@ func (s Snapshot) Spare(cluster string) *Resource {
 		return nil
 	}
 	return s.spare(cluster)
+}
+
+// WithStandIn is s with a source of stand-in certificates; see StandIn.
+func (s Snapshot) WithStandIn(standIn func(secret string) *Resource) Snapshot {
+	s.standIn = standIn
+	return s
+}
+
+// StandIn is what overwrites a Secret that an Envoy rejected when it has no
+// earlier one: a certificate of our own; nil if there is none.
+func (s Snapshot) StandIn(secret string) *Resource {
+	if s.standIn == nil {
+		return nil
+	}
+	return s.standIn(secret)
 }
 
 // Get is the resource that ref names.

@@ -1,0 +1,193 @@
+package delta
+
+import (
+	"slices"
+
+	"legation.dev/xds/pmap"
+	"legation.dev/xds/snapshot"
+)
+
+// nextClusters is step 1 of Next.
+func (c *Conn) nextClusters(send func(*flight)) {
+	const t = snapshot.Cluster
+	c.groupOf(t, send)
+	names := c.differing(t)
+	var adds []*snapshot.Resource
+	for _, n := range names {
+		want, pending := c.pending(t, n)
+		if want == nil || !pending {
+			continue
+		}
+		if surely, _ := c.types[t].absent(n); surely {
+			adds = append(adds, want)
+		} else if !c.full(t) {
+			c.sendClusters([]*snapshot.Resource{want}, send) // a modify goes alone
+		}
+	}
+	for _, part := range chunks(adds, maxAdds, maxBytes) {
+		if c.full(t) {
+			return
+		}
+		for _, r := range part {
+			c.added[r.Name] = addition{first: c.seq + 1}
+		}
+		c.sendClusters(part, send)
+	}
+	if gone := c.removable(names); len(gone) > 0 && !c.full(t) {
+		send(c.response(t, nil, gone))
+	}
+}
+
+// groupOf sends the next part of a rejected response, if there is one.
+func (c *Conn) groupOf(t snapshot.Type, send func(*flight)) {
+	st := &c.types[t]
+	if len(st.groups) == 0 || c.full(t) {
+		return
+	}
+	add, remove := c.nextGroup(t)
+	if len(add) > 0 {
+		if t == snapshot.Cluster {
+			c.sendClusters(add, send)
+		} else {
+			send(c.response(t, add, nil))
+		}
+	}
+	if len(remove) > 0 {
+		send(c.response(t, nil, remove))
+	}
+}
+
+// sendClusters sends clusters and, right behind them, the endpoints of those
+// whose CLA Envoy will not ask for: a modified cluster warms again and waits.
+func (c *Conn) sendClusters(list []*snapshot.Resource, send func(*flight)) {
+	send(c.response(snapshot.Cluster, list, nil))
+	endpoints := &c.types[snapshot.Endpoints]
+	for _, r := range list {
+		if a, isNew := c.added[r.Name]; isNew {
+			c.added[r.Name] = addition{a.first, c.seq}
+		}
+		if c.sent != nil {
+			c.sent[r.Name] = struct{}{}
+		}
+		if isEDS(r) && endpoints.subscribed(r.Name) && c.with(ruleFollowCLA) {
+			endpoints.owed[r.Name] = struct{}{}
+		}
+	}
+	if endpoints.first && len(endpoints.owed) > 0 {
+		c.nextEndpoints(send)
+	}
+}
+
+// removable is which clusters may go now: not wanted, and for the grace named by
+// nothing that this Envoy possibly runs.
+func (c *Conn) removable(names []string) (gone []string) {
+	st := &c.types[snapshot.Cluster]
+	var candidates []string
+	for _, n := range names {
+		if c.want(snapshot.Cluster).Has(n) || st.grouped[n] > 0 {
+			continue
+		}
+		if last, certain := st.last(n); last != nil || !certain {
+			candidates = append(candidates, n)
+		}
+	}
+	for n := range c.unneeded {
+		if !slices.Contains(candidates, n) {
+			delete(c.unneeded, n)
+		}
+	}
+	if len(candidates) == 0 || c.with(ruleRoutesSeen) && !c.types[snapshot.VirtualHost].first {
+		return nil
+	}
+	pinned := c.pinned()
+	for _, n := range candidates {
+		if pinned(n) {
+			delete(c.unneeded, n)
+			continue
+		}
+		if _, ok := c.unneeded[n]; !ok {
+			c.unneeded[n] = c.now
+		}
+		if c.after(c.unneeded[n], grace) {
+			gone = append(gone, n)
+		}
+	}
+	return gone
+}
+
+// pinned says of a cluster that is not in want whether a version of a virtual
+// host or listener that this Envoy possibly runs names it. What is as wanted
+// names only wanted clusters, since snapshots are closed; so it is enough to
+// look at what differs, is in doubt or is in flight.
+func (c *Conn) pinned() func(cluster string) bool {
+	needs, everything := map[string]struct{}{}, false
+	add := func(r *snapshot.Resource) {
+		if r == nil {
+			return
+		}
+		everything = everything || !known(r) && c.with(ruleUnknownPins)
+		for _, ref := range r.Needs {
+			if ref.Type == snapshot.Cluster {
+				needs[ref.Name] = struct{}{}
+			}
+		}
+	}
+	for _, t := range []snapshot.Type{snapshot.VirtualHost, snapshot.Listener} {
+		st := &c.types[t]
+		for change := range pmap.Diff(st.have, c.want(t)) {
+			if change.HadOld {
+				add(change.Old)
+			}
+		}
+		for _, versions := range st.maybe {
+			for _, r := range versions {
+				add(r)
+			}
+		}
+		for _, f := range st.flight {
+			for _, r := range f.Resources {
+				add(r)
+			}
+		}
+	}
+	return func(cluster string) bool {
+		_, ok := needs[cluster]
+		return (ok || everything) && c.with(rulePinned)
+	}
+}
+
+// live is live(c): requests can be routed to the cluster at this Envoy.
+func (c *Conn) live(cluster string) bool {
+	st := &c.types[snapshot.Cluster]
+	if _, ok := c.early[cluster]; ok {
+		last, _ := st.last(cluster)
+		return last != nil // no removal is on its way
+	}
+	have := st.get(cluster)
+	if have == nil {
+		return false
+	}
+	if _, perhaps := st.absent(cluster); perhaps {
+		return false
+	}
+	return !c.needsEndpoints(cluster, have) || c.hasEndpoints(cluster)
+}
+
+// hasEndpoints says whether the cluster's CLA is acknowledged, rejected, or not
+// in want.
+func (c *Conn) hasEndpoints(cluster string) bool {
+	if c.types[snapshot.Endpoints].have.Has(cluster) {
+		return true
+	}
+	want, ok := c.want(snapshot.Endpoints).Get(cluster)
+	if !ok {
+		return c.with(ruleNotWanted)
+	}
+	return c.isRejected(snapshot.Endpoints, cluster, want.Version)
+}
+
+// liveOrRejected is what a fresh Envoy's listener waits for.
+func (c *Conn) liveOrRejected(cluster string) bool {
+	want, ok := c.want(snapshot.Cluster).Get(cluster)
+	return !ok || c.live(cluster) || c.isRejected(snapshot.Cluster, cluster, want.Version)
+}

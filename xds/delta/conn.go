@@ -1,0 +1,326 @@
+package delta
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"legation.dev/xds/pmap"
+	"legation.dev/xds/snapshot"
+)
+
+// Bounds of the protocol; docs/delta.md gives their reasons.
+const (
+	maxFlight     = 8                        // responses of one type without an answer
+	maxBytes      = 4 << 20                  // of resources in one response
+	maxFirstBytes = 16 << 20                 // of the first response of a route configuration
+	maxAdds       = 500                      // new clusters in one response
+	maxRejects    = 4                        // rejected versions remembered for a name
+	maxMemory     = 1024                     // names with rejected versions remembered for an Envoy
+	grace         = 5 * time.Second          // from the last route that names a cluster to its removal
+	patience      = 15 * time.Second         // Envoy's own fetch timeout: no start is held longer
+	settle        = 2 * time.Second          // from a reconnect to the first removal of a route
+	maxGap        = time.Second              // between two route pushes
+	gapFactor     = 7                        // gap ÷ time that Envoy took for the last route push
+	forever       = time.Duration(1<<63 - 1) // no timer
+)
+
+// resources is the map type that snapshots and a Conn share.
+type resources = pmap.Map[*snapshot.Resource]
+
+// Rejects are the versions that an Envoy rejected when each was sent alone:
+// name → versions, the newest last. It is a value to hand to Accept when the
+// same Envoy opens its next stream; nobody changes it.
+type Rejects map[snapshot.Ref][]string
+
+// Suspects says of a version whether another Envoy of the fleet rejected it: it
+// is then sent last and alone. nil suspects nothing.
+type Suspects interface {
+	Suspect(ref snapshot.Ref, version string) bool
+}
+
+// Conn is the protocol state of one Envoy on one stream. It belongs to one
+// goroutine. Make it with Accept.
+type Conn struct {
+	target   snapshot.Snapshot
+	suspects Suspects
+	types    [snapshot.NumTypes]state
+	rejected Rejects
+	seq      uint64 // counts requests and responses, so that "after" is a comparison
+	nonce    uint64
+	returned bool // Envoy reported versions: it is not fresh
+	now      time.Time
+	wake     time.Time // the earliest timer found in this Next
+
+	// Clusters.
+	added    map[string]addition  // sent when Envoy had none of that name; until acknowledged
+	early    map[string]struct{}  // usable although not acknowledged (early(c) of docs/delta.md)
+	sent     map[string]struct{}  // sent before the first EDS request of this stream; nil after it
+	unneeded map[string]time.Time // since when nothing names a cluster that is not in want
+
+	// Secrets and listeners.
+	varied map[string]struct{}  // secrets whose first push on this stream is done
+	chance map[suspect]struct{} // listeners that were rejected once
+	complete chains
+	// modifySince is since when a change of a listener waits for virtual hosts.
+	modifySince time.Time
+
+	// Routes.
+	firstRoutes bool      // the next response of virtual hosts is the first of its route configuration
+	routesSince time.Time // since when virtual hosts were asked for
+	routesSent  time.Time // when the response in flight was sent
+	routesDone  time.Time // when the last one was answered
+	routesTook  time.Duration
+	warmUpTo    string // clusters of want below this name were live once; for a fresh Envoy's listener
+
+	counters Counters
+	without  rule          // rules left out; only the tests of those rules set it
+	random   func() uint64 // for variants
+}
+
+// state is what a Conn knows of one type. Names as in docs/delta.md.
+type state struct {
+	first   bool // was this type requested on this stream?
+	firstAt time.Time
+	have    resources                       // what Envoy certainly runs; an entry without bytes is "unknown(version)"
+	unknown map[string]struct{}             // those entries
+	flight  []*flight                       // not yet answered, oldest first
+	maybe   map[string][]*snapshot.Resource // what a partly applied rejection may have left; nil is absent
+	subs    map[string]uint64               // named types: subscribed without being in have → when
+	groups  [][]suspect                     // out of rejected responses, still to be isolated
+	grouped map[string]int                  // name → in how many groups
+	owed    map[string]struct{}             // to be sent although nothing differs
+	errors  map[string]Rejection            // last rejection of a name that was sent alone
+	took    time.Duration                   // from the last response to its answer
+}
+
+// addition is when a new cluster was sent, first and last.
+type addition struct{ first, newest uint64 }
+
+// suspect is one resource of a rejected response: a version, "" for a removal.
+type suspect struct{ name, version string }
+
+type flight struct {
+	Response
+	seq  uint64
+	at   time.Time
+	void map[string]struct{} // names subscribed anew since
+	// base and end let an acknowledgement of all that differed cost nothing:
+	// have, if it is still base, becomes end.
+	base, end resources
+	whole     bool
+	group     bool
+}
+
+// Accept is the state of an Envoy that has just opened a stream. known is what
+// Conn.Rejects of its last stream said; nil if there was none.
+func Accept(known Rejects) *Conn {
+	c := &Conn{rejected: make(Rejects, len(known)), random: random,
+		added: map[string]addition{}, early: map[string]struct{}{}, sent: map[string]struct{}{},
+		unneeded: map[string]time.Time{}, varied: map[string]struct{}{}, chance: map[suspect]struct{}{}}
+	for ref, versions := range known {
+		c.rejected[ref] = versions
+	}
+	for t := range c.types {
+		c.types[t] = state{unknown: map[string]struct{}{}, maybe: map[string][]*snapshot.Resource{},
+			subs: map[string]uint64{}, grouped: map[string]int{}, owed: map[string]struct{}{}, errors: map[string]Rejection{}}
+	}
+	return c
+}
+
+// Target sets what Envoy should run. Next says what to send for it.
+func (c *Conn) Target(s snapshot.Snapshot, suspects Suspects) {
+	c.target, c.suspects = s, suspects
+	c.warmUpTo = ""
+	for t := range snapshot.Types() {
+		st := &c.types[t]
+		for name := range st.unknown {
+			c.learn(t, name)
+		}
+	}
+}
+
+// learn turns unknown(version) into the resource, if the target has that version.
+func (c *Conn) learn(t snapshot.Type, name string) {
+	st := &c.types[t]
+	have, ok := st.have.Get(name)
+	if !ok || known(have) {
+		delete(st.unknown, name)
+		return
+	}
+	if want, ok := c.want(t).Get(name); ok && want.Version == have.Version && c.with(ruleLearn) {
+		st.have = st.have.Replace(name, want)
+		delete(st.unknown, name)
+	}
+}
+
+// Rejects is what this Envoy rejected, for its next stream.
+func (c *Conn) Rejects() Rejects {
+	out := make(Rejects, len(c.rejected))
+	for ref, versions := range c.rejected {
+		out[ref] = versions
+	}
+	return out
+}
+
+func (c *Conn) want(t snapshot.Type) resources { return c.target.Of(t) }
+
+// known says whether r is a resource and not just a version that Envoy reported.
+func known(r *snapshot.Resource) bool { return len(r.Wire()) > 0 }
+
+func unknown(t snapshot.Type, name, version string) *snapshot.Resource {
+	return &snapshot.Resource{Type: t, Name: name, Version: version}
+}
+
+// version of r; absent has none.
+func version(r *snapshot.Resource) string {
+	if r == nil {
+		return ""
+	}
+	return r.Version
+}
+
+// get is have(n); nil if absent.
+func (st *state) get(name string) *snapshot.Resource {
+	r, _ := st.have.Get(name)
+	return r
+}
+
+func (st *state) set(name string, r *snapshot.Resource) {
+	delete(st.unknown, name)
+	if r == nil {
+		st.have = st.have.Delete(name)
+		return
+	}
+	st.have = st.have.Replace(name, r)
+	if !known(r) {
+		st.unknown[name] = struct{}{}
+	}
+}
+
+// lookUp finds name in a flight that is not void for it; r is nil for a removal.
+func (f *flight) lookUp(name string) (r *snapshot.Resource, ok bool) {
+	if _, void := f.void[name]; void {
+		return nil, false
+	}
+	if i, ok := slices.BinarySearchFunc(f.Resources, name, func(r *snapshot.Resource, n string) int { return cmp.Compare(r.Name, n) }); ok {
+		return f.Resources[i], true
+	}
+	_, ok = slices.BinarySearch(f.Removed, name)
+	return nil, ok
+}
+
+// flying says whether a response that names n waits for its answer, and what
+// the newest such says.
+func (st *state) flying(name string) (r *snapshot.Resource, ok bool) {
+	for i := len(st.flight) - 1; i >= 0; i-- {
+		if r, ok := st.flight[i].lookUp(name); ok {
+			return r, true
+		}
+	}
+	return nil, false
+}
+
+// last is last(n), nil if absent, and whether it is certain.
+func (st *state) last(name string) (r *snapshot.Resource, certain bool) {
+	if r, ok := st.flying(name); ok {
+		return r, true
+	}
+	return st.get(name), len(st.maybe[name]) == 0
+}
+
+// possible calls yield for each version of name that Envoy may have; nil is
+// absent. It stops when yield returns false.
+func (st *state) possible(name string, yield func(*snapshot.Resource) bool) {
+	if !yield(st.get(name)) {
+		return
+	}
+	for _, r := range st.maybe[name] {
+		if !yield(r) {
+			return
+		}
+	}
+	for _, f := range st.flight {
+		if r, ok := f.lookUp(name); ok && !yield(r) {
+			return
+		}
+	}
+}
+
+// absent says whether possible(n) is {absent}; perhaps, whether it contains it.
+func (st *state) absent(name string) (surely, perhaps bool) {
+	surely = true
+	st.possible(name, func(r *snapshot.Resource) bool {
+		surely = surely && r == nil
+		perhaps = perhaps || r == nil
+		return true
+	})
+	return surely, perhaps
+}
+
+// subscribed says whether Envoy wants to hear of name. What it certainly has,
+// it is subscribed to, so only the rest needs memory.
+func (st *state) subscribed(name string) bool {
+	_, ok := st.subs[name]
+	return ok || st.have.Has(name)
+}
+
+// desired is desired(n): what Envoy should have for name, nil for nothing.
+func (c *Conn) desired(t snapshot.Type, name string) *snapshot.Resource {
+	st := &c.types[t]
+	want, ok := c.want(t).Get(name)
+	if !ok && t == snapshot.Endpoints && st.subscribed(name) { // so Envoy has the cluster
+		want = c.target.Spare(name)
+	}
+	last, certain := st.last(name)
+	if want == nil {
+		if t == snapshot.Secret && !ok && st.subscribed(name) && last == nil {
+			// A listener waits 15 s for a secret that does not come, with all its
+			// chains; a removal would not end that.
+			return c.target.StandIn(name)
+		}
+		return nil
+	}
+	if c.isRejected(t, name, want.Version) {
+		return c.instead(t, name, last, certain)
+	}
+	if want.Weak && last != nil {
+		return last
+	}
+	return want
+}
+
+// instead is what Envoy should have for a name whose wanted version it rejects.
+func (c *Conn) instead(t snapshot.Type, name string, last *snapshot.Resource, certain bool) *snapshot.Resource {
+	if last != nil && certain && !c.isRejected(t, name, last.Version) {
+		return last
+	}
+	if have := c.types[t].get(name); have != nil {
+		return have
+	}
+	if t == snapshot.Secret {
+		return c.target.StandIn(name)
+	}
+	return nil
+}
+
+func (c *Conn) isRejected(t snapshot.Type, name, version string) bool {
+	return slices.Contains(c.rejected[snapshot.Ref{Type: t, Name: name}], version)
+}
+
+func (c *Conn) suspect(r *snapshot.Resource) bool {
+	return c.suspects != nil && c.suspects.Suspect(snapshot.Ref{Type: r.Type, Name: r.Name}, r.Version)
+}
+
+// after notes a timer that starts at since: false before it is over, when it
+// asks to be woken at its end.
+func (c *Conn) after(since time.Time, d time.Duration) bool {
+	end := since.Add(d)
+	if !c.now.Before(end) {
+		return true
+	}
+	if c.wake.IsZero() || end.Before(c.wake) {
+		c.wake = end
+	}
+	return false
+}

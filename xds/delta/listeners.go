@@ -1,0 +1,165 @@
+package delta
+
+import (
+	"time"
+
+	"legation.dev/xds/pmap"
+	"legation.dev/xds/snapshot"
+)
+
+// nextListeners is step 5: one listener in flight, when what it needs is live.
+func (c *Conn) nextListeners(send func(*flight)) {
+	const t = snapshot.Listener
+	st := &c.types[t]
+	for _, n := range c.differing(t) {
+		want, pending := c.pending(t, n)
+		if !pending || len(st.flight) > 0 {
+			continue
+		}
+		if want == nil {
+			send(c.response(t, nil, []string{n}))
+		} else if c.listenerMayGo(want) {
+			c.modifySince = time.Time{}
+			send(c.response(t, []*snapshot.Resource{want}, nil))
+		}
+	}
+}
+
+func (c *Conn) listenerMayGo(want *snapshot.Resource) bool {
+	for _, ref := range want.Needs {
+		if ref.Type == snapshot.Cluster && !c.liveOrRejected(ref.Name) {
+			return false
+		}
+	}
+	st := &c.types[snapshot.Listener]
+	have := st.get(want.Name)
+	switch {
+	case have == nil && !c.returned:
+		return c.warm() || c.after(st.firstAt, patience)
+	case have == nil:
+		return true
+	case c.types[snapshot.VirtualHost].first && c.mayDrop(have, want):
+		return true
+	}
+	if c.modifySince.IsZero() {
+		c.modifySince = c.now
+	}
+	if !c.after(c.modifySince, patience) || c.routesMove() {
+		return false
+	}
+	// One host whose routes Envoy rejects must not hold every other host's chain.
+	c.counters.Forced++
+	return true
+}
+
+// routesMove says whether virtual hosts are on their way or about to be.
+func (c *Conn) routesMove() bool {
+	add, remove, _ := c.eligible(c.differing(snapshot.VirtualHost))
+	return len(add)+len(remove)+len(c.types[snapshot.VirtualHost].flight) > 0
+}
+
+// warm says whether every wanted cluster is live or rejected. It goes on where
+// it stopped the last time, so that a first load costs O(clusters) in all.
+func (c *Conn) warm() bool {
+	for n := range c.want(snapshot.Cluster).From(c.warmUpTo) {
+		if !c.liveOrRejected(n) {
+			c.warmUpTo = n
+			return false
+		}
+	}
+	return true
+}
+
+// mayDrop says whether the chains that want lacks may go: no virtual host that
+// Envoy possibly runs redirects there, and a replica that lags a little does not
+// take away what it has not seen yet.
+func (c *Conn) mayDrop(have, want *snapshot.Resource) bool {
+	drops := func(host string) bool {
+		chain := snapshot.Ref{Type: snapshot.Secret, Name: host}
+		return !want.Pulled(chain) && (have.Pulled(chain) || !known(have))
+	}
+	if known(have) && !dropsAny(have, drops) {
+		return true
+	}
+	if c.returned && !c.after(c.types[snapshot.Listener].firstAt, settle) {
+		return false
+	}
+	return !c.redirected(drops)
+}
+
+func dropsAny(have *snapshot.Resource, drops func(host string) bool) bool {
+	for _, ref := range have.Pulls {
+		if ref.Type == snapshot.Secret && drops(ref.Name) {
+			return true
+		}
+	}
+	return false
+}
+
+// redirected says whether a virtual host that Envoy possibly runs needs one of
+// the dropped chains. What is as wanted needs only wanted chains.
+func (c *Conn) redirected(dropped func(host string) bool) bool {
+	st := &c.types[snapshot.VirtualHost]
+	needs := func(r *snapshot.Resource) bool {
+		if r == nil {
+			return false
+		}
+		if !known(r) {
+			return c.with(ruleUnknownPins)
+		}
+		for _, ref := range r.Needs {
+			if ref.Type == snapshot.Chain && dropped(ref.Name) {
+				return true
+			}
+		}
+		return false
+	}
+	for change := range pmap.Diff(st.have, c.want(snapshot.VirtualHost)) {
+		if change.HadOld && needs(change.Old) {
+			return true
+		}
+	}
+	for _, f := range st.flight {
+		for _, r := range f.Resources {
+			if needs(r) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// chains remembers how many of a listener's pulls were found served, so that a
+// listener of n chains is looked through once and not once per virtual host.
+type chains struct {
+	listener *snapshot.Resource
+	served   int
+}
+
+// liveChain is live(chain h). A listener serves a new version only when every
+// secret of it is there (M10), so all of them are asked for.
+func (c *Conn) liveChain(host string) bool {
+	st := &c.types[snapshot.Listener]
+	if len(st.flight) > 0 {
+		return false
+	}
+	for _, r := range st.have.All() {
+		if r.Pulled(snapshot.Ref{Type: snapshot.Secret, Name: host}) {
+			return c.served(r)
+		}
+	}
+	return false
+}
+
+func (c *Conn) served(listener *snapshot.Resource) bool {
+	if c.complete.listener != listener {
+		c.complete = chains{listener: listener}
+	}
+	for _, ref := range listener.Pulls[c.complete.served:] {
+		if ref.Type == snapshot.Secret && !c.types[snapshot.Secret].have.Has(ref.Name) {
+			return false
+		}
+		c.complete.served++
+	}
+	return true
+}

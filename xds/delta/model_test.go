@@ -1,0 +1,482 @@
+package delta
+
+import (
+	"fmt"
+	"hash/fnv"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"legation.dev/xds/snapshot"
+)
+
+// quality is what the model Envoy thinks of a version.
+type quality int
+
+const (
+	good quality = iota
+	bad
+	undecodable
+)
+
+// envoy is the model of docs/delta.md, M1 to M21. Its state outlives streams.
+type envoy struct {
+	quality func(*snapshot.Resource) quality
+	now     time.Time
+
+	clusters  map[string]*modelCluster
+	listeners map[string]*modelListener
+	secrets   map[string]*modelSecret
+	rcs       map[string]bool // subscribed route configurations → received
+	vhs       map[string]*snapshot.Resource
+	vhReady   bool // the first VHDS response of the route configuration came
+	ldsAsked  bool // ever: the first load is over
+	cdsHeard  bool
+	versions  [snapshot.NumTypes]map[string]string // reported on reconnect
+
+	asked  [snapshot.NumTypes]bool // on this stream
+	held   []Request               // CDS answers and first request that wait (M3, M4)
+	toConn []Request
+	inbox  []Response
+}
+
+type modelCluster struct {
+	active, warming *snapshot.Resource
+	since           time.Time // of the warming
+	cla             *snapshot.Resource
+	heard           bool // got its CLA, a rejected one, or gave up waiting
+	claNew          bool // got one since it warms
+	checked         bool // its first health check is over
+}
+
+type modelListener struct {
+	active, warming *snapshot.Resource
+	since           time.Time
+}
+
+type modelSecret struct {
+	good       *snapshot.Resource
+	remembered string // the bytes last seen, good or bad
+	rejected   bool   // those were bad
+	waited     bool   // its waiting is over
+}
+
+func newEnvoy(q func(*snapshot.Resource) quality) *envoy {
+	e := &envoy{quality: q, clusters: map[string]*modelCluster{}, listeners: map[string]*modelListener{},
+		secrets: map[string]*modelSecret{}, rcs: map[string]bool{}, vhs: map[string]*snapshot.Resource{}}
+	for t := range e.versions {
+		e.versions[t] = map[string]string{}
+	}
+	return e
+}
+
+// pairs implements Versions.
+type pairs map[string]string
+
+func (p pairs) Len() int                       { return len(p) }
+func (p pairs) All() iter.Seq2[string, string] { return maps.All(p) }
+func (p pairs) Sum() (s VersionSum) {
+	for n, v := range p {
+		s.Add(n, v)
+	}
+	return s
+}
+
+// connect opens a stream: M1, M4.
+func (e *envoy) connect() {
+	e.asked, e.held, e.toConn, e.inbox = [snapshot.NumTypes]bool{}, nil, nil, nil
+	e.first(snapshot.Cluster, nil)
+	if names := slices.Sorted(maps.Keys(e.eds())); len(names) > 0 {
+		e.first(snapshot.Endpoints, names)
+	}
+	if e.ldsAsked {
+		e.first(snapshot.Listener, nil)
+	}
+	if len(e.rcs) > 0 {
+		e.first(snapshot.RouteConfiguration, slices.Sorted(maps.Keys(e.rcs)))
+	}
+	if len(e.secrets) > 0 {
+		e.first(snapshot.Secret, slices.Sorted(maps.Keys(e.secrets)))
+	}
+	for _, received := range e.rcs {
+		if received {
+			e.first(snapshot.VirtualHost, nil)
+		}
+	}
+}
+
+func (e *envoy) eds() map[string]bool {
+	names := map[string]bool{}
+	for n, c := range e.clusters {
+		if isEDS(c.newest()) {
+			names[n] = true
+		}
+	}
+	return names
+}
+
+func (c *modelCluster) newest() *snapshot.Resource {
+	if c.warming != nil {
+		return c.warming
+	}
+	return c.active
+}
+
+func (e *envoy) first(t snapshot.Type, names []string) {
+	e.asked[t] = true
+	r := Request{URL: t.URL(), Subscribe: names}
+	if len(e.versions[t]) > 0 {
+		r.Initial = pairs(maps.Clone(e.versions[t]))
+	}
+	e.request(t, r)
+}
+
+func (e *envoy) request(t snapshot.Type, r Request) {
+	if t == snapshot.Cluster && (e.warms() && (e.ldsAsked || r.Nonce == "") || len(e.held) > 0) {
+		e.held = append(e.held, r)
+		return
+	}
+	e.toConn = append(e.toConn, r)
+}
+
+func (e *envoy) subscribe(t snapshot.Type, names ...string) {
+	if len(names) == 0 {
+		return
+	}
+	if !e.asked[t] {
+		e.first(t, names)
+		return
+	}
+	e.toConn = append(e.toConn, Request{URL: t.URL(), Subscribe: names})
+}
+
+func (e *envoy) unsubscribe(t snapshot.Type, name string) {
+	delete(e.versions[t], name)
+	e.toConn = append(e.toConn, Request{URL: t.URL(), Unsubscribe: []string{name}})
+}
+
+func (e *envoy) warms() bool {
+	for _, c := range e.clusters {
+		if c.warming != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// progress lets time and events take effect: ends of warming, held answers, the
+// first LDS request.
+func (e *envoy) progress() {
+	for _, c := range e.clusters {
+		if c.warming == nil {
+			continue
+		}
+		timeout := !e.now.Before(c.since.Add(patience))
+		if !isEDS(c.warming) || (c.claNew || timeout) && (!c.warming.Checked || c.checked || timeout) {
+			c.finish()
+		}
+	}
+	if !e.warms() {
+		e.toConn = append(e.toConn, e.held...)
+		e.held = nil
+		if e.cdsHeard && !e.ldsAsked {
+			e.ldsAsked = true
+			e.first(snapshot.Listener, nil)
+		}
+	}
+	for _, l := range e.listeners {
+		if l.warming != nil && (e.complete(l.warming) || !e.now.Before(l.since.Add(patience))) {
+			l.active, l.warming = l.warming, nil
+			e.dropSecrets()
+		}
+	}
+}
+
+func (c *modelCluster) finish() {
+	c.active, c.warming, c.heard = c.warming, nil, true
+}
+
+// complete says whether a listener has its routes and secrets (M10).
+func (e *envoy) complete(l *snapshot.Resource) bool {
+	for _, ref := range l.Pulls {
+		switch ref.Type {
+		case snapshot.RouteConfiguration:
+			if !e.rcs[ref.Name] || !e.vhReady {
+				return false
+			}
+		case snapshot.Secret:
+			if s := e.secrets[ref.Name]; s == nil || s.good == nil && !s.waited {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (e *envoy) dropSecrets() {
+	needed := map[string]bool{}
+	for _, l := range e.listeners {
+		for _, r := range []*snapshot.Resource{l.active, l.warming} {
+			if r == nil {
+				continue
+			}
+			for _, ref := range r.Pulls {
+				needed[ref.Name] = needed[ref.Name] || ref.Type == snapshot.Secret
+			}
+		}
+	}
+	for _, n := range slices.Sorted(maps.Keys(e.secrets)) {
+		if !needed[n] {
+			delete(e.secrets, n)
+			e.unsubscribe(snapshot.Secret, n)
+		}
+	}
+}
+
+// receive takes one response.
+func (e *envoy) receive(r Response) {
+	if !e.asked[r.Type] {
+		return // M9
+	}
+	worst := good
+	for _, x := range r.Resources {
+		worst = max(worst, e.quality(x))
+	}
+	var err string
+	switch {
+	case worst == undecodable:
+		err = "undecodable"
+	case r.Type == snapshot.Cluster:
+		err = e.onClusters(r)
+	case r.Type == snapshot.Endpoints:
+		err = e.onEndpoints(r)
+	case r.Type == snapshot.Secret:
+		err = e.onSecrets(r)
+	case r.Type == snapshot.RouteConfiguration:
+		err = e.onRoutes(r, worst)
+	case r.Type == snapshot.Listener:
+		err = e.onListeners(r)
+	case r.Type == snapshot.VirtualHost:
+		err = e.onVirtualHosts(r, worst)
+	}
+	if r.Type == snapshot.Endpoints && err != "" { // M8
+		for _, c := range e.clusters {
+			if c.warming != nil {
+				c.finish()
+			}
+		}
+	}
+	if r.Type == snapshot.Secret && err != "" { // M16
+		for _, s := range e.secrets {
+			s.waited = true
+		}
+	}
+	if r.Type == snapshot.VirtualHost { // M12
+		e.vhReady = true
+	}
+	answer := Request{URL: r.Type.URL(), Nonce: r.Nonce}
+	if err != "" {
+		answer.Error = &Error{Code: 13, Message: err}
+	} else {
+		e.record(r)
+	}
+	e.request(r.Type, answer)
+}
+
+func (e *envoy) record(r Response) {
+	named := map[snapshot.Type]func(string) bool{
+		snapshot.Endpoints: func(n string) bool { return e.eds()[n] },
+		snapshot.Secret:    func(n string) bool { return e.secrets[n] != nil },
+	}
+	for _, x := range r.Resources {
+		if has := named[r.Type]; has == nil || has(x.Name) {
+			e.versions[r.Type][x.Name] = x.Version
+		}
+	}
+	for _, n := range r.Removed {
+		delete(e.versions[r.Type], n)
+	}
+}
+
+func (e *envoy) onClusters(r Response) (err string) {
+	e.cdsHeard = true
+	var ask []string
+	for _, n := range r.Removed {
+		if c := e.clusters[n]; c != nil {
+			delete(e.clusters, n)
+			if isEDS(c.newest()) {
+				e.unsubscribe(snapshot.Endpoints, n)
+			}
+		}
+	}
+	for _, x := range r.Resources {
+		if e.quality(x) != good {
+			err += "Error adding/updating cluster(s) " + x.Name + " "
+			continue
+		}
+		c := e.clusters[x.Name]
+		if c == nil {
+			c = &modelCluster{}
+			e.clusters[x.Name] = c
+			ask = append(ask, x.Name)
+		} else if string(c.newest().Body()) == string(x.Body()) {
+			continue
+		}
+		c.warming, c.since, c.claNew, c.checked = x, e.now, false, false
+	}
+	e.subscribe(snapshot.Endpoints, ask...)
+	return err
+}
+
+func byHash(list []*snapshot.Resource) []*snapshot.Resource {
+	hash := func(r *snapshot.Resource) uint32 {
+		h := fnv.New32a()
+		h.Write([]byte(r.Name))
+		return h.Sum32()
+	}
+	return slices.SortedFunc(slices.Values(list), func(a, b *snapshot.Resource) int { return int(hash(a)>>1) - int(hash(b)>>1) })
+}
+
+func (e *envoy) onEndpoints(r Response) string {
+	for _, x := range byHash(r.Resources) {
+		c := e.clusters[x.Name]
+		if c == nil {
+			continue
+		}
+		if e.quality(x) != good {
+			return "malformed IP address"
+		}
+		c.cla, c.claNew = x, true
+	}
+	for _, n := range r.Removed {
+		if c := e.clusters[n]; c != nil && c.warming != nil && c.cla == nil {
+			c.finish()
+		}
+	}
+	return ""
+}
+
+func (e *envoy) onSecrets(r Response) string {
+	for _, x := range byHash(r.Resources) {
+		s := e.secrets[x.Name]
+		if s == nil || s.remembered == string(x.Body()) {
+			continue // M16: the same bytes are acknowledged and skipped
+		}
+		s.remembered, s.rejected = string(x.Body()), e.quality(x) != good
+		if s.rejected {
+			return "KEY_VALUES_MISMATCH"
+		}
+		s.good = x
+	}
+	return ""
+}
+
+func (e *envoy) onRoutes(r Response, worst quality) string {
+	if worst != good {
+		return "bad route configuration"
+	}
+	for _, x := range r.Resources {
+		if _, ok := e.rcs[x.Name]; ok {
+			e.rcs[x.Name] = true
+		}
+	}
+	if !e.asked[snapshot.VirtualHost] {
+		e.first(snapshot.VirtualHost, nil)
+	}
+	return ""
+}
+
+func (e *envoy) onListeners(r Response) string {
+	for _, n := range r.Removed {
+		delete(e.listeners, n)
+		e.dropSecrets()
+	}
+	for _, x := range r.Resources {
+		if e.quality(x) != good {
+			return "Error adding/updating listener(s) " + x.Name
+		}
+		l := e.listeners[x.Name]
+		if l == nil {
+			l = &modelListener{}
+		}
+		for _, ref := range x.Pulls { // M15
+			s := e.secrets[ref.Name]
+			isNew := l.active == nil || !l.active.Pulled(ref)
+			if ref.Type == snapshot.Secret && s != nil && s.rejected && isNew {
+				return "Error adding/updating listener(s) " + x.Name + ": secret"
+			}
+		}
+		e.listeners[x.Name] = l
+		l.warming, l.since = x, e.now
+		e.pull(x)
+		e.dropSecrets()
+	}
+	return ""
+}
+
+func (e *envoy) pull(l *snapshot.Resource) {
+	var secrets []string
+	for _, ref := range l.Pulls {
+		switch ref.Type {
+		case snapshot.RouteConfiguration:
+			if _, ok := e.rcs[ref.Name]; !ok {
+				e.rcs[ref.Name] = false
+				e.subscribe(ref.Type, ref.Name)
+			}
+		case snapshot.Secret:
+			if e.secrets[ref.Name] == nil {
+				e.secrets[ref.Name] = &modelSecret{}
+				secrets = append(secrets, ref.Name)
+			}
+		}
+	}
+	e.subscribe(snapshot.Secret, secrets...)
+}
+
+func (e *envoy) onVirtualHosts(r Response, worst quality) string {
+	if worst != good {
+		return "Only a single wildcard domain is permitted"
+	}
+	for _, received := range e.rcs {
+		if !received {
+			return ""
+		}
+	}
+	for _, x := range r.Resources {
+		e.vhs[x.Name] = x
+	}
+	for _, n := range r.Removed {
+		delete(e.vhs, n)
+	}
+	return ""
+}
+
+// check is invariant 1: what Envoy runs names only what serves.
+func (e *envoy) check(forced bool, excused func(host *snapshot.Resource, cluster string) bool) error {
+	for _, n := range slices.Sorted(maps.Keys(e.vhs)) {
+		for _, ref := range e.vhs[n].Needs {
+			if err := e.serves(e.vhs[n], ref, excused); err != nil && !(forced && ref.Type == snapshot.Chain) {
+				return fmt.Errorf("virtual host %s: %w", n, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (e *envoy) serves(host *snapshot.Resource, ref snapshot.Ref, excused func(*snapshot.Resource, string) bool) error {
+	if ref.Type == snapshot.Chain {
+		for _, l := range e.listeners {
+			s := e.secrets[ref.Name]
+			if l.active != nil && l.active.Pulled(snapshot.Ref{Type: snapshot.Secret, Name: ref.Name}) && s != nil && s.good != nil {
+				return nil
+			}
+		}
+		return fmt.Errorf("no %v", ref)
+	}
+	c := e.clusters[ref.Name]
+	if (c == nil || c.active == nil || !c.heard) && !excused(host, ref.Name) {
+		return fmt.Errorf("%v is not active", ref)
+	}
+	return nil
+}

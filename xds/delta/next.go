@@ -1,0 +1,148 @@
+package delta
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"time"
+
+	"legation.dev/xds/pmap"
+	"legation.dev/xds/snapshot"
+)
+
+// Next is what may be sent now, and when to ask again if nothing else happens
+// before (zero: not needed). The caller sends every response, in order.
+func (c *Conn) Next(now time.Time) (out []Response, wake time.Time) {
+	c.now, c.wake = now, time.Time{}
+	send := func(f *flight) { out = append(out, f.Response) }
+	for _, step := range []struct {
+		t   snapshot.Type
+		run func(func(*flight))
+	}{
+		{snapshot.Cluster, c.nextClusters},
+		{snapshot.Endpoints, c.nextEndpoints},
+		{snapshot.Secret, c.nextSecrets},
+		{snapshot.RouteConfiguration, c.nextRouteConfigurations},
+		{snapshot.Listener, c.nextListeners},
+		{snapshot.VirtualHost, c.nextVirtualHosts},
+	} {
+		if c.types[step.t].first { // an unasked response is never answered (M9)
+			step.run(send)
+			c.settle(step.t)
+		}
+	}
+	return out, c.wake
+}
+
+// settle gives have the target's own map when nothing differs any more, so that
+// a Conn at rest costs no memory and no comparison.
+func (c *Conn) settle(t snapshot.Type) {
+	st := &c.types[t]
+	if len(st.flight)+len(st.maybe)+len(st.unknown) > 0 || st.have.Same(c.want(t)) || st.have.Len() != c.want(t).Len() {
+		return
+	}
+	for range pmap.Diff(st.have, c.want(t)) {
+		return
+	}
+	st.have = c.want(t)
+}
+
+// differing yields the names that may have to be sent: those where have and
+// want differ, those in doubt and those owed; each once, in order.
+func (c *Conn) differing(t snapshot.Type) (names []string) {
+	st := &c.types[t]
+	for change := range pmap.Diff(st.have, c.want(t)) {
+		if change.HadOld && change.HasNew && change.Old.Version == change.New.Version && known(change.Old) {
+			st.have = st.have.Replace(change.Key, change.New) // only what is not sent differs
+			continue
+		}
+		names = append(names, change.Key)
+	}
+	if t == snapshot.Endpoints {
+		for n := range st.subs { // lacks a CLA: perhaps of a cluster that is not wanted
+			if !c.want(t).Has(n) {
+				names = append(names, n)
+			}
+		}
+	} else if len(st.maybe)+len(st.owed) == 0 {
+		return names
+	}
+	for n := range st.maybe {
+		names = append(names, n)
+	}
+	for n := range st.owed {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// pending says whether desired(n) still has to be sent.
+func (c *Conn) pending(t snapshot.Type, name string) (want *snapshot.Resource, pending bool) {
+	st := &c.types[t]
+	if st.grouped[name] > 0 {
+		return nil, false // its group is still to come
+	}
+	want = c.desired(t, name)
+	last, certain := st.last(name)
+	return want, !certain || version(last) != version(want) || last != nil && want == nil
+}
+
+// response puts a response in flight. Resources and removals are sorted, since
+// they are looked up by name.
+func (c *Conn) response(t snapshot.Type, add []*snapshot.Resource, remove []string) *flight {
+	slices.SortFunc(add, func(a, b *snapshot.Resource) int { return cmp.Compare(a.Name, b.Name) })
+	slices.Sort(remove)
+	c.seq++
+	c.nonce++
+	f := &flight{seq: c.seq, at: c.now, Response: Response{Type: t, Nonce: strconv.FormatUint(c.nonce, 36), Resources: add, Removed: remove}}
+	st := &c.types[t]
+	st.flight = append(st.flight, f)
+	c.counters.count(f)
+	for _, r := range add {
+		delete(st.owed, r.Name)
+	}
+	for _, n := range remove {
+		delete(st.owed, n)
+	}
+	return f
+}
+
+// all marks f as bringing have to want: everything that differed is in it.
+func (c *Conn) all(f *flight, differing int) {
+	st := &c.types[f.Type]
+	if len(f.Resources)+len(f.Removed) != differing || len(st.flight) != 1 || len(st.maybe) > 0 {
+		return
+	}
+	for _, r := range f.Resources {
+		if want, ok := c.want(f.Type).Get(r.Name); !ok || want != r {
+			return
+		}
+	}
+	f.base, f.end, f.whole = st.have, c.want(f.Type), true
+}
+
+// chunks splits resources into responses of at most limit bytes; a larger one
+// goes alone.
+func chunks(list []*snapshot.Resource, count, limit int) (parts [][]*snapshot.Resource) {
+	for len(list) > 0 {
+		n, size := 0, 0
+		for n < len(list) && n < count && (n == 0 || size+len(list[n].Wire()) <= limit) {
+			size += len(list[n].Wire())
+			n++
+		}
+		parts = append(parts, list[:n:n])
+		list = list[n:]
+	}
+	return parts
+}
+
+func (c *Conn) full(t snapshot.Type) bool { return len(c.types[t].flight) >= maxFlight }
+
+// firstChunk is as much of list as one response may hold.
+func firstChunk(list []*snapshot.Resource, limit int) []*snapshot.Resource {
+	for _, part := range chunks(list, len(list), limit) {
+		return part
+	}
+	return nil
+}

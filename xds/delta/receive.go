@@ -1,0 +1,237 @@
+package delta
+
+import (
+	"time"
+
+	"legation.dev/xds/snapshot"
+)
+
+// Outcome is what a request says of an earlier response.
+type Outcome uint8
+
+// The outcomes. None is a request that answers nothing.
+const (
+	None Outcome = iota
+	ACK
+	NACK
+	Stale       // the nonce is of no response that waits for an answer
+	UnknownType // the type is not served here
+)
+
+// Event is what a request meant, for logs and counters.
+type Event struct {
+	Outcome Outcome
+	Type    snapshot.Type
+	// Rejected is what the response contained, for a NACK.
+	Rejected []*snapshot.Resource
+	// Alone says that the rejected response held one resource, which is thereby
+	// found.
+	Alone   bool
+	Message string // Envoy's error text, for a NACK
+}
+
+// Receive takes one request of Envoy. Call Next afterwards.
+func (c *Conn) Receive(r Request, now time.Time) Event {
+	t, ok := snapshot.TypeOf(r.URL)
+	if !ok {
+		c.counters.UnknownTypes++
+		return Event{Outcome: UnknownType}
+	}
+	c.now = now
+	c.seq++
+	if st := &c.types[t]; !st.first {
+		c.begin(t, r)
+	} else {
+		c.resubscribe(t, r)
+	}
+	if r.Nonce == "" {
+		return Event{Type: t}
+	}
+	return c.answer(t, r)
+}
+
+// resubscribe is rule 3: what is subscribed anew is owed, whatever was sent.
+func (c *Conn) resubscribe(t snapshot.Type, r Request) {
+	if t.Wildcard() {
+		return // a wildcard subscription has no names
+	}
+	for _, n := range r.Unsubscribe {
+		c.forget(t, n)
+		delete(c.types[t].subs, n)
+	}
+	for _, n := range r.Subscribe {
+		c.forget(t, n)
+		c.types[t].subs[n] = c.seq
+		c.types[t].owed[n] = struct{}{}
+		if t == snapshot.RouteConfiguration {
+			c.newRoutes()
+		}
+	}
+}
+
+// forget drops what is known of name, and voids it in what is in flight.
+func (c *Conn) forget(t snapshot.Type, name string) {
+	st := &c.types[t]
+	st.set(name, nil)
+	delete(st.maybe, name)
+	delete(st.owed, name)
+	if t == snapshot.Secret {
+		c.complete = chains{}
+	}
+	for _, f := range st.flight {
+		f.disown(name)
+	}
+}
+
+func (f *flight) disown(name string) {
+	if _, ok := f.lookUp(name); !ok {
+		return
+	}
+	if f.void == nil {
+		f.void = map[string]struct{}{}
+	}
+	f.void[name] = struct{}{}
+}
+
+// newRoutes is rule 4: Envoy has a route configuration that it did not have, and
+// none of its virtual hosts.
+func (c *Conn) newRoutes() {
+	st := &c.types[snapshot.VirtualHost]
+	st.have, st.unknown = resources{}, map[string]struct{}{}
+	st.maybe, st.groups, st.grouped = map[string][]*snapshot.Resource{}, nil, map[string]int{}
+	for _, f := range st.flight {
+		for _, r := range f.Resources {
+			f.disown(r.Name)
+		}
+		for _, n := range f.Removed {
+			f.disown(n)
+		}
+	}
+	c.firstRoutes, c.routesSince = true, c.now
+}
+
+// answer is rules 5 to 7.
+func (c *Conn) answer(t snapshot.Type, r Request) Event {
+	f := c.take(t, r.Nonce)
+	if f == nil {
+		c.counters.Stale++
+		return Event{Outcome: Stale, Type: t}
+	}
+	c.types[t].took = c.now.Sub(f.at)
+	if t == snapshot.VirtualHost {
+		c.routesTook, c.routesDone = c.now.Sub(f.at), c.now
+	}
+	if r.Error == nil {
+		c.acknowledge(t, f)
+		return Event{Outcome: ACK, Type: t}
+	}
+	e := Event{Outcome: NACK, Type: t, Rejected: f.Resources, Message: r.Error.Message}
+	e.Alone = len(f.Resources)+len(f.Removed) == 1
+	if e.Alone {
+		c.rejectOne(t, f, r.Error.Message)
+	} else {
+		c.rejectMany(t, f)
+	}
+	return e
+}
+
+// take removes the flight of that nonce from its queue.
+func (c *Conn) take(t snapshot.Type, nonce string) *flight {
+	st := &c.types[t]
+	for i, f := range st.flight {
+		if f.Nonce == nonce {
+			st.flight = append(st.flight[:i:i], st.flight[i+1:]...)
+			return f
+		}
+	}
+	return nil
+}
+
+// acknowledge is rule 5: Envoy runs what was sent.
+func (c *Conn) acknowledge(t snapshot.Type, f *flight) {
+	st := &c.types[t]
+	if f.whole && len(f.void) == 0 && len(st.maybe) == 0 && st.have.Same(f.base) {
+		for _, r := range f.Resources {
+			c.landed(t, f, r.Name)
+		}
+		for _, n := range f.Removed {
+			c.gone(t, n)
+		}
+		st.have = f.end
+		return
+	}
+	for _, r := range f.Resources {
+		if _, void := f.void[r.Name]; void {
+			continue
+		}
+		c.landed(t, f, r.Name)
+		st.set(r.Name, c.canonical(r))
+		delete(st.maybe, r.Name)
+	}
+	for _, n := range f.Removed {
+		if _, void := f.void[n]; void {
+			continue
+		}
+		c.gone(t, n)
+		st.set(n, nil)
+		delete(st.maybe, n)
+	}
+}
+
+// canonical is the snapshot's own value for what was sent: a variant stands for
+// the same version, and one pointer for all streams saves memory.
+func (c *Conn) canonical(r *snapshot.Resource) *snapshot.Resource {
+	if want, ok := c.want(r.Type).Get(r.Name); ok && want.Version == r.Version {
+		return want
+	}
+	return r
+}
+
+// landed notes what the acknowledgement of a resource means beside have.
+func (c *Conn) landed(t snapshot.Type, f *flight, name string) {
+	st := &c.types[t]
+	delete(st.errors, name)
+	switch t {
+	case snapshot.Cluster:
+		delete(c.added, name)
+		delete(c.early, name)
+	case snapshot.Endpoints:
+		if subscribed, ok := st.subs[name]; ok {
+			c.noteEarly(name, subscribed, f.seq)
+		}
+		delete(st.subs, name)
+	default:
+		delete(st.subs, name)
+	}
+}
+
+// noteEarly is early(c): a new cluster is active, whatever holds its own answer,
+// once a CLA is acknowledged that was sent after Envoy asked for it, which it
+// did after the cluster was sent, and after the cluster's newest version.
+func (c *Conn) noteEarly(cluster string, subscribed, sent uint64) {
+	a, isNew := c.added[cluster]
+	if !isNew || a.first > subscribed || sent < max(subscribed, a.newest) {
+		return
+	}
+	plain := true // none of the versions on their way waits for more than its CLA
+	c.types[snapshot.Cluster].possible(cluster, func(r *snapshot.Resource) bool {
+		plain = plain && (r == nil || !r.Checked)
+		return plain
+	})
+	if plain {
+		c.early[cluster] = struct{}{}
+	}
+}
+
+// gone notes the acknowledgement of a removal.
+func (c *Conn) gone(t snapshot.Type, name string) {
+	switch t {
+	case snapshot.Cluster:
+		delete(c.added, name)
+		delete(c.early, name)
+		delete(c.unneeded, name)
+	case snapshot.Endpoints, snapshot.Secret, snapshot.RouteConfiguration:
+		// The subscription stays without anything in have.
+		c.types[t].subs[name] = c.seq
+	}
+}

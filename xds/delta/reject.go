@@ -1,0 +1,154 @@
+package delta
+
+import (
+	"slices"
+	"time"
+
+	"legation.dev/xds/snapshot"
+)
+
+// Rejection is a version that Envoy rejected when it was sent alone.
+type Rejection struct {
+	Name, Version string
+	Message       string // Envoy's error text
+	At            time.Time
+	From          []string // the objects it came from
+}
+
+// rejectOne is rule 6: the guilty resource is found.
+func (c *Conn) rejectOne(t snapshot.Type, f *flight, message string) {
+	st := &c.types[t]
+	if len(f.Removed) > 0 {
+		return // a removal cannot be at fault: it stays wanted and is sent again
+	}
+	r := f.Resources[0]
+	if t == snapshot.Listener && c.firstChance(r) {
+		return
+	}
+	c.remember(snapshot.Ref{Type: t, Name: r.Name}, r.Version)
+	st.exclude(r.Name, r.Version)
+	st.errors[r.Name] = Rejection{Name: r.Name, Version: r.Version, Message: message, At: c.now, From: r.From}
+	if _, void := f.void[r.Name]; !void && (t == snapshot.Secret || t == snapshot.Endpoints) {
+		st.owed[r.Name] = struct{}{}
+	}
+	if t == snapshot.Cluster {
+		delete(c.added, r.Name)
+	}
+}
+
+// firstChance says whether this is the first rejection of a listener's version.
+// Envoy may reject it for a secret whose rejected bytes it remembers (M15): each
+// secret of the listener is pushed as a variant, then the listener again.
+func (c *Conn) firstChance(r *snapshot.Resource) bool {
+	this := suspect{r.Name, r.Version}
+	if _, had := c.chance[this]; had || len(c.chance) >= maxMemory || !c.with(ruleLDSTwice) {
+		return false
+	}
+	c.chance[this] = struct{}{}
+	secrets := &c.types[snapshot.Secret]
+	for _, ref := range r.Pulls {
+		if ref.Type == snapshot.Secret && secrets.subscribed(ref.Name) {
+			secrets.owed[ref.Name] = struct{}{}
+			delete(c.varied, ref.Name)
+			c.returned = true // variants from now on
+		}
+	}
+	return true
+}
+
+func (c *Conn) remember(ref snapshot.Ref, version string) {
+	versions := c.rejected[ref]
+	if versions == nil && len(c.rejected) >= maxMemory || slices.Contains(versions, version) {
+		return
+	}
+	if len(versions) >= maxRejects {
+		versions = versions[1:]
+	}
+	c.rejected[ref] = append(slices.Clone(versions), version)
+}
+
+// rejectMany is rule 7: what of the response was applied is not knowable, and
+// its names are to be isolated by halves.
+func (c *Conn) rejectMany(t snapshot.Type, f *flight) {
+	st := &c.types[t]
+	var group []suspect
+	put := func(name string, sent *snapshot.Resource) {
+		if _, void := f.void[name]; void {
+			return
+		}
+		if t != snapshot.VirtualHost {
+			st.doubt(name, st.get(name), sent)
+		}
+		group = append(group, suspect{name, version(sent)})
+	}
+	for _, r := range f.Resources {
+		put(r.Name, r)
+	}
+	for _, n := range f.Removed {
+		put(n, nil)
+	}
+	half := (len(group) + 1) / 2
+	st.isolate(group[:half])
+	st.isolate(group[half:])
+}
+
+// doubt adds versions to maybe(n).
+func (st *state) doubt(name string, versions ...*snapshot.Resource) {
+	for _, r := range versions {
+		if !slices.ContainsFunc(st.maybe[name], func(m *snapshot.Resource) bool { return (m == nil) == (r == nil) && version(m) == version(r) }) {
+			st.maybe[name] = append(st.maybe[name], r)
+		}
+	}
+}
+
+// exclude takes a version out of maybe(n): rejected alone, it was not applied in
+// company either. What Envoy certainly had is then all that is left.
+func (st *state) exclude(name, version string) {
+	have := st.get(name)
+	rest := slices.DeleteFunc(slices.Clone(st.maybe[name]), func(m *snapshot.Resource) bool {
+		return m != nil && m.Version == version
+	})
+	for _, m := range rest {
+		if (m == nil) != (have == nil) || m != nil && m.Version != have.Version {
+			st.maybe[name] = rest
+			return
+		}
+	}
+	delete(st.maybe, name)
+}
+
+func (st *state) isolate(group []suspect) {
+	if len(group) == 0 {
+		return
+	}
+	st.groups = append(st.groups, group)
+	for _, s := range group {
+		st.grouped[s.name]++
+	}
+}
+
+// nextGroup takes the next group and returns what of it is still to be sent.
+// Names whose desired version is another, or is there already, are dropped.
+func (c *Conn) nextGroup(t snapshot.Type) (add []*snapshot.Resource, remove []string) {
+	st := &c.types[t]
+	for len(st.groups) > 0 && len(add)+len(remove) == 0 {
+		group := st.groups[0]
+		st.groups = st.groups[1:]
+		for _, s := range group {
+			if st.grouped[s.name]--; st.grouped[s.name] <= 0 {
+				delete(st.grouped, s.name)
+			}
+			want := c.desired(t, s.name)
+			last, certain := st.last(s.name)
+			if version(want) != s.version || certain && version(last) == s.version {
+				continue
+			}
+			if want == nil {
+				remove = append(remove, s.name)
+			} else {
+				add = append(add, want)
+			}
+		}
+	}
+	return add, remove
+}

@@ -1,0 +1,89 @@
+package delta
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"legation.dev/xds/snapshot"
+)
+
+// Counters of a Conn since Accept.
+type Counters struct {
+	Stale        uint64 // requests whose nonce is of no response in flight
+	UnknownTypes uint64 // requests of a type that is not served here
+	Forced       uint64 // listeners sent after 15 s although a redirect may need a chain they drop
+	Responses    [snapshot.NumTypes]uint64
+	Resources    [snapshot.NumTypes]uint64 // sent
+	Removed      [snapshot.NumTypes]uint64 // removals sent
+	Bytes        [snapshot.NumTypes]uint64 // of resources sent
+}
+
+func (n *Counters) count(f *flight) {
+	n.Responses[f.Type]++
+	n.Resources[f.Type] += uint64(len(f.Resources))
+	n.Removed[f.Type] += uint64(len(f.Removed))
+	for _, r := range f.Resources {
+		n.Bytes[f.Type] += uint64(len(r.Wire()))
+	}
+}
+
+// Status is what is known of an Envoy, for people. It is a value that shares
+// nothing with the Conn that changes.
+type Status struct {
+	Types    [snapshot.NumTypes]TypeStatus
+	Counters Counters
+}
+
+// TypeStatus is the part of one type.
+type TypeStatus struct {
+	// Requested says whether Envoy asked for this type on its stream.
+	Requested bool
+	// Have is what Envoy certainly runs. An entry without Wire bytes has a
+	// version that is not known here.
+	Have resources
+	// Flight is what waits for an answer, oldest first.
+	Flight []Response
+	// Rejected is what was rejected alone and is still not replaced, by name.
+	Rejected []Rejection
+	// Took is how long Envoy took for its last answer.
+	Took time.Duration
+	// Since is when the oldest response without answer was sent; zero if there
+	// is none. Older than 15 s means that something there does not warm.
+	Since time.Time
+}
+
+// Status is taken after Next; it costs O(in flight + rejected).
+func (c *Conn) Status() Status {
+	s := Status{Counters: c.counters}
+	for t := range snapshot.Types() {
+		st := &c.types[t]
+		out := TypeStatus{Requested: st.first, Have: st.have, Took: st.took}
+		for _, f := range st.flight {
+			out.Flight = append(out.Flight, f.Response)
+		}
+		if len(st.flight) > 0 {
+			out.Since = st.flight[0].at
+		}
+		for _, r := range st.errors {
+			out.Rejected = append(out.Rejected, r)
+		}
+		slices.SortFunc(out.Rejected, func(a, b Rejection) int { return cmp.Compare(a.Name, b.Name) })
+		s.Types[t] = out
+	}
+	return s
+}
+
+// NotLive is which of the wanted clusters this Envoy cannot be routed to yet, at
+// most limit of them.
+func (c *Conn) NotLive(limit int) (names []string) {
+	for n := range c.want(snapshot.Cluster).All() {
+		if len(names) == limit {
+			break
+		}
+		if !c.live(n) {
+			names = append(names, n)
+		}
+	}
+	return names
+}

@@ -1,0 +1,553 @@
+package delta
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	"google.golang.org/protobuf/proto"
+
+	"legation.dev/xds/pmap"
+	"legation.dev/xds/snapshot"
+)
+
+var (
+	walks    = flag.Int("walks", 6000, "random walks of TestWalk")
+	walkSeed = flag.Uint64("walk", 0, "run only the walk of this seed, with a trace")
+)
+
+const services, hosts = 4, 4
+
+// world is what the walk changes; snapshot makes the target of it.
+type world struct {
+	rng      *rand.Rand
+	badness  float64
+	qualityV map[string]quality // by version
+
+	services [services]struct {
+		exists          bool
+		policy, members string // versions of contents
+		checked         bool
+	}
+	hosts [hosts]struct {
+		exists, tls, redirect, secretThere bool
+		backends                           []int
+		secret                             string
+		content                            string
+	}
+	listener, rc string
+	counter      int
+}
+
+func (w *world) fresh(prefix string) string {
+	w.counter++
+	v := fmt.Sprintf("%s%d", prefix, w.counter)
+	if w.rng.Float64() < w.badness {
+		w.qualityV[v] = bad
+		if w.rng.IntN(3) == 0 {
+			w.qualityV[v] = undecodable
+		}
+	}
+	return v
+}
+
+// quality finds the content words of a version in the order they were made.
+func (w *world) quality(r *snapshot.Resource) quality {
+	worst := good
+	for word := range strings.SplitSeq(r.Version, "|") {
+		worst = max(worst, w.qualityV[word])
+	}
+	return worst
+}
+
+func newWorld(rng *rand.Rand, badness float64) *world {
+	w := &world{rng: rng, qualityV: map[string]quality{}}
+	for i := range w.services {
+		w.services[i].exists, w.services[i].policy, w.services[i].members = true, w.fresh("p"), w.fresh("m")
+	}
+	for i := range w.hosts {
+		h := &w.hosts[i]
+		h.exists, h.content, h.secret, h.secretThere = i < 2, w.fresh("h"), w.fresh("k"), true
+		h.backends = []int{i % services}
+	}
+	w.listener, w.rc = w.fresh("l"), w.fresh("r")
+	w.badness = badness
+	return w
+}
+
+func (w *world) change() {
+	s, h := &w.services[w.rng.IntN(services)], &w.hosts[w.rng.IntN(hosts)]
+	switch w.rng.IntN(14) {
+	case 0:
+		s.policy = w.fresh("p")
+	case 1:
+		s.checked = !s.checked
+		s.policy = w.fresh("p")
+	case 2, 3:
+		s.members = fmt.Sprintf("e%d", w.rng.IntN(3)) // old values return
+	case 4:
+		s.members = w.fresh("m")
+	case 5:
+		s.exists = !s.exists
+	case 6, 7:
+		h.backends = []int{w.rng.IntN(services)}
+		if w.rng.IntN(2) == 0 {
+			h.backends = append(h.backends, w.rng.IntN(services))
+		}
+	case 8:
+		h.exists = !h.exists
+	case 9:
+		h.tls = !h.tls
+	case 10:
+		h.redirect = !h.redirect
+	case 11:
+		h.secret = w.fresh("k")
+	case 12:
+		h.secretThere = !h.secretThere
+	case 13:
+		if w.rng.IntN(4) == 0 {
+			w.listener = w.fresh("l")
+		}
+		h.content = w.fresh("h")
+	}
+}
+
+func cla(name, members string, weak bool) *snapshot.Resource {
+	if weak {
+		members = "none"
+	}
+	return snapshot.FromBytes(snapshot.Endpoints, name, members, []byte(members), snapshot.Meta{Weak: weak})
+}
+
+func secret(name, version string, weak bool) *snapshot.Resource {
+	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(&tlsv3.Secret{Name: name, Type: &tlsv3.Secret_TlsCertificate{
+		TlsCertificate: &tlsv3.TlsCertificate{CertificateChain: &corev3.DataSource{
+			Specifier: &corev3.DataSource_InlineBytes{InlineBytes: []byte(version)}}}}})
+	if err != nil {
+		panic(err)
+	}
+	return snapshot.FromBytes(snapshot.Secret, name, version, body, snapshot.Meta{Weak: weak})
+}
+
+func (w *world) snapshot() snapshot.Snapshot {
+	var maps [snapshot.NumTypes]resources
+	put := func(r *snapshot.Resource) { maps[r.Type] = maps[r.Type].Set(r.Name, r) }
+	pulls := []snapshot.Ref{{Type: snapshot.RouteConfiguration, Name: "rc"}}
+	words := []string{w.listener}
+	for i, h := range w.hosts {
+		if !h.exists {
+			continue
+		}
+		name := fmt.Sprintf("h%d", i)
+		var needs []snapshot.Ref
+		words := []string{h.content}
+		for _, b := range h.backends {
+			needs = append(needs, w.cluster(b, put))
+			words = append(words, fmt.Sprint(b))
+		}
+		if h.tls {
+			pulls = append(pulls, snapshot.Ref{Type: snapshot.Secret, Name: name})
+			if h.secretThere {
+				put(secret(name, h.secret, false))
+			} else {
+				put(secret(name, snapshot.StandInVersion, true))
+			}
+			if h.redirect {
+				needs = append(needs, snapshot.Ref{Type: snapshot.Chain, Name: name})
+				words = append(words, "redirect")
+			}
+		}
+		v := strings.Join(words, "|")
+		put(snapshot.FromBytes(snapshot.VirtualHost, "rc/"+name, v, []byte(v), snapshot.Meta{Needs: needs}))
+	}
+	for _, p := range pulls {
+		words = append(words, p.Name)
+	}
+	v := strings.Join(words, "|")
+	put(snapshot.FromBytes(snapshot.Listener, "https", v, []byte(v), snapshot.Meta{Pulls: pulls}))
+	put(snapshot.FromBytes(snapshot.RouteConfiguration, "rc", w.rc, []byte(w.rc), snapshot.Meta{}))
+	var s snapshot.Snapshot
+	for t := range snapshot.Types() {
+		s = s.With(t, maps[t])
+	}
+	now := w.services
+	return s.WithSpare(func(cluster string) *snapshot.Resource {
+		for i, svc := range now {
+			if cluster == fmt.Sprintf("s%d", i) && svc.exists {
+				return cla(cluster, svc.members, false)
+			}
+		}
+		return nil
+	}).WithStandIn(func(name string) *snapshot.Resource { return secret(name, snapshot.StandInVersion, true) })
+}
+
+func (w *world) cluster(i int, put func(*snapshot.Resource)) snapshot.Ref {
+	s, name := w.services[i], fmt.Sprintf("s%d", i)
+	put(snapshot.FromBytes(snapshot.Cluster, name, s.policy, []byte(s.policy),
+		snapshot.Meta{Pulls: []snapshot.Ref{{Type: snapshot.Endpoints, Name: name}}, Checked: s.checked}))
+	put(cla(name, s.members, !s.exists))
+	return snapshot.Ref{Type: snapshot.Cluster, Name: name}
+}
+
+// walk is one random walk.
+type walk struct {
+	rng     *rand.Rand
+	world   *world
+	envoy   *envoy
+	conn    *Conn
+	without rule
+	now     time.Time
+	toEnvoy []Response
+	recent  map[string][]string // type and name → the keys of alone, oldest first
+	forced  bool
+	excused map[string]bool
+	alone   map[string]int // type/name/version rejected alone on this stream → times
+	trace   func(string, ...any)
+}
+
+func newWalk(seed uint64, without rule, trace func(string, ...any)) *walk {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	w := &walk{rng: rng, world: newWorld(rng, []float64{0, 0.1, 0.3}[seed%3]), without: without,
+		now: time.Unix(1_800_000_000, 0), trace: trace, excused: map[string]bool{}}
+	w.envoy = newEnvoy(w.world.quality)
+	w.envoy.now = w.now
+	w.stream(nil)
+	return w
+}
+
+func (w *walk) stream(known Rejects) {
+	w.conn = Accept(known)
+	w.conn.without, w.conn.random = w.without, w.rng.Uint64
+	w.conn.Target(w.world.snapshot(), nil)
+	w.toEnvoy, w.alone, w.recent = nil, map[string]int{}, map[string][]string{}
+	w.envoy.connect()
+}
+
+func (w *walk) next() error {
+	out, _ := w.conn.Next(w.now)
+	for _, r := range out {
+		w.trace("send %v %s +%v -%v", r.Type, r.Nonce, versions(r.Resources), r.Removed)
+		if len(r.Resources) > 0 && len(r.Removed) > 0 && r.Type != snapshot.VirtualHost {
+			return fmt.Errorf("%v: additions and removals in one response", r.Type)
+		}
+		for _, x := range r.Resources {
+			limit := 0
+			if x.Type == snapshot.Listener {
+				limit = 1
+			}
+			if w.alone[key(x)] > limit {
+				return fmt.Errorf("%v %s %s is sent again although rejected alone (invariant 2)", x.Type, x.Name, x.Version)
+			}
+		}
+	}
+	w.toEnvoy = append(w.toEnvoy, out...)
+	return nil
+}
+
+func key(r *snapshot.Resource) string { return fmt.Sprintf("%v/%s/%s", r.Type, r.Name, r.Version) }
+
+func versions(list []*snapshot.Resource) (out []string) {
+	for _, r := range list {
+		out = append(out, r.Name+"="+r.Version)
+	}
+	return out
+}
+
+// deliver moves one message; false if there is none.
+func (w *walk) deliver(toEnvoy bool) (bool, error) {
+	if toEnvoy {
+		if len(w.toEnvoy) == 0 {
+			return false, nil
+		}
+		r := w.toEnvoy[0]
+		w.toEnvoy = w.toEnvoy[1:]
+		w.envoy.receive(r)
+		return true, nil
+	}
+	if len(w.envoy.toConn) == 0 {
+		return false, nil
+	}
+	r := w.envoy.toConn[0]
+	w.envoy.toConn = w.envoy.toConn[1:]
+	t, _ := snapshot.TypeOf(r.URL)
+	w.trace("recv %v nonce=%s +%v -%v initial=%v error=%v", t, r.Nonce, r.Subscribe, r.Unsubscribe, r.Initial, r.Error)
+	ev := w.conn.Receive(r, w.now)
+	if ev.Alone && len(ev.Rejected) == 1 {
+		x := ev.Rejected[0]
+		w.alone[key(x)]++
+		w.forget(x)
+		if w.world.quality(x) == good && w.conn.isRejected(x.Type, x.Name, x.Version) {
+			return true, fmt.Errorf("fit %v %s %s counts as rejected (invariant 2)", x.Type, x.Name, x.Version)
+		}
+	}
+	return true, nil
+}
+
+// forget drops rejections that a Conn is allowed to forget: all but the last
+// four versions of a name.
+func (w *walk) forget(r *snapshot.Resource) {
+	name := r.Type.String() + r.Name
+	if slices.Contains(w.recent[name], key(r)) {
+		return
+	}
+	w.recent[name] = append(w.recent[name], key(r))
+	if old := w.recent[name]; len(old) > maxRejects {
+		delete(w.alone, old[0])
+		w.recent[name] = old[1:]
+	}
+}
+
+func (w *walk) step() error {
+	var err error
+	switch n := w.rng.IntN(100); {
+	case n < 12:
+		w.world.change()
+		w.trace("change")
+		w.conn.Target(w.world.snapshot(), nil)
+	case n < 52:
+		_, err = w.deliver(true)
+	case n < 92:
+		_, err = w.deliver(false)
+	case n < 95:
+		w.pass(time.Duration(w.rng.IntN(1500)) * time.Millisecond)
+	case n < 96:
+		w.pass(6 * time.Second)
+	case n < 97 && w.rng.IntN(4) == 0:
+		w.pass(16 * time.Second)
+	case n < 98:
+		w.endCheck()
+	case n == 98 && w.rng.IntN(3) == 0:
+		var known Rejects
+		if w.rng.IntN(2) == 0 {
+			known = w.conn.Rejects()
+		}
+		w.trace("break, known=%v", known)
+		w.stream(known)
+	}
+	return w.after(err)
+}
+
+func (w *walk) after(err error) error {
+	if err != nil {
+		return err
+	}
+	w.envoy.progress()
+	if err := w.next(); err != nil {
+		return err
+	}
+	if w.conn.counters.Forced > 0 {
+		w.forced = true // from now on a redirect may point to a chain that is gone
+	}
+	return w.envoy.check(w.forced, w.excuse)
+}
+
+// excuse allows the one exception of invariant 1: a new host is sent although
+// one of its clusters was rejected. It stays allowed for that version.
+func (w *walk) excuse(host *snapshot.Resource, cluster string) bool {
+	k := key(host) + " " + cluster
+	for ref := range w.conn.rejected {
+		w.excused[k] = w.excused[k] || ref == snapshot.Ref{Type: snapshot.Cluster, Name: cluster}
+	}
+	return w.excused[k]
+}
+
+func (w *walk) pass(d time.Duration) {
+	w.now = w.now.Add(d)
+	w.envoy.now = w.now
+	w.trace("pass %v", d)
+}
+
+func (w *walk) endCheck() {
+	for _, n := range slices.Sorted(maps.Keys(w.envoy.clusters)) {
+		w.envoy.clusters[n].checked = true
+	}
+}
+
+// drain delivers everything and lets every timer end.
+func (w *walk) drain() error {
+	quiet := 0
+	for i := 0; quiet < 8; i++ {
+		if i > 5000 {
+			return fmt.Errorf("no rest after %d deliveries", i)
+		}
+		a, err := w.deliver(true)
+		if err == nil {
+			var b bool
+			b, err = w.deliver(false)
+			a = a || b
+		}
+		w.endCheck()
+		if err := w.after(err); err != nil {
+			return err
+		}
+		if a {
+			quiet = 0
+			continue
+		}
+		quiet++
+		w.pass(3 * time.Second)
+		if err := w.after(nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lost says whether nothing can be sent to end the doubt about a name: what is
+// wanted was rejected alone, and an older version perhaps in company.
+func (c *Conn) lost(t snapshot.Type, name string) bool {
+	want, ok := c.want(t).Get(name)
+	return ok && len(c.types[t].maybe[name]) > 0 && c.isRejected(t, name, want.Version)
+}
+
+// final is invariants 3 and 4.
+func (w *walk) final() error {
+	c, e := w.conn, w.envoy
+	for t := range snapshot.Types() {
+		if len(c.types[t].flight) > 0 {
+			return fmt.Errorf("%v: %d responses without an answer", t, len(c.types[t].flight))
+		}
+		for n := range c.types[t].maybe {
+			if !c.lost(t, n) {
+				return fmt.Errorf("%v %s: doubt is left", t, n)
+			}
+		}
+	}
+	if e.warms() {
+		return fmt.Errorf("a cluster warms")
+	}
+	runs := map[snapshot.Type]map[string]string{snapshot.Cluster: {}, snapshot.Listener: {}, snapshot.VirtualHost: {}}
+	for n, x := range e.clusters {
+		runs[snapshot.Cluster][n] = x.active.Version
+	}
+	for n, x := range e.listeners {
+		if x.active != nil {
+			runs[snapshot.Listener][n] = x.active.Version
+		}
+	}
+	for n, x := range e.vhs {
+		runs[snapshot.VirtualHost][n] = x.Version
+	}
+	for t, got := range runs {
+		if !c.types[snapshot.VirtualHost].first && t != snapshot.Listener {
+			continue // no listener was ever accepted: there are no routes, and clusters stay
+		}
+		want := map[string]string{}
+		for change := range pmap.Diff(resources{}, c.want(t)) {
+			if c.lost(t, change.Key) {
+				delete(got, change.Key)
+				continue
+			}
+			d := c.desired(t, change.Key)
+			if t == snapshot.VirtualHost && d != nil && !c.routeMayGo(d) {
+				d = c.types[t].get(change.Key) // a cluster of it was rejected
+			}
+			if d != nil {
+				want[change.Key] = d.Version
+			}
+		}
+		if t == snapshot.Cluster {
+			maps.DeleteFunc(got, func(n, _ string) bool { return !c.want(t).Has(n) && c.pinned()(n) })
+		}
+		if !maps.Equal(got, want) {
+			return fmt.Errorf("%v: Envoy runs %v, desired %v (invariant 3)", t, got, want)
+		}
+	}
+	return w.finalNamed()
+}
+
+func (w *walk) finalNamed() error {
+	c, e := w.conn, w.envoy
+	for n, x := range e.clusters {
+		d := c.desired(snapshot.Endpoints, n)
+		if d == nil || w.world.quality(d) != good {
+			continue
+		}
+		if x.cla == nil || x.cla.Version != d.Version {
+			return fmt.Errorf("cluster %s has endpoints %q, desired %s (invariant 4)", n, version(x.cla), d.Version)
+		}
+	}
+	for n, s := range e.secrets {
+		d := c.desired(snapshot.Secret, n)
+		if d != nil && (s.good == nil || s.good.Version != d.Version) {
+			return fmt.Errorf("secret %s: Envoy has %q, desired %s (invariant 3)", n, version(s.good), d.Version)
+		}
+	}
+	return nil
+}
+
+// reconnect is invariant 5: a replica with an equal snapshot sends nothing.
+func (w *walk) reconnect() error {
+	w.stream(w.conn.Rejects())
+	if err := w.drain(); err != nil {
+		return err
+	}
+	var sent uint64
+	for t := range snapshot.Types() {
+		sent += w.conn.counters.Resources[t]
+		if t != snapshot.VirtualHost || len(w.envoy.vhs) > 0 { // an empty table is told to be complete
+			sent += w.conn.counters.Removed[t]
+		}
+	}
+	if sent > 0 {
+		return fmt.Errorf("%d resources sent to an Envoy that has all (invariant 5): %+v", sent, w.conn.counters)
+	}
+	return w.final()
+}
+
+func (w *walk) clean() bool {
+	for t := range w.envoy.versions { // Envoy's report lies only after a partly applied rejection
+		if len(w.conn.types[t].errors) > 0 || len(w.conn.rejected) > 0 {
+			return false
+		}
+	}
+	return w.world.badness == 0
+}
+
+func run(seed uint64, without rule, trace func(string, ...any)) error {
+	w := newWalk(seed, without, trace)
+	for range 400 + seed%5*100 {
+		if err := w.step(); err != nil {
+			return err
+		}
+	}
+	if err := w.drain(); err != nil {
+		return err
+	}
+	if err := w.final(); err != nil {
+		return err
+	}
+	if !w.clean() {
+		return nil
+	}
+	return w.reconnect()
+}
+
+func silent(string, ...any) {}
+
+// TestWalk holds the invariants of docs/delta.md on random walks against the
+// model Envoy. -walks=100000 for a long one; -walk=SEED shows one with a trace.
+func TestWalk(t *testing.T) {
+	if *walkSeed != 0 {
+		if err := run(*walkSeed, 0, t.Logf); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	failed := 0
+	for seed := range uint64(*walks) {
+		if err := run(seed+1, 0, silent); err != nil {
+			t.Errorf("walk %d: %v", seed+1, err)
+			if failed++; failed >= 5 {
+				t.FailNow()
+			}
+		}
+	}
+}
