@@ -1,0 +1,219 @@
+package crowd
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"legation.dev/test/bench/proc"
+	"legation.dev/test/bench/wire"
+	"legation.dev/xds/snapshot"
+)
+
+// envoy is one stream. Its goroutine owns conn and hello; what others read is
+// guarded.
+type envoy struct {
+	crowd   *Crowd
+	conn    *wire.Conn
+	first   bool // it keeps crowd.held
+	fresh   bool // it loads, so it asks for what follows from what it got
+	closing atomic.Bool
+	asked   [snapshot.NumTypes]bool
+
+	mu       sync.Mutex // guards arrivals, and crowd.held if first
+	arrivals []arrival
+}
+
+// arrival is a resource that came.
+type arrival struct {
+	id int32 // in crowd.index
+	at time.Duration
+}
+
+// greeting is what an Envoy sends when its stream is open.
+type greeting func(e *envoy, node []byte) error
+
+// open connects the i-th Envoy and lets it run.
+func (c *Crowd) open(i int, hello greeting) (*envoy, error) {
+	conn, err := wire.Dial(c.target.Address)
+	if err != nil {
+		return nil, err
+	}
+	e := &envoy{crowd: c, conn: conn, first: i == 0}
+	n, err := node(c.target.Fleet, i)
+	if err == nil {
+		err = hello(e, n)
+	}
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("Envoy %d: %w", i, err)
+	}
+	c.wait.Go(e.run)
+	return e, nil
+}
+
+// loadFresh asks for clusters; the rest follows.
+func loadFresh(e *envoy, node []byte) error {
+	e.fresh = true
+	e.asked[snapshot.Cluster] = true
+	return e.conn.Send(append(node, wire.Ask(snapshot.Cluster.URL(), none)...))
+}
+
+func none(func(string) bool) {}
+
+// reconnect sends requests that are encoded already.
+func reconnect(requests [][]byte) greeting {
+	return func(e *envoy, node []byte) error {
+		for i, r := range requests {
+			if i == 0 {
+				r = slices.Concat(node, r)
+			}
+			if err := e.conn.Send(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func (e *envoy) close() {
+	e.closing.Store(true)
+	e.conn.Close()
+}
+
+func (e *envoy) run() {
+	if err := e.receive(); !e.closing.Load() {
+		e.crowd.totals.fail(fmt.Errorf("a stream ended: %w", err))
+	}
+}
+
+func (e *envoy) receive() error {
+	var r wire.Response
+	for {
+		message, err := e.conn.Next()
+		if err != nil {
+			return err
+		}
+		at := proc.Now()
+		r.Read(message)
+		t, ok := snapshot.TypeOf(string(r.URL))
+		if !ok {
+			return fmt.Errorf("response of type %q", r.URL)
+		}
+		if err := e.conn.Send(wire.ACK(&r)); err != nil {
+			return err
+		}
+		e.count(&r, len(message))
+		e.take(t, &r, at)
+		if e.fresh {
+			if err := e.follow(t, &r); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (e *envoy) count(r *wire.Response, bytes int) {
+	t := &e.crowd.totals
+	t.responses.Add(1)
+	t.resources.Add(int64(len(r.Resources)))
+	t.removed.Add(int64(len(r.Removed)))
+	t.bytes.Add(int64(bytes))
+}
+
+// take notes what came and when.
+func (e *envoy) take(t snapshot.Type, r *wire.Response, at time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.first {
+		e.crowd.held.apply(t, r)
+	}
+	if e.fresh {
+		return // the index is not there yet
+	}
+	for _, res := range r.Resources {
+		if id, ok := e.crowd.index[t][string(wire.NameOf(res))]; ok {
+			e.arrivals = append(e.arrivals, arrival{id, at})
+			e.crowd.totals.arrivals.Add(1)
+		}
+	}
+}
+
+// follow asks for what a fresh Envoy asks for next: the endpoints of each new
+// cluster; when all are there, listeners; then routes and secrets; and virtual
+// hosts when the route configuration is there.
+func (e *envoy) follow(t snapshot.Type, r *wire.Response) error {
+	if t == snapshot.Cluster && len(r.Resources) > 0 {
+		names := func(yield func(string) bool) {
+			for _, res := range r.Resources {
+				if !yield(string(wire.NameOf(res))) {
+					return
+				}
+			}
+		}
+		return e.conn.Send(wire.Ask(snapshot.Endpoints.URL(), names))
+	}
+	target := e.crowd.target
+	switch {
+	case t == snapshot.Endpoints && len(e.crowd.held[t]) == target.Expect[t]:
+		return e.ask(snapshot.Listener, none)
+	case t == snapshot.Listener:
+		return e.askNamed(snapshot.RouteConfiguration, snapshot.Secret)
+	case t == snapshot.RouteConfiguration:
+		return e.ask(snapshot.VirtualHost, none)
+	}
+	return nil
+}
+
+func (e *envoy) askNamed(types ...snapshot.Type) error {
+	for _, t := range types {
+		if names := e.crowd.target.Named[t]; len(names) > 0 {
+			if err := e.ask(t, slices.Values(names)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// ask is the first request of a type; it is sent once.
+func (e *envoy) ask(t snapshot.Type, names iter.Seq[string]) error {
+	if e.asked[t] {
+		return nil
+	}
+	e.asked[t] = true
+	return e.conn.Send(wire.Ask(t.URL(), names))
+}
+
+// loaded says whether the first Envoy has everything.
+func (e *envoy) loaded() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for t, n := range e.crowd.target.Expect {
+		if len(e.crowd.held[t]) < n {
+			return false
+		}
+	}
+	return true
+}
+
+// counts is what the first Envoy has, for an error.
+func (e *envoy) counts() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var parts []string
+	for t := range snapshot.Types() {
+		parts = append(parts, fmt.Sprintf("%v %d of %d", t, len(e.crowd.held[t]), e.crowd.target.Expect[t]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (e *envoy) forget() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.arrivals = e.arrivals[:0]
+}

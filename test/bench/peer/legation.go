@@ -1,0 +1,110 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+
+	"legation.dev/test/bench/world"
+	"legation.dev/translator"
+	"legation.dev/translator/input"
+	"legation.dev/xds/fleet"
+	"legation.dev/xds/server"
+	"legation.dev/xds/snapshot"
+	"legation.dev/xds/store"
+)
+
+// translate is the snapshot of a world.
+func translate(w world.World) (snapshot.Snapshot, error) {
+	r := translator.Translate(translator.Result{}, input.View{}.With(w.Objects()...))
+	f, ok := r.Fleet(world.Class)
+	if !ok {
+		return snapshot.Snapshot{}, errors.New("the translation has no fleet")
+	}
+	return f.Snapshot, nil
+}
+
+// legation is the control plane as it runs, from the changes of a source to the
+// stream: only the source is ours.
+type legation struct {
+	source *source
+	store  *store.Store
+	server *server.Server
+	loop   *translator.Loop
+}
+
+func newLegation() *legation {
+	versions := store.New(store.Config{})
+	return &legation{
+		source: newSource(),
+		store:  versions,
+		server: server.New(server.Config{Store: versions, Fleets: fleet.New(fleet.Config{}), Log: slog.New(slog.NewTextHandler(io.Discard, nil))}),
+	}
+}
+
+// load hands over all objects at once and waits for the first snapshot.
+func (l *legation) load(w world.World, _ world.Size) (snapshot.Snapshot, error) {
+	l.loop = &translator.Loop{Source: l.source, Publish: func(fleet string, s snapshot.Snapshot, cause string) {
+		l.store.Publish(fleet, s, cause)
+	}}
+	l.source.put(w.Objects())
+	failed := make(chan error, 1)
+	go func() { failed <- l.loop.Run(context.Background()) }()
+	select {
+	case <-l.store.Ready():
+	case err := <-failed:
+		return snapshot.Snapshot{}, err
+	}
+	v, ok := l.store.Watch(world.Class)
+	if !ok {
+		return snapshot.Snapshot{}, errors.New("the first publication has no fleet")
+	}
+	return v.Snapshot, nil
+}
+
+func (l *legation) serve(listener net.Listener) error { return l.server.Serve(listener) }
+
+func (l *legation) change(w world.World, kind string, i, generation int) error {
+	changes, err := w.Change(kind, i, generation)
+	if err != nil {
+		return err
+	}
+	l.source.put(changes)
+	return nil
+}
+
+// source is a translator.Source that changes are put into.
+type source struct {
+	mu      sync.Mutex // guards pending
+	pending []input.Change
+	filled  chan struct{} // holds a value while something is pending
+}
+
+func newSource() *source { return &source{filled: make(chan struct{}, 1)} }
+
+func (s *source) put(changes []input.Change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pending = append(s.pending, changes...)
+	select {
+	case s.filled <- struct{}{}:
+	default:
+	}
+}
+
+// Take implements translator.Source.
+func (s *source) Take(ctx context.Context) ([]input.Change, error) {
+	select {
+	case <-s.filled:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	batch := s.pending
+	s.pending = nil
+	return batch, nil
+}

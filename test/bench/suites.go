@@ -1,0 +1,258 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"legation.dev/test/bench/crowd"
+	"legation.dev/test/bench/peer"
+	"legation.dev/test/bench/proc"
+	"legation.dev/test/bench/world"
+)
+
+// with runs f on a stage and closes it.
+func (b *bench) with(kind peer.Kind, f func(*stage) error) error {
+	s, err := b.open(kind)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(s), s.close())
+}
+
+// latency measures one Envoy: from a change handed to the control plane to its
+// arrival, for endpoints, for virtual hosts, and for endpoints right after a
+// virtual host.
+func (b *bench) latency() error {
+	return b.with(peer.Legation, func(s *stage) error {
+		b.results.FreshLoad = Load{Took: s.loaded.Took, Bytes: s.loaded.Bytes, Resources: s.loaded.Resources, Server: s.started.Took}
+		if err := s.connect(1); err != nil {
+			return err
+		}
+		for _, c := range []changes{
+			{kind: world.Endpoint, count: 1000, every: 5 * time.Millisecond},
+			{kind: world.Path, count: 100, every: 50 * time.Millisecond},
+			{kind: world.Endpoint, after: world.Path, count: 200, every: 25 * time.Millisecond},
+		} {
+			c.count = min(c.count, s.services)
+			var o outcome
+			err := b.profiled(s, "latency-"+c.name(), func() (err error) { o, err = s.measure(c); return })
+			if err != nil {
+				return fmt.Errorf("%s: %w", c.name(), err)
+			}
+			b.results.Latency = append(b.results.Latency, Latency{Change: c.name(), Count: c.count, Latencies: o.Latencies,
+				CPU: o.CPU / time.Duration(c.count), Bytes: o.Received.Bytes / int64(c.count)})
+		}
+		return nil
+	})
+}
+
+func (c changes) name() string {
+	if c.after == "" {
+		return c.kind
+	}
+	return c.kind + " right after " + c.after
+}
+
+// fanout measures one endpoint change to many Envoys, in turns with the bare
+// server, so that both see the same machine.
+func (b *bench) fanout() error {
+	return b.with(peer.Legation, func(legation *stage) error {
+		return b.with(peer.Bare, func(bare *stage) error {
+			for _, n := range b.options.streams {
+				if err := b.fanTo(n, legation, bare); err != nil {
+					return fmt.Errorf("%d Envoys: %w", n, err)
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// turns is how often the servers take turns; the costs of all turns are added.
+const turns = 4
+
+func (b *bench) fanTo(n int, stages ...*stage) error {
+	rows := make([]Fanout, len(stages))
+	for i, s := range stages {
+		if err := s.connect(n); err != nil {
+			return fmt.Errorf("%s: %w", s.kind, err)
+		}
+		rows[i] = Fanout{Server: s.kind, Envoys: n}
+	}
+	for range turns {
+		for i, s := range stages {
+			name := fmt.Sprintf("fan-out-%d", n)
+			if err := b.profiled(s, name, func() error { return rows[i].turn(s, b.isolated(n)) }); err != nil {
+				return fmt.Errorf("%s: %w", s.kind, err)
+			}
+		}
+	}
+	for i, s := range stages {
+		if err := rows[i].memory(s); err != nil {
+			return err
+		}
+	}
+	b.results.Fanout = append(b.results.Fanout, rows...)
+	return nil
+}
+
+// isolated is a row of changes to n Envoys that are far enough apart for each to
+// have arrived everywhere before the next.
+func (b *bench) isolated(n int) changes {
+	c := changes{kind: world.Endpoint, count: 10, every: 250 * time.Millisecond}
+	switch {
+	case n <= 10:
+		c.count, c.every = 100, 10*time.Millisecond
+	case n <= 100:
+		c.count, c.every = 25, 60*time.Millisecond
+	}
+	c.count = min(c.count, b.options.services)
+	return c
+}
+
+// turn adds one row of changes; times are those of the last turn but for the
+// worst, CPU and bytes are means.
+func (f *Fanout) turn(s *stage, c changes) error {
+	o, err := s.measure(c)
+	if err != nil {
+		return err
+	}
+	f.Changes += c.count
+	f.totalCPU += o.CPU
+	f.totalCrowdCPU += o.CrowdCPU
+	f.received += o.Received.Bytes
+	f.First, f.Last = o.First, o.Last
+	f.Worst = max(f.Worst, o.Max)
+	pushes := time.Duration(f.Changes * f.Envoys)
+	f.CPU, f.ClientCPU, f.Bytes = f.totalCPU/pushes, f.totalCrowdCPU/pushes, f.received/int64(pushes)
+	return nil
+}
+
+func (f *Fanout) memory(s *stage) error {
+	var before, after proc.Usage
+	err := calls(call{s.server, "Server.Usage", nothing, &before}, call{s.server, "Server.Memory", nothing, &after})
+	f.Heap, f.RSS = after.Heap, before.RSS
+	return err
+}
+
+// rate measures 50 changes a second for 10 s.
+func (b *bench) rate() error {
+	c := changes{kind: world.Endpoint, count: 500, every: 20 * time.Millisecond}
+	if b.options.short {
+		c.count = 50
+	}
+	return b.with(peer.Legation, func(s *stage) error {
+		for _, n := range b.options.streams {
+			if err := s.connect(n); err != nil {
+				return err
+			}
+			var o outcome
+			err := b.profiled(s, fmt.Sprintf("rate-%d", n), func() (err error) { o, err = s.measure(c); return })
+			if err != nil {
+				return fmt.Errorf("%d Envoys: %w", n, err)
+			}
+			over := time.Duration(c.count) * c.every
+			b.results.Rate = append(b.results.Rate, Rate{Envoys: n, Changes: c.count, Over: over, Latencies: o.Latencies,
+				Cores: float64(o.CPU) / float64(over), CPU: o.CPU / time.Duration(c.count*n),
+				PerResponse: float64(o.Received.Resources) / float64(o.Received.Responses)})
+		}
+		return nil
+	})
+}
+
+// reconnect measures the return of all Envoys at once, with all they had.
+func (b *bench) reconnect() error {
+	return b.with(peer.Legation, func(s *stage) error { return b.reconnectTo(s, b.options.streams) })
+}
+
+func (b *bench) reconnectTo(s *stage, streams []int) error {
+	for _, n := range streams {
+		var row Reconnect
+		err := b.profiled(s, fmt.Sprintf("reconnect-%d", n), func() (err error) { row, err = s.comeBack(n); return })
+		if err != nil {
+			return fmt.Errorf("%d Envoys: %w", n, err)
+		}
+		b.results.Reconnect = append(b.results.Reconnect, row)
+	}
+	return nil
+}
+
+// comeBack connects n Envoys at once. That all of them have been taken in shows
+// in the arrival of one change that is made when all have said what they have.
+func (s *stage) comeBack(n int) (Reconnect, error) {
+	row := Reconnect{Server: s.kind, Envoys: n}
+	var before, after, settled proc.Usage
+	var connected crowd.Connected
+	var made []crowd.Change
+	var received crowd.Received
+	var arrived crowd.Latencies
+	err := calls(
+		call{s.crowd, "Crowd.Close", nothing, &nothing},
+		call{s.crowd, "Crowd.Reset", nothing, &nothing},
+		call{s.server, "Server.ResetPeaks", nothing, &nothing},
+		call{s.server, "Server.Usage", nothing, &before},
+		call{s.crowd, "Crowd.Connect", crowd.ConnectArgs{Envoys: n}, &connected},
+		call{s.server, "Server.Change", peer.ChangeArgs{Kind: world.Endpoint, First: s.next, Count: 1}, &made},
+	)
+	if err != nil {
+		return row, err
+	}
+	s.next = (s.next + 1) % s.services
+	err = calls(
+		call{s.crowd, "Crowd.Await", crowd.AwaitArgs{Changes: made}, &arrived},
+		call{s.server, "Server.Usage", nothing, &after},
+		call{s.crowd, "Crowd.Received", nothing, &received},
+		call{s.server, "Server.Memory", nothing, &settled},
+	)
+	row.Took = made[0].At + arrived.Max - connected.Start
+	row.CPU = (after.CPU - before.CPU) / time.Duration(n)
+	row.Resources = received.Resources - int64(n) // the one that changed
+	row.PeakHeap, row.PeakRSS, row.Heap = after.PeakHeap, after.PeakRSS, settled.Heap
+	return row, err
+}
+
+// peers measures go-control-plane's caches with its own server in the same way,
+// with few changes: each takes about a second of CPU.
+func (b *bench) peers() error {
+	var errs []error
+	for _, kind := range []peer.Kind{peer.Legation, peer.SnapshotCache, peer.LinearCache} {
+		err := b.with(kind, func(s *stage) error {
+			for _, n := range b.options.peers {
+				if err := b.peerAt(s, n); err != nil {
+					return fmt.Errorf("%d Envoys: %w", n, err)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", kind, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (b *bench) peerAt(s *stage, n int) error {
+	back, err := s.comeBack(n)
+	if err != nil {
+		return err
+	}
+	s.envoys = n
+	row := Fanout{Server: s.kind, Envoys: n}
+	if err := row.turn(s, b.spaced(n)); err != nil {
+		return err
+	}
+	if err := row.memory(s); err != nil {
+		return err
+	}
+	b.results.Peers = append(b.results.Peers, Peer{Fanout: row, Load: s.loaded.Took, Reconnect: back})
+	return nil
+}
+
+// spaced is a row of changes that go-control-plane's server has the time for.
+func (b *bench) spaced(n int) changes {
+	if b.options.short {
+		return changes{kind: world.Endpoint, count: 5, every: 200 * time.Millisecond}
+	}
+	return changes{kind: world.Endpoint, count: 5, every: time.Second + time.Duration(n)*20*time.Millisecond}
+}
