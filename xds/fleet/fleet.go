@@ -1,0 +1,145 @@
+// Package fleet knows which Envoys are connected, what each has accepted, and
+// what Envoys rejected.
+//
+// It decides nothing about what is sent: it remembers for xds/server what must
+// outlive one stream, and shows the rest to people. It starts no goroutine,
+// reads no clock and logs nothing. A Registry may be used from several
+// goroutines; a Session belongs to the one that serves its stream.
+//
+// Start reading at Registry.Join.
+package fleet
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"legation.dev/xds/delta"
+)
+
+// Node is what an Envoy says of itself, and where it says it from.
+type Node struct {
+	ID      string // node.id
+	Fleet   string // node.cluster: the IngressClass it serves
+	Version string // of Envoy: "1.40.0"
+	// Region, Zone and SubZone are node.locality.
+	Region, Zone, SubZone string
+	Peer                  string // address and port of the connection
+}
+
+// Envoy is one open stream, as people see it. It is a value.
+type Envoy struct {
+	Node
+	Since time.Time // when its stream opened
+	// Waiting says that its fleet does not exist (yet): it is served nothing.
+	Waiting bool
+	// Status is what it runs and rejected, when it was last looked at.
+	Status delta.Status
+}
+
+const (
+	// DefaultNodes is how many Envoys' rejections are remembered for their next
+	// stream. A pod's name is its node id, so old ones must be forgotten.
+	DefaultNodes = 4096
+	// DefaultSuspects is how many suspect versions are remembered in a fleet.
+	DefaultSuspects = 1024
+)
+
+// Config of a Registry. The zero Config is useful.
+type Config struct {
+	Nodes    int // below 1: DefaultNodes
+	Suspects int // of each fleet; below 1: DefaultSuspects
+}
+
+// Registry is all connected Envoys and what is remembered of those that were.
+// Make it with New.
+type Registry struct {
+	cfg Config
+
+	mu       sync.Mutex // guards everything below
+	sessions map[*Session]struct{}
+	rejects  *memory[nodeKey, delta.Rejects]
+	suspects map[string]Suspects // by fleet
+}
+
+// nodeKey is an Envoy across its streams.
+type nodeKey struct{ fleet, id string }
+
+// New makes an empty Registry.
+func New(cfg Config) *Registry {
+	if cfg.Nodes < 1 {
+		cfg.Nodes = DefaultNodes
+	}
+	if cfg.Suspects < 1 {
+		cfg.Suspects = DefaultSuspects
+	}
+	return &Registry{cfg: cfg, sessions: map[*Session]struct{}{},
+		rejects: newMemory[nodeKey, delta.Rejects](cfg.Nodes), suspects: map[string]Suspects{}}
+}
+
+// Session is one stream of one Envoy.
+type Session struct {
+	registry *Registry
+
+	mu    sync.Mutex // guards envoy; the stream writes, people read
+	envoy Envoy
+}
+
+// Join adds the stream of an Envoy, which waits until Serve. The caller calls
+// Leave when the stream ends.
+func (r *Registry) Join(n Node, now time.Time) *Session {
+	s := &Session{registry: r, envoy: Envoy{Node: n, Since: now, Waiting: true}}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sessions[s] = struct{}{}
+	return s
+}
+
+// Envoys is every open stream, by fleet, node id and age.
+func (r *Registry) Envoys() []Envoy {
+	r.mu.Lock()
+	sessions := make([]*Session, 0, len(r.sessions))
+	for s := range r.sessions {
+		sessions = append(sessions, s)
+	}
+	r.mu.Unlock()
+	out := make([]Envoy, len(sessions))
+	for i, s := range sessions {
+		out[i] = s.Envoy()
+	}
+	slices.SortFunc(out, func(a, b Envoy) int {
+		return cmp.Or(cmp.Compare(a.Fleet, b.Fleet), cmp.Compare(a.ID, b.ID), a.Since.Compare(b.Since), cmp.Compare(a.Peer, b.Peer))
+	})
+	return out
+}
+
+// Envoy is the stream as it was last reported.
+func (s *Session) Envoy() Envoy {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.envoy
+}
+
+// Serve says that the fleet exists and the Envoy is served from now on.
+func (s *Session) Serve() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.envoy.Waiting = false
+}
+
+// Report shows what the Envoy runs now. status must not change afterwards.
+func (s *Session) Report(status delta.Status) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.envoy.Status = status
+}
+
+// Leave ends the session. What the Envoy rejected stays remembered.
+func (s *Session) Leave() {
+	s.registry.mu.Lock()
+	defer s.registry.mu.Unlock()
+	delete(s.registry.sessions, s)
+}
+
+func (s *Session) key() nodeKey { return nodeKey{s.envoy.Fleet, s.envoy.ID} } // both never change

@@ -1,0 +1,81 @@
+package fleet
+
+import (
+	"maps"
+
+	"legation.dev/xds/delta"
+	"legation.dev/xds/snapshot"
+)
+
+// Rejects is what this Envoy rejected on earlier streams to this process, for
+// delta.Accept.
+func (s *Session) Rejects() delta.Rejects {
+	s.registry.mu.Lock()
+	defer s.registry.mu.Unlock()
+	return s.registry.rejects.get(s.key())
+}
+
+// Remember keeps what this Envoy has rejected so far, for its next stream.
+// Nobody may change it afterwards.
+func (s *Session) Remember(r delta.Rejects) {
+	s.registry.mu.Lock()
+	defer s.registry.mu.Unlock()
+	s.registry.rejects.set(s.key(), r)
+}
+
+// Suspect tells the fleet that this Envoy rejected a version that was sent
+// alone: other Envoys get it last and alone.
+func (s *Session) Suspect(ref snapshot.Ref, version string) {
+	s.registry.mu.Lock()
+	defer s.registry.mu.Unlock()
+	fleet := s.key().fleet
+	s.registry.suspects[fleet] = s.registry.suspects[fleet].with(suspect{ref, version}, s.registry.cfg.Suspects)
+}
+
+// Suspects is the versions that some Envoy of this fleet rejected alone.
+func (s *Session) Suspects() Suspects {
+	s.registry.mu.Lock()
+	defer s.registry.mu.Unlock()
+	return s.registry.suspects[s.key().fleet]
+}
+
+// Suspects is a set of versions, for delta.Conn.Target. It is a value and never
+// changes, so streams read it without a lock.
+type Suspects struct {
+	set   map[suspect]struct{}
+	order []suspect // oldest first
+}
+
+type suspect struct {
+	ref     snapshot.Ref
+	version string
+}
+
+var _ delta.Suspects = Suspects{}
+
+// Suspect says whether the version is in the set.
+func (s Suspects) Suspect(ref snapshot.Ref, version string) bool {
+	_, ok := s.set[suspect{ref, version}]
+	return ok
+}
+
+// Len is the number of suspect versions.
+func (s Suspects) Len() int { return len(s.order) }
+
+// with is s and one more; above the limit the oldest is left out. It copies,
+// which is cheap enough: a rejection by one Envoy alone is rare.
+func (s Suspects) with(x suspect, limit int) Suspects {
+	if s.Suspect(x.ref, x.version) {
+		return s
+	}
+	out := Suspects{set: maps.Clone(s.set), order: append(s.order[:len(s.order):len(s.order)], x)}
+	if out.set == nil {
+		out.set = map[suspect]struct{}{}
+	}
+	out.set[x] = struct{}{}
+	for len(out.order) > limit {
+		delete(out.set, out.order[0])
+		out.order = out.order[1:]
+	}
+	return out
+}
