@@ -1,0 +1,130 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+
+	"legation.dev/xds/fleet"
+)
+
+// ads is the aggregated discovery service: delta for Envoys, state of the world
+// for people.
+type ads struct {
+	discoveryv3.UnimplementedAggregatedDiscoveryServiceServer
+	server *Server
+}
+
+func (a ads) StreamAggregatedResources(g discoveryv3.AggregatedDiscoveryService_StreamAggregatedResourcesServer) error {
+	return a.server.follow(g, anyType)
+}
+
+func (a ads) DeltaAggregatedResources(g discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) error {
+	c := &a.server.counters
+	c.opened.Add(1)
+	c.streams.Add(1)
+	defer c.streams.Add(-1)
+	return endOf(a.server.meet(g))
+}
+
+// meet reads the first request of a delta stream, says who it is from, and
+// serves that Envoy until the stream ends.
+func (s *Server) meet(g grpc.ServerStream) error {
+	ctx, left := g.Context(), make(chan struct{})
+	defer close(left)
+	hello := &helloToken{tokens: s.hello}
+	if err := hello.take(ctx, s.stopping); err != nil {
+		return err
+	}
+	defer hello.give()
+	requests := receive(s, left, func() (*request, error) {
+		r := new(request)
+		return r, g.RecvMsg(r)
+	})
+	first, err := s.introduction(requests, hello)
+	if err != nil {
+		return err
+	}
+	log := s.log.With("peer", peerOf(ctx))
+	if first.err != nil {
+		return s.refuse(log, first)
+	}
+	if err := checkNode(first.node); err != nil {
+		log.Warn("stream refused", "error", err)
+		return err
+	}
+	node := nodeOf(first.node, peerOf(ctx))
+	session := s.fleets.Join(node, time.Now())
+	defer session.Leave()
+	st := &stream{server: s, grpc: g, requests: requests, session: session, hello: hello, fleet: node.Fleet,
+		log: log.With("node", node.ID, "fleet", node.Fleet)}
+	return st.logged(node, first)
+}
+
+// introduction is the first request. A client that opens a stream and says
+// nothing does not keep the others waiting.
+func (s *Server) introduction(requests <-chan received[*request], hello *helloToken) (*request, error) {
+	patience := time.NewTimer(helloPatience)
+	defer patience.Stop()
+	for {
+		select {
+		case r := <-requests:
+			s.counters.requests.Add(1)
+			return r.message, r.err
+		case <-patience.C:
+			hello.give()
+		case <-s.stopping:
+			return nil, errStopping
+		}
+	}
+}
+
+// checkNode: Envoy names itself on the first request only, so what is missing
+// there will never come.
+func checkNode(n *corev3.Node) error {
+	switch {
+	case n == nil:
+		return status.Error(codes.InvalidArgument, "the first request of a stream must carry node")
+	case n.GetId() == "":
+		return status.Error(codes.InvalidArgument, "node.id is empty")
+	case n.GetCluster() == "":
+		return status.Error(codes.InvalidArgument, "node.cluster is empty: it must name an IngressClass")
+	}
+	return nil
+}
+
+// refuse ends a stream whose client sent bytes that are no request.
+func (s *Server) refuse(log *slog.Logger, r *request) error {
+	s.counters.undecodable.Add(1)
+	log.Warn("undecodable request", "error", r.err)
+	return status.Error(codes.InvalidArgument, r.err.Error())
+}
+
+// nodeOf is what Envoy says of itself, as the registry shows it.
+func nodeOf(n *corev3.Node, peer string) fleet.Node {
+	l := n.GetLocality()
+	return fleet.Node{ID: n.GetId(), Fleet: n.GetCluster(), Version: envoyVersion(n), Peer: peer,
+		Region: l.GetRegion(), Zone: l.GetZone(), SubZone: l.GetSubZone()}
+}
+
+func envoyVersion(n *corev3.Node) string {
+	if v := n.GetUserAgentBuildVersion().GetVersion(); v != nil {
+		return fmt.Sprintf("%d.%d.%d", v.GetMajorNumber(), v.GetMinorNumber(), v.GetPatch())
+	}
+	return n.GetUserAgentVersion()
+}
+
+func peerOf(ctx context.Context) string {
+	if p, ok := peer.FromContext(ctx); ok {
+		return p.Addr.String()
+	}
+	return ""
+}
