@@ -72,7 +72,7 @@ func connectionManager(s policy.Values, d door) *hcmv3.HttpConnectionManager {
 	if d.trusted {
 		trust(m, s.TrustedProxies)
 	} else {
-		m.UseRemoteAddress = yes()
+		m.UseRemoteAddress, m.SkipXffAppend = yes(), true // early says who the client is
 	}
 	return m
 }
@@ -141,8 +141,11 @@ func early(d door) []*corev3.TypedExtensionConfig {
 	list := []*mutationv3.HeaderMutation{drop("proxy"), dropPrefix("x-envoy-")}
 	action := corev3.HeaderValueOption_ADD_IF_ABSENT
 	if !d.trusted {
-		list = append(list, drop("forwarded"), drop("x-real-ip"), dropPrefix("x-forwarded-"))
 		action = corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD
+		// Envoy itself would write its own address in the place of a client on
+		// the same node.
+		list = append(list, drop("forwarded"), drop("x-real-ip"), dropPrefix("x-forwarded-"),
+			put("x-forwarded-for", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%", action))
 	}
 	list = append(list, put("x-forwarded-host", "%REQ(:AUTHORITY)%", action),
 		put("x-forwarded-port", decimal(d.port), action))

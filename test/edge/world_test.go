@@ -1,0 +1,172 @@
+//go:build real
+
+package edge
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"testing"
+	"time"
+
+	"legation.dev/test/echo"
+	"legation.dev/test/envoy"
+	"legation.dev/translator"
+	"legation.dev/translator/input"
+)
+
+const className = "edge"
+
+// world is a view with real backends, and an Envoy that serves it.
+type world struct {
+	http, https int // ports
+	changes     []input.Change
+	settings    map[string]string
+	ads         *plainADS
+	envoy       *envoy.Envoy
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{http: freePort(t), https: freePort(t)}
+	w.settings = map[string]string{"bind-addresses": "127.0.0.1,::1",
+		"http-port": fmt.Sprint(w.http), "https-port": fmt.Sprint(w.https),
+		"external-https-port": fmt.Sprint(w.https), "access-log": "/dev/null"}
+	return w
+}
+
+// freePort is a port that is free on both loopbacks.
+func freePort(t *testing.T) int {
+	t.Helper()
+	for range 20 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		l6, err := net.Listen("tcp", fmt.Sprintf("[::1]:%d", port))
+		l.Close()
+		if err == nil {
+			l6.Close()
+			return port
+		}
+	}
+	t.Fatal("no port is free on 127.0.0.1 and ::1")
+	return 0
+}
+
+func (w *world) put(o input.Object) { w.changes = append(w.changes, input.Put(o)) }
+
+// service adds a Service with one port, http, at the given addresses.
+func (w *world) service(name, appProtocol string, at ...string) {
+	w.put(input.Seal(&input.Service{Meta: meta(name), Ports: []input.ServicePort{
+		{Name: "http", Port: 80, TargetPort: "http", AppProtocol: appProtocol}}}))
+	for i, addr := range at {
+		host, port, _ := net.SplitHostPort(addr)
+		number := int32(0)
+		fmt.Sscan(port, &number)
+		w.put(input.Seal(&input.Slice{Meta: meta(fmt.Sprintf("%s-%d", name, i)), Service: name, AddressType: "IPv4",
+			Ports:     []input.SlicePort{{Name: "http", Port: number}},
+			Endpoints: []input.Endpoint{{Addresses: []string{host}, Ready: true, Serving: true}}}))
+	}
+}
+
+// echo adds a Service that a real server answers.
+func (w *world) echo(t *testing.T, name, appProtocol string) *echo.Server {
+	t.Helper()
+	s, err := echo.Start(name, "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Kill)
+	w.service(name, appProtocol, s.Addr().String())
+	return s
+}
+
+func meta(name string) input.Meta { return input.Meta{Namespace: "shop", Name: name} }
+
+// route is path, type and Service.
+type route struct {
+	path    string
+	kind    input.PathType
+	service string
+}
+
+func (w *world) ingress(name, host string, tls bool, routes ...route) {
+	class := className
+	rule := input.Rule{Host: host}
+	for _, r := range routes {
+		rule.Paths = append(rule.Paths, input.Path{Path: r.path, Type: r.kind, Backend: input.Backend{Service: r.service, Port: 80}})
+	}
+	o := &input.Ingress{Meta: meta(name), ClassName: &class, Rules: []input.Rule{rule}}
+	if tls {
+		o.TLS = []input.TLS{{Hosts: []string{host}, Secret: name}}
+		w.secret(name, host)
+	}
+	w.put(input.Seal(o))
+}
+
+func (w *world) secret(name string, hosts ...string) {
+	cert, key := selfSigned(hosts...)
+	w.put(input.Seal(&input.Secret{Meta: meta(name), Certificate: cert, Key: key}))
+}
+
+// selfSigned is a certificate of its own issue, PEM. It panics only if the
+// machine has no randomness.
+func selfSigned(hosts ...string) (certificate, key []byte) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: hosts[0]}, DNSNames: hosts,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		panic(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		panic(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
+}
+
+// start translates the world and gives it to a real Envoy.
+func (w *world) start(t *testing.T) {
+	t.Helper()
+	w.put(input.Seal(&input.IngressClass{Meta: input.Meta{Name: className}, Controller: translator.Controller,
+		Parameters: input.Ref{Kind: input.KindConfigMap, Namespace: "shop", Name: "settings"}}))
+	w.put(input.Seal(&input.ConfigMap{Meta: meta("settings"), Data: w.settings}))
+	cert, key := selfSigned("stand-in")
+	view := input.View{}.WithStandIn(input.Seal(&input.Secret{Meta: meta("stand-in"), Certificate: cert, Key: key})).With(w.changes...)
+	result := translator.Translate(translator.Result{}, view)
+	fleet, ok := result.Fleet(className)
+	if !ok {
+		t.Fatal("no fleet")
+	}
+	for _, p := range result.Problems(time.Now()) {
+		t.Logf("problem: %v", p)
+	}
+	w.ads = &plainADS{snap: fleet.Snapshot}
+	e, err := envoy.Start(t.Context(), envoy.Options{Bootstrap: fmt.Appendf(nil, bootstrap, w.ads.serve(t), cert, key)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.envoy = e
+	t.Cleanup(func() {
+		if err := e.Stop(); err != nil {
+			t.Error(err)
+		}
+		w.ads.noneRejected(t)
+	})
+	if err := e.WaitReady(t.Context()); err != nil {
+		w.ads.noneRejected(t)
+		t.Fatal(err)
+	}
+}
