@@ -59,8 +59,8 @@ type Conn struct {
 	unneeded map[string]time.Time // since when nothing names a cluster that is not in want
 
 	// Secrets and listeners.
-	varied map[string]struct{}  // secrets whose first push on this stream is done
-	chance map[suspect]struct{} // listeners that were rejected once
+	varied   map[string]struct{}  // secrets whose first push on this stream is done
+	chance   map[suspect]struct{} // listeners that were rejected once
 	complete chains
 	// modifySince is since when a change of a listener waits for virtual hosts.
 	modifySince time.Time
@@ -285,12 +285,13 @@ func (c *Conn) desired(t snapshot.Type, name string) *snapshot.Resource {
 		return c.instead(t, name, last, certain)
 	}
 	if want.Weak && last != nil {
-		return last
+		return c.instead(t, name, last, certain)
 	}
 	return want
 }
 
-// instead is what Envoy should have for a name whose wanted version it rejects.
+// instead is what Envoy should have for a name whose wanted version it rejects,
+// or for which there is only a stand-in.
 func (c *Conn) instead(t snapshot.Type, name string, last *snapshot.Resource, certain bool) *snapshot.Resource {
 	if last != nil && certain && !c.isRejected(t, name, last.Version) {
 		return last
