@@ -154,7 +154,8 @@ var errStopping = status.Error(codes.Unavailable, "legation is shutting down")
 // Shutdown ends every stream at once with status Unavailable, so that Envoys
 // move on to another replica, closes all connections and waits until nothing
 // of the server runs any more. When ctx ends, connections that are still busy
-// (a client that does not read) are cut.
+// (a client that does not read, or one that watches health) are cut: a second
+// is plenty.
 func (s *Server) Shutdown(ctx context.Context) {
 	s.stop.Do(func() { close(s.stopping) })
 	s.health.Shutdown()

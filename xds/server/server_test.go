@@ -352,3 +352,29 @@ func TestSilentClients(t *testing.T) {
 	e.ask(snapshot.Cluster)
 	e.run(world(t, 1, 0))
 }
+
+// TestSpareEndpoints: a cluster that no route needs any more gets its Service's
+// newest endpoints as long as the Envoy has it, without a new version.
+func TestSpareEndpoints(t *testing.T) {
+	h, two := serve(t), world(t, 2, 0)
+	h.store.Publish("nginx", two, "start")
+	e := h.envoy("envoy", "nginx")
+	e.ask(snapshot.Cluster)
+	e.run(two)
+	for generation := 1; generation <= 2; generation++ { // the first is a new version, the second is not
+		spare := resource(t, snapshot.Endpoints, serviceName(1), assignment(serviceName(1), generation), snapshot.Meta{})
+		one := world(t, 1, 0).WithSpare(func(cluster string) *snapshot.Resource {
+			if cluster == spare.Name {
+				return spare
+			}
+			return nil
+		})
+		h.store.Publish("nginx", one, "host deleted")
+		for e.have[snapshot.Endpoints][spare.Name] != spare.Version {
+			e.ack(e.recv())
+		}
+	}
+	if v, _ := h.store.Watch("nginx"); v.Number != 2 {
+		t.Errorf("spare endpoints made version %d, want 2", v.Number)
+	}
+}
