@@ -1,0 +1,143 @@
+// Package bootstrap makes the configuration with which an Envoy of a fleet
+// starts: where its control plane is, which fleet it belongs to, and what it
+// needs before the control plane has answered.
+//
+// New and Render are pure: equal Configs give equal bytes. SelfSigned is the one
+// function that draws randomness. The package opens no file and no connection.
+//
+// Start reading at New.
+package bootstrap
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	"google.golang.org/protobuf/types/known/durationpb"
+)
+
+const (
+	// DefaultClass is the IngressClass whose fleet an Envoy joins by default.
+	DefaultClass = "legation"
+	// DefaultXDSAddress is where `legation serve` listens by default.
+	DefaultXDSAddress = "127.0.0.1:18000"
+	// DefaultCertificate is the name of the static secret that the default chain
+	// of a listener presents when the class names no Secret. The translator
+	// refers to it without a config source.
+	DefaultCertificate = "default-certificate"
+	// XDSCluster is the name of the static cluster of the control plane.
+	XDSCluster = "legation-xds"
+)
+
+// Config of one Envoy. NodeID, Admin and Certificate are required.
+type Config struct {
+	// NodeID tells this Envoy from the others of its fleet; a pod's name.
+	NodeID string
+	// Class is the IngressClass that this Envoy serves; empty: DefaultClass.
+	Class string
+	// Zone is the zone that the node is in, as topology.kubernetes.io/zone has
+	// it; may be empty.
+	Zone string
+	// XDSAddress is the host and port of `legation serve`; empty:
+	// DefaultXDSAddress. All addresses of a host name are used.
+	XDSAddress string
+	// Admin is where Envoy's admin interface listens: "unix:PATH", or host and
+	// port of an IP address. Whoever reaches it can stop Envoy; nothing that an
+	// Ingress may name as a backend leads to a Unix socket.
+	Admin string
+	// Certificate is the static secret DefaultCertificate.
+	Certificate Certificate
+}
+
+// New makes the bootstrap of cfg. An error names the field that is wrong.
+func New(cfg Config) (*bootstrapv3.Bootstrap, error) {
+	if cfg.Class == "" {
+		cfg.Class = DefaultClass
+	}
+	if cfg.XDSAddress == "" {
+		cfg.XDSAddress = DefaultXDSAddress
+	}
+	if cfg.NodeID == "" {
+		return nil, errors.New("node id: must not be empty")
+	}
+	if len(cfg.Certificate.Chain) == 0 || len(cfg.Certificate.Key) == 0 {
+		return nil, errors.New("certificate: chain and key are required")
+	}
+	admin, err := adminAddress(cfg.Admin)
+	if err != nil {
+		return nil, fmt.Errorf("admin: %w", err)
+	}
+	xds, err := xdsCluster(cfg.XDSAddress)
+	if err != nil {
+		return nil, fmt.Errorf("xds address: %w", err)
+	}
+	b := &bootstrapv3.Bootstrap{
+		Node: &corev3.Node{Id: cfg.NodeID, Cluster: cfg.Class, Locality: &corev3.Locality{Zone: cfg.Zone}},
+		StaticResources: &bootstrapv3.Bootstrap_StaticResources{
+			Clusters: []*clusterv3.Cluster{xds},
+			Secrets:  []*tlsv3.Secret{secret(cfg.Certificate)},
+		},
+		DynamicResources: dynamic(),
+		Admin:            &bootstrapv3.Admin{Address: admin},
+		// Of the hundred counters of a cluster most stay at zero for ever; they
+		// come into being when they are first counted up.
+		DeferredStatOptions: &bootstrapv3.Bootstrap_DeferredStatOptions{EnableDeferredCreationStats: true},
+	}
+	if err := b.ValidateAll(); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+const (
+	// retryBase and retryMax bound the wait before Envoy dials again when its
+	// stream has ended; Envoy draws it at random below the bound. Its own
+	// default of up to 30 s would leave it that long with old endpoints after an
+	// outage of the control plane.
+	retryBase = 250 * time.Millisecond
+	retryMax  = 5 * time.Second
+)
+
+// dynamic makes Envoy ask for everything on one delta stream.
+func dynamic() *bootstrapv3.Bootstrap_DynamicResources {
+	return &bootstrapv3.Bootstrap_DynamicResources{
+		AdsConfig: &corev3.ApiConfigSource{
+			ApiType:             corev3.ApiConfigSource_DELTA_GRPC,
+			TransportApiVersion: corev3.ApiVersion_V3,
+			// Else each request and each ACK carries 60 kB of node.
+			SetNodeOnFirstMessageOnly: true,
+			GrpcServices: []*corev3.GrpcService{{TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{
+				EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{
+					ClusterName: XDSCluster,
+					RetryPolicy: &corev3.RetryPolicy{RetryBackOff: &corev3.BackoffStrategy{
+						BaseInterval: durationpb.New(retryBase), MaxInterval: durationpb.New(retryMax)}},
+				},
+			}}},
+		},
+		CdsConfig: adsSource(),
+		LdsConfig: adsSource(),
+	}
+}
+
+// adsSource is the source of the two types that nothing pulls. Envoy waits for
+// their first answer however long it takes: with its default of 15 s it would
+// call itself ready without a listener.
+func adsSource() *corev3.ConfigSource {
+	return &corev3.ConfigSource{
+		ConfigSourceSpecifier: &corev3.ConfigSource_Ads{Ads: &corev3.AggregatedConfigSource{}},
+		ResourceApiVersion:    corev3.ApiVersion_V3,
+		InitialFetchTimeout:   durationpb.New(0),
+	}
+}
+
+func secret(c Certificate) *tlsv3.Secret {
+	inline := func(pem []byte) *corev3.DataSource {
+		return &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{InlineString: string(pem)}}
+	}
+	return &tlsv3.Secret{Name: DefaultCertificate, Type: &tlsv3.Secret_TlsCertificate{
+		TlsCertificate: &tlsv3.TlsCertificate{CertificateChain: inline(c.Chain), PrivateKey: inline(c.Key)}}}
+}
