@@ -55,6 +55,10 @@ func (c *Conn) pendingNamed(t snapshot.Type, name string) (want *snapshot.Resour
 		return nil, false
 	}
 	want, pending := c.pending(t, name)
+	if want == nil && st.get(name) != nil && !known(st.get(name)) {
+		delete(st.owed, name)
+		return nil, false
+	}
 	if want == nil {
 		// Envoy ignores the removal of what it has; for what it lacks, the
 		// removal ends its waiting.

@@ -84,6 +84,9 @@ func (c *Conn) pending(t snapshot.Type, name string) (want *snapshot.Resource, p
 		return nil, false // its group is still to come
 	}
 	want = c.desired(t, name)
+	if want != nil && !known(want) {
+		return nil, false // it is there in a version whose bytes are not known here
+	}
 	last, certain := st.last(name)
 	return want, !certain || version(last) != version(want) || last != nil && want == nil
 }

@@ -140,6 +140,9 @@ func (c *Conn) nextGroup(t snapshot.Type) (add []*snapshot.Resource, remove []st
 			}
 			want := c.desired(t, s.name)
 			last, certain := st.last(s.name)
+			if want != nil && !known(want) {
+				continue
+			}
 			if version(want) != s.version || certain && version(last) == s.version {
 				continue
 			}

@@ -1,6 +1,8 @@
 package delta
 
 import (
+	"slices"
+
 	"legation.dev/xds/snapshot"
 )
 
@@ -13,7 +15,9 @@ func (c *Conn) nextVirtualHosts(send func(*flight)) {
 		return
 	}
 	if len(st.groups) > 0 {
-		if add, remove := c.nextGroup(t); len(add)+len(remove) > 0 {
+		add, remove := c.nextGroup(t)
+		add = slices.DeleteFunc(add, func(r *snapshot.Resource) bool { return !c.routeMayGo(r) })
+		if len(add)+len(remove) > 0 {
 			send(c.response(t, add, remove))
 			return
 		}

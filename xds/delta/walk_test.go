@@ -403,8 +403,14 @@ func (w *walk) drain() error {
 // lost says whether nothing can be sent to end the doubt about a name: what is
 // wanted was rejected alone, and an older version perhaps in company.
 func (c *Conn) lost(t snapshot.Type, name string) bool {
+	if len(c.types[t].maybe[name]) == 0 {
+		return false
+	}
+	if t == snapshot.Endpoints && c.desired(t, name) == nil {
+		return true // the Service is gone: nothing is sent, the members stay
+	}
 	want, ok := c.want(t).Get(name)
-	return ok && len(c.types[t].maybe[name]) > 0 && c.isRejected(t, name, want.Version)
+	return ok && c.isRejected(t, name, want.Version)
 }
 
 // final is invariants 3 and 4.
