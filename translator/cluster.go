@@ -40,10 +40,10 @@ func cluster(v input.View, c class, b backend) (*snapshot.Resource, []finding) {
 	}
 	m := newCluster(b.name(), settings, protocolOf(port.AppProtocol))
 	meta := snapshot.Meta{Weak: weak, From: []string{serviceRef(b).String()}}
-	names, wrong := dnsEndpoints(v, c, b, s, port)
+	n, wrong := resolved(v, c, b, s, port)
 	found = append(found, wrong...)
-	if names != nil {
-		byName(m, names)
+	if n.by {
+		byName(m, n.list)
 	} else {
 		byEDS(m)
 		meta.Pulls = []snapshot.Ref{{Type: snapshot.Endpoints, Name: b.name()}}
@@ -122,9 +122,9 @@ func byEDS(m *clusterv3.Cluster) {
 
 // byName lets Envoy resolve. Such a cluster never warms, or a resolver that does
 // not answer would hold back every other cluster for minutes.
-func byName(m *clusterv3.Cluster, names []*endpointv3.LocalityLbEndpoints) {
+func byName(m *clusterv3.Cluster, list []*endpointv3.LocalityLbEndpoints) {
 	m.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STRICT_DNS}
-	m.LoadAssignment = &endpointv3.ClusterLoadAssignment{ClusterName: m.Name, Endpoints: names}
+	m.LoadAssignment = &endpointv3.ClusterLoadAssignment{ClusterName: m.Name, Endpoints: list}
 	m.WaitForWarmOnInit = no()
 	m.RespectDnsTtl = true
 	m.DnsRefreshRate = seconds(dnsRefresh)

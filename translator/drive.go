@@ -329,11 +329,22 @@ func (d *drive) backends() {
 	}
 	for service := range d.slices.sorted() {
 		for name, b := range d.next.backends.Prefix(service + "/") {
-			if _, done := d.clusters[name]; !done {
-				d.endpoints(name, b)
-			}
+			d.followSlices(name, b)
 		}
 	}
+}
+
+// followSlices computes what a change of slices concerns: the endpoints, or the
+// cluster that contains them because Envoy resolves them.
+func (d *drive) followSlices(name string, b backend) {
+	if _, done := d.clusters[name]; done {
+		return
+	}
+	if c, _ := d.next.Snapshot.Of(snapshot.Cluster).Get(name); len(c.Pulls) == 0 {
+		d.cluster(name)
+		return
+	}
+	d.endpoints(name, b)
 }
 
 // cluster computes one cluster and its endpoints, if a host names it.

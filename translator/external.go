@@ -11,23 +11,28 @@ import (
 	"legation.dev/translator/input"
 )
 
-// dnsEndpoints are the endpoints of a backend that Envoy has to resolve: of an
-// ExternalName Service, or of one with FQDN slices. nil if they are addresses.
-func dnsEndpoints(v input.View, c class, b backend, s *input.Service, port input.ServicePort) ([]*endpointv3.LocalityLbEndpoints, []finding) {
-	switch {
-	case s == nil:
-		return nil, nil
-	case s.ExternalName != "":
-		return externalEndpoints(c, b, s, port)
-	case !resolves(v, b.key()) || port.Port == 0:
-		return nil, nil
-	}
-	g := gather(v, b.key(), port)
-	return g.localities(), g.found
+// names are the endpoints of a backend that Envoy has to resolve.
+type names struct {
+	by   bool // whether it has to: else the endpoints come by EDS
+	list []*endpointv3.LocalityLbEndpoints
 }
 
-// resolves says whether a Service has FQDN slices.
-func resolves(v input.View, service string) bool {
+// resolved are the names of an ExternalName Service, or of one with FQDN slices.
+func resolved(v input.View, c class, b backend, s *input.Service, port input.ServicePort) (names, []finding) {
+	switch {
+	case s == nil:
+		return names{}, nil
+	case s.ExternalName != "":
+		return external(c, b, s, port)
+	case !hasNames(v, b.key()) || port.Port == 0:
+		return names{}, nil
+	}
+	g := gather(v, b.key(), port)
+	return names{by: true, list: g.localities()}, g.found
+}
+
+// hasNames says whether a Service has FQDN slices.
+func hasNames(v input.View, service string) bool {
 	for s := range v.SlicesOf(service) {
 		if s.AddressType == "FQDN" {
 			return true
@@ -36,9 +41,9 @@ func resolves(v input.View, service string) bool {
 	return false
 }
 
-func externalEndpoints(c class, b backend, s *input.Service, port input.ServicePort) ([]*endpointv3.LocalityLbEndpoints, []finding) {
-	refuse := func(field, value, why string) ([]*endpointv3.LocalityLbEndpoints, []finding) {
-		return nil, []finding{about(s.Ref(), s.File, field, value, why+"; its paths answer 503")}
+func external(c class, b backend, s *input.Service, port input.ServicePort) (names, []finding) {
+	refuse := func(field, value, why string) (names, []finding) {
+		return names{}, []finding{about(s.Ref(), s.File, field, value, why+"; its paths answer 503")}
 	}
 	name := strings.TrimSuffix(strings.ToLower(s.ExternalName), ".")
 	switch {
@@ -57,7 +62,8 @@ func externalEndpoints(c class, b backend, s *input.Service, port input.ServiceP
 	if ip, err := netip.ParseAddr(name); err == nil {
 		a = address{ip: ip, port: n}
 	}
-	return []*endpointv3.LocalityLbEndpoints{{LbEndpoints: []*endpointv3.LbEndpoint{lbEndpoint(a, place{})}}}, nil
+	one := &endpointv3.LocalityLbEndpoints{LbEndpoints: []*endpointv3.LbEndpoint{lbEndpoint(a, place{})}}
+	return names{by: true, list: []*endpointv3.LocalityLbEndpoints{one}}, nil
 }
 
 // externalPort is the port at an external name: the target of the Service's
