@@ -21,6 +21,10 @@ func (c *Conn) begin(t snapshot.Type, r Request) {
 		c.adopt(t, r.Initial)
 	}
 	switch t {
+	case snapshot.Cluster:
+		if c.types[snapshot.Endpoints].first { // held back until nothing warmed (M4)
+			c.trueClusters(c.types[snapshot.Endpoints].subscriptions())
+		}
 	case snapshot.Endpoints:
 		c.beginEndpoints(r)
 	case snapshot.VirtualHost:

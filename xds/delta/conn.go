@@ -265,6 +265,19 @@ func (st *state) subscribed(name string) bool {
 	return ok || st.have.Has(name)
 }
 
+// subscriptions are all names for which subscribed holds.
+func (st *state) subscriptions() (names []string) {
+	for n := range st.have.All() {
+		names = append(names, n)
+	}
+	for n := range st.subs {
+		if !st.have.Has(n) {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
 // desired is desired(n): what Envoy should have for name, nil for nothing.
 func (c *Conn) desired(t snapshot.Type, name string) *snapshot.Resource {
 	st := &c.types[t]
