@@ -243,7 +243,7 @@ func world(t testing.TB, n, generation int) snapshot.Snapshot {
 	}
 	add := func(r *snapshot.Resource) { s = s.With(r.Type, s.Of(r.Type).Set(r.Name, r)) }
 	add(resource(t, snapshot.RouteConfiguration, "ingress", &routev3.RouteConfiguration{Name: "ingress"}, snapshot.Meta{}))
-	add(resource(t, snapshot.Secret, "shop.example.com", secrets()["certificate"], snapshot.Meta{From: []string{"Secret shop/tls"}}))
+	add(resource(t, snapshot.Secret, "shop.example.com", certificateSecret(), snapshot.Meta{From: []string{"Secret shop/tls"}}))
 	rc := snapshot.Ref{Type: snapshot.RouteConfiguration, Name: "ingress"}
 	add(resource(t, snapshot.Listener, "http", &listenerv3.Listener{Name: "http"}, snapshot.Meta{Pulls: []snapshot.Ref{rc}}))
 	add(resource(t, snapshot.Listener, "https", &listenerv3.Listener{Name: "https"},

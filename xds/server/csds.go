@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"legation.dev/xds/fleet"
+	"legation.dev/xds/redact"
 	"legation.dev/xds/snapshot"
 )
 
@@ -144,7 +145,7 @@ func (c bodyCache) of(r *snapshot.Resource) *anypb.Any {
 		return nil
 	}
 	if c[r] == nil {
-		c[r] = view(r)
+		c[r] = redact.View(r)
 	}
 	return c[r]
 }

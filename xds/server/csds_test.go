@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"legation.dev/xds/redact"
 	"legation.dev/xds/snapshot"
 )
 
@@ -76,7 +77,7 @@ func TestClientStatus(t *testing.T) {
 		t.Errorf("a matcher of one node shows %v", got.Config)
 	}
 	secret := snapshot.Ref{Type: snapshot.Secret, Name: "shop.example.com"}
-	if body := states(got.Config[0])[secret].GetXdsConfig(); !bytes.Contains(body.GetValue(), []byte(redacted)) {
+	if body := states(got.Config[0])[secret].GetXdsConfig(); !bytes.Contains(body.GetValue(), []byte(redact.Text)) {
 		t.Errorf("the secret is shown as %v", body)
 	}
 	bare := h.status(&statusservice.ClientStatusRequest{ExcludeResourceContents: true})

@@ -3,111 +3,9 @@ package server
 import (
 	"strings"
 
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/types/known/anypb"
-
-	udpa "github.com/cncf/xds/go/udpa/annotations"
-
+	"legation.dev/xds/redact"
 	"legation.dev/xds/snapshot"
 )
-
-// redacted stands where a secret value was. Envoy's own config_dump uses the
-// same text.
-const redacted = "[redacted]"
-
-// view is the body of a resource as people may see it: every field that
-// Envoy's API marks as sensitive (udpa.annotations.sensitive: private keys and
-// their passwords, session ticket keys, generic secrets) is overwritten, at any
-// depth, packed messages included. What cannot be decoded might hide a key, so
-// of that only the type is shown.
-func view(r *snapshot.Resource) *anypb.Any {
-	a := r.Any()
-	return &anypb.Any{TypeUrl: a.TypeUrl, Value: redactPacked(a)}
-}
-
-// redactPacked is the value of a, redacted; nil if a cannot be decoded.
-func redactPacked(a *anypb.Any) []byte {
-	m, err := a.UnmarshalNew()
-	if err != nil {
-		return nil
-	}
-	redactMessage(m.ProtoReflect())
-	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
-	if err != nil {
-		return nil
-	}
-	return value
-}
-
-func redactMessage(m protoreflect.Message) {
-	if a, ok := m.Interface().(*anypb.Any); ok {
-		a.Value = redactPacked(a)
-		return
-	}
-	m.SetUnknown(nil)
-	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		if sensitive, _ := proto.GetExtension(fd.Options(), udpa.E_Sensitive).(bool); sensitive {
-			scrub(m, fd, v)
-		} else {
-			eachMessage(fd, v, redactMessage)
-		}
-		return true
-	})
-}
-
-// scrub overwrites a sensitive field: texts and bytes in it, at any depth;
-// numbers, and lists and maps of scalars, which are rare there, go altogether.
-func scrub(m protoreflect.Message, fd protoreflect.FieldDescriptor, v protoreflect.Value) {
-	switch {
-	case fd.IsMap() && fd.MapValue().Message() == nil:
-		m.Clear(fd)
-	case fd.Message() != nil:
-		eachMessage(fd, v, scrubMessage)
-	case fd.Cardinality() == protoreflect.Repeated:
-		m.Clear(fd)
-	case fd.Kind() == protoreflect.StringKind:
-		m.Set(fd, protoreflect.ValueOfString(redacted))
-	case fd.Kind() == protoreflect.BytesKind:
-		m.Set(fd, protoreflect.ValueOfBytes([]byte(redacted)))
-	default:
-		m.Clear(fd)
-	}
-}
-
-func scrubMessage(m protoreflect.Message) {
-	if a, ok := m.Interface().(*anypb.Any); ok {
-		a.Value = nil
-		return
-	}
-	m.SetUnknown(nil)
-	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		scrub(m, fd, v)
-		return true
-	})
-}
-
-// eachMessage calls do for the messages in field fd, whose value is v: itself,
-// the elements of a list, the values of a map. Other fields have none.
-func eachMessage(fd protoreflect.FieldDescriptor, v protoreflect.Value, do func(protoreflect.Message)) {
-	switch {
-	case fd.IsMap():
-		if fd.MapValue().Message() == nil {
-			return
-		}
-		v.Map().Range(func(_ protoreflect.MapKey, e protoreflect.Value) bool {
-			do(e.Message())
-			return true
-		})
-	case fd.Message() == nil:
-	case fd.IsList():
-		for i := range v.List().Len() {
-			do(v.List().Get(i).Message())
-		}
-	default:
-		do(v.Message())
-	}
-}
 
 // redactError is Envoy's error text about a response of type url. About a
 // secret it may quote the whole message, key included: what is quoted there
@@ -117,10 +15,10 @@ func redactError(url, text string) string {
 		return text
 	}
 	if i := strings.IndexAny(text, `"{`); i >= 0 {
-		text = text[:i] + redacted
+		text = text[:i] + redact.Text
 	}
 	if i := strings.Index(text, "-----BEGIN"); i >= 0 {
-		text = text[:i] + redacted
+		text = text[:i] + redact.Text
 	}
 	return text
 }

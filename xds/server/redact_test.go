@@ -1,18 +1,15 @@
 package server
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	statusservice "github.com/envoyproxy/go-control-plane/envoy/service/status/v3"
-	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/anypb"
 
+	"legation.dev/xds/redact"
 	"legation.dev/xds/snapshot"
 )
 
@@ -32,15 +29,6 @@ func certificate() *tlsv3.TlsCertificate {
 		Password: inlineString(keyText), Pkcs12: inlineBytes(keyText)}
 }
 
-func packed(t testing.TB, m proto.Message) *anypb.Any {
-	t.Helper()
-	a, err := anypb.New(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
-
 func resource(t testing.TB, typ snapshot.Type, name string, m proto.Message, meta snapshot.Meta) *snapshot.Resource {
 	t.Helper()
 	r, err := snapshot.New(typ, name, m, meta)
@@ -50,79 +38,9 @@ func resource(t testing.TB, typ snapshot.Type, name string, m proto.Message, met
 	return r
 }
 
-func secrets() map[string]*tlsv3.Secret {
-	return map[string]*tlsv3.Secret{
-		"certificate": {Name: "s", Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: certificate()}},
-		"tickets": {Name: "s", Type: &tlsv3.Secret_SessionTicketKeys{SessionTicketKeys: &tlsv3.TlsSessionTicketKeys{
-			Keys: []*corev3.DataSource{inlineString(keyText), inlineBytes(keyText)}}}},
-		"generic": {Name: "s", Type: &tlsv3.Secret_GenericSecret{GenericSecret: &tlsv3.GenericSecret{
-			Secret: inlineString(keyText), Secrets: map[string]*corev3.DataSource{"k": inlineString(keyText)}}}},
-	}
-}
-
-func TestRedactSecrets(t *testing.T) {
-	for name, s := range secrets() {
-		t.Run(name, func(t *testing.T) {
-			r := resource(t, snapshot.Secret, "s", s, snapshot.Meta{})
-			if !bytes.Contains(r.Body(), []byte(keyText)) {
-				t.Fatal("the secret has no key: this test proves nothing")
-			}
-			got := view(r)
-			if bytes.Contains(got.Value, []byte(keyText)) || !bytes.Contains(got.Value, []byte(redacted)) {
-				t.Errorf("the view is %q", got.Value)
-			}
-		})
-	}
-}
-
-// TestRedactKeepsTheRest: what is no secret stays, and the resource itself is
-// untouched.
-func TestRedactKeepsTheRest(t *testing.T) {
-	r := resource(t, snapshot.Secret, "s", secrets()["certificate"], snapshot.Meta{})
-	before := bytes.Clone(r.Body())
-	got := new(tlsv3.Secret)
-	if err := view(r).UnmarshalTo(got); err != nil {
-		t.Fatal(err)
-	}
-	if got.Name != "s" || got.GetTlsCertificate().GetCertificateChain().GetInlineString() != "CERTIFICATE" {
-		t.Errorf("the view lost more than the key: %v", got)
-	}
-	if !bytes.Equal(before, r.Body()) {
-		t.Error("redaction changed the resource")
-	}
-}
-
-// TestRedactNested: a key inside a message inside an Any inside a listener.
-func TestRedactNested(t *testing.T) {
-	tls := packed(t, &tlsv3.DownstreamTlsContext{CommonTlsContext: &tlsv3.CommonTlsContext{
-		TlsCertificates: []*tlsv3.TlsCertificate{certificate()}}})
-	r := resource(t, snapshot.Listener, "https", &listenerv3.Listener{Name: "https", FilterChains: []*listenerv3.FilterChain{{
-		Name: "chain", TransportSocket: &corev3.TransportSocket{Name: "tls", ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: tls}}}}}, snapshot.Meta{})
-	got := new(listenerv3.Listener)
-	if err := view(r).UnmarshalTo(got); err != nil {
-		t.Fatal(err)
-	}
-	if bytes.Contains(view(r).Value, []byte(keyText)) {
-		t.Error("the key is in the view")
-	}
-	if c := got.FilterChains[0]; c.Name != "chain" || len(c.TransportSocket.GetTypedConfig().GetValue()) == 0 {
-		t.Errorf("the view lost more than the key: %v", got)
-	}
-}
-
-// TestRedactUnreadable: what we cannot decode is not shown.
-func TestRedactUnreadable(t *testing.T) {
-	unknownField := protowire.AppendString(protowire.AppendTag(nil, 999, protowire.BytesType), keyText)
-	for name, r := range map[string]*snapshot.Resource{
-		"undecodable body": snapshot.FromBytes(snapshot.Secret, "s", "1", []byte("\xff"+keyText), snapshot.Meta{}),
-		"unknown field":    snapshot.FromBytes(snapshot.Secret, "s", "1", unknownField, snapshot.Meta{}),
-		"unknown packed type": resource(t, snapshot.Listener, "l", &listenerv3.Listener{ListenerFilters: []*listenerv3.ListenerFilter{{
-			ConfigType: &listenerv3.ListenerFilter_TypedConfig{TypedConfig: &anypb.Any{TypeUrl: "type.googleapis.com/no.Such", Value: []byte(keyText)}}}}}, snapshot.Meta{}),
-	} {
-		if got := view(r); bytes.Contains(got.Value, []byte(keyText)) || got.TypeUrl != r.Type.URL() {
-			t.Errorf("%s: the view is %v", name, got)
-		}
-	}
+// certificateSecret is a certificate with its key.
+func certificateSecret() *tlsv3.Secret {
+	return &tlsv3.Secret{Name: "s", Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: certificate()}}
 }
 
 // TestRedactErrors: Envoy's error text reaches the log and the client status.
@@ -132,7 +50,7 @@ func TestRedactErrors(t *testing.T) {
 	e := h.envoy("quotes", "nginx")
 	e.ask(snapshot.Secret, "shop.example.com")
 	e.nack(e.recv(), `Proto constraint validation failed: name: "s" tls_certificate { private_key { inline_bytes: "`+keyText+`" } }`)
-	h.until("the NACK is logged", func() bool { return h.log.has("quotes", "constraint validation failed", redacted) })
+	h.until("the NACK is logged", func() bool { return h.log.has("quotes", "constraint validation failed", redact.Text) })
 	if h.log.has(keyText) {
 		t.Error("the log contains key bytes")
 	}
@@ -142,7 +60,7 @@ func TestRedactErrors(t *testing.T) {
 	})
 	for _, c := range []struct{ typ, text, want string }{
 		{snapshot.Secret.URL(), "cause: KEY_VALUES_MISMATCH", "cause: KEY_VALUES_MISMATCH"},
-		{snapshot.Secret.URL(), "bad: -----BEGIN PRIVATE KEY-----", "bad: " + redacted},
+		{snapshot.Secret.URL(), "bad: -----BEGIN PRIVATE KEY-----", "bad: " + redact.Text},
 		{snapshot.Cluster.URL(), `no "x" {}`, `no "x" {}`},
 	} {
 		if got := redactError(c.typ, c.text); got != c.want {

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"legation.dev/xds/redact"
 	"legation.dev/xds/snapshot"
 	"legation.dev/xds/store"
 )
@@ -147,13 +148,13 @@ func stateOfTheWorld(v store.View, t snapshot.Type, names []string) fetchRespons
 	}
 	if len(names) == 0 || slices.Contains(names, "*") {
 		for _, r := range resources.All() {
-			out.Resources = append(out.Resources, view(r))
+			out.Resources = append(out.Resources, redact.View(r))
 		}
 		return out
 	}
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
 		if r, ok := resources.Get(name); ok {
-			out.Resources = append(out.Resources, view(r))
+			out.Resources = append(out.Resources, redact.View(r))
 		}
 	}
 	return out

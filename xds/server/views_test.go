@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"legation.dev/xds/redact"
 	"legation.dev/xds/snapshot"
 )
 
@@ -45,7 +46,7 @@ func checkView(t *testing.T, s snapshot.Snapshot, typ snapshot.Type, got *discov
 	if bytes.Contains(b, []byte(keyText)) {
 		t.Errorf("%s: the view contains key bytes", typ)
 	}
-	if typ == snapshot.Secret && !bytes.Contains(b, []byte(redacted)) {
+	if typ == snapshot.Secret && !bytes.Contains(b, []byte(redact.Text)) {
 		t.Error("the view of a secret has no redacted key: the test proves nothing")
 	}
 }

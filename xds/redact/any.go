@@ -1,4 +1,4 @@
-package server
+package redact
 
 // The messages that travel packed in google.protobuf.Any: their descriptors
 // must be linked in so that redaction can open them, and so that grpcurl can
