@@ -139,12 +139,13 @@ func (s *stage) names(made []crowd.Change) []crowd.Change {
 	return made
 }
 
-// profiled runs f with a CPU profile of the server, if profiles are wanted.
+// profiled runs f with profiles of the server, if they are wanted; see
+// peer.Server.Profile.
 func (b *bench) profiled(s *stage, name string, f func() error) error {
 	if b.options.profile == "" || s.kind != peer.Legation {
 		return f()
 	}
-	path, err := filepath.Abs(filepath.Join(b.options.profile, name+".pprof"))
+	path, err := filepath.Abs(filepath.Join(b.options.profile, name))
 	if err != nil {
 		return err
 	}

@@ -80,13 +80,18 @@ func (b *bench) fanTo(n int, stages ...*stage) error {
 		}
 		rows[i] = Fanout{Server: s.kind, Envoys: n}
 	}
-	for range turns {
-		for i, s := range stages {
-			name := fmt.Sprintf("fan-out-%d", n)
-			if err := b.profiled(s, name, func() error { return rows[i].turn(s, b.isolated(n)) }); err != nil {
-				return fmt.Errorf("%s: %w", s.kind, err)
+	takeTurns := func() error {
+		for range turns {
+			for i, s := range stages {
+				if err := rows[i].turn(s, b.isolated(n)); err != nil {
+					return fmt.Errorf("%s: %w", s.kind, err)
+				}
 			}
 		}
+		return nil
+	}
+	if err := b.profiled(stages[0], fmt.Sprintf("fan-out-%d", n), takeTurns); err != nil {
+		return err
 	}
 	for i, s := range stages {
 		if err := rows[i].memory(s); err != nil {

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"runtime/pprof"
 	"time"
 
 	"legation.dev/test/bench/crowd"
@@ -50,7 +49,7 @@ type Server struct {
 	world      world.World
 	size       world.Size
 	generation int
-	profile    *os.File
+	profile    profile
 }
 
 // NewServer makes a Server that serves nothing yet.
@@ -189,25 +188,4 @@ func (s *Server) Memory(_ struct{}, reply *proc.Usage) error {
 func (s *Server) ResetPeaks(_ struct{}, _ *struct{}) error {
 	s.meter.ResetPeaks()
 	return nil
-}
-
-// Profile writes the CPU profile from now on to a file, until the next call; an
-// empty path ends it.
-func (s *Server) Profile(path string, _ *struct{}) error {
-	if s.profile != nil {
-		pprof.StopCPUProfile()
-		if err := s.profile.Close(); err != nil {
-			return fmt.Errorf("writing a profile: %w", err)
-		}
-		s.profile = nil
-	}
-	if path == "" {
-		return nil
-	}
-	f, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("writing a profile: %w", err)
-	}
-	s.profile = f
-	return pprof.StartCPUProfile(f)
 }
