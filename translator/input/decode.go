@@ -1,0 +1,176 @@
+package input
+
+import (
+	"cmp"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// FromObject reduces a Kubernetes object to what translation reads of it; false
+// if it is of a kind that translation does not read. The object is trusted to
+// have passed the API server's validation, or Validate.
+func FromObject(o runtime.Object) (Object, bool) {
+	switch o := o.(type) {
+	case *networkingv1.Ingress:
+		return FromIngress(o), true
+	case *networkingv1.IngressClass:
+		return FromIngressClass(o), true
+	case *corev1.Service:
+		return FromService(o), true
+	case *discoveryv1.EndpointSlice:
+		return FromSlice(o), true
+	case *corev1.Secret:
+		return FromSecret(o), true
+	case *corev1.ConfigMap:
+		return FromConfigMap(o), true
+	}
+	return nil, false
+}
+
+// Annotations that are kept; all others are dropped on reading.
+const (
+	ownPrefix         = "legation.dev/"
+	nginxPrefix       = "nginx.ingress.kubernetes.io/"
+	classAnnotation   = "kubernetes.io/ingress.class"
+	defaultAnnotation = networkingv1.AnnotationIsDefaultIngressClass
+)
+
+// metaOf keeps the annotations that begin with one of prefixes.
+func metaOf(o metav1.ObjectMeta, prefixes ...string) Meta {
+	m := Meta{Namespace: o.Namespace, Name: o.Name, Created: o.CreationTimestamp.Time.UTC()}
+	if o.CreationTimestamp.IsZero() {
+		m.Created = o.CreationTimestamp.Time
+	}
+	for key, value := range o.Annotations {
+		for _, p := range prefixes {
+			if !strings.HasPrefix(key, p) {
+				continue
+			}
+			if m.Annotations == nil {
+				m.Annotations = map[string]string{}
+			}
+			m.Annotations[key] = value
+		}
+	}
+	return m
+}
+
+// FromIngress reduces an Ingress.
+func FromIngress(o *networkingv1.Ingress) *Ingress {
+	r := &Ingress{Meta: metaOf(o.ObjectMeta, ownPrefix, nginxPrefix, classAnnotation), ClassName: o.Spec.IngressClassName}
+	if b := o.Spec.DefaultBackend; b != nil {
+		backend := backendOf(*b)
+		r.DefaultBackend = &backend
+	}
+	for _, rule := range o.Spec.Rules {
+		r.Rules = append(r.Rules, Rule{Host: rule.Host, Paths: pathsOf(rule.HTTP)})
+	}
+	for _, t := range o.Spec.TLS {
+		r.TLS = append(r.TLS, TLS{Hosts: t.Hosts, Secret: t.SecretName})
+	}
+	return Seal(r)
+}
+
+func pathsOf(http *networkingv1.HTTPIngressRuleValue) (paths []Path) {
+	if http == nil {
+		return nil
+	}
+	for _, p := range http.Paths {
+		path := Path{Path: p.Path, Backend: backendOf(p.Backend)}
+		if p.PathType != nil {
+			path.Type = PathType(*p.PathType)
+		}
+		paths = append(paths, path)
+	}
+	return paths
+}
+
+func backendOf(b networkingv1.IngressBackend) Backend {
+	switch {
+	case b.Service != nil:
+		return Backend{Service: b.Service.Name, Port: b.Service.Port.Number, PortName: b.Service.Port.Name}
+	case b.Resource != nil:
+		return Backend{Resource: b.Resource.Kind + "/" + b.Resource.Name}
+	}
+	return Backend{}
+}
+
+// FromIngressClass reduces an IngressClass.
+func FromIngressClass(o *networkingv1.IngressClass) *IngressClass {
+	r := &IngressClass{Meta: metaOf(o.ObjectMeta, defaultAnnotation), Controller: o.Spec.Controller}
+	if p := o.Spec.Parameters; p != nil {
+		r.Parameters = Ref{Kind: Kind(p.Kind), Name: p.Name}
+		if p.Namespace != nil {
+			r.Parameters.Namespace = *p.Namespace
+		}
+	}
+	return Seal(r)
+}
+
+// FromService reduces a Service.
+func FromService(o *corev1.Service) *Service {
+	r := &Service{Meta: metaOf(o.ObjectMeta, ownPrefix), Headless: o.Spec.ClusterIP == corev1.ClusterIPNone}
+	if o.Spec.Type == corev1.ServiceTypeExternalName {
+		r.ExternalName = o.Spec.ExternalName
+	}
+	for _, p := range o.Spec.Ports {
+		port := ServicePort{Name: p.Name, Port: p.Port, TargetPort: p.TargetPort.String(), Protocol: cmp.Or(string(p.Protocol), "TCP")}
+		if p.AppProtocol != nil {
+			port.AppProtocol = *p.AppProtocol
+		}
+		r.Ports = append(r.Ports, port)
+	}
+	return Seal(r)
+}
+
+// FromSlice reduces an EndpointSlice. Ports without a number ("all ports") and
+// of other protocols than TCP lead nowhere and are dropped.
+func FromSlice(o *discoveryv1.EndpointSlice) *Slice {
+	r := &Slice{Meta: metaOf(o.ObjectMeta), Service: o.Labels[discoveryv1.LabelServiceName], AddressType: string(o.AddressType)}
+	for _, p := range o.Ports {
+		if p.Port == nil || p.Protocol != nil && *p.Protocol != corev1.ProtocolTCP {
+			continue
+		}
+		r.Ports = append(r.Ports, SlicePort{Name: valueOr(p.Name, ""), Port: *p.Port})
+	}
+	for _, e := range o.Endpoints {
+		ready := valueOr(e.Conditions.Ready, true)
+		r.Endpoints = append(r.Endpoints, Endpoint{
+			Addresses:   e.Addresses,
+			Ready:       ready,
+			Serving:     valueOr(e.Conditions.Serving, ready),
+			Terminating: valueOr(e.Conditions.Terminating, false),
+			Zone:        valueOr(e.Zone, ""),
+		})
+	}
+	return Seal(r)
+}
+
+func valueOr[T any](p *T, unset T) T {
+	if p == nil {
+		return unset
+	}
+	return *p
+}
+
+// FromSecret reduces a Secret. Of one without a certificate only the name is
+// left.
+func FromSecret(o *corev1.Secret) *Secret {
+	data := func(key string) []byte {
+		if text, ok := o.StringData[key]; ok { // wins, as in the API server
+			return []byte(text)
+		}
+		return o.Data[key]
+	}
+	return Seal(&Secret{Meta: metaOf(o.ObjectMeta), Certificate: data(corev1.TLSCertKey), Key: data(corev1.TLSPrivateKeyKey)})
+}
+
+// FromConfigMap reduces a ConfigMap.
+func FromConfigMap(o *corev1.ConfigMap) *ConfigMap {
+	return Seal(&ConfigMap{Meta: metaOf(o.ObjectMeta), Data: o.Data})
+}

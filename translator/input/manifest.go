@@ -1,0 +1,282 @@
+package input
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	kjson "sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+)
+
+// DecodeManifests reads the documents of a YAML or JSON file, as `kubectl apply`
+// would: fields are checked strictly, objects by the API server's rules, an
+// object without a namespace is in "default". A List stands for its items.
+// Kinds that translation does not read are passed over.
+//
+// file is how the Problems name the file. A document that cannot be used gives a
+// Change without an object (its last good state stays) whose Ref is the object,
+// or the file if the document does not even say which object it is; it does not
+// harm the other documents. Changes are in the order of the file, each Ref once:
+// of an object that is there twice, the first counts.
+func DecodeManifests(file string, data []byte) []Change {
+	d := &decoder{file: file, at: map[Ref]int{}}
+	for _, doc := range documents(data) {
+		d.document(doc)
+	}
+	return d.changes
+}
+
+// document is one YAML document and the line where it begins, from 1.
+type document struct {
+	text []byte
+	line int
+}
+
+// documents splits a file at its document markers. A line that begins with
+// "---" and a space, or is just that, is one wherever it stands.
+func documents(data []byte) (docs []document) {
+	doc := document{line: 1}
+	line := 0
+	for text := range bytes.Lines(data) {
+		line++
+		if marker, ok := bytes.CutPrefix(text, []byte("---")); ok && (len(marker) == 0 || bytes.ContainsAny(marker[:1], " \t\r\n")) {
+			docs = append(docs, doc)
+			doc = document{line: line + 1}
+			continue
+		}
+		doc.text = append(doc.text, text...)
+	}
+	return append(docs, doc)
+}
+
+// decoder reads one file.
+type decoder struct {
+	file    string
+	changes []Change
+	at      map[Ref]int // index in changes
+}
+
+func (d *decoder) document(doc document) {
+	text, err := toJSON(doc)
+	switch {
+	case err != nil:
+		d.refuse(Ref{}, doc.line, problemOf(err))
+	case string(text) != "null": // comments only
+		d.json(text, doc.line)
+	}
+}
+
+// toJSON converts a document. Its errors count lines from the top of the file.
+func toJSON(doc document) ([]byte, error) {
+	if text := bytes.TrimSpace(doc.text); len(text) > 0 && text[0] == '{' {
+		if _, err := kjson.UnmarshalStrict(text, new(any)); err == nil {
+			return text, nil
+		}
+	}
+	text, err := yaml.YAMLToJSONStrict(doc.text)
+	if err != nil { // once more, only to have the right line in the error
+		_, err = yaml.YAMLToJSONStrict(append(bytes.Repeat([]byte{'\n'}, doc.line-1), doc.text...))
+	}
+	return text, err
+}
+
+// header is what every object begins with. A List has items.
+type header struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata"`
+	Items             []jsonText `json:"items"`
+}
+
+// jsonText is a JSON value as it stands in the file.
+type jsonText []byte
+
+// UnmarshalJSON keeps a copy of b.
+func (t *jsonText) UnmarshalJSON(b []byte) error {
+	*t = bytes.Clone(b)
+	return nil
+}
+
+// json reads one object, or the items of a List.
+func (d *decoder) json(text []byte, line int) {
+	if text[0] != '{' {
+		d.refuse(Ref{}, line, Problem{Message: "the document is no object"})
+		return
+	}
+	var head header
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(text, &head); err != nil {
+		d.refuse(refOf(text), line, problemOf(err))
+		return
+	}
+	if head.Kind == "" || head.APIVersion == "" {
+		d.refuse(Ref{}, line, Problem{Message: "the document has no apiVersion and kind: it is no Kubernetes object"})
+		return
+	}
+	if strings.HasSuffix(head.Kind, "List") {
+		for _, item := range head.Items {
+			d.json(item, line)
+		}
+		return
+	}
+	d.object(head, text, line)
+}
+
+// refOf is the object that a document means whose metadata is broken elsewhere;
+// zero if it does not say.
+func refOf(text []byte) Ref {
+	var o struct {
+		Kind     Kind `json:"kind"`
+		Metadata struct {
+			Namespace string `json:"namespace"`
+			Name      string `json:"name"`
+		} `json:"metadata"`
+	}
+	if kjson.UnmarshalCaseSensitivePreserveInts(text, &o) != nil || kinds[o.Kind] == nil || o.Metadata.Name == "" {
+		return Ref{}
+	}
+	return named(o.Kind, o.Metadata.Namespace, o.Metadata.Name)
+}
+
+// named is the Ref of an object as it is in a cluster.
+func named(kind Kind, namespace, name string) Ref {
+	switch {
+	case kind == KindIngressClass:
+		namespace = ""
+	case namespace == "":
+		namespace = metav1.NamespaceDefault
+	}
+	return Ref{Kind: kind, Namespace: namespace, Name: name}
+}
+
+// kinds are the kinds that translation reads, in the versions in which it does.
+var kinds = map[Kind]func() kubeObject{
+	KindIngress:      func() kubeObject { return new(networkingv1.Ingress) },
+	KindIngressClass: func() kubeObject { return new(networkingv1.IngressClass) },
+	KindService:      func() kubeObject { return new(corev1.Service) },
+	KindSlice:        func() kubeObject { return new(discoveryv1.EndpointSlice) },
+	KindSecret:       func() kubeObject { return new(corev1.Secret) },
+	KindConfigMap:    func() kubeObject { return new(corev1.ConfigMap) },
+}
+
+var versions = map[Kind]string{
+	KindIngress: "networking.k8s.io/v1", KindIngressClass: "networking.k8s.io/v1", KindSlice: "discovery.k8s.io/v1",
+	KindService: "v1", KindSecret: "v1", KindConfigMap: "v1",
+}
+
+// kubeObject is an object of Kubernetes's API.
+type kubeObject interface {
+	runtime.Object
+	metav1.Object
+}
+
+func (d *decoder) object(head header, text []byte, line int) {
+	kind := Kind(head.Kind)
+	if kinds[kind] == nil {
+		return
+	}
+	if group := strings.Split(versions[kind], "/")[0]; !strings.HasPrefix(head.APIVersion, group) && kind != KindIngress {
+		return // another API's kind of the same name, as Knative's Service
+	}
+	ref := named(kind, head.Namespace, head.Name)
+	if head.Name == "" {
+		d.refuse(Ref{}, line, Problem{Field: "metadata.name", Message: "the " + head.Kind + " has no name"})
+		return
+	}
+	if head.APIVersion != versions[kind] {
+		d.refuse(ref, line, Problem{Field: "apiVersion", Value: head.APIVersion, Message: "not read; write " + versions[kind]})
+		return
+	}
+	o := kinds[kind]()
+	problems := d.strict(text, o)
+	if len(problems) == 0 {
+		o.SetNamespace(ref.Namespace)
+		problems = Validate(o)
+	}
+	if len(problems) > 0 {
+		d.refuse(ref, line, problems...)
+		return
+	}
+	d.accept(ref, o, line)
+}
+
+// strict decodes text into o and says what does not fit.
+func (d *decoder) strict(text []byte, o kubeObject) (problems []Problem) {
+	wrong, err := kjson.UnmarshalStrict(text, o)
+	if err != nil {
+		return []Problem{problemOf(err)}
+	}
+	for _, w := range wrong {
+		problems = append(problems, problemOf(w))
+	}
+	return problems
+}
+
+// quoted is what errors of decoding quote of a document's values. In a Secret
+// that may be key material; field names stand between double quotes.
+var quoted = regexp.MustCompile("`[^`]*`?|'[^']*'?")
+
+// wrongType is how the decoder says that a value does not fit its field.
+var wrongType = regexp.MustCompile(`^json: cannot unmarshal (\w+).* into Go struct field \w+\.(\S+) of type`)
+
+// problemOf is an error of decoding, without values.
+func problemOf(err error) Problem {
+	p := Problem{Message: quoted.ReplaceAllString(strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "), "...")}
+	if m := wrongType.FindStringSubmatch(p.Message); m != nil {
+		return Problem{Field: m[2], Message: "a value of type " + m[1] + " does not fit here"}
+	}
+	var at kjson.FieldError
+	if errors.As(err, &at) {
+		p.Field = at.FieldPath()
+		p.Message = strings.TrimSuffix(p.Message, fmt.Sprintf(" %q", p.Field)) // "unknown field"
+	}
+	return p
+}
+
+func (d *decoder) accept(ref Ref, from kubeObject, line int) {
+	if d.twice(ref, line) {
+		return
+	}
+	o, _ := FromObject(from)
+	o.(interface{ meta() *Meta }).meta().File = d.position(line)
+	d.add(Change{Ref: ref, Object: o})
+}
+
+// twice says whether the file has the object already, and makes it a Problem.
+func (d *decoder) twice(ref Ref, line int) bool {
+	i, ok := d.at[ref]
+	if ok {
+		c := &d.changes[i]
+		c.Problems = append(c.Problems, Problem{Object: ref, File: d.position(line), Message: "the object is in this file twice; the first one counts"})
+	}
+	return ok
+}
+
+// refuse records why a document is not used; a zero ref means the file.
+func (d *decoder) refuse(ref Ref, line int, problems ...Problem) {
+	if ref == (Ref{}) {
+		ref = Ref{Kind: KindFile, Name: d.file}
+	}
+	for i := range problems {
+		problems[i].Object, problems[i].File = ref, d.position(line)
+		problems[i].Message += "; the document is not used"
+	}
+	if i, ok := d.at[ref]; ok {
+		d.changes[i].Problems = append(d.changes[i].Problems, problems...)
+		return
+	}
+	d.add(Change{Ref: ref, Problems: problems})
+}
+
+func (d *decoder) add(c Change) {
+	d.at[c.Ref] = len(d.changes)
+	d.changes = append(d.changes, c)
+}
+
+func (d *decoder) position(line int) string { return fmt.Sprintf("%s:%d", d.file, line) }
