@@ -38,7 +38,8 @@ type Object interface {
 type Site struct {
 	Namespace string
 	services  map[string]*service
-	addresses int // how many of echo's addresses were used
+	leaving   []*pod // taken out of their Service, to be killed by Close
+	addresses int    // how many of echo's addresses were used
 }
 
 type service struct {
@@ -64,7 +65,10 @@ func (s *Site) Close() {
 			p.server.Kill()
 		}
 	}
-	s.services = make(map[string]*service)
+	for _, p := range s.leaving {
+		p.server.Kill()
+	}
+	s.services, s.leaving = make(map[string]*service), nil
 }
 
 // Service adds a Service with so many pods and returns its objects.
@@ -107,7 +111,8 @@ func (s *Site) Roll(name string) (Object, error) {
 
 // Reap takes the terminating pods out of a Service. The object is the
 // EndpointSlice to write; kill ends the pods and is to be called when no Envoy
-// uses them any more.
+// sends them anything new. A pod that still has connections, such as those of
+// WebSockets, refuses further ones and serves these until Close.
 func (s *Site) Reap(name string) (slice Object, kill func()) {
 	svc := s.services[name]
 	var gone []*pod
@@ -117,22 +122,31 @@ func (s *Site) Reap(name string) (slice Object, kill func()) {
 		}
 		return p.terminating
 	})
-	return s.sliceObject(svc), killer(gone)
+	return s.sliceObject(svc), s.leave(gone)
 }
 
-// Remove takes a Service away. The objects are those to delete; kill ends its
-// pods and is to be called when no Envoy uses them any more.
+// Remove takes a Service away. The objects are those to delete; kill is as that
+// of Reap.
 func (s *Site) Remove(name string) (objects []Object, kill func()) {
 	svc := s.services[name]
 	delete(s.services, name)
-	return []Object{s.serviceObject(svc), s.sliceObject(svc)}, killer(svc.pods)
+	return []Object{s.serviceObject(svc), s.sliceObject(svc)}, s.leave(svc.pods)
 }
 
-func killer(pods []*pod) func() {
+// leave takes pods out of use; what it returns ends those that are idle.
+func (s *Site) leave(pods []*pod) (kill func()) {
+	s.leaving = append(s.leaving, pods...)
 	return func() {
 		for _, p := range pods {
-			p.server.Kill()
+			p.server.StopAccepting()
 		}
+		s.leaving = slices.DeleteFunc(s.leaving, func(p *pod) bool {
+			idle := slices.Contains(pods, p) && p.server.Connections() == 0
+			if idle {
+				p.server.Kill()
+			}
+			return idle
+		})
 	}
 }
 
