@@ -94,6 +94,13 @@ func (s *Site) Names() []string {
 	return names
 }
 
+// Objects are those of a Service as it is now, for who wants to change or to
+// restore them.
+func (s *Site) Objects(name string) (*corev1.Service, *discoveryv1.EndpointSlice) {
+	svc := s.services[name]
+	return s.serviceObject(svc), s.sliceObject(svc)
+}
+
 // Roll begins to replace every pod of a Service: as many new ones are ready, the
 // old ones terminate but serve on, as in a rolling Deployment. The object is the
 // EndpointSlice to write. Reap ends what Roll began.
@@ -167,7 +174,7 @@ func (s *Site) meta(name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: s.Namespace, Name: name}
 }
 
-func (s *Site) serviceObject(svc *service) Object {
+func (s *Site) serviceObject(svc *service) *corev1.Service {
 	return &corev1.Service{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
 		ObjectMeta: s.meta(svc.name),
@@ -176,7 +183,7 @@ func (s *Site) serviceObject(svc *service) Object {
 	}
 }
 
-func (s *Site) sliceObject(svc *service) Object {
+func (s *Site) sliceObject(svc *service) *discoveryv1.EndpointSlice {
 	name, port, tcp := PortName, int32(Port), corev1.ProtocolTCP
 	slice := &discoveryv1.EndpointSlice{
 		TypeMeta:    metav1.TypeMeta{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSlice"},

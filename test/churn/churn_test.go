@@ -1,0 +1,44 @@
+//go:build real
+
+package churn
+
+import (
+	"flag"
+	"testing"
+	"time"
+
+	"legation.dev/test/stack"
+)
+
+var (
+	changes = flag.Int("changes", 1000, "how many changes TestChurn makes")
+	moves   = flag.Int("moves", 1000, "how many paths TestMoves moves")
+	rate    = flag.Int("rate", 50, "how many changes a second TestChurn makes")
+	seeded  = flag.Uint64("seed", 0, "seed of all random draws; 0 draws one")
+)
+
+// seed is that of the run, which a failure must tell.
+func seed(t *testing.T) uint64 {
+	s := *seeded
+	if s == 0 {
+		s = uint64(time.Now().UnixNano())
+	}
+	t.Logf("-seed %d", s)
+	return s
+}
+
+// TestChurn: random changes of all kinds, most of them to hosts under load, and
+// nobody notices.
+func TestChurn(t *testing.T) {
+	w := newWorld(t, 40, stack.Options{})
+	_, end := w.load(w.clients(150*time.Millisecond, 100, 20, 50)...)
+	d := newDriver(w)
+	took := d.run(*changes, *rate)
+	end()
+	t.Logf("%s in %s", d, took.Round(time.Millisecond))
+	if 2*d.loaded < *changes {
+		t.Errorf("only %d of %d changes concerned hosts under load", d.loaded, *changes)
+	}
+	w.listenersInPlace()
+	w.noneRejected()
+}

@@ -1,0 +1,101 @@
+//go:build real
+
+package churn
+
+import (
+	"bufio"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"legation.dev/test/site"
+	"legation.dev/test/stack"
+)
+
+// TestMoves: paths move between Services, fifty hosts at a time, and the old
+// Services are deleted at once. No request fails, and Envoy is never without a
+// cluster, a route or an endpoint for one.
+func TestMoves(t *testing.T) {
+	const hosts = 50
+	accessLog := filepath.Join(t.TempDir(), "access.log")
+	w := newWorld(t, hosts, stack.Options{Settings: map[string]string{"access-log": accessLog}})
+	l, end := w.load(w.clients(25*time.Millisecond, 60, 10, 10)...)
+	begin := time.Now()
+	for made := 0; made < *moves; made += hosts {
+		w.moveAll()
+		w.more(l, 10*hosts)
+	}
+	t.Logf("%d moves in %s", *moves, time.Since(begin).Round(time.Millisecond))
+	end()
+	w.noneRejected()
+	if err := w.Envoy.Stop(); err != nil { // writes the rest of the log
+		t.Fatal(err)
+	}
+	noGaps(t, accessLog)
+}
+
+// moveAll moves one path of each host and deletes what it led to.
+func (w *world) moveAll() {
+	w.t.Helper()
+	var objects, gone []site.Object
+	var claims []claim
+	var kills []func()
+	for _, h := range w.hosts {
+		path := paths[w.rng.IntN(len(paths))]
+		old, kill := w.site.Remove(h.services[path])
+		gone, kills = append(gone, old...), append(kills, kill)
+		h.services[path] = w.service(&objects)
+		c := claim{h.name, path, answerOf(h.services[path])}
+		w.timeline.Allow(c.host, c.path, c.answer)
+		claims, objects = append(claims, c), append(objects, w.ingress(h))
+	}
+	if w.rng.IntN(2) == 0 {
+		w.Delete(gone...)
+		w.Apply(objects...)
+	} else {
+		w.Apply(objects...)
+		w.Delete(gone...)
+	}
+	w.settle()
+	for _, c := range claims {
+		w.timeline.Only(c.host, c.path, c.answer)
+	}
+	for _, kill := range kills {
+		kill()
+	}
+}
+
+// logLine has the host, the status and the flags of a line of the access log.
+var logLine = regexp.MustCompile(`^\S+ "\S+ (\S+?)/\S* [^"]*" (\d+) (\S+) `)
+
+// noGaps fails the test if Envoy had no cluster (NC), route (NR) or endpoint
+// (UH) for a request.
+func noGaps(t *testing.T, accessLog string) {
+	t.Helper()
+	file, err := os.Open(accessLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	lines, flags := 0, map[string]int{}
+	for scan := bufio.NewScanner(file); scan.Scan(); {
+		m := logLine.FindStringSubmatch(scan.Text())
+		if m == nil {
+			t.Fatalf("not a line of the access log: %q", scan.Text())
+		}
+		lines++
+		flags[m[3]]++
+		for _, gap := range strings.Split(m[3], ",") {
+			if gap == "NC" || gap == "NR" || gap == "UH" {
+				t.Errorf("%s: %s", gap, scan.Text())
+			}
+		}
+	}
+	t.Logf("%d lines in the access log, by flags %v", lines, flags)
+	if lines == 0 {
+		t.Error("the access log is empty")
+	}
+}

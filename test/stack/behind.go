@@ -1,0 +1,114 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"legation.dev/xds/delta"
+	"legation.dev/xds/fleet"
+	"legation.dev/xds/pmap"
+	"legation.dev/xds/snapshot"
+)
+
+// pollEvery is the pause between two looks at what Envoy has acknowledged, which
+// has no signal of its own.
+const pollEvery = 2 * time.Millisecond
+
+// Published is what the fleet should run; false before the first publication.
+func (s *Stack) Published() (snapshot.Snapshot, bool) {
+	v, ok := s.running().store.Watch(Class)
+	return v.Snapshot, ok
+}
+
+// Envoys are the streams that are open.
+func (s *Stack) Envoys() []fleet.Envoy { return s.running().fleets.Envoys() }
+
+// Behind is what is published and not run by every Envoy. It is false if that
+// cannot be said: a change up to number is not published, or there is no Envoy.
+func (s *Stack) Behind(number uint64) ([]snapshot.Ref, bool) {
+	p := s.running()
+	p.mu.Lock()
+	published := p.published
+	p.mu.Unlock()
+	view, ok := p.store.Watch(Class)
+	envoys := p.fleets.Envoys()
+	if published < number || !ok || len(envoys) == 0 {
+		return nil, false
+	}
+	var refs []snapshot.Ref
+	for _, e := range envoys {
+		refs = append(refs, behind(view.Snapshot, e.Status)...)
+	}
+	return refs, true
+}
+
+// behind is what one Envoy lacks. What lingers on purpose does not count, nor
+// what it rejected, nor a stand-in where it has something.
+func behind(want snapshot.Snapshot, status delta.Status) (refs []snapshot.Ref) {
+	for t := range snapshot.Types() {
+		s := status.Types[t]
+		if !s.Requested {
+			refs = append(refs, snapshot.Ref{Type: t})
+		}
+		for c := range pmap.Diff(s.Have, want.Of(t)) {
+			if !excused(t, c, s.Rejected) {
+				refs = append(refs, snapshot.Ref{Type: t, Name: c.Key})
+			}
+		}
+	}
+	return refs
+}
+
+func excused(t snapshot.Type, c pmap.Change[*snapshot.Resource], rejected []delta.Rejection) bool {
+	if !c.HasNew {
+		return t != snapshot.VirtualHost && t != snapshot.Listener
+	}
+	if c.HadOld && (c.New.Weak || c.Old.Version == c.New.Version) {
+		return true
+	}
+	return slices.ContainsFunc(rejected, func(r delta.Rejection) bool { return r.Name == c.Key && r.Version == c.New.Version })
+}
+
+// Landed says whether every Envoy runs, of the resources that concern the asker,
+// what is published now, and the changes up to number are published.
+func (s *Stack) Landed(number uint64, concerns func(snapshot.Ref) bool) bool {
+	refs, ok := s.Behind(number)
+	return ok && !slices.ContainsFunc(refs, concerns)
+}
+
+// Settle waits until all changes so far are published and every Envoy runs what
+// is published.
+func (s *Stack) Settle(ctx context.Context) error {
+	s.mu.Lock()
+	given := s.given
+	s.mu.Unlock()
+	return s.Await(ctx, func() error {
+		refs, ok := s.Behind(given)
+		if !ok || len(refs) > 0 {
+			return fmt.Errorf("Envoy lacks %d resources: %.300v", len(refs), refs)
+		}
+		return nil
+	})
+}
+
+// Await looks until there is no error, and fails with the last one when ctx or
+// Envoy ends before.
+func (s *Stack) Await(ctx context.Context, look func() error) error {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		err := look()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ctx.Err(), err)
+		case <-s.Envoy.Done():
+			return fmt.Errorf("%w: %w", s.Envoy.Err(), err)
+		}
+	}
+}
