@@ -4,6 +4,7 @@ package churn
 
 import (
 	"bufio"
+	"context"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"legation.dev/test/envoy"
 	"legation.dev/test/site"
 	"legation.dev/test/stack"
 )
@@ -29,12 +31,24 @@ func TestMoves(t *testing.T) {
 		w.more(l, 10*hosts)
 	}
 	t.Logf("%d moves in %s", *moves, time.Since(begin).Round(time.Millisecond))
+	w.removed(uint64(*moves))
 	end()
 	w.noneRejected()
 	if err := w.Envoy.Stop(); err != nil { // writes the rest of the log
 		t.Fatal(err)
 	}
 	noGaps(t, accessLog)
+}
+
+// removed waits until Envoy has removed so many clusters.
+func (w *world) removed(clusters uint64) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, hang)
+	defer cancel()
+	err := w.Envoy.WaitStat(ctx, "cluster_manager.cluster_removed", envoy.AtLeast(clusters))
+	if err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // moveAll moves one path of each host and deletes what it led to.
