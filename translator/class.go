@@ -10,9 +10,6 @@ import (
 	"legation.dev/xds/pmap"
 )
 
-// Controller is spec.controller of the IngressClasses that are ours.
-const Controller = "legation.dev/ingress-controller"
-
 const (
 	classAnnotation   = "kubernetes.io/ingress.class"
 	defaultAnnotation = "ingressclass.kubernetes.io/is-default-class"

@@ -114,7 +114,7 @@ func Translate(prev Result, v input.View) Result {
 	for _, name := range v.ClassNames() {
 		fleetView, frozen := v.For(name)
 		object, ok := fleetView.Class(name)
-		if !ok || object.Controller != Controller {
+		if !ok || object.Controller != input.Controller {
 			continue
 		}
 		old, ok := prev.fleets.Get(name)

@@ -31,7 +31,7 @@ func TestWalk(t *testing.T) {
 		)
 		step := func(batch ...input.Change) {
 			before, digest := result, result.Digest()
-			view = view.With(batch...).Freeze(view, Controller)
+			view = view.With(batch...).Freeze(view, input.Controller)
 			result = Translate(result, view)
 			full := Translate(Result{}, view)
 			if result.Digest() != full.Digest() {

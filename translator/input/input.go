@@ -19,6 +19,13 @@ import (
 	"legation.dev/xds/pmap"
 )
 
+const (
+	// Controller is spec.controller of the IngressClasses that are ours.
+	Controller = "legation.dev/ingress-controller"
+	// DefaultClass is the IngressClass of a source that has none.
+	DefaultClass = "legation"
+)
+
 // Kind is the kind of an object that a source reads.
 type Kind string
 

@@ -220,7 +220,7 @@ func (d *decoder) strict(text []byte, o kubeObject) (problems []Problem) {
 
 // quoted is what errors of decoding quote of a document's values. In a Secret
 // that may be key material; field names stand between double quotes.
-var quoted = regexp.MustCompile("`[^`]*`?|'[^']*'?")
+var quoted = regexp.MustCompile("(?s)`[^`]*`?|'[^']*'?|invalid map key: .*")
 
 // wrongType is how the decoder says that a value does not fit its field.
 var wrongType = regexp.MustCompile(`^json: cannot unmarshal (\w+).* into Go struct field \w+\.(\S+) of type`)

@@ -100,7 +100,7 @@ func (s *state) step(changes []input.Change) sample {
 	runtime.GC() // the last step's garbage is not this one's
 	objects, allocated := heap()
 	start := proc.Now()
-	s.view = s.view.With(changes...).Freeze(s.view, translator.Controller)
+	s.view = s.view.With(changes...).Freeze(s.view, input.Controller)
 	s.result = translator.Translate(s.result, s.view)
 	f, ok := s.result.Fleet(world.Class)
 	if !ok {

@@ -1,0 +1,163 @@
+// Package dir makes a folder of Kubernetes manifests a source of changes.
+//
+// All files below the folder whose names end in .yaml, .yml or .json are read;
+// names that begin with a dot or a hash, or end in a tilde, belong to editors and
+// are left alone. A file that cannot be read, or does not parse, keeps the
+// objects it last gave.
+//
+// A Source belongs to one goroutine. It writes nothing.
+//
+// Start reading at Source.Take.
+package dir
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"legation.dev/translator/input"
+)
+
+const (
+	// quiet is how long the folder must rest before it is read: one command
+	// often writes several files.
+	quiet = 20 * time.Millisecond
+	// patience bounds the wait for quiet when changes never stop.
+	patience = 100 * time.Millisecond
+	// again is when a folder is read once more in which a file was being written
+	// or had just vanished.
+	again = 100 * time.Millisecond
+	// rounds is how often the folder is read without any notice, for file systems
+	// that give none (NFS).
+	rounds = 30 * time.Second
+	// startPatience is how long the first reading waits for files that somebody
+	// is writing. After that it goes on without them.
+	startPatience = 10 * time.Second
+)
+
+// Source reads a folder again and again. Make it with Open.
+type Source struct {
+	root    string
+	watcher *fsnotify.Watcher
+	tree    tree
+	taken   state // what Take has handed out
+	first   bool  // nothing was handed out yet
+	dirty   bool  // there was notice of something that was not read yet
+	retry   bool  // the last reading left something out
+	read    time.Time
+}
+
+// Open watches a folder. An error names what is wrong with it.
+func Open(root string) (*Source, error) {
+	info, err := os.Stat(root)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, fmt.Errorf("%s is not a folder", root)
+	}
+	watcher, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, fmt.Errorf("watching %s: %w", root, err)
+	}
+	s := &Source{root: root, watcher: watcher, first: true, dirty: true, taken: state{}}
+	s.tree = newTree(root, func(folder string) { _ = watcher.Add(folder) }) // without notice, rounds find the change
+	return s, nil
+}
+
+// Close ends the watch.
+func (s *Source) Close() error { return s.watcher.Close() }
+
+// Read reads a folder, or a single file, once.
+func Read(root string) ([]input.Change, error) {
+	if _, err := os.Stat(root); err != nil {
+		return nil, err
+	}
+	t := newTree(root, func(string) {})
+	t.scan(time.Now())
+	return changes(state{}, t.state()), nil
+}
+
+// Take waits for changes and returns all that have come, each object once. The
+// first call waits for the first full reading, and returns all objects. When ctx
+// ends it returns ctx's error and loses no change.
+func (s *Source) Take(ctx context.Context) ([]input.Change, error) {
+	begin := time.Now()
+	for {
+		if err := s.wait(ctx); err != nil {
+			return nil, err
+		}
+		s.read = time.Now()
+		s.dirty = false
+		s.retry = s.tree.scan(s.read)
+		if s.first && s.retry && time.Since(begin) < startPatience {
+			continue
+		}
+		now := s.tree.state()
+		if list := changes(s.taken, now); len(list) > 0 {
+			s.taken, s.first = now, false
+			return list, nil
+		}
+		s.taken = now
+	}
+}
+
+// wait returns when the folder should be read.
+func (s *Source) wait(ctx context.Context) error {
+	if !s.dirty {
+		if err := s.notice(ctx); err != nil {
+			return err
+		}
+		s.dirty = true
+	}
+	if s.first && s.read.IsZero() {
+		return nil
+	}
+	return s.rest(ctx)
+}
+
+// notice waits until something may have changed.
+func (s *Source) notice(ctx context.Context) error {
+	wait := rounds
+	if s.retry {
+		wait = again
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case e := <-s.watcher.Events:
+		s.tree.suspect(e.Name)
+	case <-s.watcher.Errors: // an overflow: some notice was lost
+		s.tree.suspectAll()
+	case <-timer.C:
+	}
+	return nil
+}
+
+// rest waits until there is no more notice for a moment.
+func (s *Source) rest(ctx context.Context) error {
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	calm := time.NewTimer(quiet)
+	defer calm.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case e := <-s.watcher.Events:
+			s.tree.suspect(e.Name)
+			calm.Reset(quiet)
+		case <-s.watcher.Errors:
+			s.tree.suspectAll()
+		case <-calm.C:
+			return nil
+		case <-limit.C:
+			return nil
+		}
+	}
+}

@@ -1,0 +1,240 @@
+package dir
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"legation.dev/translator/input"
+)
+
+// folder is a folder of manifests that a test changes, and its Source.
+type folder struct {
+	*testing.T
+	path   string
+	source *Source
+}
+
+// watch makes a folder with files in it and reads it for the first time.
+func watch(t *testing.T, files map[string]string) (*folder, []string) {
+	t.Helper()
+	f := &folder{T: t, path: t.TempDir()}
+	for name, text := range files {
+		f.write(name, text)
+	}
+	var err error
+	if f.source, err = Open(f.path); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.source.Close() })
+	return f, f.take()
+}
+
+func (f *folder) file(name string) string { return filepath.Join(f.path, name) }
+
+// write writes a file as deployments do: whole, under another name, then renamed.
+func (f *folder) write(name, text string) {
+	f.Helper()
+	temporary := f.file(".new")
+	if err := os.WriteFile(temporary, []byte(text), 0o600); err != nil {
+		f.Fatal(err)
+	}
+	if err := os.Rename(temporary, f.file(name)); err != nil {
+		f.Fatal(err)
+	}
+}
+
+func (f *folder) must(err error) {
+	f.Helper()
+	if err != nil {
+		f.Fatal(err)
+	}
+}
+
+// take takes the next changes: "put Service shop/a", "delete ...", "clear ..." or
+// the text of a Problem, without the folder's path.
+func (f *folder) take() (list []string) {
+	f.Helper()
+	changes, err := f.source.Take(f.Context())
+	f.must(err)
+	return describe(f.path, changes)
+}
+
+func describe(path string, changes []input.Change) (list []string) {
+	for _, c := range changes {
+		switch {
+		case c.Deleted:
+			list = append(list, "delete "+c.Ref.String())
+		case c.Object != nil:
+			list = append(list, "put "+c.Ref.String())
+		case len(c.Problems) == 0:
+			list = append(list, "clear "+c.Ref.String())
+		}
+		for _, p := range c.Problems {
+			list = append(list, p.Error())
+		}
+	}
+	for i := range list {
+		list[i] = strings.ReplaceAll(list[i], path+string(filepath.Separator), "")
+	}
+	return list
+}
+
+func (f *folder) expect(got []string, want ...string) {
+	f.Helper()
+	if !slices.Equal(got, want) {
+		f.Errorf("got\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+	}
+}
+
+func config(name, value string) string {
+	return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " + name + "}\ndata: {key: \"" + value + "\"}\n"
+}
+
+const class = "apiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: edge}\nspec: {controller: legation.dev/ingress-controller}\n"
+
+func TestFirstReading(t *testing.T) {
+	f, got := watch(t, map[string]string{"a.yaml": config("a", "1"), "b.json": `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b"}}`,
+		"class.yml": class, "notes.txt": "x", ".hidden.yaml": config("c", "1"), "a.yaml~": config("d", "1"), "#a.yaml": config("e", "1")})
+	f.expect(got, "put ConfigMap default/a", "put ConfigMap default/b", "put IngressClass edge")
+	once, err := Read(f.path)
+	f.must(err)
+	f.expect(describe(f.path, once), got...)
+}
+
+// TestDefaultClass: a folder without any IngressClass is served as class
+// legation; one whose class went away is not.
+func TestDefaultClass(t *testing.T) {
+	f, got := watch(t, nil)
+	f.expect(got, "put IngressClass legation")
+	f.write("class.yaml", class)
+	f.expect(f.take(), "put IngressClass edge", "delete IngressClass legation")
+	f.must(os.Remove(f.file("class.yaml")))
+	f.expect(f.take(), "delete IngressClass edge")
+}
+
+func TestChanges(t *testing.T) {
+	f, _ := watch(t, map[string]string{"class.yaml": class, "a.yaml": config("a", "1") + "---\n" + config("b", "1")})
+	f.write("a.yaml", config("a", "2")+"---\n"+config("c", "1"))
+	f.expect(f.take(), "put ConfigMap default/a", "put ConfigMap default/c", "delete ConfigMap default/b")
+	f.must(os.MkdirAll(f.file("below/it"), 0o700))
+	f.write("below/it/d.yaml", config("d", "1"))
+	f.expect(f.take(), "put ConfigMap default/d")
+	f.write("below/it/d.yaml", config("d", "2"))
+	f.expect(f.take(), "put ConfigMap default/d")
+	f.must(os.RemoveAll(f.file("below")))
+	f.expect(f.take(), "delete ConfigMap default/d")
+}
+
+// TestBroken: what cannot be read keeps what it last was, and harms nothing else.
+func TestBroken(t *testing.T) {
+	f, _ := watch(t, map[string]string{"class.yaml": class, "a.yaml": config("a", "1") + "---\n" + config("b", "1")})
+	f.write("a.yaml", config("a", "1")+"---\nkind: [\n")
+	f.expect(f.take(), "a.yaml:6: File a.yaml: yaml: line 6: did not find expected node content; the document is not used")
+	f.write("a.yaml", config("a", "1")+"---\n"+strings.Replace(config("b", "2"), "\ndata", "\ndaat", 1))
+	f.expect(f.take(), "put ConfigMap default/b", "a.yaml:6: ConfigMap default/b: daat: unknown field; the document is not used", "clear File a.yaml")
+	if o := f.source.taken[input.Ref{Kind: input.KindConfigMap, Namespace: "default", Name: "b"}].object; o.(*input.ConfigMap).Data["key"] != "1" {
+		t.Errorf("the last good state was lost: %+v", o)
+	}
+	f.write("a.yaml", config("a", "1")+"---\n"+config("b", "1"))
+	f.expect(f.take(), "put ConfigMap default/b")
+	f.must(os.Remove(f.file("a.yaml")))
+	f.must(os.Symlink("a.yaml", f.file("a.yaml"))) // a circle
+	f.expect(f.take(), "a.yaml: File a.yaml: stat a.yaml: too many levels of symbolic links; what it last said stays")
+	f.must(os.Remove(f.file("a.yaml")))
+	f.write("a.yaml", config("a", "2"))
+	f.expect(f.take(), "put ConfigMap default/a", "delete ConfigMap default/b", "clear File a.yaml")
+}
+
+func TestTwoFiles(t *testing.T) {
+	f, got := watch(t, map[string]string{"class.yaml": class, "a.yaml": config("a", "1"), "b.yaml": config("a", "2")})
+	f.expect(got, "put ConfigMap default/a", "b.yaml: ConfigMap default/a: the object is also in another file, whose name comes first; that one counts", "put IngressClass edge")
+	f.must(os.Remove(f.file("a.yaml")))
+	f.expect(f.take(), "put ConfigMap default/a")
+}
+
+// TestSlowWrite: a file that somebody is writing is read when it is complete,
+// and holds nothing up until then.
+func TestSlowWrite(t *testing.T) {
+	f, _ := watch(t, map[string]string{"class.yaml": class, "a.yaml": config("a", "1") + "---\n" + config("b", "1")})
+	slow, err := os.OpenFile(f.file("a.yaml"), os.O_WRONLY|os.O_TRUNC, 0)
+	f.must(err)
+	_, err = slow.WriteString(config("a", "2"))
+	f.must(err)
+	f.write("other.yaml", config("c", "1"))
+	f.expect(f.take(), "put ConfigMap default/c")
+	_, err = slow.WriteString("---\n" + config("b", "2"))
+	f.must(err)
+	f.must(slow.Close())
+	f.expect(f.take(), "put ConfigMap default/a", "put ConfigMap default/b")
+}
+
+// TestEditor: an editor that moves the old file away first deletes nothing, even
+// if it takes its time over the new one.
+func TestEditor(t *testing.T) {
+	f, _ := watch(t, map[string]string{"class.yaml": class, "a.yaml": config("a", "1")})
+	f.must(os.Rename(f.file("a.yaml"), f.file("a.yaml~")))
+	slow, err := os.Create(f.file("a.yaml"))
+	f.must(err)
+	f.write("other.yaml", config("c", "1"))
+	f.expect(f.take(), "put ConfigMap default/c")
+	_, err = slow.WriteString(config("a", "2"))
+	f.must(err)
+	f.must(slow.Close())
+	f.expect(f.take(), "put ConfigMap default/a")
+}
+
+// TestMountedConfigMap: a kubelet swaps a link to a folder.
+func TestMountedConfigMap(t *testing.T) {
+	f, _ := watch(t, map[string]string{"class.yaml": class})
+	for _, version := range []string{"..1", "..2"} {
+		f.must(os.Mkdir(f.file(version), 0o700))
+		f.must(os.WriteFile(f.file(version+"/a.yaml"), []byte(config("a", version)), 0o600))
+		f.must(os.Symlink(version, f.file("..tmp")))
+		f.must(os.Rename(f.file("..tmp"), f.file("..data")))
+		if version == "..1" {
+			f.must(os.Symlink("..data/a.yaml", f.file("a.yaml")))
+		}
+		f.expect(f.take(), "put ConfigMap default/a")
+	}
+}
+
+// TestRootGone: a folder that is unmounted deletes nothing.
+func TestRootGone(t *testing.T) {
+	f, _ := watch(t, map[string]string{"class.yaml": class, "a.yaml": config("a", "1")})
+	moved := f.path + ".moved"
+	f.must(os.Rename(f.path, moved))
+	t.Cleanup(func() { os.RemoveAll(moved) })
+	if got := f.take(); len(got) != 1 || !strings.Contains(got[0], "no such file or directory; what it last said stays") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestContext: a Take that is given up loses nothing.
+func TestContext(t *testing.T) {
+	f, _ := watch(t, map[string]string{"class.yaml": class})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	f.write("a.yaml", config("a", "1"))
+	if _, err := f.source.Take(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	f.expect(f.take(), "put ConfigMap default/a")
+}
+
+func TestOpen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "none")
+	if _, err := Open(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "is not a folder") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,100 @@
+package dir
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"legation.dev/translator/input"
+)
+
+// state is what a folder says, by object.
+type state map[input.Ref]entry
+
+// state merges the files: of an object that is in two, the first counts.
+func (t *tree) state() state {
+	s := state{}
+	for _, path := range slices.Sorted(maps.Keys(t.files)) {
+		f := t.files[path]
+		for _, e := range f.entries {
+			s.add(e, path)
+		}
+		if f.trouble != nil {
+			s.trouble(path, f.trouble)
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(t.broken)) {
+		s.trouble(path, t.broken[path])
+	}
+	t.addClass(s)
+	return s
+}
+
+// add adds what a file says of one object.
+func (s state) add(e entry, path string) {
+	before, ok := s[e.ref]
+	switch {
+	case !ok:
+	case before.object == nil:
+		e.problems = slices.Concat(before.problems, e.problems)
+	case e.object == nil:
+		e.object, e.problems = before.object, slices.Concat(before.problems, e.problems)
+	default:
+		e.object = before.object
+		e.problems = append(slices.Clone(before.problems), input.Problem{Object: e.ref, File: path,
+			Message: "the object is also in another file, whose name comes first; that one counts"})
+	}
+	s[e.ref] = e
+}
+
+// trouble adds what is wrong with a file or folder as a whole.
+func (s state) trouble(path string, err error) {
+	ref := input.Ref{Kind: input.KindFile, Name: path}
+	e := s[ref]
+	e.ref = ref
+	e.problems = append(slices.Clone(e.problems), input.Problem{Object: ref, File: path, Message: err.Error() + "; what it last said stays"})
+	s[ref] = e
+}
+
+// addClass adds an IngressClass to a folder that never had one, so that a few
+// manifests are enough to try. It serves the Ingresses that name no class.
+func (t *tree) addClass(s state) {
+	for ref := range s {
+		t.ownClass = t.ownClass || ref.Kind == input.KindIngressClass
+	}
+	if t.ownClass {
+		return
+	}
+	class := input.Seal(&input.IngressClass{
+		Meta:       input.Meta{Name: input.DefaultClass, Annotations: map[string]string{"ingressclass.kubernetes.io/is-default-class": "true"}},
+		Controller: input.Controller})
+	s[class.Ref()] = entry{ref: class.Ref(), object: class}
+}
+
+// changes lead from one state to another, in order of the objects.
+func changes(from, to state) (list []input.Change) {
+	for _, ref := range slices.SortedFunc(maps.Keys(to), compareRefs) {
+		before, had := from[ref]
+		if after := to[ref]; !had || !before.equal(after) {
+			list = append(list, input.Change{Ref: ref, Object: after.object, Problems: after.problems})
+		}
+	}
+	for _, ref := range slices.SortedFunc(maps.Keys(from), compareRefs) {
+		if _, has := to[ref]; has {
+			continue
+		}
+		list = append(list, input.Change{Ref: ref, Deleted: ref.Kind != input.KindFile})
+	}
+	return list
+}
+
+func (e entry) equal(o entry) bool {
+	if (e.object == nil) != (o.object == nil) || e.object != nil && e.object.Sum() != o.object.Sum() {
+		return false
+	}
+	return slices.Equal(e.problems, o.problems)
+}
+
+func compareRefs(a, b input.Ref) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+}
