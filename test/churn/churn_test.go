@@ -11,10 +11,11 @@ import (
 )
 
 var (
-	changes = flag.Int("changes", 1000, "how many changes TestChurn makes")
-	moves   = flag.Int("moves", 1000, "how many paths TestMoves moves")
-	rate    = flag.Int("rate", 50, "how many changes a second TestChurn makes")
-	seeded  = flag.Uint64("seed", 0, "seed of all random draws; 0 draws one")
+	changes  = flag.Int("changes", 1000, "how many changes TestChurn makes")
+	moves    = flag.Int("moves", 1000, "how many paths TestMoves moves")
+	rate     = flag.Int("rate", 50, "how many changes a second TestChurn makes")
+	rejected = flag.Duration("rejected", 10*time.Second, "how long TestRejectedRoute rolls the pods of a rejected route")
+	seeded   = flag.Uint64("seed", 0, "seed of all random draws; 0 draws one")
 )
 
 // seed is that of the run, which a failure must tell.

@@ -53,21 +53,24 @@ func dialTo(address string) func(context.Context, string, string) (net.Conn, err
 
 func (d *driver) probeOver(transport *http.Transport, scheme, host, path string, want load.Answer) {
 	d.t.Helper()
-	d.until(func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+host+path, nil)
-		if err != nil {
-			return err
-		}
-		resp, err := transport.RoundTrip(req)
-		if err != nil {
-			return err
-		}
-		resp.Body.Close()
-		if got := (load.Answer{Status: resp.StatusCode, Service: resp.Header.Get(echo.HeaderService)}); got != want {
-			return fmt.Errorf("%s://%s%s: %s instead of %s", scheme, host, path, got, want)
-		}
-		return nil
-	})
+	d.until(func(ctx context.Context) error { return ask(ctx, transport, scheme, host, path, want) })
+}
+
+// ask makes one request; an error says that another answer came, or none.
+func ask(ctx context.Context, transport *http.Transport, scheme, host, path string, want load.Answer) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+host+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	resp.Body.Close()
+	if got := (load.Answer{Status: resp.StatusCode, Service: resp.Header.Get(echo.HeaderService)}); got != want {
+		return fmt.Errorf("%s://%s%s: %s instead of %s", scheme, host, path, got, want)
+	}
+	return nil
 }
 
 // probeTLS: a new connection is shown this certificate (PEM).

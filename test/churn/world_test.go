@@ -41,6 +41,7 @@ type world struct {
 	site      *site.Site
 	authority *site.Authority
 	timeline  *load.Timeline
+	plain     load.Timeline // of clients that ask TLS hosts by http
 	rng       *rand.Rand
 	hosts     []*host // under load, the first half plain, the others TLS
 	named     int     // how many names of Services were used
@@ -62,8 +63,8 @@ func (h *host) host() string { return cmp.Or(h.alias, h.name) }
 // paths are those that clients ask for.
 var paths = []string{"/", "/api"}
 
-// newWorld is a world of n hosts that Envoy serves.
-func newWorld(t *testing.T, n int, o stack.Options) *world {
+// newWorld is a world of n hosts, and of what more adds, that Envoy serves.
+func newWorld(t *testing.T, n int, o stack.Options, more ...func(*world) []site.Object) *world {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &world{t: t, ctx: ctx, timeline: &load.Timeline{}, rng: rand.New(rand.NewPCG(seed(t), 0)),
@@ -76,6 +77,9 @@ func newWorld(t *testing.T, n int, o stack.Options) *world {
 	var objects []site.Object
 	for i := range n {
 		objects = append(objects, w.newHost(fmt.Sprintf("h%d.test", i), i >= n/2)...)
+	}
+	for _, f := range more {
+		objects = append(objects, f(w)...)
 	}
 	if w.Stack, err = stack.Start(ctx, o, objects...); err != nil {
 		t.Fatal(err)
@@ -199,6 +203,16 @@ func (w *world) more(l *load.Load, requests uint64) {
 	defer cancel()
 	until := l.Results().Requests + requests
 	if err := l.Await(ctx, func(r load.Results) bool { return r.Requests >= until }); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// await looks until there is no error.
+func (w *world) await(look func() error) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, hang)
+	defer cancel()
+	if err := w.Await(ctx, look); err != nil {
 		w.t.Fatal(err)
 	}
 }
