@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -38,34 +39,34 @@ type secretUse struct {
 func secret(v input.View, name string, use secretUse) (*snapshot.Resource, []finding) {
 	from := []string{use.ref.String()}
 	if use.key == "" {
-		return standIn(v, name, from), []finding{about(use.ref, use.file, use.field, "",
+		return standIn(v.StandIn(), name, from), []finding{about(use.ref, use.file, use.field, "",
 			"no Secret is named; a certificate of our own stands in")}
 	}
 	s, ok := v.Secret(use.key)
 	if !ok {
-		return standIn(v, name, from), []finding{about(use.ref, use.file, use.field, use.key,
+		return standIn(v.StandIn(), name, from), []finding{about(use.ref, use.file, use.field, use.key,
 			"there is no such Secret; the last good certificate stays, else one of our own stands in")}
 	}
 	pair, err := parsePair(s)
 	if err != nil {
-		return standIn(v, name, from), []finding{
+		return standIn(v.StandIn(), name, from), []finding{
 			about(s.Ref(), s.File, "data", "", err.Error()+"; the last good certificate stays, else one of our own stands in"),
 			about(use.ref, use.file, use.field, use.key, "the Secret holds no usable certificate: "+err.Error())}
 	}
 	m := newSecret(name, pair.certificate, pair.key)
 	r, err := newResource(snapshot.Secret, name, m, snapshot.Meta{From: append(from, s.Ref().String())})
 	if err != nil {
-		return standIn(v, name, from), []finding{about(s.Ref(), s.File, "data", "", "cannot be sent to Envoy")}
+		return standIn(v.StandIn(), name, from), []finding{about(s.Ref(), s.File, "data", "", "cannot be sent to Envoy")}
 	}
 	expired := about(s.Ref(), s.File, "data[tls.crt]", "", "the certificate expired at "+pair.expires.UTC().Format(time.RFC3339)+"; it is served")
 	expired.after = pair.expires
 	return r, []finding{expired}
 }
 
-// standIn is the process's own certificate under a name.
-func standIn(v input.View, name string, from []string) *snapshot.Resource {
+// standIn is the process's own certificate, if it has one, under a name.
+func standIn(s *input.Secret, name string, from []string) *snapshot.Resource {
 	m := &tlsv3.Secret{Name: name, Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: &tlsv3.TlsCertificate{}}}
-	if s := v.StandIn(); s != nil {
+	if s != nil {
 		m = newSecret(name, s.Certificate, s.Key)
 	}
 	r, err := snapshot.StandIn(snapshot.Secret, name, m, snapshot.Meta{From: from})
@@ -73,6 +74,25 @@ func standIn(v input.View, name string, from []string) *snapshot.Resource {
 		panic("translator: stand-in certificate: " + err.Error()) // bytes always serialise
 	}
 	return r
+}
+
+// standIns are the stand-ins that took the place of Secrets which an Envoy
+// rejected, each made once. They are asked for by the streams of all Envoys.
+type standIns struct {
+	of   *input.Secret // the certificate of this process; nil if it made none
+	made sync.Map      // of *snapshot.Resource, by name
+}
+
+// get is the stand-in under a name; nil if the process has no certificate.
+func (s *standIns) get(name string) *snapshot.Resource {
+	if s.of == nil {
+		return nil
+	}
+	if r, ok := s.made.Load(name); ok {
+		return r.(*snapshot.Resource)
+	}
+	r, _ := s.made.LoadOrStore(name, standIn(s.of, name, nil))
+	return r.(*snapshot.Resource)
 }
 
 func newSecret(name string, certificate, key []byte) *tlsv3.Secret {

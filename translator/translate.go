@@ -57,6 +57,7 @@ type Fleet struct {
 	backends pmap.Map[backend]   // by cluster: those that are named
 	chains   pmap.Map[chain]     // by TLS host
 	found    pmap.Map[findings]  // by unit: a resource, an Ingress or the class
+	standIns *standIns           // shared by the versions of the fleet
 	sum      pmap.Sum
 }
 
@@ -133,7 +134,10 @@ func Translate(prev Result, v input.View) Result {
 func (f *Fleet) finish() *Fleet {
 	view := f.view
 	spare := func(cluster string) *snapshot.Resource { return spareEndpoints(view, cluster) }
-	f.Snapshot = f.Snapshot.WithSpare(spare)
+	if f.standIns == nil || f.standIns.of != view.StandIn() {
+		f.standIns = &standIns{of: view.StandIn()}
+	}
+	f.Snapshot = f.Snapshot.WithSpare(spare).WithStandIn(f.standIns.get)
 	s, p := f.Snapshot.Digest(), f.found.Digest()
 	f.sum = pmap.SumOf(string(s[:]), string(p[:]), fmt.Sprint(f.Frozen))
 	return f
