@@ -1,0 +1,108 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"legation.dev/xds/bootstrap"
+)
+
+// bootstrapFlags are the flags of `legation bootstrap`.
+type bootstrapFlags struct {
+	cfg              bootstrap.Config
+	certificate, key string // files
+	output, file     string
+}
+
+func bootstrapCommand() *cobra.Command {
+	f := &bootstrapFlags{}
+	c := &cobra.Command{
+		Use:   "bootstrap",
+		Short: "Print the configuration with which an Envoy of a fleet starts",
+		Long: `Prints the bootstrap configuration of one Envoy: where its control plane is, which
+IngressClass it serves, and the certificate it presents for names without one of
+their own. Everything else comes from 'legation serve'.
+
+A class may name its own default certificate (setting default-tls-secret). Until
+it does, the one in the bootstrap answers; it is made anew on each call, unless
+--certificate and --key name one. The output therefore contains a private key:
+with --file it is written with mode 0600.`,
+		Example: `  # an Envoy on this machine
+  legation bootstrap --admin unix:/tmp/envoy-admin.sock > envoy.yaml
+  envoy -c envoy.yaml
+
+  # on a node of a cluster
+  legation bootstrap --node-id "$POD_NAME" --zone "$ZONE" --class public \
+    --xds legation.legation-system:18000 --file /etc/envoy/envoy.yaml`,
+		Args: arguments(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "envoy"
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.cfg.NodeID, "node-id", host, "what tells this Envoy from the others of its fleet; a pod's name")
+	flags.StringVar(&f.cfg.Class, "class", bootstrap.DefaultClass, "the IngressClass that it serves (node.cluster)")
+	flags.StringVar(&f.cfg.Zone, "zone", "", "the zone of the node, as topology.kubernetes.io/zone has it")
+	flags.StringVar(&f.cfg.XDSAddress, "xds", bootstrap.DefaultXDSAddress, "host and port of 'legation serve'; all addresses of a name are used")
+	flags.StringVar(&f.cfg.Admin, "admin", "unix:/run/legation/envoy-admin.sock",
+		"where Envoy's admin interface listens: unix:PATH, or IP:PORT.\nWhoever reaches it can stop Envoy, so a socket that no backend name leads to is best")
+	flags.StringVar(&f.certificate, "certificate", "", "PEM file of the default certificate (default: self-signed)")
+	flags.StringVar(&f.key, "key", "", "PEM file of its private key")
+	flags.StringVarP(&f.output, "output", "o", string(bootstrap.YAML), "yaml or json")
+	flags.StringVar(&f.file, "file", "", "write to this file, with mode 0600, instead of standard output")
+	complete(c, "output", string(bootstrap.YAML), string(bootstrap.JSON))
+	return c
+}
+
+// complete makes the shell propose values for a flag.
+func complete(c *cobra.Command, flag string, values ...string) {
+	// It fails for a flag that does not exist, or is completed already.
+	if err := c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err)
+	}
+}
+
+func (f *bootstrapFlags) run(c *cobra.Command) error {
+	certificate, err := f.readCertificate()
+	if err != nil {
+		return err
+	}
+	f.cfg.Certificate = certificate
+	b, err := bootstrap.New(f.cfg)
+	if err != nil {
+		return usage(c, err)
+	}
+	text, err := bootstrap.Render(b, bootstrap.Format(f.output))
+	if err != nil {
+		return usage(c, err)
+	}
+	if f.file != "" {
+		return os.WriteFile(f.file, text, 0o600)
+	}
+	_, err = c.OutOrStdout().Write(text)
+	return err
+}
+
+func (f *bootstrapFlags) readCertificate() (bootstrap.Certificate, error) {
+	if f.certificate == "" && f.key == "" {
+		return bootstrap.SelfSigned(time.Now())
+	}
+	if f.certificate == "" || f.key == "" {
+		return bootstrap.Certificate{}, errors.New("--certificate and --key are needed together")
+	}
+	chain, err := os.ReadFile(f.certificate)
+	if err != nil {
+		return bootstrap.Certificate{}, fmt.Errorf("--certificate: %w", err)
+	}
+	key, err := os.ReadFile(f.key)
+	if err != nil {
+		return bootstrap.Certificate{}, fmt.Errorf("--key: %w", err)
+	}
+	return bootstrap.Certificate{Chain: chain, Key: key}, nil
+}

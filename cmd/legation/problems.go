@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"legation.dev/translator"
+	"legation.dev/translator/input"
+	"legation.dev/xds/fleet"
+	"legation.dev/xds/snapshot"
+	"legation.dev/xds/store"
+)
+
+// publisher hands snapshots to the store and logs each new version.
+func publisher(s *store.Store, log *slog.Logger) func(string, snapshot.Snapshot, string) {
+	return func(name string, snap snapshot.Snapshot, cause string) {
+		if v, isNew := s.Publish(name, snap, cause); isNew {
+			log.Info("new version", "fleet", name, "version", v.Number, "cause", cause, "digest", snap.Digest().String())
+		}
+	}
+}
+
+// lookEvery is how often Problems are looked for that come from time, as an
+// expired certificate does, or from Envoys.
+const lookEvery = time.Second
+
+// problemLog logs each Problem when it appears and when it is gone: those of
+// objects, and what Envoys reject of them.
+type problemLog struct {
+	log     *slog.Logger
+	fleets  *fleet.Registry
+	results chan translator.Result // holds the newest one
+
+	known map[input.Problem]bool // owned by run
+}
+
+func newProblemLog(log *slog.Logger, fleets *fleet.Registry) *problemLog {
+	return &problemLog{log: log, fleets: fleets, results: make(chan translator.Result, 1), known: map[input.Problem]bool{}}
+}
+
+// report takes a new result. It does not wait. Only one goroutine may call it.
+func (p *problemLog) report(r translator.Result) {
+	select {
+	case <-p.results: // it was not looked at, and is out of date
+	default:
+	}
+	p.results <- r
+}
+
+// run logs until ctx ends.
+func (p *problemLog) run(ctx context.Context) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	var last translator.Result
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case last = <-p.results:
+		case <-tick.C:
+		}
+		p.look(append(last.Problems(time.Now()), rejections(p.fleets.Envoys())...))
+	}
+}
+
+// look logs how list differs from the Problems that are known.
+func (p *problemLog) look(list []input.Problem) {
+	now := map[input.Problem]bool{}
+	for _, one := range list {
+		if !p.known[one] && !now[one] {
+			p.log.Warn("problem", attributes(one)...)
+		}
+		now[one] = true
+	}
+	for one := range p.known { // the order of lines of a log means nothing
+		if !now[one] {
+			p.log.Info("problem solved", attributes(one)...)
+		}
+	}
+	p.known = now
+}
+
+func attributes(p input.Problem) (list []any) {
+	for _, a := range []struct{ key, value string }{
+		{"object", p.Object.String()}, {"file", p.File}, {"field", p.Field}, {"value", p.Value}, {"message", p.Message},
+	} {
+		if a.value != "" {
+			list = append(list, a.key, a.value)
+		}
+	}
+	return list
+}
+
+// rejections are the Problems of what Envoys reject, at the objects it came from.
+func rejections(envoys []fleet.Envoy) (list []input.Problem) {
+	for _, e := range envoys {
+		for t := range snapshot.Types() {
+			for _, r := range e.Status.Types[t].Rejected {
+				for _, from := range r.From {
+					list = append(list, input.Problem{Object: refOf(from), Value: r.Name,
+						Message: fmt.Sprintf("Envoy %s of class %s rejects the %s resource made of it and keeps the last good one: %s", e.ID, e.Fleet, t, r.Message)})
+				}
+			}
+		}
+	}
+	return list
+}
+
+// refOf is the object that Ref.String printed.
+func refOf(text string) input.Ref {
+	kind, key, _ := strings.Cut(text, " ")
+	namespace, name, ok := strings.Cut(key, "/")
+	if !ok {
+		namespace, name = "", key
+	}
+	return input.Ref{Kind: input.Kind(kind), Namespace: namespace, Name: name}
+}
