@@ -37,22 +37,46 @@ func (p *poison) set(ref snapshot.Ref) {
 func (p *poison) spoil(s snapshot.Snapshot) snapshot.Snapshot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	r, ok := s.Get(p.ref)
-	if p.ref.Name == "" || !ok {
+	if r, ok := s.Get(p.ref); ok && p.ref.Name != "" {
+		return s.With(p.ref.Type, s.Of(p.ref.Type).Set(r.Name, spoiled(r)))
+	}
+	return s
+}
+
+// manyListeners adds so many listeners like that of http, on the ports from
+// firstPort on: translation itself makes but two.
+func manyListeners(s snapshot.Snapshot, n int) snapshot.Snapshot {
+	r, ok := s.Of(snapshot.Listener).Get("http")
+	if !ok {
 		return s
 	}
-	return s.With(p.ref.Type, s.Of(p.ref.Type).Set(r.Name, spoiled(r)))
+	all := s.Of(snapshot.Listener)
+	for i := range n {
+		m := decoded(r.Body(), &listenerv3.Listener{})
+		m.Name = listenerName(i)
+		m.Address.GetSocketAddress().PortSpecifier = &corev3.SocketAddress_PortValue{PortValue: uint32(firstPort + i)}
+		all = all.Set(m.Name, remade(r, m.Name, m))
+	}
+	return s.With(snapshot.Listener, all)
+}
+
+const firstPort = 30000
+
+func listenerName(i int) string { return fmt.Sprint("extra", i) }
+
+// remade is a resource of another message.
+func remade(r *snapshot.Resource, name string, m proto.Message) *snapshot.Resource {
+	made, err := snapshot.New(r.Type, name, m, snapshot.Meta{Needs: r.Needs, Pulls: r.Pulls, From: r.From, Checked: r.Checked})
+	if err != nil {
+		panic(err) // it was valid before
+	}
+	return made
 }
 
 // spoiled is r with an error that is no matter of its proto constraints: Envoy
 // then applies a part of the response, which is the hard case.
 func spoiled(r *snapshot.Resource) *snapshot.Resource {
-	m := poisons[r.Type](r.Body())
-	bad, err := snapshot.New(r.Type, r.Name, m, snapshot.Meta{Needs: r.Needs, Pulls: r.Pulls, From: r.From, Checked: r.Checked})
-	if err != nil {
-		panic(err) // it was valid before
-	}
-	return bad
+	return remade(r, r.Name, poisons[r.Type](r.Body()))
 }
 
 // decoded is a message of these bytes, which translation made.

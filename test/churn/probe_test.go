@@ -34,7 +34,13 @@ func (d *driver) probeHost(h *host) {
 // probe asks over http.
 func (d *driver) probe(host, path string, want load.Answer) {
 	d.t.Helper()
-	d.probeOver(&http.Transport{DialContext: dialTo(d.HTTP), DisableKeepAlives: true}, "http", host, path, want)
+	d.probeAt(d.HTTP, host, path, want)
+}
+
+// probeAt asks over http at an address.
+func (d *driver) probeAt(address, host, path string, want load.Answer) {
+	d.t.Helper()
+	d.probeOver(&http.Transport{DialContext: dialTo(address), DisableKeepAlives: true}, "http", host, path, want)
 }
 
 // https is a transport whose handshake fails unless the certificate is that of
