@@ -127,15 +127,16 @@ func (c *Conn) trueClusters(names []string) {
 	if !c.with(ruleTrueClusters) {
 		return
 	}
-	var ghosts []string
-	for n, r := range clusters.have.All() {
+	for n, r := range clusters.have.All() { // the map as it was: iterating is safe
 		_, there := real[n]
-		if _, sent := c.sent[n]; !there && !sent && c.needsEndpoints(n, r) {
-			ghosts = append(ghosts, n)
+		if _, sent := c.sent[n]; there || sent || !c.needsEndpoints(n, r) {
+			continue
 		}
-	}
-	for _, n := range ghosts {
-		clusters.set(n, nil)
+		if known(r) {
+			clusters.set(n, nil)
+		} else {
+			clusters.doubt(n, r, nil) // it may as well be of another type
+		}
 	}
 }
 

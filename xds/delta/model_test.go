@@ -109,11 +109,17 @@ func (e *envoy) connect() {
 func (e *envoy) eds() map[string]bool {
 	names := map[string]bool{}
 	for n, c := range e.clusters {
-		if isEDS(c.newest()) {
+		if c.watches() {
 			names[n] = true
 		}
 	}
 	return names
+}
+
+// watches says whether the cluster, as it serves or as it warms, is subscribed
+// to its endpoints.
+func (c *modelCluster) watches() bool {
+	return c.active != nil && isEDS(c.active) || c.warming != nil && isEDS(c.warming)
 }
 
 func (c *modelCluster) newest() *snapshot.Resource {
@@ -168,13 +174,19 @@ func (e *envoy) warms() bool {
 // progress lets time and events take effect: ends of warming, held answers, the
 // first LDS request.
 func (e *envoy) progress() {
-	for _, c := range e.clusters {
+	for _, n := range slices.Sorted(maps.Keys(e.clusters)) {
+		c := e.clusters[n]
 		if c.warming == nil {
 			continue
 		}
 		timeout := !e.now.Before(c.since.Add(patience))
-		if !isEDS(c.warming) || (c.claNew || timeout) && (!c.warming.Checked || c.checked || timeout) {
-			c.finish()
+		switch {
+		case !isEDS(c.warming): // a DNS cluster: until its name resolves
+			if c.checked {
+				e.finish(n)
+			}
+		case (c.claNew || timeout) && (!c.warming.Checked || c.checked || timeout):
+			e.finish(n)
 		}
 	}
 	if !e.warms() {
@@ -193,8 +205,25 @@ func (e *envoy) progress() {
 	}
 }
 
-func (c *modelCluster) finish() {
+// finish makes a warming cluster active. If it is no EDS cluster any more, the
+// endpoints go with the one that it replaces.
+func (e *envoy) finish(name string) {
+	c := e.clusters[name]
+	watched := c.watches()
 	c.active, c.warming, c.heard = c.warming, nil, true
+	if watched && !c.watches() {
+		c.cla = nil
+		e.unsubscribe(snapshot.Endpoints, name)
+	}
+}
+
+// finishAll ends the waiting of every warming cluster for its endpoints (M8).
+func (e *envoy) finishAll() {
+	for _, n := range slices.Sorted(maps.Keys(e.clusters)) {
+		if c := e.clusters[n]; c.warming != nil && isEDS(c.warming) {
+			e.finish(n)
+		}
+	}
 }
 
 // complete says whether a listener has its routes and secrets (M10).
@@ -260,12 +289,8 @@ func (e *envoy) receive(r Response) {
 	case r.Type == snapshot.VirtualHost:
 		err = e.onVirtualHosts(r, worst)
 	}
-	if r.Type == snapshot.Endpoints && err != "" { // M8
-		for _, c := range e.clusters {
-			if c.warming != nil {
-				c.finish()
-			}
-		}
+	if r.Type == snapshot.Endpoints && err != "" {
+		e.finishAll()
 	}
 	if r.Type == snapshot.Secret && err != "" { // M16
 		for _, s := range e.secrets {
@@ -305,7 +330,7 @@ func (e *envoy) onClusters(r Response) (err string) {
 	for _, n := range r.Removed {
 		if c := e.clusters[n]; c != nil {
 			delete(e.clusters, n)
-			if isEDS(c.newest()) {
+			if c.watches() {
 				e.unsubscribe(snapshot.Endpoints, n)
 			}
 		}
@@ -319,11 +344,18 @@ func (e *envoy) onClusters(r Response) (err string) {
 		if c == nil {
 			c = &modelCluster{}
 			e.clusters[x.Name] = c
-			ask = append(ask, x.Name)
 		} else if string(c.newest().Body()) == string(x.Body()) {
 			continue
 		}
+		watched := c.watches()
 		c.warming, c.since, c.claNew, c.checked = x, e.now, false, false
+		switch {
+		case !watched && c.watches():
+			ask = append(ask, x.Name)
+		case watched && !c.watches(): // one that still warmed became a DNS cluster
+			c.cla = nil
+			e.unsubscribe(snapshot.Endpoints, x.Name)
+		}
 	}
 	e.subscribe(snapshot.Endpoints, ask...)
 	return err
@@ -341,7 +373,7 @@ func byHash(list []*snapshot.Resource) []*snapshot.Resource {
 func (e *envoy) onEndpoints(r Response) string {
 	for _, x := range byHash(r.Resources) {
 		c := e.clusters[x.Name]
-		if c == nil {
+		if c == nil || !c.watches() {
 			continue
 		}
 		if e.quality(x) != good {
@@ -350,8 +382,8 @@ func (e *envoy) onEndpoints(r Response) string {
 		c.cla, c.claNew = x, true
 	}
 	for _, n := range r.Removed {
-		if c := e.clusters[n]; c != nil && c.warming != nil && c.cla == nil {
-			c.finish()
+		if c := e.clusters[n]; c != nil && c.warming != nil && isEDS(c.warming) && c.cla == nil {
+			e.finish(n)
 		}
 	}
 	return ""

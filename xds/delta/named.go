@@ -56,8 +56,7 @@ func (c *Conn) pendingNamed(t snapshot.Type, name string) (want *snapshot.Resour
 	}
 	want, pending := c.pending(t, name)
 	if want == nil && st.get(name) != nil && !known(st.get(name)) {
-		delete(st.owed, name)
-		return nil, false
+		return nil, false // it stays owed, until a snapshot has that version
 	}
 	if want == nil {
 		// Envoy ignores the removal of what it has; for what it lacks, the

@@ -164,6 +164,12 @@ func (c *Conn) acknowledge(t snapshot.Type, f *flight) {
 		if _, void := f.void[r.Name]; void {
 			continue
 		}
+		if t == snapshot.Secret && c.isRejected(t, r.Name, r.Version) && c.with(ruleSkipped) {
+			// It was in flight when Envoy rejected an earlier push of the same
+			// bytes, so Envoy skipped it (M16).
+			st.owed[r.Name] = struct{}{}
+			continue
+		}
 		c.landed(t, f, r.Name)
 		st.set(r.Name, c.canonical(r))
 		delete(st.maybe, r.Name)

@@ -16,6 +16,7 @@ const (
 	rulePinned                        // no cluster is removed that a possible version names
 	ruleUnknownPins                   // unknown versions name everything
 	ruleOneSecret                     // one secret per response
+	ruleSkipped                       // the ACK of a secret's rejected version says nothing
 	ruleNotWanted                     // a cluster whose CLA is not in want is live
 )
 

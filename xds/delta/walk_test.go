@@ -34,7 +34,7 @@ type world struct {
 	services [services]struct {
 		exists          bool
 		policy, members string // versions of contents
-		checked         bool
+		checked, dns    bool
 	}
 	hosts [hosts]struct {
 		exists, tls, redirect, secretThere bool
@@ -84,7 +84,7 @@ func newWorld(rng *rand.Rand, badness float64) *world {
 
 func (w *world) change() {
 	s, h := &w.services[w.rng.IntN(services)], &w.hosts[w.rng.IntN(hosts)]
-	switch w.rng.IntN(14) {
+	switch w.rng.IntN(16) {
 	case 0:
 		s.policy = w.fresh("p")
 	case 1:
@@ -116,6 +116,13 @@ func (w *world) change() {
 			w.listener = w.fresh("l")
 		}
 		h.content = w.fresh("h")
+	case 14:
+		s.dns = !s.dns // an ExternalName Service, or not
+		s.policy = w.fresh("p")
+	case 15: // a wildcard certificate: all its hosts at once
+		for i := range w.hosts {
+			w.hosts[i].tls, w.hosts[i].secret = true, w.fresh("k")
+		}
 	}
 }
 
@@ -180,7 +187,7 @@ func (w *world) snapshot() snapshot.Snapshot {
 	now := w.services
 	return s.WithSpare(func(cluster string) *snapshot.Resource {
 		for i, svc := range now {
-			if cluster == fmt.Sprintf("s%d", i) && svc.exists {
+			if cluster == fmt.Sprintf("s%d", i) && svc.exists && !svc.dns {
 				return cla(cluster, svc.members, false)
 			}
 		}
@@ -190,9 +197,12 @@ func (w *world) snapshot() snapshot.Snapshot {
 
 func (w *world) cluster(i int, put func(*snapshot.Resource)) snapshot.Ref {
 	s, name := w.services[i], fmt.Sprintf("s%d", i)
-	put(snapshot.FromBytes(snapshot.Cluster, name, s.policy, []byte(s.policy),
-		snapshot.Meta{Pulls: []snapshot.Ref{{Type: snapshot.Endpoints, Name: name}}, Checked: s.checked}))
-	put(cla(name, s.members, !s.exists))
+	meta := snapshot.Meta{Checked: s.checked}
+	if !s.dns {
+		meta.Pulls = []snapshot.Ref{{Type: snapshot.Endpoints, Name: name}}
+		put(cla(name, s.members, !s.exists))
+	}
+	put(snapshot.FromBytes(snapshot.Cluster, name, s.policy, []byte(s.policy), meta))
 	return snapshot.Ref{Type: snapshot.Cluster, Name: name}
 }
 
@@ -345,7 +355,27 @@ func (w *walk) after(err error) error {
 	if w.conn.counters.Forced > 0 {
 		w.forced = true // from now on a redirect may point to a chain that is gone
 	}
-	return w.envoy.check(w.forced, w.excuse)
+	if err := w.envoy.check(w.forced, w.excuse); err != nil {
+		return err
+	}
+	return w.nobodyWaits()
+}
+
+// nobodyWaits is invariant 7: when no message is on its way, no cluster waits
+// for its endpoints. (Accepted: its Service is gone, and nobody here knows what
+// Envoy has for it.)
+func (w *walk) nobodyWaits() error {
+	if len(w.toEnvoy)+len(w.envoy.toConn) > 0 {
+		return nil
+	}
+	for _, n := range slices.Sorted(maps.Keys(w.envoy.clusters)) {
+		c := w.envoy.clusters[n]
+		d := w.conn.desired(snapshot.Endpoints, n)
+		if c.warming != nil && isEDS(c.warming) && !c.claNew && d != nil && known(d) {
+			return fmt.Errorf("cluster %s waits for endpoints that nobody sends (invariant 7)", n)
+		}
+	}
+	return nil
 }
 
 // excuse allows the one exception of invariant 1: a new host is sent although
@@ -401,7 +431,8 @@ func (w *walk) drain() error {
 }
 
 // lost says whether nothing can be sent to end the doubt about a name: what is
-// wanted was rejected alone, and an older version perhaps in company.
+// wanted was rejected alone, and an older version perhaps in company; or a
+// cluster is only kept because something names it.
 func (c *Conn) lost(t snapshot.Type, name string) bool {
 	if len(c.types[t].maybe[name]) == 0 {
 		return false
@@ -410,6 +441,9 @@ func (c *Conn) lost(t snapshot.Type, name string) bool {
 		return true // the Service is gone: nothing is sent, the members stay
 	}
 	want, ok := c.want(t).Get(name)
+	if !ok && t == snapshot.Cluster {
+		return c.pinned()(name)
+	}
 	return ok && c.isRejected(t, name, want.Version)
 }
 
@@ -452,7 +486,7 @@ func (w *walk) final() error {
 				continue
 			}
 			d := c.desired(t, change.Key)
-			if t == snapshot.VirtualHost && d != nil && !c.routeMayGo(d) {
+			if t == snapshot.VirtualHost && d != nil && !w.servable(d) {
 				d = c.types[t].get(change.Key) // a cluster of it was rejected
 			}
 			if d != nil {
@@ -469,11 +503,35 @@ func (w *walk) final() error {
 	return w.finalNamed()
 }
 
+// servable says whether Envoy has all that a virtual host needs, or what it
+// lacks was rejected and the host is new. Of a chain, and of a cluster known by
+// its version only, a Conn may be more careful than the truth.
+func (w *walk) servable(host *snapshot.Resource) bool {
+	c := w.conn
+	isNew := c.types[snapshot.VirtualHost].get(host.Name) == nil
+	for _, ref := range host.Needs {
+		have := c.types[snapshot.Cluster].get(ref.Name)
+		switch {
+		case ref.Type == snapshot.Chain:
+			if !c.liveChain(ref.Name) {
+				return false
+			}
+		case have != nil && !known(have):
+			if !c.live(ref.Name) {
+				return false
+			}
+		case w.envoy.serves(host, ref, func(*snapshot.Resource, string) bool { return isNew }) != nil:
+			return false
+		}
+	}
+	return true
+}
+
 func (w *walk) finalNamed() error {
 	c, e := w.conn, w.envoy
 	for n, x := range e.clusters {
 		d := c.desired(snapshot.Endpoints, n)
-		if d == nil || w.world.quality(d) != good {
+		if d == nil || w.world.quality(d) != good || !x.watches() {
 			continue
 		}
 		if x.cla == nil || x.cla.Version != d.Version {

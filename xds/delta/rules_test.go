@@ -1,0 +1,46 @@
+package delta
+
+import "testing"
+
+// searched is how many walks TestRulesAreNeeded tries for a rule whose seed no
+// longer fails: about 30 s.
+const searched = 12_000
+
+// TestRulesAreNeeded leaves out each † rule of docs/delta.md in turn and wants a
+// walk to fail. The seed is a walk that did; when the walks change it may pass,
+// and a search names a new one.
+func TestRulesAreNeeded(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		rule rule
+		seed uint64
+	}{
+		{"learn", ruleLearn, 1005},
+		{"EDS first", ruleEDSFirst, 9},
+		{"true clusters", ruleTrueClusters, 7070},
+		{"CLA of a sent cluster", ruleSentCLA, 19},
+		{"variant", ruleVariant, 445},
+		{"LDS twice", ruleLDSTwice, 44},
+		{"CLA follows", ruleFollowCLA, 3},
+		{"routes seen", ruleRoutesSeen, 9},
+		{"pinned", rulePinned, 1},
+		{"unknown pins", ruleUnknownPins, 17},
+		{"one secret", ruleOneSecret, 2},
+		{"skipped secret", ruleSkipped, 2654},
+		{"not wanted", ruleNotWanted, 1252},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if err := run(test.seed, test.rule, silent); err != nil {
+				t.Logf("walk %d: %v", test.seed, err)
+				return
+			}
+			for seed := range uint64(searched) {
+				if err := run(seed, test.rule, silent); err != nil {
+					t.Logf("walk %d, which fails now, belongs into the table in place of %d: %v", seed, test.seed, err)
+					return
+				}
+			}
+			t.Errorf("no walk of %d fails without it", searched)
+		})
+	}
+}
