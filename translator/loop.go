@@ -24,8 +24,8 @@ type Source interface {
 // set.
 type Loop struct {
 	Source Source
-	// Publish gets the snapshot of a fleet that may have changed, and a short
-	// text for people on why. It must not block.
+	// Publish gets the snapshot of each fleet after each batch, changed or not,
+	// and a short text for people on why. It must not block.
 	Publish func(fleet string, s snapshot.Snapshot, cause string)
 	// Report gets every result, if set. It must not block.
 	Report func(Result)
@@ -78,7 +78,8 @@ func (l *Loop) take(ctx context.Context, wake time.Time) ([]input.Change, error)
 	return batch, err
 }
 
-// publish hands on the fleets whose base or holds changed.
+// publish hands on every fleet: one whose resources are as before may still have
+// newer spare endpoints.
 func (l *Loop) publish(r Result, holds map[string]held, cause string) {
 	for f := range r.Fleets() {
 		last := holds[f.Name]

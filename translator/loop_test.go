@@ -1,0 +1,237 @@
+package translator
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"legation.dev/translator/input"
+	"legation.dev/translator/worlds"
+	"legation.dev/xds/hold"
+	"legation.dev/xds/snapshot"
+)
+
+// channel is a Source; closing it ends the source with errEnded.
+type channel chan []input.Change
+
+var errEnded = errors.New("the source ended")
+
+func (c channel) Take(ctx context.Context) ([]input.Change, error) {
+	select {
+	case batch, ok := <-c:
+		if !ok {
+			return nil, errEnded
+		}
+		return batch, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// loopTest is a Loop that runs by a virtual clock.
+type loopTest struct {
+	source channel
+
+	mu        sync.Mutex // guards all below
+	published []string   // "fleet: cause", in order
+	fleets    map[string]snapshot.Snapshot
+	reports   int
+	ended     error
+}
+
+// startLoop starts a Loop, inside a bubble of synctest.
+func startLoop(t *testing.T) *loopTest {
+	l := &loopTest{source: make(channel), fleets: map[string]snapshot.Snapshot{}}
+	loop := &Loop{Source: l.source,
+		Publish: func(fleet string, s snapshot.Snapshot, cause string) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.published = append(l.published, fleet+": "+cause)
+			l.fleets[fleet] = s
+		},
+		Report: func(Result) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.reports++
+		}}
+	go func() {
+		err := loop.Run(t.Context())
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.ended = err
+	}()
+	return l
+}
+
+// counts are how much was published and reported until now.
+func (l *loopTest) counts() (published, reports int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.published), l.reports
+}
+
+// since is what was published after the first n.
+func (l *loopTest) since(n int) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.published[n:])
+}
+
+// wait lets d pass and the loop do what is then due.
+func (l *loopTest) wait(d time.Duration) {
+	time.Sleep(d) // of the virtual clock
+	synctest.Wait()
+}
+
+// change hands on a batch and waits until it is published.
+func (l *loopTest) change(batch ...input.Change) {
+	l.source <- batch
+	synctest.Wait()
+}
+
+// version is that of a resource of the fleet of every World.
+func (l *loopTest) version(t snapshot.Type, name string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r, ok := l.fleets[worlds.Class].Of(t).Get(name)
+	if !ok {
+		return "none"
+	}
+	return r.Version
+}
+
+// hosts is how many virtual hosts a fleet has.
+func (l *loopTest) hosts(fleet string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fleets[fleet].Of(snapshot.VirtualHost).Len()
+}
+
+func (l *loopTest) end(t *testing.T) {
+	t.Helper()
+	close(l.source)
+	synctest.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !errors.Is(l.ended, errEnded) {
+		t.Errorf("Run returned %v", l.ended)
+	}
+}
+
+// TestLoopWaitsForTheSource: nothing is published before the first full reading,
+// and then the fleet of each class.
+func TestLoopWaitsForTheSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := startLoop(t)
+		l.wait(time.Hour)
+		if list := l.since(0); len(list) > 0 {
+			t.Errorf("published %v before anything was read", list)
+		}
+		w := worlds.New(1, worlds.Size{Services: 1, Endpoints: 1, Ingresses: 1})
+		l.change(w.All()...)
+		want := []string{worlds.Class, worlds.Other}
+		for i, text := range l.since(0) {
+			if fleet, cause, _ := strings.Cut(text, ": "); fleet != want[i] || cause != "IngressClass edge, IngressClass inner, ConfigMap shop/settings and 3 more" {
+				t.Errorf("published %q", text)
+			}
+		}
+		if own, other := l.hosts(worlds.Class), l.hosts(worlds.Other); own != 2 || other != 1 { // with that of all hosts
+			t.Errorf("the fleet of the Ingress has %d hosts, the other %d", own, other)
+		}
+		l.end(t)
+	})
+}
+
+// TestLoopHolds: a missing Secret keeps the last good certificate without
+// limit; slices that are gone keep the last endpoints for hold.Grace, and the
+// loop wakes by itself to end that.
+func TestLoopHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := startLoop(t)
+		w := worlds.New(1, worlds.Size{Services: 1, Endpoints: 1, Ingresses: 1, TLS: 1})
+		all := w.All()
+		l.change(all...)
+		cluster := worlds.Namespace + "/" + worlds.ServiceName(0) + "/80"
+		certificate, endpoints := l.version(snapshot.Secret, worlds.HostOf(0)), l.version(snapshot.Endpoints, cluster)
+		l.change(deletions(all, input.KindSecret, input.KindSlice)...)
+		l.wait(hold.Grace - time.Nanosecond)
+		if got := l.version(snapshot.Endpoints, cluster); got != endpoints {
+			t.Errorf("endpoints %s within the grace, before %s", got, endpoints)
+		}
+		published, reports := l.counts()
+		l.wait(time.Nanosecond)
+		if got := l.version(snapshot.Endpoints, cluster); got == endpoints || got == "none" {
+			t.Errorf("endpoints %s after the grace, before %s", got, endpoints)
+		}
+		list := l.since(published)
+		if _, now := l.counts(); len(list) == 0 || list[0] != worlds.Class+": a hold ended" || now != reports {
+			t.Errorf("published %v, %d reports more", list, now-reports)
+		}
+		published += len(list)
+		l.wait(24 * time.Hour)
+		if got := l.version(snapshot.Secret, worlds.HostOf(0)); got != certificate || len(l.since(published)) > 0 {
+			t.Errorf("certificate %s, before %s; published %v", got, certificate, l.since(published))
+		}
+		l.end(t)
+	})
+}
+
+// deletions delete what changes put of some kinds.
+func deletions(changes []input.Change, kinds ...input.Kind) (list []input.Change) {
+	for _, c := range changes {
+		if slices.Contains(kinds, c.Ref.Kind) {
+			list = append(list, input.Delete(c.Ref))
+		}
+	}
+	return list
+}
+
+// TestLoopFreezes: a class that disappears leaves its fleet as it is, with live
+// endpoints; the other fleet goes on.
+func TestLoopFreezes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := startLoop(t)
+		w := worlds.New(1, worlds.Size{Services: 1, Endpoints: 1, Ingresses: 1})
+		all := w.All()
+		l.change(all...)
+		host := "ingress/" + worlds.HostOf(0)
+		cluster := worlds.Namespace + "/" + worlds.ServiceName(0) + "/80"
+		before, endpoints := l.version(snapshot.VirtualHost, host), l.version(snapshot.Endpoints, cluster)
+		l.change(append(deletions(all, input.KindIngressClass, input.KindConfigMap, input.KindIngress), w.Endpoint(0))...)
+		if got := l.version(snapshot.VirtualHost, host); got != before {
+			t.Errorf("host %s, before the class went %s", got, before)
+		}
+		if l.version(snapshot.Endpoints, cluster) == endpoints {
+			t.Error("endpoints are frozen, too")
+		}
+		l.end(t)
+	})
+}
+
+// TestLoopEnds: when its context ends, Run returns that, also while it waits for
+// the end of a hold.
+func TestLoopEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		source := make(channel)
+		ended := make(chan error)
+		go func() {
+			loop := &Loop{Source: source, Publish: func(string, snapshot.Snapshot, string) {}}
+			ended <- loop.Run(ctx)
+		}()
+		w := worlds.New(1, worlds.Size{Services: 1, Endpoints: 1, Ingresses: 1})
+		all := w.All()
+		source <- all
+		source <- deletions(all, input.KindSlice)
+		synctest.Wait()
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("Run returned %v", err)
+		}
+	})
+}
