@@ -21,7 +21,7 @@ FUZZ := \
 	./xds/server:FuzzDecodeRequest
 
 # Packages whose tests rewrite their expected files with -update.
-GOLDEN := ./translator/...
+GOLDEN := ./translator ./translator/policy
 
 ENVOY_VERSION       := 1.40.0
 GRPCURL_VERSION     := v1.9.4

@@ -3,7 +3,7 @@
 //
 // A setting is one row of the table in table.go, one field of Values, and its
 // use in package translator. The table parses and validates annotations and
-// class settings, and generates docs/settings.md.
+// class settings; Markdown makes docs/settings.md of it.
 //
 // The package is pure. What is wrong with a value is a *FieldError, and the
 // value that would have been without it is used.

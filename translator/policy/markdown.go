@@ -1,0 +1,62 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Markdown is the table for people, as docs/settings.md has it.
+func Markdown() string {
+	var b strings.Builder
+	b.WriteString(preface)
+	for _, s := range table {
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", s.Name, s.Doc)
+		fmt.Fprintf(&b, "- Value: %s\n- Default: %s\n", s.Type, orNone(s.Default))
+		fmt.Fprintf(&b, "- Why: %s\n- Stands on: %s\n- Envoy: %s\n", s.Why, s.Scopes, s.Envoy)
+		if s.Fixed {
+			b.WriteString("- **Fixed at install:** a change closes every connection of the fleet, within the drain time.\n")
+		}
+		if s.Upstream {
+			b.WriteString("- An Ingress that sets it gets clusters, and so upstream connections, of its own.\n")
+		}
+	}
+	return b.String()
+}
+
+const preface = `# Settings
+
+Generated from the table in ` + "`translator/policy`; `legation settings`" + ` prints it, too.
+
+A setting is a key in the ConfigMap that ` + "`spec.parameters`" + ` of an IngressClass names, or, where it says so, an
+annotation ` + "`" + Prefix + "<setting>`" + ` of an Ingress or a Service. The narrower one wins: Service before Ingress before class
+before default. What cannot be read is a Problem that names object and field, and the setting counts as not there.
+`
+
+func orNone(text string) string {
+	if text == "" {
+		return "none"
+	}
+	return "`" + text + "`"
+}
+
+// String is for people: "duration, 1ms to 1h0m0s".
+func (t Type) String() string {
+	if t.Bounds == "" {
+		return t.Name
+	}
+	return t.Name + ", " + t.Bounds
+}
+
+// String names the kinds of objects, the narrowest first.
+func (s Scope) String() string {
+	var names []string
+	for _, one := range []struct {
+		scope Scope
+		name  string
+	}{{Service, "Service"}, {Ingress, "Ingress"}, {Class, "class"}} {
+		if s&one.scope != 0 {
+			names = append(names, one.name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
