@@ -24,7 +24,7 @@ import (
 
 // Port is the port of every Service and pod of a Site; PortName is its name.
 const (
-	Port     = 8080
+	Port     = 18080
 	PortName = "http"
 )
 
