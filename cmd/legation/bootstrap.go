@@ -69,6 +69,9 @@ func complete(c *cobra.Command, flag string, values ...string) {
 }
 
 func (f *bootstrapFlags) run(c *cobra.Command) error {
+	if (f.certificate == "") != (f.key == "") {
+		return usage(c, errors.New("--certificate and --key are needed together"))
+	}
 	certificate, err := f.readCertificate()
 	if err != nil {
 		return err
@@ -90,11 +93,8 @@ func (f *bootstrapFlags) run(c *cobra.Command) error {
 }
 
 func (f *bootstrapFlags) readCertificate() (bootstrap.Certificate, error) {
-	if f.certificate == "" && f.key == "" {
+	if f.certificate == "" {
 		return bootstrap.SelfSigned(time.Now())
-	}
-	if f.certificate == "" || f.key == "" {
-		return bootstrap.Certificate{}, errors.New("--certificate and --key are needed together")
 	}
 	chain, err := os.ReadFile(f.certificate)
 	if err != nil {

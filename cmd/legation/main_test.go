@@ -1,0 +1,235 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sigs.k8s.io/yaml"
+
+	"legation.dev/translator/input"
+	"legation.dev/watcher/dir"
+	"legation.dev/xds/bootstrap"
+	"legation.dev/xds/redact"
+)
+
+const shop = "../../examples/shop"
+
+// legation runs a command line.
+func legation(args ...string) (status int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	status = run(args, &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+// copyShop copies the example and replaces text in it.
+func copyShop(t *testing.T, replace ...string) string {
+	t.Helper()
+	folder := t.TempDir()
+	files, err := filepath.Glob(shop + "/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no example: %v", err)
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, filepath.Base(f)), []byte(strings.NewReplacer(replace...).Replace(string(text))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return folder
+}
+
+func TestUsage(t *testing.T) {
+	for _, c := range []struct {
+		args   string
+		status int
+		stderr string
+	}{
+		{"nonsense", exitUsage, `there is no command "nonsense"`},
+		{"serve", exitUsage, "--source is required"},
+		{"serve --source kube:x", exitUsage, `--source "kube:x": want dir:PATH`},
+		{"serve --source dir:/nowhere", exitFailure, "stat /nowhere: no such file or directory"},
+		{"serve --source dir:" + shop + " --listen 256.0.0.1:1", exitFailure, "--listen: "},
+		{"serve --source dir:" + shop + " --log-level loud", exitUsage, "want debug, info, warn or error"},
+		{"serve --source dir:" + shop + " --log-format xml", exitUsage, "want text or json"},
+		{"serve --nonsense", exitUsage, "unknown flag: --nonsense"},
+		{"translate", exitUsage, "accepts 1 arg(s), received 0"},
+		{"translate /nowhere", exitFailure, "stat /nowhere: no such file or directory"},
+		{"translate " + shop + " -o xml", exitUsage, "want yaml or json"},
+		{"translate " + shop + " --class other", exitFailure, "there is no such IngressClass"},
+		{"translate " + shop + " --diff /nowhere", exitFailure, "--diff: stat /nowhere"},
+		{"bootstrap --admin here", exitUsage, "want unix:PATH or IP:PORT"},
+		{"bootstrap --output xml", exitUsage, `unknown format "xml"`},
+		{"bootstrap --certificate x", exitUsage, "--certificate and --key are needed together"},
+		{"version x", exitUsage, "version"},
+		{"translate " + shop, exitOK, ""},
+		{"version", exitOK, ""},
+		{"bootstrap", exitOK, ""},
+		{"", exitOK, ""},
+	} {
+		status, _, stderr := legation(strings.Fields(c.args)...)
+		if status != c.status || !strings.Contains(stderr, c.stderr) || c.stderr == "" && stderr != "" {
+			t.Errorf("legation %s: status %d, want %d; stderr %q, want %q", c.args, status, c.status, stderr, c.stderr)
+		}
+	}
+}
+
+// TestHelp: each command has help with an example.
+func TestHelp(t *testing.T) {
+	for _, c := range rootCommand().Commands() {
+		if c.Long == "" && c.Name() != "version" || c.Example == "" && c.Name() != "version" {
+			t.Errorf("%s: no help, or no example", c.Name())
+		}
+	}
+	if status, out, _ := legation("completion", "bash"); status != exitOK || !strings.Contains(out, "legation") {
+		t.Errorf("completion: status %d", status)
+	}
+}
+
+func TestTranslate(t *testing.T) {
+	_, first, _ := legation("translate", shop, "-o", "json")
+	_, second, _ := legation("translate", copyShop(t), "-o", "json")
+	if first != second {
+		t.Error("equal manifests print unequal bytes")
+	}
+	var out struct {
+		Fleets []struct {
+			Fleet     string
+			Resources map[string][]struct{ Name string }
+		}
+	}
+	if err := json.Unmarshal([]byte(first), &out); err != nil {
+		t.Fatal(err)
+	}
+	if f := out.Fleets[0]; f.Fleet != input.DefaultClass || len(f.Resources["CDS"]) != 2 || f.Resources["VHDS"][1].Name != "ingress/shop.localhost" {
+		t.Errorf("got %+v", out)
+	}
+}
+
+// TestProblems: what is wrong with an object is named with file, object and field,
+// and the rest is printed.
+func TestProblems(t *testing.T) {
+	folder := copyShop(t, "name: api, port: {number: 80}", "name: api, port: {number: 81}", "bind-addresses: 127.0.0.1", "bind-addresses: here")
+	status, stdout, stderr := legation("translate", folder)
+	if status != exitFailure || !strings.Contains(stdout, "ingress/shop.localhost") {
+		t.Errorf("status %d", status)
+	}
+	for _, want := range []string{
+		folder + "/class.yaml:18: ConfigMap shop/legation: data.bind-addresses=\"here\": ",
+		folder + "/shop.yaml:1: Ingress shop/shop: spec.rules[0].http.paths[1].backend.service.port=\"81\": ",
+	} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("stderr %q\nlacks %q", stderr, want)
+		}
+	}
+}
+
+func TestDiff(t *testing.T) {
+	old := copyShop(t, "10443", "10444", "shop.localhost", "shap.localhost")
+	status, stdout, _ := legation("translate", shop, "--diff", old)
+	want := `fleet legation: 3 changes, 1 of them drain client connections
+! changed  LDS   https                   IngressClass legation  every connection of the listener is drained: a field was changed that Envoy cannot change in place
+  removed  VHDS  ingress/shap.localhost  Ingress shop/shop      connections stay; new requests are answered 404, WebSockets and requests in flight go on
+  added    VHDS  ingress/shop.localhost  Ingress shop/shop      connections stay; new requests follow it
+`
+	if status != exitOK || stdout != want {
+		t.Errorf("status %d, got\n%s", status, stdout)
+	}
+	if _, stdout, _ := legation("translate", shop, "--diff", shop); stdout != "fleet legation: nothing changes\n" {
+		t.Errorf("got %q", stdout)
+	}
+}
+
+// TestKeysAreRedacted: the snapshot does not show a key.
+func TestKeysAreRedacted(t *testing.T) {
+	folder := copyShop(t, "\n  rules:", "\n  tls: [{hosts: [shop.localhost], secretName: tls}]\n  rules:")
+	c, err := bootstrap.SelfSigned(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := yaml.Marshal(map[string]any{"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+		"metadata": map[string]string{"name": "tls", "namespace": "shop"}, "data": map[string][]byte{"tls.crt": c.Chain, "tls.key": c.Key}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "secret.yaml"), secret, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, stdout, stderr := legation("translate", folder)
+	block, _ := pem.Decode(c.Key)
+	line := base64.StdEncoding.EncodeToString(block.Bytes)[:40]
+	encoded := base64.StdEncoding.EncodeToString(c.Key)[60:100] // what protojson makes of bytes
+	if status != exitOK || !strings.Contains(stdout, "shop.localhost") || !strings.Contains(stdout, base64.StdEncoding.EncodeToString([]byte(redact.Text))) {
+		t.Fatalf("status %d, no redacted secret: %s", status, stderr)
+	}
+	if strings.Contains(stdout, line) || strings.Contains(stdout, encoded) {
+		t.Error("the snapshot shows the key")
+	}
+}
+
+// TestBootstrap: --file writes with mode 0600.
+func TestBootstrap(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "envoy.yaml")
+	if status, stdout, stderr := legation("bootstrap", "--file", path); status != exitOK || stdout != "" {
+		t.Fatalf("status %d, %s", status, stderr)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info, err)
+	}
+}
+
+// TestDefaultClass: both sides mean the same class by default.
+func TestDefaultClass(t *testing.T) {
+	if bootstrap.DefaultClass != input.DefaultClass {
+		t.Errorf("%s and %s", bootstrap.DefaultClass, input.DefaultClass)
+	}
+}
+
+// TestServeEnds: the end of the context is the end of all that serve started, and
+// no error.
+func TestServeEnds(t *testing.T) {
+	source, err := dir.Open(shop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	log := &published{cancel: cancel}
+	if err := serve(ctx, source, listener, 1, slog.New(slog.NewTextHandler(log, nil))); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(log.text.String(), `msg="new version" fleet=legation version=1 cause="ConfigMap shop/legation,`) {
+		t.Errorf("log: %s", log.text.String())
+	}
+}
+
+// published ends a server when it logs its first version. slog serialises the
+// calls of Write.
+type published struct {
+	text   bytes.Buffer
+	cancel func()
+}
+
+func (p *published) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte("new version")) {
+		p.cancel()
+	}
+	return p.text.Write(b)
+}
