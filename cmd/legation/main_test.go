@@ -127,8 +127,8 @@ func TestProblems(t *testing.T) {
 		t.Errorf("status %d", status)
 	}
 	for _, want := range []string{
-		folder + "/class.yaml:18: ConfigMap shop/legation: data.bind-addresses=\"here\": ",
-		folder + "/shop.yaml:1: Ingress shop/shop: spec.rules[0].http.paths[1].backend.service.port=\"81\": ",
+		folder + "/class.yaml:19: ConfigMap shop/legation: data.bind-addresses=\"here\": ",
+		folder + "/shop.yaml:2: Ingress shop/shop: spec.rules[0].http.paths[1].backend.service.port=\"81\": ",
 	} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("stderr %q\nlacks %q", stderr, want)

@@ -52,6 +52,10 @@ func documents(data []byte) (docs []document) {
 			doc = document{line: line + 1}
 			continue
 		}
+		if trimmed := bytes.TrimSpace(text); len(doc.text) == 0 && (len(trimmed) == 0 || trimmed[0] == '#') {
+			doc.line = line + 1 // where the object begins
+			continue
+		}
 		doc.text = append(doc.text, text...)
 	}
 	return append(docs, doc)
@@ -65,13 +69,15 @@ type decoder struct {
 }
 
 func (d *decoder) document(doc document) {
-	text, err := toJSON(doc)
-	switch {
-	case err != nil:
-		d.refuse(Ref{}, doc.line, problemOf(err))
-	case string(text) != "null": // comments only
-		d.json(text, doc.line)
+	if len(doc.text) == 0 {
+		return
 	}
+	text, err := toJSON(doc)
+	if err != nil {
+		d.refuse(Ref{}, doc.line, problemOf(err))
+		return
+	}
+	d.json(text, doc.line)
 }
 
 // toJSON converts a document. Its errors count lines from the top of the file.
