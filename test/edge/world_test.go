@@ -140,7 +140,7 @@ func selfSigned(hosts ...string) (certificate, key []byte) {
 // start translates the world and gives it to a real Envoy.
 func (w *world) start(t *testing.T) {
 	t.Helper()
-	w.put(input.Seal(&input.IngressClass{Meta: input.Meta{Name: className}, Controller: translator.Controller,
+	w.put(input.Seal(&input.IngressClass{Meta: input.Meta{Name: className}, Controller: input.Controller,
 		Parameters: input.Ref{Kind: input.KindConfigMap, Namespace: "shop", Name: "settings"}}))
 	w.put(input.Seal(&input.ConfigMap{Meta: meta("settings"), Data: w.settings}))
 	cert, key := selfSigned("stand-in")

@@ -1,0 +1,146 @@
+// Package imports holds the table of which package may import which, so that
+// data flows one way. It has a test only.
+package imports
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// module is the prefix of our own packages.
+const module = "legation.dev/"
+
+// allowed is what each package imports of our own. A new import is a decision:
+// nothing downstream calls upstream, and xds/... does not know Kubernetes.
+var allowed = map[string][]string{
+	"cmd/legation": {"translator", "translator/input", "translator/policy", "watcher/dir", "xds/bootstrap", "xds/fleet", "xds/impact",
+		"xds/redact", "xds/server", "xds/snapshot", "xds/store"},
+	"watcher/dir":       {"translator/input"},
+	"translator":        {"translator/input", "translator/policy", "xds/hold", "xds/pmap", "xds/snapshot"},
+	"translator/input":  {"xds/pmap"},
+	"translator/policy": {"translator/input"},
+	"translator/worlds": {"translator/input"},
+	"xds/bootstrap":     {},
+	"xds/delta":         {"xds/pmap", "xds/snapshot"},
+	"xds/fleet":         {"xds/delta", "xds/snapshot"},
+	"xds/hold":          {"xds/pmap", "xds/snapshot"},
+	"xds/impact":        {"xds/pmap", "xds/snapshot"},
+	"xds/pmap":          {},
+	"xds/redact":        {"xds/snapshot"},
+	"xds/server":        {"xds/delta", "xds/fleet", "xds/redact", "xds/snapshot", "xds/store"},
+	"xds/snapshot":      {"xds/pmap"},
+	"xds/store":         {"xds/snapshot"},
+}
+
+// forbidden is what a package may not import, itself or through others.
+var forbidden = []struct {
+	packages []string
+	imports  []string
+	reason   string
+}{
+	{[]string{"xds/delta", "xds/hold", "xds/pmap", "xds/snapshot", "xds/impact", "xds/redact"},
+		[]string{"k8s.io"}, "the xDS side knows nothing of Kubernetes"},
+	{[]string{"xds/bootstrap", "xds/fleet", "xds/server", "xds/store"},
+		[]string{"k8s.io"}, "the xDS side knows nothing of Kubernetes"},
+	{[]string{"translator", "translator/input", "translator/policy", "xds/delta", "xds/hold", "xds/pmap", "xds/snapshot", "xds/impact", "watcher/dir"},
+		[]string{"google.golang.org/grpc/internal/transport", "google.golang.org/grpc/server"}, "gRPC is the server's"},
+	{[]string{"cmd/legation"}, []string{"testing", "pgregory.net/rapid", "legation.dev/test"}, "what is for tests stays out of the binary"},
+	{[]string{"cmd/legation"}, []string{"github.com/envoyproxy/go-control-plane/pkg"}, "its caches and server are replaced by xds/store, xds/delta and xds/server"},
+}
+
+// forbiddenDirectly is what a pure package may not import itself: it takes
+// values, also the time, and returns values.
+var (
+	pure              = []string{"translator", "translator/input", "translator/policy", "xds/delta", "xds/hold", "xds/pmap", "xds/snapshot", "xds/impact", "xds/redact", "xds/fleet", "xds/store"}
+	forbiddenDirectly = []string{"log", "log/slog", "net", "os", "math/rand", "math/rand/v2", "crypto/rand"}
+)
+
+// exceptions from forbiddenDirectly: delta needs bytes that no Envoy has had yet.
+var exceptions = map[string]string{"xds/delta": "math/rand/v2"}
+
+// listed is a package as `go list -json` prints it.
+type listed struct {
+	ImportPath string
+	Standard   bool
+	Imports    []string
+	Deps       []string
+}
+
+func list(t *testing.T) map[string]listed {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Standard,Imports,Deps", module+"...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages := map[string]listed{}
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages[strings.TrimPrefix(p.ImportPath, module)] = p
+	}
+}
+
+func TestImports(t *testing.T) {
+	packages := list(t)
+	for name, p := range packages {
+		if strings.HasPrefix(name, "test/") {
+			continue
+		}
+		may, ok := allowed[name]
+		if !ok {
+			t.Errorf("%s is not in the table: say what it may import", name)
+		}
+		for _, i := range p.Imports {
+			own, ours := strings.CutPrefix(i, module)
+			if ours && !slices.Contains(may, own) {
+				t.Errorf("%s imports %s, which the table does not allow", name, own)
+			}
+		}
+		for _, own := range may {
+			if !slices.Contains(p.Imports, module+own) {
+				t.Errorf("%s does not import %s any more: take it out of the table", name, own)
+			}
+		}
+	}
+	for name := range allowed {
+		if _, ok := packages[name]; !ok {
+			t.Errorf("%s is in the table but does not exist", name)
+		}
+	}
+}
+
+func TestForbidden(t *testing.T) {
+	packages := list(t)
+	for _, f := range forbidden {
+		for _, name := range f.packages {
+			p, ok := packages[name]
+			if !ok {
+				t.Errorf("no package %s", name)
+			}
+			for _, d := range p.Deps {
+				for _, i := range f.imports {
+					if d == i || strings.HasPrefix(d, i+"/") {
+						t.Errorf("%s depends on %s: %s", name, d, f.reason)
+					}
+				}
+			}
+		}
+	}
+	for _, name := range pure {
+		for _, i := range packages[name].Imports {
+			if slices.Contains(forbiddenDirectly, i) && exceptions[name] != i {
+				t.Errorf("%s imports %s, but it is to be pure", name, i)
+			}
+		}
+	}
+}
