@@ -120,12 +120,10 @@ func (c *Conn) trueClusters(names []string) {
 	real := make(map[string]struct{}, len(names))
 	for _, n := range names {
 		real[n] = struct{}{}
-		if _, flying := clusters.flying(n); !flying && clusters.get(n) == nil {
+		// A fresh Envoy has it because it was sent just now.
+		if _, flying := clusters.flying(n); (c.returned || !flying) && clusters.get(n) == nil && c.with(ruleTrueClusters) {
 			clusters.doubt(n, unknown(snapshot.Cluster, n, "?"))
 		}
-	}
-	if !c.with(ruleTrueClusters) {
-		return
 	}
 	for n, r := range clusters.have.All() { // the map as it was: iterating is safe
 		_, there := real[n]

@@ -106,6 +106,16 @@ func (e *envoy) connect() {
 	}
 }
 
+// hidden are the clusters that no first request tells of: applied beside a
+// rejected one (M6), and without endpoints to ask for.
+func (e *envoy) hidden() map[string]bool {
+	names := map[string]bool{}
+	for n, c := range e.clusters {
+		names[n] = !c.watches() && e.versions[snapshot.Cluster][n] == ""
+	}
+	return names
+}
+
 func (e *envoy) eds() map[string]bool {
 	names := map[string]bool{}
 	for n, c := range e.clusters {

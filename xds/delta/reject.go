@@ -31,12 +31,16 @@ func (c *Conn) rejectOne(t snapshot.Type, f *flight, message string) {
 	if _, void := f.void[r.Name]; !void && (t == snapshot.Secret || t == snapshot.Endpoints) {
 		st.owed[r.Name] = struct{}{}
 	}
-	if t == snapshot.Cluster {
+	switch t {
+	case snapshot.Cluster:
 		delete(c.added, r.Name)
+	case snapshot.Secret:
+		clear(c.chance) // a listener on its way may be rejected for this one
 	}
 }
 
-// firstChance says whether this is the first rejection of a listener's version.
+// firstChance says whether this is the first rejection of a listener's version
+// since the last rejection of a secret.
 // Envoy may reject it for a secret whose rejected bytes it remembers (M15): each
 // secret of the listener is pushed as a variant, then the listener again.
 func (c *Conn) firstChance(r *snapshot.Resource) bool {

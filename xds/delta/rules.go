@@ -7,7 +7,7 @@ type rule uint
 const (
 	ruleLearn        rule = 1 << iota // unknown(version) becomes known when a snapshot has that version
 	ruleEDSFirst                      // EDS before CDS: reported EDS versions are ignored
-	ruleTrueClusters                  // a cluster that the first EDS request lacks is absent
+	ruleTrueClusters                  // a cluster that only the first EDS request names may be there
 	ruleSentCLA                       // a cluster sent before the first EDS request: its CLA is owed
 	ruleVariant                       // an Envoy that is not fresh: the first push of each secret is a variant
 	ruleLDSTwice                      // the first NACK of a listener's version does not count

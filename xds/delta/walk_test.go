@@ -218,14 +218,16 @@ type walk struct {
 	recent  map[string][]string // type and name → the keys of alone, oldest first
 	forced  bool
 	excused map[string]bool
-	alone   map[string]int // type/name/version rejected alone on this stream → times
+	hidden  map[string]bool // clusters that Envoy did not tell of when the stream began
+	cut     map[string]bool // CLAs in doubt or in flight when a stream broke: an accepted gap
+	alone   map[string]int  // type/name/version rejected alone on this stream → times
 	trace   func(string, ...any)
 }
 
 func newWalk(seed uint64, without rule, trace func(string, ...any)) *walk {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	w := &walk{rng: rng, world: newWorld(rng, []float64{0, 0.1, 0.3}[seed%3]), without: without,
-		now: time.Unix(1_800_000_000, 0), trace: trace, excused: map[string]bool{}}
+		now: time.Unix(1_800_000_000, 0), trace: trace, excused: map[string]bool{}, cut: map[string]bool{}}
 	w.envoy = newEnvoy(w.world.quality)
 	w.envoy.now = w.now
 	w.stream(nil)
@@ -233,11 +235,28 @@ func newWalk(seed uint64, without rule, trace func(string, ...any)) *walk {
 }
 
 func (w *walk) stream(known Rejects) {
+	w.noteCut()
 	w.conn = Accept(known)
 	w.conn.without, w.conn.random = w.without, w.rng.Uint64
 	w.conn.Target(w.world.snapshot(), nil)
 	w.toEnvoy, w.alone, w.recent = nil, map[string]int{}, map[string][]string{}
+	w.hidden = w.envoy.hidden()
 	w.envoy.connect()
+}
+
+func (w *walk) noteCut() {
+	if w.conn == nil {
+		return
+	}
+	st := &w.conn.types[snapshot.Endpoints]
+	for n := range st.maybe {
+		w.cut[n] = true
+	}
+	for _, f := range st.flight {
+		for _, r := range f.Resources {
+			w.cut[r.Name] = true
+		}
+	}
 }
 
 func (w *walk) next() error {
@@ -292,6 +311,9 @@ func (w *walk) deliver(toEnvoy bool) (bool, error) {
 	if ev.Alone && len(ev.Rejected) == 1 {
 		x := ev.Rejected[0]
 		w.alone[key(x)]++
+		if x.Type == snapshot.Secret { // a listener may have been rejected for it
+			maps.DeleteFunc(w.alone, func(k string, _ int) bool { return strings.HasPrefix(k, snapshot.Listener.String()) })
+		}
 		w.forget(x)
 		if w.world.quality(x) == good && w.conn.isRejected(x.Type, x.Name, x.Version) {
 			return true, fmt.Errorf("fit %v %s %s counts as rejected (invariant 2)", x.Type, x.Name, x.Version)
@@ -495,6 +517,7 @@ func (w *walk) final() error {
 		}
 		if t == snapshot.Cluster {
 			maps.DeleteFunc(got, func(n, _ string) bool { return !c.want(t).Has(n) && c.pinned()(n) })
+			maps.DeleteFunc(got, func(n, _ string) bool { return w.hidden[n] && c.types[t].get(n) == nil })
 		}
 		if !maps.Equal(got, want) {
 			return fmt.Errorf("%v: Envoy runs %v, desired %v (invariant 3)", t, got, want)
@@ -505,7 +528,7 @@ func (w *walk) final() error {
 
 // servable says whether Envoy has all that a virtual host needs, or what it
 // lacks was rejected and the host is new. Of a chain, and of a cluster known by
-// its version only, a Conn may be more careful than the truth.
+// its version only or not at all, a Conn may be more careful than the truth.
 func (w *walk) servable(host *snapshot.Resource) bool {
 	c := w.conn
 	isNew := c.types[snapshot.VirtualHost].get(host.Name) == nil
@@ -516,8 +539,8 @@ func (w *walk) servable(host *snapshot.Resource) bool {
 			if !c.liveChain(ref.Name) {
 				return false
 			}
-		case have != nil && !known(have):
-			if !c.live(ref.Name) {
+		case have != nil && !known(have), have == nil && w.hidden[ref.Name]:
+			if !c.live(ref.Name) && !isNew {
 				return false
 			}
 		case w.envoy.serves(host, ref, func(*snapshot.Resource, string) bool { return isNew }) != nil:
@@ -533,6 +556,9 @@ func (w *walk) finalNamed() error {
 		d := c.desired(snapshot.Endpoints, n)
 		if d == nil || w.world.quality(d) != good || !x.watches() {
 			continue
+		}
+		if w.cut[n] && e.versions[snapshot.Endpoints][n] == d.Version {
+			continue // Envoy reports that it has them
 		}
 		if x.cla == nil || x.cla.Version != d.Version {
 			return fmt.Errorf("cluster %s has endpoints %q, desired %s (invariant 4)", n, version(x.cla), d.Version)
