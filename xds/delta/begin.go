@@ -72,6 +72,7 @@ func (c *Conn) adopt(t snapshot.Type, reported Versions) {
 		names[n] = struct{}{}
 		if r, ok := want.Get(n); !ok || r.Version != v {
 			st.set(n, unknown(t, n, v))
+			c.learn(t, n)
 		}
 	}
 	for n := range want.All() {

@@ -34,8 +34,18 @@ func (c *Conn) nextClusters(send func(*flight)) {
 		c.sendClusters(part, send)
 	}
 	if gone := c.removable(names); len(gone) > 0 && !c.full(t) {
-		send(c.response(t, nil, gone))
+		c.removeClusters(gone, send)
 	}
+}
+
+// removeClusters sends a removal. A cluster that comes back after it is not the
+// one that was early.
+func (c *Conn) removeClusters(names []string, send func(*flight)) {
+	for _, n := range names {
+		delete(c.added, n)
+		delete(c.early, n)
+	}
+	send(c.response(snapshot.Cluster, nil, names))
 }
 
 // groupOf sends the next part of a rejected response, if there is one.
@@ -52,7 +62,9 @@ func (c *Conn) groupOf(t snapshot.Type, send func(*flight)) {
 			send(c.response(t, add, nil))
 		}
 	}
-	if len(remove) > 0 {
+	if len(remove) > 0 && t == snapshot.Cluster {
+		c.removeClusters(remove, send)
+	} else if len(remove) > 0 {
 		send(c.response(t, nil, remove))
 	}
 }
@@ -160,8 +172,7 @@ func (c *Conn) pinned() func(cluster string) bool {
 func (c *Conn) live(cluster string) bool {
 	st := &c.types[snapshot.Cluster]
 	if _, ok := c.early[cluster]; ok {
-		last, _ := st.last(cluster)
-		return last != nil // no removal is on its way
+		return true
 	}
 	have := st.get(cluster)
 	if have == nil {

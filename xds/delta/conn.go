@@ -140,7 +140,8 @@ func (c *Conn) Target(s snapshot.Snapshot, suspects Suspects) {
 	}
 }
 
-// learn turns unknown(version) into the resource, if the target has that version.
+// learn turns unknown(version) into the resource, if the target has that version
+// or it is the stand-in, which every process can make.
 func (c *Conn) learn(t snapshot.Type, name string) {
 	st := &c.types[t]
 	have, ok := st.have.Get(name)
@@ -148,8 +149,12 @@ func (c *Conn) learn(t snapshot.Type, name string) {
 		delete(st.unknown, name)
 		return
 	}
-	if want, ok := c.want(t).Get(name); ok && want.Version == have.Version && c.with(ruleLearn) {
-		st.have = st.have.Replace(name, want)
+	r, _ := c.want(t).Get(name)
+	if t == snapshot.Secret && have.Version == snapshot.StandInVersion {
+		r = c.target.StandIn(name)
+	}
+	if r != nil && r.Version == have.Version && c.with(ruleLearn) {
+		st.have = st.have.Replace(name, r)
 		delete(st.unknown, name)
 	}
 }

@@ -539,7 +539,7 @@ func (w *walk) servable(host *snapshot.Resource) bool {
 			if !c.liveChain(ref.Name) {
 				return false
 			}
-		case have != nil && !known(have), have == nil && w.hidden[ref.Name]:
+		case have != nil && !known(have), have == nil && w.hidden[ref.Name], c.lost(snapshot.Cluster, ref.Name):
 			if !c.live(ref.Name) && !isNew {
 				return false
 			}
@@ -622,6 +622,9 @@ func run(seed uint64, without rule, trace func(string, ...any)) error {
 
 func silent(string, ...any) {}
 
+// found are walks that showed a fault once.
+var found = []uint64{9, 581, 2654, 7070, 7388, 10043, 11845, 19859, 21248, 26669, 27514, 28484, 35390, 35857}
+
 // TestWalk holds the invariants of docs/delta.md on random walks against the
 // model Envoy. -walks=100000 for a long one; -walk=SEED shows one with a trace.
 func TestWalk(t *testing.T) {
@@ -632,9 +635,13 @@ func TestWalk(t *testing.T) {
 		return
 	}
 	failed := 0
-	for seed := range uint64(*walks) {
-		if err := run(seed+1, 0, silent); err != nil {
-			t.Errorf("walk %d: %v", seed+1, err)
+	for i := range *walks + len(found) {
+		seed := uint64(i)
+		if i >= *walks {
+			seed = found[i-*walks]
+		}
+		if err := run(seed, 0, silent); err != nil {
+			t.Errorf("walk %d: %v", seed, err)
 			if failed++; failed >= 5 {
 				t.FailNow()
 			}
