@@ -1,0 +1,128 @@
+//go:build real
+
+package edge
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"testing"
+	"time"
+
+	"legation.dev/test/echo"
+	"legation.dev/test/load"
+	"legation.dev/translator/input"
+)
+
+// pods starts n servers of a Service without objects.
+func pods(t *testing.T, service string, n int) (list []*echo.Server) {
+	t.Helper()
+	for range n {
+		s, err := echo.Start(service, "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Kill)
+		list = append(list, s)
+	}
+	return list
+}
+
+// slice adds the EndpointSlice of one pod.
+func (w *world) slice(service string, n int, pod *echo.Server, ready, serving, terminating bool) {
+	w.put(input.Seal(&input.Slice{Meta: meta(fmt.Sprintf("%s-%d", service, n)), Service: service, AddressType: "IPv4",
+		Ports:     []input.SlicePort{{Name: "http", Port: int32(pod.Addr().Port())}},
+		Endpoints: []input.Endpoint{{Addresses: []string{pod.Addr().Addr().String()}, Ready: ready, Serving: serving, Terminating: terminating}}}))
+}
+
+// TestTerminating: a terminating pod that serves is asked only when there is no
+// other (R21, R22); one that does not serve is never asked.
+func TestTerminating(t *testing.T) {
+	w := newWorld(t)
+	w.service("some", "")
+	w.service("last", "")
+	some, last := pods(t, "some", 3), pods(t, "last", 2)
+	w.slice("some", 0, some[0], true, true, false)
+	w.slice("some", 1, some[1], false, true, true)
+	w.slice("some", 2, some[2], false, false, false)
+	w.slice("last", 0, last[0], false, true, true)
+	w.slice("last", 1, last[1], false, false, true)
+	w.ingress("web", "shop.example.com", false, route{"/", input.PathPrefix, "some"}, route{"/last", input.PathPrefix, "last"})
+	w.start(t)
+	const requests = 30
+	for range requests {
+		for path, service := range map[string]string{"/": "some", "/last": "last"} {
+			if resp, _ := ask(t, w.http, get("shop.example.com", path)); resp.StatusCode != 200 || resp.Header.Get(echo.HeaderService) != service {
+				t.Errorf("%s: got %d of %q", path, resp.StatusCode, resp.Header.Get(echo.HeaderService))
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		pod  *echo.Server
+		want uint64
+	}{
+		"ready": {some[0], requests}, "terminating beside a ready one": {some[1], 0}, "not ready": {some[2], 0},
+		"terminating, the last one": {last[0], requests}, "terminating, not serving": {last[1], 0},
+	} {
+		if got := c.pod.Requests(); got != c.want {
+			t.Errorf("the pod that is %s got %d requests, want %d", name, got, c.want)
+		}
+	}
+}
+
+// TestFirstPicks: Envoys that start with the same list of endpoints do not all
+// begin with the same one (R23).
+func TestFirstPicks(t *testing.T) {
+	const envoys, endpoints = 8, 10 // all begin alike by chance: once in 10^7 runs
+	w := newWorld(t)
+	w.service("web", "")
+	all := pods(t, "web", endpoints)
+	for i, p := range all {
+		w.slice("web", i, p, true, true, false)
+	}
+	w.ingress("web", "shop.example.com", false, route{"/", input.PathPrefix, "web"})
+	for range envoys {
+		w.start(t)
+		ask(t, w.http, get("shop.example.com", "/"))
+		if err := w.envoy.Stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, p := range all {
+		if p.Requests() == envoys {
+			t.Errorf("all %d Envoys began with %s", envoys, p.Addr())
+		}
+	}
+}
+
+// TestWebSockets: 2,000 WebSockets of one Service stay open at once, and requests
+// beside them are answered. Envoy's own default would leave the 1,025th without
+// an answer.
+func TestWebSockets(t *testing.T) {
+	const sockets = 2000
+	w := newWorld(t)
+	w.echo(t, "web", "")
+	w.ingress("web", "shop.example.com", false, route{"/", input.PathPrefix, "web"})
+	w.start(t)
+	var clients []load.Client
+	for i := range sockets {
+		clients = append(clients, load.Client{Name: strconv.Itoa(i), Kind: load.WebSocket,
+			Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(w.http)), Every: 3 * time.Second, Timeout: time.Minute,
+			Next:   func() (string, string) { return "shop.example.com", "/" },
+			Oracle: load.Services{"shop.example.com": "web"}})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	running := load.Start(ctx, clients...)
+	<-running.Ready() // each had an answer, and keeps its connection
+	if resp, _ := ask(t, w.http, get("shop.example.com", "/")); resp.StatusCode != 200 {
+		t.Errorf("beside the WebSockets: got %d", resp.StatusCode)
+	}
+	cancel()
+	results := running.Wait()
+	t.Log(results)
+	if err := results.Disturbed(); err != nil {
+		t.Error(err)
+	}
+}
