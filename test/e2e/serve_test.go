@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -272,4 +273,45 @@ func TestUnknownClass(t *testing.T) {
 		t.Error("an Envoy without configuration is ready")
 	}
 	legation.end(t)
+}
+
+// TestTwoClasses: one process serves two fleets, and each Envoy only its own.
+func TestTwoClasses(t *testing.T) {
+	s, xds := newShop(t), "127.0.0.1:"+freePort(t)
+	inner := shop{http: freePort(t)}
+	text := strings.NewReplacer("name: legation\n", "name: inner\n", "is-default-class: \"true\"", "is-default-class: \"false\"",
+		`"`+s.http+`"`, `"`+inner.http+`"`)
+	class, err := os.ReadFile(filepath.Join(s.folder, "class.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	class = []byte(text.Replace(string(class)))
+	class = regexp.MustCompile(`https-port: "\d+"`).ReplaceAll(class, []byte(`https-port: "`+freePort(t)+`"`))
+	s.write(t, "inner-class.yaml", string(class))
+	s.write(t, "inner.yaml", strings.NewReplacer("  name: shop\n", "  name: inner\n", "spec:\n  rules", "spec:\n  ingressClassName: inner\n  rules",
+		"name: web, port: {name: http}", "name: api, port: {number: 80}").Replace(firstDocument(s.manifest)))
+	legation := serve(t, s.folder, xds)
+	for _, class := range []string{"legation", "inner"} {
+		e, err := envoy.Start(t.Context(), envoy.Options{Bootstrap: bootstrapOf(t, "--xds", xds, "--class", class, "--node-id", class)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := e.Stop(); err != nil {
+				t.Error(err)
+			}
+		})
+		if err := e.WaitReady(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.await(t, "/", "200 web")
+	inner.await(t, "/", "200 api")
+	legation.end(t)
+}
+
+// firstDocument is the first document of a file, the Ingress.
+func firstDocument(text string) string {
+	first, _, _ := strings.Cut(text, "\n---\n")
+	return first + "\n"
 }
