@@ -18,6 +18,7 @@ SOAK ?= 10000
 
 # Fuzz targets, as package:function.
 FUZZ := \
+	./translator/input:FuzzDecodeManifests \
 	./xds/server:FuzzDecodeRequest
 
 # Packages whose tests rewrite their expected files with -update.

@@ -80,7 +80,7 @@ ADS). Envoy is never restarted or reloaded, and no change disturbs a connection.
 
 To try it without a cluster:
 
-  legation serve --source dir:examples/shop
+  legation serve
   legation bootstrap --admin unix:/tmp/envoy-admin.sock > envoy.yaml
   envoy -c envoy.yaml`,
 		SilenceUsage:  true,

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +20,10 @@ import (
 	"legation.dev/translator/input"
 	"legation.dev/watcher/dir"
 	"legation.dev/xds/bootstrap"
+	"legation.dev/xds/delta"
+	"legation.dev/xds/fleet"
 	"legation.dev/xds/redact"
+	"legation.dev/xds/snapshot"
 )
 
 const shop = "../../examples/shop"
@@ -58,7 +62,7 @@ func TestUsage(t *testing.T) {
 		stderr string
 	}{
 		{"nonsense", exitUsage, `there is no command "nonsense"`},
-		{"serve", exitUsage, "--source is required"},
+		{"serve --listen 256.0.0.1:1", exitFailure, "no --source is given: serving the built-in example"},
 		{"serve --source kube:x", exitUsage, `--source "kube:x": want dir:PATH`},
 		{"serve --source dir:/nowhere", exitFailure, "stat /nowhere: no such file or directory"},
 		{"serve --source dir:" + shop + " --listen 256.0.0.1:1", exitFailure, "--listen: "},
@@ -195,6 +199,20 @@ func TestBootstrap(t *testing.T) {
 func TestDefaultClass(t *testing.T) {
 	if bootstrap.DefaultClass != input.DefaultClass {
 		t.Errorf("%s and %s", bootstrap.DefaultClass, input.DefaultClass)
+	}
+}
+
+// TestRejections: what an Envoy rejects is a Problem of the objects it came from.
+func TestRejections(t *testing.T) {
+	var status delta.Status
+	status.Types[snapshot.Cluster].Rejected = []delta.Rejection{{Name: "shop/api/80", Message: "bad", From: []string{"Service shop/api", "IngressClass edge"}}}
+	var got []string
+	for _, p := range rejections([]fleet.Envoy{{Node: fleet.Node{ID: "one", Fleet: "edge"}, Status: status}}) {
+		got = append(got, p.Error())
+	}
+	const what = `: Envoy one of class edge rejects the CDS resource shop/api/80 made of it and keeps the last good one: bad`
+	if want := []string{"Service shop/api" + what, "IngressClass edge" + what}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

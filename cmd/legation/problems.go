@@ -100,8 +100,8 @@ func rejections(envoys []fleet.Envoy) (list []input.Problem) {
 		for t := range snapshot.Types() {
 			for _, r := range e.Status.Types[t].Rejected {
 				for _, from := range r.From {
-					list = append(list, input.Problem{Object: refOf(from), Value: r.Name,
-						Message: fmt.Sprintf("Envoy %s of class %s rejects the %s resource made of it and keeps the last good one: %s", e.ID, e.Fleet, t, r.Message)})
+					list = append(list, input.Problem{Object: refOf(from),
+						Message: fmt.Sprintf("Envoy %s of class %s rejects the %s resource %s made of it and keeps the last good one: %s", e.ID, e.Fleet, t, r.Name, r.Message)})
 				}
 			}
 		}

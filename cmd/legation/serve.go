@@ -2,17 +2,18 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"legation.dev/examples"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/watcher/dir"
@@ -25,6 +26,9 @@ import (
 // shutdownTime is how long clients that do not read may hold up the end: Envoys
 // leave at once.
 const shutdownTime = time.Second
+
+// folderSource begins a --source that is a folder of manifests.
+const folderSource = "dir:"
 
 // serveFlags are the flags of `legation serve`.
 type serveFlags struct {
@@ -45,13 +49,15 @@ IngressClass in its node.cluster needs.
 The source dir:PATH is a folder of manifests (.yaml, .yml, .json, also in folders
 below). Files may be edited while it runs; one that is being written, or does not
 parse, keeps what it last said. A folder without any IngressClass is served as
-class "legation", for all Ingresses that name no class.
+class "legation", for all Ingresses that name no class. Without --source it is a
+copy of the built-in example, in a temporary folder that the log names.
 
 Without flags it listens on this machine only: the stream carries private keys,
 and whoever can open it can read them. What is wrong with an object is logged
 with its file and field. SIGTERM ends the streams, and Envoys go on with what
 they have.`,
-		Example: `  legation serve --source dir:examples/shop
+		Example: `  legation serve
+  legation serve --source dir:examples/shop
   legation serve --source dir:/etc/ingress --listen 127.0.0.1:18001 --log-format json
 
   # what is served, and what each Envoy has acknowledged
@@ -61,7 +67,7 @@ they have.`,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
 	flags := c.Flags()
-	flags.StringVar(&f.source, "source", "", "where the objects are: dir:PATH")
+	flags.StringVar(&f.source, "source", "", "where the objects are: dir:PATH (default: a built-in example)")
 	flags.StringVar(&f.listen, "listen", bootstrap.DefaultXDSAddress, "host and port to serve Envoys and grpcurl at")
 	flags.IntVar(&f.history, "history", store.DefaultHistory, "how many versions of each fleet are kept for late Envoys")
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
@@ -76,10 +82,14 @@ func (f *serveFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return usage(c, err)
 	}
-	path, err := sourcePath(f.source)
-	if err != nil {
-		return usage(c, err)
+	if path, ok := strings.CutPrefix(f.source, folderSource); f.source != "" && (!ok || path == "") {
+		return usage(c, fmt.Errorf("--source %q: want %sPATH", f.source, folderSource))
 	}
+	path, remove, err := f.folder(log)
+	if err != nil {
+		return err
+	}
+	defer remove()
 	source, err := dir.Open(path)
 	if err != nil {
 		return fmt.Errorf("--source: %w", err)
@@ -93,16 +103,23 @@ func (f *serveFlags) run(c *cobra.Command) error {
 	return serve(c.Context(), source, listener, f.history, log)
 }
 
-// sourcePath is the folder of a source "dir:PATH".
-func sourcePath(source string) (string, error) {
-	if source == "" {
-		return "", errors.New("--source is required, for example --source dir:examples/shop")
+// folder is the folder of --source; remove is to be called at the end.
+func (f *serveFlags) folder(log *slog.Logger) (path string, remove func(), err error) {
+	if f.source != "" {
+		return strings.TrimPrefix(f.source, folderSource), func() {}, nil
 	}
-	path, ok := strings.CutPrefix(source, "dir:")
-	if !ok || path == "" {
-		return "", fmt.Errorf("--source %q: want dir:PATH", source)
+	path, err = os.MkdirTemp("", "legation-example-")
+	if err != nil {
+		return "", nil, err
 	}
-	return path, nil
+	f.source = folderSource + path
+	remove = func() { _ = os.RemoveAll(path) } // it is the system's temporary folder
+	if err := os.CopyFS(path, examples.Shop()); err != nil {
+		remove()
+		return "", nil, err
+	}
+	log.Info("no --source is given: serving the built-in example, which may be edited", "folder", path)
+	return path, remove, nil
 }
 
 func newLog(w io.Writer, format, level string) (*slog.Logger, error) {
