@@ -99,6 +99,9 @@ func (f *serveFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
+	if a, ok := listener.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
+		log.Warn("whoever reaches this address can read private keys: let only Envoys reach it", "address", a.String())
+	}
 	log.Info("serving", "address", listener.Addr().String(), "source", f.source, "version", version())
 	return serve(c.Context(), source, listener, f.history, log)
 }
