@@ -219,11 +219,10 @@ func bootstrapOf(t *testing.T, args ...string) []byte {
 	return text
 }
 
-// TestServe is what the README tells a newcomer to do.
-func TestServe(t *testing.T) {
-	s, xds := newShop(t), "127.0.0.1:"+freePort(t)
-	legation := serve(t, s.folder, xds)
-	e, err := envoy.Start(t.Context(), envoy.Options{Bootstrap: bootstrapOf(t, "--xds", xds, "--node-id", "e2e")})
+// startEnvoy starts an Envoy from `legation bootstrap`.
+func startEnvoy(t *testing.T, args ...string) *envoy.Envoy {
+	t.Helper()
+	e, err := envoy.Start(t.Context(), envoy.Options{Bootstrap: bootstrapOf(t, args...)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,6 +231,14 @@ func TestServe(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	return e
+}
+
+// TestServe is what the README tells a newcomer to do.
+func TestServe(t *testing.T) {
+	s, xds := newShop(t), "127.0.0.1:"+freePort(t)
+	legation := serve(t, s.folder, xds)
+	e := startEnvoy(t, "--xds", xds, "--node-id", "e2e")
 	if err := e.WaitReady(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -259,15 +266,7 @@ func TestServe(t *testing.T) {
 func TestUnknownClass(t *testing.T) {
 	s, xds := newShop(t), "127.0.0.1:"+freePort(t)
 	legation := serve(t, s.folder, xds)
-	e, err := envoy.Start(t.Context(), envoy.Options{Bootstrap: bootstrapOf(t, "--xds", xds, "--class", "nobody", "--node-id", "stranger")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := e.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	e := startEnvoy(t, "--xds", xds, "--class", "nobody", "--node-id", "stranger")
 	legation.log.await(t, "stranger", "nobody")
 	if e.Ready(t.Context()) {
 		t.Error("an Envoy without configuration is ready")
@@ -292,15 +291,7 @@ func TestTwoClasses(t *testing.T) {
 		"name: web, port: {name: http}", "name: api, port: {number: 80}").Replace(firstDocument(s.manifest)))
 	legation := serve(t, s.folder, xds)
 	for _, class := range []string{"legation", "inner"} {
-		e, err := envoy.Start(t.Context(), envoy.Options{Bootstrap: bootstrapOf(t, "--xds", xds, "--class", class, "--node-id", class)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := e.Stop(); err != nil {
-				t.Error(err)
-			}
-		})
+		e := startEnvoy(t, "--xds", xds, "--class", class, "--node-id", class)
 		if err := e.WaitReady(t.Context()); err != nil {
 			t.Fatal(err)
 		}
