@@ -196,7 +196,9 @@ func (c *Conn) canonical(r *snapshot.Resource) *snapshot.Resource {
 // landed notes what the acknowledgement of a resource means beside have.
 func (c *Conn) landed(t snapshot.Type, f *flight, name string) {
 	st := &c.types[t]
-	delete(st.errors, name)
+	if _, still := c.rejection(snapshot.Ref{Type: t, Name: name}); !still {
+		delete(st.errors, name) // else what landed only stands in for what was rejected
+	}
 	switch t {
 	case snapshot.Cluster:
 		delete(c.added, name)

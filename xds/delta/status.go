@@ -44,7 +44,8 @@ type TypeStatus struct {
 	Have resources
 	// Flight is what waits for an answer, oldest first.
 	Flight []Response
-	// Rejected is what was rejected alone and is still not replaced, by name.
+	// Rejected is what is wanted and was rejected alone, by name, for as long as
+	// it is wanted: Envoy runs something else, or nothing, in its place.
 	Rejected []Rejection
 	// Took is how long Envoy took for its last answer.
 	Took time.Duration
@@ -65,13 +66,34 @@ func (c *Conn) Status() Status {
 		if len(st.flight) > 0 {
 			out.Since = st.flight[0].at
 		}
-		for _, r := range st.errors {
-			out.Rejected = append(out.Rejected, r)
-		}
-		slices.SortFunc(out.Rejected, func(a, b Rejection) int { return cmp.Compare(a.Name, b.Name) })
 		s.Types[t] = out
 	}
+	for ref := range c.rejected {
+		if r, ok := c.rejection(ref); ok {
+			s.Types[ref.Type].Rejected = append(s.Types[ref.Type].Rejected, r)
+		}
+	}
+	for t := range snapshot.Types() {
+		slices.SortFunc(s.Types[t].Rejected, func(a, b Rejection) int { return cmp.Compare(a.Name, b.Name) })
+	}
 	return s
+}
+
+// rejectedBefore is the message of a version that this Envoy rejected on an
+// earlier stream, of which the version is remembered and not the words.
+const rejectedBefore = "rejected on an earlier stream of this Envoy; the log has its words"
+
+// rejection is that of the wanted version of ref, if Envoy rejected it.
+func (c *Conn) rejection(ref snapshot.Ref) (Rejection, bool) {
+	want, ok := c.want(ref.Type).Get(ref.Name)
+	if !ok || !c.isRejected(ref.Type, ref.Name, want.Version) {
+		return Rejection{}, false
+	}
+	r := c.types[ref.Type].errors[ref.Name]
+	if r.Version != want.Version {
+		r = Rejection{Name: ref.Name, Version: want.Version, Message: rejectedBefore, From: want.From}
+	}
+	return r, true
 }
 
 // NotLive is which of the wanted clusters this Envoy cannot be routed to yet, at

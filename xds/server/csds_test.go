@@ -109,6 +109,34 @@ func TestClientStatusOfRejection(t *testing.T) {
 	}
 }
 
+// TestClientStatusAfterRepair: what was rejected is shown for as long as it is
+// wanted, also when the last good version was pushed again, and on the next
+// stream.
+func TestClientStatusAfterRepair(t *testing.T) {
+	h, s := serve(t), world(t, 1, 0)
+	h.store.Publish("nginx", s, "start")
+	e := h.envoy("picky", "nginx")
+	e.ask(snapshot.Cluster)
+	e.run(s)
+	h.store.Publish("nginx", withService(t, s, 0, 1), "bad endpoints")
+	e.nack(e.recv(), "no such luck")
+	before := h.server.Stats().Types[snapshot.Endpoints].ACKs
+	e.ack(e.recv()) // the last good ones again
+	h.until("the repair has landed", func() bool { return h.server.Stats().Types[snapshot.Endpoints].ACKs > before })
+	ref := snapshot.Ref{Type: snapshot.Endpoints, Name: serviceName(0)}
+	rejected := func(words string) func() bool {
+		return func() bool {
+			g := states(h.status(&statusservice.ClientStatusRequest{}).Config[0])[ref]
+			return g.GetClientStatus() == adminv3.ClientResourceStatus_NACKED && g.GetErrorState().GetDetails() == words
+		}
+	}
+	h.until("the rejection is shown", rejected("no such luck"))
+	e.cancel()
+	h.until("the Envoy has left", func() bool { return h.server.Stats().Streams == 0 })
+	h.reconnect(e, "picky", "nginx")
+	h.until("the rejection is shown on the next stream", rejected("rejected on an earlier stream of this Envoy; the log has its words"))
+}
+
 func TestClientStatusStream(t *testing.T) {
 	h := serve(t)
 	stream, err := statusservice.NewClientStatusDiscoveryServiceClient(h.dial()).StreamClientStatus(t.Context())
