@@ -18,6 +18,7 @@ SOAK ?= 10000
 
 # Fuzz targets, as package:function.
 FUZZ := \
+	./xds/delta:FuzzReceive \
 	./translator/input:FuzzDecodeManifests \
 	./xds/server:FuzzDecodeRequest
 

@@ -44,8 +44,8 @@ func (c *Conn) subscribe(t snapshot.Type, names []string) {
 	st := &c.types[t]
 	for _, n := range names {
 		if !st.have.Has(n) {
-			st.subs[n] = c.seq
-			st.owed[n] = struct{}{}
+			st.subs.put(n, c.seq)
+			st.owed.put(n, struct{}{})
 		}
 	}
 }
@@ -95,7 +95,7 @@ func (c *Conn) beginEndpoints(r Request) {
 	if c.with(ruleSentCLA) {
 		for n := range c.sent {
 			if c.types[snapshot.Endpoints].subscribed(n) {
-				c.types[snapshot.Endpoints].owed[n] = struct{}{}
+				c.types[snapshot.Endpoints].owed.put(n, struct{}{})
 			}
 		}
 	}

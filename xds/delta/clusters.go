@@ -29,7 +29,7 @@ func (c *Conn) nextClusters(send func(*flight)) {
 			return
 		}
 		for _, r := range part {
-			c.added[r.Name] = addition{first: c.seq + 1}
+			c.added.put(r.Name, addition{first: c.seq + 1})
 		}
 		c.sendClusters(part, send)
 	}
@@ -42,8 +42,8 @@ func (c *Conn) nextClusters(send func(*flight)) {
 // one that was early.
 func (c *Conn) removeClusters(names []string, send func(*flight)) {
 	for _, n := range names {
-		delete(c.added, n)
-		delete(c.early, n)
+		c.added.drop(n)
+		c.early.drop(n)
 	}
 	send(c.response(snapshot.Cluster, nil, names))
 }
@@ -76,13 +76,13 @@ func (c *Conn) sendClusters(list []*snapshot.Resource, send func(*flight)) {
 	endpoints := &c.types[snapshot.Endpoints]
 	for _, r := range list {
 		if a, isNew := c.added[r.Name]; isNew {
-			c.added[r.Name] = addition{a.first, c.seq}
+			c.added.put(r.Name, addition{a.first, c.seq})
 		}
 		if c.sent != nil {
 			c.sent[r.Name] = struct{}{}
 		}
 		if isEDS(r) && endpoints.subscribed(r.Name) && c.with(ruleFollowCLA) {
-			endpoints.owed[r.Name] = struct{}{}
+			endpoints.owed.put(r.Name, struct{}{})
 		}
 	}
 	if endpoints.first && len(endpoints.owed) > 0 {

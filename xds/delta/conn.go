@@ -53,8 +53,8 @@ type Conn struct {
 	wake     time.Time // the earliest timer found in this Next
 
 	// Clusters.
-	added    map[string]addition  // sent when Envoy had none of that name; until acknowledged
-	early    map[string]struct{}  // usable although not acknowledged (early(c) of docs/delta.md)
+	added    table[addition]      // sent when Envoy had none of that name; until acknowledged
+	early    table[struct{}]      // usable although not acknowledged (early(c) of docs/delta.md)
 	sent     map[string]struct{}  // sent before the first EDS request of this stream; nil after it
 	unneeded map[string]time.Time // since when nothing names a cluster that is not in want
 
@@ -82,16 +82,16 @@ type Conn struct {
 type state struct {
 	first   bool // was this type requested on this stream?
 	firstAt time.Time
-	have    resources                       // what Envoy certainly runs; an entry without bytes is "unknown(version)"
-	unknown map[string]struct{}             // those entries
-	flight  []*flight                       // not yet answered, oldest first
-	maybe   map[string][]*snapshot.Resource // what a partly applied rejection may have left; nil is absent
-	subs    map[string]uint64               // named types: subscribed without being in have → when
-	groups  [][]suspect                     // out of rejected responses, still to be isolated
-	grouped map[string]int                  // name → in how many groups
-	owed    map[string]struct{}             // to be sent although nothing differs
-	errors  map[string]Rejection            // last rejection of a name that was sent alone
-	took    time.Duration                   // from the last response to its answer
+	have    resources                   // what Envoy certainly runs; an entry without bytes is "unknown(version)"
+	unknown table[struct{}]             // those entries
+	flight  []*flight                   // not yet answered, oldest first
+	maybe   table[[]*snapshot.Resource] // what a partly applied rejection may have left; nil is absent
+	subs    table[uint64]               // named types: subscribed without being in have → when
+	groups  [][]suspect                 // out of rejected responses, still to be isolated
+	grouped map[string]int              // name → in how many groups
+	owed    table[struct{}]             // to be sent although nothing differs
+	errors  map[string]Rejection        // last rejection of a name that was sent alone
+	took    time.Duration               // from the last response to its answer
 }
 
 // addition is when a new cluster was sent, first and last.
@@ -116,14 +116,12 @@ type flight struct {
 // Conn.Rejects of its last stream said; nil if there was none.
 func Accept(known Rejects) *Conn {
 	c := &Conn{rejected: make(Rejects, len(known)), random: random,
-		added: map[string]addition{}, early: map[string]struct{}{}, sent: map[string]struct{}{},
-		unneeded: map[string]time.Time{}, varied: map[string]struct{}{}, chance: map[suspect]struct{}{}}
+		sent: map[string]struct{}{}, unneeded: map[string]time.Time{}, varied: map[string]struct{}{}, chance: map[suspect]struct{}{}}
 	for ref, versions := range known {
 		c.rejected[ref] = versions
 	}
 	for t := range c.types {
-		c.types[t] = state{unknown: map[string]struct{}{}, maybe: map[string][]*snapshot.Resource{},
-			subs: map[string]uint64{}, grouped: map[string]int{}, owed: map[string]struct{}{}, errors: map[string]Rejection{}}
+		c.types[t] = state{grouped: map[string]int{}, errors: map[string]Rejection{}}
 	}
 	return c
 }
@@ -146,7 +144,7 @@ func (c *Conn) learn(t snapshot.Type, name string) {
 	st := &c.types[t]
 	have, ok := st.have.Get(name)
 	if !ok || known(have) {
-		delete(st.unknown, name)
+		st.unknown.drop(name)
 		return
 	}
 	r, _ := c.want(t).Get(name)
@@ -155,7 +153,7 @@ func (c *Conn) learn(t snapshot.Type, name string) {
 	}
 	if r != nil && r.Version == have.Version && c.with(ruleLearn) {
 		st.have = st.have.Replace(name, r)
-		delete(st.unknown, name)
+		st.unknown.drop(name)
 	}
 }
 
@@ -192,14 +190,14 @@ func (st *state) get(name string) *snapshot.Resource {
 }
 
 func (st *state) set(name string, r *snapshot.Resource) {
-	delete(st.unknown, name)
+	st.unknown.drop(name)
 	if r == nil {
 		st.have = st.have.Delete(name)
 		return
 	}
 	st.have = st.have.Replace(name, r)
 	if !known(r) {
-		st.unknown[name] = struct{}{}
+		st.unknown.put(name, struct{}{})
 	}
 }
 

@@ -62,7 +62,7 @@ func (c *Conn) pendingNamed(t snapshot.Type, name string) (want *snapshot.Resour
 		// Envoy ignores the removal of what it has; for what it lacks, the
 		// removal ends its waiting.
 		if st.get(name) != nil {
-			delete(st.owed, name)
+			st.owed.drop(name)
 		}
 		return nil, owed && st.get(name) == nil
 	}

@@ -103,10 +103,10 @@ func (c *Conn) response(t snapshot.Type, add []*snapshot.Resource, remove []stri
 	st.flight = append(st.flight, f)
 	c.counters.count(f)
 	for _, r := range add {
-		delete(st.owed, r.Name)
+		st.owed.drop(r.Name)
 	}
 	for _, n := range remove {
-		delete(st.owed, n)
+		st.owed.drop(n)
 	}
 	return f
 }

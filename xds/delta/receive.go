@@ -1,6 +1,7 @@
 package delta
 
 import (
+	"slices"
 	"time"
 
 	"legation.dev/xds/snapshot"
@@ -57,12 +58,12 @@ func (c *Conn) resubscribe(t snapshot.Type, r Request) {
 	}
 	for _, n := range r.Unsubscribe {
 		c.forget(t, n)
-		delete(c.types[t].subs, n)
+		c.types[t].subs.drop(n)
 	}
 	for _, n := range r.Subscribe {
 		c.forget(t, n)
-		c.types[t].subs[n] = c.seq
-		c.types[t].owed[n] = struct{}{}
+		c.types[t].subs.put(n, c.seq)
+		c.types[t].owed.put(n, struct{}{})
 		if t == snapshot.RouteConfiguration {
 			c.newRoutes()
 		}
@@ -73,8 +74,8 @@ func (c *Conn) resubscribe(t snapshot.Type, r Request) {
 func (c *Conn) forget(t snapshot.Type, name string) {
 	st := &c.types[t]
 	st.set(name, nil)
-	delete(st.maybe, name)
-	delete(st.owed, name)
+	st.maybe.drop(name)
+	st.owed.drop(name)
 	if t == snapshot.Secret {
 		c.complete = chains{}
 	}
@@ -97,8 +98,8 @@ func (f *flight) disown(name string) {
 // none of its virtual hosts.
 func (c *Conn) newRoutes() {
 	st := &c.types[snapshot.VirtualHost]
-	st.have, st.unknown = resources{}, map[string]struct{}{}
-	st.maybe, st.groups, st.grouped = map[string][]*snapshot.Resource{}, nil, map[string]int{}
+	st.have, st.unknown = resources{}, nil
+	st.maybe, st.groups, st.grouped = nil, nil, map[string]int{}
 	for _, f := range st.flight {
 		for _, r := range f.Resources {
 			f.disown(r.Name)
@@ -140,7 +141,7 @@ func (c *Conn) take(t snapshot.Type, nonce string) *flight {
 	st := &c.types[t]
 	for i, f := range st.flight {
 		if f.Nonce == nonce {
-			st.flight = append(st.flight[:i:i], st.flight[i+1:]...)
+			st.flight = slices.Delete(st.flight, i, i+1) // also frees what was sent
 			return f
 		}
 	}
@@ -167,12 +168,12 @@ func (c *Conn) acknowledge(t snapshot.Type, f *flight) {
 		if t == snapshot.Secret && c.isRejected(t, r.Name, r.Version) && c.with(ruleSkipped) {
 			// It was in flight when Envoy rejected an earlier push of the same
 			// bytes, so Envoy skipped it (M16).
-			st.owed[r.Name] = struct{}{}
+			st.owed.put(r.Name, struct{}{})
 			continue
 		}
 		c.landed(t, f, r.Name)
 		st.set(r.Name, c.canonical(r))
-		delete(st.maybe, r.Name)
+		st.maybe.drop(r.Name)
 	}
 	for _, n := range f.Removed {
 		if _, void := f.void[n]; void {
@@ -180,7 +181,7 @@ func (c *Conn) acknowledge(t snapshot.Type, f *flight) {
 		}
 		c.gone(t, n)
 		st.set(n, nil)
-		delete(st.maybe, n)
+		st.maybe.drop(n)
 	}
 }
 
@@ -201,15 +202,15 @@ func (c *Conn) landed(t snapshot.Type, f *flight, name string) {
 	}
 	switch t {
 	case snapshot.Cluster:
-		delete(c.added, name)
-		delete(c.early, name)
+		c.added.drop(name)
+		c.early.drop(name)
 	case snapshot.Endpoints:
 		if subscribed, ok := st.subs[name]; ok {
 			c.noteEarly(name, subscribed, f.seq)
 		}
-		delete(st.subs, name)
+		st.subs.drop(name)
 	default:
-		delete(st.subs, name)
+		st.subs.drop(name)
 	}
 }
 
@@ -227,7 +228,7 @@ func (c *Conn) noteEarly(cluster string, subscribed, sent uint64) {
 		return plain
 	})
 	if plain {
-		c.early[cluster] = struct{}{}
+		c.early.put(cluster, struct{}{})
 	}
 }
 
@@ -235,11 +236,11 @@ func (c *Conn) noteEarly(cluster string, subscribed, sent uint64) {
 func (c *Conn) gone(t snapshot.Type, name string) {
 	switch t {
 	case snapshot.Cluster:
-		delete(c.added, name)
-		delete(c.early, name)
+		c.added.drop(name)
+		c.early.drop(name)
 		delete(c.unneeded, name)
 	case snapshot.Endpoints, snapshot.Secret, snapshot.RouteConfiguration:
 		// The subscription stays without anything in have.
-		c.types[t].subs[name] = c.seq
+		c.types[t].subs.put(name, c.seq)
 	}
 }

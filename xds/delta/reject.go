@@ -29,11 +29,11 @@ func (c *Conn) rejectOne(t snapshot.Type, f *flight, message string) {
 	st.exclude(r.Name, r.Version)
 	st.errors[r.Name] = Rejection{Name: r.Name, Version: r.Version, Message: message, At: c.now, From: r.From}
 	if _, void := f.void[r.Name]; !void && (t == snapshot.Secret || t == snapshot.Endpoints) {
-		st.owed[r.Name] = struct{}{}
+		st.owed.put(r.Name, struct{}{})
 	}
 	switch t {
 	case snapshot.Cluster:
-		delete(c.added, r.Name)
+		c.added.drop(r.Name)
 	case snapshot.Secret:
 		clear(c.chance) // a listener on its way may be rejected for this one
 	}
@@ -52,7 +52,7 @@ func (c *Conn) firstChance(r *snapshot.Resource) bool {
 	secrets := &c.types[snapshot.Secret]
 	for _, ref := range r.Pulls {
 		if ref.Type == snapshot.Secret && secrets.subscribed(ref.Name) {
-			secrets.owed[ref.Name] = struct{}{}
+			secrets.owed.put(ref.Name, struct{}{})
 			delete(c.varied, ref.Name)
 			c.returned = true // variants from now on
 		}
@@ -100,7 +100,7 @@ func (c *Conn) rejectMany(t snapshot.Type, f *flight) {
 func (st *state) doubt(name string, versions ...*snapshot.Resource) {
 	for _, r := range versions {
 		if !slices.ContainsFunc(st.maybe[name], func(m *snapshot.Resource) bool { return (m == nil) == (r == nil) && version(m) == version(r) }) {
-			st.maybe[name] = append(st.maybe[name], r)
+			st.maybe.put(name, append(st.maybe[name], r))
 		}
 	}
 }
@@ -114,11 +114,11 @@ func (st *state) exclude(name, version string) {
 	})
 	for _, m := range rest {
 		if (m == nil) != (have == nil) || m != nil && m.Version != have.Version {
-			st.maybe[name] = rest
+			st.maybe.put(name, rest)
 			return
 		}
 	}
-	delete(st.maybe, name)
+	st.maybe.drop(name)
 }
 
 func (st *state) isolate(group []suspect) {
