@@ -23,7 +23,7 @@ FUZZ := \
 	./xds/server:FuzzDecodeRequest
 
 # Packages whose tests rewrite their expected files with -update.
-GOLDEN := ./translator ./translator/policy
+GOLDEN := ./translator ./translator/policy ./xds/delta
 
 ENVOY_VERSION       := 1.40.0
 GRPCURL_VERSION     := v1.9.4
