@@ -53,7 +53,7 @@ func behind(want snapshot.Snapshot, status delta.Status) (refs []snapshot.Ref) {
 			refs = append(refs, snapshot.Ref{Type: t})
 		}
 		for c := range pmap.Diff(s.Have, want.Of(t)) {
-			if !excused(t, c, s.Rejected) {
+			if !excused(t, c, status) {
 				refs = append(refs, snapshot.Ref{Type: t, Name: c.Key})
 			}
 		}
@@ -61,14 +61,16 @@ func behind(want snapshot.Snapshot, status delta.Status) (refs []snapshot.Ref) {
 	return refs
 }
 
-func excused(t snapshot.Type, c pmap.Change[*snapshot.Resource], rejected []delta.Rejection) bool {
+func excused(t snapshot.Type, c pmap.Change[*snapshot.Resource], status delta.Status) bool {
 	if !c.HasNew {
 		return t != snapshot.VirtualHost && t != snapshot.Listener
 	}
 	if c.HadOld && (c.New.Weak || c.Old.Version == c.New.Version) {
 		return true
 	}
-	return slices.ContainsFunc(rejected, func(r delta.Rejection) bool { return r.Name == c.Key && r.Version == c.New.Version })
+	named := func(r delta.Rejection) bool { return r.Name == c.Key }
+	return slices.ContainsFunc(status.Types[t].Rejected, named) ||
+		t == snapshot.Endpoints && slices.ContainsFunc(status.Types[snapshot.Cluster].Rejected, named) // Envoy has no such cluster
 }
 
 // Landed says whether every Envoy runs, of the resources that concern the asker,
