@@ -19,7 +19,7 @@ import (
 )
 
 var (
-	walks    = flag.Int("walks", 6000, "random walks of TestWalk")
+	walks    = flag.Int("walks", defaultWalks, "random walks of TestWalk")
 	walkSeed = flag.Uint64("walk", 0, "run only the walk of this seed, with a trace")
 )
 
