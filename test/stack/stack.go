@@ -26,13 +26,14 @@ import (
 	"legation.dev/test/envoy"
 	"legation.dev/test/site"
 	"legation.dev/translator/input"
+	"legation.dev/translator/worlds"
 	"legation.dev/xds/bootstrap"
 	"legation.dev/xds/snapshot"
 )
 
 // Class is the IngressClass of a Stack; its ConfigMap is in Namespace.
 const (
-	Class     = "stack"
+	Class     = worlds.Class // so that what worlds makes can be applied
 	Namespace = "stack"
 )
 
@@ -135,6 +136,10 @@ func (s *Stack) startEnvoy(ctx context.Context, certificate bootstrap.Certificat
 	}
 	return s.Envoy.WaitReady(ctx)
 }
+
+// Base are the settings that every ConfigMap of the class must have, or Envoy
+// would listen elsewhere.
+func (s *Stack) Base() map[string]string { return maps.Clone(s.options.Settings) }
 
 // Settings applies the settings of the class, with changed ones. An empty value
 // unsets.
