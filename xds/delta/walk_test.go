@@ -623,7 +623,7 @@ func run(seed uint64, without rule, trace func(string, ...any)) error {
 func silent(string, ...any) {}
 
 // found are walks that showed a fault once.
-var found = []uint64{9, 581, 2654, 7070, 7388, 10043, 11845, 19859, 21248, 26669, 27514, 28484, 35390, 35857}
+var found = []uint64{302, 581, 2654, 7070, 7388, 10043, 11845, 19859, 21248, 26669, 27514, 28484, 35390, 35857}
 
 // TestWalk holds the invariants of docs/delta.md on random walks against the
 // model Envoy. -walks=100000 for a long one; -walk=SEED shows one with a trace.
