@@ -19,6 +19,7 @@ SOAK ?= 10000
 # Fuzz targets, as package:function.
 FUZZ := \
 	./xds/delta:FuzzReceive \
+	./translator:FuzzTranslate \
 	./translator/input:FuzzDecodeManifests \
 	./xds/server:FuzzDecodeRequest
 

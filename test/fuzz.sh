@@ -13,5 +13,5 @@ for target in "$@"; do
 		echo "no fuzz target $function in $package" >&2
 		exit 1
 	fi
-	go test -run '^$' -fuzz "^$function\$" -fuzztime "$duration" "$package"
+	go test -run '^$' -fuzz "^$function\$" -fuzztime "$duration" -fuzzminimizetime 100x "$package"
 done

@@ -1,0 +1,92 @@
+package translator
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"legation.dev/translator/input"
+	"legation.dev/translator/worlds"
+	"legation.dev/xds/snapshot"
+)
+
+// fuzzSeeds are manifests that are wrong, or near the edge, in ways of their own.
+var fuzzSeeds = []string{
+	ingressManifest("other.test", "/", "Prefix", "nobody", "80"),
+	ingressManifest("*.test", "/a", "Exact", "s", "http"),
+	ingressManifest("", "/%2f", "ImplementationSpecific", "s", "65535"),
+	ingressManifest(strings.Repeat("a", 63)+".test", "/"+strings.Repeat("x", 4000), "Prefix", "s", "1"),
+	"apiVersion: v1\nkind: Service\nmetadata: {name: s, namespace: other, annotations: {legation.dev/connect-timeout: never}}\nspec: {type: ExternalName, externalName: x.test}\n",
+	"apiVersion: v1\nkind: Secret\nmetadata: {name: t, namespace: other}\ntype: kubernetes.io/tls\nstringData: {tls.crt: x, tls.key: y}\n",
+	"apiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: third}\nspec: {controller: legation.dev/ingress-controller, parameters: {kind: Secret, name: x}}\n",
+	"apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: s-1, namespace: other, labels: {kubernetes.io/service-name: s}}\naddressType: FQDN\nports: [{port: 1}]\nendpoints: [{addresses: [a.test]}]\n",
+}
+
+func ingressManifest(host, path, kind, service, port string) string {
+	where := "number: " + port
+	if strings.Trim(port, "0123456789") != "" {
+		where = "name: " + port
+	}
+	return fmt.Sprintf("apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: f\n  namespace: other\n  annotations: {nginx.ingress.kubernetes.io/auth-url: x}\n"+
+		"spec:\n  ingressClassName: edge\n  tls: [{hosts: [%q], secretName: t}]\n  rules:\n  - host: %q\n    http: {paths: [{path: %q, pathType: %s, backend: {service: {name: %s, port: {%s}}}}]}\n",
+		host, host, path, kind, service, where)
+}
+
+// FuzzTranslate: whatever comes beside a good cluster in a namespace of its own
+// never makes translation fail, leaves the good resources as they were, byte for
+// byte, and gives the same whether it is translated anew or on top.
+func FuzzTranslate(f *testing.F) {
+	w := worlds.New(1, worlds.Size{Services: 5, Endpoints: 2, Ingresses: 5, TLS: 0.5})
+	good := input.View{}.With(w.All()...)
+	result := Translate(Result{}, good)
+	before, _ := result.Fleet(worlds.Class)
+	for _, s := range fuzzSeeds {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		view := good
+		for _, c := range input.DecodeManifests("f.yaml", text) {
+			if mine(c.Ref) {
+				view = view.With(c)
+			}
+		}
+		after := Translate(result, view)
+		if full := Translate(Result{}, view); full.Digest() != after.Digest() {
+			t.Fatalf("incremental and full differ: %s", firstDifference(after, full))
+		}
+		fleet, ok := after.Fleet(worlds.Class)
+		if !ok {
+			t.Fatal("the fleet is gone")
+		}
+		checkClosed(t, fleet.Snapshot)
+		checkUnharmed(t, before.Snapshot, fleet.Snapshot)
+		for _, p := range after.Problems(time.Now()) {
+			if p.Message == "" || p.Object == (input.Ref{}) {
+				t.Errorf("a Problem names no object, or does not say what is wrong: %+v", p)
+			}
+		}
+	})
+}
+
+// mine says whether an object is no part of the good cluster, nor of the facts
+// that all hosts depend on.
+func mine(r input.Ref) bool {
+	return r.Namespace != worlds.Namespace && r.Kind != input.KindIngressClass
+}
+
+// checkUnharmed: what was there is there, byte for byte, but for the catch-all
+// and the wildcards, which a rule without host may join, the listener, which gets
+// more chains, and a host that the newcomer shares.
+func checkUnharmed(t *testing.T, before, after snapshot.Snapshot) {
+	t.Helper()
+	for ty, c := range snapshot.Diff(before, after) {
+		switch {
+		case !c.HadOld, ty == snapshot.Listener:
+		case ty == snapshot.VirtualHost && (c.Key == virtualHostName(anyHost) || strings.HasSuffix(c.Key, ".example.com")):
+		case ty == snapshot.Secret && strings.HasSuffix(c.Key, ".example.com"):
+		default:
+			t.Errorf("%s %s was harmed", ty, c.Key)
+		}
+	}
+}
