@@ -36,6 +36,11 @@ func (c *Conn) nextClusters(send func(*flight)) {
 	if gone := c.removable(names); len(gone) > 0 && !c.full(t) {
 		c.removeClusters(gone, send)
 	}
+	if c.counters.Responses[t] == 0 && c.types[t].have.Len() == 0 {
+		// An Envoy that starts asks for listeners only when it had an answer, also
+		// if there is no cluster for it.
+		send(c.response(t, nil, nil))
+	}
 }
 
 // removeClusters sends a removal. A cluster that comes back after it is not the

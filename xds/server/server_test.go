@@ -41,6 +41,29 @@ func TestLoadAndUpdate(t *testing.T) {
 
 // TestReconnect: to this replica or another one, with equal versions, nothing
 // is sent.
+// TestNoClusters: an Envoy that starts waits for an answer of CDS, for ever, also
+// when its class has no Ingress yet.
+func TestNoClusters(t *testing.T) {
+	h, s := serve(t), world(t, 0, 0)
+	h.store.Publish("nginx", s, "start")
+	e := h.envoy("a", "nginx")
+	e.ask(snapshot.Cluster)
+	if r := e.recv(); r.TypeUrl != snapshot.Cluster.URL() || len(r.Resources)+len(r.RemovedResources) != 0 {
+		t.Fatalf("got %v, want an empty response", r)
+	} else {
+		e.ack(r)
+	}
+	e.ask(snapshot.Listener)
+	e.ack(e.recv())
+	s = withService(t, s, 0, 0)
+	h.store.Publish("nginx", s, "the first Ingress")
+	e.ask(snapshot.RouteConfiguration, "ingress")
+	e.ask(snapshot.Secret, "shop.example.com")
+	e.ask(snapshot.VirtualHost)
+	e.asked[snapshot.Listener] = true
+	e.run(s)
+}
+
 func TestReconnect(t *testing.T) {
 	first, second := serve(t), serve(t)
 	for _, h := range []*harness{first, second} {
