@@ -68,7 +68,6 @@ type Conn struct {
 	// Routes.
 	firstRoutes bool      // the next response of virtual hosts is the first of its route configuration
 	routesSince time.Time // since when virtual hosts were asked for
-	routesSent  time.Time // when the response in flight was sent
 	routesDone  time.Time // when the last one was answered
 	routesTook  time.Duration
 	warmUpTo    string // clusters of want below this name were live once; for a fresh Envoy's listener
@@ -109,7 +108,6 @@ type flight struct {
 	// have, if it is still base, becomes end.
 	base, end resources
 	whole     bool
-	group     bool
 }
 
 // Accept is the state of an Envoy that has just opened a stream. known is what
