@@ -15,7 +15,7 @@ var (
 	moves    = flag.Int("moves", 1000, "how many paths TestMoves moves")
 	rate     = flag.Int("rate", 50, "how many changes a second TestChurn makes")
 	rejected = flag.Duration("rejected", 10*time.Second, "how long TestRejectedRoute rolls the pods of a rejected route")
-	walked   = flag.Int("walk", 500, "how many changes TestWalk makes")
+	walked   = flag.Int("walk", 300, "how many changes TestWalk makes")
 	seeded   = flag.Uint64("seed", 0, "seed of all random draws; 0 draws one")
 )
 

@@ -49,7 +49,7 @@ func (s *Stack) Behind(number uint64) ([]snapshot.Ref, bool) {
 func behind(want snapshot.Snapshot, status delta.Status) (refs []snapshot.Ref) {
 	for t := range snapshot.Types() {
 		s := status.Types[t]
-		if !s.Requested {
+		if !s.Requested && want.Of(t).Len() > 0 {
 			refs = append(refs, snapshot.Ref{Type: t})
 		}
 		for c := range pmap.Diff(s.Have, want.Of(t)) {

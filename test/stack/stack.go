@@ -37,6 +37,9 @@ const (
 	Namespace = "stack"
 )
 
+// startTimeout bounds the wait for an Envoy that never becomes ready.
+const startTimeout = time.Minute
+
 // Options of a Stack. The zero Options are useful.
 type Options struct {
 	// Settings are those of the class, besides addresses and ports.
@@ -113,11 +116,15 @@ func (s *Stack) start(ctx context.Context, objects []site.Object) error {
 	if err := s.startEnvoy(ctx, certificate); err != nil {
 		return err
 	}
-	return s.Settle(ctx)
+	waiting, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := s.Envoy.WaitReady(waiting); err != nil {
+		return err
+	}
+	return s.Settle(waiting)
 }
 
-// startEnvoy starts the Envoy and waits until it is ready. The admin address is
-// replaced by test/envoy.
+// startEnvoy starts the Envoy. The admin address is replaced by test/envoy.
 func (s *Stack) startEnvoy(ctx context.Context, certificate bootstrap.Certificate) error {
 	config, err := bootstrap.New(bootstrap.Config{NodeID: "one", Class: Class, XDSAddress: s.xds,
 		Admin: "unix:/admin.sock", Certificate: certificate})
@@ -131,10 +138,8 @@ func (s *Stack) startEnvoy(ctx context.Context, certificate bootstrap.Certificat
 	if err != nil {
 		return err
 	}
-	if s.Envoy, err = envoy.Start(ctx, envoy.Options{Bootstrap: text, Args: s.options.EnvoyArgs}); err != nil {
-		return err
-	}
-	return s.Envoy.WaitReady(ctx)
+	s.Envoy, err = envoy.Start(ctx, envoy.Options{Bootstrap: text, Args: s.options.EnvoyArgs})
+	return err
 }
 
 // Base are the settings that every ConfigMap of the class must have, or Envoy
