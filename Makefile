@@ -5,6 +5,8 @@
 
 # ENVOY is the Envoy binary to test with; empty means .tools/envoy, fetched by `make envoy`.
 ENVOY ?=
+# NGINX is the nginx of `make bench-nginx`; empty means .tools/nginx, fetched by it.
+NGINX ?=
 # FOR ends the demo by itself after a Go duration ("30s"); empty means Ctrl-C ends it.
 FOR ?=
 # DEMO holds further flags of the demo; `make demo DEMO=-h` lists them.
@@ -39,7 +41,8 @@ AT     := $(TOOLS)/versions
 
 # Tests run in the directories of their packages.
 override ENVOY := $(if $(ENVOY),$(abspath $(ENVOY)))
-export ENVOY
+override NGINX := $(if $(NGINX),$(abspath $(NGINX)))
+export ENVOY NGINX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -110,8 +113,8 @@ lint: tools ## gofmt, go vet, staticcheck
 	$(GO) vet -tags real ./...
 	"$(BIN)/staticcheck" -tags real ./...
 
-soak: build envoy ## SOAK random changes under load on a real Envoy
-	$(GO) test -tags real -timeout 60m -count=1 -v -run TestChurn ./test/churn -changes $(SOAK)
+soak: build envoy ## the churn tests on a real Envoy with SOAK changes each
+	$(GO) test -tags real -timeout 60m -count=1 -v ./test/churn -changes $(SOAK) -moves $(SOAK) -walk $(SOAK) -rejected 1m
 
 golden: ## rewrite the expected files of the scenarios; review the diff like code
 	$(GO) test $(GOLDEN) -update
@@ -121,8 +124,14 @@ golden: ## rewrite the expected files of the scenarios; review the diff like cod
 bench: build ## measure translation and fan-out, beside go-control-plane's server
 	cd test/bench && $(GO) run . $(BENCH)
 
-bench-nginx: ## the churn load on Debian's nginx with a reload a second
+bench-nginx: $(if $(NGINX),,$(TOOLS)/nginx) ## the churn load on Debian's nginx with a reload a second
 	$(GO) test -tags real -timeout 10m -count=1 -v -run TestNginx ./test/churn -nginx
+
+# On Debian and what comes from it; elsewhere set NGINX=/path. Nothing is installed.
+$(TOOLS)/nginx:
+	@set -e; mkdir -p "$(TOOLS)"; dir=$$(mktemp -d "$(TOOLS)/fetch.XXXXXX"); trap 'rm -rf "$$dir"' EXIT; \
+	cd "$$dir" && apt-get -qq download nginx && dpkg -x nginx_*.deb . && mv -f usr/sbin/nginx "$@"
+	@"$@" -v
 
 demo: build envoy ## Legation on examples/ with a real Envoy, live changes under load
 	@$(GO) run ./test/demo $(if $(FOR),-for $(FOR)) $(DEMO)

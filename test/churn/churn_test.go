@@ -11,12 +11,14 @@ import (
 )
 
 var (
-	changes  = flag.Int("changes", 1000, "how many changes TestChurn makes")
-	moves    = flag.Int("moves", 1000, "how many paths TestMoves moves")
-	rate     = flag.Int("rate", 50, "how many changes a second TestChurn makes")
-	rejected = flag.Duration("rejected", 10*time.Second, "how long TestRejectedRoute rolls the pods of a rejected route")
-	walked   = flag.Int("walk", 300, "how many changes TestWalk makes")
-	seeded   = flag.Uint64("seed", 0, "seed of all random draws; 0 draws one")
+	changes   = flag.Int("changes", 1000, "how many changes TestChurn makes")
+	moves     = flag.Int("moves", 1000, "how many paths TestMoves moves")
+	rate      = flag.Int("rate", 50, "how many changes a second TestChurn makes")
+	rejected  = flag.Duration("rejected", 10*time.Second, "how long TestRejectedRoute rolls the pods of a rejected route")
+	walked    = flag.Int("walk", 300, "how many changes TestWalk makes")
+	withNginx = flag.Bool("nginx", false, "run TestNginx")
+	reloads   = flag.Int("reloads", 30, "how many times TestNginx reloads, once a second")
+	seeded    = flag.Uint64("seed", 0, "seed of all random draws; 0 draws one")
 )
 
 // seed is that of the run, which a failure must tell.
