@@ -158,6 +158,14 @@ func (h *host) merge(owners []*input.Ingress) []rule {
 	return rules
 }
 
+// lost says why a rule is not served: an earlier one has its path.
+func (h *host) lost(r rule, winner *input.Ingress) string {
+	if winner == r.ingress {
+		return fmt.Sprintf("the Ingress has this path of host %s already; the first one counts", h.name)
+	}
+	return fmt.Sprintf("%s has this path of host %s already and is older", winner.Ref(), h.name)
+}
+
 func (h *host) take(rules []rule, winner map[string]*input.Ingress, r rule) []rule {
 	if wrong := checkPath(&r.path); wrong != "" {
 		h.found = append(h.found, aboutIngress(r.ingress, r.field+".path", r.path.Path, wrong+"; the path is not served"))
@@ -169,8 +177,7 @@ func (h *host) take(rules []rule, winner map[string]*input.Ingress, r rule) []ru
 	}
 	key := string(kind) + " " + r.path.Path
 	if o, taken := winner[key]; taken {
-		h.found = append(h.found, aboutIngress(r.ingress, r.field+".path", r.path.Path,
-			fmt.Sprintf("%s has this path of host %s already and is older", o.Ref(), h.name)))
+		h.found = append(h.found, aboutIngress(r.ingress, r.field+".path", r.path.Path, h.lost(r, o)))
 		return rules
 	}
 	winner[key] = r.ingress

@@ -54,7 +54,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("reading cluster state: %w", err)
 		}
-		view = view.With(batch...).Freeze(view, input.Controller)
+		view = view.With(keepSettings(view, batch)...).Freeze(view, input.Controller)
 		result = Translate(result, view)
 		l.publish(result, holds, cause(batch))
 		if l.Report != nil && len(batch) > 0 {

@@ -235,3 +235,46 @@ func TestLoopEnds(t *testing.T) {
 		}
 	})
 }
+
+// TestLoopKeepsSettings: a typing error in the settings of a class changes
+// nothing but the Problems; what was wrong before is no reason to keep them.
+func TestLoopKeepsSettings(t *testing.T) {
+	config := func(data map[string]string) input.Change {
+		return input.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: worlds.Namespace, Name: worlds.Settings}, Data: data}))
+	}
+	synctest.Test(t, func(t *testing.T) {
+		l := startLoop(t)
+		w := worlds.New(1, worlds.Size{Services: 1, Endpoints: 1, Ingresses: 1})
+		l.source <- w.All()
+		synctest.Wait()
+		step := func(data map[string]string, changes bool) {
+			t.Helper()
+			before := l.version(snapshot.Listener, httpListener)
+			l.source <- []input.Change{config(data)}
+			synctest.Wait()
+			if after := l.version(snapshot.Listener, httpListener); (after != before) != changes {
+				t.Errorf("%v: the listener changed: %v, want %v", data, after != before, changes)
+			}
+		}
+		step(map[string]string{"bind-addresses": "127.0.0.1", "http-port": "8080"}, true)
+		step(map[string]string{"bind-addresses": "here", "http-port": "8080"}, false)
+		step(map[string]string{"bind-addresses": "127.0.0.1", "htp-port": "8081"}, false)
+		step(map[string]string{"bind-addresses": "127.0.0.1", "http-port": "8081"}, true)
+		l.end(t)
+	})
+}
+
+// TestKeptSettingsAreTold: the Problem names the field, and goes with it.
+func TestKeptSettingsAreTold(t *testing.T) {
+	w := worlds.New(1, worlds.Size{})
+	view := input.View{}.With(w.All()...)
+	bad := &input.ConfigMap{Meta: input.Meta{Namespace: worlds.Namespace, Name: worlds.Settings, File: "f.yaml:1"}, Data: map[string]string{"http-port": "none"}}
+	view = view.With(keepSettings(view, []input.Change{input.Put(input.Seal(bad))})...)
+	var got []string
+	for _, p := range Translate(Result{}, view).Problems(time.Now()) {
+		got = append(got, p.Error())
+	}
+	if len(got) != 1 || !strings.HasPrefix(got[0], `f.yaml:1: ConfigMap shop/settings: data.http-port="none": `) || !strings.HasSuffix(got[0], "stay as they last were") {
+		t.Errorf("got %q", got)
+	}
+}

@@ -1,6 +1,7 @@
 package translator
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -231,11 +232,33 @@ func sortedKeys(m map[string]any) []string {
 }
 
 func (s *scenario) compact(value any) string {
-	text, err := json.Marshal(value) // keys in order
+	text, err := json.Marshal(shortened(value)) // keys in order
 	if err != nil {
 		s.Fatal(err)
 	}
 	return strings.ReplaceAll(string(text), "type.googleapis.com/envoy.", "")
+}
+
+// longest is how many bytes of a text are printed whole.
+const longest = 200
+
+// shortened is value with hashes for what stands in long texts: certificates.
+func shortened(value any) any {
+	switch v := value.(type) {
+	case string:
+		if len(v) > longest {
+			return fmt.Sprintf("%d bytes, %x", len(v), sha256.Sum256([]byte(v)))[:longest/5]
+		}
+	case []any:
+		for i := range v {
+			v[i] = shortened(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = shortened(v[k])
+		}
+	}
+	return value
 }
 
 // lineDiff is what differs between two renderings.

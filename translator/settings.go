@@ -1,0 +1,60 @@
+package translator
+
+import (
+	"slices"
+
+	"legation.dev/translator/input"
+	"legation.dev/translator/policy"
+)
+
+// keepSettings is batch, but that the settings of a class stay as they last were
+// if they are wrong now. A wrong setting counts as not there, and its default may
+// be another port: what a typing error in a listener's setting must not do is to
+// drain every connection of the fleet.
+//
+// It is part of the Loop because it depends on the past, as View.Freeze does: to a
+// process that starts there is no last state, and the defaults are in force.
+func keepSettings(v input.View, batch []input.Change) []input.Change {
+	kept := batch
+	for i, c := range batch {
+		config, ok := c.Object.(*input.ConfigMap)
+		if !ok || !isSettings(v, c.Ref) {
+			continue
+		}
+		last, ok := v.ConfigMap(c.Ref.Key())
+		if !ok {
+			continue
+		}
+		if problems := newlyWrong(last, config); len(problems) > 0 {
+			if &kept[0] == &batch[0] {
+				kept = slices.Clone(batch)
+			}
+			kept[i] = input.Change{Ref: c.Ref, Problems: append(slices.Clone(c.Problems), problems...)}
+		}
+	}
+	return kept
+}
+
+// isSettings says whether a class of ours names the ConfigMap.
+func isSettings(v input.View, ref input.Ref) bool {
+	for _, class := range v.Classes().All() {
+		if class.Controller == input.Controller && class.Parameters == ref {
+			return true
+		}
+	}
+	return false
+}
+
+// newlyWrong is what is wrong with now and was not with last.
+func newlyWrong(last, now *input.ConfigMap) (list []input.Problem) {
+	_, before := policy.OfClass(last)
+	_, after := policy.OfClass(now)
+	for _, e := range after {
+		known := slices.ContainsFunc(before, func(o *policy.FieldError) bool { return o.Error() == e.Error() })
+		if !known {
+			list = append(list, input.Problem{Object: e.Object, File: now.File, Field: e.Field, Value: e.Value,
+				Message: e.Err.Error() + "; all settings of the class stay as they last were"})
+		}
+	}
+	return list
+}
