@@ -1,0 +1,138 @@
+package translator
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"legation.dev/translator/input"
+	"legation.dev/translator/worlds"
+	"legation.dev/xds/snapshot"
+)
+
+// configSource is the only one there is. Its bytes never change: a new one for a
+// known secret cuts off TLS until it is answered (measured on Envoy 1.40), and one
+// for routes drains the listener (R55).
+const configSource = `{"ads":{},"resource_api_version":"V3"}`
+
+// TestInvariants: what must hold of every resource that random histories lead to.
+func TestInvariants(t *testing.T) {
+	const histories, steps = 20, 60
+	seen := map[string]int{}
+	for seed := range uint64(histories) {
+		w := worlds.New(seed, worlds.Size{Services: 6, Endpoints: 2, Ingresses: 8, TLS: 0.5})
+		view := input.View{}.With(w.All()...)
+		result := Translate(Result{}, view)
+		for range steps {
+			view = view.With(w.Random())
+			result = Translate(result, view)
+		}
+		for f := range result.Fleets() {
+			for ty := range snapshot.Types() {
+				for _, r := range f.Snapshot.Of(ty).All() {
+					checkResource(t, r, seen)
+				}
+			}
+		}
+	}
+	if len(seen) != 1 || seen[configSource] == 0 {
+		t.Errorf("there are other ConfigSources than %s: %v", configSource, seen)
+	}
+}
+
+// validator is what the generated code offers.
+type validator interface{ ValidateAll() error }
+
+func checkResource(t *testing.T, r *snapshot.Resource, sources map[string]int) {
+	t.Helper()
+	m, err := r.Any().UnmarshalNew()
+	if err != nil {
+		t.Fatalf("%s %s: %v", r.Type, r.Name, err)
+	}
+	walk(t, m.ProtoReflect(), func(m proto.Message) {
+		if v, ok := m.(validator); ok {
+			if err := v.ValidateAll(); err != nil {
+				t.Errorf("%s %s: %v", r.Type, r.Name, err)
+			}
+		}
+		switch m := m.(type) {
+		case *corev3.ConfigSource:
+			sources[textOf(t, m)]++
+		case *clusterv3.Cluster:
+			checkCluster(t, m)
+		}
+	})
+}
+
+// checkCluster: Envoy's own limit of 1,024 leaves WebSockets without an answer,
+// and its own panic threshold is written down where draining is relied on.
+func checkCluster(t *testing.T, c *clusterv3.Cluster) {
+	t.Helper()
+	if th := c.GetCircuitBreakers().GetThresholds(); len(th) == 0 || th[0].MaxConnections == nil || th[0].MaxPendingRequests == nil || th[0].MaxRequests == nil || th[0].MaxRetries == nil {
+		t.Errorf("cluster %s leaves a limit to Envoy's default", c.Name)
+	}
+	if c.GetCommonLbConfig().GetHealthyPanicThreshold() == nil {
+		t.Errorf("cluster %s leaves the panic threshold to Envoy's default", c.Name)
+	}
+	if d := c.GetConnectTimeout().AsDuration(); d < 10*time.Millisecond {
+		t.Errorf("cluster %s has a connect timeout of %s", c.Name, d)
+	}
+	if byName := c.GetType() == clusterv3.Cluster_STRICT_DNS; byName && (c.WaitForWarmOnInit == nil || c.WaitForWarmOnInit.Value) {
+		t.Errorf("cluster %s would hold back others until its names resolve", c.Name)
+	}
+}
+
+// textOf is a message as JSON, its keys in order.
+func textOf(t *testing.T, m proto.Message) string {
+	t.Helper()
+	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(text, &fields); err != nil {
+		t.Fatal(err)
+	}
+	if text, err = json.Marshal(fields); err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// walk calls f for m and all messages in it, packed ones included.
+func walk(t *testing.T, m protoreflect.Message, f func(proto.Message)) {
+	t.Helper()
+	if packed, ok := m.Interface().(*anypb.Any); ok {
+		inner, err := packed.UnmarshalNew()
+		if err != nil {
+			t.Fatal(err)
+		}
+		walk(t, inner.ProtoReflect(), f)
+		return
+	}
+	f(m.Interface())
+	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case fd.IsMap() && fd.MapValue().Message() != nil:
+			v.Map().Range(func(_ protoreflect.MapKey, e protoreflect.Value) bool {
+				walk(t, e.Message(), f)
+				return true
+			})
+		case fd.IsMap() || fd.Message() == nil:
+		case fd.IsList():
+			for i := range v.List().Len() {
+				walk(t, v.List().Get(i).Message(), f)
+			}
+		default:
+			walk(t, v.Message(), f)
+		}
+		return true
+	})
+}
