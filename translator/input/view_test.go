@@ -47,7 +47,9 @@ func TestViewIndexes(t *testing.T) {
 			compare(t, "host "+host, slices.Collect(v.IngressesOfHost(host)), want)
 		}
 		for _, service := range []string{"s", "t"} {
-			want := all(v, func(o *Ingress) bool { return slices.ContainsFunc(o.TLS, func(t TLS) bool { return t.Secret == service }) })
+			want := all(v, func(o *Ingress) bool {
+				return slices.ContainsFunc(o.TLS, func(t TLS) bool { return t.Secret == service })
+			})
 			compare(t, "secret "+service, slices.Collect(v.IngressesOfSecret("n/"+service)), want)
 			want = all(v, func(o *Ingress) bool {
 				return slices.ContainsFunc(slices.Collect(o.Backends()), func(b Backend) bool { return b.Service == service })
@@ -120,7 +122,9 @@ func refs(m map[Ref]Change) func(func(Ref) bool) {
 		for r := range m {
 			list = append(list, r)
 		}
-		slices.SortFunc(list, func(a, b Ref) int { return slices.Compare([]string{string(a.Kind), a.Namespace, a.Name}, []string{string(b.Kind), b.Namespace, b.Name}) })
+		slices.SortFunc(list, func(a, b Ref) int {
+			return slices.Compare([]string{string(a.Kind), a.Namespace, a.Name}, []string{string(b.Kind), b.Namespace, b.Name})
+		})
 		for _, r := range list {
 			if !yield(r) {
 				return
