@@ -45,4 +45,5 @@ func TestChurn(t *testing.T) {
 	}
 	w.listenersInPlace()
 	w.noneRejected()
+	w.noTimeouts()
 }

@@ -59,14 +59,28 @@ func (c *Conn) pendingNamed(t snapshot.Type, name string) (want *snapshot.Resour
 		return nil, false // it stays owed, until a snapshot has that version
 	}
 	if want == nil {
-		// Envoy ignores the removal of what it has; for what it lacks, the
-		// removal ends its waiting.
-		if st.get(name) != nil {
-			st.owed.drop(name)
-		}
-		return nil, owed && st.get(name) == nil
+		return c.unwantedNamed(t, name)
 	}
 	return want, owed || pending
+}
+
+// unwantedNamed is pendingNamed for a name that should have nothing. For what
+// Envoy lacks, a removal ends its waiting; the removal of what it has, it ignores.
+// But a cluster that was modified just before it went out of the target waits for
+// endpoints all the same, with all later CDS answers behind it: it gets those that
+// it has.
+func (c *Conn) unwantedNamed(t snapshot.Type, name string) (*snapshot.Resource, bool) {
+	st := &c.types[t]
+	_, owed := st.owed[name]
+	have := st.get(name)
+	if have == nil {
+		return nil, owed
+	}
+	if t == snapshot.Endpoints && owed {
+		return have, true
+	}
+	st.owed.drop(name)
+	return nil, false
 }
 
 // nextSecrets is step 3: one secret per response, since Envoy applies what
