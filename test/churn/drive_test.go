@@ -47,9 +47,6 @@ type driver struct {
 // nothing concerns who waits for the publication alone.
 func nothing(snapshot.Ref) bool { return false }
 
-// all concerns who waits for everything.
-func all(snapshot.Ref) bool { return true }
-
 // routesOf concerns the virtual host of a host.
 func routesOf(host string) func(snapshot.Ref) bool {
 	return func(r snapshot.Ref) bool { return r == vh(host) }
