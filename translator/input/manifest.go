@@ -74,7 +74,9 @@ func (d *decoder) document(doc document) {
 	}
 	text, err := toJSON(doc)
 	if err != nil {
-		d.refuse(Ref{}, doc.line, problemOf(err))
+		p := problemOf(err)
+		p.Message = withoutSecrets(p.Message, doc.text)
+		d.refuse(Ref{}, doc.line, p)
 		return
 	}
 	d.json(text, doc.line)
@@ -226,7 +228,22 @@ func (d *decoder) strict(text []byte, o kubeObject) (problems []Problem) {
 
 // quoted is what errors of decoding quote of a document's values. In a Secret
 // that may be key material; field names stand between double quotes.
-var quoted = regexp.MustCompile("(?s)`[^`]*`?|'[^']*'?|invalid map key: .*")
+var quoted = regexp.MustCompile("(?s)`[^`]*`?|'[^']*'?|(invalid map key|unsupported map key).*")
+
+// long finds words that are too long for a name: certificates and keys.
+var long = regexp.MustCompile(`[A-Za-z0-9+/=_-]{20,}`)
+
+// withoutSecrets is an error of the YAML parser without the long words of the
+// document. It quotes whole values at times, and a document that does not parse
+// may be a Secret.
+func withoutSecrets(message string, document []byte) string {
+	return long.ReplaceAllStringFunc(message, func(word string) string {
+		if bytes.Contains(document, []byte(word)) {
+			return "..."
+		}
+		return word
+	})
+}
 
 // wrongType is how the decoder says that a value does not fit its field.
 var wrongType = regexp.MustCompile(`^json: cannot unmarshal (\w+).* into Go struct field \w+\.(\S+) of type`)

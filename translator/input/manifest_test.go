@@ -100,6 +100,7 @@ func FuzzDecodeManifests(f *testing.F) {
 	}
 	f.Add([]byte(secretDocument), 60, byte('\''))
 	f.Add([]byte("0"), 97, byte('?')) // "invalid map key", which the parser quotes whole
+	f.Add([]byte("0"), 91, byte('&')) // "unsupported map key", the same
 	f.Add([]byte(secretDocument), 120, byte('`'))
 	f.Fuzz(func(t *testing.T, tail []byte, at int, b byte) {
 		secret := []byte(secretDocument)
