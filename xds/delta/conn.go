@@ -74,6 +74,7 @@ type Conn struct {
 
 	counters Counters
 	without  rule          // rules left out; only the tests of those rules set it
+	holdup   string        // a virtual host that held up the first routes
 	random   func() uint64 // for variants
 }
 

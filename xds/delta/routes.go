@@ -22,6 +22,9 @@ func (c *Conn) nextVirtualHosts(send func(*flight)) {
 			return
 		}
 	}
+	if c.firstRoutes && c.stillHeld() && !c.after(c.routesSince, patience) {
+		return
+	}
 	names := c.differing(t)
 	if len(names) == 0 && !c.firstRoutes {
 		return
@@ -69,10 +72,18 @@ func (c *Conn) eligible(names []string) (add []*snapshot.Resource, remove []stri
 		case c.routeMayGo(want):
 			add = append(add, want)
 		default:
-			held = true
+			held, c.holdup = true, n
 		}
 	}
 	return add, remove, held
+}
+
+// stillHeld says whether the virtual host that was found to hold up the first
+// routes does so still: else each of the thousand secrets of a first load would
+// have all virtual hosts looked at.
+func (c *Conn) stillHeld() bool {
+	want, pending := c.pending(snapshot.VirtualHost, c.holdup)
+	return pending && want != nil && !c.routeMayGo(want)
 }
 
 // routeMayGo says whether each thing that the virtual host needs is live. A new
