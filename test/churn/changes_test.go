@@ -219,10 +219,16 @@ func freeze(d *driver) *effect {
 	d.frozen = true
 	settings := &corev1.ConfigMap{}
 	settings.Namespace, settings.Name = stack.Namespace, stack.Class
-	return &effect{change: d.Delete(settings), concerns: nothing, landed: func() {
+	return &effect{change: d.Delete(settings), concerns: nothing, landed: d.thaw}
+}
+
+// thaw restores the settings of the class, if they are away. Probes do so, too:
+// they wait for hosts that came meanwhile.
+func (d *driver) thaw() {
+	if d.frozen {
 		d.frozen = false
 		d.Settings(nil)
-	}}
+	}
 }
 
 func (d *driver) name(prefix string) string {

@@ -104,6 +104,7 @@ func (d *driver) probeTLS(host string, certificate []byte) {
 func (d *driver) until(probe func(context.Context) error) {
 	d.t.Helper()
 	d.probes++
+	d.thaw()
 	ctx, cancel := context.WithTimeout(d.ctx, hang)
 	defer cancel()
 	if err := d.Await(ctx, func() error { return probe(ctx) }); err != nil {
