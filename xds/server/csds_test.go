@@ -46,6 +46,15 @@ func states(c *statusservice.ClientConfig) map[snapshot.Ref]*statusservice.Clien
 	return out
 }
 
+// shown is what the client status has of r of the only Envoy here, nil while it
+// has none: an Envoy that has just connected is not there before its first request.
+func (h *harness) shown(r snapshot.Ref) *statusservice.ClientConfig_GenericXdsConfig {
+	for _, c := range h.status(&statusservice.ClientStatusRequest{}).Config {
+		return states(c)[r]
+	}
+	return nil
+}
+
 // accepted says whether c shows all of s as acknowledged.
 func accepted(c *statusservice.ClientConfig, s snapshot.Snapshot) bool {
 	got := states(c)
@@ -70,7 +79,10 @@ func TestClientStatus(t *testing.T) {
 		e.run(s)
 	}
 	one := &statusservice.ClientStatusRequest{NodeMatchers: exactly("one")}
-	h.until("everything is shown as acknowledged", func() bool { return accepted(h.status(one).Config[0], s) })
+	h.until("everything is shown as acknowledged", func() bool {
+		c := h.status(one).Config
+		return len(c) == 1 && accepted(c[0], s)
+	})
 
 	got := h.status(one)
 	if len(got.Config) != 1 || got.Config[0].Node.Id != "one" || got.Config[0].Node.Cluster != "nginx" {
@@ -100,7 +112,7 @@ func TestClientStatusOfRejection(t *testing.T) {
 	ref := snapshot.Ref{Type: snapshot.Cluster, Name: serviceName(0)}
 	var g *statusservice.ClientConfig_GenericXdsConfig
 	h.until("the rejection is shown", func() bool {
-		g = states(h.status(&statusservice.ClientStatusRequest{}).Config[0])[ref]
+		g = h.shown(ref)
 		return g.GetClientStatus() == adminv3.ClientResourceStatus_NACKED
 	})
 	r, _ := s.Get(ref)
@@ -126,7 +138,7 @@ func TestClientStatusAfterRepair(t *testing.T) {
 	ref := snapshot.Ref{Type: snapshot.Endpoints, Name: serviceName(0)}
 	rejected := func(words string) func() bool {
 		return func() bool {
-			g := states(h.status(&statusservice.ClientStatusRequest{}).Config[0])[ref]
+			g := h.shown(ref)
 			return g.GetClientStatus() == adminv3.ClientResourceStatus_NACKED && g.GetErrorState().GetDetails() == words
 		}
 	}

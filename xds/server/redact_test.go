@@ -6,7 +6,6 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
-	statusservice "github.com/envoyproxy/go-control-plane/envoy/service/status/v3"
 	"google.golang.org/protobuf/proto"
 
 	"legation.dev/xds/redact"
@@ -55,7 +54,7 @@ func TestRedactErrors(t *testing.T) {
 		t.Error("the log contains key bytes")
 	}
 	h.until("the NACK is shown", func() bool {
-		g := states(h.status(&statusservice.ClientStatusRequest{}).Config[0])[snapshot.Ref{Type: snapshot.Secret, Name: "shop.example.com"}]
+		g := h.shown(snapshot.Ref{Type: snapshot.Secret, Name: "shop.example.com"})
 		return strings.Contains(g.GetErrorState().GetDetails(), "constraint validation failed")
 	})
 	for _, c := range []struct{ typ, text, want string }{
