@@ -2,11 +2,13 @@ package translator
 
 import (
 	"encoding/json"
+	"net/netip"
 	"testing"
 	"time"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -25,14 +27,26 @@ const configSource = `{"ads":{},"resource_api_version":"V3"}`
 // TestInvariants: what must hold of every resource that random histories lead to.
 func TestInvariants(t *testing.T) {
 	const histories, steps = 20, 60
-	seen := map[string]int{}
+	seen, spares := map[string]int{}, 0
 	for seed := range uint64(histories) {
 		w := worlds.New(seed, worlds.Size{Services: 6, Endpoints: 2, Ingresses: 8, TLS: 0.5})
 		view := input.View{}.With(w.All()...)
 		result := Translate(Result{}, view)
+		clusters := map[string]bool{} // that an Envoy may have
 		for range steps {
 			view = view.With(w.Random())
 			result = Translate(result, view)
+			for f := range result.Fleets() {
+				for name := range f.Snapshot.Of(snapshot.Cluster).All() {
+					clusters[name] = true
+				}
+				for name := range clusters {
+					if r := f.Snapshot.Spare(name); r != nil {
+						spares++
+						checkResource(t, r, seen)
+					}
+				}
+			}
 		}
 		for f := range result.Fleets() {
 			for ty := range snapshot.Types() {
@@ -41,6 +55,9 @@ func TestInvariants(t *testing.T) {
 				}
 			}
 		}
+	}
+	if spares == 0 {
+		t.Error("no cluster had spare endpoints")
 	}
 	if len(seen) != 1 || seen[configSource] == 0 {
 		t.Errorf("there are other ConfigSources than %s: %v", configSource, seen)
@@ -56,6 +73,9 @@ func checkResource(t *testing.T, r *snapshot.Resource, sources map[string]int) {
 	if err != nil {
 		t.Fatalf("%s %s: %v", r.Type, r.Name, err)
 	}
+	if cla, ok := m.(*endpointv3.ClusterLoadAssignment); ok {
+		checkEndpoints(t, cla)
+	}
 	walk(t, m.ProtoReflect(), func(m proto.Message) {
 		if v, ok := m.(validator); ok {
 			if err := v.ValidateAll(); err != nil {
@@ -69,6 +89,19 @@ func checkResource(t *testing.T, r *snapshot.Resource, sources map[string]int) {
 			checkCluster(t, m)
 		}
 	})
+}
+
+// checkEndpoints: Envoy rejects names by EDS.
+func checkEndpoints(t *testing.T, cla *endpointv3.ClusterLoadAssignment) {
+	t.Helper()
+	for _, locality := range cla.Endpoints {
+		for _, e := range locality.LbEndpoints {
+			address := e.GetEndpoint().GetAddress().GetSocketAddress().GetAddress()
+			if _, err := netip.ParseAddr(address); err != nil {
+				t.Errorf("endpoints %s: %v", cla.ClusterName, err)
+			}
+		}
+	}
 }
 
 // checkCluster: Envoy's own limit of 1,024 leaves WebSockets without an answer,

@@ -144,10 +144,11 @@ func (f *Fleet) finish() *Fleet {
 }
 
 // spareEndpoints are the live endpoints of a cluster that no route names any
-// more, for Envoys that still have it; nil if nobody knows them.
+// more, for Envoys that still have it; nil if nobody knows them, or if they have
+// become names, which Envoy rejects by EDS.
 func spareEndpoints(v input.View, cluster string) *snapshot.Resource {
 	b, ok := parseBackend(cluster)
-	if !ok {
+	if s, known := v.Service(b.key()); !ok || known && s.ExternalName != "" || hasNames(v, b.key()) {
 		return nil
 	}
 	r, _ := endpointsOf(v, b, cluster)

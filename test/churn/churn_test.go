@@ -4,6 +4,7 @@ package churn
 
 import (
 	"flag"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -31,10 +32,16 @@ func seed(t *testing.T) uint64 {
 	return s
 }
 
+// warnings shows with the test what the server warns of: rejections, with Envoy's
+// words.
+func warnings(t *testing.T) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
 // TestChurn: random changes of all kinds, most of them to hosts under load, and
 // nobody notices.
 func TestChurn(t *testing.T) {
-	w := newWorld(t, 40, stack.Options{})
+	w := newWorld(t, 40, stack.Options{Log: warnings(t)})
 	_, end := w.load(w.clients(150*time.Millisecond, 100, 20, 50)...)
 	d := newDriver(w)
 	took := d.run(*changes, *rate)

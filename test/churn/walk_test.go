@@ -19,7 +19,7 @@ func TestWalk(t *testing.T) {
 	const step = 5
 	n := seed(t)
 	ctx, cancel := context.WithCancel(context.Background())
-	s, err := stack.Start(ctx, stack.Options{})
+	s, err := stack.Start(ctx, stack.Options{Log: warnings(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
