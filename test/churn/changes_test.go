@@ -160,7 +160,7 @@ func tuneService(d *driver) *effect {
 		h2c := "kubernetes.io/h2c"
 		service.Spec.Ports[0].AppProtocol = &h2c
 	}
-	return &effect{change: d.Apply(service), concerns: podsOf(name), landed: h.until()}
+	return &effect{change: d.Apply(service), concerns: clustersOf(name), landed: h.until()}
 }
 
 // tuneIngress changes a setting on an Ingress: its paths lead to other clusters.
@@ -176,7 +176,8 @@ func tuneIngress(d *driver) *effect {
 	return &effect{change: d.Apply(d.ingress(h)), concerns: routesOf(h.name), landed: h.until()}
 }
 
-// vanish deletes a Service under load and restores it.
+// vanish deletes a Service under load and restores it: Envoy keeps what it has
+// meanwhile and is sent nothing.
 func vanish(d *driver) *effect {
 	h := d.free()
 	if h == nil {
@@ -184,7 +185,7 @@ func vanish(d *driver) *effect {
 	}
 	name, done := h.services[d.path()], h.until()
 	service, slice := d.site.Objects(name)
-	return &effect{change: d.Delete(service, slice), concerns: podsOf(name), landed: func() {
+	return &effect{change: d.Delete(service, slice), concerns: nothing, landed: func() {
 		d.pending = append(d.pending, &effect{change: d.Apply(slice, service), concerns: podsOf(name), landed: done})
 	}}
 }

@@ -52,11 +52,15 @@ func routesOf(host string) func(snapshot.Ref) bool {
 	return func(r snapshot.Ref) bool { return r == vh(host) }
 }
 
-// podsOf concerns all clusters of a Service and their endpoints.
-func podsOf(service string) func(snapshot.Ref) bool {
+// podsOf concerns the endpoints of a Service.
+func podsOf(service string) func(snapshot.Ref) bool { return named(snapshot.Endpoints, service) }
+
+// clustersOf concerns all clusters of a Service.
+func clustersOf(service string) func(snapshot.Ref) bool { return named(snapshot.Cluster, service) }
+
+func named(t snapshot.Type, service string) func(snapshot.Ref) bool {
 	return func(r snapshot.Ref) bool {
-		return (r.Type == snapshot.Endpoints || r.Type == snapshot.Cluster) &&
-			(r.Name == cluster(service) || strings.HasPrefix(r.Name, cluster(service)+"/"))
+		return r.Type == t && (r.Name == cluster(service) || strings.HasPrefix(r.Name, cluster(service)+"/"))
 	}
 }
 

@@ -12,18 +12,7 @@ func (c *Conn) nextClusters(send func(*flight)) {
 	const t = snapshot.Cluster
 	c.groupOf(t, send)
 	names := c.differing(t)
-	var adds []*snapshot.Resource
-	for _, n := range names {
-		want, pending := c.pending(t, n)
-		if want == nil || !pending {
-			continue
-		}
-		if surely, _ := c.types[t].absent(n); surely {
-			adds = append(adds, want)
-		} else if !c.full(t) {
-			c.sendClusters([]*snapshot.Resource{want}, send) // a modify goes alone
-		}
-	}
+	adds, modifies := c.changedClusters(names)
 	for _, part := range chunks(adds, maxAdds, maxBytes) {
 		if c.full(t) {
 			return
@@ -36,11 +25,37 @@ func (c *Conn) nextClusters(send func(*flight)) {
 	if gone := c.removable(names); len(gone) > 0 && !c.full(t) {
 		c.removeClusters(gone, send)
 	}
+	for _, r := range modifies {
+		if c.full(t) {
+			break
+		}
+		c.types[t].turn = r.Name
+		c.sendClusters([]*snapshot.Resource{r}, send)
+	}
 	if c.counters.Responses[t] == 0 && c.types[t].have.Len() == 0 {
 		// An Envoy that starts asks for listeners only when it had an answer, also
 		// if there is no cluster for it.
 		send(c.response(t, nil, nil))
 	}
+}
+
+// changedClusters are those to send. A modify goes alone, so there may be more of
+// them than there is room for, and newer ones with each change of the class: they
+// take turns, and what routes wait for goes before them.
+func (c *Conn) changedClusters(names []string) (adds, modifies []*snapshot.Resource) {
+	const t = snapshot.Cluster
+	for _, n := range c.inTurn(t, names) {
+		want, pending := c.pending(t, n)
+		if want == nil || !pending {
+			continue
+		}
+		if surely, _ := c.types[t].absent(n); surely {
+			adds = append(adds, want)
+		} else {
+			modifies = append(modifies, want)
+		}
+	}
+	return adds, modifies
 }
 
 // removeClusters sends a removal. A cluster that comes back after it is not the

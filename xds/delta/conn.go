@@ -90,6 +90,7 @@ type state struct {
 	groups  [][]suspect                 // out of rejected responses, still to be isolated
 	grouped map[string]int              // name → in how many groups
 	owed    table[struct{}]             // to be sent although nothing differs
+	turn    string                      // the name that was last sent alone, where many are
 	errors  map[string]Rejection        // last rejection of a name that was sent alone
 	took    time.Duration               // from the last response to its answer
 }

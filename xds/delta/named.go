@@ -89,7 +89,7 @@ func (c *Conn) nextSecrets(send func(*flight)) {
 	const t = snapshot.Secret
 	c.groupOf(t, send)
 	var batch []*snapshot.Resource
-	for _, n := range c.differing(t) {
+	for _, n := range c.inTurn(t, c.differing(t)) {
 		want, ok := c.pendingNamed(t, n)
 		if !ok {
 			continue
@@ -97,6 +97,7 @@ func (c *Conn) nextSecrets(send func(*flight)) {
 		if c.full(t) {
 			break
 		}
+		c.types[t].turn = n
 		if want == nil {
 			send(c.response(t, nil, []string{n}))
 			continue

@@ -77,6 +77,17 @@ func (c *Conn) differing(t snapshot.Type) (names []string) {
 	return slices.Compact(names)
 }
 
+// inTurn is names, sorted, from the one after that which was last sent alone: a
+// name early in the alphabet that changes all the time must not keep the others
+// waiting.
+func (c *Conn) inTurn(t snapshot.Type, names []string) []string {
+	i, sent := slices.BinarySearch(names, c.types[t].turn)
+	if sent {
+		i++
+	}
+	return slices.Concat(names[i:], names[:i])
+}
+
 // pending says whether desired(n) still has to be sent.
 func (c *Conn) pending(t snapshot.Type, name string) (want *snapshot.Resource, pending bool) {
 	st := &c.types[t]
