@@ -20,9 +20,15 @@ import (
 type effect struct {
 	change   uint64 // from Apply
 	concerns func(snapshot.Ref) bool
-	claims   []claim // allowed from the change on, and alone when it landed
-	landed   func()  // called then, if set
+	claims   []claim   // allowed from the change on, and alone when it landed
+	landed   func()    // called then, if set
+	since    time.Time // when Envoy acknowledged it
 }
+
+// workersFollow is how long Envoy's workers may go by what was before, after its
+// main thread has acknowledged what is: they are told in order, but not waited for
+// (docs/delta.md, M21). Legation keeps what they may still need for 5 s.
+const workersFollow = time.Second
 
 // claim is what a host answers to a path.
 type claim struct {
@@ -95,7 +101,7 @@ func (d *driver) look() {
 	before := d.pending
 	d.pending = nil // landed may add to it
 	for _, e := range before {
-		if !d.Landed(e.change, e.concerns) {
+		if !d.inForce(e) {
 			d.pending = append(d.pending, e)
 			continue
 		}
@@ -106,6 +112,15 @@ func (d *driver) look() {
 			e.landed()
 		}
 	}
+}
+
+// inForce says whether Envoy runs the change, its workers included where answers
+// depend on it.
+func (d *driver) inForce(e *effect) bool {
+	if e.since.IsZero() && d.Landed(e.change, e.concerns) {
+		e.since = time.Now()
+	}
+	return !e.since.IsZero() && (len(e.claims) == 0 || time.Since(e.since) >= workersFollow)
 }
 
 // run makes n changes at so many a second.
