@@ -1,0 +1,159 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+
+	"legation.dev/translator/input"
+)
+
+// feed follows one kind in one namespace, or in all.
+type feed struct {
+	kind      input.Kind
+	namespace string
+	access    access
+	state     *state
+	reduce    func(runtime.Object) input.Change
+	health    *health
+	log       *slog.Logger
+	backoff   *wait.Backoff
+}
+
+// newFeeds makes a feed for each kind, in each namespace.
+func newFeeds(c clients, s *state, config Config) []*feed {
+	var list []*feed
+	for _, kind := range []input.Kind{input.KindIngressClass, input.KindIngress, input.KindService,
+		input.KindSlice, input.KindSecret, input.KindConfigMap} {
+		namespaces := config.Namespaces
+		if kind == input.KindIngressClass {
+			namespaces = []string{everyNamespace}
+		}
+		for _, n := range namespaces {
+			list = append(list, newFeed(c, s, config, kind, n))
+		}
+	}
+	return list
+}
+
+func newFeed(c clients, s *state, config Config, kind input.Kind, namespace string) *feed {
+	f := &feed{kind: kind, namespace: namespace, access: c.of(kind, namespace), state: s,
+		reduce: reducer(config.Classes), log: config.Log, backoff: config.Backoff}
+	what := string(kind)
+	if namespace != everyNamespace {
+		what += " in namespace " + namespace
+	}
+	f.health = &health{what: what, log: config.Log}
+	return f
+}
+
+// store is where the Reflector puts what it reads.
+func (f *feed) store(ctx context.Context) cache.ReflectorStore {
+	switch f.kind {
+	case input.KindSecret, input.KindConfigMap:
+		return &versions{kind: f.kind, namespace: f.namespace, state: f.state, listed: f.listed}
+	}
+	return &objects{reduce: f.reduce, state: f.state, listed: f.listed, known: map[input.Ref]bool{},
+		confirm: func() error {
+			err := f.confirm(ctx)
+			f.failed(ctx, err)
+			return err
+		}}
+}
+
+func (f *feed) listed() {
+	f.health.complete()
+	f.state.listed(f)
+}
+
+// run follows until ctx ends.
+func (f *feed) run(ctx context.Context) {
+	logger := klog.Logger(logr.FromSlogHandler(quiet{f.log.Handler()}))
+	options := cache.ReflectorOptions{Name: f.health.what, Logger: &logger}
+	if f.backoff != nil {
+		b := *f.backoff
+		options.Backoff = &b
+	}
+	r := cache.NewReflectorWithOptions(f.listWatch(), nil, f.store(ctx), options)
+	r.RunWithContext(klog.NewContext(ctx, logger))
+}
+
+// listWatch is the access, watched over: the Reflector tries some errors again
+// without a word.
+func (f *feed) listWatch() *cache.ListWatch {
+	return &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			list, err := f.access.list(ctx, o)
+			f.failed(ctx, err)
+			return list, err
+		},
+		WatchFuncWithContext: f.watch,
+	}
+}
+
+func (f *feed) watch(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+	w, err := f.access.watch(ctx, o)
+	streamed := o.SendInitialEvents != nil && *o.SendInitialEvents
+	switch {
+	case err == nil:
+		f.health.follows()
+	case !streamed:
+		f.failed(ctx, err)
+	case utilnet.IsConnectionRefused(err), apierrors.IsTooManyRequests(err):
+		// The Reflector would wait here whether ctx ends or not. Of any other error
+		// it falls back to a list, which has the same fate and waits better.
+		return nil, errors.New(err.Error())
+	}
+	return w, err
+}
+
+// failed reports an error, unless there is none or it is the end.
+func (f *feed) failed(ctx context.Context, err error) {
+	if err != nil && ctx.Err() == nil {
+		f.health.failed(err)
+	}
+}
+
+// confirm takes a second look at a list that is empty: a consistent one, from a
+// quorum and not from a cache. It returns nil if there is no object indeed.
+func (f *feed) confirm(ctx context.Context) error {
+	list, err := f.access.list(ctx, metav1.ListOptions{Limit: 1})
+	switch {
+	case err != nil:
+		return fmt.Errorf("confirming an empty list: %w", err)
+	case meta.LenList(list) > 0:
+		return errUnconfirmed
+	}
+	return nil
+}
+
+// quiet lets client-go's own words through at the level of debugging: what an
+// operator should know, health says.
+type quiet struct{ slog.Handler }
+
+const quieter = slog.LevelInfo - slog.LevelDebug
+
+func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
+	return q.Handler.Enabled(ctx, min(level, slog.LevelInfo)-quieter)
+}
+
+func (q quiet) Handle(ctx context.Context, r slog.Record) error {
+	r.Level = min(r.Level, slog.LevelInfo) - quieter
+	return q.Handler.Handle(ctx, r)
+}
+
+func (q quiet) WithAttrs(attrs []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(attrs)} }
+
+func (q quiet) WithGroup(name string) slog.Handler { return quiet{q.Handler.WithGroup(name)} }

@@ -1,0 +1,153 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/workqueue"
+
+	"legation.dev/translator/input"
+)
+
+const (
+	// fetchesAtOnce bounds the requests for Secrets and ConfigMaps: enough for
+	// thousands a second, and far from what an API server allows one client.
+	fetchesAtOnce = 16
+	// fetchPatience bounds one request to a server that does not answer.
+	fetchPatience = 30 * time.Second
+	// Waits between two tries of one fetch, unless Config.Backoff is set: fast
+	// enough for one lost request, then as slow as a Reflector.
+	fetchAgain, fetchAgainMax = 100 * time.Millisecond, 30 * time.Second
+)
+
+// fetcher fetches the Secrets and ConfigMaps that are named.
+type fetcher struct {
+	clients   clients
+	state     *state
+	log       *slog.Logger
+	again     time.Duration
+	againMax  time.Duration
+	requested workqueue.TypedRateLimitingInterface[input.Ref] // from run on
+
+	mu      sync.Mutex
+	trouble map[input.Ref]error // of those that could not be fetched when last tried
+}
+
+func newFetcher(c clients, s *state, config Config) *fetcher {
+	f := &fetcher{clients: c, state: s, log: config.Log, again: fetchAgain, againMax: fetchAgainMax, trouble: map[input.Ref]error{}}
+	if b := config.Backoff; b != nil {
+		f.again, f.againMax = b.Duration, max(b.Duration, b.Cap)
+	}
+	return f
+}
+
+// open makes the queue of requests; ask and run need it.
+func (f *fetcher) open() {
+	f.requested = workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[input.Ref](f.again, f.againMax))
+}
+
+// ask has ref fetched soon; if it is being fetched right now, then once more.
+func (f *fetcher) ask(ref input.Ref) { f.requested.Add(ref) }
+
+// run fetches until ctx ends.
+func (f *fetcher) run(ctx context.Context) {
+	var group sync.WaitGroup
+	for range fetchesAtOnce {
+		group.Go(func() { f.work(ctx) })
+	}
+	<-ctx.Done()
+	f.requested.ShutDown()
+	group.Wait()
+}
+
+func (f *fetcher) work(ctx context.Context) {
+	for {
+		ref, over := f.requested.Get()
+		if over {
+			return
+		}
+		f.fetch(ctx, ref)
+		f.requested.Done(ref)
+	}
+}
+
+// fetch fetches one object, unless nobody names it any more. Only the API
+// server's own word that there is no such object is a deletion.
+func (f *fetcher) fetch(ctx context.Context, ref input.Ref) {
+	if !f.state.follows(ref) {
+		f.settle(ref)
+		return
+	}
+	ask, cancel := context.WithTimeout(ctx, fetchPatience)
+	defer cancel()
+	o, version, err := f.clients.get(ask, ref)
+	switch {
+	case err == nil:
+		f.settle(ref)
+		f.state.fetched(Reduce(o), version)
+	case apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse):
+		f.settle(ref)
+		f.state.fetched(input.Delete(ref), "")
+	case ctx.Err() == nil:
+		f.fail(ref, err)
+		f.requested.AddRateLimited(ref)
+	}
+}
+
+// fail remembers an error, and logs the first of its sort and kind.
+func (f *fetcher) fail(ref input.Ref, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	known := false
+	for other, e := range f.trouble {
+		known = known || other.Kind == ref.Kind && reasonOf(e) == reasonOf(err)
+	}
+	f.trouble[ref] = err
+	if !known {
+		f.log.Warn("cannot read "+ref.String()+"; what was read stays", "reason", reasonOf(err), "err", err)
+	}
+}
+
+// settle forgets an error, and logs when it was the last.
+func (f *fetcher) settle(ref input.Ref) {
+	f.requested.Forget(ref)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.trouble[ref]; !ok {
+		return
+	}
+	delete(f.trouble, ref)
+	if len(f.trouble) == 0 {
+		f.log.Info("reading all Secrets and ConfigMaps that are named again", "last", ref.String())
+	}
+}
+
+// namedInWaiting is how many objects a text names before it counts the rest.
+const namedInWaiting = 3
+
+// waiting says what could not be fetched when last tried, and what has to be
+// before the first Take.
+func (f *fetcher) waiting() []string {
+	f.mu.Lock()
+	trouble := maps.Clone(f.trouble)
+	f.mu.Unlock()
+	refs := slices.SortedFunc(maps.Keys(trouble), compareRefs)
+	var list []string
+	for _, ref := range refs[:min(len(refs), namedInWaiting)] {
+		list = append(list, fmt.Sprintf("%s: %s (%v)", ref, reasonOf(trouble[ref]), trouble[ref]))
+	}
+	if more := len(refs) - len(list); more > 0 {
+		list = append(list, fmt.Sprintf("and %d more Secrets or ConfigMaps", more))
+	}
+	if n := f.state.unreadAtStart(); n > len(refs) {
+		list = append(list, fmt.Sprintf("%d Secrets or ConfigMaps that are named: not read yet", n-len(refs)))
+	}
+	return list
+}

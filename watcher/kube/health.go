@@ -1,0 +1,91 @@
+package kube
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+)
+
+// health is what is known of the following of one kind: is it listed, and what
+// went wrong last. It logs a line when that changes.
+type health struct {
+	what string // "Ingress", "Secret in namespace shop"
+	log  *slog.Logger
+
+	mu      sync.Mutex
+	listed  bool
+	reason  string // why it cannot be followed now; empty if it can
+	details string
+}
+
+// failed says that a list or watch was refused.
+func (h *health) failed(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	reason := reasonOf(err)
+	h.details = err.Error()
+	if h.reason == reason {
+		return
+	}
+	h.reason = reason
+	h.log.Warn("cannot follow "+h.what+"; what was read stays", "reason", reason, "err", err)
+}
+
+// follows says that a watch stands.
+func (h *health) follows() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.reason != "" {
+		h.log.Info("following "+h.what+" again", "after", h.reason)
+	}
+	h.reason, h.details = "", ""
+}
+
+// complete says that all there is was read.
+func (h *health) complete() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.listed = true
+}
+
+// waiting is what is amiss; empty if nothing is.
+func (h *health) waiting() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.reason != "":
+		return fmt.Sprintf("%s: %s (%s)", h.what, h.reason, h.details)
+	case !h.listed:
+		return h.what + ": not listed yet"
+	}
+	return ""
+}
+
+// errUnconfirmed is the error of a list that is empty against what is known.
+var errUnconfirmed = errors.New("the list is empty, but a second look found objects")
+
+// reasonOf says in plain words why a request failed.
+func reasonOf(err error) string {
+	var status apierrors.APIStatus
+	switch {
+	case apierrors.IsForbidden(err):
+		return "forbidden: our role lacks the right"
+	case apierrors.IsUnauthorized(err):
+		return "the API server does not accept our credentials"
+	case apierrors.IsResourceExpired(err), apierrors.IsGone(err):
+		return "the version that we had has expired; all is read anew"
+	case apierrors.IsTooManyRequests(err):
+		return "the API server is overloaded"
+	case errors.Is(err, errUnconfirmed):
+		return "an empty list is not believed"
+	case errors.As(err, &status):
+		return "the API server answers with an error"
+	case utilnet.IsConnectionRefused(err), utilnet.IsConnectionReset(err), utilnet.IsTimeout(err), utilnet.IsProbableEOF(err):
+		return "the API server cannot be reached"
+	}
+	return "the request failed"
+}

@@ -1,0 +1,128 @@
+// Package kube makes a Kubernetes API server a source of changes.
+//
+// Client-go's Reflectors list and watch Ingresses, IngressClasses, Services and
+// EndpointSlices, each object reduced to what translation reads as soon as it is
+// decoded. Nothing else of it is kept.
+//
+// Of Secrets and ConfigMaps only the metadata is watched; those that an Ingress
+// or a class of ours names are fetched one by one. A Secret that nobody names
+// costs its metadata on the wire when it changes and at each full list, and no
+// memory after that. The other way, one watch for each Secret by its name, would
+// need no list of all, but as many streams as there are certificates.
+//
+// An error is never a deletion. While the API server is gone, or refuses, what
+// was read stays, and Source.Waiting says why.
+//
+// The package writes nothing to the cluster.
+//
+// Start reading at Source.Run and state.go.
+package kube
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/rest"
+
+	"legation.dev/translator/input"
+)
+
+// Config says what to read. Only REST must be set.
+type Config struct {
+	// REST is where the API server is and who we are. Without a rate of its own
+	// (QPS) requests are not limited: the number of those at once is bounded.
+	REST *rest.Config
+	// Namespaces are those that are read; none means all. The namespaces of the
+	// settings of a class and of its default certificate must be among them.
+	Namespaces []string
+	// Classes are the IngressClasses that are served; none means all that are ours.
+	Classes []string
+	// Log gets a line for each change of state; nil means slog.Default().
+	Log *slog.Logger
+	// Backoff is the wait between two tries of a list or watch; nil means that of
+	// client-go: 0.8 s, doubled up to 30 s.
+	Backoff *wait.Backoff
+}
+
+// Source reads an API server. Make it with New.
+type Source struct {
+	config  Config
+	state   *state
+	feeds   []*feed
+	fetcher *fetcher
+}
+
+// New makes a Source; it sends no request yet.
+func New(c Config) (*Source, error) {
+	if c.REST == nil {
+		return nil, errors.New("no address of an API server")
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if len(c.Namespaces) == 0 {
+		c.Namespaces = []string{everyNamespace}
+	}
+	c.Namespaces = slices.Compact(slices.Sorted(slices.Values(c.Namespaces)))
+	clients, err := newClients(c.REST)
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{config: c, state: newState(c.Namespaces)}
+	s.fetcher = newFetcher(clients, s.state, c)
+	s.state.fetch = s.fetcher.ask
+	s.feeds = newFeeds(clients, s.state, c)
+	for _, f := range s.feeds {
+		s.state.unlisted[f] = true
+	}
+	return s, nil
+}
+
+// Run reads until ctx ends, and returns its error. All its goroutines have ended
+// then. It must be called once.
+func (s *Source) Run(ctx context.Context) error {
+	s.fetcher.open()
+	var group sync.WaitGroup
+	for _, f := range s.feeds {
+		group.Go(func() { f.run(ctx) })
+	}
+	group.Go(func() { s.fetcher.run(ctx) })
+	group.Wait()
+	return ctx.Err()
+}
+
+// Take waits for changes and returns them, each object once. The first call
+// waits until every kind was listed and every Secret and ConfigMap that is named
+// was fetched, and returns all objects; none, if there are none. What is
+// guaranteed of later calls is said at queue.
+func (s *Source) Take(ctx context.Context) ([]input.Change, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		list, wake := s.state.take()
+		if list != nil {
+			return list, nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-wake:
+		}
+	}
+}
+
+// Waiting says in plain words what was not read yet, and what cannot be followed
+// now, in order; none if all is well.
+func (s *Source) Waiting() []string {
+	var list []string
+	for _, f := range s.feeds {
+		if text := f.health.waiting(); text != "" {
+			list = append(list, text)
+		}
+	}
+	return append(list, s.fetcher.waiting()...)
+}

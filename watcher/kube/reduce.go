@@ -1,0 +1,96 @@
+package kube
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"legation.dev/translator/input"
+)
+
+// Reduce is the Change that an object makes. It never panics: an object that
+// cannot be reduced, whatever the API server let through, is a Problem, and its
+// last good state stays.
+func Reduce(o runtime.Object) (c input.Change) {
+	ref := refOf(o)
+	defer func() {
+		if r := recover(); r != nil { // its text could contain what the object contains
+			c = input.Change{Ref: ref, Problems: []input.Problem{{Object: ref, Message: "the object cannot be read; its last good state stays"}}}
+		}
+	}()
+	reduced, ok := input.FromObject(o)
+	if !ok {
+		return input.Change{Ref: ref, Problems: []input.Problem{{Object: ref, Message: fmt.Sprintf("%T is not of a kind that is read", o)}}}
+	}
+	return input.Put(reduced)
+}
+
+// refOf is the zero Ref of what is no object of ours.
+func refOf(o runtime.Object) input.Ref {
+	m, err := meta.Accessor(o)
+	if err != nil {
+		return input.Ref{}
+	}
+	return input.Ref{Kind: kindOf(o), Namespace: m.GetNamespace(), Name: m.GetName()}
+}
+
+func kindOf(o runtime.Object) input.Kind {
+	switch o.(type) {
+	case *networkingv1.Ingress:
+		return input.KindIngress
+	case *networkingv1.IngressClass:
+		return input.KindIngressClass
+	case *corev1.Service:
+		return input.KindService
+	case *discoveryv1.EndpointSlice:
+		return input.KindSlice
+	case *corev1.Secret:
+		return input.KindSecret
+	case *corev1.ConfigMap:
+		return input.KindConfigMap
+	}
+	return ""
+}
+
+// notServed takes the place of our controller in a class that is ours but not
+// among Config.Classes: it may be the default class all the same.
+const notServed = "legation.dev/not-served-here"
+
+// reducer is Reduce for Config.Classes. An Ingress of another class is a
+// deletion; one without a class is kept, since which class is the default is
+// decided by translation.
+func reducer(classes []string) func(runtime.Object) input.Change {
+	if len(classes) == 0 {
+		return Reduce
+	}
+	return func(o runtime.Object) input.Change {
+		c := Reduce(o)
+		switch reduced := c.Object.(type) {
+		case *input.Ingress:
+			if name, ok := className(reduced); ok && !slices.Contains(classes, name) {
+				return input.Delete(c.Ref)
+			}
+		case *input.IngressClass:
+			if reduced.Controller == input.Controller && !slices.Contains(classes, reduced.Name) {
+				other := *reduced
+				other.Controller = notServed
+				c.Object = input.Seal(&other)
+			}
+		}
+		return c
+	}
+}
+
+// className is the class that an Ingress names; false if it names none.
+func className(o *input.Ingress) (string, bool) {
+	if o.ClassName != nil {
+		return *o.ClassName, true
+	}
+	name, ok := o.Annotations["kubernetes.io/ingress.class"]
+	return name, ok
+}

@@ -1,0 +1,152 @@
+package kube
+
+import (
+	"slices"
+	"sync"
+
+	"legation.dev/translator/input"
+)
+
+// everyNamespace stands for all namespaces, as in client-go.
+const everyNamespace = ""
+
+// state is where all that is read comes together. Its lock guards everything in
+// it, and is never held during a request.
+type state struct {
+	namespaces []string
+	fetch      func(input.Ref) // asks for an object that is named; must not block
+
+	mu       sync.Mutex
+	queue    queue
+	names    names
+	versions map[input.Ref]string // resourceVersion of the last fetch of what is named; empty: it was not there
+	unlisted map[*feed]bool       // feeds whose first list is not there
+	unread   map[input.Ref]bool   // named and never fetched
+	started  bool                 // the first batch was taken
+	wake     chan struct{}        // closed at the next change
+}
+
+func newState(namespaces []string) *state {
+	return &state{namespaces: namespaces, queue: newQueue(), names: newNames(), versions: map[input.Ref]string{},
+		unlisted: map[*feed]bool{}, unread: map[input.Ref]bool{}, wake: make(chan struct{})}
+}
+
+// apply takes changes over.
+func (s *state) apply(changes ...input.Change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.applyLocked(changes...)
+}
+
+func (s *state) applyLocked(changes ...input.Change) {
+	for _, c := range changes {
+		s.queue.put(c)
+		more, less := s.names.update(c)
+		for _, ref := range more {
+			s.named(ref)
+		}
+		for _, ref := range less {
+			s.unnamed(ref)
+		}
+	}
+	close(s.wake)
+	s.wake = make(chan struct{})
+}
+
+// named begins to follow a Secret or ConfigMap.
+func (s *state) named(ref input.Ref) {
+	if !s.within(ref.Namespace) {
+		s.queue.put(input.Change{Ref: ref, Problems: []input.Problem{{Object: ref,
+			Message: "namespace " + ref.Namespace + " is not among those that are read"}}})
+		return
+	}
+	s.unread[ref] = true
+	s.fetch(ref)
+}
+
+// unnamed ends following it. What it named itself is not named any more.
+func (s *state) unnamed(ref input.Ref) {
+	delete(s.unread, ref)
+	delete(s.versions, ref)
+	s.applyLocked(input.Delete(ref))
+}
+
+func (s *state) within(namespace string) bool {
+	return s.namespaces[0] == everyNamespace || slices.Contains(s.namespaces, namespace)
+}
+
+// follows says whether ref is to be fetched.
+func (s *state) follows(ref input.Ref) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.names.has(ref) && s.within(ref.Namespace)
+}
+
+// fetched takes over the answer to a fetch, if the object is named still.
+func (s *state) fetched(c input.Change, version string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.names.has(c.Ref) {
+		return
+	}
+	delete(s.unread, c.Ref)
+	s.versions[c.Ref] = version
+	s.applyLocked(c)
+}
+
+// noticed hears of a version of a Secret or ConfigMap; empty if it is gone. Only
+// of those that are named a version that was not fetched yet is asked for.
+func (s *state) noticed(ref input.Ref, version string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.names.has(ref) && s.within(ref.Namespace) && (s.unread[ref] || s.versions[ref] != version) {
+		s.fetch(ref)
+	}
+}
+
+// listed hears that a feed has read all that there is.
+func (s *state) listed(f *feed) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.unlisted, f)
+	s.applyLocked()
+}
+
+// take returns what can be taken; if there is nothing, nil and a channel that is
+// closed when that may have changed.
+func (s *state) take() ([]input.Change, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case !s.started && len(s.unlisted)+len(s.unread) == 0:
+		s.started = true
+		return s.queue.take(len(s.queue.others)), nil
+	case s.started && !s.queue.empty():
+		return s.queue.take(routesAtOnce), nil
+	}
+	return nil, s.wake
+}
+
+// following lists what is followed of a kind in a namespace, or in all.
+func (s *state) following(kind input.Kind, namespace string) []input.Ref {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []input.Ref
+	for ref := range s.names.count {
+		if ref.Kind == kind && s.within(ref.Namespace) && (namespace == everyNamespace || namespace == ref.Namespace) {
+			list = append(list, ref)
+		}
+	}
+	slices.SortFunc(list, compareRefs)
+	return list
+}
+
+// unreadAtStart counts what is to be fetched before the first Take.
+func (s *state) unreadAtStart() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.started {
+		return 0
+	}
+	return len(s.unread)
+}
