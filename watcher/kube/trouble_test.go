@@ -1,0 +1,197 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+
+	"legation.dev/translator/input"
+)
+
+// waiting says what the Source waits for.
+func (c *cluster) waiting(want ...string) {
+	c.Helper()
+	got := c.source.Waiting()
+	if len(got) != len(want) {
+		c.Fatalf("waiting for %q, want %q", got, want)
+	}
+	for i := range want {
+		if !strings.HasPrefix(got[i], want[i]) {
+			c.Errorf("waiting for %q, want %q", got[i], want[i])
+		}
+	}
+}
+
+// TestExpired: a watch whose version expired lists anew and finds what was
+// deleted meanwhile, whole and by name.
+func TestExpired(t *testing.T) {
+	modes(t, func(t *testing.T, s *server) {
+		s.put(edge(), service("a", 80), service("b", 80), ingress("x", "s", "t"), secret("s", "1"), secret("t", "1"))
+		c := s.follow(Config{})
+		c.expect("put IngressClass edge", "put Service shop/a", "put Service shop/b", "put Ingress shop/x", "put Secret shop/s", "put Secret shop/t")
+		c.forget(service("a", 80), secret("s", "1"))
+		c.cut("services", "secrets")
+		c.expect("delete Service shop/a", "delete Secret shop/s")
+	})
+}
+
+// TestEmptyList: a list without anything is not believed before it is confirmed.
+func TestEmptyList(t *testing.T) {
+	modes(t, func(t *testing.T, s *server) {
+		s.put(edge(), service("a", 80))
+		c := s.follow(Config{})
+		c.expect("put IngressClass edge", "put Service shop/a")
+		c.with(func() { c.blank["services"] = true })
+		c.cut("services")
+		c.log.wait("cannot follow Service", "an empty list is not believed")
+		c.put(service("b", 80))
+		c.with(func() { c.blank["services"] = false })
+		c.expect("put Service shop/b") // a was never gone
+		c.log.wait("following Service again")
+		c.forget(service("a", 80), service("b", 80))
+		c.cut("services")
+		c.expect("delete Service shop/a", "delete Service shop/b")
+	})
+}
+
+// TestForbidden: rights that are withdrawn take nothing away, are told, and come
+// back.
+func TestForbidden(t *testing.T) {
+	modes(t, func(t *testing.T, s *server) {
+		s.put(edge(), service("a", 80))
+		s.denied["services"] = true
+		c := s.follow(Config{})
+		c.log.wait("cannot follow Service", "forbidden")
+		if got := c.source.Waiting(); !slices.ContainsFunc(got, func(w string) bool { return strings.HasPrefix(w, "Service: forbidden: our role lacks the right (") }) {
+			t.Errorf("waiting for %q", got)
+		}
+		c.with(func() { c.denied["services"] = false })
+		c.expect("put IngressClass edge", "put Service shop/a")
+		c.log.wait("following Service again")
+
+		c.with(func() { c.denied["services"] = true })
+		c.cut()
+		c.log.wait("cannot follow Service", "forbidden")
+		c.waiting("Service: forbidden")
+		c.put(edge(), slice("a-1", "10.244.0.1"))
+		c.expect("put EndpointSlice shop/a-1")
+		c.put(service("b", 80))
+		c.with(func() { c.denied["services"] = false })
+		c.expect("put Service shop/b")
+		c.log.wait("following Service again")
+		c.waiting()
+		if n := c.log.count("cannot follow Service"); n != 2 {
+			t.Errorf("%d lines say that Services cannot be followed, want 2", n)
+		}
+	})
+}
+
+// TestForbiddenSecret: a fetch that is refused is no deletion.
+func TestForbiddenSecret(t *testing.T) {
+	c := start(t, Config{}, edge(), ingress("x", "a"), secret("a", "1"))
+	c.expect("put IngressClass edge", "put Ingress shop/x", "put Secret shop/a")
+	c.with(func() { c.denied["secrets"] = true })
+	c.put(secret("a", "2"))
+	c.log.wait("cannot read Secret shop/a", "forbidden")
+	c.waiting("Secret shop/a: forbidden")
+	c.with(func() { c.denied["secrets"] = false })
+	c.expect("put Secret shop/a")
+	c.log.wait("reading all Secrets and ConfigMaps that are named again")
+	c.waiting()
+}
+
+// TestRestart: a server that is gone for a while takes nothing away, and what
+// changed meanwhile is found.
+func TestRestart(t *testing.T) {
+	modes(t, func(t *testing.T, s *server) {
+		s.put(edge(), service("a", 80), ingress("x", "s"), secret("s", "1"))
+		c := s.follow(Config{})
+		c.expect("put IngressClass edge", "put Service shop/a", "put Ingress shop/x", "put Secret shop/s")
+		c.stop()
+		for range 6 {
+			c.log.wait("cannot follow", "cannot be reached")
+		}
+		if got := c.source.Waiting(); len(got) != 6 {
+			t.Errorf("waiting for %q", got)
+		}
+		c.forget(service("a", 80))
+		c.put(service("b", 80), secret("s", "2"))
+		c.with(func() { c.expired["services"] = true })
+		c.restart()
+		c.expect("delete Service shop/a", "put Service shop/b", "put Secret shop/s")
+		for range 6 {
+			c.log.wait("following", "again")
+		}
+	})
+}
+
+// TestUnreachable: Run ends although nobody answers.
+func TestUnreachable(t *testing.T) {
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	c, err := New(Config{REST: &rest.Config{Host: gone.URL}}) // with client-go's own backoff
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan error)
+	go func() { over <- c.Run(ctx) }()
+	if _, err := c.Take(canceled(t)); !errors.Is(err, context.Canceled) {
+		t.Errorf("Take: %v", err)
+	}
+	if got := c.Waiting(); len(got) != 6 {
+		t.Errorf("waiting for %q", got)
+	}
+	cancel()
+	if err := <-over; !errors.Is(err, context.Canceled) {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+func canceled(t *testing.T) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx
+}
+
+// TestNotAnAPIServer: a 404 of something in between is no deletion.
+func TestNotAnAPIServer(t *testing.T) {
+	c := start(t, Config{}, edge(), ingress("x", "a"), secret("a", "1"))
+	c.expect("put IngressClass edge", "put Ingress shop/x", "put Secret shop/a")
+	between := httptest.NewServer(http.NotFoundHandler())
+	defer between.Close()
+	clients, err := newClients(&rest.Config{Host: between.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFetcher(clients, c.source.state, c.source.config)
+	f.open()
+	defer f.requested.ShutDown()
+	f.fetch(t.Context(), input.Ref{Kind: input.KindSecret, Namespace: "shop", Name: "a"})
+	if len(f.trouble) != 1 {
+		t.Error("the 404 was believed")
+	}
+}
+
+// TestReduceNeverPanics: a time that Go cannot write is a Problem.
+func TestReduceNeverPanics(t *testing.T) {
+	o := edge()
+	o.CreationTimestamp = metav1.NewTime(time.Date(12345, 1, 1, 0, 0, 0, 0, time.UTC))
+	want := "IngressClass edge: the object cannot be read; its last good state stays"
+	if got := describe([]input.Change{Reduce(o)}); !slices.Equal(got, []string{want}) {
+		t.Errorf("got %q", got)
+	}
+	for _, o := range []runtime.Object{nil, &metav1.Status{}, &networkingv1.Ingress{}, (*networkingv1.Ingress)(nil)} {
+		Reduce(o)
+	}
+}
