@@ -23,6 +23,7 @@ var allowed = map[string][]string{
 		"xds/redact", "xds/server", "xds/snapshot", "xds/store"},
 	"examples":          {},
 	"watcher/dir":       {"translator/input"},
+	"watcher/kube":      {"translator/input", "translator/policy", "xds/pmap"},
 	"translator":        {"translator/input", "translator/policy", "xds/hold", "xds/pmap", "xds/snapshot"},
 	"translator/input":  {"xds/pmap"},
 	"translator/policy": {"translator/input"},

@@ -218,6 +218,13 @@ func TestFirst(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("got\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
 		}
+		c.with(func() {
+			for what, n := range c.gets {
+				if n != 1 {
+					t.Errorf("%s was fetched %d times", what, n)
+				}
+			}
+		})
 		c.expectGets("configmaps shop/settings", "secrets shop/a", "secrets shop/default", "secrets shop/missing")
 	})
 }

@@ -17,12 +17,13 @@ import (
 // cannot be reduced, whatever the API server let through, is a Problem, and its
 // last good state stays.
 func Reduce(o runtime.Object) (c input.Change) {
-	ref := refOf(o)
+	var ref input.Ref
 	defer func() {
 		if r := recover(); r != nil { // its text could contain what the object contains
 			c = input.Change{Ref: ref, Problems: []input.Problem{{Object: ref, Message: "the object cannot be read; its last good state stays"}}}
 		}
 	}()
+	ref = refOf(o)
 	reduced, ok := input.FromObject(o)
 	if !ok {
 		return input.Change{Ref: ref, Problems: []input.Problem{{Object: ref, Message: fmt.Sprintf("%T is not of a kind that is read", o)}}}

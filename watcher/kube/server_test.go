@@ -39,6 +39,7 @@ type server struct {
 	expired  map[string]bool // resources whose next watch is answered 410
 	blank    map[string]bool // resources whose lists are empty, unless they are consistent
 	noStream bool            // lists do not come as watches
+	stopped  bool            // nobody is answered
 	era      int             // watches of an earlier one have ended
 }
 
@@ -70,9 +71,11 @@ func (s *server) with(f func()) {
 	s.changed.Broadcast()
 }
 
-// stop ends all watches, and everybody's connections are refused.
+// stop ends all watches, and everybody's connections are refused. It waits for
+// the requests that are being answered; a watch that came after the last era
+// ended would hold it up for ever.
 func (s *server) stop() {
-	s.with(func() { s.era++ })
+	s.with(func() { s.era, s.stopped = s.era+1, true })
 	s.http.Close()
 }
 
@@ -82,6 +85,7 @@ func (s *server) restart() {
 	if err != nil {
 		s.Fatal(err)
 	}
+	s.with(func() { s.stopped = false })
 	s.http = &httptest.Server{Listener: listener, Config: &http.Server{Handler: s}}
 	s.http.Start()
 }
@@ -186,9 +190,10 @@ type request struct {
 
 func parse(r *http.Request) request {
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
-	parts = parts[2:]
-	if parts[0] != "v1" && r.URL.Path[:5] == "/apis" {
-		parts = parts[1:]
+	if parts[0] == "apis" {
+		parts = parts[3:] // apis, group, version
+	} else {
+		parts = parts[2:] // api, version
 	}
 	var q request
 	if len(parts) > 2 && parts[0] == "namespaces" {
@@ -211,6 +216,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
+	case s.stopped:
+		panic(http.ErrAbortHandler) // cuts the connection
 	case s.denied[q.resource]:
 		refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden)
 	case q.name != "":
@@ -282,7 +289,9 @@ func (s *server) list(w http.ResponseWriter, q request) {
 }
 
 func (s *server) watch(w http.ResponseWriter, r *http.Request, q request) {
-	ended := context.AfterFunc(r.Context(), s.changed.Broadcast)
+	// With the lock: a broadcast between the look at the context and the wait
+	// would wake nobody.
+	ended := context.AfterFunc(r.Context(), func() { s.with(func() {}) })
 	defer ended()
 	from, _ := strconv.Atoi(q.options.ResourceVersion)
 	if q.initial {

@@ -22,13 +22,15 @@ type state struct {
 	versions map[input.Ref]string // resourceVersion of the last fetch of what is named; empty: it was not there
 	unlisted map[*feed]bool       // feeds whose first list is not there
 	unread   map[input.Ref]bool   // named and never fetched
+	heard    map[input.Ref]string // of these: the version that was noticed since they were named
 	started  bool                 // the first batch was taken
 	wake     chan struct{}        // closed at the next change
 }
 
 func newState(namespaces []string) *state {
 	return &state{namespaces: namespaces, queue: newQueue(), names: newNames(), versions: map[input.Ref]string{},
-		unlisted: map[*feed]bool{}, unread: map[input.Ref]bool{}, wake: make(chan struct{})}
+		unlisted: map[*feed]bool{}, unread: map[input.Ref]bool{},
+		heard: map[input.Ref]string{}, wake: make(chan struct{})}
 }
 
 // apply takes changes over.
@@ -67,6 +69,7 @@ func (s *state) named(ref input.Ref) {
 // unnamed ends following it. What it named itself is not named any more.
 func (s *state) unnamed(ref input.Ref) {
 	delete(s.unread, ref)
+	delete(s.heard, ref)
 	delete(s.versions, ref)
 	s.applyLocked(input.Delete(ref))
 }
@@ -89,17 +92,27 @@ func (s *state) fetched(c input.Change, version string) {
 	if !s.names.has(c.Ref) {
 		return
 	}
+	heard, ok := s.heard[c.Ref]
 	delete(s.unread, c.Ref)
+	delete(s.heard, c.Ref)
 	s.versions[c.Ref] = version
 	s.applyLocked(c)
+	if ok && heard != version {
+		s.fetch(c.Ref)
+	}
 }
 
 // noticed hears of a version of a Secret or ConfigMap; empty if it is gone. Only
-// of those that are named a version that was not fetched yet is asked for.
+// of those that are named a version that was not fetched yet is asked for. The
+// first fetch of one is under way already, and may bring this version or not.
 func (s *state) noticed(ref input.Ref, version string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.names.has(ref) && s.within(ref.Namespace) && (s.unread[ref] || s.versions[ref] != version) {
+	switch {
+	case !s.names.has(ref) || !s.within(ref.Namespace):
+	case s.unread[ref]:
+		s.heard[ref] = version
+	case s.versions[ref] != version:
 		s.fetch(ref)
 	}
 }
