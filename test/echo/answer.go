@@ -21,7 +21,7 @@ const (
 // Answer is the JSON body of an answer.
 type Answer struct {
 	Service  string      `json:"service"`
-	Instance string      `json:"instance"` // address and port of the server
+	Instance string      `json:"instance"` // address and port of the server, or its name
 	Method   string      `json:"method"`
 	Path     string      `json:"path"` // with query, as received
 	Host     string      `json:"host"`

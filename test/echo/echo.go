@@ -10,6 +10,7 @@
 package echo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,13 +40,16 @@ type Server struct {
 // Start serves as an instance of service on addr ("127.64.0.1:8080"; port 0
 // takes a free one). The instance is named by its address. Whoever calls Start
 // calls Kill, or Shutdown if no WebSocket is open.
-func Start(service, addr string) (*Server, error) {
+func Start(service, addr string) (*Server, error) { return StartAs(service, "", addr) }
+
+// StartAs is Start with a name for the instance, such as that of its pod.
+func StartAs(service, instance, addr string) (*Server, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("an instance of Service %s: %w", service, err)
 	}
 	s := &Server{
-		service: service, instance: listener.Addr().String(),
+		service: service, instance: cmp.Or(instance, listener.Addr().String()),
 		addr:     listener.Addr().(*net.TCPAddr).AddrPort(),
 		listener: listener,
 		requests: make(map[string]uint64),

@@ -1,7 +1,22 @@
 // Package kube runs a real Kubernetes for tests: etcd, kube-apiserver and
 // kube-controller-manager as processes, in a network namespace of the test's
-// own, without Docker and without images.
+// own, without Docker and without images. There is no scheduler and no
+// kube-proxy; the kubelet is ours, and its pods are servers in this process.
 //
-// A test package calls Main from its TestMain. Start reading at namespace.go, which
-// says where it all runs. Everything but this comment has the build tag real.
+// A test package calls MainWithCluster from its TestMain, and its tests make
+// namespaces of their own in the cluster:
+//
+//	var cluster *kube.Cluster
+//
+//	func TestMain(m *testing.M) { kube.MainWithCluster(m, &cluster, kube.Options{}) }
+//
+//	func TestSomething(t *testing.T) {
+//		ctx, namespace := t.Context(), cluster.Namespace(t)
+//		deployment, service := kube.Web(namespace, "web", 3, time.Second)
+//		if err := cluster.Apply(ctx, deployment, service); err != nil { ... }
+//		if err := cluster.AwaitReady(ctx, deployment); err != nil { ... }
+//	}
+//
+// Start reading at cluster.go; namespace.go says where it all runs, kubelet.go
+// what a pod is. Everything but this comment has the build tag real.
 package kube

@@ -3,6 +3,7 @@
 package kube
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // The addresses that exist in the namespace, all of them on lo. EndpointSlice
@@ -22,13 +24,42 @@ const (
 // inside marks, in the environment, the process that has the namespaces.
 const inside = "LEGATION_TEST_KUBE_NAMESPACE"
 
+// startTimeout bounds the start of a cluster that never becomes ready.
+const startTimeout = 2 * time.Minute
+
 // Main runs the tests of a package in namespaces of their own: network, mounts
 // and processes. The tests are PID 1 there, so that the kernel ends whatever
 // they started when they end. Nothing outside can be reached.
 //
 // Where the system does not allow namespaces, Main prints NOT RUN with the
 // reason and ends with status 1: a test that did not run has not passed.
-func Main(m *testing.M) {
+func Main(m *testing.M) { within(m.Run) }
+
+// MainWithCluster is Main with one Cluster for all tests of the package, which
+// is at c while they run.
+func MainWithCluster(m *testing.M, c **Cluster, o Options) {
+	within(func() int {
+		status, err := runWithCluster(m, c, o)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return max(status, 1)
+		}
+		return status
+	})
+}
+
+func runWithCluster(m *testing.M, c **Cluster, o Options) (status int, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	if *c, err = Start(ctx, o); err != nil {
+		return 1, err
+	}
+	return m.Run(), (*c).Close()
+}
+
+// within ends the process with the status of run, which is called in the
+// namespaces.
+func within(run func() int) {
 	if os.Getenv(inside) == "" {
 		os.Exit(reexecute())
 	}
@@ -36,7 +67,7 @@ func Main(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "NOT RUN: furnishing the network namespace:", err)
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	os.Exit(run())
 }
 
 // reexecute runs this test binary anew in its namespaces and is its status.

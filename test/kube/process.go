@@ -23,7 +23,11 @@ type Process struct {
 	log   string   // path
 	cmd   *exec.Cmd
 	ended chan struct{} // closed when cmd has ended
+	asked bool          // to end
 }
+
+// Name is the name of the program.
+func (p *Process) Name() string { return p.name }
 
 // Start starts the process if it does not run.
 func (p *Process) Start() error {
@@ -41,7 +45,7 @@ func (p *Process) Start() error {
 		return fmt.Errorf("starting %s: %w", p.name, err)
 	}
 	ended := make(chan struct{})
-	p.cmd, p.ended = cmd, ended
+	p.cmd, p.ended, p.asked = cmd, ended, false
 	go func() {
 		cmd.Wait() // how it ended is in its log
 		close(ended)
@@ -72,6 +76,7 @@ func (p *Process) signal(s syscall.Signal) error {
 	if !p.Running() {
 		return nil
 	}
+	p.asked = true
 	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("ending %s: %w", p.name, err)
 	}
@@ -88,4 +93,13 @@ func (p *Process) failure(err error) error {
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
 	lines = lines[max(0, len(lines)-lastLines):]
 	return fmt.Errorf("%s: %w; last lines of %s:\n%s", p.name, err, filepath.Base(p.log), strings.Join(lines, "\n"))
+}
+
+// died is an error if the process ended by itself: neither Kill nor Stop was
+// called since it was started.
+func (p *Process) died() error {
+	if p.ended == nil || p.asked || p.Running() {
+		return nil
+	}
+	return p.failure(fmt.Errorf("it ended by itself (%v)", p.cmd.ProcessState))
 }
