@@ -1,6 +1,8 @@
 package delta
 
 import (
+	"strings"
+
 	"legation.dev/xds/snapshot"
 )
 
@@ -23,7 +25,7 @@ func (c *Conn) begin(t snapshot.Type, r Request) {
 	switch t {
 	case snapshot.Cluster:
 		if c.types[snapshot.Endpoints].first { // held back until nothing warmed (M4)
-			c.trueClusters(c.types[snapshot.Endpoints].subscriptions())
+			c.trueClusters(List(c.types[snapshot.Endpoints].subscriptions()))
 		}
 	case snapshot.Endpoints:
 		c.beginEndpoints(r)
@@ -40,10 +42,14 @@ func (c *Conn) begin(t snapshot.Type, r Request) {
 }
 
 // subscribe notes the names of a first request: those without a version are owed.
-func (c *Conn) subscribe(t snapshot.Type, names []string) {
+func (c *Conn) subscribe(t snapshot.Type, names Names) {
+	if c.exactly(t, names) {
+		return
+	}
 	st := &c.types[t]
-	for _, n := range names {
+	for n := range names.All() {
 		if !st.have.Has(n) {
+			n = strings.Clone(n)
 			st.subs.put(n, c.seq)
 			st.owed.put(n, struct{}{})
 		}
@@ -71,7 +77,8 @@ func (c *Conn) adopt(t snapshot.Type, reported Versions) {
 	for n, v := range reported.All() {
 		names[n] = struct{}{}
 		if r, ok := want.Get(n); !ok || r.Version != v {
-			st.set(n, unknown(t, n, v))
+			n = strings.Clone(n)
+			st.set(n, unknown(t, n, strings.Clone(v)))
 			c.learn(t, n)
 		}
 	}
@@ -86,7 +93,7 @@ func (c *Conn) adopt(t snapshot.Type, reported Versions) {
 // Envoy really has: CDS versions lie after a partly applied rejection (M6).
 func (c *Conn) beginEndpoints(r Request) {
 	clusters := &c.types[snapshot.Cluster]
-	if !c.exactly(r.Subscribe) {
+	if !clusters.have.Same(c.want(snapshot.Cluster)) || !c.exactly(snapshot.Endpoints, r.Subscribe) {
 		c.subscribe(snapshot.Endpoints, r.Subscribe)
 		if clusters.first {
 			c.trueClusters(r.Subscribe)
@@ -102,27 +109,23 @@ func (c *Conn) beginEndpoints(r Request) {
 	c.sent = nil
 }
 
-// exactly says whether names are those of all EDS clusters that Envoy is taken
-// to have, and each of them has its CLA: then there is nothing to learn.
-func (c *Conn) exactly(names []string) bool {
-	clusters, cla := c.types[snapshot.Cluster].have, c.types[snapshot.Endpoints].have
-	if !cla.Same(c.want(snapshot.Endpoints)) || !clusters.Same(c.want(snapshot.Cluster)) || len(names) != cla.Len() {
-		return false
-	}
-	var sum snapshot.VersionSum
-	for _, n := range names {
-		sum.Add(n, "")
-	}
-	return sum == c.target.NameSum(snapshot.Endpoints)
+// exactly says whether Envoy has all that is wanted of type t, and names are
+// the names of that: then a subscription to them says nothing new.
+func (c *Conn) exactly(t snapshot.Type, names Names) bool {
+	have := c.types[t].have
+	return have.Same(c.want(t)) && names.Len() == have.Len() && names.Sum() == c.target.NameSum(t)
 }
 
-func (c *Conn) trueClusters(names []string) {
+// trueClusters compares the clusters that Envoy is taken to have with those
+// whose endpoints it asks for.
+func (c *Conn) trueClusters(names Names) {
 	clusters := &c.types[snapshot.Cluster]
-	real := make(map[string]struct{}, len(names))
-	for _, n := range names {
+	real := make(map[string]struct{}, names.Len())
+	for n := range names.All() {
 		real[n] = struct{}{}
 		// A fresh Envoy has it because it was sent just now.
 		if _, flying := clusters.flying(n); (c.returned || !flying) && clusters.get(n) == nil && c.with(ruleTrueClusters) {
+			n = strings.Clone(n)
 			clusters.doubt(n, unknown(snapshot.Cluster, n, "?"))
 		}
 	}

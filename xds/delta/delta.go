@@ -10,6 +10,7 @@ package delta
 
 import (
 	"iter"
+	"slices"
 
 	"legation.dev/xds/snapshot"
 )
@@ -19,20 +20,50 @@ import (
 // Envoy that has everything builds no map.
 type Versions interface {
 	Len() int
-	// All yields name and version, in any order.
+	// All yields name and version, in any order. Both may be substrings of the
+	// whole request: whoever keeps one clones it.
 	All() iter.Seq2[string, string]
 	// Sum adds up all pairs; see VersionSum.
 	Sum() VersionSum
+}
+
+// Names are what a request subscribes to. Like Versions, they may be undecoded:
+// an Envoy that reconnects names every cluster it has.
+type Names interface {
+	Len() int
+	// All yields the names in the order of the request. Each may be a substring
+	// of the whole request: whoever keeps one clones it.
+	All() iter.Seq[string]
+	// Sum adds up all names.
+	Sum() VersionSum
+}
+
+// List is Names that are at hand.
+type List []string
+
+// Len is the number of names.
+func (l List) Len() int { return len(l) }
+
+// All yields each name.
+func (l List) All() iter.Seq[string] { return slices.Values(l) }
+
+// Sum adds up all names.
+func (l List) Sum() (s VersionSum) {
+	for _, name := range l {
+		s.AddName([]byte(name))
+	}
+	return s
 }
 
 // VersionSum adds up (name, version) pairs.
 type VersionSum = snapshot.VersionSum
 
 // Request is one DeltaDiscoveryRequest, reduced to what the protocol needs.
+// Nothing of Subscribe and Initial is kept after Receive.
 type Request struct {
 	URL         string // type URL, as received
 	Nonce       string // response_nonce; "" if the request answers nothing
-	Subscribe   []string
+	Subscribe   Names  // nil if there are none
 	Unsubscribe []string
 	Initial     Versions // nil if there are none
 	Error       *Error   // error_detail: the response named by Nonce is rejected

@@ -64,15 +64,16 @@ func (p *program) step(what, whom byte) {
 	}
 	name := []string{"a", "b", "rc", "other", "", "rc/a", "rc/", "https"}[whom%8]
 	r := Request{URL: url}
+	var names List
 	switch what / 8 % 7 {
 	case 0:
 	case 1:
-		r.Subscribe = []string{name}
+		names = List{name}
 	case 2:
 		r.Unsubscribe = []string{name}
-		r.Subscribe = []string{"b", name, name}
+		names = List{"b", name, name}
 	case 3:
-		r.Subscribe = []string{name}
+		names = List{name}
 		r.Initial = pairs{name: string(rune('a' + whom%7)), "": "x", "other": ""}
 	case 4:
 		r.Nonce = p.nonce(whom)
@@ -84,7 +85,8 @@ func (p *program) step(what, whom byte) {
 		p.retarget(whom)
 		return
 	}
-	for _, n := range r.Subscribe {
+	r.Subscribe = names
+	for _, n := range names {
 		p.asked[snapshot.Ref{Type: t, Name: n}] = true
 	}
 	p.conn.Receive(r, p.now)

@@ -141,7 +141,7 @@ func (c *modelCluster) newest() *snapshot.Resource {
 
 func (e *envoy) first(t snapshot.Type, names []string) {
 	e.asked[t] = true
-	r := Request{URL: t.URL(), Subscribe: names}
+	r := Request{URL: t.URL(), Subscribe: List(names)}
 	if len(e.versions[t]) > 0 {
 		r.Initial = pairs(maps.Clone(e.versions[t]))
 	}
@@ -164,7 +164,7 @@ func (e *envoy) subscribe(t snapshot.Type, names ...string) {
 		e.first(t, names)
 		return
 	}
-	e.toConn = append(e.toConn, Request{URL: t.URL(), Subscribe: names})
+	e.toConn = append(e.toConn, Request{URL: t.URL(), Subscribe: List(names)})
 }
 
 func (e *envoy) unsubscribe(t snapshot.Type, name string) {

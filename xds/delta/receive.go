@@ -2,6 +2,7 @@ package delta
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"legation.dev/xds/snapshot"
@@ -38,6 +39,9 @@ func (c *Conn) Receive(r Request, now time.Time) Event {
 		c.counters.UnknownTypes++
 		return Event{Outcome: UnknownType}
 	}
+	if r.Subscribe == nil {
+		r.Subscribe = List(nil)
+	}
 	c.now = now
 	c.seq++
 	if st := &c.types[t]; !st.first {
@@ -60,7 +64,8 @@ func (c *Conn) resubscribe(t snapshot.Type, r Request) {
 		c.forget(t, n)
 		c.types[t].subs.drop(n)
 	}
-	for _, n := range r.Subscribe {
+	for n := range r.Subscribe.All() {
+		n = strings.Clone(n)
 		c.forget(t, n)
 		c.types[t].subs.put(n, c.seq)
 		c.types[t].owed.put(n, struct{}{})

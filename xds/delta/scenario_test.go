@@ -189,15 +189,17 @@ func request(t snapshot.Type, ok bool, args []string) Request {
 		r.URL = t.URL()
 	}
 	reported := pairs{}
+	var names List
 	for _, arg := range args[1:] {
 		if name, version, ok := strings.Cut(arg, "="); ok {
 			reported[name] = version
 		} else if arg[0] == '+' {
-			r.Subscribe = append(r.Subscribe, arg[1:])
+			names = append(names, arg[1:])
 		} else {
 			r.Unsubscribe = append(r.Unsubscribe, arg[1:])
 		}
 	}
+	r.Subscribe = names
 	if len(reported) > 0 {
 		r.Initial = reported
 	}
@@ -279,7 +281,7 @@ func (s *script) load() error {
 		snapshot.RouteConfiguration, snapshot.Secret, snapshot.VirtualHost} {
 		r := Request{URL: t.URL()}
 		if !t.Wildcard() {
-			r.Subscribe = names(t)
+			r.Subscribe = List(names(t))
 		}
 		s.receive(r)
 		s.next()

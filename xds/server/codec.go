@@ -38,10 +38,8 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if !ok {
 		return c.standard.Unmarshal(data, v)
 	}
-	buf := data.MaterializeToBuffer(mem.DefaultBufferPool())
-	defer buf.Free()
 	*r = request{}
-	if err := r.decode(buf.ReadOnlyData()); err != nil {
+	if err := r.decode(data); err != nil {
 		r.err = fmt.Errorf("undecodable DeltaDiscoveryRequest of %d bytes: %w", data.Len(), err)
 	}
 	return nil

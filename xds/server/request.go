@@ -2,16 +2,18 @@ package server
 
 import (
 	"errors"
-	"iter"
+	"io"
 	"unicode/utf8"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	statuspb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"legation.dev/xds/delta"
+	"legation.dev/xds/snapshot"
 )
 
 // Field numbers of envoy.service.discovery.v3.DeltaDiscoveryRequest.
@@ -29,57 +31,104 @@ const (
 	fieldKey, fieldValue = 1, 2 // of a map entry
 )
 
-// request is one DeltaDiscoveryRequest, read without building maps: its names
-// are substrings of one string, text, which lives as long as any of them.
+// request is one DeltaDiscoveryRequest, read in the buffers in which gRPC
+// received it. What an Envoy with 10,000 names says when it reconnects is only
+// added up: no name of it becomes a string unless something differs. For that
+// case the request holds the buffers until release.
 type request struct {
 	delta.Request
 	node *corev3.Node // nil if the request carries none
 	err  error        // why the bytes are no DeltaDiscoveryRequest
 
-	text    string    // the whole request
-	initial *versions // what Request.Initial holds, once there is an entry
-	detail  *statuspb.Status
+	data     mem.BufferSlice // the whole request; nil if no name is left in it, and after release
+	text     string          // the same, once somebody has asked for a name
+	names    names           // what Request.Subscribe holds, once there is a name
+	versions versions        // what Request.Initial holds, once there is an entry
+	detail   *statuspb.Status
 }
 
-// decode reads b, which it does not keep. It accepts exactly what
-// proto.Unmarshal accepts.
-func (r *request) decode(b []byte) error {
-	r.text = string(b)
-	err := fields(b, func(num protowire.Number, at, end int) error { return r.field(num, b, at, end) })
-	if r.initial != nil {
-		r.Initial = r.initial
+// decode reads data. It accepts exactly what proto.Unmarshal accepts.
+func (r *request) decode(data mem.BufferSlice) error {
+	err := pieces(data, r.take)
+	if r.names.len > 0 {
+		r.names.of = r
+		r.Subscribe = &r.names
+	}
+	if r.versions.len > 0 {
+		r.versions.of = r
+		r.Initial = &r.versions
 	}
 	if r.detail != nil {
 		r.Error = &delta.Error{Code: r.detail.Code, Message: r.detail.Message}
 	}
+	if err == nil && r.names.len+r.versions.len > 0 {
+		data.Ref()
+		r.data = data
+	}
 	return err
 }
 
-// field takes in the field whose value is b[at:end].
-func (r *request) field(num protowire.Number, b []byte, at, end int) (err error) {
+// release gives the buffers back to gRPC. Names that were not asked for before
+// cannot be asked for any more.
+func (r *request) release() {
+	r.data.Free()
+	r.data = nil
+}
+
+// whole is the whole request as one string.
+func (r *request) whole() string {
+	if r.text == "" {
+		r.text = string(r.data.Materialize())
+	}
+	return r.text
+}
+
+// take takes in the fields at the beginning of b that are whole. It says where
+// the first begins that is cut short.
+func (r *request) take(b []byte) (n int, err error) {
+	ascii := isASCII(b)
+	for n < len(b) {
+		num, value, size, err := field(b[n:])
+		if err != nil || size == 0 {
+			return n, err
+		}
+		if value != nil {
+			if err := r.field(num, value, ascii); err != nil {
+				return n, err
+			}
+		}
+		n += size
+	}
+	return n, nil
+}
+
+// field takes in one field; ascii says that no byte of value is above 127.
+func (r *request) field(num protowire.Number, value []byte, ascii bool) (err error) {
 	switch num {
+	case fieldInitial:
+		return r.versions.add(value, ascii)
+	case fieldSubscribe:
+		return r.names.add(value, ascii)
+	case fieldURL:
+		r.URL, err = urlOf(value)
+	case fieldNonce:
+		r.Nonce, err = text(value)
+	case fieldUnsubscribe:
+		var name string
+		name, err = text(value)
+		r.Unsubscribe = append(r.Unsubscribe, name)
 	case fieldNode:
 		if r.node == nil {
 			r.node = new(corev3.Node)
 		}
-		return merge(b[at:end], r.node)
-	case fieldURL:
-		r.URL, err = r.string(at, end)
-	case fieldSubscribe:
-		r.Subscribe, err = r.append(r.Subscribe, at, end)
-	case fieldUnsubscribe:
-		r.Unsubscribe, err = r.append(r.Unsubscribe, at, end)
-	case fieldInitial:
-		return r.addVersion(b, at, end)
-	case fieldNonce:
-		r.Nonce, err = r.string(at, end)
+		return merge(value, r.node)
 	case fieldErrorDetail:
 		if r.detail == nil {
 			r.detail = new(statuspb.Status)
 		}
-		return merge(b[at:end], r.detail)
+		return merge(value, r.detail)
 	case fieldLocatorsSubscribe, fieldLocatorsUnsubscribe:
-		return merge(b[at:end], new(discoveryv3.ResourceLocator)) // not used here, but must be well formed
+		return merge(value, new(discoveryv3.ResourceLocator)) // not used here, but must be well formed
 	}
 	return err
 }
@@ -91,112 +140,57 @@ func merge(b []byte, m proto.Message) error {
 
 var errUTF8 = errors.New("string field contains invalid UTF-8")
 
-func (r *request) string(at, end int) (string, error) {
-	s := r.text[at:end]
-	if !utf8.ValidString(s) {
+func text(b []byte) (string, error) {
+	if !utf8.Valid(b) {
 		return "", errUTF8
 	}
-	return s, nil
+	return string(b), nil
 }
 
-func (r *request) append(names []string, at, end int) ([]string, error) {
-	name, err := r.string(at, end)
-	return append(names, name), err
-}
-
-func (r *request) addVersion(b []byte, at, end int) error {
-	key, value, err := entry(r.text, b, at, end)
-	if err != nil {
-		return err
+// urlOf is text for a type URL. Each ACK has one, so those that are served cost
+// no memory.
+func urlOf(b []byte) (string, error) {
+	if t, ok := snapshot.TypeOf(string(b)); ok {
+		return t.URL(), nil
 	}
-	if !utf8.ValidString(key) || !utf8.ValidString(value) {
-		return errUTF8
-	}
-	if r.initial == nil {
-		r.initial = &versions{text: r.text}
-	}
-	r.initial.len++
-	r.initial.sum.Add(key, value)
-	return nil
-}
-
-// entry is the map entry in b[at:end], as substrings of text, whose bytes are b.
-func entry(text string, b []byte, at, end int) (key, value string, err error) {
-	err = fields(b[at:end], func(num protowire.Number, from, to int) error {
-		switch num {
-		case fieldKey:
-			key = text[at+from : at+to]
-		case fieldValue:
-			value = text[at+from : at+to]
-		}
-		return nil
-	})
-	return key, value, err
+	return text(b)
 }
 
 var errField = errors.New("invalid field number")
 
-// fields calls yield for each length-delimited field of the message b: its
-// number, and where its value begins and ends. All fields that are known here
-// are of that kind; others are skipped, but must be well formed.
-func fields(b []byte, yield func(num protowire.Number, at, end int) error) error {
-	for at := 0; at < len(b); {
-		num, typ, n := protowire.ConsumeTag(b[at:])
-		if n < 0 {
-			return protowire.ParseError(n)
+// field is the first field of b: its number, its value if it is
+// length-delimited, which all fields are that are known here, else nil; and its
+// size, which is 0 if b ends within it. What is skipped must be well formed, too.
+func field(b []byte) (num protowire.Number, value []byte, size int, err error) {
+	if len(b) >= 2 && b[0]&0x87 == 2 && b[0] >= 8 && b[1] < 0x80 { // number and length are one byte each
+		if size = 2 + int(b[1]); size > len(b) {
+			return 0, nil, 0, nil
 		}
-		if num > protowire.MaxValidNumber {
-			return errField
-		}
-		at += n
-		if n = protowire.ConsumeFieldValue(num, typ, b[at:]); n < 0 {
-			return protowire.ParseError(n)
-		}
-		end := at + n
-		if typ == protowire.BytesType {
-			_, n = protowire.ConsumeVarint(b[at:])
-			if err := yield(num, at+n, end); err != nil {
-				return err
-			}
-		}
-		at = end
+		return protowire.Number(b[0] >> 3), b[2:size], size, nil
+	}
+	num, typ, n := protowire.ConsumeTag(b)
+	if n < 0 {
+		return 0, nil, 0, unlessCut(n)
+	}
+	if num > protowire.MaxValidNumber {
+		return 0, nil, 0, errField
+	}
+	size = protowire.ConsumeFieldValue(num, typ, b[n:])
+	if size < 0 {
+		return 0, nil, 0, unlessCut(size)
+	}
+	if typ == protowire.BytesType {
+		_, head := protowire.ConsumeVarint(b[n:])
+		value = b[n+head : n+size]
+	}
+	return num, value, n + size, nil
+}
+
+// unlessCut is the error that protowire means by n; none if all that is wrong
+// is that the bytes end too early.
+func unlessCut(n int) error {
+	if err := protowire.ParseError(n); !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
 	}
 	return nil
-}
-
-// versions are the initial_resource_versions of a request, left undecoded. A
-// name that comes twice counts twice; its last version is the one that counts
-// for protobuf, and All yields it last.
-type versions struct {
-	text string // the whole request, known to be well formed
-	len  int
-	sum  delta.VersionSum // of all entries, made while the request was read
-}
-
-var _ delta.Versions = (*versions)(nil)
-
-// Len is the number of entries.
-func (v *versions) Len() int { return v.len }
-
-// Sum is the sum of all entries.
-func (v *versions) Sum() delta.VersionSum { return v.sum }
-
-var errStop = errors.New("the caller has seen enough")
-
-// All yields name and version of each entry, in the order of the request.
-func (v *versions) All() iter.Seq2[string, string] {
-	return func(yield func(name, version string) bool) {
-		b := []byte(v.text)
-		// The bytes were accepted once, so the only error left is errStop.
-		_ = fields(b, func(num protowire.Number, at, end int) error {
-			if num != fieldInitial {
-				return nil
-			}
-			name, version, _ := entry(v.text, b, at, end)
-			if !yield(name, version) {
-				return errStop
-			}
-			return nil
-		})
-	}
 }

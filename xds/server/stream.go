@@ -110,8 +110,10 @@ func (st *stream) take(r *request, now time.Time) (asked bool, err error) {
 	if r.Error != nil {
 		r.Error.Message = redactError(r.URL, r.Error.Message)
 	}
-	st.note(st.conn.Receive(r.Request, now), r, now)
-	return r.Nonce == "" || len(r.Subscribe) > 0, nil
+	e := st.conn.Receive(r.Request, now)
+	r.release()
+	st.note(e, r, now)
+	return r.Nonce == "" || r.Subscribe != nil, nil
 }
 
 // wait sleeps until there is something to do. A request it hands on at once.

@@ -2,8 +2,9 @@ package snapshot
 
 import (
 	"hash/maphash"
-	"math/bits"
 	"sync"
+
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"legation.dev/xds/pmap"
 )
@@ -11,29 +12,47 @@ import (
 // VersionSum adds up a keyed hash of (name, version) pairs, in any order. An
 // Envoy that reconnects reports every name and version it has; one sum says
 // whether that is exactly what the snapshot holds, without building a map.
+//
+// What is hashed is the pair as an encoded map entry, which is how Envoy sends
+// it: so it is not even taken apart. 64 bits with a key that nobody outside the
+// process knows are enough, since nobody can look for names that collide.
 // Sums are comparable within one process only.
 type VersionSum struct {
-	a, b  uint64
+	sum   uint64
 	count int
 }
 
-// The keys of the two hashes, drawn once per process, so that nobody can choose
-// names that collide.
-var seedA, seedB = maphash.MakeSeed(), maphash.MakeSeed()
+// seed is the key of the hash, drawn once per process.
+var seed = maphash.MakeSeed()
 
-// Add adds one pair. For a set of names, version is "".
+// Add adds one pair.
 func (s *VersionSum) Add(name, version string) {
-	s.a += pair(maphash.String(seedA, name), maphash.String(seedA, version))
-	s.b += pair(maphash.String(seedB, name), maphash.String(seedB, version))
+	var room [128]byte // most entries fit, so nothing is allocated
+	s.AddEntry(appendEntry(room[:0], name, version))
+}
+
+// AddEntry adds a pair that is encoded as protobuf encodes an entry of a map:
+// key and value, in this order. A pair in another encoding makes another sum.
+func (s *VersionSum) AddEntry(entry []byte) {
+	s.sum += maphash.Bytes(seed, entry)
 	s.count++
 }
 
-// pair binds a name to its version: without it, two resources could swap
-// theirs. The constants are those of MurmurHash3's fmix64.
-func pair(name, version uint64) uint64 {
-	h := name ^ bits.RotateLeft64(version*0xff51afd7ed558ccd, 32)
-	h = (h ^ h>>33) * 0xc4ceb9fe1a85ec53
-	return h ^ h>>29
+// AddName adds a name without a version, for sets of names.
+func (s *VersionSum) AddName(name []byte) {
+	s.sum += maphash.Bytes(seed, name)
+	s.count++
+}
+
+// Field numbers of an entry of a protobuf map.
+const (
+	fieldKey   = 1
+	fieldValue = 2
+)
+
+func appendEntry(b []byte, name, version string) []byte {
+	b = protowire.AppendString(protowire.AppendTag(b, fieldKey, protowire.BytesType), name)
+	return protowire.AppendString(protowire.AppendTag(b, fieldValue, protowire.BytesType), version)
 }
 
 // sums are computed when first asked for and shared by all streams.
@@ -47,31 +66,33 @@ type sums struct {
 // VersionSum is the sum of all names and versions of type t.
 func (s Snapshot) VersionSum(t Type) VersionSum {
 	if s.sums == nil {
-		return sum(s.types[t], true)
+		return versionSum(s.types[t])
 	}
 	e := &s.sums.versions[t]
-	e.once.Do(func() { e.sum = sum(s.types[t], true) })
+	e.once.Do(func() { e.sum = versionSum(s.types[t]) })
 	return e.sum
 }
 
 // NameSum is the sum of all names of type t, without versions.
 func (s Snapshot) NameSum(t Type) VersionSum {
 	if s.sums == nil {
-		return sum(s.types[t], false)
+		return nameSum(s.types[t])
 	}
 	e := &s.sums.names[t]
-	e.once.Do(func() { e.sum = sum(s.types[t], false) })
+	e.once.Do(func() { e.sum = nameSum(s.types[t]) })
 	return e.sum
 }
 
-func sum(m pmap.Map[*Resource], versions bool) VersionSum {
-	var s VersionSum
+func versionSum(m pmap.Map[*Resource]) (s VersionSum) {
 	for name, r := range m.All() {
-		if versions {
-			s.Add(name, r.Version)
-		} else {
-			s.Add(name, "")
-		}
+		s.Add(name, r.Version)
+	}
+	return s
+}
+
+func nameSum(m pmap.Map[*Resource]) (s VersionSum) {
+	for name := range m.All() {
+		s.AddName([]byte(name))
 	}
 	return s
 }
