@@ -41,13 +41,18 @@ const (
 	// 253 bytes, each with its version and named twice, is about 27 MB; gRPC's
 	// default of 4 MiB has broken control planes (requirement R5).
 	maxReceive = 64 << 20
-	// window is the flow-control window of a stream and of a connection, in
-	// bytes, gRPC's smallest. It is static: what 1,000 Envoys that reconnect at
-	// once can put into our memory is 1,000 windows.
+	// window is the flow-control window of a stream, in bytes, gRPC's smallest.
+	// It is static: what 1,000 Envoys that reconnect at once can put into our
+	// memory is 1,000 windows.
 	window = 64 << 10
-	// readBuffer is the buffer per connection, in bytes. Envoys send little but
-	// their first requests; gRPC's default of 32 KiB is 32 MB at 1,000 Envoys.
-	readBuffer = 8 << 10
+	// connWindow is that of a connection, in bytes. It bounds no memory, since
+	// gRPC opens it again as soon as bytes arrive; a small one only costs a
+	// write for each 16 KiB of a reconnect.
+	connWindow = 1 << 20
+	// readBuffer is the buffer per connection, in bytes: two frames of a
+	// reconnect. gRPC holds one only while something is to be read (with TLS,
+	// always).
+	readBuffer = 32 << 10
 	// maxStreams bounds the open streams of one connection. Envoy needs one.
 	maxStreams = 100
 	// pingInterval is how often a client may ping. Envoy's own h2 keep-alive
@@ -97,7 +102,7 @@ func New(cfg Config) *Server {
 		grpc.MaxRecvMsgSize(maxReceive),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.StaticStreamWindowSize(window),
-		grpc.StaticConnWindowSize(window),
+		grpc.StaticConnWindowSize(connWindow),
 		grpc.ReadBufferSize(readBuffer),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingInterval, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),

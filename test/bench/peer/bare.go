@@ -106,7 +106,6 @@ func (rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
 // (xds/server), so that only what is done with the messages differs.
 func legationOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
-		grpc.StaticStreamWindowSize(64 << 10), grpc.StaticConnWindowSize(64 << 10),
-		grpc.ReadBufferSize(8 << 10), grpc.SharedWriteBuffer(true),
+		grpc.StaticStreamWindowSize(64 << 10), grpc.StaticConnWindowSize(1 << 20), grpc.ReadBufferSize(32 << 10),
 	}
 }
