@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -130,10 +131,10 @@ type versions struct {
 	listed    func()
 }
 
-// version is what is left of a Secret or ConfigMap that is named.
+// version is what is left of a Secret or ConfigMap.
 type version struct {
 	ref     input.Ref
-	version string
+	version string // empty if nobody named it when it was listed
 }
 
 // GetObjectMeta makes version an object with a name.
@@ -142,7 +143,6 @@ func (v version) GetObjectMeta() metav1.Object {
 }
 
 // Transformer leaves the version of those that are named, and of others the key.
-// Whoever is named after that is fetched after that.
 func (s *versions) Transformer() cache.TransformFunc {
 	return func(o any) (any, error) {
 		v, err := s.version(o)
@@ -158,7 +158,8 @@ func (s *versions) version(o any) (version, error) {
 	case version:
 		return o, nil
 	case cache.ExplicitKey:
-		return version{}, nil
+		namespace, name, _ := strings.Cut(string(o), "/")
+		return version{ref: input.Ref{Kind: s.kind, Namespace: namespace, Name: name}}, nil
 	}
 	m, err := meta.Accessor(o)
 	if err != nil {
@@ -196,8 +197,11 @@ func (s *versions) Replace(list []any, _ string) error {
 		if err != nil {
 			return err
 		}
-		if s.state.follows(v.ref) {
-			there[v.ref] = true
+		if !s.state.follows(v.ref) {
+			continue
+		}
+		there[v.ref] = true
+		if v.version != "" { // else it was named after that, and is fetched after that
 			s.state.noticed(v.ref, v.version)
 		}
 	}
