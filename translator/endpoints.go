@@ -179,10 +179,11 @@ func endpointsOf(v input.View, b backend, cluster string) (*snapshot.Resource, [
 			cla.Endpoints, meta.Weak = nil, false
 		}
 	}
+	meta.Empty = len(cla.Endpoints) == 0
 	r, err := newResource(snapshot.Endpoints, cluster, cla, meta)
 	if err != nil { // no input is known to get here: addresses are parsed
 		found = append(found, about(serviceRef(b), "", "", "", err.Error()))
-		meta.Weak = true
+		meta.Weak, meta.Empty = true, true
 		r, _ = snapshot.New(snapshot.Endpoints, cluster, &endpointv3.ClusterLoadAssignment{ClusterName: cluster}, meta)
 	}
 	return r, found

@@ -1,6 +1,7 @@
 // Package hold keeps what a fleet had although the inputs say otherwise: a
-// certificate whose Secret is missing or broken, and the cluster and endpoints of
-// a Service that is missing or whose slices are late.
+// certificate whose Secret is missing or broken, the cluster and endpoints of a
+// Service that is missing or whose slices are late, and a virtual host that is to
+// name a cluster without endpoints.
 //
 // What depends on the past is laid here over the snapshot that the translator
 // made, which is equal on all replicas. Next is pure: it takes the time and says
@@ -31,6 +32,8 @@ type Held struct {
 
 	base    snapshot.Snapshot // what the translator made
 	pending pending
+	moving  pmap.Map[waits]     // virtual hosts that wait for endpoints of clusters
+	kept    pmap.Map[pmap.Unit] // clusters that only those name
 }
 
 // Next is what to run once the translator has made base, given what was held
@@ -39,17 +42,37 @@ type Held struct {
 //
 // A Weak secret leaves the last good certificate in force. A Weak cluster or CLA
 // leaves the last one in force for Grace and is Firm afterwards. A fleet without
-// a last one gets the Weak resource itself.
+// a last one gets the Weak resource itself. A virtual host that names one more
+// cluster, and one without endpoints, stays as it is for MoveGrace.
 func Next(prev Held, base snapshot.Snapshot, now time.Time) (_ Held, wake time.Time) {
-	h := Held{Snapshot: prev.Snapshot, base: base, pending: prev.pending}
+	h := Held{Snapshot: prev.Snapshot, base: base, pending: prev.pending, moving: prev.moving, kept: prev.kept}
+	var moved []string // virtual hosts
 	for t, c := range snapshot.Diff(prev.base, base) {
+		if t == snapshot.VirtualHost && c.HasNew {
+			moved = append(moved, c.Key)
+			continue
+		}
 		h.follow(t, c, now)
 	}
 	for ref, ok := h.pending.due(now); ok; ref, ok = h.pending.due(now) {
 		h.giveUp(ref)
 	}
+	h.move(prev.Snapshot, moved, now)
 	h.Snapshot = share(h.Snapshot, base)
-	return h, h.pending.first()
+	return h, h.wake(now)
+}
+
+// wake is the next moment at which something ends by the passing of time.
+func (h *Held) wake(now time.Time) time.Time {
+	first := h.pending.first()
+	for _, w := range h.moving.All() {
+		for _, since := range w.since {
+			if end := since.Add(MoveGrace); end.After(now) && (first.IsZero() || end.Before(first)) {
+				first = end
+			}
+		}
+	}
+	return first
 }
 
 // share is s with base's own maps where they are equal, and its spare endpoints.

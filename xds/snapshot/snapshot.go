@@ -121,6 +121,8 @@ type Resource struct {
 	// Weak marks a stand-in for something that is missing: a fresh Envoy gets
 	// it, an Envoy that has something for this name keeps what it has.
 	Weak bool
+	// Empty marks endpoints of which there are none. It follows from the body.
+	Empty bool
 	// Checked marks a cluster that waits for more than its endpoints before it is
 	// active: a first active health check, or a secret of its own.
 	Checked bool
@@ -138,6 +140,7 @@ type Meta struct {
 	Needs, Pulls []Ref
 	From         []string
 	Weak         bool
+	Empty        bool
 	Checked      bool
 }
 
@@ -175,7 +178,7 @@ func StandIn(t Type, name string, m proto.Message, meta Meta) (*Resource, error)
 func FromBytes(t Type, name, version string, body []byte, meta Meta) *Resource {
 	slices.SortFunc(meta.Needs, Ref.compare)
 	slices.SortFunc(meta.Pulls, Ref.compare)
-	r := &Resource{Type: t, Name: name, Version: version, Weak: meta.Weak, Checked: meta.Checked,
+	r := &Resource{Type: t, Name: name, Version: version, Weak: meta.Weak, Empty: meta.Empty, Checked: meta.Checked,
 		Needs: slices.Compact(meta.Needs), Pulls: slices.Compact(meta.Pulls), From: meta.From}
 	r.wire, r.body = encode(t, name, version, body)
 	r.sum = r.digest()

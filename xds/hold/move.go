@@ -1,0 +1,142 @@
+package hold
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"legation.dev/xds/pmap"
+	"legation.dev/xds/snapshot"
+)
+
+// MoveGrace is how long a virtual host that exists stays as it is when it is to
+// name a cluster that has no endpoints yet. Sources do not order kinds: an
+// Ingress that names a new Service often comes before that Service's slices. An
+// API server is seldom further behind; a Service that has no pods at all answers
+// 503 after that, as its owner must learn.
+const MoveGrace = 5 * time.Second
+
+// waits says of one virtual host since when it waits for endpoints of which
+// clusters. It is a value: since is not changed once it is made.
+type waits struct{ since map[string]time.Time }
+
+// Sum identifies the waits.
+func (w waits) Sum() pmap.Sum {
+	var parts []string
+	for _, cluster := range slices.Sorted(maps.Keys(w.since)) {
+		parts = append(parts, cluster, w.since[cluster].String())
+	}
+	return pmap.SumOf(parts...)
+}
+
+// until is when the last wait ends; zero if there is none.
+func (w waits) until() (last time.Time) {
+	for _, since := range w.since {
+		if end := since.Add(MoveGrace); end.After(last) {
+			last = end
+		}
+	}
+	return last
+}
+
+// move lets virtual hosts follow the base: those that changed there, and those
+// that wait. What one names that waits is kept in prev's version.
+func (h *Held) move(prev snapshot.Snapshot, changed []string, now time.Time) {
+	names := slices.Clone(changed)
+	for name := range h.moving.All() {
+		names = append(names, name)
+	}
+	for _, name := range names {
+		h.moveOne(name, now)
+	}
+	h.keepNamed(prev)
+}
+
+func (h *Held) moveOne(name string, now time.Time) {
+	ref := snapshot.Ref{Type: snapshot.VirtualHost, Name: name}
+	want, ok := h.base.Get(ref)
+	if !ok { // it was removed with the others
+		h.moving = h.moving.Delete(name)
+		return
+	}
+	last, _ := h.moving.Get(name)
+	next := waits{since: map[string]time.Time{}}
+	for _, cluster := range h.lacking(ref, want) {
+		next.since[cluster] = now
+		if since, ok := last.since[cluster]; ok {
+			next.since[cluster] = since
+		}
+	}
+	if next.until().After(now) {
+		h.moving = h.moving.Set(name, next)
+		return
+	}
+	h.moving = h.moving.Delete(name)
+	h.set(ref, want)
+}
+
+// lacking are the clusters without endpoints that a virtual host names in want
+// and not as it stands; none if it does not stand, since nothing is lost then.
+func (h *Held) lacking(ref snapshot.Ref, want *snapshot.Resource) (list []string) {
+	stands, ok := h.Snapshot.Get(ref)
+	if !ok {
+		return nil
+	}
+	for _, need := range want.Needs {
+		cla, ok := h.Snapshot.Get(snapshot.Ref{Type: snapshot.Endpoints, Name: need.Name})
+		if need.Type == snapshot.Cluster && ok && cla.Empty && !slices.Contains(stands.Needs, need) {
+			list = append(list, need.Name)
+		}
+	}
+	return list
+}
+
+// keepNamed keeps the clusters that only a waiting virtual host names, with
+// their newest endpoints.
+func (h *Held) keepNamed(prev snapshot.Snapshot) {
+	named := map[string]bool{}
+	for name := range h.moving.All() {
+		stands, _ := h.Snapshot.Get(snapshot.Ref{Type: snapshot.VirtualHost, Name: name})
+		for _, need := range stands.Needs {
+			if _, ok := h.base.Get(need); !ok && need.Type == snapshot.Cluster {
+				named[need.Name] = true
+			}
+		}
+	}
+	for name := range h.kept.All() {
+		if cluster := (snapshot.Ref{Type: snapshot.Cluster, Name: name}); !named[name] {
+			h.kept = h.kept.Delete(name)
+			h.dropUnlessInBase(cluster)
+			h.dropUnlessInBase(snapshot.Ref{Type: snapshot.Endpoints, Name: name})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(named)) {
+		h.kept = h.kept.Set(name, pmap.Unit{})
+		h.keep(prev, name)
+	}
+}
+
+func (h *Held) dropUnlessInBase(ref snapshot.Ref) {
+	if _, ok := h.base.Get(ref); !ok {
+		h.set(ref, nil)
+	}
+}
+
+func (h *Held) keep(prev snapshot.Snapshot, name string) {
+	cluster, endpoints := snapshot.Ref{Type: snapshot.Cluster, Name: name}, snapshot.Ref{Type: snapshot.Endpoints, Name: name}
+	r, ok := prev.Get(cluster)
+	if !ok {
+		return // no virtual host has ever named what was not there
+	}
+	h.set(cluster, r)
+	if !r.Pulled(endpoints) {
+		return
+	}
+	cla := h.base.Spare(name)
+	if cla == nil {
+		cla, _ = prev.Get(endpoints)
+	}
+	if cla != nil {
+		h.set(endpoints, cla)
+	}
+}
