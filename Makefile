@@ -36,6 +36,10 @@ ENVOY_VERSION       := 1.40.0
 KUBE_VERSION        := 1.36.3
 GRPCURL_VERSION     := v1.9.4
 STATICCHECK_VERSION := v0.8.2
+# Of `make proto` only; the second and third also stand in what they generate.
+BUF_VERSION         := v1.59.0
+PROTOC_GEN_VERSION  := v1.36.12
+GRPC_GEN_VERSION    := v1.6.2
 
 PYTHON ?= python3
 GO     ?= go
@@ -53,7 +57,7 @@ export ENVOY KUBE KUBEBUILDER_ASSETS NGINX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build envoy kube tools test test-unit test-real race fuzz lint soak bench bench-nginx golden demo clean
+.PHONY: help build envoy kube tools test test-unit test-real race fuzz lint soak bench bench-nginx proto golden demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -144,6 +148,22 @@ lint: tools ## gofmt, go vet, staticcheck
 
 soak: build envoy ## the churn tests on a real Envoy with SOAK changes each
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/churn -changes $(SOAK) -moves $(SOAK) -walk $(SOAK) -rejected 1m
+
+# Builds buf, which takes minutes. What it generates is committed, so that nobody else needs it.
+proto: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc ## generate the gRPC code of xds/admin/adminv1
+	PATH="$(BIN):$$PATH" buf lint && PATH="$(BIN):$$PATH" buf generate
+
+$(BIN)/buf: $(AT)/buf-$(BUF_VERSION)
+	GOBIN="$(BIN)" $(GO) install github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION)
+	@touch "$@"
+
+$(BIN)/protoc-gen-go: $(AT)/protoc-gen-go-$(PROTOC_GEN_VERSION)
+	GOBIN="$(BIN)" $(GO) install google.golang.org/protobuf/cmd/protoc-gen-go@$(PROTOC_GEN_VERSION)
+	@touch "$@"
+
+$(BIN)/protoc-gen-go-grpc: $(AT)/protoc-gen-go-grpc-$(GRPC_GEN_VERSION)
+	GOBIN="$(BIN)" $(GO) install google.golang.org/grpc/cmd/protoc-gen-go-grpc@$(GRPC_GEN_VERSION)
+	@touch "$@"
 
 golden: ## rewrite the expected files of the scenarios; review the diff like code
 	$(GO) test $(GOLDEN) -update

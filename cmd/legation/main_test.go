@@ -18,7 +18,6 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"legation.dev/translator/input"
-	"legation.dev/watcher/dir"
 	"legation.dev/xds/bootstrap"
 	"legation.dev/xds/delta"
 	"legation.dev/xds/fleet"
@@ -63,7 +62,11 @@ func TestUsage(t *testing.T) {
 	}{
 		{"nonsense", exitUsage, `there is no command "nonsense"`},
 		{"serve --listen 256.0.0.1:1", exitFailure, "no --source is given: serving the built-in example"},
-		{"serve --source kube:x", exitUsage, `--source "kube:x": want dir:PATH`},
+		{"serve --source kube:x", exitUsage, `--source "kube:x": want kube or dir:PATH`},
+		{"serve --source kube --kubeconfig /nowhere", exitFailure, "--kubeconfig: stat /nowhere: no such file or directory"},
+		{"serve --source dir:" + shop + " --namespaces a", exitUsage, "--namespaces: only with --source kube"},
+		{"serve --source dir:" + shop + " --listen 127.0.0.1:0 --admin 256.0.0.1:1", exitFailure, "--admin: "},
+		{"serve --source dir:" + shop + " --listen 127.0.0.1:0 --admin= --peers x", exitUsage, "--peers: address x: missing port"},
 		{"serve --source dir:/nowhere", exitFailure, "stat /nowhere: no such file or directory"},
 		{"serve --source dir:" + shop + " --listen 256.0.0.1:1", exitFailure, "--listen: "},
 		{"serve --source dir:" + shop + " --log-level loud", exitUsage, "want debug, info, warn or error"},
@@ -219,18 +222,20 @@ func TestRejections(t *testing.T) {
 // TestServeEnds: the end of the context is the end of all that serve started, and
 // no error.
 func TestServeEnds(t *testing.T) {
-	source, err := dir.Open(shop)
+	flags := &sourceFlags{source: "dir:" + shop}
+	source, err := flags.open(slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer source.Close()
+	defer source.close()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	log := &published{cancel: cancel}
-	if err := serve(ctx, source, listener, 1, slog.New(slog.NewTextHandler(log, nil))); err != nil {
+	s := &serving{source: source, xds: listener, history: 1, log: slog.New(slog.NewTextHandler(log, nil))}
+	if err := s.run(ctx); err != nil {
 		t.Error(err)
 	}
 	if !strings.Contains(log.text.String(), `msg="new version" fleet=legation version=1 cause="ConfigMap shop/legation,`) {

@@ -2,40 +2,29 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"os"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
-	"legation.dev/examples"
-	"legation.dev/translator"
-	"legation.dev/translator/input"
-	"legation.dev/watcher/dir"
 	"legation.dev/xds/bootstrap"
-	"legation.dev/xds/fleet"
-	"legation.dev/xds/server"
 	"legation.dev/xds/store"
 )
 
-// shutdownTime is how long clients that do not read may hold up the end: Envoys
-// leave at once.
-const shutdownTime = time.Second
-
-// folderSource begins a --source that is a folder of manifests.
-const folderSource = "dir:"
-
 // serveFlags are the flags of `legation serve`.
 type serveFlags struct {
-	source, listen      string
+	source              sourceFlags
+	listen, admin       string
+	peers               string
 	logFormat, logLevel string
 	history             int
 }
+
+// defaultAdminAddress is where probes and Prometheus ask, unless told otherwise.
+const defaultAdminAddress = "127.0.0.1:18080"
 
 func serveCommand() *cobra.Command {
 	f := &serveFlags{}
@@ -46,19 +35,28 @@ func serveCommand() *cobra.Command {
 from a source, follows their changes, and serves each Envoy that connects what the
 IngressClass in its node.cluster needs.
 
+The source kube is a Kubernetes API server, found as kubectl finds it, or by the
+service account of the pod. Secrets are read only where an Ingress names them. While
+the API server is gone, or refuses, what was read is served on.
+
 The source dir:PATH is a folder of manifests (.yaml, .yml, .json, also in folders
 below). Files may be edited while it runs; one that is being written, or does not
 parse, keeps what it last said. A folder without any IngressClass is served as
-class "legation", for all Ingresses that name no class. Without --source it is a
-copy of the built-in example, in a temporary folder that the log names.
+class "legation", for all Ingresses that name no class.
+
+Without --source it is kube inside a cluster or with --kubeconfig, and else a copy
+of the built-in example, in a temporary folder that the log names.
 
 Without flags it listens on this machine only: the stream carries private keys,
 and whoever can open it can read them. What is wrong with an object is logged
-with its file and field. SIGTERM ends the streams, and Envoys go on with what
+with its field. Nothing is served before the source was read in full: /readyz at the
+address of --admin says what it waits for, and /metrics is there too. SIGTERM ends the streams, and Envoys go on with what
 they have.`,
 		Example: `  legation serve
   legation serve --source dir:examples/shop
   legation serve --source dir:/etc/ingress --listen 127.0.0.1:18001 --log-format json
+  legation serve --source kube --kubeconfig ~/.kube/config --class edge --namespaces shop,blog
+  curl http://127.0.0.1:18080/readyz
 
   # what is served, and what each Envoy has acknowledged
   grpcurl -plaintext 127.0.0.1:18000 list
@@ -67,8 +65,10 @@ they have.`,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
 	flags := c.Flags()
-	flags.StringVar(&f.source, "source", "", "where the objects are: dir:PATH (default: a built-in example)")
+	f.source.register(c)
 	flags.StringVar(&f.listen, "listen", bootstrap.DefaultXDSAddress, "host and port to serve Envoys and grpcurl at")
+	flags.StringVar(&f.admin, "admin", defaultAdminAddress, "host and port of /livez, /readyz and /metrics over HTTP; empty for none")
+	flags.StringVar(&f.peers, "peers", "", "host and port of all replicas, each address of the host being one (a headless Service), to ask what their Envoys run (default: there are no others)")
 	flags.IntVar(&f.history, "history", store.DefaultHistory, "how many versions of each fleet are kept for late Envoys")
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -82,19 +82,17 @@ func (f *serveFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return usage(c, err)
 	}
-	if path, ok := strings.CutPrefix(f.source, folderSource); f.source != "" && (!ok || path == "") {
-		return usage(c, fmt.Errorf("--source %q: want %sPATH", f.source, folderSource))
+	if err := f.source.check(c.Flags()); err != nil {
+		return usage(c, err)
 	}
-	path, remove, err := f.folder(log)
+	if _, _, err := net.SplitHostPort(f.peers); f.peers != "" && err != nil {
+		return usage(c, fmt.Errorf("--peers: %w", err))
+	}
+	source, err := f.source.open(log)
 	if err != nil {
 		return err
 	}
-	defer remove()
-	source, err := dir.Open(path)
-	if err != nil {
-		return fmt.Errorf("--source: %w", err)
-	}
-	defer source.Close()
+	defer source.close()
 	listener, err := new(net.ListenConfig).Listen(c.Context(), "tcp", f.listen)
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
@@ -102,27 +100,24 @@ func (f *serveFlags) run(c *cobra.Command) error {
 	if a, ok := listener.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
 		log.Warn("whoever reaches this address can read private keys: let only Envoys reach it", "address", a.String())
 	}
-	log.Info("serving", "address", listener.Addr().String(), "source", f.source, "version", version())
-	return serve(c.Context(), source, listener, f.history, log)
+	admin, err := listenAdmin(c.Context(), f.admin)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	log.Info("serving", "address", listener.Addr().String(), "source", f.source.source, "version", version())
+	return (&serving{source: source, xds: listener, admin: admin, peers: f.peers, history: f.history, log: log}).run(c.Context())
 }
 
-// folder is the folder of --source; remove is to be called at the end.
-func (f *serveFlags) folder(log *slog.Logger) (path string, remove func(), err error) {
-	if f.source != "" {
-		return strings.TrimPrefix(f.source, folderSource), func() {}, nil
+// listenAdmin listens for probes; nil if there is no address.
+func listenAdmin(ctx context.Context, address string) (net.Listener, error) {
+	if address == "" {
+		return nil, nil
 	}
-	path, err = os.MkdirTemp("", "legation-example-")
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
-		return "", nil, err
+		return nil, fmt.Errorf("--admin: %w", err)
 	}
-	f.source = folderSource + path
-	remove = func() { _ = os.RemoveAll(path) } // it is the system's temporary folder
-	if err := os.CopyFS(path, examples.Shop()); err != nil {
-		remove()
-		return "", nil, err
-	}
-	log.Info("no --source is given: serving the built-in example, which may be edited", "folder", path)
-	return path, remove, nil
+	return l, nil
 }
 
 func newLog(w io.Writer, format, level string) (*slog.Logger, error) {
@@ -138,48 +133,4 @@ func newLog(w io.Writer, format, level string) (*slog.Logger, error) {
 		return slog.New(slog.NewJSONHandler(w, options)), nil
 	}
 	return nil, fmt.Errorf("--log-format %q: want text or json", format)
-}
-
-// serve runs until ctx ends, which is no error, or one of its parts fails. It
-// closes listener, and all that it started has ended when it returns.
-func serve(ctx context.Context, source translator.Source, listener net.Listener, history int, log *slog.Logger) error {
-	standIn, err := standInCertificate()
-	if err != nil {
-		return err
-	}
-	snapshots, fleets := store.New(store.Config{History: history}), fleet.New(fleet.Config{})
-	xds := server.New(server.Config{Store: snapshots, Fleets: fleets, Log: log})
-	watch := newProblemLog(log, fleets)
-	loop := &translator.Loop{Source: source, StandIn: standIn, Report: watch.report,
-		Publish: publisher(snapshots, log)}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return unlessEnded(ctx, loop.Run(ctx)) })
-	g.Go(func() error { watch.run(ctx); return nil })
-	g.Go(func() error { return xds.Serve(listener) })
-	g.Go(func() error {
-		<-ctx.Done()
-		log.Info("shutting down")
-		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
-		defer cancel()
-		xds.Shutdown(limit)
-		return nil
-	})
-	return g.Wait()
-}
-
-// unlessEnded is err, unless it comes from the end of ctx.
-func unlessEnded(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
-}
-
-// standInCertificate is what answers for hosts whose Secret never was there.
-func standInCertificate() (*input.Secret, error) {
-	c, err := bootstrap.SelfSigned(time.Now())
-	if err != nil {
-		return nil, err
-	}
-	return input.Seal(&input.Secret{Meta: input.Meta{Name: "stand-in"}, Certificate: c.Chain, Key: c.Key}), nil
 }

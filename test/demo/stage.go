@@ -101,7 +101,7 @@ func (s *stage) start(ctx context.Context) error {
 	}
 	xds := net.JoinHostPort("127.0.0.1", strconv.Itoa(s.xds))
 	var err error
-	if s.legation, err = startChild(s.binary, "serve", "--source", "dir:"+s.folder.path, "--listen", xds); err != nil {
+	if s.legation, err = startChild(s.binary, "serve", "--source", "dir:"+s.folder.path, "--listen", xds, "--admin="); err != nil {
 		return err
 	}
 	if s.status, err = newStatus(xds, nodeID); err != nil {

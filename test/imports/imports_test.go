@@ -19,7 +19,7 @@ const module = "legation.dev/"
 // allowed is what each package imports of our own. A new import is a decision:
 // nothing downstream calls upstream, and xds/... does not know Kubernetes.
 var allowed = map[string][]string{
-	"cmd/legation": {"examples", "translator", "translator/input", "translator/policy", "watcher/dir", "xds/bootstrap", "xds/fleet", "xds/impact",
+	"cmd/legation": {"examples", "translator", "translator/input", "translator/policy", "watcher/dir", "watcher/kube", "xds/admin", "xds/bootstrap", "xds/fleet", "xds/impact",
 		"xds/redact", "xds/server", "xds/snapshot", "xds/store"},
 	"examples":          {},
 	"watcher/dir":       {"translator/input"},
@@ -28,6 +28,8 @@ var allowed = map[string][]string{
 	"translator/input":  {"xds/pmap"},
 	"translator/policy": {"translator/input"},
 	"translator/worlds": {"translator/input"},
+	"xds/admin":         {"xds/admin/adminv1", "xds/fleet", "xds/snapshot"},
+	"xds/admin/adminv1": {},
 	"xds/bootstrap":     {},
 	"xds/delta":         {"xds/pmap", "xds/snapshot"},
 	"xds/fleet":         {"xds/delta", "xds/snapshot"},
@@ -48,7 +50,7 @@ var forbidden = []struct {
 }{
 	{[]string{"xds/delta", "xds/hold", "xds/pmap", "xds/snapshot", "xds/impact", "xds/redact"},
 		[]string{"k8s.io"}, "the xDS side knows nothing of Kubernetes"},
-	{[]string{"xds/bootstrap", "xds/fleet", "xds/server", "xds/store"},
+	{[]string{"xds/admin", "xds/bootstrap", "xds/fleet", "xds/server", "xds/store"},
 		[]string{"k8s.io"}, "the xDS side knows nothing of Kubernetes"},
 	{[]string{"translator", "translator/input", "translator/policy", "xds/delta", "xds/hold", "xds/pmap", "xds/snapshot", "xds/impact", "watcher/dir"},
 		[]string{"google.golang.org/grpc/internal/transport", "google.golang.org/grpc/server"}, "gRPC is the server's"},

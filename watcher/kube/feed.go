@@ -55,7 +55,7 @@ func newFeed(c clients, s *state, config Config, kind input.Kind, namespace stri
 	if namespace != everyNamespace {
 		what += " in namespace " + namespace
 	}
-	f.health = &health{what: what, log: config.Log}
+	f.health = &health{kind: kind, what: what, log: config.Log}
 	return f
 }
 

@@ -134,20 +134,20 @@ const namedInWaiting = 3
 
 // waiting says what could not be fetched when last tried, and what has to be
 // before the first Take.
-func (f *fetcher) waiting() []string {
+func (f *fetcher) waiting() []Condition {
 	f.mu.Lock()
 	trouble := maps.Clone(f.trouble)
 	f.mu.Unlock()
 	refs := slices.SortedFunc(maps.Keys(trouble), compareRefs)
-	var list []string
+	var list []Condition
 	for _, ref := range refs[:min(len(refs), namedInWaiting)] {
-		list = append(list, fmt.Sprintf("%s: %s (%v)", ref, reasonOf(trouble[ref]), trouble[ref]))
+		list = append(list, Condition{ref.Kind, fmt.Sprintf("%s: %s (%v)", ref, reasonOf(trouble[ref]), trouble[ref])})
 	}
 	if more := len(refs) - len(list); more > 0 {
-		list = append(list, fmt.Sprintf("and %d more Secrets or ConfigMaps", more))
+		list = append(list, Condition{refs[len(list)].Kind, fmt.Sprintf("and %d more Secrets or ConfigMaps", more)})
 	}
 	if n := f.state.unreadAtStart(); n > len(refs) {
-		list = append(list, fmt.Sprintf("%d Secrets or ConfigMaps that are named: not read yet", n-len(refs)))
+		list = append(list, Condition{input.KindSecret, fmt.Sprintf("%d Secrets or ConfigMaps that are named: not read yet", n-len(refs))})
 	}
 	return list
 }

@@ -8,11 +8,23 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
+
+	"legation.dev/translator/input"
 )
+
+// Condition is what keeps a Source from reading a kind, in plain words.
+type Condition struct {
+	Kind input.Kind
+	Text string // "Service: forbidden: our role lacks the right (...)"
+}
+
+// String is the text.
+func (c Condition) String() string { return c.Text }
 
 // health is what is known of the following of one kind: is it listed, and what
 // went wrong last. It logs a line when that changes.
 type health struct {
+	kind input.Kind
 	what string // "Ingress", "Secret in namespace shop"
 	log  *slog.Logger
 
@@ -52,17 +64,17 @@ func (h *health) complete() {
 	h.listed = true
 }
 
-// waiting is what is amiss; empty if nothing is.
-func (h *health) waiting() string {
+// waiting is what is amiss; false if nothing is.
+func (h *health) waiting() (Condition, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
 	case h.reason != "":
-		return fmt.Sprintf("%s: %s (%s)", h.what, h.reason, h.details)
+		return Condition{h.kind, fmt.Sprintf("%s: %s (%s)", h.what, h.reason, h.details)}, true
 	case !h.listed:
-		return h.what + ": not listed yet"
+		return Condition{h.kind, h.what + ": not listed yet"}, true
 	}
-	return ""
+	return Condition{}, false
 }
 
 // errUnconfirmed is the error of a list that is empty against what is known.

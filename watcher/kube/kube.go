@@ -115,13 +115,13 @@ func (s *Source) Take(ctx context.Context) ([]input.Change, error) {
 	}
 }
 
-// Waiting says in plain words what was not read yet, and what cannot be followed
-// now, in order; none if all is well.
-func (s *Source) Waiting() []string {
-	var list []string
+// Waiting says what was not read yet, and what cannot be followed now, in order;
+// none if all is well.
+func (s *Source) Waiting() []Condition {
+	var list []Condition
 	for _, f := range s.feeds {
-		if text := f.health.waiting(); text != "" {
-			list = append(list, text)
+		if c, ok := f.health.waiting(); ok {
+			list = append(list, c)
 		}
 	}
 	return append(list, s.fetcher.waiting()...)

@@ -26,7 +26,7 @@ func (c *cluster) waiting(want ...string) {
 		c.Fatalf("waiting for %q, want %q", got, want)
 	}
 	for i := range want {
-		if !strings.HasPrefix(got[i], want[i]) {
+		if !strings.HasPrefix(got[i].Text, want[i]) {
 			c.Errorf("waiting for %q, want %q", got[i], want[i])
 		}
 	}
@@ -72,7 +72,9 @@ func TestForbidden(t *testing.T) {
 		s.denied["services"] = true
 		c := s.follow(Config{})
 		c.log.wait("cannot follow Service", "forbidden")
-		if got := c.source.Waiting(); !slices.ContainsFunc(got, func(w string) bool { return strings.HasPrefix(w, "Service: forbidden: our role lacks the right (") }) {
+		if got := c.source.Waiting(); !slices.ContainsFunc(got, func(w Condition) bool {
+			return w.Kind == input.KindService && strings.HasPrefix(w.Text, "Service: forbidden: our role lacks the right (")
+		}) {
 			t.Errorf("waiting for %q", got)
 		}
 		c.with(func() { c.denied["services"] = false })

@@ -49,7 +49,8 @@ func serve(t *testing.T) *harness {
 	}
 	log, book := newLog(t)
 	h := &harness{t: t, log: book, store: store.New(store.Config{}), fleets: fleet.New(fleet.Config{}), addr: l.Addr().String(), served: make(chan error, 1)}
-	h.server = New(Config{Store: h.store, Fleets: h.fleets, Log: log})
+	h.server = New(Config{Store: h.store, Fleets: h.fleets, Log: log,
+		Waiting: func() []string { return []string{"Ingress: not listed yet"} }})
 	go func() { h.served <- h.server.Serve(l) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
@@ -40,12 +41,12 @@ func (c clientStatus) FetchClientStatus(_ context.Context, r *statusservice.Clie
 	if r.GetExcludeResourceContents() {
 		bodies = nil
 	}
-	out, total := new(statusservice.ClientStatusResponse), 0
+	out, total, why := new(statusservice.ClientStatusResponse), 0, c.server.whyWaiting()
 	for _, e := range c.server.fleets.Envoys() {
 		if !matches(e.ID) {
 			continue
 		}
-		config := clientConfig(e, bodies)
+		config := clientConfig(e, bodies, why)
 		if total += len(config.GenericXdsConfigs); total > maxConfigs {
 			return nil, status.Errorf(codes.ResourceExhausted, "more than %d resources: choose Envoys by node_matchers", maxConfigs)
 		}
@@ -78,12 +79,29 @@ func (c clientStatus) StreamClientStatus(g statusservice.ClientStatusDiscoverySe
 	}
 }
 
-func clientConfig(e fleet.Envoy, bodies bodyCache) *statusservice.ClientConfig {
+// whyWaiting is why nothing is published at all; empty if something is.
+func (s *Server) whyWaiting() string {
+	select {
+	case <-s.store.Ready():
+		return ""
+	default:
+	}
+	why := "nothing is published yet"
+	if s.sourceWaiting != nil {
+		if list := s.sourceWaiting(); len(list) > 0 {
+			why += ": " + strings.Join(list, "; ")
+		}
+	}
+	return why
+}
+
+// clientConfig is the answer of one Envoy; why is that of whyWaiting.
+func clientConfig(e fleet.Envoy, bodies bodyCache, why string) *statusservice.ClientConfig {
 	out := &statusservice.ClientConfig{
 		Node: &corev3.Node{Id: e.ID, Cluster: e.Fleet, UserAgentName: "envoy",
 			UserAgentVersionType: &corev3.Node_UserAgentVersion{UserAgentVersion: e.Version},
 			Locality:             &corev3.Locality{Region: e.Region, Zone: e.Zone, SubZone: e.SubZone}},
-		ClientScope: scopeOf(e, time.Now()),
+		ClientScope: scopeOf(e, why, time.Now()),
 	}
 	for _, r := range resourceStates(e.Status) {
 		out.GenericXdsConfigs = append(out.GenericXdsConfigs, r.config(bodies))
@@ -96,9 +114,12 @@ func clientConfig(e fleet.Envoy, bodies bodyCache) *statusservice.ClientConfig {
 const lateAfter = 15 * time.Second
 
 // scopeOf says which of an Envoy's streams this is, and what is wrong with it.
-func scopeOf(e fleet.Envoy, now time.Time) string {
+func scopeOf(e fleet.Envoy, why string, now time.Time) string {
 	text := fmt.Sprintf("stream from %s since %s", e.Peer, e.Since.UTC().Format(time.RFC3339))
-	if e.Waiting {
+	switch {
+	case e.Waiting && why != "":
+		text += "; waiting: " + why
+	case e.Waiting:
 		text += fmt.Sprintf("; waiting: there is no fleet %q", e.Fleet)
 	}
 	for t := range snapshot.Types() {

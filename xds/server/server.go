@@ -73,6 +73,11 @@ type Config struct {
 	// Log gets a line for each stream that opens or closes, each rejection and
 	// each undecodable request; nil means slog.Default.
 	Log *slog.Logger
+	// Services registers further services, if set.
+	Services func(grpc.ServiceRegistrar)
+	// Waiting says what keeps the first snapshot from being published, for the
+	// status of Envoys that came before; nil means that nobody knows.
+	Waiting func() []string
 }
 
 // Server is the gRPC side of Legation. Make it with New; it serves once.
@@ -80,6 +85,9 @@ type Server struct {
 	store  *store.Store
 	fleets *fleet.Registry
 	log    *slog.Logger
+	// extra and sourceWaiting are Config.Services and Config.Waiting.
+	extra         func(grpc.ServiceRegistrar)
+	sourceWaiting func() []string
 
 	grpc     *grpc.Server
 	health   *health.Server
@@ -95,7 +103,7 @@ func New(cfg Config) *Server {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	s := &Server{store: cfg.Store, fleets: cfg.Fleets, log: cfg.Log,
+	s := &Server{store: cfg.Store, fleets: cfg.Fleets, log: cfg.Log, extra: cfg.Services, sourceWaiting: cfg.Waiting,
 		health: health.NewServer(), hello: make(chan struct{}, helloTokens), stopping: make(chan struct{})}
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(newCodec()),
@@ -121,6 +129,9 @@ func (s *Server) register() {
 	secretservice.RegisterSecretDiscoveryServiceServer(s.grpc, v)
 	statusservice.RegisterClientStatusDiscoveryServiceServer(s.grpc, clientStatus{server: s})
 	channelz.RegisterChannelzServiceToServer(s.grpc)
+	if s.extra != nil {
+		s.extra(s.grpc)
+	}
 	reflection.Register(s.grpc) // v1 and v1alpha
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	s.setHealth(healthpb.HealthCheckResponse_NOT_SERVING)

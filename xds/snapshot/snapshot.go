@@ -97,7 +97,8 @@ type Ref struct {
 
 func (r Ref) String() string { return r.Type.String() + " " + r.Name }
 
-func (r Ref) compare(o Ref) int {
+// Compare orders by type, then by name.
+func (r Ref) Compare(o Ref) int {
 	if r.Type != o.Type {
 		return int(r.Type) - int(o.Type)
 	}
@@ -176,8 +177,8 @@ func StandIn(t Type, name string, m proto.Message, meta Meta) (*Resource, error)
 // FromBytes makes a resource of a serialised message under a given version: for
 // variants (same meaning, fresh bytes) and tests. It takes ownership of meta.
 func FromBytes(t Type, name, version string, body []byte, meta Meta) *Resource {
-	slices.SortFunc(meta.Needs, Ref.compare)
-	slices.SortFunc(meta.Pulls, Ref.compare)
+	slices.SortFunc(meta.Needs, Ref.Compare)
+	slices.SortFunc(meta.Pulls, Ref.Compare)
 	r := &Resource{Type: t, Name: name, Version: version, Weak: meta.Weak, Empty: meta.Empty, Checked: meta.Checked,
 		Needs: slices.Compact(meta.Needs), Pulls: slices.Compact(meta.Pulls), From: meta.From}
 	r.wire, r.body = encode(t, name, version, body)
@@ -219,7 +220,7 @@ func (r *Resource) Any() *anypb.Any { return &anypb.Any{TypeUrl: r.Type.URL(), V
 
 // Pulled says whether Envoy asks for ref when it gets r.
 func (r *Resource) Pulled(ref Ref) bool {
-	_, ok := slices.BinarySearchFunc(r.Pulls, ref, Ref.compare)
+	_, ok := slices.BinarySearchFunc(r.Pulls, ref, Ref.Compare)
 	return ok
 }
 

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+
+	"legation.dev/translator"
+	"legation.dev/translator/input"
+	"legation.dev/xds/admin"
+	"legation.dev/xds/bootstrap"
+	"legation.dev/xds/fleet"
+	"legation.dev/xds/server"
+	"legation.dev/xds/store"
+)
+
+// shutdownTime is how long clients that do not read may hold up the end: Envoys
+// leave at once.
+const shutdownTime = time.Second
+
+// serving is a running Legation: what a source says is translated, stored and
+// served.
+type serving struct {
+	source     *source
+	xds, admin net.Listener // admin may be nil
+	peers      string       // --peers
+	history    int
+	log        *slog.Logger
+}
+
+// run runs until ctx ends, which is no error, or one of its parts fails. It closes
+// the listeners, and all that it started has ended when it returns.
+func (s *serving) run(ctx context.Context) error {
+	standIn, err := standInCertificate()
+	if err != nil {
+		return err
+	}
+	snapshots, fleets := store.New(store.Config{History: s.history}), fleet.New(fleet.Config{})
+	inspection := &admin.Service{Fleets: fleets}
+	peers, err := admin.NewPeers(inspection, s.peers)
+	if err != nil {
+		return err
+	}
+	defer peers.Close()
+	xds := server.New(server.Config{Store: snapshots, Fleets: fleets, Log: s.log, Services: inspection.Register, Waiting: s.waiting})
+	watch := newProblemLog(s.log, fleets)
+	loop := &translator.Loop{Source: s.source, StandIn: standIn, Report: watch.report, Publish: publisher(snapshots, s.log)}
+	g, ctx := errgroup.WithContext(ctx)
+	if s.source.run != nil {
+		g.Go(func() error { return unlessEnded(ctx, s.source.run(ctx)) })
+	}
+	g.Go(func() error { return unlessEnded(ctx, loop.Run(ctx)) })
+	g.Go(func() error { watch.run(ctx); return nil })
+	g.Go(func() error { return xds.Serve(s.xds) })
+	g.Go(func() error { return s.serveAdmin(ctx, snapshots.Ready()) })
+	g.Go(func() error {
+		<-ctx.Done()
+		s.log.Info("shutting down")
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+		defer cancel()
+		xds.Shutdown(limit)
+		return nil
+	})
+	return g.Wait()
+}
+
+// waiting is what the source waits for, in words.
+func (s *serving) waiting() (list []string) {
+	for _, c := range s.source.waiting() {
+		list = append(list, c.String())
+	}
+	return list
+}
+
+// serveAdmin answers probes and Prometheus until ctx ends.
+func (s *serving) serveAdmin(ctx context.Context, ready <-chan struct{}) error {
+	if s.admin == nil {
+		return nil
+	}
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		sourceMetrics{s.source})
+	h := admin.HTTP{Ready: ready, Waiting: s.waiting, Metrics: metrics}.Server()
+	ended := context.AfterFunc(ctx, func() { _ = h.Close() }) // probes and scrapes may be cut
+	defer ended()
+	if err := h.Serve(s.admin); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// unlessEnded is err, unless it comes from the end of ctx.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// standInCertificate is what answers for hosts whose Secret never was there.
+func standInCertificate() (*input.Secret, error) {
+	c, err := bootstrap.SelfSigned(time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return input.Seal(&input.Secret{Meta: input.Meta{Name: "stand-in"}, Certificate: c.Chain, Key: c.Key}), nil
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"legation.dev/examples"
+	"legation.dev/translator"
+	"legation.dev/watcher/dir"
+	"legation.dev/watcher/kube"
+)
+
+// Values of --source: a folder of manifests, or an API server.
+const (
+	folderSource = "dir:"
+	kubeSource   = "kube"
+)
+
+// sourceFlags say where the objects are.
+type sourceFlags struct {
+	source              string
+	kubeconfig, context string
+	namespaces, classes []string
+}
+
+func (f *sourceFlags) register(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringVar(&f.source, "source", "", "where the objects are: kube or dir:PATH (default: kube inside a cluster or with --kubeconfig, else a built-in example)")
+	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "with kube: the file that says where the API server is and who we are (default: $KUBECONFIG, ~/.kube/config, inside a cluster the pod's service account)")
+	flags.StringVar(&f.context, "context", "", "with kube: the context of the kubeconfig (default: its current one)")
+	flags.StringSliceVar(&f.namespaces, "namespaces", nil, "with kube: read only these namespaces; no right beyond them is needed, but for IngressClasses (default: all)")
+	flags.StringSliceVar(&f.classes, "class", nil, "with kube: serve only these IngressClasses (default: all whose controller is ours)")
+	complete(c, "source", kubeSource, folderSource)
+}
+
+// check fills in the default of --source and says what contradicts.
+func (f *sourceFlags) check(flags *pflag.FlagSet) error {
+	if f.source == "" && (f.kubeconfig != "" || os.Getenv("KUBERNETES_SERVICE_HOST") != "") {
+		f.source = kubeSource
+	}
+	if path, ok := strings.CutPrefix(f.source, folderSource); f.source != "" && f.source != kubeSource && (!ok || path == "") {
+		return fmt.Errorf("--source %q: want %s or %sPATH", f.source, kubeSource, folderSource)
+	}
+	if f.source == kubeSource {
+		return nil
+	}
+	for _, name := range []string{"kubeconfig", "context", "namespaces", "class"} {
+		if flags.Changed(name) {
+			return fmt.Errorf("--%s: only with --source %s", name, kubeSource)
+		}
+	}
+	return nil
+}
+
+// source is an open source.
+type source struct {
+	translator.Source
+	// run reads until ctx ends; nil if Take does all that.
+	run func(ctx context.Context) error
+	// waiting says what was not read yet and what cannot be followed now.
+	waiting func() []kube.Condition
+	// rest is the API server; nil if there is none.
+	rest  *rest.Config
+	close func()
+}
+
+// open opens the source that check has approved of.
+func (f *sourceFlags) open(log *slog.Logger) (*source, error) {
+	if f.source == kubeSource {
+		return f.openKube(log)
+	}
+	path, remove, err := f.folder(log)
+	if err != nil {
+		return nil, err
+	}
+	d, err := dir.Open(path)
+	if err != nil {
+		remove()
+		return nil, fmt.Errorf("--source: %w", err)
+	}
+	return &source{Source: d, waiting: func() []kube.Condition { return nil },
+		close: func() { _ = d.Close(); remove() }}, nil
+}
+
+// folder is the folder of --source; remove is to be called at the end.
+func (f *sourceFlags) folder(log *slog.Logger) (path string, remove func(), err error) {
+	if f.source != "" {
+		return strings.TrimPrefix(f.source, folderSource), func() {}, nil
+	}
+	path, err = os.MkdirTemp("", "legation-example-")
+	if err != nil {
+		return "", nil, err
+	}
+	f.source = folderSource + path
+	remove = func() { _ = os.RemoveAll(path) } // it is the system's temporary folder
+	if err := os.CopyFS(path, examples.Shop()); err != nil {
+		remove()
+		return "", nil, err
+	}
+	log.Info("no --source is given: serving the built-in example, which may be edited", "folder", path)
+	return path, remove, nil
+}
+
+func (f *sourceFlags) openKube(log *slog.Logger) (*source, error) {
+	config, err := f.restConfig()
+	if err != nil {
+		return nil, err
+	}
+	s, err := kube.New(kube.Config{REST: config, Namespaces: f.namespaces, Classes: f.classes, Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("--source %s: %w", kubeSource, err)
+	}
+	return &source{Source: s, run: s.Run, waiting: s.Waiting, rest: config, close: func() {}}, nil
+}
+
+// restConfig finds the API server as kubectl does.
+func (f *sourceFlags) restConfig() (*rest.Config, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = f.kubeconfig
+	overrides := &clientcmd.ConfigOverrides{CurrentContext: f.context}
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
+	switch {
+	case clientcmd.IsEmptyConfig(err):
+		return nil, errors.New("no API server: give --kubeconfig, set KUBECONFIG, or run inside a cluster")
+	case err != nil && f.context != "":
+		return nil, fmt.Errorf("--kubeconfig, --context: %w", err)
+	case err != nil:
+		return nil, fmt.Errorf("--kubeconfig: %w", err)
+	}
+	config.UserAgent = "legation/" + version()
+	return config, nil
+}

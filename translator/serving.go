@@ -1,0 +1,58 @@
+package translator
+
+import (
+	"iter"
+	"maps"
+	"slices"
+
+	"legation.dev/translator/input"
+	"legation.dev/xds/snapshot"
+)
+
+// Ingresses yields the Ingresses of the fleet's class, in order of namespace and
+// name. A fleet that is frozen has those that it last had.
+func (f *Fleet) Ingresses() iter.Seq[*input.Ingress] {
+	return func(yield func(*input.Ingress) bool) {
+		for _, o := range f.view.Ingresses().All() {
+			if f.class.has(o) && !yield(o) {
+				return
+			}
+		}
+	}
+}
+
+// Serving is the fleet of an Ingress ("namespace/name"), and what an Envoy of it
+// runs when it serves the Ingress as it is now: the virtual hosts of its hosts,
+// and the certificates of its TLS hosts that have one. What those need is live
+// before them. It is false if no class of ours has the Ingress.
+func (r Result) Serving(key string) (fleet string, list []*snapshot.Resource, ok bool) {
+	for f := range r.Fleets() {
+		if o, there := f.view.Ingress(key); there && f.class.has(o) {
+			return f.Name, f.serving(o), true
+		}
+	}
+	return "", nil, false
+}
+
+func (f *Fleet) serving(o *input.Ingress) (list []*snapshot.Resource) {
+	refs := map[snapshot.Ref]bool{}
+	if o.DefaultBackend != nil {
+		refs[snapshot.Ref{Type: snapshot.VirtualHost, Name: virtualHostName(anyHost)}] = true
+	}
+	for _, r := range o.Rules {
+		refs[snapshot.Ref{Type: snapshot.VirtualHost, Name: virtualHostName(hostName(r.Host))}] = true
+	}
+	for _, t := range o.TLS {
+		for _, host := range t.Hosts {
+			refs[snapshot.Ref{Type: snapshot.Secret, Name: host}] = true
+		}
+	}
+	for _, ref := range slices.SortedFunc(maps.Keys(refs), snapshot.Ref.Compare) {
+		// A host that is refused has no virtual host; a stand-in certificate is not
+		// what an Envoy must run, since it may have a better one.
+		if r, ok := f.Snapshot.Get(ref); ok && !r.Weak {
+			list = append(list, r)
+		}
+	}
+	return list
+}

@@ -1,0 +1,52 @@
+// Package admin lets people, programs and other replicas look inside a running
+// Legation: a gRPC service beside the xDS ones, and HTTP for probes and metrics.
+//
+// It reads, and changes nothing. It does not know where objects come from.
+//
+// Start reading at Service.
+package admin
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+
+	"legation.dev/xds/admin/adminv1"
+	"legation.dev/xds/fleet"
+	"legation.dev/xds/snapshot"
+)
+
+// Service answers for the Envoys of this replica.
+type Service struct {
+	adminv1.UnimplementedAdminServer
+	Fleets *fleet.Registry
+}
+
+// Register adds the service to a server, before that serves.
+func (s *Service) Register(r grpc.ServiceRegistrar) { adminv1.RegisterAdminServer(r, s) }
+
+// Acknowledged counts the Envoys of a fleet that run given versions.
+func (s *Service) Acknowledged(_ context.Context, r *adminv1.AcknowledgedRequest) (*adminv1.AcknowledgedResponse, error) {
+	out := &adminv1.AcknowledgedResponse{Running: make([]uint32, len(r.GetResources()))}
+	for _, e := range s.Fleets.Envoys() {
+		if e.Fleet != r.GetFleet() {
+			continue
+		}
+		out.Envoys++
+		for i, want := range r.GetResources() {
+			if runs(e, want) {
+				out.Running[i]++
+			}
+		}
+	}
+	return out, nil
+}
+
+func runs(e fleet.Envoy, want *adminv1.Resource) bool {
+	t, ok := snapshot.TypeOf(want.GetTypeUrl())
+	if !ok {
+		return false
+	}
+	have, ok := e.Status.Types[t].Have.Get(want.GetName())
+	return ok && have.Version == want.GetVersion()
+}
