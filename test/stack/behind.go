@@ -18,35 +18,44 @@ const pollEvery = 2 * time.Millisecond
 
 // Published is what the fleet should run; false before the first publication.
 func (s *Stack) Published() (snapshot.Snapshot, bool) {
-	v, ok := s.running().store.Watch(Class)
-	return v.Snapshot, ok
+	p, _ := s.running()
+	return p.Published(Class)
 }
 
 // Envoys are the streams that are open.
-func (s *Stack) Envoys() []fleet.Envoy { return s.running().fleets.Envoys() }
+func (s *Stack) Envoys() []fleet.Envoy {
+	p, _ := s.running()
+	return p.Envoys()
+}
 
 // Behind is what is published and not run by every Envoy. It is false if that
 // cannot be said: a change up to number is not published, or there is no Envoy.
 func (s *Stack) Behind(number uint64) ([]snapshot.Ref, bool) {
-	p := s.running()
-	p.mu.Lock()
-	published := p.published
-	p.mu.Unlock()
-	view, ok := p.store.Watch(Class)
-	envoys := p.fleets.Envoys()
-	if published < number || !ok || len(envoys) == 0 {
+	p, f := s.running()
+	if f.published.Load() < number {
 		return nil, false
 	}
-	var refs []snapshot.Ref
-	for _, e := range envoys {
-		refs = append(refs, behind(view.Snapshot, e.Status)...)
-	}
-	return refs, true
+	return p.Behind(Class)
 }
 
-// behind is what one Envoy lacks. What lingers on purpose does not count, nor
-// what it rejected, nor a stand-in where it has something.
-func behind(want snapshot.Snapshot, status delta.Status) (refs []snapshot.Ref) {
+// Behind is what is published for a fleet and not run by every Envoy of it that
+// is connected. It is false if nothing is published, or no Envoy is there.
+func (p *Plane) Behind(class string) (refs []snapshot.Ref, ok bool) {
+	view, published := p.store.Watch(class)
+	if !published {
+		return nil, false
+	}
+	for _, e := range p.fleets.Envoys() {
+		if e.Fleet == class {
+			refs, ok = append(refs, Lacks(view.Snapshot, e.Status)...), true
+		}
+	}
+	return refs, ok
+}
+
+// Lacks is what one Envoy lacks. What lingers on purpose does not count, nor what
+// it rejected, nor a stand-in where it has something.
+func Lacks(want snapshot.Snapshot, status delta.Status) (refs []snapshot.Ref) {
 	for t := range snapshot.Types() {
 		s := status.Types[t]
 		if !s.Requested && want.Of(t).Len() > 0 {

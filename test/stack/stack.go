@@ -5,8 +5,8 @@
 // It adds nothing to what they do, but a hook that spoils snapshots and one that
 // cuts the stream. Waiting is by what Envoy has acknowledged, never by time.
 //
-// Start reading at Start; plane.go has the control plane, behind.go what Envoy
-// still lacks, cut.go how a stream is cut.
+// Start reading at Start; plane.go has the control plane, which can be run on any
+// Source, behind.go what Envoy still lacks, cut.go how a stream is cut.
 package stack
 
 import (
@@ -69,7 +69,8 @@ type Stack struct {
 	mu      sync.Mutex // guards the fields below
 	objects map[input.Ref]input.Change
 	given   uint64 // how often objects were applied or deleted
-	plane   *plane // nil when down
+	plane   *Plane // nil when down
+	feed    *feed  // the Source of plane
 }
 
 // started counts the Stacks of this process, for their addresses.
@@ -79,9 +80,6 @@ var started atomic.Int64
 // until Envoy runs all of it. Who calls Start calls Close.
 func Start(ctx context.Context, o Options, objects ...site.Object) (*Stack, error) {
 	s := &Stack{options: o, objects: map[input.Ref]input.Change{}}
-	if s.options.Log == nil {
-		s.options.Log = slog.New(slog.DiscardHandler)
-	}
 	s.options.Settings = s.settings(started.Add(1))
 	if err := s.start(ctx, objects); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -202,8 +200,8 @@ func (s *Stack) give(changes []input.Change) uint64 {
 		}
 	}
 	s.given++
-	if s.plane != nil {
-		s.plane.feed.give(s.given, changes)
+	if s.feed != nil {
+		s.feed.give(s.given, changes)
 	}
 	return s.given
 }
