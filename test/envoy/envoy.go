@@ -41,6 +41,9 @@ type Options struct {
 	Args []string
 	// LogLevel is Envoy's log level; empty means "warning".
 	LogLevel string
+	// OwnNetwork starts Envoy in a network namespace of its own, where nothing is
+	// reachable before who started it connects it, by PID. It needs root.
+	OwnNetwork bool
 	// Dir receives bootstrap.yaml and is Envoy's working directory. Empty means
 	// a temporary directory that Stop removes.
 	Dir string
@@ -125,6 +128,9 @@ func (e *Envoy) command(binary, config string, o Options) *exec.Cmd {
 	cmd.Dir = o.Dir
 	cmd.Stdout, cmd.Stderr = e.log, e.log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if o.OwnNetwork {
+		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWNET
+	}
 	return cmd
 }
 

@@ -183,7 +183,7 @@ func (c *Cluster) User(name string, groups ...string) (*rest.Config, error) {
 
 // anonymous is nobody yet.
 func (c *Cluster) anonymous() *rest.Config {
-	return &rest.Config{Host: "https://" + apiServerAddress, QPS: -1, // not limited
+	return &rest.Config{Host: "https://" + APIServerAddress, QPS: -1, // not limited
 		TLSClientConfig: rest.TLSClientConfig{CAData: c.authority.pem}}
 }
 

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -111,13 +110,13 @@ func furnish() error {
 	if err := syscall.Mount("proc", "/proc", "proc", 0, ""); err != nil {
 		return fmt.Errorf("mounting /proc: %w", err)
 	}
-	for _, args := range []string{
-		"link set lo up",
-		"route add local " + PodRange + " dev lo",
-		"route add local " + BalancerBase + " dev lo",
+	for _, command := range []string{
+		"ip link set lo up",
+		"ip route add local " + PodRange + " dev lo",
+		"ip route add local " + BalancerBase + " dev lo",
 	} {
-		if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
-			return fmt.Errorf("ip %s: %w: %s", args, err, out)
+		if err := run(command); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -11,7 +11,7 @@ import (
 const (
 	etcdClients      = "http://127.0.0.1:2379"
 	etcdPeers        = "http://127.0.0.1:2380"
-	apiServerAddress = "127.0.0.1:6443"
+	APIServerAddress = "127.0.0.1:6443"
 	apiServerPort    = "6443"
 	controllersPort  = "10257"
 	// advertised is of PodRange, which loopback must not be; nobody listens there.
