@@ -157,3 +157,6 @@ func spareEndpoints(v input.View, cluster string) *snapshot.Resource {
 	}
 	return r
 }
+
+// View is what r was made of.
+func (r Result) View() input.View { return r.view }

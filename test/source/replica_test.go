@@ -1,0 +1,223 @@
+//go:build real
+
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"legation.dev/test/kube"
+	"legation.dev/translator"
+	"legation.dev/translator/input"
+	"legation.dev/xds/pmap"
+	"legation.dev/xds/snapshot"
+
+	watcher "legation.dev/watcher/kube"
+)
+
+var cluster *kube.Cluster
+
+func TestMain(m *testing.M) { kube.MainWithCluster(m, &cluster, kube.Options{}) }
+
+// patience bounds every wait: what has not come by then does not come.
+const patience = 2 * time.Minute
+
+// limited ends with the test, or after patience.
+func limited(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// replica is a Source and the Loop behind it, without streams.
+type replica struct {
+	source *watcher.Source
+
+	mu      sync.Mutex // guards all below
+	more    *sync.Cond
+	result  translator.Result
+	results int // how many there were
+}
+
+// digests says which results came of which views, on all replicas of a test.
+type digests struct {
+	mu sync.Mutex
+	of map[pmap.Sum]pmap.Sum
+}
+
+// start starts a replica that runs until the test ends.
+func start(t testing.TB, c watcher.Config, seen *digests) *replica {
+	t.Helper()
+	if c.REST == nil {
+		c.REST = cluster.REST()
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	source, err := watcher.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &replica{source: source}
+	r.more = sync.NewCond(&r.mu)
+	loop := &translator.Loop{Source: source, Publish: func(string, snapshot.Snapshot, string) {},
+		Report: func(result translator.Result) { r.report(t, result, seen) }}
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	for _, run := range []func(context.Context) error{source.Run, loop.Run} {
+		group.Go(func() {
+			if err := run(ctx); !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		})
+	}
+	t.Cleanup(func() { cancel(); group.Wait() })
+	return r
+}
+
+// report keeps a result. One view gives one result, on whichever replica.
+func (r *replica) report(t testing.TB, result translator.Result, seen *digests) {
+	if seen != nil {
+		view, digest := result.View().Digest(), result.Digest()
+		seen.mu.Lock()
+		if before, ok := seen.of[view]; ok && before != digest {
+			t.Errorf("view %s gave %s and %s", view, before, digest)
+		}
+		seen.of[view] = digest
+		seen.mu.Unlock()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.result = result
+	r.results++
+	r.more.Broadcast()
+}
+
+// await waits until look has no error of the newest result.
+func (r *replica) await(ctx context.Context, t testing.TB, look func(translator.Result) error) {
+	t.Helper()
+	defer context.AfterFunc(ctx, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.more.Broadcast()
+	})()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for {
+		err := errors.New("no result yet")
+		if r.results > 0 {
+			err = look(r.result)
+		}
+		switch {
+		case err == nil:
+			return
+		case ctx.Err() != nil:
+			t.Fatalf("%v: %v; the source waits for %v", ctx.Err(), err, r.source.Waiting())
+		}
+		r.more.Wait()
+	}
+}
+
+// counted is how many results there were.
+func (r *replica) counted() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.results
+}
+
+// is says whether a result is that of the whole, read in another way.
+func is(want pmap.Sum) func(translator.Result) error {
+	return func(r translator.Result) error {
+		if got := r.Digest(); got != want {
+			return fmt.Errorf("the result is %s, that of what the API server holds is %s", got, want)
+		}
+		return nil
+	}
+}
+
+// held is what an API server holds.
+type held map[input.Ref]input.Change
+
+// digest is that of its full translation.
+func (h held) digest() pmap.Sum {
+	view := input.View{}
+	for _, c := range h {
+		view = view.With(c)
+	}
+	return translator.Translate(translator.Result{}, view).Digest()
+}
+
+// truth lists what the API server holds in namespaces, and all classes. It takes
+// about 0.1 s: the server's caches have to hear of the last write first.
+func truth(ctx context.Context, t testing.TB, namespaces ...string) held {
+	t.Helper()
+	h, client := held{}, cluster.Client()
+	lists := []func() error{collect(ctx, h, client.NetworkingV1().IngressClasses().List)}
+	for _, n := range namespaces {
+		lists = append(lists, collect(ctx, h, client.NetworkingV1().Ingresses(n).List),
+			collect(ctx, h, client.CoreV1().Services(n).List),
+			collect(ctx, h, client.DiscoveryV1().EndpointSlices(n).List),
+			collect(ctx, h, client.CoreV1().Secrets(n).List),
+			collect(ctx, h, client.CoreV1().ConfigMaps(n).List))
+	}
+	for _, list := range lists {
+		if err := list(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return h
+}
+
+// collect adds each object of a list to h.
+func collect[L runtime.Object](ctx context.Context, h held, list func(context.Context, metav1.ListOptions) (L, error)) func() error {
+	return func() error {
+		l, err := list(ctx, metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		return meta.EachListItem(l, func(o runtime.Object) error {
+			c := watcher.Reduce(o)
+			h[c.Ref] = c
+			return nil
+		})
+	}
+}
+
+// fetch is the state of one object.
+func fetch(ctx context.Context, t testing.TB, ref input.Ref) input.Change {
+	t.Helper()
+	client := cluster.Client()
+	var o runtime.Object
+	var err error
+	switch ref.Kind {
+	case input.KindIngress:
+		o, err = client.NetworkingV1().Ingresses(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
+	case input.KindIngressClass:
+		o, err = client.NetworkingV1().IngressClasses().Get(ctx, ref.Name, metav1.GetOptions{})
+	case input.KindService:
+		o, err = client.CoreV1().Services(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
+	case input.KindSlice:
+		o, err = client.DiscoveryV1().EndpointSlices(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
+	case input.KindSecret:
+		o, err = client.CoreV1().Secrets(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
+	case input.KindConfigMap:
+		o, err = client.CoreV1().ConfigMaps(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
+	}
+	switch {
+	case apierrors.IsNotFound(err):
+		return input.Delete(ref)
+	case err != nil:
+		t.Fatal(err)
+	}
+	return watcher.Reduce(o)
+}

@@ -1,0 +1,112 @@
+//go:build real
+
+package source
+
+import (
+	"context"
+	"flag"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"legation.dev/test/kube"
+	"legation.dev/translator/input"
+	"legation.dev/translator/policy"
+	"legation.dev/translator/worlds"
+	"legation.dev/xds/pmap"
+
+	watcher "legation.dev/watcher/kube"
+)
+
+var changes = flag.Int("changes", 1000, "how many random changes are written")
+
+// TestReplicas: after each of many random changes two replicas come to rest at
+// the full translation of what the API server holds; and one view never gives
+// two results, on whichever replica it is met.
+func TestReplicas(t *testing.T) {
+	world(t)
+	c := watcher.Config{Namespaces: []string{worlds.Namespace, worlds.OtherSpace}}
+	seen := &digests{of: map[pmap.Sum]pmap.Sum{}}
+	replicas := []*replica{start(t, c, seen), start(t, c, seen)}
+	w := worlds.New(1, worlds.Size{Services: 8, Endpoints: 3, Ingresses: 8, TLS: 0.5})
+	written, refused := 0, 0
+	for _, change := range w.All() {
+		write(limited(t), t, change)
+	}
+	now := truth(limited(t), t, c.Namespaces...)
+	for written < *changes {
+		change := w.Random()
+		if leavesHistory(change) {
+			continue
+		}
+		ctx := limited(t)
+		if !write(ctx, t, change) {
+			refused++
+			continue
+		}
+		written++
+		now[change.Ref] = fetch(ctx, t, change.Ref)
+		if written == *changes {
+			now = truth(ctx, t, c.Namespaces...) // the whole, once more
+		}
+		for _, r := range replicas {
+			r.await(ctx, t, is(now.digest()))
+		}
+	}
+	t.Logf("%d changes written, %d refused by the API server; %d views", written, refused, len(seen.of))
+	if refused > written {
+		t.Errorf("most changes were refused")
+	}
+}
+
+// world makes the namespaces of a World, and has them deleted with its classes.
+func world(t testing.TB) {
+	t.Helper()
+	var objects []kube.Object
+	for _, n := range []string{worlds.Namespace, worlds.OtherSpace} {
+		objects = append(objects, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: n}})
+	}
+	if err := cluster.Apply(limited(t), objects...); err != nil {
+		t.Fatal(err)
+	}
+	for _, class := range []string{worlds.Class, worlds.Other} {
+		objects = append(objects, objectOf(input.Delete(input.Ref{Kind: input.KindIngressClass, Name: class})))
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := cluster.Delete(ctx, objects...); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// write writes a change; false if the API server refuses it.
+func write(ctx context.Context, t testing.TB, c input.Change) bool {
+	t.Helper()
+	var err error
+	if c.Deleted {
+		err = cluster.Delete(ctx, objectOf(c))
+	} else {
+		err = cluster.Apply(ctx, objectOf(c))
+	}
+	if err != nil && !apierrors.IsInvalid(err) {
+		t.Fatal(err)
+	}
+	return err == nil
+}
+
+// leavesHistory says whether the result depends on what was before: a class or
+// its settings that are gone or have become wrong stay as they were.
+func leavesHistory(c input.Change) bool {
+	switch o := c.Object.(type) {
+	case *input.ConfigMap:
+		_, mistakes := policy.OfClass(o)
+		return len(mistakes) > 0
+	case nil:
+		return c.Ref.Kind == input.KindIngressClass || c.Ref.Kind == input.KindConfigMap
+	}
+	return false
+}
