@@ -50,7 +50,7 @@ func web(ctx context.Context, t *testing.T, namespace, name, host string, pods i
 	if err := k.Apply(ctx, deployment, service, ingress(namespace, name, host, name)); err != nil {
 		t.Fatal(err)
 	}
-	if err := k.AwaitReady(ctx, deployment); err != nil {
+	if err := k.AwaitServed(ctx, deployment); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -153,4 +153,26 @@ func TestLateReplica(t *testing.T) {
 	s.Replicas[0].API.Release()
 	settle(ctx, t, s)
 	wantEverywhere(ctx, t, s, "late.test", "200 web")
+}
+
+// TestBinary: the binary serves the same; what changes while it is killed is
+// served when it is back.
+func TestBinary(t *testing.T) {
+	ctx, s := start(t, Options{Binary: true})
+	namespace := k.Namespace(t)
+	web(ctx, t, namespace, "web", "binary.test", 1)
+	settle(ctx, t, s)
+	wantEverywhere(ctx, t, s, "binary.test", "200 web")
+	if err := s.Replicas[0].Kill(); err != nil {
+		t.Fatal(err)
+	}
+	wantEverywhere(ctx, t, s, "binary.test", "200 web")
+	if err := k.Apply(ctx, ingress(namespace, "more", "more.test", "web")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Replicas[0].Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	settle(ctx, t, s)
+	wantEverywhere(ctx, t, s, "more.test", "200 web")
 }

@@ -183,8 +183,12 @@ func (c *Cluster) User(name string, groups ...string) (*rest.Config, error) {
 
 // anonymous is nobody yet.
 func (c *Cluster) anonymous() *rest.Config {
-	return &rest.Config{Host: "https://" + APIServerAddress, QPS: -1, // not limited
-		TLSClientConfig: rest.TLSClientConfig{CAData: c.authority.pem}}
+	return &rest.Config{
+		Host:            "https://" + APIServerAddress,
+		QPS:             -1,                // not limited
+		WarningHandler:  rest.NoWarnings{}, // what is deprecated is tested, too
+		TLSClientConfig: rest.TLSClientConfig{CAData: c.authority.pem},
+	}
 }
 
 // WriteKubeconfig writes a kubeconfig with one context, for a process that is

@@ -37,36 +37,10 @@ func limited(t *testing.T) context.Context {
 	return ctx
 }
 
-// endpoints are the addresses of a Service's slices, by what they can do.
-type endpoints struct{ ready, terminating []string }
-
-func endpointsOf(slices []*discoveryv1.EndpointSlice, service string) (e endpoints) {
-	for _, s := range slices {
-		if s.Labels[discoveryv1.LabelServiceName] != service {
-			continue
-		}
-		for _, p := range s.Endpoints {
-			switch {
-			case *p.Conditions.Ready:
-				e.ready = append(e.ready, p.Addresses...)
-			case *p.Conditions.Serving && *p.Conditions.Terminating:
-				e.terminating = append(e.terminating, p.Addresses...)
-			}
-		}
-	}
-	return e
-}
-
 // awaitEndpoints waits until a Service has so many endpoints of each sort.
-func awaitEndpoints(ctx context.Context, t *testing.T, namespace, service string, ready, terminating int) (now endpoints) {
+func awaitEndpoints(ctx context.Context, t *testing.T, namespace, service string, ready, terminating int) Endpoints {
 	t.Helper()
-	err := Await(ctx, cluster.Client().DiscoveryV1().EndpointSlices(namespace), func(all []*discoveryv1.EndpointSlice) error {
-		now = endpointsOf(all, service)
-		if len(now.ready) != ready || len(now.terminating) != terminating {
-			return fmt.Errorf("Service %s has %+v; want %d ready, %d terminating", service, now, ready, terminating)
-		}
-		return nil
-	})
+	now, err := cluster.AwaitEndpoints(ctx, namespace, service, ready, terminating)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +73,7 @@ func TestDeployment(t *testing.T) {
 		t.Fatal(err)
 	}
 	pods := map[string]bool{}
-	for _, address := range awaitEndpoints(ctx, t, namespace, "web", 3, 0).ready {
+	for _, address := range awaitEndpoints(ctx, t, namespace, "web", 3, 0).Ready {
 		a, err := ask(ctx, address)
 		if err != nil || a.Service != "web" {
 			t.Errorf("%s answers %+v, %v", address, a, err)
@@ -113,7 +87,7 @@ func TestDeployment(t *testing.T) {
 	if err := cluster.Apply(ctx, deployment); err != nil {
 		t.Fatal(err)
 	}
-	for _, address := range awaitEndpoints(ctx, t, namespace, "web", 0, 3).terminating {
+	for _, address := range awaitEndpoints(ctx, t, namespace, "web", 0, 3).Terminating {
 		if _, err := ask(ctx, address); err != nil {
 			t.Errorf("a terminating pod: %v", err)
 		}
@@ -172,7 +146,7 @@ func watchUntil(ctx context.Context, namespace string, ready int, listed chan<- 
 		case listed <- struct{}{}:
 		default:
 		}
-		if n := len(endpointsOf(all, "web").ready); n != ready {
+		if n := len(EndpointsOf(all, "web").Ready); n != ready {
 			return fmt.Errorf("%d ready", n)
 		}
 		return nil

@@ -34,9 +34,12 @@ const startTimeout = 2 * time.Minute
 // reason and ends with status 1: a test that did not run has not passed.
 func Main(m *testing.M) { within(m.Run) }
 
+// Runner runs the tests of a package; *testing.M is one.
+type Runner interface{ Run() int }
+
 // MainWithCluster is Main with one Cluster for all tests of the package, which
 // is at c while they run.
-func MainWithCluster(m *testing.M, c **Cluster, o Options) {
+func MainWithCluster(m Runner, c **Cluster, o Options) {
 	within(func() int {
 		status, err := runWithCluster(m, c, o)
 		if err != nil {
@@ -47,7 +50,7 @@ func MainWithCluster(m *testing.M, c **Cluster, o Options) {
 	})
 }
 
-func runWithCluster(m *testing.M, c **Cluster, o Options) (status int, err error) {
+func runWithCluster(m Runner, c **Cluster, o Options) (status int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	if *c, err = Start(ctx, o); err != nil {

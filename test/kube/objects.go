@@ -91,17 +91,19 @@ func (c *Cluster) ServiceAccount(ctx context.Context, namespace, name string) (*
 }
 
 // Apply writes objects in order, as `kubectl apply --server-side --force-conflicts`
-// would.
+// would. Each gets the generation that it has in the API server by then, which
+// AwaitReady waits for.
 func (c *Cluster) Apply(ctx context.Context, objects ...Object) error {
 	for _, o := range objects {
 		u, at, err := c.resource(o)
 		if err != nil {
 			return err
 		}
-		_, err = at.Apply(ctx, o.GetName(), u, metav1.ApplyOptions{FieldManager: fieldManager, Force: true})
+		now, err := at.Apply(ctx, o.GetName(), u, metav1.ApplyOptions{FieldManager: fieldManager, Force: true})
 		if err != nil {
 			return fmt.Errorf("applying %s %s: %w", u.GetKind(), keyOf(o), err)
 		}
+		o.SetGeneration(now.GetGeneration())
 	}
 	return nil
 }
@@ -140,6 +142,7 @@ func (c *Cluster) resource(o Object) (*unstructured.Unstructured, dynamic.Resour
 	u.SetUID("")
 	unstructured.RemoveNestedField(content, "status")
 	unstructured.RemoveNestedField(content, "metadata", "creationTimestamp")
+	unstructured.RemoveNestedField(content, "metadata", "generation")
 	plural, _ := meta.UnsafeGuessKindToResource(kinds[0])
 	if o.GetNamespace() == "" {
 		return u, c.dynamic.Resource(plural), nil
@@ -170,17 +173,17 @@ func Web(namespace, name string, pods int32, grace time.Duration) (*appsv1.Deplo
 	return deployment, service
 }
 
-// AwaitReady waits until Deployments, by "namespace/name", have all their pods
+// AwaitReady waits until Deployments have all their pods
 // ready and no old ones.
 func (c *Cluster) AwaitReady(ctx context.Context, deployments ...*appsv1.Deployment) error {
 	for _, d := range deployments {
 		err := Await(ctx, c.client.AppsV1().Deployments(d.Namespace), func(all []*appsv1.Deployment) error {
 			for _, now := range all {
-				if now.Name == d.Name {
+				if now.Name == d.Name && now.Generation >= d.Generation {
 					return complete(now)
 				}
 			}
-			return fmt.Errorf("no Deployment %s", keyOf(d))
+			return fmt.Errorf("no Deployment %s of generation %d", keyOf(d), d.Generation)
 		})
 		if err != nil {
 			return err
