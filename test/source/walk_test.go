@@ -4,6 +4,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"testing"
 
@@ -11,7 +12,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"legation.dev/test/kube"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
 	"legation.dev/translator/worlds"
@@ -61,26 +61,55 @@ func TestReplicas(t *testing.T) {
 	}
 }
 
-// world makes the namespaces of a World, and has them deleted with its classes.
+// world makes the namespaces of a World, and has what is in them deleted, with its
+// classes.
 func world(t testing.TB) {
 	t.Helper()
-	var objects []kube.Object
 	for _, n := range []string{worlds.Namespace, worlds.OtherSpace} {
-		objects = append(objects, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: n}})
-	}
-	if err := cluster.Apply(limited(t), objects...); err != nil {
-		t.Fatal(err)
-	}
-	for _, class := range []string{worlds.Class, worlds.Other} {
-		objects = append(objects, objectOf(input.Delete(input.Ref{Kind: input.KindIngressClass, Name: class})))
+		if err := cluster.Apply(limited(t), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: n}}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		if err := cluster.Delete(ctx, objects...); err != nil {
+		if err := empty(ctx); err != nil {
 			t.Error(err)
 		}
 	})
+}
+
+// empty deletes all objects of a World.
+func empty(ctx context.Context) error {
+	client := cluster.Client()
+	errs := []error{deleteAll(ctx, client.NetworkingV1().IngressClasses().DeleteCollection)}
+	for _, n := range []string{worlds.Namespace, worlds.OtherSpace} {
+		errs = append(errs, deleteAll(ctx, client.NetworkingV1().Ingresses(n).DeleteCollection),
+			deleteServices(ctx, n),
+			deleteAll(ctx, client.DiscoveryV1().EndpointSlices(n).DeleteCollection),
+			deleteAll(ctx, client.CoreV1().Secrets(n).DeleteCollection),
+			deleteAll(ctx, client.CoreV1().ConfigMaps(n).DeleteCollection))
+	}
+	return errors.Join(errs...)
+}
+
+// deleteServices deletes one by one: the typed client knows no other way.
+func deleteServices(ctx context.Context, namespace string) error {
+	services := cluster.Client().CoreV1().Services(namespace)
+	list, err := services.List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	for _, s := range list.Items {
+		if err := services.Delete(ctx, s.Name, metav1.DeleteOptions{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func deleteAll(ctx context.Context, of func(context.Context, metav1.DeleteOptions, metav1.ListOptions) error) error {
+	return of(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
 }
 
 // write writes a change; false if the API server refuses it.

@@ -1,0 +1,158 @@
+//go:build real
+
+package source
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+
+	"legation.dev/test/envoy"
+	"legation.dev/test/kube"
+	"legation.dev/translator/worlds"
+
+	watcher "legation.dev/watcher/kube"
+)
+
+// manifests reads a file of deploy/.
+func manifests(t testing.TB, name string) (objects []kube.Object) {
+	t.Helper()
+	root, err := envoy.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(root, "deploy", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, document := range bytes.Split(text, []byte("\n---\n")) {
+		o, _, err := scheme.Codecs.UniversalDeserializer().Decode(document, nil, nil)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		objects = append(objects, o.(kube.Object))
+	}
+	return objects
+}
+
+// account applies a file of rights and is the account that has them.
+func account(ctx context.Context, t testing.TB, file string) *rest.Config {
+	t.Helper()
+	objects := manifests(t, file)
+	if err := cluster.Apply(ctx, objects...); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := cluster.Delete(ctx, objects[1:]...); err != nil { // not the namespace, which is long in going
+			t.Error(err)
+		}
+	})
+	config, err := cluster.ServiceAccount(ctx, "legation", "legation")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config
+}
+
+// forbidden is how many requests the API server has refused for lack of rights.
+func forbidden(ctx context.Context, t testing.TB) (n float64) {
+	t.Helper()
+	text, err := cluster.Client().Discovery().RESTClient().Get().AbsPath("/metrics").DoRaw(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range families["apiserver_request_total"].GetMetric() {
+		for _, l := range m.GetLabel() {
+			if l.GetName() == "code" && l.GetValue() == "403" {
+				n += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return n
+}
+
+// TestRights: the rights of deploy/ are enough to follow what is served, in the
+// cluster and in some namespaces only, and the API server refuses nothing.
+func TestRights(t *testing.T) {
+	for file, namespaces := range map[string][]string{
+		"rbac.yaml":            nil,
+		"rbac-namespaces.yaml": {worlds.Namespace, "legation"},
+	} {
+		t.Run(file, func(t *testing.T) {
+			world(t)
+			ctx := limited(t)
+			config := account(ctx, t, file)
+			before := forbidden(ctx, t)
+			r := start(t, watcher.Config{REST: config, Namespaces: namespaces, Backoff: soon}, nil)
+			for _, c := range worlds.New(4, worlds.Size{Services: 2, Endpoints: 2, Ingresses: 4, TLS: 0.5}).All() {
+				write(ctx, t, c)
+			}
+			r.await(ctx, t, is(truth(ctx, t, worlds.Namespace).digest()))
+			r.awaitWaiting(ctx, t, false)
+			if n := forbidden(ctx, t) - before; n > 0 {
+				t.Errorf("the API server refused %v requests", n)
+			}
+		})
+	}
+}
+
+// TestRightsWithdrawn: rights that are taken away take nothing else away, the
+// source says which it lacks, and finds what changed when they are back.
+func TestRightsWithdrawn(t *testing.T) {
+	world(t)
+	ctx := limited(t)
+	config := account(ctx, t, "rbac.yaml")
+	r := start(t, watcher.Config{REST: config, Backoff: soon}, nil)
+	w := worlds.New(5, worlds.Size{Services: 4, Endpoints: 2, Ingresses: 4, TLS: 1})
+	for _, c := range w.All() {
+		write(ctx, t, c)
+	}
+	r.await(ctx, t, is(truth(ctx, t, worlds.Namespace).digest()))
+	role, err := cluster.Client().RbacV1().ClusterRoles().Get(ctx, "legation", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := r.counted()
+	less := role.DeepCopy()
+	less.Rules = []rbacv1.PolicyRule{{APIGroups: []string{"networking.k8s.io"}, Resources: []string{"ingresses"}, Verbs: []string{"list", "watch"}}}
+	if less, err = cluster.Client().RbacV1().ClusterRoles().Update(ctx, less, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := cluster.APIServer.Kill(); err != nil { // open watches would go on
+		t.Fatal(err)
+	}
+	restart(ctx, t, cluster.APIServer)
+	for len(r.source.Waiting()) != 5 || r.source.Waiting()[0].Text == "" {
+		if ctx.Err() != nil {
+			t.Fatalf("the source waits for %v", r.source.Waiting())
+		}
+		r.awaitWaiting(ctx, t, true)
+	}
+	if n := r.counted() - before; n > 0 {
+		t.Errorf("the loss of rights led to %d translations", n)
+	}
+	less.Rules = role.Rules
+	if _, err = cluster.Client().RbacV1().ClusterRoles().Update(ctx, less, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	write(ctx, t, w.Endpoint(0))
+	write(ctx, t, w.Secret(1))
+	r.await(ctx, t, is(truth(ctx, t, worlds.Namespace).digest()))
+	r.awaitWaiting(ctx, t, false)
+}
