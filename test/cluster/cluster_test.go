@@ -28,7 +28,13 @@ func TestMain(m *testing.M) { kube.MainWithCluster(m, &k, kube.Options{}) }
 // start starts a Stack that ends with the test.
 func start(t *testing.T, o Options) (context.Context, *Stack) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), hang)
+	return startFor(t, hang, o)
+}
+
+// startFor is start with a bound of its own for the test.
+func startFor(t *testing.T, limit time.Duration, o Options) (context.Context, *Stack) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	t.Cleanup(cancel)
 	s, err := Start(ctx, k, o)
 	if err != nil {
@@ -71,21 +77,20 @@ func settle(ctx context.Context, t *testing.T, s *Stack) {
 	}
 }
 
-// ask asks an Envoy and says what came: "200 web", "404 ".
-func ask(ctx context.Context, t *testing.T, e *Envoy, host string) string {
-	t.Helper()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.HTTP+"/", nil)
+// ask asks an Envoy for a host and says what came: "200 web", "404 ", or an error.
+func ask(ctx context.Context, e *Envoy, host, path string) string {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.HTTP+path, nil)
 	if err != nil {
-		t.Fatal(err)
+		return err.Error()
 	}
 	r.Host = host
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
-		t.Fatal(err)
+		return err.Error()
 	}
 	defer answer.Body.Close()
 	if _, err := io.Copy(io.Discard, answer.Body); err != nil {
-		t.Fatal(err)
+		return err.Error()
 	}
 	return fmt.Sprintf("%d %s", answer.StatusCode, answer.Header.Get(echo.HeaderService))
 }
@@ -94,7 +99,7 @@ func ask(ctx context.Context, t *testing.T, e *Envoy, host string) string {
 func wantEverywhere(ctx context.Context, t *testing.T, s *Stack, host, want string) {
 	t.Helper()
 	for _, e := range s.Envoys {
-		if got := ask(ctx, t, e, host); got != want {
+		if got := ask(ctx, e, host, "/"); got != want {
 			t.Errorf("%s: http://%s/: got %q, want %q", e.ID, host, got, want)
 		}
 	}
@@ -137,7 +142,7 @@ func TestLateReplica(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := await(ctx, func() error {
-		if got := ask(ctx, t, s.Envoys[1], "late.test"); got != "200 web" {
+		if got := ask(ctx, s.Envoys[1], "late.test", "/"); got != "200 web" {
 			return fmt.Errorf("the other replica's Envoy answers %q", got)
 		}
 		return nil
@@ -146,7 +151,7 @@ func TestLateReplica(t *testing.T) {
 		t.Fatal(err)
 	}
 	for host, want := range map[string]string{"early.test": "200 web", "late.test": "404 "} {
-		if got := ask(ctx, t, s.Envoys[0], host); got != want {
+		if got := ask(ctx, s.Envoys[0], host, "/"); got != want {
 			t.Errorf("the late replica's Envoy answers %q for %s, want %q", got, host, want)
 		}
 	}
