@@ -101,8 +101,8 @@ func (r *Replica) execute(config *rest.Config) (err error) {
 	if err := kube.WriteKubeconfig(file, config); err != nil {
 		return err
 	}
-	args := append([]string{"serve", "--source", "kube", "--kubeconfig", file, "--class", r.stack.options.Class, "--listen", r.Address},
-		r.stack.options.Args...)
+	args := append([]string{"serve", "--source", "kube", "--kubeconfig", file, "--class", r.stack.options.Class, "--listen", r.Address,
+		"--admin", kube.Address(firstReplica+r.number) + ":18080"}, r.stack.options.Args...)
 	r.process, err = startBinary(dir, args...)
 	return err
 }

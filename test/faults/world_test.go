@@ -1,0 +1,260 @@
+//go:build real
+
+package faults
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"legation.dev/test/cluster"
+	"legation.dev/test/kube"
+	"legation.dev/test/load"
+	"legation.dev/test/site"
+)
+
+const (
+	// hang bounds one wait for what never comes; a test that passes never gets near
+	// it.
+	hang = 2 * time.Minute
+	// grace is how long a pod that is deleted serves on: longer than any outage here.
+	grace = time.Minute
+	// tryEvery is the pause between two tries or looks.
+	tryEvery = 10 * time.Millisecond
+)
+
+// k is the Kubernetes of all tests of this package.
+var k *kube.Cluster
+
+func TestMain(m *testing.M) { kube.MainWithCluster(m, &k, kube.Options{}) }
+
+// Deployments of a world, each with a Service of the same name and two pods.
+const (
+	steady = "steady" // is never rolled, so that WebSockets last
+	rolled = "rolled"
+)
+
+// Paths of each host.
+const (
+	pathSteady = "/"
+	pathRolled = "/rolled"
+	pathMoved  = "/moved" // leads to the one or the other
+)
+
+// world is a Stack with hosts in a namespace of its own. It belongs to the test's
+// goroutine.
+type world struct {
+	*cluster.Stack
+	t         *testing.T
+	ctx       context.Context
+	namespace string
+	site      *site.Site // makes Ingresses and Secrets; the pods are of k
+	authority *site.Authority
+	timeline  *load.Timeline
+	hosts     []*host // the first half plain, the others TLS
+}
+
+// host is a host under load.
+type host struct {
+	name   string // also of its Ingress
+	secret string // empty: not TLS
+	moved  string // where pathMoved leads to
+}
+
+// newWorld is a world of so many hosts that every Envoy serves.
+func newWorld(t *testing.T, hosts int, o cluster.Options) *world {
+	t.Helper()
+	w := &world{t: t, ctx: t.Context(), timeline: &load.Timeline{}, namespace: k.Namespace(t)}
+	w.site = site.New(w.namespace, 0)
+	var err error
+	if w.authority, err = site.NewAuthority(); err != nil {
+		t.Fatal(err)
+	}
+	w.deploy(steady, rolled)
+	for i := range hosts {
+		h := &host{name: fmt.Sprintf("h%d.test", i), moved: steady}
+		if i >= hosts/2 {
+			h.secret = h.name
+			w.apply(w.certificate(h))
+		}
+		w.hosts = append(w.hosts, h)
+		w.apply(w.ingress(h))
+		w.only(h, pathSteady, steady)
+		w.only(h, pathRolled, rolled)
+		w.only(h, pathMoved, steady)
+	}
+	w.start(o)
+	return w
+}
+
+// start starts the Stack, which ends with the test.
+func (w *world) start(o cluster.Options) {
+	w.t.Helper()
+	ctx := w.limited()
+	var err error
+	if w.Stack, err = cluster.Start(ctx, k, o); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() {
+		if err := w.Close(); err != nil {
+			w.t.Error(err)
+		}
+	})
+	w.settle()
+}
+
+// deploy makes Deployments of two pods and their Services, and waits for them.
+func (w *world) deploy(names ...string) {
+	w.t.Helper()
+	var all []*appsv1.Deployment
+	for _, name := range names {
+		deployment, service := kube.Web(w.namespace, name, 2, grace)
+		w.apply(deployment, service)
+		all = append(all, deployment)
+	}
+	if err := k.AwaitServed(w.limited(), all...); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// ingress is that of a host as it is now.
+func (w *world) ingress(h *host) *networkingv1.Ingress {
+	return w.site.Ingress(h.name, h.name, h.secret, site.Route{Path: pathSteady, Service: steady},
+		site.Route{Path: pathRolled, Service: rolled}, site.Route{Path: pathMoved, Service: h.moved})
+}
+
+// certificate is a new one for a host.
+func (w *world) certificate(h *host) *corev1.Secret {
+	w.t.Helper()
+	secret, err := w.site.Secret(w.authority, h.secret, h.name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return secret
+}
+
+// only allows one Service as the answer to a path.
+func (w *world) only(h *host, path, service string) { w.timeline.Only(h.name, path, answerOf(service)) }
+
+func answerOf(service string) load.Answer {
+	return load.Answer{Status: http.StatusOK, Service: service}
+}
+
+func (w *world) apply(objects ...kube.Object) {
+	w.t.Helper()
+	if err := k.Apply(w.limited(), objects...); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// limited bounds one wait.
+func (w *world) limited() context.Context {
+	ctx, cancel := context.WithTimeout(w.ctx, hang)
+	w.t.Cleanup(cancel)
+	return ctx
+}
+
+// settle waits until every Envoy runs the translation of what the API server
+// holds.
+func (w *world) settle() {
+	w.t.Helper()
+	if err := w.Settle(w.limited()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// await looks until there is no error.
+func (w *world) await(look func() error) {
+	w.t.Helper()
+	if err := try(w.limited(), look); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// try does something until it succeeds, and fails with its last error when ctx
+// ends before.
+func try(ctx context.Context, do func() error) error {
+	tick := time.NewTicker(tryEvery)
+	defer tick.Stop()
+	for {
+		err := do()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ctx.Err(), err)
+		}
+	}
+}
+
+// clients are so many of each kind for every Envoy, half of them over TLS.
+func (w *world) clients(every time.Duration, http1, http2, webSockets int) (all []load.Client) {
+	for _, e := range w.Envoys {
+		for kind, n := range []int{load.HTTP1: http1, load.HTTP2: http2, load.WebSocket: webSockets} {
+			for i := range n {
+				all = append(all, w.client(e, load.Kind(kind), i, every))
+			}
+		}
+	}
+	return all
+}
+
+// client number i of a kind. Over TLS it speaks to one host, else to all.
+func (w *world) client(e *cluster.Envoy, kind load.Kind, i int, every time.Duration) load.Client {
+	half := len(w.hosts) / 2
+	c := load.Client{Name: fmt.Sprint(e.ID, "-", i), Kind: kind, Address: e.HTTP, Oracle: w.timeline, Every: every}
+	some := w.hosts[:half]
+	if i%2 == 1 {
+		some = w.hosts[half+i/2%(len(w.hosts)-half):][:1]
+		c.Address, c.TLS = e.HTTPS, &tls.Config{RootCAs: w.authority.Roots(), ServerName: some[0].name}
+	}
+	paths := []string{pathSteady, pathRolled, pathMoved}
+	if kind == load.WebSocket {
+		paths = paths[:1]
+	}
+	rng := rand.New(rand.NewPCG(uint64(i), uint64(kind)))
+	c.Next = func() (string, string) { return some[rng.IntN(len(some))].name, paths[rng.IntN(len(paths))] }
+	return c
+}
+
+// load starts the clients and waits until each had an answer. What it returns
+// ends them and fails the test if one was disturbed.
+func (w *world) load(clients ...load.Client) (running *load.Load, end func()) {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(w.ctx)
+	w.t.Cleanup(cancel)
+	l := load.Start(ctx, clients...)
+	select {
+	case <-l.Ready():
+	case <-w.limited().Done():
+		w.t.Fatalf("clients are not served: %s", l.Results())
+	}
+	return l, func() {
+		w.t.Helper()
+		cancel()
+		r := l.Wait()
+		w.t.Log(r)
+		if err := r.Disturbed(); err != nil {
+			w.t.Error(err)
+		}
+	}
+}
+
+// more waits until so many further requests were answered.
+func (w *world) more(l *load.Load, requests uint64) {
+	w.t.Helper()
+	until := l.Results().Requests + requests
+	if err := l.Await(w.limited(), func(r load.Results) bool { return r.Requests >= until }); err != nil {
+		w.t.Fatal(err)
+	}
+}
