@@ -171,8 +171,9 @@ golden: ## rewrite the expected files of the scenarios; review the diff like cod
 
 # --- figures and demo --------------------------------------------------------
 
-bench: build ## measure translation and fan-out, beside go-control-plane's server
+bench: build kube ## measure translation and fan-out, beside go-control-plane's server, and what a change in Kubernetes takes
 	cd test/bench && $(GO) run . $(BENCH)
+	$(GO) test -tags real ./test/source -timeout 30m -run NONE -bench . -benchtime 1000x
 
 bench-nginx: $(if $(NGINX),,$(TOOLS)/nginx) ## the churn load on Debian's nginx with a reload a second
 	$(GO) test -tags real -timeout 10m -count=1 -v -run TestNginx ./test/churn -nginx
