@@ -90,6 +90,9 @@ func (d *drive) ingress(key string) {
 	var found []finding
 	if o, ok := d.v.Ingress(key); ok && d.next.class.has(o) {
 		found = checkIngress(d.next.class, o)
+		d.next.Members = d.next.Members.Set(key, pmap.Unit{})
+	} else {
+		d.next.Members = d.next.Members.Delete(key)
 	}
 	d.found("ingress "+key, found)
 }

@@ -13,8 +13,8 @@ import (
 // name. A fleet that is frozen has those that it last had.
 func (f *Fleet) Ingresses() iter.Seq[*input.Ingress] {
 	return func(yield func(*input.Ingress) bool) {
-		for _, o := range f.view.Ingresses().All() {
-			if f.class.has(o) && !yield(o) {
+		for key := range f.Members.All() {
+			if o, ok := f.view.Ingress(key); ok && !yield(o) {
 				return
 			}
 		}

@@ -48,6 +48,9 @@ type Fleet struct {
 	Name string
 	// Snapshot is closed: what its resources Need and Pull is in it.
 	Snapshot snapshot.Snapshot
+	// Members are the Ingresses of the class, by "namespace/name". A fleet that is
+	// frozen has those that it last had.
+	Members pmap.Map[pmap.Unit]
 	// Frozen says that the class or its settings are gone, see input.View.Freeze.
 	Frozen bool
 

@@ -42,6 +42,7 @@ func TestWalk(t *testing.T) {
 			}
 			for f := range result.Fleets() {
 				checkClosed(t, f.Snapshot)
+				checkMembers(t, f)
 			}
 		}
 		step(w.All()...)
@@ -103,6 +104,22 @@ func checkClosed(t interface{ Fatalf(string, ...any) }, s snapshot.Snapshot) {
 		if s.Of(ty).Len() == 0 {
 			t.Fatalf("no %s", ty)
 		}
+	}
+}
+
+// checkMembers: a fleet has the Ingresses of its class.
+func checkMembers(t interface{ Fatalf(string, ...any) }, f *Fleet) {
+	count := 0
+	for key, o := range f.view.Ingresses().All() {
+		if f.class.has(o) {
+			count++
+		}
+		if f.Members.Has(key) != f.class.has(o) {
+			t.Fatalf("fleet %s: %s is of its class: %v, listed: %v", f.Name, key, f.class.has(o), f.Members.Has(key))
+		}
+	}
+	if f.Members.Len() != count {
+		t.Fatalf("fleet %s lists %d Ingresses, it has %d", f.Name, f.Members.Len(), count)
 	}
 }
 
