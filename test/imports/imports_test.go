@@ -24,6 +24,7 @@ var allowed = map[string][]string{
 	"examples":          {},
 	"watcher/dir":       {"translator/input"},
 	"watcher/kube":      {"translator/input", "translator/policy", "xds/pmap"},
+	"watcher/status":    {"translator/input", "xds/pmap"},
 	"translator":        {"translator/input", "translator/policy", "xds/hold", "xds/pmap", "xds/snapshot"},
 	"translator/input":  {"xds/pmap"},
 	"translator/policy": {"translator/input"},

@@ -1,0 +1,115 @@
+package status
+
+import (
+	"cmp"
+	"container/heap"
+	"time"
+)
+
+// agenda holds keys in an order. A key stands in it once.
+type agenda[K comparable] struct {
+	at    map[K]*slot[K]
+	slots slots[K]
+	count int64 // of keys that were added: ties are decided by who came first
+}
+
+type slot[K comparable] struct {
+	key   K
+	order int64
+	tie   int64
+	index int
+}
+
+func newAgenda[K comparable]() *agenda[K] { return &agenda[K]{at: map[K]*slot[K]{}} }
+
+// set puts a key at its place, or moves it there.
+func (a *agenda[K]) set(key K, order int64) {
+	s, ok := a.at[key]
+	switch {
+	case !ok:
+		a.count++
+		s = &slot[K]{key: key, order: order, tie: a.count}
+		a.at[key] = s
+		heap.Push(&a.slots, s)
+	case s.order != order:
+		s.order = order
+		heap.Fix(&a.slots, s.index)
+	}
+}
+
+// setTime is set for an agenda in order of time.
+func (a *agenda[K]) setTime(key K, t time.Time) { a.set(key, t.UnixNano()) }
+
+func (a *agenda[K]) drop(key K) {
+	if s, ok := a.at[key]; ok {
+		heap.Remove(&a.slots, s.index)
+		delete(a.at, key)
+	}
+}
+
+// first is the first key.
+func (a *agenda[K]) first() (key K, ok bool) {
+	if len(a.slots) == 0 {
+		return key, false
+	}
+	return a.slots[0].key, true
+}
+
+// when is the time of the first key; zero if there is none.
+func (a *agenda[K]) when() time.Time {
+	if len(a.slots) == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, a.slots[0].order)
+}
+
+// due takes the first key out if its time has come.
+func (a *agenda[K]) due(now time.Time) (key K, ok bool) {
+	if len(a.slots) == 0 || a.slots[0].order > now.UnixNano() {
+		return key, false
+	}
+	key = a.slots[0].key
+	a.drop(key)
+	return key, true
+}
+
+func (a *agenda[K]) len() int { return len(a.slots) }
+
+// earliest is the first of some times; zero ones do not count.
+func earliest(times ...time.Time) time.Time {
+	var first time.Time
+	for _, t := range times {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	return first
+}
+
+// slots is the heap of an agenda.
+type slots[K comparable] []*slot[K]
+
+func (s slots[K]) Len() int { return len(s) }
+
+func (s slots[K]) Less(i, j int) bool {
+	return cmp.Or(cmp.Compare(s[i].order, s[j].order), cmp.Compare(s[i].tie, s[j].tie)) < 0
+}
+
+func (s slots[K]) Swap(i, j int) {
+	s[i], s[j] = s[j], s[i]
+	s[i].index, s[j].index = i, j
+}
+
+func (s *slots[K]) Push(x any) {
+	one := x.(*slot[K])
+	one.index = len(*s)
+	*s = append(*s, one)
+}
+
+func (s *slots[K]) Pop() any {
+	old := *s
+	last := old[len(old)-1]
+	old[len(old)-1] = nil
+	*s = old[:len(old)-1]
+	return last
+}

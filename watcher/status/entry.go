@@ -1,0 +1,144 @@
+package status
+
+import "time"
+
+// flipsBorne is how often what we wrote may be undone on one object before we
+// leave it to the other writer.
+const flipsBorne = 3
+
+// entry is what is known of one Ingress.
+type entry struct {
+	seen  seen   // as the API server has it
+	class string // of ours that serves it; empty: none does
+
+	// The write that is under way.
+	busy    bool
+	writing addresses
+	landed  bool // it was seen already
+
+	// What became of our writes.
+	held      addresses // what stands there and is ours; empty: nothing is
+	heldSince time.Time
+	flips     int
+	lost      *lost // set: we write no more
+
+	// A first address waits until it is acknowledged that the Ingress is served.
+	waits    time.Time // since when; zero: it does not, or not yet
+	askGap   time.Duration
+	askAt    time.Time
+	answered bool // it is served
+
+	// After a failure.
+	failures int
+	retryAt  time.Time
+}
+
+// lost is another writer that we left an Ingress to.
+type lost struct {
+	writer     string
+	since      time.Time
+	generation int64     // of the Ingress
+	desired    addresses // what we wanted to write
+}
+
+// step is what is to be done about an Ingress.
+type step int
+
+const (
+	idle    step = iota
+	wait         // ask whether it is served
+	write        // desired
+	release      // what we wrote
+)
+
+// rules are the durations that decisions need.
+type rules struct {
+	patience time.Duration // how long a first address waits
+	quiet    time.Duration // after which a flip or a fight is forgotten
+}
+
+// decide says what to do, and when to look again; zero means not before something
+// changes. desired is what should stand there; known is false while nobody can
+// tell. It changes nothing.
+func (e *entry) decide(r rules, desired addresses, known bool, now time.Time) (step, time.Time) {
+	switch {
+	case e.busy || e.seen.version == "":
+		return idle, time.Time{}
+	case now.Before(e.retryAt):
+		return idle, e.retryAt
+	case !e.member():
+		if e.seen.ours {
+			return release, time.Time{}
+		}
+		return idle, time.Time{}
+	case !known || e.seen.status == desired:
+		return idle, time.Time{}
+	case e.lost != nil:
+		return idle, e.lost.over(r, e, desired)
+	case e.isNew() && !e.answered && now.Before(e.waits.Add(r.patience)):
+		return wait, e.waits.Add(r.patience)
+	}
+	return write, time.Time{}
+}
+
+// member says whether a class of ours serves the Ingress, as far as we and the
+// object itself agree: who moved it to another class has the word, although
+// translation has yet to hear of it.
+func (e *entry) member() bool {
+	return e.class != "" && (!e.seen.named || e.seen.class == e.class)
+}
+
+// isNew says whether nothing of ours was written yet.
+func (e *entry) isNew() bool { return !e.seen.ours && e.held == "" && e.flips == 0 }
+
+// over is when we may write again: if whoever owns the Ingress has changed it, or
+// we have another address, the other writer may be gone. One that changes the
+// Ingress itself each time gets a turn no more often than each quiet time. Zero
+// means that nothing changed.
+func (f *lost) over(r rules, e *entry, desired addresses) time.Time {
+	if f.generation == e.seen.generation && f.desired == desired {
+		return time.Time{}
+	}
+	return f.since.Add(r.quiet)
+}
+
+// note takes what stands there now, and says whether somebody undid what we wrote.
+func (e *entry) note(s seen, now time.Time) (undone bool) {
+	if s.uid != e.seen.uid && e.seen.uid != "" {
+		*e = entry{class: e.class, busy: e.busy, writing: e.writing}
+	}
+	e.seen = s
+	switch {
+	case e.busy && e.writing == "" && !s.ours:
+		e.landed, e.held = true, ""
+	case s.ours && e.held != s.status: // this write, or one of another term
+		e.landed = e.landed || e.busy && s.status == e.writing
+		e.hold(now)
+	case s.ours || e.held == "" || e.held == s.status:
+	case !e.member():
+		e.held = ""
+	default:
+		return true
+	}
+	return false
+}
+
+func (e *entry) hold(now time.Time) { e.held, e.heldSince = e.seen.status, now }
+
+// undo counts a flip, and stops at the last that is borne. desired is what we
+// would write.
+func (e *entry) undo(r rules, desired addresses, now time.Time) (stopped bool) {
+	if now.Sub(e.heldSince) >= r.quiet {
+		e.flips = 0
+	}
+	e.held = ""
+	e.flips++
+	if e.flips < flipsBorne || e.lost != nil {
+		return false
+	}
+	e.lost = &lost{writer: e.seen.writer, since: now, generation: e.seen.generation, desired: desired}
+	return true
+}
+
+// resume gives us a new turn.
+func (e *entry) resume() { e.lost, e.flips, e.held = nil, 0, "" }

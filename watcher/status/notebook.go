@@ -1,0 +1,305 @@
+package status
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"legation.dev/translator/input"
+)
+
+// The bounds of Events for one object. problemsShown is what a person reads in
+// `kubectl describe`; the log has all. The budget is that of client-go's own
+// recorder (EventSourceObjectSpamFilter): 25 at once, then one each 5 minutes.
+const (
+	problemsShown = 10
+	eventsAtOnce  = 25
+	eventsAgain   = 5 * time.Minute
+)
+
+// handover is how long a Problem that is gone is remembered by who does not lead:
+// longer than a term can be over without the next one having begun.
+const handover = time.Minute
+
+// Reasons of Events.
+const (
+	reasonProblem   = "Problem"
+	reasonMended    = "ProblemMended"
+	reasonContested = "AddressContested"
+)
+
+// note is something that the owner of an object should know for as long as it
+// lasts.
+type note struct {
+	reason string
+	input.Problem
+}
+
+// notebook decides which Events are written. Every replica keeps one, so that
+// whoever leads next knows what is new; only the leader writes. It is passive: it
+// is told what is the matter, what became of posts, and the time. It belongs to the
+// loop.
+//
+// A note that stays is one Event. Its name follows from what it says, so that
+// another leader, or this process after a restart, finds it written already.
+type notebook struct {
+	settle  time.Duration // how long a note must last, or be gone, to be told
+	refresh time.Duration // after which an Event is renewed: before the API server forgets it
+	exists  func(input.Ref) bool
+	leads   bool
+	topics  map[note]*topic
+	objects map[input.Ref]*object
+	due     *agenda[note]
+}
+
+// topic is what is known of a note.
+type topic struct {
+	present bool
+	since   time.Time // when it came, or went
+	lasted  bool      // it was there for long enough to be told, before it went
+	told    bool      // the Event of its being there is written, and none of its end
+	busy    bool      // a post is under way
+	warning record
+	mended  record
+}
+
+// record is an Event that was written by us.
+type record struct {
+	name  string    // empty: none was
+	count int32     // of its series; 0 if another process wrote it
+	at    time.Time // when it was written or renewed
+}
+
+// object is what Events of one object have in common.
+type object struct {
+	notes  map[note]bool
+	tokens float64
+	at     time.Time // when tokens was that
+}
+
+func newNotebook(settle, refresh time.Duration) *notebook {
+	return &notebook{settle: settle, refresh: refresh, exists: func(input.Ref) bool { return true },
+		topics: map[note]*topic{}, objects: map[input.Ref]*object{}, due: newAgenda[note]()}
+}
+
+// write takes all notes that there are now, sorted by object. Of an object that
+// does not exist nothing is mended.
+func (b *notebook) write(list []note, exists func(input.Ref) bool, now time.Time) {
+	b.exists = exists
+	there := map[note]bool{}
+	for _, n := range shown(list) {
+		there[n] = true
+		t, ok := b.topics[n]
+		if !ok {
+			t = b.add(n)
+		}
+		if !t.present {
+			t.present, t.since = true, now
+			b.plan(n, t, now)
+		}
+	}
+	for n, t := range b.topics { // in no order: what comes of it has one
+		if t.present && !there[n] {
+			t.present, t.since, t.lasted = false, now, now.Sub(t.since) >= b.settle
+		}
+	}
+	for n, t := range b.topics { // now that all are known that are present
+		if !t.present {
+			b.plan(n, t, now)
+		}
+	}
+}
+
+// shown are the notes that are told: a bounded number for each object.
+func shown(list []note) []note {
+	var kept []note
+	count := map[input.Ref]int{}
+	for _, n := range list {
+		if n.Object.Kind == input.KindFile {
+			continue
+		}
+		count[n.Object]++
+		switch c := count[n.Object]; {
+		case c <= problemsShown:
+			kept = append(kept, n)
+		case c == problemsShown+1:
+			kept = append(kept, note{reasonProblem, input.Problem{Object: n.Object, Message: "there are more problems; the log of Legation has them all"}})
+		}
+	}
+	return kept
+}
+
+func (b *notebook) add(n note) *topic {
+	t := &topic{}
+	b.topics[n] = t
+	o, ok := b.objects[n.Object]
+	if !ok {
+		o = &object{notes: map[note]bool{}, tokens: eventsAtOnce}
+		b.objects[n.Object] = o
+	}
+	o.notes[n] = true
+	return t
+}
+
+func (b *notebook) remove(n note) {
+	b.due.drop(n)
+	delete(b.topics, n)
+	o := b.objects[n.Object]
+	delete(o.notes, n)
+	if len(o.notes) == 0 {
+		delete(b.objects, n.Object)
+	}
+}
+
+// plan says when a topic is looked at, or forgets it.
+func (b *notebook) plan(n note, t *topic, now time.Time) {
+	at, forget := b.when(n, t)
+	switch {
+	case t.busy:
+	case forget && !now.Before(at):
+		b.remove(n)
+	case b.leads:
+		b.due.setTime(n, at)
+	}
+}
+
+// when is when there is something to do about a topic: write an Event, renew it, or
+// forget the topic.
+func (b *notebook) when(n note, t *topic) (at time.Time, forget bool) {
+	switch {
+	case t.present && !t.told:
+		return t.since.Add(b.settle), false
+	case t.present:
+		return t.warning.at.Add(b.refresh), false
+	case !b.leads:
+		return t.since.Add(handover), true
+	case !t.told && t.mended.name == "", !b.exists(n.Object), b.replaced(n):
+		return t.since, true
+	case t.told:
+		return t.since.Add(b.settle), false
+	}
+	return t.mended.at.Add(2 * b.refresh), true // until then it may be back: the same Event then counts on
+}
+
+// replaced says whether something else is wrong with the same field now.
+func (b *notebook) replaced(n note) bool {
+	for other := range b.objects[n.Object].notes {
+		if other != n && other.Field == n.Field && other.reason == n.reason && b.topics[other].present {
+			return true
+		}
+	}
+	return false
+}
+
+// lead begins a term: what was told before is told again, under the same names.
+// What went since the last leader may have stopped is told, too.
+func (b *notebook) lead(now time.Time) {
+	b.leads = true
+	for n, t := range b.topics {
+		t.warning, t.mended = record{}, record{}
+		t.told = !t.present && t.lasted && now.Sub(t.since) < handover
+		b.plan(n, t, now)
+	}
+}
+
+// follow ends a term.
+func (b *notebook) follow(now time.Time) {
+	b.leads = false
+	b.due = newAgenda[note]()
+	for n, t := range b.topics {
+		t.busy = false
+		b.plan(n, t, now)
+	}
+}
+
+// renew has all notes of an object told anew: it is another object of the same
+// name.
+func (b *notebook) renew(ref input.Ref, now time.Time) {
+	o, ok := b.objects[ref]
+	if !ok {
+		return
+	}
+	for _, n := range slices.Collect(maps.Keys(o.notes)) {
+		t := b.topics[n]
+		if !t.present {
+			b.remove(n)
+			continue
+		}
+		t.told, t.since, t.warning, t.mended = false, now, record{}, record{}
+		b.plan(n, t, now)
+	}
+}
+
+// post is one Event to be written or renewed.
+type post struct {
+	note   note
+	mended bool
+	before record // empty name: it is not known to be there
+}
+
+// next is the next post; it is taken out until it is done or failed.
+func (b *notebook) next(now time.Time) (post, bool) {
+	for {
+		n, ok := b.due.due(now)
+		if !ok {
+			return post{}, false
+		}
+		t := b.topics[n]
+		at, forget := b.when(n, t)
+		switch {
+		case now.Before(at):
+			b.due.setTime(n, at)
+		case forget:
+			b.remove(n)
+		case !b.spend(n.Object, now):
+			b.due.setTime(n, now.Add(eventsAgain))
+		default:
+			t.busy = true
+			return t.post(n), true
+		}
+	}
+}
+
+func (t *topic) post(n note) post {
+	if t.present {
+		return post{note: n, before: t.warning}
+	}
+	return post{note: n, mended: true, before: t.mended}
+}
+
+// spend takes one Event from the budget of an object.
+func (b *notebook) spend(ref input.Ref, now time.Time) bool {
+	o := b.objects[ref]
+	if !o.at.IsZero() {
+		o.tokens = min(eventsAtOnce, o.tokens+float64(now.Sub(o.at))/float64(eventsAgain))
+	}
+	o.at = now
+	if o.tokens < 1 {
+		return false
+	}
+	o.tokens--
+	return true
+}
+
+// done takes that a post is written.
+func (b *notebook) done(p post, r record, now time.Time) {
+	t, ok := b.topics[p.note]
+	if !ok {
+		return
+	}
+	r.at, t.busy = now, false
+	if p.mended {
+		t.mended, t.told = r, false
+	} else {
+		t.warning, t.told = r, true
+	}
+	b.plan(p.note, t, now)
+}
+
+// failed takes that a post could not be written; it is tried again at a time.
+func (b *notebook) failed(p post, at time.Time) {
+	if t, ok := b.topics[p.note]; ok && b.leads {
+		t.busy = false
+		b.due.setTime(p.note, at)
+	}
+}

@@ -1,0 +1,232 @@
+package status
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"legation.dev/translator/input"
+)
+
+const (
+	settleTime  = time.Second
+	refreshTime = 30 * time.Minute
+)
+
+// diary plays the part of the loop: it has posts written at once, and notes when.
+type diary struct {
+	*notebook
+	now   time.Time
+	posts []string
+}
+
+func newDiary() *diary { return &diary{notebook: newNotebook(settleTime, refreshTime), now: start} }
+
+func about(name, field string) note {
+	return note{reasonProblem, input.Problem{Object: input.Ref{Kind: input.KindIngress, Namespace: "n", Name: name}, Field: field, Message: "wrong"}}
+}
+
+func always(input.Ref) bool { return true }
+
+// pass lets time go by.
+func (d *diary) pass(duration time.Duration) {
+	until := d.now.Add(duration)
+	for {
+		for p, ok := d.next(d.now); ok; p, ok = d.next(d.now) {
+			what := "warn"
+			if p.mended {
+				what = "mend"
+			}
+			if p.before.name != "" {
+				what += " again"
+			}
+			d.posts = append(d.posts, fmt.Sprintf("%s %s %s", what, p.note.Object.Name, p.note.Field))
+			d.done(p, record{name: "written"}, d.now)
+		}
+		next := d.due.when()
+		if next.IsZero() || next.After(until) {
+			d.now = until
+			return
+		}
+		d.now = next
+	}
+}
+
+func (d *diary) expect(t *testing.T, when string, want ...string) {
+	t.Helper()
+	if !slices.Equal(d.posts, want) {
+		t.Errorf("%s: got %q, want %q", when, d.posts, want)
+	}
+	d.posts = nil
+}
+
+// TestNotebook: the life of a note.
+func TestNotebook(t *testing.T) {
+	d := newDiary()
+	d.lead(d.now)
+	list := []note{about("a", "x")}
+	d.write(list, always, d.now)
+	d.pass(settleTime - 1)
+	d.expect(t, "before it has lasted")
+	d.pass(1)
+	d.expect(t, "it has lasted", "warn a x")
+	d.write(list, always, d.now)
+	d.pass(refreshTime - 1)
+	d.expect(t, "it stays")
+	d.pass(1)
+	d.expect(t, "before it is forgotten", "warn again a x")
+	d.write(nil, always, d.now)
+	d.pass(settleTime / 2)
+	d.write(list, always, d.now)
+	d.pass(2 * settleTime)
+	d.expect(t, "it was gone for a moment")
+	d.write(nil, always, d.now)
+	d.pass(settleTime)
+	d.expect(t, "it is gone", "mend a x")
+	d.write(list, always, d.now)
+	d.pass(settleTime)
+	d.write(nil, always, d.now)
+	d.pass(settleTime)
+	d.expect(t, "once more", "warn again a x", "mend again a x")
+	d.pass(2 * refreshTime)
+	if len(d.topics)+len(d.objects)+d.due.len() > 0 {
+		t.Errorf("remembered: %v", d.topics)
+	}
+}
+
+// TestNotebookOmits: what is nothing to tell.
+func TestNotebookOmits(t *testing.T) {
+	d := newDiary()
+	d.lead(d.now)
+	d.write([]note{about("moment", "x")}, always, d.now)
+	d.pass(settleTime / 2)
+	file := note{reasonProblem, input.Problem{Object: input.Ref{Kind: input.KindFile, Name: "f"}}}
+	d.write([]note{about("deleted", "x"), about("other", "x"), file}, always, d.now)
+	d.pass(settleTime)
+	d.expect(t, "a moment and a file", "warn deleted x", "warn other x")
+	replaced := about("other", "x")
+	replaced.Message = "wrong in another way"
+	d.write([]note{replaced}, func(r input.Ref) bool { return r.Name != "deleted" }, d.now)
+	d.pass(settleTime)
+	d.expect(t, "one object deleted, one with another problem", "warn other x")
+}
+
+// TestNotebookTerms: who comes after another leader tells what is there, and what
+// went in between; who does not lead tells nothing.
+func TestNotebookTerms(t *testing.T) {
+	d := newDiary()
+	d.write([]note{about("stays", "x"), about("goes", "x"), about("went", "x"), about("moment", "x")}, always, d.now)
+	d.pass(settleTime / 2)
+	d.write([]note{about("stays", "x"), about("goes", "x"), about("went", "x")}, always, d.now)
+	d.pass(settleTime)
+	d.write([]note{about("stays", "x"), about("goes", "x")}, always, d.now)
+	d.pass(handover)
+	d.write([]note{about("stays", "x")}, always, d.now)
+	d.pass(handover / 2)
+	d.expect(t, "another one leads")
+	d.lead(d.now)
+	d.pass(settleTime)
+	slices.Sort(d.posts)
+	d.expect(t, "now we lead", "mend goes x", "warn stays x")
+	d.follow(d.now)
+	d.write(nil, always, d.now)
+	d.pass(2 * handover)
+	d.write(nil, always, d.now)
+	d.expect(t, "another one leads again")
+	if len(d.topics) > 0 {
+		t.Errorf("remembered: %v", d.topics)
+	}
+}
+
+// TestNotebookBounds: an object with many problems, and one whose problem flaps,
+// have a bounded number of Events.
+func TestNotebookBounds(t *testing.T) {
+	d := newDiary()
+	d.lead(d.now)
+	var many []note
+	for i := range 1000 {
+		many = append(many, about("many", fmt.Sprint(i)))
+	}
+	d.write(many, always, d.now)
+	d.pass(settleTime)
+	if len(d.posts) != problemsShown+1 {
+		t.Errorf("%d Events for one object", len(d.posts))
+	}
+	d.posts = nil
+	for range 500 {
+		d.write([]note{about("flaps", "x")}, always, d.now)
+		d.pass(settleTime)
+		d.write(nil, always, d.now)
+		d.pass(settleTime)
+	}
+	flaps := slices.DeleteFunc(d.posts, func(p string) bool { return !strings.Contains(p, "flaps") })
+	if most := eventsAtOnce + int(1000*settleTime/eventsAgain) + 1; len(flaps) > most || len(flaps) < eventsAtOnce {
+		t.Errorf("%d Events of a flapping problem, want at most %d", len(flaps), most)
+	}
+}
+
+// TestNotebookRenew: an object that is re-created is told about anew.
+func TestNotebookRenew(t *testing.T) {
+	d := newDiary()
+	d.lead(d.now)
+	d.write([]note{about("a", "x"), about("b", "x")}, always, d.now)
+	d.pass(settleTime)
+	d.posts = nil
+	d.renew(about("a", "x").Object, d.now)
+	d.renew(about("none", "x").Object, d.now)
+	d.pass(settleTime)
+	d.expect(t, "a is another one", "warn a x")
+}
+
+// TestNotebookFailure: what could not be written is written later, and not twice at
+// once.
+func TestNotebookFailure(t *testing.T) {
+	d := newDiary()
+	d.lead(d.now)
+	list := []note{about("a", "x")}
+	d.write(list, always, d.now)
+	d.now = d.now.Add(settleTime)
+	p, ok := d.next(d.now)
+	d.write(nil, always, d.now)
+	d.write(list, always, d.now)
+	if _, twice := d.next(d.now.Add(settleTime)); !ok || twice {
+		t.Fatalf("next: %v, twice: %v", ok, twice)
+	}
+	d.failed(p, d.now.Add(time.Minute))
+	d.pass(time.Minute - 1)
+	d.expect(t, "before it is tried again")
+	d.pass(1)
+	d.expect(t, "tried again", "warn a x")
+}
+
+// TestEvent: an Event is what the API server accepts, whatever the object's name
+// and the message are, and has a name of its own for each message.
+func TestEvent(t *testing.T) {
+	long := about(strings.Repeat("a.", 126)+"z", "x")
+	long.Message = strings.Repeat("ö", 2000)
+	names := map[string]bool{}
+	for _, p := range []post{{note: long}, {note: long, mended: true}, {note: about("a", "x")}, {note: about("a", "y")}} {
+		for _, uid := range []types.UID{"1", "2"} {
+			e := event(p, uid, strings.Repeat("i", 200), start)
+			if errs := validation.IsDNS1123Subdomain(e.Name); len(errs) > 0 || len(e.Note) > noteLimit || len(e.ReportingInstance) > instanceLimit {
+				t.Errorf("%q: %v, %d bytes", e.Name, errs, len(e.Note))
+			}
+			names[e.Name] = true
+		}
+	}
+	if len(names) != 8 {
+		t.Errorf("%d names: %v", len(names), names)
+	}
+	if got := cut("aöö", 4); got != "a…" {
+		t.Errorf("cut: %q", got)
+	}
+	class := event(post{note: note{reasonProblem, input.Problem{Object: input.Ref{Kind: input.KindIngressClass, Name: "edge"}}}}, "u", "i", start)
+	if class.Namespace != "default" || class.Regarding.Namespace != "" {
+		t.Errorf("Event of a class: %+v", class)
+	}
+}

@@ -1,0 +1,81 @@
+package status
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"legation.dev/translator/input"
+)
+
+// Stats is what a Writer did since it was made.
+type Stats struct {
+	// Leader says whether this replica writes now.
+	Leader bool
+	// Terms counts how often it began to.
+	Terms int
+	// Writes counts status that was written, or given up, with success.
+	Writes int
+	// Conflicts counts writes that the API server refused because the object had
+	// changed; they are decided anew.
+	Conflicts int
+	// Failures counts writes that failed otherwise and are tried again.
+	Failures int
+	// Flips counts how often somebody undid what we wrote.
+	Flips int
+	// Follows counts addresses of sources that were taken over.
+	Follows int
+	// Events counts those that were written or renewed, EventFailures those that
+	// could not be and are tried again.
+	Events, EventFailures int
+	// Waiting is how many Ingresses wait for their first address until they are served.
+	Waiting int
+	// Fights are the objects that we left to other writers, in order.
+	Fights []Fight
+}
+
+// Fight is an object that other controllers write what we would write, or each
+// other's.
+type Fight struct {
+	// Object is an Ingress that we write no more, or a Service whose address we do
+	// not follow any more.
+	Object input.Ref
+	// Managers are the field managers of the others.
+	Managers []string
+	Since    time.Time
+}
+
+// fight is a Fight, and what stays meanwhile.
+type fight struct {
+	Fight
+	stays addresses
+}
+
+// note is what the owner of the object is told.
+func (f fight) note() note {
+	p := input.Problem{Object: f.Object, Field: "status.loadBalancer"}
+	who := cmp.Or(strings.Join(f.Managers, " and "), "somebody without a field manager")
+	if f.Object.Kind == input.KindService {
+		p.Message = who + " rewrite it in turns: Ingresses keep the address " + f.stays.String() + " until it has stood still; traffic is not concerned"
+	} else {
+		p.Message = who + " rewrites it: Legation writes it no more, until the Ingress or its address changes; traffic is not concerned"
+	}
+	return note{reasonContested, p}
+}
+
+// Stats is meant to be read when metrics are scraped.
+func (w *Writer) Stats() Stats {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.stats
+	s.Fights = slices.Clone(s.Fights)
+	return s
+}
+
+// count changes the counters.
+func (w *Writer) count(f func(*Stats)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f(&w.stats)
+}

@@ -1,0 +1,268 @@
+package status
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	applynetworkingv1 "k8s.io/client-go/applyconfigurations/networking/v1"
+	"k8s.io/client-go/util/flowcontrol"
+
+	"legation.dev/translator/input"
+)
+
+const (
+	// writesAtOnce bounds the requests that are under way: enough for the rate at a
+	// server that needs 100 ms.
+	writesAtOnce = 8
+	// requestPatience bounds one request to a server that does not answer.
+	requestPatience = 30 * time.Second
+	// askedAtOnce bounds the Ingresses of one question.
+	askedAtOnce = 500
+	// postAgain is after what an Event is tried again, postRefused if it is not for
+	// trouble on the way.
+	postAgain, postRefused = 10 * time.Second, 5 * time.Minute
+)
+
+// term is what there is only while we lead. Its state belongs to the loop; what it
+// started runs until ctx ends and hands the loop tasks.
+type term struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	over   chan struct{}
+	w      *Writer
+	log    *slog.Logger
+	group  sync.WaitGroup
+	tasks  chan func(now time.Time)
+	jobs   chan job
+	posts  chan posting
+	poster *poster
+
+	ledger  *ledger
+	outlets []*outlet
+	look    time.Time // when an outlet has something to publish
+	asking  bool
+	posting *posting // taken out of the notebook, not yet handed out
+	fights  map[input.Ref]fight
+	fought  bool // fights has changed
+
+	book          *notebook // the loop's
+	writes, tells trouble
+}
+
+// posting is a post with what is known of its object.
+type posting struct {
+	post
+	uid types.UID
+}
+
+func newTerm(ctx context.Context, a *appointment, l *loop) *term {
+	c := l.w.config
+	r := rules{patience: c.Timing.Patience, quiet: c.Timing.Quiet}
+	if c.Acknowledged == nil {
+		r.patience = 0
+	}
+	t := &term{over: a.over, w: l.w, log: l.log, tasks: make(chan func(time.Time)), jobs: make(chan job), posts: make(chan posting),
+		poster: &poster{l.w.objects, l.w.meta, c.Identity}, ledger: newLedger(r), outlets: newOutlets(c), fights: map[input.Ref]fight{}, book: l.book,
+		writes: trouble{what: "writing status", log: l.log}, tells: trouble{what: "writing Events", log: l.log}}
+	t.ctx, t.cancel = context.WithCancel(a.ctx)
+	stop := context.AfterFunc(ctx, t.cancel)
+	t.group.Go(func() { <-t.ctx.Done(); stop() })
+	t.start(c)
+	return t
+}
+
+// start starts whoever reads and writes.
+func (t *term) start(c Config) {
+	log := slog.New(quiet{t.log.Handler()})
+	for _, f := range t.feeds(c) {
+		t.group.Go(func() { f.run(t.ctx, log) })
+	}
+	rate := c.Timing.WritesPerSecond
+	limit := flowcontrol.NewTokenBucketRateLimiter(float32(rate), max(1, int(rate)))
+	for range writesAtOnce {
+		t.group.Go(func() { t.writer(limit) })
+	}
+	rate = c.Timing.EventsPerSecond
+	t.group.Go(func() { t.teller(flowcontrol.NewTokenBucketRateLimiter(float32(rate), max(1, int(10*rate)))) })
+}
+
+// end returns when nothing of the term runs any more.
+func (t *term) end() {
+	t.cancel()
+	t.group.Wait()
+	close(t.over)
+}
+
+// do has the loop run f; false says that the term is over.
+func (t *term) do(f func(now time.Time)) bool {
+	select {
+	case t.tasks <- f:
+		return true
+	case <-t.ctx.Done():
+		return false
+	}
+}
+
+// outlet is where the addresses of a class come from; nil if nothing is published.
+func (t *term) outlet(class string) *outlet {
+	var any *outlet
+	for _, o := range t.outlets {
+		switch o.class {
+		case class:
+			return o
+		case AnyClass:
+			any = o
+		}
+	}
+	return any
+}
+
+// nextJob is a job and where it can be handed out; a nil channel if there is none.
+func (t *term) nextJob(now time.Time) (job, chan<- job) {
+	j, ok := t.ledger.next(now)
+	if !ok {
+		return job{}, nil
+	}
+	return j, t.jobs
+}
+
+// nextPost is a post and where it can be handed out; a nil channel if there is none.
+func (t *term) nextPost(b *notebook, now time.Time) (posting, chan<- posting) {
+	if t.posting == nil {
+		p, ok := b.next(now)
+		if !ok {
+			return posting{}, nil
+		}
+		t.posting = &posting{post: p}
+	}
+	if ref := t.posting.note.Object; ref.Kind == input.KindIngress {
+		if e := t.ledger.entries[ref.Key()]; e != nil {
+			t.posting.uid = e.seen.uid
+		}
+	}
+	return *t.posting, t.posts
+}
+
+// nextLook is when to look into the notebook again: not before the post that was
+// taken out of it is handed out.
+func (t *term) nextLook(b *notebook) time.Time {
+	if t.posting != nil {
+		return time.Time{}
+	}
+	return b.due.when()
+}
+
+// ask asks which of those that wait are served, unless a question is under way.
+func (t *term) ask(now time.Time) {
+	if t.asking || t.w.config.Acknowledged == nil {
+		return
+	}
+	list := t.ledger.question(askedAtOnce, now)
+	if len(list) == 0 {
+		return
+	}
+	t.asking = true
+	t.group.Go(func() {
+		ctx, cancel := context.WithTimeout(t.ctx, askPatience)
+		defer cancel()
+		served, err := t.w.config.Acknowledged(ctx, list)
+		if err != nil {
+			t.log.Debug("asking whether Ingresses are served", "err", err)
+			served = nil
+		}
+		t.do(func(now time.Time) {
+			t.asking = false
+			t.ledger.answer(list, served, now)
+		})
+	})
+}
+
+// askPatience bounds one question.
+const askPatience = 5 * time.Second
+
+// writer writes status, one job after the other.
+func (t *term) writer(limit flowcontrol.RateLimiter) {
+	for limit.Wait(t.ctx) == nil {
+		select {
+		case <-t.ctx.Done():
+			return
+		case j := <-t.jobs:
+			s, err := t.w.apply(t.ctx, j)
+			t.do(func(now time.Time) { t.wrote(j, s, err, now) })
+		}
+	}
+}
+
+// apply sets status.loadBalancer, or gives up what of it is ours. The version makes
+// the API server refuse if the object is not the one that was decided on.
+func (w *Writer) apply(ctx context.Context, j job) (seen, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestPatience)
+	defer cancel()
+	o := applynetworkingv1.Ingress(j.ref.Name, j.ref.Namespace).WithResourceVersion(j.version)
+	if j.addresses != "" {
+		o.WithStatus(applynetworkingv1.IngressStatus().WithLoadBalancer(j.addresses.apply()))
+	}
+	after, err := w.objects.NetworkingV1().Ingresses(j.ref.Namespace).ApplyStatus(ctx, o, metav1.ApplyOptions{FieldManager: Manager, Force: true})
+	if err != nil {
+		return seen{}, err
+	}
+	return reduceIngress(after), nil
+}
+
+// wrote takes the end of a job.
+func (t *term) wrote(j job, s seen, err error, now time.Time) {
+	switch {
+	case err == nil:
+		t.w.count(func(s *Stats) { s.Writes++ })
+		t.writes.tell(nil)
+		t.ledger.done(j, s, now)
+		return
+	case apierrors.IsConflict(err):
+		t.w.count(func(s *Stats) { s.Conflicts++ })
+	case apierrors.IsNotFound(err): // it is deleted, and the watch will say so
+	default:
+		t.w.count(func(s *Stats) { s.Failures++ })
+		t.writes.tell(fmt.Errorf("%s: %w", j.ref, err))
+	}
+	t.ledger.failed(j, now)
+}
+
+// teller writes Events, one after the other.
+func (t *term) teller(limit flowcontrol.RateLimiter) {
+	for limit.Wait(t.ctx) == nil {
+		select {
+		case <-t.ctx.Done():
+			return
+		case p := <-t.posts:
+			ctx, cancel := context.WithTimeout(t.ctx, requestPatience)
+			r, err := t.poster.write(ctx, p.post, p.uid)
+			cancel()
+			t.do(func(now time.Time) { t.told(p, r, err, now) })
+		}
+	}
+}
+
+// told takes the end of a post.
+func (t *term) told(p posting, r record, err error, now time.Time) {
+	if err == nil {
+		t.w.count(func(s *Stats) { s.Events++ })
+		t.tells.tell(nil)
+		t.book.done(p.post, r, now)
+		return
+	}
+	t.w.count(func(s *Stats) { s.EventFailures++ })
+	again := postAgain
+	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) || apierrors.IsInvalid(err) {
+		again = postRefused
+	}
+	if !apierrors.IsNotFound(err) {
+		t.tells.tell(fmt.Errorf("%s: %w", p.note.Object, err))
+	}
+	t.book.failed(p.post, now.Add(again))
+}
