@@ -146,9 +146,10 @@ lint: tools ## gofmt, go vet, staticcheck
 	$(GO) vet -tags real ./...
 	"$(BIN)/staticcheck" -tags real ./...
 
-soak: build envoy kube ## the churn tests on a real Envoy with SOAK changes each, then faults on a real Kubernetes
+soak: build envoy kube ## the churn tests on a real Envoy with SOAK changes each, then faults, fights and 10,000 Ingresses on a real Kubernetes
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/churn -changes $(SOAK) -moves $(SOAK) -walk $(SOAK) -rejected 1m
 	$(GO) test -tags real -timeout 120m -count=1 -v ./test/faults -rounds 30
+	$(GO) test -tags real -timeout 20m -count=1 -v ./test/status -ingresses 10000 -fight 1m
 
 # Builds buf, which takes minutes. What it generates is committed, so that nobody else needs it.
 proto: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc ## generate the gRPC code of xds/admin/adminv1

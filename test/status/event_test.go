@@ -1,0 +1,68 @@
+//go:build real
+
+package status
+
+import (
+	"fmt"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"legation.dev/translator/input"
+	"legation.dev/watcher/status"
+)
+
+// TestEvents: a Problem is one Event, whoever leads; one more when it is mended;
+// when it comes back, the same counts on. A Problem of a deleted object is not
+// mended.
+func TestEvents(t *testing.T) {
+	w := newWorld(t)
+	first := w.start()
+	w.awaitLeader(first)
+	second := w.start()
+	w.create("shop", "doomed")
+	problem := func(name, text string) input.Problem {
+		return input.Problem{Object: input.Ref{Kind: input.KindIngress, Namespace: w.namespace, Name: name}, Field: "spec.rules[0].host", Value: "a_b", Message: text}
+	}
+	w.problems = []input.Problem{problem("shop", "no host; it is not served"), problem("shop", "another one"), problem("doomed", "gone soon")}
+	w.report()
+	w.awaitStats(first, "Events", func(s status.Stats) bool { return s.Events == 3 })
+	first.end()
+	w.awaitLeader(second)
+	w.awaitStats(second, "Events", func(s status.Stats) bool { return s.Events == 3 })
+	const host = `spec.rules[0].host="a_b": `
+	lines := func(first, second string, counts ...any) string {
+		return fmt.Sprintf(first+host+"another one (x%d)\n"+second+host+"no host; it is not served (x%d)", counts...)
+	}
+	warned := func(counts ...any) string { return lines("Warning Problem: ", "Warning Problem: ", counts...) }
+	mended := lines("Normal ProblemMended: no longer: ", "Normal ProblemMended: no longer: ", 1, 1) + "\n"
+	w.events(w.namespace, "shop", all(warned(1, 1)))
+	w.problems = nil
+	for _, r := range w.replicas {
+		r.Report(status.State{Exists: func(ref input.Ref) bool { return ref.Name == "shop" }})
+	}
+	w.events(w.namespace, "shop", all(mended+warned(1, 1)))
+	w.problems = []input.Problem{problem("shop", "another one")}
+	w.report()
+	w.events(w.namespace, "shop", all(mended+warned(2, 1)))
+	w.events(w.namespace, "doomed", only("Warning Problem: "+host+"gone soon (x1)"))
+	o, err := cluster.Client().NetworkingV1().Ingresses(w.namespace).Get(w.ctx, "shop", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	described, err := cluster.Client().CoreV1().Events(w.namespace).List(w.ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(o.UID)})
+	if err != nil || len(described.Items) != 4 {
+		t.Errorf("kubectl describe finds %d Events, %v", len(described.Items), err)
+	}
+}
+
+// all is the look of w.events at all Events of an object, in order of their text.
+func all(want string) func([]*corev1.Event) error {
+	return func(list []*corev1.Event) error {
+		if got := describe(list); got != want {
+			return fmt.Errorf("got:\n%s\nwant:\n%s", got, want)
+		}
+		return nil
+	}
+}
