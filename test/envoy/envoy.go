@@ -42,7 +42,7 @@ type Options struct {
 	// LogLevel is Envoy's log level; empty means "warning".
 	LogLevel string
 	// OwnNetwork starts Envoy in a network namespace of its own, where nothing is
-	// reachable before who started it connects it, by PID. It needs root.
+	// reachable before who started it connects it, by PID. It needs the right to make one.
 	OwnNetwork bool
 	// Dir receives bootstrap.yaml and is Envoy's working directory. Empty means
 	// a temporary directory that Stop removes.

@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -108,6 +111,34 @@ func TestReadyAfter(t *testing.T) {
 	awaitEndpoints(ctx, t, namespace, "slow", 1, 0)
 	if took := time.Since(begin); took < delay {
 		t.Errorf("ready after %s", took)
+	}
+}
+
+// TestDaemonSet: every node gets a pod, which takes a node without taint, and a
+// pod on the node that it demands.
+func TestDaemonSet(t *testing.T) {
+	ctx, namespace := limited(t), cluster.Namespace(t)
+	deployment, _ := Web(namespace, "agent", 1, time.Second)
+	daemons := &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "agent"},
+		Spec: appsv1.DaemonSetSpec{Selector: deployment.Spec.Selector, Template: deployment.Spec.Template}}
+	if err := cluster.Apply(ctx, daemons); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{NodeName(0), NodeName(1)}
+	err := Await(ctx, cluster.Client().CoreV1().Pods(namespace), func(all []*corev1.Pod) error {
+		var nodes []string
+		for _, p := range all {
+			if p.Status.PodIP != "" {
+				nodes = append(nodes, p.Spec.NodeName)
+			}
+		}
+		if slices.Sort(nodes); !slices.Equal(nodes, want) {
+			return fmt.Errorf("pods run on %v, want %v", nodes, want)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
