@@ -29,6 +29,10 @@ FUZZ := \
 	./translator/input:FuzzDecodeManifests \
 	./xds/server:FuzzDecodeRequest
 
+# Tests on real parts. Those on a real Kubernetes run one after another, since each has a cluster of its own.
+REAL_TESTS := $(patsubst %/,./%,$(sort $(dir $(wildcard test/*/*_test.go))))
+KUBE_TESTS := ./test/kube ./test/source ./test/status ./test/cluster ./test/conformance ./test/faults
+
 # Packages whose tests rewrite their expected files with -update.
 GOLDEN := ./translator ./translator/policy ./xds/delta
 
@@ -57,7 +61,7 @@ export ENVOY KUBE KUBEBUILDER_ASSETS NGINX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build envoy kube tools test test-unit test-real race fuzz lint soak bench bench-nginx proto golden demo clean
+.PHONY: help build envoy kube tools test test-unit test-real test-kube race fuzz lint soak bench bench-nginx proto golden demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -124,13 +128,16 @@ $(AT)/%:
 # --- tests -------------------------------------------------------------------
 
 test: build envoy kube tools ## run all tests, real Envoy included, and print how long each suite took
-	@MAKE="$(MAKE)" test/suite.sh lint test-unit race test-real fuzz
+	@MAKE="$(MAKE)" test/suite.sh lint test-unit race test-real test-kube fuzz
 
 test-unit: ## tests without real parts: the fast inner loop
 	$(GO) test ./...
 
-test-real: build envoy kube tools ## tests with the real Envoy, Kubernetes and grpcurl (build tag real)
-	$(GO) test -tags real -timeout 20m ./test/...
+test-real: build envoy tools ## tests with the real Envoy and grpcurl, from a folder of manifests
+	$(GO) test -tags real -timeout 20m $(filter-out $(KUBE_TESTS),$(REAL_TESTS))
+
+test-kube: build envoy kube ## tests on a real Kubernetes with real Envoys
+	$(GO) test -tags real -timeout 20m -p 1 $(KUBE_TESTS)
 
 race: ## tests of the concurrent packages under the race detector
 	$(GO) test -race ./xds/... ./watcher/... ./test/load ./test/echo
@@ -146,9 +153,10 @@ lint: tools ## gofmt, go vet, staticcheck
 	$(GO) vet -tags real ./...
 	"$(BIN)/staticcheck" -tags real ./...
 
-soak: build envoy kube ## the churn tests on a real Envoy with SOAK changes each, then faults, fights and 10,000 Ingresses on a real Kubernetes
+soak: build envoy kube ## what is long: SOAK changes under load, faults, fights, 10,000 Ingresses and 30,000 Secrets on a real Kubernetes
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/churn -changes $(SOAK) -moves $(SOAK) -walk $(SOAK) -rejected 1m
 	$(GO) test -tags real -timeout 120m -count=1 -v ./test/faults -rounds 30
+	$(GO) test -tags real -timeout 60m -count=1 -v ./test/source -changes $(SOAK) -secrets 30000
 	$(GO) test -tags real -timeout 20m -count=1 -v ./test/status -ingresses 10000 -fight 1m
 
 # Builds buf, which takes minutes. What it generates is committed, so that nobody else needs it.
