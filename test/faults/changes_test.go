@@ -13,7 +13,7 @@ import (
 )
 
 // changeEvery is the time from one change to the next.
-const changeEvery = 100 * time.Millisecond
+const changeEvery = 50 * time.Millisecond
 
 // changes writes to the API server, one change after the other. What an API
 // server that is killed did not take is written again. While it runs, it owns the

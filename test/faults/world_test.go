@@ -79,20 +79,28 @@ func newWorld(t *testing.T, hosts int, o cluster.Options) *world {
 		t.Fatal(err)
 	}
 	w.deploy(steady, rolled)
-	for i := range hosts {
-		h := &host{name: fmt.Sprintf("h%d.test", i), moved: steady}
-		if i >= hosts/2 {
+	w.hosts = w.addHosts("h", hosts)
+	w.start(o)
+	return w
+}
+
+// addHosts writes so many hosts, the first half plain and the others TLS, and says
+// what they must answer.
+func (w *world) addHosts(prefix string, n int) (all []*host) {
+	w.t.Helper()
+	for i := range n {
+		h := &host{name: fmt.Sprintf("%s%d.test", prefix, i), moved: steady}
+		if i >= n/2 {
 			h.secret = h.name
 			w.apply(w.certificate(h))
 		}
-		w.hosts = append(w.hosts, h)
 		w.apply(w.ingress(h))
 		w.only(h, pathSteady, steady)
 		w.only(h, pathRolled, rolled)
 		w.only(h, pathMoved, steady)
+		all = append(all, h)
 	}
-	w.start(o)
-	return w
+	return all
 }
 
 // start starts the Stack, which ends with the test.
@@ -197,34 +205,42 @@ func try(ctx context.Context, do func() error) error {
 	}
 }
 
-// clients are so many of each kind for every Envoy, half of them over TLS.
+// clients are so many of each kind for every Envoy.
 func (w *world) clients(every time.Duration, http1, http2, webSockets int) (all []load.Client) {
 	for _, e := range w.Envoys {
-		for kind, n := range []int{load.HTTP1: http1, load.HTTP2: http2, load.WebSocket: webSockets} {
-			for i := range n {
-				all = append(all, w.client(e, load.Kind(kind), i, every))
-			}
+		all = append(all, w.clientsOf(e, w.hosts, every, http1, http2, webSockets)...)
+	}
+	return all
+}
+
+// clientsOf are so many of each kind for one Envoy, half of them over TLS.
+func (w *world) clientsOf(e *cluster.Envoy, hosts []*host, every time.Duration, http1, http2, webSockets int) (all []load.Client) {
+	for kind, n := range []int{load.HTTP1: http1, load.HTTP2: http2, load.WebSocket: webSockets} {
+		for i := range n {
+			c := load.Client{Name: fmt.Sprint(e.ID, "-", i), Kind: load.Kind(kind), Every: every, Oracle: w.timeline}
+			w.aim(&c, e, hosts, i)
+			all = append(all, c)
 		}
 	}
 	return all
 }
 
-// client number i of a kind. Over TLS it speaks to one host, else to all.
-func (w *world) client(e *cluster.Envoy, kind load.Kind, i int, every time.Duration) load.Client {
-	half := len(w.hosts) / 2
-	c := load.Client{Name: fmt.Sprint(e.ID, "-", i), Kind: kind, Address: e.HTTP, Oracle: w.timeline, Every: every}
-	some := w.hosts[:half]
+// aim says what client number i asks for. Over TLS it speaks to one host, else to
+// all that are plain.
+func (w *world) aim(c *load.Client, e *cluster.Envoy, hosts []*host, i int) {
+	half := len(hosts) / 2
+	c.Address = e.HTTP
+	some := hosts[:half]
 	if i%2 == 1 {
-		some = w.hosts[half+i/2%(len(w.hosts)-half):][:1]
+		some = hosts[half+i/2%(len(hosts)-half):][:1]
 		c.Address, c.TLS = e.HTTPS, &tls.Config{RootCAs: w.authority.Roots(), ServerName: some[0].name}
 	}
 	paths := []string{pathSteady, pathRolled, pathMoved}
-	if kind == load.WebSocket {
+	if c.Kind == load.WebSocket {
 		paths = paths[:1]
 	}
-	rng := rand.New(rand.NewPCG(uint64(i), uint64(kind)))
+	rng := rand.New(rand.NewPCG(uint64(i), uint64(c.Kind)))
 	c.Next = func() (string, string) { return some[rng.IntN(len(some))].name, paths[rng.IntN(len(paths))] }
-	return c
 }
 
 // load starts the clients and waits until each had an answer. What it returns

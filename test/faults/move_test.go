@@ -1,0 +1,72 @@
+//go:build real
+
+package faults
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"legation.dev/test/cluster"
+	"legation.dev/test/load"
+)
+
+// settled is how many requests are more than the longest wait of a control plane
+// after a reconnect (2 s, for removals) lets through: answers that would come late
+// have come then.
+const settled = uint64(3 * movers * time.Second / moversEvery)
+
+// Clients of the tests with moving Envoys.
+const (
+	movers      = 20
+	moversEvery = 50 * time.Millisecond
+)
+
+// TestMove: an Envoy moves from one replica to the other and back while nothing
+// changes, also after many changes. It is sent nothing, since both replicas have
+// made the same of the same objects.
+func TestMove(t *testing.T) {
+	const moves, between = 2, 50
+	w := newWorld(t, 8, cluster.Options{Replicas: 2})
+	l, end := w.load(w.clients(moversEvery, 10, 6, 4)...)
+	c := newChanges(w)
+	for i := range moves {
+		w.moveAtRest(w.Replicas[(i+1)%2], l)
+		c.begin()
+		c.more(between)
+		c.end()
+	}
+	w.settle()
+	w.moveAtRest(w.Replicas[(moves+1)%2], l)
+	end()
+	t.Logf("%d moves, %d changes: %v", moves+1, c.made.Load(), c.counts)
+}
+
+// moveAtRest leads the Envoy to a replica, which sends it nothing.
+func (w *world) moveAtRest(to *cluster.Replica, l *load.Load) {
+	w.t.Helper()
+	w.settle()
+	w.equal()
+	before := to.Plane.Server().Total()
+	w.Envoys[0].XDS.Lead(to.Address)
+	w.settle()
+	w.more(l, settled)
+	if after := to.Plane.Server().Total(); after.Resources != before.Resources || after.Removed != before.Removed {
+		w.t.Errorf("the replica that an Envoy has moved to had sent %d resources and %d removals, now %d and %d",
+			before.Resources, before.Removed, after.Resources, after.Removed)
+	}
+}
+
+// equal fails the test if replicas that have translated all do not agree in what
+// they saw, in what they made of it, or in what they serve.
+func (w *world) equal() {
+	w.t.Helper()
+	of := func(r *cluster.Replica) string {
+		result := r.Plane.Result()
+		served, _ := r.Plane.Published(cluster.Class)
+		return fmt.Sprintf("view %s, result %s, served %s", result.View().Digest(), result.Digest(), served.Digest())
+	}
+	if a, b := of(w.Replicas[0]), of(w.Replicas[1]); a != b {
+		w.t.Errorf("replicas differ at rest: %s; %s", a, b)
+	}
+}
