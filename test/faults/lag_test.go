@@ -19,17 +19,17 @@ const lag = 2 * time.Second
 // meanwhile are served by the other. An Envoy that has them moves to the late
 // replica, and they answer all the time, as all others do.
 func TestLag(t *testing.T) {
-	const times, added = 2, 6
+	const times, added = 2, 3
 	w := newWorld(t, 4, cluster.Options{Replicas: 2, Envoys: 2})
-	_, end := w.load(w.clients(moversEvery, 6, 2, 2)...)
+	_, end := w.load(w.clients(clientEvery, 6, 2, 2)...)
 	for i := range times {
 		late := w.Replicas[i%2]
 		e := w.Envoys[(i+1)%2] // of the other
 		late.API.Hold()
 		over := time.After(lag)
-		hosts := w.addHosts(fmt.Sprint("late", i, "-"), added)
+		hosts := w.addHosts(fmt.Sprint("late", i, "-"), added, added)
 		w.awaitHosts(e, hosts)
-		l, endNew := w.load(w.clientsOf(e, hosts, moversEvery, 12, 4, 4)...)
+		l, endNew := w.load(w.clientsOf(e, hosts, clientEvery, 12, 4, 4)...)
 		for _, h := range hosts {
 			if _, ok := late.Plane.Result().View().Ingress(w.namespace + "/" + h.name); ok {
 				t.Errorf("the late replica has %s already", h.name)

@@ -14,12 +14,12 @@ import (
 // settled is how many requests are more than the longest wait of a control plane
 // after a reconnect (2 s, for removals) lets through: answers that would come late
 // have come then.
-const settled = uint64(3 * movers * time.Second / moversEvery)
+const settled = uint64(3 * moverClients * time.Second / clientEvery)
 
-// Clients of the tests with moving Envoys.
+// Clients of tests with one load.
 const (
-	movers      = 20
-	moversEvery = 50 * time.Millisecond
+	moverClients = 20
+	clientEvery  = 50 * time.Millisecond
 )
 
 // TestMove: an Envoy moves from one replica to the other and back while nothing
@@ -28,7 +28,7 @@ const (
 func TestMove(t *testing.T) {
 	const moves, between = 2, 50
 	w := newWorld(t, 8, cluster.Options{Replicas: 2})
-	l, end := w.load(w.clients(moversEvery, 10, 6, 4)...)
+	l, end := w.load(w.clients(clientEvery, 10, 6, 4)...)
 	c := newChanges(w)
 	for i := range moves {
 		w.moveAtRest(w.Replicas[(i+1)%2], l)

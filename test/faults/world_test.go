@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -29,6 +31,8 @@ const (
 	grace = time.Minute
 	// tryEvery is the pause between two tries or looks.
 	tryEvery = 10 * time.Millisecond
+	// writers is how many objects are written at once where many are.
+	writers = 16
 )
 
 // k is the Kubernetes of all tests of this package.
@@ -59,7 +63,8 @@ type world struct {
 	site      *site.Site // makes Ingresses and Secrets; the pods are of k
 	authority *site.Authority
 	timeline  *load.Timeline
-	hosts     []*host // the first half plain, the others TLS
+	hosts     []*host  // the first half plain, the others TLS
+	paths     []string // that clients ask for; a WebSocket is opened at the first
 }
 
 // host is a host under load.
@@ -67,39 +72,45 @@ type host struct {
 	name   string // also of its Ingress
 	secret string // empty: not TLS
 	moved  string // where pathMoved leads to
+	// certificate is the first one, if it is TLS.
+	certificate *corev1.Secret
 }
 
 // newWorld is a world of so many hosts that every Envoy serves.
 func newWorld(t *testing.T, hosts int, o cluster.Options) *world {
 	t.Helper()
-	w := &world{t: t, ctx: t.Context(), timeline: &load.Timeline{}, namespace: k.Namespace(t)}
+	w := &world{t: t, ctx: t.Context(), timeline: &load.Timeline{}, namespace: k.Namespace(t),
+		paths: []string{pathSteady, pathRolled, pathMoved}}
 	w.site = site.New(w.namespace, 0)
 	var err error
 	if w.authority, err = site.NewAuthority(); err != nil {
 		t.Fatal(err)
 	}
 	w.deploy(steady, rolled)
-	w.hosts = w.addHosts("h", hosts)
+	w.hosts = w.addHosts("h", hosts/2, hosts-hosts/2)
 	w.start(o)
 	return w
 }
 
-// addHosts writes so many hosts, the first half plain and the others TLS, and says
-// what they must answer.
-func (w *world) addHosts(prefix string, n int) (all []*host) {
+// addHosts writes so many hosts, plain ones and then TLS ones, and says what they
+// must answer.
+func (w *world) addHosts(prefix string, plain, secure int) (all []*host) {
 	w.t.Helper()
-	for i := range n {
+	var objects []kube.Object
+	for i := range plain + secure {
 		h := &host{name: fmt.Sprintf("%s%d.test", prefix, i), moved: steady}
-		if i >= n/2 {
+		if i >= plain {
 			h.secret = h.name
-			w.apply(w.certificate(h))
+			h.certificate = w.certificate(h)
+			objects = append(objects, h.certificate)
 		}
-		w.apply(w.ingress(h))
+		objects = append(objects, w.ingress(h))
 		w.only(h, pathSteady, steady)
 		w.only(h, pathRolled, rolled)
 		w.only(h, pathMoved, steady)
 		all = append(all, h)
 	}
+	w.applyAll(objects)
 	return all
 }
 
@@ -159,6 +170,20 @@ func answerOf(service string) load.Answer {
 func (w *world) apply(objects ...kube.Object) {
 	w.t.Helper()
 	if err := k.Apply(w.limited(), objects...); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// applyAll writes many objects, in no order.
+func (w *world) applyAll(objects []kube.Object) {
+	w.t.Helper()
+	var group errgroup.Group
+	group.SetLimit(writers)
+	ctx := w.limited()
+	for _, o := range objects {
+		group.Go(func() error { return k.Apply(ctx, o) })
+	}
+	if err := group.Wait(); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -225,17 +250,17 @@ func (w *world) clientsOf(e *cluster.Envoy, hosts []*host, every time.Duration, 
 	return all
 }
 
-// aim says what client number i asks for. Over TLS it speaks to one host, else to
-// all that are plain.
+// aim says what client number i asks for: every other one over TLS, to one host;
+// the others all hosts that are plain.
 func (w *world) aim(c *load.Client, e *cluster.Envoy, hosts []*host, i int) {
-	half := len(hosts) / 2
+	first := slices.IndexFunc(hosts, func(h *host) bool { return h.secret != "" })
+	some, secure := hosts[:first], hosts[first:]
 	c.Address = e.HTTP
-	some := hosts[:half]
-	if i%2 == 1 {
-		some = hosts[half+i/2%(len(hosts)-half):][:1]
+	if first == 0 || i%2 == 1 {
+		some = secure[i%len(secure):][:1]
 		c.Address, c.TLS = e.HTTPS, &tls.Config{RootCAs: w.authority.Roots(), ServerName: some[0].name}
 	}
-	paths := []string{pathSteady, pathRolled, pathMoved}
+	paths := w.paths
 	if c.Kind == load.WebSocket {
 		paths = paths[:1]
 	}
