@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -51,8 +52,11 @@ type Replica struct {
 func (s *Stack) newReplica() (*Replica, error) {
 	n := replicas.take()
 	r := &Replica{stack: s, number: n, Address: kube.Address(firstReplica+n) + ":18000"}
-	var err error
-	if r.API, err = NewWire("127.0.0.1:0", kube.APIServerAddress); err != nil {
+	api, err := url.Parse(s.options.REST.Host)
+	if err == nil {
+		r.API, err = NewWire("127.0.0.1:0", api.Host)
+	}
+	if err != nil {
 		replicas.free(n)
 		return nil, err
 	}
@@ -72,9 +76,11 @@ func (r *Replica) Start(ctx context.Context) error {
 }
 
 // Begin starts the replica and does not wait.
-func (r *Replica) Begin() error {
+func (r *Replica) Begin() (err error) {
 	config := *r.stack.options.REST
-	config.Host = "https://" + r.API.Address()
+	if config.Host, err = atWire(config.Host, r.API); err != nil {
+		return err
+	}
 	if r.stack.options.Binary {
 		return r.execute(&config)
 	}
@@ -89,6 +95,16 @@ func (r *Replica) Begin() error {
 	}
 	r.Plane = stack.NewPlane(stack.PlaneConfig{Source: s, Listener: l, Run: s.Run, StandIn: r.stack.standIn, Log: r.stack.options.Log})
 	return nil
+}
+
+// atWire is the URL of an API server when it is reached by a Wire.
+func atWire(host string, w *Wire) (string, error) {
+	u, err := url.Parse(host)
+	if err != nil {
+		return "", err
+	}
+	u.Host = w.Address()
+	return u.String(), nil
 }
 
 // execute starts the binary.

@@ -47,7 +47,8 @@ type Options struct {
 	Binary bool
 	// Args are further arguments of the binary's serve.
 	Args []string
-	// REST is who the replicas are; nil means who may do everything.
+	// REST is who the replicas are, and where the API server is for them; nil means
+	// who may do everything.
 	REST *rest.Config
 	// EnvoyArgs are further arguments of each Envoy.
 	EnvoyArgs []string
