@@ -25,6 +25,7 @@ SOAK ?= 10000
 # Fuzz targets, as package:function.
 FUZZ := \
 	./xds/delta:FuzzReceive \
+	./translator:FuzzAnnotations \
 	./translator:FuzzTranslate \
 	./translator/input:FuzzDecodeManifests \
 	./xds/server:FuzzDecodeRequest

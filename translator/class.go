@@ -73,8 +73,8 @@ func (c *class) readSettings(v input.View, object *input.IngressClass) {
 			"there is no such ConfigMap; the defaults are in force"))
 		return
 	}
-	values, errs := policy.OfClass(config)
-	c.config, c.file, c.settings = config.Ref(), config.File, values
+	overrides, errs := policy.OfClass(config)
+	c.config, c.file, c.settings = config.Ref(), config.File, c.settings.With(overrides)
 	c.found = append(c.found, aboutSettings(config.File, errs)...)
 }
 

@@ -96,7 +96,7 @@ func newCluster(name string, settings policy.Values, p protocol) *clusterv3.Clus
 	most := number(settings.MaxConnections)
 	return &clusterv3.Cluster{
 		Name:                          name,
-		ConnectTimeout:                seconds(settings.ConnectTimeout),
+		ConnectTimeout:                seconds(settings.UpstreamConnectTimeout),
 		PerConnectionBufferLimitBytes: number(bufferBytes),
 		// Envoy begins the round at a random endpoint, so that many Envoys with
 		// one list do not all begin with its first.
@@ -155,9 +155,21 @@ func (p protocol) options(settings policy.Values) *upstreamv3.HttpProtocolOption
 			Http2ProtocolOptions: &corev3.Http2ProtocolOptions{}}
 	}
 	return &upstreamv3.HttpProtocolOptions{
-		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{IdleTimeout: seconds(settings.UpstreamIdleTimeout)},
+		CommonHttpProtocolOptions: lifetimes(settings),
 		UpstreamProtocolOptions:   &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_{ExplicitHttpConfig: explicit},
 	}
+}
+
+// lifetimes of a connection: it has to end before the server ends it.
+func lifetimes(settings policy.Values) *corev3.HttpProtocolOptions {
+	o := &corev3.HttpProtocolOptions{IdleTimeout: seconds(settings.UpstreamIdleTimeout)}
+	if settings.UpstreamMaxLifetime > 0 {
+		o.MaxConnectionDuration = seconds(settings.UpstreamMaxLifetime)
+	}
+	if settings.UpstreamMaxRequests > 0 {
+		o.MaxRequestsPerConnection = number(settings.UpstreamMaxRequests)
+	}
+	return o
 }
 
 // upstreamTLS verifies nothing, as ingress-nginx, whose users have endpoints

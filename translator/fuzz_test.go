@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"legation.dev/translator/input"
+	"legation.dev/translator/policy"
 	"legation.dev/translator/worlds"
 	"legation.dev/xds/snapshot"
 )
@@ -17,7 +18,7 @@ var fuzzSeeds = []string{
 	ingressManifest("*.test", "/a", "Exact", "s", "http"),
 	ingressManifest("", "/%2f", "ImplementationSpecific", "s", "65535"),
 	ingressManifest(strings.Repeat("a", 63)+".test", "/"+strings.Repeat("x", 4000), "Prefix", "s", "1"),
-	"apiVersion: v1\nkind: Service\nmetadata: {name: s, namespace: other, annotations: {legation.dev/connect-timeout: never}}\nspec: {type: ExternalName, externalName: x.test}\n",
+	"apiVersion: v1\nkind: Service\nmetadata: {name: s, namespace: other, annotations: {legation.dev/upstream-connect-timeout: never}}\nspec: {type: ExternalName, externalName: x.test}\n",
 	"apiVersion: v1\nkind: Secret\nmetadata: {name: t, namespace: other}\ntype: kubernetes.io/tls\nstringData: {tls.crt: x, tls.key: y}\n",
 	"apiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: third}\nspec: {controller: legation.dev/ingress-controller, parameters: {kind: Secret, name: x}}\n",
 	"apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: s-1, namespace: other, labels: {kubernetes.io/service-name: s}}\naddressType: FQDN\nports: [{port: 1}]\nendpoints: [{addresses: [a.test]}]\n",
@@ -89,4 +90,57 @@ func checkUnharmed(t *testing.T, before, after snapshot.Snapshot) {
 			t.Errorf("%s %s was harmed", ty, c.Key)
 		}
 	}
+}
+
+// FuzzAnnotations: whatever an Ingress and a Service say in an annotation of any
+// setting, nothing changes but what is theirs, and a wrong text is a Problem there.
+func FuzzAnnotations(f *testing.F) {
+	w := worlds.New(1, worlds.Size{Services: 3, Endpoints: 2, Ingresses: 3, TLS: 0.5})
+	good := input.View{}.With(w.All()...)
+	result := Translate(Result{}, good)
+	before, _ := result.Fleet(worlds.Class)
+	settings := policy.Table()
+	for i, s := range settings {
+		f.Add(uint8(i), s.Default)
+		f.Add(uint8(i), "1")
+		f.Add(uint8(i), "off")
+	}
+	f.Fuzz(func(t *testing.T, setting uint8, text string) {
+		key := policy.Prefix + settings[int(setting)%len(settings)].Name
+		ingress, service := annotated(good, key, text)
+		view := good.With(input.Put(ingress), input.Put(service))
+		after := Translate(result, view)
+		if full := Translate(Result{}, view); full.Digest() != after.Digest() {
+			t.Fatalf("incremental and full differ: %s", firstDifference(after, full))
+		}
+		fleet, _ := after.Fleet(worlds.Class)
+		checkClosed(t, fleet.Snapshot)
+		for ty, c := range snapshot.Diff(before.Snapshot, fleet.Snapshot) {
+			if c.Key != virtualHostName(worlds.HostOf(0)) && !strings.HasPrefix(c.Key, ingressTarget+"/") && !strings.HasPrefix(c.Key, service.Key()+"/") {
+				t.Errorf("%s=%q changed %s %s", key, text, ty, c.Key)
+			}
+		}
+		for _, p := range after.Problems(time.Now()) {
+			if (p.Object == ingress.Ref() || p.Object == service.Ref()) && !strings.HasPrefix(p.Field, "metadata.annotations.") {
+				t.Errorf("%s=%q: a Problem names another field: %v", key, text, p)
+			}
+		}
+	})
+}
+
+// ingressTarget is the Service of the Ingress that annotated annotates.
+var ingressTarget = worlds.Namespace + "/" + worlds.ServiceName(0)
+
+// annotated are the first Ingress and the second Service of a World, with an annotation.
+func annotated(v input.View, key, text string) (*input.Ingress, *input.Service) {
+	var ingress input.Ingress
+	for _, o := range v.Ingresses().All() {
+		ingress = *o
+		break
+	}
+	service, _ := v.Service(worlds.Namespace + "/" + worlds.ServiceName(1))
+	changed := *service
+	ingress.Annotations = map[string]string{key: text}
+	changed.Annotations = ingress.Annotations
+	return input.Seal(&ingress), input.Seal(&changed)
 }

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"legation.dev/translator/input"
+	"legation.dev/translator/policy"
 	"legation.dev/translator/worlds"
 	"legation.dev/xds/snapshot"
 )
@@ -50,6 +51,17 @@ func TestWalk(t *testing.T) {
 			step(w.Random())
 		}
 	})
+}
+
+// TestWalkDraws: random worlds have every setting but those that all objects of
+// a class depend on, or that are fixed at install.
+func TestWalkDraws(t *testing.T) {
+	drawn := worlds.Drawn()
+	for _, s := range policy.Table() {
+		if s.Scopes != policy.Class && !drawn[s.Name] {
+			t.Errorf("translator/worlds does not draw %s", s.Name)
+		}
+	}
 }
 
 // firstDifference names a resource or a finding that two results do not share.

@@ -169,7 +169,7 @@ func tuneIngress(d *driver) *effect {
 	if h == nil {
 		return nil
 	}
-	h.annotations = map[string]string{"legation.dev/connect-timeout": fmt.Sprintf("%ds", 5+d.rng.IntN(3))}
+	h.annotations = map[string]string{"legation.dev/upstream-connect-timeout": fmt.Sprintf("%ds", 5+d.rng.IntN(3))}
 	if d.rng.IntN(4) == 0 {
 		h.annotations = nil
 	}

@@ -81,7 +81,7 @@ func shop(t *testing.T) *world {
 		route{"/refused", input.PathPrefix, "refused"}, route{"/silent", input.PathPrefix, "silent"}, route{"/rude", input.PathPrefix, "rude"})
 	w.ingress("tls", "tls.example.com", true, route{"/", input.PathPrefix, "web"})
 	w.ingress("wild", "*.wild.example.com", false, route{"/", input.PathPrefix, "web"})
-	w.settings["connect-timeout"] = "300ms"
+	w.settings["upstream-connect-timeout"] = "300ms"
 	w.settings["idle-timeout"] = "500ms"
 	return w
 }

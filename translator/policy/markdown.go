@@ -19,6 +19,9 @@ func Markdown() string {
 		if s.Upstream {
 			b.WriteString("- An Ingress that sets it gets clusters, and so upstream connections, of its own.\n")
 		}
+		if s.More != "" {
+			b.WriteString("\n" + s.More)
+		}
 	}
 	return b.String()
 }

@@ -28,7 +28,7 @@ const Prefix = "legation.dev/"
 
 // FieldError names the object and field an operator has to change:
 //
-//	Service shop/checkout: legation.dev/connect-timeout="5": missing unit
+//	Service shop/checkout: legation.dev/upstream-connect-timeout="5": missing unit
 type FieldError struct {
 	Object       input.Ref
 	Field, Value string
@@ -63,8 +63,8 @@ type Setting struct {
 	Why string
 	// Envoy is the field that it becomes.
 	Envoy string
-	// Doc says what it does, in a sentence or two.
-	Doc string
+	// Doc says what it does, in a sentence or two; More is Markdown below all that.
+	Doc, More string
 	// Upstream settings shape a cluster: an Ingress that overrides one gets a
 	// cluster of its own.
 	Upstream bool
@@ -87,9 +87,17 @@ type Override struct {
 	setting *Setting
 	text    string // canonical: as Type.print gives it
 	apply   func(*Values)
+	at      Origin
 }
 
-// Overrides are the settings that an object gives, in order of their names.
+// Origin is where a setting stands.
+type Origin struct {
+	Object input.Ref
+	Field  string
+}
+
+// Overrides are the settings that an object gives, in order of their names, but
+// that a preset is first: the others correct it.
 type Overrides []Override
 
 // Upstream are those that shape a cluster.
@@ -117,7 +125,7 @@ func (o Overrides) Hash() string {
 	return hex.EncodeToString(sum[:hashBytes])
 }
 
-// String lists the overrides, canonically: "connect-timeout=5s,max-connections=10".
+// String lists the overrides, canonically: "max-connections=10,upstream-connect-timeout=5s".
 func (o Overrides) String() string {
 	var parts []string
 	for _, one := range o {
@@ -157,10 +165,9 @@ func Defaults() Values {
 }
 
 // OfClass reads the settings of a class. A key that is wrong is a *FieldError
-// and leaves its default in force.
-func OfClass(c *input.ConfigMap) (Values, []*FieldError) {
-	o, errs := read(c.Ref(), Class, "data.", c.Data)
-	return Defaults().With(o), errs
+// and counts as not there.
+func OfClass(c *input.ConfigMap) (Overrides, []*FieldError) {
+	return read(c.Ref(), Class, "data.", c.Data)
 }
 
 // OfIngress reads our annotations of an Ingress.
@@ -197,13 +204,32 @@ var (
 func read(ref input.Ref, scope Scope, path string, texts map[string]string) (list Overrides, errs []*FieldError) {
 	for _, key := range slices.Sorted(maps.Keys(texts)) {
 		o, err := readOne(strings.TrimPrefix(key, Prefix), scope, texts[key])
+		o.at = Origin{ref, path + key}
 		if err != nil {
-			errs = append(errs, &FieldError{Object: ref, Field: path + key, Value: texts[key], Err: err})
+			errs = append(errs, &FieldError{Object: ref, Field: o.at.Field, Value: texts[key], Err: err})
 			continue
 		}
 		list = append(list, o)
 	}
-	return list, errs
+	slices.SortFunc(list, presetFirst)
+	return list.consistent(errs)
+}
+
+// consistent takes out what contradicts the preset beside it.
+func (o Overrides) consistent(errs []*FieldError) (Overrides, []*FieldError) {
+	if len(o) == 0 || o[0].setting.Name != presetName {
+		return o, errs
+	}
+	s := serverOf(Values{}.With(o[:1]).UpstreamPreset)
+	var kept Overrides
+	for _, one := range o {
+		if err := s.contradicts(one.setting.Name, Values{}.With(Overrides{one})); err != nil {
+			errs = append(errs, &FieldError{Object: one.at.Object, Field: one.at.Field, Value: one.text, Err: err})
+			continue
+		}
+		kept = append(kept, one)
+	}
+	return kept, errs
 }
 
 func readOne(name string, scope Scope, text string) (Override, error) {

@@ -83,13 +83,20 @@ func TestSettingsPage(t *testing.T) {
 // TestValues: what each type of setting takes and refuses.
 func TestValues(t *testing.T) {
 	for _, c := range []struct{ name, text, want, err string }{
-		{"connect-timeout", "2000ms", "2s", ""},
-		{"connect-timeout", " 2s ", "2s", ""},
-		{"connect-timeout", "5", "", "missing unit: write 5s, for example"},
-		{"connect-timeout", "soon", "", "not a duration such as 1.5s"},
-		{"connect-timeout", "1ms", "", "not between 10ms and 1m0s"},
+		{"upstream-connect-timeout", "2000ms", "2s", ""},
+		{"upstream-connect-timeout", " 2s ", "2s", ""},
+		{"upstream-connect-timeout", "5", "", "missing unit: write 5s, for example"},
+		{"upstream-connect-timeout", "soon", "", "not a duration such as 1.5s"},
+		{"upstream-connect-timeout", "1ms", "", "not between 10ms and 1m0s"},
 		{"max-connections", "100", "100", ""},
 		{"max-connections", "0", "", "not between 1 and 1048576"},
+		{"upstream-max-requests", "off", "off", ""},
+		{"upstream-max-requests", "1", "1", ""},
+		{"upstream-max-requests", "0", "", "not between 1 and 1073741824"},
+		{"upstream-max-lifetime", "off", "off", ""},
+		{"upstream-max-lifetime", "60m", "1h0m0s", ""},
+		{"upstream-preset", "tomcat", "tomcat", ""},
+		{"upstream-preset", "websphere", "", "not one of none, apache, dotnet-kestrel, go, gunicorn, iis, jetty, nginx, node, php-fpm-nginx, puma, spring-boot, tomcat, uvicorn"},
 		{"max-connections", "many", "", "not a whole number"},
 		{"http-port", "65536", "", "not between 1 and 65535"},
 		{"ssl-redirect", "false", "false", ""},
@@ -122,7 +129,7 @@ func TestValues(t *testing.T) {
 // TestScopes: a setting that may not stand on a kind of object is refused there;
 // annotations that are not ours are not looked at.
 func TestScopes(t *testing.T) {
-	annotations := map[string]string{Prefix + "http-port": "80", Prefix + "connect-timeout": "1s", "example.com/http-port": "x"}
+	annotations := map[string]string{Prefix + "http-port": "80", Prefix + "upstream-connect-timeout": "1s", "example.com/http-port": "x"}
 	ingress := &input.Ingress{Meta: input.Meta{Namespace: "shop", Name: "a", Annotations: annotations}}
 	service := &input.Service{Meta: input.Meta{Namespace: "shop", Name: "a", Annotations: annotations}}
 	of, errs := OfIngress(ingress)
@@ -141,11 +148,11 @@ func TestHash(t *testing.T) {
 		o, _ := OfIngress(&input.Ingress{Meta: input.Meta{Annotations: annotations}})
 		return o.Upstream().Hash()
 	}
-	one := hash(map[string]string{Prefix + "connect-timeout": "2s"})
+	one := hash(map[string]string{Prefix + "upstream-connect-timeout": "2s"})
 	switch {
-	case one == "" || one != hash(map[string]string{Prefix + "connect-timeout": "2000ms"}):
+	case one == "" || one != hash(map[string]string{Prefix + "upstream-connect-timeout": "2000ms"}):
 		t.Error("two ways to write 2s differ")
-	case one == hash(map[string]string{Prefix + "connect-timeout": "3s"}):
+	case one == hash(map[string]string{Prefix + "upstream-connect-timeout": "3s"}):
 		t.Error("2s and 3s are equal")
 	case hash(nil) != "" || hash(map[string]string{Prefix + "idle-timeout": "5s"}) != "":
 		t.Error("a setting that does not shape a cluster counts")

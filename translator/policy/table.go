@@ -30,9 +30,14 @@ type Values struct {
 	// Of what is behind Envoy.
 	ExternalNames         bool
 	LoopbackExternalNames bool
-	ConnectTimeout        time.Duration
-	UpstreamIdleTimeout   time.Duration
 	MaxConnections        uint32
+
+	// How long connections to endpoints live; zero is no limit.
+	UpstreamConnectTimeout time.Duration
+	UpstreamIdleTimeout    time.Duration
+	UpstreamMaxLifetime    time.Duration
+	UpstreamMaxRequests    uint32
+	UpstreamPreset         Preset
 }
 
 // ServicePort names one port of a Service. The zero value names none.
@@ -76,12 +81,6 @@ var table = []Setting{
 		Default: "0.0.0.0,::", Why: "All IPv4 and IPv6 addresses. A node whose kernel has no IPv6 at all refuses the listener: write `0.0.0.0` there.",
 		Envoy: "Listener.address, Listener.additional_addresses",
 		Doc:   "The addresses that Envoy listens on.",
-	},
-	{
-		Name: "connect-timeout", Type: duration(func(v *Values) *time.Duration { return &v.ConnectTimeout }, 10*time.Millisecond, time.Minute), Scopes: everywhere, Upstream: true,
-		Default: "5s", Why: "As ingress-nginx (proxy-connect-timeout). Above 1 s, or one lost SYN, sent again after 1 s, fails the request.",
-		Envoy: "Cluster.connect_timeout",
-		Doc:   "How long a connection to an endpoint may take to come about. A request that waited for it is answered 504.",
 	},
 	{
 		Name: "default-backend", Type: servicePort(func(v *Values) *ServicePort { return &v.DefaultBackend }), Scopes: Class,
@@ -180,10 +179,36 @@ var table = []Setting{
 		Doc:   "The proxies in front of Envoy whose X-Forwarded-* headers are believed. Each TLS host then costs two filter chains.",
 	},
 	{
+		Name: "upstream-connect-timeout", Type: duration(func(v *Values) *time.Duration { return &v.UpstreamConnectTimeout }, 10*time.Millisecond, time.Minute), Scopes: everywhere, Upstream: true,
+		Default: "5s", Why: "As ingress-nginx (proxy-connect-timeout). Above 1 s, or one lost SYN, sent again after 1 s, fails the request.",
+		Envoy: "Cluster.connect_timeout",
+		Doc:   "How long a connection to an endpoint may take to come about. A request that waited for it is answered 504.",
+	},
+	{
 		Name: "upstream-idle-timeout", Type: duration(func(v *Values) *time.Duration { return &v.UpstreamIdleTimeout }, 10*time.Millisecond, day), Scopes: everywhere, Upstream: true,
-		Default: "1.5s", Why: "Below the shortest common keep-alive, Gunicorn's 2 s (measured), so that Envoy closes before the server does.",
+		Default: "1.5s", Why: "Below the shortest common keep-alive, Gunicorn's 2 s (measured), so that Envoy closes before the server does. Where requests are rarer than one in 1.5 s for each connection, each opens one.",
 		Envoy: "HttpProtocolOptions.idle_timeout of the cluster",
-		Doc:   "How long a connection to an endpoint may rest between requests. It must stay below the server's own keep-alive timeout.",
+		Doc:   "How long a connection to an endpoint may rest between requests. It must stay below the server's own keep-alive timeout, by a quarter of it.",
+	},
+	{
+		Name: "upstream-max-lifetime", Type: durationOrOff(func(v *Values) *time.Duration { return &v.UpstreamMaxLifetime }, 100*time.Millisecond, 7*day), Scopes: everywhere, Upstream: true,
+		Default: "off", Why: "Of the common servers only nginx has such a limit, 1 h, and announces it.",
+		Envoy: "HttpProtocolOptions.max_connection_duration of the cluster",
+		Doc:   "How old a connection to an endpoint may grow; the request on it is finished first. For servers, or firewalls, that end connections by age.",
+	},
+	{
+		Name: "upstream-max-requests", Type: wholeOrOff(func(v *Values) *uint32 { return &v.UpstreamMaxRequests }, "requests", 1, 1<<30), Scopes: everywhere, Upstream: true,
+		Default: "off", Why: "The limits of the common servers are announced by `Connection: close`, which Envoy obeys (measured).",
+		Envoy: "HttpProtocolOptions.max_requests_per_connection of the cluster",
+		Doc:   "How many requests one connection to an endpoint may carry. `1` turns keep-alive off.",
+	},
+	{
+		Name: presetName, Type: serverPreset(), Scopes: everywhere, Upstream: true,
+		Default: string(NoPreset), Why: "What the server is, only its owner knows.",
+		Envoy: "those of upstream-idle-timeout, upstream-max-lifetime and upstream-max-requests",
+		Doc: "The kind of server behind the Service, with its default settings: gives upstream-idle-timeout, upstream-max-lifetime and upstream-max-requests values below its limits. " +
+			"It wins over those three of wider objects; beside it on the same object they may be smaller, not larger.",
+		More: presetTable(),
 	},
 }
 

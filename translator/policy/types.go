@@ -26,7 +26,16 @@ func typeOf[T any](name, bounds string, field func(*Values) *T, parse func(strin
 
 // duration from low to high, as Go writes it: "1.5s".
 func duration(field func(*Values) *time.Duration, low, high time.Duration) Type {
-	parse := func(text string) (time.Duration, error) {
+	return typeOf("duration", fmt.Sprintf("%v to %v", low, high), field, parseDuration(low, high), time.Duration.String)
+}
+
+// durationOrOff is a duration, or "off", which is zero.
+func durationOrOff(field func(*Values) *time.Duration, low, high time.Duration) Type {
+	return orOff("duration", fmt.Sprintf("%v to %v", low, high), field, parseDuration(low, high), time.Duration.String)
+}
+
+func parseDuration(low, high time.Duration) func(string) (time.Duration, error) {
+	return func(text string) (time.Duration, error) {
 		d, err := time.ParseDuration(text)
 		switch {
 		case err != nil && isNumber(text):
@@ -38,7 +47,6 @@ func duration(field func(*Values) *time.Duration, low, high time.Duration) Type 
 		}
 		return d, nil
 	}
-	return typeOf("duration", fmt.Sprintf("%v to %v", low, high), field, parse, time.Duration.String)
 }
 
 func isNumber(text string) bool {
@@ -48,7 +56,16 @@ func isNumber(text string) bool {
 
 // whole is a number from low to high, of what unit says.
 func whole(field func(*Values) *uint32, unit string, low, high uint32) Type {
-	parse := func(text string) (uint32, error) {
+	return typeOf("number of "+unit, fmt.Sprintf("%d to %d", low, high), field, parseWhole(low, high), printWhole)
+}
+
+// wholeOrOff is a number, or "off", which is zero.
+func wholeOrOff(field func(*Values) *uint32, unit string, low, high uint32) Type {
+	return orOff("number of "+unit, fmt.Sprintf("%d to %d", low, high), field, parseWhole(low, high), printWhole)
+}
+
+func parseWhole(low, high uint32) func(string) (uint32, error) {
+	return func(text string) (uint32, error) {
 		n, err := strconv.ParseUint(text, 10, 32)
 		if err != nil {
 			return 0, errors.New("not a whole number")
@@ -58,8 +75,29 @@ func whole(field func(*Values) *uint32, unit string, low, high uint32) Type {
 		}
 		return uint32(n), nil
 	}
-	return typeOf("number of "+unit, fmt.Sprintf("%d to %d", low, high), field, parse,
-		func(n uint32) string { return strconv.FormatUint(uint64(n), 10) })
+}
+
+func printWhole(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
+
+// off is how no limit is written.
+const off = "off"
+
+// orOff is a type that takes "off", too, as the zero value.
+func orOff[T comparable](name, bounds string, field func(*Values) *T, parse func(string) (T, error), print func(T) string) Type {
+	var none T
+	return typeOf(name, bounds+", or "+off, field,
+		func(text string) (T, error) {
+			if text == off {
+				return none, nil
+			}
+			return parse(text)
+		},
+		func(value T) string {
+			if value == none {
+				return off
+			}
+			return print(value)
+		})
 }
 
 // port is a TCP port.
@@ -181,7 +219,7 @@ func servicePort(field func(*Values) *ServicePort) Type {
 // filePath is an absolute path, or "off".
 func filePath(field func(*Values) *string) Type {
 	parse := func(text string) (string, error) {
-		if text != "off" && (!strings.HasPrefix(text, "/") || strings.ContainsFunc(text, isControl)) {
+		if text != off && (!strings.HasPrefix(text, "/") || strings.ContainsFunc(text, isControl)) {
 			return "", errors.New("neither off nor an absolute path")
 		}
 		return text, nil

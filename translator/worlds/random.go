@@ -65,12 +65,8 @@ func (w *World) randomIngress() input.Change {
 func (w *World) class() (*string, map[string]string) {
 	annotations := map[string]string{}
 	switch w.rng.IntN(12) {
-	case 0:
-		annotations["legation.dev/idle-timeout"] = pick(w, "5s", "1m", "60")
-	case 1:
-		annotations["legation.dev/connect-timeout"] = pick(w, "1s", "2s", "2000ms")
-	case 2:
-		annotations["legation.dev/ssl-redirect"] = pick(w, "true", "false")
+	case 0, 1, 2:
+		w.ingressSettings(annotations)
 	case 3:
 		annotations["nginx.ingress.kubernetes.io/"+pick(w, "auth-url", "rewrite-target", "whitelist-source-range")] = "x"
 	}
@@ -138,8 +134,8 @@ func (w *World) randomService() input.Change {
 	if w.one(10) {
 		o.ExternalName = pick(w, "backend.example.org", "localhost", "192.0.2.7")
 	}
-	if w.one(5) {
-		o.Annotations = map[string]string{"legation.dev/upstream-idle-timeout": pick(w, "2s", "3s", "soon")}
+	if w.one(3) {
+		o.Annotations = w.serviceSettings()
 	}
 	o.Ports = []input.ServicePort{{
 		Name: pick(w, "http", "http", "web", ""), Port: pick[int32](w, 80, 80, 80, 8080),
@@ -213,11 +209,9 @@ func (w *World) randomSettings() input.Change {
 	case 1:
 		o.Data["default-tls-secret"] = Namespace + "/" + ingressName(w.index(w.size.Ingresses))
 	case 2:
-		o.Data["ssl-redirect"] = "false"
-	case 3:
 		o.Data["serve-unprotected"] = "true"
-	case 4:
-		o.Data["max-connections"] = pick(w, "100", "many")
+	case 3, 4, 5:
+		w.classSettings(o.Data)
 	}
 	return input.Put(input.Seal(o))
 }

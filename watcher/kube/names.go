@@ -136,11 +136,11 @@ func (t tally) settings(ref input.Ref, object input.Object) {
 		return
 	}
 	var secrets []input.Ref
-	values, mistakes := policy.OfClass(o)
+	overrides, mistakes := policy.OfClass(o)
 	if len(mistakes) > 0 {
 		secrets = slices.Clone(t.owners[ref])
 	}
-	if namespace, name, ok := strings.Cut(values.DefaultTLSSecret, "/"); ok {
+	if namespace, name, ok := strings.Cut(policy.Defaults().With(overrides).DefaultTLSSecret, "/"); ok {
 		if secret := (input.Ref{Kind: input.KindSecret, Namespace: namespace, Name: name}); !slices.Contains(secrets, secret) {
 			secrets = append(secrets, secret)
 		}

@@ -182,5 +182,5 @@ var settingValues = [...]string{"5s", "6s"}
 // Setting is the class's settings in a generation.
 func (w World) Setting(generation int) input.Change {
 	return input.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: settings.Namespace, Name: settings.Name},
-		Data: map[string]string{"connect-timeout": settingValues[generation%len(settingValues)]}}))
+		Data: map[string]string{"upstream-connect-timeout": settingValues[generation%len(settingValues)]}}))
 }

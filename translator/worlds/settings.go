@@ -1,0 +1,61 @@
+package worlds
+
+import "maps"
+
+// sample is a setting with texts for it, wrong ones among them.
+type sample struct {
+	name  string
+	texts []string
+}
+
+// Settings of the cluster of a Service: they may stand on a Service, on an
+// Ingress and in the class. In order of their names.
+var upstream = []sample{
+	{"max-connections", []string{"100", "20000", "many"}},
+	{"upstream-connect-timeout", []string{"1s", "2s", "2000ms"}},
+	{"upstream-idle-timeout", []string{"2s", "3s", "soon"}},
+	{"upstream-max-lifetime", []string{"10s", "1h", "off", "0"}},
+	{"upstream-max-requests", []string{"1", "100", "off", "0"}},
+	{"upstream-preset", []string{"gunicorn", "nginx", "none", "tomcat", "websphere"}},
+}
+
+// Settings of a route: they may stand on an Ingress and in the class.
+var routing = []sample{
+	{"idle-timeout", []string{"5s", "1m", "60"}},
+	{"ssl-redirect", []string{"true", "false"}},
+}
+
+// Drawn are the names of the settings that Random gives objects, besides those
+// that say what a whole class is.
+func Drawn() map[string]bool {
+	names := map[string]bool{}
+	for _, list := range [][]sample{upstream, routing} {
+		for _, s := range list {
+			names[s.name] = true
+		}
+	}
+	return names
+}
+
+// settings draws one or two of the lists.
+func (w *World) settings(prefix string, lists ...[]sample) map[string]string {
+	drawn := map[string]string{}
+	for range 1 + w.rng.IntN(2) {
+		s := pick(w, pick(w, lists...)...)
+		drawn[prefix+s.name] = pick(w, s.texts...)
+	}
+	return drawn
+}
+
+// annotation is what the names of our annotations begin with.
+const annotation = "legation.dev/"
+
+func (w *World) ingressSettings(annotations map[string]string) {
+	maps.Copy(annotations, w.settings(annotation, upstream, routing))
+}
+
+func (w *World) serviceSettings() map[string]string { return w.settings(annotation, upstream) }
+
+func (w *World) classSettings(data map[string]string) {
+	maps.Copy(data, w.settings("", upstream, routing))
+}
