@@ -19,10 +19,11 @@ const (
 // and its catch-all. When it changes, every host is computed anew.
 type class struct {
 	name      string
-	isDefault bool      // whether an Ingress without a class is ours
-	config    input.Ref // the ConfigMap of its settings; zero if there is none
-	file      string    // where that was read
-	settings  policy.Values
+	isDefault bool             // whether an Ingress without a class is ours
+	config    input.Ref        // the ConfigMap of its settings; zero if there is none
+	file      string           // where that was read
+	overrides policy.Overrides // what the ConfigMap says
+	settings  policy.Values    // the same over the defaults
 	fallback  fallback
 	found     []finding
 	sum       pmap.Sum
@@ -74,7 +75,7 @@ func (c *class) readSettings(v input.View, object *input.IngressClass) {
 		return
 	}
 	overrides, errs := policy.OfClass(config)
-	c.config, c.file, c.settings = config.Ref(), config.File, c.settings.With(overrides)
+	c.config, c.file, c.overrides, c.settings = config.Ref(), config.File, overrides, c.settings.With(overrides)
 	c.found = append(c.found, aboutSettings(config.File, errs)...)
 }
 

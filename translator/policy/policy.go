@@ -233,7 +233,7 @@ func (o Overrides) consistent(errs []*FieldError) (Overrides, []*FieldError) {
 }
 
 func readOne(name string, scope Scope, text string) (Override, error) {
-	i := slices.IndexFunc(table, func(s Setting) bool { return s.Name == name })
+	i := rowOf(name)
 	if i < 0 {
 		return Override{}, ErrUnknown
 	}

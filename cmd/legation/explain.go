@@ -1,0 +1,203 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"legation.dev/translator"
+	"legation.dev/translator/input"
+	"legation.dev/translator/policy"
+)
+
+// formatTable is the value of --output for people.
+const formatTable = "table"
+
+// explainFlags are the flags of `legation explain`.
+type explainFlags struct {
+	source, class, output string
+}
+
+func explainCommand() *cobra.Command {
+	f := &explainFlags{}
+	c := &cobra.Command{
+		Use:   "explain service/NAMESPACE/NAME [PATH]",
+		Short: "Print the settings in force for a Service, and who says so",
+		Long: `Prints which settings are in force for a Service in a folder or file of manifests: those
+of each of its clusters, then those of the routes of each Ingress that leads there, with
+the object and field that says so, the preset that gives it, or the reason of the default.
+
+What is wrong with the Service or one of these Ingresses goes to standard error and makes
+the exit status 1.`,
+		Example: `  legation explain service/shop/web examples/shop
+  legation explain service/shop/web --source dir:examples/shop -o json`,
+		Args: arguments(cobra.RangeArgs(1, 2)),
+		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args) },
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.source, "source", "", "where the objects are: dir:PATH, the same as PATH")
+	flags.StringVar(&f.class, "class", "", "only the fleet of this IngressClass")
+	flags.StringVarP(&f.output, "output", "o", formatTable, "table, yaml or json")
+	complete(c, "output", formatTable, formatYAML, formatJSON)
+	return c
+}
+
+func (f *explainFlags) run(c *cobra.Command, args []string) error {
+	service, path, err := f.arguments(args)
+	if err != nil {
+		return usage(c, err)
+	}
+	result, err := translate(path)
+	if err != nil {
+		return err
+	}
+	fleets := f.explain(result, service)
+	if len(fleets) == 0 {
+		return fmt.Errorf("no Ingress of a class of ours leads to Service %s", service)
+	}
+	switch f.output {
+	case formatJSON:
+		err = writeJSON(c.OutOrStdout(), map[string]any{"fleets": fleets})
+	case formatYAML:
+		err = writeYAML(c.OutOrStdout(), map[string]any{"fleets": fleets})
+	default:
+		err = writeExplained(c.OutOrStdout(), fleets)
+	}
+	if err != nil {
+		return err
+	}
+	return printConcerned(c.ErrOrStderr(), result, service, fleets)
+}
+
+// arguments are the Service, "namespace/name", and where the manifests are.
+func (f *explainFlags) arguments(args []string) (service, path string, err error) {
+	service, ok := strings.CutPrefix(args[0], "service/")
+	namespace, name, two := strings.Cut(service, "/")
+	switch {
+	case !ok || !two || namespace == "" || name == "" || strings.Contains(name, "/"):
+		return "", "", fmt.Errorf("%q: want service/NAMESPACE/NAME", args[0])
+	case f.output != formatTable && f.output != formatYAML && f.output != formatJSON:
+		return "", "", fmt.Errorf("--output %q: want table, yaml or json", f.output)
+	case (len(args) == 2) == (f.source != ""):
+		return "", "", fmt.Errorf("name the manifests once: PATH or --source %sPATH", folderSource)
+	case len(args) == 2:
+		return service, args[1], nil
+	}
+	path, ok = strings.CutPrefix(f.source, folderSource)
+	if !ok || path == "" {
+		return "", "", fmt.Errorf("--source %q: want %sPATH", f.source, folderSource)
+	}
+	return service, path, nil
+}
+
+// explainedFleet is what one fleet does with the Service.
+type explainedFleet struct {
+	Fleet string          `json:"fleet"`
+	Parts []explainedPart `json:"parts"`
+}
+
+// explainedPart is a cluster, or the routes of an Ingress if Cluster is empty.
+type explainedPart struct {
+	Cluster   string             `json:"cluster,omitempty"`
+	Ingresses []string           `json:"ingresses,omitempty"`
+	Settings  []explainedSetting `json:"settings"`
+}
+
+type explainedSetting struct {
+	Name   string `json:"name"`
+	Value  string `json:"value"`
+	Object string `json:"object,omitempty"` // that says so; empty: the default
+	Field  string `json:"field,omitempty"`
+	Preset string `json:"preset,omitempty"` // that the field names and that gives the value
+	Reason string `json:"reason,omitempty"` // of the default
+	Envoy  string `json:"envoy"`
+}
+
+func (f *explainFlags) explain(r translator.Result, service string) (fleets []explainedFleet) {
+	for fleet := range r.Fleets() {
+		if f.class != "" && f.class != fleet.Name {
+			continue
+		}
+		one := explainedFleet{Fleet: fleet.Name}
+		for _, e := range fleet.Explain(service) {
+			part := explainedPart{Cluster: e.Cluster, Ingresses: e.Ingresses}
+			for _, s := range e.Settings {
+				part.Settings = append(part.Settings, explainedText(s))
+			}
+			one.Parts = append(one.Parts, part)
+		}
+		if len(one.Parts) > 0 {
+			fleets = append(fleets, one)
+		}
+	}
+	return fleets
+}
+
+func explainedText(e policy.Explained) explainedSetting {
+	s := explainedSetting{Name: e.Setting.Name, Value: e.Value, Preset: string(e.Preset), Envoy: e.Setting.Envoy}
+	if e.From == (policy.Origin{}) {
+		s.Reason = e.Setting.Why
+		return s
+	}
+	s.Object, s.Field = e.From.Object.String(), e.From.Field
+	return s
+}
+
+// from is who says so, for people.
+func (s explainedSetting) from() string {
+	switch {
+	case s.Object == "":
+		return "default: " + s.Reason
+	case s.Preset != "":
+		return "preset " + s.Preset + ": " + s.Object + ", " + s.Field
+	}
+	return s.Object + ", " + s.Field
+}
+
+// writeExplained writes tables for people.
+func writeExplained(w io.Writer, fleets []explainedFleet) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for i, fleet := range fleets {
+		for j, part := range fleet.Parts {
+			if i+j > 0 {
+				fmt.Fprintln(table)
+			}
+			named := strings.Join(part.Ingresses, ", ")
+			if part.Cluster == "" {
+				fmt.Fprintf(table, "fleet %s, routes of Ingress %s\n", fleet.Fleet, named)
+			} else {
+				fmt.Fprintf(table, "fleet %s, cluster %s, named by %s\n", fleet.Fleet, part.Cluster, cmp.Or(named, "the class"))
+			}
+			for _, s := range part.Settings {
+				fmt.Fprintf(table, "  %s\t%s\t%s\n", s.Name, s.Value, s.from())
+			}
+		}
+	}
+	return table.Flush()
+}
+
+// printConcerned prints what is wrong with the Service and the Ingresses that
+// lead to it.
+func printConcerned(w io.Writer, r translator.Result, service string, fleets []explainedFleet) error {
+	concerned := map[string]bool{string(input.KindService) + " " + service: true}
+	for _, fleet := range fleets {
+		for _, part := range fleet.Parts {
+			for _, key := range part.Ingresses {
+				concerned[string(input.KindIngress)+" "+key] = true
+			}
+		}
+	}
+	var err error
+	for _, p := range r.Problems(time.Now()) {
+		if concerned[p.Object.String()] {
+			fmt.Fprintln(w, p.Error())
+			err = errProblems
+		}
+	}
+	return err
+}

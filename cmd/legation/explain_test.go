@@ -1,0 +1,76 @@
+package main
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestExplain: each value is told with the object and field that says so, with
+// the preset that gives it, or with the reason of the default.
+func TestExplain(t *testing.T) {
+	folder := copyShop(t, "kind: Service\nmetadata:\n  name: web\n  namespace: shop\n",
+		"kind: Service\nmetadata:\n  name: web\n  namespace: shop\n  annotations: {legation.dev/upstream-preset: tomcat, legation.dev/upstream-idle-timeout: 9s}\n",
+		"kind: Ingress\nmetadata:\n  name: shop\n  namespace: shop\n",
+		"kind: Ingress\nmetadata:\n  name: shop\n  namespace: shop\n  annotations: {legation.dev/upstream-max-requests: \"50\", legation.dev/upstream-max-lifetime: 1h, legation.dev/idle-timeout: 5m}\n",
+		"bind-addresses: 127.0.0.1", "bind-addresses: 127.0.0.1\n  max-connections: \"9\"")
+	want := map[string]string{
+		"idle-timeout":             "5m0s Ingress shop/shop metadata.annotations.legation.dev/idle-timeout",
+		"max-connections":          "9 ConfigMap shop/legation data.max-connections",
+		"ssl-redirect":             "true default",
+		"upstream-connect-timeout": "5s default",
+		"upstream-idle-timeout":    "9s Service shop/web metadata.annotations.legation.dev/upstream-idle-timeout",
+		"upstream-max-lifetime":    "off Service shop/web metadata.annotations.legation.dev/upstream-preset, preset tomcat",
+		"upstream-max-requests":    "98 Service shop/web metadata.annotations.legation.dev/upstream-preset, preset tomcat",
+		"upstream-preset":          "tomcat Service shop/web metadata.annotations.legation.dev/upstream-preset",
+	}
+	status, stdout, stderr := legation("explain", "service/shop/web", "--source", "dir:"+folder, "-o", "json")
+	var out struct{ Fleets []explainedFleet }
+	if err := json.Unmarshal([]byte(stdout), &out); err != nil || status != exitOK || len(out.Fleets) != 1 {
+		t.Fatalf("status %d, %v: %s%s", status, err, stdout, stderr)
+	}
+	parts := out.Fleets[0].Parts
+	if len(parts) != 2 || !strings.HasPrefix(parts[0].Cluster, "shop/web/http/") || !slices.Equal(parts[0].Ingresses, []string{"shop/shop"}) {
+		t.Fatalf("got %+v", parts)
+	}
+	settings := append(parts[0].Settings, parts[1].Settings...)
+	for _, s := range settings {
+		is := s.Value + " default"
+		if s.Object != "" {
+			is = s.Value + " " + s.Object + " " + s.Field
+		}
+		if s.Preset != "" {
+			is += ", preset " + s.Preset
+		}
+		if w, ok := want[s.Name]; ok && w != is {
+			t.Errorf("%s: %s; want %s", s.Name, is, w)
+		}
+		if (s.Object == "") == (s.Reason == "") || s.Envoy == "" {
+			t.Errorf("%s has no reason, or no Envoy field", s.Name)
+		}
+		delete(want, s.Name)
+	}
+	if len(want) > 0 {
+		t.Errorf("missing: %v", want)
+	}
+}
+
+// TestExplainForPeople: a table, and what is wrong with the Service.
+func TestExplainForPeople(t *testing.T) {
+	folder := copyShop(t, "kind: Service\nmetadata:\n  name: web\n  namespace: shop\n",
+		"kind: Service\nmetadata:\n  name: web\n  namespace: shop\n  annotations: {legation.dev/upstream-preset: node, legation.dev/upstream-idle-timeout: 9s}\n")
+	status, stdout, stderr := legation("explain", "service/shop/web", folder)
+	if status != exitFailure || !strings.Contains(stderr, `upstream-idle-timeout="9s": above 3.75s`) {
+		t.Errorf("status %d, stderr %s", status, stderr)
+	}
+	for _, want := range []string{
+		"fleet legation, cluster shop/web/http, named by shop/shop\n",
+		"preset node: Service shop/web, metadata.annotations.legation.dev/upstream-preset\n",
+		"\nfleet legation, routes of Ingress shop/shop\n",
+	} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("lacks %q:\n%s", want, stdout)
+		}
+	}
+}
