@@ -173,10 +173,10 @@ func (b *notebook) when(n note, t *topic) (at time.Time, forget bool) {
 		return t.warning.at.Add(b.refresh), false
 	case !b.leads:
 		return t.since.Add(handover), true
-	case !t.told && t.mended.name == "", !b.exists(n.Object), b.replaced(n):
+	case !t.told && t.mended.name == "", !b.exists(n.Object):
 		return t.since, true
 	case t.told:
-		return t.since.Add(b.settle), false
+		return t.since.Add(b.settle), b.replaced(n)
 	}
 	return t.mended.at.Add(2 * b.refresh), true // until then it may be back: the same Event then counts on
 }

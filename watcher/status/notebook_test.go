@@ -114,6 +114,11 @@ func TestNotebookOmits(t *testing.T) {
 	d.write([]note{replaced}, func(r input.Ref) bool { return r.Name != "deleted" }, d.now)
 	d.pass(settleTime)
 	d.expect(t, "one object deleted, one with another problem", "warn other x")
+	d.write([]note{about("other", "x")}, always, d.now)
+	d.pass(settleTime / 2)
+	d.write(nil, always, d.now)
+	d.pass(settleTime)
+	d.expect(t, "another problem for a moment, then none", "mend other x")
 }
 
 // TestNotebookTerms: who comes after another leader tells what is there, and what
