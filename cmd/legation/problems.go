@@ -33,6 +33,8 @@ type problemLog struct {
 	log     *slog.Logger
 	fleets  *fleet.Registry
 	results chan translator.Result // holds the newest one
+	// tell hears of each result, and of all Problems, if set. It must not block.
+	tell func(translator.Result, []input.Problem)
 
 	known map[input.Problem]bool // owned by run
 }
@@ -55,14 +57,20 @@ func (p *problemLog) run(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	var last translator.Result
+	taken := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case last = <-p.results:
+			taken = true
 		case <-tick.C:
 		}
-		p.look(append(last.Problems(time.Now()), rejections(p.fleets.Envoys())...))
+		list := append(last.Problems(time.Now()), rejections(p.fleets.Envoys())...)
+		p.look(list)
+		if p.tell != nil && taken { // before, nothing is known to be not served
+			p.tell(last, list)
+		}
 	}
 }
 

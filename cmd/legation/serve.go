@@ -17,6 +17,7 @@ import (
 // serveFlags are the flags of `legation serve`.
 type serveFlags struct {
 	source              sourceFlags
+	publish             publishFlags
 	listen, admin       string
 	peers               string
 	logFormat, logLevel string
@@ -37,7 +38,10 @@ IngressClass in its node.cluster needs.
 
 The source kube is a Kubernetes API server, found as kubectl finds it, or by the
 service account of the pod. Secrets are read only where an Ingress names them. While
-the API server is gone, or refuses, what was read is served on.
+the API server is gone, or refuses, what was read is served on. One replica, which
+holds the Lease of --lease, writes the addresses of Ingresses (--publish-...) into
+their status, and Events on objects that something is wrong with. Nothing else is
+written.
 
 The source dir:PATH is a folder of manifests (.yaml, .yml, .json, also in folders
 below). Files may be edited while it runs; one that is being written, or does not
@@ -56,6 +60,7 @@ they have.`,
   legation serve --source dir:examples/shop
   legation serve --source dir:/etc/ingress --listen 127.0.0.1:18001 --log-format json
   legation serve --source kube --kubeconfig ~/.kube/config --class edge --namespaces shop,blog
+  legation serve --publish-service legation/envoy --publish-address internal=10.0.0.7,lb.internal
   curl http://127.0.0.1:18080/readyz
 
   # what is served, and what each Envoy has acknowledged
@@ -66,6 +71,7 @@ they have.`,
 	}
 	flags := c.Flags()
 	f.source.register(c)
+	f.publish.register(flags)
 	flags.StringVar(&f.listen, "listen", bootstrap.DefaultXDSAddress, "host and port to serve Envoys and grpcurl at")
 	flags.StringVar(&f.admin, "admin", defaultAdminAddress, "host and port of /livez, /readyz and /metrics over HTTP; empty for none")
 	flags.StringVar(&f.peers, "peers", "", "host and port of all replicas, each address of the host being one (a headless Service), to ask what their Envoys run (default: there are no others)")
@@ -83,6 +89,9 @@ func (f *serveFlags) run(c *cobra.Command) error {
 		return usage(c, err)
 	}
 	if err := f.source.check(c.Flags()); err != nil {
+		return usage(c, err)
+	}
+	if err := f.publish.check(c.Flags(), f.source.source); err != nil {
 		return usage(c, err)
 	}
 	if _, _, err := net.SplitHostPort(f.peers); f.peers != "" && err != nil {
@@ -105,7 +114,8 @@ func (f *serveFlags) run(c *cobra.Command) error {
 		return errors.Join(err, listener.Close())
 	}
 	log.Info("serving", "address", listener.Addr().String(), "source", f.source.source, "version", version())
-	return (&serving{source: source, xds: listener, admin: admin, peers: f.peers, history: f.history, log: log}).run(c.Context())
+	return (&serving{source: source, publish: f.publish, namespaces: f.source.namespaces,
+		xds: listener, admin: admin, peers: f.peers, history: f.history, log: log}).run(c.Context())
 }
 
 // listenAdmin listens for probes; nil if there is no address.

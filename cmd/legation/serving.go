@@ -14,6 +14,7 @@ import (
 
 	"legation.dev/translator"
 	"legation.dev/translator/input"
+	"legation.dev/watcher/status"
 	"legation.dev/xds/admin"
 	"legation.dev/xds/bootstrap"
 	"legation.dev/xds/fleet"
@@ -29,6 +30,8 @@ const shutdownTime = time.Second
 // served.
 type serving struct {
 	source     *source
+	publish    publishFlags
+	namespaces []string     // that are read; none means all
 	xds, admin net.Listener // admin may be nil
 	peers      string       // --peers
 	history    int
@@ -51,24 +54,36 @@ func (s *serving) run(ctx context.Context) error {
 	defer peers.Close()
 	xds := server.New(server.Config{Store: snapshots, Fleets: fleets, Log: s.log, Services: inspection.Register, Waiting: s.waiting})
 	watch := newProblemLog(s.log, fleets)
-	loop := &translator.Loop{Source: s.source, StandIn: standIn, Report: watch.report, Publish: publisher(snapshots, s.log)}
+	answers := &served{peers: peers}
+	writer, err := s.publish.writer(s.source.rest, s.namespaces, answers.acknowledged, s.log)
+	if err != nil {
+		return err
+	}
+	loop := &translator.Loop{Source: s.source, StandIn: standIn, Publish: publisher(snapshots, s.log),
+		Report: func(r translator.Result) { answers.report(r); watch.report(r) }}
 	g, ctx := errgroup.WithContext(ctx)
 	if s.source.run != nil {
 		g.Go(func() error { return unlessEnded(ctx, s.source.run(ctx)) })
 	}
 	g.Go(func() error { return unlessEnded(ctx, loop.Run(ctx)) })
+	if writer != nil {
+		watch.tell = func(r translator.Result, list []input.Problem) { writer.Report(stateOf(r, list)) }
+		g.Go(func() error { return unlessEnded(ctx, writer.Run(ctx)) })
+	}
 	g.Go(func() error { watch.run(ctx); return nil })
 	g.Go(func() error { return xds.Serve(s.xds) })
-	g.Go(func() error { return s.serveAdmin(ctx, snapshots.Ready()) })
-	g.Go(func() error {
-		<-ctx.Done()
-		s.log.Info("shutting down")
-		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
-		defer cancel()
-		xds.Shutdown(limit)
-		return nil
-	})
+	g.Go(func() error { return s.serveAdmin(ctx, snapshots.Ready(), writer) })
+	g.Go(func() error { s.shutDown(ctx, xds); return nil })
 	return g.Wait()
+}
+
+// shutDown ends the streams of Envoys when ctx ends.
+func (s *serving) shutDown(ctx context.Context, xds *server.Server) {
+	<-ctx.Done()
+	s.log.Info("shutting down")
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+	defer cancel()
+	xds.Shutdown(limit)
 }
 
 // waiting is what the source waits for, in words.
@@ -80,13 +95,16 @@ func (s *serving) waiting() (list []string) {
 }
 
 // serveAdmin answers probes and Prometheus until ctx ends.
-func (s *serving) serveAdmin(ctx context.Context, ready <-chan struct{}) error {
+func (s *serving) serveAdmin(ctx context.Context, ready <-chan struct{}, writer *status.Writer) error {
 	if s.admin == nil {
 		return nil
 	}
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		sourceMetrics{s.source})
+	if writer != nil {
+		metrics.MustRegister(statusMetrics{writer})
+	}
 	h := admin.HTTP{Ready: ready, Waiting: s.waiting, Metrics: metrics}.Server()
 	ended := context.AfterFunc(ctx, func() { _ = h.Close() }) // probes and scrapes may be cut
 	defer ended()

@@ -266,6 +266,25 @@ func (v View) WithDefaultBackend() iter.Seq[*Ingress] {
 	}
 }
 
+// Has says whether an object is there.
+func (v View) Has(ref Ref) bool {
+	switch ref.Kind {
+	case KindIngress:
+		return v.ingresses.Has(ref.Key())
+	case KindIngressClass:
+		return v.classes.Has(ref.Name)
+	case KindService:
+		return v.services.Has(ref.Key())
+	case KindSlice:
+		return v.slices.Has(ref.Key())
+	case KindSecret:
+		return v.secrets.Has(ref.Key())
+	case KindConfigMap:
+		return v.configs.Has(ref.Key())
+	}
+	return false
+}
+
 // Problems yields what was wrong in reading objects, in order of the objects.
 func (v View) Problems() iter.Seq[Problem] {
 	return func(yield func(Problem) bool) {

@@ -58,9 +58,9 @@ func kindOf(o runtime.Object) input.Kind {
 	return ""
 }
 
-// notServed takes the place of our controller in a class that is ours but not
+// NotServed takes the place of our controller in a class that is ours but not
 // among Config.Classes: it may be the default class all the same.
-const notServed = "legation.dev/not-served-here"
+const NotServed = "legation.dev/not-served-here"
 
 // reducer is Reduce for Config.Classes. An Ingress of another class is a
 // deletion; one without a class is kept, since which class is the default is
@@ -79,7 +79,7 @@ func reducer(classes []string) func(runtime.Object) input.Change {
 		case *input.IngressClass:
 			if reduced.Controller == input.Controller && !slices.Contains(classes, reduced.Name) {
 				other := *reduced
-				other.Controller = notServed
+				other.Controller = NotServed
 				c.Object = input.Seal(&other)
 			}
 		}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/pflag"
+	"k8s.io/client-go/rest"
+
+	"legation.dev/translator"
+	"legation.dev/translator/input"
+	"legation.dev/watcher/kube"
+	"legation.dev/watcher/status"
+	"legation.dev/xds/admin"
+	"legation.dev/xds/delta"
+	"legation.dev/xds/fleet"
+	"legation.dev/xds/snapshot"
+)
+
+// parsePublish parses flags as serve does.
+func parsePublish(t *testing.T, args string) (*publishFlags, error) {
+	t.Helper()
+	t.Setenv("KUBERNETES_SERVICE_HOST", "")
+	f, flags := &publishFlags{}, pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	f.register(flags)
+	if err := flags.Parse(strings.Fields(args)); err != nil {
+		t.Fatal(err)
+	}
+	return f, f.check(flags, kubeSource)
+}
+
+func TestPublishFlags(t *testing.T) {
+	f, err := parsePublish(t, "--lease legation/main --publish-service edge/envoy --publish-nodes inside.example=edge/app.kubernetes.io/name=envoy,tier!=test"+
+		" --publish-address fixed=192.0.2.1,2001:db8::1,LB.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.leaseName.String() != "legation/main" || len(f.sources) != 3 {
+		t.Errorf("got %+v", f)
+	}
+	if s := f.sources[status.AnyClass]; s.Service.String() != "edge/envoy" {
+		t.Errorf("any class: %+v", s)
+	}
+	if s := f.sources["inside.example"]; s.Pods.Namespace != "edge" || s.Pods.Selector.String() != "app.kubernetes.io/name=envoy,tier!=test" {
+		t.Errorf("inside.example: %+v", s)
+	}
+	if s := f.sources["fixed"]; !slices.Equal(s.Fixed, []string{"192.0.2.1", "2001:db8::1", "LB.example.com"}) {
+		t.Errorf("fixed: %+v", s)
+	}
+	if f, err := parsePublish(t, ""); err != nil || f.leaseName.Name != "" {
+		t.Errorf("outside a cluster: %+v, %v", f, err)
+	}
+}
+
+func TestPublishFlagErrors(t *testing.T) {
+	for args, want := range map[string]string{
+		"--publish-service envoy":                                     `--publish-service "envoy": want NAMESPACE/`,
+		"--publish-service A_B=edge/envoy":                            `class "A_B": `,
+		"--publish-service edge/en_voy":                               `"en_voy" is not a name`,
+		"--publish-nodes edge/":                                       `--publish-nodes "edge/": want NAMESPACE/`,
+		"--publish-nodes edge/!!a":                                    "--publish-nodes",
+		"--publish-address 0.0.0.0":                                   `"0.0.0.0" is not an address that clients can reach`,
+		"--publish-address fe80::1%eth0":                              "is not an address that clients can reach",
+		"--publish-address a_b":                                       `"a_b" is neither an IP address nor a host name`,
+		"--publish-address x=":                                        `"" is neither`,
+		"--publish-address 192.0.2.1 --publish-service edge/envoy":    "the default has addresses from another flag already",
+		"--publish-address x=192.0.2.1 --publish-address x=192.0.2.2": "class x has addresses from another flag already",
+		"--lease a/B --publish-address 192.0.2.1":                     `--lease "a/B": "B" is not a name`,
+		"--lease= --publish-address 192.0.2.1":                        "only with --lease",
+	} {
+		if _, err := parsePublish(t, args); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", args, err, want)
+		}
+	}
+}
+
+// shopResult is the example, translated, and its first Ingress.
+func shopResult(t *testing.T) (translator.Result, input.Ref) {
+	t.Helper()
+	source, err := (&sourceFlags{source: "dir:" + shop}).open(slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.close()
+	changes, err := source.Take(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := translator.Translate(translator.Result{}, input.View{}.With(changes...))
+	for f := range r.Fleets() {
+		for o := range f.Ingresses() {
+			return r, o.Ref()
+		}
+	}
+	t.Fatal("no Ingress")
+	return r, input.Ref{}
+}
+
+// TestAcknowledged: an Ingress is served when an Envoy of its fleet runs it as it is
+// now.
+func TestAcknowledged(t *testing.T) {
+	r, ref := shopResult(t)
+	fleets := fleet.New(fleet.Config{})
+	peers, err := admin.NewPeers(&admin.Service{Fleets: fleets}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peers.Close()
+	s := &served{peers: peers}
+	ask := func(when string, want ...bool) {
+		t.Helper()
+		other := input.Ref{Kind: input.KindIngress, Namespace: "no", Name: "such"}
+		if got, err := s.acknowledged(t.Context(), []input.Ref{other, ref}); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: got %v, %v", when, got, err)
+		}
+	}
+	ask("nothing is translated", false, false)
+	s.report(r)
+	ask("no Envoy", false, false)
+	name, list, _ := r.Serving(ref.Key())
+	session := fleets.Join(fleet.Node{ID: "one", Fleet: name}, time.Time{})
+	var has delta.Status
+	for _, res := range list {
+		has.Types[res.Type].Have = has.Types[res.Type].Have.Set(res.Name, res)
+	}
+	session.Report(has)
+	ask("an Envoy that runs all", false, true)
+	old := snapshot.FromBytes(list[0].Type, list[0].Name, "older", nil, snapshot.Meta{})
+	has.Types[old.Type].Have = has.Types[old.Type].Have.Set(old.Name, old)
+	fleets.Join(fleet.Node{ID: "two", Fleet: name}, time.Time{}).Report(has)
+	ask("one more that runs an older version", false, false)
+}
+
+// TestStateOf: what is told to who writes to Kubernetes.
+func TestStateOf(t *testing.T) {
+	r, ref := shopResult(t)
+	other := input.Seal(&input.IngressClass{Meta: input.Meta{Name: "theirs"}, Controller: kube.NotServed})
+	r = translator.Translate(r, r.View().With(input.Put(other)))
+	s := stateOf(r, nil)
+	gone := ref
+	gone.Name = "gone"
+	if !s.Fleets[input.DefaultClass].Has(ref.Key()) || !s.Elsewhere["theirs"] || s.Elsewhere[input.DefaultClass] || !s.Exists(ref) || s.Exists(gone) {
+		t.Errorf("got %+v", s)
+	}
+}
+
+// TestStatusMetrics: they can be gathered, and the leader is one of them.
+func TestStatusMetrics(t *testing.T) {
+	f, err := parsePublish(t, "--lease legation/main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	writer, err := f.writer(&rest.Config{Host: "http://127.0.0.1:1"}, nil, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics := prometheus.NewPedanticRegistry()
+	metrics.MustRegister(statusMetrics{writer})
+	h := admin.HTTP{Ready: make(chan struct{}), Waiting: func() []string { return nil }, Metrics: metrics}
+	answer := httptest.NewRecorder()
+	h.Server().Handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for _, want := range []string{"legation_status_leader 0", "legation_status_writes_total 0", "legation_status_contested_objects 0"} {
+		if text := answer.Body.String(); answer.Code != http.StatusOK || !strings.Contains(text, want) {
+			t.Errorf("%d: no %s in\n%s", answer.Code, want, text)
+		}
+	}
+}
