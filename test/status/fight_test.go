@@ -59,10 +59,19 @@ func TestForeignWriter(t *testing.T) {
 }
 
 // only is the look of w.events at an object with one Event, which begins so.
-func only(text string) func([]*corev1.Event) error {
+func only(text string) func([]*corev1.Event) error { return starts(text) }
+
+// starts is the look of w.events at an object whose Events, in order of their text,
+// begin so, and are not repeated.
+func starts(texts ...string) func([]*corev1.Event) error {
 	return func(list []*corev1.Event) error {
-		if got := describe(list); len(list) != 1 || !strings.HasPrefix(got, text) {
-			return fmt.Errorf("%d Events:\n%s", len(list), got)
+		lines := strings.Split(describe(list), "\n")
+		ok := len(lines) == len(texts)
+		for i := 0; ok && i < len(lines); i++ {
+			ok = strings.HasPrefix(lines[i], texts[i]) && strings.HasSuffix(lines[i], "(x1)")
+		}
+		if !ok {
+			return fmt.Errorf("Events:\n%s", strings.Join(lines, "\n"))
 		}
 		return nil
 	}

@@ -27,8 +27,12 @@ import (
 	"legation.dev/xds/pmap"
 )
 
-// hang bounds what never comes; a test that passes never gets near it.
-const hang = 2 * time.Minute
+// hang bounds what never comes, beside the time that flags ask for; a test that
+// passes never gets near it.
+const hang = time.Minute
+
+// perIngress is far more than an Ingress costs.
+const perIngress = 20 * time.Millisecond
 
 // class is that of the Ingresses that are served here.
 const class = "edge"
@@ -51,7 +55,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	ctx, cancel := context.WithTimeout(t.Context(), hang)
+	ctx, cancel := context.WithTimeout(t.Context(), hang+2**fight+time.Duration(*ingresses)*perIngress)
 	t.Cleanup(cancel)
 	w := &world{T: t, ctx: ctx, namespace: cluster.Namespace(t)}
 	w.config = status.Config{REST: cluster.REST(), Namespaces: []string{w.namespace},
