@@ -4,6 +4,7 @@ package source
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"testing"
 	"time"
@@ -18,6 +19,8 @@ import (
 
 	watcher "legation.dev/watcher/kube"
 )
+
+var outage = flag.Duration("outage", 0, "how long an outage of TestOutages lasts once it is noticed")
 
 // soon is a backoff for tests: what comes back is found at once.
 var soon = &wait.Backoff{Duration: 10 * time.Millisecond, Cap: 100 * time.Millisecond, Factor: 2, Steps: 20}
@@ -49,7 +52,8 @@ func TestOutages(t *testing.T) {
 	}
 	for _, program := range []*kube.Process{cluster.APIServer, cluster.Etcd, cluster.APIServer} {
 		t.Run(program.Name(), func(t *testing.T) {
-			ctx := limited(t)
+			ctx, cancel := context.WithTimeout(t.Context(), patience+*outage)
+			defer cancel()
 			r.await(ctx, t, is(truth(ctx, t, namespaces...).digest()))
 			before := r.counted()
 			if err := program.Kill(); err != nil {
@@ -58,6 +62,7 @@ func TestOutages(t *testing.T) {
 			if program == cluster.APIServer { // watches of etcd's loss end only some time later
 				r.awaitWaiting(ctx, t, true)
 			}
+			<-time.After(*outage)
 			if n := r.counted() - before; n > 0 {
 				t.Errorf("the outage led to %d translations", n)
 			}
