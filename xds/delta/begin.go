@@ -37,7 +37,7 @@ func (c *Conn) begin(t snapshot.Type, r Request) {
 	case snapshot.RouteConfiguration:
 		c.beginRoutes(r)
 	case snapshot.Secret:
-		c.subscribe(t, r.Subscribe)
+		c.subscribe(t, r.names())
 	}
 }
 
@@ -57,7 +57,7 @@ func (c *Conn) subscribe(t snapshot.Type, names Names) {
 }
 
 func (c *Conn) beginRoutes(r Request) {
-	c.subscribe(snapshot.RouteConfiguration, r.Subscribe)
+	c.subscribe(snapshot.RouteConfiguration, r.names())
 	if len(c.types[snapshot.RouteConfiguration].owed) > 0 {
 		c.newRoutes()
 	}
@@ -92,11 +92,11 @@ func (c *Conn) adopt(t snapshot.Type, reported Versions) {
 // beginEndpoints learns from the names of the first EDS request which clusters
 // Envoy really has: CDS versions lie after a partly applied rejection (M6).
 func (c *Conn) beginEndpoints(r Request) {
-	clusters := &c.types[snapshot.Cluster]
-	if !clusters.have.Same(c.want(snapshot.Cluster)) || !c.exactly(snapshot.Endpoints, r.Subscribe) {
-		c.subscribe(snapshot.Endpoints, r.Subscribe)
+	clusters, names := &c.types[snapshot.Cluster], r.names()
+	if !clusters.have.Same(c.want(snapshot.Cluster)) || !c.exactly(snapshot.Endpoints, names) {
+		c.subscribe(snapshot.Endpoints, names)
 		if clusters.first {
-			c.trueClusters(r.Subscribe)
+			c.trueClusters(names)
 		}
 	}
 	if c.with(ruleSentCLA) {

@@ -125,7 +125,7 @@ func (c *Conn) removable(names []string) (gone []string) {
 	}
 	for n := range c.unneeded {
 		if !slices.Contains(candidates, n) {
-			delete(c.unneeded, n)
+			c.unneeded.drop(n)
 		}
 	}
 	if len(candidates) == 0 || c.with(ruleRoutesSeen) && !c.types[snapshot.VirtualHost].first {
@@ -134,11 +134,11 @@ func (c *Conn) removable(names []string) (gone []string) {
 	pinned := c.pinned()
 	for _, n := range candidates {
 		if pinned(n) {
-			delete(c.unneeded, n)
+			c.unneeded.drop(n)
 			continue
 		}
 		if _, ok := c.unneeded[n]; !ok {
-			c.unneeded[n] = c.now
+			c.unneeded.put(n, c.now)
 		}
 		if c.after(c.unneeded[n], grace) {
 			gone = append(gone, n)

@@ -53,10 +53,10 @@ type Conn struct {
 	wake     time.Time // the earliest timer found in this Next
 
 	// Clusters.
-	added    table[addition]      // sent when Envoy had none of that name; until acknowledged
-	early    table[struct{}]      // usable although not acknowledged (early(c) of docs/delta.md)
-	sent     map[string]struct{}  // sent before the first EDS request of this stream; nil after it
-	unneeded map[string]time.Time // since when nothing names a cluster that is not in want
+	added    table[addition]     // sent when Envoy had none of that name; until acknowledged
+	early    table[struct{}]     // usable although not acknowledged (early(c) of docs/delta.md)
+	sent     map[string]struct{} // sent before the first EDS request of this stream; nil after it
+	unneeded table[time.Time]    // since when nothing names a cluster that is not in want
 
 	// Secrets and listeners.
 	varied   map[string]struct{}  // secrets whose first push on this stream is done
@@ -88,10 +88,10 @@ type state struct {
 	maybe   table[[]*snapshot.Resource] // what a partly applied rejection may have left; nil is absent
 	subs    table[uint64]               // named types: subscribed without being in have → when
 	groups  [][]suspect                 // out of rejected responses, still to be isolated
-	grouped map[string]int              // name → in how many groups
+	grouped table[int]                  // name → in how many groups
 	owed    table[struct{}]             // to be sent although nothing differs
 	turn    string                      // the name that was last sent alone, where many are
-	errors  map[string]Rejection        // last rejection of a name that was sent alone
+	errors  table[Rejection]            // last rejection of a name that was sent alone
 	took    time.Duration               // from the last response to its answer
 }
 
@@ -115,24 +115,23 @@ type flight struct {
 // Accept is the state of an Envoy that has just opened a stream. known is what
 // Conn.Rejects of its last stream said; nil if there was none.
 func Accept(known Rejects) *Conn {
-	c := &Conn{rejected: make(Rejects, len(known)), random: random,
-		sent: map[string]struct{}{}, unneeded: map[string]time.Time{}, varied: map[string]struct{}{}, chance: map[suspect]struct{}{}}
+	c := &Conn{random: random, sent: map[string]struct{}{}, varied: map[string]struct{}{}, chance: map[suspect]struct{}{}}
 	for ref, versions := range known {
-		c.rejected[ref] = versions
-	}
-	for t := range c.types {
-		c.types[t] = state{grouped: map[string]int{}, errors: map[string]Rejection{}}
+		c.keep(ref, versions)
 	}
 	return c
 }
 
 // Target sets what Envoy should run. Next says what to send for it.
 func (c *Conn) Target(s snapshot.Snapshot, suspects Suspects) {
+	before := c.target
 	c.target, c.suspects = s, suspects
 	c.warmUpTo = ""
 	for t := range snapshot.Types() {
-		st := &c.types[t]
-		for name := range st.unknown {
+		if t != snapshot.Secret && s.Of(t).Same(before.Of(t)) {
+			continue // there is nothing to learn; of a secret there may be a stand-in
+		}
+		for name := range c.types[t].unknown {
 			c.learn(t, name)
 		}
 	}
@@ -283,12 +282,17 @@ func (st *state) subscriptions() (names []string) {
 
 // desired is desired(n): what Envoy should have for name, nil for nothing.
 func (c *Conn) desired(t snapshot.Type, name string) *snapshot.Resource {
+	last, certain := c.types[t].last(name)
+	return c.desiredAfter(t, name, last, certain)
+}
+
+// desiredAfter is desired for one who knows last(n).
+func (c *Conn) desiredAfter(t snapshot.Type, name string, last *snapshot.Resource, certain bool) *snapshot.Resource {
 	st := &c.types[t]
 	want, ok := c.want(t).Get(name)
 	if !ok && t == snapshot.Endpoints && st.subscribed(name) { // so Envoy has the cluster
 		want = c.target.Spare(name)
 	}
-	last, certain := st.last(name)
 	if want == nil {
 		if t == snapshot.Secret && !ok && st.subscribed(name) && last == nil {
 			// A listener waits 15 s for a secret that does not come, with all its

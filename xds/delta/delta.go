@@ -69,6 +69,13 @@ type Request struct {
 	Error       *Error   // error_detail: the response named by Nonce is rejected
 }
 
+func (r *Request) names() Names {
+	if r.Subscribe == nil {
+		return List(nil)
+	}
+	return r.Subscribe
+}
+
 // Error is the error_detail of a NACK.
 type Error struct {
 	Code    int32

@@ -15,23 +15,48 @@ import (
 func (c *Conn) Next(now time.Time) (out []Response, wake time.Time) {
 	c.now, c.wake = now, time.Time{}
 	send := func(f *flight) { out = append(out, f.Response) }
-	for _, step := range []struct {
-		t   snapshot.Type
-		run func(func(*flight))
-	}{
-		{snapshot.Cluster, c.nextClusters},
-		{snapshot.Endpoints, c.nextEndpoints},
-		{snapshot.Secret, c.nextSecrets},
-		{snapshot.RouteConfiguration, c.nextRouteConfigurations},
-		{snapshot.Listener, c.nextListeners},
-		{snapshot.VirtualHost, c.nextVirtualHosts},
-	} {
-		if c.types[step.t].first { // an unasked response is never answered (M9)
-			step.run(send)
-			c.settle(step.t)
+	for t := range snapshot.Types() {
+		if c.types[t].first && !c.rests(t) { // an unasked response is never answered (M9)
+			c.step(t, send)
+			c.settle(t)
 		}
 	}
 	return out, c.wake
+}
+
+// step is what may be sent of one type.
+func (c *Conn) step(t snapshot.Type, send func(*flight)) {
+	switch t {
+	case snapshot.Cluster:
+		c.nextClusters(send)
+	case snapshot.Endpoints:
+		c.nextEndpoints(send)
+	case snapshot.Secret:
+		c.nextSecrets(send)
+	case snapshot.RouteConfiguration:
+		c.nextRouteConfigurations(send)
+	case snapshot.Listener:
+		c.nextListeners(send)
+	case snapshot.VirtualHost:
+		c.nextVirtualHosts(send)
+	}
+}
+
+// rests says whether a step of the type would do nothing: Envoy has what is
+// wanted, and nothing is on its way, in doubt, owed or waiting. Most changes are
+// of one type, so five of six rest.
+func (c *Conn) rests(t snapshot.Type) bool {
+	st := &c.types[t]
+	if !st.have.Same(c.want(t)) || len(st.flight)+len(st.maybe)+len(st.owed)+len(st.subs)+len(st.groups) > 0 {
+		return false
+	}
+	switch t {
+	case snapshot.Cluster:
+		return len(c.unneeded) == 0 && st.have.Len() > 0
+	case snapshot.VirtualHost:
+		return !c.firstRoutes
+	}
+	return true
 }
 
 // settle gives have the target's own map when nothing differs any more, so that
@@ -51,7 +76,7 @@ func (c *Conn) settle(t snapshot.Type) {
 // want differ, those in doubt and those owed; each once, in order.
 func (c *Conn) differing(t snapshot.Type) (names []string) {
 	st := &c.types[t]
-	for change := range pmap.Diff(st.have, c.want(t)) {
+	for change := range c.target.Changes(t, st.have) {
 		if change.HadOld && change.HasNew && change.Old.Version == change.New.Version && known(change.Old) {
 			st.have = st.have.Replace(change.Key, change.New) // only what is not sent differs
 			continue
@@ -94,11 +119,11 @@ func (c *Conn) pending(t snapshot.Type, name string) (want *snapshot.Resource, p
 	if st.grouped[name] > 0 {
 		return nil, false // its group is still to come
 	}
-	want = c.desired(t, name)
+	last, certain := st.last(name)
+	want = c.desiredAfter(t, name, last, certain)
 	if want != nil && !known(want) {
 		return nil, false // it is there in a version whose bytes are not known here
 	}
-	last, certain := st.last(name)
 	return want, !certain || version(last) != version(want) || last != nil && want == nil
 }
 

@@ -39,14 +39,11 @@ func (c *Conn) Receive(r Request, now time.Time) Event {
 		c.counters.UnknownTypes++
 		return Event{Outcome: UnknownType}
 	}
-	if r.Subscribe == nil {
-		r.Subscribe = List(nil)
-	}
 	c.now = now
 	c.seq++
 	if st := &c.types[t]; !st.first {
 		c.begin(t, r)
-	} else {
+	} else if r.Subscribe != nil || r.Unsubscribe != nil {
 		c.resubscribe(t, r)
 	}
 	if r.Nonce == "" {
@@ -64,7 +61,7 @@ func (c *Conn) resubscribe(t snapshot.Type, r Request) {
 		c.forget(t, n)
 		c.types[t].subs.drop(n)
 	}
-	for n := range r.Subscribe.All() {
+	for n := range r.names().All() {
 		n = strings.Clone(n)
 		c.forget(t, n)
 		c.types[t].subs.put(n, c.seq)
@@ -104,7 +101,7 @@ func (f *flight) disown(name string) {
 func (c *Conn) newRoutes() {
 	st := &c.types[snapshot.VirtualHost]
 	st.have, st.unknown = resources{}, nil
-	st.maybe, st.groups, st.grouped = nil, nil, map[string]int{}
+	st.maybe, st.groups, st.grouped = nil, nil, nil
 	for _, f := range st.flight {
 		for _, r := range f.Resources {
 			f.disown(r.Name)
@@ -203,7 +200,7 @@ func (c *Conn) canonical(r *snapshot.Resource) *snapshot.Resource {
 func (c *Conn) landed(t snapshot.Type, f *flight, name string) {
 	st := &c.types[t]
 	if _, still := c.rejection(snapshot.Ref{Type: t, Name: name}); !still {
-		delete(st.errors, name) // else what landed only stands in for what was rejected
+		st.errors.drop(name) // else what landed only stands in for what was rejected
 	}
 	switch t {
 	case snapshot.Cluster:
@@ -243,7 +240,7 @@ func (c *Conn) gone(t snapshot.Type, name string) {
 	case snapshot.Cluster:
 		c.added.drop(name)
 		c.early.drop(name)
-		delete(c.unneeded, name)
+		c.unneeded.drop(name)
 	case snapshot.Endpoints, snapshot.Secret, snapshot.RouteConfiguration:
 		// The subscription stays without anything in have.
 		c.types[t].subs.put(name, c.seq)

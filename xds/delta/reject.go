@@ -27,7 +27,7 @@ func (c *Conn) rejectOne(t snapshot.Type, f *flight, message string) {
 	}
 	c.remember(snapshot.Ref{Type: t, Name: r.Name}, r.Version)
 	st.exclude(r.Name, r.Version)
-	st.errors[r.Name] = Rejection{Name: r.Name, Version: r.Version, Message: message, At: c.now, From: r.From}
+	st.errors.put(r.Name, Rejection{Name: r.Name, Version: r.Version, Message: message, At: c.now, From: r.From})
 	if _, void := f.void[r.Name]; !void && (t == snapshot.Secret || t == snapshot.Endpoints) {
 		st.owed.put(r.Name, struct{}{})
 	}
@@ -68,7 +68,14 @@ func (c *Conn) remember(ref snapshot.Ref, version string) {
 	if len(versions) >= maxRejects {
 		versions = versions[1:]
 	}
-	c.rejected[ref] = append(slices.Clone(versions), version)
+	c.keep(ref, append(slices.Clone(versions), version))
+}
+
+func (c *Conn) keep(ref snapshot.Ref, versions []string) {
+	if c.rejected == nil {
+		c.rejected = Rejects{}
+	}
+	c.rejected[ref] = versions
 }
 
 // rejectMany is rule 7: what of the response was applied is not knowable, and
@@ -127,7 +134,7 @@ func (st *state) isolate(group []suspect) {
 	}
 	st.groups = append(st.groups, group)
 	for _, s := range group {
-		st.grouped[s.name]++
+		st.grouped.put(s.name, st.grouped[s.name]+1)
 	}
 }
 
@@ -139,8 +146,10 @@ func (c *Conn) nextGroup(t snapshot.Type) (add []*snapshot.Resource, remove []st
 		group := st.groups[0]
 		st.groups = st.groups[1:]
 		for _, s := range group {
-			if st.grouped[s.name]--; st.grouped[s.name] <= 0 {
-				delete(st.grouped, s.name)
+			if left := st.grouped[s.name] - 1; left > 0 {
+				st.grouped.put(s.name, left)
+			} else {
+				st.grouped.drop(s.name)
 			}
 			want := c.desired(t, s.name)
 			last, certain := st.last(s.name)

@@ -54,7 +54,13 @@ type TypeStatus struct {
 	Since time.Time
 }
 
-// Status is taken after Next; it costs O(in flight + rejected).
+// Lingers says whether Envoy may have clusters that are not in the target: their
+// endpoints change without a new target.
+func (c *Conn) Lingers() bool {
+	return !c.types[snapshot.Cluster].have.Same(c.want(snapshot.Cluster))
+}
+
+// Status costs O(in flight + rejected).
 func (c *Conn) Status() Status {
 	s := Status{Counters: c.counters}
 	for t := range snapshot.Types() {
@@ -85,6 +91,9 @@ const rejectedBefore = "rejected on an earlier stream of this Envoy; the log has
 
 // rejection is that of the wanted version of ref, if Envoy rejected it.
 func (c *Conn) rejection(ref snapshot.Ref) (Rejection, bool) {
+	if len(c.rejected) == 0 {
+		return Rejection{}, false
+	}
 	want, ok := c.want(ref.Type).Get(ref.Name)
 	if !ok || !c.isRejected(ref.Type, ref.Name, want.Version) {
 		return Rejection{}, false

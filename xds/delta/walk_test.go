@@ -260,7 +260,10 @@ func (w *walk) noteCut() {
 }
 
 func (w *walk) next() error {
-	out, _ := w.conn.Next(w.now)
+	out, wake := w.conn.Next(w.now)
+	if t, ok := unrest(w.conn, wake); !ok {
+		return fmt.Errorf("%v is taken to rest, but its step does something", t)
+	}
 	for _, r := range out {
 		w.trace("send %v %s +%v -%v", r.Type, r.Nonce, versions(r.Resources), r.Removed)
 		if len(r.Resources) > 0 && len(r.Removed) > 0 && r.Type != snapshot.VirtualHost {

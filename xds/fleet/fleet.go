@@ -34,7 +34,7 @@ type Envoy struct {
 	Since time.Time // when its stream opened
 	// Waiting says that its fleet does not exist (yet): it is served nothing.
 	Waiting bool
-	// Status is what it runs and rejected, when it was last looked at.
+	// Status is what it runs and rejected; nothing while it waits.
 	Status delta.Status
 }
 
@@ -82,8 +82,9 @@ func New(cfg Config) *Registry {
 type Session struct {
 	registry *Registry
 
-	mu    sync.Mutex // guards envoy; the stream writes, people read
-	envoy Envoy
+	mu     sync.Mutex // guards what follows; the stream writes, people read
+	envoy  Envoy
+	status func() delta.Status // nil while it waits
 }
 
 // Join adds the stream of an Envoy, which waits until Serve. The caller calls
@@ -114,25 +115,25 @@ func (r *Registry) Envoys() []Envoy {
 	return out
 }
 
-// Envoy is the stream as it was last reported.
+// Envoy is the stream as it is now.
 func (s *Session) Envoy() Envoy {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.envoy
+	envoy, status := s.envoy, s.status
+	s.mu.Unlock()
+	if status != nil {
+		envoy.Status = status()
+	}
+	return envoy
 }
 
-// Serve says that the fleet exists and the Envoy is served from now on.
-func (s *Session) Serve() {
+// Serve says that the fleet exists and the Envoy is served from now on. status
+// is asked for what it runs whenever somebody wants to know, from any goroutine:
+// most changes pass without anybody looking.
+func (s *Session) Serve(status func() delta.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.envoy.Waiting = false
-}
-
-// Report shows what the Envoy runs now. status must not change afterwards.
-func (s *Session) Report(status delta.Status) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.envoy.Status = status
+	s.status = status
 }
 
 // Leave ends the session. What the Envoy rejected stays remembered.

@@ -42,8 +42,10 @@ func TestWaitingUntilServed(t *testing.T) {
 	if !r.Envoys()[0].Waiting {
 		t.Error("an Envoy that is not served yet must be shown as waiting")
 	}
-	s.Serve()
-	if e := r.Envoys()[0]; e.Waiting || !e.Since.Equal(start) {
+	var stale uint64
+	s.Serve(func() delta.Status { return delta.Status{Counters: delta.Counters{Stale: stale}} })
+	stale = 7
+	if e := r.Envoys()[0]; e.Waiting || !e.Since.Equal(start) || e.Status.Counters.Stale != 7 {
 		t.Errorf("a served Envoy is shown as %+v", e)
 	}
 }

@@ -38,21 +38,17 @@ func (a ads) DeltaAggregatedResources(g discoveryv3.AggregatedDiscoveryService_D
 // meet reads the first request of a delta stream, says who it is from, and
 // serves that Envoy until the stream ends.
 func (s *Server) meet(g grpc.ServerStream) error {
-	ctx, left := g.Context(), make(chan struct{})
-	defer close(left)
+	ctx := g.Context()
 	hello := &helloToken{tokens: s.hello}
 	if err := hello.take(ctx, s.stopping); err != nil {
 		return err
 	}
 	defer hello.give()
-	requests := receive(s, left, func() (*request, error) {
-		r := new(request)
-		return r, g.RecvMsg(r)
-	})
-	first, err := s.introduction(requests, hello)
+	first, err := s.introduction(g, hello)
 	if err != nil {
 		return err
 	}
+	defer first.release()
 	log := s.log.With("peer", peerOf(ctx))
 	if first.err != nil {
 		return s.refuse(log, first)
@@ -64,19 +60,25 @@ func (s *Server) meet(g grpc.ServerStream) error {
 	node := nodeOf(first.node, peerOf(ctx))
 	session := s.fleets.Join(node, time.Now())
 	defer session.Leave()
-	st := &stream{server: s, grpc: g, requests: requests, session: session, hello: hello, fleet: node.Fleet,
+	st := &stream{server: s, grpc: g, session: session, hello: hello, fleet: node.Fleet, look: make(chan struct{}, 1),
 		log: log.With("node", node.ID, "fleet", node.Fleet)}
 	return st.logged(node, first)
 }
 
 // introduction is the first request. A client that opens a stream and says
 // nothing does not keep the others waiting.
-func (s *Server) introduction(requests <-chan received[*request], hello *helloToken) (*request, error) {
+func (s *Server) introduction(g grpc.ServerStream, hello *helloToken) (*request, error) {
+	first := make(chan received[*request], 1) // so that its reader does not wait for us
+	s.readers.Go(func() {
+		r := new(request)
+		err := g.RecvMsg(r) // fails when the handler has returned
+		first <- received[*request]{r, err}
+	})
 	patience := time.NewTimer(helloPatience)
 	defer patience.Stop()
 	for {
 		select {
-		case r := <-requests:
+		case r := <-first:
 			s.counters.requests.Add(1)
 			return r.message, r.err
 		case <-patience.C:

@@ -60,7 +60,8 @@ func encodeResponse(r *delta.Response) mem.BufferSlice {
 	for _, res := range r.Resources {
 		out = append(out, mem.SliceBuffer(res.Wire()))
 	}
-	own := appendString(nil, fieldResponseURL, r.Type.URL())
+	const room = 128 // the type URL and a nonce
+	own := appendString(make([]byte, 0, room), fieldResponseURL, r.Type.URL())
 	own = appendString(own, fieldResponseNonce, r.Nonce)
 	for _, name := range r.Removed {
 		own = appendString(own, fieldResponseRemoved, name)

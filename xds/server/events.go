@@ -1,6 +1,7 @@
 package server
 
 import (
+	"slices"
 	"time"
 
 	"legation.dev/xds/delta"
@@ -10,6 +11,7 @@ import (
 // note counts and logs what a request turned out to be.
 func (st *stream) note(e delta.Event, r *request, now time.Time) {
 	c := &st.server.counters
+	took := st.landed(r.Nonce, now)
 	switch e.Outcome {
 	case delta.UnknownType:
 		c.unknown.Add(1)
@@ -17,15 +19,23 @@ func (st *stream) note(e delta.Event, r *request, now time.Time) {
 	case delta.Stale:
 		c.stale.Add(1)
 	case delta.ACK:
-		c.count(e.Type, func(t *TypeStats) { t.ACKs++ })
-		if published, ok := st.pending[r.Nonce]; ok {
-			c.landed(now.Sub(published))
-		}
+		c.acknowledged(e.Type, took)
 	case delta.NACK:
 		c.count(e.Type, func(t *TypeStats) { t.NACKs++ })
 		st.rejected(e)
 	}
-	delete(st.pending, r.Nonce)
+}
+
+// landed is the time since the new target that led to a response; negative, if
+// none did.
+func (st *stream) landed(nonce string, now time.Time) time.Duration {
+	for i, p := range st.pending {
+		if p.nonce == nonce {
+			st.pending = slices.Delete(st.pending, i, i+1)
+			return max(now.Sub(p.base), 0)
+		}
+	}
+	return -1
 }
 
 // rejected logs a NACK with the objects that the resources came from. What was

@@ -49,7 +49,7 @@ type request struct {
 
 // decode reads data. It accepts exactly what proto.Unmarshal accepts.
 func (r *request) decode(data mem.BufferSlice) error {
-	err := pieces(data, r.take)
+	err := r.read(data)
 	if r.names.len > 0 {
 		r.names.of = r
 		r.Subscribe = &r.names
@@ -64,6 +64,18 @@ func (r *request) decode(data mem.BufferSlice) error {
 	if err == nil && r.names.len+r.versions.len > 0 {
 		data.Ref()
 		r.data = data
+	}
+	return err
+}
+
+func (r *request) read(data mem.BufferSlice) error {
+	if len(data) != 1 {
+		return pieces(data, r.take)
+	}
+	b := data[0].ReadOnlyData() // an ACK, for example
+	n, err := r.take(b)
+	if err == nil && n < len(b) {
+		return io.ErrUnexpectedEOF
 	}
 	return err
 }

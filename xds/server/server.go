@@ -5,7 +5,7 @@
 // drives with requests, snapshots of xds/store and the clock. It sends a
 // resource as the bytes that all streams share.
 //
-// Start reading at Server.Serve, then stream.run, which is one Envoy.
+// Start reading at Server.Serve, then stream.serve, which is one Envoy.
 package server
 
 import (

@@ -112,9 +112,13 @@ func (c *counters) count(t snapshot.Type, change func(*TypeStats)) {
 	change(&c.types[t])
 }
 
-// landed takes in how long an update took to its ACK.
-func (c *counters) landed(d time.Duration) {
+// acknowledged counts the ACK of a response. If a new target led to it, took is
+// the time since then; else it is negative.
+func (c *counters) acknowledged(t snapshot.Type, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.updateToACK.add(d)
+	c.types[t].ACKs++
+	if took >= 0 {
+		c.updateToACK.add(took)
+	}
 }

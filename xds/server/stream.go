@@ -2,6 +2,7 @@ package server
 
 import (
 	"log/slog"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -12,27 +13,42 @@ import (
 	"legation.dev/xds/store"
 )
 
-// stream is one Envoy on one delta ADS stream. All of it belongs to the
-// goroutine that runs serve; a second one only reads (see receive). While this
-// one waits for a slow Envoy in send, nothing piles up: flow control holds the
-// requests back, and of the versions missed meanwhile only the last is looked at.
+// stream is one Envoy on one delta ADS stream. Two goroutines work for it: the
+// handler waits for newer versions and timers, a reader for requests, and each
+// does itself what follows, so that neither a push nor its ACK has to wake both.
+// While one of them waits for a slow Envoy in send, nothing piles up: flow
+// control holds the requests back, and of the versions missed meanwhile only the
+// last is looked at.
 type stream struct {
-	server   *Server
-	grpc     grpc.ServerStream
-	requests <-chan received[*request]
-	session  *fleet.Session
-	hello    *helloToken
-	log      *slog.Logger
-	fleet    string
+	server  *Server
+	grpc    grpc.ServerStream
+	session *fleet.Session
+	log     *slog.Logger
+	fleet   string
+	look    chan struct{} // the reader fills it when the handler waits for the wrong thing
 
-	conn    *delta.Conn
-	view    store.View           // the target of conn
-	base    time.Time            // when the target changed; zero until it does while this stream is open
-	behind  bool                 // there is a newer one, not yet taken for the sake of pace
-	pushed  time.Time            // when a new target last led to a response
-	heard   time.Time            // when the last request came
-	pending map[string]time.Time // nonce → base when it was sent
-	status  delta.Status         // after the last flush
+	turn    sync.Mutex // held by the one that works, until all it sends is sent; guards what follows
+	left    bool       // the handler returns: nothing may be sent any more
+	hello   *helloToken
+	view    store.View // the target of conn
+	base    time.Time  // when the target changed; zero until it does while this stream is open
+	behind  bool       // there is a newer one, not yet taken for the sake of pace
+	pushed  time.Time  // when a new target last led to a response
+	heard   time.Time  // when the last request came
+	pending []push     // what a new target led to and is not answered
+	alarm   time.Time  // when the handler looks again by itself; zero for never
+	wide    bool       // the handler waits for view.Refreshed, not only for view.Changed
+
+	// seen is held by the one that has turn when it changes conn, and by people
+	// who look: these do not wait for an Envoy that does not read.
+	seen sync.Mutex
+	conn *delta.Conn
+}
+
+// push is a response that a new target led to.
+type push struct {
+	nonce string
+	base  time.Time // when the target changed
 }
 
 // logged is serve between two lines of the log.
@@ -51,32 +67,21 @@ func (st *stream) serve(first *request) error {
 		return err
 	}
 	st.conn = delta.Accept(st.session.Rejects())
-	st.pending = map[string]time.Time{}
-	now := time.Now()
 	st.conn.Target(st.view.Snapshot, st.session.Suspects())
-	asked, err := st.take(first, now)
-	if err != nil {
+	st.session.Serve(st.status)
+	if err := st.answer(first); err != nil {
 		return err
 	}
-	timer := time.NewTimer(helloPatience)
-	defer timer.Stop()
-	for {
-		wake, err := st.flush(now, asked)
-		if err != nil {
-			return err
-		}
-		timer.Reset(time.Until(wake))
-		if now, asked, err = st.wait(timer); err != nil {
-			return err
-		}
-	}
+	failed := make(chan error, 1) // so that the reader does not wait for us
+	st.server.readers.Go(func() { failed <- st.read() })
+	defer st.leave()
+	return st.push(failed)
 }
 
 // awaitFleet waits until the fleet of this Envoy exists.
 func (st *stream) awaitFleet() error {
 	var known bool
 	if st.view, known = st.server.store.Watch(st.fleet); known {
-		st.session.Serve()
 		return nil
 	}
 	st.hello.give()
@@ -93,15 +98,57 @@ func (st *stream) awaitFleet() error {
 			return errStopping
 		}
 	}
-	st.session.Serve()
 	return nil
 }
 
-// take gives the Conn one request. It reports whether Envoy asked for
-// something: what is sent then is no push.
-func (st *stream) take(r *request, now time.Time) (asked bool, err error) {
+// status is for people, from any goroutine.
+func (st *stream) status() delta.Status {
+	st.seen.Lock()
+	defer st.seen.Unlock()
+	return st.conn.Status()
+}
+
+// read answers requests until there are no more.
+func (st *stream) read() error {
+	r := new(request)
+	for {
+		if err := st.grpc.RecvMsg(r); err != nil { // fails when the handler has returned
+			return err
+		}
+		st.server.counters.requests.Add(1)
+		if err := st.answer(r); err != nil {
+			return err
+		}
+	}
+}
+
+// answer gives the Conn one request and sends what follows. What is sent to an
+// Envoy that asked for something is no push.
+func (st *stream) answer(r *request) error {
+	st.turn.Lock()
+	defer st.turn.Unlock()
+	if st.left {
+		return nil
+	}
+	now := time.Now()
+	if err := st.take(r, now); err != nil {
+		return err
+	}
+	asked := r.Nonce == "" || r.Subscribe != nil
+	wake, err := st.flush(now, asked)
+	if sooner := st.setAlarm(wake); sooner || st.conn.Lingers() && !st.wide {
+		select {
+		case st.look <- struct{}{}:
+		default: // it is about to look
+		}
+	}
+	return err
+}
+
+// take gives the Conn one request.
+func (st *stream) take(r *request, now time.Time) error {
 	if r.err != nil {
-		return false, st.server.refuse(st.log, r)
+		return st.server.refuse(st.log, r)
 	}
 	st.heard = now
 	if r.URL == snapshot.VirtualHost.URL() {
@@ -110,43 +157,98 @@ func (st *stream) take(r *request, now time.Time) (asked bool, err error) {
 	if r.Error != nil {
 		r.Error.Message = redactError(r.URL, r.Error.Message)
 	}
+	st.seen.Lock()
 	e := st.conn.Receive(r.Request, now)
+	st.seen.Unlock()
 	r.release()
 	st.note(e, r, now)
-	return r.Nonce == "" || r.Subscribe != nil, nil
+	return nil
 }
 
-// wait sleeps until there is something to do. A request it hands on at once.
-func (st *stream) wait(timer *time.Timer) (now time.Time, asked bool, err error) {
-	newer := st.view.Changed
-	if st.lingers() {
-		newer = st.view.Refreshed
+// push waits for newer versions and timers, until the reader fails or the server
+// stops.
+func (st *stream) push(failed <-chan error) error {
+	next, err := st.catchUp(false)
+	if err != nil {
+		return err
+	}
+	timer := time.NewTimer(time.Until(next.alarm))
+	defer timer.Stop()
+	for {
+		newer, rings := false, next.alarm
+		select {
+		case <-next.version:
+			newer = true
+		case <-timer.C:
+			rings = time.Time{}
+		case <-st.look:
+		case err := <-failed:
+			return err
+		case <-st.server.stopping:
+			return errStopping
+		}
+		if next, err = st.catchUp(newer); err != nil {
+			return err
+		}
+		if next.alarm != rings {
+			timer.Reset(time.Until(next.alarm))
+		}
+	}
+}
+
+// waiting is what the handler waits for.
+type waiting struct {
+	version <-chan struct{} // nil while there is one already that is to wait
+	alarm   time.Time
+}
+
+// catchUp sends what may be sent now, and says what to wait for.
+func (st *stream) catchUp(newer bool) (waiting, error) {
+	st.turn.Lock()
+	defer st.turn.Unlock()
+	now := time.Now()
+	if newer {
+		st.behind = true
+	}
+	if !now.Before(st.alarm) {
+		st.alarm = now.Add(time.Hour) // for there is always one
+	}
+	wake, err := st.flush(now, false)
+	st.setAlarm(wake)
+	next := waiting{version: st.view.Changed, alarm: st.alarm}
+	if st.wide = st.conn.Lingers(); st.wide {
+		next.version = st.view.Refreshed
 	}
 	if st.behind {
-		newer = nil // it is known already; the timer ends the pause
+		next.version = nil // the alarm ends the pause
 	}
-	select {
-	case r := <-st.requests:
-		if r.err != nil {
-			return now, false, r.err
-		}
-		st.server.counters.requests.Add(1)
-		now = time.Now()
-		asked, err = st.take(r.message, now)
-		return now, asked, err
-	case <-newer:
-		st.behind = true
-	case <-timer.C:
-	case <-st.server.stopping:
-		return now, false, errStopping
-	}
-	return time.Now(), false, nil
+	return next, err
 }
 
-// flush sends what may be sent now and says when there may be more.
+// setAlarm has the handler look at wake, unless it looks before that or wake is
+// zero. It reports whether that is sooner than it knows.
+func (st *stream) setAlarm(wake time.Time) (sooner bool) {
+	if wake.IsZero() || !wake.Before(st.alarm) {
+		return false
+	}
+	st.alarm = wake
+	return true
+}
+
+// leave makes sure that nothing is sent when the handler has returned.
+func (st *stream) leave() {
+	st.turn.Lock()
+	defer st.turn.Unlock()
+	st.left = true
+}
+
+// flush sends what may be sent now and says when there may be more; zero, if
+// only after something else.
 func (st *stream) flush(now time.Time, asked bool) (wake time.Time, err error) {
+	st.seen.Lock()
 	pushing := st.retarget(now)
 	responses, wake := st.conn.Next(now)
+	st.seen.Unlock()
 	for i := range responses {
 		if err := st.send(&responses[i], asked); err != nil {
 			return wake, err
@@ -155,8 +257,6 @@ func (st *stream) flush(now time.Time, asked bool) (wake time.Time, err error) {
 	if pushing && len(responses) > 0 {
 		st.pushed = now
 	}
-	st.status = st.conn.Status()
-	st.session.Report(st.status)
 	return st.earliest(wake, now), nil
 }
 
@@ -176,25 +276,16 @@ func (st *stream) retarget(now time.Time) bool {
 	return true
 }
 
-// lingers says whether Envoy may have clusters that are not in the target:
-// their endpoints change without a new version.
-func (st *stream) lingers() bool {
-	return !st.status.Types[snapshot.Cluster].Have.Same(st.view.Snapshot.Of(snapshot.Cluster))
-}
-
 // due is when the next push may go out.
 func (st *stream) due() time.Time {
 	return st.pushed.Add(gap(st.server.counters.streams.Load()))
 }
 
-// earliest is when the stream must look again: when its Conn says so (never, if
-// wake is zero), when a push is due, when its patience for first requests ends.
+// earliest is when the stream must look again: when its Conn says so, when a
+// push is due, when its patience for first requests ends; zero for never.
 func (st *stream) earliest(wake, now time.Time) time.Time {
-	if wake.IsZero() {
-		wake = now.Add(time.Hour)
-	}
-	if st.behind && st.due().Before(wake) {
-		wake = st.due()
+	if st.behind {
+		wake = sooner(wake, st.due())
 	}
 	if !st.hello.held {
 		return wake
@@ -204,10 +295,15 @@ func (st *stream) earliest(wake, now time.Time) time.Time {
 		st.hello.give()
 		return wake
 	}
-	if end.Before(wake) {
-		return end
+	return sooner(wake, end)
+}
+
+// sooner is the earlier of two times, of which a may be zero for never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
 	}
-	return wake
+	return a
 }
 
 // send writes one response. It waits as long as Envoy does not read.
@@ -220,7 +316,7 @@ func (st *stream) send(r *delta.Response, asked bool) error {
 		c.Bytes += uint64(data.Len())
 	})
 	if !st.base.IsZero() && !asked && len(r.Resources) > 0 {
-		st.pending[r.Nonce] = st.base
+		st.pending = append(st.pending, push{r.Nonce, st.base})
 	}
 	return st.grpc.SendMsg(frame(data))
 }

@@ -261,7 +261,7 @@ type Snapshot struct {
 	types   [NumTypes]pmap.Map[*Resource]
 	spare   func(cluster string) *Resource
 	standIn func(secret string) *Resource
-	sums    *sums
+	shared  *shared
 }
 
 // Of is the map of one type.
@@ -270,7 +270,7 @@ func (s Snapshot) Of(t Type) pmap.Map[*Resource] { return s.types[t] }
 // With is s with another map for type t.
 func (s Snapshot) With(t Type, m pmap.Map[*Resource]) Snapshot {
 	s.types[t] = m
-	s.sums = new(sums)
+	s.shared = new(shared)
 	return s
 }
 

@@ -1,11 +1,15 @@
 package snapshot
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/protobuf/proto"
+
+	"legation.dev/xds/pmap"
 )
 
 // TestWire holds the hand-made encoding against the generated messages.
@@ -38,5 +42,32 @@ func TestStandIn(t *testing.T) {
 	}
 	if a.Firm().Sum() == a.Sum() {
 		t.Error("weak and firm are equal")
+	}
+}
+
+// TestChanges: the difference is Diff's, whether it is kept or not, small or
+// large, from the last version or from another.
+func TestChanges(t *testing.T) {
+	var old, other Snapshot
+	for i := range 2 * maxStep {
+		name := fmt.Sprint("c", i)
+		old = old.With(Cluster, old.Of(Cluster).Set(name, FromBytes(Cluster, name, "1", nil, Meta{})))
+	}
+	other = old.With(Cluster, old.Of(Cluster).Delete("c3"))
+	next := old.With(Cluster, old.Of(Cluster).Set("c7", FromBytes(Cluster, "c7", "2", nil, Meta{})))
+	changes := func(from Snapshot) string { return fmt.Sprint(slices.Collect(next.Changes(Cluster, from.Of(Cluster)))) }
+	diff := func(from Snapshot) string {
+		return fmt.Sprint(slices.Collect(pmap.Diff(from.Of(Cluster), next.Of(Cluster))))
+	}
+	for i, from := range []Snapshot{old, old, other, old, {}, {}, next, old} {
+		if got, want := changes(from), diff(from); got != want {
+			t.Errorf("look %d: %s, want %s", i, got, want)
+		}
+	}
+	for range next.Changes(Cluster, other.Of(Cluster)) {
+		break // whoever stops early keeps nothing that is not whole
+	}
+	if got, want := changes(other), diff(other); got != want {
+		t.Errorf("after half a look: %s, want %s", got, want)
 	}
 }

@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"hash/maphash"
-	"sync"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -55,30 +54,22 @@ func appendEntry(b []byte, name, version string) []byte {
 	return protowire.AppendString(protowire.AppendTag(b, fieldValue, protowire.BytesType), version)
 }
 
-// sums are computed when first asked for and shared by all streams.
-type sums struct {
-	versions, names [NumTypes]struct {
-		once sync.Once
-		sum  VersionSum
-	}
-}
-
 // VersionSum is the sum of all names and versions of type t.
 func (s Snapshot) VersionSum(t Type) VersionSum {
-	if s.sums == nil {
+	if s.shared == nil {
 		return versionSum(s.types[t])
 	}
-	e := &s.sums.versions[t]
+	e := &s.shared.versions[t]
 	e.once.Do(func() { e.sum = versionSum(s.types[t]) })
 	return e.sum
 }
 
 // NameSum is the sum of all names of type t, without versions.
 func (s Snapshot) NameSum(t Type) VersionSum {
-	if s.sums == nil {
+	if s.shared == nil {
 		return nameSum(s.types[t])
 	}
-	e := &s.sums.names[t]
+	e := &s.shared.names[t]
 	e.once.Do(func() { e.sum = nameSum(s.types[t]) })
 	return e.sum
 }

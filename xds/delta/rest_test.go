@@ -1,0 +1,25 @@
+package delta
+
+import (
+	"time"
+
+	"legation.dev/xds/snapshot"
+)
+
+// unrest looks for a type that Next passes over as resting although its step
+// would send something, set a timer or change what is known.
+func unrest(c *Conn, wake time.Time) (snapshot.Type, bool) {
+	for t := range snapshot.Types() {
+		st := &c.types[t]
+		if !st.first || !c.rests(t) {
+			continue
+		}
+		sent, turn := false, st.turn
+		c.step(t, func(*flight) { sent = true })
+		c.settle(t)
+		if sent || st.turn != turn || !c.wake.Equal(wake) || !c.rests(t) {
+			return t, false
+		}
+	}
+	return 0, true
+}
