@@ -96,11 +96,11 @@ type envoy struct {
 	got    int                                  // resources received
 }
 
-func (h *harness) envoy(id, cluster string) *envoy {
+func (h *harness) envoy(id, cluster string, opts ...grpc.DialOption) *envoy {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	h.t.Cleanup(cancel)
-	stream, err := discoveryv3.NewAggregatedDiscoveryServiceClient(h.dial()).DeltaAggregatedResources(ctx)
+	stream, err := discoveryv3.NewAggregatedDiscoveryServiceClient(h.dial(opts...)).DeltaAggregatedResources(ctx)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -19,9 +19,11 @@ func (st *stream) note(e delta.Event, r *request, now time.Time) {
 	case delta.Stale:
 		c.stale.Add(1)
 	case delta.ACK:
+		st.flying--
 		c.acknowledged(e.Type, took)
 	case delta.NACK:
-		c.count(e.Type, func(t *TypeStats) { t.NACKs++ })
+		st.flying--
+		c.rejected(e.Type)
 		st.rejected(e)
 	}
 }

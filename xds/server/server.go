@@ -96,6 +96,9 @@ type Server struct {
 	stop     sync.Once     // closes stopping
 	readers  sync.WaitGroup
 	counters counters
+
+	mu      sync.Mutex           // guards heralds
+	heralds map[string][]*herald // by fleet
 }
 
 // New makes a Server with all its services registered.
@@ -104,7 +107,7 @@ func New(cfg Config) *Server {
 		cfg.Log = slog.Default()
 	}
 	s := &Server{store: cfg.Store, fleets: cfg.Fleets, log: cfg.Log, extra: cfg.Services, sourceWaiting: cfg.Waiting,
-		health: health.NewServer(), hello: make(chan struct{}, helloTokens), stopping: make(chan struct{})}
+		health: health.NewServer(), hello: make(chan struct{}, helloTokens), stopping: make(chan struct{}), heralds: map[string][]*herald{}}
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(maxReceive),

@@ -3,11 +3,14 @@ package server
 import (
 	"context"
 	"fmt"
+	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -357,6 +360,45 @@ func TestSlowReader(t *testing.T) {
 	if slow.run(last); slow.got > 5*services { // it gets one difference, not every version
 		t.Errorf("the slow Envoy was sent %d resources", slow.got)
 	}
+}
+
+// TestStoppedReader: an Envoy that had everything and then reads no more delays
+// none of those that share its herald, although what it is sent does not fit into
+// its window.
+func TestStoppedReader(t *testing.T) {
+	const services, versions = 2000, 3
+	h := serve(t)
+	last := world(t, services, 0)
+	h.store.Publish("nginx", last, "start")
+	stopped := h.envoy("stopped", "nginx", grpc.WithStaticStreamWindowSize(64<<10)) // else the window grows
+	stopped.ask(snapshot.Cluster)
+	stopped.run(last)
+	var others []*envoy
+	for i := range runtime.GOMAXPROCS(0) { // the last of them joins the first herald
+		e := h.reconnect(stopped, fmt.Sprint("other-", i), "nginx")
+		e.have = cloneAll(stopped.have)
+		others = append(others, e)
+	}
+	h.until("all Envoys were heard", func() bool { return h.server.Stats().Requests >= uint64(6*len(others)) })
+	for g := range versions {
+		last = world(t, services, g+1)
+		secret := certificateSecret()
+		secret.GetTlsCertificate().OcspStaple = &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{InlineString: fmt.Sprint(g)}}
+		changed := resource(t, snapshot.Secret, "shop.example.com", secret, snapshot.Meta{})
+		last = last.With(snapshot.Secret, last.Of(snapshot.Secret).Set(changed.Name, changed))
+		h.store.Publish("nginx", last, "all endpoints, then a secret that has to wait")
+		for _, e := range others {
+			e.run(last)
+		}
+	}
+	stopped.run(last)
+}
+
+func cloneAll(have [snapshot.NumTypes]map[string]string) (out [snapshot.NumTypes]map[string]string) {
+	for t, m := range have {
+		out[t] = maps.Clone(m)
+	}
+	return out
 }
 
 // TestSilentClients: those that open a stream and say nothing keep no Envoy

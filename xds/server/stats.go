@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"legation.dev/xds/delta"
 	"legation.dev/xds/snapshot"
 )
 
@@ -105,11 +106,22 @@ func (c *counters) snapshot() Stats {
 	}
 }
 
-// count changes the counters of one type.
-func (c *counters) count(t snapshot.Type, change func(*TypeStats)) {
+// rejected counts a NACK.
+func (c *counters) rejected(t snapshot.Type) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	change(&c.types[t])
+	c.types[t].NACKs++
+}
+
+// sent counts a response of so many bytes.
+func (c *counters) sent(r *delta.Response, bytes int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := &c.types[r.Type]
+	n.Responses++
+	n.Resources += uint64(len(r.Resources))
+	n.Removed += uint64(len(r.Removed))
+	n.Bytes += uint64(bytes)
 }
 
 // acknowledged counts the ACK of a response. If a new target led to it, took is

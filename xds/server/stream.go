@@ -3,6 +3,7 @@ package server
 import (
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -13,19 +14,21 @@ import (
 	"legation.dev/xds/store"
 )
 
-// stream is one Envoy on one delta ADS stream. Two goroutines work for it: the
-// handler waits for newer versions and timers, a reader for requests, and each
-// does itself what follows, so that neither a push nor its ACK has to wake both.
-// While one of them waits for a slow Envoy in send, nothing piles up: flow
-// control holds the requests back, and of the versions missed meanwhile only the
-// last is looked at.
+// stream is one Envoy on one delta ADS stream. Three goroutines work for it: a
+// reader waits for requests, a herald, which it shares with other streams, for
+// newer versions, and the handler for timers and for what may have to wait for
+// Envoy. Each does itself what follows, so that neither a push nor its ACK has to
+// wake two. While one of them waits for a slow Envoy in send, nothing piles up:
+// flow control holds the requests back, and of the versions missed meanwhile only
+// the last is looked at.
 type stream struct {
 	server  *Server
 	grpc    grpc.ServerStream
 	session *fleet.Session
 	log     *slog.Logger
 	fleet   string
-	look    chan struct{} // the reader fills it when the handler waits for the wrong thing
+	look    chan struct{} // filled when the handler waits for the wrong thing
+	missed  atomic.Bool   // the herald came when it was somebody else's turn
 
 	turn    sync.Mutex // held by the one that works, until all it sends is sent; guards what follows
 	left    bool       // the handler returns: nothing may be sent any more
@@ -36,8 +39,10 @@ type stream struct {
 	pushed  time.Time  // when a new target last led to a response
 	heard   time.Time  // when the last request came
 	pending []push     // what a new target led to and is not answered
-	alarm   time.Time  // when the handler looks again by itself; zero for never
-	wide    bool       // the handler waits for view.Refreshed, not only for view.Changed
+	unsent  []delta.Response
+	flying  int       // responses that were sent and are not answered
+	alarm   time.Time // when the handler looks again by itself; zero for never
+	wide    bool      // the handler waits for view.Refreshed
 
 	// seen is held by the one that has turn when it changes conn, and by people
 	// who look: these do not wait for an Envoy that does not read.
@@ -66,16 +71,31 @@ func (st *stream) serve(first *request) error {
 	if err := st.awaitFleet(); err != nil {
 		return err
 	}
-	st.conn = delta.Accept(st.session.Rejects())
-	st.conn.Target(st.view.Snapshot, st.session.Suspects())
-	st.session.Serve(st.status)
+	defer st.begin()()
 	if err := st.answer(first); err != nil {
 		return err
 	}
 	failed := make(chan error, 1) // so that the reader does not wait for us
 	st.server.readers.Go(func() { failed <- st.read() })
-	defer st.leave()
-	return st.push(failed)
+	return st.work(failed)
+}
+
+// begin has the stream be told of newer versions than the one it sees then, until
+// the result is called: after that nothing is sent any more.
+func (st *stream) begin() (leave func()) {
+	st.turn.Lock()
+	defer st.turn.Unlock()
+	herald := st.server.join(st)
+	st.view, _ = st.server.store.Watch(st.fleet)
+	st.conn = delta.Accept(st.session.Rejects())
+	st.conn.Target(st.view.Snapshot, st.session.Suspects())
+	st.session.Serve(st.status)
+	return func() {
+		herald.leave(st)
+		st.turn.Lock()
+		defer st.turn.Unlock()
+		st.left = true
+	}
 }
 
 // awaitFleet waits until the fleet of this Envoy exists.
@@ -135,14 +155,67 @@ func (st *stream) answer(r *request) error {
 		return err
 	}
 	asked := r.Nonce == "" || r.Subscribe != nil
-	wake, err := st.flush(now, asked)
-	if sooner := st.setAlarm(wake); sooner || st.conn.Lingers() && !st.wide {
-		select {
-		case st.look <- struct{}{}:
-		default: // it is about to look
+	wake := st.prepare(now, asked)
+	err := st.send()
+	st.tell(wake)
+	return err
+}
+
+// offer is how a herald tells of a newer version. It must not wait: so it sends
+// only if Envoy has answered all there was, and no more than gRPC takes at once;
+// the rest is left to the handler.
+func (st *stream) offer(view store.View) {
+	if !st.turn.TryLock() {
+		st.missed.Store(true)
+		st.nudge()
+		return
+	}
+	defer st.turn.Unlock()
+	if st.left || st.view.Number >= view.Number {
+		return
+	}
+	st.behind = true
+	if st.flying > 0 || len(st.unsent) > 0 {
+		st.nudge()
+		return
+	}
+	wake := st.prepare(time.Now(), false)
+	if size(st.unsent) > atOnce {
+		st.nudge()
+	} else if err := st.send(); err != nil {
+		st.nudge() // the reader finds the same
+	}
+	st.tell(wake)
+}
+
+// atOnce is what gRPC takes without waiting, in bytes of resources, if all before
+// is written: less than half of its quota of 64 KiB for a stream.
+const atOnce = 24 << 10
+
+func size(responses []delta.Response) (n int) {
+	for _, r := range responses {
+		for _, x := range r.Resources {
+			n += len(x.Wire())
+		}
+		for _, name := range r.Removed {
+			n += len(name)
 		}
 	}
-	return err
+	return n
+}
+
+// tell has the handler wait for what is to be waited for now.
+func (st *stream) tell(wake time.Time) {
+	if sooner := st.setAlarm(wake); sooner || st.conn.Lingers() && !st.wide {
+		st.nudge()
+	}
+}
+
+func (st *stream) nudge() {
+	select {
+	case st.look <- struct{}{}:
+	default: // it is about to look
+	}
 }
 
 // take gives the Conn one request.
@@ -165,9 +238,9 @@ func (st *stream) take(r *request, now time.Time) error {
 	return nil
 }
 
-// push waits for newer versions and timers, until the reader fails or the server
-// stops.
-func (st *stream) push(failed <-chan error) error {
+// work does what reader and herald leave to the handler, until the reader fails
+// or the server stops.
+func (st *stream) work(failed <-chan error) error {
 	next, err := st.catchUp(false)
 	if err != nil {
 		return err
@@ -196,9 +269,9 @@ func (st *stream) push(failed <-chan error) error {
 	}
 }
 
-// waiting is what the handler waits for.
+// waiting is what the handler waits for, beside a nudge.
 type waiting struct {
-	version <-chan struct{} // nil while there is one already that is to wait
+	version <-chan struct{} // nil if a herald will tell
 	alarm   time.Time
 }
 
@@ -207,20 +280,18 @@ func (st *stream) catchUp(newer bool) (waiting, error) {
 	st.turn.Lock()
 	defer st.turn.Unlock()
 	now := time.Now()
-	if newer {
+	if st.missed.Swap(false) || newer {
 		st.behind = true
 	}
 	if !now.Before(st.alarm) {
 		st.alarm = now.Add(time.Hour) // for there is always one
 	}
-	wake, err := st.flush(now, false)
+	wake := st.prepare(now, false)
+	err := st.send()
 	st.setAlarm(wake)
-	next := waiting{version: st.view.Changed, alarm: st.alarm}
-	if st.wide = st.conn.Lingers(); st.wide {
+	next := waiting{alarm: st.alarm}
+	if st.wide = st.conn.Lingers(); st.wide && !st.behind {
 		next.version = st.view.Refreshed
-	}
-	if st.behind {
-		next.version = nil // the alarm ends the pause
 	}
 	return next, err
 }
@@ -235,29 +306,27 @@ func (st *stream) setAlarm(wake time.Time) (sooner bool) {
 	return true
 }
 
-// leave makes sure that nothing is sent when the handler has returned.
-func (st *stream) leave() {
-	st.turn.Lock()
-	defer st.turn.Unlock()
-	st.left = true
-}
-
-// flush sends what may be sent now and says when there may be more; zero, if
-// only after something else.
-func (st *stream) flush(now time.Time, asked bool) (wake time.Time, err error) {
+// prepare finds out what may be sent now, and says when there may be more; zero,
+// if only after something else.
+func (st *stream) prepare(now time.Time, asked bool) (wake time.Time) {
 	st.seen.Lock()
 	pushing := st.retarget(now)
 	responses, wake := st.conn.Next(now)
 	st.seen.Unlock()
-	for i := range responses {
-		if err := st.send(&responses[i], asked); err != nil {
-			return wake, err
-		}
-	}
 	if pushing && len(responses) > 0 {
 		st.pushed = now
 	}
-	return st.earliest(wake, now), nil
+	for _, r := range responses {
+		if !st.base.IsZero() && !asked && len(r.Resources) > 0 {
+			st.pending = append(st.pending, push{r.Nonce, st.base})
+		}
+	}
+	if len(st.unsent) == 0 {
+		st.unsent = responses
+	} else {
+		st.unsent = append(st.unsent, responses...)
+	}
+	return st.earliest(wake, now)
 }
 
 // retarget looks at the newest version, unless this Envoy got a push too
@@ -306,17 +375,18 @@ func sooner(a, b time.Time) time.Time {
 	return a
 }
 
-// send writes one response. It waits as long as Envoy does not read.
-func (st *stream) send(r *delta.Response, asked bool) error {
-	data := encodeResponse(r)
-	st.server.counters.count(r.Type, func(c *TypeStats) {
-		c.Responses++
-		c.Resources += uint64(len(r.Resources))
-		c.Removed += uint64(len(r.Removed))
-		c.Bytes += uint64(data.Len())
-	})
-	if !st.base.IsZero() && !asked && len(r.Resources) > 0 {
-		st.pending = append(st.pending, push{r.Nonce, st.base})
+// send writes what is to be sent. It waits as long as Envoy does not read.
+func (st *stream) send() error {
+	for len(st.unsent) > 0 {
+		r := &st.unsent[0]
+		data := encodeResponse(r)
+		st.server.counters.sent(r, data.Len())
+		st.unsent = st.unsent[1:]
+		st.flying++
+		if err := st.grpc.SendMsg(frame(data)); err != nil {
+			return err
+		}
 	}
-	return st.grpc.SendMsg(frame(data))
+	st.unsent = nil
+	return nil
 }

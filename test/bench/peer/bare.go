@@ -18,8 +18,9 @@ import (
 type bare struct {
 	payload []byte
 
-	mu   sync.Mutex    // guards push
-	push chan struct{} // closed and replaced for each change
+	mu    sync.Mutex    // guards what follows
+	push  chan struct{} // closed and replaced for each change
+	count int           // of changes
 }
 
 func newBare() *bare { return &bare{push: make(chan struct{})} }
@@ -51,13 +52,14 @@ func (b *bare) change(world.World, string, int, int) error {
 	defer b.mu.Unlock()
 	close(b.push)
 	b.push = make(chan struct{})
+	b.count++
 	return nil
 }
 
-func (b *bare) next() <-chan struct{} {
+func (b *bare) next() (<-chan struct{}, int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.push
+	return b.push, b.count
 }
 
 func (b *bare) serve(l net.Listener) error {
@@ -72,11 +74,15 @@ func (b *bare) serve(l net.Listener) error {
 }
 
 func (b *bare) stream(_ any, s grpc.ServerStream) error {
-	for {
-		select {
-		case <-b.next():
-		case <-s.Context().Done():
-			return nil
+	push, count := b.next()
+	for sent := count; ; sent++ { // a late answer loses no change
+		for sent == count {
+			select {
+			case <-push:
+			case <-s.Context().Done():
+				return nil
+			}
+			push, count = b.next()
 		}
 		if err := s.SendMsg(b.payload); err != nil {
 			return err

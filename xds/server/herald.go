@@ -1,0 +1,84 @@
+package server
+
+import (
+	"runtime"
+	"slices"
+	"sync"
+
+	"legation.dev/xds/store"
+)
+
+// herald hands each new version of a fleet to its share of the streams, one
+// after the other. A thousand handlers that wake up for the same version cost
+// more than what they do then: so theirs wake up only for what a herald leaves to
+// them, which is whatever might have to wait.
+type herald struct {
+	server *Server
+	fleet  string
+
+	mu      sync.Mutex // guards streams
+	streams []*stream
+}
+
+// pause is after how many streams a herald lets others run: those who write what
+// it has sent.
+const pause = 16
+
+// join adds st to the herald of its fleet that has the fewest streams. There is
+// one for each core.
+func (s *Server) join(st *stream) *herald {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := s.heralds[st.fleet]
+	if all == nil {
+		for range runtime.GOMAXPROCS(0) {
+			h := &herald{server: s, fleet: st.fleet}
+			all = append(all, h)
+			view, _ := s.store.Watch(st.fleet)
+			s.readers.Go(func() { h.run(view) })
+		}
+		s.heralds[st.fleet] = all
+	}
+	h := slices.MinFunc(all, func(a, b *herald) int { return a.len() - b.len() })
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.streams = append(h.streams, st)
+	return h
+}
+
+func (h *herald) len() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.streams)
+}
+
+// leave takes st out; it may still be offered a version that is being handed out.
+func (h *herald) leave(st *stream) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	i := slices.Index(h.streams, st)
+	h.streams = slices.Delete(h.streams, i, i+1)
+}
+
+// run waits for versions newer than that of view until the server stops.
+func (h *herald) run(view store.View) {
+	var streams []*stream
+	for {
+		select {
+		case <-view.Changed:
+		case <-h.server.stopping:
+			return
+		}
+		view, _ = h.server.store.Watch(h.fleet)
+		h.mu.Lock()
+		streams = append(streams[:0], h.streams...)
+		h.mu.Unlock()
+		for i, st := range streams {
+			if i%pause == pause-1 {
+				runtime.Gosched()
+			}
+			st.offer(view)
+		}
+		clear(streams) // those that end meanwhile are not to be kept
+	}
+}
