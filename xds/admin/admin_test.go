@@ -37,7 +37,7 @@ func replica(t *testing.T, address string, envoys ...string) (*Service, string) 
 			name, version, _ := strings.Cut(w, "=")
 			*have = have.Set(name, virtualHost(name, version))
 		}
-		session.Report(status)
+		session.Serve(func() delta.Status { return status })
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
