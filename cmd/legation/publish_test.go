@@ -129,11 +129,12 @@ func TestAcknowledged(t *testing.T) {
 	for _, res := range list {
 		has.Types[res.Type].Have = has.Types[res.Type].Have.Set(res.Name, res)
 	}
-	session.Report(has)
+	one := has
+	session.Serve(func() delta.Status { return one })
 	ask("an Envoy that runs all", false, true)
 	old := snapshot.FromBytes(list[0].Type, list[0].Name, "older", nil, snapshot.Meta{})
 	has.Types[old.Type].Have = has.Types[old.Type].Have.Set(old.Name, old)
-	fleets.Join(fleet.Node{ID: "two", Fleet: name}, time.Time{}).Report(has)
+	fleets.Join(fleet.Node{ID: "two", Fleet: name}, time.Time{}).Serve(func() delta.Status { return has })
 	ask("one more that runs an older version", false, false)
 }
 
