@@ -163,6 +163,25 @@ func lbEndpoint(a address, at place) *endpointv3.LbEndpoint {
 	}
 }
 
+// lacking says why a Service whose slices are late may never have endpoints:
+// they do not have its port, or nobody writes any. The slices of one with a
+// selector are on their way.
+func lacking(v input.View, s *input.Service, port input.ServicePort) (found []finding) {
+	slicesSeen := 0
+	for slice := range v.SlicesOf(s.Key()) {
+		slicesSeen++
+		if len(slice.Endpoints) > 0 {
+			found = append(found, about(slice.Ref(), slice.File, "ports", "",
+				"no TCP port "+cmp.Or(port.Name, port.TargetPort)+", which "+s.Ref().String()+" has; its endpoints are left out"))
+		}
+	}
+	if slicesSeen == 0 && s.NoSelector {
+		found = append(found, about(s.Ref(), s.File, "spec.selector", "",
+			"there is none, and nobody has written an EndpointSlice either; its paths answer 503"))
+	}
+	return found
+}
+
 // endpointsOf computes the ClusterLoadAssignment of an EDS cluster. A Service
 // without endpoints has an empty one; where the Service, its port or its slices
 // are missing, the empty one is Weak.
@@ -174,6 +193,9 @@ func endpointsOf(v input.View, b backend, cluster string) (*snapshot.Resource, [
 		if port, ok := b.servicePort(s); ok {
 			g := gather(v, b.key(), port)
 			cla.Endpoints, meta.Weak, found = g.localities(), g.late, g.found
+			if g.late {
+				found = append(found, lacking(v, s, port)...)
+			}
 		}
 		if s.ExternalName != "" { // one that is refused has no endpoints, for good
 			cla.Endpoints, meta.Weak = nil, false

@@ -117,6 +117,8 @@ func FromService(o *corev1.Service) *Service {
 	r := &Service{Meta: metaOf(o.ObjectMeta, ownPrefix), Headless: o.Spec.ClusterIP == corev1.ClusterIPNone}
 	if o.Spec.Type == corev1.ServiceTypeExternalName {
 		r.ExternalName = o.Spec.ExternalName
+	} else {
+		r.NoSelector = len(o.Spec.Selector) == 0
 	}
 	for _, p := range o.Spec.Ports {
 		port := ServicePort{Name: p.Name, Port: p.Port, TargetPort: p.TargetPort.String(), Protocol: cmp.Or(string(p.Protocol), "TCP")}

@@ -222,6 +222,9 @@ type Service struct {
 	// ExternalName is spec.externalName of a Service of that type, else empty.
 	ExternalName string `json:",omitempty"`
 	Headless     bool   `json:",omitempty"`
+	// NoSelector says that no controller writes its slices; never of one with an
+	// ExternalName.
+	NoSelector bool `json:",omitempty"`
 }
 
 // ServicePort is one of spec.ports.
