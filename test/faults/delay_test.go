@@ -17,27 +17,28 @@ import (
 )
 
 const (
-	// sliceDelay is how much later than other kinds EndpointSlices come: less than
-	// hold.MoveGrace.
+	// sliceDelay is how much later than the Ingresses that lead to them the
+	// EndpointSlices of new Services come: less than hold.MoveGrace.
 	sliceDelay = 3 * time.Second
 
 	moveHosts, movePaths = 40, 5
-	movesAtOnce          = 8 // hosts
+	movesAtOnce          = 20 // hosts
 )
 
-// TestLateSlices: EndpointSlices come 3 s later than all else. 200 paths are led
-// to new Services, and half of the old ones are deleted at once; no request fails.
+// TestLateSlices: 200 paths are led to new Services whose EndpointSlices come 3 s
+// later, and half of the old Services are deleted at once. No request fails.
 func TestLateSlices(t *testing.T) {
-	w := newWorld(t, 2, cluster.Options{REST: delayingProxy(t, "endpointslices", sliceDelay)})
+	proxy, at := newLateProxy(t, "endpointslices")
+	w := newWorld(t, 2, cluster.Options{REST: at})
 	m := w.newMovers()
 	w.settle()
 	l, end := w.load(w.clientsOf(w.Envoys[0], m.hosts, 100*time.Millisecond, 40, 20, 10)...)
 	early := 0
 	for i := 0; i < moveHosts; i += movesAtOnce {
-		early += m.move(m.hosts[i : i+movesAtOnce])
+		early += m.move(m.hosts[i:i+movesAtOnce], proxy)
+		w.settle()
+		w.more(l, 500)
 	}
-	w.settle()
-	w.more(l, 500)
 	end()
 	m.arrived()
 	t.Logf("%d of %d paths were seen to move before their new endpoints", early, moveHosts*movePaths)
@@ -90,10 +91,10 @@ func (m movers) ingress(h *host, deployment string) kube.Object {
 	return m.site.Ingress(h.name, h.name, h.secret, routes...)
 }
 
-// move leads all paths of hosts to new Services as soon as those have endpoints,
-// and deletes the old ones of every other host. It says how many paths Legation
-// saw lead to a Service without endpoints.
-func (m movers) move(hosts []*host) (early int) {
+// move leads all paths of hosts to new Services, which have endpoints, and deletes
+// the old ones of every other host, while the proxy keeps slices back. It says how
+// many paths Legation saw lead to a Service without endpoints.
+func (m movers) move(hosts []*host, proxy *lateProxy) (early int) {
 	m.t.Helper()
 	var services, ingresses, old []kube.Object
 	for i, h := range hosts {
@@ -106,13 +107,16 @@ func (m movers) move(hosts []*host) (early int) {
 		}
 		ingresses = append(ingresses, m.ingress(h, rolled))
 	}
+	proxy.hold()
 	m.applyAll(services)
 	m.awaitSlices(services)
+	over := time.After(sliceDelay)
 	m.applyAll(ingresses)
-	if err := k.Delete(m.limited(), old...); err != nil {
-		m.t.Fatal(err)
-	}
-	return m.early(hosts)
+	m.deleteAll(old)
+	early = m.early(hosts)
+	<-over
+	proxy.release()
+	return early
 }
 
 // awaitSlices waits until the API server has endpoints of Services.

@@ -11,14 +11,21 @@ import (
 	"path"
 	"sync"
 	"testing"
-	"time"
 
 	"k8s.io/client-go/rest"
 )
 
-// delayingProxy stands before the API server, without TLS and with all rights,
-// and passes on the events of a kind's watches late.
-func delayingProxy(t *testing.T, resource string, delay time.Duration) *rest.Config {
+// lateProxy stands before the API server, without TLS and with all rights. It can
+// keep back the events of one kind's watches, while those of others come.
+type lateProxy struct {
+	resource string // "endpointslices"
+
+	mu     sync.Mutex // guards passes
+	passes chan struct{}
+}
+
+// newLateProxy starts one that ends with the test, and says where it is.
+func newLateProxy(t *testing.T, resource string) (*lateProxy, *rest.Config) {
 	t.Helper()
 	config := k.REST()
 	to, err := url.Parse(config.Host)
@@ -29,84 +36,59 @@ func delayingProxy(t *testing.T, resource string, delay time.Duration) *rest.Con
 	if err != nil {
 		t.Fatal(err)
 	}
+	p := &lateProxy{resource: resource, passes: make(chan struct{})}
+	p.release()
 	server := httptest.NewServer(&httputil.ReverseProxy{
-		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(to) },
-		Transport:     transport,
-		FlushInterval: -1, // each event at once
-		ModifyResponse: func(r *http.Response) error {
-			if q := r.Request.URL; q.Query().Get("watch") == "true" && path.Base(q.Path) == resource {
-				r.Body = newLate(r.Body, delay)
-			}
-			return nil
-		},
+		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(to) },
+		Transport:      transport,
+		FlushInterval:  -1, // each event at once
+		ModifyResponse: p.watchOver,
 	})
 	t.Cleanup(server.Close)
-	return &rest.Config{Host: server.URL}
+	return p, &rest.Config{Host: server.URL}
 }
 
-// late is a body whose bytes are there a while after they have come.
-type late struct {
-	body   io.ReadCloser
-	chunks chan chunk
-	closed chan struct{}
-	once   sync.Once
-	chunk  chunk // that is being read; its rest
-}
-
-type chunk struct {
-	bytes []byte
-	err   error
-	due   time.Time
-}
-
-// lateChunks is how many reads can be on their way.
-const lateChunks = 4096
-
-func newLate(body io.ReadCloser, delay time.Duration) *late {
-	l := &late{body: body, chunks: make(chan chunk, lateChunks), closed: make(chan struct{})}
-	go l.fill(delay) // until the body ends, which Close makes it do
-	return l
-}
-
-func (l *late) fill(delay time.Duration) {
-	for {
-		p := make([]byte, 16*1024)
-		n, err := l.body.Read(p)
-		select {
-		case l.chunks <- chunk{p[:n], err, time.Now().Add(delay)}:
-		case <-l.closed:
-			return
-		}
-		if err != nil {
-			return
-		}
+// watchOver makes the answer to a watch of the kind one that can be kept back.
+func (p *lateProxy) watchOver(r *http.Response) error {
+	if q := r.Request.URL; q.Query().Get("watch") == "true" && path.Base(q.Path) == p.resource {
+		r.Body = &late{ReadCloser: r.Body, proxy: p, request: r.Request}
 	}
+	return nil
+}
+
+// hold keeps events back from now on, until release.
+func (p *lateProxy) hold() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.passes = make(chan struct{})
+}
+
+func (p *lateProxy) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.passes)
+}
+
+func (p *lateProxy) open() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.passes
+}
+
+// late is the body of a watch, whose bytes wait until the proxy lets them pass.
+type late struct {
+	io.ReadCloser
+	proxy   *lateProxy
+	request *http.Request // its context ends with the watch
 }
 
 // Read implements io.Reader.
 func (l *late) Read(p []byte) (int, error) {
-	for len(l.chunk.bytes) == 0 {
-		if l.chunk.err != nil {
-			return 0, l.chunk.err
-		}
-		select {
-		case l.chunk = <-l.chunks:
-		case <-l.closed:
-			return 0, io.ErrClosedPipe
-		}
-		select {
-		case <-time.After(time.Until(l.chunk.due)):
-		case <-l.closed:
-			return 0, io.ErrClosedPipe
-		}
+	n, err := l.ReadCloser.Read(p)
+	select {
+	case <-l.proxy.open():
+		return n, err
+	case <-l.request.Context().Done():
+		return 0, l.request.Context().Err()
 	}
-	n := copy(p, l.chunk.bytes)
-	l.chunk.bytes = l.chunk.bytes[n:]
-	return n, nil
-}
-
-// Close implements io.Closer.
-func (l *late) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.body.Close()
 }

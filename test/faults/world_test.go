@@ -177,11 +177,22 @@ func (w *world) apply(objects ...kube.Object) {
 // applyAll writes many objects, in no order.
 func (w *world) applyAll(objects []kube.Object) {
 	w.t.Helper()
+	w.all(objects, k.Apply)
+}
+
+// deleteAll deletes many objects, in no order.
+func (w *world) deleteAll(objects []kube.Object) {
+	w.t.Helper()
+	w.all(objects, k.Delete)
+}
+
+func (w *world) all(objects []kube.Object, write func(context.Context, ...kube.Object) error) {
+	w.t.Helper()
 	var group errgroup.Group
 	group.SetLimit(writers)
 	ctx := w.limited()
 	for _, o := range objects {
-		group.Go(func() error { return k.Apply(ctx, o) })
+		group.Go(func() error { return write(ctx, o) })
 	}
 	if err := group.Wait(); err != nil {
 		w.t.Fatal(err)
