@@ -5,7 +5,6 @@ package status
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -160,45 +159,5 @@ func TestFirstAddress(t *testing.T) {
 	defer mu.Unlock()
 	if late < 2 || late > 10 || asked["late"] != late || asked["soon"] != 1 {
 		t.Errorf("asked: %v, of them for late %d", asked, late)
-	}
-}
-
-// TestRights: with the rights that the package's comment lists, and no others,
-// nothing is forbidden.
-func TestRights(t *testing.T) {
-	w := newWorld(t)
-	var errs errorLog
-	config, err := cluster.User("legation-" + w.namespace)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cluster.Apply(w.ctx, rights(w.namespace, "legation-"+w.namespace)...); err != nil {
-		t.Fatal(err)
-	}
-	w.config.REST, w.config.Log = config, errs.logger()
-	w.config.Addresses = map[string]status.Source{
-		class:           {Pods: status.Pods{Namespace: w.namespace, Selector: labels.SelectorFromSet(labels.Set{"app": "envoy"})}},
-		status.AnyClass: {Service: types.NamespacedName{Namespace: w.namespace, Name: "edge"}}}
-	pods, service := kube.Web(w.namespace, "envoy", 1, time.Second)
-	service.Name, service.Spec.ExternalIPs = "edge", []string{"192.0.2.7"}
-	ingressClass := &networkingv1.IngressClass{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}, Spec: networkingv1.IngressClassSpec{Controller: input.Controller}}
-	if err := cluster.Apply(w.ctx, pods, service, ingressClass); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cluster.Delete(context.Background(), ingressClass) })
-	r := w.start()
-	w.create("shop")
-	w.awaitAddress(w.nodeOf("envoy"))
-	for _, kind := range []input.Kind{input.KindIngress, input.KindService} {
-		w.problems = append(w.problems, input.Problem{Object: input.Ref{Kind: kind, Namespace: w.namespace, Name: "shop"}, Message: "something"})
-	}
-	w.problems[1].Object.Name = "edge"
-	w.problems = append(w.problems, input.Problem{Object: input.Ref{Kind: input.KindIngressClass, Name: w.namespace}, Message: "something"})
-	w.report()
-	w.awaitStats(r, "Events", func(s status.Stats) bool { return s.Events == 3 })
-	w.events(metav1.NamespaceDefault, w.namespace, only("Warning Problem: something"))
-	r.end()
-	if text := errs.String(); strings.Contains(text, "forbidden") || r.Stats().EventFailures > 0 {
-		t.Errorf("%+v\n%s", r.Stats(), text)
 	}
 }

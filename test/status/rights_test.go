@@ -4,68 +4,151 @@ package status
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
+	"testing"
+	"time"
 
-	rbacv1 "k8s.io/api/rbac/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/scheme"
 
+	"legation.dev/test/envoy"
 	"legation.dev/test/kube"
+	"legation.dev/translator/input"
+	"legation.dev/watcher/status"
 )
 
-// rights are those that the comment of package watcher/status lists, for a user who
-// serves one namespace.
-func rights(namespace, user string) []kube.Object {
-	rule := func(group, resource string, verbs ...string) rbacv1.PolicyRule {
-		return rbacv1.PolicyRule{APIGroups: []string{group}, Resources: []string{resource}, Verbs: verbs}
+// Names in the files of deploy/: of Legation's own namespace and account, and of one
+// that it serves.
+const (
+	ownNamespace = "legation"
+	shop         = "shop"
+)
+
+// deployed applies files of deploy/.
+func (w *world) deployed(files ...string) {
+	w.Helper()
+	root, err := envoy.Root()
+	if err != nil {
+		w.Fatal(err)
 	}
-	named := func(r rbacv1.PolicyRule, names ...string) rbacv1.PolicyRule {
-		r.ResourceNames = names
-		return r
-	}
-	const coordination, networking, events, core, discovery = "coordination.k8s.io", "networking.k8s.io", "events.k8s.io", "", "discovery.k8s.io"
-	inNamespace := []rbacv1.PolicyRule{
-		rule(coordination, "leases", "create"), named(rule(coordination, "leases", "get", "update"), "legation"),
-		rule(networking, "ingresses", "get", "list", "watch"), rule(networking, "ingresses/status", "patch"),
-		rule(events, "events", "create", "patch"),
-		named(rule(core, "services", "get", "list", "watch"), "edge"), rule(core, "pods", "list", "watch"),
-		rule(core, "services", "get"), rule(core, "secrets", "get"), rule(core, "configmaps", "get"), rule(discovery, "endpointslices", "get"),
-	}
-	everywhere := []rbacv1.PolicyRule{rule(core, "nodes", "list", "watch"), rule(networking, "ingressclasses", "get")}
-	meta := func(namespace string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: namespace, Name: user} }
-	subjects := []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: user}}
-	to := func(kind string) rbacv1.RoleRef {
-		return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: kind, Name: user}
-	}
-	return []kube.Object{
-		&rbacv1.Role{ObjectMeta: meta(namespace), Rules: inNamespace},
-		&rbacv1.RoleBinding{ObjectMeta: meta(namespace), Subjects: subjects, RoleRef: to("Role")},
-		&rbacv1.Role{ObjectMeta: meta(metav1.NamespaceDefault), Rules: []rbacv1.PolicyRule{rule(events, "events", "create", "patch")}},
-		&rbacv1.RoleBinding{ObjectMeta: meta(metav1.NamespaceDefault), Subjects: subjects, RoleRef: to("Role")},
-		&rbacv1.ClusterRole{ObjectMeta: meta(""), Rules: everywhere},
-		&rbacv1.ClusterRoleBinding{ObjectMeta: meta(""), Subjects: subjects, RoleRef: to("ClusterRole")},
+	for _, file := range files {
+		text, err := os.ReadFile(filepath.Join(root, "deploy", file))
+		if err != nil {
+			w.Fatal(err)
+		}
+		for _, document := range bytes.Split(text, []byte("\n---\n")) {
+			object, _, err := scheme.Codecs.UniversalDeserializer().Decode(document, nil, nil)
+			if err != nil {
+				w.Fatalf("%s: %v", file, err)
+			}
+			o := object.(kube.Object)
+			if err := cluster.Apply(w.ctx, o); err != nil {
+				w.Fatal(err)
+			}
+			if _, is := o.(*corev1.Namespace); !is { // which is long in going
+				w.Cleanup(func() { w.remove(o) })
+			}
+		}
 	}
 }
 
-// errorLog keeps all that is logged, at every level.
-type errorLog struct {
+// remove deletes when the test has ended.
+func (w *world) remove(o kube.Object) {
+	ctx, cancel := context.WithTimeout(context.Background(), hang)
+	defer cancel()
+	if err := cluster.Delete(ctx, o); err != nil {
+		w.Error(err)
+	}
+}
+
+// TestRights: with the rights of deploy/, in the cluster and in some namespaces only,
+// all is written, and nothing is forbidden.
+func TestRights(t *testing.T) {
+	for file, namespaces := range map[string][]string{"rbac.yaml": nil, "rbac-namespaces.yaml": {shop, ownNamespace}} {
+		t.Run(file, func(t *testing.T) {
+			w := newWorld(t)
+			if err := cluster.Apply(w.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: shop}}); err != nil {
+				t.Fatal(err)
+			}
+			w.deployed(file, "rbac-publish-nodes.yaml")
+			w.rights(namespaces)
+		})
+	}
+}
+
+// rights has everything written that can be, by the account of deploy/.
+func (w *world) rights(namespaces []string) {
+	w.Helper()
+	unique := w.namespace // Events outlive objects
+	w.namespace = shop
+	var text everything
+	var err error
+	if w.config.REST, err = cluster.ServiceAccount(w.ctx, ownNamespace, "legation"); err != nil {
+		w.Fatal(err)
+	}
+	w.config.Log, w.config.Namespaces = text.logger(), namespaces
+	w.config.Lease = types.NamespacedName{Namespace: ownNamespace, Name: "legation"}
+	w.config.Addresses = map[string]status.Source{
+		class:           {Pods: status.Pods{Namespace: ownNamespace, Selector: labels.SelectorFromSet(labels.Set{"app": "envoy"})}},
+		status.AnyClass: {Service: types.NamespacedName{Namespace: ownNamespace, Name: "envoy"}}}
+	pods, service := kube.Web(ownNamespace, "envoy", 2, time.Second)
+	service.Spec.ExternalIPs = []string{"192.0.2.7"}
+	ingressClass := &networkingv1.IngressClass{ObjectMeta: metav1.ObjectMeta{Name: unique}, Spec: networkingv1.IngressClassSpec{Controller: input.Controller}}
+	for _, o := range []kube.Object{pods, service, ingressClass, w.ingress("one")} {
+		w.Cleanup(func() { w.remove(o) })
+	}
+	if err := cluster.Apply(w.ctx, pods, service, ingressClass); err != nil {
+		w.Fatal(err)
+	}
+	if err := cluster.AwaitServed(w.ctx, pods); err != nil {
+		w.Fatal(err)
+	}
+	r := w.start()
+	w.create("one")
+	w.awaitAddress(kube.NodeAddress(0)+","+kube.NodeAddress(1), "one")
+	w.problems = nil
+	for _, ref := range []input.Ref{{Kind: input.KindIngress, Namespace: shop, Name: "one"}, {Kind: input.KindService, Namespace: ownNamespace, Name: "envoy"},
+		{Kind: input.KindIngressClass, Name: unique}, {Kind: input.KindConfigMap, Namespace: shop, Name: "kube-root-ca.crt"}} {
+		w.problems = append(w.problems, input.Problem{Object: ref, Message: "something"})
+	}
+	w.report()
+	w.awaitStats(r, "Events", func(s status.Stats) bool { return s.Events == len(w.problems) })
+	w.awaitStats(r, "addresses of both", func(s status.Stats) bool { return s.Follows >= 2 })
+	w.events(metav1.NamespaceDefault, unique, only("Warning Problem: something"))
+	r.end()
+	if s := r.Stats(); strings.Contains(text.String(), "forbidden") || s.EventFailures+s.Failures > 0 {
+		w.Errorf("%+v\n%s", s, text.String())
+	}
+}
+
+// everything keeps all that is logged, at every level.
+type everything struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (l *errorLog) logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+func (e *everything) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(e, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 // Write takes a line.
-func (l *errorLog) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
+func (e *everything) Write(b []byte) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.text.Write(b)
 }
 
-func (l *errorLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+func (e *everything) String() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.text.String()
 }
