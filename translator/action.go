@@ -3,7 +3,8 @@ package translator
 import (
 	"fmt"
 	"net/http"
-	"time"
+
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
@@ -13,8 +14,9 @@ import (
 type action struct {
 	status  uint32 // an answer of this status, without a backend; 0: the backend
 	backend backend
-	idle    time.Duration // how long the request may stand still
-	owner   string        // who says so, in the name of the route: "shop/checkout"
+	timing  policy.Values        // of these, what a route is made of
+	retry   *routev3.RetryPolicy // nil: that of the virtual host, and so of the class
+	owner   string               // who says so, in the name of the route: "shop/checkout"
 	from    input.Ref
 }
 
@@ -23,7 +25,7 @@ type fallback struct{ action }
 
 // String is canonical: equal actions print equally.
 func (a action) String() string {
-	return fmt.Sprint(a.status, " ", a.backend.name(), " ", a.idle, " ", a.owner)
+	return fmt.Sprint(a.status, " ", a.backend.name(), " ", a.timing, " ", a.owner)
 }
 
 // notFound answers 404.
@@ -35,7 +37,10 @@ func notFound() fallback {
 // its owner wants is answered 503, never served otherwise.
 func (c class) action(o *input.Ingress, b input.Backend, field string) (action, []finding) {
 	overrides, _ := policy.OfIngress(o) // errors are reported with the Ingress
-	a := action{owner: o.Key(), from: o.Ref(), idle: c.settings.With(overrides).IdleTimeout}
+	a := action{owner: o.Key(), from: o.Ref(), timing: c.settings.With(overrides)}
+	if retriesDiffer(a.timing, c.settings) {
+		a.retry = retries(a.timing)
+	}
 	if restricts(o) && !c.settings.ServeUnprotected {
 		a.status = http.StatusServiceUnavailable // annotations.go reports it
 		return a, nil
@@ -86,5 +91,5 @@ func (c class) settingsFallback() (fallback, []finding) {
 		}
 	}
 	return fallback{action{backend: backend{namespace: p.Namespace, service: p.Service, port: p.Port},
-		idle: c.settings.IdleTimeout, owner: "legation/default-backend", from: c.config}}, nil
+		timing: c.settings, owner: "legation/default-backend", from: c.config}}, nil
 }

@@ -74,7 +74,7 @@ func virtualHost(v input.View, c class, name string) (*snapshot.Resource, []back
 	if strings.HasPrefix(name, "*.") {
 		h.passDeeper(planHost(v, c, anyHost))
 	}
-	vh := &routev3.VirtualHost{Name: virtualHostName(name), Domains: []string{name}, Routes: h.routes, RetryPolicy: retries()}
+	vh := &routev3.VirtualHost{Name: virtualHostName(name), Domains: []string{name}, Routes: h.routes, RetryPolicy: retries(c.settings)}
 	for _, b := range h.backends {
 		h.needs = append(h.needs, snapshot.Ref{Type: snapshot.Cluster, Name: b.name()})
 	}

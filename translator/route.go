@@ -5,7 +5,6 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
-	previousv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 
 	"legation.dev/translator/input"
@@ -83,11 +82,19 @@ func newRoute(name string, match *routev3.RouteMatch, a action) *routev3.Route {
 		r.Action = &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: a.status}}
 		return r
 	}
-	r.Action = &routev3.Route_Route{Route: &routev3.RouteAction{
+	to := &routev3.RouteAction{
 		ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: a.backend.name()},
-		Timeout:          seconds(0), // no limit for the whole; Envoy's own is 15 s
-		IdleTimeout:      seconds(a.idle),
-	}}
+		Timeout:          seconds(a.timing.RequestTimeout), // 0 is no limit; Envoy's own is 15 s
+		IdleTimeout:      seconds(a.timing.IdleTimeout),
+		RetryPolicy:      a.retry,
+	}
+	if a.timing.MaxStreamDuration > 0 {
+		to.MaxStreamDuration = &routev3.RouteAction_MaxStreamDuration{MaxStreamDuration: seconds(a.timing.MaxStreamDuration)}
+	}
+	if a.timing.RetryIdempotent {
+		r.RequestHeadersToAdd = []*corev3.HeaderValueOption{retryIdempotent()}
+	}
+	r.Action = &routev3.Route_Route{Route: to}
 	return r
 }
 
@@ -120,20 +127,6 @@ func header(name string, m *matcherv3.StringMatcher, invert bool) *routev3.Heade
 func notOneLabel(wildcard string) *routev3.HeaderMatcher {
 	return header(":authority", &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_SafeRegex{
 		SafeRegex: &matcherv3.RegexMatcher{Regex: oneLabel(wildcard)}}}, true)
-}
-
-// retries repeats only what no endpoint can have executed, once, at another
-// endpoint if there is one. A request whose bytes left is never sent twice.
-func retries() *routev3.RetryPolicy {
-	return &routev3.RetryPolicy{
-		RetryOn:    "connect-failure,refused-stream,reset-before-request",
-		NumRetries: number(2),
-		RetryHostPredicate: []*routev3.RetryPolicy_RetryHostPredicate{{
-			Name:       "envoy.retry_host_predicates.previous_hosts",
-			ConfigType: &routev3.RetryPolicy_RetryHostPredicate_TypedConfig{TypedConfig: packed(&previousv3.PreviousHostsPredicate{})},
-		}},
-		HostSelectionRetryMaxAttempts: 5, // as Envoy's manual; then any endpoint
-	}
 }
 
 // routeConfiguration is the one table of :80 and :443. Its virtual hosts come

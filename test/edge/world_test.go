@@ -19,6 +19,7 @@ import (
 	"legation.dev/test/envoy"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
+	"legation.dev/translator/policy"
 )
 
 const className = "edge"
@@ -98,12 +99,21 @@ type route struct {
 }
 
 func (w *world) ingress(name, host string, tls bool, routes ...route) {
+	w.annotated(name, host, tls, nil, routes...)
+}
+
+// annotated adds an Ingress with our annotations, named without their prefix.
+func (w *world) annotated(name, host string, tls bool, settings map[string]string, routes ...route) {
 	class := className
 	rule := input.Rule{Host: host}
 	for _, r := range routes {
 		rule.Paths = append(rule.Paths, input.Path{Path: r.path, Type: r.kind, Backend: input.Backend{Service: r.service, Port: 80}})
 	}
 	o := &input.Ingress{Meta: meta(name), ClassName: &class, Rules: []input.Rule{rule}}
+	o.Annotations = map[string]string{}
+	for setting, text := range settings {
+		o.Annotations[policy.Prefix+setting] = text
+	}
 	if tls {
 		o.TLS = []input.TLS{{Hosts: []string{host}, Secret: name}}
 		w.secret(name, host)

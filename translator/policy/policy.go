@@ -215,23 +215,6 @@ func read(ref input.Ref, scope Scope, path string, texts map[string]string) (lis
 	return list.consistent(errs)
 }
 
-// consistent takes out what contradicts the preset beside it.
-func (o Overrides) consistent(errs []*FieldError) (Overrides, []*FieldError) {
-	if len(o) == 0 || o[0].setting.Name != presetName {
-		return o, errs
-	}
-	s := serverOf(Values{}.With(o[:1]).UpstreamPreset)
-	var kept Overrides
-	for _, one := range o {
-		if err := s.contradicts(one.setting.Name, Values{}.With(Overrides{one})); err != nil {
-			errs = append(errs, &FieldError{Object: one.at.Object, Field: one.at.Field, Value: one.text, Err: err})
-			continue
-		}
-		kept = append(kept, one)
-	}
-	return kept, errs
-}
-
 func readOne(name string, scope Scope, text string) (Override, error) {
 	i := rowOf(name)
 	if i < 0 {

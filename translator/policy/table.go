@@ -25,7 +25,14 @@ type Values struct {
 	DefaultBackend   ServicePort // zero: none
 	SSLRedirect      bool
 	ServeUnprotected bool
-	IdleTimeout      time.Duration
+
+	// Of a request and its tries; zero is no limit.
+	IdleTimeout       time.Duration
+	RequestTimeout    time.Duration
+	PerTryTimeout     time.Duration
+	MaxStreamDuration time.Duration
+	Retries           uint32
+	RetryIdempotent   bool
 
 	// Of what is behind Envoy.
 	ExternalNames         bool
@@ -139,8 +146,8 @@ var table = []Setting{
 	{
 		Name: "idle-timeout", Type: duration(func(v *Values) *time.Duration { return &v.IdleTimeout }, 100*time.Millisecond, 7*day), Scopes: ingressWide,
 		Default: "60s", Why: "As ingress-nginx (proxy-read-timeout, proxy-send-timeout), which cuts idle WebSockets too.",
-		Envoy: "RouteAction.idle_timeout, RetryPolicy.per_try_idle_timeout",
-		Doc:   "How long a request, response or WebSocket may stand still. There is no limit for the whole.",
+		Envoy: "RouteAction.idle_timeout",
+		Doc:   "How long a request, response or WebSocket may stand still.",
 	},
 	{
 		Name: "loopback-external-names", Type: yesNo(func(v *Values) *bool { return &v.LoopbackExternalNames }), Scopes: Class,
@@ -159,6 +166,38 @@ var table = []Setting{
 		Default: "60", Why: "Envoy's own; ingress-nginx takes four lines of 8 KiB. More is answered 431.",
 		Envoy: "HttpConnectionManager.max_request_headers_kb",
 		Doc:   "How large the headers of a request may be in all.",
+	},
+	{
+		Name: "max-stream-duration", Type: durationOrOff(func(v *Values) *time.Duration { return &v.MaxStreamDuration }, 10*time.Millisecond, 30*day), Scopes: ingressWide,
+		Default: "off", Why: "Envoy ends no WebSocket, download or event stream by its age.",
+		Envoy: "RouteAction.max_stream_duration",
+		Doc:   "How long a request may last from its first byte, upload, answer and WebSocket alike. It is a hard end: what is not done is cut.",
+	},
+	{
+		Name: "per-try-timeout", Type: durationOrOff(func(v *Values) *time.Duration { return &v.PerTryTimeout }, 10*time.Millisecond, day), Scopes: ingressWide,
+		Default: "off", Why: "As ingress-nginx: idle-timeout ends a try that stands still.",
+		Envoy: "RetryPolicy.per_try_timeout",
+		Doc:   "How long an endpoint may take to begin its answer, counted from the end of the request. Then the request is tried again if `retry-idempotent` says so, else answered 504.",
+	},
+	{
+		Name: "request-timeout", Type: durationOrOff(func(v *Values) *time.Duration { return &v.RequestTimeout }, 10*time.Millisecond, day), Scopes: ingressWide,
+		Default: "off", Why: "As ingress-nginx. Envoy's own 15 s would cut downloads and event streams.",
+		Envoy: "RouteAction.timeout",
+		Doc:   "How long the whole answer may take, tries included, counted from the end of the request: 504, or the connection is reset if it has begun. It does not end WebSockets.",
+	},
+	{
+		Name: "retries", Type: whole(func(v *Values) *uint32 { return &v.Retries }, "tries", 0, 10), Scopes: ingressWide,
+		Default: "2", Why: "As ingress-nginx (proxy-next-upstream-tries 3).",
+		Envoy: "RetryPolicy.num_retries",
+		Doc: "How often a request is tried again, at another endpoint if there is one. By default only what no endpoint can have executed is: the connection failed, " +
+			"the stream was refused, or it was reset before a byte was sent.",
+	},
+	{
+		Name: "retry-idempotent", Type: yesNo(func(v *Values) *bool { return &v.RetryIdempotent }), Scopes: ingressWide,
+		Default: "false", Why: "What may have been executed is not sent twice unless its owner says that this does no harm.",
+		Envoy: "x-envoy-retry-on: reset, for these methods",
+		Doc: "Whether GET, HEAD, OPTIONS, PUT, DELETE and TRACE are tried again, too, when the connection ends before the answer begins. " +
+			"A POST or PATCH never is. A body above 32 KiB is not kept, so such a request is not sent again.",
 	},
 	{
 		Name: "serve-unprotected", Type: yesNo(func(v *Values) *bool { return &v.ServeUnprotected }), Scopes: Class,
