@@ -3,17 +3,12 @@
 package source
 
 import (
-	"bytes"
 	"context"
-	"os"
 	"path/filepath"
 	"testing"
 
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 
 	"legation.dev/test/envoy"
@@ -24,22 +19,15 @@ import (
 )
 
 // manifests reads a file of deploy/.
-func manifests(t testing.TB, name string) (objects []kube.Object) {
+func manifests(t testing.TB, name string) []kube.Object {
 	t.Helper()
 	root, err := envoy.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(filepath.Join(root, "deploy", name))
+	objects, err := kube.Manifests(filepath.Join(root, "deploy", name))
 	if err != nil {
 		t.Fatal(err)
-	}
-	for _, document := range bytes.Split(text, []byte("\n---\n")) {
-		o, _, err := scheme.Codecs.UniversalDeserializer().Decode(document, nil, nil)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		objects = append(objects, o.(kube.Object))
 	}
 	return objects
 }
@@ -66,23 +54,11 @@ func account(ctx context.Context, t testing.TB, file string) *rest.Config {
 }
 
 // forbidden is how many requests the API server has refused for lack of rights.
-func forbidden(ctx context.Context, t testing.TB) (n float64) {
+func forbidden(ctx context.Context, t testing.TB) float64 {
 	t.Helper()
-	text, err := cluster.Client().Discovery().RESTClient().Get().AbsPath("/metrics").DoRaw(ctx)
+	n, err := cluster.Forbidden(ctx)
 	if err != nil {
 		t.Fatal(err)
-	}
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(bytes.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range families["apiserver_request_total"].GetMetric() {
-		for _, l := range m.GetLabel() {
-			if l.GetName() == "code" && l.GetValue() == "403" {
-				n += m.GetCounter().GetValue()
-			}
-		}
 	}
 	return n
 }

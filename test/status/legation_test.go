@@ -11,6 +11,7 @@ import (
 	"time"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/client-go/rest"
 
 	legation "legation.dev/test/cluster"
 	"legation.dev/test/kube"
@@ -22,10 +23,14 @@ const newIngresses = 20
 
 // stack is the binary with an Envoy; it writes on behalf of a world.
 func (w *world) stack() *legation.Stack {
+	return w.stackOf(nil, "--lease", w.namespace+"/legation", "--namespaces", w.namespace+","+legation.Namespace,
+		"--publish-address", legation.Class+"=192.0.2.1")
+}
+
+// stackOf is that of an account, with some arguments.
+func (w *world) stackOf(account *rest.Config, args ...string) *legation.Stack {
 	w.Helper()
-	s, err := legation.Start(w.ctx, cluster, legation.Options{Binary: true, Args: []string{
-		"--lease", w.namespace + "/legation", "--namespaces", w.namespace + "," + legation.Namespace,
-		"--publish-address", legation.Class + "=192.0.2.1"}})
+	s, err := legation.Start(w.ctx, cluster, legation.Options{Binary: true, REST: account, Args: args})
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -1,0 +1,108 @@
+//go:build real
+
+package status
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	legation "legation.dev/test/cluster"
+	"legation.dev/test/envoy"
+	"legation.dev/test/kube"
+)
+
+// deployed applies files of deploy/, and is the account that has their rights.
+func (w *world) deployed(files ...string) *rest.Config {
+	w.Helper()
+	ctx := context.WithoutCancel(w.ctx) // for the end
+	root, err := envoy.Root()
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, name := range files {
+		objects, err := kube.Manifests(filepath.Join(root, "deploy", name))
+		if err != nil {
+			w.Fatal(err)
+		}
+		if err := cluster.Apply(w.ctx, objects...); err != nil {
+			w.Fatal(err)
+		}
+		w.Cleanup(func() {
+			for _, o := range objects {
+				if _, is := o.(*corev1.Namespace); is { // a namespace is long in going, and others are in it
+					continue
+				}
+				if err := cluster.Delete(ctx, o); err != nil {
+					w.Error(err)
+				}
+			}
+		})
+	}
+	account, err := cluster.ServiceAccount(w.ctx, legation.Namespace, "legation")
+	if err != nil {
+		w.Fatal(err)
+	}
+	return account
+}
+
+// TestDeployedRights: with the rights of deploy/ and no others the binary serves,
+// writes addresses and Events, and the API server refuses it nothing.
+func TestDeployedRights(t *testing.T) {
+	lease := "--lease=" + legation.Namespace + "/legation"
+	for _, c := range []struct {
+		name    string
+		files   []string
+		args    []string
+		address string
+	}{
+		{"cluster", []string{"rbac.yaml"}, []string{"--publish-service=" + legation.Namespace + "/edge"}, "192.0.2.7"},
+		{"nodes", []string{"rbac.yaml", "rbac-publish-nodes.yaml"}, []string{"--publish-nodes=" + legation.Namespace + "/app=envoy"}, kube.NodeAddress(0) + "," + kube.NodeAddress(1)},
+		{"namespaces", []string{"rbac-namespaces.yaml"}, []string{"--publish-service=" + legation.Namespace + "/edge", "--namespaces=shop," + legation.Namespace}, "192.0.2.7"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			name := w.namespace + "-" + c.name // whose Events no earlier test has written
+			w.namespace = "shop"               // that of rbac-namespaces.yaml
+			shop := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}
+			edge := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: legation.Namespace, Name: "edge"},
+				Spec: corev1.ServiceSpec{ExternalIPs: []string{"192.0.2.7"}, Ports: []corev1.ServicePort{{Port: 80}}}}
+			if err := cluster.Apply(w.ctx, shop); err != nil {
+				t.Fatal(err)
+			}
+			account := w.deployed(c.files...)
+			before, err := cluster.Forbidden(w.ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pods, _ := kube.Web(legation.Namespace, "envoy", 2, time.Second)
+			if err := cluster.Apply(w.ctx, edge, pods, w.web(name, "missing")); err != nil {
+				t.Fatal(err)
+			}
+			ctx := context.WithoutCancel(w.ctx)
+			t.Cleanup(func() {
+				if err := cluster.Delete(ctx, w.web(name, ""), edge, pods); err != nil {
+					t.Error(err)
+				}
+			})
+			if err := cluster.AwaitReady(w.ctx, pods); err != nil {
+				t.Fatal(err)
+			}
+			w.stackOf(account, append(c.args, lease)...)
+			w.events(w.namespace, name, starts("Warning Problem: "))
+			w.awaitAddress(c.address, name)
+			after, err := cluster.Forbidden(w.ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := after - before; n > 0 {
+				t.Errorf("the API server refused %v requests", n)
+			}
+		})
+	}
+}
