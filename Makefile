@@ -156,7 +156,7 @@ lint: tools ## gofmt, go vet, staticcheck
 
 soak: build envoy kube ## what is long: SOAK changes under load, faults, fights, 10,000 Ingresses and 30,000 Secrets on a real Kubernetes
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/churn -changes $(SOAK) -moves $(SOAK) -walk $(SOAK) -rejected 1m
-	$(GO) test -tags real -timeout 120m -count=1 -v ./test/faults -rounds 30 -loops 300
+	$(GO) test -tags real -timeout 120m -count=1 -v ./test/faults -rounds 30 -loops 300 -moves 100 -recreated 200
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/source -changes $(SOAK) -secrets 30000 -outage 2m
 	$(GO) test -tags real -timeout 20m -count=1 -v ./test/status -ingresses 10000 -fight 1m
 

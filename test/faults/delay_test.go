@@ -32,7 +32,7 @@ func TestLateSlices(t *testing.T) {
 	w := newWorld(t, 2, cluster.Options{REST: at})
 	m := w.newMovers()
 	w.settle()
-	l, end := w.load(w.clientsOf(w.Envoys[0], m.hosts, 100*time.Millisecond, 40, 20, 10)...)
+	l, end := w.load(w.clientsOf(w.Envoys[0], m.hosts, 200*time.Millisecond, 40, 20, 10)...)
 	early := 0
 	for i := 0; i < moveHosts; i += movesAtOnce {
 		early += m.move(m.hosts[i:i+movesAtOnce], proxy)

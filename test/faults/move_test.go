@@ -3,6 +3,7 @@
 package faults
 
 import (
+	"flag"
 	"fmt"
 	"testing"
 	"time"
@@ -10,6 +11,8 @@ import (
 	"legation.dev/test/cluster"
 	"legation.dev/test/load"
 )
+
+var moves = flag.Int("moves", 2, "how often TestMove moves its Envoy and then changes 50 objects")
 
 // settled is how many requests are more than the longest wait of a control plane
 // after a reconnect (2 s, for removals) lets through: answers that would come late
@@ -26,20 +29,20 @@ const (
 // changes, also after many changes. It is sent nothing, since both replicas have
 // made the same of the same objects.
 func TestMove(t *testing.T) {
-	const moves, between = 2, 50
+	const between = 50
 	w := newWorld(t, 8, cluster.Options{Replicas: 2})
 	l, end := w.load(w.clients(clientEvery, 10, 6, 4)...)
 	c := newChanges(w)
-	for i := range moves {
+	for i := range *moves {
 		w.moveAtRest(w.Replicas[(i+1)%2], l)
 		c.begin()
 		c.more(between)
 		c.end()
 	}
 	w.settle()
-	w.moveAtRest(w.Replicas[(moves+1)%2], l)
+	w.moveAtRest(w.Replicas[(*moves+1)%2], l)
 	end()
-	t.Logf("%d moves, %d changes: %v", moves+1, c.made.Load(), c.counts)
+	t.Logf("%d moves, %d changes: %v", *moves+1, c.made.Load(), c.counts)
 }
 
 // moveAtRest leads the Envoy to a replica, which sends it nothing.

@@ -4,6 +4,7 @@ package faults
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"testing"
 	"time"
@@ -18,10 +19,9 @@ import (
 	"legation.dev/xds/hold"
 )
 
-const (
-	recreatedServices = 5
-	recreatedTimes    = 10 // each
-)
+var recreated = flag.Int("recreated", 10, "how often TestRecreatedService creates each of its Services again")
+
+const recreatedServices = 5
 
 // TestRecreatedService: Services are deleted, their slices go with them, and they
 // are created again, 50 times in all. Legation sees that they are gone, and no
@@ -63,7 +63,7 @@ func (w *world) copyOf(deployment, name string) *corev1.Service {
 // many times, and says how long it took at most until it was whole again, which
 // must be within the grace.
 func (w *world) recreate(ctx context.Context, service *corev1.Service) (longest time.Duration, err error) {
-	for range recreatedTimes {
+	for range *recreated {
 		begin := time.Now()
 		for _, step := range []func() error{
 			func() error { return k.Delete(ctx, service) },

@@ -127,7 +127,6 @@ func (w *world) start(o cluster.Options) {
 			w.t.Error(err)
 		}
 	})
-	w.settle()
 }
 
 // deploy makes Deployments of two pods and their Services, and waits for them.
