@@ -40,8 +40,9 @@ func Manifests(path string) (objects []Object, err error) {
 	}
 }
 
-// Forbidden is how many requests the API server has refused since it started,
-// because somebody lacked a right.
+// Forbidden is how many requests the API server has not let through since it
+// started, because somebody lacked a right. What admission refuses, also with 403,
+// does not count.
 func (c *Cluster) Forbidden(ctx context.Context) (n float64, err error) {
 	text, err := c.client.Discovery().RESTClient().Get().AbsPath("/metrics").DoRaw(ctx)
 	if err != nil {
@@ -52,9 +53,13 @@ func (c *Cluster) Forbidden(ctx context.Context) (n float64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, m := range families["apiserver_request_total"].GetMetric() {
+	attempts := families["authorization_attempts_total"].GetMetric()
+	if len(attempts) == 0 {
+		return 0, errors.New("the API server does not count authorizations")
+	}
+	for _, m := range attempts {
 		for _, l := range m.GetLabel() {
-			if l.GetName() == "code" && l.GetValue() == "403" {
+			if l.GetName() == "result" && l.GetValue() != "allowed" {
 				n += m.GetCounter().GetValue()
 			}
 		}

@@ -17,8 +17,8 @@ import (
 	"legation.dev/test/kube"
 )
 
-// deployed applies files of deploy/, and is the account that has their rights.
-func (w *world) deployed(files ...string) *rest.Config {
+// account applies files of deploy/, and is the account that has their rights.
+func (w *world) account(files ...string) *rest.Config {
 	w.Helper()
 	ctx := context.WithoutCancel(w.ctx) // for the end
 	root, err := envoy.Root()
@@ -75,7 +75,7 @@ func TestDeployedRights(t *testing.T) {
 			if err := cluster.Apply(w.ctx, shop); err != nil {
 				t.Fatal(err)
 			}
-			account := w.deployed(c.files...)
+			account := w.account(c.files...)
 			before, err := cluster.Forbidden(w.ctx)
 			if err != nil {
 				t.Fatal(err)
