@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -33,7 +34,7 @@ type publishFlags struct {
 const defaultLease = "legation"
 
 func (f *publishFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.lease, "lease", "", "with kube: NAMESPACE/NAME of the Lease of the replica that writes addresses of Ingresses and Events; empty writes nothing (default: inside a cluster "+defaultLease+" in the pod's namespace, else empty)")
+	flags.StringVar(&f.lease, "lease", "", "with kube: NAMESPACE/NAME of the Lease of the replica that writes addresses of Ingresses and Events; empty writes nothing (default: inside a cluster "+defaultLease+", with --class "+defaultLease+"-CLASS, in the pod's namespace, else empty)")
 	flags.StringArrayVar(&f.services, "publish-service", nil, "[CLASS=]NAMESPACE/NAME of the Service whose load balancer's addresses, or else externalIPs, the Ingresses get")
 	flags.StringArrayVar(&f.nodes, "publish-nodes", nil, "[CLASS=]NAMESPACE/SELECTOR of the pods that run Envoy: Ingresses get the addresses of the nodes of those that are ready")
 	flags.StringArrayVar(&f.addresses, "publish-address", nil, "[CLASS=]ADDRESS[,ADDRESS...]: IP addresses and host names that the Ingresses get")
@@ -42,8 +43,9 @@ func (f *publishFlags) register(flags *pflag.FlagSet) {
 // publishNames are the flags that say which addresses are published.
 var publishNames = []string{"publish-service", "publish-nodes", "publish-address"}
 
-// check reads the values and says what contradicts. source is --source.
-func (f *publishFlags) check(flags *pflag.FlagSet, source string) error {
+// check reads the values and says what contradicts. source is --source, classes are
+// those of --class.
+func (f *publishFlags) check(flags *pflag.FlagSet, source string, classes []string) error {
 	if source != kubeSource {
 		for _, name := range append([]string{"lease"}, publishNames...) {
 			if flags.Changed(name) {
@@ -52,7 +54,7 @@ func (f *publishFlags) check(flags *pflag.FlagSet, source string) error {
 		}
 		return nil
 	}
-	if err := f.readLease(flags.Changed("lease")); err != nil {
+	if err := f.readLease(flags.Changed("lease"), classes); err != nil {
 		return err
 	}
 	if err := f.readSources(); err != nil {
@@ -67,13 +69,15 @@ func (f *publishFlags) check(flags *pflag.FlagSet, source string) error {
 // podNamespaceFile is where Kubernetes tells a pod its namespace.
 const podNamespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
-func (f *publishFlags) readLease(given bool) error {
+// readLease reads --lease. Its default depends on the classes: who serves others must
+// not wait for us.
+func (f *publishFlags) readLease(given bool, classes []string) error {
 	if !given && os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
 		namespace, err := os.ReadFile(podNamespaceFile)
 		if err != nil {
 			return fmt.Errorf("the namespace of the pod, for --lease: %w", err)
 		}
-		f.lease = strings.TrimSpace(string(namespace)) + "/" + defaultLease
+		f.lease = strings.TrimSpace(string(namespace)) + "/" + leaseOf(classes)
 	}
 	if f.lease == "" {
 		return nil
@@ -83,6 +87,12 @@ func (f *publishFlags) readLease(given bool) error {
 		return fmt.Errorf("--lease %q: %w", f.lease, err)
 	}
 	return nil
+}
+
+// leaseOf is the name of the Lease of all that serve these classes.
+func leaseOf(classes []string) string {
+	list := slices.Sorted(slices.Values(classes))
+	return strings.Join(append([]string{defaultLease}, slices.Compact(list)...), "-")
 }
 
 // readSources reads the addresses of each class.

@@ -32,7 +32,7 @@ func parsePublish(t *testing.T, args string) (*publishFlags, error) {
 	if err := flags.Parse(strings.Fields(args)); err != nil {
 		t.Fatal(err)
 	}
-	return f, f.check(flags, kubeSource)
+	return f, f.check(flags, kubeSource, nil)
 }
 
 func TestPublishFlags(t *testing.T) {
@@ -55,6 +55,15 @@ func TestPublishFlags(t *testing.T) {
 	}
 	if f, err := parsePublish(t, ""); err != nil || f.leaseName.Name != "" {
 		t.Errorf("outside a cluster: %+v, %v", f, err)
+	}
+}
+
+// TestLeaseOf: who serves the same classes shares a Lease.
+func TestLeaseOf(t *testing.T) {
+	for want, classes := range map[string][]string{"legation": nil, "legation-a-b.c": {"b.c", "a", "a"}} {
+		if got := leaseOf(classes); got != want {
+			t.Errorf("%v: %s", classes, got)
+		}
 	}
 }
 

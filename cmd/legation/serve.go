@@ -91,7 +91,7 @@ func (f *serveFlags) run(c *cobra.Command) error {
 	if err := f.source.check(c.Flags()); err != nil {
 		return usage(c, err)
 	}
-	if err := f.publish.check(c.Flags(), f.source.source); err != nil {
+	if err := f.publish.check(c.Flags(), f.source.source, f.source.classes); err != nil {
 		return usage(c, err)
 	}
 	if _, _, err := net.SplitHostPort(f.peers); f.peers != "" && err != nil {

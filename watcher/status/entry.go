@@ -11,10 +11,10 @@ type entry struct {
 	seen  seen   // as the API server has it
 	class string // of ours that serves it; empty: none does
 
-	// The write that is under way.
-	busy    bool
+	// The last write.
+	busy    bool // it is under way
 	writing addresses
-	landed  bool // it was seen already
+	landed  bool // it was seen
 
 	// What became of our writes.
 	held      addresses // what stands there and is ours; empty: nothing is
@@ -109,21 +109,27 @@ func (e *entry) note(s seen, now time.Time) (undone bool) {
 	}
 	e.seen = s
 	switch {
+	case s.ours && s.status == e.writing:
+		e.landed = true
+		e.hold(now)
 	case e.busy && e.writing == "" && !s.ours:
 		e.landed, e.held = true, ""
-	case s.ours && e.held != s.status: // this write, or one of another term
-		e.landed = e.landed || e.busy && s.status == e.writing
+	case e.held == "" && s.ours: // a write of another term
 		e.hold(now)
-	case s.ours || e.held == "" || e.held == s.status:
+	case e.held == "" || e.held == s.status:
 	case !e.member():
 		e.held = ""
-	default:
+	default: // be it in our name: then by a Legation with another Lease
 		return true
 	}
 	return false
 }
 
-func (e *entry) hold(now time.Time) { e.held, e.heldSince = e.seen.status, now }
+func (e *entry) hold(now time.Time) {
+	if e.held != e.seen.status {
+		e.held, e.heldSince = e.seen.status, now
+	}
+}
 
 // undo counts a flip, and stops at the last that is borne. desired is what we
 // would write.
@@ -136,7 +142,11 @@ func (e *entry) undo(r rules, desired addresses, now time.Time) (stopped bool) {
 	if e.flips < flipsBorne || e.lost != nil {
 		return false
 	}
-	e.lost = &lost{writer: e.seen.writer, since: now, generation: e.seen.generation, desired: desired}
+	writer := e.seen.writer
+	if e.seen.ours {
+		writer = Manager
+	}
+	e.lost = &lost{writer: writer, since: now, generation: e.seen.generation, desired: desired}
 	return true
 }
 

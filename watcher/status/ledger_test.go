@@ -240,6 +240,35 @@ func TestMutated(t *testing.T) {
 	d.expect("a webhook", "ip 7", 3)
 }
 
+// TestTwins: two Legations with a Lease each, which publish different addresses of one
+// class, do not fight for long although they have one name.
+func TestTwins(t *testing.T) {
+	a, b := ready(t), ready(t)
+	b.want("edge", "ip 2", b.now)
+	writes := 0
+	for range 100 {
+		for _, turn := range [][2]*desk{{a, b}, {b, a}} {
+			one, other := turn[0], turn[1]
+			one.object, one.number = other.object, other.number
+			one.observe("n/a", one.object, one.now)
+			if one.work() {
+				writes++
+			}
+			one.now = one.now.Add(time.Second)
+		}
+	}
+	if len(a.lost)+len(b.lost) != 1 || writes > 2*flipsBorne {
+		t.Errorf("%d writes; lost: %v, %v", writes, a.lost, b.lost)
+	}
+	for _, d := range []*desk{a, b} {
+		for key := range d.lost {
+			if w := d.entries[key].lost.writer; w != Manager {
+				t.Errorf("lost to %q", w)
+			}
+		}
+	}
+}
+
 // TestReleased: an Ingress that leaves our classes is given up, if what it has is
 // ours; then it is none of our business.
 func TestReleased(t *testing.T) {

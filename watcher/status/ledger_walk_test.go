@@ -126,41 +126,67 @@ func (w *walk) answer(served bool) {
 func (w *walk) step() {
 	key := "n/" + rapid.SampledFrom([]string{"a", "b", "c"}).Draw(w.T, "ingress")
 	o, there := w.objects[key]
-	switch what := rapid.IntRange(0, 13).Draw(w.T, "what"); what {
-	case 0:
-		if there {
-			delete(w.objects, key)
-			w.feed = append(w.feed, delivery{key: key})
-		} else {
-			w.uids++
-			w.put(key, seen{uid: types.UID(fmt.Sprint(w.uids)), generation: 1, class: ourClass, named: true})
-		}
+	switch what := rapid.IntRange(0, 13).Draw(w.T, "what"); what { // rapid prefers the first ones
+	default:
+		w.flow()
 	case 1, 2:
+		if there {
+			w.rival(key, o)
+		}
+	case 3:
+		w.send()
+	case 4:
+		if n := len(w.flying); n > 0 {
+			w.arrive(rapid.IntRange(0, n-1).Draw(w.T, "arrives"), rapid.Bool().Draw(w.T, "answered"))
+		}
+	case 5:
+		w.deliver(rapid.IntRange(1, 4).Draw(w.T, "deliveries"))
+	case 6:
 		if there {
 			o.class, o.generation = rapid.SampledFrom([]string{ourClass, otherClass, elsewhereClass}).Draw(w.T, "class"), o.generation+1
 			w.put(key, o)
 		}
-	case 3:
-		if there {
-			o.status, o.ours, o.writer = rapid.SampledFrom([]addresses{"ip 8", "ip 9", ""}).Draw(w.T, "rival"), false, "rival"
-			w.put(key, o)
-		}
-	case 4:
+	case 7:
 		w.report()
-	case 5:
+	case 8:
 		w.l.want(ourClass, rapid.SampledFrom([]addresses{"ip 1", "ip 2"}).Draw(w.T, "address"), w.now)
-	case 6, 7:
-		w.deliver(rapid.IntRange(1, 4).Draw(w.T, "deliveries"))
-	case 8, 9:
-		w.send()
-	case 10, 11:
-		if n := len(w.flying); n > 0 {
-			w.arrive(rapid.IntRange(0, n-1).Draw(w.T, "arrives"), rapid.Bool().Draw(w.T, "answered"))
-		}
-	case 12:
-		w.answer(rapid.Bool().Draw(w.T, "served"))
-	case 13:
+	case 9:
 		w.now = w.now.Add(time.Duration(rapid.SampledFrom([]int{1, 100, 5_000, 700_000}).Draw(w.T, "ms")) * time.Millisecond)
+	case 10:
+		w.answer(rapid.Bool().Draw(w.T, "served"))
+	case 11:
+		if there {
+			delete(w.objects, key)
+			w.feed = append(w.feed, delivery{key: key})
+		} else {
+			w.create(key)
+		}
+	}
+}
+
+// rival has somebody else write the status: another controller, or a Legation with
+// another Lease.
+func (w *walk) rival(key string, o seen) {
+	o.status, o.ours, o.writer = rapid.SampledFrom([]addresses{"ip 8", "ip 9", ""}).Draw(w.T, "rival"), false, "rival"
+	if o.class == ourClass && o.status != "" && rapid.Bool().Draw(w.T, "twin") {
+		o.ours, o.writer = true, ""
+	}
+	w.put(key, o)
+}
+
+func (w *walk) create(key string) {
+	w.uids++
+	w.put(key, seen{uid: types.UID(fmt.Sprint(w.uids)), generation: 1, class: ourClass, named: true})
+}
+
+// flow has everything that is on its way arrive, and what comes of it, once.
+func (w *walk) flow() {
+	w.deliver(len(w.feed))
+	w.answer(true)
+	for w.send() {
+	}
+	for len(w.flying) > 0 {
+		w.arrive(0, true)
 	}
 }
 
@@ -168,13 +194,7 @@ func (w *walk) step() {
 func (w *walk) rest() {
 	w.report()
 	for range 1000 {
-		w.deliver(len(w.feed))
-		for w.send() {
-		}
-		for len(w.flying) > 0 {
-			w.arrive(0, true)
-		}
-		w.answer(true)
+		w.flow()
 		if next := w.l.wake(false); len(w.feed) == 0 && next.IsZero() {
 			if _, ok := w.l.next(w.now); !ok {
 				return
@@ -191,7 +211,12 @@ func (w *walk) rest() {
 func TestLedgerWalk(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := &walk{T: t, l: newLedger(testRules), now: start, objects: map[string]seen{}}
-		for range rapid.IntRange(1, 80).Draw(t, "steps") {
+		for _, key := range []string{"n/a", "n/b", "n/c"} {
+			w.create(key)
+		}
+		w.report()
+		w.l.want(ourClass, "ip 1", w.now)
+		for range rapid.IntRange(60, 120).Draw(t, "steps") {
 			w.step()
 		}
 		w.rest()

@@ -56,6 +56,9 @@ type fight struct {
 func (f fight) note() note {
 	p := input.Problem{Object: f.Object, Field: "status.loadBalancer"}
 	who := cmp.Or(strings.Join(f.Managers, " and "), "somebody without a field manager")
+	if who == Manager {
+		who = "another Legation, with another Lease,"
+	}
 	if f.Object.Kind == input.KindService {
 		p.Message = who + " rewrite it in turns: Ingresses keep the address " + f.stays.String() + " until it has stood still; traffic is not concerned"
 	} else {
