@@ -58,6 +58,28 @@ func TestForeignWriter(t *testing.T) {
 	}
 }
 
+// TestTwins: two Legations with a Lease each publish different addresses of the same
+// class: one of them gives way, although both write under one name.
+func TestTwins(t *testing.T) {
+	w := newWorld(t)
+	before := w.applied()
+	one := w.start()
+	w.create("contested")
+	w.awaitAddress("192.0.2.1")
+	w.config.Lease.Name = "another"
+	w.config.Addresses = map[string]status.Source{class: {Fixed: []string{"192.0.2.2"}}}
+	two := w.start()
+	fights := func() (list []status.Fight) { return append(one.Stats().Fights, two.Stats().Fights...) }
+	w.awaitStats(one, "end of the fight", func(status.Stats) bool { return len(fights()) > 0 })
+	if list := fights(); len(list) != 1 || list[0].Managers[0] != status.Manager {
+		t.Errorf("got %+v", list)
+	}
+	w.events(w.namespace, "contested", only("Warning AddressContested: status.loadBalancer: another Legation, with another Lease, rewrites it"))
+	if n := w.applied() - before; n > 2*3 {
+		t.Errorf("%d writes", n)
+	}
+}
+
 // only is the look of w.events at an object with one Event, which begins so.
 func only(text string) func([]*corev1.Event) error { return starts(text) }
 

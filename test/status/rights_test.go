@@ -6,8 +6,6 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -18,48 +16,15 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes/scheme"
 
-	"legation.dev/test/envoy"
+	legation "legation.dev/test/cluster"
 	"legation.dev/test/kube"
 	"legation.dev/translator/input"
 	"legation.dev/watcher/status"
 )
 
-// Names in the files of deploy/: of Legation's own namespace and account, and of one
-// that it serves.
-const (
-	ownNamespace = "legation"
-	shop         = "shop"
-)
-
-// deployed applies files of deploy/.
-func (w *world) deployed(files ...string) {
-	w.Helper()
-	root, err := envoy.Root()
-	if err != nil {
-		w.Fatal(err)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(filepath.Join(root, "deploy", file))
-		if err != nil {
-			w.Fatal(err)
-		}
-		for _, document := range bytes.Split(text, []byte("\n---\n")) {
-			object, _, err := scheme.Codecs.UniversalDeserializer().Decode(document, nil, nil)
-			if err != nil {
-				w.Fatalf("%s: %v", file, err)
-			}
-			o := object.(kube.Object)
-			if err := cluster.Apply(w.ctx, o); err != nil {
-				w.Fatal(err)
-			}
-			if _, is := o.(*corev1.Namespace); !is { // which is long in going
-				w.Cleanup(func() { w.remove(o) })
-			}
-		}
-	}
-}
+// shop is the namespace that the files of deploy/ have served.
+const shop = "shop"
 
 // remove deletes when the test has ended.
 func (w *world) remove(o kube.Object) {
@@ -71,15 +36,15 @@ func (w *world) remove(o kube.Object) {
 }
 
 // TestRights: with the rights of deploy/, in the cluster and in some namespaces only,
-// all is written, and nothing is forbidden.
+// all that can be is written, on objects of every sort, and nothing is forbidden.
 func TestRights(t *testing.T) {
-	for file, namespaces := range map[string][]string{"rbac.yaml": nil, "rbac-namespaces.yaml": {shop, ownNamespace}} {
+	for file, namespaces := range map[string][]string{"rbac.yaml": nil, "rbac-namespaces.yaml": {shop, legation.Namespace}} {
 		t.Run(file, func(t *testing.T) {
 			w := newWorld(t)
 			if err := cluster.Apply(w.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: shop}}); err != nil {
 				t.Fatal(err)
 			}
-			w.deployed(file, "rbac-publish-nodes.yaml")
+			w.config.REST = w.deployed(file, "rbac-publish-nodes.yaml")
 			w.rights(namespaces)
 		})
 	}
@@ -91,16 +56,12 @@ func (w *world) rights(namespaces []string) {
 	unique := w.namespace // Events outlive objects
 	w.namespace = shop
 	var text everything
-	var err error
-	if w.config.REST, err = cluster.ServiceAccount(w.ctx, ownNamespace, "legation"); err != nil {
-		w.Fatal(err)
-	}
 	w.config.Log, w.config.Namespaces = text.logger(), namespaces
-	w.config.Lease = types.NamespacedName{Namespace: ownNamespace, Name: "legation"}
+	w.config.Lease = types.NamespacedName{Namespace: legation.Namespace, Name: "legation"}
 	w.config.Addresses = map[string]status.Source{
-		class:           {Pods: status.Pods{Namespace: ownNamespace, Selector: labels.SelectorFromSet(labels.Set{"app": "envoy"})}},
-		status.AnyClass: {Service: types.NamespacedName{Namespace: ownNamespace, Name: "envoy"}}}
-	pods, service := kube.Web(ownNamespace, "envoy", 2, time.Second)
+		class:           {Pods: status.Pods{Namespace: legation.Namespace, Selector: labels.SelectorFromSet(labels.Set{"app": "envoy"})}},
+		status.AnyClass: {Service: types.NamespacedName{Namespace: legation.Namespace, Name: "envoy"}}}
+	pods, service := kube.Web(legation.Namespace, "envoy", 2, time.Second)
 	service.Spec.ExternalIPs = []string{"192.0.2.7"}
 	ingressClass := &networkingv1.IngressClass{ObjectMeta: metav1.ObjectMeta{Name: unique}, Spec: networkingv1.IngressClassSpec{Controller: input.Controller}}
 	for _, o := range []kube.Object{pods, service, ingressClass, w.ingress("one")} {
@@ -116,7 +77,7 @@ func (w *world) rights(namespaces []string) {
 	w.create("one")
 	w.awaitAddress(kube.NodeAddress(0)+","+kube.NodeAddress(1), "one")
 	w.problems = nil
-	for _, ref := range []input.Ref{{Kind: input.KindIngress, Namespace: shop, Name: "one"}, {Kind: input.KindService, Namespace: ownNamespace, Name: "envoy"},
+	for _, ref := range []input.Ref{{Kind: input.KindIngress, Namespace: shop, Name: "one"}, {Kind: input.KindService, Namespace: legation.Namespace, Name: "envoy"},
 		{Kind: input.KindIngressClass, Name: unique}, {Kind: input.KindConfigMap, Namespace: shop, Name: "kube-root-ca.crt"}} {
 		w.problems = append(w.problems, input.Problem{Object: ref, Message: "something"})
 	}

@@ -58,12 +58,24 @@ func newWorld(t *testing.T) *world {
 	ctx, cancel := context.WithTimeout(t.Context(), hang+2**fight+time.Duration(*ingresses)*perIngress)
 	t.Cleanup(cancel)
 	w := &world{T: t, ctx: ctx, namespace: cluster.Namespace(t)}
+	t.Cleanup(w.clear)
 	w.config = status.Config{REST: cluster.REST(), Namespaces: []string{w.namespace},
 		Lease:     types.NamespacedName{Namespace: w.namespace, Name: "legation"},
 		Addresses: map[string]status.Source{class: {Fixed: []string{"192.0.2.1"}}},
 		Timing: status.Timing{Settle: 10 * time.Millisecond, WritesPerSecond: 1000, EventsPerSecond: 100,
 			LeaseDuration: 2 * time.Second, RenewDeadline: time.Second, RetryPeriod: 100 * time.Millisecond}}
 	return w
+}
+
+// clear deletes the Ingresses: thousands take longer than the deletion of a namespace
+// may.
+func (w *world) clear() {
+	ctx, cancel := context.WithTimeout(context.Background(), hang)
+	defer cancel()
+	err := cluster.Client().NetworkingV1().Ingresses(w.namespace).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
+	if err != nil {
+		w.Error(err)
+	}
 }
 
 // replica is one Legation, as far as it writes.
