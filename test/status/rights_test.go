@@ -44,7 +44,7 @@ func TestRights(t *testing.T) {
 			if err := cluster.Apply(w.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: shop}}); err != nil {
 				t.Fatal(err)
 			}
-			w.config.REST = w.deployed(file, "rbac-publish-nodes.yaml")
+			w.config.REST = w.account(file, "rbac-publish-nodes.yaml")
 			w.rights(namespaces)
 		})
 	}
