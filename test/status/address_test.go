@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -54,8 +55,13 @@ func TestNodeAddresses(t *testing.T) {
 	w.create("shop")
 	pods, _ := kube.Web(w.namespace, "envoy", 2, time.Second)
 	other, _ := kube.Web(w.namespace, "other", 1, time.Second)
-	if err := cluster.Apply(w.ctx, other, pods); err != nil {
-		t.Fatal(err)
+	for _, d := range []*appsv1.Deployment{other, pods} { // nodes take turns: the two of envoy get one each
+		if err := cluster.Apply(w.ctx, d); err != nil {
+			t.Fatal(err)
+		}
+		if err := cluster.AwaitReady(w.ctx, d); err != nil {
+			t.Fatal(err)
+		}
 	}
 	w.awaitAddress(kube.NodeAddress(0) + "," + kube.NodeAddress(1))
 	*pods.Spec.Replicas = 1
@@ -113,6 +119,7 @@ func TestClassChange(t *testing.T) {
 	w.create("last")
 	w.awaitAddress("192.0.2.1", "stays", "last")
 	w.awaitAddress("nginx.example.com", "moves")
+	w.awaitStats(r, "4 writes", func(s status.Stats) bool { return s.Writes >= 4 })
 	if s := r.Stats(); s.Writes != 4 || s.Flips != 0 {
 		t.Errorf("got %+v", s)
 	}

@@ -252,6 +252,25 @@ func (w *world) applied() (count int) {
 	return count
 }
 
+// appliedSince is applied since before, once it is at least that much: a write is
+// counted after its watchers have heard of it.
+func (w *world) appliedSince(before, least int) int {
+	w.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		n := w.applied() - before
+		if n >= least {
+			return n
+		}
+		select {
+		case <-tick.C:
+		case <-w.ctx.Done():
+			w.Fatalf("%d writes, want %d", n, least)
+		}
+	}
+}
+
 // events waits until the Events of an object are as ok wants them.
 func (w *world) events(namespace, name string, ok func([]*corev1.Event) error) {
 	w.Helper()
