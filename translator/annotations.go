@@ -53,8 +53,8 @@ func nginxAnnotationOf(name string) (nginxAnnotation, bool) {
 // checkIngress is what is wrong with an Ingress by itself: annotations that are
 // not honoured, and hosts that are none.
 func checkIngress(c class, o *input.Ingress) []finding {
-	_, errs := policy.OfIngress(o)
-	found := aboutSettings(o.File, errs)
+	overrides, errs := policy.OfIngress(o)
+	found := append(aboutSettings(o.File, errs), c.aboutShare(o.File, overrides)...)
 	for _, key := range slices.Sorted(maps.Keys(o.Annotations)) {
 		if name, ok := strings.CutPrefix(key, nginxPrefix); ok {
 			value := o.Annotations[key]

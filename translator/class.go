@@ -77,6 +77,7 @@ func (c *class) readSettings(v input.View, object *input.IngressClass) {
 	overrides, errs := policy.OfClass(config)
 	c.config, c.file, c.overrides, c.settings = config.Ref(), config.File, overrides, c.settings.With(overrides)
 	c.found = append(c.found, aboutSettings(config.File, errs)...)
+	c.found = append(c.found, c.aboutShare(config.File, overrides)...)
 }
 
 // defaultClass is the class of Ingresses that name none: the newest of those

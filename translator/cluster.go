@@ -20,11 +20,6 @@ import (
 // down, before it stops reading: 32 KiB, as Envoy's manual advises for an edge.
 const bufferBytes = 32 * 1024
 
-// panicPercent: below this share of usable endpoints Envoy takes all of them.
-// It is Envoy's own value, said explicitly, since without it a Service whose
-// endpoints are all draining would not answer.
-const panicPercent = 50
-
 // dnsRefresh is how often a name is asked for whose answer gives no lifetime.
 const dnsRefresh = 30 * time.Second
 
@@ -37,8 +32,11 @@ func cluster(v input.View, c class, b backend) (*snapshot.Resource, []finding) {
 		overrides, errs := policy.OfService(s)
 		settings = settings.With(overrides.Upstream())
 		found = append(found, aboutSettings(s.File, errs)...)
+		found = append(found, c.aboutShare(s.File, overrides)...)
 	}
-	m := newCluster(b.name(), settings, protocolOf(port.AppProtocol))
+	settings.MaxConnections = min(settings.MaxConnections, c.settings.Share())
+	settings.MaxPending = min(settings.MaxPending, c.settings.Share())
+	m := newCluster(b, settings, protocolOf(port.AppProtocol))
 	meta := snapshot.Meta{Weak: weak, From: []string{serviceRef(b).String()}}
 	n, wrong := resolved(v, c, b, s, port)
 	found = append(found, wrong...)
@@ -54,7 +52,7 @@ func cluster(v input.View, c class, b backend) (*snapshot.Resource, []finding) {
 	r, err := newResource(snapshot.Cluster, b.name(), m, meta)
 	if err != nil { // no input is known to get here; the fleet must not miss a cluster that a route names
 		found = append(found, about(serviceRef(b), "", "", "", err.Error()))
-		plain := newCluster(b.name(), policy.Defaults(), protocol{})
+		plain := newCluster(b, policy.Defaults(), protocol{})
 		byEDS(plain)
 		r, _ = snapshot.New(snapshot.Cluster, b.name(), plain, snapshot.Meta{Weak: true,
 			Pulls: []snapshot.Ref{{Type: snapshot.Endpoints, Name: b.name()}}})
@@ -92,27 +90,28 @@ func missing(v input.View, c class, b backend, field, value, message string) []f
 }
 
 // newCluster is what every cluster has.
-func newCluster(name string, settings policy.Values, p protocol) *clusterv3.Cluster {
+func newCluster(b backend, settings policy.Values, p protocol) *clusterv3.Cluster {
 	most := number(settings.MaxConnections)
-	return &clusterv3.Cluster{
-		Name:                          name,
+	m := &clusterv3.Cluster{
+		Name:                          b.name(),
 		ConnectTimeout:                seconds(settings.UpstreamConnectTimeout),
 		PerConnectionBufferLimitBytes: number(bufferBytes),
-		// Envoy begins the round at a random endpoint, so that many Envoys with
-		// one list do not all begin with its first.
-		LbPolicy: clusterv3.Cluster_ROUND_ROBIN,
 		CommonLbConfig: &clusterv3.Cluster_CommonLbConfig{
-			HealthyPanicThreshold: &typev3.Percent{Value: panicPercent},
+			HealthyPanicThreshold: &typev3.Percent{Value: float64(settings.PanicThreshold)},
 			UpdateMergeWindow:     seconds(0), // draining counts at once; Envoy's own is 1 s
 		},
 		IgnoreHealthOnHostRemoval: true,
+		HealthChecks:              healthChecks(b, settings, p),
+		OutlierDetection:          outliers(settings),
 		CircuitBreakers: &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{{
-			MaxConnections: most, MaxPendingRequests: most, MaxRequests: most, MaxRetries: most,
+			MaxConnections: most, MaxPendingRequests: number(settings.MaxPending), MaxRequests: most, MaxRetries: most,
 		}}},
 		TypedExtensionProtocolOptions: map[string]*anypb.Any{
 			"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": packed(p.options(settings)),
 		},
 	}
+	balance(m, settings)
+	return m
 }
 
 func byEDS(m *clusterv3.Cluster) {

@@ -90,3 +90,11 @@ func aboutSettings(file string, errs []*policy.FieldError) []finding {
 	}
 	return list
 }
+
+// aboutShare tells who wants more of an Envoy than one Service may have.
+func (c class) aboutShare(file string, overrides policy.Overrides) (list []finding) {
+	for _, e := range c.settings.Beyond(overrides) {
+		list = append(list, about(e.Object, file, e.Field, e.Value, e.Err.Error()+"; that share is in force"))
+	}
+	return list
+}

@@ -5,12 +5,13 @@ package edge
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/rand"
+	cryptorand "crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"math/rand/v2"
 	"net"
 	"testing"
 	"time"
@@ -41,15 +42,17 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// freePort is a port that is free on both loopbacks.
+// freePort is a port that is free on both loopbacks. It is below those that the
+// kernel gives to clients (32768 and more), which may take any of them before
+// Envoy binds it.
 func freePort(t *testing.T) int {
 	t.Helper()
 	for range 20 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		port := 10000 + rand.IntN(22000)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
-		port := l.Addr().(*net.TCPAddr).Port
 		l6, err := net.Listen("tcp", fmt.Sprintf("[::1]:%d", port))
 		l.Close()
 		if err == nil {
@@ -65,8 +68,15 @@ func (w *world) put(o input.Object) { w.changes = append(w.changes, input.Put(o)
 
 // service adds a Service with one port, http, at the given addresses.
 func (w *world) service(name, appProtocol string, at ...string) {
-	w.put(input.Seal(&input.Service{Meta: meta(name), Ports: []input.ServicePort{
-		{Name: "http", Port: 80, TargetPort: "http", AppProtocol: appProtocol}}}))
+	w.annotatedService(name, appProtocol, nil, at...)
+}
+
+// annotatedService adds a Service with our annotations, named without their prefix.
+func (w *world) annotatedService(name, appProtocol string, settings map[string]string, at ...string) {
+	o := &input.Service{Meta: meta(name), Ports: []input.ServicePort{
+		{Name: "http", Port: 80, TargetPort: "http", AppProtocol: appProtocol}}}
+	o.Annotations = annotations(settings)
+	w.put(input.Seal(o))
 	for i, addr := range at {
 		host, port, _ := net.SplitHostPort(addr)
 		number := int32(0)
@@ -91,6 +101,15 @@ func (w *world) echo(t *testing.T, name, appProtocol string) *echo.Server {
 
 func meta(name string) input.Meta { return input.Meta{Namespace: "shop", Name: name} }
 
+// annotations are settings with our prefix.
+func annotations(settings map[string]string) map[string]string {
+	list := map[string]string{}
+	for setting, text := range settings {
+		list[policy.Prefix+setting] = text
+	}
+	return list
+}
+
 // route is path, type and Service.
 type route struct {
 	path    string
@@ -110,10 +129,7 @@ func (w *world) annotated(name, host string, tls bool, settings map[string]strin
 		rule.Paths = append(rule.Paths, input.Path{Path: r.path, Type: r.kind, Backend: input.Backend{Service: r.service, Port: 80}})
 	}
 	o := &input.Ingress{Meta: meta(name), ClassName: &class, Rules: []input.Rule{rule}}
-	o.Annotations = map[string]string{}
-	for setting, text := range settings {
-		o.Annotations[policy.Prefix+setting] = text
-	}
+	o.Annotations = annotations(settings)
 	if tls {
 		o.TLS = []input.TLS{{Hosts: []string{host}, Secret: name}}
 		w.secret(name, host)
@@ -129,13 +145,13 @@ func (w *world) secret(name string, hosts ...string) {
 // selfSigned is a certificate of its own issue, PEM. It panics only if the
 // machine has no randomness.
 func selfSigned(hosts ...string) (certificate, key []byte) {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	private, err := ecdsa.GenerateKey(elliptic.P256(), cryptorand.Reader)
 	if err != nil {
 		panic(err)
 	}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: hosts[0]}, DNSNames: hosts,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	der, err := x509.CreateCertificate(cryptorand.Reader, template, template, private.Public(), private)
 	if err != nil {
 		panic(err)
 	}

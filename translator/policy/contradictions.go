@@ -15,6 +15,14 @@ type contradiction struct {
 // contradictions are looked for on one object only: what a narrower object says
 // corrects a wider one.
 var contradictions = []contradiction{
+	{"hash-by", "load-balancing", onlyRingHash(true)},
+	{"slow-start", "load-balancing", onlyRingHash(false)},
+	{"health-check-timeout", "health-check-interval", func(v Values) error {
+		if v.HealthCheckTimeout >= v.HealthCheckInterval {
+			return fmt.Errorf("not below the health-check-interval of %v beside it", v.HealthCheckInterval)
+		}
+		return nil
+	}},
 	{"upstream-idle-timeout", presetName, outlastsServer("upstream-idle-timeout")},
 	{"upstream-max-lifetime", presetName, outlastsServer("upstream-max-lifetime")},
 	{"upstream-max-requests", presetName, outlastsServer("upstream-max-requests")},
@@ -30,6 +38,16 @@ var contradictions = []contradiction{
 		}
 		return nil
 	}},
+}
+
+// onlyRingHash: a setting means something with ring-hash only, or without it only.
+func onlyRingHash(with bool) func(Values) error {
+	return func(v Values) error {
+		if (v.LoadBalancing == RingHash) != with {
+			return fmt.Errorf("means nothing with the load-balancing %s beside it", v.LoadBalancing)
+		}
+		return nil
+	}
 }
 
 func outlastsServer(name string) func(Values) error {

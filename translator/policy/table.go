@@ -37,7 +37,26 @@ type Values struct {
 	// Of what is behind Envoy.
 	ExternalNames         bool
 	LoopbackExternalNames bool
-	MaxConnections        uint32
+
+	// What one Envoy may have open to endpoints.
+	ConnectionBudget uint32 // connections to all
+	ServiceShare     uint32 // percent of it that one Service port may have
+	MaxConnections   uint32
+	MaxPending       uint32 // requests that wait for a connection
+
+	// Which endpoint a request goes to.
+	LoadBalancing  LoadBalancing
+	HashBy         HashKey
+	SlowStart      time.Duration // zero: at once
+	PanicThreshold uint32        // percent
+
+	// Which endpoints are left out.
+	OutlierErrors       uint32 // in a row; zero: none is left out
+	OutlierEjectionTime time.Duration
+	OutlierMaxEjected   uint32 // percent
+	HealthCheckPath     string // or "off"
+	HealthCheckInterval time.Duration
+	HealthCheckTimeout  time.Duration
 
 	// How long connections to endpoints live; zero is no limit.
 	UpstreamConnectTimeout time.Duration
@@ -68,6 +87,16 @@ const (
 	Keep     EscapedSlashes = "keep"     // untouched: a route of /admin can be passed by
 )
 
+// LoadBalancing says which endpoint a request goes to.
+type LoadBalancing string
+
+// The ways to choose an endpoint.
+const (
+	RoundRobin   LoadBalancing = "round-robin"
+	LeastRequest LoadBalancing = "least-request" // of two that are drawn
+	RingHash     LoadBalancing = "ring-hash"     // always the same for the same HashKey
+)
+
 const (
 	day         = 24 * time.Hour
 	everywhere  = Service | Ingress | Class
@@ -88,6 +117,12 @@ var table = []Setting{
 		Default: "0.0.0.0,::", Why: "All IPv4 and IPv6 addresses. A node whose kernel has no IPv6 at all refuses the listener: write `0.0.0.0` there.",
 		Envoy: "Listener.address, Listener.additional_addresses",
 		Doc:   "The addresses that Envoy listens on.",
+	},
+	{
+		Name: "connection-budget", Type: whole(func(v *Values) *uint32 { return &v.ConnectionBudget }, "connections", 2, 1<<20), Scopes: Class,
+		Default: "32768", Why: "Twice what a Service port has by default. It must stay below the open files that one Envoy may have (RLIMIT_NOFILE), less those of its clients.",
+		Envoy: "none",
+		Doc:   "How many connections and requests one Envoy may have open to all endpoints. See service-share.",
 	},
 	{
 		Name: "default-backend", Type: servicePort(func(v *Values) *ServicePort { return &v.DefaultBackend }), Scopes: Class,
@@ -132,6 +167,31 @@ var table = []Setting{
 		Doc:   "Whether Services of type ExternalName are served. If not, they answer 503.",
 	},
 	{
+		Name: "hash-by", Type: hashKey(func(v *Values) *HashKey { return &v.HashBy }), Scopes: everywhere, Upstream: true,
+		Default: "address", Why: "Every client has one.",
+		Envoy: "RingHash.consistent_hashing_lb_config.hash_policy",
+		Doc: "What a request is hashed by with `load-balancing: ring-hash`: the client's `address`, `header:NAME` or `cookie:NAME`. " +
+			"A request without it goes to any endpoint. The cookie is the application's own: Envoy sets none.",
+	},
+	{
+		Name: "health-check-interval", Type: duration(func(v *Values) *time.Duration { return &v.HealthCheckInterval }, time.Second, time.Hour), Scopes: everywhere, Upstream: true,
+		Default: "10s", Why: "As Kubernetes' own probes (periodSeconds).",
+		Envoy: "HealthCheck.interval, no_traffic_interval",
+		Doc:   "How often each endpoint is asked, by each Envoy. Three failures in a row take it out, one success brings it back.",
+	},
+	{
+		Name: "health-check-path", Type: checkPath(func(v *Values) *string { return &v.HealthCheckPath }), Scopes: everywhere, Upstream: true,
+		Default: "off", Why: "Kubernetes probes the endpoints, and takes away those that are not ready.",
+		Envoy: "HealthCheck.http_health_check.path",
+		Doc:   "The path at which Envoy asks each endpoint whether it is well; anything but 200 is a failure. The Host is `SERVICE.NAMESPACE`.",
+	},
+	{
+		Name: "health-check-timeout", Type: duration(func(v *Values) *time.Duration { return &v.HealthCheckTimeout }, 10*time.Millisecond, time.Second), Scopes: everywhere, Upstream: true,
+		Default: "1s", Why: "As Kubernetes' own probes (timeoutSeconds). It is not more, since the first check of a new cluster holds back the answers of all clusters that long (measured).",
+		Envoy: "HealthCheck.timeout",
+		Doc:   "How long an endpoint may take to answer a check.",
+	},
+	{
 		Name: "http-port", Type: port(func(v *Values) *uint32 { return &v.HTTPPort }), Scopes: Class, Fixed: true,
 		Default: "80", Why: "The port of http.",
 		Envoy: "Listener.address",
@@ -150,6 +210,12 @@ var table = []Setting{
 		Doc:   "How long a request, response or WebSocket may stand still.",
 	},
 	{
+		Name: "load-balancing", Type: oneOf(func(v *Values) *LoadBalancing { return &v.LoadBalancing }, RoundRobin, LeastRequest, RingHash), Scopes: everywhere, Upstream: true,
+		Default: "round-robin", Why: "As ingress-nginx. Each Envoy begins at a random endpoint.",
+		Envoy: "Cluster.lb_policy; load_balancing_policy for ring-hash",
+		Doc:   "Which endpoint a request goes to: the next; of two drawn the one with fewer requests; or always the same for the same `hash-by`.",
+	},
+	{
 		Name: "loopback-external-names", Type: yesNo(func(v *Values) *bool { return &v.LoopbackExternalNames }), Scopes: Class,
 		Default: "false", Why: "Whoever may write a Service would reach what listens on the node's loopback, or a cloud's metadata service.",
 		Envoy: "none",
@@ -158,8 +224,15 @@ var table = []Setting{
 	{
 		Name: "max-connections", Type: whole(func(v *Values) *uint32 { return &v.MaxConnections }, "connections", 1, 1<<20), Scopes: everywhere, Upstream: true,
 		Default: "16384", Why: "Envoy's own 1,024 leaves the 1,025th WebSocket of a Service without an answer (measured).",
-		Envoy: "CircuitBreakers.thresholds: max_connections, max_pending_requests, max_requests, max_retries",
-		Doc:   "How many connections and requests one Envoy may have open to a Service port; more are answered 503.",
+		Envoy: "CircuitBreakers.thresholds: max_connections, max_requests, max_retries",
+		Doc:   "How many connections and requests one Envoy may have open to a Service port. What is more waits for a connection, see max-pending-requests.",
+	},
+	{
+		Name: "max-pending-requests", Type: whole(func(v *Values) *uint32 { return &v.MaxPending }, "requests", 1, 1<<20), Scopes: everywhere, Upstream: true,
+		Default: "16384", Why: "As max-connections: so many clients that come at once wait until their connections are there (measured with 2,000 WebSockets).",
+		Envoy: "CircuitBreakers.thresholds: max_pending_requests",
+		Doc: "How many requests for a Service port may wait in one Envoy for a connection: one that comes about, or one that becomes free because max-connections are busy. " +
+			"More are answered 503 at once. If the Service hangs, those that wait are answered 504 after idle-timeout.",
 	},
 	{
 		Name: "max-request-headers", Type: whole(func(v *Values) *uint32 { return &v.RequestHeaders }, "KiB", 1, 8192), Scopes: Class, Fixed: true,
@@ -172,6 +245,30 @@ var table = []Setting{
 		Default: "off", Why: "Envoy ends no WebSocket, download or event stream by its age.",
 		Envoy: "RouteAction.max_stream_duration",
 		Doc:   "How long a request may last from its first byte, upload, answer and WebSocket alike. It is a hard end: what is not done is cut.",
+	},
+	{
+		Name: "outlier-ejection-time", Type: duration(func(v *Values) *time.Duration { return &v.OutlierEjectionTime }, time.Second, time.Hour), Scopes: everywhere, Upstream: true,
+		Default: "30s", Why: "Envoy's own.",
+		Envoy: "OutlierDetection.base_ejection_time",
+		Doc:   "How long an endpoint is left out the first time; each further time takes longer, up to ten times.",
+	},
+	{
+		Name: "outlier-errors", Type: wholeOrOff(func(v *Values) *uint32 { return &v.OutlierErrors }, "errors in a row", 1, 1000), Scopes: everywhere, Upstream: true,
+		Default: "off", Why: "As ingress-nginx, which leaves out none. An application that answers 503 to a few would lose its endpoints.",
+		Envoy: "OutlierDetection.consecutive_gateway_failure",
+		Doc:   "After how many 502, 503, 504, resets or failed connections in a row Envoy leaves an endpoint out for a while. A 500 does not count.",
+	},
+	{
+		Name: "outlier-max-ejected", Type: whole(func(v *Values) *uint32 { return &v.OutlierMaxEjected }, "percent", 1, 100), Scopes: everywhere, Upstream: true,
+		Default: "50", Why: "Half of the endpoints must be able to carry the load. Envoy's own 10 leaves out none of a few.",
+		Envoy: "OutlierDetection.max_ejection_percent",
+		Doc:   "The share of endpoints that may be left out at once.",
+	},
+	{
+		Name: "panic-threshold", Type: whole(func(v *Values) *uint32 { return &v.PanicThreshold }, "percent", 0, 100), Scopes: everywhere, Upstream: true,
+		Default: "50", Why: "Envoy's own, written down: a Service whose endpoints all terminate answers because of it.",
+		Envoy: "CommonLbConfig.healthy_panic_threshold",
+		Doc:   "When fewer than this share of the endpoints are well, Envoy takes all of them. Terminating ones do not count. With `0` a Service without a well endpoint answers 503, terminating ones included.",
 	},
 	{
 		Name: "per-try-timeout", Type: durationOrOff(func(v *Values) *time.Duration { return &v.PerTryTimeout }, 10*time.Millisecond, day), Scopes: ingressWide,
@@ -204,6 +301,18 @@ var table = []Setting{
 		Default: "false", Why: "Annotations of ingress-nginx that restrict access are not honoured yet; to serve such a path openly must be somebody's decision.",
 		Envoy: "none",
 		Doc:   "Whether paths are served whose Ingress restricts access by a `nginx.ingress.kubernetes.io/` annotation. If not, they answer 503.",
+	},
+	{
+		Name: "service-share", Type: whole(func(v *Values) *uint32 { return &v.ServiceShare }, "percent", 1, 100), Scopes: Class,
+		Default: "50", Why: "A Service that hangs cannot take more than half of an Envoy.",
+		Envoy: "CircuitBreakers.thresholds",
+		Doc:   "The share of connection-budget that one Service port may have. A larger `max-connections` is a Problem, and this share is in force.",
+	},
+	{
+		Name: "slow-start", Type: durationOrOff(func(v *Values) *time.Duration { return &v.SlowStart }, time.Second, time.Hour), Scopes: everywhere, Upstream: true,
+		Default: "off", Why: "As ingress-nginx. For servers that are slow until they are warm.",
+		Envoy: "RoundRobinLbConfig.slow_start_config, LeastRequestLbConfig.slow_start_config",
+		Doc:   "How long a new endpoint is given less than its part, rising from a tenth. It means nothing with ring-hash.",
 	},
 	{
 		Name: "ssl-redirect", Type: yesNo(func(v *Values) *bool { return &v.SSLRedirect }), Scopes: ingressWide,

@@ -11,7 +11,18 @@ type sample struct {
 // Settings of the cluster of a Service: they may stand on a Service, on an
 // Ingress and in the class. In order of their names.
 var upstream = []sample{
+	{"hash-by", []string{"address", "header:X-User", "cookie:session", "path"}},
+	{"health-check-interval", []string{"1s", "5s", "1ms"}},
+	{"health-check-path", []string{"/healthz", "/healthz?deep=1", "off", "healthz"}},
+	{"health-check-timeout", []string{"100ms", "1s", "5s"}},
+	{"load-balancing", []string{"round-robin", "least-request", "ring-hash", "random"}},
 	{"max-connections", []string{"100", "20000", "many"}},
+	{"max-pending-requests", []string{"1", "100", "20000", "0"}},
+	{"outlier-ejection-time", []string{"1s", "30s", "30"}},
+	{"outlier-errors", []string{"1", "5", "off", "0"}},
+	{"outlier-max-ejected", []string{"10", "100", "0"}},
+	{"panic-threshold", []string{"0", "30", "100", "101"}},
+	{"slow-start", []string{"30s", "off", "0"}},
 	{"upstream-connect-timeout", []string{"1s", "2s", "2000ms"}},
 	{"upstream-idle-timeout", []string{"2s", "3s", "soon"}},
 	{"upstream-max-lifetime", []string{"10s", "1h", "off", "0"}},

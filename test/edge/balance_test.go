@@ -1,0 +1,202 @@
+//go:build real
+
+package edge
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"legation.dev/test/echo"
+	"legation.dev/test/envoy"
+	"legation.dev/translator/input"
+)
+
+// busy is how many of the pods had requests.
+func busy(all []*echo.Server) (n int) {
+	for _, p := range all {
+		if p.Requests() > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// TestRingHash: requests with the same key go to one endpoint, those with
+// different keys to several; a request without the key is answered.
+func TestRingHash(t *testing.T) {
+	const requests, endpoints = 24, 6 // all by chance at one: once in 10^18 runs
+	w := newWorld(t)
+	same, different := map[string][]*echo.Server{}, map[string][]*echo.Server{}
+	for name, by := range map[string]string{"header": "header:X-User", "cookie": "cookie:session", "address": "address"} {
+		for kind, list := range map[string]map[string][]*echo.Server{"same": same, "different": different} {
+			service := name + "-" + kind
+			w.annotatedService(service, "", map[string]string{"load-balancing": "ring-hash", "hash-by": by})
+			list[name] = pods(t, service, endpoints)
+			for i, p := range list[name] {
+				w.slice(service, i, p, true, true, false)
+			}
+			w.ingress(service, service+".test", false, route{"/", input.PathPrefix, service})
+		}
+	}
+	w.start(t)
+	send := func(name, kind string, i int) {
+		from, headers := "127.0.0.1", []string{"Accept: */*"}
+		switch name {
+		case "header":
+			headers = append(headers, fmt.Sprintf("X-User: u%d", i))
+		case "cookie":
+			headers = append(headers, fmt.Sprintf("Cookie: a=%p; session=u%d", t, i))
+		case "address":
+			from = fmt.Sprintf("127.0.0.%d", 10+i)
+		}
+		if resp, _ := askFrom(t, from, w.http, get(name+"-"+kind+".test", "/", headers...)); resp.StatusCode != http.StatusOK {
+			t.Errorf("%s, %s: %d", name, kind, resp.StatusCode)
+		}
+	}
+	for name := range same {
+		for i := range requests {
+			send(name, "same", 7)
+			send(name, "different", i)
+		}
+		if one, some := busy(same[name]), busy(different[name]); one != 1 || some < 2 {
+			t.Errorf("%s: one key went to %d endpoints, %d keys to %d", name, one, requests, some)
+		}
+	}
+	if resp, _ := ask(t, w.http, get("cookie-same.test", "/")); resp.StatusCode != http.StatusOK {
+		t.Errorf("without the cookie: %d", resp.StatusCode)
+	}
+}
+
+// TestOutliers: an endpoint that fails one request after the other is left out.
+func TestOutliers(t *testing.T) {
+	const most, inARow = 200, 20 // in turn with the bad endpoint, no two in a row are answered
+	w := newWorld(t)
+	good, err := echo.Start("web", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(good.Kill)
+	bad := countAndHangUp(t)
+	w.annotatedService("web", "", map[string]string{"outlier-errors": "2"}, good.Addr().String(), bad.address)
+	w.ingress("web", "web.test", false, route{"/", input.PathPrefix, "web"})
+	w.start(t)
+	answered := 0
+	for range most {
+		resp, _ := ask(t, w.http, get("web.test", "/"))
+		if resp.StatusCode != http.StatusOK {
+			answered = 0
+		} else if answered++; answered == inARow {
+			break
+		}
+	}
+	if answered < inARow || bad.count("GET", "/") < 2 {
+		t.Errorf("%d in a row were answered, the bad endpoint had %d", answered, bad.count("GET", "/"))
+	}
+}
+
+// TestHealthChecks: an endpoint that says it is not well gets no request, from
+// the first one on; the check names the Service.
+func TestHealthChecks(t *testing.T) {
+	const requests = 20
+	var checks, misled atomic.Int32
+	sick := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/healthz" && r.Host == "web.shop" {
+			checks.Add(1)
+		} else {
+			misled.Add(1)
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	t.Cleanup(sick.Close)
+	w := newWorld(t)
+	good, err := echo.Start("web", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(good.Kill)
+	w.annotatedService("web", "", map[string]string{"health-check-path": "/healthz"}, good.Addr().String(), strings.TrimPrefix(sick.URL, "http://"))
+	w.ingress("web", "web.test", false, route{"/", input.PathPrefix, "web"})
+	w.start(t)
+	for range requests {
+		if resp, _ := ask(t, w.http, get("web.test", "/")); resp.StatusCode != http.StatusOK {
+			t.Errorf("got %d", resp.StatusCode)
+		}
+	}
+	if checks.Load() == 0 || misled.Load() > 0 {
+		t.Errorf("the sick endpoint was checked %d times and had %d requests", checks.Load(), misled.Load())
+	}
+}
+
+// TestCap: a Service that never answers holds as many requests as it may, and as
+// many wait as may; all others are answered 503 at once, and another Service does
+// not notice.
+func TestCap(t *testing.T) {
+	const most, waiting, more = 5, 1, 4
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	hangs, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts, nobody reads
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { hangs.Close() })
+	w := newWorld(t)
+	w.settings["connection-budget"], w.settings["service-share"] = "10", "50"
+	w.annotatedService("hangs", "", map[string]string{"max-connections": "10", "max-pending-requests": "1"}, hangs.Addr().String())
+	w.echo(t, "web", "")
+	w.ingress("hangs", "hangs.test", false, route{"/", input.PathPrefix, "hangs"})
+	w.ingress("web", "web.test", false, route{"/", input.PathPrefix, "web"})
+	w.start(t)
+	answers := make(chan int, most+more)
+	for i := range most { // one after the other: while a connection comes about, its request waits
+		w.sendOnly(t, "hangs.test", answers)
+		if err := w.envoy.WaitStat(ctx, "cluster.shop/hangs/80.upstream_rq_active", envoy.AtLeast(uint64(i+1))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range more {
+		w.sendOnly(t, "hangs.test", answers)
+	}
+	for range more - waiting {
+		select {
+		case status := <-answers:
+			if status != http.StatusServiceUnavailable {
+				t.Errorf("beyond the cap: %d", status)
+			}
+		case <-ctx.Done():
+			t.Fatal("beyond the cap requests wait")
+		}
+	}
+	if resp, _ := ask(t, w.http, get("web.test", "/")); resp.StatusCode != http.StatusOK {
+		t.Errorf("the other Service: %d", resp.StatusCode)
+	}
+}
+
+// sendOnly sends a request whose status goes to answers if it ever comes; it ends
+// with the test.
+func (w *world) sendOnly(t *testing.T, host string, answers chan<- int) {
+	t.Helper()
+	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", w.http))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, get(host, "/")); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err == nil {
+			answers <- resp.StatusCode
+		}
+	}()
+	t.Cleanup(func() { conn.Close(); <-done })
+}
