@@ -87,6 +87,9 @@ func checkResource(t *testing.T, r *snapshot.Resource, sources map[string]int) {
 			sources[textOf(t, m)]++
 		case *clusterv3.Cluster:
 			checkCluster(t, m)
+			if checks := len(m.HealthChecks) > 0; checks != r.Checked {
+				t.Errorf("cluster %s: Checked is %t, and it has health checks: %t", m.Name, r.Checked, checks)
+			}
 		}
 	})
 }
