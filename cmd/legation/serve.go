@@ -52,10 +52,10 @@ Without --source it is kube inside a cluster or with --kubeconfig, and else a co
 of the built-in example, in a temporary folder that the log names.
 
 Without flags it listens on this machine only: the stream carries private keys,
-and whoever can open it can read them. What is wrong with an object is logged
-with its field. Nothing is served before the source was read in full: /readyz at the
-address of --admin says what it waits for, and /metrics is there too. SIGTERM ends the streams, and Envoys go on with what
-they have.`,
+and whoever can open it can read them. What is wrong with an object is logged with
+its field. Nothing is served before the source was read in full: /readyz at the
+address of --admin says what it waits for, and /metrics is there too. SIGTERM ends
+the streams, and Envoys go on with what they have.`,
 		Example: `  legation serve
   legation serve --source dir:examples/shop
   legation serve --source dir:/etc/ingress --listen 127.0.0.1:18001 --log-format json
