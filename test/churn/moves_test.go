@@ -26,12 +26,17 @@ func TestMoves(t *testing.T) {
 	w := newWorld(t, hosts, stack.Options{Settings: map[string]string{"access-log": accessLog}})
 	l, end := w.load(w.clients(25*time.Millisecond, 60, 10, 10)...)
 	begin := time.Now()
+	var acked []moved
 	for made := 0; made < *moves; made += hosts {
-		w.moveAll()
+		acked = append(w.followed(acked), w.moveAll())
 		w.more(l, 10*hosts)
 	}
 	t.Logf("%d moves in %s", *moves, time.Since(begin).Round(time.Millisecond))
-	w.removed(uint64(*moves))
+	w.removed(uint64(*moves)) // much later than what workers need
+	if rest := w.followed(acked); len(rest) > 0 {
+		t.Errorf("%d moves were acknowledged less than %s ago, and yet all clusters are gone", len(rest), workersFollow)
+	}
+	w.more(l, 10*hosts)
 	end()
 	w.noneRejected()
 	if err := w.Envoy.Stop(); err != nil { // writes the rest of the log
@@ -51,20 +56,43 @@ func (w *world) removed(clusters uint64) {
 	}
 }
 
+// moved is a move of some paths that Envoy has acknowledged.
+type moved struct {
+	since time.Time
+	old   []claim  // of the old Services
+	kills []func() // of their pods
+}
+
+// followed ends the pods of the moves that Envoy's workers have followed, whose
+// old answers are wrong from then on, and returns the other moves.
+func (w *world) followed(list []moved) (rest []moved) {
+	for _, m := range list {
+		if time.Since(m.since) < workersFollow {
+			rest = append(rest, m)
+			continue
+		}
+		for _, c := range m.old {
+			w.timeline.Forbid(c.host, c.path, c.answer)
+		}
+		for _, kill := range m.kills {
+			kill()
+		}
+	}
+	return rest
+}
+
 // moveAll moves one path of each host and deletes what it led to.
-func (w *world) moveAll() {
+func (w *world) moveAll() (m moved) {
 	w.t.Helper()
 	var objects, gone []site.Object
-	var claims []claim
-	var kills []func()
 	for _, h := range w.hosts {
 		path := paths[w.rng.IntN(len(paths))]
+		m.old = append(m.old, claim{h.name, path, answerOf(h.services[path])})
 		old, kill := w.site.Remove(h.services[path])
-		gone, kills = append(gone, old...), append(kills, kill)
+		gone, m.kills = append(gone, old...), append(m.kills, kill)
 		h.services[path] = w.service(&objects)
-		c := claim{h.name, path, answerOf(h.services[path])}
-		w.timeline.Allow(c.host, c.path, c.answer)
-		claims, objects = append(claims, c), append(objects, w.ingress(h))
+		w.timeline.Allow(h.name, path, answerOf(h.services[path]))
+		objects = append(objects, w.ingress(h))
 	}
 	if w.rng.IntN(2) == 0 {
 		w.Delete(gone...)
@@ -74,12 +102,8 @@ func (w *world) moveAll() {
 		w.Delete(gone...)
 	}
 	w.settle()
-	for _, c := range claims {
-		w.timeline.Only(c.host, c.path, c.answer)
-	}
-	for _, kill := range kills {
-		kill()
-	}
+	m.since = time.Now()
+	return m
 }
 
 // logLine has the host, the status and the flags of a line of the access log.

@@ -27,7 +27,7 @@ func (s Services) End(token any, status int, service string) error {
 }
 
 // Timeline is the Oracle of a configuration that changes under load. Who changes
-// it says Allow before the change is made and Only when Envoy has it; between
+// it says Allow before the change is made and Only (or Forbid) when Envoy has it; between
 // the two the old and the new answer are right. An answer is right if it was
 // allowed at any time between the request's start and its end. There is no
 // clock in it, only the order of these calls.
@@ -70,6 +70,18 @@ func (t *Timeline) Only(host, path string, a Answer) {
 	}
 	t.now++
 	h.until[a] = still
+	h.forget(t.oldest())
+}
+
+// Forbid allows an answer no more from now on.
+func (t *Timeline) Forbid(host, path string, a Answer) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h := t.history(key{host, path})
+	if h.until[a] == still {
+		h.until[a] = t.now
+	}
+	t.now++
 	h.forget(t.oldest())
 }
 

@@ -39,6 +39,15 @@ func TestTimeline(t *testing.T) {
 	check("begun while changing", during[1], new, true)
 	check("begun while changing", during[2], unknown, false)
 	check("changed", ask(), old, false)
+
+	line.Allow("shop.test", "/", old)
+	both := ask()
+	line.Forbid("shop.test", "/", new)
+	check("forbidden", ask(), new, false)
+	check("the other one", ask(), old, true)
+	check("begun before", both, new, true)
+	line.Forbid("shop.test", "/", unknown) // was never allowed
+	check("the other one", ask(), old, true)
 }
 
 func TestTimelineForgets(t *testing.T) {
