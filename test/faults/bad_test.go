@@ -43,7 +43,7 @@ type wanted struct {
 // TestBadInput: whatever the API server lets through is told to its owner, by
 // object and field; Envoy rejects nothing, and nothing changes for anybody else.
 func TestBadInput(t *testing.T) {
-	w := newWorld(t, 2, cluster.Options{})
+	w := newWorld(t, 2, grace, cluster.Options{})
 	l, end := w.load(w.clients(clientEvery, 4, 2, 2)...)
 	good := w.goodBytes()
 	for _, c := range w.badCases() {
@@ -143,7 +143,7 @@ func (w *world) goodBytes() string {
 // TestHostsInAnotherCase: the API server lets no such host through, so that no
 // Ingress can have one; clients may ask for one.
 func TestHostsInAnotherCase(t *testing.T) {
-	w := newWorld(t, 2, cluster.Options{})
+	w := newWorld(t, 2, grace, cluster.Options{})
 	rule := w.site.Ingress("rule", "H0.test", "", site.Route{Path: "/", Service: steady})
 	section := w.site.Ingress("section", "other.test", "", site.Route{Path: "/", Service: steady})
 	section.Spec.TLS = []networkingv1.IngressTLS{{Hosts: []string{"Other.test"}}}

@@ -126,7 +126,7 @@ func (c *changes) move() (string, func(context.Context) error) {
 
 // roll replaces the pods of a Deployment.
 func (c *changes) roll() (string, func(context.Context) error) {
-	deployment, _ := kube.Web(c.namespace, rolled, 2, grace)
+	deployment, _ := kube.Web(c.namespace, rolled, 2, c.grace)
 	deployment.Spec.Template.Annotations = map[string]string{"test.legation.dev/roll": fmt.Sprint(c.made.Load())}
 	return "pods rolled", applying(deployment)
 }

@@ -29,7 +29,7 @@ const (
 // later, and half of the old Services are deleted at once. No request fails.
 func TestLateSlices(t *testing.T) {
 	proxy, at := newLateProxy(t, "endpointslices")
-	w := newWorld(t, 2, cluster.Options{REST: at})
+	w := newWorld(t, 2, grace, cluster.Options{REST: at})
 	m := w.newMovers()
 	w.settle()
 	l, end := w.load(w.clientsOf(w.Envoys[0], m.hosts, 200*time.Millisecond, 40, 20, 10)...)

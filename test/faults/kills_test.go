@@ -19,7 +19,7 @@ var rounds = flag.Int("rounds", 3, "how many times TestKills kills each program"
 // all run again, every Envoy comes to run the full translation of what the API
 // server holds.
 func TestKills(t *testing.T) {
-	w := newWorld(t, 8, cluster.Options{Replicas: 2, Envoys: 2, Binary: true})
+	w := newWorld(t, 8, grace, cluster.Options{Replicas: 2, Envoys: 2, Binary: true})
 	l, end := w.load(w.clients(100*time.Millisecond, 12, 6, 4)...)
 	c := newChanges(w)
 	for range *rounds {

@@ -20,7 +20,7 @@ const lag = 2 * time.Second
 // replica, and they answer all the time, as all others do.
 func TestLag(t *testing.T) {
 	const times, added = 2, 3
-	w := newWorld(t, 4, cluster.Options{Replicas: 2, Envoys: 2})
+	w := newWorld(t, 4, grace, cluster.Options{Replicas: 2, Envoys: 2})
 	_, end := w.load(w.clients(clientEvery, 6, 2, 2)...)
 	for i := range times {
 		late := w.Replicas[i%2]

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"legation.dev/test/cluster"
+	"legation.dev/test/kube"
 	"legation.dev/test/load"
 )
 
@@ -18,6 +19,10 @@ var moves = flag.Int("moves", 2, "how often TestMove moves its Envoy and then ch
 // after a reconnect (2 s, for removals) lets through: answers that would come late
 // have come then.
 const settled = uint64(3 * moverClients * time.Second / clientEvery)
+
+// restGrace is how long pods of TestMove serve on: the cluster is at rest only
+// when they are gone.
+const restGrace = 5 * time.Second
 
 // Clients of tests with one load.
 const (
@@ -30,7 +35,7 @@ const (
 // made the same of the same objects.
 func TestMove(t *testing.T) {
 	const between = 50
-	w := newWorld(t, 8, cluster.Options{Replicas: 2})
+	w := newWorld(t, 8, restGrace, cluster.Options{Replicas: 2})
 	l, end := w.load(w.clients(clientEvery, 10, 6, 4)...)
 	c := newChanges(w)
 	for i := range *moves {
@@ -39,7 +44,6 @@ func TestMove(t *testing.T) {
 		c.more(between)
 		c.end()
 	}
-	w.settle()
 	w.moveAtRest(w.Replicas[(*moves+1)%2], l)
 	end()
 	t.Logf("%d moves, %d changes: %v", *moves+1, c.made.Load(), c.counts)
@@ -48,6 +52,7 @@ func TestMove(t *testing.T) {
 // moveAtRest leads the Envoy to a replica, which sends it nothing.
 func (w *world) moveAtRest(to *cluster.Replica, l *load.Load) {
 	w.t.Helper()
+	w.rest()
 	w.settle()
 	w.equal()
 	before := to.Plane.Server().Total()
@@ -57,6 +62,15 @@ func (w *world) moveAtRest(to *cluster.Replica, l *load.Load) {
 	if after := to.Plane.Server().Total(); after.Resources != before.Resources || after.Removed != before.Removed {
 		w.t.Errorf("the replica that an Envoy has moved to had sent %d resources and %d removals, now %d and %d",
 			before.Resources, before.Removed, after.Resources, after.Removed)
+	}
+}
+
+// rest waits until pods that were rolled are gone: their slices change no more.
+func (w *world) rest() {
+	w.t.Helper()
+	deployment, _ := kube.Web(w.namespace, rolled, 2, w.grace)
+	if err := k.AwaitServed(w.limited(), deployment); err != nil {
+		w.t.Fatal(err)
 	}
 }
 

@@ -27,7 +27,7 @@ const recreatedServices = 5
 // are created again, 50 times in all. Legation sees that they are gone, and no
 // request fails, since they are back within the grace.
 func TestRecreatedService(t *testing.T) {
-	w := newWorld(t, recreatedServices, cluster.Options{})
+	w := newWorld(t, recreatedServices, grace, cluster.Options{})
 	for i, h := range w.hosts {
 		service := w.copyOf(steady, fmt.Sprint("back", i))
 		w.apply(service, w.site.Ingress(h.name, h.name, h.secret, site.Route{Path: "/", Service: service.Name}))
@@ -54,7 +54,7 @@ func TestRecreatedService(t *testing.T) {
 
 // copyOf is a Service with another name that has the pods of a Deployment.
 func (w *world) copyOf(deployment, name string) *corev1.Service {
-	_, service := kube.Web(w.namespace, deployment, 2, grace)
+	_, service := kube.Web(w.namespace, deployment, 2, w.grace)
 	service.Name = name
 	return service
 }

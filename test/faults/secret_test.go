@@ -35,7 +35,7 @@ const (
 // over. That host presents its last good certificate all the time, over restarts
 // and a move to another replica too, and no handshake of another host fails.
 func TestSecret(t *testing.T) {
-	w := newWorld(t, 2, cluster.Options{Replicas: 2})
+	w := newWorld(t, 2, grace, cluster.Options{Replicas: 2})
 	others := w.addHosts("tls", 0, secureHosts-1)
 	s := newSuffering(w, &host{name: "suffers.test", secret: "suffers.test", moved: steady})
 	w.settle()

@@ -63,8 +63,9 @@ type world struct {
 	site      *site.Site // makes Ingresses and Secrets; the pods are of k
 	authority *site.Authority
 	timeline  *load.Timeline
-	hosts     []*host  // the first half plain, the others TLS
-	paths     []string // that clients ask for; a WebSocket is opened at the first
+	grace     time.Duration // of pods
+	hosts     []*host       // the first half plain, the others TLS
+	paths     []string      // that clients ask for; a WebSocket is opened at the first
 }
 
 // host is a host under load.
@@ -76,10 +77,11 @@ type host struct {
 	certificate *corev1.Secret
 }
 
-// newWorld is a world of so many hosts that every Envoy serves.
-func newWorld(t *testing.T, hosts int, o cluster.Options) *world {
+// newWorld is a world of so many hosts that every Envoy serves, and of pods that
+// serve on so long when they are deleted.
+func newWorld(t *testing.T, hosts int, grace time.Duration, o cluster.Options) *world {
 	t.Helper()
-	w := &world{t: t, ctx: t.Context(), timeline: &load.Timeline{}, namespace: k.Namespace(t),
+	w := &world{t: t, ctx: t.Context(), timeline: &load.Timeline{}, namespace: k.Namespace(t), grace: grace,
 		paths: []string{pathSteady, pathRolled, pathMoved}}
 	w.site = site.New(w.namespace, 0)
 	var err error
@@ -134,7 +136,7 @@ func (w *world) deploy(names ...string) {
 	w.t.Helper()
 	var all []*appsv1.Deployment
 	for _, name := range names {
-		deployment, service := kube.Web(w.namespace, name, 2, grace)
+		deployment, service := kube.Web(w.namespace, name, 2, w.grace)
 		w.apply(deployment, service)
 		all = append(all, deployment)
 	}
