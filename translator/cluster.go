@@ -110,6 +110,9 @@ func newCluster(b backend, settings policy.Values, p protocol) *clusterv3.Cluste
 			"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": packed(p.options(settings)),
 		},
 	}
+	if alive := tcpKeepAlive(settings.UpstreamTCPKeepAlive); alive != nil {
+		m.UpstreamConnectionOptions = &clusterv3.UpstreamConnectionOptions{TcpKeepalive: alive}
+	}
 	balance(m, settings)
 	return m
 }

@@ -7,8 +7,10 @@ import (
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	filelogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/file/v3"
 	celv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/filters/cel/v3"
+	healthv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/health_check/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	earlyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/http/early_header_mutation/header_mutation/v3"
@@ -57,10 +59,10 @@ func connectionManager(s policy.Values, d door) *hcmv3.HttpConnectionManager {
 		StatPrefix: d.name,
 		RouteSpecifier: &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{
 			ConfigSource: ads(), RouteConfigName: routeConfigurationName}},
-		HttpFilters:                   []*hcmv3.HttpFilter{router()},
+		HttpFilters:                   append(healthPath(s.HealthPath), router()),
 		UpgradeConfigs:                []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket"}},
 		LocalReplyConfig:              localReplies(),
-		EarlyHeaderMutationExtensions: early(d),
+		EarlyHeaderMutationExtensions: early(s, d),
 		InternalAddressConfig:         &hcmv3.HttpConnectionManager_InternalAddressConfig{}, // nobody is internal
 		PreserveExternalRequestId:     true,
 		ServerHeaderTransformation:    hcmv3.HttpConnectionManager_PASS_THROUGH,
@@ -80,6 +82,16 @@ func connectionManager(s policy.Values, d door) *hcmv3.HttpConnectionManager {
 func router() *hcmv3.HttpFilter {
 	return &hcmv3.HttpFilter{Name: "envoy.filters.http.router", ConfigType: &hcmv3.HttpFilter_TypedConfig{
 		TypedConfig: packed(&routerv3.Router{SuppressEnvoyHeaders: true})}}
+}
+
+// healthPath answers for Envoy itself: 503 once it was told to fail.
+func healthPath(path string) []*hcmv3.HttpFilter {
+	if path == "off" {
+		return nil
+	}
+	return []*hcmv3.HttpFilter{{Name: "envoy.filters.http.health_check", ConfigType: &hcmv3.HttpFilter_TypedConfig{
+		TypedConfig: packed(&healthv3.HealthCheck{PassThroughMode: no(), Headers: []*routev3.HeaderMatcher{
+			header(":path", &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: path}}, false)}})}}}
 }
 
 // paths makes one path out of the many ways to write it, before it is routed.
@@ -104,6 +116,10 @@ func protocols(m *hcmv3.HttpConnectionManager, s policy.Values) {
 	m.CommonHttpProtocolOptions = &corev3.HttpProtocolOptions{
 		IdleTimeout:                  seconds(s.DownstreamIdle),
 		HeadersWithUnderscoresAction: corev3.HttpProtocolOptions_DROP_HEADER,
+	}
+	if s.DownstreamMax > 0 {
+		m.CommonHttpProtocolOptions.MaxConnectionDuration = seconds(s.DownstreamMax)
+		m.Http1SafeMaxConnectionDuration = true // tell the client, do not just close
 	}
 	m.HttpProtocolOptions = &corev3.Http1ProtocolOptions{AcceptHttp_10: true, DefaultHostForHttp_10: hostOfHTTP10}
 	m.Http2ProtocolOptions = &corev3.Http2ProtocolOptions{
@@ -137,7 +153,7 @@ func ranges(prefixes []netip.Prefix) []*corev3.CidrRange {
 // early is what happens to a request's headers before Envoy reads them: what a
 // client must not say of itself is removed, what backends are told is set. A
 // trusted proxy may say it, and is completed.
-func early(d door) []*corev3.TypedExtensionConfig {
+func early(s policy.Values, d door) []*corev3.TypedExtensionConfig {
 	list := []*mutationv3.HeaderMutation{drop("proxy"), dropPrefix("x-envoy-")}
 	action := corev3.HeaderValueOption_ADD_IF_ABSENT
 	if !d.trusted {
@@ -145,7 +161,7 @@ func early(d door) []*corev3.TypedExtensionConfig {
 		// Envoy itself would write its own address in the place of a client on
 		// the same node.
 		list = append(list, drop("forwarded"), drop("x-real-ip"), dropPrefix("x-forwarded-"),
-			put("x-forwarded-for", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%", action))
+			put("x-forwarded-for", peer(s), action))
 	}
 	list = append(list, put("x-forwarded-host", "%REQ(:AUTHORITY)%", action),
 		put("x-forwarded-port", decimal(d.port), action))
@@ -153,6 +169,14 @@ func early(d door) []*corev3.TypedExtensionConfig {
 		Name:        "envoy.http.early_header_mutation.header_mutation",
 		TypedConfig: packed(&earlyv3.HeaderMutation{Mutations: list}),
 	}}
+}
+
+// peer is who the client is: whoever dialled, or whom a balancer names that did.
+func peer(s policy.Values) string {
+	if s.ProxyProtocol == policy.ProxyProtocolRequired {
+		return "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"
+	}
+	return "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"
 }
 
 func drop(header string) *mutationv3.HeaderMutation {

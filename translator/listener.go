@@ -7,6 +7,7 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	proxyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/proxy_protocol/v3"
 	inspectorv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/tls_inspector/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -45,7 +46,7 @@ func newEdge(s policy.Values) *edge {
 
 // httpListenerOf computes the listener of plain http.
 func httpListenerOf(e *edge) (*snapshot.Resource, error) {
-	head := newListener(httpListener, e.settings.HTTPPort, e.settings.BindAddresses)
+	head := newListener(httpListener, e.settings.HTTPPort, e.settings)
 	head.FilterChains = []*listenerv3.FilterChain{{Name: "default", Filters: filters(e.http)}}
 	if e.httpTrusted != nil {
 		head.FilterChains = append(head.FilterChains, &listenerv3.FilterChain{
@@ -60,11 +61,11 @@ func httpListenerOf(e *edge) (*snapshot.Resource, error) {
 // httpsListenerOf computes the listener of https out of the chains of all TLS
 // hosts. It costs O(their bytes), but computes none of them.
 func httpsListenerOf(e *edge, c class, chains pmap.Map[chain]) (*snapshot.Resource, error) {
-	head := newListener(httpsListener, e.settings.HTTPSPort, e.settings.BindAddresses)
-	head.ListenerFilters = []*listenerv3.ListenerFilter{{
+	head := newListener(httpsListener, e.settings.HTTPSPort, e.settings)
+	head.ListenerFilters = append(head.ListenerFilters, &listenerv3.ListenerFilter{
 		Name:       "envoy.filters.listener.tls_inspector",
 		ConfigType: &listenerv3.ListenerFilter_TypedConfig{TypedConfig: packed(&inspectorv3.TlsInspector{})},
-	}}
+	})
 	pulls := routesPulled()
 	var source *corev3.ConfigSource
 	if _, named := c.defaultUse(); named {
@@ -112,15 +113,23 @@ func defaultChains(head *listenerv3.Listener, e *edge, source *corev3.ConfigSour
 	}
 }
 
-func newListener(name string, port uint32, bind []netip.Addr) *listenerv3.Listener {
+func newListener(name string, port uint32, s policy.Values) *listenerv3.Listener {
+	bind := s.BindAddresses
 	l := &listenerv3.Listener{
 		Name:                          name,
 		StatPrefix:                    name,
 		Address:                       bindAddress(bind[0], port),
 		PerConnectionBufferLimitBytes: number(bufferBytes),
+		TcpKeepalive:                  tcpKeepAlive(s.TCPKeepAlive),
 	}
 	for _, ip := range bind[1:] {
 		l.AdditionalAddresses = append(l.AdditionalAddresses, &listenerv3.AdditionalAddress{Address: bindAddress(ip, port)})
+	}
+	if s.ProxyProtocol == policy.ProxyProtocolRequired { // before whatever reads what the client sent
+		l.ListenerFilters = []*listenerv3.ListenerFilter{{
+			Name:       "envoy.filters.listener.proxy_protocol",
+			ConfigType: &listenerv3.ListenerFilter_TypedConfig{TypedConfig: packed(&proxyv3.ProxyProtocol{})},
+		}}
 	}
 	return l
 }

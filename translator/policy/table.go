@@ -18,6 +18,10 @@ type Values struct {
 	EscapedSlashes    EscapedSlashes
 	RequestHeaders    uint32 // KiB
 	DownstreamIdle    time.Duration
+	DownstreamMax     time.Duration // zero: no limit
+	TCPKeepAlive      time.Duration // zero: none
+	ProxyProtocol     ProxyProtocol
+	HealthPath        string // or "off"
 	AccessLog         string // a path, or "off"
 	DefaultTLSSecret  string // "namespace/name", or empty
 
@@ -64,6 +68,7 @@ type Values struct {
 	UpstreamMaxLifetime    time.Duration
 	UpstreamMaxRequests    uint32
 	UpstreamPreset         Preset
+	UpstreamTCPKeepAlive   time.Duration
 }
 
 // ServicePort names one port of a Service. The zero value names none.
@@ -85,6 +90,16 @@ const (
 	Unescape EscapedSlashes = "unescape" // as the slash it stands for, before routing
 	Reject   EscapedSlashes = "reject"   // 400
 	Keep     EscapedSlashes = "keep"     // untouched: a route of /admin can be passed by
+)
+
+// ProxyProtocol says whether a connection begins with who the client is.
+type ProxyProtocol string
+
+// Whether a balancer in front says who the client is. There is no "may": whoever
+// reaches the port could then say to be anybody.
+const (
+	NoProxyProtocol       ProxyProtocol = "off"
+	ProxyProtocolRequired ProxyProtocol = "required"
 )
 
 // LoadBalancing says which endpoint a request goes to.
@@ -143,6 +158,12 @@ var table = []Setting{
 		Doc:   "How long a client's connection may rest between requests.",
 	},
 	{
+		Name: "downstream-max-lifetime", Type: durationOrOff(func(v *Values) *time.Duration { return &v.DownstreamMax }, time.Second, 30*day), Scopes: Class, Fixed: true,
+		Default: "off", Why: "As ingress-nginx. Where a balancer in front spreads connections, not requests, `1h` lets new Envoys get some.",
+		Envoy: "HttpProtocolOptions.max_connection_duration, HttpConnectionManager.http1_safe_max_connection_duration of the listeners",
+		Doc:   "How old a client's connection may grow. Then the client is told to leave it, by `Connection: close` or GOAWAY; no request is cut.",
+	},
+	{
 		Name: "escaped-slashes", Type: oneOf(func(v *Values) *EscapedSlashes { return &v.EscapedSlashes }, Unescape, Reject, Keep), Scopes: Class, Fixed: true,
 		Default: "unescape", Why: "As nginx matches. With `keep`, `/x/..%2fadmin` passes by whatever guards `/admin`; GitLab's API and npm need `keep`.",
 		Envoy: "HttpConnectionManager.path_with_escaped_slashes_action",
@@ -190,6 +211,12 @@ var table = []Setting{
 		Default: "1s", Why: "As Kubernetes' own probes (timeoutSeconds). It is not more, since the first check of a new cluster holds back the answers of all clusters that long (measured).",
 		Envoy: "HealthCheck.timeout",
 		Doc:   "How long an endpoint may take to answer a check.",
+	},
+	{
+		Name: "health-path", Type: checkPath(func(v *Values) *string { return &v.HealthPath }), Scopes: Class, Fixed: true,
+		Default: "off", Why: "It takes the path away from the applications of all hosts.",
+		Envoy: "http filter health_check of the listeners",
+		Doc:   "A path that Envoy itself answers on its data ports, for a balancer in front: 200, and 503 as soon as it is told to fail (`/healthcheck/fail`), before it drains.",
 	},
 	{
 		Name: "http-port", Type: port(func(v *Values) *uint32 { return &v.HTTPPort }), Scopes: Class, Fixed: true,
@@ -277,6 +304,13 @@ var table = []Setting{
 		Doc:   "How long an endpoint may take to begin its answer, counted from the end of the request. Then the request is tried again if `retry-idempotent` says so, else answered 504.",
 	},
 	{
+		Name: "proxy-protocol", Type: oneOf(func(v *Values) *ProxyProtocol { return &v.ProxyProtocol }, NoProxyProtocol, ProxyProtocolRequired), Scopes: Class, Fixed: true,
+		Default: "off", Why: "As ingress-nginx without use-proxy-protocol.",
+		Envoy: "listener filter proxy_protocol",
+		Doc: "Whether each connection must begin with the header of the PROXY protocol, version 1 or 2, by which a balancer in front says who the client is. " +
+			"A connection without it is closed. Let nobody but the balancer reach the ports.",
+	},
+	{
 		Name: "request-timeout", Type: durationOrOff(func(v *Values) *time.Duration { return &v.RequestTimeout }, 10*time.Millisecond, day), Scopes: ingressWide,
 		Default: "off", Why: "As ingress-nginx. Envoy's own 15 s would cut downloads and event streams.",
 		Envoy: "RouteAction.timeout",
@@ -321,6 +355,12 @@ var table = []Setting{
 		Doc:   "Whether a host with a TLS section redirects http to https, except below `/.well-known/acme-challenge/`.",
 	},
 	{
+		Name: "tcp-keepalive", Type: durationOrOff(func(v *Values) *time.Duration { return &v.TCPKeepAlive }, time.Second, day), Scopes: Class, Fixed: true,
+		Default: "off", Why: "As ingress-nginx. Set it below what a balancer or NAT in front forgets (AWS's network balancer: 350 s).",
+		Envoy: "Listener.tcp_keepalive",
+		Doc:   "After how long without traffic the kernel asks whether a client is still there; three times without an answer close the connection.",
+	},
+	{
 		Name: "trusted-proxies", Type: prefixes(func(v *Values) *[]netip.Prefix { return &v.TrustedProxies }), Scopes: Class, Fixed: true,
 		Default: "", Why: "Nobody: what a client says of itself is overwritten. As ingress-nginx without use-forwarded-headers.",
 		Envoy: "FilterChainMatch.direct_source_prefix_ranges, original_ip_detection xff",
@@ -357,6 +397,12 @@ var table = []Setting{
 		Doc: "The kind of server behind the Service, with its default settings: gives upstream-idle-timeout, upstream-max-lifetime and upstream-max-requests values below its limits. " +
 			"It wins over those three of wider objects; beside it on the same object they may be smaller, not larger.",
 		More: presetTable(),
+	},
+	{
+		Name: "upstream-tcp-keepalive", Type: durationOrOff(func(v *Values) *time.Duration { return &v.UpstreamTCPKeepAlive }, time.Second, day), Scopes: everywhere, Upstream: true,
+		Default: "off", Why: "As ingress-nginx. For streams and WebSockets that rest longer than a firewall on the way to the endpoints remembers.",
+		Envoy: "UpstreamConnectionOptions.tcp_keepalive",
+		Doc:   "After how long without traffic the kernel asks whether an endpoint is still there; three times without an answer close the connection.",
 	},
 }
 

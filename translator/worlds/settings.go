@@ -28,6 +28,7 @@ var upstream = []sample{
 	{"upstream-max-lifetime", []string{"10s", "1h", "off", "0"}},
 	{"upstream-max-requests", []string{"1", "100", "off", "0"}},
 	{"upstream-preset", []string{"gunicorn", "nginx", "none", "tomcat", "websphere"}},
+	{"upstream-tcp-keepalive", []string{"1m", "off", "0s"}},
 }
 
 // Settings of a route: they may stand on an Ingress and in the class.
