@@ -18,6 +18,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"legation.dev/translator/input"
+	"legation.dev/watcher/quiet"
 )
 
 // feed follows one kind in one namespace, or in all.
@@ -80,7 +81,7 @@ func (f *feed) listed() {
 
 // run follows until ctx ends.
 func (f *feed) run(ctx context.Context) {
-	logger := klog.Logger(logr.FromSlogHandler(quiet{f.log.Handler()}))
+	logger := klog.Logger(logr.FromSlogHandler(quiet.Handler{Handler: f.log.Handler()}))
 	options := cache.ReflectorOptions{Name: f.health.what, Logger: &logger}
 	if f.backoff != nil {
 		b := *f.backoff
@@ -138,22 +139,3 @@ func (f *feed) confirm(ctx context.Context) error {
 	}
 	return nil
 }
-
-// quiet lets client-go's own words through at the level of debugging: what an
-// operator should know, health says.
-type quiet struct{ slog.Handler }
-
-const quieter = slog.LevelInfo - slog.LevelDebug
-
-func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
-	return q.Handler.Enabled(ctx, min(level, slog.LevelInfo)-quieter)
-}
-
-func (q quiet) Handle(ctx context.Context, r slog.Record) error {
-	r.Level = min(r.Level, slog.LevelInfo) - quieter
-	return q.Handler.Handle(ctx, r)
-}
-
-func (q quiet) WithAttrs(attrs []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(attrs)} }
-
-func (q quiet) WithGroup(name string) slog.Handler { return quiet{q.Handler.WithGroup(name)} }

@@ -9,6 +9,8 @@ import (
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/klog/v2"
+
+	"legation.dev/watcher/quiet"
 )
 
 // appointment is a term that was won. ctx ends when the lease is lost; whoever took
@@ -36,7 +38,7 @@ func (w *Writer) Run(ctx context.Context) error {
 
 // elect stands for election again and again, until ctx ends.
 func (w *Writer) elect(ctx context.Context, begin chan<- *appointment) {
-	ctx = klog.NewContext(ctx, klog.Logger(logr.FromSlogHandler(quiet{w.config.Log.Handler()})))
+	ctx = klog.NewContext(ctx, klog.Logger(logr.FromSlogHandler(quiet.Handler{Handler: w.config.Log.Handler()})))
 	for ctx.Err() == nil {
 		e, err := w.elector(begin)
 		if err != nil { // New has tried the same

@@ -185,24 +185,3 @@ func (t *trouble) tell(err error) {
 		t.last = err.Error()
 	}
 }
-
-// quiet lets client-go's own words through at the level of debugging.
-type quiet struct{ slog.Handler }
-
-const quieter = slog.LevelInfo - slog.LevelDebug
-
-func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
-	return q.Handler.Enabled(ctx, min(level, slog.LevelInfo)-quieter)
-}
-
-func (q quiet) Handle(ctx context.Context, r slog.Record) error {
-	r.Level = min(r.Level, slog.LevelInfo) - quieter
-	if !q.Handler.Enabled(ctx, r.Level) { // logr asks only for what is no error
-		return nil
-	}
-	return q.Handler.Handle(ctx, r)
-}
-
-func (q quiet) WithAttrs(attrs []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(attrs)} }
-
-func (q quiet) WithGroup(name string) slog.Handler { return quiet{q.Handler.WithGroup(name)} }

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/util/flowcontrol"
 
 	"legation.dev/translator/input"
+	"legation.dev/watcher/quiet"
 )
 
 const (
@@ -79,7 +80,7 @@ func newTerm(ctx context.Context, a *appointment, l *loop) *term {
 
 // start starts whoever reads and writes.
 func (t *term) start(c Config) {
-	log := slog.New(quiet{t.log.Handler()})
+	log := slog.New(quiet.Handler{Handler: t.log.Handler()})
 	for _, f := range t.feeds(c) {
 		t.group.Go(func() { f.run(t.ctx, log) })
 	}
