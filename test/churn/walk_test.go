@@ -5,6 +5,7 @@ package churn
 import (
 	"context"
 	"maps"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -51,16 +52,43 @@ func TestWalk(t *testing.T) {
 	}
 }
 
-// here makes the settings of the class those of this Stack.
+// here makes the settings of the class those of this Stack, and leads endpoints to
+// where nobody listens on this machine: active health checks dial them.
 func (w *world) here(changes ...input.Change) []input.Change {
 	for i, c := range changes {
-		config, ok := c.Object.(*input.ConfigMap)
-		if !ok {
-			continue
+		switch o := c.Object.(type) {
+		case *input.ConfigMap:
+			data := maps.Clone(o.Data)
+			maps.Copy(data, w.Base())
+			changes[i] = input.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: o.Namespace, Name: o.Name}, Data: data}))
+		case *input.Slice:
+			local := *o
+			local.Endpoints = nil
+			for _, e := range o.Endpoints {
+				e.Addresses = onLoopback(o.AddressType, e.Addresses)
+				local.Endpoints = append(local.Endpoints, e)
+			}
+			changes[i] = input.Put(input.Seal(&local))
 		}
-		data := maps.Clone(config.Data)
-		maps.Copy(data, w.Base())
-		changes[i] = input.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: config.Namespace, Name: config.Name}, Data: data}))
 	}
 	return changes
+}
+
+// onLoopback are as many addresses of this machine as there are kinds of them:
+// 127.0.0.0/8 for IPv4, ::1 for IPv6. Names stay.
+func onLoopback(kind string, addresses []string) (list []string) {
+	for _, text := range addresses {
+		ip, err := netip.ParseAddr(text)
+		switch {
+		case err != nil || kind == "FQDN":
+		case ip.Is4():
+			parts := ip.As4()
+			parts[0] = 127
+			text = netip.AddrFrom4(parts).String()
+		default:
+			text = netip.IPv6Loopback().String()
+		}
+		list = append(list, text)
+	}
+	return list
 }
