@@ -141,7 +141,7 @@ func TestLateReplica(t *testing.T) {
 	if err := k.Apply(ctx, ingress(namespace, "late", "late.test", "web")); err != nil {
 		t.Fatal(err)
 	}
-	err := await(ctx, func() error {
+	err := Await(ctx, func() error {
 		if got := ask(ctx, s.Envoys[1], "late.test", "/"); got != "200 web" {
 			return fmt.Errorf("the other replica's Envoy answers %q", got)
 		}

@@ -127,7 +127,7 @@ func (r *Replica) execute(config *rest.Config) (err error) {
 // ends before.
 func (r *Replica) WaitReady(ctx context.Context) error {
 	if r.Plane != nil {
-		return await(ctx, func() error {
+		return Await(ctx, func() error {
 			if _, ok := r.Plane.Published(r.stack.options.Class); !ok {
 				return fmt.Errorf("class %s is not published", r.stack.options.Class)
 			}
@@ -137,7 +137,7 @@ func (r *Replica) WaitReady(ctx context.Context) error {
 	alive, cancel := r.process.alive(ctx)
 	defer cancel()
 	health := healthpb.NewHealthClient(r.conn)
-	err := await(alive, func() error {
+	err := Await(alive, func() error {
 		answer, err := health.Check(alive, &healthpb.HealthCheckRequest{}, grpc.WaitForReady(true))
 		if err == nil && answer.Status != healthpb.HealthCheckResponse_SERVING {
 			err = fmt.Errorf("it is %s", answer.Status)
@@ -200,9 +200,9 @@ func (r *Replica) envoys(ctx context.Context) (list []running, err error) {
 	return list, nil
 }
 
-// await looks until there is no error, and fails with the last one when ctx ends
+// Await looks until there is no error, and fails with the last one when ctx ends
 // before.
-func await(ctx context.Context, look func() error) error {
+func Await(ctx context.Context, look func() error) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {

@@ -48,7 +48,7 @@ func (s *Stack) settled(ctx context.Context) error {
 		<-round.Done() // the API server may be away
 		return err
 	}
-	return await(round, func() error { return s.run(round, want) })
+	return Await(round, func() error { return s.run(round, want) })
 }
 
 // want is the full translation of what the API server holds.

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"legation.dev/test/cluster"
 	"legation.dev/test/kube"
 )
 
@@ -83,7 +84,7 @@ func (c *changes) one() error {
 	what, write := c.kinds[int(c.made.Load())%len(c.kinds)]()
 	ctx, cancel := context.WithTimeout(c.ctx, hang)
 	defer cancel()
-	if err := try(ctx, func() error { return write(ctx) }); err != nil {
+	if err := cluster.Await(ctx, func() error { return write(ctx) }); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	c.counts[what]++

@@ -85,7 +85,7 @@ func (w *world) recreate(ctx context.Context, service *corev1.Service) (longest 
 // awaitService waits until replicas see so many endpoints of a Service; none only
 // if the Service and its slices are gone.
 func (w *world) awaitService(ctx context.Context, service string, endpoints int) error {
-	return try(ctx, func() error {
+	return cluster.Await(ctx, func() error {
 		for _, r := range w.Replicas {
 			view := r.Plane.Result().View()
 			_, exists := view.Service(w.namespace + "/" + service)

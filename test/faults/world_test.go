@@ -29,8 +29,6 @@ const (
 	hang = 2 * time.Minute
 	// grace is how long a pod that is deleted serves on: longer than any outage here.
 	grace = time.Minute
-	// tryEvery is the pause between two tries or looks.
-	tryEvery = 10 * time.Millisecond
 	// writers is how many objects are written at once where many are.
 	writers = 16
 )
@@ -219,26 +217,8 @@ func (w *world) settle() {
 // await looks until there is no error.
 func (w *world) await(look func() error) {
 	w.t.Helper()
-	if err := try(w.limited(), look); err != nil {
+	if err := cluster.Await(w.limited(), look); err != nil {
 		w.t.Fatal(err)
-	}
-}
-
-// try does something until it succeeds, and fails with its last error when ctx
-// ends before.
-func try(ctx context.Context, do func() error) error {
-	tick := time.NewTicker(tryEvery)
-	defer tick.Stop()
-	for {
-		err := do()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", ctx.Err(), err)
-		}
 	}
 }
 
