@@ -16,8 +16,10 @@ type action struct {
 	backend backend
 	timing  policy.Values        // of these, what a route is made of
 	retry   *routev3.RetryPolicy // nil: that of the virtual host, and so of the class
-	owner   string               // who says so, in the name of the route: "shop/checkout"
-	from    input.Ref
+	// limitsBody says that the limit of a body is not that of the class.
+	limitsBody bool
+	owner      string // who says so, in the name of the route: "shop/checkout"
+	from       input.Ref
 }
 
 // fallback is the action of what no path of a host matches.
@@ -38,6 +40,7 @@ func notFound() fallback {
 func (c class) action(o *input.Ingress, b input.Backend, field string) (action, []finding) {
 	overrides, _ := policy.OfIngress(o) // errors are reported with the Ingress
 	a := action{owner: o.Key(), from: o.Ref(), timing: c.settings.With(overrides)}
+	a.limitsBody = a.timing.RequestBody != c.settings.RequestBody
 	if retriesDiffer(a.timing, c.settings) {
 		a.retry = retries(a.timing)
 	}

@@ -249,7 +249,7 @@ func (d *drive) endpoints(name string, b backend) {
 // another one, and the https listener if its chains are.
 func (d *drive) listeners() {
 	if d.all {
-		d.must(newResource(snapshot.RouteConfiguration, routeConfigurationName, routeConfiguration(), snapshot.Meta{}))
+		d.must(newResource(snapshot.RouteConfiguration, routeConfigurationName, routeConfiguration(d.next.class.settings), snapshot.Meta{}))
 		d.must(httpListenerOf(d.edges()))
 	}
 	if d.all || d.next.chains.Digest() != d.old.chains.Digest() {

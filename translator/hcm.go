@@ -59,8 +59,8 @@ func connectionManager(s policy.Values, d door) *hcmv3.HttpConnectionManager {
 		StatPrefix: d.name,
 		RouteSpecifier: &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{
 			ConfigSource: ads(), RouteConfigName: routeConfigurationName}},
-		HttpFilters:                   append(healthPath(s.HealthPath), router()),
-		UpgradeConfigs:                []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket"}},
+		HttpFilters:                   append(healthPath(s.HealthPath), byRoute(), router()),
+		UpgradeConfigs:                []*hcmv3.HttpConnectionManager_UpgradeConfig{webSocket()},
 		LocalReplyConfig:              localReplies(),
 		EarlyHeaderMutationExtensions: early(s, d),
 		InternalAddressConfig:         &hcmv3.HttpConnectionManager_InternalAddressConfig{}, // nobody is internal
@@ -77,6 +77,11 @@ func connectionManager(s policy.Values, d door) *hcmv3.HttpConnectionManager {
 		m.UseRemoteAddress, m.SkipXffAppend = yes(), true // early says who the client is
 	}
 	return m
+}
+
+// webSocket has filters of its own: what a client sends on one is no body.
+func webSocket() *hcmv3.HttpConnectionManager_UpgradeConfig {
+	return &hcmv3.HttpConnectionManager_UpgradeConfig{UpgradeType: "websocket", Filters: []*hcmv3.HttpFilter{router()}}
 }
 
 func router() *hcmv3.HttpFilter {

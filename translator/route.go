@@ -94,6 +94,9 @@ func newRoute(name string, match *routev3.RouteMatch, a action) *routev3.Route {
 	if a.timing.RetryIdempotent {
 		r.RequestHeadersToAdd = []*corev3.HeaderValueOption{retryIdempotent()}
 	}
+	if a.limitsBody {
+		r.TypedPerFilterConfig = bodyLimit(a.timing.RequestBody)
+	}
 	r.Action = &routev3.Route_Route{Route: to}
 	return r
 }
@@ -131,8 +134,8 @@ func notOneLabel(wildcard string) *routev3.HeaderMatcher {
 
 // routeConfiguration is the one table of :80 and :443. Its virtual hosts come
 // by encoding.go.
-func routeConfiguration() *routev3.RouteConfiguration {
-	return &routev3.RouteConfiguration{
+func routeConfiguration(s policy.Values) *routev3.RouteConfiguration {
+	m := &routev3.RouteConfiguration{
 		Name:                            routeConfigurationName,
 		IgnorePortInHostMatching:        true,
 		Vhds:                            virtualHosts(),
@@ -142,6 +145,10 @@ func routeConfiguration() *routev3.RouteConfiguration {
 			setHeader("x-real-ip", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
 		},
 	}
+	if s.RequestBody > 0 {
+		m.TypedPerFilterConfig = bodyLimit(s.RequestBody)
+	}
+	return m
 }
 
 // setHeader overwrites a header. The value is a format of Envoy's: text from an

@@ -155,6 +155,13 @@ var table = []Setting{
 			"More are answered 503 at once. If the Service hangs, those that wait are answered 504 after idle-timeout.",
 	},
 	{
+		Name: "max-request-body", Type: sizeOrOff(func(v *Values) *uint64 { return &v.RequestBody }, 1, 1<<40), Scopes: ingressWide,
+		Default: "1Mi", Why: "As ingress-nginx (proxy-body-size 1m). More is answered 413.",
+		Envoy: "http filter body_size_limit of the route, else of RouteConfiguration",
+		Doc: "How large the body of a request may be in all. It is counted as it is passed on, not collected first: without a Content-Length the backend has seen what came before the 413. " +
+			"The messages that a client sends in one gRPC call are one body, as with ingress-nginx; a WebSocket has no limit.",
+	},
+	{
 		Name: "max-request-headers", Type: whole(func(v *Values) *uint32 { return &v.RequestHeaders }, "KiB", 1, 8192), Scopes: Class, Fixed: true,
 		Default: "60", Why: "Envoy's own; ingress-nginx takes four lines of 8 KiB. More is answered 431.",
 		Envoy: "HttpConnectionManager.max_request_headers_kb",

@@ -37,6 +37,7 @@ type Values struct {
 	MaxStreamDuration time.Duration
 	Retries           uint32
 	RetryIdempotent   bool
+	RequestBody       uint64 // bytes
 
 	// Of what is behind Envoy.
 	ExternalNames         bool

@@ -34,6 +34,7 @@ var upstream = []sample{
 // Settings of a route: they may stand on an Ingress and in the class.
 var routing = []sample{
 	{"idle-timeout", []string{"5s", "1m", "60"}},
+	{"max-request-body", []string{"1Mi", "100Mi", "1Ki", "off", "10m"}},
 	{"max-stream-duration", []string{"1h", "10s", "off", "0s"}},
 	{"per-try-timeout", []string{"1s", "10s", "off"}},
 	{"request-timeout", []string{"5s", "30s", "off", "15"}},
