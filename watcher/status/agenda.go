@@ -7,10 +7,14 @@ import (
 )
 
 // agenda holds keys in an order. A key stands in it once.
+//
+// Times are kept as distances from the first one, by the monotonic clock: when the
+// wall clock is set back by an hour, what is due in a second is due in a second.
 type agenda[K comparable] struct {
 	at    map[K]*slot[K]
 	slots slots[K]
-	count int64 // of keys that were added: ties are decided by who came first
+	count int64     // of keys that were added: ties are decided by who came first
+	zero  time.Time // the first time that was set, of an agenda in order of time
 }
 
 type slot[K comparable] struct {
@@ -38,7 +42,12 @@ func (a *agenda[K]) set(key K, order int64) {
 }
 
 // setTime is set for an agenda in order of time.
-func (a *agenda[K]) setTime(key K, t time.Time) { a.set(key, t.UnixNano()) }
+func (a *agenda[K]) setTime(key K, t time.Time) {
+	if a.zero.IsZero() {
+		a.zero = t
+	}
+	a.set(key, int64(t.Sub(a.zero)))
+}
 
 func (a *agenda[K]) drop(key K) {
 	if s, ok := a.at[key]; ok {
@@ -60,12 +69,12 @@ func (a *agenda[K]) when() time.Time {
 	if len(a.slots) == 0 {
 		return time.Time{}
 	}
-	return time.Unix(0, a.slots[0].order)
+	return a.zero.Add(time.Duration(a.slots[0].order))
 }
 
 // due takes the first key out if its time has come.
 func (a *agenda[K]) due(now time.Time) (key K, ok bool) {
-	if len(a.slots) == 0 || a.slots[0].order > now.UnixNano() {
+	if len(a.slots) == 0 || a.slots[0].order > int64(now.Sub(a.zero)) {
 		return key, false
 	}
 	key = a.slots[0].key

@@ -11,26 +11,31 @@ import (
 // pending is a queue of Weak resources that become firm at a moment. It is a
 // value, as all here.
 type pending struct {
+	zero  time.Time // the first moment: others are counted from it
 	byRef pmap.Map[deadline]
 	queue pmap.Map[deadline] // by moment and ref
 }
 
 // deadline is when a resource becomes firm.
 type deadline struct {
-	ref snapshot.Ref
-	at  time.Time
+	ref   snapshot.Ref
+	at    time.Time
+	after time.Duration // at, from pending.zero, by the monotonic clock: a wall clock that is set changes no order
 }
 
 // Sum identifies the deadline.
 func (d deadline) Sum() pmap.Sum { return pmap.SumOf(d.key()) }
 
-// key sorts by moment first; nanoseconds have 19 digits until the year 2286.
-func (d deadline) key() string { return fmt.Sprintf("%019d %s", d.at.UnixNano(), d.ref) }
+// key sorts by moment first; the nanoseconds of a Duration have 19 digits at most.
+func (d deadline) key() string { return fmt.Sprintf("%019d %s", d.after, d.ref) }
 
 func (p pending) with(ref snapshot.Ref, at time.Time) pending {
 	p = p.without(ref)
-	d := deadline{ref, at}
-	return pending{p.byRef.Set(ref.String(), d), p.queue.Set(d.key(), d)}
+	if p.zero.IsZero() {
+		p.zero = at
+	}
+	d := deadline{ref, at, max(0, at.Sub(p.zero))}
+	return pending{p.zero, p.byRef.Set(ref.String(), d), p.queue.Set(d.key(), d)}
 }
 
 func (p pending) without(ref snapshot.Ref) pending {
@@ -38,7 +43,7 @@ func (p pending) without(ref snapshot.Ref) pending {
 	if !ok {
 		return p
 	}
-	return pending{p.byRef.Delete(ref.String()), p.queue.Delete(d.key())}
+	return pending{p.zero, p.byRef.Delete(ref.String()), p.queue.Delete(d.key())}
 }
 
 func (p pending) has(ref snapshot.Ref) bool { return p.byRef.Has(ref.String()) }
