@@ -69,8 +69,10 @@ help: ## list the targets
 	@echo
 	@echo '  ENVOY=/path uses that Envoy instead of fetching $(ENVOY_VERSION); FOR=30s ends the demo by itself.'
 
-build: ## build the legation binary into bin/
+# The second binary is copied into the container of Envoy, whatever is in there.
+build: ## build legation and shutdown-manager into bin/
 	$(GO) build -o bin/legation ./cmd/legation
+	CGO_ENABLED=0 $(GO) build -o bin/shutdown-manager ./cmd/shutdown-manager
 
 # --- what tests need ---------------------------------------------------------
 

@@ -21,6 +21,11 @@ const module = "legation.dev/"
 var allowed = map[string][]string{
 	"cmd/legation": {"examples", "translator", "translator/input", "translator/policy", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/bootstrap", "xds/fleet", "xds/impact",
 		"xds/pmap", "xds/redact", "xds/server", "xds/snapshot", "xds/store"},
+	"cmd/shutdown-manager": {
+		"drain", "drain/admin", "drain/child"},
+	"drain":             {"drain/admin"},
+	"drain/admin":       {},
+	"drain/child":       {},
 	"examples":          {},
 	"watcher/dir":       {"translator/input"},
 	"watcher/kube":      {"translator/input", "translator/policy", "watcher/quiet", "xds/pmap"},
@@ -56,7 +61,9 @@ var forbidden = []struct {
 		[]string{"k8s.io"}, "the xDS side knows nothing of Kubernetes"},
 	{[]string{"translator", "translator/input", "translator/policy", "xds/delta", "xds/hold", "xds/pmap", "xds/snapshot", "xds/impact", "watcher/dir"},
 		[]string{"google.golang.org/grpc/internal/transport", "google.golang.org/grpc/server"}, "gRPC is the server's"},
-	{[]string{"cmd/legation"}, []string{"testing", "pgregory.net/rapid", "legation.dev/test"}, "what is for tests stays out of the binary"},
+	{[]string{"cmd/shutdown-manager"}, []string{"legation.dev/xds", "legation.dev/translator", "legation.dev/watcher", "k8s.io", "google.golang.org/grpc", "github.com/envoyproxy/go-control-plane"},
+		"it stands beside Envoy and knows nothing of the control plane: it is small, and a drain needs nobody else"},
+	{[]string{"cmd/legation", "cmd/shutdown-manager"}, []string{"testing", "pgregory.net/rapid", "legation.dev/test"}, "what is for tests stays out of the binary"},
 	{[]string{"cmd/legation"}, []string{"github.com/envoyproxy/go-control-plane/pkg"}, "its caches and server are replaced by xds/store, xds/delta and xds/server"},
 }
 

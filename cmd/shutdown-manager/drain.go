@@ -1,0 +1,46 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"legation.dev/drain"
+)
+
+func drainCommand() *cobra.Command {
+	var o runOptions
+	c := &cobra.Command{
+		Use:   "drain",
+		Short: "Drain Envoy and end it: a preStop hook",
+		Long: `Drain the Envoy behind an admin interface and return when it was told to end.
+
+As the preStop hook of Envoy's container: Kubernetes sends SIGTERM when the hook
+returns. The hook needs no other process; if it is run again after it was killed,
+it goes on where Envoy is.`,
+		Example: `  # lifecycle.preStop.exec.command of Envoy's container
+  shutdown-manager drain --admin unix:/run/envoy/admin.sock --grace-period 300s --report /run/envoy/drain.json`,
+		Args: arguments(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error { return o.drain(c) },
+	}
+	o.add(c.Flags())
+	o.addReport(c.Flags())
+	return c
+}
+
+func (o *runOptions) drain(c *cobra.Command) error {
+	client, plan, err := o.read(c)
+	if err != nil {
+		return err
+	}
+	ctx, stop := untilTold(c)
+	defer stop()
+	log := logger(c.ErrOrStderr())
+	report, err := drain.Run(ctx, drain.Config{Envoy: client, Plan: plan, Ignored: o.ignored, Log: log})
+	log.Info("drained", "report", report)
+	if writing := o.write(report); writing != nil {
+		log.Warn("report not written", "error", writing)
+	}
+	if report.Reason == drain.ReasonAborted {
+		return exitStatus(exitFailure)
+	}
+	return err
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"legation.dev/drain"
+	"legation.dev/drain/child"
+)
+
+func runCommand() *cobra.Command {
+	var o runOptions
+	c := &cobra.Command{
+		Use:   "run [flags] -- ENVOY [ARGUMENTS]",
+		Short: "Run Envoy, and drain it on SIGTERM before it ends",
+		Long: `Run Envoy as its parent. SIGTERM and SIGINT begin the drain; a second SIGINT ends
+Envoy at once; other signals are passed on. The exit status is that of Envoy.
+
+It may be process 1 of a container: processes that lose their parent are reaped.
+--drain-time-s is added to Envoy's arguments if they have none.`,
+		Example: `  # In a pod with terminationGracePeriodSeconds: 300
+  shutdown-manager run --admin unix:/run/envoy/admin.sock --grace-period 300s \
+    -- envoy -c /etc/envoy/envoy.yaml --disable-hot-restart
+
+  # WebSockets are closed early instead of held up to the deadline
+  shutdown-manager run --admin 127.0.0.1:9901 --grace-period 60s --upgrades close -- envoy -c envoy.yaml`,
+		Args: arguments(cobra.MinimumNArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args) },
+	}
+	o.add(c.Flags())
+	o.addReport(c.Flags())
+	return c
+}
+
+type runOptions struct {
+	envoyFlags
+	reportFlags
+}
+
+func (o *runOptions) run(c *cobra.Command, args []string) error {
+	client, plan, err := o.read(c)
+	if err != nil {
+		return err
+	}
+	args, err = withDrainTime(args, plan)
+	if err != nil {
+		return usage(c, err)
+	}
+	p := &parent{log: logger(c.ErrOrStderr()), plan: plan, signals: make(chan os.Signal, signalsKept)}
+	p.drain = drain.Config{Envoy: client, Plan: plan, Ignored: o.ignored, Log: p.log, Watch: &drain.Progress{}}
+	p.report = o.write
+	signal.Notify(p.signals, passedOn...)
+	defer signal.Stop(p.signals)
+	if p.child, err = child.Start(args); err != nil {
+		return err
+	}
+	p.log.Info("Envoy started", "pid", p.child.PID(), "arguments", strings.Join(args, " "))
+	return exitStatus(p.wait(c.Context()))
+}
+
+const drainTimeFlag = "--drain-time-s"
+
+// withDrainTime adds the drain time that follows from plan to the arguments of
+// Envoy. An error says why the one that they have does not fit.
+func withDrainTime(args []string, plan drain.Plan) ([]string, error) {
+	for i, a := range args {
+		text, joined := strings.CutPrefix(a, drainTimeFlag+"=")
+		if !joined && a == drainTimeFlag && i+1 < len(args) {
+			text = args[i+1]
+		} else if !joined {
+			continue
+		}
+		seconds, err := strconv.ParseUint(text, 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("%s of Envoy: %q is not a number of seconds", drainTimeFlag, text)
+		}
+		return args, plan.Fits(time.Duration(seconds) * time.Second)
+	}
+	return append(args, drainTimeFlag, strconv.Itoa(int(plan.EnvoyDrainTime().Seconds()))), nil
+}
+
+// signalsKept is how many signals wait while one is handled.
+const signalsKept = 16
+
+// passedOn are the signals that are handled. Those that the runtime of Go uses
+// for itself (SIGURG), and those of terminals and of children, are not.
+var passedOn = []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2}
+
+// parent of an Envoy. One goroutine owns it.
+type parent struct {
+	log     *slog.Logger
+	plan    drain.Plan
+	drain   drain.Config
+	report  func(drain.Report) error
+	child   *child.Child
+	signals chan os.Signal
+	drained chan struct{} // closed at the end of the drain; nil before it began
+}
+
+// wait sees Envoy to its end and returns its exit status.
+func (p *parent) wait(ctx context.Context) int {
+	ctx, gone := context.WithCancelCause(ctx)
+	defer gone(nil)
+	for {
+		select {
+		case <-p.child.Done():
+			return p.end(gone)
+		case s := <-p.signals:
+			p.take(ctx, s)
+		}
+	}
+}
+
+// take handles one signal.
+func (p *parent) take(ctx context.Context, s os.Signal) {
+	switch {
+	case s != syscall.SIGTERM && s != syscall.SIGINT:
+		p.send(s)
+	case p.drained == nil:
+		p.log.Info("told to end", "signal", s.String())
+		p.drained = make(chan struct{})
+		go p.runDrain(ctx)
+	case s == syscall.SIGINT:
+		p.log.Info("told to end at once", "signal", s.String())
+		p.send(syscall.SIGTERM)
+	default:
+		p.log.Info("drains already", "signal", s.String())
+	}
+}
+
+func (p *parent) send(s os.Signal) {
+	if err := p.child.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		p.log.Warn("signal not passed on", "signal", s.String(), "error", err)
+	}
+}
+
+// runDrain drains Envoy. One that does not quit is sent SIGTERM, on which Envoy
+// ends at once, and SIGKILL shortly before the grace period ends.
+func (p *parent) runDrain(ctx context.Context) {
+	defer close(p.drained)
+	start := time.Now()
+	report, err := drain.Run(ctx, p.drain)
+	p.log.Info("drained", "report", report)
+	if err := p.report(report); err != nil {
+		p.log.Warn("report not written", "error", err)
+	}
+	if err != nil {
+		p.send(syscall.SIGTERM)
+	}
+	timer := time.NewTimer(p.plan.Grace - killBefore - time.Since(start))
+	defer timer.Stop()
+	select {
+	case <-p.child.Done():
+	case <-timer.C:
+		p.log.Warn("Envoy does not end, killing it")
+		p.send(syscall.SIGKILL)
+	}
+}
+
+// killBefore is how long before the end of the grace period, when all is killed,
+// an Envoy that hangs is killed, so that its end is still told.
+const killBefore = 300 * time.Millisecond
+
+// end waits for the drain, if one runs, and says how Envoy ended.
+func (p *parent) end(gone context.CancelCauseFunc) int {
+	gone(drain.ErrEnvoyGone)
+	if p.drained != nil {
+		<-p.drained
+		p.log.Info("Envoy ended", "cause", p.child.Cause())
+	} else {
+		p.log.Error("Envoy ended by itself", "cause", p.child.Cause())
+	}
+	return p.child.ExitStatus()
+}

@@ -1,0 +1,89 @@
+// Package child runs one process as its parent, which may be process 1 of a
+// container: it inherits and reaps whatever loses its parent there.
+//
+// A process may have one Child: waiting takes every child that ends.
+package child
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Child is a running process. Its methods may be called from any goroutine.
+type Child struct {
+	process *os.Process
+	done    chan struct{}      // closed when it has ended
+	status  syscall.WaitStatus // to be read after done is closed
+}
+
+// Start starts a program, looked up in PATH, with our environment and standard
+// streams. It gets a process group of its own: what a terminal sends to ours
+// (Ctrl-C) is for us to pass on. It outlives us, for a parent that is killed
+// must not take down those who are connected.
+func Start(args []string) (*Child, error) {
+	if len(args) == 0 {
+		return nil, errors.New("no program to run")
+	}
+	path, err := exec.LookPath(args[0])
+	if err != nil {
+		return nil, err
+	}
+	process, err := os.StartProcess(path, args, &os.ProcAttr{
+		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
+		Sys:   &syscall.SysProcAttr{Setpgid: true},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("starting %s: %w", path, err)
+	}
+	c := &Child{process: process, done: make(chan struct{})}
+	go c.reap()
+	return c, nil
+}
+
+// reap takes every child that ends, ours and inherited ones, until there is
+// none. Its goroutine ends with the last child.
+func (c *Child) reap() {
+	for {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, 0, nil)
+		switch {
+		case errors.Is(err, syscall.EINTR):
+		case err != nil: // ECHILD: none is left
+			return
+		case pid == c.process.Pid:
+			c.status = status
+			close(c.done)
+		}
+	}
+}
+
+// PID is its process id.
+func (c *Child) PID() int { return c.process.Pid }
+
+// Signal sends it a signal. The error is os.ErrProcessDone if it has ended.
+func (c *Child) Signal(s os.Signal) error { return c.process.Signal(s) }
+
+// Done is closed when it has ended.
+func (c *Child) Done() <-chan struct{} { return c.done }
+
+// ExitStatus is that with which it ended, or 128 and the number of the signal
+// that ended it, as a shell has it. It is to be called after Done only.
+func (c *Child) ExitStatus() int {
+	if c.status.Signaled() {
+		return 128 + int(c.status.Signal())
+	}
+	return c.status.ExitStatus()
+}
+
+// Cause is how it ended, for a log.
+func (c *Child) Cause() string {
+	if c.status.Signaled() {
+		return "signal " + unix.SignalName(c.status.Signal())
+	}
+	return fmt.Sprintf("exit status %d", c.status.ExitStatus())
+}

@@ -1,0 +1,245 @@
+// Package drain ends an Envoy when its work is done.
+//
+// Envoy itself ends at once on SIGTERM, with whatever is in flight. A drain
+// fails its health checks, lets it accept while balancers still send, tells
+// clients to leave, waits until no request is active, and only then ends it, at
+// the latest at a deadline. All state of a drain that matters is in Envoy: a
+// second one that starts where the first was killed leads to the same end.
+//
+// It knows nothing of the control plane and talks to Envoy's admin interface
+// only.
+//
+// Start reading at Run; machine.go has the sequence, without clock and network,
+// plan.go the times.
+package drain
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"legation.dev/drain/admin"
+)
+
+// Envoy is what a drain needs of one; *admin.Client is one.
+type Envoy interface {
+	FailHealth(context.Context) error
+	DrainListeners(context.Context) error
+	Quit(context.Context) error
+	Info(context.Context) (admin.Info, error)
+	Reading(ctx context.Context, ignored []string) (admin.Reading, error)
+	Busy(context.Context) ([]admin.Upstream, error)
+}
+
+// Config of a drain. Envoy, Plan and Log are required.
+type Config struct {
+	Envoy Envoy
+	Plan  Plan
+	// Ignored are the names of listeners that are no data listeners: those of
+	// probes and metrics.
+	Ignored []string
+	Log     *slog.Logger
+	// Watch, if set, is told of each look.
+	Watch *Progress
+}
+
+// ErrNotQuit says that Envoy did not take the order to end.
+var ErrNotQuit = errors.New("Envoy did not take the order to quit")
+
+const (
+	// pollEvery is the pause between two looks at Envoy's statistics. If they
+	// take long, the pause is restFactor times as long, up to maxPoll: Envoy's
+	// main thread has other work, and an end is to come within a second.
+	pollEvery  = 100 * time.Millisecond
+	restFactor = 5
+	maxPoll    = 500 * time.Millisecond
+)
+
+// Run drains an Envoy and ends it. It returns when Envoy took the order to quit,
+// or when ctx ends, which means that Envoy is gone or is not to be waited for:
+// context.Cause says which. The error is ErrNotQuit.
+func Run(ctx context.Context, c Config) (Report, error) {
+	r := &runner{Config: c, machine: &Machine{Plan: c.Plan, Start: time.Now(), DrainTime: c.Plan.EnvoyDrainTime()}}
+	c.Log.Info("drain begins", "min", c.Plan.Min.String(), "max", c.Plan.Max.String(), "upgrades", string(c.Plan.Upgrades))
+	r.readDrainTime(ctx)
+	return r.run(ctx)
+}
+
+// runner is a Run. One goroutine owns it.
+type runner struct {
+	Config
+	machine *Machine
+	tally   tally
+	unread  string // the last error that was logged
+}
+
+// readDrainTime asks for what decides when idle clients have been told.
+func (r *runner) readDrainTime(ctx context.Context) {
+	info, err := r.Envoy.Info(ctx)
+	if err != nil {
+		r.Log.Warn("drain time of Envoy is unknown", "assumed", r.machine.DrainTime.String(), "error", err)
+		return
+	}
+	r.machine.DrainTime = info.DrainTime
+	if err := r.Plan.Fits(info.DrainTime); err != nil {
+		r.Log.Warn("times do not fit together", "error", err)
+	}
+}
+
+func (r *runner) run(ctx context.Context) (Report, error) {
+	for {
+		before := time.Now()
+		reading, err := r.look(ctx)
+		took := time.Since(before)
+		order := r.machine.Next(time.Now(), reading, err)
+		if order == Quit {
+			return r.quit(ctx, reading, err)
+		}
+		if order != Wait && r.obey(ctx, order) {
+			continue // what comes next may be due already
+		}
+		if !r.rest(ctx, min(max(pollEvery, restFactor*took), maxPoll)) {
+			return r.ended(ctx), nil
+		}
+	}
+}
+
+func (r *runner) look(ctx context.Context) (admin.Reading, error) {
+	reading, err := r.Envoy.Reading(ctx, r.Ignored)
+	r.tally.add(reading, err)
+	if err != nil && err.Error() != r.unread && ctx.Err() == nil {
+		r.unread = err.Error()
+		r.Log.Warn("what is active is unknown", "error", err)
+	}
+	r.Watch.set(r.machine.Start, r.Plan, r.tally.report(time.Since(r.machine.Start)), reading, err == nil)
+	return reading, err
+}
+
+// obey carries an order out. One that fails is given again after the next look.
+func (r *runner) obey(ctx context.Context, order Order) bool {
+	do := r.Envoy.FailHealth
+	if order == DrainListeners {
+		do = r.Envoy.DrainListeners
+	}
+	if err := do(ctx); err != nil {
+		if ctx.Err() == nil {
+			r.Log.Warn("order failed, will be repeated", "order", order.String(), "error", err)
+		}
+		return false
+	}
+	r.machine.Did(order, time.Now())
+	r.Log.Info(order.String(), "active", r.tally.last.Requests, "upgrades", r.tally.last.Upgrades, "connections", r.tally.last.Connections)
+	return true
+}
+
+// rest waits until the next look, or the deadline. It is false when ctx ended.
+func (r *runner) rest(ctx context.Context, d time.Duration) bool {
+	left := time.Until(r.machine.Start.Add(r.Plan.Max))
+	timer := time.NewTimer(min(d, max(left, 0)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// quit reports who is cut and ends Envoy.
+func (r *runner) quit(ctx context.Context, last admin.Reading, unknown error) (Report, error) {
+	now := time.Now()
+	report := r.tally.report(now.Sub(r.machine.Start))
+	report.Reason = ReasonDone
+	switch {
+	case now.Sub(r.machine.Start) >= r.Plan.Max:
+		report.Reason = ReasonDeadline
+	case last.Listeners == 0:
+		report.Reason = ReasonUnserved
+	}
+	if last.Requests > 0 || unknown != nil {
+		r.whose(ctx, &report)
+	}
+	r.Watch.finish(report)
+	if err := r.order(ctx); err != nil && !errors.Is(context.Cause(ctx), ErrEnvoyGone) {
+		r.Log.Warn("order failed", "order", Quit.String(), "error", err)
+		return report, ErrNotQuit
+	}
+	return report, nil
+}
+
+// order ends Envoy. Its end must not take back the order that led to it.
+func (r *runner) order(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), minReserve/2)
+	defer cancel()
+	return r.Envoy.Quit(ctx)
+}
+
+// whose asks which endpoints the cut requests are with, in a part of the time
+// that is reserved.
+func (r *runner) whose(ctx context.Context, report *Report) {
+	ctx, cancel := context.WithTimeout(ctx, (r.Plan.Grace-r.Plan.Max)/3)
+	defer cancel()
+	busy, err := r.Envoy.Busy(ctx)
+	if err != nil {
+		r.Log.Warn("whose requests are cut is unknown", "error", err)
+	}
+	report.name(busy)
+}
+
+func (r *runner) ended(ctx context.Context) Report {
+	report := r.tally.report(time.Since(r.machine.Start))
+	report.Reason = ReasonAborted
+	if errors.Is(context.Cause(ctx), ErrEnvoyGone) {
+		report.Reason = ReasonEnvoyGone
+	}
+	r.Watch.finish(report)
+	return report
+}
+
+// ErrEnvoyGone is the cause of a context that ended because Envoy did.
+var ErrEnvoyGone = errors.New("Envoy has ended")
+
+// Progress is how far a drain is, for metrics. The zero Progress is one that has
+// not begun. Its methods may be called from any goroutine, and on nil.
+type Progress struct {
+	mu    sync.Mutex // guards state
+	state State
+}
+
+// State of a drain.
+type State struct {
+	Begun    bool
+	Start    time.Time
+	Deadline time.Time
+	// Last is the last Reading; LastKnown is false if it failed.
+	Last      admin.Reading
+	LastKnown bool
+	Report    Report // so far; Reason is empty before the end
+}
+
+// State is how far it is.
+func (p *Progress) State() State {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.state
+}
+
+func (p *Progress) set(start time.Time, plan Plan, report Report, last admin.Reading, known bool) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state = State{Begun: true, Start: start, Deadline: start.Add(plan.Max), Last: last, LastKnown: known, Report: report}
+}
+
+func (p *Progress) finish(report Report) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state.Report = report
+}

@@ -1,0 +1,97 @@
+package drain
+
+import (
+	"time"
+
+	"legation.dev/drain/admin"
+)
+
+// Order is what is to be done next.
+type Order int
+
+// The orders, in the order in which they are given.
+const (
+	Wait Order = iota
+	FailHealth
+	DrainListeners
+	Quit
+)
+
+func (o Order) String() string {
+	return [...]string{"wait", "fail the health checks", "drain the listeners", "quit"}[o]
+}
+
+// Quiet is how long no request may have begun or been active before Envoy is
+// ended: a request that arrives at the same moment would be cut.
+const Quiet = 300 * time.Millisecond
+
+// Machine is the state of a drain. It reads no clock and asks nobody. Times are
+// those of the caller's clock.
+type Machine struct {
+	Plan Plan
+	// Start is when the drain began, DrainTime the --drain-time-s of Envoy.
+	Start     time.Time
+	DrainTime time.Duration
+
+	failed  bool
+	drained time.Time // when the listeners were told; zero: not yet
+	busy    time.Time // when a request was last seen
+	began   uint64    // requests that had begun then
+	known   bool      // whether began is
+}
+
+// Next says what to do now. err is why there is no Reading: then nothing is
+// known of who is active, and Envoy is not ended before the deadline. An order
+// is repeated until Did says that it was carried out.
+func (m *Machine) Next(now time.Time, r admin.Reading, err error) Order {
+	if err == nil {
+		m.see(now, r)
+	}
+	age := now.Sub(m.Start)
+	switch {
+	case age >= m.Plan.Max:
+		return Quit
+	case !m.failed:
+		return FailHealth
+	case err == nil && r.Listeners == 0:
+		return Quit // nobody was ever served
+	case age < m.Plan.Min:
+		return Wait
+	case m.drained.IsZero():
+		return DrainListeners
+	case err != nil || m.awaits(r) > 0 || !m.told(now, r) || now.Sub(m.busy) < Quiet:
+		return Wait
+	}
+	return Quit
+}
+
+// Did notes that an order was carried out.
+func (m *Machine) Did(o Order, now time.Time) {
+	switch o {
+	case FailHealth:
+		m.failed = true
+	case DrainListeners:
+		m.drained = now
+	}
+}
+
+func (m *Machine) see(now time.Time, r admin.Reading) {
+	if m.awaits(r) > 0 || !m.known || r.Began != m.began {
+		m.busy = now
+	}
+	m.began, m.known = r.Began, true
+}
+
+// awaits is the number of requests that are waited for.
+func (m *Machine) awaits(r admin.Reading) uint64 {
+	if m.Plan.Upgrades == Hold {
+		return r.Requests
+	}
+	return r.Requests - min(r.Upgrades, r.Requests)
+}
+
+// told says whether idle clients know that they are to leave, or learn it by the
+// end of Envoy, which closes what is idle in good order.
+func (m *Machine) told(now time.Time, r admin.Reading) bool {
+	return m.Plan.Upgrades == Hold || r.Connections == 0 || now.Sub(m.drained) >= m.DrainTime
+}
