@@ -141,7 +141,9 @@ type Upstream struct {
 	Requests uint64 `json:"requests"` // active, upgraded ones included
 }
 
-// Busy are the endpoints with active requests, those with the most first.
+// Busy are the endpoints with active requests, those with the most first. If
+// there are clusters that came from a control plane, the others are those of the
+// bootstrap: Envoy's own, and not told.
 func (c *Client) Busy(ctx context.Context) ([]Upstream, error) {
 	var answer struct {
 		Clusters []clusterStatus `json:"cluster_statuses"`
@@ -149,8 +151,12 @@ func (c *Client) Busy(ctx context.Context) ([]Upstream, error) {
 	if err := c.read(ctx, "/clusters?format=json", &answer); err != nil {
 		return nil, err
 	}
+	served := slices.ContainsFunc(answer.Clusters, func(c clusterStatus) bool { return c.FromAPI })
 	var busy []Upstream
 	for _, cluster := range answer.Clusters {
+		if served && !cluster.FromAPI {
+			continue
+		}
 		for _, h := range cluster.Hosts {
 			if n := h.active(); n > 0 {
 				busy = append(busy, Upstream{cluster.Name, h.address(), n})
@@ -163,8 +169,9 @@ func (c *Client) Busy(ctx context.Context) ([]Upstream, error) {
 
 // clusterStatus is a part of envoy.admin.v3.ClusterStatus.
 type clusterStatus struct {
-	Name  string       `json:"name"`
-	Hosts []hostStatus `json:"host_statuses"`
+	Name    string       `json:"name"`
+	FromAPI bool         `json:"added_via_api"`
+	Hosts   []hostStatus `json:"host_statuses"`
 }
 
 type hostStatus struct {

@@ -3,6 +3,7 @@ package echo
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -25,7 +26,8 @@ type Answer struct {
 	Method   string      `json:"method"`
 	Path     string      `json:"path"` // with query, as received
 	Host     string      `json:"host"`
-	Proto    string      `json:"proto"` // "HTTP/1.1", "HTTP/2.0"
+	Proto    string      `json:"proto"`    // "HTTP/1.1", "HTTP/2.0"
+	Received int64       `json:"received"` // bytes of the body, which is read whole
 	Headers  http.Header `json:"headers"`
 }
 
@@ -60,11 +62,15 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) json(w http.ResponseWriter, r *http.Request, status int) {
+	received, err := io.Copy(io.Discard, r.Body)
+	if err != nil {
+		return // the client went away
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	json.NewEncoder(w).Encode(Answer{
 		Service: s.service, Instance: s.instance,
-		Method: r.Method, Path: r.RequestURI, Host: r.Host, Proto: r.Proto, Headers: r.Header,
+		Method: r.Method, Path: r.RequestURI, Host: r.Host, Proto: r.Proto, Received: received, Headers: r.Header,
 	}) // an error means that the client went away
 }
 

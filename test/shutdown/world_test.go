@@ -1,0 +1,145 @@
+//go:build real
+
+package shutdown
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"os"
+	"sync/atomic"
+	"testing"
+
+	"legation.dev/test/echo"
+	"legation.dev/test/site"
+	"legation.dev/test/stack"
+	"legation.dev/translator/input"
+)
+
+// host is that of the Ingress, with and without TLS.
+const host = "web.test"
+
+// world is a control plane, and one Service behind each fleet of one Envoy.
+type world struct {
+	xds     string // address of the control plane
+	backend *echo.Server
+	roots   *x509.CertPool
+	feed    source
+	address map[string]string // of listeners, by class
+}
+
+// source hands out what it is sent.
+type source chan []input.Change
+
+// Take implements translator.Source.
+func (s source) Take(ctx context.Context) ([]input.Change, error) {
+	select {
+	case changes := <-s:
+		return changes, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// The ports of the listeners of every class; each has an address of its own.
+const (
+	httpPort  = 10080
+	httpsPort = 10443
+)
+
+// addresses counts the loopback addresses that this process has handed out.
+var addresses atomic.Int64
+
+// ownAddress is one that no other process of these tests has.
+func ownAddress() string {
+	pid := os.Getpid()
+	return fmt.Sprintf("127.%d.%d.%d", 192+pid/254%48, pid%254+1, addresses.Add(1))
+}
+
+// newWorld starts it, with a class for each name. settings are those of all.
+func newWorld(t *testing.T, settings map[string]string, classes ...string) *world {
+	t.Helper()
+	backend, err := echo.Start("web", ownAddress()+":18080")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(backend.Kill)
+	authority, err := site.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{backend: backend, roots: authority.Roots(), feed: make(source, 16), address: map[string]string{}}
+	changes := append(w.service(), secret(t, authority))
+	for _, class := range classes {
+		w.address[class] = ownAddress()
+		changes = append(changes, w.class(class, settings)...)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.xds = listener.Addr().String()
+	plane := stack.NewPlane(stack.PlaneConfig{Source: w.feed, Listener: listener})
+	t.Cleanup(func() {
+		if err := plane.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	w.feed <- changes
+	return w
+}
+
+func meta(name string) input.Meta { return input.Meta{Namespace: "shop", Name: name} }
+
+// secret is the certificate of host.
+func secret(t *testing.T, a *site.Authority) input.Change {
+	t.Helper()
+	object, err := site.New("shop", 0).Secret(a, "web", host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, ok := input.FromObject(object)
+	if !ok {
+		t.Fatal("Secrets are not read")
+	}
+	return input.Put(read)
+}
+
+func (w *world) service() []input.Change {
+	at := w.backend.Addr()
+	return []input.Change{
+		input.Put(input.Seal(&input.Service{Meta: meta("web"), Ports: []input.ServicePort{{Name: "http", Port: 80, TargetPort: "http"}}})),
+		input.Put(input.Seal(&input.Slice{Meta: meta("web"), Service: "web", AddressType: "IPv4",
+			Ports:     []input.SlicePort{{Name: "http", Port: int32(at.Port())}},
+			Endpoints: []input.Endpoint{{Addresses: []string{at.Addr().String()}, Ready: true, Serving: true}}})),
+	}
+}
+
+// class is an IngressClass with its settings and its Ingress.
+func (w *world) class(name string, settings map[string]string) []input.Change {
+	data := map[string]string{"bind-addresses": w.address[name], "http-port": fmt.Sprint(httpPort), "https-port": fmt.Sprint(httpsPort)}
+	for k, v := range settings {
+		data[k] = v
+	}
+	ingress := &input.Ingress{Meta: meta("web-" + name), ClassName: &name,
+		Rules: []input.Rule{{Host: host, Paths: []input.Path{{Path: "/", Type: input.PathPrefix, Backend: input.Backend{Service: "web", Port: 80}}}}},
+		TLS:   []input.TLS{{Hosts: []string{host}, Secret: "web"}}}
+	ingress.Annotations = map[string]string{"legation.dev/ssl-redirect": "false"}
+	return []input.Change{
+		input.Put(input.Seal(&input.IngressClass{Meta: input.Meta{Name: name}, Controller: input.Controller,
+			Parameters: input.Ref{Kind: input.KindConfigMap, Namespace: "shop", Name: name}})),
+		input.Put(input.Seal(&input.ConfigMap{Meta: meta(name), Data: data})),
+		input.Put(input.Seal(ingress)),
+	}
+}
+
+// http and https are the addresses of the listeners of a class.
+func (w *world) http(class string) string  { return fmt.Sprintf("%s:%d", w.address[class], httpPort) }
+func (w *world) https(class string) string { return fmt.Sprintf("%s:%d", w.address[class], httpsPort) }
+
+// tls is what a client trusts.
+func (w *world) tls() *tls.Config {
+	return &tls.Config{ServerName: host, RootCAs: w.roots}
+}
