@@ -4,8 +4,6 @@ package shutdown
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net"
 	"os"
@@ -25,7 +23,6 @@ const host = "web.test"
 type world struct {
 	xds     string // address of the control plane
 	backend *echo.Server
-	roots   *x509.CertPool
 	feed    source
 	address map[string]string // of listeners, by class
 }
@@ -70,7 +67,7 @@ func newWorld(t *testing.T, settings map[string]string, classes ...string) *worl
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{backend: backend, roots: authority.Roots(), feed: make(source, 16), address: map[string]string{}}
+	w := &world{backend: backend, feed: make(source, 16), address: map[string]string{}}
 	changes := append(w.service(), secret(t, authority))
 	for _, class := range classes {
 		w.address[class] = ownAddress()
@@ -135,11 +132,5 @@ func (w *world) class(name string, settings map[string]string) []input.Change {
 	}
 }
 
-// http and https are the addresses of the listeners of a class.
-func (w *world) http(class string) string  { return fmt.Sprintf("%s:%d", w.address[class], httpPort) }
-func (w *world) https(class string) string { return fmt.Sprintf("%s:%d", w.address[class], httpsPort) }
-
-// tls is what a client trusts.
-func (w *world) tls() *tls.Config {
-	return &tls.Config{ServerName: host, RootCAs: w.roots}
-}
+// http is the address of the listener for http of a class.
+func (w *world) http(class string) string { return fmt.Sprintf("%s:%d", w.address[class], httpPort) }
