@@ -126,16 +126,18 @@ func rotate(d *driver) *effect {
 	return &effect{change: d.Apply(secret), concerns: tlsOf(h.name), landed: func() {
 		if d.latest[h.name] == secret {
 			d.probeTLS(h.name, secret.Data[corev1.TLSCertKey])
+			d.shown[h.name] = secret
 		}
 	}}
 }
 
 // breakSecret makes the Secret of a TLS host unusable; its last good certificate
-// stays.
+// stays. That is one which was seen: of two changes that come together only the
+// last one is.
 func breakSecret(d *driver) *effect {
 	h := d.tls()
 	good := d.latest[h.name]
-	if good == nil {
+	if good == nil || d.shown[h.name] != good {
 		return nil
 	}
 	broken := good.DeepCopy()

@@ -48,6 +48,7 @@ type driver struct {
 	probes  int                       // how many times a new connection was tried
 	frozen  bool                      // the settings of the class are away
 	latest  map[string]*corev1.Secret // the good certificate of a host that was given last
+	shown   map[string]*corev1.Secret // and the one of those that Envoy had, when nothing was newer
 }
 
 // nothing concerns who waits for the publication alone.
@@ -85,7 +86,7 @@ func either(list ...func(snapshot.Ref) bool) func(snapshot.Ref) bool {
 }
 
 func newDriver(w *world) *driver {
-	return &driver{world: w, counts: map[string]int{}, latest: map[string]*corev1.Secret{}}
+	return &driver{world: w, counts: map[string]int{}, latest: map[string]*corev1.Secret{}, shown: map[string]*corev1.Secret{}}
 }
 
 // allow is to be called before a change is made.

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -62,12 +63,19 @@ func Lacks(want snapshot.Snapshot, status delta.Status) (refs []snapshot.Ref) {
 			refs = append(refs, snapshot.Ref{Type: t})
 		}
 		for c := range pmap.Diff(s.Have, want.Of(t)) {
-			if !excused(t, c, status) {
+			if !excused(t, c, status) && (t != snapshot.Endpoints || asked(want, c)) {
 				refs = append(refs, snapshot.Ref{Type: t, Name: c.Key})
 			}
 		}
 	}
 	return refs
+}
+
+// asked says whether Envoy asks for endpoints at all: a cluster that is held as it
+// was (by DNS) does not, while its Service has become another.
+func asked(want snapshot.Snapshot, c pmap.Change[*snapshot.Resource]) bool {
+	cluster, ok := want.Get(snapshot.Ref{Type: snapshot.Cluster, Name: c.Key})
+	return !ok || cluster.Pulled(snapshot.Ref{Type: snapshot.Endpoints, Name: c.Key})
 }
 
 func excused(t snapshot.Type, c pmap.Change[*snapshot.Resource], status delta.Status) bool {
@@ -109,17 +117,21 @@ func (s *Stack) Settle(ctx context.Context) error {
 func (s *Stack) Await(ctx context.Context, look func() error) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
+	var last error
 	for {
 		err := look()
 		if err == nil {
 			return nil
 		}
+		if last == nil || !errors.Is(err, context.DeadlineExceeded) { // else it only says that the time is over
+			last = err
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", ctx.Err(), err)
+			return fmt.Errorf("%w: %w", ctx.Err(), last)
 		case <-s.Envoy.Done():
-			return fmt.Errorf("%w: %w", s.Envoy.Err(), err)
+			return fmt.Errorf("%w: %w", s.Envoy.Err(), last)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package delta
 
 import (
+	"slices"
 	"time"
 
 	"legation.dev/xds/pmap"
@@ -71,8 +72,8 @@ func (c *Conn) warm() bool {
 }
 
 // mayDrop says whether the chains that want lacks may go: no virtual host that
-// Envoy possibly runs redirects there, and a replica that lags a little does not
-// take away what it has not seen yet.
+// Envoy possibly runs redirects where nobody would answer, and a replica that lags
+// a little does not take away what it has not seen yet.
 func (c *Conn) mayDrop(have, want *snapshot.Resource) bool {
 	drops := func(host string) bool {
 		chain := snapshot.Ref{Type: snapshot.Secret, Name: host}
@@ -84,7 +85,7 @@ func (c *Conn) mayDrop(have, want *snapshot.Resource) bool {
 	if c.returned && !c.after(c.types[snapshot.Listener].firstAt, settle) {
 		return false
 	}
-	return !c.redirected(drops)
+	return !c.unanswered(want)
 }
 
 func dropsAny(have *snapshot.Resource, drops func(host string) bool) bool {
@@ -96,37 +97,33 @@ func dropsAny(have *snapshot.Resource, drops func(host string) bool) bool {
 	return false
 }
 
-// redirected says whether a virtual host that Envoy possibly runs needs one of
-// the dropped chains. What is as wanted needs only wanted chains.
-func (c *Conn) redirected(dropped func(host string) bool) bool {
+// unanswered says whether a virtual host that Envoy possibly runs redirects to a
+// chain that want lacks. What is as wanted needs only wanted chains. A host that is
+// to redirect by another chain of want is no reason to wait: that one answers for
+// the same names (its own instead of a wildcard's), and the host waits for it.
+func (c *Conn) unanswered(want *snapshot.Resource) bool {
 	st := &c.types[snapshot.VirtualHost]
-	needs := func(r *snapshot.Resource) bool {
-		if r == nil {
-			return false
-		}
+	waits := func(r *snapshot.Resource) bool {
 		if !known(r) {
 			return c.with(ruleUnknownPins)
 		}
-		for _, ref := range r.Needs {
-			if ref.Type == snapshot.Chain && dropped(ref.Name) {
-				return true
-			}
-		}
-		return false
+		next, ok := c.want(r.Type).Get(r.Name)
+		return redirects(r, nil) && !redirects(r, want) && !(ok && redirects(next, want))
 	}
 	for change := range pmap.Diff(st.have, c.want(snapshot.VirtualHost)) {
-		if change.HadOld && needs(change.Old) {
+		if change.HadOld && waits(change.Old) {
 			return true
 		}
 	}
-	for _, f := range st.flight {
-		for _, r := range f.Resources {
-			if needs(r) {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(st.flight, func(f *flight) bool { return slices.ContainsFunc(f.Resources, waits) })
+}
+
+// redirects says whether a virtual host redirects to a chain of listener; nil: to
+// any.
+func redirects(r, listener *snapshot.Resource) bool {
+	return slices.ContainsFunc(r.Needs, func(ref snapshot.Ref) bool {
+		return ref.Type == snapshot.Chain && (listener == nil || listener.Pulled(snapshot.Ref{Type: snapshot.Secret, Name: ref.Name}))
+	})
 }
 
 // chains remembers how many of a listener's pulls were found served, so that a

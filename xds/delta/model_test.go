@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"iter"
 	"maps"
+	"path"
 	"slices"
 	"time"
 
@@ -506,11 +507,22 @@ func (e *envoy) check(forced bool, excused func(host *snapshot.Resource, cluster
 	return nil
 }
 
+// answers says whether there is a chain, and its certificate. Nobody can help if
+// that was rejected, or if Envoy stopped waiting because another was (M10).
+func (e *envoy) answers(chain string) bool {
+	s := e.secrets[chain]
+	for _, l := range e.listeners {
+		if l.active != nil && l.active.Pulled(snapshot.Ref{Type: snapshot.Secret, Name: chain}) && s != nil {
+			return s.good != nil || s.rejected || s.waited
+		}
+	}
+	return false
+}
+
 func (e *envoy) serves(host *snapshot.Resource, ref snapshot.Ref, excused func(*snapshot.Resource, string) bool) error {
 	if ref.Type == snapshot.Chain {
-		for _, l := range e.listeners {
-			s := e.secrets[ref.Name]
-			if l.active != nil && l.active.Pulled(snapshot.Ref{Type: snapshot.Secret, Name: ref.Name}) && s != nil && s.good != nil {
+		for _, chain := range []string{ref.Name, path.Base(host.Name), wildcard} { // the other two are for its names, too
+			if e.answers(chain) {
 				return nil
 			}
 		}

@@ -43,6 +43,7 @@ type world struct {
 		content                            string
 	}
 	listener, rc string
+	wildcard     bool // a TLS section names all hosts
 	counter      int
 }
 
@@ -84,7 +85,7 @@ func newWorld(rng *rand.Rand, badness float64) *world {
 
 func (w *world) change() {
 	s, h := &w.services[w.rng.IntN(services)], &w.hosts[w.rng.IntN(hosts)]
-	switch w.rng.IntN(16) {
+	switch w.rng.IntN(17) {
 	case 0:
 		s.policy = w.fresh("p")
 	case 1:
@@ -119,10 +120,12 @@ func (w *world) change() {
 	case 14:
 		s.dns = !s.dns // an ExternalName Service, or not
 		s.policy = w.fresh("p")
-	case 15: // a wildcard certificate: all its hosts at once
+	case 15: // one certificate with many names: all its hosts at once
 		for i := range w.hosts {
 			w.hosts[i].tls, w.hosts[i].secret = true, w.fresh("k")
 		}
+	case 16:
+		w.wildcard = !w.wildcard
 	}
 }
 
@@ -166,13 +169,17 @@ func (w *world) snapshot() snapshot.Snapshot {
 			} else {
 				put(secret(name, snapshot.StandInVersion, true))
 			}
-			if h.redirect {
-				needs = append(needs, snapshot.Ref{Type: snapshot.Chain, Name: name})
-				words = append(words, "redirect")
-			}
+		}
+		if chain := w.chain(i); chain != "" && h.redirect {
+			needs = append(needs, snapshot.Ref{Type: snapshot.Chain, Name: chain})
+			words = append(words, "redirect by "+chain)
 		}
 		v := strings.Join(words, "|")
 		put(snapshot.FromBytes(snapshot.VirtualHost, "rc/"+name, v, []byte(v), snapshot.Meta{Needs: needs}))
+	}
+	if w.wildcard {
+		pulls = append(pulls, snapshot.Ref{Type: snapshot.Secret, Name: wildcard})
+		put(secret(wildcard, "k", false))
 	}
 	for _, p := range pulls {
 		words = append(words, p.Name)
@@ -193,6 +200,20 @@ func (w *world) snapshot() snapshot.Snapshot {
 		}
 		return nil
 	}).WithStandIn(func(name string) *snapshot.Resource { return secret(name, snapshot.StandInVersion, true) })
+}
+
+// wildcard is the chain that serves every host without one of its own.
+const wildcard = "*"
+
+// chain serves a host; "" if none does.
+func (w *world) chain(host int) string {
+	switch {
+	case w.hosts[host].tls:
+		return fmt.Sprintf("h%d", host)
+	case w.wildcard:
+		return wildcard
+	}
+	return ""
 }
 
 func (w *world) cluster(i int, put func(*snapshot.Resource)) snapshot.Ref {

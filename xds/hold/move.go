@@ -76,10 +76,11 @@ func (h *Held) moveOne(name string, now time.Time) {
 }
 
 // lacking are the clusters without endpoints that a virtual host names in want
-// and not as it stands; none if it does not stand, since nothing is lost then.
+// and not as it stands; none if it does not stand, since nothing is lost then, nor
+// if it redirects to a chain that is to go, since chains are not kept for it.
 func (h *Held) lacking(ref snapshot.Ref, want *snapshot.Resource) (list []string) {
 	stands, ok := h.Snapshot.Get(ref)
-	if !ok {
+	if !ok || !h.chained(stands) {
 		return nil
 	}
 	for _, need := range want.Needs {
@@ -89,6 +90,26 @@ func (h *Held) lacking(ref snapshot.Ref, want *snapshot.Resource) (list []string
 		}
 	}
 	return list
+}
+
+// chained says whether the base has every chain that a virtual host redirects to.
+func (h *Held) chained(r *snapshot.Resource) bool {
+	for _, need := range r.Needs {
+		if need.Type == snapshot.Chain && !h.pulled(snapshot.Ref{Type: snapshot.Secret, Name: need.Name}) {
+			return false
+		}
+	}
+	return true
+}
+
+// pulled says whether a listener of the base has the chain of a secret.
+func (h *Held) pulled(secret snapshot.Ref) bool {
+	for _, l := range h.base.Of(snapshot.Listener).All() {
+		if l.Pulled(secret) {
+			return true
+		}
+	}
+	return false
 }
 
 // keepNamed keeps the clusters that only a waiting virtual host names, with

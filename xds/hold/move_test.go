@@ -2,6 +2,7 @@ package hold
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -15,7 +16,7 @@ import (
 // world is a base for moves: which clusters each virtual host names, and how
 // many endpoints each cluster has.
 type world struct {
-	hosts     map[string]string // name → clusters, one letter each
+	hosts     map[string]string // name → clusters, one letter each; then "!" if it redirects to its chain
 	endpoints map[string]int    // cluster → how many
 }
 
@@ -25,9 +26,16 @@ func (w world) base() snapshot.Snapshot {
 	put := func(t snapshot.Type, name, version string, meta snapshot.Meta) {
 		s = s.With(t, s.Of(t).Set(name, snapshot.FromBytes(t, name, version, []byte(version), meta)))
 	}
-	for host, clusters := range w.hosts {
+	var listener snapshot.Meta
+	for _, host := range slices.Sorted(maps.Keys(w.hosts)) {
+		clusters := w.hosts[host]
 		var meta snapshot.Meta
 		for _, c := range strings.Split(clusters, "") {
+			if c == "!" {
+				meta.Needs = append(meta.Needs, snapshot.Ref{Type: snapshot.Chain, Name: host})
+				listener.Pulls = append(listener.Pulls, snapshot.Ref{Type: snapshot.Secret, Name: host})
+				continue
+			}
 			cluster, endpoints := snapshot.Ref{Type: snapshot.Cluster, Name: c}, snapshot.Ref{Type: snapshot.Endpoints, Name: c}
 			meta.Needs = append(meta.Needs, cluster)
 			put(snapshot.Cluster, c, c, snapshot.Meta{Pulls: []snapshot.Ref{endpoints}})
@@ -35,6 +43,7 @@ func (w world) base() snapshot.Snapshot {
 		}
 		put(snapshot.VirtualHost, host, clusters, meta)
 	}
+	put(snapshot.Listener, "https", fmt.Sprint(listener.Pulls), listener)
 	return s.WithSpare(func(c string) *snapshot.Resource {
 		n, ok := w.endpoints[c]
 		if !ok {
@@ -93,6 +102,9 @@ func TestMove(t *testing.T) {
 			{2, "a", map[string]int{"a": 1}, "x=a a1", 0}, {3, "b", map[string]int{"a": 1}, "x=a a1 b0", 8}}},
 		{"the host goes", []step{
 			{0, "a", map[string]int{"a": 1}, "x=a a1", 0}, {1, "b", map[string]int{"a": 1}, "x=a a1 b0", 6}, {2, "", nil, "", 0}}},
+		{"a redirect does not outlive its chain", []step{
+			{0, "a!", map[string]int{"a": 1}, "x=a! a1", 0}, {1, "b!", map[string]int{"a": 1}, "x=a! a1 b0", 6},
+			{2, "b", map[string]int{"a": 1}, "x=b b0", 0}}},
 		{"a cluster that loses its endpoints holds nothing", []step{
 			{0, "a", map[string]int{"a": 1}, "x=a a1", 0}, {1, "a", map[string]int{"a": 0}, "x=a a0", 0}}},
 	} {
@@ -134,7 +146,7 @@ func TestMoves(t *testing.T) {
 			if rapid.Bool().Draw(t, "changes endpoints") {
 				w.endpoints[rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "cluster")] = rapid.IntRange(0, 2).Draw(t, "n")
 			} else {
-				w.hosts[rapid.SampledFrom([]string{"x", "y"}).Draw(t, "host")] = rapid.SampledFrom([]string{"a", "b", "ab", "cd", "abd"}).Draw(t, "clusters")
+				w.hosts[rapid.SampledFrom([]string{"x", "y"}).Draw(t, "host")] = rapid.SampledFrom([]string{"a", "b", "ab", "cd", "abd", "a!", "b!", "cd!"}).Draw(t, "clusters")
 			}
 			before := h
 			h, wake = Next(h, w.base(), now)
@@ -167,6 +179,12 @@ func TestMoves(t *testing.T) {
 func expectClosed(t *rapid.T, h Held) {
 	for name, r := range h.Snapshot.Of(snapshot.VirtualHost).All() {
 		for _, need := range r.Needs {
+			if need.Type == snapshot.Chain {
+				if !chain(h.Snapshot, need.Name) {
+					t.Fatalf("virtual host %s redirects to a chain that is not there", name)
+				}
+				continue
+			}
 			if _, ok := h.Snapshot.Get(need); !ok {
 				t.Fatalf("virtual host %s needs %s, which is not there", name, need)
 			}
@@ -177,12 +195,18 @@ func expectClosed(t *rapid.T, h Held) {
 	}
 }
 
+// chain says whether a listener has the chain of a host.
+func chain(s snapshot.Snapshot, host string) bool {
+	l, ok := s.Get(snapshot.Ref{Type: snapshot.Listener, Name: "https"})
+	return ok && l.Pulled(snapshot.Ref{Type: snapshot.Secret, Name: host})
+}
+
 // expectPatience: what host names now and did not before has endpoints, or has
-// been wanted for MoveGrace.
+// been wanted for MoveGrace, or redirected to a chain that is gone.
 func expectPatience(t *rapid.T, before, after Held, host string, wanted map[string]time.Time, now time.Time) {
 	ref := snapshot.Ref{Type: snapshot.VirtualHost, Name: host}
 	was, ok := before.Snapshot.Get(ref)
-	if !ok {
+	if !ok || slices.Contains(was.Needs, snapshot.Ref{Type: snapshot.Chain, Name: host}) && !chain(after.Snapshot, host) {
 		return
 	}
 	is, _ := after.Snapshot.Get(ref)
