@@ -23,18 +23,20 @@ func (f *Fleet) Ingresses() iter.Seq[*input.Ingress] {
 
 // Serving is the fleet of an Ingress ("namespace/name"), and what an Envoy of it
 // runs when it serves the Ingress as it is now: the virtual hosts of its hosts,
-// and the certificates of its TLS hosts that have one. What those need is live
-// before them. It is false if no class of ours has the Ingress.
+// and the certificates of its TLS hosts. What those need is live before them. It
+// is false if no class of ours has the Ingress, or one of its TLS hosts has no
+// certificate yet: its Secret may be just being read.
 func (r Result) Serving(key string) (fleet string, list []*snapshot.Resource, ok bool) {
 	for f := range r.Fleets() {
 		if o, there := f.view.Ingress(key); there && f.class.has(o) {
-			return f.Name, f.serving(o), true
+			list, ok = f.serving(o)
+			return f.Name, list, ok
 		}
 	}
 	return "", nil, false
 }
 
-func (f *Fleet) serving(o *input.Ingress) (list []*snapshot.Resource) {
+func (f *Fleet) serving(o *input.Ingress) (list []*snapshot.Resource, ok bool) {
 	refs := map[snapshot.Ref]bool{}
 	if o.DefaultBackend != nil {
 		refs[snapshot.Ref{Type: snapshot.VirtualHost, Name: virtualHostName(anyHost)}] = true
@@ -48,11 +50,14 @@ func (f *Fleet) serving(o *input.Ingress) (list []*snapshot.Resource) {
 		}
 	}
 	for _, ref := range slices.SortedFunc(maps.Keys(refs), snapshot.Ref.Compare) {
-		// A host that is refused has no virtual host; a stand-in certificate is not
-		// what an Envoy must run, since it may have a better one.
-		if r, ok := f.Snapshot.Get(ref); ok && !r.Weak {
+		r, there := f.Snapshot.Get(ref)
+		switch {
+		case !there: // a host that is refused has no virtual host
+		case r.Weak:
+			return nil, false
+		default:
 			list = append(list, r)
 		}
 	}
-	return list
+	return list, true
 }

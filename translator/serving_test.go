@@ -14,8 +14,7 @@ func TestServing(t *testing.T) {
 	r := Translate(Result{}, input.View{}.With(changes...).WithStandIn(input.Seal(&input.Secret{Meta: input.Meta{Name: "own"}, Certificate: []byte("chain"), Key: []byte("key")})))
 	for key, want := range map[string][]string{
 		"shop/a":       {"VHDS ingress/a.example.com", "VHDS ingress/*.example.com"},
-		"shop/default": {"VHDS ingress/*"},               // its TLS host is refused
-		"shop/tls":     {"VHDS ingress/tls.example.com"}, // its certificate is a stand-in
+		"shop/default": {"VHDS ingress/*"}, // its TLS host is refused
 	} {
 		fleet, list, ok := r.Serving(key)
 		var got []string
@@ -28,8 +27,10 @@ func TestServing(t *testing.T) {
 			t.Errorf("%s: %s, %q, %v; want %q", key, fleet, got, ok, want)
 		}
 	}
-	if _, _, ok := r.Serving("shop/foreign"); ok {
-		t.Error("an Ingress of another controller is served")
+	for key, why := range map[string]string{"shop/foreign": "it is another controller's", "shop/tls": "its certificate is a stand-in"} {
+		if _, _, ok := r.Serving(key); ok {
+			t.Errorf("%s is served, but %s", key, why)
+		}
 	}
 	f, _ := r.Fleet("edge")
 	var names []string

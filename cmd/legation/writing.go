@@ -36,8 +36,8 @@ func (s *served) result() translator.Result {
 	return s.newest
 }
 
-// acknowledged asks each fleet once. An Ingress that no class of ours has is not
-// served.
+// acknowledged asks each fleet once. An Ingress that no class of ours has, or whose
+// certificate is not there, is not served.
 func (s *served) acknowledged(ctx context.Context, refs []input.Ref) ([]bool, error) {
 	type question struct {
 		at    []int // in refs
