@@ -107,6 +107,9 @@ func atWire(host string, w *Wire) (string, error) {
 	return u.String(), nil
 }
 
+// Admin is where the binary answers probes and Prometheus.
+func (r *Replica) Admin() string { return kube.Address(firstReplica+r.number) + ":18080" }
+
 // execute starts the binary.
 func (r *Replica) execute(config *rest.Config) (err error) {
 	dir, err := os.MkdirTemp("", "replica")
@@ -118,7 +121,7 @@ func (r *Replica) execute(config *rest.Config) (err error) {
 		return err
 	}
 	args := append([]string{"serve", "--source", "kube", "--kubeconfig", file, "--class", r.stack.options.Class, "--listen", r.Address,
-		"--admin", kube.Address(firstReplica+r.number) + ":18080"}, r.stack.options.Args...)
+		"--admin", r.Admin()}, r.stack.options.Args...)
 	r.process, err = startBinary(dir, args...)
 	return err
 }

@@ -42,6 +42,7 @@ func TestIngressClass(t *testing.T) {
 			annotated("foreign", ingress("foreign-annotated", host("foreign-annotated.test", prefix("/", "web")))),
 			of("missing", ingress("missing", host("missing.test", prefix("/", "web")))),
 		},
+		foreign: []string{"foreign", "foreign-annotated", "missing"},
 		requests: []request{
 			{name: "our class by name", url: "http://named.test/", want: "200 web"},
 			{name: "our class by annotation", url: "http://annotated.test/", want: "200 web"},
@@ -64,6 +65,7 @@ func TestNoDefaultClass(t *testing.T) {
 			of(cluster.Class, ingress("named", host("named.test", prefix("/", "web")))),
 			ingress("unnamed", host("unnamed.test", prefix("/", "web"))),
 		},
+		foreign: []string{"unnamed"},
 		requests: []request{
 			{name: "our class by name", url: "http://named.test/", want: "200 web"},
 			{name: "no class", url: "http://unnamed.test/", want: "404"},

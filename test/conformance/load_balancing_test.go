@@ -25,7 +25,10 @@ func TestLoadBalancing(t *testing.T) {
 		if err := k.AwaitServed(ctx, deployment); err != nil {
 			t.Fatal(err)
 		}
-		served(ctx, t)
+		published(ctx, t, namespace)
+		if err := legation.Settle(ctx); err != nil { // more pods are no news to an Ingress
+			t.Fatal(err)
+		}
 		spread(ctx, t, int(pods))
 	}
 }

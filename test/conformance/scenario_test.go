@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,9 @@ import (
 // hang bounds what never comes; a test that passes never gets near it.
 const hang = time.Minute
 
+// address is what Ingresses of ours get.
+const address = "192.0.2.1"
+
 // k and legation are those of all tests of this package.
 var (
 	k        *kube.Cluster
@@ -42,7 +46,8 @@ type withLegation struct{ *testing.M }
 
 func (m withLegation) Run() int {
 	var err error
-	if legation, err = cluster.Start(context.Background(), k, cluster.Options{}); err != nil {
+	options := cluster.Options{Binary: true, Args: []string{"--lease", cluster.Namespace + "/legation", "--publish-address", address}}
+	if legation, err = cluster.Start(context.Background(), k, options); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -58,6 +63,7 @@ func (m withLegation) Run() int {
 type scenario struct {
 	services  []string // each with a Deployment of one pod
 	ingresses []*networkingv1.Ingress
+	foreign   []string      // names of those that are not ours
 	objects   []kube.Object // besides those; without namespace: they get that of the scenario
 	roots     *x509.CertPool
 	requests  []request
@@ -71,7 +77,8 @@ type request struct {
 	method string // empty: GET
 }
 
-// play writes the scenario's objects into a fresh namespace and asks.
+// play writes the scenario's objects into a fresh namespace, waits for the addresses
+// of the Ingresses, and asks at once: the upstream suite waits for nothing else.
 func (s scenario) play(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), hang)
 	t.Cleanup(cancel)
@@ -83,13 +90,13 @@ func (s scenario) play(t *testing.T) {
 		apply(ctx, t, namespace, deployment, service)
 	}
 	apply(ctx, t, namespace, s.objects...)
-	for _, i := range s.ingresses {
-		apply(ctx, t, namespace, i)
-	}
 	if err := k.AwaitServed(ctx, deployments...); err != nil {
 		t.Fatal(err)
 	}
-	served(ctx, t)
+	for _, i := range s.ingresses {
+		apply(ctx, t, namespace, i)
+	}
+	published(ctx, t, namespace, s.foreign...)
 	for _, r := range s.requests {
 		t.Run(r.name, func(t *testing.T) { r.check(ctx, t, s.roots) })
 	}
@@ -105,13 +112,29 @@ func apply(ctx context.Context, t *testing.T, namespace string, objects ...kube.
 	}
 }
 
-// served waits until Envoy runs what the API server holds. Whoever is not in the
-// process of the control plane waits for status.loadBalancer of the Ingress, which
-// says the same.
-func served(ctx context.Context, t *testing.T) {
+// published waits until all Ingresses of a namespace have our address, but for those
+// that are not ours, which must have none then.
+func published(ctx context.Context, t *testing.T, namespace string, foreign ...string) {
 	t.Helper()
-	if err := legation.Settle(ctx); err != nil {
+	var wrong []string
+	err := kube.Await(ctx, k.Client().NetworkingV1().Ingresses(namespace), func(all []*networkingv1.Ingress) error {
+		wrong = nil
+		for _, o := range all {
+			list := o.Status.LoadBalancer.Ingress
+			switch has := len(list) == 1 && list[0].IP == address; {
+			case !slices.Contains(foreign, o.Name) && !has:
+				return fmt.Errorf("%s has %v", o.Name, list)
+			case slices.Contains(foreign, o.Name) && len(list) > 0:
+				wrong = append(wrong, o.Name)
+			}
+		}
+		return nil
+	})
+	if err != nil {
 		t.Fatal(err)
+	}
+	if len(wrong) > 0 {
+		t.Errorf("written to, and not ours: %v", wrong)
 	}
 }
 
