@@ -17,7 +17,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"time"
 
 	"legation.dev/drain/admin"
@@ -161,7 +160,7 @@ func (r *runner) quit(ctx context.Context, last admin.Reading, unknown error) (R
 	if last.Requests > 0 || unknown != nil {
 		r.whose(ctx, &report)
 	}
-	r.Watch.finish(report)
+	r.Watch.Finish(report)
 	if err := r.order(ctx); err != nil && !errors.Is(context.Cause(ctx), ErrEnvoyGone) {
 		r.Log.Warn("order failed", "order", Quit.String(), "error", err)
 		return report, ErrNotQuit
@@ -194,52 +193,9 @@ func (r *runner) ended(ctx context.Context) Report {
 	if errors.Is(context.Cause(ctx), ErrEnvoyGone) {
 		report.Reason = ReasonEnvoyGone
 	}
-	r.Watch.finish(report)
+	r.Watch.Finish(report)
 	return report
 }
 
 // ErrEnvoyGone is the cause of a context that ended because Envoy did.
 var ErrEnvoyGone = errors.New("Envoy has ended")
-
-// Progress is how far a drain is, for metrics. The zero Progress is one that has
-// not begun. Its methods may be called from any goroutine, and on nil.
-type Progress struct {
-	mu    sync.Mutex // guards state
-	state State
-}
-
-// State of a drain.
-type State struct {
-	Begun    bool
-	Start    time.Time
-	Deadline time.Time
-	// Last is the last Reading; LastKnown is false if it failed.
-	Last      admin.Reading
-	LastKnown bool
-	Report    Report // so far; Reason is empty before the end
-}
-
-// State is how far it is.
-func (p *Progress) State() State {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.state
-}
-
-func (p *Progress) set(start time.Time, plan Plan, report Report, last admin.Reading, known bool) {
-	if p == nil {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.state = State{Begun: true, Start: start, Deadline: start.Add(plan.Max), Last: last, LastKnown: known, Report: report}
-}
-
-func (p *Progress) finish(report Report) {
-	if p == nil {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.state.Report = report
-}

@@ -7,7 +7,7 @@ import (
 )
 
 func drainCommand() *cobra.Command {
-	var o runOptions
+	var o drainOptions
 	c := &cobra.Command{
 		Use:   "drain",
 		Short: "Drain Envoy and end it: a preStop hook",
@@ -26,7 +26,12 @@ it goes on where Envoy is.`,
 	return c
 }
 
-func (o *runOptions) drain(c *cobra.Command) error {
+type drainOptions struct {
+	envoyFlags
+	reportFlags
+}
+
+func (o *drainOptions) drain(c *cobra.Command) error {
 	client, plan, err := o.read(c)
 	if err != nil {
 		return err

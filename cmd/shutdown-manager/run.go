@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 	"legation.dev/drain"
 	"legation.dev/drain/child"
+	"legation.dev/drain/probe"
 )
 
 func runCommand() *cobra.Command {
@@ -39,12 +41,14 @@ It may be process 1 of a container: processes that lose their parent are reaped.
 	}
 	o.add(c.Flags())
 	o.addReport(c.Flags())
+	o.addListen(c.Flags())
 	return c
 }
 
 type runOptions struct {
 	envoyFlags
 	reportFlags
+	listenFlags
 }
 
 func (o *runOptions) run(c *cobra.Command, args []string) error {
@@ -59,11 +63,19 @@ func (o *runOptions) run(c *cobra.Command, args []string) error {
 	p := &parent{log: logger(c.ErrOrStderr()), plan: plan, signals: make(chan os.Signal, signalsKept)}
 	p.drain = drain.Config{Envoy: client, Plan: plan, Ignored: o.ignored, Log: p.log, Watch: &drain.Progress{}}
 	p.report = o.write
+	server, err := o.server(&probe.Metrics{Envoy: client, Ignored: o.ignored, Progress: p.drain.Watch}, p.pid, p.log)
+	if err != nil {
+		return err
+	}
+	if server != nil {
+		defer server.Close()
+	}
 	signal.Notify(p.signals, passedOn...)
 	defer signal.Stop(p.signals)
 	if p.child, err = child.Start(args); err != nil {
 		return err
 	}
+	p.running.Store(int64(p.child.PID()))
 	p.log.Info("Envoy started", "pid", p.child.PID(), "arguments", strings.Join(args, " "))
 	return exitStatus(p.wait(c.Context()))
 }
@@ -96,7 +108,7 @@ const signalsKept = 16
 // for itself (SIGURG), and those of terminals and of children, are not.
 var passedOn = []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2}
 
-// parent of an Envoy. One goroutine owns it.
+// parent of an Envoy. One goroutine owns it, but for running.
 type parent struct {
 	log     *slog.Logger
 	plan    drain.Plan
@@ -105,6 +117,13 @@ type parent struct {
 	child   *child.Child
 	signals chan os.Signal
 	drained chan struct{} // closed at the end of the drain; nil before it began
+	running atomic.Int64  // process id of Envoy; 0 before it was started
+}
+
+// pid is the process id of Envoy, for any goroutine.
+func (p *parent) pid() (int, bool) {
+	pid := p.running.Load()
+	return int(pid), pid != 0
 }
 
 // wait sees Envoy to its end and returns its exit status.

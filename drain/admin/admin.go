@@ -19,6 +19,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -33,8 +35,8 @@ const (
 // Client of the admin interface of one Envoy. Its methods may be called from
 // any goroutine.
 type Client struct {
-	address string
-	http    *http.Client
+	address, network, dialled string
+	http                      *http.Client
 }
 
 // New makes a Client for "unix:PATH" or HOST:PORT. It does not dial; the error
@@ -49,13 +51,37 @@ func New(address string) (*Client, error) {
 	} else if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
 		return nil, fmt.Errorf("admin address %q: want unix:PATH or HOST:PORT", address)
 	}
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, dialled)
+	c := &Client{address: address, network: network, dialled: dialled}
+	c.http = &http.Client{Timeout: Timeout, Transport: &http.Transport{DialContext: c.dial, MaxIdleConnsPerHost: 1}}
+	return c, nil
+}
+
+func (c *Client) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, c.network, c.dialled)
+}
+
+// PID is the process that listens on the socket, as the kernel tells it. It is
+// unknown over TCP, and in another PID namespace.
+func (c *Client) PID(ctx context.Context) (pid int, ok bool) {
+	conn, err := c.dial(ctx, "", "")
+	if err != nil {
+		return 0, false
 	}
-	return &Client{address: address, http: &http.Client{
-		Timeout:   Timeout,
-		Transport: &http.Transport{DialContext: dial, MaxIdleConnsPerHost: 1},
-	}}, nil
+	defer conn.Close()
+	socket, ok := conn.(*net.UnixConn)
+	if !ok {
+		return 0, false
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	var peer *unix.Ucred
+	err = raw.Control(func(fd uintptr) { peer, _ = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
+	if err != nil || peer == nil || peer.Pid <= 0 {
+		return 0, false
+	}
+	return int(peer.Pid), true
 }
 
 // Address is the one that New was given.
@@ -103,9 +129,12 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("Envoy's admin interface answers %s with %d: %.200s", e.Path, e.Status, e.Body)
 }
 
+// Draining is the state of an Envoy whose health checks were told to fail.
+const Draining = "DRAINING"
+
 // Info is what Envoy says of itself.
 type Info struct {
-	State   string // "LIVE", "DRAINING", "PRE_INITIALIZING", "INITIALIZING"
+	State   string // "LIVE", Draining, "PRE_INITIALIZING", "INITIALIZING"
 	Workers int
 	// DrainTime is --drain-time-s.
 	DrainTime time.Duration

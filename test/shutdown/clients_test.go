@@ -67,7 +67,7 @@ func (c *crowd) outcomes(t *testing.T) (failed []outcome, last time.Time) {
 }
 
 // fresh is a client without connections to use again.
-func fresh() *http.Client { return &http.Client{Transport: &http.Transport{DisableKeepAlives: false}} }
+func fresh() *http.Client { return &http.Client{Transport: &http.Transport{}} }
 
 // ask sends a request and reads the answer whole; begun is called when it was
 // sent.
@@ -242,4 +242,47 @@ func askOn(conn net.Conn, reader *bufio.Reader) (*http.Response, error) {
 		return nil, fmt.Errorf("status %s", resp.Status)
 	}
 	return resp, nil
+}
+
+// stays asks three times on one connection, which an Envoy that does not drain
+// leaves open.
+func (c *crowd) stays() error {
+	conn, err := net.Dial("tcp", c.address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(patience))
+	reader := bufio.NewReader(conn)
+	for range 3 {
+		resp, err := askOn(conn, reader)
+		if err != nil {
+			return err
+		}
+		if resp.Close {
+			return errors.New("told to leave")
+		}
+	}
+	return nil
+}
+
+// fetch gets a page; another status than 200 is an error.
+func fetch(t *testing.T, url string) (string, error) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	client := fresh()
+	defer client.CloseIdleConnections()
+	resp, err := client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("status %s: %.200s", resp.Status, text)
+	}
+	return string(text), err
 }

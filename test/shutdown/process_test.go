@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -113,24 +114,34 @@ type proxy struct {
 	*process
 	dir    string
 	socket string // of the admin interface
+	probes string // address of probes and metrics
 	envoy  *admin.Client
 }
+
+// probesPort is that of probes and metrics, beside the listeners of a class.
+const probesPort = 9902
 
 // start starts an Envoy under `shutdown-manager run` with these flags, and waits
 // until it serves.
 func (w *world) start(t *testing.T, class string, flags ...string) *proxy {
 	t.Helper()
 	p := w.prepare(t, class)
-	args := append([]string{manager(t), "run", "--admin", "unix:" + p.socket, "--report", p.reportPath()}, flags...)
-	p.launch(t, nil, append(args, "--")...)
+	p.launch(t, launch{before: p.under(t, flags...)})
 	return p
+}
+
+// under is the command line of a shutdown-manager up to Envoy's.
+func (p *proxy) under(t *testing.T, flags ...string) []string {
+	t.Helper()
+	args := []string{manager(t), "run", "--admin", "unix:" + p.socket, "--report", p.reportPath(), "--listen", p.probes}
+	return append(append(args, flags...), "--")
 }
 
 // alone starts an Envoy without a parent of ours.
 func (w *world) alone(t *testing.T, class string, args ...string) *proxy {
 	t.Helper()
 	p := w.prepare(t, class)
-	p.launch(t, args)
+	p.launch(t, launch{args: args})
 	return p
 }
 
@@ -141,7 +152,7 @@ func (w *world) prepare(t *testing.T, class string) *proxy {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	p := &proxy{dir: dir, socket: filepath.Join(dir, "admin.sock")}
+	p := &proxy{dir: dir, socket: filepath.Join(dir, "admin.sock"), probes: fmt.Sprintf("%s:%d", w.address[class], probesPort)}
 	if p.envoy, err = admin.New("unix:" + p.socket); err != nil {
 		t.Fatal(err)
 	}
@@ -167,15 +178,22 @@ func (w *world) prepare(t *testing.T, class string) *proxy {
 func (p *proxy) configPath() string { return filepath.Join(p.dir, "envoy.yaml") }
 func (p *proxy) reportPath() string { return filepath.Join(p.dir, "report.json") }
 
-// launch starts Envoy with what comes before it on the command line.
-func (p *proxy) launch(t *testing.T, args []string, before ...string) {
+// launch is how an Envoy is started.
+type launch struct {
+	before []string // what comes before it on the command line
+	args   []string // its further arguments
+	attr   *syscall.SysProcAttr
+}
+
+// launch starts Envoy and waits until it serves.
+func (p *proxy) launch(t *testing.T, l launch) {
 	t.Helper()
 	binary, err := envoy.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := append(before, binary, "-c", p.configPath(), "-l", "warning", "--disable-hot-restart")
-	p.process = begin(t, nil, append(command, args...)...)
+	command := append(l.before, binary, "-c", p.configPath(), "-l", "warning", "--disable-hot-restart")
+	p.process = begin(t, l.attr, append(command, l.args...)...)
 	t.Cleanup(p.quit)
 	await(t, "Envoy to be ready", func() error {
 		if ready, err := p.envoy.Ready(t.Context()); err != nil || !ready {

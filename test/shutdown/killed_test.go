@@ -1,0 +1,224 @@
+//go:build real
+
+package shutdown
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/prometheus/procfs"
+
+	"legation.dev/drain"
+)
+
+// hook starts `shutdown-manager drain` for an Envoy.
+func (p *proxy) hook(t *testing.T, flags ...string) *process {
+	t.Helper()
+	args := []string{manager(t), "drain", "--admin", "unix:" + p.socket, "--report", p.reportPath()}
+	return begin(t, nil, append(args, flags...)...)
+}
+
+// sidecar starts `shutdown-manager serve` for an Envoy and waits until it
+// answers.
+func (p *proxy) sidecar(t *testing.T, flags ...string) *process {
+	t.Helper()
+	args := []string{manager(t), "serve", "--admin", "unix:" + p.socket, "--report", p.reportPath(), "--listen", p.probes}
+	s := begin(t, nil, append(args, flags...)...)
+	await(t, "the sidecar to answer", func() error {
+		_, err := fetch(t, "http://"+p.probes+"/metrics")
+		return err
+	})
+	return s
+}
+
+// outcome of a drain that is the same as if nobody had been killed.
+func (p *proxy) drained(t *testing.T, c *crowd) {
+	t.Helper()
+	p.wait(t)
+	after := p.at.Sub(c.allDone(t))
+	if after < 0 || after > slack {
+		t.Errorf("Envoy ended %s after its last request, want at most %s", after, slack)
+	}
+	if r := p.report(t); r.Reason != drain.ReasonDone || r.RequestsCut+r.UpgradesCut != 0 {
+		t.Errorf("report %+v", r)
+	}
+}
+
+var sidecarTimes = []string{"--grace-period", "30s", "--min-drain", "1s"}
+
+// TestSidecarKilled: the sidecar is killed in mid-drain, comes back, and is
+// killed again. The hook does not notice, and clients do not either.
+func TestSidecarKilled(t *testing.T) {
+	w := newWorld(t, nil, "one")
+	p := w.alone(t, "one", "--drain-time-s", "20")
+	side := p.sidecar(t, sidecarTimes...)
+	c := atWork(w.http("one"))
+	hook := p.hook(t, sidecarTimes...)
+	hook.awaitLog(t, `"msg":"drain the listeners"`)
+	p.metrics(t, "draining 1", "envoy_readable 1", "upgrades_active 1")
+	side.signal(t, syscall.SIGKILL)
+	side.wait(t)
+	side = p.sidecar(t, sidecarTimes...)
+	side.signal(t, syscall.SIGKILL)
+	side.wait(t)
+	p.drained(t, c)
+	if status := hook.wait(t); status != 0 {
+		t.Errorf("the hook ends with %d", status)
+	}
+	side = p.sidecar(t, sidecarTimes...)
+	side.awaitLog(t, `"reason":"done"`)
+	p.metrics(t, `drain_requests_cut_total{kind="request"} 0`, `drain_requests_cut_total{kind="upgrade"} 0`)
+}
+
+// metrics waits until the metrics have these lines, without the prefix of their
+// names.
+func (p *proxy) metrics(t *testing.T, lines ...string) {
+	t.Helper()
+	await(t, fmt.Sprint(lines), func() error {
+		text, err := fetch(t, "http://"+p.probes+"/metrics")
+		if err != nil {
+			return err
+		}
+		for _, line := range lines {
+			if !strings.Contains(text, "\nshutdown_manager_"+line+"\n") {
+				return fmt.Errorf("no line %q", line)
+			}
+		}
+		return nil
+	})
+}
+
+// TestSidecarRestarts: whatever becomes of the sidecar of a healthy Envoy, Envoy
+// is not told anything.
+func TestSidecarRestarts(t *testing.T) {
+	w := newWorld(t, nil, "one")
+	p := w.alone(t, "one", "--drain-time-s", "20")
+	for _, s := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT} {
+		side := p.sidecar(t, sidecarTimes...)
+		if text, err := fetch(t, "http://"+p.probes+"/ready"); err != nil {
+			t.Errorf("ready: %s %v", text, err)
+		}
+		side.signal(t, s)
+		if s == syscall.SIGKILL {
+			side.wait(t)
+			continue
+		}
+		side.awaitLog(t, "serving until Envoy has") // the pod ends: so will Envoy
+		side.signal(t, syscall.SIGKILL)
+		side.wait(t)
+	}
+	if info, err := p.envoy.Info(t.Context()); err != nil || info.State != "LIVE" {
+		t.Errorf("Envoy is %+v, %v", info, err)
+	}
+	c := newCrowd(w.http("one"))
+	c.add("client", func(begun func()) error { return c.stays() })
+	c.allDone(t)
+	side := p.sidecar(t, sidecarTimes...)
+	p.signal(t, syscall.SIGTERM)
+	p.wait(t)
+	side.signal(t, syscall.SIGTERM)
+	if status := side.wait(t); status != 0 {
+		t.Errorf("the sidecar ends with %d after Envoy", status)
+	}
+}
+
+// TestParentKilled: `run` is killed in mid-drain, from outside. Envoy does what
+// is under way, and a hook that is run then goes on where Envoy is.
+func TestParentKilled(t *testing.T) {
+	w := newWorld(t, nil, "one")
+	p := w.start(t, "one", "--grace-period", "30s", "--min-drain", "1s")
+	pid, ok := p.envoy.PID(t.Context())
+	if !ok {
+		t.Fatal("Envoy's process id is unknown")
+	}
+	c := atWork(w.http("one"))
+	p.signal(t, syscall.SIGTERM)
+	p.awaitLog(t, `"msg":"drain the listeners"`)
+	p.signal(t, syscall.SIGKILL)
+	p.wait(t)
+	if now, ok := p.envoy.PID(t.Context()); !ok || now != pid {
+		t.Fatalf("Envoy %d is gone with its parent", pid)
+	}
+	hook := p.hook(t, "--grace-period", "30s", "--min-drain", "0s")
+	hook.awaitLog(t, `"msg":"drained"`)
+	hook.wait(t)
+	if failed, last := c.outcomes(t); failed != nil || hook.at.Sub(last) > slack {
+		t.Errorf("failed: %v; the hook ended %s after the last request", failed, hook.at.Sub(last))
+	}
+	await(t, "Envoy to end", func() error {
+		if _, err := p.envoy.Ready(t.Context()); err == nil {
+			return fmt.Errorf("Envoy answers")
+		}
+		return nil
+	})
+}
+
+// TestProcess1: `run` is process 1 of a PID namespace. It reaps what loses its
+// parent, SIGKILL from within does nothing, and it ends with Envoy's status.
+func TestProcess1(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root: a PID namespace is made and entered")
+	}
+	nsenter, err := exec.LookPath("nsenter")
+	if err != nil {
+		t.Skip("needs nsenter: ", err)
+	}
+	w := newWorld(t, nil, "one")
+	p := w.prepare(t, "one")
+	// The shell leaves an orphan, and is Envoy then.
+	orphan := []string{"/bin/sh", "-c", `(sleep 0.05 &); exec "$@"`, "sh"}
+	p.launch(t, launch{before: append(p.under(t, "--grace-period", "30s", "--min-drain", "1s"), orphan...),
+		attr: &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}})
+	await(t, "the orphan to be reaped", func() error {
+		if n, err := children(p.cmd.Process.Pid); err != nil || n != 1 {
+			return fmt.Errorf("%d children, want Envoy alone: %w", n, err)
+		}
+		return nil
+	})
+	c := atWork(w.http("one"))
+	p.signal(t, syscall.SIGTERM)
+	p.awaitLog(t, `"msg":"drain the listeners"`)
+	inside := exec.Command(nsenter, "--target", fmt.Sprint(p.cmd.Process.Pid), "--pid", "/bin/sh", "-c", "kill -KILL 1")
+	if out, err := inside.CombinedOutput(); err != nil {
+		t.Fatalf("kill within: %v: %s", err, out)
+	}
+	p.drained(t, c)
+}
+
+// children is the number of processes whose parent is pid, dead ones included.
+func children(pid int) (n int, err error) {
+	all, err := procfs.AllProcs()
+	if err != nil {
+		return 0, err
+	}
+	for _, p := range all {
+		if stat, err := p.Stat(); err == nil && stat.PPID == pid { // an error: it ended meanwhile
+			n++
+		}
+	}
+	return n, nil
+}
+
+// TestExitStatus: how Envoy ends by itself is how `run` ends, and other signals
+// are passed on.
+func TestExitStatus(t *testing.T) {
+	run := func(script string) *process {
+		return begin(t, nil, manager(t), "run", "--admin", "127.0.0.1:1", "--listen", "", "--", "/bin/sh", "-c", script)
+	}
+	if status := run("exit 7").wait(t); status != 7 {
+		t.Errorf("exit status %d, want 7", status)
+	}
+	if status := run("kill -SEGV $$").wait(t); status != 128+int(syscall.SIGSEGV) {
+		t.Errorf("exit status %d after SIGSEGV", status)
+	}
+	p := run(`trap 'exit 9' USR1; echo trapped; while :; do sleep 0.01; done`)
+	p.awaitLog(t, "trapped")
+	p.signal(t, syscall.SIGUSR1)
+	if status := p.wait(t); status != 9 {
+		t.Errorf("exit status %d, want that of SIGUSR1's trap", status)
+	}
+}
