@@ -117,7 +117,7 @@ $(TOOLS)/kube: $(AT)/kube-$(KUBE_VERSION) $(addprefix $(KUBE_BINARY)/,go.mod go.
 		-X $(KUBE_VERSION_PACKAGE).gitMinor=$(word 2,$(KUBE_MAJOR_MINOR))" .
 	@touch "$@"
 
-tools: $(BIN)/grpcurl $(BIN)/staticcheck ## install grpcurl and staticcheck into .tools/bin
+tools: $(BIN)/grpcurl $(BIN)/staticcheck $(BIN)/promtool ## install grpcurl, staticcheck and promtool into .tools/bin
 
 $(BIN)/grpcurl: $(AT)/grpcurl-$(GRPCURL_VERSION)
 	GOBIN="$(BIN)" $(GO) install github.com/fullstorydev/grpcurl/cmd/grpcurl@$(GRPCURL_VERSION)
@@ -156,18 +156,19 @@ fuzz: ## run each fuzz target for FUZZTIME
 	@test/fuzz.sh $(FUZZTIME) $(FUZZ)
 
 # Of the modules of their own, test/bench and test/kube/binary, only the format is looked at: vet would compile Kubernetes first.
-lint: tools ## gofmt, go vet, staticcheck
+lint: $(BIN)/staticcheck ## gofmt, go vet, staticcheck
 	@files=$$(find . -name '*.go' -not -path './.tools/*' -exec gofmt -l {} +); \
 	test -z "$$files" || { echo "not formatted by gofmt:"; echo "$$files"; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags real ./...
 	"$(BIN)/staticcheck" -tags real ./...
 
-soak: build envoy kube ## what is long: SOAK changes under load, faults, fights, 10,000 Ingresses and 30,000 Secrets on a real Kubernetes
+soak: build envoy kube tools ## what is long: SOAK changes under load, faults, fights, 10,000 Ingresses and 30,000 Secrets on a real Kubernetes, 100 restarts
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/churn -changes $(SOAK) -moves $(SOAK) -walk $(SOAK) -rejected 1m
 	$(GO) test -tags real -timeout 120m -count=1 -v ./test/faults -rounds 30 -loops 300 -moves 100 -recreated 200
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/source -changes $(SOAK) -secrets 30000 -outage 2m
 	$(GO) test -tags real -timeout 20m -count=1 -v ./test/status -ingresses 10000 -fight 1m
+	$(GO) test -tags real -timeout 30m -count=1 -v ./test/shutdown -upload 30s -slow 10s -restarts 100
 
 # Builds buf, which takes minutes. What it generates is committed, so that nobody else needs it.
 proto: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc ## generate the gRPC code of xds/admin/adminv1

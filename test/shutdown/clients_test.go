@@ -148,16 +148,19 @@ func (c *crowd) upload(d time.Duration) {
 // webSocket adds one that sends a message every 100 ms and leaves after so long;
 // 0 never.
 func (c *crowd) webSocket(d time.Duration) {
-	c.add("WebSocket", func(begun func()) error {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		conn, _, err := websocket.Dial(ctx, "ws://"+c.address+"/socket", &websocket.DialOptions{Host: host})
-		if err != nil {
-			return err
-		}
-		defer conn.CloseNow()
-		return talk(ctx, conn, d, begun)
-	})
+	c.add("WebSocket", func(begun func()) error { return c.session(d, begun) })
+}
+
+// session is one WebSocket, from its handshake to the end by its client.
+func (c *crowd) session(d time.Duration, begun func()) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn, _, err := websocket.Dial(ctx, "ws://"+c.address+"/socket", &websocket.DialOptions{Host: host})
+	if err != nil {
+		return err
+	}
+	defer conn.CloseNow()
+	return talk(ctx, conn, d, begun)
 }
 
 func talk(ctx context.Context, conn *websocket.Conn, d time.Duration, begun func()) error {

@@ -4,6 +4,7 @@ package shutdown
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"os"
@@ -23,6 +24,7 @@ const host = "web.test"
 type world struct {
 	xds     string // address of the control plane
 	backend *echo.Server
+	roots   *x509.CertPool // whom clients trust
 	feed    source
 	address map[string]string // of listeners, by class
 }
@@ -67,7 +69,7 @@ func newWorld(t *testing.T, settings map[string]string, classes ...string) *worl
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{backend: backend, feed: make(source, 16), address: map[string]string{}}
+	w := &world{backend: backend, roots: authority.Roots(), feed: make(source, 16), address: map[string]string{}}
 	changes := append(w.service(), secret(t, authority))
 	for _, class := range classes {
 		w.address[class] = ownAddress()
