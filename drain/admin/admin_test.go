@@ -71,6 +71,9 @@ func TestOverSocket(t *testing.T) {
 		case "POST /healthcheck/fail", "POST /drain_listeners?graceful&skip_exit", "POST /quitquitquit":
 		case "GET /listeners?format=json":
 			fmt.Fprint(w, `{}`)
+		case "GET /config_dump?mask=bootstrap.overload_manager&name_regex=%5E%24":
+			fmt.Fprint(w, `{"configs":[{"bootstrap":{"overload_manager":{"resource_monitors":[{"name":"other"},
+				{"name":"envoy.resource_monitors.global_downstream_max_connections","typed_config":{"max_active_downstream_connections":"50000"}}]}}}]}`)
 		case "GET /clusters?format=json":
 			fmt.Fprint(w, `{"cluster_statuses":[{"name":"c","host_statuses":[
 				{"address":{"socket_address":{"address":"127.0.0.9","port_value":8080}},"stats":[{"name":"rq_active","value":"2"}]},
@@ -97,6 +100,9 @@ func TestOverSocket(t *testing.T) {
 	}
 	if busy, err := c.Busy(ctx); err != nil || len(busy) != 1 || busy[0] != (Upstream{"c", "127.0.0.9:8080", 2}) {
 		t.Errorf("busy %v, %v", busy, err)
+	}
+	if n, err := c.ConnectionLimit(ctx); err != nil || n != 50000 {
+		t.Errorf("limit %d, %v", n, err)
 	}
 	if ok, err := c.Ready(ctx); !ok || err != nil {
 		t.Errorf("ready: %t, %v", ok, err)

@@ -22,7 +22,8 @@ type Child struct {
 }
 
 // Start starts a program, looked up in PATH, with our environment and standard
-// streams. It gets a process group of its own: what a terminal sends to ours
+// streams. It may hold as many files as the hard limit allows: container runtimes
+// set a soft one of 1024, which is less than one Envoy needs. It gets a process group of its own: what a terminal sends to ours
 // (Ctrl-C) is for us to pass on. It outlives us, for a parent that is killed
 // must not take down those who are connected.
 func Start(args []string) (*Child, error) {
@@ -31,6 +32,9 @@ func Start(args []string) (*Child, error) {
 	}
 	path, err := exec.LookPath(args[0])
 	if err != nil {
+		return nil, err
+	}
+	if err := raiseOpenFiles(); err != nil {
 		return nil, err
 	}
 	process, err := os.StartProcess(path, args, &os.ProcAttr{
@@ -43,6 +47,21 @@ func Start(args []string) (*Child, error) {
 	c := &Child{process: process, done: make(chan struct{})}
 	go c.reap()
 	return c, nil
+}
+
+// raiseOpenFiles sets our soft limit, which children inherit. (The runtime of Go
+// does so for itself at its start, but hands the old one to children, unless the
+// program has set it.)
+func raiseOpenFiles() error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("reading RLIMIT_NOFILE: %w", err)
+	}
+	limit.Cur = limit.Max
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("raising RLIMIT_NOFILE to %d: %w", limit.Max, err)
+	}
+	return nil
 }
 
 // reap takes every child that ends, ours and inherited ones, until there is

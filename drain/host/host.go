@@ -167,7 +167,7 @@ func (c *Collector) number(name string) (int, error) {
 }
 
 func (c *Collector) ports(metrics chan<- prometheus.Metric) error {
-	low, high, err := portRange(c.proc)
+	low, high, err := PortRange(c.proc)
 	if err != nil {
 		return err
 	}
@@ -182,8 +182,8 @@ func (c *Collector) ports(metrics chan<- prometheus.Metric) error {
 	return nil
 }
 
-// portRange is the first and the last ephemeral port.
-func portRange(proc procfs.FS) (low, high int, err error) {
+// PortRange is the first and the last ephemeral port.
+func PortRange(proc procfs.FS) (low, high int, err error) {
 	values, err := proc.SysctlInts("net.ipv4.ip_local_port_range")
 	if err != nil {
 		return 0, 0, err

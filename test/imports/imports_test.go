@@ -22,11 +22,12 @@ var allowed = map[string][]string{
 	"cmd/legation": {"examples", "translator", "translator/input", "translator/policy", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/bootstrap", "xds/fleet", "xds/impact",
 		"xds/pmap", "xds/redact", "xds/server", "xds/snapshot", "xds/store"},
 	"cmd/shutdown-manager": {
-		"drain", "drain/admin", "drain/child", "drain/probe"},
+		"drain", "drain/admin", "drain/child", "drain/limits", "drain/probe"},
 	"drain":             {"drain/admin"},
 	"drain/admin":       {},
 	"drain/child":       {},
 	"drain/host":        {},
+	"drain/limits":      {"drain/host"},
 	"drain/probe":       {"drain", "drain/admin", "drain/host"},
 	"examples":          {},
 	"watcher/dir":       {"translator/input"},

@@ -215,6 +215,9 @@ func TestExitStatus(t *testing.T) {
 	if status := run("kill -SEGV $$").wait(t); status != 128+int(syscall.SIGSEGV) {
 		t.Errorf("exit status %d after SIGSEGV", status)
 	}
+	if p := run(`test $(ulimit -Sn) = $(ulimit -Hn)`); p.wait(t) != 0 {
+		t.Error("Envoy may hold fewer files than the hard limit allows")
+	}
 	p := run(`trap 'exit 9' USR1; echo trapped; while :; do sleep 0.01; done`)
 	p.awaitLog(t, "trapped")
 	p.signal(t, syscall.SIGUSR1)

@@ -56,6 +56,7 @@ func TestBurst(t *testing.T) {
 	if !ok {
 		t.Fatal("Envoy's process id is unknown")
 	}
+	p.tooSmall(t)
 	before := p.scrape(t)
 	listeners := float64(2) // sockets of an address, one for each worker
 	if got := before[queueSeries("limit_connections", w.http("one"))]; got < backlog || int(got)%backlog != 0 {
@@ -75,6 +76,22 @@ func TestBurst(t *testing.T) {
 		t.Errorf("the fullest queue is at %v, want 1", ratio)
 	}
 	fires(t, before[overflowSeries], after[overflowSeries])
+}
+
+// tooSmall checks that `shutdown-manager check` names what is too small here: the
+// accept queues, as the kernel would make them and as Envoy has them.
+func (p *proxy) tooSmall(t *testing.T) {
+	t.Helper()
+	check := begin(t, nil, manager(t), "check", "--admin", "unix:"+p.socket, "--connections", "100", "--upstream-connections", "100")
+	if status := check.wait(t); status != 1 {
+		t.Errorf("check ends with %d, want 1", status)
+	}
+	for _, line := range []string{`TOO SMALL +net\.core\.somaxconn +16 +at least 4096`, `TOO SMALL +backlog of Envoy's listeners +16 +at least 4096`,
+		`ok +RLIMIT_NOFILE.* at least 1224`, `ok +net\.ipv4\.ip_local_port_range`} {
+		if !regexp.MustCompile(line).MatchString(check.out.String()) {
+			t.Errorf("check says no line %s:\n%s", line, check.out)
+		}
+	}
 }
 
 // stop stops a process, and lets it go on at the end of the test.
