@@ -37,7 +37,8 @@ func cluster(v input.View, c class, b backend) (*snapshot.Resource, []finding) {
 	settings.MaxConnections = min(settings.MaxConnections, c.settings.Share())
 	settings.MaxPending = min(settings.MaxPending, c.settings.Share())
 	m := newCluster(b, settings, protocolOf(port.AppProtocol))
-	meta := snapshot.Meta{Weak: weak, Checked: len(m.HealthChecks) > 0, From: []string{serviceRef(b).String()}}
+	meta := snapshot.Meta{Weak: weak, Checked: len(m.HealthChecks) > 0, Linger: settings.DrainDuration,
+		From: []string{serviceRef(b).String()}}
 	n, wrong := resolved(v, c, b, s, port)
 	found = append(found, wrong...)
 	if n.by {

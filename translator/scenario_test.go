@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"legation.dev/translator/input"
+	"legation.dev/translator/policy"
 	"legation.dev/xds/redact"
 	"legation.dev/xds/snapshot"
 )
@@ -182,6 +183,9 @@ func marks(r *snapshot.Resource) (text string) {
 	}
 	if r.Checked {
 		text += " checked"
+	}
+	if r.Type == snapshot.Cluster && r.Linger != policy.Defaults().DrainDuration {
+		text += " lingers " + r.Linger.String()
 	}
 	return text
 }

@@ -23,7 +23,7 @@ import (
 func TestMoves(t *testing.T) {
 	const hosts = 50
 	accessLog := filepath.Join(t.TempDir(), "access.log")
-	w := newWorld(t, hosts, stack.Options{Settings: map[string]string{"access-log": accessLog}})
+	w := newWorld(t, hosts, stack.Options{Settings: map[string]string{"access-log": accessLog, "drain-duration": "5s"}})
 	l, end := w.load(w.clients(25*time.Millisecond, 60, 10, 10)...)
 	begin := time.Now()
 	var acked []moved

@@ -66,7 +66,7 @@ func listenerName(i int) string { return fmt.Sprint("extra", i) }
 
 // remade is a resource of another message.
 func remade(r *snapshot.Resource, name string, m proto.Message) *snapshot.Resource {
-	made, err := snapshot.New(r.Type, name, m, snapshot.Meta{Needs: r.Needs, Pulls: r.Pulls, From: r.From, Checked: r.Checked})
+	made, err := snapshot.New(r.Type, name, m, snapshot.Meta{Needs: r.Needs, Pulls: r.Pulls, From: r.From, Checked: r.Checked, Linger: r.Linger})
 	if err != nil {
 		panic(err) // it was valid before
 	}

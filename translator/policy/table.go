@@ -57,6 +57,14 @@ var table = []Setting{
 		Doc:   "How old a client's connection may grow. Then the client is told to leave it, by `Connection: close` or GOAWAY; no request is cut.",
 	},
 	{
+		Name: "drain-duration", Type: duration(func(v *Values) *time.Duration { return &v.DrainDuration }, 5*time.Second, time.Hour), Scopes: everywhere, Upstream: true,
+		Default: "30s", Why: "As Kubernetes' terminationGracePeriodSeconds. Above the 15 s that three tries to connect take at most, each of which needs the cluster.",
+		Envoy: "none: when the cluster is removed",
+		Doc: "How long the cluster of a Service port outlives the last route that led there, so that requests under way are tried again as they would have been. " +
+			"Envoy cuts no request, stream or WebSocket at its end (measured); `max-stream-duration` does. " +
+			"A terminating endpoint gets no new requests, unless all of the Service's endpoints terminate, and drains until its pod is gone, however long that takes. A change sends nothing to Envoy.",
+	},
+	{
 		Name: "escaped-slashes", Type: oneOf(func(v *Values) *EscapedSlashes { return &v.EscapedSlashes }, Unescape, Reject, Keep), Scopes: Class, Fixed: true,
 		Default: "unescape", Why: "As nginx matches. With `keep`, `/x/..%2fadmin` passes by whatever guards `/admin`; GitLab's API and npm need `keep`.",
 		Envoy: "HttpConnectionManager.path_with_escaped_slashes_action",

@@ -70,6 +70,7 @@ type Values struct {
 	UpstreamMaxRequests    uint32
 	UpstreamPreset         Preset
 	UpstreamTCPKeepAlive   time.Duration
+	DrainDuration          time.Duration
 }
 
 // ServicePort names one port of a Service. The zero value names none.

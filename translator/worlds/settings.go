@@ -11,6 +11,7 @@ type sample struct {
 // Settings of the cluster of a Service: they may stand on a Service, on an
 // Ingress and in the class. In order of their names.
 var upstream = []sample{
+	{"drain-duration", []string{"5s", "1m", "30"}},
 	{"hash-by", []string{"address", "header:X-User", "cookie:session", "path"}},
 	{"health-check-interval", []string{"1s", "5s", "1ms"}},
 	{"health-check-path", []string{"/healthz", "/healthz?deep=1", "off", "healthz"}},

@@ -2,6 +2,7 @@ package delta
 
 import (
 	"slices"
+	"time"
 
 	"legation.dev/xds/pmap"
 	"legation.dev/xds/snapshot"
@@ -140,11 +141,21 @@ func (c *Conn) removable(names []string) (gone []string) {
 		if _, ok := c.unneeded[n]; !ok {
 			c.unneeded.put(n, c.now)
 		}
-		if c.after(c.unneeded[n], grace) {
+		if c.after(c.unneeded[n], c.lingers(n)) {
 			gone = append(gone, n)
 		}
 	}
 	return gone
+}
+
+// lingers is how long a cluster stays that nothing names any more. One that is
+// known by its version only stays for the grace.
+func (c *Conn) lingers(cluster string) time.Duration {
+	last, _ := c.types[snapshot.Cluster].last(cluster)
+	if last == nil {
+		return grace
+	}
+	return max(grace, last.Linger)
 }
 
 // pinned says of a cluster that is not in want whether a version of a virtual

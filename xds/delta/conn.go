@@ -17,7 +17,7 @@ const (
 	maxAdds       = 500                      // new clusters in one response
 	maxRejects    = 4                        // rejected versions remembered for a name
 	maxMemory     = 1024                     // names with rejected versions remembered for an Envoy
-	grace         = 5 * time.Second          // from the last route that names a cluster to its removal
+	grace         = 5 * time.Second          // from the last route that names a cluster to its removal, if it lingers no longer
 	patience      = 15 * time.Second         // Envoy's own fetch timeout: no start is held longer
 	settle        = 2 * time.Second          // from a reconnect to the first removal of a route
 	maxGap        = time.Second              // between two route pushes

@@ -31,7 +31,7 @@ var update = flag.Bool("update", false, "rewrite the answers in testdata/*.txt")
 //	count                        responses, resources and removals of this stream
 //
 // A virtual host names its needs (rc/a=1>cluster,@chain), a listener the hosts
-// of its chains (https=1>a,b). Version ~ is a stand-in. In an answer, ' marks a
+// of its chains (https=1>a,b), a cluster how long it lingers (a=1>30s). Version ~ is a stand-in. In an answer, ' marks a
 // variant and "again in" the timer that Next asks for.
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -223,6 +223,9 @@ func resource(t snapshot.Type, name, version string, needs []string) *snapshot.R
 	switch t {
 	case snapshot.Cluster:
 		meta.Pulls = []snapshot.Ref{{Type: snapshot.Endpoints, Name: name}}
+		for _, text := range needs {
+			meta.Linger, _ = time.ParseDuration(text) // no linger, no test: the removal comes too soon
+		}
 	case snapshot.Endpoints:
 		return cla(name, version, version == "~")
 	case snapshot.Secret:

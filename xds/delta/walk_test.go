@@ -218,7 +218,7 @@ func (w *world) chain(host int) string {
 
 func (w *world) cluster(i int, put func(*snapshot.Resource)) snapshot.Ref {
 	s, name := w.services[i], fmt.Sprintf("s%d", i)
-	meta := snapshot.Meta{Checked: s.checked}
+	meta := snapshot.Meta{Checked: s.checked, Linger: time.Duration(i%2) * 12 * time.Second}
 	if !s.dns {
 		meta.Pulls = []snapshot.Ref{{Type: snapshot.Endpoints, Name: name}}
 		put(cla(name, s.members, !s.exists))

@@ -66,7 +66,11 @@ func Of(from, to snapshot.Snapshot) iter.Seq[Change] {
 
 // of is what a difference of any type but Listener means.
 func of(t snapshot.Type, c pmap.Change[*snapshot.Resource]) Change {
-	return Change{Kind: kindOf(c), Type: t, Name: c.Key, From: newest(c).From, Effect: effects[t][kindOf(c)]}
+	one := Change{Kind: kindOf(c), Type: t, Name: c.Key, From: newest(c).From, Effect: effects[t][kindOf(c)]}
+	if c.HadOld && c.HasNew && c.Old.Version == c.New.Version {
+		one.Effect = "no connection: Envoy is sent nothing"
+	}
+	return one
 }
 
 func kindOf(c pmap.Change[*snapshot.Resource]) Kind {

@@ -14,6 +14,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -127,6 +128,9 @@ type Resource struct {
 	// Checked marks a cluster that waits for more than its endpoints before it is
 	// active: a first active health check, or a secret of its own.
 	Checked bool
+	// Linger is how long an Envoy keeps a cluster at least once nothing there names
+	// it any more. Not part of Version: Envoy is not told.
+	Linger time.Duration
 	// From names the Kubernetes objects it came from ("Ingress shop/checkout"),
 	// for people. Not part of Version or Sum.
 	From []string
@@ -143,6 +147,7 @@ type Meta struct {
 	Weak         bool
 	Empty        bool
 	Checked      bool
+	Linger       time.Duration
 }
 
 // versionBytes of the SHA-256 stand in a version: 96 bits are enough to tell
@@ -179,7 +184,7 @@ func StandIn(t Type, name string, m proto.Message, meta Meta) (*Resource, error)
 func FromBytes(t Type, name, version string, body []byte, meta Meta) *Resource {
 	slices.SortFunc(meta.Needs, Ref.Compare)
 	slices.SortFunc(meta.Pulls, Ref.Compare)
-	r := &Resource{Type: t, Name: name, Version: version, Weak: meta.Weak, Empty: meta.Empty, Checked: meta.Checked,
+	r := &Resource{Type: t, Name: name, Version: version, Weak: meta.Weak, Empty: meta.Empty, Checked: meta.Checked, Linger: meta.Linger,
 		Needs: slices.Compact(meta.Needs), Pulls: slices.Compact(meta.Pulls), From: meta.From}
 	r.wire, r.body = encode(t, name, version, body)
 	r.sum = r.digest()
@@ -187,7 +192,7 @@ func FromBytes(t Type, name, version string, body []byte, meta Meta) *Resource {
 }
 
 func (r *Resource) digest() pmap.Sum {
-	parts := []string{r.Version, fmt.Sprint(r.Weak)}
+	parts := []string{r.Version, fmt.Sprint(r.Weak), r.Linger.String()}
 	for _, n := range r.Needs {
 		parts = append(parts, n.String())
 	}
@@ -205,7 +210,7 @@ func (r *Resource) Firm() *Resource {
 	return &firm
 }
 
-// Sum identifies version, Weak and Needs.
+// Sum identifies version, Weak, Linger and Needs.
 func (r *Resource) Sum() pmap.Sum { return r.sum }
 
 // Wire is r as an element of DeltaDiscoveryResponse.resources, tag and length
