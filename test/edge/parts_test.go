@@ -8,40 +8,20 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"syscall"
 	"testing"
-	"time"
+
+	"legation.dev/test/rude"
 )
 
-// backlogged is an address where connections are not answered: its queue is
-// full, and the kernel drops whoever knocks.
+// backlogged is an address where connections are not answered.
 func backlogged(t *testing.T) string {
 	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	address, end, err := rude.Backlogged()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { syscall.Close(fd) })
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Listen(fd, 0); err != nil {
-		t.Fatal(err)
-	}
-	name, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(name.(*syscall.SockaddrInet4).Port))
-	for range 4 { // until one is not answered any more
-		conn, err := net.DialTimeout("tcp", addr, 200*time.Millisecond)
-		if err != nil {
-			return addr
-		}
-		t.Cleanup(func() { conn.Close() })
-	}
-	t.Fatal("the queue of listen(0) is never full here")
-	return ""
+	t.Cleanup(end)
+	return address
 }
 
 // hangsUp is a server that reads a request and closes the connection.
