@@ -13,6 +13,7 @@ import (
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
+	"legation.dev/xds/bootstrap"
 )
 
 // formatTable is the value of --output for people.
@@ -20,26 +21,37 @@ const formatTable = "table"
 
 // explainFlags are the flags of `legation explain`.
 type explainFlags struct {
-	source, class, output string
+	source, class, output, address string
 }
 
 func explainCommand() *cobra.Command {
 	f := &explainFlags{}
 	c := &cobra.Command{
-		Use:   "explain service/NAMESPACE/NAME [PATH]",
-		Short: "Print the settings in force for a Service, and who says so",
-		Long: `Prints which settings are in force for a Service in a folder or file of manifests: those
+		Use:   "explain service/NAMESPACE/NAME [PATH] | ingress/NAMESPACE/NAME",
+		Short: "Print the settings in force for a Service, or what is made of an Ingress",
+		Long: `Of an Ingress, and of a secret/NAMESPACE/NAME or ingressclass/NAME, it prints what a
+running Legation makes of it: which resources, how many of the connected Envoys run
+each, and what is wrong with it.
+
+Of a Service it prints which settings are in force for it in a folder or file of manifests: those
 of each of its clusters, then those of the routes of each Ingress that leads there, with
 the object and field that says so, the preset that gives it, or the reason of the default.
 
 What is wrong with the Service or one of these Ingresses goes to standard error and makes
 the exit status 1.`,
-		Example: `  legation explain service/shop/web examples/shop
+		Example: `  legation explain ingress/shop/checkout
+  legation explain service/shop/web examples/shop
   legation explain service/shop/web --source dir:examples/shop -o json`,
 		Args: arguments(cobra.RangeArgs(1, 2)),
-		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args) },
+		RunE: func(c *cobra.Command, args []string) error {
+			if object, ok := objectOf(args[0]); ok && len(args) == 1 {
+				return (&inspectFlags{address: f.address, output: f.output}).object(c, object)
+			}
+			return f.run(c, args)
+		},
 	}
 	flags := c.Flags()
+	flags.StringVar(&f.address, "address", bootstrap.DefaultXDSAddress, "host and port of 'legation serve', for all but a Service")
 	flags.StringVar(&f.source, "source", "", "where the objects are: dir:PATH, the same as PATH")
 	flags.StringVar(&f.class, "class", "", "only the fleet of this IngressClass")
 	flags.StringVarP(&f.output, "output", "o", formatTable, "table, yaml or json")
@@ -80,7 +92,7 @@ func (f *explainFlags) arguments(args []string) (service, path string, err error
 	namespace, name, two := strings.Cut(service, "/")
 	switch {
 	case !ok || !two || namespace == "" || name == "" || strings.Contains(name, "/"):
-		return "", "", fmt.Errorf("%q: want service/NAMESPACE/NAME", args[0])
+		return "", "", fmt.Errorf("%q: want service/NAMESPACE/NAME or ingress/NAMESPACE/NAME", args[0])
 	case f.output != formatTable && f.output != formatYAML && f.output != formatJSON:
 		return "", "", fmt.Errorf("--output %q: want table, yaml or json", f.output)
 	case (len(args) == 2) == (f.source != ""):

@@ -89,7 +89,8 @@ To try it without a cluster:
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(usage)
-	root.AddCommand(serveCommand(), bootstrapCommand(), translateCommand(), explainCommand(), settingsCommand(), versionCommand())
+	root.AddCommand(serveCommand(), bootstrapCommand(), translateCommand(), explainCommand(), settingsCommand(),
+		fleetCommand(), snapshotCommand(), historyCommand(), diffCommand(), watchCommand(), versionCommand())
 	return root
 }
 

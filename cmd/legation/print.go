@@ -132,14 +132,7 @@ func diffOf(fleet string, changes iter.Seq[impact.Change]) fleetDiff {
 func writeDiff(w io.Writer, fleets []fleetDiff) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, f := range fleets {
-		switch drains := f.drains(); {
-		case f.Frozen:
-			fmt.Fprintf(table, "fleet %s: the IngressClass is gone; its Envoys keep what they have\n", f.Fleet)
-		case len(f.Changes) == 0:
-			fmt.Fprintf(table, "fleet %s: nothing changes\n", f.Fleet)
-		default:
-			fmt.Fprintf(table, "fleet %s: %d changes, %d of them drain client connections\n", f.Fleet, len(f.Changes), drains)
-		}
+		fmt.Fprintf(table, "fleet %s: %s\n", f.Fleet, f.summary())
 		for _, c := range f.Changes {
 			mark := " "
 			if c.Drains {
@@ -149,6 +142,16 @@ func writeDiff(w io.Writer, fleets []fleetDiff) error {
 		}
 	}
 	return table.Flush()
+}
+
+func (f fleetDiff) summary() string {
+	switch {
+	case f.Frozen:
+		return "the IngressClass is gone; its Envoys keep what they have"
+	case len(f.Changes) == 0:
+		return "nothing changes"
+	}
+	return fmt.Sprintf("%d changes, %d of them drain client connections", len(f.Changes), f.drains())
 }
 
 func (f fleetDiff) drains() (n int) {

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"legation.dev/translator"
 	"legation.dev/translator/input"
+	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/fleet"
 	"legation.dev/xds/snapshot"
 	"legation.dev/xds/store"
@@ -37,6 +39,9 @@ type problemLog struct {
 	tell func(translator.Result, []input.Problem)
 
 	known map[input.Problem]bool // owned by run
+
+	mu   sync.Mutex
+	list []input.Problem // guarded by mu: those of the last look
 }
 
 func newProblemLog(log *slog.Logger, fleets *fleet.Registry) *problemLog {
@@ -68,10 +73,29 @@ func (p *problemLog) run(ctx context.Context) {
 		}
 		list := append(last.Problems(time.Now()), rejections(p.fleets.Envoys())...)
 		p.look(list)
+		p.remember(list)
 		if p.tell != nil && taken { // before, nothing is known to be not served
 			p.tell(last, list)
 		}
 	}
+}
+
+func (p *problemLog) remember(list []input.Problem) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.list = list
+}
+
+// of are the Problems of an object, for people.
+func (p *problemLog) of(object string) (list []*adminv1.Problem) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, one := range p.list {
+		if one.Object.String() == object {
+			list = append(list, &adminv1.Problem{Field: one.Field, Value: one.Value, Message: one.Message})
+		}
+	}
+	return list
 }
 
 // look logs how list differs from the Problems that are known.

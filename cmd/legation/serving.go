@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -46,14 +48,15 @@ func (s *serving) run(ctx context.Context) error {
 		return err
 	}
 	snapshots, fleets := store.New(store.Config{History: s.history}), fleet.New(fleet.Config{})
-	inspection := &admin.Service{Fleets: fleets}
+	watch := newProblemLog(s.log, fleets)
+	inspection := &admin.Service{Instance: instance(), Fleets: fleets, Store: snapshots, Problems: watch.of}
 	peers, err := admin.NewPeers(inspection, s.peers)
 	if err != nil {
 		return err
 	}
 	defer peers.Close()
+	inspection.Peers = peers
 	xds := server.New(server.Config{Store: snapshots, Fleets: fleets, Log: s.log, Services: inspection.Register, Waiting: s.waiting})
-	watch := newProblemLog(s.log, fleets)
 	answers := &served{peers: peers}
 	writer, err := s.publish.writer(s.source.rest, s.namespaces, answers.acknowledged, s.log)
 	if err != nil {
@@ -112,6 +115,15 @@ func (s *serving) serveAdmin(ctx context.Context, ready <-chan struct{}, writer 
 		return err
 	}
 	return nil
+}
+
+// instance tells this process from all other replicas: in a pod the host is its name.
+func instance() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return host + "/" + rand.Text()[:4]
 }
 
 // unlessEnded is err, unless it comes from the end of ctx.

@@ -15,11 +15,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
-	"legation.dev/test/stack"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	source "legation.dev/watcher/kube"
 	"legation.dev/xds/delta"
+	"legation.dev/xds/fleet"
 	"legation.dev/xds/snapshot"
 )
 
@@ -103,7 +103,7 @@ func (s *Stack) run(ctx context.Context, want snapshot.Snapshot) error {
 		}
 		for _, e := range list {
 			connected[e.id] = connected[e.id] || s.leads(e.id, r)
-			if refs := stack.Lacks(want, e.status); len(refs) > 0 {
+			if refs := fleet.Behind(want, e.status); len(refs) > 0 {
 				return fmt.Errorf("%s lacks %d resources: %.300v", e.id, len(refs), refs)
 			}
 		}

@@ -14,12 +14,20 @@ import (
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/fleet"
 	"legation.dev/xds/snapshot"
+	"legation.dev/xds/store"
 )
 
-// Service answers for the Envoys of this replica.
+// Service answers for this replica, and for the others where it says so.
 type Service struct {
 	adminv1.UnimplementedAdminServer
-	Fleets *fleet.Registry
+	// Instance tells this process from all others.
+	Instance string
+	Fleets   *fleet.Registry
+	Store    *store.Store
+	// Problems are those of an object ("Ingress shop/checkout"); nil: none are known.
+	Problems func(object string) []*adminv1.Problem
+	// Peers are all replicas; nil: there are no others.
+	Peers *Peers
 }
 
 // Register adds the service to a server, before that serves.

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
@@ -104,38 +104,57 @@ func ask(fleetName string, lists [][]*snapshot.Resource) (*adminv1.AcknowledgedR
 // changes no proportion.
 func (p *Peers) askAll(ctx context.Context, request *adminv1.AcknowledgedRequest) ([]*adminv1.AcknowledgedResponse, error) {
 	local, err := p.local.Acknowledged(ctx, request)
-	if err != nil || p.host == "" {
-		return []*adminv1.AcknowledgedResponse{local}, err
+	if err != nil {
+		return nil, err
+	}
+	answers := []*adminv1.AcknowledgedResponse{local}
+	for _, a := range others(ctx, p, func(ctx context.Context, c adminv1.AdminClient) (*adminv1.AcknowledgedResponse, error) {
+		return c.Acknowledged(ctx, request)
+	}) {
+		switch {
+		case a.err != nil:
+			return nil, fmt.Errorf("replica %s: %w", a.address, a.err)
+		case len(a.value.GetRunning()) != len(request.GetResources()):
+			return nil, fmt.Errorf("replica %s: %d answers to %d questions", a.address, len(a.value.GetRunning()), len(request.GetResources()))
+		}
+		answers = append(answers, a.value)
+	}
+	return answers, nil
+}
+
+// answer is what one replica said.
+type answer[T any] struct {
+	address string
+	value   T
+	err     error
+}
+
+// others asks every replica but this one at once, in the order of their addresses.
+// This one may be among them, since it does not know its own address. If they
+// cannot be found at all, that is the one answer.
+func others[T any](ctx context.Context, p *Peers, ask func(context.Context, adminv1.AdminClient) (T, error)) []answer[T] {
+	if p == nil || p.host == "" {
+		return nil
 	}
 	addresses, err := p.resolve(ctx, p.host)
 	if err != nil {
-		return nil, fmt.Errorf("the addresses of the replicas: %w", err)
+		return []answer[T]{{address: p.host, err: err}}
 	}
-	answers := make([]*adminv1.AcknowledgedResponse, len(addresses)+1)
-	answers[len(addresses)] = local
-	g, ctx := errgroup.WithContext(ctx)
+	slices.Sort(addresses)
+	answers := make([]answer[T], len(addresses))
+	var all sync.WaitGroup
 	for i, a := range addresses {
-		g.Go(func() (err error) {
-			answers[i], err = p.askOne(ctx, net.JoinHostPort(a, p.port), request)
-			return err
+		all.Go(func() {
+			answers[i].address = net.JoinHostPort(a, p.port)
+			c, err := p.conn(answers[i].address)
+			if err == nil {
+				answers[i].value, err = ask(ctx, adminv1.NewAdminClient(c))
+			}
+			answers[i].err = err
 		})
 	}
-	return answers, g.Wait()
-}
-
-func (p *Peers) askOne(ctx context.Context, address string, request *adminv1.AcknowledgedRequest) (*adminv1.AcknowledgedResponse, error) {
-	c, err := p.conn(address)
-	if err != nil {
-		return nil, fmt.Errorf("replica %s: %w", address, err)
-	}
-	answer, err := adminv1.NewAdminClient(c).Acknowledged(ctx, request)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("replica %s: %w", address, err)
-	case len(answer.GetRunning()) != len(request.GetResources()):
-		return nil, fmt.Errorf("replica %s: %d answers to %d questions", address, len(answer.GetRunning()), len(request.GetResources()))
-	}
-	return answer, nil
+	all.Wait()
+	return answers
 }
 
 // conn is the connection to a replica. Those to replicas that are gone stay

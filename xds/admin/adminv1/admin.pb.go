@@ -9,6 +9,9 @@ package adminv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	anypb "google.golang.org/protobuf/types/known/anypb"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -191,11 +194,1363 @@ func (x *AcknowledgedResponse) GetRunning() []uint32 {
 	return nil
 }
 
+// Replica is one process of Legation.
+type Replica struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What tells this process from all others; empty if it did not answer.
+	Instance string `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	// Where it was asked; empty for the one that was asked first.
+	Address string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	// Why it did not answer; empty if it did.
+	Error string `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	// What it serves, by name.
+	Fleets        []*Fleet `protobuf:"bytes,4,rep,name=fleets,proto3" json:"fleets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Replica) Reset() {
+	*x = Replica{}
+	mi := &file_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Replica) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Replica) ProtoMessage() {}
+
+func (x *Replica) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Replica.ProtoReflect.Descriptor instead.
+func (*Replica) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Replica) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *Replica) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Replica) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *Replica) GetFleets() []*Fleet {
+	if x != nil {
+		return x.Fleets
+	}
+	return nil
+}
+
+// Fleet is what the Envoys of an IngressClass are to run.
+type Fleet struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Name    string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Version *Version               `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	// How many of its Envoys are connected, and how many of them run all of it.
+	Envoys        uint32 `protobuf:"varint,3,opt,name=envoys,proto3" json:"envoys,omitempty"`
+	Current       uint32 `protobuf:"varint,4,opt,name=current,proto3" json:"current,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Fleet) Reset() {
+	*x = Fleet{}
+	mi := &file_admin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Fleet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Fleet) ProtoMessage() {}
+
+func (x *Fleet) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Fleet.ProtoReflect.Descriptor instead.
+func (*Fleet) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Fleet) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Fleet) GetVersion() *Version {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
+func (x *Fleet) GetEnvoys() uint32 {
+	if x != nil {
+		return x.Envoys
+	}
+	return 0
+}
+
+func (x *Fleet) GetCurrent() uint32 {
+	if x != nil {
+		return x.Current
+	}
+	return 0
+}
+
+// Version is one state of a fleet.
+type Version struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Counts the versions of the fleet in one process, from 1.
+	Number uint64 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// When it was published.
+	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	// Which objects changed, in words.
+	Cause string `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
+	// Equal on all replicas that serve the same.
+	Digest string `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
+	// How many resources it has.
+	Resources     uint32 `protobuf:"varint,5,opt,name=resources,proto3" json:"resources,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Version) Reset() {
+	*x = Version{}
+	mi := &file_admin_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Version) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Version) ProtoMessage() {}
+
+func (x *Version) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Version.ProtoReflect.Descriptor instead.
+func (*Version) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Version) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Version) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *Version) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *Version) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *Version) GetResources() uint32 {
+	if x != nil {
+		return x.Resources
+	}
+	return 0
+}
+
+type EnvoysRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only those of this fleet; empty: of all.
+	Fleet string `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	// Only those of the replica that is asked.
+	Local         bool `protobuf:"varint,2,opt,name=local,proto3" json:"local,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnvoysRequest) Reset() {
+	*x = EnvoysRequest{}
+	mi := &file_admin_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnvoysRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnvoysRequest) ProtoMessage() {}
+
+func (x *EnvoysRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnvoysRequest.ProtoReflect.Descriptor instead.
+func (*EnvoysRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *EnvoysRequest) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *EnvoysRequest) GetLocal() bool {
+	if x != nil {
+		return x.Local
+	}
+	return false
+}
+
+type EnvoysResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Replicas []*Replica             `protobuf:"bytes,1,rep,name=replicas,proto3" json:"replicas,omitempty"`
+	// By fleet, id and age.
+	Envoys        []*Envoy `protobuf:"bytes,2,rep,name=envoys,proto3" json:"envoys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnvoysResponse) Reset() {
+	*x = EnvoysResponse{}
+	mi := &file_admin_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnvoysResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnvoysResponse) ProtoMessage() {}
+
+func (x *EnvoysResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnvoysResponse.ProtoReflect.Descriptor instead.
+func (*EnvoysResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *EnvoysResponse) GetReplicas() []*Replica {
+	if x != nil {
+		return x.Replicas
+	}
+	return nil
+}
+
+func (x *EnvoysResponse) GetEnvoys() []*Envoy {
+	if x != nil {
+		return x.Envoys
+	}
+	return nil
+}
+
+// Envoy is one stream of one Envoy.
+type Envoy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Fleet string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	// node.id
+	Id   string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	Zone string `protobuf:"bytes,3,opt,name=zone,proto3" json:"zone,omitempty"`
+	// Of Envoy itself, for example 1.40.0.
+	Version string `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
+	// Address and port that it comes from.
+	Peer string `protobuf:"bytes,5,opt,name=peer,proto3" json:"peer,omitempty"`
+	// The replica that it is connected to.
+	Instance string `protobuf:"bytes,6,opt,name=instance,proto3" json:"instance,omitempty"`
+	// When its stream began.
+	Since *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=since,proto3" json:"since,omitempty"`
+	// Its fleet does not exist (yet), so it is served nothing.
+	Waiting bool `protobuf:"varint,8,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	// How many resources of the current version it does not run. Those that it
+	// rejected are not among them.
+	Behind uint32 `protobuf:"varint,9,opt,name=behind,proto3" json:"behind,omitempty"`
+	// The age of the oldest change that it does not run; not set if there is none.
+	Lag *durationpb.Duration `protobuf:"bytes,10,opt,name=lag,proto3" json:"lag,omitempty"`
+	// What it rejected of the current version. It runs what it had before.
+	Rejected      []*Rejection `protobuf:"bytes,11,rep,name=rejected,proto3" json:"rejected,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Envoy) Reset() {
+	*x = Envoy{}
+	mi := &file_admin_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Envoy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Envoy) ProtoMessage() {}
+
+func (x *Envoy) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Envoy.ProtoReflect.Descriptor instead.
+func (*Envoy) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Envoy) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *Envoy) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Envoy) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *Envoy) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *Envoy) GetPeer() string {
+	if x != nil {
+		return x.Peer
+	}
+	return ""
+}
+
+func (x *Envoy) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *Envoy) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Envoy) GetWaiting() bool {
+	if x != nil {
+		return x.Waiting
+	}
+	return false
+}
+
+func (x *Envoy) GetBehind() uint32 {
+	if x != nil {
+		return x.Behind
+	}
+	return 0
+}
+
+func (x *Envoy) GetLag() *durationpb.Duration {
+	if x != nil {
+		return x.Lag
+	}
+	return nil
+}
+
+func (x *Envoy) GetRejected() []*Rejection {
+	if x != nil {
+		return x.Rejected
+	}
+	return nil
+}
+
+type Rejection struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	TypeUrl string                 `protobuf:"bytes,1,opt,name=type_url,json=typeUrl,proto3" json:"type_url,omitempty"`
+	Name    string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Version string                 `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	// In Envoy's words.
+	Message string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
+	// The objects that the resource came from, for example "Ingress shop/checkout".
+	From          []string `protobuf:"bytes,5,rep,name=from,proto3" json:"from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rejection) Reset() {
+	*x = Rejection{}
+	mi := &file_admin_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rejection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rejection) ProtoMessage() {}
+
+func (x *Rejection) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
+func (*Rejection) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Rejection) GetTypeUrl() string {
+	if x != nil {
+		return x.TypeUrl
+	}
+	return ""
+}
+
+func (x *Rejection) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Rejection) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *Rejection) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Rejection) GetFrom() []string {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+type ResourcesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Fleet string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	// Only these types; empty: all.
+	TypeUrls []string `protobuf:"bytes,2,rep,name=type_urls,json=typeUrls,proto3" json:"type_urls,omitempty"`
+	// Only names that contain this.
+	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	// Of the version with this number; 0: the current one.
+	Version uint64 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	// With bodies.
+	Bodies        bool `protobuf:"varint,5,opt,name=bodies,proto3" json:"bodies,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResourcesRequest) Reset() {
+	*x = ResourcesRequest{}
+	mi := &file_admin_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResourcesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResourcesRequest) ProtoMessage() {}
+
+func (x *ResourcesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResourcesRequest.ProtoReflect.Descriptor instead.
+func (*ResourcesRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ResourcesRequest) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *ResourcesRequest) GetTypeUrls() []string {
+	if x != nil {
+		return x.TypeUrls
+	}
+	return nil
+}
+
+func (x *ResourcesRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ResourcesRequest) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *ResourcesRequest) GetBodies() bool {
+	if x != nil {
+		return x.Bodies
+	}
+	return false
+}
+
+type ResourcesResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Resource *Resource              `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
+	// The objects that it came from.
+	From []string `protobuf:"bytes,2,rep,name=from,proto3" json:"from,omitempty"`
+	// What must be live at an Envoy before it is sent, for example "CDS shop/web/http".
+	Needs []string `protobuf:"bytes,3,rep,name=needs,proto3" json:"needs,omitempty"`
+	// It stands in for something that is missing.
+	Weak bool `protobuf:"varint,4,opt,name=weak,proto3" json:"weak,omitempty"`
+	// Serialised size, in bytes.
+	Size          uint32     `protobuf:"varint,5,opt,name=size,proto3" json:"size,omitempty"`
+	Body          *anypb.Any `protobuf:"bytes,6,opt,name=body,proto3" json:"body,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResourcesResponse) Reset() {
+	*x = ResourcesResponse{}
+	mi := &file_admin_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResourcesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResourcesResponse) ProtoMessage() {}
+
+func (x *ResourcesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResourcesResponse.ProtoReflect.Descriptor instead.
+func (*ResourcesResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ResourcesResponse) GetResource() *Resource {
+	if x != nil {
+		return x.Resource
+	}
+	return nil
+}
+
+func (x *ResourcesResponse) GetFrom() []string {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ResourcesResponse) GetNeeds() []string {
+	if x != nil {
+		return x.Needs
+	}
+	return nil
+}
+
+func (x *ResourcesResponse) GetWeak() bool {
+	if x != nil {
+		return x.Weak
+	}
+	return false
+}
+
+func (x *ResourcesResponse) GetSize() uint32 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *ResourcesResponse) GetBody() *anypb.Any {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+type HistoryRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fleet         string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HistoryRequest) Reset() {
+	*x = HistoryRequest{}
+	mi := &file_admin_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HistoryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HistoryRequest) ProtoMessage() {}
+
+func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HistoryRequest.ProtoReflect.Descriptor instead.
+func (*HistoryRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *HistoryRequest) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+type HistoryResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	Versions      []*Version             `protobuf:"bytes,2,rep,name=versions,proto3" json:"versions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HistoryResponse) Reset() {
+	*x = HistoryResponse{}
+	mi := &file_admin_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HistoryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HistoryResponse) ProtoMessage() {}
+
+func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HistoryResponse.ProtoReflect.Descriptor instead.
+func (*HistoryResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *HistoryResponse) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *HistoryResponse) GetVersions() []*Version {
+	if x != nil {
+		return x.Versions
+	}
+	return nil
+}
+
+type WatchRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fleet         string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchRequest) Reset() {
+	*x = WatchRequest{}
+	mi := &file_admin_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchRequest) ProtoMessage() {}
+
+func (x *WatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
+func (*WatchRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *WatchRequest) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+type WatchResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       *Version               `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchResponse) Reset() {
+	*x = WatchResponse{}
+	mi := &file_admin_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchResponse) ProtoMessage() {}
+
+func (x *WatchResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
+func (*WatchResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *WatchResponse) GetVersion() *Version {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
+type DiffRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Fleet string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	// Numbers of versions; 0 means the one before `to`, and the current one.
+	From          uint64 `protobuf:"varint,2,opt,name=from,proto3" json:"from,omitempty"`
+	To            uint64 `protobuf:"varint,3,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiffRequest) Reset() {
+	*x = DiffRequest{}
+	mi := &file_admin_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiffRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiffRequest) ProtoMessage() {}
+
+func (x *DiffRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiffRequest.ProtoReflect.Descriptor instead.
+func (*DiffRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *DiffRequest) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *DiffRequest) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *DiffRequest) GetTo() uint64 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+type DiffResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          *Version               `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	To            *Version               `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	Changes       []*Change              `protobuf:"bytes,3,rep,name=changes,proto3" json:"changes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiffResponse) Reset() {
+	*x = DiffResponse{}
+	mi := &file_admin_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiffResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiffResponse) ProtoMessage() {}
+
+func (x *DiffResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiffResponse.ProtoReflect.Descriptor instead.
+func (*DiffResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *DiffResponse) GetFrom() *Version {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *DiffResponse) GetTo() *Version {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *DiffResponse) GetChanges() []*Change {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+// Change is what becomes of a resource, or of a filter chain of a listener.
+type Change struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// added, changed or removed
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// The discovery service of the resource, for example CDS; "chain" for a chain.
+	Type string   `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	Name string   `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	From []string `protobuf:"bytes,4,rep,name=from,proto3" json:"from,omitempty"`
+	// Whether connections of clients are closed, and which ones, in words.
+	Drains        bool   `protobuf:"varint,5,opt,name=drains,proto3" json:"drains,omitempty"`
+	Effect        string `protobuf:"bytes,6,opt,name=effect,proto3" json:"effect,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Change) Reset() {
+	*x = Change{}
+	mi := &file_admin_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Change) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Change) ProtoMessage() {}
+
+func (x *Change) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Change.ProtoReflect.Descriptor instead.
+func (*Change) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Change) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Change) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *Change) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Change) GetFrom() []string {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *Change) GetDrains() bool {
+	if x != nil {
+		return x.Drains
+	}
+	return false
+}
+
+func (x *Change) GetEffect() string {
+	if x != nil {
+		return x.Effect
+	}
+	return ""
+}
+
+type ExplainRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in a Ref: "Ingress shop/checkout".
+	Object string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	// Only the Envoys of the replica that is asked.
+	Local         bool `protobuf:"varint,2,opt,name=local,proto3" json:"local,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainRequest) Reset() {
+	*x = ExplainRequest{}
+	mi := &file_admin_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainRequest) ProtoMessage() {}
+
+func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
+func (*ExplainRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ExplainRequest) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *ExplainRequest) GetLocal() bool {
+	if x != nil {
+		return x.Local
+	}
+	return false
+}
+
+type ExplainResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Replicas []*Replica             `protobuf:"bytes,1,rep,name=replicas,proto3" json:"replicas,omitempty"`
+	// What is made of it, by fleet, type and name.
+	Made          []*Made    `protobuf:"bytes,2,rep,name=made,proto3" json:"made,omitempty"`
+	Problems      []*Problem `protobuf:"bytes,3,rep,name=problems,proto3" json:"problems,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainResponse) Reset() {
+	*x = ExplainResponse{}
+	mi := &file_admin_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainResponse) ProtoMessage() {}
+
+func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
+func (*ExplainResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ExplainResponse) GetReplicas() []*Replica {
+	if x != nil {
+		return x.Replicas
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetMade() []*Made {
+	if x != nil {
+		return x.Made
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetProblems() []*Problem {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
+// Made is one resource that an object has a part in.
+type Made struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Fleet    string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	Resource *Resource              `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"`
+	// How many Envoys of the fleet there are, and how many run this version.
+	Envoys        uint32 `protobuf:"varint,3,opt,name=envoys,proto3" json:"envoys,omitempty"`
+	Running       uint32 `protobuf:"varint,4,opt,name=running,proto3" json:"running,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Made) Reset() {
+	*x = Made{}
+	mi := &file_admin_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Made) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Made) ProtoMessage() {}
+
+func (x *Made) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Made.ProtoReflect.Descriptor instead.
+func (*Made) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Made) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *Made) GetResource() *Resource {
+	if x != nil {
+		return x.Resource
+	}
+	return nil
+}
+
+func (x *Made) GetEnvoys() uint32 {
+	if x != nil {
+		return x.Envoys
+	}
+	return 0
+}
+
+func (x *Made) GetRunning() uint32 {
+	if x != nil {
+		return x.Running
+	}
+	return 0
+}
+
+// Problem is something that is wrong with an object.
+type Problem struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Field         string                 `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	Message       string                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Problem) Reset() {
+	*x = Problem{}
+	mi := &file_admin_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Problem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Problem) ProtoMessage() {}
+
+func (x *Problem) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Problem.ProtoReflect.Descriptor instead.
+func (*Problem) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Problem) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *Problem) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *Problem) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 var File_admin_proto protoreflect.FileDescriptor
 
 const file_admin_proto_rawDesc = "" +
 	"\n" +
-	"\vadmin.proto\x12\x11legation.admin.v1\"f\n" +
+	"\vadmin.proto\x12\x11legation.admin.v1\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"f\n" +
 	"\x13AcknowledgedRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x129\n" +
 	"\tresources\x18\x02 \x03(\v2\x1b.legation.admin.v1.ResourceR\tresources\"S\n" +
@@ -205,9 +1560,109 @@ const file_admin_proto_rawDesc = "" +
 	"\aversion\x18\x03 \x01(\tR\aversion\"H\n" +
 	"\x14AcknowledgedResponse\x12\x16\n" +
 	"\x06envoys\x18\x01 \x01(\rR\x06envoys\x12\x18\n" +
-	"\arunning\x18\x02 \x03(\rR\arunning2h\n" +
+	"\arunning\x18\x02 \x03(\rR\arunning\"\x87\x01\n" +
+	"\aReplica\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\x120\n" +
+	"\x06fleets\x18\x04 \x03(\v2\x18.legation.admin.v1.FleetR\x06fleets\"\x83\x01\n" +
+	"\x05Fleet\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x124\n" +
+	"\aversion\x18\x02 \x01(\v2\x1a.legation.admin.v1.VersionR\aversion\x12\x16\n" +
+	"\x06envoys\x18\x03 \x01(\rR\x06envoys\x12\x18\n" +
+	"\acurrent\x18\x04 \x01(\rR\acurrent\"\x9d\x01\n" +
+	"\aVersion\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12.\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
+	"\x05cause\x18\x03 \x01(\tR\x05cause\x12\x16\n" +
+	"\x06digest\x18\x04 \x01(\tR\x06digest\x12\x1c\n" +
+	"\tresources\x18\x05 \x01(\rR\tresources\";\n" +
+	"\rEnvoysRequest\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x14\n" +
+	"\x05local\x18\x02 \x01(\bR\x05local\"z\n" +
+	"\x0eEnvoysResponse\x126\n" +
+	"\breplicas\x18\x01 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas\x120\n" +
+	"\x06envoys\x18\x02 \x03(\v2\x18.legation.admin.v1.EnvoyR\x06envoys\"\xd6\x02\n" +
+	"\x05Envoy\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
+	"\x04zone\x18\x03 \x01(\tR\x04zone\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\tR\aversion\x12\x12\n" +
+	"\x04peer\x18\x05 \x01(\tR\x04peer\x12\x1a\n" +
+	"\binstance\x18\x06 \x01(\tR\binstance\x120\n" +
+	"\x05since\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x18\n" +
+	"\awaiting\x18\b \x01(\bR\awaiting\x12\x16\n" +
+	"\x06behind\x18\t \x01(\rR\x06behind\x12+\n" +
+	"\x03lag\x18\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\x03lag\x128\n" +
+	"\brejected\x18\v \x03(\v2\x1c.legation.admin.v1.RejectionR\brejected\"\x82\x01\n" +
+	"\tRejection\x12\x19\n" +
+	"\btype_url\x18\x01 \x01(\tR\atypeUrl\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\x12\x18\n" +
+	"\amessage\x18\x04 \x01(\tR\amessage\x12\x12\n" +
+	"\x04from\x18\x05 \x03(\tR\x04from\"\x8b\x01\n" +
+	"\x10ResourcesRequest\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x1b\n" +
+	"\ttype_urls\x18\x02 \x03(\tR\btypeUrls\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\x04R\aversion\x12\x16\n" +
+	"\x06bodies\x18\x05 \x01(\bR\x06bodies\"\xc8\x01\n" +
+	"\x11ResourcesResponse\x127\n" +
+	"\bresource\x18\x01 \x01(\v2\x1b.legation.admin.v1.ResourceR\bresource\x12\x12\n" +
+	"\x04from\x18\x02 \x03(\tR\x04from\x12\x14\n" +
+	"\x05needs\x18\x03 \x03(\tR\x05needs\x12\x12\n" +
+	"\x04weak\x18\x04 \x01(\bR\x04weak\x12\x12\n" +
+	"\x04size\x18\x05 \x01(\rR\x04size\x12(\n" +
+	"\x04body\x18\x06 \x01(\v2\x14.google.protobuf.AnyR\x04body\"&\n" +
+	"\x0eHistoryRequest\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\"e\n" +
+	"\x0fHistoryResponse\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x126\n" +
+	"\bversions\x18\x02 \x03(\v2\x1a.legation.admin.v1.VersionR\bversions\"$\n" +
+	"\fWatchRequest\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\"E\n" +
+	"\rWatchResponse\x124\n" +
+	"\aversion\x18\x01 \x01(\v2\x1a.legation.admin.v1.VersionR\aversion\"G\n" +
+	"\vDiffRequest\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\x04R\x04from\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\x04R\x02to\"\x9f\x01\n" +
+	"\fDiffResponse\x12.\n" +
+	"\x04from\x18\x01 \x01(\v2\x1a.legation.admin.v1.VersionR\x04from\x12*\n" +
+	"\x02to\x18\x02 \x01(\v2\x1a.legation.admin.v1.VersionR\x02to\x123\n" +
+	"\achanges\x18\x03 \x03(\v2\x19.legation.admin.v1.ChangeR\achanges\"\x88\x01\n" +
+	"\x06Change\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x12\n" +
+	"\x04from\x18\x04 \x03(\tR\x04from\x12\x16\n" +
+	"\x06drains\x18\x05 \x01(\bR\x06drains\x12\x16\n" +
+	"\x06effect\x18\x06 \x01(\tR\x06effect\">\n" +
+	"\x0eExplainRequest\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\tR\x06object\x12\x14\n" +
+	"\x05local\x18\x02 \x01(\bR\x05local\"\xae\x01\n" +
+	"\x0fExplainResponse\x126\n" +
+	"\breplicas\x18\x01 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas\x12+\n" +
+	"\x04made\x18\x02 \x03(\v2\x17.legation.admin.v1.MadeR\x04made\x126\n" +
+	"\bproblems\x18\x03 \x03(\v2\x1a.legation.admin.v1.ProblemR\bproblems\"\x87\x01\n" +
+	"\x04Made\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x127\n" +
+	"\bresource\x18\x02 \x01(\v2\x1b.legation.admin.v1.ResourceR\bresource\x12\x16\n" +
+	"\x06envoys\x18\x03 \x01(\rR\x06envoys\x12\x18\n" +
+	"\arunning\x18\x04 \x01(\rR\arunning\"O\n" +
+	"\aProblem\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage2\xcc\x04\n" +
 	"\x05Admin\x12_\n" +
-	"\fAcknowledged\x12&.legation.admin.v1.AcknowledgedRequest\x1a'.legation.admin.v1.AcknowledgedResponseB Z\x1elegation.dev/xds/admin/adminv1b\x06proto3"
+	"\fAcknowledged\x12&.legation.admin.v1.AcknowledgedRequest\x1a'.legation.admin.v1.AcknowledgedResponse\x12M\n" +
+	"\x06Envoys\x12 .legation.admin.v1.EnvoysRequest\x1a!.legation.admin.v1.EnvoysResponse\x12X\n" +
+	"\tResources\x12#.legation.admin.v1.ResourcesRequest\x1a$.legation.admin.v1.ResourcesResponse0\x01\x12P\n" +
+	"\aHistory\x12!.legation.admin.v1.HistoryRequest\x1a\".legation.admin.v1.HistoryResponse\x12L\n" +
+	"\x05Watch\x12\x1f.legation.admin.v1.WatchRequest\x1a .legation.admin.v1.WatchResponse0\x01\x12G\n" +
+	"\x04Diff\x12\x1e.legation.admin.v1.DiffRequest\x1a\x1f.legation.admin.v1.DiffResponse\x12P\n" +
+	"\aExplain\x12!.legation.admin.v1.ExplainRequest\x1a\".legation.admin.v1.ExplainResponseB Z\x1elegation.dev/xds/admin/adminv1b\x06proto3"
 
 var (
 	file_admin_proto_rawDescOnce sync.Once
@@ -221,21 +1676,75 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_admin_proto_goTypes = []any{
-	(*AcknowledgedRequest)(nil),  // 0: legation.admin.v1.AcknowledgedRequest
-	(*Resource)(nil),             // 1: legation.admin.v1.Resource
-	(*AcknowledgedResponse)(nil), // 2: legation.admin.v1.AcknowledgedResponse
+	(*AcknowledgedRequest)(nil),   // 0: legation.admin.v1.AcknowledgedRequest
+	(*Resource)(nil),              // 1: legation.admin.v1.Resource
+	(*AcknowledgedResponse)(nil),  // 2: legation.admin.v1.AcknowledgedResponse
+	(*Replica)(nil),               // 3: legation.admin.v1.Replica
+	(*Fleet)(nil),                 // 4: legation.admin.v1.Fleet
+	(*Version)(nil),               // 5: legation.admin.v1.Version
+	(*EnvoysRequest)(nil),         // 6: legation.admin.v1.EnvoysRequest
+	(*EnvoysResponse)(nil),        // 7: legation.admin.v1.EnvoysResponse
+	(*Envoy)(nil),                 // 8: legation.admin.v1.Envoy
+	(*Rejection)(nil),             // 9: legation.admin.v1.Rejection
+	(*ResourcesRequest)(nil),      // 10: legation.admin.v1.ResourcesRequest
+	(*ResourcesResponse)(nil),     // 11: legation.admin.v1.ResourcesResponse
+	(*HistoryRequest)(nil),        // 12: legation.admin.v1.HistoryRequest
+	(*HistoryResponse)(nil),       // 13: legation.admin.v1.HistoryResponse
+	(*WatchRequest)(nil),          // 14: legation.admin.v1.WatchRequest
+	(*WatchResponse)(nil),         // 15: legation.admin.v1.WatchResponse
+	(*DiffRequest)(nil),           // 16: legation.admin.v1.DiffRequest
+	(*DiffResponse)(nil),          // 17: legation.admin.v1.DiffResponse
+	(*Change)(nil),                // 18: legation.admin.v1.Change
+	(*ExplainRequest)(nil),        // 19: legation.admin.v1.ExplainRequest
+	(*ExplainResponse)(nil),       // 20: legation.admin.v1.ExplainResponse
+	(*Made)(nil),                  // 21: legation.admin.v1.Made
+	(*Problem)(nil),               // 22: legation.admin.v1.Problem
+	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
+	(*anypb.Any)(nil),             // 25: google.protobuf.Any
 }
 var file_admin_proto_depIdxs = []int32{
-	1, // 0: legation.admin.v1.AcknowledgedRequest.resources:type_name -> legation.admin.v1.Resource
-	0, // 1: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
-	2, // 2: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
-	2, // [2:3] is the sub-list for method output_type
-	1, // [1:2] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	1,  // 0: legation.admin.v1.AcknowledgedRequest.resources:type_name -> legation.admin.v1.Resource
+	4,  // 1: legation.admin.v1.Replica.fleets:type_name -> legation.admin.v1.Fleet
+	5,  // 2: legation.admin.v1.Fleet.version:type_name -> legation.admin.v1.Version
+	23, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
+	3,  // 4: legation.admin.v1.EnvoysResponse.replicas:type_name -> legation.admin.v1.Replica
+	8,  // 5: legation.admin.v1.EnvoysResponse.envoys:type_name -> legation.admin.v1.Envoy
+	23, // 6: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
+	24, // 7: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
+	9,  // 8: legation.admin.v1.Envoy.rejected:type_name -> legation.admin.v1.Rejection
+	1,  // 9: legation.admin.v1.ResourcesResponse.resource:type_name -> legation.admin.v1.Resource
+	25, // 10: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
+	5,  // 11: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
+	5,  // 12: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
+	5,  // 13: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
+	5,  // 14: legation.admin.v1.DiffResponse.to:type_name -> legation.admin.v1.Version
+	18, // 15: legation.admin.v1.DiffResponse.changes:type_name -> legation.admin.v1.Change
+	3,  // 16: legation.admin.v1.ExplainResponse.replicas:type_name -> legation.admin.v1.Replica
+	21, // 17: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
+	22, // 18: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
+	1,  // 19: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
+	0,  // 20: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
+	6,  // 21: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
+	10, // 22: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
+	12, // 23: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
+	14, // 24: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
+	16, // 25: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
+	19, // 26: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
+	2,  // 27: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
+	7,  // 28: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
+	11, // 29: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
+	13, // 30: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
+	15, // 31: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
+	17, // 32: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
+	20, // 33: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
+	27, // [27:34] is the sub-list for method output_type
+	20, // [20:27] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -249,7 +1758,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -20,18 +20,43 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	Admin_Acknowledged_FullMethodName = "/legation.admin.v1.Admin/Acknowledged"
+	Admin_Envoys_FullMethodName       = "/legation.admin.v1.Admin/Envoys"
+	Admin_Resources_FullMethodName    = "/legation.admin.v1.Admin/Resources"
+	Admin_History_FullMethodName      = "/legation.admin.v1.Admin/History"
+	Admin_Watch_FullMethodName        = "/legation.admin.v1.Admin/Watch"
+	Admin_Diff_FullMethodName         = "/legation.admin.v1.Admin/Diff"
+	Admin_Explain_FullMethodName      = "/legation.admin.v1.Admin/Explain"
 )
 
 // AdminClient is the client API for Admin service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Admin tells what one replica knows of the Envoys that are connected to it. It
-// changes nothing. Who wants to know of all Envoys asks all replicas.
+// Admin tells what is served, and what the Envoys run of it. It changes nothing.
+//
+// A replica knows only the Envoys that are connected to it. Whoever asks one about
+// Envoys gets the answers of all replicas that it can reach, and the names of those
+// that it cannot. Versions of a fleet are counted by each replica for itself: what is
+// equal on all of them is the digest.
 type AdminClient interface {
 	// Acknowledged counts the Envoys of a fleet that run given versions. Versions
 	// are hashes of contents, so a replica can be asked for what another published.
 	Acknowledged(ctx context.Context, in *AcknowledgedRequest, opts ...grpc.CallOption) (*AcknowledgedResponse, error)
+	// Envoys lists the Envoys that are connected to any replica, and how far each is.
+	Envoys(ctx context.Context, in *EnvoysRequest, opts ...grpc.CallOption) (*EnvoysResponse, error)
+	// Resources lists what a fleet is served, by type and name. Private keys are
+	// redacted.
+	Resources(ctx context.Context, in *ResourcesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ResourcesResponse], error)
+	// History lists the versions of a fleet that this replica keeps, oldest first.
+	History(ctx context.Context, in *HistoryRequest, opts ...grpc.CallOption) (*HistoryResponse, error)
+	// Watch tells of the current version of a fleet and of each newer one. Versions
+	// that follow each other fast may be left out.
+	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
+	// Diff says what leads from one version of a fleet to another.
+	Diff(ctx context.Context, in *DiffRequest, opts ...grpc.CallOption) (*DiffResponse, error)
+	// Explain says what is made of an object, how many Envoys run it, and what is
+	// wrong with it.
+	Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error)
 }
 
 type adminClient struct {
@@ -52,16 +77,113 @@ func (c *adminClient) Acknowledged(ctx context.Context, in *AcknowledgedRequest,
 	return out, nil
 }
 
+func (c *adminClient) Envoys(ctx context.Context, in *EnvoysRequest, opts ...grpc.CallOption) (*EnvoysResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EnvoysResponse)
+	err := c.cc.Invoke(ctx, Admin_Envoys_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) Resources(ctx context.Context, in *ResourcesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ResourcesResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Admin_ServiceDesc.Streams[0], Admin_Resources_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ResourcesRequest, ResourcesResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Admin_ResourcesClient = grpc.ServerStreamingClient[ResourcesResponse]
+
+func (c *adminClient) History(ctx context.Context, in *HistoryRequest, opts ...grpc.CallOption) (*HistoryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(HistoryResponse)
+	err := c.cc.Invoke(ctx, Admin_History_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Admin_ServiceDesc.Streams[1], Admin_Watch_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchRequest, WatchResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Admin_WatchClient = grpc.ServerStreamingClient[WatchResponse]
+
+func (c *adminClient) Diff(ctx context.Context, in *DiffRequest, opts ...grpc.CallOption) (*DiffResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DiffResponse)
+	err := c.cc.Invoke(ctx, Admin_Diff_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExplainResponse)
+	err := c.cc.Invoke(ctx, Admin_Explain_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
 //
-// Admin tells what one replica knows of the Envoys that are connected to it. It
-// changes nothing. Who wants to know of all Envoys asks all replicas.
+// Admin tells what is served, and what the Envoys run of it. It changes nothing.
+//
+// A replica knows only the Envoys that are connected to it. Whoever asks one about
+// Envoys gets the answers of all replicas that it can reach, and the names of those
+// that it cannot. Versions of a fleet are counted by each replica for itself: what is
+// equal on all of them is the digest.
 type AdminServer interface {
 	// Acknowledged counts the Envoys of a fleet that run given versions. Versions
 	// are hashes of contents, so a replica can be asked for what another published.
 	Acknowledged(context.Context, *AcknowledgedRequest) (*AcknowledgedResponse, error)
+	// Envoys lists the Envoys that are connected to any replica, and how far each is.
+	Envoys(context.Context, *EnvoysRequest) (*EnvoysResponse, error)
+	// Resources lists what a fleet is served, by type and name. Private keys are
+	// redacted.
+	Resources(*ResourcesRequest, grpc.ServerStreamingServer[ResourcesResponse]) error
+	// History lists the versions of a fleet that this replica keeps, oldest first.
+	History(context.Context, *HistoryRequest) (*HistoryResponse, error)
+	// Watch tells of the current version of a fleet and of each newer one. Versions
+	// that follow each other fast may be left out.
+	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
+	// Diff says what leads from one version of a fleet to another.
+	Diff(context.Context, *DiffRequest) (*DiffResponse, error)
+	// Explain says what is made of an object, how many Envoys run it, and what is
+	// wrong with it.
+	Explain(context.Context, *ExplainRequest) (*ExplainResponse, error)
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -74,6 +196,24 @@ type UnimplementedAdminServer struct{}
 
 func (UnimplementedAdminServer) Acknowledged(context.Context, *AcknowledgedRequest) (*AcknowledgedResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Acknowledged not implemented")
+}
+func (UnimplementedAdminServer) Envoys(context.Context, *EnvoysRequest) (*EnvoysResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Envoys not implemented")
+}
+func (UnimplementedAdminServer) Resources(*ResourcesRequest, grpc.ServerStreamingServer[ResourcesResponse]) error {
+	return status.Error(codes.Unimplemented, "method Resources not implemented")
+}
+func (UnimplementedAdminServer) History(context.Context, *HistoryRequest) (*HistoryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method History not implemented")
+}
+func (UnimplementedAdminServer) Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error {
+	return status.Error(codes.Unimplemented, "method Watch not implemented")
+}
+func (UnimplementedAdminServer) Diff(context.Context, *DiffRequest) (*DiffResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Diff not implemented")
+}
+func (UnimplementedAdminServer) Explain(context.Context, *ExplainRequest) (*ExplainResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Explain not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -114,6 +254,100 @@ func _Admin_Acknowledged_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_Envoys_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EnvoysRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Envoys(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Envoys_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Envoys(ctx, req.(*EnvoysRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_Resources_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ResourcesRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AdminServer).Resources(m, &grpc.GenericServerStream[ResourcesRequest, ResourcesResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Admin_ResourcesServer = grpc.ServerStreamingServer[ResourcesResponse]
+
+func _Admin_History_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(HistoryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).History(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_History_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).History(ctx, req.(*HistoryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AdminServer).Watch(m, &grpc.GenericServerStream[WatchRequest, WatchResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Admin_WatchServer = grpc.ServerStreamingServer[WatchResponse]
+
+func _Admin_Diff_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DiffRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Diff(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Diff_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Diff(ctx, req.(*DiffRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_Explain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Explain(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Explain_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Explain(ctx, req.(*ExplainRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -125,7 +359,34 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "Acknowledged",
 			Handler:    _Admin_Acknowledged_Handler,
 		},
+		{
+			MethodName: "Envoys",
+			Handler:    _Admin_Envoys_Handler,
+		},
+		{
+			MethodName: "History",
+			Handler:    _Admin_History_Handler,
+		},
+		{
+			MethodName: "Diff",
+			Handler:    _Admin_Diff_Handler,
+		},
+		{
+			MethodName: "Explain",
+			Handler:    _Admin_Explain_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Resources",
+			Handler:       _Admin_Resources_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Watch",
+			Handler:       _Admin_Watch_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "admin.proto",
 }

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"legation.dev/xds/admin/adminv1"
+)
+
+// explainedKinds are what a running Legation can be asked about, as kubectl writes
+// them.
+var explainedKinds = map[string]string{"ingress": "Ingress", "secret": "Secret", "ingressclass": "IngressClass"}
+
+// objectOf is the object that an argument names, as Ref.String prints it; false if
+// it is not one of explainedKinds.
+func objectOf(argument string) (string, bool) {
+	kind, name, _ := strings.Cut(argument, "/")
+	known, ok := explainedKinds[kind]
+	if !ok || name == "" {
+		return "", false
+	}
+	return known + " " + name, true
+}
+
+// object prints what a running Legation makes of an object.
+func (f *inspectFlags) object(c *cobra.Command, object string) error {
+	return f.ask(c, inspectTime, func(ctx context.Context, admin adminv1.AdminClient) error {
+		answer, err := admin.Explain(ctx, &adminv1.ExplainRequest{Object: object})
+		if err != nil {
+			return err
+		}
+		if f.output == formatJSON {
+			err = writeMessage(c.OutOrStdout(), answer)
+		} else {
+			err = writeObject(c.OutOrStdout(), answer)
+		}
+		if err != nil {
+			return err
+		}
+		if err := complain(c.ErrOrStderr(), answer.GetReplicas()); err != nil {
+			return err
+		}
+		if len(answer.GetMade()) == 0 {
+			return fmt.Errorf("nothing is made of %s: there is no such object, or no class of ours has it", object)
+		}
+		return nil
+	})
+}
+
+func writeObject(w io.Writer, answer *adminv1.ExplainResponse) error {
+	table := newTable(w)
+	if len(answer.GetMade()) > 0 {
+		row(table, "FLEET", "TYPE", "NAME", "VERSION", "ENVOYS")
+	}
+	for _, m := range answer.GetMade() {
+		r := m.GetResource()
+		row(table, m.GetFleet(), typeName(r.GetTypeUrl()), r.GetName(), r.GetVersion(), fmt.Sprintf("%d of %d", m.GetRunning(), m.GetEnvoys()))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, p := range answer.GetProblems() {
+		fmt.Fprintf(w, "\nproblem: ")
+		if p.GetField() != "" {
+			fmt.Fprintf(w, "%s: ", p.GetField())
+		}
+		if p.GetValue() != "" {
+			fmt.Fprintf(w, "%q: ", p.GetValue())
+		}
+		fmt.Fprintln(w, p.GetMessage())
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"legation.dev/xds/admin/adminv1"
+)
+
+func fleetCommand() *cobra.Command {
+	f := &inspectFlags{}
+	c := &cobra.Command{
+		Use:   "fleet [FLEET]",
+		Short: "List the Envoys that are connected, and how far each is",
+		Long: `Asks a running Legation, and through it all its replicas (--peers of 'legation serve'),
+which Envoys are connected. BEHIND is how many resources of the current version an
+Envoy does not run, LAG the age of the oldest change that it does not run, REJECTED
+how many resources it rejected: it goes on with what it had for them.
+
+A replica that does not answer is named, and the exit status is 1.`,
+		Example: `  legation fleet
+  legation fleet public -o json
+  kubectl exec deploy/legation -- legation fleet`,
+		Args: arguments(cobra.MaximumNArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				f.fleet = args[0]
+			}
+			return f.ask(c, inspectTime, func(ctx context.Context, admin adminv1.AdminClient) error {
+				answer, err := admin.Envoys(ctx, &adminv1.EnvoysRequest{Fleet: f.fleet})
+				if err != nil {
+					return err
+				}
+				if f.output == formatJSON {
+					err = writeMessage(c.OutOrStdout(), answer)
+				} else {
+					err = writeEnvoys(c.OutOrStdout(), answer)
+				}
+				if err != nil {
+					return err
+				}
+				return complain(c.ErrOrStderr(), answer.GetReplicas())
+			})
+		},
+	}
+	f.register(c)
+	return c
+}
+
+func writeEnvoys(w io.Writer, answer *adminv1.EnvoysResponse) error {
+	table := newTable(w)
+	row(table, "FLEET", "REPLICA", "VERSION", "DIGEST", "AGE", "CURRENT")
+	for _, r := range answer.GetReplicas() {
+		for _, f := range r.GetFleets() {
+			v := f.GetVersion()
+			row(table, f.GetName(), r.GetInstance(), fmt.Sprint(v.GetNumber()), shortDigest(v.GetDigest()), age(v.GetTime()),
+				fmt.Sprintf("%d of %d Envoys", f.GetCurrent(), f.GetEnvoys()))
+		}
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	if len(answer.GetEnvoys()) == 0 {
+		_, err := fmt.Fprintln(w, "\nNo Envoy is connected.")
+		return err
+	}
+	fmt.Fprintln(w)
+	table = newTable(w)
+	row(table, "FLEET", "ENVOY", "ZONE", "ENVOY VERSION", "REPLICA", "SINCE", "BEHIND", "LAG", "REJECTED")
+	for _, e := range answer.GetEnvoys() {
+		behind := fmt.Sprint(e.GetBehind())
+		if e.GetWaiting() {
+			behind = "no such fleet"
+		}
+		row(table, e.GetFleet(), e.GetId(), e.GetZone(), e.GetVersion(), e.GetInstance(), age(e.GetSince()), behind,
+			lasted(e.GetLag()), fmt.Sprint(len(e.GetRejected())))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, e := range answer.GetEnvoys() {
+		for _, r := range e.GetRejected() {
+			fmt.Fprintf(w, "\n%s rejects %s %s: %s\n", e.GetId(), typeName(r.GetTypeUrl()), r.GetName(), r.GetMessage())
+		}
+	}
+	return nil
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"legation.dev/xds/admin/adminv1"
+	"legation.dev/xds/impact"
+)
+
+func historyCommand() *cobra.Command {
+	f := &inspectFlags{}
+	c := &cobra.Command{
+		Use:   "history",
+		Short: "List the versions of a fleet, with the cause of each",
+		Long: `Lists the versions of a fleet that the replica asked still keeps (--history of
+'legation serve'), oldest first. Each replica numbers them for itself; what is equal
+on all is the digest. 'legation diff' says what leads from one to another.`,
+		Example: `  legation history
+  legation history --fleet public -o json`,
+		Args: arguments(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return f.ask(c, inspectTime, func(ctx context.Context, admin adminv1.AdminClient) error {
+				answer, err := admin.History(ctx, &adminv1.HistoryRequest{Fleet: f.fleet})
+				if err != nil {
+					return err
+				}
+				if f.output == formatJSON {
+					return writeMessage(c.OutOrStdout(), answer)
+				}
+				table := newTable(c.OutOrStdout())
+				row(table, "VERSION", "TIME", "RESOURCES", "DIGEST", "CAUSE")
+				for _, v := range answer.GetVersions() {
+					writeVersion(table, v)
+				}
+				return table.Flush()
+			})
+		},
+	}
+	f.register(c)
+	f.registerFleet(c)
+	return c
+}
+
+func writeVersion(w io.Writer, v *adminv1.Version) {
+	row(w, fmt.Sprint(v.GetNumber()), v.GetTime().AsTime().Local().Format(time.DateTime), fmt.Sprint(v.GetResources()),
+		shortDigest(v.GetDigest()), v.GetCause())
+}
+
+func watchCommand() *cobra.Command {
+	f := &inspectFlags{}
+	c := &cobra.Command{
+		Use:   "watch",
+		Short: "Print each new version of a fleet, with its cause, until Ctrl-C",
+		Long: `Prints the current version of a fleet and each newer one as it is published. Of versions
+that follow each other within milliseconds some may be left out.`,
+		Example: `  legation watch
+  legation watch --fleet public -o json`,
+		Args: arguments(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			err := f.ask(c, 0, func(ctx context.Context, admin adminv1.AdminClient) error {
+				return f.watch(ctx, admin, c.OutOrStdout())
+			})
+			return unlessEnded(c.Context(), err)
+		},
+	}
+	f.register(c)
+	f.registerFleet(c)
+	return c
+}
+
+func (f *inspectFlags) watch(ctx context.Context, admin adminv1.AdminClient, w io.Writer) error {
+	stream, err := admin.Watch(ctx, &adminv1.WatchRequest{Fleet: f.fleet})
+	if err != nil {
+		return err
+	}
+	for {
+		answer, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		if f.output == formatJSON {
+			if err := writeMessage(w, answer.GetVersion()); err != nil {
+				return err
+			}
+			continue
+		}
+		table := newTable(w)
+		writeVersion(table, answer.GetVersion())
+		if err := table.Flush(); err != nil {
+			return err
+		}
+	}
+}
+
+func diffCommand() *cobra.Command {
+	f := &inspectFlags{}
+	c := &cobra.Command{
+		Use:   "diff [A [B]]",
+		Short: "Print what leads from one version of a fleet to another",
+		Long: `Prints what is different in version B (default: the current one) from version A (default:
+the one before B), by resource, with the objects that it comes from and the
+connections that it concerns. 'legation history' lists the versions.`,
+		Example: `  legation diff
+  legation diff 17
+  legation diff 17 21 -o json`,
+		Args: arguments(cobra.MaximumNArgs(2)),
+		RunE: func(c *cobra.Command, args []string) error {
+			request := &adminv1.DiffRequest{Fleet: f.fleet}
+			for i, to := range []*uint64{&request.From, &request.To}[:len(args)] {
+				n, err := strconv.ParseUint(args[i], 10, 64)
+				if err != nil || n == 0 {
+					return usage(c, fmt.Errorf("%q is not the number of a version", args[i]))
+				}
+				*to = n
+			}
+			return f.ask(c, inspectTime, func(ctx context.Context, admin adminv1.AdminClient) error {
+				answer, err := admin.Diff(ctx, request)
+				if err != nil {
+					return err
+				}
+				if f.output == formatJSON {
+					return writeMessage(c.OutOrStdout(), answer)
+				}
+				fmt.Fprintf(c.OutOrStdout(), "version %d to %d, published %s ago: %s\n", answer.GetFrom().GetNumber(),
+					answer.GetTo().GetNumber(), age(answer.GetTo().GetTime()), answer.GetTo().GetCause())
+				return writeDiff(c.OutOrStdout(), []fleetDiff{changesOf(answer)})
+			})
+		},
+	}
+	f.register(c)
+	f.registerFleet(c)
+	return c
+}
+
+// changesOf are the changes between two versions, as those between two folders.
+func changesOf(answer *adminv1.DiffResponse) fleetDiff {
+	d := fleetDiff{Fleet: answer.GetFleet(), Changes: []changeText{}}
+	for _, c := range answer.GetChanges() {
+		d.Changes = append(d.Changes, changeText{impact.Kind(c.GetKind()), c.GetType(), c.GetName(), c.GetFrom(), c.GetDrains(), c.GetEffect()})
+	}
+	return d
+}

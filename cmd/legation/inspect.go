@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"legation.dev/xds/admin/adminv1"
+	"legation.dev/xds/bootstrap"
+	"legation.dev/xds/snapshot"
+)
+
+// inspectTime bounds how long a question to a running Legation may take, those to
+// its peers included.
+const inspectTime = 10 * time.Second
+
+// inspectFlags are those of the commands that ask a running Legation.
+type inspectFlags struct {
+	address, fleet, output string
+}
+
+func (f *inspectFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.address, "address", bootstrap.DefaultXDSAddress, "host and port of 'legation serve'; through a port-forward from elsewhere")
+	c.Flags().StringVarP(&f.output, "output", "o", formatTable, "table or json")
+	complete(c, "output", formatTable, formatJSON)
+}
+
+func (f *inspectFlags) registerFleet(c *cobra.Command) {
+	c.Flags().StringVar(&f.fleet, "fleet", "", "the fleet, which is the name of an IngressClass (default: the only one)")
+}
+
+// ask runs a command with a connection to Legation.
+func (f *inspectFlags) ask(c *cobra.Command, bound time.Duration, run func(context.Context, adminv1.AdminClient) error) error {
+	if f.output != formatTable && f.output != formatJSON {
+		return usage(c, fmt.Errorf("--output %q: want table or json", f.output))
+	}
+	conn, err := grpc.NewClient(f.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return fmt.Errorf("--address: %w", err)
+	}
+	defer conn.Close()
+	ctx := c.Context()
+	if bound > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, bound)
+		defer cancel()
+	}
+	err = run(ctx, adminv1.NewAdminClient(conn))
+	if s, ok := status.FromError(err); ok && err != nil && c.Context().Err() == nil {
+		return fmt.Errorf("%s: %s", f.address, s.Message())
+	}
+	return err
+}
+
+// errIncomplete says that some replica did not answer. That was said already.
+var errIncomplete = errors.New("the answer is not that of all replicas")
+
+// complain says which replicas did not answer.
+func complain(w io.Writer, replicas []*adminv1.Replica) error {
+	var err error
+	for _, r := range replicas {
+		if r.GetError() != "" {
+			fmt.Fprintf(w, "replica %s did not answer: %s\n", r.GetAddress(), r.GetError())
+			err = errIncomplete
+		}
+	}
+	return err
+}
+
+// writeMessage writes a message as JSON.
+func writeMessage(w io.Writer, m proto.Message) error {
+	text, err := protojson.MarshalOptions{EmitDefaultValues: true, UseProtoNames: true}.Marshal(m)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, json.RawMessage(text)) // which evens out the spaces, that protojson varies on purpose
+}
+
+func newTable(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) }
+
+// row writes the cells of a line of a table; nothing is "-".
+func row(w io.Writer, cells ...string) {
+	for i, c := range cells {
+		if c == "" {
+			cells[i] = "-"
+		}
+	}
+	fmt.Fprintln(w, strings.Join(cells, "\t"))
+}
+
+// age is how long ago something was, for people.
+func age(t *timestamppb.Timestamp) string { return rounded(time.Since(t.AsTime())) }
+
+// lasted is a duration for people; none is empty.
+func lasted(d *durationpb.Duration) string {
+	if d == nil {
+		return ""
+	}
+	return rounded(d.AsDuration())
+}
+
+func rounded(d time.Duration) string {
+	if d < time.Second {
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
+
+// shortDigest is enough of a digest to tell versions apart.
+func shortDigest(text string) string { return text[:min(len(text), 12)] }
+
+// typeNames are the types of resources by the names of their discovery services, in
+// small letters: "cds".
+func typeNames() (names []string) {
+	for t := range snapshot.Types() {
+		names = append(names, strings.ToLower(t.String()))
+	}
+	return names
+}
+
+// typeURL is the type of a name of typeNames.
+func typeURL(name string) (string, error) {
+	for t := range snapshot.Types() {
+		if strings.EqualFold(t.String(), name) {
+			return t.URL(), nil
+		}
+	}
+	return "", fmt.Errorf("%q: want one of %s", name, strings.Join(typeNames(), ", "))
+}
+
+// typeName is the discovery service of a type URL.
+func typeName(url string) string {
+	if t, ok := snapshot.TypeOf(url); ok {
+		return t.String()
+	}
+	return url
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"legation.dev/xds/admin/adminv1"
+)
+
+// snapshotFlags are those of `legation snapshot`.
+type snapshotFlags struct {
+	inspectFlags
+	types   []string
+	version uint64
+}
+
+func snapshotCommand() *cobra.Command {
+	f := &snapshotFlags{}
+	c := &cobra.Command{
+		Use:   "snapshot [NAME]",
+		Short: "List what a fleet is served, by type and name",
+		Long: `Lists the resources of the current version of a fleet, or of an older one, whose name
+contains NAME. With -o json each comes with its body; private keys are redacted.`,
+		Example: `  legation snapshot
+  legation snapshot shop.example.com --type vhds -o json
+  legation snapshot shop/web --type cds,eds --version 17`,
+		Args: arguments(cobra.MaximumNArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			request := &adminv1.ResourcesRequest{Fleet: f.fleet, Name: strings.Join(args, ""), Version: f.version, Bodies: f.output == formatJSON}
+			for _, name := range f.types {
+				url, err := typeURL(name)
+				if err != nil {
+					return usage(c, fmt.Errorf("--type %w", err))
+				}
+				request.TypeUrls = append(request.TypeUrls, url)
+			}
+			return f.ask(c, inspectTime, func(ctx context.Context, admin adminv1.AdminClient) error {
+				return f.print(ctx, admin, request, c.OutOrStdout())
+			})
+		},
+	}
+	f.register(c)
+	f.registerFleet(c)
+	c.Flags().StringSliceVar(&f.types, "type", nil, "only these types: "+strings.Join(typeNames(), ", ")+" (default: all)")
+	c.Flags().Uint64Var(&f.version, "version", 0, "the number of a version that 'legation history' lists (default: the current one)")
+	complete(c, "type", typeNames()...)
+	return c
+}
+
+// served is a resource as JSON.
+type servedText struct {
+	Type    string          `json:"type"`
+	Name    string          `json:"name"`
+	Version string          `json:"version"`
+	From    []string        `json:"from,omitempty"`
+	Needs   []string        `json:"needs,omitempty"`
+	StandIn bool            `json:"stand_in,omitempty"`
+	Body    json.RawMessage `json:"resource"`
+}
+
+func (f *snapshotFlags) print(ctx context.Context, admin adminv1.AdminClient, request *adminv1.ResourcesRequest, w io.Writer) error {
+	stream, err := admin.Resources(ctx, request)
+	if err != nil {
+		return err
+	}
+	table, list := newTable(w), []servedText{}
+	if f.output == formatTable {
+		row(table, "TYPE", "NAME", "VERSION", "BYTES", "FROM", "NEEDS")
+	}
+	for {
+		r, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if f.output == formatJSON {
+			one, err := servedOf(r)
+			if err != nil {
+				return err
+			}
+			list = append(list, one)
+			continue
+		}
+		row(table, typeName(r.GetResource().GetTypeUrl()), r.GetResource().GetName(), r.GetResource().GetVersion(), fmt.Sprint(r.GetSize()),
+			strings.Join(r.GetFrom(), ", "), strings.Join(r.GetNeeds(), ", "))
+	}
+	if f.output == formatJSON {
+		return writeJSON(w, map[string]any{"resources": list})
+	}
+	return table.Flush()
+}
+
+func servedOf(r *adminv1.ResourcesResponse) (servedText, error) {
+	out := servedText{Type: typeName(r.GetResource().GetTypeUrl()), Name: r.GetResource().GetName(), Version: r.GetResource().GetVersion(),
+		From: r.GetFrom(), Needs: r.GetNeeds(), StandIn: r.GetWeak()}
+	m, err := r.GetBody().UnmarshalNew()
+	if err != nil {
+		return out, fmt.Errorf("%s %s: %w", out.Type, out.Name, err)
+	}
+	out.Body, err = protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
+	return out, err
+}

@@ -1,0 +1,152 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"legation.dev/xds/admin/adminv1"
+	"legation.dev/xds/fleet"
+	"legation.dev/xds/snapshot"
+	"legation.dev/xds/store"
+)
+
+// Envoys lists the Envoys of all replicas.
+func (s *Service) Envoys(ctx context.Context, r *adminv1.EnvoysRequest) (*adminv1.EnvoysResponse, error) {
+	out := s.localEnvoys(r.GetFleet())
+	if r.GetLocal() {
+		return out, nil
+	}
+	for _, a := range others(ctx, s.Peers, func(ctx context.Context, c adminv1.AdminClient) (*adminv1.EnvoysResponse, error) {
+		return c.Envoys(ctx, &adminv1.EnvoysRequest{Fleet: r.GetFleet(), Local: true})
+	}) {
+		var isNew bool
+		if out.Replicas, isNew = join(out.Replicas, a.address, a.value.GetReplicas(), a.err); isNew {
+			out.Envoys = append(out.Envoys, a.value.GetEnvoys()...)
+		}
+	}
+	slices.SortFunc(out.Envoys, func(a, b *adminv1.Envoy) int {
+		return cmp.Or(cmp.Compare(a.GetFleet(), b.GetFleet()), cmp.Compare(a.GetId(), b.GetId()),
+			a.GetSince().AsTime().Compare(b.GetSince().AsTime()), cmp.Compare(a.GetPeer(), b.GetPeer()))
+	})
+	return out, nil
+}
+
+// join adds a replica, as it spoke of itself, to those that have answered; false
+// if it did not answer or is there already.
+func join(known []*adminv1.Replica, address string, said []*adminv1.Replica, err error) ([]*adminv1.Replica, bool) {
+	if err != nil || len(said) != 1 {
+		r := &adminv1.Replica{Address: address, Error: "it did not say who it is"}
+		if err != nil {
+			r.Error = err.Error()
+		}
+		return append(known, r), false
+	}
+	it := said[0]
+	if slices.ContainsFunc(known, func(r *adminv1.Replica) bool { return r.GetInstance() == it.GetInstance() }) {
+		return known, false
+	}
+	it.Address = address
+	return append(known, it), true
+}
+
+func (s *Service) localEnvoys(fleetName string) *adminv1.EnvoysResponse {
+	out, now := &adminv1.EnvoysResponse{}, time.Now()
+	histories := map[string][]store.Version{}
+	for _, e := range s.Fleets.Envoys() {
+		if fleetName != "" && e.Fleet != fleetName {
+			continue
+		}
+		history, ok := histories[e.Fleet]
+		if !ok {
+			history = s.Store.History(e.Fleet)
+			histories[e.Fleet] = history
+		}
+		one := envoyOf(e, history, now)
+		one.Instance = s.Instance
+		out.Envoys = append(out.Envoys, one)
+	}
+	out.Replicas = []*adminv1.Replica{s.self(out.Envoys)}
+	return out
+}
+
+// self is this replica, which serves these Envoys.
+func (s *Service) self(envoys []*adminv1.Envoy) *adminv1.Replica {
+	r := &adminv1.Replica{Instance: s.Instance}
+	for _, name := range s.Store.Fleets() {
+		view, _ := s.Store.Watch(name)
+		f := &adminv1.Fleet{Name: name, Version: versionOf(view.Version)}
+		for _, e := range envoys {
+			if e.GetFleet() != name {
+				continue
+			}
+			f.Envoys++
+			if e.GetBehind() == 0 && !e.GetWaiting() {
+				f.Current++
+			}
+		}
+		r.Fleets = append(r.Fleets, f)
+	}
+	return r
+}
+
+func envoyOf(e fleet.Envoy, history []store.Version, now time.Time) *adminv1.Envoy {
+	out := &adminv1.Envoy{Fleet: e.Fleet, Id: e.ID, Zone: e.Zone, Version: e.Version, Peer: e.Peer,
+		Since: timestamppb.New(e.Since), Waiting: e.Waiting}
+	if e.Waiting || len(history) == 0 {
+		return out
+	}
+	behind := fleet.Behind(history[len(history)-1].Snapshot, e.Status)
+	out.Behind = uint32(len(behind))
+	if len(behind) > 0 {
+		out.Lag = durationpb.New(now.Sub(oldest(behind, e, history)))
+	}
+	for t := range snapshot.Types() {
+		for _, r := range e.Status.Types[t].Rejected {
+			out.Rejected = append(out.Rejected, &adminv1.Rejection{TypeUrl: t.URL(), Name: r.Name, Version: r.Version, Message: r.Message, From: r.From})
+		}
+	}
+	return out
+}
+
+// oldest is when the oldest change was published that an Envoy does not run, as far
+// as the history goes back; not before its stream began.
+func oldest(behind []snapshot.Ref, e fleet.Envoy, history []store.Version) time.Time {
+	first := history[len(history)-1].Time
+	for _, ref := range behind {
+		have, _ := e.Status.Types[ref.Type].Have.Get(ref.Name)
+		i := len(history) - 1
+		for i > 0 && !same(history[i-1].Snapshot, ref, have) {
+			i--
+		}
+		if history[i].Time.Before(first) {
+			first = history[i].Time
+		}
+	}
+	if first.Before(e.Since) {
+		return e.Since
+	}
+	return first
+}
+
+// same says whether a snapshot has ref as an Envoy has it.
+func same(s snapshot.Snapshot, ref snapshot.Ref, have *snapshot.Resource) bool {
+	r, ok := s.Get(ref)
+	if !ok || have == nil {
+		return !ok && have == nil
+	}
+	return r.Version == have.Version
+}
+
+func versionOf(v store.Version) *adminv1.Version {
+	n := 0
+	for t := range snapshot.Types() {
+		n += v.Snapshot.Of(t).Len()
+	}
+	return &adminv1.Version{Number: v.Number, Time: timestamppb.New(v.Time), Cause: v.Cause,
+		Digest: v.Snapshot.Digest().String(), Resources: uint32(n)}
+}

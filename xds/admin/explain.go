@@ -1,0 +1,92 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"legation.dev/xds/admin/adminv1"
+	"legation.dev/xds/fleet"
+	"legation.dev/xds/snapshot"
+)
+
+// Explain says what is made of an object.
+func (s *Service) Explain(ctx context.Context, r *adminv1.ExplainRequest) (*adminv1.ExplainResponse, error) {
+	out := s.localExplain(r.GetObject())
+	if r.GetLocal() {
+		return out, nil
+	}
+	for _, a := range others(ctx, s.Peers, func(ctx context.Context, c adminv1.AdminClient) (*adminv1.ExplainResponse, error) {
+		return c.Explain(ctx, &adminv1.ExplainRequest{Object: r.GetObject(), Local: true})
+	}) {
+		var isNew bool
+		if out.Replicas, isNew = join(out.Replicas, a.address, a.value.GetReplicas(), a.err); isNew {
+			out.Made = add(out.Made, a.value.GetMade())
+		}
+	}
+	return out, nil
+}
+
+func (s *Service) localExplain(object string) *adminv1.ExplainResponse {
+	out, envoys := &adminv1.ExplainResponse{}, s.Fleets.Envoys()
+	for _, name := range s.Store.Fleets() {
+		view, _ := s.Store.Watch(name)
+		for t := range snapshot.Types() {
+			for _, r := range view.Snapshot.Of(t).All() {
+				if slices.Contains(r.From, object) {
+					out.Made = append(out.Made, madeOf(name, r, envoys))
+				}
+			}
+		}
+	}
+	if s.Problems != nil {
+		out.Problems = s.Problems(object)
+	}
+	out.Replicas = []*adminv1.Replica{s.self(s.localEnvoys("").GetEnvoys())}
+	return out
+}
+
+// madeOf counts the Envoys of a fleet that run a resource.
+func madeOf(fleetName string, r *snapshot.Resource, envoys []fleet.Envoy) *adminv1.Made {
+	out := &adminv1.Made{Fleet: fleetName, Resource: refOf(r)}
+	for _, e := range envoys {
+		if e.Fleet != fleetName {
+			continue
+		}
+		out.Envoys++
+		if have, ok := e.Status.Types[r.Type].Have.Get(r.Name); ok && have.Version == r.Version {
+			out.Running++
+		}
+	}
+	return out
+}
+
+// add adds up what two replicas say. While they see different states of the
+// cluster, they may name different versions: both are listed.
+func add(a, b []*adminv1.Made) []*adminv1.Made {
+	key := func(m *adminv1.Made) [4]string {
+		return [4]string{m.GetFleet(), m.GetResource().GetTypeUrl(), m.GetResource().GetName(), m.GetResource().GetVersion()}
+	}
+	known := map[[4]string]*adminv1.Made{}
+	for _, m := range a {
+		known[key(m)] = m
+	}
+	for _, m := range b {
+		if same, ok := known[key(m)]; ok {
+			same.Envoys += m.GetEnvoys()
+			same.Running += m.GetRunning()
+		} else {
+			a = append(a, m)
+		}
+	}
+	slices.SortStableFunc(a, func(x, y *adminv1.Made) int {
+		return cmp.Or(cmp.Compare(x.GetFleet(), y.GetFleet()), cmp.Compare(order(x), order(y)), cmp.Compare(x.GetResource().GetName(), y.GetResource().GetName()))
+	})
+	return a
+}
+
+// order is the place of a type among all types.
+func order(m *adminv1.Made) snapshot.Type {
+	t, _ := snapshot.TypeOf(m.GetResource().GetTypeUrl())
+	return t
+}

@@ -1,0 +1,320 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+
+	"legation.dev/xds/admin/adminv1"
+	"legation.dev/xds/delta"
+	"legation.dev/xds/fleet"
+	"legation.dev/xds/redact"
+	"legation.dev/xds/snapshot"
+	"legation.dev/xds/store"
+)
+
+// start is when the clock of these tests begins.
+var start = time.Now().Add(-time.Hour)
+
+// inspected is a replica of fleet edge with a clock of its own.
+type inspected struct {
+	*Service
+	address string
+	now     time.Time
+}
+
+// inspect makes a replica that others know by name.
+func inspect(t *testing.T, name, address string) *inspected {
+	t.Helper()
+	i := &inspected{now: start}
+	s, at := replica(t, address)
+	i.Service, i.address = s, at
+	s.Instance, s.Store = name, store.New(store.Config{Now: func() time.Time { return i.now }})
+	return i
+}
+
+// publish makes a version a minute after the last one: "x=1 y=2" are virtual hosts,
+// made of Ingresses of the same name.
+func (i *inspected) publish(t *testing.T, text string) {
+	t.Helper()
+	var snap snapshot.Snapshot
+	for _, w := range strings.Fields(text) {
+		name, version, _ := strings.Cut(w, "=")
+		r := snapshot.FromBytes(snapshot.VirtualHost, name, version, nil, snapshot.Meta{From: []string{"Ingress shop/" + name}})
+		snap = snap.With(snapshot.VirtualHost, snap.Of(snapshot.VirtualHost).Set(name, r))
+	}
+	i.now = i.now.Add(time.Minute)
+	if _, isNew := i.Store.Publish("edge", snap, text); !isNew {
+		t.Fatalf("%q is no new version", text)
+	}
+}
+
+// connect adds an Envoy that runs "x=1 y=2".
+func (i *inspected) connect(id, runs string, since time.Time) {
+	session := i.Fleets.Join(fleet.Node{ID: id, Fleet: "edge", Version: "1.40.0"}, since)
+	var s delta.Status
+	have := &s.Types[snapshot.VirtualHost]
+	have.Requested = true
+	for _, w := range strings.Fields(runs) {
+		name, version, _ := strings.Cut(w, "=")
+		have.Have = have.Have.Set(name, virtualHost(name, version))
+	}
+	session.Serve(func() delta.Status { return s })
+}
+
+func (i *inspected) client(t *testing.T) adminv1.AdminClient {
+	t.Helper()
+	conn, err := grpc.NewClient(i.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return adminv1.NewAdminClient(conn)
+}
+
+// know makes i ask the replicas at addresses, at its own port.
+func (i *inspected) know(t *testing.T, addresses ...string) {
+	t.Helper()
+	_, port, _ := net.SplitHostPort(i.address)
+	peers, err := NewPeers(i.Service, net.JoinHostPort("replicas", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(peers.Close)
+	peers.resolve = func(context.Context, string) ([]string, error) { return addresses, nil }
+	i.Peers = peers
+}
+
+// TestEnvoys: all replicas are asked, this one but once; one that does not answer
+// is named; how far each Envoy is follows from what it runs.
+func TestEnvoys(t *testing.T) {
+	a := inspect(t, "a", "127.0.0.1:0")
+	_, port, _ := net.SplitHostPort(a.address)
+	b := inspect(t, "b", net.JoinHostPort("127.0.0.2", port))
+	for _, i := range []*inspected{a, b} {
+		for _, v := range []string{"x=1", "x=1 y=1", "x=2 y=1", "x=3 y=1"} {
+			i.publish(t, v)
+		}
+	}
+	a.connect("e1", "x=3 y=1", start)
+	a.connect("e2", "x=1 y=1", start) // lacks what the third version brought
+	b.connect("e3", "x=1", start)     // lacks what the second did
+	b.connect("e4", "x=1", start.Add(59*time.Minute))
+	b.Fleets.Join(fleet.Node{ID: "e5", Fleet: "nobody"}, start)
+	a.know(t, "127.0.0.2", "127.0.0.1", "127.0.0.3")
+
+	answer, err := a.client(t).Envoys(t.Context(), &adminv1.EnvoysRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]struct {
+		instance string
+		behind   uint32
+		lag      time.Duration // 0: none
+	}{"e1": {"a", 0, 0}, "e2": {"a", 1, 57 * time.Minute}, "e3": {"b", 2, 58 * time.Minute}, "e4": {"b", 2, time.Minute}, "e5": {"b", 0, 0}}
+	for _, e := range answer.GetEnvoys() {
+		w := want[e.GetId()]
+		delete(want, e.GetId())
+		lag := e.GetLag().AsDuration()
+		if e.GetInstance() != w.instance || e.GetBehind() != w.behind || (e.GetLag() != nil) != (w.lag > 0) || lag < w.lag || lag > w.lag+time.Minute {
+			t.Errorf("got %v, want %+v", e, w)
+		}
+		if e.GetWaiting() != (e.GetId() == "e5") {
+			t.Errorf("%s: waiting is %v", e.GetId(), e.GetWaiting())
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("not listed: %v", want)
+	}
+	var replicas []string
+	for _, r := range answer.GetReplicas() {
+		text := r.GetInstance() + "@" + r.GetAddress()
+		for _, f := range r.GetFleets() {
+			if f.GetVersion().GetNumber() != 4 {
+				t.Errorf("replica %s serves %v", text, f)
+			}
+			text += " " + strings.Repeat("+", int(f.GetCurrent())) + strings.Repeat("-", int(f.GetEnvoys()-f.GetCurrent()))
+		}
+		if r.GetError() != "" {
+			text += "!"
+		}
+		replicas = append(replicas, text)
+	}
+	if want := []string{"a@ +-", "b@127.0.0.2:" + port + " --", "@127.0.0.3:" + port + "!"}; !slices.Equal(replicas, want) {
+		t.Errorf("replicas are %q, want %q", replicas, want)
+	}
+	local, err := a.client(t).Envoys(t.Context(), &adminv1.EnvoysRequest{Local: true, Fleet: "edge"})
+	if err != nil || len(local.GetEnvoys()) != 2 || len(local.GetReplicas()) != 1 {
+		t.Errorf("locally: %v, %v", local, err)
+	}
+}
+
+// TestExplain: of each resource that an object is in, it counts the Envoys that run
+// it, over all replicas.
+func TestExplain(t *testing.T) {
+	a := inspect(t, "a", "127.0.0.1:0")
+	_, port, _ := net.SplitHostPort(a.address)
+	b := inspect(t, "b", net.JoinHostPort("127.0.0.2", port))
+	a.publish(t, "x=1 y=1")
+	b.publish(t, "x=2 y=1") // it is ahead
+	a.connect("e1", "x=1 y=1", start)
+	a.connect("e2", "y=1", start)
+	b.connect("e3", "x=2", start)
+	a.know(t, "127.0.0.2")
+	a.Problems = func(object string) []*adminv1.Problem { return []*adminv1.Problem{{Message: object + " is odd"}} }
+	explain := func(object string) (lines []string) {
+		answer, err := a.client(t).Explain(t.Context(), &adminv1.ExplainRequest{Object: object})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range answer.GetMade() {
+			lines = append(lines, m.GetFleet()+" "+m.GetResource().GetName()+"="+m.GetResource().GetVersion()+" "+
+				strings.Repeat("+", int(m.GetRunning()))+strings.Repeat("-", int(m.GetEnvoys()-m.GetRunning())))
+		}
+		return append(lines, answer.GetProblems()[0].GetMessage())
+	}
+	if got, want := explain("Ingress shop/x"), []string{"edge x=1 +-", "edge x=2 +", "Ingress shop/x is odd"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := explain("Ingress shop/y"), []string{"edge y=1 ++-", "Ingress shop/y is odd"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestVersions: versions, what leads from one to another, and what each has; wrong
+// questions say what there is.
+func TestVersions(t *testing.T) {
+	a := inspect(t, "a", "127.0.0.1:0")
+	c := a.client(t)
+	if _, err := c.History(t.Context(), &adminv1.HistoryRequest{}); status.Code(err) != codes.Unavailable {
+		t.Errorf("before anything is published: %v", err)
+	}
+	for _, v := range []string{"x=1", "x=1 y=1", "x=2"} {
+		a.publish(t, v)
+	}
+	history, err := c.History(t.Context(), &adminv1.HistoryRequest{})
+	if err != nil || len(history.GetVersions()) != 3 || history.GetVersions()[1].GetCause() != "x=1 y=1" || history.GetVersions()[1].GetResources() != 2 {
+		t.Errorf("history is %v, %v", history, err)
+	}
+	for _, d := range []struct {
+		from, to uint64
+		want     string
+	}{
+		{0, 0, "2>3 changed x Ingress shop/x, removed y Ingress shop/y"},
+		{1, 0, "1>3 changed x Ingress shop/x"},
+		{0, 1, "0>1 added x Ingress shop/x"},
+		{3, 1, "3>1 changed x Ingress shop/x"},
+		{0, 4, "version 4 is not kept: there are 1 to 3"},
+	} {
+		if got := diff(t.Context(), c, d.from, d.to); got != d.want {
+			t.Errorf("from %d to %d: %q, want %q", d.from, d.to, got, d.want)
+		}
+	}
+	for _, r := range []struct {
+		request *adminv1.ResourcesRequest
+		want    string
+	}{
+		{&adminv1.ResourcesRequest{Version: 2}, "x=1 y=1"},
+		{&adminv1.ResourcesRequest{Version: 2, Name: "y"}, "y=1"},
+		{&adminv1.ResourcesRequest{TypeUrls: []string{snapshot.Cluster.URL()}}, ""},
+		{&adminv1.ResourcesRequest{Fleet: "edge"}, "x=2"},
+		{&adminv1.ResourcesRequest{Fleet: "adge"}, `there is no fleet "adge"; there are: edge`},
+		{&adminv1.ResourcesRequest{TypeUrls: []string{"x"}}, `type "x" is not served here`},
+	} {
+		if got := resources(t.Context(), c, r.request); got != r.want {
+			t.Errorf("%v: %q, want %q", r.request, got, r.want)
+		}
+	}
+}
+
+func diff(ctx context.Context, c adminv1.AdminClient, from, to uint64) string {
+	answer, err := c.Diff(ctx, &adminv1.DiffRequest{From: from, To: to})
+	if err != nil {
+		return status.Convert(err).Message()
+	}
+	var parts []string
+	for _, ch := range answer.GetChanges() {
+		parts = append(parts, ch.GetKind()+" "+ch.GetName()+" "+strings.Join(ch.GetFrom(), " "))
+	}
+	digits := "0123456789"
+	return digits[answer.GetFrom().GetNumber():][:1] + ">" + digits[answer.GetTo().GetNumber():][:1] + " " + strings.Join(parts, ", ")
+}
+
+func resources(ctx context.Context, c adminv1.AdminClient, r *adminv1.ResourcesRequest) string {
+	stream, err := c.Resources(ctx, r)
+	if err != nil {
+		return err.Error()
+	}
+	var parts []string
+	for {
+		one, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return strings.Join(parts, " ")
+		}
+		if err != nil {
+			return status.Convert(err).Message()
+		}
+		parts = append(parts, one.GetResource().GetName()+"="+one.GetResource().GetVersion())
+	}
+}
+
+// TestNoKeys: a body shows no key.
+func TestNoKeys(t *testing.T) {
+	a := inspect(t, "a", "127.0.0.1:0")
+	secret, err := snapshot.New(snapshot.Secret, "shop.test", &tlsv3.Secret{Name: "shop.test", Type: &tlsv3.Secret_TlsCertificate{
+		TlsCertificate: &tlsv3.TlsCertificate{PrivateKey: &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{InlineString: "hush"}}}}},
+		snapshot.Meta{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var snap snapshot.Snapshot
+	a.Store.Publish("edge", snap.With(snapshot.Secret, snap.Of(snapshot.Secret).Set(secret.Name, secret)), "a key")
+	stream, err := a.client(t).Resources(t.Context(), &adminv1.ResourcesRequest{Bodies: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, err := stream.Recv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body := string(one.GetBody().GetValue()); strings.Contains(body, "hush") || !strings.Contains(body, redact.Text) {
+		t.Errorf("the body is %q", body)
+	}
+}
+
+// TestWatch: a watcher hears of the current version and of the next one.
+func TestWatch(t *testing.T) {
+	a := inspect(t, "a", "127.0.0.1:0")
+	a.publish(t, "x=1")
+	ctx, cancel := context.WithCancel(t.Context())
+	stream, err := a.client(t).Watch(ctx, &adminv1.WatchRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, next := range []string{"x=2", "x=3", ""} {
+		got, err := stream.Recv()
+		if err != nil || got.GetVersion().GetNumber() != uint64(n+1) {
+			t.Fatalf("got %v, %v, want version %d", got, err, n+1)
+		}
+		if next != "" {
+			a.publish(t, next)
+		}
+	}
+	cancel()
+	if _, err := stream.Recv(); status.Code(err) != codes.Canceled {
+		t.Errorf("after the end: %v", err)
+	}
+}

@@ -1,0 +1,171 @@
+package admin
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"legation.dev/xds/admin/adminv1"
+	"legation.dev/xds/impact"
+	"legation.dev/xds/redact"
+	"legation.dev/xds/snapshot"
+	"legation.dev/xds/store"
+)
+
+// History lists the versions of a fleet that this replica keeps.
+func (s *Service) History(_ context.Context, r *adminv1.HistoryRequest) (*adminv1.HistoryResponse, error) {
+	versions, err := s.versions(r.GetFleet())
+	if err != nil {
+		return nil, err
+	}
+	out := &adminv1.HistoryResponse{Instance: s.Instance}
+	for _, v := range versions {
+		out.Versions = append(out.Versions, versionOf(v))
+	}
+	return out, nil
+}
+
+// Watch tells of each version until the client leaves.
+func (s *Service) Watch(r *adminv1.WatchRequest, stream grpc.ServerStreamingServer[adminv1.WatchResponse]) error {
+	name, err := s.fleet(r.GetFleet())
+	if err != nil {
+		return err
+	}
+	for {
+		view, _ := s.Store.Watch(name)
+		if err := stream.Send(&adminv1.WatchResponse{Version: versionOf(view.Version)}); err != nil {
+			return err
+		}
+		select {
+		case <-view.Changed:
+		case <-stream.Context().Done():
+			return stream.Context().Err()
+		}
+	}
+}
+
+// Diff says what leads from one version to another.
+func (s *Service) Diff(_ context.Context, r *adminv1.DiffRequest) (*adminv1.DiffResponse, error) {
+	name, err := s.fleet(r.GetFleet())
+	if err != nil {
+		return nil, err
+	}
+	versions := s.Store.History(name)
+	to, err := numbered(versions, r.GetTo())
+	if err != nil {
+		return nil, err
+	}
+	from := r.GetFrom()
+	if from == 0 {
+		from = to.Number - 1
+	}
+	before, err := numbered(versions, from)
+	if from == 0 {
+		before, err = store.Version{}, nil // the first version has nothing before it
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := &adminv1.DiffResponse{Fleet: name, From: versionOf(before), To: versionOf(to)}
+	for c := range impact.Of(before.Snapshot, to.Snapshot) {
+		out.Changes = append(out.Changes, &adminv1.Change{Kind: string(c.Kind), Type: c.Type.String(), Name: c.Name,
+			From: c.From, Drains: c.Drains, Effect: c.Effect})
+	}
+	return out, nil
+}
+
+// Resources lists what a fleet is served.
+func (s *Service) Resources(r *adminv1.ResourcesRequest, stream grpc.ServerStreamingServer[adminv1.ResourcesResponse]) error {
+	versions, err := s.versions(r.GetFleet())
+	if err != nil {
+		return err
+	}
+	v, err := numbered(versions, r.GetVersion())
+	if err != nil {
+		return err
+	}
+	types, err := typesOf(r.GetTypeUrls())
+	if err != nil {
+		return err
+	}
+	for _, t := range types {
+		for name, one := range v.Snapshot.Of(t).All() {
+			if !strings.Contains(name, r.GetName()) {
+				continue
+			}
+			if err := stream.Send(resourceOf(one, r.GetBodies())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func resourceOf(r *snapshot.Resource, body bool) *adminv1.ResourcesResponse {
+	out := &adminv1.ResourcesResponse{Resource: refOf(r), From: r.From, Weak: r.Weak, Size: uint32(len(r.Body()))}
+	for _, need := range r.Needs {
+		out.Needs = append(out.Needs, need.String())
+	}
+	if body {
+		out.Body = redact.View(r)
+	}
+	return out
+}
+
+func refOf(r *snapshot.Resource) *adminv1.Resource {
+	return &adminv1.Resource{TypeUrl: r.Type.URL(), Name: r.Name, Version: r.Version}
+}
+
+// versions are those of a fleet, oldest first; at least one.
+func (s *Service) versions(fleetName string) ([]store.Version, error) {
+	name, err := s.fleet(fleetName)
+	return s.Store.History(name), err
+}
+
+// fleet is the name of a fleet. Where there is but one, it need not be named.
+func (s *Service) fleet(name string) (string, error) {
+	all := s.Store.Fleets()
+	switch {
+	case slices.Contains(all, name):
+		return name, nil
+	case len(all) == 0:
+		return "", status.Error(codes.Unavailable, "nothing is published yet")
+	case name == "" && len(all) == 1:
+		return all[0], nil
+	case name == "":
+		return "", status.Errorf(codes.InvalidArgument, "name one of the fleets: %s", strings.Join(all, ", "))
+	}
+	return "", status.Errorf(codes.NotFound, "there is no fleet %q; there are: %s", name, strings.Join(all, ", "))
+}
+
+// numbered is the version with a number; 0 is the current one.
+func numbered(versions []store.Version, number uint64) (store.Version, error) {
+	first, last := versions[0], versions[len(versions)-1]
+	switch {
+	case number == 0:
+		return last, nil
+	case number < first.Number || number > last.Number:
+		return store.Version{}, status.Errorf(codes.OutOfRange, "version %d is not kept: there are %d to %d", number, first.Number, last.Number)
+	}
+	return versions[number-first.Number], nil
+}
+
+func typesOf(urls []string) (types []snapshot.Type, err error) {
+	for _, url := range urls {
+		t, ok := snapshot.TypeOf(url)
+		if !ok {
+			return nil, status.Errorf(codes.InvalidArgument, "type %q is not served here", url)
+		}
+		types = append(types, t)
+	}
+	if len(urls) == 0 {
+		for t := range snapshot.Types() {
+			types = append(types, t)
+		}
+	}
+	return types, nil
+}
