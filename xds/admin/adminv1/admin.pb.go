@@ -1154,9 +1154,10 @@ func (x *DiffRequest) GetTo() uint64 {
 
 type DiffResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	From          *Version               `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
-	To            *Version               `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
-	Changes       []*Change              `protobuf:"bytes,3,rep,name=changes,proto3" json:"changes,omitempty"`
+	Fleet         string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	From          *Version               `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	To            *Version               `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	Changes       []*Change              `protobuf:"bytes,4,rep,name=changes,proto3" json:"changes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1189,6 +1190,13 @@ func (x *DiffResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use DiffResponse.ProtoReflect.Descriptor instead.
 func (*DiffResponse) Descriptor() ([]byte, []int) {
 	return file_admin_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *DiffResponse) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
 }
 
 func (x *DiffResponse) GetFrom() *Version {
@@ -1627,11 +1635,12 @@ const file_admin_proto_rawDesc = "" +
 	"\vDiffRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\x04R\x04from\x12\x0e\n" +
-	"\x02to\x18\x03 \x01(\x04R\x02to\"\x9f\x01\n" +
-	"\fDiffResponse\x12.\n" +
-	"\x04from\x18\x01 \x01(\v2\x1a.legation.admin.v1.VersionR\x04from\x12*\n" +
-	"\x02to\x18\x02 \x01(\v2\x1a.legation.admin.v1.VersionR\x02to\x123\n" +
-	"\achanges\x18\x03 \x03(\v2\x19.legation.admin.v1.ChangeR\achanges\"\x88\x01\n" +
+	"\x02to\x18\x03 \x01(\x04R\x02to\"\xb5\x01\n" +
+	"\fDiffResponse\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12.\n" +
+	"\x04from\x18\x02 \x01(\v2\x1a.legation.admin.v1.VersionR\x04from\x12*\n" +
+	"\x02to\x18\x03 \x01(\v2\x1a.legation.admin.v1.VersionR\x02to\x123\n" +
+	"\achanges\x18\x04 \x03(\v2\x19.legation.admin.v1.ChangeR\achanges\"\x88\x01\n" +
 	"\x06Change\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x12\n" +
