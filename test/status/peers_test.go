@@ -22,7 +22,7 @@ const replicasName = "replicas.test"
 
 // TestPeers: two replicas of the binary have an Envoy each. An Ingress gets its
 // address when both Envoys serve it, although the leader sees only its own; and after
-// the bound, if the other replica's never does.
+// the bound, if the other replica's never does. Either replica speaks for both.
 func TestPeers(t *testing.T) {
 	w := newWorld(t)
 	s, err := legation.Start(w.ctx, cluster, legation.Options{Binary: true, Replicas: 2, Envoys: 2,
@@ -58,6 +58,7 @@ func TestPeers(t *testing.T) {
 	leader, other := w.leader(s)
 	w.waitsForBoth(s, leader, other)
 	w.waitsNoLonger(s, leader, other)
+	w.inspected(s)
 }
 
 // leader is the number of the replica that writes, and that of the other one.
