@@ -28,6 +28,9 @@ const (
 	// WebSockets last as long as that allows (measured on 1.40: a shorter one
 	// ends them in the last third of the drain).
 	drainTime = time.Hour
+	// drainTimeToClose is that of a class which has WebSockets closed early: how
+	// long after its GOAWAY a client of HTTP/2 may still open streams.
+	drainTimeToClose = time.Second
 	// headersTime is how long a client may take to send the headers of a
 	// request: as client_header_timeout of ingress-nginx.
 	headersTime = 60 * time.Second
@@ -67,7 +70,7 @@ func connectionManager(s policy.Values, d door) *hcmv3.HttpConnectionManager {
 		PreserveExternalRequestId:     true,
 		ServerHeaderTransformation:    hcmv3.HttpConnectionManager_PASS_THROUGH,
 		AccessLog:                     accessLog(s.AccessLog),
-		DrainTimeout:                  seconds(drainTime),
+		DrainTimeout:                  seconds(drainTimeOf(s)),
 	}
 	paths(m, s)
 	protocols(m, s)
@@ -82,6 +85,13 @@ func connectionManager(s policy.Values, d door) *hcmv3.HttpConnectionManager {
 // webSocket has filters of its own: what a client sends on one is no body.
 func webSocket() *hcmv3.HttpConnectionManager_UpgradeConfig {
 	return &hcmv3.HttpConnectionManager_UpgradeConfig{UpgradeType: "websocket", Filters: []*hcmv3.HttpFilter{router()}}
+}
+
+func drainTimeOf(s policy.Values) time.Duration {
+	if s.DrainUpgrades == policy.CloseUpgrades {
+		return drainTimeToClose
+	}
+	return drainTime
 }
 
 func router() *hcmv3.HttpFilter {

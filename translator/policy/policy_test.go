@@ -107,6 +107,8 @@ func TestValues(t *testing.T) {
 		{"http-port", "65536", "", "not between 1 and 65535"},
 		{"ssl-redirect", "false", "false", ""},
 		{"ssl-redirect", "no", "", "neither true nor false"},
+		{"drain-upgrades", "close", "close", ""},
+		{"drain-upgrades", "cut", "", "not one of hold, close"},
 		{"escaped-slashes", "keep", "keep", ""},
 		{"escaped-slashes", "drop", "", "not one of unescape, reject, keep"},
 		{"bind-addresses", "127.0.0.1, ::1,127.0.0.1", "127.0.0.1,::1", ""},

@@ -65,6 +65,12 @@ var table = []Setting{
 			"A terminating endpoint gets no new requests, unless all of the Service's endpoints terminate, and drains until its pod is gone, however long that takes. A change sends nothing to Envoy.",
 	},
 	{
+		Name: "drain-upgrades", Type: oneOf(func(v *Values) *DrainUpgrades { return &v.DrainUpgrades }, HoldUpgrades, CloseUpgrades), Scopes: Class, Fixed: true,
+		Default: "hold", Why: "A WebSocket is work under way like a request. `close` empties an Envoy sooner, and tells idle clients of HTTP/2 by GOAWAY.",
+		Envoy: "HttpConnectionManager.drain_timeout (1 h or 1 s), against --drain-time-s of Envoy",
+		Doc:   "What becomes of WebSockets when their Envoy is told to end: held to the deadline, or closed in the last third of the drain time, and idle connections with them. `shutdown-manager run --upgrades` must say the same.",
+	},
+	{
 		Name: "escaped-slashes", Type: oneOf(func(v *Values) *EscapedSlashes { return &v.EscapedSlashes }, Unescape, Reject, Keep), Scopes: Class, Fixed: true,
 		Default: "unescape", Why: "As nginx matches. With `keep`, `/x/..%2fadmin` passes by whatever guards `/admin`; GitLab's API and npm need `keep`.",
 		Envoy: "HttpConnectionManager.path_with_escaped_slashes_action",

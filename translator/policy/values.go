@@ -21,6 +21,7 @@ type Values struct {
 	DownstreamMax     time.Duration // zero: no limit
 	TCPKeepAlive      time.Duration // zero: none
 	ProxyProtocol     ProxyProtocol
+	DrainUpgrades     DrainUpgrades
 	HealthPath        string // or "off"
 	AccessLog         string // a path, or "off"
 	DefaultTLSSecret  string // "namespace/name", or empty
@@ -92,6 +93,16 @@ const (
 	Unescape EscapedSlashes = "unescape" // as the slash it stands for, before routing
 	Reject   EscapedSlashes = "reject"   // 400
 	Keep     EscapedSlashes = "keep"     // untouched: a route of /admin can be passed by
+)
+
+// DrainUpgrades says what becomes of WebSockets when their Envoy drains.
+type DrainUpgrades string
+
+// What becomes of them. Envoy decides by the ratio of drain_timeout to its drain
+// time (--drain-time-s), and does the same with idle connections.
+const (
+	HoldUpgrades  DrainUpgrades = "hold"  // to the end of the drain
+	CloseUpgrades DrainUpgrades = "close" // in the last third of the drain time
 )
 
 // ProxyProtocol says whether a connection begins with who the client is.
