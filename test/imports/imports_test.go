@@ -19,7 +19,7 @@ const module = "legation.dev/"
 // allowed is what each package imports of our own. A new import is a decision:
 // nothing downstream calls upstream, and xds/... does not know Kubernetes.
 var allowed = map[string][]string{
-	"cmd/legation": {"examples", "translator", "translator/input", "translator/policy", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/impact",
+	"cmd/legation": {"examples", "translator", "translator/input", "translator/policy", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact",
 		"xds/pmap", "xds/redact", "xds/server", "xds/snapshot", "xds/store"},
 	"cmd/shutdown-manager": {
 		"drain", "drain/admin", "drain/child", "drain/limits", "drain/probe"},
@@ -40,14 +40,15 @@ var allowed = map[string][]string{
 	"translator/worlds": {"translator/input"},
 	"xds/admin":         {"xds/admin/adminv1", "xds/fleet", "xds/impact", "xds/redact", "xds/snapshot", "xds/store"},
 	"xds/admin/adminv1": {},
-	"xds/bootstrap":     {},
+	"xds/bootstrap":     {"xds/identity"},
 	"xds/delta":         {"xds/pmap", "xds/snapshot"},
 	"xds/fleet":         {"xds/delta", "xds/pmap", "xds/snapshot"},
 	"xds/hold":          {"xds/pmap", "xds/snapshot"},
+	"xds/identity":      {},
 	"xds/impact":        {"xds/pmap", "xds/snapshot"},
 	"xds/pmap":          {},
 	"xds/redact":        {"xds/snapshot"},
-	"xds/server":        {"xds/delta", "xds/fleet", "xds/redact", "xds/snapshot", "xds/store"},
+	"xds/server":        {"xds/delta", "xds/fleet", "xds/identity", "xds/redact", "xds/snapshot", "xds/store"},
 	"xds/snapshot":      {"xds/pmap"},
 	"xds/store":         {"xds/snapshot"},
 }
@@ -60,7 +61,7 @@ var forbidden = []struct {
 }{
 	{[]string{"xds/delta", "xds/hold", "xds/pmap", "xds/snapshot", "xds/impact", "xds/redact"},
 		[]string{"k8s.io"}, "the xDS side knows nothing of Kubernetes"},
-	{[]string{"xds/admin", "xds/bootstrap", "xds/fleet", "xds/server", "xds/store"},
+	{[]string{"xds/admin", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/server", "xds/store"},
 		[]string{"k8s.io"}, "the xDS side knows nothing of Kubernetes"},
 	{[]string{"translator", "translator/input", "translator/policy", "xds/delta", "xds/hold", "xds/pmap", "xds/snapshot", "xds/impact", "watcher/dir"},
 		[]string{"google.golang.org/grpc/internal/transport", "google.golang.org/grpc/server"}, "gRPC is the server's"},
