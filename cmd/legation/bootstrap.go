@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,7 +38,7 @@ with --file it is written with mode 0600.`,
 
   # on a node of a cluster
   legation bootstrap --node-id "$POD_NAME" --zone "$ZONE" --class public \
-    --xds legation.legation-system:18000 --file /etc/envoy/envoy.yaml`,
+    --xds legation.legation-system:18000 --tls /etc/legation/tls --file /etc/envoy/envoy.yaml`,
 		Args: arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
@@ -54,6 +55,7 @@ with --file it is written with mode 0600.`,
 		"where Envoy's admin interface listens: unix:PATH, or IP:PORT.\nWhoever reaches it can stop Envoy, so a socket that no backend name leads to is best")
 	flags.StringVar(&f.certificate, "certificate", "", "PEM file of the default certificate (default: self-signed)")
 	flags.StringVar(&f.key, "key", "", "PEM file of its private key")
+	flags.StringVar(&f.cfg.TLS.Folder, "tls", "", "folder with tls.crt, tls.key and ca.crt, as Envoy sees it, for mutual TLS with 'legation serve';\nneeds --file: two small files that Envoy reads, too, are written beside it")
 	flags.StringVarP(&f.output, "output", "o", string(bootstrap.YAML), "yaml or json")
 	flags.StringVar(&f.file, "file", "", "write to this file, with mode 0600, instead of standard output")
 	complete(c, "output", string(bootstrap.YAML), string(bootstrap.JSON))
@@ -77,6 +79,11 @@ func (f *bootstrapFlags) run(c *cobra.Command) error {
 		return err
 	}
 	f.cfg.Certificate = certificate
+	if f.cfg.TLS.Folder != "" {
+		if err := f.writeSecrets(); err != nil {
+			return usage(c, err)
+		}
+	}
 	b, err := bootstrap.New(f.cfg)
 	if err != nil {
 		return usage(c, err)
@@ -90,6 +97,29 @@ func (f *bootstrapFlags) run(c *cobra.Command) error {
 	}
 	_, err = c.OutOrStdout().Write(text)
 	return err
+}
+
+// writeSecrets writes what Envoy reads beside its bootstrap.
+func (f *bootstrapFlags) writeSecrets() (err error) {
+	if f.file == "" {
+		return errors.New("--tls needs --file")
+	}
+	if f.cfg.TLS.Folder, err = filepath.Abs(f.cfg.TLS.Folder); err != nil {
+		return err
+	}
+	if f.cfg.TLS.Secrets, err = filepath.Abs(filepath.Dir(f.file)); err != nil {
+		return err
+	}
+	files, err := f.cfg.TLS.Files()
+	if err != nil {
+		return err
+	}
+	for _, one := range files {
+		if err := os.WriteFile(filepath.Join(f.cfg.TLS.Secrets, one.Name), one.Text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (f *bootstrapFlags) readCertificate() (bootstrap.Certificate, error) {

@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -30,11 +31,12 @@ const inspectTime = 10 * time.Second
 
 // inspectFlags are those of the commands that ask a running Legation.
 type inspectFlags struct {
-	address, fleet, output string
+	address, fleet, output, tls string
 }
 
 func (f *inspectFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.address, "address", bootstrap.DefaultXDSAddress, "host and port of 'legation serve'; through a port-forward from elsewhere")
+	c.Flags().StringVar(&f.tls, "tls", os.Getenv(tlsVariable), "folder with tls.crt, tls.key and ca.crt of an operator, or of 'legation serve' itself, if that has one (default: $"+tlsVariable+")")
 	c.Flags().StringVarP(&f.output, "output", "o", formatTable, "table or json")
 	complete(c, "output", formatTable, formatJSON)
 }
@@ -48,7 +50,11 @@ func (f *inspectFlags) ask(c *cobra.Command, bound time.Duration, run func(conte
 	if f.output != formatTable && f.output != formatJSON {
 		return usage(c, fmt.Errorf("--output %q: want table or json", f.output))
 	}
-	conn, err := grpc.NewClient(f.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	folder, err := openFolder(f.tls, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	conn, err := grpc.NewClient(f.address, grpc.WithTransportCredentials(dialCredentials(folder)))
 	if err != nil {
 		return fmt.Errorf("--address: %w", err)
 	}

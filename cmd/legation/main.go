@@ -89,7 +89,7 @@ To try it without a cluster:
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(usage)
-	root.AddCommand(serveCommand(), bootstrapCommand(), translateCommand(), explainCommand(), settingsCommand(),
+	root.AddCommand(serveCommand(), bootstrapCommand(), certsCommand(), translateCommand(), explainCommand(), settingsCommand(),
 		fleetCommand(), snapshotCommand(), historyCommand(), diffCommand(), watchCommand(), versionCommand())
 	return root
 }

@@ -116,7 +116,7 @@ func shopResult(t *testing.T) (translator.Result, input.Ref) {
 func TestAcknowledged(t *testing.T) {
 	r, ref := shopResult(t)
 	fleets := fleet.New(fleet.Config{})
-	peers, err := admin.NewPeers(&admin.Service{Fleets: fleets}, "")
+	peers, err := admin.NewPeers(&admin.Service{Fleets: fleets}, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

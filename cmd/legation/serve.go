@@ -20,6 +20,7 @@ type serveFlags struct {
 	publish             publishFlags
 	listen, admin       string
 	peers               string
+	wire                wireFlags
 	logFormat, logLevel string
 	history             int
 }
@@ -51,8 +52,14 @@ class "legation", for all Ingresses that name no class.
 Without --source it is kube inside a cluster or with --kubeconfig, and else a copy
 of the built-in example, in a temporary folder that the log names.
 
-Without flags it listens on this machine only: the stream carries private keys,
-and whoever can open it can read them. What is wrong with an object is logged with
+The stream to Envoys carries private keys. So, but for loopback addresses, both ends
+prove who they are by mutual TLS: --tls names a folder with tls.crt, tls.key and
+ca.crt, which 'legation certs' makes, or cert-manager; they are read again when they
+change, and nobody is disconnected. The URI spiffe://legation.dev/fleet/CLASS in its
+certificate makes a client an Envoy of that class; 'legation certs --help' has the
+other names. Without flags it listens on this machine only.
+
+What is wrong with an object is logged with
 its field. Nothing is served before the source was read in full: /readyz at the
 address of --admin says what it waits for, and /metrics is there too. SIGTERM ends
 the streams, and Envoys go on with what they have.`,
@@ -60,6 +67,7 @@ the streams, and Envoys go on with what they have.`,
   legation serve --source dir:examples/shop
   legation serve --source dir:/etc/ingress --listen 127.0.0.1:18001 --log-format json
   legation serve --source kube --kubeconfig ~/.kube/config --class edge --namespaces shop,blog
+  legation serve --listen :18000 --tls /etc/legation/tls --peers legation-replicas:18000
   legation serve --publish-service legation/envoy --publish-address internal=10.0.0.7,lb.internal
   curl http://127.0.0.1:18080/readyz
 
@@ -72,6 +80,7 @@ the streams, and Envoys go on with what they have.`,
 	flags := c.Flags()
 	f.source.register(c)
 	f.publish.register(flags)
+	f.wire.register(flags)
 	flags.StringVar(&f.listen, "listen", bootstrap.DefaultXDSAddress, "host and port to serve Envoys and grpcurl at")
 	flags.StringVar(&f.admin, "admin", defaultAdminAddress, "host and port of /livez, /readyz and /metrics over HTTP; empty for none")
 	flags.StringVar(&f.peers, "peers", "", "host and port of all replicas, each address of the host being one (a headless Service), to ask what their Envoys run (default: there are no others)")
@@ -97,6 +106,10 @@ func (f *serveFlags) run(c *cobra.Command) error {
 	if _, _, err := net.SplitHostPort(f.peers); f.peers != "" && err != nil {
 		return usage(c, fmt.Errorf("--peers: %w", err))
 	}
+	folder, err := openFolder(f.wire.tls, log)
+	if err != nil {
+		return err
+	}
 	source, err := f.source.open(log)
 	if err != nil {
 		return err
@@ -106,8 +119,8 @@ func (f *serveFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
-	if a, ok := listener.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
-		log.Warn("whoever reaches this address can read private keys: let only Envoys reach it", "address", a.String())
+	if err := f.wire.allow(listener.Addr(), log); err != nil {
+		return usage(c, errors.Join(err, listener.Close()))
 	}
 	admin, err := listenAdmin(c.Context(), f.admin)
 	if err != nil {
@@ -115,7 +128,7 @@ func (f *serveFlags) run(c *cobra.Command) error {
 	}
 	log.Info("serving", "address", listener.Addr().String(), "source", f.source.source, "version", version())
 	return (&serving{source: source, publish: f.publish, namespaces: f.source.namespaces,
-		xds: listener, admin: admin, peers: f.peers, history: f.history, log: log}).run(c.Context())
+		xds: listener, admin: admin, peers: f.peers, folder: folder, age: f.wire.age, history: f.history, log: log}).run(c.Context())
 }
 
 // listenAdmin listens for probes; nil if there is no address.

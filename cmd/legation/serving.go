@@ -20,6 +20,7 @@ import (
 	"legation.dev/xds/admin"
 	"legation.dev/xds/bootstrap"
 	"legation.dev/xds/fleet"
+	"legation.dev/xds/identity"
 	"legation.dev/xds/server"
 	"legation.dev/xds/store"
 )
@@ -33,9 +34,11 @@ const shutdownTime = time.Second
 type serving struct {
 	source     *source
 	publish    publishFlags
-	namespaces []string     // that are read; none means all
-	xds, admin net.Listener // admin may be nil
-	peers      string       // --peers
+	namespaces []string         // that are read; none means all
+	xds, admin net.Listener     // admin may be nil
+	peers      string           // --peers
+	folder     *identity.Folder // nil: no TLS
+	age        time.Duration    // of connections; 0: they live on
 	history    int
 	log        *slog.Logger
 }
@@ -50,13 +53,18 @@ func (s *serving) run(ctx context.Context) error {
 	snapshots, fleets := store.New(store.Config{History: s.history}), fleet.New(fleet.Config{})
 	watch := newProblemLog(s.log, fleets)
 	inspection := &admin.Service{Instance: instance(), Fleets: fleets, Store: snapshots, Problems: watch.of}
-	peers, err := admin.NewPeers(inspection, s.peers)
+	peers, err := admin.NewPeers(inspection, s.peers, dialCredentials(s.folder))
 	if err != nil {
 		return err
 	}
 	defer peers.Close()
 	inspection.Peers = peers
-	xds := server.New(server.Config{Store: snapshots, Fleets: fleets, Log: s.log, Services: inspection.Register, Waiting: s.waiting})
+	var gate *identity.Gate
+	if s.folder != nil {
+		gate = identity.NewGate(s.folder, s.log)
+	}
+	xds := server.New(server.Config{Store: snapshots, Fleets: fleets, Log: s.log, Services: inspection.Register, Waiting: s.waiting,
+		Gate: gate, Limits: server.Limits{Age: maxAge(s.age)}})
 	answers := &served{peers: peers}
 	writer, err := s.publish.writer(s.source.rest, s.namespaces, answers.acknowledged, s.log)
 	if err != nil {
@@ -73,9 +81,12 @@ func (s *serving) run(ctx context.Context) error {
 		watch.tell = func(r translator.Result, list []input.Problem) { writer.Report(stateOf(r, list)) }
 		g.Go(func() error { return unlessEnded(ctx, writer.Run(ctx)) })
 	}
+	if s.folder != nil {
+		g.Go(func() error { return unlessEnded(ctx, s.folder.Run(ctx)) })
+	}
 	g.Go(func() error { watch.run(ctx); return nil })
 	g.Go(func() error { return xds.Serve(s.xds) })
-	g.Go(func() error { return s.serveAdmin(ctx, snapshots.Ready(), writer) })
+	g.Go(func() error { return s.serveAdmin(ctx, snapshots.Ready(), writer, gate) })
 	g.Go(func() error { s.shutDown(ctx, xds); return nil })
 	return g.Wait()
 }
@@ -98,7 +109,7 @@ func (s *serving) waiting() (list []string) {
 }
 
 // serveAdmin answers probes and Prometheus until ctx ends.
-func (s *serving) serveAdmin(ctx context.Context, ready <-chan struct{}, writer *status.Writer) error {
+func (s *serving) serveAdmin(ctx context.Context, ready <-chan struct{}, writer *status.Writer, gate *identity.Gate) error {
 	if s.admin == nil {
 		return nil
 	}
@@ -107,6 +118,9 @@ func (s *serving) serveAdmin(ctx context.Context, ready <-chan struct{}, writer 
 		sourceMetrics{s.source})
 	if writer != nil {
 		metrics.MustRegister(statusMetrics{writer})
+	}
+	if gate != nil {
+		metrics.MustRegister(wireMetrics{s.folder, gate})
 	}
 	h := admin.HTTP{Ready: ready, Waiting: s.waiting, Metrics: metrics}.Server()
 	ended := context.AfterFunc(ctx, func() { _ = h.Close() }) // probes and scrapes may be cut

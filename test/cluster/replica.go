@@ -120,7 +120,7 @@ func (r *Replica) execute(config *rest.Config) (err error) {
 	if err := kube.WriteKubeconfig(file, config); err != nil {
 		return err
 	}
-	args := append([]string{"serve", "--source", "kube", "--kubeconfig", file, "--class", r.stack.options.Class, "--listen", r.Address,
+	args := append([]string{"serve", "--source", "kube", "--kubeconfig", file, "--class", r.stack.options.Class, "--listen", r.Address, "--plaintext",
 		"--admin", r.Admin()}, r.stack.options.Args...)
 	r.process, err = startBinary(dir, args...)
 	return err

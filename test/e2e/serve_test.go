@@ -92,9 +92,9 @@ func binary(t *testing.T) string {
 }
 
 // serve starts `legation serve`; who calls it ends it.
-func serve(t *testing.T, folder, address string) *process {
+func serve(t *testing.T, folder, address string, args ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command(binary(t), "serve", "--source", "dir:"+folder, "--listen", address, "--admin="), log: lines{more: make(chan struct{}, 1)}}
+	p := &process{cmd: exec.Command(binary(t), append([]string{"serve", "--source", "dir:" + folder, "--listen", address, "--admin="}, args...)...), log: lines{more: make(chan struct{}, 1)}}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 
 	"legation.dev/xds/delta"
 	"legation.dev/xds/fleet"
@@ -65,7 +66,7 @@ func TestPeers(t *testing.T) {
 	x, y, z := virtualHost("x", "1"), virtualHost("y", "2"), virtualHost("z", "1")
 	lists := [][]*snapshot.Resource{{x}, {x, y}, {z}, {}}
 
-	alone, err := NewPeers(local, "")
+	alone, err := NewPeers(local, "", insecure.NewCredentials())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +74,7 @@ func TestPeers(t *testing.T) {
 	expect(t, alone, "edge", lists, []bool{true, false, false, true})
 	expect(t, alone, "nobody", lists, []bool{false, false, false, false})
 
-	both, err := NewPeers(local, net.JoinHostPort("replicas", port))
+	both, err := NewPeers(local, net.JoinHostPort("replicas", port), insecure.NewCredentials())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +88,7 @@ func TestPeers(t *testing.T) {
 	if _, err := both.Acknowledged(t.Context(), "edge", lists); err == nil || !strings.Contains(err.Error(), "replica 127.0.0.3:"+port) {
 		t.Errorf("a replica that is not there: %v", err)
 	}
-	if _, err := NewPeers(local, "no-port"); err == nil {
+	if _, err := NewPeers(local, "no-port", insecure.NewCredentials()); err == nil {
 		t.Error("an address without a port is taken")
 	}
 }

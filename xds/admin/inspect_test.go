@@ -89,7 +89,7 @@ func (i *inspected) client(t *testing.T) adminv1.AdminClient {
 func (i *inspected) know(t *testing.T, addresses ...string) {
 	t.Helper()
 	_, port, _ := net.SplitHostPort(i.address)
-	peers, err := NewPeers(i.Service, net.JoinHostPort("replicas", port))
+	peers, err := NewPeers(i.Service, net.JoinHostPort("replicas", port), insecure.NewCredentials())
 	if err != nil {
 		t.Fatal(err)
 	}

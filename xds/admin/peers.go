@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/credentials"
 
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/snapshot"
@@ -22,6 +22,7 @@ type Peers struct {
 	local *Service
 	host  string // empty: there are no others
 	port  string
+	creds credentials.TransportCredentials
 	// resolve finds the addresses of host.
 	resolve func(ctx context.Context, host string) ([]string, error)
 
@@ -32,9 +33,10 @@ type Peers struct {
 // NewPeers makes a Peers of this replica's own service and the address of all
 // replicas, "host:port", where each address of the host is one: the name of a
 // headless Service. This replica may be among them. Empty means that there are
-// no others. Close frees what it holds.
-func NewPeers(local *Service, address string) (*Peers, error) {
-	p := &Peers{local: local, resolve: net.DefaultResolver.LookupHost, conns: map[string]*grpc.ClientConn{}}
+// no others. creds are those with which the others are dialled. Close frees what it
+// holds.
+func NewPeers(local *Service, address string, creds credentials.TransportCredentials) (*Peers, error) {
+	p := &Peers{local: local, creds: creds, resolve: net.DefaultResolver.LookupHost, conns: map[string]*grpc.ClientConn{}}
 	if address == "" {
 		return p, nil
 	}
@@ -165,7 +167,7 @@ func (p *Peers) conn(address string) (*grpc.ClientConn, error) {
 	if c := p.conns[address]; c != nil {
 		return c, nil
 	}
-	c, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()),
+	c, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(p.creds),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)))
 	if err != nil {
 		return nil, err

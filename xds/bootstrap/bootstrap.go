@@ -51,6 +51,9 @@ type Config struct {
 	Admin string
 	// Certificate is the static secret DefaultCertificate.
 	Certificate Certificate
+	// TLS says how Envoy and the control plane prove who they are; the zero one,
+	// that they do not.
+	TLS TLS
 }
 
 // New makes the bootstrap of cfg. An error names the field that is wrong.
@@ -74,6 +77,11 @@ func New(cfg Config) (*bootstrapv3.Bootstrap, error) {
 	xds, err := xdsCluster(cfg.XDSAddress)
 	if err != nil {
 		return nil, fmt.Errorf("xds address: %w", err)
+	}
+	if cfg.TLS != (TLS{}) {
+		if xds.TransportSocket, err = cfg.TLS.socket(); err != nil {
+			return nil, fmt.Errorf("tls: %w", err)
+		}
 	}
 	b := &bootstrapv3.Bootstrap{
 		Node: &corev3.Node{Id: cfg.NodeID, Cluster: cfg.Class, Locality: &corev3.Locality{Zone: cfg.Zone}},

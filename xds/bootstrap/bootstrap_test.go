@@ -61,6 +61,39 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestGoldenTLS holds the bytes with mutual TLS.
+func TestGoldenTLS(t *testing.T) {
+	cfg := fixed()
+	cfg.TLS = bootstrap.TLS{Folder: "/etc/legation/tls", Secrets: "/etc/envoy"}
+	b, err := bootstrap.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := bootstrap.Render(b, bootstrap.YAML)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := cfg.TLS.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range append(files, bootstrap.File{Name: "bootstrap-tls.yaml", Text: text}) {
+		path := filepath.Join("testdata", f.Name)
+		if *update {
+			if err := os.WriteFile(path, f.Text, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(f.Text, want) {
+			t.Errorf("%s differs; run with -update and read the diff\n%s", path, f.Text)
+		}
+	}
+}
+
 // TestReadBack: what is rendered says what was made.
 func TestReadBack(t *testing.T) {
 	b, err := bootstrap.New(fixed())
@@ -115,6 +148,7 @@ func TestWrongConfig(t *testing.T) {
 		{"no admin", func(c *bootstrap.Config) { c.Admin = "" }, "admin"},
 		{"admin by name", func(c *bootstrap.Config) { c.Admin = "localhost:9901" }, "admin"},
 		{"relative socket", func(c *bootstrap.Config) { c.Admin = "unix:admin.sock" }, "absolute"},
+		{"relative TLS folder", func(c *bootstrap.Config) { c.TLS = bootstrap.TLS{Folder: "tls", Secrets: "/etc/envoy"} }, "absolute"},
 		{"long socket", func(c *bootstrap.Config) { c.Admin = "unix:/" + strings.Repeat("x", 107) }, "107"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

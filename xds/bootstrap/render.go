@@ -7,6 +7,7 @@ import (
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 	"sigs.k8s.io/yaml"
 )
 
@@ -21,8 +22,10 @@ const (
 
 // Render writes b. Equal bootstraps give equal bytes. The text contains the
 // private key of the static certificate.
-func Render(b *bootstrapv3.Bootstrap, f Format) ([]byte, error) {
-	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(b)
+func Render(b *bootstrapv3.Bootstrap, f Format) ([]byte, error) { return renderMessage(b, f) }
+
+func renderMessage(m proto.Message, f Format) ([]byte, error) {
+	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"legation.dev/xds/fleet"
+	"legation.dev/xds/identity"
 )
 
 // ads is the aggregated discovery service: delta for Envoys, state of the world
@@ -57,12 +58,24 @@ func (s *Server) meet(g grpc.ServerStream) error {
 		log.Warn("stream refused", "error", err)
 		return err
 	}
+	if err := s.allow(ctx, first.node.GetCluster()); err != nil {
+		return err
+	}
+	warnOfEnd(ctx, log.With("node", first.node.GetId()))
 	node := nodeOf(first.node, peerOf(ctx))
 	session := s.fleets.Join(node, time.Now())
 	defer session.Leave()
 	st := &stream{server: s, grpc: g, session: session, hello: hello, fleet: node.Fleet, look: make(chan struct{}, 1),
 		log: log.With("node", node.ID, "fleet", node.Fleet)}
 	return st.logged(node, first)
+}
+
+// warnOfEnd logs that an Envoy will not be let in much longer.
+func warnOfEnd(ctx context.Context, log *slog.Logger) {
+	c, ok := identity.ClientOf(ctx)
+	if left := time.Until(c.Ends); ok && left < identity.WarnBefore {
+		log.Warn("the certificate of an Envoy ends soon: it cannot connect again then", "ends", c.Ends, "left", left.Round(time.Minute))
+	}
 }
 
 // introduction is the first request. A client that opens a stream and says
@@ -74,8 +87,9 @@ func (s *Server) introduction(g grpc.ServerStream, hello *helloToken) (*request,
 		err := g.RecvMsg(r) // fails when the handler has returned
 		first <- received[*request]{r, err}
 	})
-	patience := time.NewTimer(helloPatience)
+	patience, limit := time.NewTimer(helloPatience), time.NewTimer(s.limits.Introduction)
 	defer patience.Stop()
+	defer limit.Stop()
 	for {
 		select {
 		case r := <-first:
@@ -83,6 +97,8 @@ func (s *Server) introduction(g grpc.ServerStream, hello *helloToken) (*request,
 			return r.message, r.err
 		case <-patience.C:
 			hello.give()
+		case <-limit.C:
+			return nil, errLate
 		case <-s.stopping:
 			return nil, errStopping
 		}

@@ -41,7 +41,10 @@ type harness struct {
 	served chan error
 }
 
-func serve(t *testing.T) *harness {
+func serve(t *testing.T) *harness { return serveWith(t, Config{}) }
+
+// serveWith is serve with some of a Config.
+func serveWith(t *testing.T, c Config) *harness {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -49,8 +52,9 @@ func serve(t *testing.T) *harness {
 	}
 	log, book := newLog(t)
 	h := &harness{t: t, log: book, store: store.New(store.Config{}), fleets: fleet.New(fleet.Config{}), addr: l.Addr().String(), served: make(chan error, 1)}
-	h.server = New(Config{Store: h.store, Fleets: h.fleets, Log: log,
-		Waiting: func() []string { return []string{"Ingress: not listed yet"} }})
+	c.Store, c.Fleets, c.Log = h.store, h.fleets, log
+	c.Waiting = func() []string { return []string{"Ingress: not listed yet"} }
+	h.server = New(c)
 	go func() { h.served <- h.server.Serve(l) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -65,7 +69,7 @@ func serve(t *testing.T) *harness {
 
 func (h *harness) dial(opts ...grpc.DialOption) *grpc.ClientConn {
 	h.t.Helper()
-	conn, err := grpc.NewClient("passthrough:///"+h.addr, append(opts, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	conn, err := grpc.NewClient("passthrough:///"+h.addr, append([]grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}, opts...)...)
 	if err != nil {
 		h.t.Fatal(err)
 	}

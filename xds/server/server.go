@@ -14,7 +14,6 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"time"
 
 	clusterservice "github.com/envoyproxy/go-control-plane/envoy/service/cluster/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
@@ -28,42 +27,12 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 
 	"legation.dev/xds/fleet"
+	"legation.dev/xds/identity"
 	"legation.dev/xds/store"
-)
-
-const (
-	// maxReceive bounds one request in bytes. A reconnect with 50,000 names of
-	// 253 bytes, each with its version and named twice, is about 27 MB; gRPC's
-	// default of 4 MiB has broken control planes (requirement R5).
-	maxReceive = 64 << 20
-	// window is the flow-control window of a stream, in bytes, gRPC's smallest.
-	// It is static: what 1,000 Envoys that reconnect at once can put into our
-	// memory is 1,000 windows.
-	window = 64 << 10
-	// connWindow is that of a connection, in bytes. It bounds no memory, since
-	// gRPC opens it again as soon as bytes arrive; a small one only costs a
-	// write for each 16 KiB of a reconnect.
-	connWindow = 1 << 20
-	// readBuffer is the buffer per connection, in bytes: two frames of a
-	// reconnect. gRPC holds one only while something is to be read (with TLS,
-	// always).
-	readBuffer = 32 << 10
-	// maxStreams bounds the open streams of one connection. Envoy needs one.
-	maxStreams = 100
-	// pingInterval is how often a client may ping. Envoy's own h2 keep-alive
-	// pings every 30 s in our bootstrap; people set it down to some seconds.
-	// gRPC's default of 5 min would end their connections.
-	pingInterval = time.Second
-	// keepaliveTime and keepaliveTimeout bound how long an Envoy that vanished
-	// without a word is shown: it is asked after so much silence, and given up
-	// after so much more.
-	keepaliveTime    = 30 * time.Second
-	keepaliveTimeout = 10 * time.Second
 )
 
 // Config of a Server. Store and Fleets are required.
@@ -75,6 +44,11 @@ type Config struct {
 	Log *slog.Logger
 	// Services registers further services, if set.
 	Services func(grpc.ServiceRegistrar)
+	// Gate lets clients in by their certificates. Nil means that there is no TLS,
+	// and that everybody may read everything, private keys included.
+	Gate *identity.Gate
+	// Limits are the times that clients are given.
+	Limits Limits
 	// Waiting says what keeps the first snapshot from being published, for the
 	// status of Envoys that came before; nil means that nobody knows.
 	Waiting func() []string
@@ -88,6 +62,8 @@ type Server struct {
 	// extra and sourceWaiting are Config.Services and Config.Waiting.
 	extra         func(grpc.ServiceRegistrar)
 	sourceWaiting func() []string
+	gate          *identity.Gate
+	limits        Limits
 
 	grpc     *grpc.Server
 	health   *health.Server
@@ -107,17 +83,9 @@ func New(cfg Config) *Server {
 		cfg.Log = slog.Default()
 	}
 	s := &Server{store: cfg.Store, fleets: cfg.Fleets, log: cfg.Log, extra: cfg.Services, sourceWaiting: cfg.Waiting,
+		gate: cfg.Gate, limits: cfg.Limits.withDefaults(),
 		health: health.NewServer(), hello: make(chan struct{}, helloTokens), stopping: make(chan struct{}), heralds: map[string][]*herald{}}
-	s.grpc = grpc.NewServer(
-		grpc.ForceServerCodecV2(newCodec()),
-		grpc.MaxRecvMsgSize(maxReceive),
-		grpc.MaxConcurrentStreams(maxStreams),
-		grpc.StaticStreamWindowSize(window),
-		grpc.StaticConnWindowSize(connWindow),
-		grpc.ReadBufferSize(readBuffer),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingInterval, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
-	)
+	s.grpc = grpc.NewServer(s.options()...)
 	s.register()
 	return s
 }

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"sigs.k8s.io/yaml"
+
+	"legation.dev/xds/bootstrap"
+	"legation.dev/xds/identity"
+)
+
+// certsFlags are the flags of `legation certs`.
+type certsFlags struct {
+	namespace    string
+	classes      []string
+	life, caLife time.Duration
+	ca, caKey    string
+	folder       string
+}
+
+func certsCommand() *cobra.Command {
+	f := &certsFlags{}
+	c := &cobra.Command{
+		Use:   "certs",
+		Short: "Make certificates for the connection between Envoys and the control plane",
+		Long: `Prints Secrets with a CA and with a pair for the control plane (legation-xds), for the
+Envoys of each --class (legation-xds-envoy-CLASS) and for operators
+(legation-xds-operator). What is mounted from such a Secret is what --tls of
+'legation serve' and 'legation bootstrap' want. All of them contain private keys.
+
+A URI in a certificate says who its owner is:
+
+  spiffe://legation.dev/control-plane   a replica of 'legation serve'
+  spiffe://legation.dev/fleet/CLASS     an Envoy with --class CLASS
+  spiffe://legation.dev/operator        a person with grpcurl
+
+Nobody renews what this prints. Print it again before it ends, with --ca and
+--ca-key, and apply it: both ends read the files again, and no stream is dropped. Or
+let cert-manager make the same: an Issuer of a CA, and Certificates with these uris,
+usages "client auth" and "server auth", and algorithm ECDSA. When a certificate has
+ended, those that are connected stay connected, and traffic goes on in any case; but
+no Envoy can connect anew. The metric legation_xds_certificate_end_timestamp_seconds
+says when, and the log from 30 days before.
+
+To replace the CA, have both ends trust both first: put the old and the new
+certificate into ca.crt, then replace the pairs, then take out the old one.`,
+		Example: `  legation certs --namespace legation-system --class public | kubectl apply -f -
+  legation certs --class edge --folder ./certs    # ./certs/legation-xds/tls.crt ...
+
+  # renew the pairs, with the same CA
+  legation certs --namespace legation-system --class public --ca ca.crt --ca-key ca.key | kubectl apply -f -`,
+		Args: arguments(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
+	}
+	const day = 24 * time.Hour
+	flags := c.Flags()
+	flags.StringVar(&f.namespace, "namespace", "", "namespace of the Secrets (default: none)")
+	flags.StringSliceVar(&f.classes, "class", []string{bootstrap.DefaultClass}, "IngressClasses whose Envoys get a pair")
+	flags.DurationVar(&f.life, "life", 365*day, "how long the pairs are valid, but no longer than the CA")
+	flags.DurationVar(&f.caLife, "ca-life", 10*365*day, "how long a new CA is valid")
+	flags.StringVar(&f.ca, "ca", "", "PEM file of the certificate of a CA to use (default: a new one is made and printed)")
+	flags.StringVar(&f.caKey, "ca-key", "", "PEM file of its private key")
+	flags.StringVar(&f.folder, "folder", "", "write the files there, in a folder for each Secret, instead of printing Secrets")
+	return c
+}
+
+func (f *certsFlags) run(c *cobra.Command) error {
+	if err := f.check(); err != nil {
+		return usage(c, err)
+	}
+	now := time.Now()
+	secrets, err := f.secrets(now)
+	if err != nil {
+		return err
+	}
+	if f.folder != "" {
+		return writeFolders(f.folder, secrets)
+	}
+	for _, s := range secrets {
+		text, err := yaml.Marshal(s)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(c.OutOrStdout(), "---\n%s", text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *certsFlags) check() error {
+	if (f.ca == "") != (f.caKey == "") {
+		return errors.New("--ca and --ca-key are needed together")
+	}
+	if f.life <= 0 || f.caLife <= 0 {
+		return errors.New("--life and --ca-life must be above zero")
+	}
+	for _, class := range f.classes {
+		if errs := validation.IsDNS1123Subdomain(class); len(errs) > 0 {
+			return fmt.Errorf("--class %q: %s", class, errs[0])
+		}
+	}
+	if errs := validation.IsDNS1123Label(f.namespace); f.namespace != "" && len(errs) > 0 {
+		return fmt.Errorf("--namespace %q: %s", f.namespace, errs[0])
+	}
+	return nil
+}
+
+// secrets are a pair for each who needs one, and the CA if it is new.
+func (f *certsFlags) secrets(now time.Time) (list []*corev1.Secret, err error) {
+	authority, err := f.authority(now)
+	if err != nil {
+		return nil, err
+	}
+	if f.ca == "" {
+		list = append(list, f.secret("legation-xds-ca", authority.Pair, authority))
+	}
+	type owner struct {
+		secret string
+		name   *url.URL
+	}
+	owners := []owner{{"legation-xds", identity.ControlPlane}, {"legation-xds-operator", identity.Operator}}
+	for _, class := range f.classes {
+		owners = append(owners, owner{"legation-xds-envoy-" + class, identity.Fleet(class)})
+	}
+	for _, o := range owners {
+		pair, err := authority.Issue(o.name, now, f.life)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, f.secret(o.secret, pair, authority))
+	}
+	return list, nil
+}
+
+func (f *certsFlags) authority(now time.Time) (*identity.Authority, error) {
+	if f.ca == "" {
+		return identity.NewAuthority(now, f.caLife)
+	}
+	certificate, err := os.ReadFile(f.ca)
+	if err != nil {
+		return nil, fmt.Errorf("--ca: %w", err)
+	}
+	key, err := os.ReadFile(f.caKey)
+	if err != nil {
+		return nil, fmt.Errorf("--ca-key: %w", err)
+	}
+	a, err := identity.ReadAuthority(identity.Pair{Certificate: certificate, Key: key})
+	if err != nil {
+		return nil, fmt.Errorf("--ca and --ca-key: %w", err)
+	}
+	return a, nil
+}
+
+func (f *certsFlags) secret(name string, p identity.Pair, a *identity.Authority) *corev1.Secret {
+	return &corev1.Secret{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: f.namespace}, Type: corev1.SecretTypeTLS,
+		Data: map[string][]byte{identity.CertificateFile: p.Certificate, identity.KeyFile: p.Key, identity.CAFile: a.Certificate}}
+}
+
+// writeFolders writes the files of each Secret, each file at once: whoever watches a
+// folder sees it whole.
+func writeFolders(dir string, secrets []*corev1.Secret) error {
+	for _, s := range secrets {
+		folder := filepath.Join(dir, s.Name)
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return err
+		}
+		for _, name := range []string{identity.CAFile, identity.KeyFile, identity.CertificateFile} {
+			path := filepath.Join(folder, name)
+			if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, s.Data[name]) {
+				continue
+			}
+			if err := os.WriteFile(path+".new", s.Data[name], 0o600); err != nil {
+				return err
+			}
+			if err := os.Rename(path+".new", path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,133 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"strings"
+	"time"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
+
+	"legation.dev/xds/identity"
+)
+
+const (
+	// maxReceive bounds one request in bytes. A reconnect with 50,000 names of
+	// 253 bytes, each with its version and named twice, is about 27 MB; gRPC's
+	// default of 4 MiB has broken control planes (requirement R5).
+	maxReceive = 64 << 20
+	// maxHeaders bounds the headers of a call in bytes; gRPC's default is 16 MiB.
+	// Envoy's take less than 1 kB.
+	maxHeaders = 16 << 10
+	// window is the flow-control window of a stream, in bytes, gRPC's smallest.
+	// It is static: what 1,000 Envoys that reconnect at once can put into our
+	// memory is 1,000 windows.
+	window = 64 << 10
+	// connWindow is that of a connection, in bytes. It bounds no memory, since
+	// gRPC opens it again as soon as bytes arrive; a small one only costs a
+	// write for each 16 KiB of a reconnect.
+	connWindow = 1 << 20
+	// readBuffer is the buffer per connection, in bytes: two frames of a
+	// reconnect. gRPC holds one only while something is to be read (with TLS,
+	// always).
+	readBuffer = 32 << 10
+	// maxStreams bounds the open streams of one connection. Envoy needs one.
+	maxStreams = 100
+	// pingInterval is how often a client may ping. Envoy's own h2 keep-alive
+	// pings every 30 s in our bootstrap; people set it down to some seconds.
+	// gRPC's default of 5 min would end their connections.
+	pingInterval = time.Second
+	// keepaliveTime and keepaliveTimeout bound how long an Envoy that vanished
+	// without a word is shown: it is asked after so much silence, and given up
+	// after so much more.
+	keepaliveTime    = 30 * time.Second
+	keepaliveTimeout = 10 * time.Second
+)
+
+// Limits are the times that a Server gives its clients. A zero one stands for its
+// default.
+type Limits struct {
+	// Handshake is how long a connection may take until it speaks HTTP/2; 10 s,
+	// where gRPC's own is 120 s.
+	Handshake time.Duration
+	// Idle is after what a connection without a call is closed; 30 s. An Envoy
+	// always has one; other clients connect again when they need it.
+	Idle time.Duration
+	// Introduction is how long a stream may take for its first request, from when
+	// it is its turn to be read; 30 s. 27 MB take 2 s on a link of 100 Mbit/s.
+	Introduction time.Duration
+	// Age is after what a connection is closed, give or take a tenth by chance, so
+	// that Envoys spread over replicas again after one of them was away; 30 min.
+	// It costs an Envoy one reconnect, in which it is sent nothing that it has.
+	// Negative means never.
+	Age time.Duration
+}
+
+// farewell is what calls of a connection that is too old have left, to end by
+// themselves; an Envoy's stream does not.
+const farewell = time.Second
+
+func (l Limits) withDefaults() Limits {
+	l.Handshake = cmp.Or(l.Handshake, 10*time.Second)
+	l.Idle = cmp.Or(l.Idle, 30*time.Second)
+	l.Introduction = cmp.Or(l.Introduction, 30*time.Second)
+	if l.Age = cmp.Or(l.Age, 30*time.Minute); l.Age < 0 {
+		l.Age = 0 // gRPC's word for never
+	}
+	return l
+}
+
+// errLate ends a stream that does not introduce itself.
+var errLate = status.Error(codes.DeadlineExceeded, "the first request did not come in time")
+
+// options are those of the gRPC server.
+func (s *Server) options() []grpc.ServerOption {
+	list := []grpc.ServerOption{
+		grpc.ForceServerCodecV2(newCodec()),
+		grpc.MaxRecvMsgSize(maxReceive),
+		grpc.MaxHeaderListSize(maxHeaders),
+		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.StaticStreamWindowSize(window),
+		grpc.StaticConnWindowSize(connWindow),
+		grpc.ReadBufferSize(readBuffer),
+		grpc.ConnectionTimeout(s.limits.Handshake),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingInterval, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveTimeout,
+			MaxConnectionIdle: s.limits.Idle, MaxConnectionAge: s.limits.Age, MaxConnectionAgeGrace: farewell}),
+	}
+	if s.gate != nil {
+		list = append(list, grpc.Creds(s.gate.Credentials()), grpc.InTapHandle(s.tap))
+	}
+	return list
+}
+
+// tap looks at each call before anything is kept of it.
+func (s *Server) tap(ctx context.Context, call *tap.Info) (context.Context, error) {
+	return ctx, s.gate.AllowCall(ctx, call.FullMethodName, kindOf(call.FullMethodName))
+}
+
+// kindOf is for whom a method is. Only the delta stream carries keys, and only
+// Envoys have it.
+func kindOf(method string) identity.Kind {
+	switch {
+	case method == discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResources_FullMethodName:
+		return identity.Envoys
+	case strings.HasPrefix(method, "/"+healthpb.Health_ServiceDesc.ServiceName+"/"):
+		return identity.Anyone
+	}
+	return identity.Operators
+}
+
+// allow says whether a client may be an Envoy of a fleet.
+func (s *Server) allow(ctx context.Context, fleet string) error {
+	if s.gate == nil {
+		return nil
+	}
+	return s.gate.AllowFleet(ctx, fleet)
+}
