@@ -96,7 +96,7 @@ Or as the preStop hook of Envoy's container, with a sidecar:
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(usage)
-	root.AddCommand(runCommand(), drainCommand(), serveCommand(), checkCommand(), versionCommand())
+	root.AddCommand(runCommand(), drainCommand(), serveCommand(), checkCommand(), copyCommand(), versionCommand())
 	return root
 }
 

@@ -5,6 +5,7 @@ package shutdown
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -27,13 +28,18 @@ type outcome struct {
 
 // crowd is clients that are at work.
 type crowd struct {
-	address string // of a listener for http
+	address string        // of a listener
+	tls     *tls.Config   // of clients of https; nil: http
+	every   time.Duration // between two messages on a WebSocket
+	leave   chan struct{} // closed: WebSockets are to leave; nil: they know when themselves
 	begun   sync.WaitGroup
 	done    chan outcome
 	started int
 }
 
-func newCrowd(address string) *crowd { return &crowd{address: address, done: make(chan outcome, 1000)} }
+func newCrowd(address string) *crowd {
+	return &crowd{address: address, every: 100 * time.Millisecond, done: make(chan outcome, 1000)}
+}
 
 // add starts a client. work calls begun when Envoy has its request.
 func (c *crowd) add(name string, work func(begun func()) error) {
@@ -145,26 +151,32 @@ func (c *crowd) upload(d time.Duration) {
 	})
 }
 
-// webSocket adds one that sends a message every 100 ms and leaves after so long;
-// 0 never.
+// webSocket adds one that sends messages and leaves after so long; 0 never.
 func (c *crowd) webSocket(d time.Duration) {
 	c.add("WebSocket", func(begun func()) error { return c.session(d, begun) })
 }
 
+// sessionLimit bounds the life of a WebSocket.
+const sessionLimit = 10 * time.Minute
+
 // session is one WebSocket, from its handshake to the end by its client.
 func (c *crowd) session(d time.Duration, begun func()) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), sessionLimit)
 	defer cancel()
-	conn, _, err := websocket.Dial(ctx, "ws://"+c.address+"/socket", &websocket.DialOptions{Host: host})
+	options, scheme := &websocket.DialOptions{Host: host}, "ws"
+	if c.tls != nil {
+		options.HTTPClient, scheme = &http.Client{Transport: &http.Transport{TLSClientConfig: c.tls}}, "wss"
+	}
+	conn, _, err := websocket.Dial(ctx, scheme+"://"+c.address+"/socket", options)
 	if err != nil {
 		return err
 	}
 	defer conn.CloseNow()
-	return talk(ctx, conn, d, begun)
+	return c.talk(ctx, conn, d, begun)
 }
 
-func talk(ctx context.Context, conn *websocket.Conn, d time.Duration, begun func()) error {
-	tick := time.NewTicker(100 * time.Millisecond)
+func (c *crowd) talk(ctx context.Context, conn *websocket.Conn, d time.Duration, begun func()) error {
+	tick := time.NewTicker(c.every)
 	defer tick.Stop()
 	for end := time.Now().Add(d); d == 0 || time.Now().Before(end); {
 		if err := conn.Write(ctx, websocket.MessageText, []byte("ping")); err != nil {
@@ -174,7 +186,11 @@ func talk(ctx context.Context, conn *websocket.Conn, d time.Duration, begun func
 			return err
 		}
 		begun()
-		<-tick.C
+		select {
+		case <-tick.C:
+		case <-c.leave:
+			return conn.Close(websocket.StatusNormalClosure, "")
+		}
 	}
 	return conn.Close(websocket.StatusNormalClosure, "")
 }

@@ -14,6 +14,7 @@ import (
 	"legation.dev/test/echo"
 	"legation.dev/test/site"
 	"legation.dev/test/stack"
+	"legation.dev/translator"
 	"legation.dev/translator/input"
 )
 
@@ -22,11 +23,14 @@ const host = "web.test"
 
 // world is a control plane, and one Service behind each fleet of one Envoy.
 type world struct {
-	xds     string // address of the control plane
-	backend *echo.Server
-	roots   *x509.CertPool // whom clients trust
-	feed    source
-	address map[string]string // of listeners, by class
+	xds       string // address of the control plane
+	backend   *echo.Server
+	roots     *x509.CertPool // whom clients trust
+	feed      source
+	plane     *stack.Plane
+	given     int64 // batches of changes
+	published atomic.Int64
+	address   map[string]string // of listeners, by class
 }
 
 // source hands out what it is sent.
@@ -80,12 +84,14 @@ func newWorld(t *testing.T, settings map[string]string, classes ...string) *worl
 		t.Fatal(err)
 	}
 	w.xds = listener.Addr().String()
-	plane := stack.NewPlane(stack.PlaneConfig{Source: w.feed, Listener: listener})
+	w.plane = stack.NewPlane(stack.PlaneConfig{Source: w.feed, Listener: listener,
+		Report: func(translator.Result) { w.published.Add(1) }})
 	t.Cleanup(func() {
-		if err := plane.Close(); err != nil {
+		if err := w.plane.Close(); err != nil {
 			t.Error(err)
 		}
 	})
+	w.given = 1
 	w.feed <- changes
 	return w
 }
@@ -107,12 +113,9 @@ func secret(t *testing.T, a *site.Authority) input.Change {
 }
 
 func (w *world) service() []input.Change {
-	at := w.backend.Addr()
 	return []input.Change{
 		input.Put(input.Seal(&input.Service{Meta: meta("web"), Ports: []input.ServicePort{{Name: "http", Port: 80, TargetPort: "http"}}})),
-		input.Put(input.Seal(&input.Slice{Meta: meta("web"), Service: "web", AddressType: "IPv4",
-			Ports:     []input.SlicePort{{Name: "http", Port: int32(at.Port())}},
-			Endpoints: []input.Endpoint{{Addresses: []string{at.Addr().String()}, Ready: true, Serving: true}}})),
+		input.Put(w.slice("web", true)),
 	}
 }
 
@@ -122,16 +125,22 @@ func (w *world) class(name string, settings map[string]string) []input.Change {
 	for k, v := range settings {
 		data[k] = v
 	}
-	ingress := &input.Ingress{Meta: meta("web-" + name), ClassName: &name,
-		Rules: []input.Rule{{Host: host, Paths: []input.Path{{Path: "/", Type: input.PathPrefix, Backend: input.Backend{Service: "web", Port: 80}}}}},
-		TLS:   []input.TLS{{Hosts: []string{host}, Secret: "web"}}}
-	ingress.Annotations = map[string]string{"legation.dev/ssl-redirect": "false"}
 	return []input.Change{
 		input.Put(input.Seal(&input.IngressClass{Meta: input.Meta{Name: name}, Controller: input.Controller,
 			Parameters: input.Ref{Kind: input.KindConfigMap, Namespace: "shop", Name: name}})),
 		input.Put(input.Seal(&input.ConfigMap{Meta: meta(name), Data: data})),
-		input.Put(input.Seal(ingress)),
+		input.Put(ingress("web-"+name, name, host, "web")),
 	}
+}
+
+// ingress is an Ingress of a class that serves a host from a Service, with TLS
+// and without a redirect.
+func ingress(name, class, host, service string) *input.Ingress {
+	i := &input.Ingress{Meta: meta(name), ClassName: &class,
+		Rules: []input.Rule{{Host: host, Paths: []input.Path{{Path: "/", Type: input.PathPrefix, Backend: input.Backend{Service: service, Port: 80}}}}},
+		TLS:   []input.TLS{{Hosts: []string{host}, Secret: "web"}}}
+	i.Annotations = map[string]string{"legation.dev/ssl-redirect": "false"}
+	return input.Seal(i)
 }
 
 // http is the address of the listener for http of a class.
