@@ -62,7 +62,6 @@ const (
 func Run(ctx context.Context, c Config) (Report, error) {
 	r := &runner{Config: c, machine: &Machine{Plan: c.Plan, Start: time.Now(), DrainTime: c.Plan.EnvoyDrainTime()}}
 	c.Log.Info("drain begins", "min", c.Plan.Min.String(), "max", c.Plan.Max.String(), "upgrades", string(c.Plan.Upgrades))
-	r.readDrainTime(ctx)
 	return r.run(ctx)
 }
 
@@ -88,15 +87,18 @@ func (r *runner) readDrainTime(ctx context.Context) {
 }
 
 func (r *runner) run(ctx context.Context) (Report, error) {
+	// An Envoy that does not answer does not put the deadline off.
+	asking, cancel := context.WithDeadline(ctx, r.machine.Start.Add(r.Plan.Max))
+	defer cancel()
 	for {
 		before := time.Now()
-		reading, err := r.look(ctx)
+		reading, err := r.look(asking)
 		took := time.Since(before)
 		order := r.machine.Next(time.Now(), reading, err)
 		if order == Quit {
 			return r.quit(ctx, reading, err)
 		}
-		if order != Wait && r.obey(ctx, order) {
+		if order != Wait && r.obey(asking, order) {
 			continue // what comes next may be due already
 		}
 		if !r.rest(ctx, min(max(pollEvery, restFactor*took), maxPoll)) {
@@ -129,6 +131,9 @@ func (r *runner) obey(ctx context.Context, order Order) bool {
 		return false
 	}
 	r.machine.Did(order, time.Now())
+	if order == DrainListeners {
+		r.readDrainTime(ctx)
+	}
 	r.Log.Info(order.String(), "active", r.tally.last.Requests, "upgrades", r.tally.last.Upgrades, "connections", r.tally.last.Connections)
 	return true
 }

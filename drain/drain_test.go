@@ -84,7 +84,8 @@ func TestEnds(t *testing.T) {
 		{"a WebSocket, not held", Close, steady(admin.Reading{Requests: 1, Upgrades: 1, Connections: 1}), testPlan.Min + 20*time.Second, ReasonDone},
 		{"idle clients that Envoy tells", Close, until(18*time.Second, admin.Reading{Connections: 7}), 18 * time.Second, ReasonDone},
 		{"a request that is not held less than others", Close, until(45*time.Second, admin.Reading{Requests: 2, Upgrades: 1, Connections: 2}), 45 * time.Second, ReasonDone},
-		{"requests come and go", Hold, coming(30 * time.Second), 30 * time.Second, ReasonDone},
+		{"requests come and go, and stop", Hold, coming(12 * time.Second), 12 * time.Second, ReasonDone},
+		{"probes of the data ports never stop", Hold, coming(time.Hour), testPlan.Min + QuietAtMost, ReasonDone},
 		{"no statistics", Hold, unknown, testPlan.Max, ReasonDeadline},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -178,6 +179,25 @@ func TestReport(t *testing.T) {
 	if got.LogValue().String() != want.LogValue().String() {
 		t.Errorf("got  %s\nwant %s", got.LogValue(), want.LogValue())
 	}
+}
+
+// hung is an Envoy that takes questions and never answers.
+type hung struct{ script }
+
+func (h *hung) Reading(ctx context.Context, _ []string) (admin.Reading, error) {
+	<-ctx.Done()
+	return admin.Reading{}, ctx.Err()
+}
+
+// TestHung: an Envoy that does not answer is told to quit at the deadline.
+func TestHung(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		report, err := Run(t.Context(), Config{Envoy: &hung{}, Plan: testPlan, Log: slog.New(slog.DiscardHandler)})
+		if err != nil || report.Reason != ReasonDeadline || report.Known || time.Since(start) != testPlan.Max {
+			t.Errorf("%+v after %s: %v", report, time.Since(start), err)
+		}
+	})
 }
 
 // TestEnvoyGone: the end of Envoy ends the drain.

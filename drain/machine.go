@@ -21,9 +21,14 @@ func (o Order) String() string {
 	return [...]string{"wait", "fail the health checks", "drain the listeners", "quit"}[o]
 }
 
-// Quiet is how long no request may have begun or been active before Envoy is
-// ended: a request that arrives at the same moment would be cut.
-const Quiet = 300 * time.Millisecond
+const (
+	// Quiet is how long no request may have begun or been active before Envoy is
+	// ended: a request that arrives at the same moment would be cut.
+	Quiet = 300 * time.Millisecond
+	// QuietAtMost is for how long after Plan.Min such a pause is looked for.
+	// Balancers that probe the data ports make requests, too, and never pause.
+	QuietAtMost = 5 * time.Second
+)
 
 // Machine is the state of a drain. It reads no clock and asks nobody. Times are
 // those of the caller's clock.
@@ -59,7 +64,7 @@ func (m *Machine) Next(now time.Time, r admin.Reading, err error) Order {
 		return Wait
 	case m.drained.IsZero():
 		return DrainListeners
-	case err != nil || m.awaits(r) > 0 || !m.told(now, r) || now.Sub(m.busy) < Quiet:
+	case err != nil || m.awaits(r) > 0 || !m.told(now, r) || !m.quiet(now):
 		return Wait
 	}
 	return Quit
@@ -88,6 +93,11 @@ func (m *Machine) awaits(r admin.Reading) uint64 {
 		return r.Requests
 	}
 	return r.Requests - min(r.Upgrades, r.Requests)
+}
+
+// quiet says whether no request is likely to arrive just now.
+func (m *Machine) quiet(now time.Time) bool {
+	return now.Sub(m.busy) >= Quiet || now.Sub(m.drained) >= QuietAtMost
 }
 
 // told says whether idle clients know that they are to leave, or learn it by the

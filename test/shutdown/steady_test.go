@@ -46,7 +46,8 @@ func TestSteady(t *testing.T) {
 	if !ok {
 		t.Fatal("Envoy's process id is unknown")
 	}
-	leave := make(chan struct{})
+	client, leave := p.asker(), make(chan struct{})
+	defer client.CloseIdleConnections()
 	crowds := []*crowd{newCrowd(w.http("one")), newCrowd(net.JoinHostPort(w.address["one"], port(httpsPort)))}
 	crowds[1].tls = &tls.Config{ServerName: host, RootCAs: w.roots}
 	for _, c := range crowds {
@@ -57,9 +58,9 @@ func TestSteady(t *testing.T) {
 		c.begun.Wait()
 	}
 	w.churn(t, 0, warm)
-	before := p.usage(t, pid)
+	before := read(t, client, pid)
 	w.churn(t, warm, *changes)
-	after := p.usage(t, pid)
+	after := read(t, client, pid)
 	t.Logf("after %d changes %+v, after %d %+v", warm, before, *changes, after)
 	if before.threads != after.threads || before.files != after.files {
 		t.Errorf("threads or files: %+v, then %+v", before, after)
@@ -125,11 +126,11 @@ func (w *world) slice(service string, ready bool) *input.Slice {
 		Endpoints: []input.Endpoint{{Addresses: []string{at.Addr().String()}, Ready: ready, Serving: true}}})
 }
 
-// usage waits until no filter chain of the past is left, and reads it.
-func (p *proxy) usage(t *testing.T, pid int) (u usage) {
+// read waits until no filter chain of the past is left, and reads the usage.
+func read(t *testing.T, client *http.Client, pid int) (u usage) {
 	t.Helper()
 	await(t, "the chains of the past to end", func() error {
-		text, err := p.ask(t, "/stats?filter=^listener_manager.(total_filter_chains_draining|total_listeners_draining)$")
+		text, err := ask(t, client, "/stats?filter=^listener_manager.(total_filter_chains_draining|total_listeners_draining)$")
 		if err == nil && text != "listener_manager.total_filter_chains_draining: 0\nlistener_manager.total_listeners_draining: 0\n" {
 			err = fmt.Errorf("%s", text)
 		}
@@ -142,7 +143,7 @@ func (p *proxy) usage(t *testing.T, pid int) (u usage) {
 		}
 		return len(entries)
 	}
-	text, err := p.ask(t, "/memory")
+	text, err := ask(t, client, "/memory")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,12 +161,16 @@ func (p *proxy) usage(t *testing.T, pid int) (u usage) {
 	return u
 }
 
-// ask asks the admin interface; its connection does not stay.
-func (p *proxy) ask(t *testing.T, path string) (string, error) {
+// asker is a client of the admin interface with one connection, which stays: it
+// is among Envoy's files each time they are counted.
+func (p *proxy) asker() *http.Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", p.socket)
 	}
-	client := &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
+	return &http.Client{Transport: &http.Transport{DialContext: dial, MaxIdleConnsPerHost: 1}}
+}
+
+func ask(t *testing.T, client *http.Client, path string) (string, error) {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://envoy"+path, nil)
 	if err != nil {
 		return "", err
