@@ -32,7 +32,7 @@ FUZZ := \
 
 # Tests on real parts. Those on a real Kubernetes run one after another, since each has a cluster of its own.
 REAL_TESTS := $(patsubst %/,./%,$(sort $(dir $(wildcard test/*/*_test.go))))
-KUBE_TESTS := ./test/kube ./test/source ./test/status ./test/cluster ./test/conformance ./test/faults
+KUBE_TESTS := ./test/kube ./test/source ./test/status ./test/cluster ./test/conformance ./test/faults ./test/deploy
 
 # Packages whose tests rewrite their expected files with -update.
 GOLDEN := ./translator ./translator/policy ./xds/delta
@@ -41,6 +41,7 @@ ENVOY_VERSION       := 1.40.0
 KUBE_VERSION        := 1.36.3
 GRPCURL_VERSION     := v1.9.4
 STATICCHECK_VERSION := v0.8.2
+HELM_VERSION        := v3.22.0
 # Prometheus 3.16.0.
 PROMTOOL_VERSION    := v0.316.0
 # Of `make proto` only; the second and third also stand in what they generate.
@@ -64,7 +65,7 @@ export ENVOY KUBE KUBEBUILDER_ASSETS NGINX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build envoy kube servers tools test test-unit test-real test-kube race fuzz lint soak bench bench-nginx proto golden demo clean
+.PHONY: help build envoy kube servers tools test test-unit test-real test-kube race fuzz lint soak bench bench-nginx proto manifests golden demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -124,7 +125,7 @@ $(TOOLS)/servers: test/upstream/requirements.txt
 		--require-hashes --requirement $< --target "$@"
 	@touch "$@"
 
-tools: $(BIN)/grpcurl $(BIN)/staticcheck $(BIN)/promtool ## install grpcurl, staticcheck and promtool into .tools/bin
+tools: $(BIN)/grpcurl $(BIN)/staticcheck $(BIN)/promtool $(BIN)/helm ## install grpcurl, staticcheck, promtool and helm into .tools/bin
 
 $(BIN)/grpcurl: $(AT)/grpcurl-$(GRPCURL_VERSION)
 	GOBIN="$(BIN)" $(GO) install github.com/fullstorydev/grpcurl/cmd/grpcurl@$(GRPCURL_VERSION)
@@ -135,6 +136,10 @@ $(BIN)/staticcheck: $(AT)/staticcheck-$(STATICCHECK_VERSION)
 	@touch "$@"
 
 # Without service discovery, which rules do not need, it builds in a fraction of the time.
+$(BIN)/helm: $(AT)/helm-$(HELM_VERSION)
+	GOBIN="$(BIN)" nice -n 19 $(GO) install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
+	@touch "$@"
+
 $(BIN)/promtool: $(AT)/promtool-$(PROMTOOL_VERSION)
 	GOBIN="$(BIN)" nice -n 19 $(GO) install -tags remove_all_sd github.com/prometheus/prometheus/cmd/promtool@$(PROMTOOL_VERSION)
 	@touch "$@"
@@ -193,6 +198,9 @@ $(BIN)/protoc-gen-go: $(AT)/protoc-gen-go-$(PROTOC_GEN_VERSION)
 $(BIN)/protoc-gen-go-grpc: $(AT)/protoc-gen-go-grpc-$(GRPC_GEN_VERSION)
 	GOBIN="$(BIN)" $(GO) install google.golang.org/grpc/cmd/protoc-gen-go-grpc@$(GRPC_GEN_VERSION)
 	@touch "$@"
+
+manifests: $(BIN)/helm ## render deploy/manifests from the chart; review the diff like code
+	$(GO) test -tags real -count=1 ./test/deploy -run TestManifests -update
 
 golden: ## rewrite the expected files of the scenarios; review the diff like code
 	$(GO) test $(GOLDEN) -update

@@ -143,11 +143,16 @@ func (c *Cluster) resource(o Object) (*unstructured.Unstructured, dynamic.Resour
 	unstructured.RemoveNestedField(content, "status")
 	unstructured.RemoveNestedField(content, "metadata", "creationTimestamp")
 	unstructured.RemoveNestedField(content, "metadata", "generation")
-	plural, _ := meta.UnsafeGuessKindToResource(kinds[0])
-	if o.GetNamespace() == "" {
-		return u, c.dynamic.Resource(plural), nil
+	return u, c.at(u), nil
+}
+
+// at is where an object is.
+func (c *Cluster) at(u *unstructured.Unstructured) dynamic.ResourceInterface {
+	plural, _ := meta.UnsafeGuessKindToResource(u.GroupVersionKind())
+	if u.GetNamespace() == "" {
+		return c.dynamic.Resource(plural)
 	}
-	return u, c.dynamic.Resource(plural).Namespace(o.GetNamespace()), nil
+	return c.dynamic.Resource(plural).Namespace(u.GetNamespace())
 }
 
 // Port is the port of what Web makes; PortName is its name.

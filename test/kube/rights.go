@@ -13,8 +13,11 @@ import (
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes/scheme"
+	sigsyaml "sigs.k8s.io/yaml"
 )
 
 // Manifests are the objects of a file of YAML, in its order.
@@ -23,21 +26,18 @@ func Manifests(path string) (objects []Object, err error) {
 	if err != nil {
 		return nil, err
 	}
-	documents := yaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text)))
-	for {
-		document, err := documents.Read()
-		if errors.Is(err, io.EOF) {
-			return objects, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
+	documents, err := Documents(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	for i, document := range documents {
 		o, _, err := scheme.Codecs.UniversalDeserializer().Decode(document, nil, nil)
 		if err != nil {
-			return nil, fmt.Errorf("%s: object %d: %w", path, len(objects)+1, err)
+			return nil, fmt.Errorf("%s: object %d: %w", path, i+1, err)
 		}
 		objects = append(objects, o.(Object))
 	}
+	return objects, nil
 }
 
 // Forbidden is how many requests the API server has not let through since it
@@ -65,4 +65,44 @@ func (c *Cluster) Forbidden(ctx context.Context) (n float64, err error) {
 		}
 	}
 	return n, nil
+}
+
+// Admit has the API server judge an object, given as YAML, with every check but
+// keeping it: an unknown field or a duplicate one is an error.
+func (c *Cluster) Admit(ctx context.Context, document []byte) error {
+	text, err := sigsyaml.YAMLToJSONStrict(document)
+	if err != nil {
+		return err
+	}
+	u := &unstructured.Unstructured{}
+	if err := u.UnmarshalJSON(text); err != nil {
+		return err
+	}
+	_, err = c.at(u).Create(ctx, u, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", u.GetKind(), u.GetName(), err)
+	}
+	return nil
+}
+
+// Documents are the documents of a YAML text, without those that hold only
+// comments.
+func Documents(text []byte) (list [][]byte, err error) {
+	reader := yaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text)))
+	for {
+		document, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return list, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		var any map[string]any
+		if err := sigsyaml.Unmarshal(document, &any); err != nil {
+			return nil, err
+		}
+		if len(any) > 0 {
+			list = append(list, document)
+		}
+	}
 }

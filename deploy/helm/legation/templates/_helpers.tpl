@@ -1,0 +1,86 @@
+{{/* The name of the release's objects. */}}
+{{- define "legation.name" -}}
+{{- if contains "legation" .Release.Name -}}{{ .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- else -}}{{ printf "%s-legation" .Release.Name | trunc 40 | trimSuffix "-" }}{{- end -}}
+{{- end -}}
+
+{{/* The name of its objects without a namespace: two releases must not meet. */}}
+{{- define "legation.clusterName" -}}
+{{ printf "%s-%s" .Release.Namespace (include "legation.name" .) }}
+{{- end -}}
+
+{{- define "legation.labels" -}}
+app.kubernetes.io/name: legation
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | quote }}
+{{- end -}}
+
+{{/* What selects the pods of the control plane. */}}
+{{- define "legation.selector" -}}
+app.kubernetes.io/name: legation
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: control-plane
+{{- end -}}
+
+{{/* What selects the Envoys of a fleet: (dict "root" $ "class" NAME). */}}
+{{- define "legation.envoySelector" -}}
+app.kubernetes.io/name: legation
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: envoy
+legation.dev/fleet: {{ .class }}
+{{- end -}}
+
+{{- define "legation.image" -}}
+{{ printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) }}
+{{- end -}}
+
+{{/* The Secret of the control plane, and that of a fleet. */}}
+{{- define "legation.tlsSecret" -}}
+{{ .Values.tls.secretName | default (printf "%s-tls" (include "legation.name" .)) }}
+{{- end -}}
+{{- define "legation.fleetSecret" -}}
+{{ printf "%s-envoy-%s-tls" (include "legation.name" .root) .class }}
+{{- end -}}
+
+{{/* The headless Service of the replicas. */}}
+{{- define "legation.xdsHost" -}}
+{{ printf "%s-xds.%s.svc" (include "legation.name" .) .Release.Namespace }}
+{{- end -}}
+
+{{/* The classes, in order. */}}
+{{- define "legation.classes" -}}
+{{- $names := list -}}
+{{- range $class, $own := .Values.fleets -}}{{- if not (kindIs "invalid" $own) -}}{{- $names = append $names $class -}}{{- end -}}{{- end -}}
+{{- join "," (sortAlpha $names) -}}
+{{- end -}}
+
+{{/* The values of a fleet, as JSON: (dict "root" $ "class" NAME). */}}
+{{- define "legation.fleet" -}}
+{{- mustMergeOverwrite (deepCopy .root.Values.envoy) (deepCopy (index .root.Values.fleets .class)) | toJson -}}
+{{- end -}}
+
+{{/* Which addresses the Ingresses of a fleet get: service, nodes, none or addresses. */}}
+{{- define "legation.publish" -}}
+{{- $fleet := include "legation.fleet" . | fromJson -}}
+{{- if kindIs "slice" $fleet.publish -}}addresses
+{{- else if ne $fleet.publish "auto" -}}{{ $fleet.publish }}
+{{- else if $fleet.service.enabled -}}service
+{{- else -}}nodes
+{{- end -}}
+{{- end -}}
+
+{{/* What no container of ours needs. */}}
+{{- define "legation.containerSecurity" -}}
+allowPrivilegeEscalation: false
+capabilities: {drop: [ALL]}
+readOnlyRootFilesystem: true
+{{- end -}}
+{{- define "legation.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}

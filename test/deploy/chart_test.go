@@ -1,0 +1,251 @@
+//go:build real
+
+package deploy
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"legation.dev/test/envoy"
+	"legation.dev/test/kube"
+)
+
+var (
+	k      *kube.Cluster
+	update = flag.Bool("update", false, "rewrite deploy/manifests")
+)
+
+func TestMain(m *testing.M) { kube.MainWithCluster(m, &k, kube.Options{}) }
+
+// kubeVersion is for what charts are rendered: helm has no cluster to ask here.
+const kubeVersion = "1.36.3"
+
+// path is that of a file of the repository.
+func path(t *testing.T, parts ...string) string {
+	t.Helper()
+	root, err := envoy.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(append([]string{root}, parts...)...)
+}
+
+// helm renders the chart for a release, with flags.
+func helm(t *testing.T, release, namespace string, flags ...string) ([]byte, error) {
+	t.Helper()
+	args := append([]string{"template", release, path(t, "deploy", "helm", "legation"), "--namespace", namespace, "--kube-version", kubeVersion}, flags...)
+	var stdout, stderr bytes.Buffer
+	c := exec.CommandContext(t.Context(), path(t, ".tools", "bin", "helm"), args...)
+	c.Stdout, c.Stderr = &stdout, &stderr
+	if err := c.Run(); err != nil {
+		return nil, fmt.Errorf("helm %s: %w: %s", strings.Join(args, " "), err, stderr.String())
+	}
+	return stdout.Bytes(), nil
+}
+
+// render is helm where it must not fail.
+func render(t *testing.T, release, namespace string, flags ...string) []byte {
+	t.Helper()
+	text, err := helm(t, release, namespace, flags...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// example is a file of values of the chart, "" for its defaults.
+type example struct{ name, namespace string }
+
+// examples are those of the chart, and its defaults.
+func examples(t *testing.T) (list []example) {
+	t.Helper()
+	files, err := filepath.Glob(path(t, "deploy", "helm", "legation", "examples", "*.yaml"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no examples: %v", err)
+	}
+	list = append(list, example{"legation", "legation"})
+	for _, f := range files {
+		e := example{strings.TrimSuffix(filepath.Base(f), ".yaml"), "legation"}
+		if e.name == "second-release" {
+			e.namespace = "staging"
+		}
+		list = append(list, e)
+	}
+	return list
+}
+
+func (e example) render(t *testing.T) []byte {
+	t.Helper()
+	if e.name == "legation" {
+		return render(t, "legation", e.namespace)
+	}
+	return render(t, e.namespace, e.namespace, "--values", path(t, "deploy", "helm", "legation", "examples", e.name+".yaml"))
+}
+
+// objects are those of rendered text.
+func objects(t *testing.T, text []byte) (list []*unstructured.Unstructured) {
+	t.Helper()
+	documents, err := kube.Documents(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range documents {
+		u := &unstructured.Unstructured{}
+		text, err := yaml.YAMLToJSONStrict(d)
+		if err == nil {
+			err = u.UnmarshalJSON(text)
+		}
+		if err != nil {
+			t.Fatalf("%v\n%s", err, d)
+		}
+		list = append(list, u)
+	}
+	return list
+}
+
+// TestManifests: deploy/manifests are what the chart makes of its examples.
+func TestManifests(t *testing.T) {
+	known := map[string]bool{}
+	for _, e := range examples(t) {
+		file := path(t, "deploy", "manifests", e.name+".yaml")
+		known[filepath.Base(file)] = true
+		text := append([]byte(fmt.Sprintf("# Made by `make manifests` from deploy/helm/legation; do not edit.\n# kubectl create namespace %s && kubectl apply -f this file\n", e.namespace)), e.render(t)...)
+		if *update {
+			if err := os.WriteFile(file, text, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if got, err := os.ReadFile(file); err != nil || !bytes.Equal(got, text) {
+			t.Errorf("%s is not what the chart makes (%v): run `make manifests`", file, err)
+		}
+	}
+	files, err := os.ReadDir(path(t, "deploy", "manifests"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if !known[f.Name()] {
+			t.Errorf("no example makes %s", f.Name())
+		}
+	}
+}
+
+// foreign are the groups of kinds that no API server has of itself.
+var foreign = []string{"cert-manager.io", "monitoring.coreos.com"}
+
+// TestAdmitted: the API server takes every object, with no unknown field.
+func TestAdmitted(t *testing.T) {
+	for _, namespace := range []string{"legation", "staging", "shop", "blog"} {
+		if err := k.Apply(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	judged := 0
+	for _, e := range examples(t) {
+		documents, err := kube.Documents(e.render(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, d := range documents {
+			if o := objects(t, d)[0]; slices.Contains(foreign, o.GroupVersionKind().Group) {
+				t.Logf("%s: %s %s is of a kind that is not here: not judged", e.name, o.GetKind(), o.GetName())
+				continue
+			}
+			if err := k.Admit(t.Context(), d); err != nil {
+				t.Errorf("%s, object %d: %v", e.name, i+1, err)
+			}
+			judged++
+		}
+	}
+	t.Logf("%d objects were judged", judged)
+	if err := k.Admit(t.Context(), []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: legation}\ndate: {}\n")); err == nil {
+		t.Error("an unknown field is taken")
+	}
+}
+
+// TestRefused: values that are misspelt, or fit nothing, are refused.
+func TestRefused(t *testing.T) {
+	for _, set := range []string{
+		"controlPlane.replica=3", "envoy.upgrades=cut", "envoy.terminationGracePeriodSeconds=1", "envoy.hostPorts.http=70000",
+		"envoy.settings.http-port=80", "fleets.Public.default=true", "envoy.publish=anywhere", "fleets.legation=null", "tls.certmanager.enabled=true",
+	} {
+		if _, err := helm(t, "legation", "legation", "--set", set); err == nil {
+			t.Errorf("%s is taken", set)
+		}
+	}
+}
+
+// TestTimes: the times of a drain follow from the one that kubelet knows.
+func TestTimes(t *testing.T) {
+	looked := 0
+	for _, e := range examples(t) {
+		for _, o := range objects(t, e.render(t)) {
+			if o.GetKind() != "DaemonSet" {
+				continue
+			}
+			looked++
+			grace, _, _ := unstructured.NestedInt64(o.Object, "spec", "template", "spec", "terminationGracePeriodSeconds")
+			if want := fmt.Sprintf("--grace-period=%ds", grace); grace == 0 || !slices.Contains(arguments(o), want) {
+				t.Errorf("%s: %s has not %s: %q", e.name, o.GetName(), want, arguments(o))
+			}
+		}
+	}
+	if looked < 7 {
+		t.Errorf("only %d DaemonSets were looked at", looked)
+	}
+}
+
+// arguments are those of the first container.
+func arguments(o *unstructured.Unstructured) []string {
+	containers, _, _ := unstructured.NestedSlice(o.Object, "spec", "template", "spec", "containers")
+	args, _, _ := unstructured.NestedStringSlice(containers[0].(map[string]any), "args")
+	return args
+}
+
+// TestTwoReleases: two releases side by side share no object and no Lease, and no
+// class.
+func TestTwoReleases(t *testing.T) {
+	seen := map[string]bool{}
+	for _, e := range []example{{"legation", "legation"}, {"second-release", "staging"}} {
+		classes, read := []string{}, ""
+		for _, o := range objects(t, e.render(t)) {
+			key := o.GetKind() + " " + o.GetNamespace() + "/" + o.GetName()
+			if seen[key] {
+				t.Errorf("both releases have %s", key)
+			}
+			seen[key] = true
+			switch o.GetKind() {
+			case "IngressClass":
+				classes = append(classes, o.GetName())
+			case "Deployment":
+				for _, a := range arguments(o) {
+					if class, ok := strings.CutPrefix(a, "--class="); ok {
+						read = class
+					}
+					if lease, ok := strings.CutPrefix(a, "--lease="); ok {
+						if seen[lease] || !strings.HasPrefix(lease, e.namespace+"/") {
+							t.Errorf("release in %s has Lease %s", e.namespace, lease)
+						}
+						seen[lease] = true
+					}
+				}
+			}
+		}
+		if read == "" || read != strings.Join(classes, ",") {
+			t.Errorf("the release in %s serves classes %q and has %q", e.namespace, read, classes)
+		}
+	}
+}
