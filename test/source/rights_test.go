@@ -12,44 +12,29 @@ import (
 	"k8s.io/client-go/rest"
 
 	"legation.dev/test/envoy"
-	"legation.dev/test/kube"
 	"legation.dev/translator/worlds"
 
 	watcher "legation.dev/watcher/kube"
 )
 
-// manifests reads a file of deploy/.
-func manifests(t testing.TB, name string) []kube.Object {
+// account is one with the rights of a file of deploy/manifests.
+func account(ctx context.Context, t testing.TB, file string) *rest.Config {
 	t.Helper()
 	root, err := envoy.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	objects, err := kube.Manifests(filepath.Join(root, "deploy", name))
+	config, remove, err := cluster.Rights(ctx, filepath.Join(root, "deploy", "manifests", file))
 	if err != nil {
-		t.Fatal(err)
-	}
-	return objects
-}
-
-// account applies a file of rights and is the account that has them.
-func account(ctx context.Context, t testing.TB, file string) *rest.Config {
-	t.Helper()
-	objects := manifests(t, file)
-	if err := cluster.Apply(ctx, objects...); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		if err := cluster.Delete(ctx, objects[1:]...); err != nil { // not the namespace, which is long in going
+		if err := remove(ctx); err != nil {
 			t.Error(err)
 		}
 	})
-	config, err := cluster.ServiceAccount(ctx, "legation", "legation")
-	if err != nil {
-		t.Fatal(err)
-	}
 	return config
 }
 
@@ -67,8 +52,8 @@ func forbidden(ctx context.Context, t testing.TB) float64 {
 // cluster and in some namespaces only, and the API server refuses nothing.
 func TestRights(t *testing.T) {
 	for file, namespaces := range map[string][]string{
-		"rbac.yaml":            nil,
-		"rbac-namespaces.yaml": {worlds.Namespace, "legation"},
+		"legation.yaml":   nil,
+		"namespaces.yaml": {worlds.Namespace, "legation"},
 	} {
 		t.Run(file, func(t *testing.T) {
 			world(t)
@@ -93,14 +78,14 @@ func TestRights(t *testing.T) {
 func TestRightsWithdrawn(t *testing.T) {
 	world(t)
 	ctx := limited(t)
-	config := account(ctx, t, "rbac.yaml")
+	config := account(ctx, t, "legation.yaml")
 	r := start(t, watcher.Config{REST: config, Backoff: soon}, nil)
 	w := worlds.New(5, worlds.Size{Services: 4, Endpoints: 2, Ingresses: 4, TLS: 1})
 	for _, c := range w.All() {
 		write(ctx, t, c)
 	}
 	r.await(ctx, t, is(truth(ctx, t, worlds.Namespace).digest()))
-	role, err := cluster.Client().RbacV1().ClusterRoles().Get(ctx, "legation", metav1.GetOptions{})
+	role, err := cluster.Client().RbacV1().ClusterRoles().Get(ctx, "legation-legation-objects", metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +99,7 @@ func TestRightsWithdrawn(t *testing.T) {
 		t.Fatal(err)
 	}
 	restart(ctx, t, cluster.APIServer)
-	for len(r.source.Waiting()) != 5 || r.source.Waiting()[0].Text == "" {
+	for len(r.source.Waiting()) != 4 || r.source.Waiting()[0].Text == "" {
 		if ctx.Err() != nil {
 			t.Fatalf("the source waits for %v", r.source.Waiting())
 		}

@@ -17,37 +17,23 @@ import (
 	"legation.dev/test/kube"
 )
 
-// account applies files of deploy/, and is the account that has their rights.
-func (w *world) account(files ...string) *rest.Config {
+// account is one with the rights of a file of deploy/manifests.
+func (w *world) account(file string) *rest.Config {
 	w.Helper()
 	ctx := context.WithoutCancel(w.ctx) // for the end
 	root, err := envoy.Root()
 	if err != nil {
 		w.Fatal(err)
 	}
-	for _, name := range files {
-		objects, err := kube.Manifests(filepath.Join(root, "deploy", name))
-		if err != nil {
-			w.Fatal(err)
-		}
-		if err := cluster.Apply(w.ctx, objects...); err != nil {
-			w.Fatal(err)
-		}
-		w.Cleanup(func() {
-			for _, o := range objects {
-				if _, is := o.(*corev1.Namespace); is { // a namespace is long in going, and others are in it
-					continue
-				}
-				if err := cluster.Delete(ctx, o); err != nil {
-					w.Error(err)
-				}
-			}
-		})
-	}
-	account, err := cluster.ServiceAccount(w.ctx, legation.Namespace, "legation")
+	account, remove, err := cluster.Rights(w.ctx, filepath.Join(root, "deploy", "manifests", file))
 	if err != nil {
 		w.Fatal(err)
 	}
+	w.Cleanup(func() {
+		if err := remove(ctx); err != nil {
+			w.Error(err)
+		}
+	})
 	return account
 }
 
@@ -57,25 +43,25 @@ func TestDeployedRights(t *testing.T) {
 	lease := "--lease=" + legation.Namespace + "/legation"
 	for _, c := range []struct {
 		name    string
-		files   []string
+		file    string
 		args    []string
 		address string
 	}{
-		{"cluster", []string{"rbac.yaml"}, []string{"--publish-service=" + legation.Namespace + "/edge"}, "192.0.2.7"},
-		{"nodes", []string{"rbac.yaml", "rbac-publish-nodes.yaml"}, []string{"--publish-nodes=" + legation.Namespace + "/app=envoy"}, kube.NodeAddress(0) + "," + kube.NodeAddress(1)},
-		{"namespaces", []string{"rbac-namespaces.yaml"}, []string{"--publish-service=" + legation.Namespace + "/edge", "--namespaces=shop," + legation.Namespace}, "192.0.2.7"},
+		{"cluster", "load-balancer.yaml", []string{"--publish-service=" + legation.Namespace + "/edge"}, "192.0.2.7"},
+		{"nodes", "legation.yaml", []string{"--publish-nodes=" + legation.Namespace + "/app=envoy"}, kube.NodeAddress(0) + "," + kube.NodeAddress(1)},
+		{"namespaces", "namespaces.yaml", []string{"--publish-service=" + legation.Namespace + "/edge", "--namespaces=shop," + legation.Namespace}, "192.0.2.7"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
 			name := w.namespace + "-" + c.name // whose Events no earlier test has written
-			w.namespace = "shop"               // that of rbac-namespaces.yaml
+			w.namespace = "shop"               // one of those of namespaces.yaml
 			shop := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}
 			edge := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: legation.Namespace, Name: "edge"},
 				Spec: corev1.ServiceSpec{ExternalIPs: []string{"192.0.2.7"}, Ports: []corev1.ServicePort{{Port: 80}}}}
 			if err := cluster.Apply(w.ctx, shop); err != nil {
 				t.Fatal(err)
 			}
-			account := w.account(c.files...)
+			account := w.account(c.file)
 			before, err := cluster.Forbidden(w.ctx)
 			if err != nil {
 				t.Fatal(err)
