@@ -15,6 +15,7 @@ import (
 // bootstrapFlags are the flags of `legation bootstrap`.
 type bootstrapFlags struct {
 	cfg              bootstrap.Config
+	memory           string // auto, off or a quantity
 	certificate, key string // files
 	output, file     string
 }
@@ -31,7 +32,12 @@ their own. Everything else comes from 'legation serve'.
 A class may name its own default certificate (setting default-tls-secret). Until
 it does, the one in the bootstrap answers; it is made anew on each call, unless
 --certificate and --key name one. The output therefore contains a private key:
-with --file it is written with mode 0600.`,
+with --file it is written with mode 0600.
+
+All of this holds until Envoy is started again. Beside the listeners of the class
+there are two for probes (/ready, and /live, which answers while Envoy drains, too)
+and for metrics (/metrics); no limit of connections and no overload closes them.
+What an Envoy can hold is checked by 'shutdown-manager check'.`,
 		Example: `  # an Envoy on this machine
   legation bootstrap --admin unix:/tmp/envoy-admin.sock > envoy.yaml
   envoy -c envoy.yaml
@@ -53,6 +59,11 @@ with --file it is written with mode 0600.`,
 	flags.StringVar(&f.cfg.XDSAddress, "xds", bootstrap.DefaultXDSAddress, "host and port of 'legation serve'; all addresses of a name are used")
 	flags.StringVar(&f.cfg.Admin, "admin", "unix:/run/legation/envoy-admin.sock",
 		"where Envoy's admin interface listens: unix:PATH, or IP:PORT.\nWhoever reaches it can stop Envoy, so a socket that no backend name leads to is best")
+	flags.StringVar(&f.cfg.Health, "health", "0.0.0.0:9903", "IP:PORT of /ready and /live, or off")
+	flags.StringVar(&f.cfg.Metrics, "metrics", "0.0.0.0:9904", "IP:PORT of /metrics, or off")
+	flags.Uint32Var(&f.cfg.MaxConnections, "max-connections", defaultConnections,
+		"how many connections of clients Envoy accepts at most; 0: no limit.\nWith the class's connection-budget it must stay below Envoy's open files (ulimit -n)")
+	flags.StringVar(&f.memory, "memory-limit", memoryAuto, "memory that Envoy may use, as Kubernetes writes it (512Mi); near it, Envoy takes less work.\nauto: what the cgroup of this process says, if anything; off: no limit")
 	flags.StringVar(&f.certificate, "certificate", "", "PEM file of the default certificate (default: self-signed)")
 	flags.StringVar(&f.key, "key", "", "PEM file of its private key")
 	flags.StringVar(&f.cfg.TLS.Folder, "tls", "", "folder with tls.crt, tls.key and ca.crt, as Envoy sees it, for mutual TLS with 'legation serve';\nneeds --file: two small files that Envoy reads, too, are written beside it")
@@ -61,6 +72,10 @@ with --file it is written with mode 0600.`,
 	complete(c, "output", string(bootstrap.YAML), string(bootstrap.JSON))
 	return c
 }
+
+// defaultConnections of clients: as many as the class's connection-budget has for
+// endpoints by default.
+const defaultConnections = 32768
 
 // complete makes the shell propose values for a flag.
 func complete(c *cobra.Command, flag string, values ...string) {
@@ -83,6 +98,14 @@ func (f *bootstrapFlags) run(c *cobra.Command) error {
 		if err := f.writeSecrets(); err != nil {
 			return usage(c, err)
 		}
+	}
+	for _, address := range []*string{&f.cfg.Health, &f.cfg.Metrics} {
+		if *address == off {
+			*address = ""
+		}
+	}
+	if f.cfg.MemoryLimit, err = memoryLimit(f.memory, os.DirFS("/sys/fs/cgroup")); err != nil {
+		return usage(c, fmt.Errorf("--memory-limit: %w", err))
 	}
 	b, err := bootstrap.New(f.cfg)
 	if err != nil {

@@ -118,7 +118,7 @@ const nodeID = "demo"
 
 func (s *stage) startEnvoy(ctx context.Context, xds string) error {
 	var config, complaint bytes.Buffer
-	c := exec.CommandContext(ctx, s.binary, "bootstrap", "--node-id", nodeID, "--xds", xds)
+	c := exec.CommandContext(ctx, s.binary, "bootstrap", "--node-id", nodeID, "--xds", xds, "--health", "off", "--metrics", "off")
 	c.Stdout, c.Stderr = &config, &complaint
 	if err := c.Run(); err != nil {
 		return fmt.Errorf("legation bootstrap: %w: %s", err, &complaint)

@@ -26,7 +26,9 @@ func TestEnvoyAccepts(t *testing.T) {
 	for name, cfg := range map[string]bootstrap.Config{
 		"socket": {NodeID: "a", Admin: "unix:" + filepath.Join(t.TempDir(), "admin.sock"), Certificate: certificate},
 		"tcp":    {NodeID: "a", Admin: "127.0.0.1:9901", XDSAddress: "legation.example:18000", Zone: "b", Certificate: certificate},
-		"ipv6":   {NodeID: "a", Admin: "[::1]:9901", XDSAddress: "[::1]:18000", Certificate: certificate},
+		"limits": {NodeID: "a", Admin: "unix:" + filepath.Join(t.TempDir(), "admin.sock"), Health: "[::]:9903", Metrics: "0.0.0.0:9904",
+			MaxConnections: 100, MemoryLimit: 1 << 30, Certificate: certificate},
+		"ipv6": {NodeID: "a", Admin: "[::1]:9901", XDSAddress: "[::1]:18000", Certificate: certificate},
 	} {
 		for _, f := range []bootstrap.Format{bootstrap.YAML, bootstrap.JSON} {
 			t.Run(name+" "+string(f), func(t *testing.T) {

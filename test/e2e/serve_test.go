@@ -212,7 +212,7 @@ func (s shop) await(t *testing.T, path, want string) {
 // bootstrapOf is what `legation bootstrap` prints.
 func bootstrapOf(t *testing.T, args ...string) []byte {
 	t.Helper()
-	text, err := exec.CommandContext(t.Context(), binary(t), append([]string{"bootstrap"}, args...)...).Output()
+	text, err := exec.CommandContext(t.Context(), binary(t), append([]string{"bootstrap", "--health", "off", "--metrics", "off"}, args...)...).Output()
 	if err != nil {
 		t.Fatal(err)
 	}

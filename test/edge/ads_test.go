@@ -101,7 +101,7 @@ func (s *plainADS) noneRejected(t *testing.T) {
 	}
 }
 
-const bootstrap = `
+const plainBootstrap = `
 node: {id: one, cluster: edge}
 dynamic_resources:
   ads_config:

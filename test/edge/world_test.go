@@ -180,7 +180,7 @@ func (w *world) start(t *testing.T) {
 		t.Logf("problem: %v", p)
 	}
 	w.ads = &plainADS{snap: fleet.Snapshot}
-	e, err := envoy.Start(t.Context(), envoy.Options{Bootstrap: fmt.Appendf(nil, bootstrap, w.ads.serve(t), cert, key)})
+	e, err := envoy.Start(t.Context(), envoy.Options{Bootstrap: fmt.Appendf(nil, plainBootstrap, w.ads.serve(t), cert, key)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@
 package envoy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -48,6 +49,9 @@ type Options struct {
 	// a temporary directory that Stop removes.
 	Dir string
 }
+
+// AdminPath stands in a bootstrap for the admin socket, whose path Start chooses.
+const AdminPath = "/admin.sock"
 
 // Envoy is a running Envoy. Its methods may be called from any goroutine.
 type Envoy struct {
@@ -108,6 +112,7 @@ func (e *Envoy) prepare(binary string, o Options) error {
 	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
 		return err
 	}
+	o.Bootstrap = bytes.ReplaceAll(o.Bootstrap, []byte("path: "+AdminPath+"\n"), []byte("path: "+e.socket+"\n"))
 	config := filepath.Join(o.Dir, "bootstrap.yaml")
 	if err := os.WriteFile(config, o.Bootstrap, 0o600); err != nil {
 		return fmt.Errorf("writing Envoy's bootstrap: %w", err)

@@ -46,6 +46,9 @@ type Options struct {
 	Settings map[string]string
 	// Poison changes what is published, after validation: an Envoy may reject it.
 	Poison func(snapshot.Snapshot) snapshot.Snapshot
+	// Config changes of what the bootstrap of the Envoy is made; addresses and
+	// certificate are there already.
+	Config func(*bootstrap.Config)
 	// Bootstrap changes the bootstrap of the Envoy.
 	Bootstrap func(*bootstrapv3.Bootstrap)
 	// EnvoyArgs are further arguments of Envoy.
@@ -124,8 +127,11 @@ func (s *Stack) start(ctx context.Context, objects []site.Object) error {
 
 // startEnvoy starts the Envoy. The admin address is replaced by test/envoy.
 func (s *Stack) startEnvoy(ctx context.Context, certificate bootstrap.Certificate) error {
-	config, err := bootstrap.New(bootstrap.Config{NodeID: "one", Class: Class, XDSAddress: s.xds,
-		Admin: "unix:/admin.sock", Certificate: certificate})
+	from := bootstrap.Config{NodeID: "one", Class: Class, XDSAddress: s.xds, Admin: "unix:" + envoy.AdminPath, Certificate: certificate}
+	if s.options.Config != nil {
+		s.options.Config(&from)
+	}
+	config, err := bootstrap.New(from)
 	if err != nil {
 		return err
 	}

@@ -49,6 +49,16 @@ type Config struct {
 	// port of an IP address. Whoever reaches it can stop Envoy; nothing that an
 	// Ingress may name as a backend leads to a Unix socket.
 	Admin string
+	// Health and Metrics are where Envoy shows its readiness (/ready, and /live,
+	// which fails only when Envoy does not answer) and its statistics (/metrics):
+	// IP:PORT, empty for not at all.
+	Health, Metrics string
+	// MaxConnections is how many connections of clients Envoy accepts at most, on
+	// all listeners but those; 0: no limit.
+	MaxConnections uint32
+	// MemoryLimit is the bytes of memory that Envoy may use; as its heap nears them,
+	// it takes less work. 0: no limit.
+	MemoryLimit uint64
 	// Certificate is the static secret DefaultCertificate.
 	Certificate Certificate
 	// TLS says how Envoy and the control plane prove who they are; the zero one,
@@ -83,17 +93,25 @@ func New(cfg Config) (*bootstrapv3.Bootstrap, error) {
 			return nil, fmt.Errorf("tls: %w", err)
 		}
 	}
+	overload, err := overload(cfg)
+	if err != nil {
+		return nil, err
+	}
 	b := &bootstrapv3.Bootstrap{
 		Node: &corev3.Node{Id: cfg.NodeID, Cluster: cfg.Class, Locality: &corev3.Locality{Zone: cfg.Zone}},
 		StaticResources: &bootstrapv3.Bootstrap_StaticResources{
 			Clusters: []*clusterv3.Cluster{xds},
 			Secrets:  []*tlsv3.Secret{secret(cfg.Certificate)},
 		},
+		OverloadManager:  overload,
 		DynamicResources: dynamic(),
 		Admin:            &bootstrapv3.Admin{Address: admin},
 		// Of the hundred counters of a cluster most stay at zero for ever; they
 		// come into being when they are first counted up.
 		DeferredStatOptions: &bootstrapv3.Bootstrap_DeferredStatOptions{EnableDeferredCreationStats: true},
+	}
+	if err := addDoors(b.StaticResources, cfg, admin); err != nil {
+		return nil, err
 	}
 	if err := b.ValidateAll(); err != nil {
 		return nil, err

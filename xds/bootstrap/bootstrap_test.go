@@ -26,6 +26,7 @@ var update = flag.Bool("update", false, "rewrite the expected files")
 // the same each time.
 func fixed() bootstrap.Config {
 	return bootstrap.Config{NodeID: "node-a", Zone: "zone-1", Admin: "unix:/run/envoy/admin.sock",
+		Health: "0.0.0.0:9903", Metrics: "[::]:9904", MaxConnections: 32768, MemoryLimit: 1 << 30,
 		Certificate: bootstrap.Certificate{Chain: []byte("CHAIN\n"), Key: []byte("KEY\n")}}
 }
 
@@ -149,6 +150,8 @@ func TestWrongConfig(t *testing.T) {
 		{"admin by name", func(c *bootstrap.Config) { c.Admin = "localhost:9901" }, "admin"},
 		{"relative socket", func(c *bootstrap.Config) { c.Admin = "unix:admin.sock" }, "absolute"},
 		{"relative TLS folder", func(c *bootstrap.Config) { c.TLS = bootstrap.TLS{Folder: "tls", Secrets: "/etc/envoy"} }, "absolute"},
+		{"health by name", func(c *bootstrap.Config) { c.Health = "localhost:9903" }, "health"},
+		{"metrics without port", func(c *bootstrap.Config) { c.Metrics = "0.0.0.0" }, "metrics"},
 		{"long socket", func(c *bootstrap.Config) { c.Admin = "unix:/" + strings.Repeat("x", 107) }, "107"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
