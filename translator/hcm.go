@@ -75,7 +75,7 @@ func connectionManager(s policy.Values, d door) *hcmv3.HttpConnectionManager {
 	paths(m, s)
 	protocols(m, s)
 	if d.trusted {
-		trust(m, s.TrustedProxies)
+		trust(m, s)
 	} else {
 		m.UseRemoteAddress, m.SkipXffAppend = yes(), true // early says who the client is
 	}
@@ -146,15 +146,16 @@ func protocols(m *hcmv3.HttpConnectionManager, s policy.Values) {
 
 // trust finds the client in the X-Forwarded-For of proxies in front. Envoy takes
 // their X-Forwarded-Proto, too.
-func trust(m *hcmv3.HttpConnectionManager, proxies []netip.Prefix) {
+func trust(m *hcmv3.HttpConnectionManager, s policy.Values) {
+	how := &xffv3.XffConfig{SkipXffAppend: no()}
+	if s.TrustedHops > 0 {
+		how.XffNumTrustedHops = s.TrustedHops - 1 // the first one is whoever dialled
+	} else {
+		how.XffTrustedCidrs = &xffv3.XffTrustedCidrs{Cidrs: ranges(s.TrustedProxies)}
+	}
 	m.UseRemoteAddress = no()
 	m.OriginalIpDetectionExtensions = []*corev3.TypedExtensionConfig{{
-		Name: "envoy.http.original_ip_detection.xff",
-		TypedConfig: packed(&xffv3.XffConfig{
-			XffTrustedCidrs: &xffv3.XffTrustedCidrs{Cidrs: ranges(proxies)},
-			SkipXffAppend:   no(),
-		}),
-	}}
+		Name: "envoy.http.original_ip_detection.xff", TypedConfig: packed(how)}}
 }
 
 func ranges(prefixes []netip.Prefix) []*corev3.CidrRange {

@@ -35,8 +35,8 @@ func newEdge(s policy.Values) *edge {
 		return packed(connectionManager(s, door{name: name, port: port, trusted: trusted}))
 	}
 	e := &edge{settings: s,
-		http:  manager(httpListener, s.ExternalHTTPPort, false),
-		https: manager(httpsListener, s.ExternalHTTPSPort, false)}
+		http:  manager(httpListener, s.ExternalHTTPPort, s.TrustedHops > 0),
+		https: manager(httpsListener, s.ExternalHTTPSPort, s.TrustedHops > 0)}
 	if len(s.TrustedProxies) > 0 {
 		e.httpTrusted = manager(httpListener, s.ExternalHTTPPort, true)
 		e.httpsTrusted = manager(httpsListener, s.ExternalHTTPSPort, true)

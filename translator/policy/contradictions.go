@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -20,6 +21,12 @@ var contradictions = []contradiction{
 	{"health-check-timeout", "health-check-interval", func(v Values) error {
 		if v.HealthCheckTimeout >= v.HealthCheckInterval {
 			return fmt.Errorf("not below the health-check-interval of %v beside it", v.HealthCheckInterval)
+		}
+		return nil
+	}},
+	{"trusted-hops", "trusted-proxies", func(v Values) error {
+		if v.TrustedHops > 0 && len(v.TrustedProxies) > 0 {
+			return errors.New("means nothing with the trusted-proxies beside it")
 		}
 		return nil
 	}},

@@ -275,6 +275,13 @@ var table = []Setting{
 		Doc:   "After how long without traffic the kernel asks whether a client is still there; three times without an answer close the connection.",
 	},
 	{
+		Name: "trusted-hops", Type: wholeOrOff(func(v *Values) *uint32 { return &v.TrustedHops }, "proxies", 1, 16), Scopes: Class, Fixed: true,
+		Default: "off", Why: "Nobody is believed, see trusted-proxies, which is safer: with a number, whoever reaches Envoy past the proxies is believed, too.",
+		Envoy: "original_ip_detection xff: xff_num_trusted_hops",
+		Doc: "How many proxies stand in front of Envoy, each of which adds whom it was reached by to X-Forwarded-For: for proxies whose addresses change. " +
+			"Every connection is then one of theirs: let nobody else reach the ports.",
+	},
+	{
 		Name: "trusted-proxies", Type: prefixes(func(v *Values) *[]netip.Prefix { return &v.TrustedProxies }), Scopes: Class, Fixed: true,
 		Default: "", Why: "Nobody: what a client says of itself is overwritten. As ingress-nginx without use-forwarded-headers.",
 		Envoy: "FilterChainMatch.direct_source_prefix_ranges, original_ip_detection xff",

@@ -15,6 +15,7 @@ type Values struct {
 	ExternalHTTPPort  uint32
 	ExternalHTTPSPort uint32
 	TrustedProxies    []netip.Prefix
+	TrustedHops       uint32 // proxies; zero: as TrustedProxies says
 	EscapedSlashes    EscapedSlashes
 	RequestHeaders    uint32 // KiB
 	DownstreamIdle    time.Duration
