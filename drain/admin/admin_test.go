@@ -25,7 +25,7 @@ func two() map[string]uint64 {
 	stats := map[string]uint64{}
 	for i, name := range []string{"http", "https", "admin", "health"} {
 		n := uint64(i + 1)
-		for _, s := range []string{"rq_active", "cx_upgrades_active", "rq_total", "cx_destroy", "cx_destroy_active_rq", "cx_destroy_local_active_rq", "cx_drain_close"} {
+		for _, s := range []string{"rq_active", "cx_upgrades_active", "rq_total", "cx_destroy", "cx_destroy_active_rq"} {
 			stats["http."+name+".downstream_"+s] = n
 		}
 		stats["listener."+name+".downstream_cx_active"] = n
@@ -38,7 +38,7 @@ func two() map[string]uint64 {
 func TestSum(t *testing.T) {
 	listeners := []string{"http", "https"}
 	got, err := sum(listeners, two())
-	want := Reading{Listeners: 2, Requests: 3, Upgrades: 3, Connections: 3, Began: 3, Closed: 3, ClosedInUse: 3, ToldToLeave: 3, CutByOurselves: 3}
+	want := Reading{Listeners: 2, Requests: 3, Upgrades: 3, Connections: 3, Began: 3, Closed: 3, ClosedInUse: 3}
 	if err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}

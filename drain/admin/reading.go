@@ -20,11 +20,9 @@ type Reading struct {
 	Upgrades    uint64 // active: WebSockets
 	Connections uint64 // open, those in a handshake included
 	// Since Envoy started.
-	Began          uint64 // requests
-	Closed         uint64 // connections
-	ClosedInUse    uint64 // connections that ended, by whichever side, under a request
-	ToldToLeave    uint64 // connections that ended because of a drain
-	CutByOurselves uint64 // connections that Envoy ended under a request
+	Began       uint64 // requests
+	Closed      uint64 // connections
+	ClosedInUse uint64 // connections that ended, by whichever side, under a request
 }
 
 // Listener is an address that Envoy listens on.
@@ -62,7 +60,7 @@ func (c *Client) Listeners(ctx context.Context) ([]Listener, error) {
 }
 
 // statsFilter is the statistics that make a Reading, of all listeners.
-const statsFilter = `^(http\.[^.]+\.downstream_(rq_active|cx_upgrades_active|rq_total|cx_destroy|cx_destroy_active_rq|cx_destroy_local_active_rq|cx_drain_close)|listener\.[^.]+\.downstream_cx_active)$`
+const statsFilter = `^(http\.[^.]+\.downstream_(rq_active|cx_upgrades_active|rq_total|cx_destroy|cx_destroy_active_rq)|listener\.[^.]+\.downstream_cx_active)$`
 
 // Reading asks for one. ignored are the names of listeners that are no data
 // listeners. The name of a listener is also the prefix of its statistics and of
@@ -102,8 +100,6 @@ func sum(listeners []string, stats map[string]uint64) (Reading, error) {
 			{&r.Began, "http." + name + ".downstream_rq_total"},
 			{&r.Closed, "http." + name + ".downstream_cx_destroy"},
 			{&r.ClosedInUse, "http." + name + ".downstream_cx_destroy_active_rq"},
-			{&r.CutByOurselves, "http." + name + ".downstream_cx_destroy_local_active_rq"},
-			{&r.ToldToLeave, "http." + name + ".downstream_cx_drain_close"},
 		} {
 			n, ok := stats[s.stat]
 			if !ok {

@@ -40,8 +40,9 @@ type Config struct {
 
 // Server answers /live, /ready and /metrics.
 type Server struct {
-	http *http.Server
-	done chan struct{} // closed when it does not serve any more
+	address string
+	http    *http.Server
+	done    chan struct{} // closed when it does not serve any more
 }
 
 // Start listens and serves. Whoever calls it calls Close.
@@ -59,16 +60,20 @@ func Start(c Config) (*Server, error) {
 	mux.HandleFunc("GET /ready", c.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn), MaxRequestsInFlight: 2}))
-	s := &Server{http: &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}, done: make(chan struct{})}
+	s := &Server{address: listener.Addr().String(), done: make(chan struct{}),
+		http: &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}}
 	go func() {
 		defer close(s.done)
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			c.Log.Error("probes and metrics are not served any more", "error", err)
 		}
 	}()
-	c.Log.Info("serving probes and metrics", "address", listener.Addr().String())
+	c.Log.Info("serving probes and metrics", "address", s.address)
 	return s, nil
 }
+
+// Address is where it listens.
+func (s *Server) Address() string { return s.address }
 
 // Close ends it.
 func (s *Server) Close() {

@@ -57,11 +57,13 @@ func (c *crowd) allDone(t *testing.T) time.Time {
 }
 
 // TestDrain: at SIGTERM all kinds of work are under way, and all of it is done;
-// idle clients hold nothing up and are told in good order.
+// idle clients hold nothing up and are told in good order. It needs nobody else:
+// the control plane is gone.
 func TestDrain(t *testing.T) {
 	w := newWorld(t, nil, "one")
 	p := w.start(t, "one", "--grace-period", (*uploadTime + 15*time.Second).String(), "--min-drain", "2s")
 	idle, working := atRest(w.http("one"), 100), atWork(w.http("one"))
+	w.down()
 	p.signal(t, syscall.SIGTERM)
 	p.awaitLog(t, `"msg":"fail the health checks"`)
 	late := newCrowd(w.http("one"))

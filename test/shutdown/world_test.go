@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -28,7 +29,8 @@ type world struct {
 	roots     *x509.CertPool // whom clients trust
 	feed      source
 	plane     *stack.Plane
-	given     int64 // batches of changes
+	down      func() // ends the control plane
+	given     int64  // batches of changes
 	published atomic.Int64
 	address   map[string]string // of listeners, by class
 }
@@ -86,11 +88,12 @@ func newWorld(t *testing.T, settings map[string]string, classes ...string) *worl
 	w.xds = listener.Addr().String()
 	w.plane = stack.NewPlane(stack.PlaneConfig{Source: w.feed, Listener: listener,
 		Report: func(translator.Result) { w.published.Add(1) }})
-	t.Cleanup(func() {
+	w.down = sync.OnceFunc(func() {
 		if err := w.plane.Close(); err != nil {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(w.down)
 	w.given = 1
 	w.feed <- changes
 	return w
