@@ -63,7 +63,7 @@ func TestUpgradesClosed(t *testing.T) {
 	const drainTime = 6 * time.Second
 	w := newWorld(t, map[string]string{"drain-upgrades": "close"}, "one")
 	p := w.prepare(t, "one")
-	p.launch(t, launch{before: p.under(t, "--grace-period", "30s", "--min-drain", "1s", "--upgrades", "close"),
+	p.launch(t, launch{before: p.under(t, append(ample(), "--upgrades", "close")...),
 		args: []string{"--drain-time-s", fmt.Sprint(drainTime.Seconds())}})
 	idle := atRest(w.http("one"), 50)
 	for range 10 {

@@ -61,7 +61,7 @@ func (c *crowd) allDone(t *testing.T) time.Time {
 // the control plane is gone.
 func TestDrain(t *testing.T) {
 	w := newWorld(t, nil, "one")
-	p := w.start(t, "one", "--grace-period", (*uploadTime + 15*time.Second).String(), "--min-drain", "2s")
+	p := w.start(t, "one", append(ample(), "--min-drain", "2s")...)
 	idle, working := atRest(w.http("one"), 100), atWork(w.http("one"))
 	w.down()
 	p.signal(t, syscall.SIGTERM)

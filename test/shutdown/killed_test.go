@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/prometheus/procfs"
 
@@ -48,28 +49,31 @@ func (p *proxy) drained(t *testing.T, c *crowd) {
 	}
 }
 
-var sidecarTimes = []string{"--grace-period", "30s", "--min-drain", "1s"}
+// ample are times that leave room for all that is atWork.
+func ample() []string {
+	return []string{"--grace-period", (*uploadTime + 15*time.Second).String(), "--min-drain", "1s"}
+}
 
 // TestSidecarKilled: the sidecar is killed in mid-drain, comes back, and is
 // killed again. The hook does not notice, and clients do not either.
 func TestSidecarKilled(t *testing.T) {
 	w := newWorld(t, nil, "one")
 	p := w.alone(t, "one", "--drain-time-s", "20")
-	side := p.sidecar(t, sidecarTimes...)
+	side := p.sidecar(t, ample()...)
 	c := atWork(w.http("one"))
-	hook := p.hook(t, sidecarTimes...)
+	hook := p.hook(t, ample()...)
 	hook.awaitLog(t, `"msg":"drain the listeners"`)
 	p.metrics(t, "draining 1", "envoy_readable 1", "upgrades_active 1")
 	side.signal(t, syscall.SIGKILL)
 	side.wait(t)
-	side = p.sidecar(t, sidecarTimes...)
+	side = p.sidecar(t, ample()...)
 	side.signal(t, syscall.SIGKILL)
 	side.wait(t)
 	p.drained(t, c)
 	if status := hook.wait(t); status != 0 {
 		t.Errorf("the hook ends with %d", status)
 	}
-	side = p.sidecar(t, sidecarTimes...)
+	side = p.sidecar(t, ample()...)
 	side.awaitLog(t, `"reason":"done"`)
 	p.metrics(t, `drain_requests_cut_total{kind="request"} 0`, `drain_requests_cut_total{kind="upgrade"} 0`)
 }
@@ -98,7 +102,7 @@ func TestSidecarRestarts(t *testing.T) {
 	w := newWorld(t, nil, "one")
 	p := w.alone(t, "one", "--drain-time-s", "20")
 	for _, s := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT} {
-		side := p.sidecar(t, sidecarTimes...)
+		side := p.sidecar(t, ample()...)
 		if text, err := fetch(t, "http://"+p.probes+"/ready"); err != nil {
 			t.Errorf("ready: %s %v", text, err)
 		}
@@ -117,7 +121,7 @@ func TestSidecarRestarts(t *testing.T) {
 	c := newCrowd(w.http("one"))
 	c.add("client", func(begun func()) error { return c.stays() })
 	c.allDone(t)
-	side := p.sidecar(t, sidecarTimes...)
+	side := p.sidecar(t, ample()...)
 	p.signal(t, syscall.SIGTERM)
 	p.wait(t)
 	side.signal(t, syscall.SIGTERM)
@@ -130,7 +134,7 @@ func TestSidecarRestarts(t *testing.T) {
 // is under way, and a hook that is run then goes on where Envoy is.
 func TestParentKilled(t *testing.T) {
 	w := newWorld(t, nil, "one")
-	p := w.start(t, "one", "--grace-period", "30s", "--min-drain", "1s")
+	p := w.start(t, "one", ample()...)
 	pid, ok := p.envoy.PID(t.Context())
 	if !ok {
 		t.Fatal("Envoy's process id is unknown")
@@ -143,7 +147,7 @@ func TestParentKilled(t *testing.T) {
 	if now, ok := p.envoy.PID(t.Context()); !ok || now != pid {
 		t.Fatalf("Envoy %d is gone with its parent", pid)
 	}
-	hook := p.hook(t, "--grace-period", "30s", "--min-drain", "0s")
+	hook := p.hook(t, append(ample(), "--min-drain", "0s")...)
 	hook.awaitLog(t, `"msg":"drained"`)
 	hook.wait(t)
 	if failed, last := c.outcomes(t); failed != nil || hook.at.Sub(last) > slack {
@@ -171,7 +175,7 @@ func TestProcess1(t *testing.T) {
 	p := w.prepare(t, "one")
 	// The shell leaves an orphan, and is Envoy then.
 	orphan := []string{"/bin/sh", "-c", `(sleep 0.05 &); exec "$@"`, "sh"}
-	p.launch(t, launch{before: append(p.under(t, "--grace-period", "30s", "--min-drain", "1s"), orphan...),
+	p.launch(t, launch{before: append(p.under(t, ample()...), orphan...),
 		attr: &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}})
 	await(t, "the orphan to be reaped", func() error {
 		if n, err := children(p.cmd.Process.Pid); err != nil || n != 1 {
