@@ -6,18 +6,21 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"legation.dev/drain/admin"
 	"legation.dev/drain/host"
 )
 
@@ -57,7 +60,7 @@ func Start(c Config) (*Server, error) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /live", c.live)
-	mux.HandleFunc("GET /ready", c.ready)
+	mux.Handle("GET /ready", &readiness{envoy: c.Metrics.Envoy})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn), MaxRequestsInFlight: 2}))
 	s := &Server{address: listener.Addr().String(), done: make(chan struct{}),
@@ -106,14 +109,39 @@ func (c *Config) live(w http.ResponseWriter, r *http.Request) {
 }
 
 // ready is 200 while Envoy has its configuration and does not drain.
-func (c *Config) ready(w http.ResponseWriter, r *http.Request) {
-	ready, err := c.Metrics.Envoy.Ready(r.Context())
-	switch {
-	case err != nil:
+func (r *readiness) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	if err := r.err(request.Context()); err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-	case !ready:
-		http.Error(w, "Envoy has no configuration yet, or drains", http.StatusServiceUnavailable)
-	default:
-		fmt.Fprintln(w, "ready")
+		return
 	}
+	fmt.Fprintln(w, "ready")
+}
+
+// readiness of one Envoy after another: a container that restarts begins anew.
+type readiness struct {
+	envoy *admin.Client
+	// whole says that this Envoy once had nothing that was warming: then it had the
+	// whole configuration. What warms later is a change, which takes nothing away.
+	whole atomic.Bool
+}
+
+// err says why Envoy is not ready; nil if it is.
+func (r *readiness) err(ctx context.Context) error {
+	ready, err := r.envoy.Ready(ctx)
+	if err != nil || !ready {
+		r.whole.Store(false)
+		return cmp.Or(err, errors.New("Envoy has no configuration yet, or drains"))
+	}
+	if r.whole.Load() {
+		return nil
+	}
+	n, err := r.envoy.Warming(ctx)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		return fmt.Errorf("%d clusters and listeners of the first configuration are warming", n)
+	}
+	r.whole.Store(true)
+	return nil
 }
