@@ -43,6 +43,9 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			"http.http.downstream_rq_total", "http.http.downstream_cx_destroy", "http.http.downstream_cx_destroy_active_rq"} {
 			all = append(all, fmt.Sprintf(`{"name":%q,"value":3}`, s))
 		}
+		for _, s := range []string{"cluster_manager.warming_clusters", "listener_manager.total_listeners_warming"} {
+			all = append(all, fmt.Sprintf(`{"name":%q,"value":0}`, s))
+		}
 		fmt.Fprintf(w, `{"stats":[%s]}`, strings.Join(all, ","))
 	default:
 		w.WriteHeader(http.StatusMethodNotAllowed) // whoever only asks gives no orders
@@ -102,15 +105,15 @@ shutdown_manager_envoy_readable 0
 // answer is neither.
 func TestProbes(t *testing.T) {
 	f, envoy, m := newFake(t)
-	c := &Config{Metrics: m, Log: slog.New(slog.DiscardHandler)}
-	expect := func(when string, live, ready int) {
+	c, ready := &Config{Metrics: m, Log: slog.New(slog.DiscardHandler)}, &readiness{envoy: m.Envoy}
+	expect := func(when string, wantLive, wantReady int) {
 		t.Helper()
-		for path, h := range map[string]http.HandlerFunc{"/live": c.live, "/ready": c.ready} {
+		for path, h := range map[string]http.HandlerFunc{"/live": c.live, "/ready": ready.ServeHTTP} {
 			w := httptest.NewRecorder()
 			h(w, httptest.NewRequest(http.MethodGet, path, nil))
-			want := live
+			want := wantLive
 			if path == "/ready" {
-				want = ready
+				want = wantReady
 			}
 			if w.Code != want {
 				t.Errorf("%s: %s answers %d, want %d: %s", when, path, w.Code, want, w.Body)

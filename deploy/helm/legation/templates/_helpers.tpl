@@ -38,10 +38,10 @@ legation.dev/fleet: {{ .class }}
 
 {{/* The Secret of the control plane, and that of a fleet. */}}
 {{- define "legation.tlsSecret" -}}
-{{ .Values.tls.secretName | default (printf "%s-tls" (include "legation.name" .)) }}
+{{ .Values.tls.secretName | default (printf "%s-xds" (include "legation.name" .)) }}
 {{- end -}}
 {{- define "legation.fleetSecret" -}}
-{{ printf "%s-envoy-%s-tls" (include "legation.name" .root) .class }}
+{{ printf "%s-xds-envoy-%s" (include "legation.name" .root) .class }}
 {{- end -}}
 
 {{/* The headless Service of the replicas. */}}
