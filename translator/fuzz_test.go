@@ -92,21 +92,35 @@ func checkUnharmed(t *testing.T, before, after snapshot.Snapshot) {
 	}
 }
 
-// FuzzAnnotations: whatever an Ingress and a Service say in an annotation of any
-// setting, nothing changes but what is theirs, and a wrong text is a Problem there.
+// annotationKeys are those of all settings, of all that ingress-nginx knows, and the
+// one that names a class.
+func annotationKeys() (keys []string) {
+	for _, s := range policy.Table() {
+		keys = append(keys, policy.Prefix+s.Name)
+	}
+	for _, a := range nginxAnnotations {
+		keys = append(keys, nginxPrefix+a.name)
+	}
+	return append(keys, classAnnotation)
+}
+
+// FuzzAnnotations: whatever an Ingress and a Service say in any annotation, nothing
+// changes but what is theirs, and a wrong text is a Problem there.
 func FuzzAnnotations(f *testing.F) {
 	w := worlds.New(1, worlds.Size{Services: 3, Endpoints: 2, Ingresses: 3, TLS: 0.5})
 	good := input.View{}.With(w.All()...)
 	result := Translate(Result{}, good)
 	before, _ := result.Fleet(worlds.Class)
-	settings := policy.Table()
-	for i, s := range settings {
-		f.Add(uint8(i), s.Default)
-		f.Add(uint8(i), "1")
-		f.Add(uint8(i), "off")
+	keys := annotationKeys()
+	for i := range keys {
+		f.Add(uint16(i), "1")
+		f.Add(uint16(i), "off")
 	}
-	f.Fuzz(func(t *testing.T, setting uint8, text string) {
-		key := policy.Prefix + settings[int(setting)%len(settings)].Name
+	for i, s := range policy.Table() {
+		f.Add(uint16(i), s.Default)
+	}
+	f.Fuzz(func(t *testing.T, n uint16, text string) {
+		key := keys[int(n)%len(keys)]
 		ingress, service := annotated(good, key, text)
 		view := good.With(input.Put(ingress), input.Put(service))
 		after := Translate(result, view)
