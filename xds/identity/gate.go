@@ -30,10 +30,11 @@ const (
 	NotAllowed                     // its names do not allow what it called
 	WrongFleet                     // node.cluster is a fleet that its names do not allow
 	Handshake                      // it spoke no TLS, or did not end what it began
+	Crowded                        // its address has too many connections
 	NumReasons
 )
 
-var reasonTexts = [NumReasons]string{"no_certificate", "unknown_authority", "expired", "unfit", "no_name", "not_allowed", "wrong_fleet", "handshake"}
+var reasonTexts = [NumReasons]string{"no_certificate", "unknown_authority", "expired", "unfit", "no_name", "not_allowed", "wrong_fleet", "handshake", "crowded"}
 
 // String is the reason as a label of metrics.
 func (r Reason) String() string { return reasonTexts[r] }
@@ -195,6 +196,12 @@ func (g *Gate) refuse(r Reason, from string, code codes.Code, err error) error {
 	g.refused[r].Add(1)
 	g.log.Warn("client refused", "peer", from, "reason", r.String(), "error", err)
 	return status.Error(code, err.Error())
+}
+
+// Crowded counts a client that was refused because of how many its address has.
+func (g *Gate) Crowded(from net.Addr) {
+	g.refused[Crowded].Add(1)
+	g.log.Debug("client refused", "peer", from.String(), "reason", Crowded.String())
 }
 
 // AllowCall says whether a client may call a method of that kind. The error is a

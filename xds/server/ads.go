@@ -40,12 +40,12 @@ func (a ads) DeltaAggregatedResources(g discoveryv3.AggregatedDiscoveryService_D
 // serves that Envoy until the stream ends.
 func (s *Server) meet(g grpc.ServerStream) error {
 	ctx := g.Context()
-	hello := &helloToken{tokens: s.hello}
+	hello := &helloToken{tokens: s.hello, party: s.crowd.partyOf(ctx)}
 	if err := hello.take(ctx, s.stopping); err != nil {
 		return err
 	}
 	defer hello.give()
-	first, err := s.introduction(g, hello)
+	first, err := s.introduction(g)
 	if err != nil {
 		return err
 	}
@@ -80,28 +80,23 @@ func warnOfEnd(ctx context.Context, log *slog.Logger) {
 
 // introduction is the first request. A client that opens a stream and says
 // nothing does not keep the others waiting.
-func (s *Server) introduction(g grpc.ServerStream, hello *helloToken) (*request, error) {
+func (s *Server) introduction(g grpc.ServerStream) (*request, error) {
 	first := make(chan received[*request], 1) // so that its reader does not wait for us
 	s.readers.Go(func() {
 		r := new(request)
 		err := g.RecvMsg(r) // fails when the handler has returned
 		first <- received[*request]{r, err}
 	})
-	patience, limit := time.NewTimer(helloPatience), time.NewTimer(s.limits.Introduction)
-	defer patience.Stop()
+	limit := time.NewTimer(s.limits.Introduction)
 	defer limit.Stop()
-	for {
-		select {
-		case r := <-first:
-			s.counters.requests.Add(1)
-			return r.message, r.err
-		case <-patience.C:
-			hello.give()
-		case <-limit.C:
-			return nil, errLate
-		case <-s.stopping:
-			return nil, errStopping
-		}
+	select {
+	case r := <-first:
+		s.counters.requests.Add(1)
+		return r.message, r.err
+	case <-limit.C:
+		return nil, errLate
+	case <-s.stopping:
+		return nil, errStopping
 	}
 }
 

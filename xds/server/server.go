@@ -63,6 +63,7 @@ type Server struct {
 	extra         func(grpc.ServiceRegistrar)
 	sourceWaiting func() []string
 	gate          *identity.Gate
+	crowd         *crowd // nil without gate
 	limits        Limits
 
 	grpc     *grpc.Server
@@ -85,6 +86,9 @@ func New(cfg Config) *Server {
 	s := &Server{store: cfg.Store, fleets: cfg.Fleets, log: cfg.Log, extra: cfg.Services, sourceWaiting: cfg.Waiting,
 		gate: cfg.Gate, limits: cfg.Limits.withDefaults(),
 		health: health.NewServer(), hello: make(chan struct{}, helloTokens), stopping: make(chan struct{}), heralds: map[string][]*herald{}}
+	if s.gate != nil {
+		s.crowd = newCrowd(s.gate)
+	}
 	s.grpc = grpc.NewServer(s.options()...)
 	s.register()
 	return s
@@ -120,6 +124,9 @@ func (s *Server) setHealth(h healthpb.HealthCheckResponse_ServingStatus) {
 // returns nil. Health is NOT_SERVING until the first snapshot is published.
 func (s *Server) Serve(l net.Listener) error {
 	s.readers.Go(s.becomeHealthy)
+	if s.crowd != nil {
+		l = listener{l, s.crowd}
+	}
 	if err := s.grpc.Serve(l); !errors.Is(err, grpc.ErrServerStopped) {
 		return err
 	}

@@ -37,7 +37,6 @@ type stream struct {
 	base    time.Time  // when the target changed; zero until it does while this stream is open
 	behind  bool       // there is a newer one, not yet taken for the sake of pace
 	pushed  time.Time  // when a new target last led to a response
-	heard   time.Time  // when the last request came
 	pending []push     // what a new target led to and is not answered
 	unsent  []delta.Response
 	flying  int       // responses that were sent and are not answered
@@ -223,7 +222,7 @@ func (st *stream) take(r *request, now time.Time) error {
 	if r.err != nil {
 		return st.server.refuse(st.log, r)
 	}
-	st.heard = now
+	st.hello.heard()
 	if r.URL == snapshot.VirtualHost.URL() {
 		st.hello.give() // the last of the first requests
 	}
@@ -326,7 +325,7 @@ func (st *stream) prepare(now time.Time, asked bool) (wake time.Time) {
 	} else {
 		st.unsent = append(st.unsent, responses...)
 	}
-	return st.earliest(wake, now)
+	return st.earliest(wake)
 }
 
 // retarget looks at the newest version, unless this Envoy got a push too
@@ -351,20 +350,12 @@ func (st *stream) due() time.Time {
 }
 
 // earliest is when the stream must look again: when its Conn says so, when a
-// push is due, when its patience for first requests ends; zero for never.
-func (st *stream) earliest(wake, now time.Time) time.Time {
+// push is due; zero for never.
+func (st *stream) earliest(wake time.Time) time.Time {
 	if st.behind {
 		wake = sooner(wake, st.due())
 	}
-	if !st.hello.held {
-		return wake
-	}
-	end := st.heard.Add(helloPatience)
-	if !now.Before(end) {
-		st.hello.give()
-		return wake
-	}
-	return sooner(wake, end)
+	return wake
 }
 
 // sooner is the earlier of two times, of which a may be zero for never.

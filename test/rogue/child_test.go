@@ -1,0 +1,254 @@
+//go:build real
+
+package rogue
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"golang.org/x/net/http2"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"legation.dev/xds/identity"
+	"legation.dev/xds/snapshot"
+)
+
+// Variables that make a test binary a rogue.
+const (
+	kindVariable    = "LEGATION_TEST_ROGUE"
+	addressVariable = "LEGATION_TEST_ROGUE_ADDRESS"
+	folderVariable  = "LEGATION_TEST_ROGUE_FOLDER"
+)
+
+// ready is what a rogue says when it has all its connections.
+const ready = "ready"
+
+const (
+	connections = 10_000 // of those who do nothing
+	dialers     = 64     // that make them at the same time
+	streams     = 200    // of those who do not read
+	garbage     = 1_000  // connections with garbage
+	huge        = 65 << 20
+	large       = 30 << 20 // in a request that the server takes
+)
+
+// rogue is one that does harm at an address until its standard input ends.
+type rogue struct {
+	address string
+	folder  *identity.Folder
+	closed  sync.WaitGroup // connections that the server has yet to close
+}
+
+// TestMain is the rogue, if the environment says so.
+func TestMain(m *testing.M) {
+	kind := os.Getenv(kindVariable)
+	if kind == "" {
+		os.Exit(m.Run())
+	}
+	if err := beRogue(kind); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func beRogue(kind string) error {
+	folder, err := identity.Open(os.Getenv(folderVariable), slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	r := &rogue{address: os.Getenv(addressVariable), folder: folder}
+	do := map[string]func() error{"silent": r.silent, "idle": r.idle, "garbage": r.garbage, "slow": r.slow, "huge": r.huge, "large": r.large}[kind]
+	if do == nil {
+		return errors.New("no such rogue: " + kind)
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	fmt.Println(ready)
+	_, err = io.Copy(io.Discard, os.Stdin) // until it is told to end
+	r.closed.Wait()
+	return err
+}
+
+// many runs something many times, some of them at once.
+func many(times int, do func() error) error {
+	var g errgroup.Group
+	g.SetLimit(dialers)
+	for range times {
+		g.Go(do)
+	}
+	return g.Wait()
+}
+
+// hold reads a connection until the server closes it.
+func (r *rogue) hold(c net.Conn) {
+	r.closed.Go(func() {
+		defer c.Close()
+		_, _ = io.Copy(io.Discard, c) // how it is closed is no matter
+	})
+}
+
+// silent opens connections and says nothing.
+func (r *rogue) silent() error {
+	return many(connections, func() error {
+		c, err := dialRaw(r.address)
+		if err == nil {
+			r.hold(c)
+		}
+		return err
+	})
+}
+
+// idle opens connections up to HTTP/2, and calls nothing.
+func (r *rogue) idle() error {
+	return many(connections, func() error {
+		c, err := r.dial()
+		if err != nil {
+			return nil // there are too many already
+		}
+		_ = preface(c) // it may be closed by now
+		r.hold(c)
+		return nil
+	})
+}
+
+// dialRaw dials from an address of the rogue's own.
+func dialRaw(to string) (net.Conn, error) {
+	return (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}).Dial("tcp", to)
+}
+
+// dial is a TLS connection with the pair of the rogue.
+func (r *rogue) dial() (net.Conn, error) {
+	raw, err := dialRaw(r.address)
+	if err != nil {
+		return nil, err
+	}
+	conn, _, err := identity.Dial(r.folder).ClientHandshake(context.Background(), identity.ServerName, raw)
+	if err != nil {
+		return nil, errors.Join(err, raw.Close())
+	}
+	return conn, nil
+}
+
+func preface(c net.Conn) error {
+	var text bytes.Buffer
+	text.WriteString(http2.ClientPreface)
+	if err := http2.NewFramer(&text, nil).WriteSettings(); err != nil {
+		return err
+	}
+	_, err := c.Write(text.Bytes())
+	return err
+}
+
+// garbage sends random bytes in place of TLS, of HTTP/2, of frames, and of a request.
+func (r *rogue) garbage() error {
+	var n atomic.Int64
+	err := many(garbage, func() error {
+		text := make([]byte, 4096)
+		if _, err := rand.Read(text); err != nil {
+			return err
+		}
+		dial, begin := r.dial, func(net.Conn) error { return nil }
+		switch n.Add(1) % 3 {
+		case 0:
+			dial = func() (net.Conn, error) { return dialRaw(r.address) }
+		case 1:
+			begin = preface
+		}
+		c, err := dial()
+		if err != nil {
+			return nil // there are too many already
+		}
+		_ = begin(c)
+		_, _ = c.Write(text) // it may be closed by now
+		r.hold(c)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for range 100 {
+		if err := r.request([]byte("\xff\xff\xff garbage"), codes.InvalidArgument); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bytesCodec sends bytes as they are.
+type bytesCodec struct{}
+
+func (bytesCodec) Name() string { return "proto" }
+
+func (bytesCodec) Marshal(v any) ([]byte, error) { return v.([]byte), nil }
+
+func (bytesCodec) Unmarshal([]byte, any) error { return nil }
+
+func (r *rogue) conn() (*grpc.ClientConn, error) {
+	return grpc.NewClient("passthrough:///"+r.address, grpc.WithTransportCredentials(identity.Dial(r.folder)),
+		grpc.WithContextDialer(func(_ context.Context, to string) (net.Conn, error) { return dialRaw(to) }))
+}
+
+// request sends bytes as the first request of a stream, and wants a status.
+func (r *rogue) request(text []byte, want codes.Code) error {
+	conn, err := r.conn()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	stream, err := conn.NewStream(context.Background(), &grpc.StreamDesc{ServerStreams: true, ClientStreams: true},
+		discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResources_FullMethodName, grpc.ForceCodec(bytesCodec{}), grpc.MaxCallSendMsgSize(2*huge))
+	if err != nil {
+		return err
+	}
+	_ = stream.SendMsg(text) // RecvMsg has the status
+	var answer []byte
+	if err := stream.RecvMsg(&answer); status.Code(err) != want {
+		return fmt.Errorf("got %v, want %v", err, want)
+	}
+	return nil
+}
+
+// huge sends requests that are too large.
+func (r *rogue) huge() error {
+	text := make([]byte, huge)
+	return many(20, func() error { return r.request(text, codes.ResourceExhausted) })
+}
+
+// large sends requests that are just not too large, of garbage.
+func (r *rogue) large() error {
+	text := bytes.Repeat([]byte{0xff}, large)
+	return many(16, func() error { return r.request(text, codes.InvalidArgument) })
+}
+
+// slow asks for everything and reads nothing.
+func (r *rogue) slow() error {
+	var n atomic.Int64
+	return many(streams, func() error {
+		conn, err := r.conn()
+		if err != nil {
+			return err
+		}
+		stream, err := discoveryv3.NewAggregatedDiscoveryServiceClient(conn).DeltaAggregatedResources(context.Background())
+		if err != nil {
+			return err
+		}
+		return stream.Send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: snapshot.Cluster.URL(),
+			Node: &corev3.Node{Id: fmt.Sprint("slow-", n.Add(1)), Cluster: fleetName}})
+	})
+}

@@ -1,0 +1,10 @@
+// Package rogue has clients that mean harm to a control plane, or are broken: ten
+// thousand connections that say nothing, garbage, readers that do not read, huge
+// requests. A good Envoy beside them must notice nothing, and memory must stay
+// bounded. It has tests only.
+//
+// The rogue is a process of its own: what it costs itself is not counted. The server
+// is the real one, with mutual TLS; but for one, rogues have a valid certificate.
+//
+// Start reading at rogue_test.go; child_test.go has what rogues do.
+package rogue
