@@ -20,15 +20,10 @@ import (
 type effect struct {
 	change   uint64 // from Apply
 	concerns func(snapshot.Ref) bool
-	claims   []claim   // allowed from the change on, and alone when it landed
-	landed   func()    // called then, if set
-	since    time.Time // when Envoy acknowledged it
+	claims   []claim // allowed from the change on, and alone when it landed
+	landed   func()  // called then, if set
+	then     workers // when Envoy acknowledged it; nil before
 }
-
-// workersFollow is how long Envoy's workers may go by what was before, after its
-// main thread has acknowledged what is: they are told in order, but not waited for
-// (docs/delta.md, M21). Legation keeps what they may still need for 5 s.
-const workersFollow = time.Second
 
 // claim is what a host answers to a path.
 type claim struct {
@@ -118,10 +113,10 @@ func (d *driver) look() {
 // inForce says whether Envoy runs the change, its workers included where answers
 // depend on it.
 func (d *driver) inForce(e *effect) bool {
-	if e.since.IsZero() && d.Landed(e.change, e.concerns) {
-		e.since = time.Now()
+	if e.then == nil && d.Landed(e.change, e.concerns) {
+		e.then = d.acknowledged()
 	}
-	return !e.since.IsZero() && (len(e.claims) == 0 || time.Since(e.since) >= workersFollow)
+	return e.then != nil && (len(e.claims) == 0 || d.followed(e.then))
 }
 
 // run makes n changes at so many a second.

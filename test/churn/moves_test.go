@@ -28,13 +28,13 @@ func TestMoves(t *testing.T) {
 	begin := time.Now()
 	var acked []moved
 	for made := 0; made < *moves; made += hosts {
-		acked = append(w.followed(acked), w.moveAll())
+		acked = append(w.over(acked), w.moveAll())
 		w.more(l, 10*hosts)
 	}
 	t.Logf("%d moves in %s", *moves, time.Since(begin).Round(time.Millisecond))
 	w.removed(uint64(*moves)) // much later than what workers need
-	if rest := w.followed(acked); len(rest) > 0 {
-		t.Errorf("%d moves were acknowledged less than %s ago, and yet all clusters are gone", len(rest), workersFollow)
+	if rest := w.over(acked); len(rest) > 0 {
+		t.Errorf("all clusters are gone, and workers have not followed %d moves", len(rest))
 	}
 	w.more(l, 10*hosts)
 	end()
@@ -58,16 +58,16 @@ func (w *world) removed(clusters uint64) {
 
 // moved is a move of some paths that Envoy has acknowledged.
 type moved struct {
-	since time.Time
+	then  workers
 	old   []claim  // of the old Services
 	kills []func() // of their pods
 }
 
-// followed ends the pods of the moves that Envoy's workers have followed, whose
+// over ends the pods of the moves that Envoy's workers have followed, whose
 // old answers are wrong from then on, and returns the other moves.
-func (w *world) followed(list []moved) (rest []moved) {
+func (w *world) over(list []moved) (rest []moved) {
 	for _, m := range list {
-		if time.Since(m.since) < workersFollow {
+		if !w.followed(m.then) {
 			rest = append(rest, m)
 			continue
 		}
@@ -102,7 +102,7 @@ func (w *world) moveAll() (m moved) {
 		w.Delete(gone...)
 	}
 	w.settle()
-	m.since = time.Now()
+	m.then = w.acknowledged()
 	return m
 }
 

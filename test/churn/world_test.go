@@ -45,6 +45,31 @@ type world struct {
 	rng       *rand.Rand
 	hosts     []*host // under load, the first half plain, the others TLS
 	named     int     // how many names of Services were used
+	running   *load.Load
+}
+
+// workers is how far each client was when Envoy's main thread had acknowledged
+// something. Its workers are told in order, but not waited for (docs/delta.md, M21).
+type workers []uint64
+
+// acknowledged is now.
+func (w *world) acknowledged() workers {
+	if w.running == nil {
+		return workers{}
+	}
+	return w.running.Turns()
+}
+
+// followed says whether Envoy's workers go by what was acknowledged: since then each
+// client, whose connection is some worker's, was answered what it asked since.
+func (w *world) followed(then workers) bool {
+	now := w.acknowledged()
+	for i := range then {
+		if now[i] < then[i]+2 { // one may have been under way
+			return false
+		}
+	}
+	return true
 }
 
 // host is a host under load.
@@ -178,6 +203,7 @@ func (w *world) load(clients ...load.Client) (running *load.Load, end func() loa
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(w.ctx)
 	l := load.Start(ctx, clients...)
+	w.running = l
 	w.t.Cleanup(cancel)
 	select {
 	case <-l.Ready():

@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"legation.dev/test/echo"
@@ -78,18 +79,19 @@ const (
 type Load struct {
 	recorder recorder
 	wait     sync.WaitGroup
-	ready    chan struct{} // closed when each client had an answer
+	ready    chan struct{}   // closed when each client had an answer
+	turns    []atomic.Uint64 // by client: requests that are over
 }
 
 // Start runs the clients until ctx ends. The first requests of clients are
 // spread evenly over the time between two requests.
 func Start(ctx context.Context, clients ...Client) *Load {
-	l := &Load{ready: make(chan struct{})}
+	l := &Load{ready: make(chan struct{}), turns: make([]atomic.Uint64, len(clients))}
 	l.recorder.clients = len(clients)
 	var answered sync.WaitGroup
 	for i, c := range clients {
 		answered.Add(1)
-		w := &worker{Client: c, recorder: &l.recorder, answered: sync.OnceFunc(answered.Done)}
+		w := &worker{Client: c, recorder: &l.recorder, turns: &l.turns[i], answered: sync.OnceFunc(answered.Done)}
 		w.start = time.Now().Add(c.Every * time.Duration(i) / time.Duration(len(clients)))
 		l.wait.Go(func() {
 			defer w.answered()
@@ -105,6 +107,15 @@ func Start(ctx context.Context, clients ...Client) *Load {
 
 // Ready is closed when every client had its first answer (or failure).
 func (l *Load) Ready() <-chan struct{} { return l.ready }
+
+// Turns is how many requests of each client are over, whatever became of them.
+func (l *Load) Turns() []uint64 {
+	turns := make([]uint64, len(l.turns))
+	for i := range l.turns {
+		turns[i] = l.turns[i].Load()
+	}
+	return turns
+}
 
 // Results is what happened so far.
 func (l *Load) Results() Results { return l.recorder.results() }
@@ -138,6 +149,7 @@ func (l *Load) Wait() Results {
 type worker struct {
 	Client
 	recorder *recorder
+	turns    *atomic.Uint64
 	answered func()
 	start    time.Time // when the next request begins
 }
@@ -221,6 +233,7 @@ func (w *worker) ask(ctx context.Context, conn connection) bool {
 	a, err := conn.request(host, path)
 	took := time.Since(begin)
 	verdict := judge.End(token, a.status, a.service())
+	w.turns.Add(1)
 	if ctx.Err() != nil {
 		return false
 	}
