@@ -54,6 +54,9 @@ const (
 	pollEvery  = 100 * time.Millisecond
 	restFactor = 5
 	maxPoll    = 500 * time.Millisecond
+	// reserveParts is in how many parts the time after the deadline is divided:
+	// the last look, who is cut, the order to quit, and whatever the caller does.
+	reserveParts = 4
 )
 
 // Run drains an Envoy and ends it. It returns when Envoy took the order to quit,
@@ -87,8 +90,9 @@ func (r *runner) readDrainTime(ctx context.Context) {
 }
 
 func (r *runner) run(ctx context.Context) (Report, error) {
-	// An Envoy that does not answer does not put the deadline off.
-	asking, cancel := context.WithDeadline(ctx, r.machine.Start.Add(r.Plan.Max))
+	// An Envoy that does not answer does not put the deadline off, but for a part
+	// of the reserve, so that the last look comes at the deadline itself.
+	asking, cancel := context.WithDeadline(ctx, r.machine.Start.Add(r.Plan.Max+(r.Plan.Grace-r.Plan.Max)/reserveParts))
 	defer cancel()
 	for {
 		before := time.Now()
@@ -162,7 +166,7 @@ func (r *runner) quit(ctx context.Context, last admin.Reading, unknown error) (R
 	case last.Listeners == 0:
 		report.Reason = ReasonUnserved
 	}
-	if last.Requests > 0 || unknown != nil {
+	if last.Requests > 0 || unknown != nil { // what is unknown may be in use
 		r.whose(ctx, &report)
 	}
 	r.Watch.Finish(report)
@@ -175,15 +179,19 @@ func (r *runner) quit(ctx context.Context, last admin.Reading, unknown error) (R
 
 // order ends Envoy. Its end must not take back the order that led to it.
 func (r *runner) order(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), minReserve/2)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.part())
 	defer cancel()
 	return r.Envoy.Quit(ctx)
 }
 
-// whose asks which endpoints the cut requests are with, in a part of the time
-// that is reserved.
+// part is how long one of the last questions may take.
+func (r *runner) part() time.Duration {
+	return min(admin.Timeout, time.Until(r.machine.Start.Add(r.Plan.Grace))/reserveParts)
+}
+
+// whose asks which endpoints the cut requests are with.
 func (r *runner) whose(ctx context.Context, report *Report) {
-	ctx, cancel := context.WithTimeout(ctx, (r.Plan.Grace-r.Plan.Max)/3)
+	ctx, cancel := context.WithTimeout(ctx, r.part())
 	defer cancel()
 	busy, err := r.Envoy.Busy(ctx)
 	if err != nil {

@@ -194,7 +194,7 @@ func TestHung(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		report, err := Run(t.Context(), Config{Envoy: &hung{}, Plan: testPlan, Log: slog.New(slog.DiscardHandler)})
-		if err != nil || report.Reason != ReasonDeadline || report.Known || time.Since(start) != testPlan.Max {
+		if err != nil || report.Reason != ReasonDeadline || report.Known || time.Since(start) != testPlan.Max+(testPlan.Grace-testPlan.Max)/reserveParts {
 			t.Errorf("%+v after %s: %v", report, time.Since(start), err)
 		}
 	})
