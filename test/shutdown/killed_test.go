@@ -3,6 +3,7 @@
 package shutdown
 
 import (
+	"debug/elf"
 	"fmt"
 	"os"
 	"os/exec"
@@ -161,6 +162,30 @@ func TestParentKilled(t *testing.T) {
 	})
 }
 
+// TestHung: an Envoy that does nothing any more is killed before the grace period
+// ends, so that its end is told.
+func TestHung(t *testing.T) {
+	const grace = 5 * time.Second
+	w := newWorld(t, nil, "one")
+	p := w.start(t, "one", "--grace-period", grace.String(), "--min-drain", "500ms")
+	pid, ok := p.envoy.PID(t.Context())
+	if !ok {
+		t.Fatal("Envoy's process id is unknown")
+	}
+	stop(t, pid)
+	told := time.Now()
+	p.signal(t, syscall.SIGTERM)
+	if status := p.wait(t); status != 128+int(syscall.SIGKILL) {
+		t.Errorf("exit status %d, want that of SIGKILL", status)
+	}
+	if took := p.at.Sub(told); took < 4*time.Second || took > grace {
+		t.Errorf("ended after %s, want less than %s", took, grace)
+	}
+	if r := p.report(t); r.Reason != drain.ReasonDeadline || r.Known {
+		t.Errorf("report %+v", r)
+	}
+}
+
 // TestProcess1: `run` is process 1 of a PID namespace. It reaps what loses its
 // parent, SIGKILL from within does nothing, and it ends with Envoy's status.
 func TestProcess1(t *testing.T) {
@@ -205,6 +230,20 @@ func children(pid int) (n int, err error) {
 		}
 	}
 	return n, nil
+}
+
+// TestStatic: the binary runs in any container, since it needs no other file.
+func TestStatic(t *testing.T) {
+	file, err := elf.Open(manager(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for _, p := range file.Progs {
+		if p.Type == elf.PT_INTERP {
+			t.Error("the binary is linked dynamically")
+		}
+	}
 }
 
 // TestExitStatus: how Envoy ends by itself is how `run` ends, and other signals
