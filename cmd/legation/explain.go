@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"legation.dev/translator"
 	"legation.dev/translator/input"
@@ -21,7 +23,9 @@ const formatTable = "table"
 
 // explainFlags are the flags of `legation explain`.
 type explainFlags struct {
-	source, class, output, address string
+	source                 sourceFlags
+	class, output, address string
+	timeout                time.Duration
 }
 
 func explainCommand() *cobra.Command {
@@ -33,15 +37,17 @@ func explainCommand() *cobra.Command {
 running Legation makes of it: which resources, how many of the connected Envoys run
 each, and what is wrong with it.
 
-Of a Service it prints which settings are in force for it in a folder or file of manifests: those
-of each of its clusters, then those of the routes of each Ingress that leads there, with
+Of a Service it prints which settings are in force for it in a folder or file of manifests,
+or in a cluster, which is read once (the rights of 'legation serve' are enough): those of
+each of its clusters, then those of the routes of each Ingress that leads there, with
 the object and field that says so, the preset that gives it, or the reason of the default.
 
 What is wrong with the Service or one of these Ingresses goes to standard error and makes
 the exit status 1.`,
 		Example: `  legation explain ingress/shop/checkout
   legation explain service/shop/web examples/shop
-  legation explain service/shop/web --source dir:examples/shop -o json`,
+  legation explain service/shop/web --source dir:examples/shop -o json
+  legation explain service/shop/web --source kube --namespaces shop,legation-system`,
 		Args: arguments(cobra.RangeArgs(1, 2)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if object, ok := objectOf(args[0]); ok && len(args) == 1 {
@@ -52,7 +58,9 @@ the exit status 1.`,
 	}
 	flags := c.Flags()
 	flags.StringVar(&f.address, "address", bootstrap.DefaultXDSAddress, "host and port of 'legation serve', for all but a Service")
-	flags.StringVar(&f.source, "source", "", "where the objects are: dir:PATH, the same as PATH")
+	flags.StringVar(&f.source.source, "source", "", "where the objects are: kube, or dir:PATH, the same as PATH (default: kube with --kubeconfig)")
+	f.source.registerKube(c)
+	flags.DurationVar(&f.timeout, "timeout", time.Minute, "with kube: how long the cluster may take to be read")
 	flags.StringVar(&f.class, "class", "", "only the fleet of this IngressClass")
 	flags.StringVarP(&f.output, "output", "o", formatTable, "table, yaml or json")
 	complete(c, "output", formatTable, formatYAML, formatJSON)
@@ -60,11 +68,14 @@ the exit status 1.`,
 }
 
 func (f *explainFlags) run(c *cobra.Command, args []string) error {
-	service, path, err := f.arguments(args)
+	service, err := f.arguments(args)
+	if err == nil {
+		err = f.checkSource(c.Flags())
+	}
 	if err != nil {
 		return usage(c, err)
 	}
-	result, err := translate(path)
+	result, err := f.translate(c.Context())
 	if err != nil {
 		return err
 	}
@@ -86,25 +97,41 @@ func (f *explainFlags) run(c *cobra.Command, args []string) error {
 	return printConcerned(c.ErrOrStderr(), result, service, fleets)
 }
 
-// arguments are the Service, "namespace/name", and where the manifests are.
-func (f *explainFlags) arguments(args []string) (service, path string, err error) {
+// arguments are the Service, "namespace/name", and perhaps where the manifests are.
+func (f *explainFlags) arguments(args []string) (service string, err error) {
 	service, ok := strings.CutPrefix(args[0], "service/")
 	namespace, name, two := strings.Cut(service, "/")
 	switch {
 	case !ok || !two || namespace == "" || name == "" || strings.Contains(name, "/"):
-		return "", "", fmt.Errorf("%q: want service/NAMESPACE/NAME or ingress/NAMESPACE/NAME", args[0])
+		return "", fmt.Errorf("%q: want service/NAMESPACE/NAME or ingress/NAMESPACE/NAME", args[0])
 	case f.output != formatTable && f.output != formatYAML && f.output != formatJSON:
-		return "", "", fmt.Errorf("--output %q: want table, yaml or json", f.output)
-	case (len(args) == 2) == (f.source != ""):
-		return "", "", fmt.Errorf("name the manifests once: PATH or --source %sPATH", folderSource)
+		return "", fmt.Errorf("--output %q: want table, yaml or json", f.output)
+	case len(args) == 2 && f.source.source != "", len(args) == 1 && f.source.source == "" && f.source.kubeconfig == "":
+		return "", fmt.Errorf("name the objects once: PATH, --source %sPATH or --source %s", folderSource, kubeSource)
 	case len(args) == 2:
-		return service, args[1], nil
+		f.source.source = folderSource + args[1]
 	}
-	path, ok = strings.CutPrefix(f.source, folderSource)
-	if !ok || path == "" {
-		return "", "", fmt.Errorf("--source %q: want %sPATH", f.source, folderSource)
+	return service, nil
+}
+
+// checkSource says what contradicts. --class stands beside every source.
+func (f *explainFlags) checkSource(flags *pflag.FlagSet) error {
+	if f.class != "" {
+		f.source.classes = []string{f.class}
 	}
-	return service, path, nil
+	return f.source.check(flags, "kubeconfig", "context", "namespaces", "timeout")
+}
+
+// translate reads the objects, once, and translates them.
+func (f *explainFlags) translate(ctx context.Context) (translator.Result, error) {
+	if path, ok := strings.CutPrefix(f.source.source, folderSource); ok {
+		return translate(path)
+	}
+	changes, err := f.source.readOnce(ctx, f.timeout)
+	if err != nil {
+		return translator.Result{}, err
+	}
+	return translator.Translate(translator.Result{}, input.View{}.With(changes...)), nil
 }
 
 // explainedFleet is what one fleet does with the Service.

@@ -2,6 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -71,6 +74,27 @@ func TestExplainForPeople(t *testing.T) {
 	} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("lacks %q:\n%s", want, stdout)
+		}
+	}
+}
+
+// TestExplainUnreachable: of a cluster that cannot be read it is said what and why.
+func TestExplainUnreachable(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close() // its port refuses
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	text := "apiVersion: v1\nkind: Config\nclusters: [{name: a, cluster: {server: 'http://" + l.Addr().String() + "'}}]\n" +
+		"contexts: [{name: a, context: {cluster: a, user: a}}]\nusers: [{name: a, user: {}}]\ncurrent-context: a\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, _, stderr := legation("explain", "service/shop/web", "--kubeconfig", file, "--timeout", "500ms")
+	for _, part := range []string{"was not read within 500ms", "\n  Ingress", "\n  Service"} {
+		if status != exitFailure || !strings.Contains(stderr, part) {
+			t.Errorf("status %d, no %q in %q", status, part, stderr)
 		}
 	}
 }

@@ -97,7 +97,7 @@ func (f *serveFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return usage(c, err)
 	}
-	if err := f.source.check(c.Flags()); err != nil {
+	if err := f.source.check(c.Flags(), "kubeconfig", "context", "namespaces", "class"); err != nil {
 		return usage(c, err)
 	}
 	if err := f.publish.check(c.Flags(), f.source.source, f.source.classes); err != nil {

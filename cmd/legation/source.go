@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -15,6 +16,7 @@ import (
 
 	"legation.dev/examples"
 	"legation.dev/translator"
+	"legation.dev/translator/input"
 	"legation.dev/watcher/dir"
 	"legation.dev/watcher/kube"
 )
@@ -33,17 +35,25 @@ type sourceFlags struct {
 }
 
 func (f *sourceFlags) register(c *cobra.Command) {
+	f.registerKube(c)
 	flags := c.Flags()
 	flags.StringVar(&f.source, "source", "", "where the objects are: kube or dir:PATH (default: kube inside a cluster or with --kubeconfig, else a built-in example)")
-	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "with kube: the file that says where the API server is and who we are (default: $KUBECONFIG, ~/.kube/config, inside a cluster the pod's service account)")
-	flags.StringVar(&f.context, "context", "", "with kube: the context of the kubeconfig (default: its current one)")
-	flags.StringSliceVar(&f.namespaces, "namespaces", nil, "with kube: read only these namespaces; no right beyond them is needed, but for IngressClasses (default: all)")
 	flags.StringSliceVar(&f.classes, "class", nil, "with kube: serve only these IngressClasses (default: all whose controller is ours)")
 	complete(c, "source", kubeSource, folderSource)
 }
 
-// check fills in the default of --source and says what contradicts.
-func (f *sourceFlags) check(flags *pflag.FlagSet) error {
+// registerKube registers the flags that say which API server it is, and what of it
+// is read.
+func (f *sourceFlags) registerKube(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "with kube: the file that says where the API server is and who we are (default: $KUBECONFIG, ~/.kube/config, inside a cluster the pod's service account)")
+	flags.StringVar(&f.context, "context", "", "with kube: the context of the kubeconfig (default: its current one)")
+	flags.StringSliceVar(&f.namespaces, "namespaces", nil, "with kube: read only these namespaces; no right beyond them is needed, but for IngressClasses (default: all)")
+}
+
+// check fills in the default of --source and says what contradicts; only are the
+// flags that mean something with an API server only.
+func (f *sourceFlags) check(flags *pflag.FlagSet, only ...string) error {
 	if f.source == "" && (f.kubeconfig != "" || os.Getenv("KUBERNETES_SERVICE_HOST") != "") {
 		f.source = kubeSource
 	}
@@ -53,7 +63,7 @@ func (f *sourceFlags) check(flags *pflag.FlagSet) error {
 	if f.source == kubeSource {
 		return nil
 	}
-	for _, name := range []string{"kubeconfig", "context", "namespaces", "class"} {
+	for _, name := range only {
 		if flags.Changed(name) {
 			return fmt.Errorf("--%s: only with --source %s", name, kubeSource)
 		}
@@ -138,4 +148,34 @@ func (f *sourceFlags) restConfig() (*rest.Config, error) {
 	}
 	config.UserAgent = "legation/" + version()
 	return config, nil
+}
+
+// readOnce reads an API server until it was read in full. An error says what could
+// not be read.
+func (f *sourceFlags) readOnce(ctx context.Context, timeout time.Duration) ([]input.Change, error) {
+	source, err := f.openKube(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	defer source.close()
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	running := make(chan struct{})
+	go func() {
+		defer close(running)
+		_ = source.run(ctx) // that of ctx
+	}()
+	defer func() { cancel(); <-running }()
+	changes, err := source.Take(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("the cluster was not read within %v: %w%s", timeout, err, listed(source.waiting()))
+	}
+	return changes, nil
+}
+
+// listed is what keeps a source from being read, a line each.
+func listed(waiting []kube.Condition) (text string) {
+	for _, c := range waiting {
+		text += "\n  " + c.String()
+	}
+	return text
 }

@@ -1,0 +1,65 @@
+//go:build real
+
+package status
+
+import (
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"legation.dev/test/envoy"
+	"legation.dev/test/kube"
+)
+
+// TestExplain: the binary reads a cluster, once, and says of a Service which
+// settings are in force and who says so.
+func TestExplain(t *testing.T) {
+	w := newWorld(t)
+	w.stack() // makes the class
+	deployment, service := kube.Web(w.namespace, "web", 1, time.Second)
+	service.Annotations = map[string]string{"legation.dev/upstream-preset": "gunicorn"}
+	ingress := w.web("shop", "web")
+	ingress.Annotations = map[string]string{"legation.dev/max-request-body": "8Mi"}
+	if err := cluster.Apply(w.ctx, deployment, service, ingress); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := kube.WriteKubeconfig(file, cluster.REST()); err != nil {
+		t.Fatal(err)
+	}
+	root, err := envoy.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := exec.CommandContext(w.ctx, filepath.Join(root, "bin", "legation"), "explain", "service/"+w.namespace+"/web",
+		"--source", "kube", "--kubeconfig", file, "-o", "json").Output()
+	var out struct {
+		Fleets []struct {
+			Parts []struct {
+				Settings []struct{ Name, Value, Object string }
+			}
+		}
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &out)
+	}
+	if err != nil || len(out.Fleets) != 1 {
+		t.Fatalf("%v: %s", err, text)
+	}
+	want := map[string]string{
+		"upstream-idle-timeout": "1.5s Service " + w.namespace + "/web",
+		"max-request-body":      "8Mi Ingress " + w.namespace + "/shop",
+	}
+	for _, part := range out.Fleets[0].Parts {
+		for _, s := range part.Settings {
+			if want[s.Name] == s.Value+" "+s.Object {
+				delete(want, s.Name)
+			}
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("not said: %v\n%s", want, text)
+	}
+}
