@@ -115,21 +115,52 @@ func objects(t *testing.T, text []byte) (list []*unstructured.Unstructured) {
 	return list
 }
 
-// TestManifests: deploy/manifests are what the chart makes of its examples.
+// made is the first line of what the chart makes.
+const made = "# Made by `make manifests` from deploy/helm/legation; do not edit.\n"
+
+// same wants a file to be what the chart makes, or makes it so with -update.
+func same(t *testing.T, file string, text []byte) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if got, err := os.ReadFile(file); err != nil || !bytes.Equal(got, text) {
+		t.Errorf("%s is not what the chart makes (%v): run `make manifests`", file, err)
+	}
+}
+
+// rights are the documents of rendered text that say who may do what.
+func rights(t *testing.T, text []byte) []byte {
+	t.Helper()
+	documents, err := kube.Documents(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	for _, d := range documents {
+		if o := objects(t, d)[0]; o.GroupVersionKind().Group == "rbac.authorization.k8s.io" || o.GetKind() == "ServiceAccount" && o.GetName() == "legation" {
+			b.WriteString("---\n")
+			b.Write(d)
+		}
+	}
+	return b.Bytes()
+}
+
+// TestManifests: deploy/manifests are what the chart makes of its examples, and
+// deploy/rbac.yaml is the part of the first one that is about rights.
 func TestManifests(t *testing.T) {
 	known := map[string]bool{}
 	for _, e := range examples(t) {
-		file := path(t, "deploy", "manifests", e.name+".yaml")
+		file, text := path(t, "deploy", "manifests", e.name+".yaml"), e.render(t)
 		known[filepath.Base(file)] = true
-		text := append([]byte(fmt.Sprintf("# Made by `make manifests` from deploy/helm/legation; do not edit.\n# kubectl create namespace %s && kubectl apply -f this file\n", e.namespace)), e.render(t)...)
-		if *update {
-			if err := os.WriteFile(file, text, 0o644); err != nil {
-				t.Fatal(err)
-			}
-			continue
-		}
-		if got, err := os.ReadFile(file); err != nil || !bytes.Equal(got, text) {
-			t.Errorf("%s is not what the chart makes (%v): run `make manifests`", file, err)
+		same(t, file, slices.Concat([]byte(made+"# kubectl create namespace "+e.namespace+" && kubectl apply -f this file\n"), text))
+		if e.name == "legation" {
+			same(t, path(t, "deploy", "rbac.yaml"), slices.Concat([]byte(made+
+				"# The rights of Legation in a cluster, for who runs it otherwise. manifests/namespaces.yaml has those\n"+
+				"# for some namespaces only. A test runs it with exactly these.\n"), rights(t, text)))
 		}
 	}
 	files, err := os.ReadDir(path(t, "deploy", "manifests"))

@@ -17,14 +17,14 @@ import (
 	watcher "legation.dev/watcher/kube"
 )
 
-// account is one with the rights of a file of deploy/manifests.
+// account is one with the rights of a file of deploy/.
 func account(ctx context.Context, t testing.TB, file string) *rest.Config {
 	t.Helper()
 	root, err := envoy.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	config, remove, err := cluster.Rights(ctx, filepath.Join(root, "deploy", "manifests", file))
+	config, remove, err := cluster.Rights(ctx, filepath.Join(root, "deploy", file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,8 +52,8 @@ func forbidden(ctx context.Context, t testing.TB) float64 {
 // cluster and in some namespaces only, and the API server refuses nothing.
 func TestRights(t *testing.T) {
 	for file, namespaces := range map[string][]string{
-		"legation.yaml":   nil,
-		"namespaces.yaml": {worlds.Namespace, "legation"},
+		"rbac.yaml":                 nil,
+		"manifests/namespaces.yaml": {worlds.Namespace, "legation"},
 	} {
 		t.Run(file, func(t *testing.T) {
 			world(t)
@@ -78,7 +78,7 @@ func TestRights(t *testing.T) {
 func TestRightsWithdrawn(t *testing.T) {
 	world(t)
 	ctx := limited(t)
-	config := account(ctx, t, "legation.yaml")
+	config := account(ctx, t, "rbac.yaml")
 	r := start(t, watcher.Config{REST: config, Backoff: soon}, nil)
 	w := worlds.New(5, worlds.Size{Services: 4, Endpoints: 2, Ingresses: 4, TLS: 1})
 	for _, c := range w.All() {

@@ -17,7 +17,7 @@ import (
 	"legation.dev/test/kube"
 )
 
-// account is one with the rights of a file of deploy/manifests.
+// account is one with the rights of a file of deploy/.
 func (w *world) account(file string) *rest.Config {
 	w.Helper()
 	ctx := context.WithoutCancel(w.ctx) // for the end
@@ -25,7 +25,7 @@ func (w *world) account(file string) *rest.Config {
 	if err != nil {
 		w.Fatal(err)
 	}
-	account, remove, err := cluster.Rights(w.ctx, filepath.Join(root, "deploy", "manifests", file))
+	account, remove, err := cluster.Rights(w.ctx, filepath.Join(root, "deploy", file))
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -47,9 +47,9 @@ func TestDeployedRights(t *testing.T) {
 		args    []string
 		address string
 	}{
-		{"cluster", "load-balancer.yaml", []string{"--publish-service=" + legation.Namespace + "/edge"}, "192.0.2.7"},
-		{"nodes", "legation.yaml", []string{"--publish-nodes=" + legation.Namespace + "/app=envoy"}, kube.NodeAddress(0) + "," + kube.NodeAddress(1)},
-		{"namespaces", "namespaces.yaml", []string{"--publish-service=" + legation.Namespace + "/edge", "--namespaces=shop," + legation.Namespace}, "192.0.2.7"},
+		{"cluster", "manifests/load-balancer.yaml", []string{"--publish-service=" + legation.Namespace + "/edge"}, "192.0.2.7"},
+		{"nodes", "rbac.yaml", []string{"--publish-nodes=" + legation.Namespace + "/app=envoy"}, kube.NodeAddress(0) + "," + kube.NodeAddress(1)},
+		{"namespaces", "manifests/namespaces.yaml", []string{"--publish-service=" + legation.Namespace + "/edge", "--namespaces=shop," + legation.Namespace}, "192.0.2.7"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)

@@ -38,7 +38,7 @@ func (w *world) remove(o kube.Object) {
 // TestRights: with the rights of deploy/, in the cluster and in some namespaces only,
 // all that can be is written, on objects of every sort, and nothing is forbidden.
 func TestRights(t *testing.T) {
-	for file, namespaces := range map[string][]string{"legation.yaml": nil, "namespaces.yaml": {shop, legation.Namespace}} {
+	for file, namespaces := range map[string][]string{"rbac.yaml": nil, "manifests/namespaces.yaml": {shop, legation.Namespace}} {
 		t.Run(file, func(t *testing.T) {
 			w := newWorld(t)
 			if err := cluster.Apply(w.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: shop}}); err != nil {
