@@ -29,10 +29,19 @@ type Loop struct {
 	Publish func(fleet string, s snapshot.Snapshot, cause string)
 	// Report gets every result, if set. It must not block.
 	Report func(Result)
+	// Observe hears what each batch cost, if set. It must not block.
+	Observe func(Pass)
 	// StandIn is the certificate for hosts whose Secret never was there.
 	StandIn *input.Secret
 	// Now reads the clock; nil means time.Now.
 	Now func() time.Time
+}
+
+// Pass is what one batch of changes, or the end of a hold, cost.
+type Pass struct {
+	Translation time.Duration
+	Publication time.Duration // holds included
+	Stats       Stats
 }
 
 // held is what is kept of one fleet.
@@ -54,9 +63,14 @@ func (l *Loop) Run(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("reading cluster state: %w", err)
 		}
+		begin := l.now()
 		view = view.With(keepSettings(view, batch)...).Freeze(view, input.Controller)
 		result = Translate(result, view)
+		translated := l.now()
 		l.publish(result, holds, cause(batch))
+		if l.Observe != nil {
+			l.Observe(Pass{translated.Sub(begin), l.now().Sub(translated), result.Stats})
+		}
 		if l.Report != nil && len(batch) > 0 {
 			l.Report(result)
 		}

@@ -86,6 +86,13 @@ func (p *problemLog) remember(list []input.Problem) {
 	p.list = list
 }
 
+// all are the Problems of the last look.
+func (p *problemLog) all() []input.Problem {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.list // which is never changed, only replaced
+}
+
 // of are the Problems of an object, for people.
 func (p *problemLog) of(object string) (list []*adminv1.Problem) {
 	p.mu.Lock()

@@ -16,7 +16,6 @@ import (
 
 	"legation.dev/translator"
 	"legation.dev/translator/input"
-	"legation.dev/watcher/status"
 	"legation.dev/xds/admin"
 	"legation.dev/xds/bootstrap"
 	"legation.dev/xds/fleet"
@@ -70,7 +69,8 @@ func (s *serving) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	loop := &translator.Loop{Source: s.source, StandIn: standIn, Publish: publisher(snapshots, s.log),
+	passes := newPassMetrics()
+	loop := &translator.Loop{Source: s.source, StandIn: standIn, Publish: publisher(snapshots, s.log), Observe: passes.observe,
 		Report: func(r translator.Result) { answers.report(r); watch.report(r) }}
 	g, ctx := errgroup.WithContext(ctx)
 	if s.source.run != nil {
@@ -86,7 +86,14 @@ func (s *serving) run(ctx context.Context) error {
 	}
 	g.Go(func() error { watch.run(ctx); return nil })
 	g.Go(func() error { return xds.Serve(s.xds) })
-	g.Go(func() error { return s.serveAdmin(ctx, snapshots.Ready(), writer, gate) })
+	metrics := append(passes.collectors(), sourceMetrics{s.source}, streamMetrics{xds}, fleetMetrics{answers.result, watch.all, snapshots, fleets, localEnvoys(inspection)})
+	if writer != nil {
+		metrics = append(metrics, statusMetrics{writer})
+	}
+	if gate != nil {
+		metrics = append(metrics, wireMetrics{s.folder, gate})
+	}
+	g.Go(func() error { return s.serveAdmin(ctx, snapshots.Ready(), metrics) })
 	g.Go(func() error { s.shutDown(ctx, xds); return nil })
 	return g.Wait()
 }
@@ -109,19 +116,13 @@ func (s *serving) waiting() (list []string) {
 }
 
 // serveAdmin answers probes and Prometheus until ctx ends.
-func (s *serving) serveAdmin(ctx context.Context, ready <-chan struct{}, writer *status.Writer, gate *identity.Gate) error {
+func (s *serving) serveAdmin(ctx context.Context, ready <-chan struct{}, list []prometheus.Collector) error {
 	if s.admin == nil {
 		return nil
 	}
 	metrics := prometheus.NewRegistry()
-	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		sourceMetrics{s.source})
-	if writer != nil {
-		metrics.MustRegister(statusMetrics{writer})
-	}
-	if gate != nil {
-		metrics.MustRegister(wireMetrics{s.folder, gate})
-	}
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	metrics.MustRegister(list...)
 	h := admin.HTTP{Ready: ready, Waiting: s.waiting, Metrics: metrics}.Server()
 	ended := context.AfterFunc(ctx, func() { _ = h.Close() }) // probes and scrapes may be cut
 	defer ended()

@@ -26,6 +26,9 @@ type Node struct {
 	// Region, Zone and SubZone are node.locality.
 	Region, Zone, SubZone string
 	Peer                  string // address and port of the connection
+	// CertificateEnd is when the certificate ends with which it connected; zero if
+	// it had none.
+	CertificateEnd time.Time
 }
 
 // Envoy is one open stream, as people see it. It is a value.
@@ -112,6 +115,17 @@ func (r *Registry) Envoys() []Envoy {
 	slices.SortFunc(out, func(a, b Envoy) int {
 		return cmp.Or(cmp.Compare(a.Fleet, b.Fleet), cmp.Compare(a.ID, b.ID), a.Since.Compare(b.Since), cmp.Compare(a.Peer, b.Peer))
 	})
+	return out
+}
+
+// Nodes is who is connected, in no order. It costs less than Envoys.
+func (r *Registry) Nodes() []Node {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]Node, 0, len(r.sessions))
+	for s := range r.sessions {
+		out = append(out, s.envoy.Node) // which never changes
+	}
 	return out
 }
 

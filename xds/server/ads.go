@@ -61,8 +61,8 @@ func (s *Server) meet(g grpc.ServerStream) error {
 	if err := s.allow(ctx, first.node.GetCluster()); err != nil {
 		return err
 	}
-	warnOfEnd(ctx, log.With("node", first.node.GetId()))
 	node := nodeOf(first.node, peerOf(ctx))
+	node.CertificateEnd = certificateEnd(ctx, log.With("node", node.ID))
 	session := s.fleets.Join(node, time.Now())
 	defer session.Leave()
 	st := &stream{server: s, grpc: g, session: session, hello: hello, fleet: node.Fleet, look: make(chan struct{}, 1),
@@ -70,12 +70,14 @@ func (s *Server) meet(g grpc.ServerStream) error {
 	return st.logged(node, first)
 }
 
-// warnOfEnd logs that an Envoy will not be let in much longer.
-func warnOfEnd(ctx context.Context, log *slog.Logger) {
+// certificateEnd is when the certificate of an Envoy ends; zero if it has none. It is
+// logged if the Envoy will not be let in much longer.
+func certificateEnd(ctx context.Context, log *slog.Logger) time.Time {
 	c, ok := identity.ClientOf(ctx)
 	if left := time.Until(c.Ends); ok && left < identity.WarnBefore {
 		log.Warn("the certificate of an Envoy ends soon: it cannot connect again then", "ends", c.Ends, "left", left.Round(time.Minute))
 	}
+	return c.Ends
 }
 
 // introduction is the first request. A client that opens a stream and says
