@@ -27,7 +27,14 @@ var (
 	update = flag.Bool("update", false, "rewrite deploy/manifests")
 )
 
-func TestMain(m *testing.M) { kube.MainWithCluster(m, &k, kube.Options{}) }
+func TestMain(m *testing.M) {
+	programs, err := images()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	kube.MainWithCluster(m, &k, kube.Options{Images: programs})
+}
 
 // kubeVersion is for what charts are rendered: helm has no cluster to ask here.
 const kubeVersion = "1.36.3"

@@ -1,4 +1,5 @@
 // Package deploy holds that what deploy/ has can be deployed: the chart renders
 // each of its examples to what deploy/manifests has, a real API server takes every
-// object of it, and the numbers in it fit together. It has tests only.
+// object of it, the numbers in it fit together, and the pods of it run: each process
+// in namespaces of its own, as its pod says. It has tests only.
 package deploy

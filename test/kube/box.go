@@ -22,11 +22,13 @@ import (
 type box struct {
 	uid     types.UID
 	address string
-	servers []*echo.Server
+	servers []*echo.Server // of a pod that is played
+	sandbox *sandbox       // of one that is run, else nil
 	started time.Time
 	readyAt time.Time
 	until   time.Time // when its grace is over; zero while it is not deleted
 	written podState
+	told    string // what was written of containers that are run
 }
 
 // podState is what the status of a pod says.
@@ -52,7 +54,12 @@ func (k *kubelet) newBox(pod *corev1.Pod) (*box, error) {
 	}
 	now := time.Now()
 	b := &box{uid: pod.UID, address: k.newAddress(), started: now, readyAt: now.Add(delay)}
-	if err := b.serve(pod); err != nil {
+	if k.isReal(pod) {
+		b.sandbox, err = k.newSandbox(pod, b.address)
+	} else {
+		err = b.serve(pod)
+	}
+	if err != nil {
 		k.end(keyOf(pod), b)
 		return nil, err
 	}
@@ -89,6 +96,9 @@ func (b *box) serve(pod *corev1.Pod) error {
 
 // kill resets all connections, as the end of a process does.
 func (b *box) kill() {
+	if b.sandbox != nil {
+		b.sandbox.kill()
+	}
 	for _, s := range b.servers {
 		s.Kill()
 	}
@@ -160,8 +170,15 @@ func (b *box) status(pod *corev1.Pod, ready bool) corev1.PodStatus {
 		}
 		s.Conditions = append(s.Conditions, corev1.PodCondition{Type: c, Status: status, LastTransitionTime: now})
 	}
+	restarts := 0
+	if b.sandbox != nil {
+		var err error
+		if restarts, err = b.sandbox.container(); err != nil {
+			s.Message = err.Error()
+		}
+	}
 	for _, c := range pod.Spec.Containers {
-		s.ContainerStatuses = append(s.ContainerStatuses, corev1.ContainerStatus{Name: c.Name, Image: c.Image, Ready: ready,
+		s.ContainerStatuses = append(s.ContainerStatuses, corev1.ContainerStatus{Name: c.Name, Image: c.Image, Ready: ready, RestartCount: int32(restarts),
 			State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: started}}})
 	}
 	return s

@@ -32,6 +32,9 @@ type Options struct {
 	Dir string
 	// Nodes is how many there are; 0 means 2.
 	Nodes int
+	// Images are those, by repository, whose pods are run for real: their processes,
+	// in namespaces of their own. All other pods are played by servers of test/echo.
+	Images map[string]Image
 }
 
 // Cluster is a running Kubernetes. Its methods may be called from any goroutine,
@@ -129,7 +132,7 @@ func (c *Cluster) writeCertificates() (err error) {
 	if err := os.WriteFile(c.certificate(certAuthority), c.authority.pem, 0o600); err != nil {
 		return err
 	}
-	if err := c.authority.write(c.dir, certAPIServer, pkix.Name{CommonName: "kube-apiserver"}, net.IPv4(127, 0, 0, 1)); err != nil {
+	if err := c.authority.write(c.dir, certAPIServer, pkix.Name{CommonName: "kube-apiserver"}, net.IPv4(127, 0, 0, 1), net.ParseIP(advertised)); err != nil {
 		return err
 	}
 	return c.authority.write(c.dir, certServiceAccount, pkix.Name{CommonName: "service-accounts"})

@@ -1,7 +1,12 @@
 // Package kube runs a real Kubernetes for tests: etcd, kube-apiserver and
 // kube-controller-manager as processes, in a network namespace of the test's
 // own, without Docker and without images. There is no scheduler and no
-// kube-proxy; the kubelet is ours, and its pods are servers in this process.
+// kube-proxy; the kubelet is ours. Its pods are servers in this process, but for
+// those of Options.Images, which are run: network, volumes, user and processes are
+// those that the pod says (sandbox.go, container.go). Of such a pod it knows init
+// containers, commands, volumes of Secrets, ConfigMaps and tokens and empty ones,
+// readiness by HTTP, SIGTERM, and SIGKILL at the end of the grace period; not
+// liveness, hooks, limits, and ports of the node.
 //
 // A test package calls MainWithCluster from its TestMain, and its tests make
 // namespaces of their own in the cluster:

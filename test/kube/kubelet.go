@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/workqueue"
 )
 
@@ -41,11 +42,15 @@ const (
 // controller calls it serving and terminating.
 type kubelet struct {
 	client kubernetes.Interface
-	nodes  []string
-	pods   *mirror[*corev1.Pod]
-	queue  workqueue.TypedDelayingInterface[string] // keys of pods to look at; one goroutine has a key at a time
-	cancel context.CancelFunc
-	done   sync.WaitGroup
+	images map[string]Image // of pods that are run
+	dir    string           // for their files
+	// account is a service account by a token of its own.
+	account func(ctx context.Context, namespace, name string) (*rest.Config, error)
+	nodes   []string
+	pods    *mirror[*corev1.Pod]
+	queue   workqueue.TypedDelayingInterface[string] // keys of pods to look at; one goroutine has a key at a time
+	cancel  context.CancelFunc
+	done    sync.WaitGroup
 
 	mu    sync.Mutex // guards the fields below
 	boxes map[string]*box
@@ -56,7 +61,7 @@ type kubelet struct {
 
 // startKubelet registers the nodes and starts the kubelet.
 func (c *Cluster) startKubelet(ctx context.Context) error {
-	k := &kubelet{client: c.client, queue: workqueue.NewTypedDelayingQueue[string](),
+	k := &kubelet{client: c.client, images: c.options.Images, dir: c.dir, account: c.ServiceAccount, queue: workqueue.NewTypedDelayingQueue[string](),
 		boxes: map[string]*box{}, used: map[string]bool{}}
 	for i := range c.options.Nodes {
 		name, err := c.registerNode(ctx, i)
@@ -170,7 +175,15 @@ func unlessOvertaken(err error) error {
 // terminate lets a pod serve until its grace period is over.
 func (k *kubelet) terminate(ctx context.Context, pod *corev1.Pod, b *box) (time.Duration, error) {
 	if b != nil {
-		if wait := b.graceLeft(pod); wait > 0 {
+		wait := b.graceLeft(pod)
+		if b.sandbox != nil && wait > 0 {
+			b.sandbox.end()
+			if !b.sandbox.over() {
+				return min(wait, lookAgain), k.tell(ctx, pod, b)
+			}
+			wait = 0
+		}
+		if wait > 0 {
 			return wait, nil
 		}
 		k.end(keyOf(pod), b)
@@ -193,6 +206,9 @@ func (k *kubelet) start(ctx context.Context, pod *corev1.Pod) (time.Duration, er
 // ready writes the status of a pod that serves, if it is not written yet: running
 // first, ready when its time has come.
 func (k *kubelet) ready(ctx context.Context, pod *corev1.Pod, b *box) (time.Duration, error) {
+	if b.sandbox != nil {
+		return lookAgain, k.tell(ctx, pod, b)
+	}
 	wait := time.Until(b.readyAt)
 	state := stateRunning
 	if wait <= 0 {
@@ -205,4 +221,26 @@ func (k *kubelet) ready(ctx context.Context, pod *corev1.Pod, b *box) (time.Dura
 		b.written = state
 	}
 	return max(0, wait), nil
+}
+
+// lookAgain is how often the processes of a pod are looked at.
+const lookAgain = 50 * time.Millisecond
+
+// tell writes the status of a pod that is run, if it differs from the last one.
+func (k *kubelet) tell(ctx context.Context, pod *corev1.Pod, b *box) error {
+	ready := b.sandbox.ready.Load() && !b.sandbox.over()
+	restarts, failure := b.sandbox.container()
+	text := fmt.Sprint(ready, restarts, failure)
+	if b.told == text {
+		return nil
+	}
+	state := stateRunning
+	if ready {
+		state = stateReady
+	}
+	if err := k.writeStatus(ctx, pod, b, state); err != nil {
+		return unlessOvertaken(err)
+	}
+	b.told = text
+	return nil
 }

@@ -14,7 +14,15 @@ import (
 // Address, through a link of its own. When the process ends, so does the link;
 // the next one can be connected at once.
 func Connect(pid, i int) error {
-	address, process, link := NodeAddress(i), strconv.Itoa(pid), fmt.Sprintf("node%d", pid) // names must not repeat: links go late
+	if err := connect(pid, NodeAddress(i)); err != nil {
+		return fmt.Errorf("connecting node %d: %w", i, err)
+	}
+	return nil
+}
+
+// connect is Connect for any address.
+func connect(pid int, address string) error {
+	process, link := strconv.Itoa(pid), fmt.Sprintf("node%d", pid) // names must not repeat: links go late
 	inside := "nsenter --target " + process + " --net ip "
 	for _, command := range []string{
 		"ip link add name " + link + " type veth peer name eth0 netns " + process,
@@ -25,10 +33,10 @@ func Connect(pid, i int) error {
 		inside + "link set eth0 up",
 		inside + "route add " + advertised + " dev eth0",
 		inside + "route add default via " + advertised,
-		"ip route replace " + address + "/32 dev " + link + " table local", // where BalancerBase is
+		"ip route replace " + address + "/32 dev " + link + " table local", // where the ranges are
 	} {
 		if err := run(command); err != nil {
-			return fmt.Errorf("connecting node %d: %w", i, err)
+			return err
 		}
 	}
 	return nil

@@ -62,6 +62,10 @@ func runWithCluster(m Runner, c **Cluster, o Options) (status int, err error) {
 // within ends the process with the status of run, which is called in the
 // namespaces.
 func within(run func() int) {
+	if spec := os.Getenv(containerSpec); spec != "" {
+		fmt.Fprintln(os.Stderr, "the container does not start:", become(spec))
+		os.Exit(1)
+	}
 	if os.Getenv(inside) == "" {
 		os.Exit(reexecute())
 	}
@@ -112,6 +116,9 @@ func furnish() error {
 	}
 	if err := syscall.Mount("proc", "/proc", "proc", 0, ""); err != nil {
 		return fmt.Errorf("mounting /proc: %w", err)
+	}
+	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o644); err != nil { // from pod to pod
+		return err
 	}
 	for _, command := range []string{
 		"ip link set lo up",

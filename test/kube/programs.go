@@ -14,7 +14,7 @@ const (
 	APIServerAddress = "127.0.0.1:6443"
 	apiServerPort    = "6443"
 	controllersPort  = "10257"
-	// advertised is of PodRange, which loopback must not be; nobody listens there.
+	// advertised is of PodRange, which loopback must not be; pods that are run reach the API server there.
 	advertised = "10.244.0.1"
 	// serviceRange is where ClusterIPs come from. They are not routed.
 	serviceRange = "10.96.0.0/16"
@@ -50,7 +50,7 @@ func (c *Cluster) etcd() *Process {
 func (c *Cluster) apiServer() *Process {
 	return c.process("kube-apiserver",
 		"--etcd-servers="+etcdClients,
-		"--bind-address=127.0.0.1", "--secure-port="+apiServerPort, "--advertise-address="+advertised,
+		"--bind-address=0.0.0.0", "--secure-port="+apiServerPort, "--advertise-address="+advertised,
 		"--endpoint-reconciler-type=none",
 		"--service-cluster-ip-range="+serviceRange,
 		"--authorization-mode=RBAC",

@@ -1,0 +1,191 @@
+//go:build real
+
+package kube
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// containerSpec is, in the environment, the file of the spec of the container that
+// this process is to become.
+const containerSpec = "LEGATION_TEST_CONTAINER"
+
+// container is what a container runtime is told: a root file system with the
+// programs of an image and nothing of ours, volumes, a user, and a command.
+type container struct {
+	Root     string            // empty directory, for the mount point of the root
+	Programs map[string]string // of the image, by name: their files here
+	Mounts   []mount
+	Args     []string
+	Env      []string
+	UID, GID int
+	ReadOnly bool // the root file system
+}
+
+// mount is a file or directory of this machine that the container has, too.
+type mount struct {
+	Source, Target string
+	ReadOnly       bool
+}
+
+// programsPath is where the programs of an image are.
+const programsPath = "/usr/local/bin"
+
+// command makes the process of a container, in the network namespace of the process
+// net. It is process 1 of namespaces of its own.
+func (c *container) command(net int, spec string, output io.Writer) (*exec.Cmd, error) {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(spec, text, 0o600); err != nil {
+		return nil, err
+	}
+	cmd := exec.Command("nsenter", "--target", strconv.Itoa(net), "--net", "/proc/self/exe")
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Args[len(cmd.Args)-1] = self
+	cmd.Env = append(os.Environ(), containerSpec+"="+spec)
+	cmd.Stdout, cmd.Stderr = output, output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC, Pdeathsig: syscall.SIGKILL}
+	return cmd, nil
+}
+
+// become makes this process the container of a spec. It returns only an error.
+func become(spec string) error {
+	runtime.LockOSThread() // what belongs to a thread must be that of exec
+	text, err := os.ReadFile(spec)
+	if err != nil {
+		return err
+	}
+	var c container
+	if err := json.Unmarshal(text, &c); err != nil {
+		return err
+	}
+	if err := c.furnish(); err != nil {
+		return err
+	}
+	program, err := c.program()
+	if err != nil {
+		return err
+	}
+	if err := c.drop(); err != nil {
+		return fmt.Errorf("becoming user %d: %w", c.UID, err)
+	}
+	return fmt.Errorf("%s: %w", program, syscall.Exec(program, c.Args, c.Env))
+}
+
+// furnish mounts the root and goes there.
+func (c *container) furnish() error {
+	if err := syscall.Mount("", "/", "", syscall.MS_PRIVATE|syscall.MS_REC, ""); err != nil {
+		return fmt.Errorf("making mounts private: %w", err)
+	}
+	if err := syscall.Mount("tmpfs", c.Root, "tmpfs", 0, "mode=755"); err != nil {
+		return fmt.Errorf("mounting the root: %w", err)
+	}
+	for _, dir := range []string{"/lib", "/lib64", "/usr/lib", "/usr/lib64", "/dev"} { // of an image, the C library
+		if err := c.share(dir); err != nil {
+			return err
+		}
+	}
+	for name, file := range c.Programs {
+		c.Mounts = append(c.Mounts, mount{file, filepath.Join(programsPath, name), true})
+	}
+	c.Mounts = append(c.Mounts, mount{"/etc/hosts", "/etc/hosts", true})
+	for _, m := range c.Mounts {
+		if err := c.bind(m); err != nil {
+			return fmt.Errorf("mounting %s at %s: %w", m.Source, m.Target, err)
+		}
+	}
+	for _, dir := range []string{"/proc", "/tmp"} {
+		if err := os.MkdirAll(filepath.Join(c.Root, dir), 0o777); err != nil {
+			return err
+		}
+	}
+	if err := syscall.Mount("proc", filepath.Join(c.Root, "proc"), "proc", 0, ""); err != nil {
+		return fmt.Errorf("mounting /proc: %w", err)
+	}
+	if c.ReadOnly {
+		if err := syscall.Mount("", c.Root, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+			return fmt.Errorf("making the root read only: %w", err)
+		}
+	}
+	return errors.Join(syscall.Chroot(c.Root), syscall.Chdir("/"))
+}
+
+// share gives the container a directory of this machine, or the link that it is.
+func (c *container) share(dir string) error {
+	info, err := os.Lstat(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode()&os.ModeSymlink == 0 {
+		return c.bind(mount{dir, dir, dir != "/dev"})
+	}
+	to, err := os.Readlink(dir)
+	if err != nil {
+		return err
+	}
+	return os.Symlink(to, filepath.Join(c.Root, dir))
+}
+
+func (c *container) bind(m mount) error {
+	target := filepath.Join(c.Root, m.Target)
+	info, err := os.Stat(m.Source)
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		err = os.MkdirAll(target, 0o755)
+	} else if err = os.MkdirAll(filepath.Dir(target), 0o755); err == nil && !exists(target) {
+		err = os.WriteFile(target, nil, 0o644)
+	}
+	if err != nil {
+		return err
+	}
+	if err := syscall.Mount(m.Source, target, "", syscall.MS_BIND|syscall.MS_REC, ""); err != nil || !m.ReadOnly {
+		return err
+	}
+	return syscall.Mount("", target, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, "")
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// program is the file of the command.
+func (c *container) program() (string, error) {
+	if filepath.IsAbs(c.Args[0]) {
+		return c.Args[0], nil
+	}
+	path := filepath.Join(programsPath, c.Args[0])
+	if !exists(path) {
+		return "", fmt.Errorf("the image has no %s", c.Args[0])
+	}
+	return path, nil
+}
+
+// drop leaves all rights, and those of programs that would give some.
+func (c *container) drop() error {
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	return errors.Join(syscall.Setgroups([]int{c.GID}), syscall.Setgid(c.GID), syscall.Setuid(c.UID))
+}
