@@ -74,6 +74,7 @@ func install(t *testing.T) *deployed {
 		t.Fatal(err)
 	}
 	d.apply(objects...)
+	t.Cleanup(func() { d.remove(objects) })
 	go kube.Await(ctx, k.Client().CoreV1().Pods(namespace), func(all []*corev1.Pod) error { // until the test ends
 		d.balancer.see(all)
 		return errors.New("there may be more")
@@ -85,6 +86,24 @@ func (d *deployed) apply(objects ...kube.Object) {
 	d.Helper()
 	if err := k.Apply(d.ctx, objects...); err != nil {
 		d.Fatal(err)
+	}
+}
+
+// remove takes an installation away, and waits until its pods are gone.
+func (d *deployed) remove(objects []kube.Object) {
+	ctx, cancel := context.WithTimeout(context.Background(), hang)
+	defer cancel()
+	err := k.Delete(ctx, objects...)
+	if err == nil {
+		err = kube.Await(ctx, k.Client().CoreV1().Pods(namespace), func(all []*corev1.Pod) error {
+			if len(all) > 0 {
+				return fmt.Errorf("%d pods are left", len(all))
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		d.Error(err)
 	}
 }
 
