@@ -82,7 +82,7 @@ the streams, and Envoys go on with what they have.`,
 	f.publish.register(flags)
 	f.wire.register(flags)
 	flags.StringVar(&f.listen, "listen", bootstrap.DefaultXDSAddress, "host and port to serve Envoys and grpcurl at")
-	flags.StringVar(&f.admin, "admin", defaultAdminAddress, "host and port of /livez, /readyz and /metrics over HTTP; empty for none")
+	flags.StringVar(&f.admin, "admin", defaultAdminAddress, "host and port of /livez, /readyz and /metrics over HTTP, and for who is near /loglevel and /debug/pprof/; empty for none")
 	flags.StringVar(&f.peers, "peers", "", "host and port of all replicas, each address of the host being one (a headless Service), to ask what their Envoys run (default: there are no others)")
 	flags.IntVar(&f.history, "history", store.DefaultHistory, "how many versions of each fleet are kept for late Envoys")
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
@@ -93,7 +93,7 @@ the streams, and Envoys go on with what they have.`,
 }
 
 func (f *serveFlags) run(c *cobra.Command) error {
-	log, err := newLog(c.ErrOrStderr(), f.logFormat, f.logLevel)
+	log, level, err := newLog(c.ErrOrStderr(), f.logFormat, f.logLevel)
 	if err != nil {
 		return usage(c, err)
 	}
@@ -128,7 +128,7 @@ func (f *serveFlags) run(c *cobra.Command) error {
 	}
 	log.Info("serving", "address", listener.Addr().String(), "source", f.source.source, "version", version())
 	return (&serving{source: source, publish: f.publish, namespaces: f.source.namespaces,
-		xds: listener, admin: admin, peers: f.peers, folder: folder, age: f.wire.age, history: f.history, log: log}).run(c.Context())
+		xds: listener, admin: admin, peers: f.peers, folder: folder, age: f.wire.age, history: f.history, log: log, level: level}).run(c.Context())
 }
 
 // listenAdmin listens for probes; nil if there is no address.
@@ -143,17 +143,18 @@ func listenAdmin(ctx context.Context, address string) (net.Listener, error) {
 	return l, nil
 }
 
-func newLog(w io.Writer, format, level string) (*slog.Logger, error) {
-	var least slog.Level
+// newLog makes the log, with the level that can be changed later.
+func newLog(w io.Writer, format, level string) (*slog.Logger, *slog.LevelVar, error) {
+	least := new(slog.LevelVar)
 	if err := least.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("--log-level %q: want debug, info, warn or error", level)
+		return nil, nil, fmt.Errorf("--log-level %q: want debug, info, warn or error", level)
 	}
 	options := &slog.HandlerOptions{Level: least}
 	switch format {
 	case "text":
-		return slog.New(slog.NewTextHandler(w, options)), nil
+		return slog.New(slog.NewTextHandler(w, options)), least, nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, options)), nil
+		return slog.New(slog.NewJSONHandler(w, options)), least, nil
 	}
-	return nil, fmt.Errorf("--log-format %q: want text or json", format)
+	return nil, nil, fmt.Errorf("--log-format %q: want text or json", format)
 }

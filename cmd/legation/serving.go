@@ -40,6 +40,7 @@ type serving struct {
 	age        time.Duration    // of connections; 0: they live on
 	history    int
 	log        *slog.Logger
+	level      *slog.LevelVar // of log
 }
 
 // run runs until ctx ends, which is no error, or one of its parts fails. It closes
@@ -123,7 +124,7 @@ func (s *serving) serveAdmin(ctx context.Context, ready <-chan struct{}, list []
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics.MustRegister(list...)
-	h := admin.HTTP{Ready: ready, Waiting: s.waiting, Metrics: metrics}.Server()
+	h := admin.HTTP{Ready: ready, Waiting: s.waiting, Metrics: metrics, Level: s.level}.Server()
 	ended := context.AfterFunc(ctx, func() { _ = h.Close() }) // probes and scrapes may be cut
 	defer ended()
 	if err := h.Serve(s.admin); !errors.Is(err, http.ErrServerClosed) {

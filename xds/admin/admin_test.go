@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -107,7 +108,7 @@ func TestHTTP(t *testing.T) {
 	ready, waiting := make(chan struct{}), []string{"Service: not listed yet"}
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "legation_test", Help: "one"}, func() float64 { return 1 }))
-	server := httptest.NewServer(HTTP{Ready: ready, Waiting: func() []string { return waiting }, Metrics: metrics}.Server().Handler)
+	server := httptest.NewServer(HTTP{Ready: ready, Waiting: func() []string { return waiting }, Metrics: metrics, Level: new(slog.LevelVar)}.Server().Handler)
 	defer server.Close()
 	get := func(path string, code int, parts ...string) {
 		t.Helper()
@@ -134,4 +135,33 @@ func TestHTTP(t *testing.T) {
 	get("/readyz", 200, "ready")
 	get("/metrics", 200, "legation_test 1")
 	get("/elsewhere", 404)
+	get("/debug/pprof/goroutine?debug=1", 200, "goroutine profile")
+	get("/loglevel", 200, "info")
+}
+
+// TestLogLevel: the level can be changed, by who is near.
+func TestLogLevel(t *testing.T) {
+	level := new(slog.LevelVar)
+	h := HTTP{Level: level, Metrics: prometheus.NewRegistry()}.Server().Handler
+	for _, c := range []struct {
+		from, method, text string
+		code               int
+		want               slog.Level
+	}{
+		{"127.0.0.1:5", "PUT", "debug\n", 200, slog.LevelDebug},
+		{"[::1]:5", "PUT", "WARN", 200, slog.LevelWarn},
+		{"127.0.0.1:5", "PUT", "loud", 400, slog.LevelWarn},
+		{"127.0.0.1:5", "PUT", strings.Repeat("x", 1000), 400, slog.LevelWarn},
+		{"127.0.0.1:5", "DELETE", "", 405, slog.LevelWarn},
+		{"10.0.0.7:5", "PUT", "debug", 403, slog.LevelWarn},
+		{"10.0.0.7:5", "GET", "", 403, slog.LevelWarn},
+	} {
+		r := httptest.NewRequest(c.method, "/loglevel", strings.NewReader(c.text))
+		r.RemoteAddr = c.from
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != c.code || level.Level() != c.want {
+			t.Errorf("%s %.20q from %s: %d %s, level %v; want %d, %v", c.method, c.text, c.from, w.Code, w.Body, level.Level(), c.code, c.want)
+		}
+	}
 }

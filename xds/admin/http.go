@@ -1,8 +1,13 @@
 package admin
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
+	"net/http/pprof"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -18,6 +23,8 @@ type HTTP struct {
 	Waiting func() []string
 	// Metrics are those of /metrics.
 	Metrics prometheus.Gatherer
+	// Level is the least level that is logged.
+	Level *slog.LevelVar
 }
 
 // headerTimeout bounds how long a client may take for the head of a request.
@@ -29,6 +36,11 @@ const headerTimeout = 5 * time.Second
 //	/readyz   200 once Envoys are served, else 503; says what it waits for, or what cannot be followed now
 //	/metrics  for Prometheus
 //
+// and these only to who is on the same machine, in the pod, or has a port-forward:
+//
+//	/loglevel        the least level that is logged; PUT with debug, info, warn or error changes it
+//	/debug/pprof/    profiles (net/http/pprof)
+//
 // A replica that cannot follow its source is ready all the same: what it has is
 // better than nothing, and Envoys that asked no replica would get nothing.
 func (h HTTP) Server() *http.Server {
@@ -36,7 +48,51 @@ func (h HTTP) Server() *http.Server {
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive", nil) })
 	mux.HandleFunc("GET /readyz", h.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(h.Metrics, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	mux.HandleFunc("/loglevel", near(h.loglevel))
+	mux.HandleFunc("/debug/pprof/", near(pprof.Index))
+	mux.HandleFunc("/debug/pprof/cmdline", near(pprof.Cmdline))
+	mux.HandleFunc("/debug/pprof/profile", near(pprof.Profile))
+	mux.HandleFunc("/debug/pprof/symbol", near(pprof.Symbol))
+	mux.HandleFunc("/debug/pprof/trace", near(pprof.Trace))
 	return &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}
+}
+
+// near answers only who comes from a loopback address: the admin address is for
+// probes and Prometheus, and has no other guard.
+func near(handle http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		from, err := netip.ParseAddrPort(r.RemoteAddr)
+		if err != nil || !from.Addr().Unmap().IsLoopback() {
+			say(w, http.StatusForbidden, "only from the same machine or pod; kubectl port-forward leads there", nil)
+			return
+		}
+		handle(w, r)
+	}
+}
+
+// levelBytes is more than the name of any level has.
+const levelBytes = 16
+
+func (h HTTP) loglevel(w http.ResponseWriter, r *http.Request) {
+	switch r.Method {
+	case http.MethodGet:
+	case http.MethodPut:
+		text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, levelBytes))
+		var level slog.Level
+		if err == nil {
+			err = level.UnmarshalText(bytes.TrimSpace(text))
+		}
+		if err != nil {
+			say(w, http.StatusBadRequest, "want debug, info, warn or error", []string{err.Error()})
+			return
+		}
+		h.Level.Set(level)
+	default:
+		w.Header().Set("Allow", "GET, PUT")
+		say(w, http.StatusMethodNotAllowed, "GET or PUT", nil)
+		return
+	}
+	say(w, http.StatusOK, strings.ToLower(h.Level.Level().String()), nil)
 }
 
 func (h HTTP) readyz(w http.ResponseWriter, _ *http.Request) {
