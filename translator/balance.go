@@ -7,14 +7,21 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	lbv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/common/v3"
+	leastv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/least_request/v3"
 	ringv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/ring_hash/v3"
+	roundv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/round_robin/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"legation.dev/translator/policy"
 )
 
 // balance sets which endpoint of m a request goes to.
 func balance(m *clusterv3.Cluster, s policy.Values) {
+	if s.SameZone > 0 && s.LoadBalancing != policy.RingHash {
+		m.LoadBalancingPolicy = inZone(s)
+		return
+	}
 	var slow *clusterv3.Cluster_SlowStartConfig
 	if s.SlowStart > 0 {
 		slow = &clusterv3.Cluster_SlowStartConfig{SlowStartWindow: seconds(s.SlowStart)}
@@ -50,9 +57,30 @@ func ringHash(key policy.HashKey) *clusterv3.LoadBalancingPolicy {
 		by.PolicySpecifier = &routev3.RouteAction_HashPolicy_ConnectionProperties_{
 			ConnectionProperties: &routev3.RouteAction_HashPolicy_ConnectionProperties{SourceIp: true}}
 	}
-	ring := &ringv3.RingHash{ConsistentHashingLbConfig: &lbv3.ConsistentHashingLbConfig{HashPolicy: []*routev3.RouteAction_HashPolicy{by}}}
+	return lbPolicy("ring_hash", &ringv3.RingHash{ConsistentHashingLbConfig: &lbv3.ConsistentHashingLbConfig{HashPolicy: []*routev3.RouteAction_HashPolicy{by}}})
+}
+
+// inZone keeps requests in Envoy's own zone; Envoy knows it by the cluster of its
+// bootstrap that stands for itself.
+func inZone(s policy.Values) *clusterv3.LoadBalancingPolicy {
+	zone := &lbv3.LocalityLbConfig{LocalityConfigSpecifier: &lbv3.LocalityLbConfig_ZoneAwareLbConfig_{
+		ZoneAwareLbConfig: &lbv3.LocalityLbConfig_ZoneAwareLbConfig{
+			MinClusterSize: wrapperspb.UInt64(1), // Envoy's own 6 would leave out small Services
+			ForceLocalZone: &lbv3.LocalityLbConfig_ZoneAwareLbConfig_ForceLocalZone{MinSize: number(s.SameZone)},
+		}}}
+	var slow *lbv3.SlowStartConfig
+	if s.SlowStart > 0 {
+		slow = &lbv3.SlowStartConfig{SlowStartWindow: seconds(s.SlowStart)}
+	}
+	if s.LoadBalancing == policy.LeastRequest {
+		return lbPolicy("least_request", &leastv3.LeastRequest{LocalityLbConfig: zone, SlowStartConfig: slow})
+	}
+	return lbPolicy("round_robin", &roundv3.RoundRobin{LocalityLbConfig: zone, SlowStartConfig: slow})
+}
+
+func lbPolicy(name string, config validated) *clusterv3.LoadBalancingPolicy {
 	return &clusterv3.LoadBalancingPolicy{Policies: []*clusterv3.LoadBalancingPolicy_Policy{{
-		TypedExtensionConfig: &corev3.TypedExtensionConfig{Name: "envoy.load_balancing_policies.ring_hash", TypedConfig: packed(ring)}}}}
+		TypedExtensionConfig: &corev3.TypedExtensionConfig{Name: "envoy.load_balancing_policies." + name, TypedConfig: packed(config)}}}}
 }
 
 // outliers leaves out endpoints that fail one request after the other. Success

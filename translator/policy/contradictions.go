@@ -18,6 +18,7 @@ type contradiction struct {
 var contradictions = []contradiction{
 	{"hash-by", "load-balancing", onlyRingHash(true)},
 	{"slow-start", "load-balancing", onlyRingHash(false)},
+	{"same-zone-endpoints", "load-balancing", onlyRingHash(false)},
 	{"health-check-timeout", "health-check-interval", func(v Values) error {
 		if v.HealthCheckTimeout >= v.HealthCheckInterval {
 			return fmt.Errorf("not below the health-check-interval of %v beside it", v.HealthCheckInterval)

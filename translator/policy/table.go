@@ -245,6 +245,13 @@ var table = []Setting{
 			"A POST or PATCH never is. A body above 32 KiB is not kept, so such a request is not sent again.",
 	},
 	{
+		Name: "same-zone-endpoints", Type: wholeOrOff(func(v *Values) *uint32 { return &v.SameZone }, "endpoints", 1, 1000), Scopes: everywhere, Upstream: true,
+		Default: "off", Why: "As ingress-nginx without topology aware hints: each endpoint gets the same. Zones with few endpoints and many Envoys would be too busy.",
+		Envoy: "ZoneAwareLbConfig.force_local_zone, min_size",
+		Doc: "Requests stay in the zone of the Envoy (`legation bootstrap --zone`) as long as so many endpoints there are well; with fewer, or without a zone, they go to all zones. " +
+			"It means nothing with ring-hash.",
+	},
+	{
 		Name: "serve-unprotected", Type: yesNo(func(v *Values) *bool { return &v.ServeUnprotected }), Scopes: Class,
 		Default: "false", Why: "Annotations of ingress-nginx that restrict access are not honoured yet; to serve such a path openly must be somebody's decision.",
 		Envoy: "none",
@@ -295,7 +302,7 @@ var table = []Setting{
 	},
 	{
 		Name: "upstream-idle-timeout", Type: duration(func(v *Values) *time.Duration { return &v.UpstreamIdleTimeout }, 10*time.Millisecond, day), Scopes: everywhere, Upstream: true,
-		Default: "1.5s", Why: "Below the shortest common keep-alive, Gunicorn's 2 s (measured), so that Envoy closes before the server does. Where requests are rarer than one in 1.5 s for each connection, each opens one.",
+		Default: "1.5s", Why: "Below the shortest common keep-alive, Gunicorn's 2 s (measured), so that Envoy closes before the server does. Where requests are rarer than that, each opens one: at most 0.25 connections/s for each worker and endpoint (docs/upstream.md).",
 		Envoy: "HttpProtocolOptions.idle_timeout of the cluster",
 		Doc:   "How long a connection to an endpoint may rest between requests. It must stay below the server's own keep-alive timeout, by a quarter of it.",
 	},

@@ -56,6 +56,7 @@ type Values struct {
 	HashBy         HashKey
 	SlowStart      time.Duration // zero: at once
 	PanicThreshold uint32        // percent
+	SameZone       uint32        // endpoints; zero: zones do not matter
 
 	// Which endpoints are left out.
 	OutlierErrors       uint32 // in a row; zero: none is left out

@@ -23,6 +23,7 @@ var upstream = []sample{
 	{"outlier-errors", []string{"1", "5", "off", "0"}},
 	{"outlier-max-ejected", []string{"10", "100", "0"}},
 	{"panic-threshold", []string{"0", "30", "100", "101"}},
+	{"same-zone-endpoints", []string{"1", "3", "off", "0"}},
 	{"slow-start", []string{"30s", "off", "0"}},
 	{"upstream-connect-timeout", []string{"1s", "2s", "2000ms"}},
 	{"upstream-idle-timeout", []string{"2s", "3s", "soon"}},

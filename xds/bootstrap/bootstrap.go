@@ -110,6 +110,7 @@ func New(cfg Config) (*bootstrapv3.Bootstrap, error) {
 		// come into being when they are first counted up.
 		DeferredStatOptions: &bootstrapv3.Bootstrap_DeferredStatOptions{EnableDeferredCreationStats: true},
 	}
+	inZone(b, cfg.Zone)
 	if err := addDoors(b.StaticResources, cfg, admin); err != nil {
 		return nil, err
 	}
