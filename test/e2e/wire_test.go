@@ -196,11 +196,17 @@ func (l *lines) all() string {
 }
 
 // metric is the value of a metric, with its labels.
-func (w *wired) metric(t *testing.T, name string) (value float64) {
+func (w *wired) metric(t *testing.T, name string) float64 {
+	t.Helper()
+	return metricAt(t, w.admin, name)
+}
+
+// metricAt is the value of a metric of whoever answers at an address.
+func metricAt(t *testing.T, admin, name string) (value float64) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), hang)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.admin+"/metrics", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+admin+"/metrics", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
