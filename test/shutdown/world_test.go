@@ -57,10 +57,11 @@ const (
 // addresses counts the loopback addresses that this process has handed out.
 var addresses atomic.Int64
 
-// ownAddress is one that no other process of these tests has.
+// ownAddress is one that no other process of these tests has, nor any of the last
+// 250 of this one.
 func ownAddress() string {
 	pid := os.Getpid()
-	return fmt.Sprintf("127.%d.%d.%d", 192+pid/254%48, pid%254+1, addresses.Add(1))
+	return fmt.Sprintf("127.%d.%d.%d", 192+pid/254%48, pid%254+1, addresses.Add(1)%250+1)
 }
 
 // newWorld starts it, with a class for each name. settings are those of all.
