@@ -52,8 +52,8 @@ const (
 	// take long, the pause is restFactor times as long, up to maxPoll: Envoy's
 	// main thread has other work, and an end is to come within a second.
 	pollEvery  = 100 * time.Millisecond
-	restFactor = 5
-	maxPoll    = 500 * time.Millisecond
+	restFactor = 3
+	maxPoll    = 300 * time.Millisecond
 	// reserveParts is in how many parts the time after the deadline is divided:
 	// the last look, who is cut, the order to quit, and whatever the caller does.
 	reserveParts = 4

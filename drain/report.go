@@ -17,7 +17,7 @@ const (
 )
 
 // Report is what became of those who were connected. Counts are of data
-// listeners; they end with the last Reading, at most half a second before the end.
+// listeners; they end with the last Reading, less than half a second before the end.
 type Report struct {
 	Reason  string  `json:"reason"`
 	Seconds float64 `json:"seconds"`

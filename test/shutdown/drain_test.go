@@ -18,9 +18,6 @@ var (
 	slowTime   = flag.Duration("slow", 4*time.Second, "how long the slow request takes that is under way at SIGTERM")
 )
 
-// slack is how much later than due an end may come.
-const slack = time.Second
-
 // atWork are clients of each kind, who are done within *uploadTime.
 func atWork(address string) *crowd {
 	c := newCrowd(address)
@@ -60,6 +57,7 @@ func (c *crowd) allDone(t *testing.T) time.Time {
 // idle clients hold nothing up and are told in good order. It needs nobody else:
 // the control plane is gone.
 func TestDrain(t *testing.T) {
+	slack := slackOf(t)
 	w := newWorld(t, nil, "one")
 	p := w.start(t, "one", append(ample(), "--min-drain", "2s")...)
 	idle, working := atRest(w.http("one"), 100), atWork(w.http("one"))
@@ -76,26 +74,27 @@ func TestDrain(t *testing.T) {
 	after := p.at.Sub(working.allDone(t))
 	report := p.report(t)
 	t.Logf("Envoy ended %s after its last request: %+v", after.Round(time.Millisecond), report)
-	if after < 0 || after > slack {
-		t.Errorf("Envoy ended %s after its last request, want at most %s", after, slack)
+	if most := slack(); after < 0 || after > most {
+		t.Errorf("Envoy ended %s after its last request, want at most %s", after, most)
 	}
 	if report.Reason != drain.ReasonDone || report.RequestsCut+report.UpgradesCut != 0 || report.RequestsFinished < 15 {
 		t.Errorf("report %+v", report)
 	}
-	if report.IdleAtEnd != 100 || report.ClosedGracefully < 114 {
+	if report.IdleAtEnd < 100 || report.IdleAtEnd > 115 || report.ClosedGracefully < 114 {
 		t.Errorf("of 100 idle clients and 15 others: %+v", report)
 	}
 }
 
 // TestIdleDoNotHold: with idle clients only, Envoy ends when the minimum is over.
 func TestIdleDoNotHold(t *testing.T) {
+	slack := slackOf(t)
 	w := newWorld(t, nil, "one")
 	p := w.start(t, "one", "--grace-period", "60s", "--min-drain", "1s")
 	c := atRest(w.http("one"), 100)
 	told := time.Now()
 	p.signal(t, syscall.SIGTERM)
 	p.wait(t)
-	if took := p.at.Sub(told); took < time.Second || took > time.Second+slack {
+	if took := p.at.Sub(told); took < time.Second || took > time.Second+slack() {
 		t.Errorf("ended after %s, want 1 s", took)
 	}
 	c.allDone(t)
@@ -104,6 +103,7 @@ func TestIdleDoNotHold(t *testing.T) {
 // TestDeadline: what is left at the deadline is cut, and the report says whose it
 // was.
 func TestDeadline(t *testing.T) {
+	slack := slackOf(t)
 	w := newWorld(t, nil, "one")
 	p := w.start(t, "one", "--grace-period", "5s", "--min-drain", "500ms")
 	c := newCrowd(w.http("one"))
@@ -120,7 +120,7 @@ func TestDeadline(t *testing.T) {
 	told := time.Now()
 	p.signal(t, syscall.SIGTERM)
 	p.wait(t)
-	if took := p.at.Sub(told); took < 4*time.Second || took > 4*time.Second+slack {
+	if took := p.at.Sub(told); took < 4*time.Second || took > 4*time.Second+slack() {
 		t.Errorf("ended after %s, want 4 s", took)
 	}
 	if failed, _ := c.outcomes(t); len(failed) != 2 {

@@ -37,13 +37,13 @@ func (p *proxy) sidecar(t *testing.T, flags ...string) *process {
 	return s
 }
 
-// outcome of a drain that is the same as if nobody had been killed.
-func (p *proxy) drained(t *testing.T, c *crowd) {
+// drained checks that a drain ended as if nobody had been killed.
+func (p *proxy) drained(t *testing.T, c *crowd, slack func() time.Duration) {
 	t.Helper()
 	p.wait(t)
 	after := p.at.Sub(c.allDone(t))
-	if after < 0 || after > slack {
-		t.Errorf("Envoy ended %s after its last request, want at most %s", after, slack)
+	if most := slack(); after < 0 || after > most {
+		t.Errorf("Envoy ended %s after its last request, want at most %s", after, most)
 	}
 	if r := p.report(t); r.Reason != drain.ReasonDone || r.RequestsCut+r.UpgradesCut != 0 {
 		t.Errorf("report %+v", r)
@@ -58,6 +58,7 @@ func ample() []string {
 // TestSidecarKilled: the sidecar is killed in mid-drain, comes back, and is
 // killed again. The hook does not notice, and clients do not either.
 func TestSidecarKilled(t *testing.T) {
+	slack := slackOf(t)
 	w := newWorld(t, nil, "one")
 	p := w.alone(t, "one", "--drain-time-s", "20")
 	side := p.sidecar(t, ample()...)
@@ -70,7 +71,7 @@ func TestSidecarKilled(t *testing.T) {
 	side = p.sidecar(t, ample()...)
 	side.signal(t, syscall.SIGKILL)
 	side.wait(t)
-	p.drained(t, c)
+	p.drained(t, c, slack)
 	if status := hook.wait(t); status != 0 {
 		t.Errorf("the hook ends with %d", status)
 	}
@@ -134,6 +135,7 @@ func TestSidecarRestarts(t *testing.T) {
 // TestParentKilled: `run` is killed in mid-drain, from outside. Envoy does what
 // is under way, and a hook that is run then goes on where Envoy is.
 func TestParentKilled(t *testing.T) {
+	slack := slackOf(t)
 	w := newWorld(t, nil, "one")
 	p := w.start(t, "one", ample()...)
 	pid, ok := p.envoy.PID(t.Context())
@@ -151,7 +153,7 @@ func TestParentKilled(t *testing.T) {
 	hook := p.hook(t, append(ample(), "--min-drain", "0s")...)
 	hook.awaitLog(t, `"msg":"drained"`)
 	hook.wait(t)
-	if failed, last := c.outcomes(t); failed != nil || hook.at.Sub(last) > slack {
+	if failed, last := c.outcomes(t); failed != nil || hook.at.Sub(last) > slack() {
 		t.Errorf("failed: %v; the hook ended %s after the last request", failed, hook.at.Sub(last))
 	}
 	await(t, "Envoy to end", func() error {
@@ -165,6 +167,7 @@ func TestParentKilled(t *testing.T) {
 // TestHung: an Envoy that does nothing any more is killed before the grace period
 // ends, so that its end is told.
 func TestHung(t *testing.T) {
+	slack := slackOf(t)
 	const grace = 5 * time.Second
 	w := newWorld(t, nil, "one")
 	p := w.start(t, "one", "--grace-period", grace.String(), "--min-drain", "500ms")
@@ -178,7 +181,7 @@ func TestHung(t *testing.T) {
 	if status := p.wait(t); status != 128+int(syscall.SIGKILL) {
 		t.Errorf("exit status %d, want that of SIGKILL", status)
 	}
-	if took := p.at.Sub(told); took < 4*time.Second || took > grace {
+	if took := p.at.Sub(told); took < 4*time.Second || took > grace-onTime+slack() {
 		t.Errorf("ended after %s, want less than %s", took, grace)
 	}
 	if r := p.report(t); r.Reason != drain.ReasonDeadline || r.Known {
@@ -196,6 +199,7 @@ func TestProcess1(t *testing.T) {
 	if err != nil {
 		t.Skip("needs nsenter: ", err)
 	}
+	slack := slackOf(t)
 	w := newWorld(t, nil, "one")
 	p := w.prepare(t, "one")
 	// The shell leaves an orphan, and is Envoy then.
@@ -215,7 +219,7 @@ func TestProcess1(t *testing.T) {
 	if out, err := inside.CombinedOutput(); err != nil {
 		t.Fatalf("kill within: %v: %s", err, out)
 	}
-	p.drained(t, c)
+	p.drained(t, c, slack)
 }
 
 // children is the number of processes whose parent is pid, dead ones included.

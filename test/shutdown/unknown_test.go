@@ -36,6 +36,7 @@ static_resources:
 // Envoy is ended at the deadline, and the report says that nothing is known; it is
 // not waited for if it is ignored by name.
 func TestUnknown(t *testing.T) {
+	slack := slackOf(t)
 	for _, c := range []struct {
 		flags []string
 		want  drain.Report
@@ -53,7 +54,7 @@ func TestUnknown(t *testing.T) {
 		told := time.Now()
 		p.signal(t, syscall.SIGTERM)
 		p.wait(t)
-		if took := p.at.Sub(told); took < c.due || took > c.due+slack {
+		if took := p.at.Sub(told); took < c.due || took > c.due+slack() {
 			t.Errorf("%v: ended after %s, want %s", c.flags, took, c.due)
 		}
 		r := p.report(t)
