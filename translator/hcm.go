@@ -8,7 +8,6 @@ import (
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
-	filelogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/file/v3"
 	celv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/filters/cel/v3"
 	healthv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/health_check/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
@@ -69,7 +68,7 @@ func connectionManager(s policy.Values, d door) *hcmv3.HttpConnectionManager {
 		InternalAddressConfig:         &hcmv3.HttpConnectionManager_InternalAddressConfig{}, // nobody is internal
 		PreserveExternalRequestId:     true,
 		ServerHeaderTransformation:    hcmv3.HttpConnectionManager_PASS_THROUGH,
-		AccessLog:                     accessLog(s.AccessLog),
+		AccessLog:                     accessLog(s),
 		DrainTimeout:                  seconds(drainTimeOf(s)),
 	}
 	paths(m, s)
@@ -238,23 +237,4 @@ func connectTimedOut() *accesslogv3.AccessLogFilter {
 			ConfigType: &accesslogv3.ExtensionFilter_TypedConfig{TypedConfig: packed(&celv3.ExpressionFilter{
 				Expression: `response.code_details.contains("connection_timeout")`})},
 		}}}
-}
-
-// logFormat is a line of the access log; the name of the route begins with its
-// Ingress.
-const logFormat = `%START_TIME% "%REQ(:METHOD)% %REQ(:AUTHORITY)%%REQ(:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% ` +
-	`%BYTES_RECEIVED% %BYTES_SENT% %DURATION% %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %UPSTREAM_CLUSTER% %UPSTREAM_HOST% "%ROUTE_NAME%" %REQ(X-REQUEST-ID)%` + "\n"
-
-func accessLog(path string) []*accesslogv3.AccessLog {
-	if path == "off" {
-		return nil
-	}
-	return []*accesslogv3.AccessLog{{
-		Name: "envoy.access_loggers.file",
-		ConfigType: &accesslogv3.AccessLog_TypedConfig{TypedConfig: packed(&filelogv3.FileAccessLog{
-			Path: path,
-			AccessLogFormat: &filelogv3.FileAccessLog_LogFormat{LogFormat: &corev3.SubstitutionFormatString{
-				Format: &corev3.SubstitutionFormatString_TextFormatSource{TextFormatSource: inline(logFormat)}}},
-		})},
-	}}
 }

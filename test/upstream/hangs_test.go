@@ -5,6 +5,7 @@ package upstream
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -236,11 +237,18 @@ func (w *world) named(log string) {
 	}
 	refused := 0
 	for line := range strings.Lines(string(text)) {
-		if !strings.Contains(line, " 503 ") {
+		var one struct {
+			Status                int
+			Flags, Cluster, Route string
+		}
+		if err := json.Unmarshal([]byte(line), &one); err != nil {
+			w.t.Fatalf("%v: %s", err, line)
+		}
+		if one.Status != http.StatusServiceUnavailable {
 			continue
 		}
 		refused++
-		if !strings.Contains(line, " 503 UO ") || !strings.Contains(line, " "+stack.Namespace+"/hangs/80 ") || !strings.Contains(line, `"`+stack.Namespace+`/hangs-test Prefix /"`) {
+		if one.Flags != "UO" || one.Cluster != stack.Namespace+"/hangs/80" || one.Route != stack.Namespace+"/hangs-test Prefix /" {
 			w.t.Fatalf("a line of the access log does not say whose request was refused: %s", line)
 		}
 	}

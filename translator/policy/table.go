@@ -16,9 +16,22 @@ const (
 var table = []Setting{
 	{
 		Name: "access-log", Type: filePath(func(v *Values) *string { return &v.AccessLog }), Scopes: Class, Fixed: true,
-		Default: "off", Why: "The write of a line for each request is the operator's choice; ingress-nginx logs to stdout.",
+		Default: Stdout, Why: "As ingress-nginx: every request can be explained afterwards.",
 		Envoy: "HttpConnectionManager.access_log",
-		Doc:   "Where Envoy writes a line for each request: status, response flags, details, upstream, route. `/dev/stdout` for the log of the container.",
+		Doc:   "Where Envoy writes a line of JSON for each request. `/dev/stdout` is the log of the container.",
+	},
+	{
+		Name: "access-log-fields", Type: logFields(func(v *Values) *[]LogField { return &v.AccessLogFields }), Scopes: Class, Fixed: true,
+		Default: "all", Why: "What explains a failure is known only afterwards. Fields that are empty are left out of a line.",
+		Envoy: "SubstitutionFormatString.json_format of the access log",
+		Doc: "What is in a line of the access log. `flags` and `details` say in Envoy's words why an answer is what it is ([troubleshooting](troubleshooting.md)), `route` begins with the Ingress, " +
+			"`cluster` is namespace, Service and port, `duration` and `upstream_duration` are in ms, `received` and `sent` in bytes.",
+	},
+	{
+		Name: "access-log-filter", Type: oneOf(func(v *Values) *LogFilter { return &v.AccessLogFilter }, LogAll, LogErrors), Scopes: Class, Fixed: true,
+		Default: string(LogAll), Why: "As ingress-nginx. At thousands of requests a second a line for each costs more than the rest of Envoy.",
+		Envoy: "AccessLog.filter",
+		Doc:   "Which requests are logged: all, or those with a status of 500 or more or with a response flag, such as clients that left early.",
 	},
 	{
 		Name: "bind-addresses", Type: addresses(func(v *Values) *[]netip.Addr { return &v.BindAddresses }), Scopes: Class, Fixed: true,

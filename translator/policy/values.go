@@ -25,6 +25,8 @@ type Values struct {
 	DrainUpgrades     DrainUpgrades
 	HealthPath        string // or "off"
 	AccessLog         string // a path, or "off"
+	AccessLogFields   []LogField
+	AccessLogFilter   LogFilter
 	DefaultTLSSecret  string // "namespace/name", or empty
 
 	// Of hosts and paths.
