@@ -222,7 +222,7 @@ func freeze(d *driver) *effect {
 	d.frozen = true
 	settings := &corev1.ConfigMap{}
 	settings.Namespace, settings.Name = stack.Namespace, stack.Class
-	return &effect{change: d.Delete(settings), concerns: nothing, landed: d.thaw}
+	return &effect{change: d.Delete(settings), concerns: nothing, freezes: true, landed: d.thaw}
 }
 
 // thaw restores the settings of the class, if they are away. Probes do so, too:
@@ -230,7 +230,7 @@ func freeze(d *driver) *effect {
 func (d *driver) thaw() {
 	if d.frozen {
 		d.frozen = false
-		d.Settings(nil)
+		d.thawed = d.Settings(nil)
 	}
 }
 

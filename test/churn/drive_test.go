@@ -23,6 +23,7 @@ type effect struct {
 	claims   []claim // allowed from the change on, and alone when it landed
 	landed   func()  // called then, if set
 	then     workers // when Envoy acknowledged it; nil before
+	freezes  bool    // it is that the settings of the class went away
 }
 
 // claim is what a host answers to a path.
@@ -41,7 +42,8 @@ type driver struct {
 	extras  []*host                   // that came since and are not under load
 	names   int                       // how many names of hosts and paths were used
 	probes  int                       // how many times a new connection was tried
-	frozen  bool                      // the settings of the class are away
+	frozen  bool                      // the settings of the class are away: nothing of the fleet changes
+	thawed  uint64                    // number of the change by which they came back
 	latest  map[string]*corev1.Secret // the good certificate of a host that was given last
 	shown   map[string]*corev1.Secret // and the one of those that Envoy had, when nothing was newer
 }
@@ -113,7 +115,7 @@ func (d *driver) look() {
 // inForce says whether Envoy runs the change, its workers included where answers
 // depend on it.
 func (d *driver) inForce(e *effect) bool {
-	if e.then == nil && d.Landed(e.change, e.concerns) {
+	if e.then == nil && (e.freezes || !d.frozen) && d.Landed(max(e.change, d.thawed), e.concerns) {
 		e.then = d.acknowledged()
 	}
 	return e.then != nil && (len(e.claims) == 0 || d.followed(e.then))
