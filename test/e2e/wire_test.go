@@ -372,6 +372,21 @@ func TestOperator(t *testing.T) {
 	legation.end(t)
 }
 
+// TestPeersByTLS: a replica asks another by its own certificate.
+func TestPeersByTLS(t *testing.T) {
+	c := newCerts(t)
+	w := newWired(t, c)
+	xds := "127.0.0.1:" + freePort(t)
+	other := serve(t, w.folder, xds, "--tls", w.plane.dir, "--peers", w.xds)
+	other.log.await(t, "new version")
+	out, err := exec.CommandContext(t.Context(), binary(t), "fleet", "--address", xds, "--tls", filepath.Join(c.dir, "legation-xds-operator"), "-o", "json").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), `"e2e"`) {
+		t.Errorf("the replica without an Envoy says of the fleet: %v: %s", err, out)
+	}
+	other.end(t)
+	w.legation.end(t)
+}
+
 // TestNotBeyondLoopback: without TLS nothing is served beyond this machine, unless
 // that is what is wanted.
 func TestNotBeyondLoopback(t *testing.T) {
