@@ -22,6 +22,7 @@ import (
 // certsFlags are the flags of `legation certs`.
 type certsFlags struct {
 	namespace    string
+	release      string
 	classes      []string
 	life, caLife time.Duration
 	ca, caKey    string
@@ -35,8 +36,9 @@ func certsCommand() *cobra.Command {
 		Short: "Make certificates for the connection between Envoys and the control plane",
 		Long: `Prints Secrets with a CA and with a pair for the control plane (legation-xds), for the
 Envoys of each --class (legation-xds-envoy-CLASS) and for operators
-(legation-xds-operator). What is mounted from such a Secret is what --tls of
-'legation serve' and 'legation bootstrap' want. All of them contain private keys.
+(legation-xds-operator), by the names that the chart expects for a --release called
+legation. What is mounted from such a Secret is what --tls of 'legation serve' and
+'legation bootstrap' want. All of them contain private keys.
 
 A URI in a certificate says who its owner is:
 
@@ -65,6 +67,7 @@ certificate into ca.crt, then replace the pairs, then take out the old one.`,
 	const day = 24 * time.Hour
 	flags := c.Flags()
 	flags.StringVar(&f.namespace, "namespace", "", "namespace of the Secrets (default: none)")
+	flags.StringVar(&f.release, "release", "legation", "what the names of the Secrets begin with: that of the chart's objects, RELEASE if it contains legation, else RELEASE-legation")
 	flags.StringSliceVar(&f.classes, "class", []string{bootstrap.DefaultClass}, "IngressClasses whose Envoys get a pair")
 	flags.DurationVar(&f.life, "life", 365*day, "how long the pairs are valid, but no longer than the CA")
 	flags.DurationVar(&f.caLife, "ca-life", 10*365*day, "how long a new CA is valid")
@@ -110,6 +113,9 @@ func (f *certsFlags) check() error {
 			return fmt.Errorf("--class %q: %s", class, errs[0])
 		}
 	}
+	if errs := validation.IsDNS1123Label(f.release); len(errs) > 0 {
+		return fmt.Errorf("--release %q: %s", f.release, errs[0])
+	}
 	if errs := validation.IsDNS1123Label(f.namespace); f.namespace != "" && len(errs) > 0 {
 		return fmt.Errorf("--namespace %q: %s", f.namespace, errs[0])
 	}
@@ -123,15 +129,15 @@ func (f *certsFlags) secrets(now time.Time) (list []*corev1.Secret, err error) {
 		return nil, err
 	}
 	if f.ca == "" {
-		list = append(list, f.secret("legation-xds-ca", authority.Pair, authority))
+		list = append(list, f.secret(f.release+"-xds-ca", authority.Pair, authority))
 	}
 	type owner struct {
 		secret string
 		name   *url.URL
 	}
-	owners := []owner{{"legation-xds", identity.ControlPlane}, {"legation-xds-operator", identity.Operator}}
+	owners := []owner{{f.release + "-xds", identity.ControlPlane}, {f.release + "-xds-operator", identity.Operator}}
 	for _, class := range f.classes {
-		owners = append(owners, owner{"legation-xds-envoy-" + class, identity.Fleet(class)})
+		owners = append(owners, owner{f.release + "-xds-envoy-" + class, identity.Fleet(class)})
 	}
 	for _, o := range owners {
 		pair, err := authority.Issue(o.name, now, f.life)
