@@ -71,7 +71,7 @@ func world(t testing.TB) {
 		}
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*patience)
 		defer cancel()
 		if err := empty(ctx); err != nil {
 			t.Error(err)
@@ -108,8 +108,15 @@ func deleteServices(ctx context.Context, namespace string) error {
 	return nil
 }
 
+// deleteAll deletes what there is of a kind. 30,000 objects take the API server longer
+// than it gives one request: it says so, and has deleted a part.
 func deleteAll(ctx context.Context, of func(context.Context, metav1.DeleteOptions, metav1.ListOptions) error) error {
-	return of(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
+	for {
+		err := of(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
+		if !apierrors.IsTimeout(err) && !apierrors.IsServerTimeout(err) || ctx.Err() != nil {
+			return err
+		}
+	}
 }
 
 // write writes a change; false if the API server refuses it.
