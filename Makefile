@@ -191,7 +191,7 @@ soak: build envoy kube servers tools ## what is long: SOAK changes under load, f
 	$(GO) test -tags real -timeout 120m -count=1 -v ./test/faults -rounds 30 -loops 300 -moves 100 -recreated 200
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/source -changes $(SOAK) -secrets 30000 -outage 2m
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/upstream -lifetimes 10m -hangs 2m -cost 5m
-	$(GO) test -tags real -timeout 20m -count=1 -v ./test/status -ingresses 10000 -fight 1m
+	$(GO) test -tags real -timeout 30m -count=1 -v ./test/status -ingresses 10000 -fight 1m -clock
 	$(GO) test -tags real -timeout 30m -count=1 -v ./test/shutdown -upload 30s -slow 10s -restarts 100 -changes 1000
 
 # Builds buf, which takes minutes. What it generates is committed, so that nobody else needs it.

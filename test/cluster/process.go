@@ -40,13 +40,16 @@ func (f logFile) last() string {
 	return strings.Join(lines[max(0, len(lines)-lastLines):], "\n")
 }
 
-// startBinary starts what `make build` makes. dir is its own and goes with it.
-func startBinary(dir string, args ...string) (*process, error) {
-	root, err := envoy.Root()
-	if err != nil {
-		return nil, err
+// startBinary starts what `make build` makes, or another build of it. dir is its own
+// and goes with it. env is added to the environment.
+func startBinary(dir, path string, env []string, args ...string) (*process, error) {
+	if path == "" {
+		root, err := envoy.Root()
+		if err != nil {
+			return nil, err
+		}
+		path = filepath.Join(root, "bin", "legation")
 	}
-	path := filepath.Join(root, "bin", "legation")
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("%w: run `make build`", err)
 	}
@@ -57,6 +60,7 @@ func startBinary(dir string, args ...string) (*process, error) {
 	}
 	defer log.Close()
 	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.Env = append(os.Environ(), env...)
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}

@@ -122,7 +122,7 @@ func (r *Replica) execute(config *rest.Config) (err error) {
 	}
 	args := append([]string{"serve", "--source", "kube", "--kubeconfig", file, "--class", r.stack.options.Class, "--listen", r.Address, "--plaintext",
 		"--admin", r.Admin()}, r.stack.options.Args...)
-	r.process, err = startBinary(dir, args...)
+	r.process, err = startBinary(dir, r.stack.options.Build, r.stack.options.Env, args...)
 	return err
 }
 

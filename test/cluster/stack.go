@@ -45,6 +45,10 @@ type Options struct {
 	Replicas, Envoys int
 	// Binary makes the replicas processes of bin/legation.
 	Binary bool
+	// Build is the path of another build of the binary; empty means bin/legation.
+	// Env is added to its environment.
+	Build string
+	Env   []string
 	// Args are further arguments of the binary's serve.
 	Args []string
 	// REST is who the replicas are, and where the API server is for them; nil means
