@@ -244,6 +244,36 @@ func (c *crowd) busy() {
 	})
 }
 
+// probes adds a client that asks for /ready every 20 ms on one connection, until
+// Envoy ends it.
+func (c *crowd) probes() {
+	c.add("prober", func(begun func()) error {
+		conn, err := net.Dial("tcp", c.address)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(patience))
+		reader := bufio.NewReader(conn)
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for ; ; <-tick.C {
+			if _, err := fmt.Fprintf(conn, "GET /ready HTTP/1.1\r\nHost: %s\r\n\r\n", host); err != nil {
+				return nil
+			}
+			resp, err := http.ReadResponse(reader, nil)
+			if err != nil {
+				return nil
+			}
+			io.Copy(io.Discard, resp.Body)
+			begun()
+			if resp.Close {
+				return errors.New("Envoy drains its listener for probes")
+			}
+		}
+	})
+}
+
 // askOn sends a request on a connection and reads the answer.
 func askOn(conn net.Conn, reader *bufio.Reader) (*http.Response, error) {
 	if _, err := fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host); err != nil {

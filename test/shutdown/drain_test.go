@@ -86,11 +86,14 @@ func TestDrain(t *testing.T) {
 }
 
 // TestIdleDoNotHold: with idle clients only, Envoy ends when the minimum is over.
+// One who probes Envoy's own listener for that, all the time, does not hold it.
 func TestIdleDoNotHold(t *testing.T) {
 	slack := slackOf(t)
 	w := newWorld(t, nil, "one")
 	p := w.start(t, "one", "--grace-period", "60s", "--min-drain", "1s")
-	c := atRest(w.http("one"), 100)
+	c, prober := atRest(w.http("one"), 100), newCrowd(w.health("one"))
+	prober.probes()
+	prober.begun.Wait()
 	told := time.Now()
 	p.signal(t, syscall.SIGTERM)
 	p.wait(t)
@@ -98,6 +101,7 @@ func TestIdleDoNotHold(t *testing.T) {
 		t.Errorf("ended after %s, want 1 s", took)
 	}
 	c.allDone(t)
+	prober.allDone(t)
 }
 
 // TestDeadline: what is left at the deadline is cut, and the report says whose it

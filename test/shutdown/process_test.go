@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -118,8 +119,16 @@ type proxy struct {
 	envoy  *admin.Client
 }
 
-// probesPort is that of probes and metrics, beside the listeners of a class.
-const probesPort = 9902
+// Ports beside those of a class: of shutdown-manager's probes and metrics, and of
+// the listeners that Envoy itself has for such.
+const (
+	probesPort  = 9902
+	healthPort  = 9903
+	metricsPort = 9904
+)
+
+// connections is how many of clients an Envoy accepts.
+const connections = 1000
 
 // start starts an Envoy under `shutdown-manager run` with these flags, and waits
 // until it serves.
@@ -161,7 +170,8 @@ func (w *world) prepare(t *testing.T, class string) *proxy {
 		t.Fatal(err)
 	}
 	config, err := bootstrap.New(bootstrap.Config{NodeID: filepath.Base(dir), Class: class, XDSAddress: w.xds,
-		Admin: "unix:" + p.socket, Certificate: certificate})
+		Admin: "unix:" + p.socket, Certificate: certificate, MaxConnections: connections,
+		Health: w.health(class), Metrics: net.JoinHostPort(w.address[class], port(metricsPort))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -149,3 +149,8 @@ func ingress(name, class, host, service string) *input.Ingress {
 
 // http is the address of the listener for http of a class.
 func (w *world) http(class string) string { return fmt.Sprintf("%s:%d", w.address[class], httpPort) }
+
+// health is the address of the listener for probes of an Envoy of a class.
+func (w *world) health(class string) string {
+	return net.JoinHostPort(w.address[class], port(healthPort))
+}
