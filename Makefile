@@ -168,7 +168,7 @@ test-unit: ## tests without real parts: the fast inner loop
 test-real: build envoy servers tools ## tests with the real Envoy and grpcurl, from a folder of manifests
 	$(GO) test -tags real -timeout 20m $(filter-out $(KUBE_TESTS),$(REAL_TESTS))
 
-test-kube: build envoy kube ## tests on a real Kubernetes with real Envoys
+test-kube: build envoy kube tools ## tests on a real Kubernetes with real Envoys
 	$(GO) test -tags real -timeout 20m -p 1 $(KUBE_TESTS)
 
 race: ## tests of the concurrent packages under the race detector
