@@ -181,13 +181,13 @@ func TestHealthCheckTimes(t *testing.T) {
 		}
 		asked.Add(1)
 		select {
-		case <-time.After(500 * time.Millisecond): // the time that its answer takes
+		case <-time.After(3 * time.Second): // the time that its answer takes, much more than a busy machine delays that of the other
 		case <-r.Context().Done():
 		}
 	}))
 	t.Cleanup(slow.Close)
 	w := newWorld(t)
-	w.annotatedService("web", "", map[string]string{"health-check-path": "/healthz", "health-check-interval": "1s", "health-check-timeout": "50ms"},
+	w.annotatedService("web", "", map[string]string{"health-check-path": "/healthz", "health-check-interval": "1s", "health-check-timeout": "500ms"},
 		pods(t, "web", 1)[0].Addr().String(), strings.TrimPrefix(slow.URL, "http://"))
 	w.ingress("web", "web.test", false, route{"/", input.PathPrefix, "web"})
 	w.start(t)

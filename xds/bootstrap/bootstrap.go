@@ -108,6 +108,7 @@ func New(cfg Config) (*bootstrapv3.Bootstrap, error) {
 		Admin:            &bootstrapv3.Admin{Address: admin},
 		// Of the hundred counters of a cluster most stay at zero for ever; they
 		// come into being when they are first counted up.
+		StatsConfig:         stats(),
 		DeferredStatOptions: &bootstrapv3.Bootstrap_DeferredStatOptions{EnableDeferredCreationStats: true},
 	}
 	inZone(b, cfg.Zone)

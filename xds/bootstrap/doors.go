@@ -41,7 +41,7 @@ func doors(cfg Config) []door {
 		list = append(list, door{HealthListener, cfg.Health, []*routev3.Route{alive("/live"), shown("/ready", "/ready")}})
 	}
 	if cfg.Metrics != "" {
-		list = append(list, door{MetricsListener, cfg.Metrics, []*routev3.Route{shown("/metrics", "/stats/prometheus")}})
+		list = append(list, door{MetricsListener, cfg.Metrics, []*routev3.Route{shown("/metrics", "/stats/prometheus?usedonly")}})
 	}
 	return list
 }
