@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -209,16 +210,31 @@ func (s *sandbox) spec(c corev1.Container, volumes map[string]string) (*containe
 		spec.Mounts = append(spec.Mounts, mount{volumes[m.Name], m.MountPath, m.ReadOnly})
 	}
 	for _, e := range c.Env {
-		value := e.Value
-		if e.ValueFrom != nil && e.ValueFrom.FieldRef != nil {
-			value = map[string]string{"metadata.name": s.pod.Name, "metadata.namespace": s.pod.Namespace, "status.podIP": s.address, "spec.nodeName": s.pod.Spec.NodeName}[e.ValueFrom.FieldRef.FieldPath]
-		}
+		value := s.value(e)
 		spec.Env = append(spec.Env, e.Name+"="+value)
 		for i := range spec.Args { // as Kubernetes expands $(NAME)
 			spec.Args[i] = strings.ReplaceAll(spec.Args[i], "$("+e.Name+")", value)
 		}
 	}
 	return spec, nil
+}
+
+// value is that of a variable. Labels are left empty, as those of a node are before
+// Kubernetes 1.35; of resources there are limits of memory alone.
+func (s *sandbox) value(e corev1.EnvVar) string {
+	switch from := e.ValueFrom; {
+	case from == nil:
+		return e.Value
+	case from.FieldRef != nil:
+		return map[string]string{"metadata.name": s.pod.Name, "metadata.namespace": s.pod.Namespace, "status.podIP": s.address, "spec.nodeName": s.pod.Spec.NodeName}[from.FieldRef.FieldPath]
+	case from.ResourceFieldRef != nil && from.ResourceFieldRef.Resource == "limits.memory":
+		for _, c := range s.pod.Spec.Containers {
+			if c.Name == from.ResourceFieldRef.ContainerName {
+				return strconv.FormatInt(c.Resources.Limits.Memory().Value(), 10)
+			}
+		}
+	}
+	return ""
 }
 
 // probe asks for readiness until the pod ends.
