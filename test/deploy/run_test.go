@@ -4,6 +4,7 @@ package deploy
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -243,6 +244,7 @@ func TestDeployed(t *testing.T) {
 	}
 	l := load.Start(ctx, clients...)
 	<-l.Ready()
+	d.asked()
 	d.restartControlPlane()
 	d.restartEnvoys()
 	more := l.Results().Requests + 1000
@@ -255,6 +257,29 @@ func TestDeployed(t *testing.T) {
 	d.noRestarts()
 	if r.Failed > 0 || r.Requests < 2000 {
 		t.Errorf("%d of %d requests failed\n%s", r.Failed, r.Requests, k.Pods(d.ctx, namespace))
+	}
+}
+
+// asked: the commands of operators need no flag in a pod of the control plane, and
+// tell of the Envoys of both replicas.
+func (d *deployed) asked() {
+	d.Helper()
+	list, err := k.Client().CoreV1().Pods(namespace).List(d.ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/component=control-plane"})
+	if err != nil || len(list.Items) != 2 {
+		d.Fatalf("%d replicas, %v", len(list.Items), err)
+	}
+	for _, p := range list.Items {
+		out, err := k.Exec(d.ctx, namespace, p.Name, "legation", "legation", "fleet", "-o", "json")
+		var fleet struct {
+			Replicas []struct{ Error string }
+			Envoys   []struct{ Behind int }
+		}
+		if err == nil {
+			err = json.Unmarshal([]byte(out), &fleet)
+		}
+		if err != nil || len(fleet.Replicas) != 2 || len(fleet.Envoys) != 2 {
+			d.Errorf("%s: %v\n%s", p.Name, err, out)
+		}
 	}
 }
 

@@ -5,8 +5,8 @@
 // those of Options.Images, which are run: network, volumes, user and processes are
 // those that the pod says (sandbox.go, container.go). Of such a pod it knows init
 // containers, commands, volumes of Secrets, ConfigMaps and tokens and empty ones,
-// readiness by HTTP, SIGTERM, and SIGKILL at the end of the grace period; not
-// liveness, hooks, limits, and ports of the node.
+// probes by HTTP, preStop commands, SIGTERM, and SIGKILL at the end of the grace
+// period; not limits, and not ports of the node.
 //
 // A test package calls MainWithCluster from its TestMain, and its tests make
 // namespaces of their own in the cluster:

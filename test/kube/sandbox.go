@@ -106,10 +106,13 @@ func (s *sandbox) run() error {
 	var all sync.WaitGroup
 	for _, c := range s.pod.Spec.Containers {
 		all.Go(func() { s.keep(c, volumes) })
-		if p := c.ReadinessProbe; p != nil {
-			go s.probe(c, p)
-		} else {
-			s.ready.Store(true)
+		go s.probe(c, c.ReadinessProbe, s.ready.Store)
+		if c.LivenessProbe != nil {
+			go s.probe(c, c.LivenessProbe, func(well bool) {
+				if !well {
+					s.killOne(c.Name)
+				}
+			})
 		}
 	}
 	all.Wait()
@@ -155,6 +158,10 @@ func (s *sandbox) start(c corev1.Container, volumes map[string]string) (*exec.Cm
 	if err != nil {
 		return nil, err
 	}
+	message := s.messageFile(c.Name)
+	if err := errors.Join(os.MkdirAll(spec.Root, 0o755), os.WriteFile(message, nil, 0o666), os.Chmod(message, 0o666)); err != nil {
+		return nil, err
+	}
 	output, err := os.OpenFile(s.logFile(c.Name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
@@ -191,10 +198,7 @@ func (s *sandbox) log(name string) string {
 
 func (s *sandbox) spec(c corev1.Container, volumes map[string]string) (*container, error) {
 	root := filepath.Join(s.dir, "root-"+c.Name)
-	message := filepath.Join(s.dir, "message-"+c.Name)
-	if err := errors.Join(os.MkdirAll(root, 0o755), os.WriteFile(message, nil, 0o666), os.Chmod(message, 0o666)); err != nil {
-		return nil, err
-	}
+	message := s.messageFile(c.Name)
 	pod := s.pod.Spec.SecurityContext
 	spec := &container{Root: root, Programs: s.kubelet.image(c.Image), Args: append(append([]string{}, c.Command...), c.Args...),
 		Env: []string{"PATH=" + programsPath, "KUBERNETES_SERVICE_HOST=" + advertised, "KUBERNETES_SERVICE_PORT=" + apiServerPort, "HOSTNAME=" + s.pod.Name}}
@@ -206,7 +210,7 @@ func (s *sandbox) spec(c corev1.Container, volumes map[string]string) (*containe
 	}
 	spec.ReadOnly = c.SecurityContext != nil && c.SecurityContext.ReadOnlyRootFilesystem != nil && *c.SecurityContext.ReadOnlyRootFilesystem
 	spec.Mounts = append(spec.Mounts, mount{message, cmp.Or(c.TerminationMessagePath, corev1.TerminationMessagePathDefault), false})
-	for _, m := range c.VolumeMounts {
+	for _, m := range c.VolumeMounts { // nil for exec, where they are there already
 		spec.Mounts = append(spec.Mounts, mount{volumes[m.Name], m.MountPath, m.ReadOnly})
 	}
 	for _, e := range c.Env {
@@ -237,29 +241,39 @@ func (s *sandbox) value(e corev1.EnvVar) string {
 	return ""
 }
 
-// probe asks for readiness until the pod ends.
-func (s *sandbox) probe(c corev1.Container, p *corev1.Probe) {
-	get := p.HTTPGet
-	if get == nil {
-		s.ready.Store(true)
+// probe asks until the pod ends, and tells each result that counts: the first success
+// after failures, and a failure that came often enough. Without a probe all is well.
+func (s *sandbox) probe(c corev1.Container, p *corev1.Probe, tell func(well bool)) {
+	if p == nil || p.HTTPGet == nil {
+		tell(true)
 		return
 	}
-	url := "http://" + net.JoinHostPort(s.address, portOf(c, get.Port)) + get.Path
+	url := "http://" + net.JoinHostPort(s.address, portOf(c, p.HTTPGet.Port)) + p.HTTPGet.Path
 	client := &http.Client{Timeout: max(time.Second, time.Duration(p.TimeoutSeconds)*time.Second), Transport: &http.Transport{DisableKeepAlives: true}}
 	tick := time.NewTicker(max(time.Second, time.Duration(p.PeriodSeconds)*time.Second) / probesFaster)
 	defer tick.Stop()
 	for failures := 0; ; {
 		if s.ask(client, url) {
 			failures = 0
-			s.ready.Store(true)
+			tell(true)
 		} else if failures++; failures >= int(max(1, p.FailureThreshold)) {
-			s.ready.Store(false)
+			failures = 0
+			tell(false)
 		}
 		select {
 		case <-tick.C:
 		case <-s.ctx.Done():
 			return
 		}
+	}
+}
+
+// killOne ends a container that is not well; it is started again.
+func (s *sandbox) killOne(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if cmd := s.running[name]; cmd != nil {
+		_ = cmd.Process.Kill() // it may have ended
 	}
 }
 
@@ -289,16 +303,52 @@ func portOf(c corev1.Container, port intstr.IntOrString) string {
 	return port.String()
 }
 
-// end sends SIGTERM to all containers, once. It does not wait.
+// end runs the preStop hooks and then sends SIGTERM to all containers, once. It does
+// not wait.
 func (s *sandbox) end() {
 	s.term.Do(func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
 		close(s.stop)
-		for _, cmd := range s.running {
-			_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+		for _, c := range s.pod.Spec.Containers {
+			go s.endOne(c)
 		}
 	})
+}
+
+func (s *sandbox) endOne(c corev1.Container) {
+	if c.Lifecycle != nil && c.Lifecycle.PreStop != nil && c.Lifecycle.PreStop.Exec != nil {
+		_, _ = s.exec(s.ctx, c.Name, c.Lifecycle.PreStop.Exec.Command...) // whatever becomes of it, SIGTERM follows
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if cmd := s.running[c.Name]; cmd != nil {
+		_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+	}
+}
+
+// exec runs a command in a container, as `kubectl exec` does.
+func (s *sandbox) exec(ctx context.Context, name string, args ...string) (string, error) {
+	s.mu.Lock()
+	cmd := s.running[name]
+	s.mu.Unlock()
+	if cmd == nil {
+		return "", fmt.Errorf("container %s does not run", name)
+	}
+	var c corev1.Container
+	for _, one := range s.pod.Spec.Containers {
+		if one.Name == name {
+			c = one
+		}
+	}
+	spec, err := s.spec(c, nil)
+	if err != nil {
+		return "", err
+	}
+	in := []string{"--target", fmt.Sprint(cmd.Process.Pid), "--mount", "--net", "--pid", "--ipc", "--root", "--wd=/", "--setuid", fmt.Sprint(spec.UID), "--setgid", fmt.Sprint(spec.GID),
+		filepath.Join(programsPath, args[0])}
+	run := exec.CommandContext(ctx, "nsenter", append(in, args[1:]...)...)
+	run.Env = spec.Env
+	out, err := run.CombinedOutput()
+	return string(out), err
 }
 
 // over says whether all processes have ended.
@@ -333,9 +383,11 @@ func (s *sandbox) container() (restarts int, err error) {
 	return s.restarts, s.failure
 }
 
+func (s *sandbox) messageFile(name string) string { return filepath.Join(s.dir, "message-"+name) }
+
 // message is what a container left for the status of its pod.
 func (s *sandbox) message(name string) string {
-	text, _ := os.ReadFile(filepath.Join(s.dir, "message-"+name)) // none is ""
+	text, _ := os.ReadFile(s.messageFile(name)) // none is ""
 	return string(text)
 }
 
@@ -408,4 +460,14 @@ func (c *Cluster) Pods(ctx context.Context, namespace string) string {
 		}
 	}
 	return b.String()
+}
+
+// Exec runs a program of the image in a container of a pod that is run, as `kubectl
+// exec` does, and returns what it printed.
+func (c *Cluster) Exec(ctx context.Context, namespace, pod, container string, args ...string) (string, error) {
+	b := c.kubelet.box(namespace + "/" + pod)
+	if b == nil || b.sandbox == nil {
+		return "", fmt.Errorf("no pod %s/%s is run", namespace, pod)
+	}
+	return b.sandbox.exec(ctx, container, args...)
 }

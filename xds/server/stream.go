@@ -2,6 +2,7 @@ package server
 
 import (
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,10 +56,16 @@ type push struct {
 	base  time.Time // when the target changed
 }
 
+// testedEnvoy is how the versions of Envoy begin that all tests run with.
+const testedEnvoy = "1.40."
+
 // logged is serve between two lines of the log.
 func (st *stream) logged(node fleet.Node, first *request) error {
 	began := time.Now()
 	st.log.Info("envoy connected", "version", node.Version, "zone", node.Zone)
+	if !strings.HasPrefix(node.Version, testedEnvoy) {
+		st.log.Warn("this version of Envoy is not the one that the rules here were measured on", "version", node.Version, "measured", testedEnvoy+"x")
+	}
 	err := st.serve(first)
 	st.log.Info("envoy disconnected", "after", time.Since(began).Round(time.Millisecond), "cause", err)
 	return err
