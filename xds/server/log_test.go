@@ -6,6 +6,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+
+	"legation.dev/xds/snapshot"
 )
 
 // logBook keeps what a server logs, for tests to read.
@@ -45,4 +49,21 @@ func newLog(t *testing.T) (*slog.Logger, *logBook) {
 		}
 	})
 	return slog.New(slog.NewTextHandler(b, nil)), b
+}
+
+// TestOtherEnvoy: an Envoy of a version that nothing was measured on is served, and
+// named in the log.
+func TestOtherEnvoy(t *testing.T) {
+	h := serve(t)
+	h.store.Publish("edge", world(t, 1, 0), "start")
+	for id, version := range map[string]string{"known": "1.40.3", "newer": "1.41.0"} {
+		e := h.envoy(id, "edge")
+		e.node.UserAgentVersionType = &corev3.Node_UserAgentVersion{UserAgentVersion: version}
+		e.ask(snapshot.Cluster)
+		h.until(id+" is connected", func() bool { return h.log.has("envoy connected", "version="+version) })
+	}
+	h.until("the newer one is named", func() bool { return h.log.has("not the one", "newer", "version=1.41.0") })
+	if h.log.has("not the one", "version=1.40.3") {
+		t.Error("a patch of the measured version is warned of")
+	}
 }
