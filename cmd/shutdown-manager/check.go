@@ -85,6 +85,20 @@ func (o *checkOptions) check(c *cobra.Command) error {
 	return printFindings(c.OutOrStdout(), limits.Check(system, o.demand))
 }
 
+// findings compare the node with what a running Envoy is configured to take; none if it
+// has no limit of connections.
+func (o *checkOptions) findings(ctx context.Context, client *admin.Client) ([]limits.Finding, error) {
+	pid, addresses, err := o.ask(ctx, client)
+	if err != nil || o.demand.Downstream == 0 {
+		return nil, err
+	}
+	system, err := limits.Read(pid, addresses)
+	if err != nil {
+		return nil, err
+	}
+	return limits.Check(system, o.demand), nil
+}
+
 // ask reads what a running Envoy says.
 func (o *checkOptions) ask(ctx context.Context, client *admin.Client) (pid int, addresses []string, err error) {
 	listeners, err := client.Listeners(ctx)

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -29,7 +30,9 @@ func runCommand() *cobra.Command {
 Envoy at once; other signals are passed on. The exit status is that of Envoy.
 
 It may be process 1 of a container: processes that lose their parent are reaped.
---drain-time-s is added to Envoy's arguments if they have none.`,
+--drain-time-s is added to Envoy's arguments if they have none. When Envoy has its
+configuration, each limit of the node that is too small for it is a warning ('check'
+says which there are).`,
 		Example: `  # In a pod with terminationGracePeriodSeconds: 300
   shutdown-manager run --admin unix:/run/envoy/admin.sock --grace-period 300s \
     -- envoy -c /etc/envoy/envoy.yaml --disable-hot-restart
@@ -77,6 +80,11 @@ func (o *runOptions) run(c *cobra.Command, args []string) error {
 	}
 	p.running.Store(int64(p.child.PID()))
 	p.log.Info("Envoy started", "pid", p.child.PID(), "arguments", strings.Join(args, " "))
+	ctx, ended := context.WithCancel(c.Context())
+	var looks sync.WaitGroup
+	looks.Go(func() { checkAtStart(ctx, client, p.log) })
+	defer looks.Wait()
+	defer ended()
 	return exitStatus(p.wait(c.Context()))
 }
 

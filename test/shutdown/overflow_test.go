@@ -79,8 +79,9 @@ func TestBurst(t *testing.T) {
 	fires(t, before[overflowSeries], after[overflowSeries])
 }
 
-// tooSmall checks that `shutdown-manager check` names what is too small here: the
-// accept queues, as the kernel would make them and as Envoy has them.
+// tooSmall checks that `shutdown-manager check` names what is too small here, and `run`
+// has warned of it: the accept queues, as the kernel would make them and as Envoy has
+// them.
 func (p *proxy) tooSmall(t *testing.T) {
 	t.Helper()
 	check := begin(t, nil, manager(t), "check", "--admin", "unix:"+p.socket, "--upstream-connections", "100")
@@ -93,6 +94,7 @@ func (p *proxy) tooSmall(t *testing.T) {
 			t.Errorf("check says no line %s:\n%s", line, check.out)
 		}
 	}
+	p.awaitLog(t, `"msg":"a limit of the node is too small","limit":"net.core.somaxconn","value":"16"`)
 }
 
 // stop stops a process, waits until each of its threads has stopped, and lets it
