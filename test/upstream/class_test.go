@@ -22,16 +22,7 @@ import (
 func TestClassDefault(t *testing.T) {
 	const services, clients = 1000, 40
 	w := newWorld(t, stack.Options{})
-	web := w.echoes("web", 1)[0]
-	var objects []input.Object
-	oracle := load.Services{}
-	for i := range services {
-		name := fmt.Sprintf("s%d", i)
-		objects = append(objects, service(name, nil), endpoint(name, 0, web.Addr().String(), ready), ingress(name+".test", name, nil))
-		oracle[name+".test"] = "web"
-	}
-	w.put(objects...)
-	w.settle()
+	oracle := w.many(services)
 	running, end := w.everyHost(services, clients, oracle)
 	settings := map[string]string{}
 	for _, c := range []struct {
@@ -69,6 +60,22 @@ func TestClassDefault(t *testing.T) {
 	if stats["listener_manager.listener_modified"] != 0 || stats["cluster_manager.cluster_removed"] != 0 {
 		t.Errorf("not in place: %v", stats)
 	}
+}
+
+// many adds n Services, s0 and so on, each with a host and the same endpoint.
+func (w *world) many(n int) load.Services {
+	w.t.Helper()
+	web := w.echoes("web", 1)[0]
+	var objects []input.Object
+	oracle := load.Services{}
+	for i := range n {
+		name := fmt.Sprintf("s%d", i)
+		objects = append(objects, service(name, nil), endpoint(name, 0, web.Addr().String(), ready), ingress(name+".test", name, nil))
+		oracle[name+".test"] = "web"
+	}
+	w.put(objects...)
+	w.settle()
+	return oracle
 }
 
 // everyHost asks all hosts in turn, until end.

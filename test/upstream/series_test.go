@@ -9,9 +9,7 @@ import (
 	"regexp"
 	"testing"
 
-	"legation.dev/test/load"
 	"legation.dev/test/stack"
-	"legation.dev/translator/input"
 	"legation.dev/xds/bootstrap"
 )
 
@@ -38,16 +36,7 @@ func (w *world) series() map[string][]string {
 func TestSeries(t *testing.T) {
 	const services, clients = 1000, 40
 	w := newWorld(t, stack.Options{})
-	web := w.echoes("web", 1)[0]
-	var objects []input.Object
-	oracle := load.Services{}
-	for i := range services {
-		name := fmt.Sprintf("s%d", i)
-		objects = append(objects, service(name, nil), endpoint(name, 0, web.Addr().String(), ready), ingress(name+".test", name, nil))
-		oracle[name+".test"] = "web"
-	}
-	w.put(objects...)
-	w.settle()
+	oracle := w.many(services)
 	running, end := w.everyHost(services, clients, oracle)
 	w.more(running, 2*services)
 	end()
