@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/impact"
@@ -74,28 +76,48 @@ that follow each other within milliseconds some may be left out.`,
 	return c
 }
 
+// watch prints versions until ctx ends. A connection that ends, as each does at its
+// age, is followed by the next, to whichever replica: what is equal there is no news.
 func (f *inspectFlags) watch(ctx context.Context, admin adminv1.AdminClient, w io.Writer) error {
+	for digest := ""; ; {
+		heard, err := f.follow(ctx, admin, w, &digest)
+		if status.Code(err) != codes.Unavailable || !heard {
+			return err
+		}
+	}
+}
+
+// follow is watch for one stream. digest is that of the version that was printed last;
+// heard says whether anything came.
+func (f *inspectFlags) follow(ctx context.Context, admin adminv1.AdminClient, w io.Writer, digest *string) (heard bool, err error) {
 	stream, err := admin.Watch(ctx, &adminv1.WatchRequest{Fleet: f.fleet})
 	if err != nil {
-		return err
+		return false, err
 	}
 	for {
 		answer, err := stream.Recv()
 		if err != nil {
-			return err
+			return heard, err
 		}
-		if f.output == formatJSON {
-			if err := writeMessage(w, answer.GetVersion()); err != nil {
-				return err
-			}
+		heard = true
+		v := answer.GetVersion()
+		if v.GetDigest() == *digest {
 			continue
 		}
-		table := newTable(w)
-		writeVersion(table, answer.GetVersion())
-		if err := table.Flush(); err != nil {
-			return err
+		*digest = v.GetDigest()
+		if err := f.printVersion(w, v); err != nil {
+			return heard, err
 		}
 	}
+}
+
+func (f *inspectFlags) printVersion(w io.Writer, v *adminv1.Version) error {
+	if f.output == formatJSON {
+		return writeMessage(w, v)
+	}
+	table := newTable(w)
+	writeVersion(table, v)
+	return table.Flush()
 }
 
 func diffCommand() *cobra.Command {
