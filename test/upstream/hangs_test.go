@@ -176,8 +176,8 @@ func (w *world) round(m *mood) float64 {
 	if err := w.Envoy.WaitStat(ctx, overflow, envoy.AtLeast(refused+1)); err != nil {
 		w.t.Fatal(err)
 	}
-	beside := w.neighbours()
-	active, err := w.Envoy.Stat(ctx, "cluster."+stack.Namespace+"/hangs/80.upstream_rq_active")
+	beside := w.neighbours() // as long as it takes
+	active, err := w.Envoy.Stat(w.t.Context(), "cluster."+stack.Namespace+"/hangs/80.upstream_rq_active")
 	if err != nil {
 		w.t.Error(err)
 	}
@@ -189,7 +189,7 @@ func (w *world) round(m *mood) float64 {
 			w.t.Error(err)
 		}
 	}
-	workers, err := w.Envoy.Stat(ctx, "server.concurrency")
+	workers, err := w.Envoy.Stat(w.t.Context(), "server.concurrency")
 	if err != nil || active > most+workers { // workers that look in the same instant each let one in
 		w.t.Errorf("the Service that hangs holds %d requests, its cap is %d (%v)", active, most, err)
 	}
