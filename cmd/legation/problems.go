@@ -20,17 +20,9 @@ import (
 func publisher(s *store.Store, log *slog.Logger) func(string, snapshot.Snapshot, string) {
 	return func(name string, snap snapshot.Snapshot, cause string) {
 		if v, isNew := s.Publish(name, snap, cause); isNew {
-			log.Info("new version", "fleet", name, "version", v.Number, "cause", cause, "resources", resources(snap), "digest", snap.Digest().String())
+			log.Info("new version", "fleet", name, "version", v.Number, "cause", cause, "resources", snap.Len(), "digest", snap.Digest().String())
 		}
 	}
-}
-
-// resources is how many a snapshot has.
-func resources(s snapshot.Snapshot) (n int) {
-	for t := range snapshot.Types() {
-		n += s.Of(t).Len()
-	}
-	return n
 }
 
 // lookEvery is how often Problems are looked for that come from time, as an

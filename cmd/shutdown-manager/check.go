@@ -78,11 +78,11 @@ func (o *checkOptions) check(c *cobra.Command) error {
 	if o.demand.Downstream == 0 {
 		return usage(c, errors.New("--connections is required: there is no Envoy to ask, or it has no global limit, so that descriptors are its only one"))
 	}
-	system, err := limits.Read(pid, addresses)
+	findings, err := o.compare(pid, addresses)
 	if err != nil {
 		return err
 	}
-	return printFindings(c.OutOrStdout(), limits.Check(system, o.demand))
+	return printFindings(c.OutOrStdout(), findings)
 }
 
 // findings compare the node with what a running Envoy is configured to take; none if it
@@ -92,6 +92,11 @@ func (o *checkOptions) findings(ctx context.Context, client *admin.Client) ([]li
 	if err != nil || o.demand.Downstream == 0 {
 		return nil, err
 	}
+	return o.compare(pid, addresses)
+}
+
+// compare compares the node, and the process pid, with what is demanded.
+func (o *checkOptions) compare(pid int, addresses []string) ([]limits.Finding, error) {
 	system, err := limits.Read(pid, addresses)
 	if err != nil {
 		return nil, err

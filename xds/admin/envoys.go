@@ -143,10 +143,6 @@ func same(s snapshot.Snapshot, ref snapshot.Ref, have *snapshot.Resource) bool {
 }
 
 func versionOf(v store.Version) *adminv1.Version {
-	n := 0
-	for t := range snapshot.Types() {
-		n += v.Snapshot.Of(t).Len()
-	}
 	return &adminv1.Version{Number: v.Number, Time: timestamppb.New(v.Time), Cause: v.Cause,
-		Digest: v.Snapshot.Digest().String(), Resources: uint32(n)}
+		Digest: v.Snapshot.Digest().String(), Resources: uint32(v.Snapshot.Len())}
 }

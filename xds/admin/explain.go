@@ -54,7 +54,7 @@ func madeOf(fleetName string, r *snapshot.Resource, envoys []fleet.Envoy) *admin
 			continue
 		}
 		out.Envoys++
-		if have, ok := e.Status.Types[r.Type].Have.Get(r.Name); ok && have.Version == r.Version {
+		if has(e, snapshot.Ref{Type: r.Type, Name: r.Name}, r.Version) {
 			out.Running++
 		}
 	}

@@ -272,6 +272,14 @@ type Snapshot struct {
 // Of is the map of one type.
 func (s Snapshot) Of(t Type) pmap.Map[*Resource] { return s.types[t] }
 
+// Len is how many resources it has.
+func (s Snapshot) Len() (n int) {
+	for _, m := range s.types {
+		n += m.Len()
+	}
+	return n
+}
+
 // With is s with another map for type t.
 func (s Snapshot) With(t Type, m pmap.Map[*Resource]) Snapshot {
 	s.types[t] = m
