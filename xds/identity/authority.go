@@ -17,8 +17,9 @@ import (
 )
 
 const (
-	// clockSkew is how far behind the other end's clock may be.
-	clockSkew = time.Hour
+	// ClockSkew is how far behind the other end's clock may be: certificates are valid
+	// from so long ago.
+	ClockSkew = time.Hour
 	// serialBits of randomness in a serial number; RFC 5280 allows 20 octets.
 	serialBits = 128
 )
@@ -42,9 +43,9 @@ type Authority struct {
 // system's source of randomness.
 func NewAuthority(now time.Time, life time.Duration) (*Authority, error) {
 	t := &x509.Certificate{Subject: pkix.Name{CommonName: "Legation xDS CA " + now.UTC().Format(time.DateOnly)},
-		NotBefore: now.Add(-clockSkew), NotAfter: now.Add(life), IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
+		NotBefore: now.Add(-ClockSkew), NotAfter: now.Add(life), IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign}
-	p, err := newPair(t, nil)
+	p, err := SelfSign(t)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +80,7 @@ func (a *Authority) Issue(name *url.URL, now time.Time, life time.Duration) (Pai
 		dns = []string{ServerName}
 	}
 	return newPair(&x509.Certificate{Subject: pkix.Name{CommonName: commonName(name)}, URIs: []*url.URL{name}, DNSNames: dns,
-		NotBefore: now.Add(-clockSkew), NotAfter: end, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature,
+		NotBefore: now.Add(-ClockSkew), NotAfter: end, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}}, a)
 }
 
@@ -89,6 +90,10 @@ func commonName(name *url.URL) string {
 	text := "legation" + name.Path
 	return text[:min(len(text), most)]
 }
+
+// SelfSign makes a key (ECDSA P-256) and its certificate, signed by itself. t is all
+// of it but the serial number. The error is that of the system's source of randomness.
+func SelfSign(t *x509.Certificate) (Pair, error) { return newPair(t, nil) }
 
 // newPair makes a key (ECDSA P-256) and its certificate, signed by a, or by itself.
 func newPair(t *x509.Certificate, a *Authority) (Pair, error) {
