@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"testing"
@@ -216,5 +217,43 @@ func TestWorkers(t *testing.T) {
 	}
 	if n := workers("two"); n != 1 {
 		t.Errorf("%d workers on one processor of %d, want 1", n, all.Count())
+	}
+}
+
+// TestWorkersOfCgroup: in a cgroup that may use one processor, Envoy has one worker.
+func TestWorkersOfCgroup(t *testing.T) {
+	const root = "/sys/fs/cgroup/cpu"
+	if runtime.NumCPU() < 2 {
+		t.Skip("NOT RUN: needs two processors")
+	}
+	group := filepath.Join(root, fmt.Sprintf("legation-test-%d", os.Getpid()))
+	if err := os.Mkdir(group, 0o755); err != nil {
+		t.Skipf("NOT RUN: needs the right to make a cgroup (v1, cpu): %v", err)
+	}
+	runtime.LockOSThread() // and never unlocked: what is started belongs to the cgroup of this thread
+	thread := strconv.Itoa(unix.Gettid())
+	enter := func(group string) {
+		if err := os.WriteFile(filepath.Join(group, "tasks"), []byte(thread), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() { // when all that was started has ended
+		enter(root)
+		if err := os.Remove(group); err != nil {
+			t.Error(err)
+		}
+	})
+	for file, text := range map[string]string{"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "100000"} {
+		if err := os.WriteFile(filepath.Join(group, file), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := newWorld(t, nil, "one")
+	enter(group)
+	p := w.start(t, "one")
+	enter(root)
+	info, err := p.envoy.Info(t.Context())
+	if err != nil || info.Workers != 1 {
+		t.Errorf("%d workers, %v", info.Workers, err)
 	}
 }
