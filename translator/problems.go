@@ -15,6 +15,12 @@ import (
 type finding struct {
 	input.Problem
 	after time.Time // zero: from the beginning
+	until time.Time // zero: for ever
+}
+
+// due says whether it is a Problem now.
+func (f finding) due(now time.Time) bool {
+	return !f.after.After(now) && (f.until.IsZero() || now.Before(f.until))
 }
 
 // findings is what the computation of one resource found wrong.
@@ -26,7 +32,7 @@ type findings struct {
 func newFindings(list []finding) findings {
 	var parts []string
 	for _, f := range list {
-		parts = append(parts, f.Error(), f.after.UTC().Format(time.RFC3339))
+		parts = append(parts, f.Error(), f.after.UTC().Format(time.RFC3339), f.until.UTC().Format(time.RFC3339))
 	}
 	return findings{list: list, sum: pmap.SumOf(parts...)}
 }
@@ -48,7 +54,7 @@ func due(now time.Time, maps ...pmap.Map[findings]) []input.Problem {
 	for _, m := range maps {
 		for _, found := range m.All() {
 			for _, f := range found.list {
-				if !f.after.After(now) {
+				if f.due(now) {
 					list = append(list, f.Problem)
 				}
 			}

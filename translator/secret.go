@@ -58,9 +58,37 @@ func secret(v input.View, name string, use secretUse) (*snapshot.Resource, []fin
 	if err != nil {
 		return standIn(v.StandIn(), name, from), []finding{about(s.Ref(), s.File, "data", "", "cannot be sent to Envoy")}
 	}
-	expired := about(s.Ref(), s.File, "data[tls.crt]", "", "the certificate expired at "+pair.expires.UTC().Format(time.RFC3339)+"; it is served")
-	expired.after = pair.expires
-	return r, []finding{expired}
+	return r, pair.ends(s)
+}
+
+// renewalDue is what is left of a certificate when nobody seems to renew it: a
+// tenth of its time, at most 14 days. cert-manager renews when a third is left
+// (its default of renewBefore), so who is told has missed that.
+func renewalDue(leaf *x509.Certificate) time.Time {
+	return leaf.NotAfter.Add(-min(14*24*time.Hour, leaf.NotAfter.Sub(leaf.NotBefore)/10))
+}
+
+// ends are the findings that time brings.
+func (p pair) ends(s *input.Secret) []finding {
+	at := p.leaf.NotAfter.UTC().Format(time.RFC3339)
+	ending := about(s.Ref(), s.File, "data[tls.crt]", "", "the certificate ends at "+at+"; nobody has renewed it yet")
+	ending.after, ending.until = renewalDue(p.leaf), p.leaf.NotAfter
+	expired := about(s.Ref(), s.File, "data[tls.crt]", "", "the certificate expired at "+at+"; it is served")
+	expired.after = p.leaf.NotAfter
+	return []finding{ending, expired}
+}
+
+// CertificateEnd is when the first of the hosts' certificates ends that have not
+// yet; zero if there is none.
+func (f *Fleet) CertificateEnd(now time.Time) (first time.Time) {
+	for _, found := range f.found.All() {
+		for _, one := range found.list { // only certificates have an end
+			if one.until.After(now) && (first.IsZero() || one.until.Before(first)) {
+				first = one.until
+			}
+		}
+	}
+	return first
 }
 
 // standIn is the process's own certificate, if it has one, under a name.
@@ -105,7 +133,7 @@ func newSecret(name string, certificate, key []byte) *tlsv3.Secret {
 // pair is a certificate chain and its key, PEM in canonical form.
 type pair struct {
 	certificate, key []byte
-	expires          time.Time // of the leaf
+	leaf             *x509.Certificate
 }
 
 // parsePair reads a Secret. Its errors never repeat bytes of it.
@@ -124,7 +152,7 @@ func parsePair(s *input.Secret) (pair, error) {
 	if err := checkStrength(chain[0]); err != nil {
 		return pair{}, err
 	}
-	return pair{certificate: certificate, key: key, expires: chain[0].NotAfter}, nil
+	return pair{certificate: certificate, key: key, leaf: chain[0]}, nil
 }
 
 // parseChain re-encodes the certificates alone, so that comments, headers and

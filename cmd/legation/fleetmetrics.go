@@ -43,6 +43,7 @@ var (
 
 	fleetDigest    = fleetDesc("fleet_digest", "48 bits of the digest of what translation made for a fleet: it must be the same on replicas with the same legation_input_digest.", "fleet")
 	fleetFrozen    = fleetDesc("fleet_frozen", "1 if the class of a fleet or its settings are gone and the last ones are in force, else 0.", "fleet")
+	fleetHostEnd   = fleetDesc("fleet_certificate_end_timestamp_seconds", "When the first of the hosts' certificates ends that have not yet. Those that have are legation_problems of kind Secret.", "fleet")
 	fleetVersion   = fleetDesc("fleet_version", "Number of the newest version, counted by this process.", "fleet")
 	fleetPublished = fleetDesc("fleet_version_timestamp_seconds", "When the newest version was published.", "fleet")
 	fleetResources = fleetDesc("fleet_resources", "Resources of the newest version.", "fleet", "type")
@@ -55,7 +56,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (m fleetMetrics) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{inputObjects, inputDigest, problemsFound, fleetsKnown, fleetDigest, fleetFrozen, fleetVersion,
+	for _, d := range []*prometheus.Desc{inputObjects, inputDigest, problemsFound, fleetsKnown, fleetDigest, fleetFrozen, fleetHostEnd, fleetVersion,
 		fleetPublished, fleetResources, fleetEnvoys, fleetCurrent, fleetLag, fleetRejected, fleetCertEnd} {
 		descs <- d
 	}
@@ -105,6 +106,9 @@ func (m fleetMetrics) inputs(g gauges) {
 		}
 		g.send(fleetDigest, number(f.Snapshot.Digest()), f.Name)
 		g.send(fleetFrozen, truth(f.Frozen), f.Name)
+		if end := f.CertificateEnd(time.Now()); !end.IsZero() {
+			g.send(fleetHostEnd, float64(end.Unix()), f.Name)
+		}
 	}
 }
 
