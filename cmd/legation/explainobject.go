@@ -54,17 +54,17 @@ func (f *inspectFlags) object(c *cobra.Command, object string) error {
 func writeObject(w io.Writer, answer *adminv1.ExplainResponse) error {
 	table := newTable(w)
 	if len(answer.GetMade()) > 0 {
-		row(table, "FLEET", "TYPE", "NAME", "VERSION", "ENVOYS")
+		row(table, "FLEET", "TYPE", "NAME", "VERSION", "ENVOYS", "FROM")
 	}
 	for _, m := range answer.GetMade() {
 		r := m.GetResource()
-		row(table, m.GetFleet(), typeName(r.GetTypeUrl()), r.GetName(), r.GetVersion(), fmt.Sprintf("%d of %d", m.GetRunning(), m.GetEnvoys()))
+		row(table, m.GetFleet(), typeName(r.GetTypeUrl()), r.GetName(), r.GetVersion(), fmt.Sprintf("%d of %d", m.GetRunning(), m.GetEnvoys()), strings.Join(m.GetFrom(), ", "))
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
 	for _, p := range answer.GetProblems() {
-		fmt.Fprintf(w, "\nproblem: ")
+		fmt.Fprintf(w, "\nproblem: %s: ", p.GetObject())
 		if p.GetField() != "" {
 			fmt.Fprintf(w, "%s: ", p.GetField())
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -93,13 +94,13 @@ func (p *problemLog) all() []input.Problem {
 	return p.list // which is never changed, only replaced
 }
 
-// of are the Problems of an object, for people.
-func (p *problemLog) of(object string) (list []*adminv1.Problem) {
+// of are the Problems of objects, for people.
+func (p *problemLog) of(objects ...string) (list []*adminv1.Problem) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, one := range p.list {
-		if one.Object.String() == object {
-			list = append(list, &adminv1.Problem{Field: one.Field, Value: one.Value, Message: one.Message})
+		if slices.Contains(objects, one.Object.String()) {
+			list = append(list, &adminv1.Problem{Object: one.Object.String(), Field: one.Field, Value: one.Value, Message: one.Message})
 		}
 	}
 	return list

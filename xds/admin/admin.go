@@ -24,8 +24,8 @@ type Service struct {
 	Instance string
 	Fleets   *fleet.Registry
 	Store    *store.Store
-	// Problems are those of an object ("Ingress shop/checkout"); nil: none are known.
-	Problems func(object string) []*adminv1.Problem
+	// Problems are those of objects ("Ingress shop/checkout"); nil: none are known.
+	Problems func(objects ...string) []*adminv1.Problem
 	// Peers are all replicas; nil: there are no others.
 	Peers *Peers
 }

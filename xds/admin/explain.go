@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
 
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/fleet"
@@ -22,6 +25,7 @@ func (s *Service) Explain(ctx context.Context, r *adminv1.ExplainRequest) (*admi
 		var isNew bool
 		if out.Replicas, isNew = join(out.Replicas, a.address, a.value.GetReplicas(), a.err); isNew {
 			out.Made = add(out.Made, a.value.GetMade())
+			out.Problems = addProblems(out.Problems, a.value.GetProblems())
 		}
 	}
 	return out, nil
@@ -29,26 +33,87 @@ func (s *Service) Explain(ctx context.Context, r *adminv1.ExplainRequest) (*admi
 
 func (s *Service) localExplain(object string) *adminv1.ExplainResponse {
 	out, envoys := &adminv1.ExplainResponse{}, s.Fleets.Envoys()
+	objects := []string{object}
 	for _, name := range s.Store.Fleets() {
 		view, _ := s.Store.Watch(name)
-		for t := range snapshot.Types() {
-			for _, r := range view.Snapshot.Of(t).All() {
-				if slices.Contains(r.From, object) {
-					out.Made = append(out.Made, madeOf(name, r, envoys))
-				}
-			}
+		for _, r := range explained(view.Snapshot, object) {
+			out.Made = append(out.Made, madeOf(name, r, envoys))
+			objects = append(objects, parts(r)...)
 		}
 	}
 	if s.Problems != nil {
-		out.Problems = s.Problems(object)
+		out.Problems = s.Problems(objects...)
 	}
 	out.Replicas = []*adminv1.Replica{s.self(s.localEnvoys("").GetEnvoys())}
 	return out
 }
 
+// explained are the resources that an object has a part in, and what those lead to.
+func explained(s snapshot.Snapshot, object string) (list []*snapshot.Resource) {
+	for t := range snapshot.Types() {
+		for _, r := range s.Of(t).All() {
+			if slices.Contains(r.From, object) {
+				list = append(list, r)
+			}
+		}
+	}
+	for i := 0; i < len(list); i++ { // which grows
+		for _, ref := range leads(list[i]) {
+			if r, ok := s.Get(ref); ok && !slices.Contains(list, r) {
+				list = append(list, r)
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b *snapshot.Resource) int {
+		return snapshot.Ref{Type: a.Type, Name: a.Name}.Compare(snapshot.Ref{Type: b.Type, Name: b.Name})
+	})
+	return list
+}
+
+// leads is where a request goes next: from a virtual host to clusters, and from a
+// cluster to endpoints. A listener leads everywhere, which explains nothing.
+func leads(r *snapshot.Resource) (refs []snapshot.Ref) {
+	next, among := snapshot.Cluster, r.Needs
+	switch r.Type {
+	case snapshot.VirtualHost:
+	case snapshot.Cluster:
+		next, among = snapshot.Endpoints, r.Pulls
+	default:
+		return nil
+	}
+	for _, ref := range among {
+		if ref.Type == next {
+			refs = append(refs, ref)
+		}
+	}
+	return refs
+}
+
+// parts are the objects that a resource was made of besides Ingresses and classes,
+// whose Problems are their own.
+func parts(r *snapshot.Resource) (objects []string) {
+	for _, from := range r.From {
+		switch kind, _, _ := strings.Cut(from, " "); kind {
+		case "Service", "EndpointSlice", "Secret":
+			objects = append(objects, from)
+		}
+	}
+	return objects
+}
+
+// addProblems joins what two replicas say: each knows what its own Envoys reject.
+func addProblems(a, b []*adminv1.Problem) []*adminv1.Problem {
+	for _, p := range b {
+		if !slices.ContainsFunc(a, func(known *adminv1.Problem) bool { return proto.Equal(known, p) }) {
+			a = append(a, p)
+		}
+	}
+	return a
+}
+
 // madeOf counts the Envoys of a fleet that run a resource.
 func madeOf(fleetName string, r *snapshot.Resource, envoys []fleet.Envoy) *adminv1.Made {
-	out := &adminv1.Made{Fleet: fleetName, Resource: refOf(r)}
+	out := &adminv1.Made{Fleet: fleetName, Resource: refOf(r), From: r.From}
 	for _, e := range envoys {
 		if e.Fleet != fleetName {
 			continue

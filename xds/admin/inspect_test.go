@@ -174,7 +174,9 @@ func TestExplain(t *testing.T) {
 	a.connect("e2", "y=1", start)
 	b.connect("e3", "x=2", start)
 	a.know(t, "127.0.0.2")
-	a.Problems = func(object string) []*adminv1.Problem { return []*adminv1.Problem{{Message: object + " is odd"}} }
+	a.Problems = func(objects ...string) []*adminv1.Problem {
+		return []*adminv1.Problem{{Message: objects[0] + " is odd"}}
+	}
 	explain := func(object string) (lines []string) {
 		answer, err := a.client(t).Explain(t.Context(), &adminv1.ExplainRequest{Object: object})
 		if err != nil {
@@ -191,6 +193,36 @@ func TestExplain(t *testing.T) {
 	}
 	if got, want := explain("Ingress shop/y"), []string{"edge y=1 ++-", "Ingress shop/y is odd"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestLeads: an Ingress leads to the clusters that its virtual hosts need, and to
+// their endpoints; a class does not lead to all that its listeners pull.
+func TestLeads(t *testing.T) {
+	cluster, endpoints, secret := snapshot.Ref{Type: snapshot.Cluster, Name: "a"}, snapshot.Ref{Type: snapshot.Endpoints, Name: "a"}, snapshot.Ref{Type: snapshot.Secret, Name: "h"}
+	snap := snapshot.Snapshot{}
+	made := func(t snapshot.Type, name string, m snapshot.Meta) {
+		snap = snap.With(t, snap.Of(t).Set(name, snapshot.FromBytes(t, name, "1", nil, m)))
+	}
+	made(snapshot.Cluster, "a", snapshot.Meta{Pulls: []snapshot.Ref{endpoints}, From: []string{"Service shop/a"}})
+	made(snapshot.Cluster, "b", snapshot.Meta{From: []string{"Service shop/b"}})
+	made(snapshot.Endpoints, "a", snapshot.Meta{From: []string{"Service shop/a", "EndpointSlice shop/a-1"}})
+	made(snapshot.Secret, "h", snapshot.Meta{From: []string{"Ingress shop/x", "Secret shop/h"}})
+	made(snapshot.Listener, "https", snapshot.Meta{Pulls: []snapshot.Ref{secret}, From: []string{"IngressClass edge"}})
+	made(snapshot.VirtualHost, "h", snapshot.Meta{Needs: []snapshot.Ref{cluster}, From: []string{"Ingress shop/x", "Ingress shop/y"}})
+	for object, want := range map[string][]string{
+		"Ingress shop/x":    {"CDS a", "EDS a", "SDS h", "VHDS h", "Service shop/a", "Service shop/a", "EndpointSlice shop/a-1", "Secret shop/h"},
+		"Ingress shop/y":    {"CDS a", "EDS a", "VHDS h", "Service shop/a", "Service shop/a", "EndpointSlice shop/a-1"},
+		"IngressClass edge": {"LDS https"},
+	} {
+		var got, objects []string
+		for _, r := range explained(snap, object) {
+			got = append(got, snapshot.Ref{Type: r.Type, Name: r.Name}.String())
+			objects = append(objects, parts(r)...)
+		}
+		if got = append(got, objects...); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", object, got, want)
+		}
 	}
 }
 

@@ -1365,8 +1365,11 @@ func (x *ExplainRequest) GetLocal() bool {
 type ExplainResponse struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Replicas []*Replica             `protobuf:"bytes,1,rep,name=replicas,proto3" json:"replicas,omitempty"`
-	// What is made of it, by fleet, type and name.
-	Made          []*Made    `protobuf:"bytes,2,rep,name=made,proto3" json:"made,omitempty"`
+	// What is made of it, by fleet, type and name; of an Ingress also the clusters,
+	// endpoints and certificates that its virtual hosts lead to.
+	Made []*Made `protobuf:"bytes,2,rep,name=made,proto3" json:"made,omitempty"`
+	// What is wrong with it, and with the Services, EndpointSlices and Secrets among
+	// what that is made of.
 	Problems      []*Problem `protobuf:"bytes,3,rep,name=problems,proto3" json:"problems,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1423,14 +1426,16 @@ func (x *ExplainResponse) GetProblems() []*Problem {
 	return nil
 }
 
-// Made is one resource that an object has a part in.
+// Made is one resource that an object has a part in, or leads to.
 type Made struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Fleet    string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
 	Resource *Resource              `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"`
 	// How many Envoys of the fleet there are, and how many run this version.
-	Envoys        uint32 `protobuf:"varint,3,opt,name=envoys,proto3" json:"envoys,omitempty"`
-	Running       uint32 `protobuf:"varint,4,opt,name=running,proto3" json:"running,omitempty"`
+	Envoys  uint32 `protobuf:"varint,3,opt,name=envoys,proto3" json:"envoys,omitempty"`
+	Running uint32 `protobuf:"varint,4,opt,name=running,proto3" json:"running,omitempty"`
+	// The objects that it came from.
+	From          []string `protobuf:"bytes,5,rep,name=from,proto3" json:"from,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1493,12 +1498,21 @@ func (x *Made) GetRunning() uint32 {
 	return 0
 }
 
+func (x *Made) GetFrom() []string {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
 // Problem is something that is wrong with an object.
 type Problem struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Field         string                 `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
-	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
-	Message       string                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Field   string                 `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	Value   string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	Message string                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	// The object, as in ExplainRequest.
+	Object        string `protobuf:"bytes,4,opt,name=object,proto3" json:"object,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1550,6 +1564,13 @@ func (x *Problem) GetValue() string {
 func (x *Problem) GetMessage() string {
 	if x != nil {
 		return x.Message
+	}
+	return ""
+}
+
+func (x *Problem) GetObject() string {
+	if x != nil {
+		return x.Object
 	}
 	return ""
 }
@@ -1654,16 +1675,18 @@ const file_admin_proto_rawDesc = "" +
 	"\x0fExplainResponse\x126\n" +
 	"\breplicas\x18\x01 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas\x12+\n" +
 	"\x04made\x18\x02 \x03(\v2\x17.legation.admin.v1.MadeR\x04made\x126\n" +
-	"\bproblems\x18\x03 \x03(\v2\x1a.legation.admin.v1.ProblemR\bproblems\"\x87\x01\n" +
+	"\bproblems\x18\x03 \x03(\v2\x1a.legation.admin.v1.ProblemR\bproblems\"\x9b\x01\n" +
 	"\x04Made\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x127\n" +
 	"\bresource\x18\x02 \x01(\v2\x1b.legation.admin.v1.ResourceR\bresource\x12\x16\n" +
 	"\x06envoys\x18\x03 \x01(\rR\x06envoys\x12\x18\n" +
-	"\arunning\x18\x04 \x01(\rR\arunning\"O\n" +
+	"\arunning\x18\x04 \x01(\rR\arunning\x12\x12\n" +
+	"\x04from\x18\x05 \x03(\tR\x04from\"g\n" +
 	"\aProblem\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12\x18\n" +
-	"\amessage\x18\x03 \x01(\tR\amessage2\xcc\x04\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\x12\x16\n" +
+	"\x06object\x18\x04 \x01(\tR\x06object2\xcc\x04\n" +
 	"\x05Admin\x12_\n" +
 	"\fAcknowledged\x12&.legation.admin.v1.AcknowledgedRequest\x1a'.legation.admin.v1.AcknowledgedResponse\x12M\n" +
 	"\x06Envoys\x12 .legation.admin.v1.EnvoysRequest\x1a!.legation.admin.v1.EnvoysResponse\x12X\n" +
