@@ -14,17 +14,7 @@ import (
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/fleet"
 	"legation.dev/xds/snapshot"
-	"legation.dev/xds/store"
 )
-
-// publisher hands snapshots to the store and logs each new version.
-func publisher(s *store.Store, log *slog.Logger) func(string, snapshot.Snapshot, string) {
-	return func(name string, snap snapshot.Snapshot, cause string) {
-		if v, isNew := s.Publish(name, snap, cause); isNew {
-			log.Info("new version", "fleet", name, "version", v.Number, "cause", cause, "resources", snap.Len(), "digest", snap.Digest().String())
-		}
-	}
-}
 
 // lookEvery is how often Problems are looked for that come from time, as an
 // expired certificate does, or from Envoys.

@@ -110,6 +110,9 @@ func atWire(host string, w *Wire) (string, error) {
 // Admin is where the binary answers probes and Prometheus.
 func (r *Replica) Admin() string { return kube.Address(firstReplica+r.number) + ":18080" }
 
+// PID is the process id of the binary while it runs.
+func (r *Replica) PID() int { return r.process.cmd.Process.Pid }
+
 // execute starts the binary.
 func (r *Replica) execute(config *rest.Config) (err error) {
 	dir, err := os.MkdirTemp("", "replica")

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"log/slog"
+
+	"legation.dev/xds/snapshot"
+	"legation.dev/xds/store"
+)
+
+// publisher hands snapshots to the store and logs each new version.
+func publisher(s *store.Store, log *slog.Logger) func(string, snapshot.Snapshot, string) {
+	return func(name string, snap snapshot.Snapshot, cause string) {
+		before, _ := s.Watch(name) // nothing, if this is the first
+		v, isNew := s.Publish(name, snap, cause)
+		if !isNew {
+			return
+		}
+		size := sizeOf(before.Snapshot, snap)
+		log.Info("new version", "fleet", name, "version", v.Number, "cause", cause, "added", size.added, "changed", size.changed, "removed", size.removed,
+			"bytes", size.bytes, "resources", snap.Len(), "digest", snap.Digest().String())
+	}
+}
+
+// size is how much a version differs from the one before.
+type size struct {
+	added, changed, removed int // resources
+	bytes                   int // of those that were added or changed, as they are sent to each Envoy
+}
+
+func sizeOf(before, after snapshot.Snapshot) (s size) {
+	for _, c := range snapshot.Diff(before, after) {
+		switch {
+		case !c.HasNew:
+			s.removed++
+			continue
+		case c.HadOld:
+			s.changed++
+		default:
+			s.added++
+		}
+		s.bytes += len(c.New.Wire())
+	}
+	return s
+}
