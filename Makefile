@@ -73,10 +73,14 @@ help: ## list the targets
 	@echo
 	@echo '  ENVOY=/path uses that Envoy instead of fetching $(ENVOY_VERSION); FOR=30s ends the demo by itself.'
 
+# VERSION is what `legation version` says: the tag or commit of the checkout.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS := $(if $(VERSION),-X legation.dev/cmd/cli.version=$(VERSION))
+
 # The second binary is copied into the container of Envoy, whatever is in there.
 build: ## build legation and shutdown-manager into bin/
-	$(GO) build -o bin/legation ./cmd/legation
-	CGO_ENABLED=0 $(GO) build -o bin/shutdown-manager ./cmd/shutdown-manager
+	$(GO) build -ldflags "$(LDFLAGS)" -o bin/legation ./cmd/legation
+	CGO_ENABLED=0 $(GO) build -ldflags "$(LDFLAGS)" -o bin/shutdown-manager ./cmd/shutdown-manager
 
 # --- what tests need ---------------------------------------------------------
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"legation.dev/cmd/cli"
 	"legation.dev/xds/bootstrap"
 )
 
@@ -45,7 +46,7 @@ What an Envoy can hold is checked by 'shutdown-manager check'.`,
   # on a node of a cluster
   legation bootstrap --node-id "$POD_NAME" --zone "$ZONE" --class public \
     --xds legation.legation-system:18000 --tls /etc/legation/tls --file /etc/envoy/envoy.yaml`,
-		Args: arguments(cobra.NoArgs),
+		Args: cli.Arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
 	host, err := os.Hostname()
@@ -87,7 +88,7 @@ func complete(c *cobra.Command, flag string, values ...string) {
 
 func (f *bootstrapFlags) run(c *cobra.Command) error {
 	if (f.certificate == "") != (f.key == "") {
-		return usage(c, errors.New("--certificate and --key are needed together"))
+		return cli.Usage(c, errors.New("--certificate and --key are needed together"))
 	}
 	certificate, err := f.readCertificate()
 	if err != nil {
@@ -96,7 +97,7 @@ func (f *bootstrapFlags) run(c *cobra.Command) error {
 	f.cfg.Certificate = certificate
 	if f.cfg.TLS.Folder != "" {
 		if err := f.writeSecrets(); err != nil {
-			return usage(c, err)
+			return cli.Usage(c, err)
 		}
 	}
 	for _, address := range []*string{&f.cfg.Health, &f.cfg.Metrics} {
@@ -105,15 +106,15 @@ func (f *bootstrapFlags) run(c *cobra.Command) error {
 		}
 	}
 	if f.cfg.MemoryLimit, err = memoryLimit(f.memory, os.DirFS("/sys/fs/cgroup")); err != nil {
-		return usage(c, fmt.Errorf("--memory-limit: %w", err))
+		return cli.Usage(c, fmt.Errorf("--memory-limit: %w", err))
 	}
 	b, err := bootstrap.New(f.cfg)
 	if err != nil {
-		return usage(c, err)
+		return cli.Usage(c, err)
 	}
 	text, err := bootstrap.Render(b, bootstrap.Format(f.output))
 	if err != nil {
-		return usage(c, err)
+		return cli.Usage(c, err)
 	}
 	if f.file != "" {
 		return os.WriteFile(f.file, text, 0o600)

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 
+	"legation.dev/cmd/cli"
 	"legation.dev/xds/bootstrap"
 	"legation.dev/xds/identity"
 )
@@ -61,7 +62,7 @@ certificate into ca.crt, then replace the pairs, then take out the old one.`,
 
   # renew the pairs, with the same CA
   legation certs --namespace legation-system --class public --ca ca.crt --ca-key ca.key | kubectl apply -f -`,
-		Args: arguments(cobra.NoArgs),
+		Args: cli.Arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
 	const day = 24 * time.Hour
@@ -79,7 +80,7 @@ certificate into ca.crt, then replace the pairs, then take out the old one.`,
 
 func (f *certsFlags) run(c *cobra.Command) error {
 	if err := f.check(); err != nil {
-		return usage(c, err)
+		return cli.Usage(c, err)
 	}
 	now := time.Now()
 	secrets, err := f.secrets(now)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"legation.dev/cmd/cli"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
@@ -48,7 +49,7 @@ the exit status 1.`,
   legation explain service/shop/web examples/shop
   legation explain service/shop/web --source dir:examples/shop -o json
   legation explain service/shop/web --source kube --namespaces shop,legation-system`,
-		Args: arguments(cobra.RangeArgs(1, 2)),
+		Args: cli.Arguments(cobra.RangeArgs(1, 2)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if object, ok := objectOf(args[0]); ok && len(args) == 1 {
 				return (&inspectFlags{address: f.address, output: f.output}).object(c, object)
@@ -73,7 +74,7 @@ func (f *explainFlags) run(c *cobra.Command, args []string) error {
 		err = f.checkSource(c.Flags())
 	}
 	if err != nil {
-		return usage(c, err)
+		return cli.Usage(c, err)
 	}
 	result, err := f.translate(c.Context())
 	if err != nil {
@@ -235,7 +236,7 @@ func printConcerned(w io.Writer, r translator.Result, service string, fleets []e
 	for _, p := range r.Problems(time.Now()) {
 		if concerned[p.Object.String()] {
 			fmt.Fprintln(w, p.Error())
-			err = errProblems
+			err = cli.Exit(cli.Failure)
 		}
 	}
 	return err

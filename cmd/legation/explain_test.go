@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"legation.dev/cmd/cli"
 )
 
 // TestExplain: each value is told with the object and field that says so, with
@@ -30,7 +32,7 @@ func TestExplain(t *testing.T) {
 	}
 	status, stdout, stderr := legation("explain", "service/shop/web", "--source", "dir:"+folder, "-o", "json")
 	var out struct{ Fleets []explainedFleet }
-	if err := json.Unmarshal([]byte(stdout), &out); err != nil || status != exitOK || len(out.Fleets) != 1 {
+	if err := json.Unmarshal([]byte(stdout), &out); err != nil || status != cli.OK || len(out.Fleets) != 1 {
 		t.Fatalf("status %d, %v: %s%s", status, err, stdout, stderr)
 	}
 	parts := out.Fleets[0].Parts
@@ -64,7 +66,7 @@ func TestExplainForPeople(t *testing.T) {
 	folder := copyShop(t, "kind: Service\nmetadata:\n  name: web\n  namespace: shop\n",
 		"kind: Service\nmetadata:\n  name: web\n  namespace: shop\n  annotations: {legation.dev/upstream-preset: node, legation.dev/upstream-idle-timeout: 9s}\n")
 	status, stdout, stderr := legation("explain", "service/shop/web", folder)
-	if status != exitFailure || !strings.Contains(stderr, `upstream-idle-timeout="9s": above 3.75s`) {
+	if status != cli.Failure || !strings.Contains(stderr, `upstream-idle-timeout="9s": above 3.75s`) {
 		t.Errorf("status %d, stderr %s", status, stderr)
 	}
 	for _, want := range []string{
@@ -93,7 +95,7 @@ func TestExplainUnreachable(t *testing.T) {
 	}
 	status, _, stderr := legation("explain", "service/shop/web", "--kubeconfig", file, "--timeout", "500ms")
 	for _, part := range []string{"was not read within 500ms", "\n  Ingress", "\n  Service"} {
-		if status != exitFailure || !strings.Contains(stderr, part) {
+		if status != cli.Failure || !strings.Contains(stderr, part) {
 			t.Errorf("status %d, no %q in %q", status, part, stderr)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"legation.dev/cmd/cli"
 	"legation.dev/xds/admin/adminv1"
 )
 
@@ -24,7 +25,7 @@ A replica that does not answer is named, and the exit status is 1.`,
 		Example: `  legation fleet
   legation fleet public -o json
   kubectl exec deploy/legation -- legation fleet`,
-		Args: arguments(cobra.MaximumNArgs(1)),
+		Args: cli.Arguments(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				f.fleet = args[0]

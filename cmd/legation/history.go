@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"legation.dev/cmd/cli"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/impact"
 )
@@ -25,7 +26,7 @@ func historyCommand() *cobra.Command {
 on all is the digest. 'legation diff' says what leads from one to another.`,
 		Example: `  legation history
   legation history --fleet public -o json`,
-		Args: arguments(cobra.NoArgs),
+		Args: cli.Arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return f.ask(c, inspectTime, func(ctx context.Context, admin adminv1.AdminClient) error {
 				answer, err := admin.History(ctx, &adminv1.HistoryRequest{Fleet: f.fleet})
@@ -63,7 +64,7 @@ func watchCommand() *cobra.Command {
 that follow each other within milliseconds some may be left out.`,
 		Example: `  legation watch
   legation watch --fleet public -o json`,
-		Args: arguments(cobra.NoArgs),
+		Args: cli.Arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			err := f.ask(c, 0, func(ctx context.Context, admin adminv1.AdminClient) error {
 				return f.watch(ctx, admin, c.OutOrStdout())
@@ -131,13 +132,13 @@ connections that it concerns. 'legation history' lists the versions.`,
 		Example: `  legation diff
   legation diff 17
   legation diff 17 21 -o json`,
-		Args: arguments(cobra.MaximumNArgs(2)),
+		Args: cli.Arguments(cobra.MaximumNArgs(2)),
 		RunE: func(c *cobra.Command, args []string) error {
 			request := &adminv1.DiffRequest{Fleet: f.fleet}
 			for i, to := range []*uint64{&request.From, &request.To}[:len(args)] {
 				n, err := strconv.ParseUint(args[i], 10, 64)
 				if err != nil || n == 0 {
-					return usage(c, fmt.Errorf("%q is not the number of a version", args[i]))
+					return cli.Usage(c, fmt.Errorf("%q is not the number of a version", args[i]))
 				}
 				*to = n
 			}

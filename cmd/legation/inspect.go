@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"legation.dev/cmd/cli"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/bootstrap"
 	"legation.dev/xds/snapshot"
@@ -48,7 +49,7 @@ func (f *inspectFlags) registerFleet(c *cobra.Command) {
 // ask runs a command with a connection to Legation.
 func (f *inspectFlags) ask(c *cobra.Command, bound time.Duration, run func(context.Context, adminv1.AdminClient) error) error {
 	if f.output != formatTable && f.output != formatJSON {
-		return usage(c, fmt.Errorf("--output %q: want table or json", f.output))
+		return cli.Usage(c, fmt.Errorf("--output %q: want table or json", f.output))
 	}
 	folder, err := openFolder(f.tls, slog.New(slog.DiscardHandler))
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"legation.dev/cmd/cli"
 	"legation.dev/translator/input"
 	"legation.dev/xds/bootstrap"
 	"legation.dev/xds/delta"
@@ -60,44 +61,44 @@ func TestUsage(t *testing.T) {
 		status int
 		stderr string
 	}{
-		{"nonsense", exitUsage, `there is no command "nonsense"`},
-		{"serve --listen 256.0.0.1:1", exitFailure, "no --source is given: serving the built-in example"},
-		{"serve --source kube:x", exitUsage, `--source "kube:x": want kube or dir:PATH`},
-		{"serve --source kube --kubeconfig /nowhere", exitFailure, "--kubeconfig: stat /nowhere: no such file or directory"},
-		{"serve --source dir:" + shop + " --namespaces a", exitUsage, "--namespaces: only with --source kube"},
-		{"serve --source dir:" + shop + " --listen 127.0.0.1:0 --admin 256.0.0.1:1", exitFailure, "--admin: "},
-		{"serve --source dir:" + shop + " --listen 127.0.0.1:0 --admin= --peers x", exitUsage, "--peers: address x: missing port"},
-		{"serve --source dir:" + shop + " --lease a/b", exitUsage, "--lease: only with --source kube"},
-		{"serve --source dir:" + shop + " --publish-address 192.0.2.1", exitUsage, "--publish-address: only with --source kube"},
-		{"serve --source kube --publish-address 192.0.2.1", exitUsage, "addresses can be published only with --lease"},
-		{"serve --source kube --lease a", exitUsage, `--lease "a": want NAMESPACE/`},
-		{"serve --source dir:/nowhere", exitFailure, "stat /nowhere: no such file or directory"},
-		{"serve --source dir:" + shop + " --listen 256.0.0.1:1", exitFailure, "--listen: "},
-		{"serve --source dir:" + shop + " --log-level loud", exitUsage, "want debug, info, warn or error"},
-		{"serve --source dir:" + shop + " --log-format xml", exitUsage, "want text or json"},
-		{"serve --nonsense", exitUsage, "unknown flag: --nonsense"},
-		{"translate", exitUsage, "accepts 1 arg(s), received 0"},
-		{"translate /nowhere", exitFailure, "stat /nowhere: no such file or directory"},
-		{"translate " + shop + " -o xml", exitUsage, "want yaml or json"},
-		{"translate " + shop + " --class other", exitFailure, "there is no such IngressClass"},
-		{"translate " + shop + " --diff /nowhere", exitFailure, "--diff: stat /nowhere"},
-		{"explain web " + shop, exitUsage, `"web": want service/NAMESPACE/NAME`},
-		{"explain service/shop/web", exitUsage, "name the objects once"},
-		{"explain service/shop/web " + shop + " --source dir:" + shop, exitUsage, "name the objects once"},
-		{"explain service/shop/web --source cluster", exitUsage, `--source "cluster": want kube or dir:PATH`},
-		{"explain service/shop/web " + shop + " --context x", exitUsage, "--context: only with --source kube"},
-		{"explain service/shop/web --kubeconfig " + shop + "/nobody", exitFailure, "no such file or directory"},
-		{"explain service/shop/web " + shop + " -o xml", exitUsage, "want table, yaml or json"},
-		{"explain service/shop/nobody " + shop, exitFailure, "no Ingress of a class of ours leads to Service shop/nobody"},
-		{"explain service/shop/web " + shop, exitOK, ""},
-		{"bootstrap --admin here", exitUsage, "want unix:PATH or IP:PORT"},
-		{"bootstrap --output xml", exitUsage, `unknown format "xml"`},
-		{"bootstrap --certificate x", exitUsage, "--certificate and --key are needed together"},
-		{"version x", exitUsage, "version"},
-		{"translate " + shop, exitOK, ""},
-		{"version", exitOK, ""},
-		{"bootstrap", exitOK, ""},
-		{"", exitOK, ""},
+		{"nonsense", cli.Wrong, `there is no command "nonsense"`},
+		{"serve --listen 256.0.0.1:1", cli.Failure, "no --source is given: serving the built-in example"},
+		{"serve --source kube:x", cli.Wrong, `--source "kube:x": want kube or dir:PATH`},
+		{"serve --source kube --kubeconfig /nowhere", cli.Failure, "--kubeconfig: stat /nowhere: no such file or directory"},
+		{"serve --source dir:" + shop + " --namespaces a", cli.Wrong, "--namespaces: only with --source kube"},
+		{"serve --source dir:" + shop + " --listen 127.0.0.1:0 --admin 256.0.0.1:1", cli.Failure, "--admin: "},
+		{"serve --source dir:" + shop + " --listen 127.0.0.1:0 --admin= --peers x", cli.Wrong, "--peers: address x: missing port"},
+		{"serve --source dir:" + shop + " --lease a/b", cli.Wrong, "--lease: only with --source kube"},
+		{"serve --source dir:" + shop + " --publish-address 192.0.2.1", cli.Wrong, "--publish-address: only with --source kube"},
+		{"serve --source kube --publish-address 192.0.2.1", cli.Wrong, "addresses can be published only with --lease"},
+		{"serve --source kube --lease a", cli.Wrong, `--lease "a": want NAMESPACE/`},
+		{"serve --source dir:/nowhere", cli.Failure, "stat /nowhere: no such file or directory"},
+		{"serve --source dir:" + shop + " --listen 256.0.0.1:1", cli.Failure, "--listen: "},
+		{"serve --source dir:" + shop + " --log-level loud", cli.Wrong, "want debug, info, warn or error"},
+		{"serve --source dir:" + shop + " --log-format xml", cli.Wrong, "want text or json"},
+		{"serve --nonsense", cli.Wrong, "unknown flag: --nonsense"},
+		{"translate", cli.Wrong, "accepts 1 arg(s), received 0"},
+		{"translate /nowhere", cli.Failure, "stat /nowhere: no such file or directory"},
+		{"translate " + shop + " -o xml", cli.Wrong, "want yaml or json"},
+		{"translate " + shop + " --class other", cli.Failure, "there is no such IngressClass"},
+		{"translate " + shop + " --diff /nowhere", cli.Failure, "--diff: stat /nowhere"},
+		{"explain web " + shop, cli.Wrong, `"web": want service/NAMESPACE/NAME`},
+		{"explain service/shop/web", cli.Wrong, "name the objects once"},
+		{"explain service/shop/web " + shop + " --source dir:" + shop, cli.Wrong, "name the objects once"},
+		{"explain service/shop/web --source cluster", cli.Wrong, `--source "cluster": want kube or dir:PATH`},
+		{"explain service/shop/web " + shop + " --context x", cli.Wrong, "--context: only with --source kube"},
+		{"explain service/shop/web --kubeconfig " + shop + "/nobody", cli.Failure, "no such file or directory"},
+		{"explain service/shop/web " + shop + " -o xml", cli.Wrong, "want table, yaml or json"},
+		{"explain service/shop/nobody " + shop, cli.Failure, "no Ingress of a class of ours leads to Service shop/nobody"},
+		{"explain service/shop/web " + shop, cli.OK, ""},
+		{"bootstrap --admin here", cli.Wrong, "want unix:PATH or IP:PORT"},
+		{"bootstrap --output xml", cli.Wrong, `unknown format "xml"`},
+		{"bootstrap --certificate x", cli.Wrong, "--certificate and --key are needed together"},
+		{"version x", cli.Wrong, "version"},
+		{"translate " + shop, cli.OK, ""},
+		{"version", cli.OK, ""},
+		{"bootstrap", cli.OK, ""},
+		{"", cli.OK, ""},
 	} {
 		status, _, stderr := legation(strings.Fields(c.args)...)
 		if status != c.status || !strings.Contains(stderr, c.stderr) || c.stderr == "" && stderr != "" {
@@ -113,7 +114,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%s: no help, or no example", c.Name())
 		}
 	}
-	if status, out, _ := legation("completion", "bash"); status != exitOK || !strings.Contains(out, "legation") {
+	if status, out, _ := legation("completion", "bash"); status != cli.OK || !strings.Contains(out, "legation") {
 		t.Errorf("completion: status %d", status)
 	}
 }
@@ -143,7 +144,7 @@ func TestTranslate(t *testing.T) {
 func TestProblems(t *testing.T) {
 	folder := copyShop(t, "name: api, port: {number: 80}", "name: api, port: {number: 81}", "bind-addresses: 127.0.0.1", "bind-addresses: here")
 	status, stdout, stderr := legation("translate", folder)
-	if status != exitFailure || !strings.Contains(stdout, "ingress/shop.localhost") {
+	if status != cli.Failure || !strings.Contains(stdout, "ingress/shop.localhost") {
 		t.Errorf("status %d", status)
 	}
 	for _, want := range []string{
@@ -164,7 +165,7 @@ func TestDiff(t *testing.T) {
   removed  VHDS  ingress/shap.localhost  Ingress shop/shop      connections stay; new requests are answered 404, WebSockets and requests in flight go on
   added    VHDS  ingress/shop.localhost  Ingress shop/shop      connections stay; new requests follow it
 `
-	if status != exitOK || stdout != want {
+	if status != cli.OK || stdout != want {
 		t.Errorf("status %d, got\n%s", status, stdout)
 	}
 	if _, stdout, _ := legation("translate", shop, "--diff", shop); stdout != "fleet legation: nothing changes\n" {
@@ -191,7 +192,7 @@ func TestKeysAreRedacted(t *testing.T) {
 	block, _ := pem.Decode(c.Key)
 	line := base64.StdEncoding.EncodeToString(block.Bytes)[:40]
 	encoded := base64.StdEncoding.EncodeToString(c.Key)[60:100] // what protojson makes of bytes
-	if status != exitOK || !strings.Contains(stdout, "shop.localhost") || !strings.Contains(stdout, base64.StdEncoding.EncodeToString([]byte(redact.Text))) {
+	if status != cli.OK || !strings.Contains(stdout, "shop.localhost") || !strings.Contains(stdout, base64.StdEncoding.EncodeToString([]byte(redact.Text))) {
 		t.Fatalf("status %d, no redacted secret: %s", status, stderr)
 	}
 	if strings.Contains(stdout, line) || strings.Contains(stdout, encoded) {
@@ -202,7 +203,7 @@ func TestKeysAreRedacted(t *testing.T) {
 // TestBootstrap: --file writes with mode 0600.
 func TestBootstrap(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "envoy.yaml")
-	if status, stdout, stderr := legation("bootstrap", "--file", path); status != exitOK || stdout != "" {
+	if status, stdout, stderr := legation("bootstrap", "--file", path); status != cli.OK || stdout != "" {
 		t.Fatalf("status %d, %s", status, stderr)
 	}
 	info, err := os.Stat(path)

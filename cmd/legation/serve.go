@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"legation.dev/cmd/cli"
 	"legation.dev/xds/bootstrap"
 	"legation.dev/xds/store"
 )
@@ -74,7 +75,7 @@ the streams, and Envoys go on with what they have.`,
   # what is served, and what each Envoy has acknowledged
   grpcurl -plaintext 127.0.0.1:18000 list
   grpcurl -plaintext 127.0.0.1:18000 envoy.service.status.v3.ClientStatusDiscoveryService/FetchClientStatus`,
-		Args: arguments(cobra.NoArgs),
+		Args: cli.Arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
 	flags := c.Flags()
@@ -95,16 +96,16 @@ the streams, and Envoys go on with what they have.`,
 func (f *serveFlags) run(c *cobra.Command) error {
 	log, level, err := newLog(c.ErrOrStderr(), f.logFormat, f.logLevel)
 	if err != nil {
-		return usage(c, err)
+		return cli.Usage(c, err)
 	}
 	if err := f.source.check(c.Flags(), "kubeconfig", "context", "namespaces", "class"); err != nil {
-		return usage(c, err)
+		return cli.Usage(c, err)
 	}
 	if err := f.publish.check(c.Flags(), f.source.source, f.source.classes); err != nil {
-		return usage(c, err)
+		return cli.Usage(c, err)
 	}
 	if _, _, err := net.SplitHostPort(f.peers); f.peers != "" && err != nil {
-		return usage(c, fmt.Errorf("--peers: %w", err))
+		return cli.Usage(c, fmt.Errorf("--peers: %w", err))
 	}
 	folder, err := openFolder(f.wire.tls, log)
 	if err != nil {
@@ -120,13 +121,13 @@ func (f *serveFlags) run(c *cobra.Command) error {
 		return fmt.Errorf("--listen: %w", err)
 	}
 	if err := f.wire.allow(listener.Addr(), log); err != nil {
-		return usage(c, errors.Join(err, listener.Close()))
+		return cli.Usage(c, errors.Join(err, listener.Close()))
 	}
 	admin, err := listenAdmin(c.Context(), f.admin)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	log.Info("serving", "address", listener.Addr().String(), "source", f.source.source, "version", version())
+	log.Info("serving", "address", listener.Addr().String(), "source", f.source.source, "version", cli.Version())
 	return (&serving{source: source, publish: f.publish, namespaces: f.source.namespaces,
 		xds: listener, admin: admin, peers: f.peers, folder: folder, age: f.wire.age, history: f.history, log: log, level: level}).run(c.Context())
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"legation.dev/cmd/cli"
 	"legation.dev/translator/policy"
 )
 
@@ -16,7 +17,7 @@ func settingsCommand() *cobra.Command {
 annotations with the prefix legation.dev/ on an Ingress or Service, and keys of the
 ConfigMap that an IngressClass names in spec.parameters.`,
 		Example: "  legation settings | less",
-		Args:    arguments(cobra.NoArgs),
+		Args:    cli.Arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			_, err := io.WriteString(c.OutOrStdout(), policy.Markdown())
 			return err

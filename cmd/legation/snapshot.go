@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"legation.dev/cmd/cli"
 	"legation.dev/xds/admin/adminv1"
 )
 
@@ -31,13 +32,13 @@ contains NAME. With -o json each comes with its body; private keys are redacted.
 		Example: `  legation snapshot
   legation snapshot shop.example.com --type vhds -o json
   legation snapshot shop/web --type cds,eds --version 17`,
-		Args: arguments(cobra.MaximumNArgs(1)),
+		Args: cli.Arguments(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			request := &adminv1.ResourcesRequest{Fleet: f.fleet, Name: strings.Join(args, ""), Version: f.version, Bodies: f.output == formatJSON}
 			for _, name := range f.types {
 				url, err := typeURL(name)
 				if err != nil {
-					return usage(c, fmt.Errorf("--type %w", err))
+					return cli.Usage(c, fmt.Errorf("--type %w", err))
 				}
 				request.TypeUrls = append(request.TypeUrls, url)
 			}

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"legation.dev/cmd/cli"
 	"legation.dev/examples"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
@@ -146,7 +147,7 @@ func (f *sourceFlags) restConfig() (*rest.Config, error) {
 	case err != nil:
 		return nil, fmt.Errorf("--kubeconfig: %w", err)
 	}
-	config.UserAgent = "legation/" + version()
+	config.UserAgent = "legation/" + cli.Version()
 	return config, nil
 }
 

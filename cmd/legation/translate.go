@@ -1,22 +1,19 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"legation.dev/cmd/cli"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/watcher/dir"
 	"legation.dev/xds/impact"
 	"legation.dev/xds/snapshot"
 )
-
-// errProblems makes the exit status 1 after the Problems were printed.
-var errProblems = errors.New("there are problems")
 
 // translateFlags are the flags of `legation translate`.
 type translateFlags struct {
@@ -43,7 +40,7 @@ OLD, and which connections each change concerns.`,
   # what does this branch change, and whom does it disconnect?
   git worktree add /tmp/main main
   legation translate manifests --diff /tmp/main/manifests`,
-		Args: arguments(cobra.ExactArgs(1)),
+		Args: cli.Arguments(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args[0]) },
 	}
 	flags := c.Flags()
@@ -56,7 +53,7 @@ OLD, and which connections each change concerns.`,
 
 func (f *translateFlags) run(c *cobra.Command, path string) error {
 	if f.output != formatYAML && f.output != formatJSON {
-		return usage(c, fmt.Errorf("--output %q: want yaml or json", f.output))
+		return cli.Usage(c, fmt.Errorf("--output %q: want yaml or json", f.output))
 	}
 	result, err := translate(path)
 	if err != nil {
@@ -78,7 +75,7 @@ func (f *translateFlags) run(c *cobra.Command, path string) error {
 		fmt.Fprintln(c.ErrOrStderr(), p.Error())
 	}
 	if len(problems) > 0 {
-		return errProblems
+		return cli.Exit(cli.Failure) // they were printed
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"legation.dev/cmd/cli"
 	"legation.dev/drain/admin"
 	"legation.dev/drain/limits"
 )
@@ -31,7 +32,7 @@ Envoy. The exit status is 1 if something is too small.`,
 
   # Before Envoy is installed
   shutdown-manager check --connections 50000 --upstream-connections 32768`,
-		Args: arguments(cobra.NoArgs),
+		Args: cli.Arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return o.check(c) },
 	}
 	f := c.Flags()
@@ -59,7 +60,7 @@ func (o *checkOptions) check(c *cobra.Command) error {
 	for name, n := range map[string]int{"backlog": o.demand.Backlog, "connections": o.demand.Downstream,
 		"upstream-connections": o.demand.Upstream, "endpoint-connections": o.demand.PerEndpoint} {
 		if n < 0 {
-			return usage(c, fmt.Errorf("--%s=%d: must not be negative", name, n))
+			return cli.Usage(c, fmt.Errorf("--%s=%d: must not be negative", name, n))
 		}
 	}
 	if o.demand.PerEndpoint == 0 {
@@ -69,14 +70,14 @@ func (o *checkOptions) check(c *cobra.Command) error {
 	if o.admin != "" {
 		client, err := admin.New(o.admin)
 		if err != nil {
-			return usage(c, err)
+			return cli.Usage(c, err)
 		}
 		if pid, addresses, err = o.ask(c.Context(), client); err != nil {
 			return err
 		}
 	}
 	if o.demand.Downstream == 0 {
-		return usage(c, errors.New("--connections is required: there is no Envoy to ask, or it has no global limit, so that descriptors are its only one"))
+		return cli.Usage(c, errors.New("--connections is required: there is no Envoy to ask, or it has no global limit, so that descriptors are its only one"))
 	}
 	findings, err := o.compare(pid, addresses)
 	if err != nil {
@@ -147,7 +148,7 @@ func printFindings(w io.Writer, findings []limits.Finding) error {
 		}
 	}
 	if tooSmall > 0 {
-		return exitStatus(exitFailure)
+		return cli.Exit(cli.Failure)
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+
+	"legation.dev/cmd/cli"
 )
 
 func copyCommand() *cobra.Command {
@@ -18,7 +20,7 @@ func copyCommand() *cobra.Command {
 since Envoy's image has neither this program nor a shell.`,
 		Example: `  # command of an init container; Envoy's container then runs /shutdown/shutdown-manager run ...
   shutdown-manager copy /shutdown`,
-		Args: arguments(cobra.ExactArgs(1)),
+		Args: cli.Arguments(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, args []string) error { return copyTo(args[0]) },
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"legation.dev/cmd/cli"
 	"legation.dev/drain"
 )
 
@@ -18,7 +19,7 @@ returns. The hook needs no other process; if it is run again after it was killed
 it goes on where Envoy is.`,
 		Example: `  # lifecycle.preStop.exec.command of Envoy's container
   shutdown-manager drain --admin unix:/run/envoy/admin.sock --grace-period 300s --report /run/envoy/drain.json`,
-		Args: arguments(cobra.NoArgs),
+		Args: cli.Arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return o.drain(c) },
 	}
 	o.add(c.Flags())
@@ -45,7 +46,7 @@ func (o *drainOptions) drain(c *cobra.Command) error {
 		log.Warn("report not written", "error", writing)
 	}
 	if report.Reason == drain.ReasonAborted {
-		return exitStatus(exitFailure)
+		return cli.Exit(cli.Failure)
 	}
 	return err
 }

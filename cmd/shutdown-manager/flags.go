@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"legation.dev/cmd/cli"
 	"legation.dev/drain"
 	"legation.dev/drain/admin"
 )
@@ -39,10 +40,10 @@ func (e *envoyFlags) addAdmin(f *pflag.FlagSet) {
 // client is that of the admin interface.
 func (e *envoyFlags) client(c *cobra.Command) (*admin.Client, error) {
 	if e.admin == "" {
-		return nil, usage(c, errors.New("--admin is required: unix:PATH or HOST:PORT"))
+		return nil, cli.Usage(c, errors.New("--admin is required: unix:PATH or HOST:PORT"))
 	}
 	client, err := admin.New(e.admin)
-	return client, usage(c, err)
+	return client, cli.Usage(c, err)
 }
 
 // read checks all flags, before anything is started.
@@ -52,5 +53,5 @@ func (e *envoyFlags) read(c *cobra.Command) (*admin.Client, drain.Plan, error) {
 		return nil, drain.Plan{}, err
 	}
 	plan, err := drain.NewPlan(e.times)
-	return client, plan, usage(c, err)
+	return client, plan, cli.Usage(c, err)
 }

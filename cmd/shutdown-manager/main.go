@@ -9,8 +9,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -18,64 +16,19 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-)
 
-// Exit statuses; `run` ends with that of Envoy.
-const (
-	exitOK      = 0
-	exitFailure = 1 // it could not be done, or `check` found something too small
-	exitUsage   = 2 // the command line is wrong, or its times cannot work
+	"legation.dev/cmd/cli"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run is main without the process: it returns the exit status.
 func run(args []string, stdout, stderr io.Writer) int {
-	root := rootCommand()
-	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	err := root.ExecuteContext(context.Background())
-	var usage *usageError
-	var status exitStatus
-	switch {
-	case err == nil:
-		return exitOK
-	case errors.As(err, &status):
-		return int(status)
-	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "shutdown-manager: %v\nSee '%s --help'.\n", usage.err, usage.command)
-		return exitUsage
-	}
-	fmt.Fprintln(stderr, "shutdown-manager:", err)
-	return exitFailure
-}
-
-// exitStatus ends the process without a further word.
-type exitStatus int
-
-func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
-
-// usageError is a command line that cannot be followed.
-type usageError struct {
-	command string
-	err     error
-}
-
-func (e *usageError) Error() string { return e.err.Error() }
-
-func (e *usageError) Unwrap() error { return e.err }
-
-// usage makes err an error of the command line of c.
-func usage(c *cobra.Command, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &usageError{c.CommandPath(), err}
+	return cli.Run(context.Background(), rootCommand(), args, stdout, stderr)
 }
 
 func rootCommand() *cobra.Command {
-	root := &cobra.Command{
+	return cli.Root(&cobra.Command{
 		Use:   "shutdown-manager",
 		Short: "Ends an Envoy when its work is done",
 		Long: `Envoy ends at once on SIGTERM, whatever is in flight. shutdown-manager stands
@@ -90,26 +43,7 @@ Or as the preStop hook of Envoy's container, with a sidecar:
 
   shutdown-manager drain --admin unix:/run/envoy/admin.sock --grace-period 5m
   shutdown-manager serve --admin unix:/run/envoy/admin.sock --grace-period 5m`,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		Args:          func(c *cobra.Command, args []string) error { return usage(c, noSuchCommand(args)) },
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
-	root.SetFlagErrorFunc(usage)
-	root.AddCommand(runCommand(), drainCommand(), serveCommand(), checkCommand(), copyCommand(), versionCommand())
-	return root
-}
-
-func noSuchCommand(args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	return fmt.Errorf("there is no command %q", args[0])
-}
-
-// arguments checks the number of arguments of a command.
-func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error { return usage(c, check(c, args)) }
+	}, runCommand(), drainCommand(), serveCommand(), checkCommand(), copyCommand())
 }
 
 // logger writes lines of JSON.

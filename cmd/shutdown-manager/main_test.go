@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"legation.dev/cmd/cli"
 	"legation.dev/drain"
 )
 
@@ -31,7 +32,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"serve", "--nothing"}, "unknown flag"},
 	} {
 		var out, err bytes.Buffer
-		if status := run(c.args, &out, &err); status != exitUsage || !strings.Contains(err.String(), c.want) {
+		if status := run(c.args, &out, &err); status != cli.Wrong || !strings.Contains(err.String(), c.want) {
 			t.Errorf("%v: status %d, %s; want %q", c.args, status, &err, c.want)
 		}
 	}
@@ -46,7 +47,7 @@ func TestHelp(t *testing.T) {
 	}
 	for _, args := range [][]string{{"--help"}, {"version"}, {"completion", "bash"}} {
 		var out, err bytes.Buffer
-		if status := run(args, &out, &err); status != exitOK || out.Len() == 0 {
+		if status := run(args, &out, &err); status != cli.OK || out.Len() == 0 {
 			t.Errorf("%v: status %d, %s", args, status, &err)
 		}
 	}

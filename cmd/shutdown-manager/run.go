@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"legation.dev/cmd/cli"
 	"legation.dev/drain"
 	"legation.dev/drain/child"
 	"legation.dev/drain/probe"
@@ -39,7 +40,7 @@ says which there are).`,
 
   # WebSockets are closed early instead of held up to the deadline
   shutdown-manager run --admin 127.0.0.1:9901 --grace-period 60s --upgrades close -- envoy -c envoy.yaml`,
-		Args: arguments(cobra.MinimumNArgs(1)),
+		Args: cli.Arguments(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args) },
 	}
 	o.add(c.Flags())
@@ -61,7 +62,7 @@ func (o *runOptions) run(c *cobra.Command, args []string) error {
 	}
 	args, err = withDrainTime(args, plan)
 	if err != nil {
-		return usage(c, err)
+		return cli.Usage(c, err)
 	}
 	p := &parent{log: logger(c.ErrOrStderr()), plan: plan, signals: make(chan os.Signal, signalsKept)}
 	p.drain = drain.Config{Envoy: client, Plan: plan, Ignored: o.ignored, Log: p.log, Watch: &drain.Progress{}}
@@ -85,7 +86,7 @@ func (o *runOptions) run(c *cobra.Command, args []string) error {
 	looks.Go(func() { checkAtStart(ctx, client, p.log) })
 	defer looks.Wait()
 	defer ended()
-	return exitStatus(p.wait(c.Context()))
+	return cli.Exit(p.wait(c.Context()))
 }
 
 const drainTimeFlag = "--drain-time-s"

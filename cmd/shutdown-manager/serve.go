@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"legation.dev/cmd/cli"
 	"legation.dev/drain"
 	"legation.dev/drain/admin"
 	"legation.dev/drain/probe"
@@ -26,7 +27,7 @@ report that a preStop hook leaves at --report.
 It gives Envoy no order: to start it, to end it or to kill it changes nothing,
 whether Envoy drains or not. After SIGTERM it serves on until Envoy has ended.`,
 		Example: `  shutdown-manager serve --admin unix:/run/envoy/admin.sock --grace-period 300s --report /run/envoy/drain.json`,
-		Args:    arguments(cobra.NoArgs),
+		Args:    cli.Arguments(cobra.NoArgs),
 		RunE:    func(c *cobra.Command, _ []string) error { return o.serve(c) },
 	}
 	o.add(c.Flags())

@@ -19,10 +19,11 @@ const module = "legation.dev/"
 // allowed is what each package imports of our own. A new import is a decision:
 // nothing downstream calls upstream, and xds/... does not know Kubernetes.
 var allowed = map[string][]string{
-	"cmd/legation": {"examples", "translator", "translator/input", "translator/policy", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact",
+	"cmd/cli": {},
+	"cmd/legation": {"cmd/cli", "examples", "translator", "translator/input", "translator/policy", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact",
 		"xds/pmap", "xds/redact", "xds/server", "xds/snapshot", "xds/store"},
 	"cmd/shutdown-manager": {
-		"drain", "drain/admin", "drain/child", "drain/limits", "drain/probe"},
+		"cmd/cli", "drain", "drain/admin", "drain/child", "drain/limits", "drain/probe"},
 	"drain":             {"drain/admin"},
 	"drain/admin":       {},
 	"drain/child":       {},
