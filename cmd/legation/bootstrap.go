@@ -11,6 +11,7 @@ import (
 
 	"legation.dev/cmd/cli"
 	"legation.dev/xds/bootstrap"
+	"legation.dev/xds/identity"
 )
 
 // bootstrapFlags are the flags of `legation bootstrap`.
@@ -146,17 +147,17 @@ func (f *bootstrapFlags) writeSecrets() (err error) {
 	return nil
 }
 
-func (f *bootstrapFlags) readCertificate() (bootstrap.Certificate, error) {
+func (f *bootstrapFlags) readCertificate() (identity.Pair, error) {
 	if f.certificate == "" {
 		return bootstrap.SelfSigned(time.Now())
 	}
 	chain, err := os.ReadFile(f.certificate)
 	if err != nil {
-		return bootstrap.Certificate{}, fmt.Errorf("--certificate: %w", err)
+		return identity.Pair{}, fmt.Errorf("--certificate: %w", err)
 	}
 	key, err := os.ReadFile(f.key)
 	if err != nil {
-		return bootstrap.Certificate{}, fmt.Errorf("--key: %w", err)
+		return identity.Pair{}, fmt.Errorf("--key: %w", err)
 	}
-	return bootstrap.Certificate{Chain: chain, Key: key}, nil
+	return identity.Pair{Certificate: chain, Key: key}, nil
 }

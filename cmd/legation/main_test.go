@@ -181,7 +181,7 @@ func TestKeysAreRedacted(t *testing.T) {
 		t.Fatal(err)
 	}
 	secret, err := yaml.Marshal(map[string]any{"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
-		"metadata": map[string]string{"name": "tls", "namespace": "shop"}, "data": map[string][]byte{"tls.crt": c.Chain, "tls.key": c.Key}})
+		"metadata": map[string]string{"name": "tls", "namespace": "shop"}, "data": map[string][]byte{"tls.crt": c.Certificate, "tls.key": c.Key}})
 	if err != nil {
 		t.Fatal(err)
 	}

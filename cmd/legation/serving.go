@@ -156,5 +156,5 @@ func standInCertificate() (*input.Secret, error) {
 	if err != nil {
 		return nil, err
 	}
-	return input.Seal(&input.Secret{Meta: input.Meta{Name: "stand-in"}, Certificate: c.Chain, Key: c.Key}), nil
+	return input.Seal(&input.Secret{Meta: input.Meta{Name: "stand-in"}, Certificate: c.Certificate, Key: c.Key}), nil
 }

@@ -21,6 +21,7 @@ import (
 	"legation.dev/test/site"
 	"legation.dev/translator/input"
 	"legation.dev/xds/bootstrap"
+	"legation.dev/xds/identity"
 )
 
 // Class is the IngressClass of a Stack unless Options name another; it is the
@@ -68,7 +69,7 @@ type Stack struct {
 	Envoys   []*Envoy
 
 	options     Options
-	certificate bootstrap.Certificate // the stand-in of control planes here, and the default of Envoys
+	certificate identity.Pair // the stand-in of control planes here, and the default of Envoys
 	standIn     *input.Secret
 }
 
@@ -124,7 +125,7 @@ func (s *Stack) start(ctx context.Context) (err error) {
 	if s.certificate, err = bootstrap.SelfSigned(time.Now()); err != nil {
 		return err
 	}
-	s.standIn = input.Seal(&input.Secret{Meta: input.Meta{Name: "stand-in"}, Certificate: s.certificate.Chain, Key: s.certificate.Key})
+	s.standIn = input.Seal(&input.Secret{Meta: input.Meta{Name: "stand-in"}, Certificate: s.certificate.Certificate, Key: s.certificate.Key})
 	if err := s.Settings(ctx, nil); err != nil {
 		return err
 	}

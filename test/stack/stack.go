@@ -28,6 +28,7 @@ import (
 	"legation.dev/translator/input"
 	"legation.dev/translator/worlds"
 	"legation.dev/xds/bootstrap"
+	"legation.dev/xds/identity"
 	"legation.dev/xds/snapshot"
 )
 
@@ -108,7 +109,7 @@ func (s *Stack) start(ctx context.Context, objects []site.Object) error {
 	if err != nil {
 		return err
 	}
-	s.standIn = input.Seal(&input.Secret{Meta: input.Meta{Name: "stand-in"}, Certificate: certificate.Chain, Key: certificate.Key})
+	s.standIn = input.Seal(&input.Secret{Meta: input.Meta{Name: "stand-in"}, Certificate: certificate.Certificate, Key: certificate.Key})
 	s.Apply(site.Class(Class, Namespace, s.options.Settings)...)
 	s.Apply(objects...)
 	if err := s.Up(); err != nil {
@@ -126,7 +127,7 @@ func (s *Stack) start(ctx context.Context, objects []site.Object) error {
 }
 
 // startEnvoy starts the Envoy. The admin address is replaced by test/envoy.
-func (s *Stack) startEnvoy(ctx context.Context, certificate bootstrap.Certificate) error {
+func (s *Stack) startEnvoy(ctx context.Context, certificate identity.Pair) error {
 	from := bootstrap.Config{NodeID: "one", Class: Class, XDSAddress: s.xds, Admin: "unix:" + envoy.AdminPath, Certificate: certificate}
 	if s.options.Config != nil {
 		s.options.Config(&from)

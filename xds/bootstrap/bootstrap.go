@@ -18,6 +18,8 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"legation.dev/xds/identity"
 )
 
 const (
@@ -60,7 +62,7 @@ type Config struct {
 	// it takes less work. 0: no limit.
 	MemoryLimit uint64
 	// Certificate is the static secret DefaultCertificate.
-	Certificate Certificate
+	Certificate identity.Pair
 	// TLS says how Envoy and the control plane prove who they are; the zero one,
 	// that they do not.
 	TLS TLS
@@ -77,7 +79,7 @@ func New(cfg Config) (*bootstrapv3.Bootstrap, error) {
 	if cfg.NodeID == "" {
 		return nil, errors.New("node id: must not be empty")
 	}
-	if len(cfg.Certificate.Chain) == 0 || len(cfg.Certificate.Key) == 0 {
+	if len(cfg.Certificate.Certificate) == 0 || len(cfg.Certificate.Key) == 0 {
 		return nil, errors.New("certificate: chain and key are required")
 	}
 	admin, err := adminAddress(cfg.Admin)
@@ -162,10 +164,10 @@ func adsSource() *corev3.ConfigSource {
 	}
 }
 
-func secret(c Certificate) *tlsv3.Secret {
+func secret(p identity.Pair) *tlsv3.Secret {
 	inline := func(pem []byte) *corev3.DataSource {
 		return &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{InlineString: string(pem)}}
 	}
 	return &tlsv3.Secret{Name: DefaultCertificate, Type: &tlsv3.Secret_TlsCertificate{
-		TlsCertificate: &tlsv3.TlsCertificate{CertificateChain: inline(c.Chain), PrivateKey: inline(c.Key)}}}
+		TlsCertificate: &tlsv3.TlsCertificate{CertificateChain: inline(p.Certificate), PrivateKey: inline(p.Key)}}}
 }

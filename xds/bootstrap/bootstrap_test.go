@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"legation.dev/xds/bootstrap"
+	"legation.dev/xds/identity"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected files")
@@ -27,7 +28,7 @@ var update = flag.Bool("update", false, "rewrite the expected files")
 func fixed() bootstrap.Config {
 	return bootstrap.Config{NodeID: "node-a", Zone: "zone-1", Admin: "unix:/run/envoy/admin.sock",
 		Health: "0.0.0.0:9903", Metrics: "[::]:9904", MaxConnections: 32768, MemoryLimit: 1 << 30,
-		Certificate: bootstrap.Certificate{Chain: []byte("CHAIN\n"), Key: []byte("KEY\n")}}
+		Certificate: identity.Pair{Certificate: []byte("CHAIN\n"), Key: []byte("KEY\n")}}
 }
 
 // TestGolden holds the bytes of a bootstrap. Of the ConfigSources in it R55
@@ -142,7 +143,7 @@ func TestWrongConfig(t *testing.T) {
 		want   string
 	}{
 		{"no node id", func(c *bootstrap.Config) { c.NodeID = "" }, "node id"},
-		{"no certificate", func(c *bootstrap.Config) { c.Certificate = bootstrap.Certificate{} }, "certificate"},
+		{"no certificate", func(c *bootstrap.Config) { c.Certificate = identity.Pair{} }, "certificate"},
 		{"no port", func(c *bootstrap.Config) { c.XDSAddress = "legation" }, "xds address"},
 		{"port 0", func(c *bootstrap.Config) { c.XDSAddress = "legation:0" }, "xds address"},
 		{"no host", func(c *bootstrap.Config) { c.XDSAddress = ":18000" }, "xds address"},
@@ -170,7 +171,7 @@ func TestSelfSigned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pair, err := tls.X509KeyPair(c.Chain, c.Key)
+	pair, err := tls.X509KeyPair(c.Certificate, c.Key)
 	if err != nil {
 		t.Fatal(err)
 	}

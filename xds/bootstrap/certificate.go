@@ -9,18 +9,6 @@ import (
 	"legation.dev/xds/identity"
 )
 
-// Certificate is a certificate with its private key, both PEM. It never prints
-// its key.
-type Certificate struct {
-	Chain, Key []byte
-}
-
-// String hides the key.
-func (c Certificate) String() string { return "certificate" }
-
-// Format hides the key from every verb.
-func (c Certificate) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
-
 const (
 	// selfSignedName is the subject and only name of a self-signed certificate:
 	// it says to whoever looks at it what it is, and is valid for no real host.
@@ -34,7 +22,7 @@ const (
 // one is missing: a TLS handshake then ends in a warning about the certificate
 // rather than in a reset. now is the time from which it is valid. The error is
 // that of the system's source of randomness.
-func SelfSigned(now time.Time) (Certificate, error) {
+func SelfSigned(now time.Time) (identity.Pair, error) {
 	template := &x509.Certificate{
 		Subject:               pkix.Name{CommonName: selfSignedName, Organization: []string{"Legation stand-in, no Secret"}},
 		DNSNames:              []string{selfSignedName},
@@ -46,7 +34,7 @@ func SelfSigned(now time.Time) (Certificate, error) {
 	}
 	p, err := identity.SelfSign(template)
 	if err != nil {
-		return Certificate{}, fmt.Errorf("the stand-in certificate: %w", err)
+		return p, fmt.Errorf("the stand-in certificate: %w", err)
 	}
-	return Certificate{Chain: p.Certificate, Key: p.Key}, nil
+	return p, nil
 }
