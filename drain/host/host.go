@@ -23,6 +23,7 @@ import (
 type Collector struct {
 	proc  procfs.FS
 	envoy func() (pid int, ok bool)
+	cpu   cpuCounter
 }
 
 // New makes a Collector. envoy is the process id of Envoy, as far as it is known
@@ -32,7 +33,7 @@ func New(envoy func() (pid int, ok bool)) (*Collector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Collector{proc, envoy}, nil
+	return &Collector{proc: proc, envoy: envoy}, nil
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -60,7 +61,10 @@ var (
 		"Local ports for connections from one local address to one remote address and port: the size of net.ipv4.ip_local_port_range.")
 	openFiles = desc("envoy_open_fds", "File descriptors that Envoy holds.")
 	maxFiles  = desc("envoy_max_fds", "How many file descriptors Envoy may hold: its soft limit.")
-	success   = desc("collector_success",
+	// Which threads do what: threads.go.
+	cpuSeconds = desc("envoy_cpu_seconds_total",
+		"CPU time that Envoy's threads have used: workers serve requests, what the others do is mostly to apply configuration and to tell statistics.", "threads")
+	success = desc("collector_success",
 		"Whether a part of these metrics could be read at this scrape.", "collector")
 )
 
@@ -68,14 +72,14 @@ var (
 func (c *Collector) parts() map[string]func(chan<- prometheus.Metric) error {
 	return map[string]func(chan<- prometheus.Metric) error{
 		"netstat": c.netstat, "accept_queues": c.queues, "conntrack": c.conntrack,
-		"ephemeral_ports": c.ports, "fds": c.files,
+		"ephemeral_ports": c.ports, "fds": c.files, "threads": c.threads,
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *Collector) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{overflows, drops, queueWaiting, queueLimit, queueFullest,
-		conntrackEntries, conntrackLimit, portsUsed, portsLimit, openFiles, maxFiles, success} {
+		conntrackEntries, conntrackLimit, portsUsed, portsLimit, openFiles, maxFiles, cpuSeconds, success} {
 		descs <- d
 	}
 }

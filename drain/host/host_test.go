@@ -94,6 +94,9 @@ func TestCollector(t *testing.T) {
 			}
 		}
 	}
+	if n := series["shutdown_manager_envoy_cpu_seconds_total"]; n != 2 {
+		t.Errorf("%d series of envoy_cpu_seconds_total, want those of workers and of others", n)
+	}
 	for _, name := range []string{"tcp_listen_overflows_total", "tcp_listen_drops_total", "ephemeral_ports_limit", "envoy_open_fds", "envoy_max_fds"} {
 		if series["shutdown_manager_"+name] != 1 {
 			t.Errorf("%d series of %s, want 1", series["shutdown_manager_"+name], name)
