@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
@@ -23,6 +24,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"legation.dev/xds/identity"
 	"legation.dev/xds/snapshot"
@@ -35,6 +37,9 @@ const (
 	folderVariable  = "LEGATION_TEST_ROGUE_FOLDER"
 )
 
+// operator is the kind of rogue whose certificate is that of an operator.
+const operator = "operator"
+
 // ready is what a rogue says when it has all its connections.
 const ready = "ready"
 
@@ -45,10 +50,17 @@ const (
 	garbage     = 1_000  // connections with garbage
 	huge        = 65 << 20
 	large       = 30 << 20 // in a request that the server takes
+
+	holders   = 2           // connections of who sends the beginnings of large requests
+	beginning = 60 << 20    // of each
+	whole     = 63 << 20    // says the beginning
+	perConn   = 8           // streams of such a connection
+	stalled   = time.Second // without a byte sent: the rest is not going to be
 )
 
 // rogue is one that does harm at an address until its standard input ends.
 type rogue struct {
+	kind    string
 	address string
 	folder  *identity.Folder
 	closed  sync.WaitGroup // connections that the server has yet to close
@@ -71,8 +83,8 @@ func beRogue(kind string) error {
 	if err != nil {
 		return err
 	}
-	r := &rogue{address: os.Getenv(addressVariable), folder: folder}
-	do := map[string]func() error{"silent": r.silent, "idle": r.idle, "garbage": r.garbage, "slow": r.slow, "huge": r.huge, "large": r.large}[kind]
+	r := &rogue{kind: kind, address: os.Getenv(addressVariable), folder: folder}
+	do := map[string]func() error{"silent": r.silent, "idle": r.idle, "garbage": r.garbage, "slow": r.slow, "huge": r.huge, "large": r.large, "begin": r.begin, operator: r.begin}[kind]
 	if do == nil {
 		return errors.New("no such rogue: " + kind)
 	}
@@ -251,4 +263,81 @@ func (r *rogue) slow() error {
 		return stream.Send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: snapshot.Cluster.URL(),
 			Node: &corev3.Node{Id: fmt.Sprint("slow-", n.Add(1)), Cluster: fleetName}})
 	})
+}
+
+// stalling is a connection that sends so many bytes, and of the rest says only that it has.
+type stalling struct {
+	net.Conn
+	left atomic.Int64
+	sent chan<- struct{} // has a value after each write
+}
+
+func (c *stalling) Write(b []byte) (int, error) {
+	if c.left.Add(-int64(len(b))) < 0 {
+		return len(b), nil
+	}
+	n, err := c.Conn.Write(b)
+	select {
+	case c.sent <- struct{}{}:
+	default:
+	}
+	return n, err
+}
+
+// begin introduces itself on many streams of few connections, as an Envoy does or as
+// an operator, and then sends on each of them most of a request that is just not too
+// large.
+func (r *rogue) begin() error {
+	text, sent := make([]byte, whole), make(chan struct{}, 1)
+	err := many(holders, func() error {
+		conn, err := grpc.NewClient("passthrough:///"+r.address, grpc.WithTransportCredentials(identity.Dial(r.folder)),
+			grpc.WithContextDialer(func(_ context.Context, to string) (net.Conn, error) {
+				raw, err := dialRaw(to)
+				if err != nil {
+					return nil, err
+				}
+				c := &stalling{Conn: raw, sent: sent}
+				c.left.Store(perConn * beginning)
+				return c, nil
+			}))
+		if err != nil {
+			return err
+		}
+		return many(perConn, func() error { return r.beginOne(conn, text) })
+	})
+	for quiet := time.NewTimer(stalled); err == nil; quiet.Reset(stalled) {
+		select {
+		case <-sent:
+		case <-quiet.C:
+			return nil
+		}
+	}
+	return err
+}
+
+// beginOne introduces one stream, and has text sent on it, as far as that goes.
+func (r *rogue) beginOne(conn *grpc.ClientConn, text []byte) error {
+	method := discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResources_FullMethodName
+	if r.kind == operator {
+		method = discoveryv3.AggregatedDiscoveryService_StreamAggregatedResources_FullMethodName
+	}
+	stream, err := conn.NewStream(context.Background(), &grpc.StreamDesc{ServerStreams: true, ClientStreams: true},
+		method, grpc.ForceCodec(bytesCodec{}), grpc.MaxCallSendMsgSize(huge))
+	if err != nil {
+		return err
+	}
+	node := &corev3.Node{Id: "begins", Cluster: fleetName}
+	var first proto.Message = &discoveryv3.DeltaDiscoveryRequest{TypeUrl: snapshot.Secret.URL(), Node: node}
+	if r.kind == operator {
+		first = &discoveryv3.DiscoveryRequest{TypeUrl: snapshot.Secret.URL(), Node: node}
+	}
+	hello, err := proto.Marshal(first)
+	if err != nil {
+		return err
+	}
+	if err := stream.SendMsg(hello); err != nil {
+		return err
+	}
+	go func() { _ = stream.SendMsg(text) }() // it does not return
+	return nil
 }

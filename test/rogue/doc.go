@@ -1,6 +1,6 @@
 // Package rogue has clients that mean harm to a control plane, or are broken: ten
 // thousand connections that say nothing, garbage, readers that do not read, huge
-// requests. A good Envoy beside them must notice nothing, and memory must stay
+// requests, and only the beginnings of such. A good Envoy beside them must notice nothing, and memory must stay
 // bounded. It has tests only.
 //
 // The rogue is a process of its own: what it costs itself is not counted. The server

@@ -108,7 +108,11 @@ type child struct {
 func (p *plane) attack(kind string) *child {
 	p.Helper()
 	c := &child{Cmd: exec.CommandContext(p.Context(), "/proc/self/exe")}
-	c.Env = append(os.Environ(), kindVariable+"="+kind, addressVariable+"="+p.address, folderVariable+"="+p.pair(identity.Fleet(fleetName)))
+	name := identity.Fleet(fleetName)
+	if kind == operator {
+		name = identity.Operator
+	}
+	c.Env = append(os.Environ(), kindVariable+"="+kind, addressVariable+"="+p.address, folderVariable+"="+p.pair(name))
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	c.Stderr = &c.says
 	in, err := c.StdinPipe()
@@ -182,7 +186,9 @@ func TestRogues(t *testing.T) {
 		{"garbage", 100, true},
 		{"slow", 200, false},
 		{"huge", 100, false},
-		{"large", 700, false},
+		{"large", 300, false},
+		{"begin", 300, false},
+		{operator, 300, false},
 	} {
 		t.Run(c.kind, func(t *testing.T) {
 			begin := time.Now()

@@ -30,7 +30,7 @@ const (
 	NotAllowed                     // its names do not allow what it called
 	WrongFleet                     // node.cluster is a fleet that its names do not allow
 	Handshake                      // it spoke no TLS, or did not end what it began
-	Crowded                        // its address has too many connections
+	Crowded                        // its address has too many connections, or calls
 	NumReasons
 )
 
@@ -79,6 +79,7 @@ type Client struct {
 	credentials.CommonAuthInfo
 	Names   Names
 	Ends    time.Time // of its certificate
+	Conn    net.Conn  // what Credentials was told to make of its connection
 	refusal error     // a status; nil: it may come in
 }
 
@@ -95,8 +96,9 @@ func ClientOf(ctx context.Context) (Client, bool) {
 	return c, ok
 }
 
-// Credentials are those of the gRPC server.
-func (g *Gate) Credentials() credentials.TransportCredentials {
+// Credentials are those of the gRPC server. It gets what wrap makes of each
+// connection, which is above TLS; raw is the one below.
+func (g *Gate) Credentials(wrap func(conn, raw net.Conn) net.Conn) credentials.TransportCredentials {
 	config := &tls.Config{
 		MinVersion:     tls.VersionTLS13,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return g.folder.pair(), nil },
@@ -105,17 +107,18 @@ func (g *Gate) Credentials() credentials.TransportCredentials {
 		ClientAuth:             tls.RequestClientCert,
 		SessionTicketsDisabled: true, // the certificate is looked at each time
 	}
-	return serverCredentials{credentials.NewTLS(config), g}
+	return serverCredentials{credentials.NewTLS(config), g, wrap}
 }
 
 // serverCredentials is TLS as gRPC does it, and then the Gate's check.
 type serverCredentials struct {
 	credentials.TransportCredentials
 	gate *Gate
+	wrap func(conn, raw net.Conn) net.Conn
 }
 
 func (s serverCredentials) Clone() credentials.TransportCredentials {
-	return serverCredentials{s.TransportCredentials.Clone(), s.gate}
+	return serverCredentials{s.TransportCredentials.Clone(), s.gate, s.wrap}
 }
 
 // ServerHandshake implements credentials.TransportCredentials.
@@ -134,7 +137,8 @@ func (s serverCredentials) ServerHandshake(raw net.Conn) (net.Conn, credentials.
 	if c.refusal != nil && !s.gate.stay(conn) {
 		return nil, nil, errors.Join(c.refusal, conn.Close())
 	}
-	return conn, c, nil
+	c.Conn = s.wrap(conn, raw)
+	return c.Conn, c, nil
 }
 
 // stay lets a refused client be told why, and closes its connection soon. It is false

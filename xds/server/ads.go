@@ -40,12 +40,13 @@ func (a ads) DeltaAggregatedResources(g discoveryv3.AggregatedDiscoveryService_D
 // serves that Envoy until the stream ends.
 func (s *Server) meet(g grpc.ServerStream) error {
 	ctx := g.Context()
-	hello := &helloToken{tokens: s.hello, party: s.crowd.partyOf(ctx)}
+	c := callOf(ctx)
+	hello := &helloToken{tokens: s.hello, call: c, most: s.limits.Introduction}
 	if err := hello.take(ctx, s.stopping); err != nil {
 		return err
 	}
 	defer hello.give()
-	first, err := s.introduction(g)
+	first, err := s.introduction(g, c)
 	if err != nil {
 		return err
 	}
@@ -65,7 +66,7 @@ func (s *Server) meet(g grpc.ServerStream) error {
 	node.CertificateEnd = certificateEnd(ctx, log.With("node", node.ID))
 	session := s.fleets.Join(node, time.Now())
 	defer session.Leave()
-	st := &stream{server: s, grpc: g, session: session, hello: hello, fleet: node.Fleet, look: make(chan struct{}, 1),
+	st := &stream{server: s, grpc: g, call: c, session: session, hello: hello, fleet: node.Fleet, look: make(chan struct{}, 1),
 		log: log.With("node", node.ID, "fleet", node.Fleet)}
 	return st.logged(node, first)
 }
@@ -82,7 +83,7 @@ func certificateEnd(ctx context.Context, log *slog.Logger) time.Time {
 
 // introduction is the first request. A client that opens a stream and says
 // nothing does not keep the others waiting.
-func (s *Server) introduction(g grpc.ServerStream) (*request, error) {
+func (s *Server) introduction(g grpc.ServerStream, c *call) (*request, error) {
 	first := make(chan received[*request], 1) // so that its reader does not wait for us
 	s.readers.Go(func() {
 		r := new(request)
@@ -91,14 +92,19 @@ func (s *Server) introduction(g grpc.ServerStream) (*request, error) {
 	})
 	limit := time.NewTimer(s.limits.Introduction)
 	defer limit.Stop()
-	select {
-	case r := <-first:
-		s.counters.requests.Add(1)
-		return r.message, r.err
-	case <-limit.C:
-		return nil, errLate
-	case <-s.stopping:
-		return nil, errStopping
+	for {
+		select {
+		case r := <-first:
+			s.counters.requests.Add(1)
+			return r.message, r.err
+		case <-limit.C:
+			if !c.waits() {
+				return nil, errLate
+			}
+			limit.Reset(s.limits.Introduction) // it is we who do not let it
+		case <-s.stopping:
+			return nil, errStopping
+		}
 	}
 }
 

@@ -32,9 +32,13 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 }
 
 // Unmarshal never fails for a *request: gRPC would turn the error into status
-// Internal, but it is the client's fault; request.err keeps it.
+// Internal, but it is the client's fault; request.err keeps it. All other requests are
+// small; decoded, a name of one byte takes ten times what it took on the wire.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	r, ok := v.(*request)
+	if n := data.Len(); !ok && n > maxOther {
+		return fmt.Errorf("it has %d bytes; the limit is %d for all methods but the delta stream", n, maxOther)
+	}
 	if !ok {
 		return c.standard.Unmarshal(data, v)
 	}

@@ -1,12 +1,12 @@
 package server
 
 import (
-	"context"
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
-	"google.golang.org/grpc/peer"
+	"golang.org/x/sync/semaphore"
 
 	"legation.dev/xds/identity"
 )
@@ -15,6 +15,9 @@ const (
 	// perAddress bounds the connections from one address: room for a fleet behind
 	// one address (NAT), and less than 100 MB for whoever opens them in vain.
 	perAddress = 1000
+	// callsPerAddress bounds the calls from one address, since each has a window. An
+	// Envoy has one, and for a moment two when it connects again.
+	callsPerAddress = 2 * perAddress
 	// helloPerAddress is how many of the helloTokens the streams of one address may
 	// have: who opens stream after stream stands in a queue of its own.
 	helloPerAddress = helloTokens / 2
@@ -31,22 +34,20 @@ type crowd struct {
 
 // party are the clients of one address.
 type party struct {
-	conns int
-	hello chan struct{} // holds a value for each helloToken that they have or wait for
+	conns int // guarded by the crowd's mutex
+	calls atomic.Int64
+	hello chan struct{}       // holds a value for each helloToken that they have or wait for
+	large *semaphore.Weighted // bytes of their large requests
+}
+
+// count adds to the calls of a party, which may be nil.
+func (p *party) count(calls int64) {
+	if p != nil {
+		p.calls.Add(calls)
+	}
 }
 
 func newCrowd(g *identity.Gate) *crowd { return &crowd{gate: g, at: map[netip.Addr]*party{}} }
-
-// partyOf is that of a call; nil if it has none, as without TLS.
-func (c *crowd) partyOf(ctx context.Context) *party {
-	p, ok := peer.FromContext(ctx)
-	if c == nil || !ok {
-		return nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at[addressOf(p.Addr)]
-}
 
 func addressOf(a net.Addr) netip.Addr {
 	t, ok := a.(*net.TCPAddr)
@@ -56,20 +57,20 @@ func addressOf(a net.Addr) netip.Addr {
 	return t.AddrPort().Addr().Unmap()
 }
 
-// enter counts a connection; it is false if there are too many.
-func (c *crowd) enter(a netip.Addr) bool {
+// enter counts a connection. Its party is nil if there are too many.
+func (c *crowd) enter(a netip.Addr) *party {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.at[a]
 	if p == nil {
-		p = &party{hello: make(chan struct{}, helloPerAddress)}
+		p = &party{hello: make(chan struct{}, helloPerAddress), large: semaphore.NewWeighted(largePerAddress)}
 		c.at[a] = p
 	}
 	if p.conns >= perAddress {
-		return false
+		return nil
 	}
 	p.conns++
-	return true
+	return p
 }
 
 func (c *crowd) leave(a netip.Addr) {
@@ -95,8 +96,8 @@ func (l listener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		a := addressOf(conn.RemoteAddr())
-		if l.crowd.enter(a) {
-			return &member{Conn: conn, leave: func() { l.crowd.leave(a) }}, nil
+		if p := l.crowd.enter(a); p != nil {
+			return &member{Conn: conn, party: p, leave: func() { l.crowd.leave(a) }}, nil
 		}
 		l.crowd.gate.Crowded(conn.RemoteAddr())
 		_ = conn.Close() // nothing was sent yet
@@ -106,6 +107,7 @@ func (l listener) Accept() (net.Conn, error) {
 // member is a connection of a crowd.
 type member struct {
 	net.Conn
+	party *party
 	once  sync.Once
 	leave func()
 }

@@ -9,10 +9,11 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/experimental"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
-	"google.golang.org/grpc/tap"
 
 	"legation.dev/xds/identity"
 )
@@ -27,7 +28,7 @@ const (
 	maxHeaders = 16 << 10
 	// window is the flow-control window of a stream, in bytes, gRPC's smallest.
 	// It is static: what 1,000 Envoys that reconnect at once can put into our
-	// memory is 1,000 windows.
+	// memory is 1,000 windows, and what the budgets have room for (see guard).
 	window = 64 << 10
 	// connWindow is that of a connection, in bytes. It bounds no memory, since
 	// gRPC opens it again as soon as bytes arrive; a small one only costs a
@@ -37,8 +38,13 @@ const (
 	// reconnect. gRPC holds one only while something is to be read (with TLS,
 	// always).
 	readBuffer = 32 << 10
-	// maxStreams bounds the open streams of one connection. Envoy needs one.
-	maxStreams = 100
+	// maxOther bounds the requests of all methods but the delta stream, in bytes:
+	// gRPC's default. Who asks whether 500 Ingresses are served names some thousand
+	// resources, of 150 bytes each.
+	maxOther = 4 << 20
+	// maxStreams bounds the open streams of one connection: each has a window. Envoy
+	// needs one, and our own programs a few; more of them wait.
+	maxStreams = 16
 	// pingInterval is how often a client may ping. Envoy's own h2 keep-alive
 	// pings every 30 s in our bootstrap; people set it down to some seconds.
 	// gRPC's default of 5 min would end their connections.
@@ -88,7 +94,10 @@ var errLate = status.Error(codes.DeadlineExceeded, "the first request did not co
 
 // options are those of the gRPC server.
 func (s *Server) options() []grpc.ServerOption {
-	list := []grpc.ServerOption{
+	return []grpc.ServerOption{
+		grpc.Creds(s.credentials()),
+		grpc.InTapHandle(s.tap),
+		experimental.BufferPool(newPool()),
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(maxReceive),
 		grpc.MaxHeaderListSize(maxHeaders),
@@ -101,15 +110,16 @@ func (s *Server) options() []grpc.ServerOption {
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveTimeout,
 			MaxConnectionIdle: s.limits.Idle, MaxConnectionAge: s.limits.Age, MaxConnectionAgeGrace: farewell}),
 	}
-	if s.gate != nil {
-		list = append(list, grpc.Creds(s.gate.Credentials()), grpc.InTapHandle(s.tap))
-	}
-	return list
 }
 
-// tap looks at each call before anything is kept of it.
-func (s *Server) tap(ctx context.Context, call *tap.Info) (context.Context, error) {
-	return ctx, s.gate.AllowCall(ctx, call.FullMethodName, kindOf(call.FullMethodName))
+// newPool is gRPC's own pool of buffers, but with one for each power of two: a frame
+// takes no more than twice its bytes, where gRPC's own puts 5 KiB into 16.
+func newPool() mem.BufferPool {
+	p, err := mem.NewBinaryTieredBufferPool(8, 11, 12, 13, 14, 15, 20)
+	if err != nil {
+		panic(err) // only for no power of two
+	}
+	return p
 }
 
 // kindOf is for whom a method is. Only the delta stream carries keys, and only

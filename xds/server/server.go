@@ -22,6 +22,7 @@ import (
 	routeservice "github.com/envoyproxy/go-control-plane/envoy/service/route/v3"
 	secretservice "github.com/envoyproxy/go-control-plane/envoy/service/secret/v3"
 	statusservice "github.com/envoyproxy/go-control-plane/envoy/service/status/v3"
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 	channelz "google.golang.org/grpc/channelz/service"
 	"google.golang.org/grpc/codes"
@@ -68,9 +69,10 @@ type Server struct {
 
 	grpc     *grpc.Server
 	health   *health.Server
-	hello    chan struct{} // holds a value for each helloToken that is taken
-	stopping chan struct{} // closed by Shutdown: every stream ends
-	stop     sync.Once     // closes stopping
+	hello    chan struct{}       // holds a value for each helloToken that is taken
+	large    *semaphore.Weighted // bytes of large requests; see budgets
+	stopping chan struct{}       // closed by Shutdown: every stream ends
+	stop     sync.Once           // closes stopping
 	readers  sync.WaitGroup
 	counters counters
 
@@ -85,7 +87,7 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{store: cfg.Store, fleets: cfg.Fleets, log: cfg.Log, extra: cfg.Services, sourceWaiting: cfg.Waiting,
 		gate: cfg.Gate, limits: cfg.Limits.withDefaults(),
-		health: health.NewServer(), hello: make(chan struct{}, helloTokens), stopping: make(chan struct{}), heralds: map[string][]*herald{}}
+		health: health.NewServer(), hello: make(chan struct{}, helloTokens), large: semaphore.NewWeighted(largeBytes), stopping: make(chan struct{}), heralds: map[string][]*herald{}}
 	if s.gate != nil {
 		s.crowd = newCrowd(s.gate)
 	}

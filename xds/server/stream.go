@@ -25,6 +25,7 @@ import (
 type stream struct {
 	server  *Server
 	grpc    grpc.ServerStream
+	call    *call
 	session *fleet.Session
 	log     *slog.Logger
 	fleet   string
@@ -240,6 +241,7 @@ func (st *stream) take(r *request, now time.Time) error {
 	e := st.conn.Receive(r.Request, now)
 	st.seen.Unlock()
 	r.release()
+	st.call.done()
 	st.note(e, r, now)
 	return nil
 }

@@ -1,0 +1,97 @@
+package server
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	// helloTokens is how many streams may read their first requests at the same
+	// time. Those of an Envoy with 10,000 names are about 2 MB each.
+	helloTokens = 8
+	// helloPatience is how long a stream keeps its token when nothing comes.
+	helloPatience = 200 * time.Millisecond
+)
+
+// helloToken is the right of a stream to read its first requests: when 1,000
+// Envoys return at once, the rest waits in the flow-control windows. It is given
+// back when nothing has come for helloPatience, whatever the stream does then: it
+// may wait for an Envoy that does not read. Its methods may be called from any
+// goroutine.
+type helloToken struct {
+	tokens chan struct{}
+	call   *call
+	most   time.Duration // it is given back after that, whatever comes
+
+	mu    sync.Mutex // guards what follows
+	held  bool
+	until time.Time
+	timer *time.Timer // gives it back
+}
+
+// take waits for a token; an error says that the stream or the server ended.
+func (h *helloToken) take(ctx context.Context, stopping <-chan struct{}) error {
+	if p := h.call.party(); p != nil { // whose own tokens come first
+		if err := takeOne(ctx, p.hello, stopping); err != nil {
+			return err
+		}
+	}
+	if err := takeOne(ctx, h.tokens, stopping); err != nil {
+		h.release()
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.held, h.until, h.timer = true, time.Now().Add(h.most), time.AfterFunc(helloPatience, h.look)
+	return nil
+}
+
+// takeOne puts a value into tokens.
+func takeOne(ctx context.Context, tokens chan struct{}, stopping <-chan struct{}) error {
+	select {
+	case tokens <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-stopping:
+		return errStopping
+	}
+}
+
+// release gives back the token of the party.
+func (h *helloToken) release() {
+	if p := h.call.party(); p != nil {
+		<-p.hello
+	}
+}
+
+// heard says that a request came, after which the next may.
+func (h *helloToken) heard() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.held && time.Now().Before(h.until) {
+		h.timer.Reset(helloPatience)
+	}
+}
+
+// look gives the token back, unless a request is under way.
+func (h *helloToken) look() {
+	if h.call.stalls() || time.Now().After(h.until) {
+		h.give()
+		return
+	}
+	h.heard()
+}
+
+// give returns the token, if the stream still holds it.
+func (h *helloToken) give() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.held {
+		h.held = false
+		h.timer.Stop()
+		<-h.tokens
+		h.release()
+	}
+}
