@@ -3,8 +3,15 @@
 package source
 
 import (
+	"bufio"
 	"context"
+	"crypto/tls"
+	"flag"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
 	"testing"
 	"time"
 
@@ -22,6 +29,8 @@ const (
 	// sizeLimit bounds one size.
 	sizeLimit = 10 * time.Minute
 )
+
+var workers = flag.Int("workers", 0, "of BenchmarkSize: how many workers Envoy has; 0: one for each CPU")
 
 // BenchmarkSize measures what a replica of bin/legation and an Envoy need at a
 // number of Ingresses, each with a Service of its own with 10 endpoints, every tenth
@@ -44,7 +53,7 @@ func measureSize(b *testing.B, n int) {
 	ctx, cancel := context.WithTimeout(b.Context(), sizeLimit)
 	defer cancel()
 	w := worlds.New(9, worlds.Size{Services: n, Endpoints: endpointsEach, Ingresses: n, TLS: 0.1})
-	s, err := stack.Start(ctx, cluster, stack.Options{Class: worlds.Class, Binary: true})
+	s, err := stack.Start(ctx, cluster, stack.Options{Class: worlds.Class, Binary: true, EnvoyArgs: concurrency()})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -61,6 +70,17 @@ func measureSize(b *testing.B, n int) {
 	z.change("endpoint", func(i int) { write(ctx, b, newest(w.Endpoint(i*7%n))) })
 	z.change("path", func(i int) { write(ctx, b, w.Move(n/10+i%(n-n/10), (i+1)%n)) }) // those without TLS
 	z.memory()
+	z.connections("connection", func() (net.Conn, error) { return net.Dial("tcp", z.envoy.HTTP) })
+	z.connections("tls-connection", func() (net.Conn, error) {
+		return tls.Dial("tcp", z.envoy.HTTPS, &tls.Config{ServerName: worlds.HostOf(0), InsecureSkipVerify: true}) // a certificate of nobody
+	})
+}
+
+func concurrency() []string {
+	if *workers == 0 {
+		return nil
+	}
+	return []string{"--concurrency", strconv.Itoa(*workers)}
 }
 
 // size is one measurement.
@@ -79,12 +99,10 @@ func (z *size) start() {
 		z.must(z.stack.RemoveEnvoy(e))
 	}
 	z.must(z.replica.Stop())
-	begin := time.Now()
 	z.must(z.replica.Start(z.ctx))
-	z.ReportMetric(time.Since(begin).Seconds(), "legation-start-s")
 	z.ReportMetric(z.cpu(z.replica.PID()), "legation-start-cpu-s")
 	before := z.cpu(z.replica.PID())
-	begin = time.Now()
+	begin := time.Now()
 	var err error
 	z.envoy, err = z.stack.AddEnvoy(z.ctx, z.replica)
 	z.must(err)
@@ -113,6 +131,35 @@ func (z *size) memory() {
 		z.ReportMetric(float64(status.VmRSS)/(1<<20), name+"-rss-MiB")
 		z.ReportMetric(float64(status.VmHWM)/(1<<20), name+"-peak-rss-MiB")
 	}
+}
+
+// connectionsEach is of how many connections the memory of one is a mean.
+const connectionsEach = 2000
+
+// connections measures what a connection of a client costs Envoy that is idle after
+// a request.
+func (z *size) connections(kind string, dial func() (net.Conn, error)) {
+	before := z.rss()
+	for range connectionsEach {
+		c, err := dial()
+		z.must(err)
+		z.Cleanup(func() { c.Close() }) // it stays until all are measured
+		_, err = io.WriteString(c, "GET / HTTP/1.1\r\nHost: nobody.test\r\n\r\n")
+		z.must(err)
+		answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+		z.must(err)
+		if answer.StatusCode != http.StatusNotFound {
+			z.Fatalf("the answer is %s", answer.Status)
+		}
+	}
+	z.ReportMetric(float64(z.rss()-before)/(1<<10)/connectionsEach, "envoy-"+kind+"-KiB")
+}
+
+// rss is Envoy's, in bytes.
+func (z *size) rss() int64 {
+	status, err := z.process(z.envoy.PID()).NewStatus()
+	z.must(err)
+	return int64(status.VmRSS)
 }
 
 // cpu are the seconds that a process has used.
