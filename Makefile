@@ -45,6 +45,9 @@ HELM_VERSION        := v3.22.0
 HADOLINT_VERSION    := 2.15.1
 # Prometheus 3.16.0.
 PROMTOOL_VERSION    := v0.316.0
+# Of the kinds of others that the chart makes objects of.
+PROMETHEUS_OPERATOR_VERSION := v0.85.0
+CERT_MANAGER_VERSION        := v1.21.2
 # Of `make proto` only; the second and third also stand in what they generate.
 BUF_VERSION         := v1.59.0
 PROTOC_GEN_VERSION  := v1.36.12
@@ -66,7 +69,7 @@ export ENVOY KUBE KUBEBUILDER_ASSETS NGINX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build envoy kube servers tools test test-unit test-real test-kube race fuzz lint soak bench bench-nginx proto manifests golden demo clean
+.PHONY: help build envoy kube servers crds tools test test-unit test-real test-kube race fuzz lint soak bench bench-nginx proto manifests golden demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -130,6 +133,21 @@ $(TOOLS)/servers: test/upstream/requirements.txt
 		--require-hashes --requirement $< --target "$@"
 	@touch "$@"
 
+# The go command fetches them, as it fetches modules; nothing of them is built.
+crds: $(TOOLS)/crds ## fetch definitions of kinds of cert-manager and the Prometheus operator into .tools/
+
+OPERATOR_CRDS     := $(addprefix example/prometheus-operator-crd/monitoring.coreos.com_,podmonitors.yaml prometheusrules.yaml servicemonitors.yaml)
+CERT_MANAGER_CRDS := deploy/crds/cert-manager.io_certificates.yaml
+$(TOOLS)/crds: $(AT)/crds-$(PROMETHEUS_OPERATOR_VERSION)-$(CERT_MANAGER_VERSION)
+	@set -e; dir=$$(mktemp -d "$(TOOLS)/fetch.XXXXXX"); trap 'rm -rf "$$dir"' EXIT; \
+	fetch() { \
+		from=$$(cd "$$dir" && $(GO) mod download -json "$$1" | sed -n 's/^.*"Dir": "\(.*\)".*$$/\1/p'); shift; \
+		for file; do cp "$$from/$$file" "$$dir/"; done; \
+	}; \
+	fetch github.com/prometheus-operator/prometheus-operator@$(PROMETHEUS_OPERATOR_VERSION) $(OPERATOR_CRDS); \
+	fetch github.com/cert-manager/cert-manager@$(CERT_MANAGER_VERSION) $(CERT_MANAGER_CRDS); \
+	rm -rf "$@"; chmod 755 "$$dir"; cp -R "$$dir" "$@"
+
 tools: $(BIN)/grpcurl $(BIN)/staticcheck $(BIN)/promtool $(BIN)/helm ## install grpcurl, staticcheck, promtool and helm into .tools/bin
 
 $(BIN)/grpcurl: $(AT)/grpcurl-$(GRPCURL_VERSION)
@@ -163,7 +181,7 @@ $(AT)/%:
 
 # --- tests -------------------------------------------------------------------
 
-test: build envoy kube servers tools ## run all tests, real Envoy included, and print how long each suite took
+test: build envoy kube servers crds tools ## run all tests, real Envoy included, and print how long each suite took
 	@MAKE="$(MAKE)" test/suite.sh lint test-unit race test-real test-kube fuzz
 
 test-unit: ## tests without real parts: the fast inner loop
@@ -172,7 +190,7 @@ test-unit: ## tests without real parts: the fast inner loop
 test-real: build envoy servers tools ## tests with the real Envoy and grpcurl, from a folder of manifests
 	$(GO) test -tags real -timeout 20m $(filter-out $(KUBE_TESTS),$(REAL_TESTS))
 
-test-kube: build envoy kube tools ## tests on a real Kubernetes with real Envoys
+test-kube: build envoy kube crds tools ## tests on a real Kubernetes with real Envoys
 	$(GO) test -tags real -timeout 20m -p 1 $(KUBE_TESTS)
 
 race: ## tests of the concurrent packages under the race detector

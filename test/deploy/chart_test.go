@@ -13,8 +13,6 @@ import (
 	"strings"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
@@ -178,39 +176,6 @@ func TestManifests(t *testing.T) {
 		if !known[f.Name()] {
 			t.Errorf("no example makes %s", f.Name())
 		}
-	}
-}
-
-// foreign are the groups of kinds that no API server has of itself.
-var foreign = []string{"cert-manager.io", "monitoring.coreos.com"}
-
-// TestAdmitted: the API server takes every object, with no unknown field.
-func TestAdmitted(t *testing.T) {
-	for _, namespace := range []string{"legation", "staging", "shop", "blog"} {
-		if err := k.Apply(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	judged := 0
-	for _, e := range examples(t) {
-		documents, err := kube.Documents(e.render(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, d := range documents {
-			if o := objects(t, d)[0]; slices.Contains(foreign, o.GroupVersionKind().Group) {
-				t.Logf("%s: %s %s is of a kind that is not here: not judged", e.name, o.GetKind(), o.GetName())
-				continue
-			}
-			if err := k.Admit(t.Context(), d); err != nil {
-				t.Errorf("%s, object %d: %v", e.name, i+1, err)
-			}
-			judged++
-		}
-	}
-	t.Logf("%d objects were judged", judged)
-	if err := k.Admit(t.Context(), []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: legation}\ndate: {}\n")); err == nil {
-		t.Error("an unknown field is taken")
 	}
 }
 
