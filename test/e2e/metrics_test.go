@@ -44,7 +44,7 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("promtool: %v: %s", err, out)
 	}
 	documented(t, root, string(text))
-	alerts := filepath.Join(root, "deploy", "monitoring")
+	alerts := filepath.Join(root, "deploy", "helm", "legation", "alerts")
 	for _, args := range [][]string{{"check", "rules", filepath.Join(alerts, "control-plane.yaml")}, {"test", "rules", filepath.Join(alerts, "control-plane_test.yaml")}} {
 		if out, err := exec.CommandContext(t.Context(), filepath.Join(root, ".tools", "bin", "promtool"), args...).CombinedOutput(); err != nil {
 			t.Errorf("promtool %s: %v: %s", args[0], err, out)
@@ -92,7 +92,7 @@ func documented(t *testing.T, root, text string) {
 			t.Errorf("docs/metrics.md lacks %s", m[1])
 		}
 	}
-	for _, name := range regexp.MustCompile(`legation_\w+`).FindAllString(read("deploy", "monitoring", "control-plane.yaml"), -1) {
+	for _, name := range regexp.MustCompile(`legation_\w+`).FindAllString(read("deploy", "helm", "legation", "alerts", "control-plane.yaml"), -1) {
 		if !names[name] {
 			t.Errorf("an alert names %s, which there is not", name)
 		}

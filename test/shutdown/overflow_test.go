@@ -187,7 +187,7 @@ func promtool(t *testing.T) (tool, alerts string) {
 	if _, err := os.Stat(tool); err != nil {
 		t.Fatalf("%v: run `make tools`", err)
 	}
-	return tool, filepath.Join(root, "deploy", "monitoring")
+	return tool, filepath.Join(root, "deploy", "helm", "legation", "alerts")
 }
 
 // fires checks that the first alert fires at the scrape after the burst, with the
@@ -195,15 +195,15 @@ func promtool(t *testing.T) (tool, alerts string) {
 func fires(t *testing.T, before, after float64) {
 	t.Helper()
 	tool, alerts := promtool(t)
-	rules, err := os.ReadFile(filepath.Join(alerts, "alerts.yaml"))
+	rules, err := os.ReadFile(filepath.Join(alerts, "host.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	// The words of the alert are those of alerts_test.yaml.
+	// The words of the alert are those of host_test.yaml.
 	rules = regexp.MustCompile(`(?s)    annotations:.*?(\n  - alert|\z)`).ReplaceAll(rules, []byte("    annotations: {}$1"))
 	test := fmt.Sprintf(`
-rule_files: [alerts.yaml]
+rule_files: [host.yaml]
 evaluation_interval: 15s
 tests:
 - interval: 15s
@@ -216,7 +216,7 @@ tests:
     exp_alerts:
     - exp_labels: {severity: critical, instance: node-a}
 `, before, after)
-	for name, text := range map[string]string{"alerts.yaml": string(rules), "test.yaml": test} {
+	for name, text := range map[string]string{"host.yaml": string(rules), "test.yaml": test} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -229,14 +229,14 @@ tests:
 // TestAlerts: what each rule does, and that its metrics are exported.
 func TestAlerts(t *testing.T) {
 	tool, alerts := promtool(t)
-	for _, args := range [][]string{{"check", "rules", "alerts.yaml"}, {"test", "rules", "alerts_test.yaml"}} {
+	for _, args := range [][]string{{"check", "rules", "host.yaml"}, {"test", "rules", "host_test.yaml"}} {
 		cmd := exec.Command(tool, args...)
 		cmd.Dir = alerts
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("promtool %v: %v\n%s", args, err, out)
 		}
 	}
-	rules, err := os.ReadFile(filepath.Join(alerts, "alerts.yaml"))
+	rules, err := os.ReadFile(filepath.Join(alerts, "host.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
