@@ -64,7 +64,7 @@ func NewPlan(t Times) (Plan, error) {
 		return Plan{}, fmt.Errorf("--upgrades=%s: want hold or close", p.Upgrades)
 	}
 	if p.Grace < MinGrace {
-		return Plan{}, fmt.Errorf("--grace-period=%s: a drain needs at least %s", p.Grace, MinGrace)
+		return Plan{}, fmt.Errorf("--grace-period=%s: a drain needs at least %s; terminationGracePeriodSeconds of the pod says the same", p.Grace, MinGrace)
 	}
 	if p.Max < 0 {
 		p.Max = p.Grace - min(max(p.Grace/10, minReserve), maxReserve)
