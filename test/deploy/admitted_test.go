@@ -23,20 +23,26 @@ func TestAdmitted(t *testing.T) {
 	}
 	define(t)
 	judged := map[string]int{}
-	for _, e := range examples(t) {
-		documents, err := kube.Documents(e.render(t))
+	admitted := func(what string, text []byte) {
+		documents, err := kube.Documents(text)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i, d := range documents {
 			if err := k.Admit(t.Context(), d); err != nil {
-				t.Errorf("%s, object %d: %v", e.name, i+1, err)
+				t.Errorf("%s, object %d: %v", what, i+1, err)
 			}
 			judged[objects(t, d)[0].GetKind()]++
 		}
 	}
+	for _, e := range examples(t) {
+		admitted(e.name, e.render(t))
+	}
+	for what, set := range odd {
+		admitted(what, render(t, "a-release-with-a-name-as-long-as-helm-lets-it-be-53ch", "legation", "--set", set))
+	}
 	t.Logf("judged: %v", judged)
-	for _, kind := range []string{"Deployment", "DaemonSet", "Certificate", "ServiceMonitor", "PodMonitor"} {
+	for _, kind := range []string{"Deployment", "DaemonSet", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Certificate", "ServiceMonitor", "PodMonitor", "PrometheusRule"} {
 		if judged[kind] == 0 {
 			t.Errorf("no example has a %s", kind)
 		}

@@ -20,6 +20,8 @@ type balancer struct {
 	mu   sync.Mutex // guards the fields below
 	pods []string   // addresses of those that are ready
 	turn int
+	// passed is how many connections went to each address.
+	passed map[string]int
 }
 
 // balance starts a balancer that ends with the test.
@@ -29,7 +31,7 @@ func balance(t *testing.T) *balancer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &balancer{address: l.Addr().String()}
+	b := &balancer{address: l.Addr().String(), passed: map[string]int{}}
 	var open sync.WaitGroup
 	open.Go(func() {
 		for {
@@ -73,7 +75,16 @@ func (b *balancer) next() string {
 		return ""
 	}
 	b.turn++
-	return net.JoinHostPort(b.pods[b.turn%len(b.pods)], "8080")
+	pod := b.pods[b.turn%len(b.pods)]
+	b.passed[pod]++
+	return net.JoinHostPort(pod, "8080")
+}
+
+// reached is how many pods have got connections.
+func (b *balancer) reached() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.passed)
 }
 
 // pass copies both ways until both sides have ended.

@@ -61,8 +61,9 @@ type deployed struct {
 	balancer *balancer
 }
 
-// install does what docs/install.md says, and waits until an Ingress is served.
-func install(t *testing.T) *deployed {
+// install does what docs/install.md says, with the manifests of an example of the
+// chart; each may be changed before.
+func install(t *testing.T, manifests string, change func(kube.Object)) *deployed {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), hang)
 	t.Cleanup(cancel)
@@ -70,9 +71,12 @@ func install(t *testing.T) *deployed {
 	d.apply(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
 	d.apply(d.certificates()...)
 	d.resolve()
-	objects, err := kube.Manifests(path(t, "deploy", "manifests", "legation.yaml"))
+	objects, err := kube.Manifests(path(t, "deploy", "manifests", manifests))
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, o := range objects {
+		change(o)
 	}
 	d.apply(objects...)
 	t.Cleanup(func() { d.remove(objects) })
@@ -151,8 +155,8 @@ func ingress(ns, service string) *networkingv1.Ingress {
 					Service: &networkingv1.IngressServiceBackend{Name: service, Port: networkingv1.ServiceBackendPort{Name: kube.PortName}}}}}}}}}}}
 }
 
-// awaitAddress waits until an Ingress has the addresses of both nodes.
-func (d *deployed) awaitAddress(ns string) {
+// awaitAddress waits until an Ingress has these addresses: then it is served.
+func (d *deployed) awaitAddress(ns string, want ...string) {
 	d.Helper()
 	err := kube.Await(d.ctx, k.Client().NetworkingV1().Ingresses(ns), func(all []*networkingv1.Ingress) error {
 		var got []string
@@ -161,7 +165,7 @@ func (d *deployed) awaitAddress(ns string) {
 				got = append(got, i.IP)
 			}
 		}
-		if want := []string{kube.NodeAddress(0), kube.NodeAddress(1)}; !slices.Equal(got, want) {
+		if !slices.Equal(got, want) {
 			return fmt.Errorf("the Ingress has %q, want %q", got, want)
 		}
 		return nil
@@ -225,11 +229,11 @@ func TestDeployed(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("NOT RUN: the file systems of containers need root")
 	}
-	d := install(t)
+	d := install(t, "legation.yaml", func(kube.Object) {})
 	ns := k.Namespace(t)
 	deployment, service := kube.Web(ns, "web", 2, time.Second)
 	d.apply(deployment, service, ingress(ns, "web"))
-	d.awaitAddress(ns)
+	d.awaitAddress(ns, kube.NodeAddress(0), kube.NodeAddress(1))
 
 	ctx, cancel := context.WithCancel(d.ctx)
 	defer cancel()

@@ -15,6 +15,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | quote }}
+{{- with .Values.labels }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{/* What selects the pods of the control plane. */}}
@@ -67,7 +70,46 @@ legation.dev/fleet: {{ .class }}
 {{- if kindIs "slice" $fleet.publish -}}addresses
 {{- else if ne $fleet.publish "auto" -}}{{ $fleet.publish }}
 {{- else if $fleet.service.enabled -}}service
-{{- else -}}nodes
+{{- else if eq $fleet.kind "DaemonSet" -}}nodes
+{{- else -}}none
+{{- end -}}
+{{- end -}}
+
+{{/* Annotations of the pods of a fleet. A cluster-autoscaler drains pods of a DaemonSet only
+     if they ask for it, and keeps nodes with pods that have volumes there unless they do
+     not mind. */}}
+{{- define "legation.envoyAnnotations" -}}
+{{- $ours := dict "kubectl.kubernetes.io/default-container" "envoy" -}}
+{{- if eq .kind "DaemonSet" -}}
+{{- $_ := set $ours "cluster-autoscaler.kubernetes.io/enable-ds-eviction" "true" -}}
+{{- else -}}
+{{- $_ := set $ours "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes" "programs,config,run" -}}
+{{- end -}}
+{{- mustMergeOverwrite $ours (deepCopy .podAnnotations) | toYaml -}}
+{{- end -}}
+
+{{/* How many Envoys a Deployment is to have: (dict "name" NAME "namespace" NAMESPACE "fleet" VALUES).
+     With an autoscaler it is as many as there are now, if there are any: a Deployment that
+     loses this field is given one pod. */}}
+{{- define "legation.envoyReplicas" -}}
+{{- $number := .fleet.replicas -}}
+{{- if .fleet.autoscaling.enabled -}}
+{{- $number = dig "spec" "replicas" nil (lookup "apps/v1" "Deployment" .namespace .name | default dict) -}}
+{{- end -}}
+{{- if not (kindIs "invalid" $number) -}}{{ int $number }}{{- end -}}
+{{- end -}}
+
+{{/* How old Envoys of a fleet are replaced by new ones. */}}
+{{- define "legation.envoyStrategy" -}}
+{{- if .updateStrategy -}}{{ toYaml .updateStrategy }}
+{{- else if eq .kind "DaemonSet" -}}
+type: RollingUpdate
+# Ports of a node are taken until the old Envoy is gone.
+rollingUpdate: {maxUnavailable: {{ .maxUnavailable }}, maxSurge: 0}
+{{- else -}}
+type: RollingUpdate
+# An old Envoy begins its drain when a new one is ready.
+rollingUpdate: {maxUnavailable: 0, maxSurge: 1}
 {{- end -}}
 {{- end -}}
 

@@ -1,0 +1,126 @@
+//go:build real
+
+package deploy
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// deployment are the values without which a fleet cannot be a Deployment.
+const deployment = "envoy.kind=Deployment,envoy.hostPorts.http=0,envoy.hostPorts.https=0"
+
+// TestRefused: values that are misspelt, or fit nothing, are refused, and what is said
+// names the field.
+func TestRefused(t *testing.T) {
+	for _, s := range []struct{ set, says string }{
+		{"controlPlane.replica=3", "replica"},
+		{"envoy.upgrades=cut", "upgrades"},
+		{"envoy.hostPorts.http=70000", "http"},
+		{"envoy.settings.http-port=80", "envoy.settings.http-port of fleet legation: it follows from envoy.hostPorts"},
+		{"fleets.Public.default=true", "fleets.Public: "},
+		{"fleets.my\\.class.default=true", "fleets.my.class: "},
+		{"fleets.legation=null", "fleets"},
+		{"fleets.public.default=true,envoy.default=true", "fleets.legation.default=true and fleets.public.default=true"},
+		{"envoy.publish=anywhere", "publish"},
+		{"tls.certmanager.enabled=true", "certmanager"},
+		{"labels.app\\.kubernetes\\.io/name=x", "labels.app.kubernetes.io/name: the chart says"},
+		{"envoy.podLabels.legation\\.dev/fleet=x", "envoy.podLabels.legation.dev/fleet of fleet legation: the chart says"},
+		{"imagePullSecrets[0].nmae=x", "imagePullSecrets"},
+		{"envoy.terminationGracePeriodSeconds=1", "envoy.terminationGracePeriodSeconds=1 of fleet legation: must be at least 5"},
+		{"fleets.public.terminationGracePeriodSeconds=4", "envoy.terminationGracePeriodSeconds=4 of fleet public: must be at least 5"},
+		{"envoy.kind=StatefulSet", "kind"},
+		{"envoy.kind=Deployment", "envoy.hostPorts.http=80 of fleet legation"},
+		{"envoy.kind=Deployment,envoy.hostPorts.http=0", "envoy.hostPorts.https=443 of fleet legation"},
+		{"envoy.autoscaling.enabled=true", "envoy.autoscaling.enabled=true of fleet legation: envoy.kind is DaemonSet"},
+		{deployment + ",envoy.autoscaling.minReplicas=5,envoy.autoscaling.maxReplicas=3", "envoy.autoscaling.minReplicas=5 of fleet legation"},
+		{deployment + ",envoy.autoscaling.maxreplicas=3", "maxreplicas"},
+		{"nameOfNothing=1", "nameOfNothing"},
+		{"fleets.a-class-with-a-name-that-is-rather-long.service.enabled=true", "more than 63 characters"},
+	} {
+		_, err := helm(t, "legation-of-the-whole-company", "legation", "--set", s.set)
+		if err == nil || !strings.Contains(strings.TrimPrefix(err.Error(), "helm template"), s.says) {
+			t.Errorf("%s: %v, want %q", s.set, err, s.says)
+			continue
+		}
+		t.Logf("%s: %s", s.set, err)
+	}
+}
+
+// workload is what runs the Envoys of a class.
+func workload(t *testing.T, class string, text []byte) *unstructured.Unstructured {
+	t.Helper()
+	for _, o := range objects(t, text) {
+		if isFleet(o) && strings.HasSuffix(o.GetName(), "-envoy-"+class) {
+			return o
+		}
+	}
+	t.Fatalf("nothing runs the Envoys of class %s", class)
+	return nil
+}
+
+// TestFleets: a field of a fleet stands before that of all, also where it says no.
+func TestFleets(t *testing.T) {
+	text := render(t, "legation", "legation", "--set", "envoy.service.enabled=true,fleets.public.kind=Deployment,fleets.public.hostPorts.http=0,"+
+		"fleets.public.hostPorts.https=0,fleets.public.replicas=null,fleets.public.createClass=false,fleets.public.service.enabled=false")
+	if o := workload(t, "legation", text); o.GetKind() != "DaemonSet" {
+		t.Errorf("the first fleet is a %s", o.GetKind())
+	}
+	public := workload(t, "public", text)
+	if n, found, _ := unstructured.NestedInt64(public.Object, "spec", "replicas"); public.GetKind() != "Deployment" || found {
+		t.Errorf("the second fleet is a %s with %d replicas, want a Deployment that says no number", public.GetKind(), n)
+	}
+	got := map[string]bool{}
+	for _, o := range objects(t, text) {
+		got[o.GetKind()+" "+o.GetName()] = true
+	}
+	for name, want := range map[string]bool{
+		"IngressClass legation": true, "IngressClass public": false, "ConfigMap legation-class-public": true,
+		"Service legation-envoy-legation": true, "Service legation-envoy-public": false,
+		"PodDisruptionBudget legation-envoy-legation": false, "PodDisruptionBudget legation-envoy-public": true,
+	} {
+		if got[name] != want {
+			t.Errorf("%s: %v, want %v", name, got[name], want)
+		}
+	}
+}
+
+// TestSettings: a number of the values is the same number in the ConfigMap.
+func TestSettings(t *testing.T) {
+	text := render(t, "legation", "legation", "--set", "envoy.settings.max-request-body=10485760,envoy.settings.panic-threshold=0.25,envoy.settings.slow-start=30s,envoy.settings.http10=true")
+	for _, o := range objects(t, text) {
+		if o.GetKind() != "ConfigMap" {
+			continue
+		}
+		got, _, _ := unstructured.NestedStringMap(o.Object, "data")
+		want := map[string]string{"max-request-body": "10485760", "panic-threshold": "0.25", "slow-start": "30s", "http10": "true",
+			"http-port": "8080", "https-port": "8443", "drain-upgrades": "hold"}
+		if !maps.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+		return
+	}
+	t.Fatal("no ConfigMap")
+}
+
+// odd are values that few set, in one file each; all of them are admitted.
+var odd = map[string]string{
+	"one of each": "controlPlane.replicas=1,envoy.replicas=1," + deployment,
+	"scheduling": `imagePullSecrets[0].name=registry,labels.cost=edge,envoy.podLabels.team=edge,controlPlane.podLabels.team=edge,envoy.priorityClassName=high,` +
+		`envoy.tolerations[0].key=edge,envoy.tolerations[0].operator=Exists,envoy.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.` +
+		`nodeSelectorTerms[0].matchExpressions[0].key=edge,envoy.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.` +
+		`nodeSelectorTerms[0].matchExpressions[0].operator=Exists,controlPlane.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.` +
+		`nodeSelectorTerms[0].matchExpressions[0].key=plane,controlPlane.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.` +
+		`nodeSelectorTerms[0].matchExpressions[0].operator=Exists`,
+	"updates":       "envoy.updateStrategy.type=OnDelete,envoy.minReadySeconds=20",
+	"percent":       deployment + ",envoy.maxUnavailable=25%",
+	"long drain":    deployment + ",envoy.autoscaling.enabled=true,envoy.terminationGracePeriodSeconds=7200,envoy.autoscaling.workerCPU=1.5",
+	"own metrics":   deployment + ",envoy.autoscaling.enabled=true,envoy.autoscaling.metrics[0].type=Resource,envoy.autoscaling.metrics[0].resource.name=memory,envoy.autoscaling.metrics[0].resource.target.type=Utilization,envoy.autoscaling.metrics[0].resource.target.averageUtilization=70",
+	"no ports":      "envoy.hostPorts.http=0,envoy.hostPorts.https=0,envoy.publish=none",
+	"own autoscale": deployment + ",envoy.replicas=null,envoy.createClass=false",
+	"annotations":   `envoy.podAnnotations.cluster-autoscaler\.kubernetes\.io/enable-ds-eviction=false`,
+	"no networks":   "networkPolicy.enabled=false,monitoring.rules=true,monitoring.labels.release=prometheus",
+}
