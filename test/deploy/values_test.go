@@ -121,6 +121,6 @@ var odd = map[string]string{
 	"own metrics":   deployment + ",envoy.autoscaling.enabled=true,envoy.autoscaling.metrics[0].type=Resource,envoy.autoscaling.metrics[0].resource.name=memory,envoy.autoscaling.metrics[0].resource.target.type=Utilization,envoy.autoscaling.metrics[0].resource.target.averageUtilization=70",
 	"no ports":      "envoy.hostPorts.http=0,envoy.hostPorts.https=0,envoy.publish=none",
 	"own autoscale": deployment + ",envoy.replicas=null,envoy.createClass=false",
-	"annotations":   `envoy.podAnnotations.cluster-autoscaler\.kubernetes\.io/enable-ds-eviction=false`,
+	"annotations":   `envoy.podAnnotations.cluster-autoscaler\.kubernetes\.io/enable-ds-eviction=no`,
 	"no networks":   "networkPolicy.enabled=false,monitoring.rules=true,monitoring.labels.release=prometheus",
 }
