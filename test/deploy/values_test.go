@@ -4,6 +4,8 @@ package deploy
 
 import (
 	"maps"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -104,6 +106,30 @@ func TestSettings(t *testing.T) {
 		return
 	}
 	t.Fatal("no ConfigMap")
+}
+
+// TestSignal: the rule of docs/operating.md gives the metric that the autoscaler asks
+// for.
+func TestSignal(t *testing.T) {
+	text, err := os.ReadFile(path(t, "docs", "operating.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rule := regexp.MustCompile(`name: \{as: (\w+)\}`).FindSubmatch(text)
+	if rule == nil {
+		t.Fatal("docs/operating.md has no rule")
+	}
+	for _, o := range objects(t, example{"autoscaled", "legation"}.render(t)) {
+		if o.GetKind() != "HorizontalPodAutoscaler" {
+			continue
+		}
+		metrics, _, _ := unstructured.NestedSlice(o.Object, "spec", "metrics")
+		if name, _, _ := unstructured.NestedString(metrics[0].(map[string]any), "pods", "metric", "name"); name != string(rule[1]) {
+			t.Errorf("the autoscaler asks for %q, and the rule gives %q", name, rule[1])
+		}
+		return
+	}
+	t.Fatal("no HorizontalPodAutoscaler")
 }
 
 // odd are values that few set, in one file each; all of them are admitted.
