@@ -45,6 +45,7 @@ func TestScaled(t *testing.T) {
 	d.apply(deployment, service, ingress(ns, "web"))
 	d.playCloud()
 	d.awaitAddress(ns, balancerAddress)
+	d.awaitEnvoys(1)
 
 	ctx, cancel := context.WithCancel(d.ctx)
 	defer cancel()
@@ -172,16 +173,23 @@ func (d *deployed) playCloud() {
 	}
 }
 
-// scale has the Deployment have n Envoys, and waits until there are n that are ready,
+// scale has the Deployment have n Envoys, and waits until it has: all of them are ready,
 // and no other one drains any more.
 func (d *deployed) scale(n int32) {
 	d.Helper()
 	of := k.Client().AppsV1().Deployments(namespace)
 	_, err := of.UpdateScale(d.ctx, envoys, &autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: envoys},
 		Spec: autoscalingv1.ScaleSpec{Replicas: n}}, metav1.UpdateOptions{})
-	if err == nil {
-		err = kube.Await(d.ctx, k.Client().CoreV1().Pods(namespace), func(all []*corev1.Pod) error { return ready(all, int(n)) })
+	if err != nil {
+		d.Fatal(err)
 	}
+	d.awaitEnvoys(int(n))
+}
+
+// awaitEnvoys waits until there are n Envoys that are ready, and no other one.
+func (d *deployed) awaitEnvoys(n int) {
+	d.Helper()
+	err := kube.Await(d.ctx, k.Client().CoreV1().Pods(namespace), func(all []*corev1.Pod) error { return ready(all, n) })
 	if err != nil {
 		d.Fatalf("%d Envoys: %v\n%s", n, err, k.Pods(d.ctx, namespace))
 	}
