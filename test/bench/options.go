@@ -20,6 +20,8 @@ type options struct {
 	sizes     []int // Services, of the translation suite
 	services  int   // of the others
 	endpoints int   // of each Service
+	long      bool  // names are as long as Kubernetes lets them be
+	tls       bool  // Legation's wire is mutual TLS, and each Envoy has an address of its own
 	streams   []int // Envoys
 	peers     []int // Envoys of go-control-plane's server
 	profile   string
@@ -39,6 +41,8 @@ func parse(args []string) (options, error) {
 	f.StringVar(&sizes, "sizes", "100,1000,10000", "Services of the translation suite")
 	f.IntVar(&o.services, "services", 10_000, "Services of the other suites")
 	f.IntVar(&o.endpoints, "endpoints", 10, "endpoints of each Service")
+	f.BoolVar(&o.long, "long", false, "names of namespaces, Services and hosts as long as Kubernetes lets them be")
+	f.BoolVar(&o.tls, "tls", false, "mutual TLS between Legation and its Envoys, each of which has an address of its own in 127.0.0.0/8")
 	f.StringVar(&streams, "streams", "1,100,1000", "`numbers` of Envoys")
 	f.StringVar(&peers, "peers", "1,100", "`numbers` of Envoys of go-control-plane's server")
 	f.StringVar(&o.profile, "profile", "", "write CPU profiles of Legation into this `directory`")
@@ -82,7 +86,9 @@ func (o *options) numbers(sizes, streams, peers string) (err error) {
 	return nil
 }
 
-func (o options) size() world.Size { return world.Size{Services: o.services, Endpoints: o.endpoints} }
+func (o options) size() world.Size {
+	return world.Size{Services: o.services, Endpoints: o.endpoints, Long: o.long}
+}
 
 // most is the largest number of Envoys.
 func (o options) most() int { return slices.Max(o.streams) }

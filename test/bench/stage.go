@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -15,14 +16,15 @@ import (
 
 // stage is a server and its Envoys, each in a process of its own.
 type stage struct {
-	kind     peer.Kind
-	server   *proc.Child
-	crowd    *proc.Child
-	started  peer.Started
-	loaded   crowd.Received // by the first, fresh Envoy
-	envoys   int
-	services int
-	next     int // the Service that changes next
+	kind    peer.Kind
+	size    world.Size
+	pairs   string // a folder of peer.Identify; empty without TLS
+	server  *proc.Child
+	crowd   *proc.Child
+	started peer.Started
+	loaded  crowd.Received // by the first, fresh Envoy
+	envoys  int
+	next    int // the Service that changes next
 }
 
 var nothing struct{}
@@ -30,7 +32,7 @@ var nothing struct{}
 // open starts a server with the objects of the run and lets one fresh Envoy
 // load them.
 func (b *bench) open(kind peer.Kind) (_ *stage, err error) {
-	s := &stage{kind: kind, services: b.options.services}
+	s := &stage{kind: kind, size: b.options.size()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -42,7 +44,15 @@ func (b *bench) open(kind peer.Kind) (_ *stage, err error) {
 	if s.crowd, err = proc.Start(b.ctx, roleCrowd); err != nil {
 		return nil, err
 	}
-	if err := s.server.Call("Server.Start", peer.StartArgs{Kind: kind, Size: b.options.size()}, &s.started); err != nil {
+	if b.options.tls && kind == peer.Legation {
+		if s.pairs, err = os.MkdirTemp("", "legation-bench-"); err != nil {
+			return nil, err
+		}
+		if err := peer.Identify(s.pairs); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.server.Call("Server.Start", peer.StartArgs{Kind: kind, Size: s.size, Pairs: s.pairs}, &s.started); err != nil {
 		return nil, err
 	}
 	return s, s.load()
@@ -51,9 +61,9 @@ func (b *bench) open(kind peer.Kind) (_ *stage, err error) {
 func (s *stage) load() error {
 	if s.kind == peer.Bare {
 		return s.crowd.Call("Crowd.Aim", crowd.AimArgs{Address: s.started.Address, Fleet: world.Class,
-			Type: snapshot.Endpoints, Name: world.Cluster(0)}, &nothing)
+			Type: snapshot.Endpoints, Name: s.size.Cluster(0)}, &nothing)
 	}
-	return s.crowd.Call("Crowd.Load", crowd.LoadArgs{Address: s.started.Address, Fleet: world.Class,
+	return s.crowd.Call("Crowd.Load", crowd.LoadArgs{Address: s.started.Address, Fleet: world.Class, Pair: peer.EnvoyPair(s.pairs),
 		Named: s.started.Named, Expect: s.started.Expect}, &s.loaded)
 }
 
@@ -64,6 +74,9 @@ func (s *stage) close() error {
 		if c != nil {
 			errs = append(errs, c.Stop())
 		}
+	}
+	if s.pairs != "" {
+		errs = append(errs, os.RemoveAll(s.pairs))
 	}
 	return errors.Join(errs...)
 }
@@ -102,13 +115,13 @@ type outcome struct {
 // measure makes changes to Services that have not changed for longest, waits
 // until every Envoy has each, and reads what that cost.
 func (s *stage) measure(c changes) (o outcome, err error) {
-	if c.count > s.services {
-		return o, fmt.Errorf("%d changes need as many Services; there are %d", c.count, s.services)
+	if c.count > s.size.Services {
+		return o, fmt.Errorf("%d changes need as many Services; there are %d", c.count, s.size.Services)
 	}
 	var before, after, crowdBefore, crowdAfter proc.Usage
 	var made []crowd.Change
 	first := s.next
-	s.next = (s.next + c.count) % s.services
+	s.next = (s.next + c.count) % s.size.Services
 	err = calls(
 		call{s.crowd, "Crowd.Reset", nothing, &nothing},
 		call{s.crowd, "Crowd.Usage", nothing, &crowdBefore},
@@ -133,7 +146,7 @@ func (s *stage) measure(c changes) (o outcome, err error) {
 func (s *stage) names(made []crowd.Change) []crowd.Change {
 	if s.kind == peer.Bare {
 		for i := range made {
-			made[i].Name = world.Cluster(0)
+			made[i].Name = s.size.Cluster(0)
 		}
 	}
 	return made

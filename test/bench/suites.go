@@ -34,7 +34,7 @@ func (b *bench) latency() error {
 			{kind: world.Path, count: 100, every: 50 * time.Millisecond},
 			{kind: world.Endpoint, after: world.Path, count: 200, every: 25 * time.Millisecond},
 		} {
-			c.count = min(c.count, s.services)
+			c.count = min(c.count, s.size.Services)
 			var o outcome
 			err := b.profiled(s, "latency-"+c.name(), func() (err error) { o, err = s.measure(c); return })
 			if err != nil {
@@ -203,7 +203,7 @@ func (s *stage) comeBack(n int) (Reconnect, error) {
 	if err != nil {
 		return row, err
 	}
-	s.next = (s.next + 1) % s.services
+	s.next = (s.next + 1) % s.size.Services
 	err = calls(
 		call{s.crowd, "Crowd.Await", crowd.AwaitArgs{Changes: made}, &arrived},
 		call{s.server, "Server.Usage", nothing, &after},

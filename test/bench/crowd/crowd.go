@@ -12,12 +12,16 @@ package crowd
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/grpc/credentials"
+
 	"legation.dev/test/bench/proc"
+	"legation.dev/xds/identity"
 	"legation.dev/xds/snapshot"
 )
 
@@ -25,7 +29,8 @@ import (
 type Crowd struct {
 	meter  *proc.Meter
 	target LoadArgs
-	held   state // what the first Envoy has; guarded by its mutex while it runs
+	tls    credentials.TransportCredentials // nil without
+	held   state                            // what the first Envoy has; guarded by its mutex while it runs
 	index  index
 
 	envoys []*envoy
@@ -62,6 +67,7 @@ func New() *Crowd { return &Crowd{meter: proc.NewMeter()} }
 type LoadArgs struct {
 	Address string
 	Fleet   string // node.cluster
+	Pair    string // the folder of their pair, of mutual TLS; empty without TLS
 	Named   Named
 	Expect  [snapshot.NumTypes]int // resources of each type
 }
@@ -75,6 +81,13 @@ type Received struct {
 // Load connects one fresh Envoy and waits until it has everything.
 func (c *Crowd) Load(args LoadArgs, reply *Received) error {
 	c.target, c.held = args, newState()
+	if args.Pair != "" {
+		f, err := identity.Open(args.Pair, slog.New(slog.DiscardHandler))
+		if err != nil {
+			return err
+		}
+		c.tls = identity.Dial(f)
+	}
 	start := proc.Now()
 	e, err := c.dial(0, loadFresh)
 	if err != nil {

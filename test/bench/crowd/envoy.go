@@ -1,8 +1,11 @@
 package crowd
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +14,7 @@ import (
 
 	"legation.dev/test/bench/proc"
 	"legation.dev/test/bench/wire"
+	"legation.dev/xds/identity"
 	"legation.dev/xds/snapshot"
 )
 
@@ -39,7 +43,7 @@ type greeting func(e *envoy, node []byte) error
 
 // open connects the i-th Envoy and lets it run.
 func (c *Crowd) open(i int, hello greeting) (*envoy, error) {
-	conn, err := wire.Dial(c.target.Address)
+	conn, err := c.connect(i)
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +58,27 @@ func (c *Crowd) open(i int, hello greeting) (*envoy, error) {
 	}
 	c.wait.Go(e.run)
 	return e, nil
+}
+
+// connect connects the i-th Envoy. With TLS it has an address of its own, as on nodes:
+// what one address may have is limited then.
+func (c *Crowd) connect(i int) (*wire.Conn, error) {
+	var d net.Dialer
+	if c.tls != nil {
+		d.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 1, byte(i>>8), byte(i))}
+	}
+	raw, err := d.Dial("tcp", c.target.Address)
+	if err != nil {
+		return nil, err
+	}
+	if c.tls == nil {
+		return wire.Open(raw, c.target.Address)
+	}
+	conn, _, err := c.tls.ClientHandshake(context.Background(), identity.ServerName, raw)
+	if err != nil {
+		return nil, errors.Join(err, raw.Close())
+	}
+	return wire.Open(conn, c.target.Address)
 }
 
 // loadFresh asks for clusters; the rest follows.

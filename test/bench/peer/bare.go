@@ -36,7 +36,7 @@ func (b *bare) load(w world.World, size world.Size) (snapshot.Snapshot, error) {
 	if err != nil {
 		return snapshot.Snapshot{}, err
 	}
-	cla, _ := snap.Get(snapshot.Ref{Type: snapshot.Endpoints, Name: world.Cluster(0)})
+	cla, _ := snap.Get(snapshot.Ref{Type: snapshot.Endpoints, Name: size.Cluster(0)})
 	b.payload = append(b.payload, cla.Wire()...)
 	b.payload = appendString(b.payload, 4, snapshot.Endpoints.URL()) // DeltaDiscoveryResponse.type_url
 	b.payload = appendString(b.payload, 5, "1")                      // its nonce

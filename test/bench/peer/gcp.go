@@ -106,12 +106,12 @@ func (c *snapshotCache) publish() error {
 
 func (c *snapshotCache) serve(l net.Listener) error { return serveCache(c.cache, l) }
 
-func (c *snapshotCache) change(_ world.World, kind string, i, generation int) error {
+func (c *snapshotCache) change(w world.World, kind string, i, generation int) error {
 	if kind != world.Endpoint {
 		return fmt.Errorf("go-control-plane is measured with endpoint changes only, not with %q", kind)
 	}
 	endpoints := c.resources[resource.EndpointType]
-	at := c.at[world.Cluster(i)]
+	at := c.at[w.Cluster(i)]
 	endpoints[at] = withEndpoint(endpoints[at], generation) // NewSnapshot made a map of its own
 	return c.publish()
 }
@@ -150,11 +150,11 @@ func (c *linearCache) load(w world.World, _ world.Size) (snapshot.Snapshot, erro
 
 func (c *linearCache) serve(l net.Listener) error { return serveCache(c.mux, l) }
 
-func (c *linearCache) change(_ world.World, kind string, i, generation int) error {
+func (c *linearCache) change(w world.World, kind string, i, generation int) error {
 	if kind != world.Endpoint {
 		return fmt.Errorf("go-control-plane is measured with endpoint changes only, not with %q", kind)
 	}
-	name := world.Cluster(i)
+	name := w.Cluster(i)
 	next := withEndpoint(c.assignments[name], generation)
 	c.assignments[name] = next
 	return c.endpoints.UpdateResource(name, next)

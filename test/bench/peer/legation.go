@@ -3,15 +3,16 @@ package peer
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"sync"
 
 	"legation.dev/test/bench/world"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/xds/fleet"
+	"legation.dev/xds/identity"
 	"legation.dev/xds/server"
 	"legation.dev/xds/snapshot"
 	"legation.dev/xds/store"
@@ -36,13 +37,18 @@ type legation struct {
 	loop   *translator.Loop
 }
 
-func newLegation() *legation {
-	versions := store.New(store.Config{})
-	return &legation{
-		source: newSource(),
-		store:  versions,
-		server: server.New(server.Config{Store: versions, Fleets: fleet.New(fleet.Config{}), Log: slog.New(slog.NewTextHandler(io.Discard, nil))}),
+// newLegation makes one; with pairs it has mutual TLS.
+func newLegation(pairs string) (*legation, error) {
+	versions, quiet := store.New(store.Config{}), slog.New(slog.DiscardHandler)
+	c := server.Config{Store: versions, Fleets: fleet.New(fleet.Config{}), Log: quiet}
+	if pairs != "" {
+		f, err := identity.Open(filepath.Join(pairs, serverPair), quiet)
+		if err != nil {
+			return nil, err
+		}
+		c.Gate = identity.NewGate(f, quiet)
 	}
+	return &legation{source: newSource(), store: versions, server: server.New(c)}, nil
 }
 
 // load hands over all objects at once and waits for the first snapshot.

@@ -59,6 +59,9 @@ func NewServer() *Server { return &Server{meter: proc.NewMeter()} }
 type StartArgs struct {
 	Kind Kind
 	Size world.Size
+	// Pairs is a folder for the certificates of mutual TLS, if Legation is to have it;
+	// see Identify.
+	Pairs string
 }
 
 // Started is where it is served, and what it is.
@@ -73,7 +76,7 @@ type Started struct {
 // Start loads the world and serves it on a free port of 127.0.0.1.
 func (s *Server) Start(args StartArgs, reply *Started) error {
 	var err error
-	if s.peer, err = newPeer(args.Kind); err != nil {
+	if s.peer, err = newPeer(args); err != nil {
 		return err
 	}
 	s.size = args.Size
@@ -100,10 +103,10 @@ func (s *Server) Start(args StartArgs, reply *Started) error {
 	return nil
 }
 
-func newPeer(k Kind) (peer, error) {
-	switch k {
+func newPeer(args StartArgs) (peer, error) {
+	switch args.Kind {
 	case Legation:
-		return newLegation(), nil
+		return newLegation(args.Pairs)
 	case Bare:
 		return newBare(), nil
 	case SnapshotCache:
@@ -111,7 +114,7 @@ func newPeer(k Kind) (peer, error) {
 	case LinearCache:
 		return newLinearCache(), nil
 	}
-	return nil, fmt.Errorf("no server is called %q", k)
+	return nil, fmt.Errorf("no server is called %q", args.Kind)
 }
 
 // started describes what an Envoy of snap gets.
@@ -157,17 +160,17 @@ func (s *Server) Change(args ChangeArgs, reply *[]crowd.Change) error {
 		if err := s.peer.change(s.world, args.Kind, service, s.generation); err != nil {
 			return err
 		}
-		*reply = append(*reply, changed(args.Kind, service, at))
+		*reply = append(*reply, s.changed(args.Kind, service, at))
 	}
 	return nil
 }
 
 // changed is the resource that tells Envoys of a change.
-func changed(kind string, i int, at time.Duration) crowd.Change {
+func (s *Server) changed(kind string, i int, at time.Duration) crowd.Change {
 	if kind == world.Path {
-		return crowd.Change{Type: snapshot.VirtualHost, Name: world.VirtualHost(i), At: at}
+		return crowd.Change{Type: snapshot.VirtualHost, Name: s.size.VirtualHost(i), At: at}
 	}
-	return crowd.Change{Type: snapshot.Endpoints, Name: world.Cluster(i), At: at}
+	return crowd.Change{Type: snapshot.Endpoints, Name: s.size.Cluster(i), At: at}
 }
 
 // Usage is that of this process, once it is idle.

@@ -5,7 +5,7 @@
 // no locks. What it sends is encoded beforehand; what it receives is scanned,
 // not decoded.
 //
-// Start reading at Dial; delta.go holds the messages.
+// Start reading at Open; delta.go holds the messages.
 package wire
 
 import (
@@ -18,7 +18,6 @@ import (
 	"net"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -55,12 +54,8 @@ type Conn struct {
 	taken          int          // bytes of message that were returned last
 }
 
-// Dial opens a connection to addr and on it the delta ADS stream.
-func Dial(addr string) (*Conn, error) {
-	conn, err := net.DialTimeout("tcp", addr, 30*time.Second)
-	if err != nil {
-		return nil, fmt.Errorf("dialling: %w", err)
-	}
+// Open opens the delta ADS stream on a connection to addr.
+func Open(conn net.Conn, addr string) (*Conn, error) {
 	c := &Conn{conn: conn, reader: bufio.NewReaderSize(conn, readBuffer), send: initialWindow, sendConn: initialWindow, initial: initialWindow}
 	c.framer = http2.NewFramer(conn, c.reader)
 	c.framer.SetReuseFrames()

@@ -10,6 +10,7 @@ package world
 
 import (
 	"fmt"
+	"strings"
 
 	"legation.dev/translator/input"
 )
@@ -33,6 +34,39 @@ var (
 type Size struct {
 	Services  int
 	Endpoints int // of each Service
+	// Long makes names of namespaces, Services and hosts as long as Kubernetes lets
+	// them be.
+	Long bool
+}
+
+// Kubernetes' limits of names, in bytes: a label, and a host.
+const (
+	labelLength = 63
+	hostLength  = 253
+)
+
+// label is a name of a Service or namespace.
+func (s Size) label(name string) string {
+	if !s.Long {
+		return name
+	}
+	return name + strings.Repeat("x", labelLength-len(name))
+}
+
+// host is the name of the i-th host.
+func (s Size) host(i int) string {
+	name := fmt.Sprintf("service-%05d.example.com", i)
+	if !s.Long {
+		return name
+	}
+	for len(name) < hostLength {
+		n := min(labelLength, hostLength-len(name)-1)
+		if hostLength-len(name)-1-n == 1 {
+			n-- // a label of nothing is none
+		}
+		name = strings.Repeat("x", n) + "." + name
+	}
+	return name
 }
 
 // Endpoint, and so on: the kinds of changes.
@@ -50,24 +84,24 @@ func Kinds() []string { return []string{Endpoint, Path, NewHost, Secret, Setting
 
 // World is a cluster and what may change in it. It never changes itself.
 type World struct {
-	size Size
+	Size
 	pair pair // the certificate of every host at first
 }
 
 // New makes a World.
 func New(size Size) (World, error) {
 	first, err := newPair()
-	return World{size: size, pair: first}, err
+	return World{Size: size, pair: first}, err
 }
 
 // Objects are all objects of the cluster.
 func (w World) Objects() []input.Change {
 	class := input.Seal(&input.IngressClass{Meta: input.Meta{Name: Class}, Controller: controller, Parameters: settings})
 	changes := []input.Change{input.Put(class), w.Setting(0)}
-	for i := range w.size.Services {
-		changes = append(changes, input.Put(service(i)), w.Endpoint(i, 0), w.Path(i, 0))
+	for i := range w.Services {
+		changes = append(changes, input.Put(w.service(i)), w.Endpoint(i, 0), w.Path(i, 0))
 		if i%tlsEvery == 0 {
-			changes = append(changes, secret(meta(i, "tls"), w.pair))
+			changes = append(changes, secret(w.meta(i, "tls"), w.pair))
 		}
 	}
 	return changes
@@ -76,17 +110,17 @@ func (w World) Objects() []input.Change {
 // Change is a change of a kind to the i-th Service or what belongs to it.
 // Generations that follow each other differ.
 func (w World) Change(kind string, i, generation int) ([]input.Change, error) {
-	i %= w.size.Services
+	i %= w.Services
 	switch kind {
 	case Endpoint:
 		return []input.Change{w.Endpoint(i, generation)}, nil
 	case Path:
 		return []input.Change{w.Path(i, generation)}, nil
 	case NewHost:
-		return []input.Change{newHost(i, generation)}, nil
+		return []input.Change{w.newHost(i, generation)}, nil
 	case Secret:
 		next, err := newPair()
-		return []input.Change{secret(meta(i-i%tlsEvery, "tls"), next)}, err
+		return []input.Change{secret(w.meta(i-i%tlsEvery, "tls"), next)}, err
 	case Setting:
 		return []input.Change{w.Setting(generation)}, nil
 	case NewTLS:
@@ -95,31 +129,29 @@ func (w World) Change(kind string, i, generation int) ([]input.Change, error) {
 	return nil, fmt.Errorf("no change is called %q", kind)
 }
 
-func meta(i int, name string) input.Meta {
-	return input.Meta{Namespace: fmt.Sprintf("team-%02d", i%namespaces), Name: fmt.Sprintf("%s-%05d", name, i)}
+func (s Size) meta(i int, name string) input.Meta {
+	return input.Meta{Namespace: s.label(fmt.Sprintf("team-%02d", i%namespaces)), Name: s.label(fmt.Sprintf("%s-%05d", name, i))}
 }
 
-func host(i int) string { return fmt.Sprintf("service-%05d.example.com", i) }
-
-func service(i int) *input.Service {
-	return input.Seal(&input.Service{Meta: meta(i, "service"), Ports: []input.ServicePort{
+func (w World) service(i int) *input.Service {
+	return input.Seal(&input.Service{Meta: w.meta(i, "service"), Ports: []input.ServicePort{
 		{Name: "http", Port: 80, TargetPort: fmt.Sprint(port), Protocol: "TCP"}}})
 }
 
 // Cluster is the name of the i-th Service's cluster and load assignment.
-func Cluster(i int) string {
-	m := meta(i, "service")
+func (s Size) Cluster(i int) string {
+	m := s.meta(i, "service")
 	return m.Key() + "/http"
 }
 
 // VirtualHost is the name of the i-th host's virtual host.
-func VirtualHost(i int) string { return "ingress/" + host(i) }
+func (s Size) VirtualHost(i int) string { return "ingress/" + s.host(i) }
 
 // Endpoint is the i-th Service's slice; a generation replaces one address.
 func (w World) Endpoint(i, generation int) input.Change {
-	s := &input.Slice{Meta: meta(i, "service"), AddressType: "IPv4", Ports: []input.SlicePort{{Name: "http", Port: port}}}
+	s := &input.Slice{Meta: w.meta(i, "service"), AddressType: "IPv4", Ports: []input.SlicePort{{Name: "http", Port: port}}}
 	s.Service = s.Name
-	for e := range w.size.Endpoints {
+	for e := range w.Endpoints {
 		s.Endpoints = append(s.Endpoints, input.Endpoint{Addresses: []string{Address(i, e)}, Ready: true, Serving: true,
 			Zone: zones[e%len(zones)]})
 	}
@@ -139,10 +171,10 @@ func Replacement(generation int) string {
 	return fmt.Sprintf("172.%d.%d.%d", 16+generation>>16&15, generation>>8&255, generation&255)
 }
 
-func ingress(i int, m input.Meta, host string, paths ...string) *input.Ingress {
+func (w World) ingress(i int, m input.Meta, host string, paths ...string) *input.Ingress {
 	class := Class
 	o := &input.Ingress{Meta: m, ClassName: &class, Rules: []input.Rule{{Host: host}}}
-	backend := input.Backend{Service: meta(i, "service").Name, PortName: "http"}
+	backend := input.Backend{Service: w.meta(i, "service").Name, PortName: "http"}
 	for _, p := range paths {
 		o.Rules[0].Paths = append(o.Rules[0].Paths, input.Path{Path: p, Type: input.PathPrefix, Backend: backend})
 	}
@@ -151,22 +183,22 @@ func ingress(i int, m input.Meta, host string, paths ...string) *input.Ingress {
 
 // Path is the i-th Ingress; a generation renames one of its paths.
 func (w World) Path(i, generation int) input.Change {
-	o := ingress(i, meta(i, "ingress"), host(i), "/", fmt.Sprintf("/api/v%d", generation))
+	o := w.ingress(i, w.meta(i, "ingress"), w.host(i), "/", fmt.Sprintf("/api/v%d", generation))
 	if i%tlsEvery == 0 {
-		o.TLS = []input.TLS{{Hosts: []string{host(i)}, Secret: meta(i, "tls").Name}}
+		o.TLS = []input.TLS{{Hosts: []string{w.host(i)}, Secret: w.meta(i, "tls").Name}}
 	}
 	return input.Put(input.Seal(o))
 }
 
-func newHost(i, generation int) input.Change {
-	m := meta(i, fmt.Sprintf("new-%d", generation))
-	return input.Put(input.Seal(ingress(i, m, fmt.Sprintf("new-%d.example.com", generation), "/")))
+func (w World) newHost(i, generation int) input.Change {
+	m := w.meta(i, fmt.Sprintf("new-%d", generation))
+	return input.Put(input.Seal(w.ingress(i, m, fmt.Sprintf("new-%d.example.com", generation), "/")))
 }
 
 func (w World) newTLS(i, generation int) []input.Change {
-	m := meta(i, fmt.Sprintf("new-tls-%d", generation))
+	m := w.meta(i, fmt.Sprintf("new-tls-%d", generation))
 	h := fmt.Sprintf("new-tls-%d.example.com", generation)
-	o := ingress(i, m, h, "/")
+	o := w.ingress(i, m, h, "/")
 	o.TLS = []input.TLS{{Hosts: []string{h}, Secret: m.Name}}
 	return []input.Change{secret(m, w.pair), input.Put(input.Seal(o))}
 }
