@@ -1,8 +1,6 @@
 package delta
 
 import (
-	"strings"
-
 	"legation.dev/xds/snapshot"
 )
 
@@ -20,7 +18,7 @@ func (c *Conn) begin(t snapshot.Type, r Request) {
 		// Envoy holds CDS back because something warms, perhaps for a CLA that it
 		// is said to have: every subscribed CLA is sent.
 	default:
-		c.adopt(t, r.Initial)
+		c.adopt(t, r)
 	}
 	switch t {
 	case snapshot.Cluster:
@@ -49,7 +47,6 @@ func (c *Conn) subscribe(t snapshot.Type, names Names) {
 	st := &c.types[t]
 	for n := range names.All() {
 		if !st.have.Has(n) {
-			n = strings.Clone(n)
 			st.subs.put(n, c.seq)
 			st.owed.put(n, struct{}{})
 		}
@@ -63,39 +60,76 @@ func (c *Conn) beginRoutes(r Request) {
 	}
 }
 
-// adopt makes have of the versions that Envoy reports. If they are what the
-// target holds, have is the target's own map.
-func (c *Conn) adopt(t snapshot.Type, reported Versions) {
+// adopt makes have of the versions that Envoy reports. If they are what the target
+// holds, or held, have is the target's own map.
+func (c *Conn) adopt(t snapshot.Type, r Request) {
 	st := &c.types[t]
-	want := c.want(t)
-	if reported.Len() == want.Len() && reported.Sum() == c.target.VersionSum(t) {
-		st.have = want
+	if s, ok := c.recognise(t, r); ok {
+		st.have = s.Of(t)
+		st.adopted = adoption{st.have, s.NameSum(t), s.NameSum(snapshot.Endpoints)}
 		return
 	}
-	names := make(map[string]struct{}, reported.Len())
+	want := c.want(t)
+	names, same := make(map[string]struct{}, r.Initial.Len()), true
 	st.have = want
-	for n, v := range reported.All() {
+	for n, v := range r.Initial.All() {
 		names[n] = struct{}{}
 		if r, ok := want.Get(n); !ok || r.Version != v {
-			n = strings.Clone(n)
-			st.set(n, unknown(t, n, strings.Clone(v)))
+			same = same && ok
+			st.set(n, unknown(t, n, v))
 			c.learn(t, n)
 		}
 	}
 	for n := range want.All() {
 		if _, ok := names[n]; !ok {
+			same = false
 			st.have = st.have.Delete(n)
 		}
 	}
+	if same {
+		st.adopted = adoption{st.have, c.target.NameSum(t), c.target.NameSum(snapshot.Endpoints)}
+	}
+}
+
+// adoption is what Envoy reported of a type, if that is what a target holds, or has the
+// same names.
+type adoption struct {
+	have   resources  // as it was then
+	names  VersionSum // of have
+	pulled VersionSum // of the endpoints of that target
+}
+
+// recognise is the target if it has what Envoy reports of a type; or, of clusters and
+// endpoints, the newest one before it that has: of virtual hosts and listeners an
+// Envoy that has been away is trusted less than one that has acknowledged them here.
+func (c *Conn) recognise(t snapshot.Type, r Request) (s snapshot.Snapshot, ok bool) {
+	holds := func(s snapshot.Snapshot) bool {
+		return s.Of(t).Len() == r.Initial.Len() && s.VersionSum(t) == r.Initial.Sum()
+	}
+	if holds(c.target) {
+		return c.target, true
+	}
+	if t != snapshot.Cluster && t != snapshot.Endpoints {
+		return s, false
+	}
+	seen := c.want(t) // what was compared last: the next one is often the same
+	for _, s := range r.Past {
+		if m := s.Of(t); !m.Same(seen) {
+			if seen = m; holds(s) {
+				return s, true
+			}
+		}
+	}
+	return s, false
 }
 
 // beginEndpoints learns from the names of the first EDS request which clusters
 // Envoy really has: CDS versions lie after a partly applied rejection (M6).
 func (c *Conn) beginEndpoints(r Request) {
-	clusters, names := &c.types[snapshot.Cluster], r.names()
-	if !clusters.have.Same(c.want(snapshot.Cluster)) || !c.exactly(snapshot.Endpoints, names) {
+	names := r.names()
+	if !c.exactly(snapshot.Endpoints, names) || !c.pulled(names) {
 		c.subscribe(snapshot.Endpoints, names)
-		if clusters.first {
+		if c.types[snapshot.Cluster].first {
 			c.trueClusters(names)
 		}
 	}
@@ -109,11 +143,21 @@ func (c *Conn) beginEndpoints(r Request) {
 	c.sent = nil
 }
 
-// exactly says whether Envoy has all that is wanted of type t, and names are
-// the names of that: then a subscription to them says nothing new.
+// exactly says whether names are those of what Envoy has just reported of type t:
+// then a subscription to them says nothing new.
 func (c *Conn) exactly(t snapshot.Type, names Names) bool {
-	have := c.types[t].have
-	return have.Same(c.want(t)) && names.Len() == have.Len() && names.Sum() == c.target.NameSum(t)
+	a := &c.types[t].adopted
+	return names.Sum() == a.names && c.types[t].have.Same(a.have)
+}
+
+// pulled says whether names are those of the endpoints that Envoy's clusters pull, as
+// far as sums tell: those of a target, where each cluster of type EDS has its own.
+func (c *Conn) pulled(names Names) bool {
+	clusters := &c.types[snapshot.Cluster]
+	if clusters.have.Same(c.want(snapshot.Cluster)) {
+		return names.Sum() == c.target.NameSum(snapshot.Endpoints)
+	}
+	return names.Sum() == clusters.adopted.pulled && clusters.have.Same(clusters.adopted.have)
 }
 
 // trueClusters compares the clusters that Envoy is taken to have with those
@@ -125,7 +169,6 @@ func (c *Conn) trueClusters(names Names) {
 		real[n] = struct{}{}
 		// A fresh Envoy has it because it was sent just now.
 		if _, flying := clusters.flying(n); (c.returned || !flying) && clusters.get(n) == nil && c.with(ruleTrueClusters) {
-			n = strings.Clone(n)
 			clusters.doubt(n, unknown(snapshot.Cluster, n, "?"))
 		}
 	}

@@ -84,6 +84,7 @@ type state struct {
 	firstAt time.Time
 	have    resources                   // what Envoy certainly runs; an entry without bytes is "unknown(version)"
 	unknown table[struct{}]             // those entries
+	adopted adoption                    // what the first request said of have
 	flight  []*flight                   // not yet answered, oldest first
 	maybe   table[[]*snapshot.Resource] // what a partly applied rejection may have left; nil is absent
 	subs    table[uint64]               // named types: subscribed without being in have → when

@@ -20,8 +20,7 @@ import (
 // Envoy that has everything builds no map.
 type Versions interface {
 	Len() int
-	// All yields name and version, in any order. Both may be substrings of the
-	// whole request: whoever keeps one clones it.
+	// All yields name and version, in any order.
 	All() iter.Seq2[string, string]
 	// Sum adds up all pairs; see VersionSum.
 	Sum() VersionSum
@@ -31,8 +30,7 @@ type Versions interface {
 // an Envoy that reconnects names every cluster it has.
 type Names interface {
 	Len() int
-	// All yields the names in the order of the request. Each may be a substring
-	// of the whole request: whoever keeps one clones it.
+	// All yields the names in the order of the request.
 	All() iter.Seq[string]
 	// Sum adds up all names.
 	Sum() VersionSum
@@ -59,14 +57,17 @@ func (l List) Sum() (s VersionSum) {
 type VersionSum = snapshot.VersionSum
 
 // Request is one DeltaDiscoveryRequest, reduced to what the protocol needs.
-// Nothing of Subscribe and Initial is kept after Receive.
+// Nothing of Subscribe, Initial and Past is kept after Receive.
 type Request struct {
 	URL         string // type URL, as received
 	Nonce       string // response_nonce; "" if the request answers nothing
 	Subscribe   Names  // nil if there are none
 	Unsubscribe []string
 	Initial     Versions // nil if there are none
-	Error       *Error   // error_detail: the response named by Nonce is rejected
+	// Past are targets that Envoy may come from, newest first: what it reports is
+	// compared with each as a whole.
+	Past  []snapshot.Snapshot
+	Error *Error // error_detail: the response named by Nonce is rejected
 }
 
 func (r *Request) names() Names {

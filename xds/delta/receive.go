@@ -2,7 +2,6 @@ package delta
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"legation.dev/xds/snapshot"
@@ -62,7 +61,6 @@ func (c *Conn) resubscribe(t snapshot.Type, r Request) {
 		c.types[t].subs.drop(n)
 	}
 	for n := range r.names().All() {
-		n = strings.Clone(n)
 		c.forget(t, n)
 		c.types[t].subs.put(n, c.seq)
 		c.types[t].owed.put(n, struct{}{})

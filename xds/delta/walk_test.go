@@ -233,6 +233,7 @@ type walk struct {
 	world   *world
 	envoy   *envoy
 	conn    *Conn
+	past    []snapshot.Snapshot // targets before that of now, newest first
 	without rule
 	now     time.Time
 	toEnvoy []Response
@@ -331,6 +332,7 @@ func (w *walk) deliver(toEnvoy bool) (bool, error) {
 	w.envoy.toConn = w.envoy.toConn[1:]
 	t, _ := snapshot.TypeOf(r.URL)
 	w.trace("recv %v nonce=%s +%v -%v initial=%v error=%v", t, r.Nonce, r.Subscribe, r.Unsubscribe, r.Initial, r.Error)
+	r.Past = w.past
 	ev := w.conn.Receive(r, w.now)
 	if ev.Alone && len(ev.Rejected) == 1 {
 		x := ev.Rejected[0]
@@ -360,10 +362,17 @@ func (w *walk) forget(r *snapshot.Resource) {
 	}
 }
 
+// remember keeps the target of now as one that Envoy may come from.
+func (w *walk) remember() {
+	const kept = 5
+	w.past = append([]snapshot.Snapshot{w.world.snapshot()}, w.past[:min(len(w.past), kept-1)]...)
+}
+
 func (w *walk) step() error {
 	var err error
 	switch n := w.rng.IntN(100); {
 	case n < 12:
+		w.remember()
 		w.world.change()
 		w.trace("change")
 		w.conn.Target(w.world.snapshot(), nil)

@@ -41,7 +41,6 @@ type request struct {
 	err  error        // why the bytes are no DeltaDiscoveryRequest
 
 	data     mem.BufferSlice // the whole request; nil if no name is left in it, and after release
-	text     string          // the same, once somebody has asked for a name
 	names    names           // what Request.Subscribe holds, once there is a name
 	versions versions        // what Request.Initial holds, once there is an entry
 	detail   *statuspb.Status
@@ -80,19 +79,10 @@ func (r *request) read(data mem.BufferSlice) error {
 	return err
 }
 
-// release gives the buffers back to gRPC. Names that were not asked for before
-// cannot be asked for any more.
+// release gives the buffers back to gRPC. Names cannot be asked for any more.
 func (r *request) release() {
 	r.data.Free()
 	r.data = nil
-}
-
-// whole is the whole request as one string.
-func (r *request) whole() string {
-	if r.text == "" {
-		r.text = string(r.data.Materialize())
-	}
-	return r.text
 }
 
 // take takes in the fields at the beginning of b that are whole. It says where

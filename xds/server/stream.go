@@ -2,6 +2,7 @@ package server
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -237,6 +238,9 @@ func (st *stream) take(r *request, now time.Time) error {
 	if r.Error != nil {
 		r.Error.Message = redactError(r.URL, r.Error.Message)
 	}
+	if r.Initial != nil {
+		r.Past = st.past()
+	}
 	st.seen.Lock()
 	e := st.conn.Receive(r.Request, now)
 	st.seen.Unlock()
@@ -244,6 +248,16 @@ func (st *stream) take(r *request, now time.Time) error {
 	st.call.done()
 	st.note(e, r, now)
 	return nil
+}
+
+// past is the versions of the fleet before that of the target, newest first.
+func (st *stream) past() (list []snapshot.Snapshot) {
+	for _, v := range slices.Backward(st.server.store.History(st.fleet)) {
+		if v.Number < st.view.Number {
+			list = append(list, v.Snapshot)
+		}
+	}
+	return list
 }
 
 // work does what reader and herald leave to the handler, until the reader fails

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"io"
 	"iter"
 	"unicode/utf8"
@@ -37,8 +38,8 @@ func (s *names) Sum() delta.VersionSum { return s.sum }
 // All yields each name, in the order of the request.
 func (s *names) All() iter.Seq[string] {
 	return func(yield func(string) bool) {
-		for at, end := range s.of.values(fieldSubscribe) {
-			if !yield(s.of.whole()[at:end]) {
+		for name := range s.of.values(fieldSubscribe) {
+			if !yield(string(name)) {
 				return
 			}
 		}
@@ -76,32 +77,40 @@ func (v *versions) Sum() delta.VersionSum { return v.sum }
 // All yields name and version of each entry, in the order of the request.
 func (v *versions) All() iter.Seq2[string, string] {
 	return func(yield func(name, version string) bool) {
-		for at, end := range v.of.values(fieldInitial) {
-			if !yield(keyAndValue(v.of.whole()[at:end])) {
+		for entry := range v.of.values(fieldInitial) {
+			if !yield(keyAndValue(entry)) {
 				return
 			}
 		}
 	}
 }
 
-// values yields where in the whole request the values of a field lie. The
-// request was read once, so it is known to be well formed.
-func (r *request) values(of protowire.Number) iter.Seq2[int, int] {
-	return func(yield func(at, end int) bool) {
-		b := []byte(r.whole())
-		for at := 0; at < len(b); {
-			num, value, size, _ := field(b[at:])
-			at += size
-			if num == of && value != nil && !yield(at-len(value), at) {
-				return
+// values yields the values of a field, each until the next. The request was read
+// once, so it is known to be well formed.
+func (r *request) values(of protowire.Number) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		_ = pieces(r.data, func(b []byte) (n int, err error) { // errEnough
+			for n < len(b) {
+				num, value, size, err := field(b[n:])
+				if err != nil || size == 0 {
+					return n, err
+				}
+				n += size
+				if num == of && value != nil && !yield(value) {
+					return n, errEnough
+				}
 			}
-		}
+			return n, nil
+		})
 	}
 }
+
+// errEnough ends a look at a request.
+var errEnough = errors.New("enough was seen")
 
 // plain takes a map entry apart that is as every encoder writes a short one: a
 // key and a value, the length of each in one byte.
-func plain[T string | []byte](entry T) (key, value T, ok bool) {
+func plain(entry []byte) (key, value []byte, ok bool) {
 	const keyTag, valueTag = fieldKey<<3 | byte(protowire.BytesType), fieldValue<<3 | byte(protowire.BytesType)
 	if len(entry) < 4 || entry[0] != keyTag || entry[1] >= 0x80 {
 		return key, value, false
@@ -115,11 +124,11 @@ func plain[T string | []byte](entry T) (key, value T, ok bool) {
 }
 
 // keyAndValue takes any map entry apart that is known to be well formed.
-func keyAndValue(entry string) (key, value string) {
+func keyAndValue(entry []byte) (key, value string) {
 	if key, value, ok := plain(entry); ok {
-		return key, value
+		return string(key), string(value)
 	}
-	_ = entryFields([]byte(entry), func(num protowire.Number, b []byte) error {
+	_ = entryFields(entry, func(num protowire.Number, b []byte) error {
 		switch num {
 		case fieldKey:
 			key = string(b)
