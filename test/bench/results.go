@@ -72,9 +72,10 @@ type Rate struct {
 type Reconnect struct {
 	Server    peer.Kind
 	Envoys    int
+	Changed   bool          // one endpoint has changed while they were away
 	Took      time.Duration // until the last one is served
 	CPU       time.Duration // of the server, for each Envoy
-	Resources int64         // sent although nothing had changed
+	Resources int64         // sent although they had them
 	PeakHeap  uint64
 	PeakRSS   uint64
 	Heap      uint64 // live, after a collection
@@ -141,9 +142,13 @@ func (r *Results) printRate(w io.Writer) {
 }
 
 func (r *Results) printReconnect(w io.Writer) {
-	t := newTable(w, "All Envoys reconnect at once", len(r.Reconnect), "Envoys", "all served after", "server CPU/Envoy", "resources sent", "peak heap", "peak RSS", "heap after")
+	t := newTable(w, "All Envoys reconnect at once", len(r.Reconnect), "Envoys", "changed", "all served after", "server CPU/Envoy", "resources sent", "peak heap", "peak RSS", "heap after")
 	for _, x := range r.Reconnect {
-		t.row(x.Envoys, x.Took, x.CPU, x.Resources, size(x.PeakHeap), size(x.PeakRSS), size(x.Heap))
+		changed := "nothing"
+		if x.Changed {
+			changed = "1 endpoint"
+		}
+		t.row(x.Envoys, changed, x.Took, x.CPU, x.Resources, size(x.PeakHeap), size(x.PeakRSS), size(x.Heap))
 	}
 	t.end()
 }

@@ -173,32 +173,42 @@ func (b *bench) reconnect() error {
 
 func (b *bench) reconnectTo(s *stage, streams []int) error {
 	for _, n := range streams {
-		var row Reconnect
-		err := b.profiled(s, fmt.Sprintf("reconnect-%d", n), func() (err error) { row, err = s.comeBack(n); return })
-		if err != nil {
-			return fmt.Errorf("%d Envoys: %w", n, err)
+		for _, changed := range []bool{false, true} {
+			var row Reconnect
+			err := b.profiled(s, fmt.Sprintf("reconnect-%d-%v", n, changed), func() (err error) { row, err = s.comeBack(n, changed); return })
+			if err != nil {
+				return fmt.Errorf("%d Envoys: %w", n, err)
+			}
+			b.results.Reconnect = append(b.results.Reconnect, row)
+			if row.Resources != 0 {
+				return fmt.Errorf("%d Envoys were sent %d resources that they had", n, row.Resources)
+			}
 		}
-		b.results.Reconnect = append(b.results.Reconnect, row)
 	}
 	return nil
 }
 
 // comeBack connects n Envoys at once. That all of them have been taken in shows
-// in the arrival of one change that is made when all have said what they have.
-func (s *stage) comeBack(n int) (Reconnect, error) {
-	row := Reconnect{Server: s.kind, Envoys: n}
+// in the arrival of one change, which is made when all have said what they have; or,
+// if changed, while they are away, so that nobody has all that is wanted.
+func (s *stage) comeBack(n int, changed bool) (Reconnect, error) {
+	row := Reconnect{Server: s.kind, Envoys: n, Changed: changed}
 	var before, after, settled proc.Usage
 	var connected crowd.Connected
 	var made []crowd.Change
 	var received crowd.Received
 	var arrived crowd.Latencies
+	connect := call{s.crowd, "Crowd.Connect", crowd.ConnectArgs{Envoys: n}, &connected}
+	change := call{s.server, "Server.Change", peer.ChangeArgs{Kind: world.Endpoint, First: s.next, Count: 1}, &made}
+	if changed {
+		connect, change = change, connect
+	}
 	err := calls(
 		call{s.crowd, "Crowd.Close", nothing, &nothing},
 		call{s.crowd, "Crowd.Reset", nothing, &nothing},
 		call{s.server, "Server.ResetPeaks", nothing, &nothing},
 		call{s.server, "Server.Usage", nothing, &before},
-		call{s.crowd, "Crowd.Connect", crowd.ConnectArgs{Envoys: n}, &connected},
-		call{s.server, "Server.Change", peer.ChangeArgs{Kind: world.Endpoint, First: s.next, Count: 1}, &made},
+		connect, change,
 	)
 	if err != nil {
 		return row, err
@@ -238,7 +248,7 @@ func (b *bench) peers() error {
 }
 
 func (b *bench) peerAt(s *stage, n int) error {
-	back, err := s.comeBack(n)
+	back, err := s.comeBack(n, false)
 	if err != nil {
 		return err
 	}
