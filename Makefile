@@ -208,13 +208,14 @@ lint: $(BIN)/staticcheck $(BIN)/hadolint ## gofmt, go vet, staticcheck, hadolint
 	"$(BIN)/staticcheck" -tags real ./...
 	"$(BIN)/hadolint" deploy/docker/*.Dockerfile
 
-soak: build envoy kube servers tools ## what is long: SOAK changes under load, faults, fights, 10,000 Ingresses and 30,000 Secrets on a real Kubernetes, 100 restarts
+soak: build envoy kube servers tools ## what is long: SOAK changes under load, faults, fights, 10,000 Ingresses and 30,000 Secrets on a real Kubernetes, 100 restarts, 1,000 Envoys with 50,000 names
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/churn -changes $(SOAK) -moves $(SOAK) -walk $(SOAK) -rejected 1m
 	$(GO) test -tags real -timeout 120m -count=1 -v ./test/faults -rounds 30 -loops 300 -moves 100 -recreated 200
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/source -changes $(SOAK) -secrets 30000 -outage 2m
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/upstream -lifetimes 10m -hangs 2m -cost 5m
 	$(GO) test -tags real -timeout 30m -count=1 -v ./test/status -ingresses 10000 -fight 1m -clock
 	$(GO) test -tags real -timeout 30m -count=1 -v ./test/shutdown -upload 30s -slow 10s -restarts 100 -changes 1000
+	cd test/bench && $(GO) run . -only reconnect -services 16130 -streams 1000 -tls -long
 
 # Builds buf, which takes minutes. What it generates is committed, so that nobody else needs it.
 proto: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc ## generate the gRPC code of xds/admin/adminv1
