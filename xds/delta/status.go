@@ -54,6 +54,16 @@ type TypeStatus struct {
 	Since time.Time
 }
 
+// Held is how many names are kept for this Envoy alone: of what it has asked for or
+// reported, and does not run as it is wanted.
+func (c *Conn) Held() (names int) {
+	for t := range c.types {
+		st := &c.types[t]
+		names += max(len(st.subs), len(st.owed)) + len(st.unknown) + len(st.maybe)
+	}
+	return names
+}
+
 // Lingers says whether Envoy may have clusters that are not in the target: their
 // endpoints change without a new target.
 func (c *Conn) Lingers() bool {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -107,6 +108,9 @@ func checkPieces(t *testing.T, b []byte, data mem.BufferSlice) {
 		t.Fatalf("Unmarshal: %v; it must leave the error in the request", err)
 	}
 	want := new(discoveryv3.DeltaDiscoveryRequest)
+	if errors.Is(got.err, errSizes) {
+		return // which is a rule of ours
+	}
 	if wantErr := proto.Unmarshal(b, want); (got.err != nil) != (wantErr != nil) {
 		t.Fatalf("decode says %v, proto.Unmarshal says %v", got.err, wantErr)
 	} else if wantErr != nil {

@@ -36,6 +36,7 @@ type crowd struct {
 type party struct {
 	conns int // guarded by the crowd's mutex
 	calls atomic.Int64
+	names atomic.Int64        // kept for their streams; see delta.Conn.Held
 	hello chan struct{}       // holds a value for each helloToken that they have or wait for
 	large *semaphore.Weighted // bytes of their large requests
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -52,6 +53,13 @@ func (h *harness) free(bytes int64) bool {
 	return true
 }
 
+// party are the clients at 127.0.0.1.
+func (h *harness) party() *party {
+	h.server.crowd.mu.Lock()
+	defer h.server.crowd.mu.Unlock()
+	return h.server.crowd.at[netip.MustParseAddr("127.0.0.1")]
+}
+
 // quiet has the server know of no client any more.
 func (h *harness) quiet() {
 	h.t.Helper()
@@ -90,7 +98,7 @@ func stallAfter(bytes int64) grpc.DialOption {
 // stalls: so it is cut off, and the second is read.
 func TestLargeRequestWaits(t *testing.T) {
 	const room = 150 << 10
-	names := []string{strings.Repeat("n", 60<<10), strings.Repeat("m", 40<<10)} // of one request
+	names := slices.Repeat([]string{strings.Repeat("n", 1000)}, 100) // of one request
 	h, f := guarded(t, room, Limits{Introduction: 2 * time.Second}, identity.Fleet("edge"))
 	own := grpc.WithTransportCredentials(identity.Dial(f))
 
@@ -154,7 +162,7 @@ func TestCrowdedCalls(t *testing.T) {
 		}
 	}
 	check(codes.OK)
-	p := h.server.crowd.at[netip.MustParseAddr("127.0.0.1")]
+	p := h.party()
 	h.until("the call is over", func() bool { return p.calls.Load() == 0 })
 	p.calls.Add(callsPerAddress)
 	check(codes.ResourceExhausted)

@@ -44,6 +44,7 @@ type request struct {
 	names    names           // what Request.Subscribe holds, once there is a name
 	versions versions        // what Request.Initial holds, once there is an entry
 	detail   *statuspb.Status
+	sizes    sizes
 }
 
 // decode reads data. It accepts exactly what proto.Unmarshal accepts.
@@ -106,6 +107,9 @@ func (r *request) take(b []byte) (n int, err error) {
 
 // field takes in one field; ascii says that no byte of value is above 127.
 func (r *request) field(num protowire.Number, value []byte, ascii bool) (err error) {
+	if err := r.sizes.add(num, len(value)); err != nil {
+		return err
+	}
 	switch num {
 	case fieldInitial:
 		return r.versions.add(value, ascii)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"legation.dev/xds/delta"
 	"legation.dev/xds/fleet"
@@ -50,6 +52,7 @@ type stream struct {
 	// who look: these do not wait for an Envoy that does not read.
 	seen sync.Mutex
 	conn *delta.Conn
+	held int64 // names, as far as its party knows
 }
 
 // push is a response that a new target led to.
@@ -103,6 +106,7 @@ func (st *stream) begin() (leave func()) {
 		st.turn.Lock()
 		defer st.turn.Unlock()
 		st.left = true
+		_ = st.hold(0) // less is no error
 	}
 }
 
@@ -247,8 +251,25 @@ func (st *stream) take(r *request, now time.Time) error {
 	r.release()
 	st.call.done()
 	st.note(e, r, now)
+	return st.hold(int64(st.conn.Held()))
+}
+
+// hold tells the party how many names are kept for this stream.
+func (st *stream) hold(names int64) error {
+	p := st.call.party()
+	if p == nil || names == st.held {
+		return nil
+	}
+	all := p.names.Add(names - st.held)
+	more := names > st.held
+	if st.held = names; all > namesPerAddress && more {
+		return errNames
+	}
 	return nil
 }
+
+// errNames ends a stream.
+var errNames = status.Error(codes.ResourceExhausted, "Envoys of this address ask for too many names that they do not have")
 
 // past is the versions of the fleet before that of the target, newest first.
 func (st *stream) past() (list []snapshot.Snapshot) {
