@@ -28,7 +28,8 @@ type box struct {
 	readyAt time.Time
 	until   time.Time // when its grace is over; zero while it is not deleted
 	written podState
-	told    string // what was written of containers that are run
+	told    []byte                // status of a pod that is run, as it was written
+	said    []corev1.PodCondition // in that
 }
 
 // podState is what the status of a pod says.
@@ -143,11 +144,11 @@ func (b *box) graceLeft(pod *corev1.Pod) time.Duration {
 	return time.Until(b.until)
 }
 
-// writeStatus says that a pod runs, and whether it is ready.
-func (k *kubelet) writeStatus(ctx context.Context, pod *corev1.Pod, b *box, state podState) error {
+// writeStatus writes the status of a pod.
+func (k *kubelet) writeStatus(ctx context.Context, pod *corev1.Pod, status any) error {
 	patch, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"uid": pod.UID}, // a conflict if it is another by now
-		"status":   b.status(pod, state == stateReady)})
+		"status":   status})
 	if err != nil {
 		return err
 	}
@@ -156,29 +157,13 @@ func (k *kubelet) writeStatus(ctx context.Context, pod *corev1.Pod, b *box, stat
 	return err
 }
 
+// status is that of a pod that is played.
 func (b *box) status(pod *corev1.Pod, ready bool) corev1.PodStatus {
-	started, now := metav1.NewTime(b.started), metav1.Now()
-	readiness := corev1.ConditionFalse
-	if ready {
-		readiness = corev1.ConditionTrue
-	}
+	started := metav1.NewTime(b.started)
 	s := corev1.PodStatus{Phase: corev1.PodRunning, PodIP: b.address, PodIPs: []corev1.PodIP{{IP: b.address}}, StartTime: &started}
-	for _, c := range []corev1.PodConditionType{corev1.PodInitialized, corev1.ContainersReady, corev1.PodReady} {
-		status := readiness
-		if c == corev1.PodInitialized {
-			status = corev1.ConditionTrue
-		}
-		s.Conditions = append(s.Conditions, corev1.PodCondition{Type: c, Status: status, LastTransitionTime: now})
-	}
-	restarts := 0
-	if b.sandbox != nil {
-		var err error
-		if restarts, err = b.sandbox.container(); err != nil {
-			s.Message = err.Error()
-		}
-	}
+	s.Conditions = conditionsOf(nil, true, ready)
 	for _, c := range pod.Spec.Containers {
-		s.ContainerStatuses = append(s.ContainerStatuses, corev1.ContainerStatus{Name: c.Name, Image: c.Image, Ready: ready, RestartCount: int32(restarts),
+		s.ContainerStatuses = append(s.ContainerStatuses, corev1.ContainerStatus{Name: c.Name, Image: c.Image, Ready: ready,
 			State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: started}}})
 	}
 	return s

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -31,7 +32,14 @@ const hang = time.Minute
 // cluster is that of all tests of this package.
 var cluster *Cluster
 
-func TestMain(m *testing.M) { MainWithCluster(m, &cluster, Options{}) }
+func TestMain(m *testing.M) {
+	asAgent()
+	program, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	MainWithCluster(m, &cluster, Options{Images: map[string]Image{agentImage: {agentName: program}}})
+}
 
 // limited is the test's context, bounded.
 func limited(t *testing.T) context.Context {

@@ -30,7 +30,8 @@ type container struct {
 	Args     []string
 	Env      []string
 	UID, GID int
-	ReadOnly bool // the root file system
+	Groups   []int // besides GID
+	ReadOnly bool  // the root file system
 }
 
 // mount is a file or directory of this machine that the container has, too.
@@ -96,7 +97,7 @@ func (c *container) furnish() error {
 	if err := syscall.Mount("tmpfs", c.Root, "tmpfs", 0, "mode=755"); err != nil {
 		return fmt.Errorf("mounting the root: %w", err)
 	}
-	for _, dir := range []string{"/lib", "/lib64", "/usr/lib", "/usr/lib64", "/dev"} { // of an image, the C library
+	for _, dir := range []string{"/lib", "/lib64", "/usr/lib", "/usr/lib64"} { // of an image, the C library
 		if err := c.share(dir); err != nil {
 			return err
 		}
@@ -110,13 +111,8 @@ func (c *container) furnish() error {
 			return fmt.Errorf("mounting %s at %s: %w", m.Source, m.Target, err)
 		}
 	}
-	for _, dir := range []string{"/proc", "/tmp"} {
-		if err := os.MkdirAll(filepath.Join(c.Root, dir), 0o777); err != nil {
-			return err
-		}
-	}
-	if err := syscall.Mount("proc", filepath.Join(c.Root, "proc"), "proc", 0, ""); err != nil {
-		return fmt.Errorf("mounting /proc: %w", err)
+	if err := c.folders(); err != nil {
+		return err
 	}
 	if c.ReadOnly {
 		if err := syscall.Mount("", c.Root, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
@@ -124,6 +120,28 @@ func (c *container) furnish() error {
 		}
 	}
 	return errors.Join(syscall.Chroot(c.Root), syscall.Chdir("/"))
+}
+
+// folders are those that every container has.
+func (c *container) folders() error {
+	proc, tmp := filepath.Join(c.Root, "proc"), filepath.Join(c.Root, "tmp")
+	if err := errors.Join(os.MkdirAll(proc, 0o755), os.MkdirAll(tmp, 0o777), os.Chmod(tmp, 0o777|os.ModeSticky)); err != nil {
+		return err
+	}
+	if err := syscall.Mount("proc", proc, "proc", 0, ""); err != nil {
+		return fmt.Errorf("mounting /proc: %w", err)
+	}
+	for _, name := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
+		if err := c.bind(mount{filepath.Join("/dev", name), filepath.Join("/dev", name), false}); err != nil {
+			return fmt.Errorf("mounting /dev/%s: %w", name, err)
+		}
+	}
+	for name, to := range map[string]string{"fd": "", "stdin": "0", "stdout": "1", "stderr": "2"} {
+		if err := os.Symlink(filepath.Join("/proc/self/fd", to), filepath.Join(c.Root, "dev", name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // share gives the container a directory of this machine, or the link that it is.
@@ -136,7 +154,7 @@ func (c *container) share(dir string) error {
 		return err
 	}
 	if info.Mode()&os.ModeSymlink == 0 {
-		return c.bind(mount{dir, dir, dir != "/dev"})
+		return c.bind(mount{dir, dir, true})
 	}
 	to, err := os.Readlink(dir)
 	if err != nil {
@@ -187,5 +205,5 @@ func (c *container) drop() error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return err
 	}
-	return errors.Join(syscall.Setgroups([]int{c.GID}), syscall.Setgid(c.GID), syscall.Setuid(c.UID))
+	return errors.Join(syscall.Setgroups(append([]int{c.GID}, c.Groups...)), syscall.Setgid(c.GID), syscall.Setuid(c.UID))
 }

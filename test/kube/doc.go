@@ -3,10 +3,11 @@
 // own, without Docker and without images. There is no scheduler and no
 // kube-proxy; the kubelet is ours. Its pods are servers in this process, but for
 // those of Options.Images, which are run: network, volumes, user and processes are
-// those that the pod says (sandbox.go, container.go). Of such a pod it knows init
-// containers, commands, volumes of Secrets, ConfigMaps and tokens and empty ones,
-// probes by HTTP, preStop commands, SIGTERM, and SIGKILL at the end of the grace
-// period; not limits, and not ports of the node.
+// those that the pod says (sandbox.go, member.go, container.go). Of such a pod it knows
+// init containers, commands, variables, volumes of Secrets, ConfigMaps and tokens and
+// empty ones, readiness and liveness, preStop commands, SIGTERM, SIGKILL at the end of
+// the grace period, termination messages, and ports of the node. It holds nobody to
+// limits; a pod that wants anything else is not started, and its status says why.
 //
 // A test package calls MainWithCluster from its TestMain, and its tests make
 // namespaces of their own in the cluster:

@@ -3,7 +3,9 @@
 package kube
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
@@ -172,18 +174,21 @@ func unlessOvertaken(err error) error {
 	return err
 }
 
-// terminate lets a pod serve until its grace period is over.
+// terminate lets a pod serve until its grace period is over, or until its processes
+// have ended.
 func (k *kubelet) terminate(ctx context.Context, pod *corev1.Pod, b *box) (time.Duration, error) {
 	if b != nil {
 		wait := b.graceLeft(pod)
-		if b.sandbox != nil && wait > 0 {
+		if b.sandbox != nil {
 			b.sandbox.end()
-			if !b.sandbox.over() {
-				return min(wait, lookAgain), k.tell(ctx, pod, b)
+			if wait <= 0 {
+				b.sandbox.graceIsOver()
 			}
-			wait = 0
-		}
-		if wait > 0 {
+			over := b.sandbox.over() // before its last status is read
+			if err := k.tell(ctx, pod, b); err != nil || !over {
+				return lookAgain, err
+			}
+		} else if wait > 0 {
 			return wait, nil
 		}
 		k.end(keyOf(pod), b)
@@ -198,6 +203,9 @@ func (k *kubelet) terminate(ctx context.Context, pod *corev1.Pod, b *box) (time.
 func (k *kubelet) start(ctx context.Context, pod *corev1.Pod) (time.Duration, error) {
 	b, err := k.newBox(pod)
 	if err != nil {
+		if pod.Status.Message != err.Error() {
+			_ = k.writeStatus(ctx, pod, corev1.PodStatus{Phase: corev1.PodPending, Message: err.Error()}) // it is tried again in any case
+		}
 		return 0, err
 	}
 	return k.ready(ctx, pod, b)
@@ -215,7 +223,7 @@ func (k *kubelet) ready(ctx context.Context, pod *corev1.Pod, b *box) (time.Dura
 		state = stateReady
 	}
 	if b.written < state {
-		if err := k.writeStatus(ctx, pod, b, state); err != nil {
+		if err := k.writeStatus(ctx, pod, b.status(pod, state == stateReady)); err != nil {
 			return 0, unlessOvertaken(err)
 		}
 		b.written = state
@@ -228,19 +236,17 @@ const lookAgain = 50 * time.Millisecond
 
 // tell writes the status of a pod that is run, if it differs from the last one.
 func (k *kubelet) tell(ctx context.Context, pod *corev1.Pod, b *box) error {
-	ready := b.sandbox.ready.Load() && !b.sandbox.over()
-	restarts, failure := b.sandbox.container()
-	text := fmt.Sprint(ready, restarts, failure)
-	if b.told == text {
-		return nil
+	status := b.sandbox.status(metav1.NewTime(b.started), b.said)
+	text, err := json.Marshal(struct {
+		corev1.PodStatus
+		Message *string `json:"message"` // null: what held it back is over
+	}{PodStatus: status})
+	if err != nil || bytes.Equal(text, b.told) {
+		return err
 	}
-	state := stateRunning
-	if ready {
-		state = stateReady
-	}
-	if err := k.writeStatus(ctx, pod, b, state); err != nil {
+	if err := k.writeStatus(ctx, pod, json.RawMessage(text)); err != nil {
 		return unlessOvertaken(err)
 	}
-	b.told = text
+	b.told, b.said = text, status.Conditions
 	return nil
 }
