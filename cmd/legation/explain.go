@@ -16,7 +16,6 @@ import (
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
-	"legation.dev/xds/bootstrap"
 )
 
 // formatTable is the value of --output for people.
@@ -24,9 +23,10 @@ const formatTable = "table"
 
 // explainFlags are the flags of `legation explain`.
 type explainFlags struct {
-	source                 sourceFlags
-	class, output, address string
-	timeout                time.Duration
+	source        sourceFlags
+	inspect       inspectFlags // for all but a Service
+	class, output string
+	timeout       time.Duration
 }
 
 func explainCommand() *cobra.Command {
@@ -52,13 +52,14 @@ the exit status 1.`,
 		Args: cli.Arguments(cobra.RangeArgs(1, 2)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if object, ok := objectOf(args[0]); ok && len(args) == 1 {
-				return (&inspectFlags{address: f.address, output: f.output}).object(c, object)
+				f.inspect.output = f.output
+				return f.inspect.object(c, object)
 			}
 			return f.run(c, args)
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar(&f.address, "address", bootstrap.DefaultXDSAddress, "host and port of 'legation serve', for all but a Service")
+	f.inspect.registerWhere(flags)
 	flags.StringVar(&f.source.source, "source", "", "where the objects are: kube, or dir:PATH, the same as PATH (default: kube with --kubeconfig)")
 	f.source.registerKube(c)
 	flags.DurationVar(&f.timeout, "timeout", time.Minute, "with kube: how long the cluster may take to be read")

@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -35,9 +37,14 @@ type inspectFlags struct {
 	address, fleet, output, tls string
 }
 
+// registerWhere registers those that say who is asked, and by whom.
+func (f *inspectFlags) registerWhere(flags *pflag.FlagSet) {
+	flags.StringVar(&f.address, "address", bootstrap.DefaultXDSAddress, "host and port of 'legation serve'; through a port-forward from elsewhere")
+	flags.StringVar(&f.tls, "tls", os.Getenv(tlsVariable), "folder with tls.crt, tls.key and ca.crt of an operator, or of 'legation serve' itself, if that has one (default: $"+tlsVariable+")")
+}
+
 func (f *inspectFlags) register(c *cobra.Command) {
-	c.Flags().StringVar(&f.address, "address", bootstrap.DefaultXDSAddress, "host and port of 'legation serve'; through a port-forward from elsewhere")
-	c.Flags().StringVar(&f.tls, "tls", os.Getenv(tlsVariable), "folder with tls.crt, tls.key and ca.crt of an operator, or of 'legation serve' itself, if that has one (default: $"+tlsVariable+")")
+	f.registerWhere(c.Flags())
 	c.Flags().StringVarP(&f.output, "output", "o", formatTable, "table or json")
 	complete(c, "output", formatTable, formatJSON)
 }
@@ -68,6 +75,9 @@ func (f *inspectFlags) ask(c *cobra.Command, bound time.Duration, run func(conte
 	}
 	err = run(ctx, adminv1.NewAdminClient(conn))
 	if s, ok := status.FromError(err); ok && err != nil && c.Context().Err() == nil {
+		if folder == nil && s.Code() == codes.Unavailable { // a server with TLS hangs up on who speaks without
+			return fmt.Errorf("%s, asked without --tls: %s", f.address, s.Message())
+		}
 		return fmt.Errorf("%s: %s", f.address, s.Message())
 	}
 	return err
