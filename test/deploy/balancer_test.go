@@ -3,24 +3,26 @@
 package deploy
 
 import (
-	"io"
 	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"legation.dev/test/kube"
 )
 
-// balancer is what stands in front of the Envoys: it passes TCP connections on to
-// pods that are ready, in turn, and does not touch those that are open.
+// balancer is what stands in front of the Envoys: it passes TCP connections on to those
+// that are ready, in turn, and does not touch those that are open.
 type balancer struct {
 	address string
 
-	mu   sync.Mutex // guards the fields below
-	pods []string   // addresses of those that are ready
-	turn int
-	// passed is how many connections went to each address.
+	mu    sync.Mutex // guards the fields below
+	doors []string   // of the pods that are ready
+	turn  int
+	// passed is how many connections went to each.
 	passed map[string]int
 }
 
@@ -32,19 +34,11 @@ func balance(t *testing.T) *balancer {
 		t.Fatal(err)
 	}
 	b := &balancer{address: l.Addr().String(), passed: map[string]int{}}
-	var open sync.WaitGroup
-	open.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			open.Go(func() { b.pass(conn.(*net.TCPConn)) })
-		}
-	})
+	var all sync.WaitGroup
+	all.Go(func() { kube.Relay(l, func() (net.Conn, error) { return net.Dial("tcp", b.next()) }) })
 	t.Cleanup(func() {
 		l.Close()
-		open.Wait()
+		all.Wait()
 	})
 	return b
 }
@@ -54,30 +48,46 @@ func (b *balancer) see(all []*corev1.Pod) {
 	var ready []string
 	for _, p := range all {
 		if p.Labels["app.kubernetes.io/component"] == "envoy" && p.DeletionTimestamp == nil && isReady(p) {
-			ready = append(ready, p.Status.PodIP)
+			ready = append(ready, door(p))
 		}
 	}
 	slices.Sort(ready)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.pods = ready
+	b.doors = ready
+}
+
+// door is where the clients of an Envoy come in: a port of its node, or else of the pod.
+func door(p *corev1.Pod) string {
+	for _, c := range p.Spec.Containers {
+		for _, port := range c.Ports {
+			switch {
+			case port.Name != "http":
+			case port.HostPort != 0:
+				return net.JoinHostPort(p.Status.HostIP, strconv.Itoa(int(port.HostPort)))
+			default:
+				return net.JoinHostPort(p.Status.PodIP, strconv.Itoa(int(port.ContainerPort)))
+			}
+		}
+	}
+	return ""
 }
 
 func isReady(p *corev1.Pod) bool {
 	return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue })
 }
 
-// next is the pod for a connection; "" if none is ready.
+// next is where to go with a connection; "" if none is ready.
 func (b *balancer) next() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.pods) == 0 {
+	if len(b.doors) == 0 {
 		return ""
 	}
 	b.turn++
-	pod := b.pods[b.turn%len(b.pods)]
-	b.passed[pod]++
-	return net.JoinHostPort(pod, "8080")
+	door := b.doors[b.turn%len(b.doors)]
+	b.passed[door]++
+	return door
 }
 
 // reached is how many pods have got connections.
@@ -85,24 +95,4 @@ func (b *balancer) reached() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.passed)
-}
-
-// pass copies both ways until both sides have ended.
-func (b *balancer) pass(client *net.TCPConn) {
-	defer client.Close()
-	conn, err := net.Dial("tcp", b.next())
-	if err != nil {
-		return
-	}
-	server := conn.(*net.TCPConn)
-	defer server.Close()
-	back := make(chan struct{})
-	go func() {
-		defer close(back)
-		io.Copy(client, server) // its end is told to the other side
-		client.CloseWrite()
-	}()
-	io.Copy(server, client)
-	server.CloseWrite()
-	<-back
 }

@@ -4,12 +4,10 @@ package deploy
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -50,8 +48,9 @@ const (
 	namespace = "legation"
 	replicas  = "legation-xds.legation.svc" // the headless Service
 	host      = "deployed.test"
+	other     = "other.test"
 	// hang bounds what never comes.
-	hang = 3 * time.Minute
+	hang = 8 * time.Minute
 )
 
 // deployed is an installation that runs.
@@ -59,6 +58,7 @@ type deployed struct {
 	*testing.T
 	ctx      context.Context
 	balancer *balancer
+	objects  []kube.Object // that were applied
 }
 
 // install does what docs/install.md says, with the manifests of an example of the
@@ -67,19 +67,19 @@ func install(t *testing.T, manifests string, change func(kube.Object)) *deployed
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), hang)
 	t.Cleanup(cancel)
-	d := &deployed{t, ctx, balance(t)}
+	d := &deployed{T: t, ctx: ctx, balancer: balance(t)}
 	d.apply(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
 	d.apply(d.certificates()...)
 	d.resolve()
-	objects, err := kube.Manifests(path(t, "deploy", "manifests", manifests))
-	if err != nil {
+	var err error
+	if d.objects, err = kube.Manifests(path(t, "deploy", "manifests", manifests)); err != nil {
 		t.Fatal(err)
 	}
-	for _, o := range objects {
+	for _, o := range d.objects {
 		change(o)
 	}
-	d.apply(objects...)
-	t.Cleanup(func() { d.remove(objects) })
+	d.apply(d.objects...)
+	t.Cleanup(func() { d.remove(d.objects) })
 	go kube.Await(ctx, k.Client().CoreV1().Pods(namespace), func(all []*corev1.Pod) error { // until the test ends
 		d.balancer.see(all)
 		return errors.New("there may be more")
@@ -110,24 +110,6 @@ func (d *deployed) remove(objects []kube.Object) {
 	if err != nil {
 		d.Error(err)
 	}
-}
-
-// certificates are what `legation certs` prints.
-func (d *deployed) certificates() []kube.Object {
-	d.Helper()
-	text, err := exec.CommandContext(d.ctx, path(d.T, "bin", "legation"), "certs", "--namespace", namespace).Output()
-	if err != nil {
-		d.Fatal(err)
-	}
-	file := filepath.Join(d.TempDir(), "certs.yaml")
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		d.Fatal(err)
-	}
-	objects, err := kube.Manifests(file)
-	if err != nil {
-		d.Fatal(err)
-	}
-	return objects
 }
 
 // resolve keeps the name of the headless Service what the DNS of a cluster makes of
@@ -175,68 +157,79 @@ func (d *deployed) awaitAddress(ns string, want ...string) {
 	}
 }
 
-// restart is `kubectl rollout restart`, waited for.
-func (d *deployed) restart(what string, roll func(patch []byte) (int64, error), done func(generation int64) error) {
-	d.Helper()
-	generation, err := roll([]byte(`{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":"` + time.Now().Format(time.RFC3339Nano) + `"}}}}}`))
-	if err == nil {
-		err = done(generation)
-	}
-	if err != nil {
-		d.Fatalf("%s: %v\n%s", what, err, k.Pods(d.ctx, namespace))
-	}
-}
-
+// restartControlPlane is `kubectl rollout restart`, waited for.
 func (d *deployed) restartControlPlane() {
 	d.Helper()
-	of := k.Client().AppsV1().Deployments(namespace)
-	d.restart("control plane", func(patch []byte) (int64, error) {
-		o, err := of.Patch(d.ctx, "legation", types.StrategicMergePatchType, patch, metav1.PatchOptions{})
-		return o.GetGeneration(), err
-	}, func(generation int64) error {
-		return kube.Await(d.ctx, of, func(all []*appsv1.Deployment) error {
-			s := all[0].Status
-			if n := *all[0].Spec.Replicas; s.ObservedGeneration < generation || s.UpdatedReplicas != n || s.AvailableReplicas != n || s.Replicas != n {
-				return fmt.Errorf("%+v", s)
-			}
-			return nil
-		})
-	})
-}
-
-func (d *deployed) restartEnvoys() {
-	d.Helper()
-	of := k.Client().AppsV1().DaemonSets(namespace)
-	d.restart("Envoys", func(patch []byte) (int64, error) {
-		o, err := of.Patch(d.ctx, "legation-envoy-legation", types.StrategicMergePatchType, patch, metav1.PatchOptions{})
-		return o.GetGeneration(), err
-	}, func(generation int64) error {
-		return kube.Await(d.ctx, of, func(all []*appsv1.DaemonSet) error {
-			s := all[0].Status
-			if n := s.DesiredNumberScheduled; s.ObservedGeneration < generation || s.UpdatedNumberScheduled != n || s.NumberAvailable != n {
-				return fmt.Errorf("%+v", s)
-			}
-			return nil
-		})
-	})
-}
-
-// TestDeployed: the pods of deploy/manifests/legation.yaml run as they are written,
-// in namespaces of their own, as a user without rights, on a file system that cannot
-// be written; an Ingress is served; and to replace the pods of either workload under
-// load fails no request.
-func TestDeployed(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("NOT RUN: the file systems of containers need root")
+	patch := []byte(`{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":"` + time.Now().Format(time.RFC3339Nano) + `"}}}}}`)
+	o, err := k.Client().AppsV1().Deployments(namespace).Patch(d.ctx, "legation", types.StrategicMergePatchType, patch, metav1.PatchOptions{})
+	if err != nil {
+		d.Fatal(err)
 	}
-	d := install(t, "legation.yaml", func(kube.Object) {})
-	ns := k.Namespace(t)
-	deployment, service := kube.Web(ns, "web", 2, time.Second)
-	d.apply(deployment, service, ingress(ns, "web"))
-	d.awaitAddress(ns, kube.NodeAddress(0), kube.NodeAddress(1))
+	d.awaitControlPlane(o.GetGeneration())
+}
 
-	ctx, cancel := context.WithCancel(d.ctx)
-	defer cancel()
+// awaitControlPlane waits until all replicas are of a generation, and ready.
+func (d *deployed) awaitControlPlane(generation int64) {
+	d.Helper()
+	err := kube.Await(d.ctx, k.Client().AppsV1().Deployments(namespace), func(all []*appsv1.Deployment) error {
+		s := all[0].Status
+		if n := *all[0].Spec.Replicas; s.ObservedGeneration < generation || s.UpdatedReplicas != n || s.AvailableReplicas != n || s.Replicas != n {
+			return fmt.Errorf("%+v", s)
+		}
+		return nil
+	})
+	if err != nil {
+		d.Fatalf("control plane: %v\n%s", err, k.Pods(d.ctx, namespace))
+	}
+}
+
+// awaitDaemons waits until the Envoys of all nodes are of a generation, and ready.
+func (d *deployed) awaitDaemons(generation int64) {
+	d.Helper()
+	err := kube.Await(d.ctx, k.Client().AppsV1().DaemonSets(namespace), func(all []*appsv1.DaemonSet) error {
+		s := all[0].Status
+		if n := s.DesiredNumberScheduled; s.ObservedGeneration < generation || s.UpdatedNumberScheduled != n || s.NumberAvailable != n {
+			return fmt.Errorf("%+v", s)
+		}
+		return nil
+	})
+	if err != nil {
+		d.Fatalf("Envoys: %v\n%s", err, k.Pods(d.ctx, namespace))
+	}
+}
+
+// shop is an Ingress and its Services, one of which has no endpoints. The Ingress gets
+// its second host when all replicas know of the first.
+func (d *deployed) shop(ns string) {
+	d.Helper()
+	in, prefix := ingress(ns, "web"), networkingv1.PathTypePrefix
+	rule := in.Spec.Rules[0].DeepCopy()
+	rule.Host = other
+	for at, service := range map[string]string{"/counted": "counted", "/empty": "empty"} {
+		rule.HTTP.Paths = append(rule.HTTP.Paths, networkingv1.HTTPIngressPath{Path: at, PathType: &prefix, Backend: networkingv1.IngressBackend{
+			Service: &networkingv1.IngressServiceBackend{Name: service, Port: networkingv1.ServiceBackendPort{Name: kube.PortName}}}})
+	}
+	for service, pods := range map[string]int32{"web": 2, "counted": 1, "empty": 0} {
+		deployment, s := kube.Web(ns, service, pods, time.Second)
+		d.apply(deployment, s)
+	}
+	d.apply(in)
+	d.awaitAddress(ns, kube.NodeAddress(0), kube.NodeAddress(1))
+	d.awaitControlPlane(0)
+	in.Spec.Rules = append(in.Spec.Rules, *rule)
+	d.apply(in)
+	for _, p := range d.pods("envoy") {
+		d.until(func() error {
+			if status, err := d.status(door(&p), other, "/", ""); err != nil || status != http.StatusOK {
+				return fmt.Errorf("%s answers %d, %v", p.Name, status, err)
+			}
+			return nil
+		})
+	}
+}
+
+// load has clients ask through the balancer until they are stopped.
+func (d *deployed) load(ctx context.Context) *load.Load {
 	var clients []load.Client
 	answers := &load.Timeline{}
 	answers.Allow(host, "/", load.Answer{Status: http.StatusOK, Service: "web"})
@@ -248,9 +241,33 @@ func TestDeployed(t *testing.T) {
 	}
 	l := load.Start(ctx, clients...)
 	<-l.Ready()
-	d.asked()
+	return l
+}
+
+// TestDeployed: the pods of deploy/manifests/legation.yaml run as they are written,
+// in namespaces of their own, as a user without rights, on a file system that cannot
+// be written, at the ports of their nodes. An Ingress is served; the access log, metrics
+// and commands tell of it; to renew certificates, and to replace the pods of either
+// workload, fails no request; and what is taken away ends in peace.
+func TestDeployed(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("NOT RUN: the file systems of containers need root")
+	}
+	d := install(t, "legation.yaml", func(kube.Object) {})
+	ns := k.Namespace(t)
+	d.shop(ns)
+	d.counted(ns)
+	d.asked(ns)
+	d.laptop()
+	d.readable()
+	d.logged(ns)
+
+	ctx, cancel := context.WithCancel(d.ctx)
+	defer cancel()
+	l := d.load(ctx)
+	d.rotate()
 	d.restartControlPlane()
-	d.restartEnvoys()
+	d.upgrade()
 	more := l.Results().Requests + 1000
 	if err := l.Await(d.ctx, func(r load.Results) bool { return r.Requests >= more }); err != nil {
 		t.Fatal(err)
@@ -262,29 +279,7 @@ func TestDeployed(t *testing.T) {
 	if r.Failed > 0 || r.Requests < 2000 {
 		t.Errorf("%d of %d requests failed\n%s", r.Failed, r.Requests, k.Pods(d.ctx, namespace))
 	}
-}
-
-// asked: the commands of operators need no flag in a pod of the control plane, and
-// tell of the Envoys of both replicas.
-func (d *deployed) asked() {
-	d.Helper()
-	list, err := k.Client().CoreV1().Pods(namespace).List(d.ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/component=control-plane"})
-	if err != nil || len(list.Items) != 2 {
-		d.Fatalf("%d replicas, %v", len(list.Items), err)
-	}
-	for _, p := range list.Items {
-		out, err := k.Exec(d.ctx, namespace, p.Name, "legation", "legation", "fleet", "-o", "json")
-		var fleet struct {
-			Replicas []struct{ Error string }
-			Envoys   []struct{ Behind int }
-		}
-		if err == nil {
-			err = json.Unmarshal([]byte(out), &fleet)
-		}
-		if err != nil || len(fleet.Replicas) != 2 || len(fleet.Envoys) != 2 {
-			d.Errorf("%s: %v\n%s", p.Name, err, out)
-		}
-	}
+	d.leave()
 }
 
 // noRestarts: no container has ended by itself.

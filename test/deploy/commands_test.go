@@ -1,0 +1,249 @@
+//go:build real
+
+package deploy
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/template"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// says runs a command of operators in a pod of the control plane, as `kubectl exec` does.
+func (d *deployed) says(pod string, args ...string) string {
+	d.Helper()
+	out, err := k.Exec(d.ctx, namespace, pod, "legation", append([]string{"legation"}, args...)...)
+	if err != nil {
+		d.Errorf("legation %q in %s: %v\n%s", args, pod, err, out)
+	}
+	return out
+}
+
+// tells is says for what is printed as JSON.
+func (d *deployed) tells(to any, pod string, args ...string) {
+	d.Helper()
+	if out := d.says(pod, append(args, "-o", "json")...); json.Unmarshal([]byte(out), to) != nil {
+		d.Errorf("legation %q in %s prints no JSON: %.2000s", args, pod, out)
+	}
+}
+
+// prints wants words in what a command prints.
+func (d *deployed) prints(out string, words ...string) {
+	d.Helper()
+	for _, w := range words {
+		if !strings.Contains(out, w) {
+			d.Errorf("no %q in\n%.2000s", w, out)
+		}
+	}
+}
+
+// asked: the commands of operators need no flag in a pod of the control plane, whichever
+// it is, and tell of the Envoys of both replicas.
+func (d *deployed) asked(ns string) {
+	d.Helper()
+	for _, p := range d.pods("control-plane") {
+		d.askedFleet(p.Name)
+		d.askedHistory(p.Name, ns)
+		d.askedObjects(p.Name, ns)
+	}
+}
+
+func (d *deployed) askedFleet(pod string) {
+	d.Helper()
+	var fleet struct {
+		Replicas []struct{ Error string }
+		Envoys   []struct {
+			ID, Zone string
+			Behind   int
+			Rejected []any
+		}
+	}
+	d.until(func() error { // what is not acknowledged yet is behind
+		d.tells(&fleet, pod, "fleet")
+		if len(fleet.Replicas) != 2 || len(fleet.Envoys) != 2 || fleet.Envoys[0].Behind+fleet.Envoys[1].Behind > 0 {
+			return fmt.Errorf("%s knows %+v", pod, fleet)
+		}
+		return nil
+	})
+	table := d.says(pod, "fleet")
+	d.prints(table, "FLEET", "legation")
+	for _, e := range fleet.Envoys {
+		if len(e.Rejected) > 0 || !strings.HasPrefix(e.Zone, "zone-") {
+			d.Errorf("%s knows %+v", pod, e)
+		}
+		d.prints(table, e.ID, e.Zone)
+	}
+}
+
+// version is one of a fleet, as history and watch print it.
+type version struct{ Number, Cause, Digest string }
+
+func (d *deployed) askedHistory(pod, ns string) {
+	d.Helper()
+	var history struct{ Versions []version }
+	d.until(func() error {
+		d.tells(&history, pod, "history")
+		if !slices.ContainsFunc(history.Versions, func(v version) bool { return v.Number != "1" && strings.Contains(v.Cause, "Ingress "+ns+"/web") }) {
+			return fmt.Errorf("%s: no later version is because of the Ingress: %+v", pod, history)
+		}
+		return nil
+	})
+	first, last := history.Versions[0], history.Versions[len(history.Versions)-1]
+	d.prints(d.says(pod, "history"), "CAUSE", "Ingress "+ns+"/web")
+	var diff struct {
+		From, To version
+		Changes  []struct{ Kind, Type, Name string }
+	}
+	d.tells(&diff, pod, "diff", first.Number, last.Number)
+	if diff.From.Digest != first.Digest || diff.To.Digest != last.Digest || len(diff.Changes) == 0 {
+		d.Errorf("%s: from %s to %s is %+v", pod, first.Number, last.Number, diff)
+	}
+	d.prints(d.says(pod, "diff", first.Number, last.Number), "added", "VHDS", "ingress/"+other)
+	d.prints(d.says(pod, "diff"), "version")
+	d.prints(d.watched(pod, last.Digest), last.Digest)
+	d.prints(d.watched(pod, last.Digest[:12], "-o", "table"), last.Number)
+}
+
+// watched is what `legation watch` prints until it prints word, and is ended.
+func (d *deployed) watched(pod, word string, flags ...string) (out string) {
+	d.Helper()
+	args := append([]string{"legation", "watch", "-o", "json"}, flags...)
+	for bound := time.Second; ; bound *= 2 {
+		ctx, cancel := context.WithTimeout(d.ctx, bound)
+		out, _ = k.Exec(ctx, namespace, pod, "legation", args...) // it is ended
+		cancel()
+		if strings.Contains(out, word) || d.ctx.Err() != nil {
+			return out
+		}
+	}
+}
+
+func (d *deployed) askedObjects(pod, ns string) {
+	d.Helper()
+	var explained struct {
+		Made []struct {
+			Resource        struct{ Name string }
+			Envoys, Running int
+		}
+	}
+	d.tells(&explained, pod, "explain", "ingress/"+ns+"/web")
+	names := map[string]bool{}
+	for _, m := range explained.Made {
+		names[m.Resource.Name] = true
+		if m.Envoys != 2 || m.Running != 2 {
+			d.Errorf("%s: %s is on %d of %d Envoys, want 2 of 2", pod, m.Resource.Name, m.Running, m.Envoys)
+		}
+	}
+	if !names["ingress/"+host] || !names["ingress/"+other] {
+		d.Errorf("%s: the Ingress makes %+v", pod, explained)
+	}
+	d.prints(d.says(pod, "explain", "ingress/"+ns+"/web"), "ENVOYS", "ingress/"+host, "2 of 2")
+	var snapshot struct{ Resources []struct{ Type, Name string } }
+	d.tells(&snapshot, pod, "snapshot", ns+"/counted", "--type", "cds,eds")
+	if len(snapshot.Resources) != 2 {
+		d.Errorf("%s: cluster and endpoints of a Service are %+v", pod, snapshot)
+	}
+	d.prints(d.says(pod, "snapshot"), "LDS", "VHDS", ns+"/web/http")
+}
+
+// operatorFile is how docs/operating.md takes a file out of the operator's Secret: a
+// template, which kubectl gives the object to.
+const operatorFile = `{{index .data \"$f\" | base64decode}}`
+
+// laptop: through a port-forward the commands need but the files of the operator's
+// Secret, as docs/operating.md takes them out of the cluster.
+func (d *deployed) laptop() {
+	d.Helper()
+	guide, err := os.ReadFile(path(d.T, "docs", "operating.md"))
+	if err != nil {
+		d.Fatal(err)
+	}
+	d.prints(string(guide), operatorFile, "port-forward deploy/legation 18000", "legation fleet --tls operator")
+	s, err := k.Client().CoreV1().Secrets(namespace).Get(d.ctx, "legation-xds-operator", metav1.GetOptions{})
+	if err != nil {
+		d.Fatal(err)
+	}
+	dir := d.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "operator"), 0o700); err != nil {
+		d.Fatal(err)
+	}
+	for _, name := range []string{"tls.crt", "tls.key", "ca.crt"} {
+		if err := os.WriteFile(filepath.Join(dir, "operator", name), d.printed(s, name), 0o600); err != nil {
+			d.Fatal(err)
+		}
+	}
+	pod := d.pods("control-plane")[1]
+	k.Forward(d.T, namespace, pod.Name, 18000)
+	for _, args := range [][]string{{"fleet"}, {"fleet", "-o", "json"}, {"history"}, {"diff"}, {"snapshot"}} {
+		c := exec.CommandContext(d.ctx, path(d.T, "bin", "legation"), append(args, "--tls", "operator")...)
+		c.Dir = dir
+		if out, err := c.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("legation")) && args[0] == "fleet" {
+			d.Errorf("legation %q through a port-forward: %v\n%s", args, err, out)
+		}
+	}
+	c := exec.CommandContext(d.ctx, path(d.T, "bin", "legation"), "fleet")
+	if out, err := c.CombinedOutput(); err == nil {
+		d.Errorf("somebody without a certificate is told %s", out)
+	}
+	d.verbose(&pod)
+}
+
+// printed is what kubectl prints of an object by the template operatorFile.
+func (d *deployed) printed(s *corev1.Secret, name string) []byte {
+	d.Helper()
+	text, err := json.Marshal(s)
+	if err != nil {
+		d.Fatal(err)
+	}
+	var object map[string]any
+	if err := json.Unmarshal(text, &object); err != nil {
+		d.Fatal(err)
+	}
+	decode := func(text string) (string, error) {
+		data, err := base64.StdEncoding.DecodeString(text)
+		return string(data), err
+	}
+	var b bytes.Buffer
+	shell := strings.NewReplacer(`\"`, `"`, "$f", name).Replace(operatorFile)
+	t, err := template.New("kubectl").Funcs(template.FuncMap{"base64decode": decode}).Parse(shell)
+	if err == nil {
+		err = t.Execute(&b, object)
+	}
+	if err != nil {
+		d.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// verbose: through a port-forward the level of the log can be set, and from another pod
+// it cannot.
+func (d *deployed) verbose(pod *corev1.Pod) {
+	d.Helper()
+	k.Forward(d.T, namespace, pod.Name, 18080)
+	for address, want := range map[string]int{"127.0.0.1": http.StatusOK, pod.Status.PodIP: http.StatusForbidden} {
+		r, err := http.NewRequestWithContext(d.ctx, http.MethodPut, fmt.Sprintf("http://%s:18080/loglevel", address), strings.NewReader("info"))
+		if err != nil {
+			d.Fatal(err)
+		}
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			d.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != want {
+			d.Errorf("PUT /loglevel by %s: %s, want %d", address, answer.Status, want)
+		}
+	}
+}
