@@ -35,8 +35,7 @@ const (
 	// write for each 16 KiB of a reconnect.
 	connWindow = 1 << 20
 	// readBuffer is the buffer per connection, in bytes: two frames of a
-	// reconnect. gRPC holds one only while something is to be read (with TLS,
-	// always).
+	// reconnect. gRPC holds one as long as the connection is open.
 	readBuffer = 32 << 10
 	// maxOther bounds the requests of all methods but the delta stream, in bytes:
 	// gRPC's default. Who asks whether 500 Ingresses are served names some thousand

@@ -5,7 +5,9 @@
 // drives with requests, snapshots of xds/store and the clock. It sends a
 // resource as the bytes that all streams share.
 //
-// Start reading at Server.Serve, then stream.serve, which is one Envoy.
+// Start reading at Server.Serve, then stream.serve, which is one Envoy. What clients
+// can have us keep is bounded in limits.go, sizes.go and crowd.go, and by guard, which
+// is each connection.
 package server
 
 import (

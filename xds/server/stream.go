@@ -110,7 +110,9 @@ func (st *stream) begin() (leave func()) {
 	}
 }
 
-// awaitFleet waits until the fleet of this Envoy exists.
+// awaitFleet waits until the fleet of this Envoy exists. An Envoy that has said much
+// does so no longer than Limits.Introduction, since that is kept meanwhile (see guard):
+// then it comes again.
 func (st *stream) awaitFleet() error {
 	var known bool
 	if st.view, known = st.server.store.Watch(st.fleet); known {
