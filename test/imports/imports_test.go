@@ -42,6 +42,7 @@ var allowed = map[string][]string{
 	"xds/admin":         {"xds/admin/adminv1", "xds/fleet", "xds/impact", "xds/redact", "xds/snapshot", "xds/store"},
 	"xds/admin/adminv1": {},
 	"xds/bootstrap":     {"xds/identity"},
+	"xds/crowd":         {},
 	"xds/delta":         {"xds/pmap", "xds/snapshot"},
 	"xds/fleet":         {"xds/delta", "xds/pmap", "xds/snapshot"},
 	"xds/hold":          {"xds/pmap", "xds/snapshot"},
@@ -49,7 +50,7 @@ var allowed = map[string][]string{
 	"xds/impact":        {"xds/pmap", "xds/snapshot"},
 	"xds/pmap":          {},
 	"xds/redact":        {"xds/snapshot"},
-	"xds/server":        {"xds/delta", "xds/fleet", "xds/identity", "xds/redact", "xds/snapshot", "xds/store"},
+	"xds/server":        {"xds/crowd", "xds/delta", "xds/fleet", "xds/identity", "xds/redact", "xds/snapshot", "xds/store"},
 	"xds/snapshot":      {"xds/pmap"},
 	"xds/store":         {"xds/snapshot"},
 }
@@ -62,6 +63,7 @@ var forbidden = []struct {
 }{
 	{[]string{"xds/delta", "xds/hold", "xds/pmap", "xds/snapshot", "xds/impact", "xds/redact"},
 		[]string{"k8s.io"}, "the xDS side knows nothing of Kubernetes"},
+	{[]string{"xds/crowd"}, []string{"github.com/envoyproxy/go-control-plane", "google.golang.org/grpc"}, "it knows HTTP/2 only"},
 	{[]string{"xds/admin", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/server", "xds/store"},
 		[]string{"k8s.io"}, "the xDS side knows nothing of Kubernetes"},
 	{[]string{"translator", "translator/input", "translator/policy", "xds/delta", "xds/hold", "xds/pmap", "xds/snapshot", "xds/impact", "watcher/dir"},

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
+	"legation.dev/xds/crowd"
 	"legation.dev/xds/fleet"
 	"legation.dev/xds/identity"
 )
@@ -83,7 +84,7 @@ func certificateEnd(ctx context.Context, log *slog.Logger) time.Time {
 
 // introduction is the first request. A client that opens a stream and says
 // nothing does not keep the others waiting.
-func (s *Server) introduction(g grpc.ServerStream, c *call) (*request, error) {
+func (s *Server) introduction(g grpc.ServerStream, c *crowd.Call) (*request, error) {
 	first := make(chan received[*request], 1) // so that its reader does not wait for us
 	s.readers.Go(func() {
 		r := new(request)
@@ -98,7 +99,7 @@ func (s *Server) introduction(g grpc.ServerStream, c *call) (*request, error) {
 			s.counters.requests.Add(1)
 			return r.message, r.err
 		case <-limit.C:
-			if !c.waits() {
+			if !c.Waits() {
 				return nil, errLate
 			}
 			limit.Reset(s.limits.Introduction) // it is we who do not let it

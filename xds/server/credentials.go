@@ -11,21 +11,22 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 
+	"legation.dev/xds/crowd"
 	"legation.dev/xds/identity"
 )
 
 // credentials are those of the gRPC server, with a guard at each connection.
 func (s *Server) credentials() credentials.TransportCredentials {
 	if s.gate == nil {
-		return withoutTLS{insecure.NewCredentials(), s}
+		return withoutTLS{insecure.NewCredentials(), s.crowd}
 	}
-	return s.gate.Credentials(s.guard)
+	return s.gate.Credentials(s.crowd.Guard)
 }
 
 // withoutTLS are the credentials of a server that has none.
 type withoutTLS struct {
 	credentials.TransportCredentials
-	server *Server
+	crowd *crowd.Crowd
 }
 
 // withoutInfo is what they say of a connection.
@@ -43,22 +44,20 @@ func (w withoutTLS) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInf
 	if err != nil {
 		return nil, nil, err
 	}
-	g := w.server.guard(conn, raw)
+	g := w.crowd.Guard(conn, raw)
 	return g, withoutInfo{info, g}, nil
 }
 
-// guardOf is the guard of a call's connection.
-func guardOf(ctx context.Context) (*guard, bool) {
+// connOf is the connection of a call, as the crowd made it.
+func connOf(ctx context.Context) net.Conn {
 	p, _ := peer.FromContext(ctx)
 	switch info := p.AuthInfo.(type) {
 	case identity.Client:
-		g, ok := info.Conn.(*guard)
-		return g, ok
+		return info.Conn
 	case withoutInfo:
-		g, ok := info.guard.(*guard)
-		return g, ok
+		return info.guard
 	}
-	return nil, false
+	return nil
 }
 
 // errCrowded refuses a call.
@@ -72,13 +71,17 @@ func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, erro
 			return ctx, err
 		}
 	}
-	g, ok := guardOf(ctx)
+	call, ok := crowd.Begun(connOf(ctx), kind == identity.Envoys)
 	if !ok {
-		return ctx, nil
-	}
-	if g.crowded() {
-		s.gate.Crowded(g.RemoteAddr())
 		return ctx, errCrowded
 	}
-	return context.WithValue(ctx, callKey{}, g.begun(kind == identity.Envoys)), nil
+	return context.WithValue(ctx, callKey{}, call), nil
+}
+
+type callKey struct{}
+
+// callOf is the call that a handler serves; nil if the client is gone.
+func callOf(ctx context.Context) *crowd.Call {
+	c, _ := ctx.Value(callKey{}).(*crowd.Call)
+	return c
 }

@@ -20,13 +20,13 @@ import (
 	statusservice "github.com/envoyproxy/go-control-plane/envoy/service/status/v3"
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
-	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"legation.dev/xds/crowd"
 	"legation.dev/xds/identity"
 	"legation.dev/xds/snapshot"
 )
@@ -37,37 +37,25 @@ func guarded(t *testing.T, room int64, l Limits, name *url.URL) (*harness, *iden
 	t.Helper()
 	a := authority(t)
 	own, _ := folder(t, issue(t, a, identity.ControlPlane, time.Hour), a)
+	l.large = room
 	h := serveWith(t, Config{Gate: identity.NewGate(own, slog.New(slog.DiscardHandler)), Limits: l})
-	h.server.large = semaphore.NewWeighted(room)
 	h.store.Publish("edge", world(t, 3, 0), "start")
 	f, _ := folder(t, issue(t, a, name, time.Hour), a)
 	return h, f
 }
 
 // free says whether so many bytes are left for large requests.
-func (h *harness) free(bytes int64) bool {
-	if !h.server.large.TryAcquire(bytes) {
-		return false
-	}
-	h.server.large.Release(bytes)
-	return true
-}
+func (h *harness) free(bytes int64) bool { return h.server.crowd.Room(bytes) }
 
-// party are the clients at 127.0.0.1.
-func (h *harness) party() *party {
-	h.server.crowd.mu.Lock()
-	defer h.server.crowd.mu.Unlock()
-	return h.server.crowd.at[netip.MustParseAddr("127.0.0.1")]
+// party are the clients of the test; nil if there are none.
+func (h *harness) party() *crowd.Party {
+	return h.server.crowd.PartyAt(netip.MustParseAddr("127.0.0.1"))
 }
 
 // quiet has the server know of no client any more.
 func (h *harness) quiet() {
 	h.t.Helper()
-	h.until("no address is counted", func() bool {
-		h.server.crowd.mu.Lock()
-		defer h.server.crowd.mu.Unlock()
-		return len(h.server.crowd.at) == 0
-	})
+	h.until("no address is counted", func() bool { return h.party() == nil })
 }
 
 // stalling is a connection that sends so many bytes, and of the rest says only that
@@ -148,28 +136,6 @@ func TestOtherRequests(t *testing.T) {
 	}
 	if !h.free(largeBytes) {
 		t.Error("room is not given back")
-	}
-}
-
-// TestCrowdedCalls: an address that has too many calls gets no more, until it has fewer.
-func TestCrowdedCalls(t *testing.T) {
-	h, f := guarded(t, largeBytes, Limits{}, identity.Fleet("edge"))
-	client := healthpb.NewHealthClient(h.dial(grpc.WithTransportCredentials(identity.Dial(f))))
-	check := func(want codes.Code) {
-		t.Helper()
-		if _, err := client.Check(t.Context(), &healthpb.HealthCheckRequest{}); status.Code(err) != want {
-			t.Errorf("got %v, want %v", err, want)
-		}
-	}
-	check(codes.OK)
-	p := h.party()
-	h.until("the call is over", func() bool { return p.calls.Load() == 0 })
-	p.calls.Add(callsPerAddress)
-	check(codes.ResourceExhausted)
-	p.calls.Add(-callsPerAddress)
-	check(codes.OK)
-	if n := h.server.gate.Refused()[identity.Crowded]; n != 1 {
-		t.Errorf("%d refusals are counted", n)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"legation.dev/xds/crowd"
 )
 
 const (
@@ -12,6 +14,9 @@ const (
 	helloTokens = 8
 	// helloPatience is how long a stream keeps its token when nothing comes.
 	helloPatience = 200 * time.Millisecond
+	// helloPerAddress is how many of the helloTokens the streams of one address may
+	// have: who opens stream after stream stands in a queue of its own.
+	helloPerAddress = helloTokens / 2
 )
 
 // helloToken is the right of a stream to read its first requests: when 1,000
@@ -21,7 +26,7 @@ const (
 // goroutine.
 type helloToken struct {
 	tokens chan struct{}
-	call   *call
+	call   *crowd.Call
 	most   time.Duration // it is given back after that, whatever comes
 
 	mu    sync.Mutex // guards what follows
@@ -32,8 +37,8 @@ type helloToken struct {
 
 // take waits for a token; an error says that the stream or the server ended.
 func (h *helloToken) take(ctx context.Context, stopping <-chan struct{}) error {
-	if p := h.call.party(); p != nil { // whose own tokens come first
-		if err := takeOne(ctx, p.hello, stopping); err != nil {
+	if p := h.call.Party(); p != nil { // whose own tokens come first
+		if err := takeOne(ctx, p.Turns, stopping); err != nil {
 			return err
 		}
 	}
@@ -61,8 +66,8 @@ func takeOne(ctx context.Context, tokens chan struct{}, stopping <-chan struct{}
 
 // release gives back the token of the party.
 func (h *helloToken) release() {
-	if p := h.call.party(); p != nil {
-		<-p.hello
+	if p := h.call.Party(); p != nil {
+		<-p.Turns
 	}
 }
 
@@ -77,7 +82,7 @@ func (h *helloToken) heard() {
 
 // look gives the token back, unless a request is under way.
 func (h *helloToken) look() {
-	if h.call.stalls() || time.Now().After(h.until) {
+	if h.call.Stalls() || time.Now().After(h.until) {
 		h.give()
 		return
 	}

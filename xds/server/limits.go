@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"net"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 
+	"legation.dev/xds/crowd"
 	"legation.dev/xds/identity"
 )
 
@@ -28,7 +30,7 @@ const (
 	maxHeaders = 16 << 10
 	// window is the flow-control window of a stream, in bytes, gRPC's smallest.
 	// It is static: what 1,000 Envoys that reconnect at once can put into our
-	// memory is 1,000 windows, and what the budgets have room for (see guard).
+	// memory is 1,000 windows, and what the budgets have room for (see xds/crowd).
 	window = 64 << 10
 	// connWindow is that of a connection, in bytes. It bounds no memory, since
 	// gRPC opens it again as soon as bytes arrive; a small one only costs a
@@ -37,6 +39,12 @@ const (
 	// readBuffer is the buffer per connection, in bytes: two frames of a
 	// reconnect. gRPC holds one as long as the connection is open.
 	readBuffer = 32 << 10
+	// largeBytes bounds all requests of more than a window that are under way, in
+	// bytes: as many as streams say their first ones at the same time (helloTokens),
+	// each of the largest that make sense (see maxReceive). In memory they can take
+	// twice that, if a client fills no frame. Those of one address may have half of it,
+	// so that who holds all of that holds up only himself.
+	largeBytes = 256 << 20
 	// maxOther bounds the requests of all methods but the delta stream, in bytes:
 	// gRPC's default. Who asks whether 500 Ingresses are served names some thousand
 	// resources, of 150 bytes each.
@@ -72,6 +80,8 @@ type Limits struct {
 	// It costs an Envoy one reconnect, in which it is sent nothing that it has.
 	// Negative means never.
 	Age time.Duration
+
+	large int64 // in place of largeBytes, in tests
 }
 
 // farewell is what calls of a connection that is too old have left, to end by
@@ -90,6 +100,19 @@ func (l Limits) withDefaults() Limits {
 
 // errLate ends a stream that does not introduce itself.
 var errLate = status.Error(codes.DeadlineExceeded, "the first request did not come in time")
+
+// bounds are those of what clients can have us keep.
+func (s *Server) bounds() crowd.Config {
+	return crowd.Config{Window: window, Large: cmp.Or(s.limits.large, largeBytes), LargeOfOne: largeBytes / 2, Patience: s.limits.Introduction, Turns: helloPerAddress,
+		Refused: s.crowded, Log: s.log}
+}
+
+// crowded counts a client whose address has too many.
+func (s *Server) crowded(from net.Addr) {
+	if s.gate != nil {
+		s.gate.Crowded(from)
+	}
+}
 
 // options are those of the gRPC server.
 func (s *Server) options() []grpc.ServerOption {

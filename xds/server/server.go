@@ -6,8 +6,7 @@
 // resource as the bytes that all streams share.
 //
 // Start reading at Server.Serve, then stream.serve, which is one Envoy. What clients
-// can have us keep is bounded in limits.go, sizes.go and crowd.go, and by guard, which
-// is each connection.
+// can have us keep is bounded in limits.go and sizes.go, and by xds/crowd.
 package server
 
 import (
@@ -24,7 +23,6 @@ import (
 	routeservice "github.com/envoyproxy/go-control-plane/envoy/service/route/v3"
 	secretservice "github.com/envoyproxy/go-control-plane/envoy/service/secret/v3"
 	statusservice "github.com/envoyproxy/go-control-plane/envoy/service/status/v3"
-	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 	channelz "google.golang.org/grpc/channelz/service"
 	"google.golang.org/grpc/codes"
@@ -33,6 +31,7 @@ import (
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 
+	"legation.dev/xds/crowd"
 	"legation.dev/xds/fleet"
 	"legation.dev/xds/identity"
 	"legation.dev/xds/store"
@@ -66,15 +65,14 @@ type Server struct {
 	extra         func(grpc.ServiceRegistrar)
 	sourceWaiting func() []string
 	gate          *identity.Gate
-	crowd         *crowd // nil without gate
+	crowd         *crowd.Crowd
 	limits        Limits
 
 	grpc     *grpc.Server
 	health   *health.Server
-	hello    chan struct{}       // holds a value for each helloToken that is taken
-	large    *semaphore.Weighted // bytes of large requests; see budgets
-	stopping chan struct{}       // closed by Shutdown: every stream ends
-	stop     sync.Once           // closes stopping
+	hello    chan struct{} // holds a value for each helloToken that is taken
+	stopping chan struct{} // closed by Shutdown: every stream ends
+	stop     sync.Once     // closes stopping
 	readers  sync.WaitGroup
 	counters counters
 
@@ -89,10 +87,8 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{store: cfg.Store, fleets: cfg.Fleets, log: cfg.Log, extra: cfg.Services, sourceWaiting: cfg.Waiting,
 		gate: cfg.Gate, limits: cfg.Limits.withDefaults(),
-		health: health.NewServer(), hello: make(chan struct{}, helloTokens), large: semaphore.NewWeighted(largeBytes), stopping: make(chan struct{}), heralds: map[string][]*herald{}}
-	if s.gate != nil {
-		s.crowd = newCrowd(s.gate)
-	}
+		health: health.NewServer(), hello: make(chan struct{}, helloTokens), stopping: make(chan struct{}), heralds: map[string][]*herald{}}
+	s.crowd = crowd.New(s.bounds())
 	s.grpc = grpc.NewServer(s.options()...)
 	s.register()
 	return s
@@ -128,8 +124,8 @@ func (s *Server) setHealth(h healthpb.HealthCheckResponse_ServingStatus) {
 // returns nil. Health is NOT_SERVING until the first snapshot is published.
 func (s *Server) Serve(l net.Listener) error {
 	s.readers.Go(s.becomeHealthy)
-	if s.crowd != nil {
-		l = listener{l, s.crowd}
+	if s.gate != nil { // what is not guarded is on loopback, where all share an address
+		l = s.crowd.Listen(l)
 	}
 	if err := s.grpc.Serve(l); !errors.Is(err, grpc.ErrServerStopped) {
 		return err
@@ -169,6 +165,7 @@ func (s *Server) Shutdown(ctx context.Context) {
 		<-done
 	}
 	s.readers.Wait()
+	s.crowd.Wait()
 }
 
 // Stats is what was counted since New, and how many streams are open now.

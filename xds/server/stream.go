@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"legation.dev/xds/crowd"
 	"legation.dev/xds/delta"
 	"legation.dev/xds/fleet"
 	"legation.dev/xds/snapshot"
@@ -28,7 +29,7 @@ import (
 type stream struct {
 	server  *Server
 	grpc    grpc.ServerStream
-	call    *call
+	call    *crowd.Call
 	session *fleet.Session
 	log     *slog.Logger
 	fleet   string
@@ -251,18 +252,18 @@ func (st *stream) take(r *request, now time.Time) error {
 	e := st.conn.Receive(r.Request, now)
 	st.seen.Unlock()
 	r.release()
-	st.call.done()
+	st.call.Done()
 	st.note(e, r, now)
 	return st.hold(int64(st.conn.Held()))
 }
 
 // hold tells the party how many names are kept for this stream.
 func (st *stream) hold(names int64) error {
-	p := st.call.party()
+	p := st.call.Party()
 	if p == nil || names == st.held {
 		return nil
 	}
-	all := p.names.Add(names - st.held)
+	all := p.Names.Add(names - st.held)
 	more := names > st.held
 	if st.held = names; all > namesPerAddress && more {
 		return errNames

@@ -1,4 +1,4 @@
-package server
+package crowd
 
 import (
 	"context"
@@ -21,11 +21,13 @@ var (
 	errCrumbs  = errors.New("a request comes in crumbs")
 )
 
-// call is one call of a client, as its guard sees it, whose mutex guards all of it.
-type call struct {
+// Call is one call of a client, as the guard of its connection sees it, whose mutex
+// guards all of it. Its exported methods may be called from any goroutine, and of a nil
+// Call, which is that of a client that is gone.
+type Call struct {
 	guard  *guard
 	stream uint32
-	keeps  bool               // a request is kept until done; else only until it is whole
+	keeps  bool               // a request is kept until Done; else only until it is whole
 	ended  bool               // nothing is kept of it
 	stop   context.CancelFunc // ends its wait for the budgets; nil if it does not wait
 
@@ -33,24 +35,24 @@ type call struct {
 	length int    // of that, in bytes, when prefix is whole
 	got    int    // bytes of that
 	cost   int    // of its frames, in bytes of memory
-	moved  bool   // some of it came since stalls was asked
+	moved  bool   // some of it came since Stalls was asked
 	grant  int64  // what it has of the budgets
 	timer  *time.Timer
 }
 
 // frame takes in that a frame of so many bytes comes.
-func (c *call) frame(bytes int) error {
+func (c *Call) frame(bytes int) error {
 	if c.cost += bytes; bytes > 0 && bytes <= smallFrame {
 		c.cost += frameCost
 	}
-	if c.cost > 2*(c.length+window) {
+	if c.cost > 2*(c.length+c.guard.crowd.Window) {
 		return errCrumbs
 	}
 	return nil
 }
 
 // data takes in bytes of requests.
-func (c *call) data(b []byte) error {
+func (c *Call) data(b []byte) error {
 	c.moved = true
 	for len(b) > 0 {
 		if n := min(prefixSize-len(c.prefix), len(b)); n > 0 {
@@ -62,7 +64,7 @@ func (c *call) data(b []byte) error {
 		}
 		n := min(c.length-c.got, len(b))
 		c.got, b = c.got+n, b[n:]
-		if c.got > 2*window && c.grant == 0 {
+		if c.got > 2*c.guard.crowd.Window && c.grant == 0 {
 			return errUnasked
 		}
 		if c.got == c.length {
@@ -73,7 +75,7 @@ func (c *call) data(b []byte) error {
 }
 
 // whole says that all of a request has come.
-func (c *call) whole() {
+func (c *Call) whole() {
 	c.prefix = c.prefix[:0]
 	if !c.keeps {
 		c.release() // gRPC decodes it, and keeps no bytes
@@ -81,13 +83,13 @@ func (c *call) whole() {
 }
 
 // get takes note of bytes of the budgets.
-func (c *call) get(bytes int64) {
+func (c *Call) get(bytes int64) {
 	c.grant = bytes
-	c.timer = time.AfterFunc(c.guard.server.limits.Introduction, c.guard.late)
+	c.timer = time.AfterFunc(c.guard.crowd.Patience, c.guard.late)
 }
 
 // release gives back what the call has of the budgets.
-func (c *call) release() {
+func (c *Call) release() {
 	if c.grant > 0 {
 		c.timer.Stop()
 		c.guard.budgets.give(c.grant)
@@ -96,7 +98,7 @@ func (c *call) release() {
 }
 
 // end says that the call has ended.
-func (c *call) end() {
+func (c *Call) end() {
 	c.ended = true
 	c.guard.party.count(-1)
 	if c.stop != nil {
@@ -105,25 +107,16 @@ func (c *call) end() {
 	c.release()
 }
 
-type callKey struct{}
-
-// callOf is the call that a handler serves; nil if the client is gone.
-func callOf(ctx context.Context) *call {
-	c, _ := ctx.Value(callKey{}).(*call)
-	return c
-}
-
-// party are the clients of the call's address; nil if it has none.
-func (c *call) party() *party {
+// Party are the clients of the call's address; nil if it has none, as without Listen.
+func (c *Call) Party() *Party {
 	if c == nil {
 		return nil
 	}
 	return c.guard.party
 }
 
-// done says that nothing is kept of the request that was read last. It may be
-// called from any goroutine, as stalls.
-func (c *call) done() {
+// Done says that nothing is kept of the request that was read last.
+func (c *Call) Done() {
 	if c == nil {
 		return
 	}
@@ -132,8 +125,8 @@ func (c *call) done() {
 	c.release()
 }
 
-// waits says whether the client is to wait before it sends a request.
-func (c *call) waits() bool {
+// Waits says whether the client is to wait before it sends a request.
+func (c *Call) Waits() bool {
 	if c == nil {
 		return false
 	}
@@ -142,9 +135,9 @@ func (c *call) waits() bool {
 	return c.stop != nil
 }
 
-// stalls says whether no request is under way, or none has come nearer since the
+// Stalls says whether no request is under way, or none has come nearer since the
 // last time that this was asked.
-func (c *call) stalls() bool {
+func (c *Call) Stalls() bool {
 	if c == nil {
 		return true
 	}

@@ -1,13 +1,14 @@
-package server
+package crowd
 
 import (
 	"bytes"
+	"encoding/binary"
 	"net"
 	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
-	"golang.org/x/sync/semaphore"
 )
 
 // pieced is a connection that is read in pieces of a size, and remembers what is
@@ -52,9 +53,17 @@ func does(list ...error) error {
 
 // newGuard is that of a connection of nobody, with so many bytes for large requests.
 func newGuard(c net.Conn, room int64) *guard {
-	s := &Server{large: semaphore.NewWeighted(room), limits: Limits{}.withDefaults()}
-	g, _ := s.guard(c, c).(*guard)
+	crowd := New(Config{Window: window, Large: room, Patience: time.Minute})
+	g, _ := crowd.Guard(c, c).(*guard)
 	return g
+}
+
+// window is that of a stream here.
+const window = 64 << 10
+
+// prefixed is the beginning of a request of so many bytes.
+func prefixed(length int, text []byte) []byte {
+	return append(binary.BigEndian.AppendUint32([]byte{0}, uint32(length)), text...)
 }
 
 // sizes of pieces.
@@ -131,15 +140,15 @@ func TestGuardWrites(t *testing.T) {
 		if want := slices.Concat(before, after); !bytes.Equal(to.written, want) {
 			t.Errorf("pieces of %d: written %q, want %q", size, to.written, want)
 		}
-		if len(g.calls) != 1 || !g.calls[1].waits() {
+		if len(g.calls) != 1 || !g.calls[1].Waits() {
 			t.Errorf("pieces of %d: calls %v", size, g.calls)
 		}
 		g.budgets.give(2)
-		g.server.readers.Wait() // for the one that waits
+		g.crowd.Wait() // for the one that waits
 		if want := slices.Concat(before, after, update(1, large)); !bytes.Equal(to.written, want) {
 			t.Errorf("pieces of %d: written then %q, want %q", size, to.written, want)
 		}
-		g.calls[1].done()
+		g.calls[1].Done()
 		if !g.budgets.try(large + 1) {
 			t.Errorf("pieces of %d: room is not given back", size)
 		}

@@ -1,20 +1,9 @@
-package server
+package crowd
 
 import (
 	"context"
 
 	"golang.org/x/sync/semaphore"
-)
-
-const (
-	// largeBytes bounds all requests of more than a window that are under way, in
-	// bytes: as many as streams say their first ones at the same time (helloTokens),
-	// each of the largest that make sense (see maxReceive). In memory they can take
-	// twice that, if a client fills no frame.
-	largeBytes = 256 << 20
-	// largePerAddress is what those of one address may have of that, so that who
-	// holds all of it holds up only himself.
-	largePerAddress = largeBytes / 2
 )
 
 // budgets are what the bytes of a large request are taken from, all of them and in

@@ -1,4 +1,4 @@
-package server
+package crowd
 
 import (
 	"bytes"
@@ -19,11 +19,11 @@ import (
 // and writes the update of a window that is for a large request only when there is
 // room in the budgets. While it waits, all else on the connection goes on, pings
 // too: an Envoy that has to wait only sends later. What was let in must be there,
-// and taken in, within Limits.Introduction; else the connection is closed.
+// and taken in, within Config.Patience; else the connection is closed.
 type guard struct {
 	net.Conn
-	server  *Server
-	party   *party // nil: it has none, as without TLS
+	crowd   *Crowd
+	party   *Party // nil: it has none, as without TLS
 	budgets budgets
 	context context.Context // ends with the connection
 	cancel  context.CancelFunc
@@ -37,23 +37,24 @@ type guard struct {
 	later   []byte // what is to be written after the frame that is being written
 
 	mu     sync.Mutex       // guards what follows; taken after writing, if both are
-	calls  map[uint32]*call // by stream; nil when the connection is closed
+	calls  map[uint32]*Call // by stream; nil when the connection is closed
 	newest uint32           // the stream of the last of them
 }
 
-// guard makes the guard of a connection; raw is the one below TLS.
-func (s *Server) guard(c, raw net.Conn) net.Conn {
-	g := &guard{Conn: c, server: s, budgets: budgets{s.large}, in: newInbound(), calls: map[uint32]*call{}}
+// Guard is what gRPC gets of a connection, which is above TLS; raw is the one below.
+// If that was accepted by Listen, the bounds of its address are in force.
+func (c *Crowd) Guard(conn, raw net.Conn) net.Conn {
+	g := &guard{Conn: conn, crowd: c, budgets: budgets{c.large}, in: newInbound(), calls: map[uint32]*Call{}}
 	if m, ok := raw.(*member); ok {
 		g.party = m.party
-		g.budgets = budgets{m.party.large, s.large}
+		g.budgets = budgets{m.party.large, c.large}
 	}
 	g.context, g.cancel = context.WithCancel(context.Background())
 	return g
 }
 
 // Read implements net.Conn. It never reads beyond the headers of a call, so that
-// Server.tap, which gRPC calls when it has read them, knows whose they are.
+// who is called when gRPC has read them (grpc.InTapHandle) knows whose they are.
 func (g *guard) Read(b []byte) (n int, err error) {
 	if len(g.ahead) > 0 {
 		n, err = g.follow(b[:copy(b, g.ahead)])
@@ -118,7 +119,7 @@ func (g *guard) begin(stream uint32) {
 	defer g.mu.Unlock()
 	if g.calls != nil && stream > g.newest {
 		g.newest = stream
-		g.calls[stream] = &call{guard: g, stream: stream}
+		g.calls[stream] = &Call{guard: g, stream: stream}
 		g.party.count(1)
 	}
 }
@@ -133,20 +134,26 @@ func (g *guard) end(stream uint32) {
 	}
 }
 
-// begun is the call whose headers gRPC has just read; nil if it has ended. keeps says
-// that its handler calls done.
-func (g *guard) begun(keeps bool) *call {
+// Begun is the Call whose headers gRPC has just read from a connection that Guard made;
+// nil if it has ended. keeps says that its handler calls Done. It is false if there are
+// too many calls from that address: then the call must be refused.
+func Begun(conn net.Conn, keeps bool) (*Call, bool) {
+	g, ok := conn.(*guard)
+	if !ok {
+		return nil, true
+	}
+	if g.party != nil && g.party.calls.Load() > callsPerAddress {
+		g.crowd.Refused(g.RemoteAddr())
+		return nil, false
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c := g.calls[g.newest]
 	if c != nil {
 		c.keeps = keeps
 	}
-	return c
+	return c, true
 }
-
-// crowded says whether there are too many calls from this address.
-func (g *guard) crowded() bool { return g.party != nil && g.party.calls.Load() > callsPerAddress }
 
 // Write implements net.Conn. It leaves out what has to wait.
 func (g *guard) Write(b []byte) (int, error) {
@@ -201,7 +208,7 @@ func (g *guard) holds(f http2.FrameHeader, b []byte) bool {
 	case http2.FrameRSTStream:
 		g.end(f.StreamID)
 	case http2.FrameWindowUpdate:
-		if n := streamOf(b[headerSize:]); n > window && f.StreamID != 0 {
+		if n := streamOf(b[headerSize:]); int(n) > g.crowd.Window && f.StreamID != 0 {
 			return !g.ask(f.StreamID, n)
 		}
 	}
@@ -224,7 +231,7 @@ func (g *guard) ask(stream, length uint32) bool {
 	}
 	ctx, stop := context.WithCancel(g.context)
 	c.stop = stop
-	g.server.readers.Go(func() {
+	g.crowd.waits.Go(func() {
 		defer stop()
 		g.wait(ctx, c, length)
 	})
@@ -232,7 +239,7 @@ func (g *guard) ask(stream, length uint32) bool {
 }
 
 // wait opens the window of a call when there is room for its request.
-func (g *guard) wait(ctx context.Context, c *call, length uint32) {
+func (g *guard) wait(ctx context.Context, c *Call, length uint32) {
 	if err := g.budgets.take(ctx, int64(length)); err != nil {
 		return // the call has ended
 	}
@@ -248,7 +255,7 @@ func (g *guard) wait(ctx context.Context, c *call, length uint32) {
 }
 
 // granted gives a call what was taken for it, unless it has ended.
-func (g *guard) granted(c *call, bytes int64) bool {
+func (g *guard) granted(c *Call, bytes int64) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c.stop = nil
@@ -262,7 +269,7 @@ func (g *guard) granted(c *call, bytes int64) bool {
 
 // late ends the connection: a request was let in, and is not taken in yet.
 func (g *guard) late() {
-	g.server.log.Warn("connection closed: a large request was not there in time", "peer", g.RemoteAddr().String())
+	g.crowd.Log.Warn("connection closed: a large request was not there in time", "peer", g.RemoteAddr().String())
 	_ = g.Close() // gRPC finds that it is closed
 }
 

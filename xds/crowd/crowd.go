@@ -1,0 +1,171 @@
+// Package crowd bounds what clients can have a gRPC server keep: connections and
+// calls from one address, and requests that are under way.
+//
+// It knows HTTP/2 and how gRPC puts messages into it, and nothing of what they say.
+//
+// Start reading at Crowd; guard is one connection.
+package crowd
+
+import (
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+)
+
+const (
+	// perAddress bounds the connections from one address: room for a fleet behind
+	// one address (NAT), and less than 100 MB for whoever opens them in vain.
+	perAddress = 1000
+	// callsPerAddress bounds the calls from one address, since each has a window. An
+	// Envoy has one, and for a moment two when it connects again.
+	callsPerAddress = 2 * perAddress
+)
+
+// Config of a Crowd. All is required.
+type Config struct {
+	// Window is the flow-control window of a stream, in bytes: a larger request is a
+	// large one. It must be static (grpc.StaticStreamWindowSize).
+	Window int
+	// Large is what large requests may take together while they are under way, in
+	// bytes; LargeOfOne what those of one address may. No request may be larger.
+	Large, LargeOfOne int64
+	// Patience is how long a large request may take, from when it is let in until it is
+	// taken in.
+	Patience time.Duration
+	// Turns is how many values Party.Turns has room for.
+	Turns int
+	// Refused hears of a connection or call that is one too many from its address.
+	Refused func(net.Addr)
+	Log     *slog.Logger
+}
+
+// Crowd is who is connected, by address. Its methods may be called from any
+// goroutine.
+type Crowd struct {
+	Config
+	large *semaphore.Weighted // bytes of large requests; see budgets
+	waits sync.WaitGroup      // for what waits for room
+
+	mu sync.Mutex // guards at and the counts in it
+	at map[netip.Addr]*Party
+}
+
+// New makes a Crowd in which nobody is.
+func New(c Config) *Crowd {
+	return &Crowd{Config: c, large: semaphore.NewWeighted(c.Large), at: map[netip.Addr]*Party{}}
+}
+
+// Wait waits until nothing of it runs, when all connections are closed.
+func (c *Crowd) Wait() { c.waits.Wait() }
+
+// Room says whether so many bytes are left for large requests.
+func (c *Crowd) Room(bytes int64) bool {
+	if !c.large.TryAcquire(bytes) {
+		return false
+	}
+	c.large.Release(bytes)
+	return true
+}
+
+// PartyAt is who is connected from an address; nil if nobody is.
+func (c *Crowd) PartyAt(a netip.Addr) *Party {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at[a]
+}
+
+// Party are the clients of one address.
+type Party struct {
+	// Turns holds a value for each of them whose turn it is to be read, or who waits
+	// for that; Names counts what is kept of them. Both are kept by whoever has a Call.
+	Turns chan struct{}
+	Names atomic.Int64
+
+	conns int // guarded by the Crowd's mutex
+	calls atomic.Int64
+	large *semaphore.Weighted // bytes of their large requests
+}
+
+// count adds to the calls of a Party, which may be nil.
+func (p *Party) count(calls int64) {
+	if p != nil {
+		p.calls.Add(calls)
+	}
+}
+
+func addressOf(a net.Addr) netip.Addr {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	return t.AddrPort().Addr().Unmap()
+}
+
+// enter counts a connection. Its Party is nil if there are too many.
+func (c *Crowd) enter(a netip.Addr) *Party {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.at[a]
+	if p == nil {
+		p = &Party{Turns: make(chan struct{}, c.Turns), large: semaphore.NewWeighted(c.LargeOfOne)}
+		c.at[a] = p
+	}
+	if p.conns >= perAddress {
+		return nil
+	}
+	p.conns++
+	return p
+}
+
+func (c *Crowd) leave(a netip.Addr) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.at[a]
+	if p.conns--; p.conns == 0 {
+		delete(c.at, a)
+	}
+}
+
+// Listen is l, of which no more connections than that are accepted from one address.
+func (c *Crowd) Listen(l net.Listener) net.Listener { return listener{l, c} }
+
+// listener accepts for a Crowd.
+type listener struct {
+	net.Listener
+	crowd *Crowd
+}
+
+// Accept implements net.Listener.
+func (l listener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		a := addressOf(conn.RemoteAddr())
+		if p := l.crowd.enter(a); p != nil {
+			return &member{Conn: conn, party: p, leave: func() { l.crowd.leave(a) }}, nil
+		}
+		l.crowd.Refused(conn.RemoteAddr())
+		_ = conn.Close() // nothing was sent yet
+	}
+}
+
+// member is a connection of a Crowd.
+type member struct {
+	net.Conn
+	party *Party
+	once  sync.Once
+	leave func()
+}
+
+// Close implements net.Conn.
+func (c *member) Close() error {
+	c.once.Do(c.leave)
+	return c.Conn.Close()
+}
