@@ -3,11 +3,14 @@
 package deploy
 
 import (
+	"context"
+	"fmt"
 	"net"
 	"slices"
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -71,6 +74,25 @@ func door(p *corev1.Pod) string {
 		}
 	}
 	return ""
+}
+
+// await waits until it knows n Envoys: it learns of them by itself.
+func (b *balancer) await(ctx context.Context, n int) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		b.mu.Lock()
+		got := len(b.doors)
+		b.mu.Unlock()
+		if got == n {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: the balancer knows %d Envoys, want %d", ctx.Err(), got, n)
+		}
+	}
 }
 
 func isReady(p *corev1.Pod) bool {

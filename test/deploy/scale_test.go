@@ -186,10 +186,14 @@ func (d *deployed) scale(n int32) {
 	d.awaitEnvoys(int(n))
 }
 
-// awaitEnvoys waits until there are n Envoys that are ready, and no other one.
+// awaitEnvoys waits until there are n Envoys that are ready, and no other one, and the
+// balancer knows.
 func (d *deployed) awaitEnvoys(n int) {
 	d.Helper()
 	err := kube.Await(d.ctx, k.Client().CoreV1().Pods(namespace), func(all []*corev1.Pod) error { return ready(all, n) })
+	if err == nil {
+		err = d.balancer.await(d.ctx, n)
+	}
 	if err != nil {
 		d.Fatalf("%d Envoys: %v\n%s", n, err, k.Pods(d.ctx, namespace))
 	}
