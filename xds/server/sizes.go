@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -49,3 +51,20 @@ func (s *sizes) add(num protowire.Number, bytes int) error {
 	}
 	return nil
 }
+
+// hold tells the party how many names are kept for this stream.
+func (st *stream) hold(names int64) error {
+	p := st.call.Party()
+	if p == nil || names == st.held {
+		return nil
+	}
+	all := p.Names.Add(names - st.held)
+	more := names > st.held
+	if st.held = names; all > namesPerAddress && more {
+		return errNames
+	}
+	return nil
+}
+
+// errNames ends a stream.
+var errNames = status.Error(codes.ResourceExhausted, "Envoys of this address ask for too many names that they do not have")

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"legation.dev/xds/crowd"
 	"legation.dev/xds/delta"
@@ -256,23 +254,6 @@ func (st *stream) take(r *request, now time.Time) error {
 	st.note(e, r, now)
 	return st.hold(int64(st.conn.Held()))
 }
-
-// hold tells the party how many names are kept for this stream.
-func (st *stream) hold(names int64) error {
-	p := st.call.Party()
-	if p == nil || names == st.held {
-		return nil
-	}
-	all := p.Names.Add(names - st.held)
-	more := names > st.held
-	if st.held = names; all > namesPerAddress && more {
-		return errNames
-	}
-	return nil
-}
-
-// errNames ends a stream.
-var errNames = status.Error(codes.ResourceExhausted, "Envoys of this address ask for too many names that they do not have")
 
 // past is the versions of the fleet before that of the target, newest first.
 func (st *stream) past() (list []snapshot.Snapshot) {
