@@ -71,22 +71,23 @@ func (h *helloToken) release() {
 	}
 }
 
-// heard says that a request came, after which the next may.
-func (h *helloToken) heard() {
+// heard says that a request came, after which the next may. It is false if the
+// stream has had its time.
+func (h *helloToken) heard() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.held && time.Now().Before(h.until) {
+	in := time.Now().Before(h.until)
+	if h.held && in {
 		h.timer.Reset(helloPatience)
 	}
+	return in
 }
 
 // look gives the token back, unless a request is under way.
 func (h *helloToken) look() {
-	if h.call.Stalls() || time.Now().After(h.until) {
+	if h.call.Stalls() || !h.heard() {
 		h.give()
-		return
 	}
-	h.heard()
 }
 
 // give returns the token, if the stream still holds it.
