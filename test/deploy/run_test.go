@@ -15,7 +15,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -46,7 +45,6 @@ func images() (map[string]kube.Image, error) {
 
 const (
 	namespace = "legation"
-	replicas  = "legation-xds.legation.svc" // the headless Service
 	host      = "deployed.test"
 	other     = "other.test"
 	// hang bounds what never comes.
@@ -70,7 +68,6 @@ func install(t *testing.T, manifests string, change func(kube.Object)) *deployed
 	d := &deployed{T: t, ctx: ctx, balancer: balance(t)}
 	d.apply(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
 	d.apply(d.certificates()...)
-	d.resolve()
 	var err error
 	if d.objects, err = kube.Manifests(path(t, "deploy", "manifests", manifests)); err != nil {
 		t.Fatal(err)
@@ -110,21 +107,6 @@ func (d *deployed) remove(objects []kube.Object) {
 	if err != nil {
 		d.Error(err)
 	}
-}
-
-// resolve keeps the name of the headless Service what the DNS of a cluster makes of
-// it.
-func (d *deployed) resolve() {
-	d.Helper()
-	if err := k.Hosts(replicas); err != nil {
-		d.Fatal(err)
-	}
-	go kube.Await(d.ctx, k.Client().DiscoveryV1().EndpointSlices(namespace), func(all []*discoveryv1.EndpointSlice) error { // until the test ends
-		if err := k.Hosts(replicas, kube.EndpointsOf(all, "legation-xds").Ready...); err != nil {
-			d.Error(err)
-		}
-		return errors.New("there may be more")
-	})
 }
 
 // ingress leads a host to a Service.
@@ -228,6 +210,38 @@ func (d *deployed) shop(ns string) {
 	}
 }
 
+// prompt: an Envoy that was there before the control plane finds it when it comes. It
+// asks the DNS each 5 s, connects at most 5 s later, and is probed each 2 s.
+func (d *deployed) prompt() {
+	d.Helper()
+	const bound = 20 * time.Second // on a machine that does other things, too
+	planes := d.pods("control-plane")
+	first := readySince(&planes[0])
+	for _, p := range planes[1:] {
+		if t := readySince(&p); t.Before(first) {
+			first = t
+		}
+	}
+	for _, p := range d.pods("envoy") {
+		took := readySince(&p).Sub(first)
+		d.Logf("%s was ready %v after the control plane", p.Name, took)
+		if took > bound {
+			text, err := k.Logs(&p, "envoy")
+			d.Errorf("%s was ready %v after the control plane: %s, %v", p.Name, took, text, err)
+		}
+	}
+}
+
+// readySince is when a pod became ready.
+func readySince(p *corev1.Pod) (at time.Time) {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
+			at = c.LastTransitionTime.Time
+		}
+	}
+	return at
+}
+
 // load has clients ask through the balancer until they are stopped.
 func (d *deployed) load(ctx context.Context) *load.Load {
 	var clients []load.Client
@@ -256,6 +270,7 @@ func TestDeployed(t *testing.T) {
 	d := install(t, "legation.yaml", func(kube.Object) {})
 	ns := k.Namespace(t)
 	d.shop(ns)
+	d.prompt()
 	d.counted(ns)
 	d.asked(ns)
 	d.laptop()

@@ -5,6 +5,7 @@ package kube
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -111,6 +112,10 @@ func serve(stubborn bool, args []string) error {
 	})
 	http.HandleFunc("/write", func(w http.ResponseWriter, r *http.Request) {
 		answerWith(w, "", os.WriteFile(r.FormValue("file"), []byte(r.FormValue("text")), 0o644))
+	})
+	http.HandleFunc("/resolve", func(w http.ResponseWriter, r *http.Request) {
+		addresses, err := net.DefaultResolver.LookupHost(r.Context(), r.FormValue("name"))
+		answerWith(w, strings.Join(addresses, " "), err)
 	})
 	http.HandleFunc("/exit", func(_ http.ResponseWriter, r *http.Request) {
 		code, _ := strconv.Atoi(r.FormValue("code"))

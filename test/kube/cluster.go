@@ -52,6 +52,7 @@ type Cluster struct {
 	admin     *rest.Config
 	client    kubernetes.Interface
 	dynamic   dynamic.Interface
+	dns       *dns     // nil before it answers
 	kubelet   *kubelet // nil before it runs
 }
 
@@ -87,6 +88,10 @@ func (c *Cluster) start(ctx context.Context) error {
 	}
 	if err := c.ControllerManager.Start(); err != nil {
 		return err
+	}
+	var err error
+	if c.dns, err = startDNS(c.client); err != nil {
+		return fmt.Errorf("starting the DNS: %w", err)
 	}
 	if err := c.startKubelet(ctx); err != nil {
 		return err
@@ -213,6 +218,9 @@ func (c *Cluster) Close() error {
 		c.kubelet.close()
 	}
 	var errs []error
+	if c.dns != nil {
+		errs = append(errs, c.dns.close())
+	}
 	for _, p := range []*Process{c.ControllerManager, c.APIServer, c.Etcd} {
 		if p != nil {
 			errs = append(errs, p.died(), p.Kill()) // nothing of it is needed any more

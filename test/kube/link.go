@@ -43,7 +43,7 @@ func connect(pid int, address string) error {
 }
 
 // Address is one that processes on nodes reach, for what a test itself listens
-// at: number n from 0 to 253, none of a pod.
+// at: number n from 0 to 252, none of a pod; the next one is that of the DNS.
 func Address(n int) string { return fmt.Sprintf("10.244.0.%d", 2+n) }
 
 func run(command string) error {

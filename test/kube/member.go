@@ -209,7 +209,8 @@ func (m *member) container() (*container, error) {
 	if c.Programs == nil || len(m.spec.Command) == 0 {
 		return nil, fmt.Errorf("container %s: image %s and a command are needed", m.spec.Name, m.spec.Image)
 	}
-	c.Mounts = []mount{{m.messageFile(), cmp.Or(m.spec.TerminationMessagePath, corev1.TerminationMessagePathDefault), false}}
+	c.Mounts = []mount{{m.messageFile(), cmp.Or(m.spec.TerminationMessagePath, corev1.TerminationMessagePathDefault), false},
+		{s.resolvConf(), "/etc/resolv.conf", true}}
 	c.Env, c.Args = m.environment()
 	c.secure(s.pod.Spec.SecurityContext, m.spec.SecurityContext)
 	return c, nil

@@ -109,7 +109,7 @@ func namespaces(uid, gid int) *syscall.SysProcAttr {
 	return attr
 }
 
-// furnish gives the namespaces their /proc and their addresses.
+// furnish gives the namespaces their /proc, their addresses and their DNS.
 func furnish() error {
 	if err := syscall.Mount("", "/", "", syscall.MS_PRIVATE|syscall.MS_REC, ""); err != nil {
 		return fmt.Errorf("making mounts private: %w", err)
@@ -129,5 +129,5 @@ func furnish() error {
 			return err
 		}
 	}
-	return nil
+	return resolve()
 }

@@ -279,7 +279,7 @@ func TestUser(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &got); err != nil || got.UID != user+1 || got.GID != user || !slices.Contains(got.Groups, int(group)) {
 		t.Errorf("it is %s, %v", text, err)
 	}
-	for _, file := range []string{"/x", "/tmp/x", "/dev/x", "/usr/local/bin/x", "/etc/hosts"} {
+	for _, file := range []string{"/x", "/tmp/x", "/dev/x", "/usr/local/bin/x", "/etc/hosts", "/etc/resolv.conf"} {
 		if _, err := p.ask("/write", "file", file); err == nil {
 			t.Errorf("it can write %s", file)
 		}

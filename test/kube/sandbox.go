@@ -116,6 +116,9 @@ func unknown(pod *corev1.Pod) error {
 			no(m.SubPath != "" || m.SubPathExpr != "", c, "subPath")
 		}
 	}
+	if pod.Spec.DNSPolicy != corev1.DNSClusterFirst || pod.Spec.DNSConfig != nil {
+		errs = append(errs, errors.New("this kubelet knows no dnsPolicy but ClusterFirst, and no dnsConfig"))
+	}
 	if pod.Spec.RestartPolicy != corev1.RestartPolicyAlways {
 		errs = append(errs, fmt.Errorf("this kubelet knows no restartPolicy %s", pod.Spec.RestartPolicy))
 	}
@@ -133,11 +136,17 @@ func (s *sandbox) connect() error {
 		return err
 	}
 	s.pause = pause
+	if err := os.WriteFile(s.resolvConf(), resolvConf(s.pod.Namespace), 0o644); err != nil {
+		return err
+	}
 	if err := connect(pause.Process.Pid, s.address); err != nil {
 		return err
 	}
 	return s.openDoors()
 }
+
+// resolvConf is the file that says to containers where the DNS is.
+func (s *sandbox) resolvConf() string { return filepath.Join(s.dir, "resolv.conf") }
 
 // run brings the pod up, and sees it to its end.
 func (s *sandbox) run() {

@@ -11,14 +11,16 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	legation "legation.dev/test/cluster"
 	"legation.dev/test/kube"
 )
 
-// replicasName is the name of all replicas, as that of a headless Service.
-const replicasName = "replicas.test"
+// replicasName is the headless Service of all replicas.
+const replicasName = "replicas"
 
 // TestPeers: two replicas of the binary have an Envoy each. An Ingress gets its
 // address when both Envoys serve it, although the leader sees only its own; and after
@@ -26,7 +28,7 @@ const replicasName = "replicas.test"
 func TestPeers(t *testing.T) {
 	w := newWorld(t)
 	s, err := legation.Start(w.ctx, cluster, legation.Options{Binary: true, Replicas: 2, Envoys: 2,
-		Args: []string{"--lease", w.namespace + "/legation", "--peers", replicasName + ":18000", "--publish-address", "192.0.2.1"}})
+		Args: []string{"--lease", w.namespace + "/legation", "--peers", replicasName + "." + w.namespace + ".svc:18000", "--publish-address", "192.0.2.1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,17 +37,7 @@ func TestPeers(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	var addresses []string
-	for _, r := range s.Replicas {
-		host, _, err := net.SplitHostPort(r.Address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		addresses = append(addresses, host)
-	}
-	if err := cluster.Hosts(replicasName, addresses...); err != nil {
-		t.Fatal(err)
-	}
+	w.named(s)
 	deployment, service := kube.Web(w.namespace, "web", 1, time.Second)
 	if err := cluster.Apply(w.ctx, deployment, service, w.web("first", "web")); err != nil {
 		t.Fatal(err)
@@ -59,6 +51,25 @@ func TestPeers(t *testing.T) {
 	w.waitsForBoth(s, leader, other)
 	w.waitsNoLonger(s, leader, other)
 	w.inspected(s)
+}
+
+// named gives the replicas the name of all of them.
+func (w *world) named(s *legation.Stack) {
+	w.Helper()
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: replicasName},
+		Spec: corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone}}
+	slice := &discoveryv1.EndpointSlice{AddressType: discoveryv1.AddressTypeIPv4, ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: replicasName,
+		Labels: map[string]string{discoveryv1.LabelServiceName: replicasName}}}
+	for _, r := range s.Replicas {
+		host, _, err := net.SplitHostPort(r.Address)
+		if err != nil {
+			w.Fatal(err)
+		}
+		slice.Endpoints = append(slice.Endpoints, discoveryv1.Endpoint{Addresses: []string{host}})
+	}
+	if err := cluster.Apply(w.ctx, service, slice); err != nil {
+		w.Fatal(err)
+	}
 }
 
 // leader is the number of the replica that writes, and that of the other one.

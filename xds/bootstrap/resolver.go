@@ -18,7 +18,10 @@ const (
 	queryTries = 2
 )
 
-// resolver is that for the name of the control plane.
+// resolver is that for the name of the control plane. A name that does not exist yet is
+// no failure to Envoy: it is asked for again after dns_refresh_rate (5 s), as one that
+// does. So nothing may be remembered between: the cache of c-ares stays off, as it is by
+// default, since it would keep an absence for as long as the SOA of the DNS says.
 func resolver() (*corev3.TypedExtensionConfig, error) {
 	config, err := anypb.New(&caresv3.CaresDnsResolverConfig{
 		QueryTimeoutSeconds: wrapperspb.UInt64(queryTimeout), QueryTries: wrapperspb.UInt32(queryTries)})
