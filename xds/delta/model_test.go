@@ -61,6 +61,7 @@ type modelSecret struct {
 	remembered string // the bytes last seen, good or bad
 	rejected   bool   // those were bad
 	waited     bool   // its waiting is over
+	stalled    bool   // its waiting was over while the wire carried it; until it comes
 }
 
 func newEnvoy(q func(*snapshot.Resource) quality) *envoy {
@@ -183,8 +184,9 @@ func (e *envoy) warms() bool {
 }
 
 // progress lets time and events take effect: ends of warming, held answers, the
-// first LDS request.
-func (e *envoy) progress() {
+// first LDS request. A listener that has waited long enough for secrets that the wire
+// still carries, or requests of them, serves without, which nobody can help.
+func (e *envoy) progress(underWay []string) {
 	for _, n := range slices.Sorted(maps.Keys(e.clusters)) {
 		c := e.clusters[n]
 		if c.warming == nil {
@@ -209,11 +211,25 @@ func (e *envoy) progress() {
 		}
 	}
 	for _, l := range e.listeners {
-		if l.warming != nil && (e.complete(l.warming) || !e.now.Before(l.since.Add(patience))) {
-			l.active, l.warming = l.warming, nil
-			e.dropSecrets()
+		switch {
+		case l.warming == nil:
+		case e.complete(l.warming):
+			e.serve(l)
+		case !e.now.Before(l.since.Add(patience)):
+			for _, n := range underWay {
+				if s := e.secrets[n]; s != nil {
+					s.stalled = true
+				}
+			}
+			e.serve(l)
 		}
 	}
+}
+
+// serve makes a warming listener active.
+func (e *envoy) serve(l *modelListener) {
+	l.active, l.warming = l.warming, nil
+	e.dropSecrets()
 }
 
 // finish makes a warming cluster active. If it is no EDS cluster any more, the
@@ -403,7 +419,10 @@ func (e *envoy) onEndpoints(r Response) string {
 func (e *envoy) onSecrets(r Response) string {
 	for _, x := range byHash(r.Resources) {
 		s := e.secrets[x.Name]
-		if s == nil || s.remembered == string(x.Body()) {
+		if s == nil {
+			continue
+		}
+		if s.stalled = false; s.remembered == string(x.Body()) {
 			continue // M16: the same bytes are acknowledged and skipped
 		}
 		s.remembered, s.rejected = string(x.Body()), e.quality(x) != good
@@ -513,7 +532,7 @@ func (e *envoy) answers(chain string) bool {
 	s := e.secrets[chain]
 	for _, l := range e.listeners {
 		if l.active != nil && l.active.Pulled(snapshot.Ref{Type: snapshot.Secret, Name: chain}) && s != nil {
-			return s.good != nil || s.rejected || s.waited
+			return s.good != nil || s.rejected || s.waited || s.stalled
 		}
 	}
 	return false
