@@ -22,7 +22,7 @@ func TestRulesAreNeeded(t *testing.T) {
 		{"variant", ruleVariant, 392},
 		{"LDS twice", ruleLDSTwice, 248},
 		{"CLA follows", ruleFollowCLA, 3},
-		{"routes seen", ruleRoutesSeen, 86},
+		{"routes seen", ruleRoutesSeen, 112},
 		{"pinned", rulePinned, 9},
 		{"unknown pins", ruleUnknownPins, 14},
 		{"one secret", ruleOneSecret, 17},
