@@ -43,6 +43,9 @@ func contents(t *testing.T, patterns ...string) string {
 			t.Fatalf("%s: no files (%v)", pattern, err)
 		}
 		for _, file := range files {
+			if strings.Contains(file, "test/deploy/") {
+				continue // the chart only hands settings on
+			}
 			text, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
