@@ -4,6 +4,8 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/base64"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -12,18 +14,21 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"legation.dev/test/envoy"
+	"legation.dev/xds/bootstrap"
 )
 
 // TestMetrics: promtool finds nothing to say about the metrics of a Legation with an
 // Envoy; all that there is to tell is told, in fewer than 1,000 series.
 func TestMetrics(t *testing.T) {
 	w := newWired(t, newCerts(t))
+	w.write(t, "tls.yaml", secure(t))
 	w.apiTo(t, "web")
 	w.await(t, "/api", "200 web")
 	w.until(t, "the change is acknowledged", func() bool {
-		return w.metric(t, `legation_fleet_envoys_current{fleet="legation"}`) == 1 && w.metric(t, "legation_xds_update_to_ack_duration_seconds_count") > 0
+		return w.metric(t, `legation_fleet_envoys_current{fleet="legation"}`) == 1 && w.metric(t, `legation_input_objects{kind="Secret"}`) == 1 && w.metric(t, "legation_xds_update_to_ack_duration_seconds_count") > 0
 	})
 	answer, err := http.Get("http://" + w.admin + "/metrics")
 	if err != nil {
@@ -63,7 +68,7 @@ func TestMetrics(t *testing.T) {
 	for name, want := range map[string]float64{
 		`legation_fleet_unacknowledged_change_age_seconds{fleet="legation"}`: 0,
 		`legation_fleet_rejected_resources{fleet="legation"}`:                0,
-		`legation_input_objects{kind="Ingress"}`:                             1,
+		`legation_input_objects{kind="Ingress"}`:                             2,
 		`legation_xds_streams`:                                               1,
 		`legation_xds_nacks_total{type="CDS"}`:                               0,
 	} {
@@ -72,6 +77,31 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	w.legation.end(t)
+}
+
+// secure is a host with TLS, as manifests.
+func secure(t *testing.T) string {
+	t.Helper()
+	pair, err := bootstrap.SelfSigned(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf(`apiVersion: v1
+kind: Secret
+metadata: {name: secure, namespace: shop}
+type: kubernetes.io/tls
+data: {tls.crt: %s, tls.key: %s}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: secure, namespace: shop}
+spec:
+  ingressClassName: legation
+  tls: [{hosts: [secure.localhost], secretName: secure}]
+  rules:
+  - host: secure.localhost
+    http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {name: http}}}}]}
+`, base64.StdEncoding.EncodeToString(pair.Certificate), base64.StdEncoding.EncodeToString(pair.Key))
 }
 
 // documented wants each metric of ours in docs/metrics.md, and each that an alert names
