@@ -144,7 +144,9 @@ func (s *Stack) report(f *feed) func(translator.Result) {
 
 func (s *Stack) listenAddress() string {
 	if s.xds == "" {
-		return "127.0.0.1:0"
+		// Connections of clients come from 127.0.0.1, and must not take its port while it
+		// is down.
+		return "127.0.0.2:0"
 	}
 	return s.xds
 }
