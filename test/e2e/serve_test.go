@@ -7,12 +7,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -123,19 +123,10 @@ func (p *process) end(t *testing.T) {
 	}
 }
 
-// freePort is a port of 127.0.0.1 that nobody has just now.
+// freePort is a port that nobody has just now.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
+	return strconv.Itoa(envoy.FreePort(t))
 }
 
 // shop is a copy of the example with backends of its own.

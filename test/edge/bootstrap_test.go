@@ -27,7 +27,7 @@ type started struct {
 
 func start(t *testing.T, limit func(*bootstrap.Config)) *started {
 	t.Helper()
-	s := &started{health: fmt.Sprintf("127.0.0.1:%d", freePort(t)), metrics: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
+	s := &started{health: fmt.Sprintf("127.0.0.1:%d", envoy.FreePort(t)), metrics: fmt.Sprintf("127.0.0.1:%d", envoy.FreePort(t))}
 	var err error
 	s.Stack, err = stack.Start(t.Context(), stack.Options{Config: func(c *bootstrap.Config) {
 		c.Health, c.Metrics = s.health, s.metrics

@@ -11,7 +11,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
-	"math/rand/v2"
 	"net"
 	"testing"
 	"time"
@@ -35,33 +34,11 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{http: freePort(t), https: freePort(t)}
+	w := &world{http: envoy.FreePort(t), https: envoy.FreePort(t)}
 	w.settings = map[string]string{"bind-addresses": "127.0.0.1,::1",
 		"http-port": fmt.Sprint(w.http), "https-port": fmt.Sprint(w.https),
 		"external-https-port": fmt.Sprint(w.https), "access-log": "/dev/null"}
 	return w
-}
-
-// freePort is a port that is free on both loopbacks. It is below those that the
-// kernel gives to clients (32768 and more), which may take any of them before
-// Envoy binds it.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 20 {
-		port := 10000 + rand.IntN(22000)
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			continue
-		}
-		l6, err := net.Listen("tcp", fmt.Sprintf("[::1]:%d", port))
-		l.Close()
-		if err == nil {
-			l6.Close()
-			return port
-		}
-	}
-	t.Fatal("no port is free on 127.0.0.1 and ::1")
-	return 0
 }
 
 func (w *world) put(o input.Object) { w.changes = append(w.changes, input.Put(o)) }
