@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,7 +12,6 @@ import (
 
 	"legation.dev/cmd/cli"
 	"legation.dev/xds/admin/adminv1"
-	"legation.dev/xds/impact"
 )
 
 func historyCommand() *cobra.Command {
@@ -119,53 +117,4 @@ func (f *inspectFlags) printVersion(w io.Writer, v *adminv1.Version) error {
 	table := newTable(w)
 	writeVersion(table, v)
 	return table.Flush()
-}
-
-func diffCommand() *cobra.Command {
-	f := &inspectFlags{}
-	c := &cobra.Command{
-		Use:   "diff [A [B]]",
-		Short: "Print what leads from one version of a fleet to another",
-		Long: `Prints what is different in version B (default: the current one) from version A (default:
-the one before B), by resource, with the objects that it comes from and the
-connections that it concerns. 'legation history' lists the versions.`,
-		Example: `  legation diff
-  legation diff 17
-  legation diff 17 21 -o json`,
-		Args: cli.Arguments(cobra.MaximumNArgs(2)),
-		RunE: func(c *cobra.Command, args []string) error {
-			request := &adminv1.DiffRequest{Fleet: f.fleet}
-			for i, to := range []*uint64{&request.From, &request.To}[:len(args)] {
-				n, err := strconv.ParseUint(args[i], 10, 64)
-				if err != nil || n == 0 {
-					return cli.Usage(c, fmt.Errorf("%q is not the number of a version", args[i]))
-				}
-				*to = n
-			}
-			return f.ask(c, inspectTime, func(ctx context.Context, admin adminv1.AdminClient) error {
-				answer, err := admin.Diff(ctx, request)
-				if err != nil {
-					return err
-				}
-				if f.output == formatJSON {
-					return writeMessage(c.OutOrStdout(), answer)
-				}
-				fmt.Fprintf(c.OutOrStdout(), "version %d to %d, published %s ago: %s\n", answer.GetFrom().GetNumber(),
-					answer.GetTo().GetNumber(), age(answer.GetTo().GetTime()), answer.GetTo().GetCause())
-				return writeDiff(c.OutOrStdout(), []fleetDiff{changesOf(answer)})
-			})
-		},
-	}
-	f.register(c)
-	f.registerFleet(c)
-	return c
-}
-
-// changesOf are the changes between two versions, as those between two folders.
-func changesOf(answer *adminv1.DiffResponse) fleetDiff {
-	d := fleetDiff{Fleet: answer.GetFleet(), Changes: []changeText{}}
-	for _, c := range answer.GetChanges() {
-		d.Changes = append(d.Changes, changeText{impact.Kind(c.GetKind()), c.GetType(), c.GetName(), c.GetFrom(), c.GetDrains(), c.GetEffect()})
-	}
-	return d
 }

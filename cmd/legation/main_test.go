@@ -91,6 +91,8 @@ func TestUsage(t *testing.T) {
 		{"explain service/shop/web " + shop + " -o xml", cli.Wrong, "want table, yaml or json"},
 		{"explain service/shop/nobody " + shop, cli.Failure, "no Ingress of a class of ours leads to Service shop/nobody"},
 		{"explain service/shop/web " + shop, cli.OK, ""},
+		{"diff --by name", cli.Wrong, `--by "name": want resource or object`},
+		{"diff seven", cli.Wrong, `"seven" is not the number of a version`},
 		{"bootstrap --admin here", cli.Wrong, "want unix:PATH or IP:PORT"},
 		{"bootstrap --output xml", cli.Wrong, `unknown format "xml"`},
 		{"bootstrap --certificate x", cli.Wrong, "--certificate and --key are needed together"},

@@ -120,6 +120,14 @@ type changeText struct {
 	Effects string      `json:"connections"`
 }
 
+// mark stands out where connections are drained.
+func (c changeText) mark() string {
+	if c.Drains {
+		return "!"
+	}
+	return " "
+}
+
 func diffOf(fleet string, changes iter.Seq[impact.Change]) fleetDiff {
 	d := fleetDiff{Fleet: fleet, Changes: []changeText{}}
 	for c := range changes {
@@ -134,11 +142,7 @@ func writeDiff(w io.Writer, fleets []fleetDiff) error {
 	for _, f := range fleets {
 		fmt.Fprintf(table, "fleet %s: %s\n", f.Fleet, f.summary())
 		for _, c := range f.Changes {
-			mark := " "
-			if c.Drains {
-				mark = "!"
-			}
-			fmt.Fprintf(table, "%s %s\t%s\t%s\t%s\t%s\n", mark, c.Change, c.Type, c.Name, strings.Join(c.From, ", "), c.Effects)
+			fmt.Fprintf(table, "%s %s\t%s\t%s\t%s\t%s\n", c.mark(), c.Change, c.Type, c.Name, strings.Join(c.From, ", "), c.Effects)
 		}
 	}
 	return table.Flush()

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"legation.dev/cmd/cli"
+	"legation.dev/xds/admin/adminv1"
+	"legation.dev/xds/impact"
+)
+
+// By what a diff is listed.
+const (
+	byResource = "resource"
+	byObject   = "object"
+)
+
+type diffFlags struct {
+	inspectFlags
+	by string
+}
+
+func diffCommand() *cobra.Command {
+	f := &diffFlags{}
+	c := &cobra.Command{
+		Use:   "diff [A [B]]",
+		Short: "Print what leads from one version of a fleet to another",
+		Long: `Prints what is different in version B (default: the current one) from version A (default:
+the one before B), with the connections that it concerns: by resource, with the objects
+that it comes from, or by object, with what became of it. 'legation history' lists the
+versions.`,
+		Example: `  legation diff
+  legation diff 17
+  legation diff 17 21 --by object
+  legation diff 17 21 -o json`,
+		Args: cli.Arguments(cobra.MaximumNArgs(2)),
+		RunE: func(c *cobra.Command, args []string) error {
+			request, err := f.request(args)
+			if err != nil {
+				return cli.Usage(c, err)
+			}
+			return f.ask(c, inspectTime, func(ctx context.Context, admin adminv1.AdminClient) error {
+				answer, err := admin.Diff(ctx, request)
+				if err != nil {
+					return err
+				}
+				return f.print(c.OutOrStdout(), answer)
+			})
+		},
+	}
+	f.register(c)
+	f.registerFleet(c)
+	c.Flags().StringVar(&f.by, "by", byResource, "resource or object")
+	complete(c, "by", byResource, byObject)
+	return c
+}
+
+// request is what the arguments ask for.
+func (f *diffFlags) request(args []string) (*adminv1.DiffRequest, error) {
+	if f.by != byResource && f.by != byObject {
+		return nil, fmt.Errorf("--by %q: want resource or object", f.by)
+	}
+	r := &adminv1.DiffRequest{Fleet: f.fleet}
+	for i, to := range []*uint64{&r.From, &r.To}[:len(args)] {
+		n, err := strconv.ParseUint(args[i], 10, 64)
+		if err != nil || n == 0 {
+			return nil, fmt.Errorf("%q is not the number of a version", args[i])
+		}
+		*to = n
+	}
+	return r, nil
+}
+
+func (f *diffFlags) print(w io.Writer, answer *adminv1.DiffResponse) error {
+	d := changesOf(answer)
+	switch {
+	case f.output == formatJSON && f.by == byObject:
+		return writeJSON(w, map[string]any{"fleet": d.Fleet, "from": answer.GetFrom().GetNumber(), "to": answer.GetTo().GetNumber(), "objects": d.byObject()})
+	case f.output == formatJSON:
+		return writeMessage(w, answer)
+	}
+	fmt.Fprintf(w, "version %d to %d, published %s ago: %s\n", answer.GetFrom().GetNumber(),
+		answer.GetTo().GetNumber(), age(answer.GetTo().GetTime()), answer.GetTo().GetCause())
+	if f.by == byObject {
+		return writeObjects(w, d)
+	}
+	return writeDiff(w, []fleetDiff{d})
+}
+
+// changesOf are the changes between two versions, as those between two folders.
+func changesOf(answer *adminv1.DiffResponse) fleetDiff {
+	d := fleetDiff{Fleet: answer.GetFleet(), Changes: []changeText{}}
+	for _, c := range answer.GetChanges() {
+		d.Changes = append(d.Changes, changeText{impact.Kind(c.GetKind()), c.GetType(), c.GetName(), c.GetFrom(), c.GetDrains(), c.GetEffect()})
+	}
+	return d
+}
+
+// objectDiff is what became of an object.
+type objectDiff struct {
+	Object  string       `json:"object"` // empty: of none
+	Changes []changeText `json:"changes"`
+}
+
+// byObject lists the changes at each object that has a part in them, by its name.
+func (f fleetDiff) byObject() (list []objectDiff) {
+	at := map[string][]changeText{}
+	for _, c := range f.Changes {
+		from := c.From
+		if len(from) == 0 {
+			from = []string{""}
+		}
+		c.From = nil
+		for _, object := range from {
+			at[object] = append(at[object], c)
+		}
+	}
+	for _, object := range slices.Sorted(maps.Keys(at)) {
+		list = append(list, objectDiff{object, at[object]})
+	}
+	return list
+}
+
+func writeObjects(w io.Writer, d fleetDiff) error {
+	fmt.Fprintf(w, "fleet %s: %s\n", d.Fleet, d.summary())
+	table := newTable(w)
+	for _, o := range d.byObject() {
+		for i, c := range o.Changes {
+			object := o.Object
+			if i > 0 {
+				object = " " // as above
+			}
+			row(table, object, c.mark()+" "+string(c.Change), c.Type, c.Name, c.Effects)
+		}
+	}
+	return table.Flush()
+}
