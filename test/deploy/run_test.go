@@ -242,13 +242,14 @@ func readySince(p *corev1.Pod) (at time.Time) {
 	return at
 }
 
-// load has clients ask through the balancer until they are stopped.
-func (d *deployed) load(ctx context.Context) *load.Load {
+// load has clients ask through the balancer until they are stopped, so many of each
+// kind, which stay on their connections.
+func (d *deployed) load(ctx context.Context, each int) *load.Load {
 	var clients []load.Client
 	answers := &load.Timeline{}
 	answers.Allow(host, "/", load.Answer{Status: http.StatusOK, Service: "web"})
 	for _, kind := range []load.Kind{load.HTTP1, load.HTTP2} {
-		for range 10 {
+		for range each {
 			clients = append(clients, load.Client{Name: fmt.Sprint(kind), Kind: kind, Address: d.balancer.address, Every: 20 * time.Millisecond,
 				Next: func() (string, string) { return host, "/" }, Oracle: answers})
 		}
@@ -279,7 +280,7 @@ func TestDeployed(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(d.ctx)
 	defer cancel()
-	l := d.load(ctx)
+	l := d.load(ctx, 10)
 	d.rotate()
 	d.restartControlPlane()
 	d.upgrade()

@@ -49,12 +49,10 @@ func TestScaled(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(d.ctx)
 	defer cancel()
-	first := load.Start(ctx, d.stayers()...)
-	<-first.Ready()
+	first := d.load(ctx, 6)
 	dialers := d.dial(ctx, 4)
 	d.scale(3)
-	second := load.Start(ctx, d.stayers()...) // spread over the three
-	<-second.Ready()
+	second := d.load(ctx, 6) // spread over the three
 	d.scale(1)
 	d.scale(2)
 	more := second.Results().Requests + 1000
@@ -79,19 +77,6 @@ func TestScaled(t *testing.T) {
 	if n := d.balancer.reached(); n < 4 {
 		t.Errorf("%d Envoys got connections, want the first, two more, and another one later", n)
 	}
-}
-
-// stayers are clients that stay on their connections.
-func (d *deployed) stayers() (clients []load.Client) {
-	answers := &load.Timeline{}
-	answers.Allow(host, "/", load.Answer{Status: http.StatusOK, Service: "web"})
-	for _, kind := range []load.Kind{load.HTTP1, load.HTTP2} {
-		for range 6 {
-			clients = append(clients, load.Client{Name: fmt.Sprint(kind), Kind: kind, Address: d.balancer.address, Every: 20 * time.Millisecond,
-				Next: func() (string, string) { return host, "/" }, Oracle: answers})
-		}
-	}
-	return clients
 }
 
 // dialers ask with a connection for each request.

@@ -98,6 +98,19 @@ func (p *pod) ready(restarts int32) {
 	})
 }
 
+// self is what its main container says of itself.
+func (p *pod) self() (got self) {
+	p.t.Helper()
+	text, err := p.ask("/self")
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &got)
+	}
+	if err != nil {
+		p.t.Fatalf("%v: %s", err, text)
+	}
+	return got
+}
+
 // ask asks the program of the pod.
 func (p *pod) ask(path string, values ...string) (string, error) {
 	form := url.Values{}
@@ -242,14 +255,7 @@ func TestEnvironment(t *testing.T) {
 		amount("MILLI", "other", "limits.cpu", "1m"), {Name: "GREETING", Value: "hello $(LABEL)"}}
 	p.apply()
 	p.ready(0)
-	text, err := p.ask("/self")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got self
-	if err := json.Unmarshal([]byte(text), &got); err != nil {
-		t.Fatal(err)
-	}
+	got := p.self()
 	for _, want := range []string{"NAME=pod", "SPACE=" + p.Namespace, "IP=" + p.Status.PodIP, "NODE=" + p.Spec.NodeName, "ANNOTATION=annotated", "LABEL=pod",
 		"HOST=" + cluster.kubelet.nodeAddress(p.Spec.NodeName), "ZONE=" + zones[slices.Index(cluster.kubelet.nodes, p.Spec.NodeName)],
 		"MEMORY=1073741824", "MEBIBYTES=1024", "CORES=2", "MILLI=1500", "GREETING=hello pod", "HOSTNAME=pod"} {
@@ -271,13 +277,8 @@ func TestUser(t *testing.T) {
 	p.main().SecurityContext = &corev1.SecurityContext{ReadOnlyRootFilesystem: &readOnly, RunAsUser: &other}
 	p.apply()
 	p.ready(0)
-	text, err := p.ask("/self")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got self
-	if err := json.Unmarshal([]byte(text), &got); err != nil || got.UID != user+1 || got.GID != user || !slices.Contains(got.Groups, int(group)) {
-		t.Errorf("it is %s, %v", text, err)
+	if got := p.self(); got.UID != user+1 || got.GID != user || !slices.Contains(got.Groups, int(group)) {
+		t.Errorf("it is %+v", got)
 	}
 	for _, file := range []string{"/x", "/tmp/x", "/dev/x", "/usr/local/bin/x", "/etc/hosts", "/etc/resolv.conf"} {
 		if _, err := p.ask("/write", "file", file); err == nil {

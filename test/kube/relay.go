@@ -5,7 +5,6 @@ package kube
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"runtime"
 	"slices"
@@ -15,6 +14,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
+
+	"legation.dev/test/rude"
 )
 
 // Relay passes what connects at l on to where dial leads, both ways, until l is closed
@@ -30,24 +31,10 @@ func Relay(l net.Listener, dial func() (net.Conn, error)) {
 		open.Go(func() {
 			defer client.Close()
 			if server, err := dial(); err == nil {
-				pass(client.(*net.TCPConn), server.(*net.TCPConn))
+				rude.Pass(client.(*net.TCPConn), server.(*net.TCPConn))
 			}
 		})
 	}
-}
-
-// pass copies both ways until both sides have ended; the end of one is told to the other.
-func pass(client, server *net.TCPConn) {
-	defer server.Close()
-	back := make(chan struct{})
-	go func() {
-		defer close(back)
-		io.Copy(client, server)
-		client.CloseWrite()
-	}()
-	io.Copy(server, client)
-	server.CloseWrite()
-	<-back
 }
 
 // nodeAddress is that of a node by name; empty if there is none such.

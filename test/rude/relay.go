@@ -140,3 +140,19 @@ func end(to net.Conn, err error) {
 	}
 	to.Close()
 }
+
+// Pass copies both ways until both sides have ended, and closes them; the end of one is
+// told to the other.
+func Pass(client, server *net.TCPConn) {
+	defer client.Close()
+	defer server.Close()
+	back := make(chan struct{})
+	go func() {
+		defer close(back)
+		io.Copy(client, server)
+		client.CloseWrite()
+	}()
+	io.Copy(server, client)
+	server.CloseWrite()
+	<-back
+}

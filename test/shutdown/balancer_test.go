@@ -4,13 +4,14 @@ package shutdown
 
 import (
 	"context"
-	"io"
 	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"legation.dev/test/rude"
 )
 
 // probeEvery is how often a balancer looks at an Envoy: the least that one in
@@ -95,23 +96,14 @@ func (b *balancer) accept(l net.Listener, port string) {
 	}
 }
 
-// pass copies both ways until both sides have ended.
+// pass leads a client to an Envoy.
 func (b *balancer) pass(client *net.TCPConn, port string) {
-	defer client.Close()
 	server := b.dial(port)
 	if server == nil {
+		client.Close()
 		return
 	}
-	defer server.Close()
-	back := make(chan struct{})
-	go func() {
-		defer close(back)
-		io.Copy(client, server)
-		client.CloseWrite()
-	}()
-	io.Copy(server, client)
-	server.CloseWrite()
-	<-back
+	rude.Pass(client, server)
 }
 
 // dial opens a connection to the next Envoy that is ready; nil if none is.

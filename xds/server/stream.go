@@ -110,7 +110,7 @@ func (st *stream) begin() (leave func()) {
 }
 
 // awaitFleet waits until the fleet of this Envoy exists. An Envoy that has said much
-// does so no longer than Limits.Introduction, since that is kept meanwhile (see guard):
+// does so no longer than Limits.Introduction, since that is kept meanwhile (see xds/crowd):
 // then it comes again.
 func (st *stream) awaitFleet() error {
 	var known bool
