@@ -27,10 +27,11 @@ func restricts(o *input.Ingress) bool {
 }
 
 // restricted is what an annotation of ingress-nginx restricts; empty for
-// nothing. One that nobody knows is judged by its name, to be safe.
+// nothing, by its name or by its value. One that nobody knows is judged by its
+// name, to be safe.
 func restricted(name, value string) string {
 	if a, ok := nginxAnnotationOf(name); ok {
-		if strings.HasPrefix(name, "enable-") && value == "false" {
+		if a.restricts == "" || restrictsNobody(name, strings.TrimSpace(value)) {
 			return ""
 		}
 		return a.restricts
@@ -39,6 +40,50 @@ func restricted(name, value string) string {
 		return "access"
 	}
 	return ""
+}
+
+// restrictsNobody says whether an annotation lets everybody in with this value,
+// as cert-manager writes one for its solver.
+func restrictsNobody(name, value string) bool {
+	switch {
+	case strings.HasPrefix(name, "enable-"):
+		on, err := strconv.ParseBool(value)
+		return err == nil && !on
+	case name == "auth-tls-verify-client":
+		return value == "off"
+	case name == "denylist-source-range":
+		return value == ""
+	case strings.HasSuffix(name, "-source-range"):
+		return value == "" || allowsEverybody(value)
+	}
+	return false
+}
+
+// allowsEverybody says whether a list of addresses contains all of them. One
+// that is for IPv4 only is meant so, too: whoever wrote it keeps nobody out. A
+// list with anything in it that is no range is for nginx to refuse, not for us to
+// open.
+func allowsEverybody(list string) bool {
+	all := false
+	for text := range strings.SplitSeq(list, ",") {
+		text = strings.TrimSpace(text)
+		prefix, err := netip.ParsePrefix(text)
+		if _, notOne := netip.ParseAddr(text); err != nil && notOne != nil {
+			return false
+		}
+		all = all || err == nil && prefix.Bits() == 0 && prefix.Addr().Is4()
+	}
+	return all
+}
+
+// canary says that an Ingress takes a share of another one's requests.
+const canary = "canary"
+
+// isCanary says whether an Ingress is a canary. It is withheld from routing: as
+// an Ingress of its own it would take all requests of the path, or none.
+func isCanary(o *input.Ingress) bool {
+	on, err := strconv.ParseBool(strings.TrimSpace(o.Annotations[nginxPrefix+canary]))
+	return err == nil && on
 }
 
 func nginxAnnotationOf(name string) (nginxAnnotation, bool) {
@@ -58,7 +103,11 @@ func checkIngress(c class, o *input.Ingress) []finding {
 	for _, key := range slices.Sorted(maps.Keys(o.Annotations)) {
 		if name, ok := strings.CutPrefix(key, nginxPrefix); ok {
 			value := o.Annotations[key]
-			found = append(found, aboutIngress(o, "metadata.annotations."+key, shown(value), unhonoured(c, name, value)))
+			message := unhonoured(c, name, value)
+			if name == canary && isCanary(o) {
+				message = "is not honoured yet: a canary takes part in no routing, and its paths and certificates count for nothing"
+			}
+			found = append(found, aboutIngress(o, "metadata.annotations."+key, shown(value), message))
 		}
 	}
 	return append(found, checkHosts(o)...)
@@ -66,8 +115,10 @@ func checkIngress(c class, o *input.Ingress) []finding {
 
 func unhonoured(c class, name, value string) string {
 	what := restricted(name, value)
-	_, known := nginxAnnotationOf(name)
+	a, known := nginxAnnotationOf(name)
 	switch {
+	case what == "" && a.restricts != "":
+		return "is not honoured yet; with this value it restricts nobody"
 	case what != "" && c.settings.ServeUnprotected:
 		return "is not honoured yet; the class serves the paths without it, though it restricts " + what
 	case what != "":
@@ -101,8 +152,11 @@ func checkHosts(o *input.Ingress) []finding {
 				"without hosts the default certificate of the class serves, not "+t.Secret))
 		}
 		for j, h := range t.Hosts {
-			if !validTLSHost(h) {
-				found = append(found, aboutIngress(o, indexed(indexed("spec.tls", i)+".hosts", j), h, badHost+"; it gets no certificate"))
+			switch field := indexed(indexed("spec.tls", i)+".hosts", j); {
+			case !validTLSHost(h):
+				found = append(found, aboutIngress(o, field, h, badHost+"; it gets no certificate"))
+			case !covers(o, h):
+				found = append(found, aboutIngress(o, field, h, "no rule of this Ingress is for this host; it gets no certificate and does not redirect"))
 			}
 		}
 	}

@@ -114,12 +114,12 @@ func (c class) has(o *input.Ingress) bool {
 	return name == c.name
 }
 
-// members are those of list that are of this class, the oldest first, ties by
-// namespace and name: the order in which conflicts are decided.
+// members are those of list that are of this class and routed, the oldest first,
+// ties by namespace and name: the order in which conflicts are decided.
 func (c class) members(list iter.Seq[*input.Ingress]) []*input.Ingress {
 	var members []*input.Ingress
 	for o := range list {
-		if c.has(o) {
+		if c.has(o) && !isCanary(o) {
 			members = append(members, o)
 		}
 	}

@@ -1,6 +1,7 @@
 package translator
 
 import (
+	"slices"
 	"strings"
 
 	"legation.dev/translator/input"
@@ -63,9 +64,7 @@ func (d *drive) markIngress(o *input.Ingress) {
 	d.ingresses.add(o.Key())
 	for host := range o.Hosts() {
 		d.markHost(host)
-	}
-	for _, t := range o.TLS {
-		for _, host := range t.Hosts {
+		if len(o.TLS) > 0 {
 			d.markTLSHost(host)
 		}
 	}
@@ -135,11 +134,8 @@ func (d *drive) markSecret(key string) {
 		if !d.next.class.has(o) {
 			continue
 		}
-		for _, t := range o.TLS {
-			if o.Namespace+"/"+t.Secret != key {
-				continue
-			}
-			for _, host := range t.Hosts {
+		for host, sections := range tlsHosts(o) {
+			if slices.ContainsFunc(sections, func(i int) bool { return sectionUse(o, i).key == key }) {
 				d.tls.add(host)
 			}
 		}

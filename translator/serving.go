@@ -44,10 +44,8 @@ func (f *Fleet) serving(o *input.Ingress) (list []*snapshot.Resource, ok bool) {
 	for _, r := range o.Rules {
 		refs[snapshot.Ref{Type: snapshot.VirtualHost, Name: virtualHostName(hostName(r.Host))}] = true
 	}
-	for _, t := range o.TLS {
-		for _, host := range t.Hosts {
-			refs[snapshot.Ref{Type: snapshot.Secret, Name: host}] = true
-		}
+	for host := range tlsHosts(o) {
+		refs[snapshot.Ref{Type: snapshot.Secret, Name: host}] = true
 	}
 	for _, ref := range slices.SortedFunc(maps.Keys(refs), snapshot.Ref.Compare) {
 		r, there := f.Snapshot.Get(ref)

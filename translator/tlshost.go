@@ -9,12 +9,14 @@ import (
 	"legation.dev/translator/input"
 )
 
-// A host has a filter chain exactly if a TLS section names it, whatever becomes
-// of the Secret.
+// A host has a filter chain exactly if an Ingress with a rule for it has a TLS
+// section for it, whatever becomes of the Secret. A TLS section alone counts for
+// nothing: whoever could claim a host by one could redirect everybody's hosts, and
+// answer for them with a certificate of his own.
 
 // tlsUse is the TLS section that decides over a host's certificate: the first
-// of the oldest Ingress that names the host. Others that name another Secret
-// are told.
+// of the oldest Ingress that has one for the host. Others that name another
+// Secret are told.
 func tlsUse(v input.View, c class, host string) (use secretUse, found []finding, ok bool) {
 	if !validTLSHost(host) {
 		return secretUse{}, nil, false
@@ -31,17 +33,12 @@ func tlsUse(v input.View, c class, host string) (use secretUse, found []finding,
 	return use, found, ok
 }
 
-// tlsUses yields the TLS sections that name host, those of the oldest Ingress
-// first.
+// tlsUses yields the TLS sections for host, those of the oldest Ingress first.
 func tlsUses(v input.View, c class, host string) iter.Seq[secretUse] {
 	return func(yield func(secretUse) bool) {
 		for _, o := range c.members(v.IngressesOfHost(host)) {
-			for i, t := range o.TLS {
-				use := secretUse{ref: o.Ref(), file: o.File, field: indexed("spec.tls", i) + ".secretName"}
-				if t.Secret != "" {
-					use.key = o.Namespace + "/" + t.Secret
-				}
-				if slices.Contains(t.Hosts, host) && !yield(use) {
+			for _, i := range tlsSections(o, host) {
+				if !yield(sectionUse(o, i)) {
 					return
 				}
 			}
@@ -49,7 +46,72 @@ func tlsUses(v input.View, c class, host string) iter.Seq[secretUse] {
 	}
 }
 
-// hasChain says whether a TLS section names host.
+func sectionUse(o *input.Ingress, section int) secretUse {
+	use := secretUse{ref: o.Ref(), file: o.File, field: indexed("spec.tls", section) + ".secretName"}
+	if secret := o.TLS[section].Secret; secret != "" {
+		use.key = o.Namespace + "/" + secret
+	}
+	return use
+}
+
+// tlsSections are the TLS sections of o for a host: none without a rule for the
+// host; those that name it, else those that name the wildcard it falls under.
+func tlsSections(o *input.Ingress, host string) []int {
+	if !slices.ContainsFunc(o.Rules, func(r input.Rule) bool { return r.Host == host }) {
+		return nil
+	}
+	named := func(name string) (list []int) {
+		for i, t := range o.TLS {
+			if slices.Contains(t.Hosts, name) {
+				list = append(list, i)
+			}
+		}
+		return list
+	}
+	list := named(host)
+	if wildcard, ok := wildcardOf(host); ok && len(list) == 0 {
+		list = named(wildcard)
+	}
+	return list
+}
+
+// tlsHosts yields the hosts of o that a TLS section of it counts for, each with
+// those sections.
+func tlsHosts(o *input.Ingress) iter.Seq2[string, []int] {
+	return func(yield func(string, []int) bool) {
+		if len(o.TLS) == 0 {
+			return
+		}
+		for _, r := range o.Rules {
+			if !validTLSHost(r.Host) {
+				continue
+			}
+			if list := tlsSections(o, r.Host); len(list) > 0 && !yield(r.Host, list) {
+				return
+			}
+		}
+	}
+}
+
+// covers says whether a host that a TLS section names counts for any rule of o.
+func covers(o *input.Ingress, named string) bool {
+	return slices.ContainsFunc(o.Rules, func(r input.Rule) bool {
+		wildcard, ok := wildcardOf(r.Host)
+		return r.Host == named || ok && wildcard == named
+	})
+}
+
+// wildcardOf is the wildcard that a host falls under; one that is a wildcard
+// itself falls under none.
+func wildcardOf(host string) (string, bool) {
+	_, parent, ok := strings.Cut(host, ".")
+	if !ok || strings.HasPrefix(host, "*") {
+		return "", false
+	}
+	return "*." + parent, true
+}
+
+// hasChain says whether a TLS section counts for host.
 func hasChain(v input.View, c class, host string) bool {
 	for range tlsUses(v, c, host) {
 		return validTLSHost(host)
@@ -63,11 +125,8 @@ func chainOf(v input.View, c class, host string) (string, bool) {
 	if hasChain(v, c, host) {
 		return host, true
 	}
-	_, parent, ok := strings.Cut(host, ".")
-	if !ok || strings.HasPrefix(host, "*") {
-		return "", false
-	}
-	return "*." + parent, hasChain(v, c, "*."+parent)
+	wildcard, ok := wildcardOf(host)
+	return wildcard, ok && hasChain(v, c, wildcard)
 }
 
 // defaultUse is the class setting that names the default certificate; false if

@@ -56,7 +56,7 @@ func (w *World) randomIngress() input.Change {
 		o.DefaultBackend = &b
 	}
 	if w.one(3) {
-		o.TLS = append(o.TLS, input.TLS{Hosts: []string{w.tlsHost()}, Secret: ingressName(w.index(w.size.Ingresses))})
+		o.TLS = append(o.TLS, input.TLS{Hosts: []string{w.tlsHost(o.Rules)}, Secret: ingressName(w.index(w.size.Ingresses))})
 	}
 	return input.Put(input.Seal(o))
 }
@@ -68,7 +68,8 @@ func (w *World) class() (*string, map[string]string) {
 	case 0, 1, 2:
 		w.ingressSettings(annotations)
 	case 3:
-		annotations["nginx.ingress.kubernetes.io/"+pick(w, "auth-url", "rewrite-target", "whitelist-source-range")] = "x"
+		name := pick(w, "auth-url", "rewrite-target", "whitelist-source-range", "canary", "no-such-annotation")
+		annotations["nginx.ingress.kubernetes.io/"+name] = pick(w, "x", "true", "0.0.0.0/0,::/0")
 	}
 	switch w.rng.IntN(12) {
 	case 0:
@@ -103,11 +104,15 @@ func (w *World) host() string {
 	return HostOf(w.index(w.size.Ingresses/2 + 1))
 }
 
-func (w *World) tlsHost() string {
-	if w.one(8) {
+// tlsHost is mostly a host of rules, or the wildcard above them.
+func (w *World) tlsHost(rules []input.Rule) string {
+	switch {
+	case w.one(8):
 		return "*.example.com"
+	case len(rules) == 0, w.one(4):
+		return HostOf(w.index(w.size.Ingresses/2 + 1))
 	}
-	return HostOf(w.index(w.size.Ingresses/2 + 1))
+	return pick(w, rules...).Host
 }
 
 func (w *World) backend() input.Backend {
