@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"strings"
 
+	"legation.dev/pmap"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
-	"legation.dev/xds/pmap"
 )
 
 // backend is one Service port as Ingresses name it, with what they override.

@@ -8,7 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
-	"legation.dev/xds/pmap"
+	"legation.dev/pmap"
 )
 
 // defaultCertificate is what Envoy calls the certificate of names that have no

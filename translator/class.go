@@ -5,9 +5,9 @@ import (
 	"iter"
 	"slices"
 
+	"legation.dev/pmap"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
-	"legation.dev/xds/pmap"
 )
 
 const (

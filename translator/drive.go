@@ -6,8 +6,8 @@ import (
 	"maps"
 	"slices"
 
+	"legation.dev/pmap"
 	"legation.dev/translator/input"
-	"legation.dev/xds/pmap"
 	"legation.dev/xds/snapshot"
 )
 

@@ -12,8 +12,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	"legation.dev/pmap"
 	"legation.dev/translator/policy"
-	"legation.dev/xds/pmap"
 	"legation.dev/xds/snapshot"
 )
 

@@ -4,8 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"legation.dev/pmap"
 	"legation.dev/translator/input"
-	"legation.dev/xds/pmap"
 	"legation.dev/xds/snapshot"
 )
 

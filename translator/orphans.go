@@ -1,8 +1,8 @@
 package translator
 
 import (
+	"legation.dev/pmap"
 	"legation.dev/translator/input"
-	"legation.dev/xds/pmap"
 )
 
 // orphans are Ingresses that nobody serves because their class is nobody's.

@@ -5,9 +5,9 @@ import (
 	"strings"
 	"time"
 
+	"legation.dev/pmap"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
-	"legation.dev/xds/pmap"
 )
 
 // finding is a Problem, from a moment on: that an expired certificate is served

@@ -16,8 +16,8 @@ import (
 	"iter"
 	"time"
 
+	"legation.dev/pmap"
 	"legation.dev/translator/input"
-	"legation.dev/xds/pmap"
 	"legation.dev/xds/snapshot"
 )
 

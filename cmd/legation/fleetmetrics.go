@@ -7,11 +7,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"legation.dev/pmap"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/fleet"
-	"legation.dev/xds/pmap"
 	"legation.dev/xds/snapshot"
 	"legation.dev/xds/store"
 )

@@ -4,12 +4,12 @@ import (
 	"context"
 	"sync"
 
+	"legation.dev/pmap"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/watcher/kube"
 	"legation.dev/watcher/status"
 	"legation.dev/xds/admin"
-	"legation.dev/xds/pmap"
 	"legation.dev/xds/snapshot"
 )
 

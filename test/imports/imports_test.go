@@ -21,7 +21,7 @@ const module = "legation.dev/"
 var allowed = map[string][]string{
 	"cmd/cli": {},
 	"cmd/legation": {"cmd/cli", "examples", "translator", "translator/input", "translator/policy", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact",
-		"xds/pmap", "xds/redact", "xds/server", "xds/snapshot", "xds/store"},
+		"pmap", "xds/redact", "xds/server", "xds/snapshot", "xds/store"},
 	"cmd/shutdown-manager": {
 		"cmd/cli", "drain", "drain/admin", "drain/child", "drain/limits", "drain/probe"},
 	"drain":             {"drain/admin"},
@@ -32,26 +32,26 @@ var allowed = map[string][]string{
 	"drain/probe":       {"drain", "drain/admin", "drain/host"},
 	"examples":          {},
 	"watcher/dir":       {"translator/input"},
-	"watcher/kube":      {"translator/input", "translator/policy", "watcher/quiet", "xds/pmap"},
+	"watcher/kube":      {"translator/input", "translator/policy", "watcher/quiet", "pmap"},
 	"watcher/quiet":     {},
-	"watcher/status":    {"translator/input", "watcher/quiet", "xds/pmap"},
-	"translator":        {"translator/input", "translator/policy", "xds/hold", "xds/pmap", "xds/snapshot"},
-	"translator/input":  {"xds/pmap"},
+	"watcher/status":    {"translator/input", "watcher/quiet", "pmap"},
+	"translator":        {"translator/input", "translator/policy", "xds/hold", "pmap", "xds/snapshot"},
+	"translator/input":  {"pmap"},
 	"translator/policy": {"translator/input"},
 	"translator/worlds": {"translator/input"},
 	"xds/admin":         {"xds/admin/adminv1", "xds/fleet", "xds/impact", "xds/redact", "xds/snapshot", "xds/store"},
 	"xds/admin/adminv1": {},
 	"xds/bootstrap":     {"xds/identity"},
 	"xds/crowd":         {},
-	"xds/delta":         {"xds/pmap", "xds/snapshot"},
-	"xds/fleet":         {"xds/delta", "xds/pmap", "xds/snapshot"},
-	"xds/hold":          {"xds/pmap", "xds/snapshot"},
+	"xds/delta":         {"pmap", "xds/snapshot"},
+	"xds/fleet":         {"xds/delta", "pmap", "xds/snapshot"},
+	"xds/hold":          {"pmap", "xds/snapshot"},
 	"xds/identity":      {},
-	"xds/impact":        {"xds/pmap", "xds/snapshot"},
-	"xds/pmap":          {},
+	"xds/impact":        {"pmap", "xds/snapshot"},
+	"pmap":              {},
 	"xds/redact":        {"xds/snapshot"},
 	"xds/server":        {"xds/crowd", "xds/delta", "xds/fleet", "xds/identity", "xds/redact", "xds/snapshot", "xds/store"},
-	"xds/snapshot":      {"xds/pmap"},
+	"xds/snapshot":      {"pmap"},
 	"xds/store":         {"xds/snapshot"},
 }
 
@@ -61,12 +61,12 @@ var forbidden = []struct {
 	imports  []string
 	reason   string
 }{
-	{[]string{"xds/delta", "xds/hold", "xds/pmap", "xds/snapshot", "xds/impact", "xds/redact"},
+	{[]string{"xds/delta", "xds/hold", "pmap", "xds/snapshot", "xds/impact", "xds/redact"},
 		[]string{"k8s.io"}, "the xDS side knows nothing of Kubernetes"},
 	{[]string{"xds/crowd"}, []string{"github.com/envoyproxy/go-control-plane", "google.golang.org/grpc"}, "it knows HTTP/2 only"},
 	{[]string{"xds/admin", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/server", "xds/store"},
 		[]string{"k8s.io"}, "the xDS side knows nothing of Kubernetes"},
-	{[]string{"translator", "translator/input", "translator/policy", "xds/delta", "xds/hold", "xds/pmap", "xds/snapshot", "xds/impact", "watcher/dir"},
+	{[]string{"translator", "translator/input", "translator/policy", "xds/delta", "xds/hold", "pmap", "xds/snapshot", "xds/impact", "watcher/dir"},
 		[]string{"google.golang.org/grpc/internal/transport", "google.golang.org/grpc/server"}, "gRPC is the server's"},
 	{[]string{"cmd/shutdown-manager"}, []string{"legation.dev/xds", "legation.dev/translator", "legation.dev/watcher", "k8s.io", "google.golang.org/grpc", "github.com/envoyproxy/go-control-plane"},
 		"it stands beside Envoy and knows nothing of the control plane: it is small, and a drain needs nobody else"},
@@ -77,7 +77,7 @@ var forbidden = []struct {
 // forbiddenDirectly is what a pure package may not import itself: it takes
 // values, also the time, and returns values.
 var (
-	pure              = []string{"translator", "translator/input", "translator/policy", "xds/delta", "xds/hold", "xds/pmap", "xds/snapshot", "xds/impact", "xds/redact", "xds/fleet", "xds/store"}
+	pure              = []string{"translator", "translator/input", "translator/policy", "xds/delta", "xds/hold", "pmap", "xds/snapshot", "xds/impact", "xds/redact", "xds/fleet", "xds/store"}
 	forbiddenDirectly = []string{"log", "log/slog", "net", "os", "math/rand", "math/rand/v2", "crypto/rand"}
 )
 

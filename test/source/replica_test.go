@@ -16,10 +16,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"legation.dev/pmap"
 	"legation.dev/test/kube"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
-	"legation.dev/xds/pmap"
 	"legation.dev/xds/snapshot"
 
 	watcher "legation.dev/watcher/kube"

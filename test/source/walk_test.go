@@ -12,10 +12,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"legation.dev/pmap"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
 	"legation.dev/translator/worlds"
-	"legation.dev/xds/pmap"
 
 	watcher "legation.dev/watcher/kube"
 )

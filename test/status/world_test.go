@@ -21,10 +21,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
+	"legation.dev/pmap"
 	"legation.dev/test/kube"
 	"legation.dev/translator/input"
 	"legation.dev/watcher/status"
-	"legation.dev/xds/pmap"
 )
 
 // hang bounds what never comes, beside the time that flags ask for; a test that

@@ -1,6 +1,6 @@
 package input
 
-import "legation.dev/xds/pmap"
+import "legation.dev/pmap"
 
 // frozen is what a fleet last saw before its class or settings disappeared.
 type frozen struct{ view *View }

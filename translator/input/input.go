@@ -16,7 +16,7 @@ import (
 	"strings"
 	"time"
 
-	"legation.dev/xds/pmap"
+	"legation.dev/pmap"
 )
 
 const (

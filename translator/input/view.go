@@ -4,7 +4,7 @@ import (
 	"iter"
 	"strings"
 
-	"legation.dev/xds/pmap"
+	"legation.dev/pmap"
 )
 
 // View is all that a source has seen, at one moment. It is a value: With leaves

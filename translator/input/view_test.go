@@ -7,7 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"legation.dev/xds/pmap"
+	"legation.dev/pmap"
 )
 
 // randomChange draws a change of few objects, so that they meet.

@@ -3,8 +3,8 @@ package kube
 import (
 	"slices"
 
+	"legation.dev/pmap"
 	"legation.dev/translator/input"
-	"legation.dev/xds/pmap"
 )
 
 // routesAtOnce bounds what is handed out at once besides EndpointSlices, and

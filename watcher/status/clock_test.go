@@ -4,9 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"legation.dev/pmap"
 	"legation.dev/test/clock"
 	"legation.dev/translator/input"
-	"legation.dev/xds/pmap"
 )
 
 // TestClockJumps: Ingresses that wait for their address, and one whose write failed,

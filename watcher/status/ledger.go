@@ -8,8 +8,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
+	"legation.dev/pmap"
 	"legation.dev/translator/input"
-	"legation.dev/xds/pmap"
 )
 
 // ledger decides what is written to the status of Ingresses during one term. It is

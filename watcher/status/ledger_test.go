@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"legation.dev/pmap"
 	"legation.dev/translator/input"
-	"legation.dev/xds/pmap"
 )
 
 var testRules = rules{patience: 10 * time.Second, quiet: 10 * time.Minute}

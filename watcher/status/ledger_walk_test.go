@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
 
-	"legation.dev/xds/pmap"
+	"legation.dev/pmap"
 )
 
 // walk is a cluster with a few Ingresses, whose watch lags, whose requests fail, and

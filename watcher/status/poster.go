@@ -19,8 +19,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
 
+	"legation.dev/pmap"
 	"legation.dev/translator/input"
-	"legation.dev/xds/pmap"
 )
 
 // poster writes Events. Client-go's recorder is not used: it makes one Event of two

@@ -51,8 +51,8 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 
+	"legation.dev/pmap"
 	"legation.dev/translator/input"
-	"legation.dev/xds/pmap"
 )
 
 // Manager is our field manager: who reads an Ingress's managedFields finds it there.

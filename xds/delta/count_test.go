@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"legation.dev/xds/pmap"
+	"legation.dev/pmap"
 	"legation.dev/xds/snapshot"
 )
 

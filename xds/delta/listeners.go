@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"legation.dev/xds/pmap"
+	"legation.dev/pmap"
 	"legation.dev/xds/snapshot"
 )
 

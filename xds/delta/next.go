@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"legation.dev/xds/pmap"
+	"legation.dev/pmap"
 	"legation.dev/xds/snapshot"
 )
 

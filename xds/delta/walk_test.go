@@ -14,7 +14,7 @@ import (
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/protobuf/proto"
 
-	"legation.dev/xds/pmap"
+	"legation.dev/pmap"
 	"legation.dev/xds/snapshot"
 )
 

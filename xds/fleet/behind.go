@@ -3,8 +3,8 @@ package fleet
 import (
 	"slices"
 
+	"legation.dev/pmap"
 	"legation.dev/xds/delta"
-	"legation.dev/xds/pmap"
 	"legation.dev/xds/snapshot"
 )
 

@@ -13,7 +13,7 @@ package hold
 import (
 	"time"
 
-	"legation.dev/xds/pmap"
+	"legation.dev/pmap"
 	"legation.dev/xds/snapshot"
 )
 

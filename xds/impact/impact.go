@@ -18,7 +18,7 @@ import (
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	"google.golang.org/protobuf/proto"
 
-	"legation.dev/xds/pmap"
+	"legation.dev/pmap"
 	"legation.dev/xds/snapshot"
 )
 

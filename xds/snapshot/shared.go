@@ -6,7 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"legation.dev/xds/pmap"
+	"legation.dev/pmap"
 )
 
 // shared is what is computed of a snapshot when it is first asked for, once for

@@ -20,7 +20,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
-	"legation.dev/xds/pmap"
+	"legation.dev/pmap"
 )
 
 // Type is an xDS resource type that Legation serves.

@@ -9,7 +9,7 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/protobuf/proto"
 
-	"legation.dev/xds/pmap"
+	"legation.dev/pmap"
 )
 
 // TestWire holds the hand-made encoding against the generated messages.

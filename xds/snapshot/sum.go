@@ -5,7 +5,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"legation.dev/xds/pmap"
+	"legation.dev/pmap"
 )
 
 // VersionSum adds up a keyed hash of (name, version) pairs, in any order. An
