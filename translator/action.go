@@ -6,6 +6,7 @@ import (
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
 )
@@ -19,7 +20,7 @@ type action struct {
 	// limitsBody says that the limit of a body is not that of the class.
 	limitsBody bool
 	owner      string // who says so, in the name of the route: "shop/checkout"
-	from       input.Ref
+	from       object.Ref
 }
 
 // fallback is the action of what no path of a host matches.

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 
+	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
@@ -20,7 +21,7 @@ const (
 type class struct {
 	name      string
 	isDefault bool             // whether an Ingress without a class is ours
-	config    input.Ref        // the ConfigMap of its settings; zero if there is none
+	config    object.Ref       // the ConfigMap of its settings; zero if there is none
 	file      string           // where that was read
 	overrides policy.Overrides // what the ConfigMap says
 	settings  policy.Values    // the same over the defaults
@@ -30,11 +31,11 @@ type class struct {
 }
 
 // readClass reads the facts of a class that v has.
-func readClass(v input.View, object *input.IngressClass, frozen bool) class {
-	c := class{name: object.Name, isDefault: defaultClass(v) == object.Name}
-	c.readSettings(v, object)
+func readClass(v input.View, of *input.IngressClass, frozen bool) class {
+	c := class{name: of.Name, isDefault: defaultClass(v) == of.Name}
+	c.readSettings(v, of)
 	if frozen {
-		c.found = append(c.found, about(object.Ref(), object.File, "", "",
+		c.found = append(c.found, about(of.Ref(), of.File, "", "",
 			"the class or its settings are gone: its fleet keeps the Ingresses and settings it last had"))
 	}
 	if c.settings.EscapedSlashes == policy.Keep {
@@ -57,20 +58,20 @@ func boolText(b bool) string {
 
 // readSettings reads the ConfigMap that the class names; without one, or until
 // it is there, the defaults are in force.
-func (c *class) readSettings(v input.View, object *input.IngressClass) {
+func (c *class) readSettings(v input.View, of *input.IngressClass) {
 	c.settings = policy.Defaults()
-	p := object.Parameters
-	if p == (input.Ref{}) {
+	p := of.Parameters
+	if p == (object.Ref{}) {
 		return
 	}
-	if p.Kind != input.KindConfigMap {
-		c.found = append(c.found, about(object.Ref(), object.File, "spec.parameters.kind", string(p.Kind),
+	if p.Kind != object.KindConfigMap {
+		c.found = append(c.found, about(of.Ref(), of.File, "spec.parameters.kind", string(p.Kind),
 			"settings are read from a ConfigMap only; the defaults are in force"))
 		return
 	}
 	config, ok := v.ConfigMap(p.Key())
 	if !ok {
-		c.found = append(c.found, about(object.Ref(), object.File, "spec.parameters", p.Key(),
+		c.found = append(c.found, about(of.Ref(), of.File, "spec.parameters", p.Key(),
 			"there is no such ConfigMap; the defaults are in force"))
 		return
 	}

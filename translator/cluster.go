@@ -11,6 +11,7 @@ import (
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
 	"legation.dev/xds/snapshot"
@@ -38,7 +39,7 @@ func cluster(v input.View, c class, b backend) (*snapshot.Resource, []finding) {
 	settings.MaxPending = min(settings.MaxPending, c.settings.Share())
 	m := newCluster(b, settings, protocolOf(port.AppProtocol))
 	meta := snapshot.Meta{Weak: weak, Checked: len(m.HealthChecks) > 0, Linger: settings.DrainDuration,
-		From: []string{serviceRef(b).String()}}
+		From: []object.Ref{serviceRef(b)}}
 	n, wrong := resolved(v, c, b, s, port)
 	found = append(found, wrong...)
 	if n.by {

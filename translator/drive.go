@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator/input"
 	"legation.dev/xds/snapshot"
@@ -163,7 +164,7 @@ func (d *drive) secret(name string, use secretUse, ok bool, found []finding) {
 func (d *drive) chain(name string) {
 	ch, err := hostChain(d.edges(), name)
 	if err != nil { // no input is known to get here: the host was validated
-		d.found("chain "+name, []finding{about(input.Ref{Kind: input.KindIngress, Name: name}, "", "", "", err.Error())})
+		d.found("chain "+name, []finding{about(object.Ref{Kind: object.KindIngress, Name: name}, "", "", "", err.Error())})
 		return
 	}
 	d.stats.Resources++
@@ -262,7 +263,7 @@ func (d *drive) must(r *snapshot.Resource, err error) {
 	if err != nil {
 		panic(fmt.Sprintf("translator: fleet %s: %v", d.next.Name, err))
 	}
-	r.From = []string{input.Ref{Kind: input.KindIngressClass, Name: d.next.Name}.String()}
+	r.From = []object.Ref{{Kind: object.KindIngressClass, Name: d.next.Name}}
 	d.put(r.Type, r.Name, r)
 }
 

@@ -10,6 +10,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 	"legation.dev/xds/snapshot"
 )
@@ -187,7 +188,7 @@ func lacking(v input.View, s *input.Service, port input.ServicePort) (found []fi
 // are missing, the empty one is Weak.
 func endpointsOf(v input.View, b backend, cluster string) (*snapshot.Resource, []finding) {
 	cla := &endpointv3.ClusterLoadAssignment{ClusterName: cluster}
-	meta := snapshot.Meta{Weak: true, From: []string{serviceRef(b).String()}}
+	meta := snapshot.Meta{Weak: true, From: []object.Ref{serviceRef(b)}}
 	var found []finding
 	if s, ok := v.Service(b.key()); ok {
 		if port, ok := b.servicePort(s); ok {
@@ -211,6 +212,6 @@ func endpointsOf(v input.View, b backend, cluster string) (*snapshot.Resource, [
 	return r, found
 }
 
-func serviceRef(b backend) input.Ref {
-	return input.Ref{Kind: input.KindService, Namespace: b.namespace, Name: b.service}
+func serviceRef(b backend) object.Ref {
+	return object.Ref{Kind: object.KindService, Namespace: b.namespace, Name: b.service}
 }

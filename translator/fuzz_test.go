@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
 	"legation.dev/translator/worlds"
@@ -63,7 +64,7 @@ func FuzzTranslate(f *testing.F) {
 		checkClosed(t, fleet.Snapshot)
 		checkUnharmed(t, before.Snapshot, fleet.Snapshot)
 		for _, p := range after.Problems(time.Now()) {
-			if p.Message == "" || p.Object == (input.Ref{}) {
+			if p.Message == "" || p.Object == (object.Ref{}) {
 				t.Errorf("a Problem names no object, or does not say what is wrong: %+v", p)
 			}
 		}
@@ -72,8 +73,8 @@ func FuzzTranslate(f *testing.F) {
 
 // mine says whether an object is no part of the good cluster, nor of the facts
 // that all hosts depend on.
-func mine(r input.Ref) bool {
-	return r.Namespace != worlds.Namespace && r.Kind != input.KindIngressClass
+func mine(r object.Ref) bool {
+	return r.Namespace != worlds.Namespace && r.Kind != object.KindIngressClass
 }
 
 // checkUnharmed: what was there is there, byte for byte, but for the catch-all

@@ -9,6 +9,7 @@ import (
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
 	"legation.dev/xds/snapshot"
@@ -58,7 +59,7 @@ type host struct {
 	routes   []*routev3.Route
 	backends []backend
 	needs    []snapshot.Ref
-	from     []string
+	from     []object.Ref
 	found    []finding
 }
 
@@ -80,7 +81,7 @@ func virtualHost(v input.View, c class, name string) (*snapshot.Resource, []back
 	}
 	r, err := newResource(snapshot.VirtualHost, vh.Name, vh, snapshot.Meta{Needs: h.needs, From: h.from})
 	if err != nil { // no input is known to get here: hosts and paths were checked
-		return nil, nil, append(h.found, about(input.Ref{Kind: input.KindIngress, Name: name}, "", "", "", err.Error()))
+		return nil, nil, append(h.found, about(object.Ref{Kind: object.KindIngress, Name: name}, "", "", "", err.Error()))
 	}
 	return r, h.backends, h.found
 }
@@ -117,7 +118,7 @@ func (h *host) owners(v input.View) []*input.Ingress {
 	for _, o := range h.class.members(v.IngressesOfHost(ingressHost(h.name))) {
 		if slices.ContainsFunc(o.Rules, named) {
 			list = append(list, o)
-			h.from = append(h.from, o.Ref().String())
+			h.from = append(h.from, o.Ref())
 		}
 	}
 	return list

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 	"legation.dev/translator/worlds"
 	"legation.dev/xds/hold"
@@ -158,7 +159,7 @@ func TestLoopHolds(t *testing.T) {
 		l.change(all...)
 		cluster := worlds.Namespace + "/" + worlds.ServiceName(0) + "/80"
 		certificate, endpoints := l.version(snapshot.Secret, worlds.HostOf(0)), l.version(snapshot.Endpoints, cluster)
-		l.change(deletions(all, input.KindSecret, input.KindSlice)...)
+		l.change(deletions(all, object.KindSecret, object.KindSlice)...)
 		l.wait(hold.Grace - time.Nanosecond)
 		if got := l.version(snapshot.Endpoints, cluster); got != endpoints {
 			t.Errorf("endpoints %s within the grace, before %s", got, endpoints)
@@ -182,7 +183,7 @@ func TestLoopHolds(t *testing.T) {
 }
 
 // deletions delete what changes put of some kinds.
-func deletions(changes []input.Change, kinds ...input.Kind) (list []input.Change) {
+func deletions(changes []input.Change, kinds ...object.Kind) (list []input.Change) {
 	for _, c := range changes {
 		if slices.Contains(kinds, c.Ref.Kind) {
 			list = append(list, input.Delete(c.Ref))
@@ -202,7 +203,7 @@ func TestLoopFreezes(t *testing.T) {
 		host := "ingress/" + worlds.HostOf(0)
 		cluster := worlds.Namespace + "/" + worlds.ServiceName(0) + "/80"
 		before, endpoints := l.version(snapshot.VirtualHost, host), l.version(snapshot.Endpoints, cluster)
-		l.change(append(deletions(all, input.KindIngressClass, input.KindConfigMap, input.KindIngress), w.Endpoint(0))...)
+		l.change(append(deletions(all, object.KindIngressClass, object.KindConfigMap, object.KindIngress), w.Endpoint(0))...)
 		if got := l.version(snapshot.VirtualHost, host); got != before {
 			t.Errorf("host %s, before the class went %s", got, before)
 		}
@@ -227,7 +228,7 @@ func TestLoopEnds(t *testing.T) {
 		w := worlds.New(1, worlds.Size{Services: 1, Endpoints: 1, Ingresses: 1})
 		all := w.All()
 		source <- all
-		source <- deletions(all, input.KindSlice)
+		source <- deletions(all, object.KindSlice)
 		synctest.Wait()
 		cancel()
 		if err := <-ended; !errors.Is(err, context.Canceled) {

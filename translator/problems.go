@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
@@ -80,7 +81,7 @@ func compareProblems(a, b input.Problem) int {
 }
 
 // about makes a finding on one field of an object that was read from file.
-func about(ref input.Ref, file, field, value, message string) finding {
+func about(ref object.Ref, file, field, value, message string) finding {
 	return finding{Problem: input.Problem{Object: ref, File: file, Field: field, Value: value, Message: message}}
 }
 

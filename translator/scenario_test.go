@@ -16,6 +16,7 @@ import (
 	"golang.org/x/tools/txtar"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
 	"legation.dev/xds/redact"
@@ -122,7 +123,7 @@ func deletionsOf(text string) (list []input.Change) {
 		if !ok {
 			namespace, name = "", key
 		}
-		list = append(list, input.Delete(input.Ref{Kind: input.Kind(kind), Namespace: namespace, Name: name}))
+		list = append(list, input.Delete(object.Ref{Kind: object.Kind(kind), Namespace: namespace, Name: name}))
 	}
 	return list
 }

@@ -17,6 +17,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 	"legation.dev/xds/snapshot"
 )
@@ -27,7 +28,7 @@ const minRSA = 2048
 
 // secretUse is a place that names a Secret: a TLS section, or a class setting.
 type secretUse struct {
-	ref   input.Ref // the object with the place
+	ref   object.Ref // the object with the place
 	file  string
 	field string
 	key   string // the Secret: "namespace/name"; empty if the place names none
@@ -37,7 +38,7 @@ type secretUse struct {
 // Secret it is the stand-in of this process, Weak, so that whoever has a good
 // one keeps it. An unanswered secret would hold up the whole listener for 15 s.
 func secret(v input.View, name string, use secretUse) (*snapshot.Resource, []finding) {
-	from := []string{use.ref.String()}
+	from := []object.Ref{use.ref}
 	if use.key == "" {
 		return standIn(v.StandIn(), name, from), []finding{about(use.ref, use.file, use.field, "",
 			"no Secret is named; a certificate of our own stands in")}
@@ -54,7 +55,7 @@ func secret(v input.View, name string, use secretUse) (*snapshot.Resource, []fin
 			about(use.ref, use.file, use.field, use.key, "the Secret holds no usable certificate: "+err.Error())}
 	}
 	m := newSecret(name, pair.certificate, pair.key)
-	r, err := newResource(snapshot.Secret, name, m, snapshot.Meta{From: append(from, s.Ref().String())})
+	r, err := newResource(snapshot.Secret, name, m, snapshot.Meta{From: append(from, s.Ref())})
 	if err != nil {
 		return standIn(v.StandIn(), name, from), []finding{about(s.Ref(), s.File, "data", "", "cannot be sent to Envoy")}
 	}
@@ -92,7 +93,7 @@ func (f *Fleet) CertificateEnd(now time.Time) (first time.Time) {
 }
 
 // standIn is the process's own certificate, if it has one, under a name.
-func standIn(s *input.Secret, name string, from []string) *snapshot.Resource {
+func standIn(s *input.Secret, name string, from []object.Ref) *snapshot.Resource {
 	m := &tlsv3.Secret{Name: name, Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: &tlsv3.TlsCertificate{}}}
 	if s != nil {
 		m = newSecret(name, s.Certificate, s.Key)

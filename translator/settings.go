@@ -3,6 +3,7 @@ package translator
 import (
 	"slices"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
 )
@@ -36,7 +37,7 @@ func keepSettings(v input.View, batch []input.Change) []input.Change {
 }
 
 // isSettings says whether a class of ours names the ConfigMap.
-func isSettings(v input.View, ref input.Ref) bool {
+func isSettings(v input.View, ref object.Ref) bool {
 	for _, class := range v.Classes().All() {
 		if class.Controller == input.Controller && class.Parameters == ref {
 			return true

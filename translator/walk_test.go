@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
 	"legation.dev/translator/worlds"
@@ -139,8 +140,8 @@ func checkMembers(t interface{ Fatalf(string, ...any) }, f *Fleet) {
 func TestOrder(t *testing.T) {
 	const permutations = 1000 // R1
 	w := worlds.New(1, worlds.Size{Services: 3, Endpoints: 2, Ingresses: 4, TLS: 0.5})
-	last := map[input.Ref]input.Change{}
-	var refs []input.Ref
+	last := map[object.Ref]input.Change{}
+	var refs []object.Ref
 	add := func(c input.Change) {
 		if _, ok := last[c.Ref]; !ok {
 			refs = append(refs, c.Ref)
@@ -151,7 +152,7 @@ func TestOrder(t *testing.T) {
 		add(c)
 	}
 	for range 60 {
-		if c := w.Random(); c.Ref.Kind != input.KindIngressClass && c.Ref.Kind != input.KindConfigMap {
+		if c := w.Random(); c.Ref.Kind != object.KindIngressClass && c.Ref.Kind != object.KindConfigMap {
 			add(c)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"legation.dev/cmd/cli"
+	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
@@ -225,11 +226,11 @@ func writeExplained(w io.Writer, fleets []explainedFleet) error {
 // printConcerned prints what is wrong with the Service and the Ingresses that
 // lead to it.
 func printConcerned(w io.Writer, r translator.Result, service string, fleets []explainedFleet) error {
-	concerned := map[string]bool{string(input.KindService) + " " + service: true}
+	concerned := map[string]bool{string(object.KindService) + " " + service: true}
 	for _, fleet := range fleets {
 		for _, part := range fleet.Parts {
 			for _, key := range part.Ingresses {
-				concerned[string(input.KindIngress)+" "+key] = true
+				concerned[string(object.KindIngress)+" "+key] = true
 			}
 		}
 	}

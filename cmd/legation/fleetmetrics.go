@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
@@ -87,12 +88,12 @@ func (m fleetMetrics) Collect(metrics chan<- prometheus.Metric) {
 func (m fleetMetrics) inputs(g gauges) {
 	r := m.result()
 	v := r.View()
-	for kind, n := range map[input.Kind]int{input.KindIngress: v.Ingresses().Len(), input.KindIngressClass: v.Classes().Len(), input.KindService: v.Services().Len(),
-		input.KindSlice: v.Slices().Len(), input.KindSecret: v.Secrets().Len(), input.KindConfigMap: v.ConfigMaps().Len()} {
+	for kind, n := range map[object.Kind]int{object.KindIngress: v.Ingresses().Len(), object.KindIngressClass: v.Classes().Len(), object.KindService: v.Services().Len(),
+		object.KindSlice: v.Slices().Len(), object.KindSecret: v.Secrets().Len(), object.KindConfigMap: v.ConfigMaps().Len()} {
 		g.send(inputObjects, float64(n), string(kind))
 	}
 	g.send(inputDigest, number(v.Digest()))
-	wrong := map[input.Kind]int{}
+	wrong := map[object.Kind]int{}
 	for _, p := range m.problems() {
 		wrong[p.Object.Kind]++
 	}

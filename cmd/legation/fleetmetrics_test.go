@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/xds/admin"
@@ -35,7 +36,7 @@ func gather(t *testing.T, classes int) map[string]*dto.MetricFamily {
 	}
 	passes.observe(translator.Pass{Translation: time.Second, Publication: time.Millisecond, Stats: result.Stats})
 	watch := newProblemLog(slog.New(slog.DiscardHandler), fleets)
-	watch.remember([]input.Problem{{Object: input.Ref{Kind: input.KindIngress, Namespace: "a", Name: "b"}, Message: "wrong"}})
+	watch.remember([]input.Problem{{Object: object.Ref{Kind: object.KindIngress, Namespace: "a", Name: "b"}, Message: "wrong"}})
 	service := &admin.Service{Fleets: fleets, Store: snapshots, Problems: watch.of}
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(append(passes.collectors(), streamMetrics{server.New(server.Config{Store: snapshots, Fleets: fleets})},
@@ -65,7 +66,7 @@ func TestFleetMetrics(t *testing.T) {
 	}
 	for _, m := range all["legation_input_objects"].GetMetric() {
 		want := 0.0
-		if m.Label[0].GetValue() == string(input.KindIngressClass) {
+		if m.Label[0].GetValue() == string(object.KindIngressClass) {
 			want = 1
 		}
 		if m.GetGauge().GetValue() != want {
@@ -73,7 +74,7 @@ func TestFleetMetrics(t *testing.T) {
 		}
 	}
 	for _, m := range all["legation_problems"].GetMetric() {
-		if got := m.GetGauge().GetValue(); (got == 1) != (m.Label[0].GetValue() == string(input.KindIngress)) {
+		if got := m.GetGauge().GetValue(); (got == 1) != (m.Label[0].GetValue() == string(object.KindIngress)) {
 			t.Errorf("problems: %v", m)
 		}
 	}

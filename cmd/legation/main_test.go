@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"legation.dev/cmd/cli"
+	"legation.dev/object"
 	"legation.dev/translator/input"
 	"legation.dev/xds/bootstrap"
 	"legation.dev/xds/delta"
@@ -224,7 +225,8 @@ func TestDefaultClass(t *testing.T) {
 // TestRejections: what an Envoy rejects is a Problem of the objects it came from.
 func TestRejections(t *testing.T) {
 	var status delta.Status
-	status.Types[snapshot.Cluster].Rejected = []delta.Rejection{{Name: "shop/api/80", Message: "bad", From: []string{"Service shop/api", "IngressClass edge"}}}
+	status.Types[snapshot.Cluster].Rejected = []delta.Rejection{{Name: "shop/api/80", Message: "bad", From: []object.Ref{
+		{Kind: object.KindService, Namespace: "shop", Name: "api"}, {Kind: object.KindIngressClass, Name: "edge"}}}}
 	var got []string
 	for _, p := range rejections([]fleet.Envoy{{Node: fleet.Node{ID: "one", Fleet: "edge"}, Status: status}}) {
 		got = append(got, p.Error())

@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
-	"legation.dev/translator/input"
+	"legation.dev/object"
 )
 
 // sourceMetrics says how the source is, when it is scraped.
@@ -16,15 +16,15 @@ var notFollowed = prometheus.NewDesc("legation_source_not_followed",
 	[]string{"kind"}, nil)
 
 // sourceKinds are the kinds that a source reads.
-var sourceKinds = []input.Kind{input.KindIngress, input.KindIngressClass, input.KindService,
-	input.KindSlice, input.KindSecret, input.KindConfigMap}
+var sourceKinds = []object.Kind{object.KindIngress, object.KindIngressClass, object.KindService,
+	object.KindSlice, object.KindSecret, object.KindConfigMap}
 
 // Describe implements prometheus.Collector.
 func (m sourceMetrics) Describe(descs chan<- *prometheus.Desc) { descs <- notFollowed }
 
 // Collect implements prometheus.Collector.
 func (m sourceMetrics) Collect(metrics chan<- prometheus.Metric) {
-	counts := map[input.Kind]int{}
+	counts := map[object.Kind]int{}
 	for _, c := range m.source.waiting() {
 		counts[c.Kind]++
 	}

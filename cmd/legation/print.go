@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"sigs.k8s.io/yaml"
 
+	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/xds/impact"
 	"legation.dev/xds/redact"
@@ -66,7 +67,7 @@ func textOf(f *translator.Fleet) (fleetText, error) {
 			if err != nil {
 				return fleetText{}, fmt.Errorf("%s %s: %w", t, name, err)
 			}
-			text.Resources[t.String()] = append(text.Resources[t.String()], resourceText{Name: name, Version: r.Version, From: r.From, Body: body})
+			text.Resources[t.String()] = append(text.Resources[t.String()], resourceText{Name: name, Version: r.Version, From: object.Texts(r.From), Body: body})
 		}
 	}
 	return text, nil
@@ -131,7 +132,7 @@ func (c changeText) mark() string {
 func diffOf(fleet string, changes iter.Seq[impact.Change]) fleetDiff {
 	d := fleetDiff{Fleet: fleet, Changes: []changeText{}}
 	for c := range changes {
-		d.Changes = append(d.Changes, changeText{c.Kind, c.Type.String(), c.Name, c.From, c.Drains, c.Effect})
+		d.Changes = append(d.Changes, changeText{c.Kind, c.Type.String(), c.Name, object.Texts(c.From), c.Drains, c.Effect})
 	}
 	return d
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -130,21 +129,11 @@ func rejections(envoys []fleet.Envoy) (list []input.Problem) {
 		for t := range snapshot.Types() {
 			for _, r := range e.Status.Types[t].Rejected {
 				for _, from := range r.From {
-					list = append(list, input.Problem{Object: refOf(from),
+					list = append(list, input.Problem{Object: from,
 						Message: fmt.Sprintf("Envoy %s of class %s rejects the %s resource %s made of it and keeps the last good one: %s", e.ID, e.Fleet, t, r.Name, r.Message)})
 				}
 			}
 		}
 	}
 	return list
-}
-
-// refOf is the object that Ref.String printed.
-func refOf(text string) input.Ref {
-	kind, key, _ := strings.Cut(text, " ")
-	namespace, name, ok := strings.Cut(key, "/")
-	if !ok {
-		namespace, name = "", key
-	}
-	return input.Ref{Kind: input.Kind(kind), Namespace: namespace, Name: name}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/client-go/rest"
 
+	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/watcher/kube"
@@ -90,7 +91,7 @@ func TestPublishFlagErrors(t *testing.T) {
 }
 
 // shopResult is the example, translated, and its first Ingress.
-func shopResult(t *testing.T) (translator.Result, input.Ref) {
+func shopResult(t *testing.T) (translator.Result, object.Ref) {
 	t.Helper()
 	source, err := (&sourceFlags{source: "dir:" + shop}).open(slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -108,7 +109,7 @@ func shopResult(t *testing.T) (translator.Result, input.Ref) {
 		}
 	}
 	t.Fatal("no Ingress")
-	return r, input.Ref{}
+	return r, object.Ref{}
 }
 
 // TestAcknowledged: an Ingress is served when an Envoy of its fleet runs it as it is
@@ -124,8 +125,8 @@ func TestAcknowledged(t *testing.T) {
 	s := &served{peers: peers}
 	ask := func(when string, want ...bool) {
 		t.Helper()
-		other := input.Ref{Kind: input.KindIngress, Namespace: "no", Name: "such"}
-		if got, err := s.acknowledged(t.Context(), []input.Ref{other, ref}); err != nil || !slices.Equal(got, want) {
+		other := object.Ref{Kind: object.KindIngress, Namespace: "no", Name: "such"}
+		if got, err := s.acknowledged(t.Context(), []object.Ref{other, ref}); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: got %v, %v", when, got, err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
@@ -14,7 +15,7 @@ import (
 )
 
 // acknowledged says of each Ingress whether all Envoys of its fleet run it.
-type acknowledged func(context.Context, []input.Ref) ([]bool, error)
+type acknowledged func(context.Context, []object.Ref) ([]bool, error)
 
 // served answers what is served, by the newest result and by what all Envoys run.
 type served struct {
@@ -38,7 +39,7 @@ func (s *served) result() translator.Result {
 
 // acknowledged asks each fleet once. An Ingress that no class of ours has, or whose
 // certificate is not there, is not served.
-func (s *served) acknowledged(ctx context.Context, refs []input.Ref) ([]bool, error) {
+func (s *served) acknowledged(ctx context.Context, refs []object.Ref) ([]bool, error) {
 	type question struct {
 		at    []int // in refs
 		lists [][]*snapshot.Resource

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"legation.dev/object"
 	"legation.dev/test/echo"
 	"legation.dev/test/envoy"
 	"legation.dev/translator"
@@ -144,7 +145,7 @@ func selfSigned(hosts ...string) (certificate, key []byte) {
 func (w *world) start(t *testing.T) {
 	t.Helper()
 	w.put(input.Seal(&input.IngressClass{Meta: input.Meta{Name: className}, Controller: input.Controller,
-		Parameters: input.Ref{Kind: input.KindConfigMap, Namespace: "shop", Name: "settings"}}))
+		Parameters: object.Ref{Kind: object.KindConfigMap, Namespace: "shop", Name: "settings"}}))
 	w.put(input.Seal(&input.ConfigMap{Meta: meta("settings"), Data: w.settings}))
 	cert, key := selfSigned("stand-in")
 	view := input.View{}.WithStandIn(input.Seal(&input.Secret{Meta: meta("stand-in"), Certificate: cert, Key: key})).With(w.changes...)

@@ -13,6 +13,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"legation.dev/object"
 	"legation.dev/test/cluster"
 	"legation.dev/test/kube"
 	"legation.dev/test/site"
@@ -36,7 +37,7 @@ type badCase struct {
 
 // wanted is a Problem, by its object and the beginning of its field.
 type wanted struct {
-	kind        input.Kind
+	kind        object.Kind
 	name, field string
 }
 

@@ -10,10 +10,10 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"legation.dev/object"
 	"legation.dev/test/cluster"
 	"legation.dev/test/kube"
 	"legation.dev/test/site"
-	"legation.dev/translator/input"
 )
 
 const (
@@ -25,7 +25,7 @@ func (w *world) badCases() []badCase {
 	return []badCase{
 		w.thousandPaths(), w.manyIngresses(), w.duplicateAddresses(), w.portless(), w.lonely(), w.nonsenseNames(),
 		{name: "ConfigMap with unknown keys", settings: map[string]string{"no-such-setting": "1", "another": "[("},
-			want: []wanted{{input.KindConfigMap, cluster.Class, "data.no-such-setting"}, {input.KindConfigMap, cluster.Class, "data.another"}}},
+			want: []wanted{{object.KindConfigMap, cluster.Class, "data.no-such-setting"}, {object.KindConfigMap, cluster.Class, "data.another"}}},
 		w.annotations(),
 	}
 }
@@ -43,7 +43,7 @@ func (w *world) thousandPaths() badCase {
 	}
 	routes = append(routes, site.Route{Path: "/7", Service: rolled})
 	return badCase{name: "1,000 paths", objects: []kube.Object{w.badIngress("paths", routes...)}, serves: "/999",
-		want: []wanted{{input.KindIngress, "paths", fmt.Sprintf("spec.rules[0].http.paths[%d].path", manyPaths)}}}
+		want: []wanted{{object.KindIngress, "paths", fmt.Sprintf("spec.rules[0].http.paths[%d].path", manyPaths)}}}
 }
 
 // manyIngresses all want the same path of one host; the first serves it. They come
@@ -54,7 +54,7 @@ func (w *world) manyIngresses() badCase {
 		name := fmt.Sprintf("one-of-%d", i)
 		c.objects = append(c.objects, w.badIngress(name, site.Route{Path: "/", Service: steady}, site.Route{Path: fmt.Sprint("/own", i), Service: steady},
 			site.Route{Path: fmt.Sprint("/own", i), Service: steady}))
-		c.want = append(c.want, wanted{input.KindIngress, name, "spec.rules[0].http.paths[2].path"})
+		c.want = append(c.want, wanted{object.KindIngress, name, "spec.rules[0].http.paths[2].path"})
 	}
 	return c
 }
@@ -104,14 +104,14 @@ func (w *world) portless() badCase {
 	return badCase{name: "slices without ports", serves: "/",
 		objects: []kube.Object{w.byHand("portless"), w.slice("portless", "no-ports", 1), w.slice("portless", "no-number", 1, anyNumber),
 			w.badIngress("portless", site.Route{Path: "/", Service: steady}, site.Route{Path: "/portless", Service: "portless"})},
-		want: []wanted{{input.KindSlice, "no-ports", "ports"}, {input.KindSlice, "no-number", "ports"}}}
+		want: []wanted{{object.KindSlice, "no-ports", "ports"}, {object.KindSlice, "no-number", "ports"}}}
 }
 
 // lonely is a Service without selector for which nobody has written slices.
 func (w *world) lonely() badCase {
 	return badCase{name: "Service without selector", serves: "/", objects: []kube.Object{w.byHand("lonely"),
 		w.badIngress("lonely", site.Route{Path: "/", Service: steady}, site.Route{Path: "/lonely", Service: "lonely"})},
-		want: []wanted{{input.KindService, "lonely", "spec.selector"}}}
+		want: []wanted{{object.KindService, "lonely", "spec.selector"}}}
 }
 
 // nonsenseNames are external names that lead nowhere, or where they must not.
@@ -124,7 +124,7 @@ func (w *world) nonsenseNames() badCase {
 			Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: to,
 				Ports: []corev1.ServicePort{{Name: kube.PortName, Port: kube.Port}}}})
 		routes = append(routes, site.Route{Path: "/" + name, Service: name})
-		c.want = append(c.want, wanted{input.KindService, name, "spec.externalName"})
+		c.want = append(c.want, wanted{object.KindService, name, "spec.externalName"})
 	}
 	c.objects = append(c.objects, w.badIngress("external", routes...))
 	return c
@@ -140,7 +140,7 @@ func (w *world) annotations() badCase {
 		"legation.dev/upstream-connect-timeout": "soon", "legation.dev/no-such": "1"}
 	c := badCase{name: "annotations", objects: []kube.Object{ingress}, serves: "/"}
 	for _, name := range []string{nginx + "use-regex", nginx + "server-alias", nginx + "no-such", "legation.dev/upstream-connect-timeout", "legation.dev/no-such"} {
-		c.want = append(c.want, wanted{input.KindIngress, "annotated", "metadata.annotations." + name})
+		c.want = append(c.want, wanted{object.KindIngress, "annotated", "metadata.annotations." + name})
 	}
 	return c
 }

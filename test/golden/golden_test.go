@@ -23,6 +23,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/translator/worlds"
@@ -116,7 +117,7 @@ func deletions(text string) (list []input.Change) {
 		if !ok {
 			namespace, name = "", key
 		}
-		list = append(list, input.Delete(input.Ref{Kind: input.Kind(kind), Namespace: namespace, Name: name}))
+		list = append(list, input.Delete(object.Ref{Kind: object.Kind(kind), Namespace: namespace, Name: name}))
 	}
 	return list
 }

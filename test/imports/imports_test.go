@@ -20,7 +20,7 @@ const module = "legation.dev/"
 // nothing downstream calls upstream, and xds/... does not know Kubernetes.
 var allowed = map[string][]string{
 	"cmd/cli": {},
-	"cmd/legation": {"cmd/cli", "examples", "translator", "translator/input", "translator/policy", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact",
+	"cmd/legation": {"object", "cmd/cli", "examples", "translator", "translator/input", "translator/policy", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact",
 		"pmap", "xds/redact", "xds/server", "xds/snapshot", "xds/store"},
 	"cmd/shutdown-manager": {
 		"cmd/cli", "drain", "drain/admin", "drain/child", "drain/limits", "drain/probe"},
@@ -31,27 +31,28 @@ var allowed = map[string][]string{
 	"drain/limits":      {"drain/host"},
 	"drain/probe":       {"drain", "drain/admin", "drain/host"},
 	"examples":          {},
-	"watcher/dir":       {"translator/input"},
-	"watcher/kube":      {"translator/input", "translator/policy", "watcher/quiet", "pmap"},
+	"object":            {},
+	"watcher/dir":       {"object", "translator/input"},
+	"watcher/kube":      {"object", "translator/input", "translator/policy", "watcher/quiet", "pmap"},
 	"watcher/quiet":     {},
-	"watcher/status":    {"translator/input", "watcher/quiet", "pmap"},
-	"translator":        {"translator/input", "translator/policy", "xds/hold", "pmap", "xds/snapshot"},
-	"translator/input":  {"pmap"},
-	"translator/policy": {"translator/input"},
-	"translator/worlds": {"translator/input"},
-	"xds/admin":         {"xds/admin/adminv1", "xds/fleet", "xds/impact", "xds/redact", "xds/snapshot", "xds/store"},
+	"watcher/status":    {"object", "translator/input", "watcher/quiet", "pmap"},
+	"translator":        {"object", "translator/input", "translator/policy", "xds/hold", "pmap", "xds/snapshot"},
+	"translator/input":  {"object", "pmap"},
+	"translator/policy": {"object", "translator/input"},
+	"translator/worlds": {"object", "translator/input"},
+	"xds/admin":         {"object", "xds/admin/adminv1", "xds/fleet", "xds/impact", "xds/redact", "xds/snapshot", "xds/store"},
 	"xds/admin/adminv1": {},
 	"xds/bootstrap":     {"xds/identity"},
 	"xds/crowd":         {},
-	"xds/delta":         {"pmap", "xds/snapshot"},
+	"xds/delta":         {"object", "pmap", "xds/snapshot"},
 	"xds/fleet":         {"xds/delta", "pmap", "xds/snapshot"},
 	"xds/hold":          {"pmap", "xds/snapshot"},
 	"xds/identity":      {},
-	"xds/impact":        {"pmap", "xds/snapshot"},
+	"xds/impact":        {"object", "pmap", "xds/snapshot"},
 	"pmap":              {},
 	"xds/redact":        {"xds/snapshot"},
-	"xds/server":        {"xds/crowd", "xds/delta", "xds/fleet", "xds/identity", "xds/redact", "xds/snapshot", "xds/store"},
-	"xds/snapshot":      {"pmap"},
+	"xds/server":        {"object", "xds/crowd", "xds/delta", "xds/fleet", "xds/identity", "xds/redact", "xds/snapshot", "xds/store"},
+	"xds/snapshot":      {"object", "pmap"},
 	"xds/store":         {"xds/snapshot"},
 }
 
@@ -77,7 +78,7 @@ var forbidden = []struct {
 // forbiddenDirectly is what a pure package may not import itself: it takes
 // values, also the time, and returns values.
 var (
-	pure              = []string{"translator", "translator/input", "translator/policy", "xds/delta", "xds/hold", "pmap", "xds/snapshot", "xds/impact", "xds/redact", "xds/fleet", "xds/store"}
+	pure              = []string{"object", "translator", "translator/input", "translator/policy", "xds/delta", "xds/hold", "pmap", "xds/snapshot", "xds/impact", "xds/redact", "xds/fleet", "xds/store"}
 	forbiddenDirectly = []string{"log", "log/slog", "net", "os", "math/rand", "math/rand/v2", "crypto/rand"}
 )
 

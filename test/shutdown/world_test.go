@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"legation.dev/object"
 	"legation.dev/test/echo"
 	"legation.dev/test/site"
 	"legation.dev/test/stack"
@@ -131,7 +132,7 @@ func (w *world) class(name string, settings map[string]string) []input.Change {
 	}
 	return []input.Change{
 		input.Put(input.Seal(&input.IngressClass{Meta: input.Meta{Name: name}, Controller: input.Controller,
-			Parameters: input.Ref{Kind: input.KindConfigMap, Namespace: "shop", Name: name}})),
+			Parameters: object.Ref{Kind: object.KindConfigMap, Namespace: "shop", Name: name}})),
 		input.Put(input.Seal(&input.ConfigMap{Meta: meta(name), Data: data})),
 		input.Put(ingress("web-"+name, name, host, "web")),
 	}

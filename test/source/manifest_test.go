@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"legation.dev/object"
 	"legation.dev/test/kube"
 	"legation.dev/translator/input"
 )
@@ -20,22 +21,22 @@ import (
 func objectOf(c input.Change) kube.Object {
 	m := metav1.ObjectMeta{Namespace: c.Ref.Namespace, Name: c.Ref.Name}
 	switch c.Ref.Kind {
-	case input.KindIngress:
+	case object.KindIngress:
 		o, _ := c.Object.(*input.Ingress)
 		return ingressOf(m, o)
-	case input.KindIngressClass:
+	case object.KindIngressClass:
 		o, _ := c.Object.(*input.IngressClass)
 		return classOf(m, o)
-	case input.KindService:
+	case object.KindService:
 		o, _ := c.Object.(*input.Service)
 		return serviceOf(m, o)
-	case input.KindSlice:
+	case object.KindSlice:
 		o, _ := c.Object.(*input.Slice)
 		return sliceOf(m, o)
-	case input.KindSecret:
+	case object.KindSecret:
 		o, _ := c.Object.(*input.Secret)
 		return secretOf(m, o)
-	case input.KindConfigMap:
+	case object.KindConfigMap:
 		out := &corev1.ConfigMap{ObjectMeta: m}
 		if o, ok := c.Object.(*input.ConfigMap); ok {
 			out.Data = o.Data
@@ -87,7 +88,7 @@ func classOf(m metav1.ObjectMeta, o *input.IngressClass) *networkingv1.IngressCl
 		return out
 	}
 	out.Annotations, out.Spec.Controller = o.Annotations, o.Controller
-	if p := o.Parameters; p != (input.Ref{}) {
+	if p := o.Parameters; p != (object.Ref{}) {
 		scope := networkingv1.IngressClassParametersReferenceScopeNamespace
 		out.Spec.Parameters = &networkingv1.IngressClassParametersReference{Kind: string(p.Kind), Name: p.Name, Namespace: &p.Namespace, Scope: &scope}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/wait"
 
+	"legation.dev/object"
 	"legation.dev/test/kube"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
@@ -105,7 +106,7 @@ func TestDeletedWhileAway(t *testing.T) {
 	r.awaitWaiting(ctx, t, true)
 	restart(ctx, t, cluster.APIServer)
 	for _, c := range w.All() {
-		if c.Ref.Kind == input.KindIngress && c.Ref.Name != "i00000" {
+		if c.Ref.Kind == object.KindIngress && c.Ref.Name != "i00000" {
 			write(ctx, t, input.Delete(c.Ref))
 		}
 	}

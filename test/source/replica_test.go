@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/test/kube"
 	"legation.dev/translator"
@@ -146,7 +147,7 @@ func is(want pmap.Sum) func(translator.Result) error {
 }
 
 // held is what an API server holds.
-type held map[input.Ref]input.Change
+type held map[object.Ref]input.Change
 
 // digest is that of its full translation.
 func (h held) digest() pmap.Sum {
@@ -194,23 +195,23 @@ func collect[L runtime.Object](ctx context.Context, h held, list func(context.Co
 }
 
 // fetch is the state of one object.
-func fetch(ctx context.Context, t testing.TB, ref input.Ref) input.Change {
+func fetch(ctx context.Context, t testing.TB, ref object.Ref) input.Change {
 	t.Helper()
 	client := cluster.Client()
 	var o runtime.Object
 	var err error
 	switch ref.Kind {
-	case input.KindIngress:
+	case object.KindIngress:
 		o, err = client.NetworkingV1().Ingresses(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
-	case input.KindIngressClass:
+	case object.KindIngressClass:
 		o, err = client.NetworkingV1().IngressClasses().Get(ctx, ref.Name, metav1.GetOptions{})
-	case input.KindService:
+	case object.KindService:
 		o, err = client.CoreV1().Services(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
-	case input.KindSlice:
+	case object.KindSlice:
 		o, err = client.DiscoveryV1().EndpointSlices(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
-	case input.KindSecret:
+	case object.KindSecret:
 		o, err = client.CoreV1().Secrets(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
-	case input.KindConfigMap:
+	case object.KindConfigMap:
 		o, err = client.CoreV1().ConfigMaps(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
 	}
 	switch {

@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
@@ -142,7 +143,7 @@ func leavesHistory(c input.Change) bool {
 		_, mistakes := policy.OfClass(o)
 		return len(mistakes) > 0
 	case nil:
-		return c.Ref.Kind == input.KindIngressClass || c.Ref.Kind == input.KindConfigMap
+		return c.Ref.Kind == object.KindIngressClass || c.Ref.Kind == object.KindConfigMap
 	}
 	return false
 }

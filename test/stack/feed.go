@@ -7,12 +7,13 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 )
 
 // sorted are the changes in an order that does not change from run to run.
-func sorted(objects map[input.Ref]input.Change) []input.Change {
+func sorted(objects map[object.Ref]input.Change) []input.Change {
 	var list []input.Change
 	for _, c := range objects {
 		list = append(list, c)
@@ -65,7 +66,7 @@ func (f *feed) Take(ctx context.Context) ([]input.Change, error) {
 
 // coalesced keeps the last change of each object.
 func coalesced(changes []input.Change) []input.Change {
-	last := map[input.Ref]int{}
+	last := map[object.Ref]int{}
 	for i, c := range changes {
 		last[c.Ref] = i
 	}

@@ -23,6 +23,7 @@ import (
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 
+	"legation.dev/object"
 	"legation.dev/test/envoy"
 	"legation.dev/test/site"
 	"legation.dev/translator/input"
@@ -71,7 +72,7 @@ type Stack struct {
 	knife   knife
 
 	mu      sync.Mutex // guards the fields below
-	objects map[input.Ref]input.Change
+	objects map[object.Ref]input.Change
 	given   uint64 // how often objects were applied or deleted
 	plane   *Plane // nil when down
 	feed    *feed  // the Source of plane
@@ -83,7 +84,7 @@ var started atomic.Int64
 // Start starts a control plane that has read objects, and an Envoy, and waits
 // until Envoy runs all of it. Who calls Start calls Close.
 func Start(ctx context.Context, o Options, objects ...site.Object) (*Stack, error) {
-	s := &Stack{options: o, objects: map[input.Ref]input.Change{}}
+	s := &Stack{options: o, objects: map[object.Ref]input.Change{}}
 	s.options.Settings = s.settings(started.Add(1))
 	if err := s.start(ctx, objects); err != nil {
 		return nil, errors.Join(err, s.Close())

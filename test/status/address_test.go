@@ -16,8 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
+	"legation.dev/object"
 	"legation.dev/test/kube"
-	"legation.dev/translator/input"
 	"legation.dev/watcher/status"
 )
 
@@ -138,7 +138,7 @@ func TestFirstAddress(t *testing.T) {
 	w.config.Timing.Patience = 400 * time.Millisecond
 	var mu sync.Mutex
 	served, asked := map[string]bool{}, map[string]int{}
-	w.config.Acknowledged = func(_ context.Context, list []input.Ref) ([]bool, error) {
+	w.config.Acknowledged = func(_ context.Context, list []object.Ref) ([]bool, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		answer := make([]bool, len(list))

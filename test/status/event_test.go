@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 	"legation.dev/watcher/status"
 )
@@ -23,7 +24,7 @@ func TestEvents(t *testing.T) {
 	second := w.start()
 	w.create("shop", "doomed")
 	problem := func(name, text string) input.Problem {
-		return input.Problem{Object: input.Ref{Kind: input.KindIngress, Namespace: w.namespace, Name: name}, Field: "spec.rules[0].host", Value: "a_b", Message: text}
+		return input.Problem{Object: object.Ref{Kind: object.KindIngress, Namespace: w.namespace, Name: name}, Field: "spec.rules[0].host", Value: "a_b", Message: text}
 	}
 	w.problems = []input.Problem{problem("shop", "no host; it is not served"), problem("shop", "another one"), problem("doomed", "gone soon")}
 	w.report()
@@ -40,7 +41,7 @@ func TestEvents(t *testing.T) {
 	w.events(w.namespace, "shop", all(warned(1, 1)))
 	w.problems = nil
 	for _, r := range w.replicas {
-		r.Report(status.State{Exists: func(ref input.Ref) bool { return ref.Name == "shop" }})
+		r.Report(status.State{Exists: func(ref object.Ref) bool { return ref.Name == "shop" }})
 	}
 	w.events(w.namespace, "shop", all(mended+warned(1, 1)))
 	w.problems = []input.Problem{problem("shop", "another one")}

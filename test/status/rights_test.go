@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
+	"legation.dev/object"
 	legation "legation.dev/test/cluster"
 	"legation.dev/test/kube"
 	"legation.dev/translator/input"
@@ -77,8 +78,8 @@ func (w *world) rights(namespaces []string) {
 	w.create("one")
 	w.awaitAddress(kube.NodeAddress(0)+","+kube.NodeAddress(1), "one")
 	w.problems = nil
-	for _, ref := range []input.Ref{{Kind: input.KindIngress, Namespace: shop, Name: "one"}, {Kind: input.KindService, Namespace: legation.Namespace, Name: "envoy"},
-		{Kind: input.KindIngressClass, Name: unique}, {Kind: input.KindConfigMap, Namespace: shop, Name: "kube-root-ca.crt"}} {
+	for _, ref := range []object.Ref{{Kind: object.KindIngress, Namespace: shop, Name: "one"}, {Kind: object.KindService, Namespace: legation.Namespace, Name: "envoy"},
+		{Kind: object.KindIngressClass, Name: unique}, {Kind: object.KindConfigMap, Namespace: shop, Name: "kube-root-ca.crt"}} {
 		w.problems = append(w.problems, input.Problem{Object: ref, Message: "something"})
 	}
 	w.report()

@@ -9,6 +9,8 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"legation.dev/object"
 )
 
 // FromObject reduces a Kubernetes object to what translation reads of it; false
@@ -104,7 +106,7 @@ func backendOf(b networkingv1.IngressBackend) Backend {
 func FromIngressClass(o *networkingv1.IngressClass) *IngressClass {
 	r := &IngressClass{Meta: metaOf(o.ObjectMeta, defaultAnnotation), Controller: o.Spec.Controller}
 	if p := o.Spec.Parameters; p != nil {
-		r.Parameters = Ref{Kind: Kind(p.Kind), Name: p.Name}
+		r.Parameters = object.Ref{Kind: object.Kind(p.Kind), Name: p.Name}
 		if p.Namespace != nil {
 			r.Parameters.Namespace = *p.Namespace
 		}

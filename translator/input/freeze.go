@@ -1,6 +1,9 @@
 package input
 
-import "legation.dev/pmap"
+import (
+	"legation.dev/object"
+	"legation.dev/pmap"
+)
 
 // frozen is what a fleet last saw before its class or settings disappeared.
 type frozen struct{ view *View }
@@ -47,7 +50,7 @@ func (v View) complete(name string, f frozen) bool {
 		return false
 	}
 	p := class.Parameters
-	return p == (Ref{}) || v.configs.Has(p.Key()) || !f.view.configs.Has(p.Key())
+	return p == (object.Ref{}) || v.configs.Has(p.Key()) || !f.view.configs.Has(p.Key())
 }
 
 // For is the View that the fleet of a class translates: v itself, or, while the

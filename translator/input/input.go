@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"legation.dev/object"
 	"legation.dev/pmap"
 )
 
@@ -26,43 +27,11 @@ const (
 	DefaultClass = "legation"
 )
 
-// Kind is the kind of an object that a source reads.
-type Kind string
-
-// The kinds. File stands for a file of manifests as a whole: it carries the
-// Problems of what could not be read as an object.
-const (
-	KindIngress      Kind = "Ingress"
-	KindIngressClass Kind = "IngressClass"
-	KindService      Kind = "Service"
-	KindSlice        Kind = "EndpointSlice"
-	KindSecret       Kind = "Secret"
-	KindConfigMap    Kind = "ConfigMap"
-	KindFile         Kind = "File"
-)
-
-// Ref identifies an object. Namespace is empty for what has none.
-type Ref struct {
-	Kind            Kind
-	Namespace, Name string
-}
-
-// String is how people write it: "Ingress shop/checkout".
-func (r Ref) String() string {
-	if r.Namespace == "" {
-		return string(r.Kind) + " " + r.Name
-	}
-	return string(r.Kind) + " " + r.Namespace + "/" + r.Name
-}
-
-// Key is "namespace/name", the key of the object among those of its kind.
-func (r Ref) Key() string { return r.Namespace + "/" + r.Name }
-
 // Object is one of *Ingress, *IngressClass, *Service, *Slice, *Secret, *ConfigMap.
 // Objects are immutable once sealed.
 type Object interface {
 	pmap.Value
-	Ref() Ref
+	Ref() object.Ref
 }
 
 // Change is what a source saw of one object. Exactly one of three:
@@ -70,7 +39,7 @@ type Object interface {
 // not be read, and its last good state stays. Problems replace those that were
 // found before in reading the same Ref.
 type Change struct {
-	Ref      Ref
+	Ref      object.Ref
 	Object   Object
 	Deleted  bool
 	Problems []Problem
@@ -80,11 +49,11 @@ type Change struct {
 func Put(o Object) Change { return Change{Ref: o.Ref(), Object: o} }
 
 // Delete is the Change that removes ref.
-func Delete(ref Ref) Change { return Change{Ref: ref, Deleted: true} }
+func Delete(ref object.Ref) Change { return Change{Ref: ref, Deleted: true} }
 
 // Problem is what is wrong with one field of one object, for its owner.
 type Problem struct {
-	Object Ref
+	Object object.Ref
 	// File is where the object was read, "shop/ingress.yaml:12"; empty if it
 	// came from an API server.
 	File string
@@ -202,18 +171,22 @@ type TLS struct {
 }
 
 // Ref identifies the object.
-func (o *Ingress) Ref() Ref { return Ref{KindIngress, o.Namespace, o.Name} }
+func (o *Ingress) Ref() object.Ref {
+	return object.Ref{Kind: object.KindIngress, Namespace: o.Namespace, Name: o.Name}
+}
 
 // IngressClass is networking.k8s.io/v1 IngressClass.
 type IngressClass struct {
 	Meta
 	Controller string
 	// Parameters is the ConfigMap of the class's settings; zero if unset.
-	Parameters Ref
+	Parameters object.Ref
 }
 
 // Ref identifies the object.
-func (o *IngressClass) Ref() Ref { return Ref{Kind: KindIngressClass, Name: o.Name} }
+func (o *IngressClass) Ref() object.Ref {
+	return object.Ref{Kind: object.KindIngressClass, Name: o.Name}
+}
 
 // Service is core/v1 Service.
 type Service struct {
@@ -238,7 +211,9 @@ type ServicePort struct {
 }
 
 // Ref identifies the object.
-func (o *Service) Ref() Ref { return Ref{KindService, o.Namespace, o.Name} }
+func (o *Service) Ref() object.Ref {
+	return object.Ref{Kind: object.KindService, Namespace: o.Namespace, Name: o.Name}
+}
 
 // Slice is discovery.k8s.io/v1 EndpointSlice.
 type Slice struct {
@@ -266,7 +241,9 @@ type Endpoint struct {
 }
 
 // Ref identifies the object.
-func (o *Slice) Ref() Ref { return Ref{KindSlice, o.Namespace, o.Name} }
+func (o *Slice) Ref() object.Ref {
+	return object.Ref{Kind: object.KindSlice, Namespace: o.Namespace, Name: o.Name}
+}
 
 // Secret is core/v1 Secret of type kubernetes.io/tls, or of any type with these
 // two keys. It never prints its key.
@@ -277,7 +254,9 @@ type Secret struct {
 }
 
 // Ref identifies the object.
-func (o *Secret) Ref() Ref { return Ref{KindSecret, o.Namespace, o.Name} }
+func (o *Secret) Ref() object.Ref {
+	return object.Ref{Kind: object.KindSecret, Namespace: o.Namespace, Name: o.Name}
+}
 
 // String hides the key.
 func (o *Secret) String() string { return o.Ref().String() }
@@ -295,4 +274,6 @@ type ConfigMap struct {
 }
 
 // Ref identifies the object.
-func (o *ConfigMap) Ref() Ref { return Ref{KindConfigMap, o.Namespace, o.Name} }
+func (o *ConfigMap) Ref() object.Ref {
+	return object.Ref{Kind: object.KindConfigMap, Namespace: o.Namespace, Name: o.Name}
+}

@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
+
+	"legation.dev/object"
 )
 
 // DecodeManifests reads the documents of a YAML or JSON file, as `kubectl apply`
@@ -27,7 +29,7 @@ import (
 // harm the other documents. Changes are in the order of the file, each Ref once:
 // of an object that is there twice, the first counts.
 func DecodeManifests(file string, data []byte) []Change {
-	d := &decoder{file: file, at: map[Ref]int{}}
+	d := &decoder{file: file, at: map[object.Ref]int{}}
 	for _, doc := range documents(data) {
 		d.document(doc)
 	}
@@ -65,7 +67,7 @@ func documents(data []byte) (docs []document) {
 type decoder struct {
 	file    string
 	changes []Change
-	at      map[Ref]int // index in changes
+	at      map[object.Ref]int // index in changes
 }
 
 func (d *decoder) document(doc document) {
@@ -76,7 +78,7 @@ func (d *decoder) document(doc document) {
 	if err != nil {
 		p := problemOf(err)
 		p.Message = withoutSecrets(p.Message, doc.text)
-		d.refuse(Ref{}, doc.line, p)
+		d.refuse(object.Ref{}, doc.line, p)
 		return
 	}
 	d.json(text, doc.line)
@@ -115,7 +117,7 @@ func (t *jsonText) UnmarshalJSON(b []byte) error {
 // json reads one object, or the items of a List.
 func (d *decoder) json(text []byte, line int) {
 	if text[0] != '{' {
-		d.refuse(Ref{}, line, Problem{Message: "the document is no object"})
+		d.refuse(object.Ref{}, line, Problem{Message: "the document is no object"})
 		return
 	}
 	var head header
@@ -124,7 +126,7 @@ func (d *decoder) json(text []byte, line int) {
 		return
 	}
 	if head.Kind == "" || head.APIVersion == "" {
-		d.refuse(Ref{}, line, Problem{Message: "the document has no apiVersion and kind: it is no Kubernetes object"})
+		d.refuse(object.Ref{}, line, Problem{Message: "the document has no apiVersion and kind: it is no Kubernetes object"})
 		return
 	}
 	if strings.HasSuffix(head.Kind, "List") {
@@ -138,44 +140,44 @@ func (d *decoder) json(text []byte, line int) {
 
 // refOf is the object that a document means whose metadata is broken elsewhere;
 // zero if it does not say.
-func refOf(text []byte) Ref {
+func refOf(text []byte) object.Ref {
 	var o struct {
-		Kind     Kind `json:"kind"`
+		Kind     object.Kind `json:"kind"`
 		Metadata struct {
 			Namespace string `json:"namespace"`
 			Name      string `json:"name"`
 		} `json:"metadata"`
 	}
 	if kjson.UnmarshalCaseSensitivePreserveInts(text, &o) != nil || kinds[o.Kind] == nil || o.Metadata.Name == "" {
-		return Ref{}
+		return object.Ref{}
 	}
 	return named(o.Kind, o.Metadata.Namespace, o.Metadata.Name)
 }
 
 // named is the Ref of an object as it is in a cluster.
-func named(kind Kind, namespace, name string) Ref {
+func named(kind object.Kind, namespace, name string) object.Ref {
 	switch {
-	case kind == KindIngressClass:
+	case kind == object.KindIngressClass:
 		namespace = ""
 	case namespace == "":
 		namespace = metav1.NamespaceDefault
 	}
-	return Ref{Kind: kind, Namespace: namespace, Name: name}
+	return object.Ref{Kind: kind, Namespace: namespace, Name: name}
 }
 
 // kinds are the kinds that translation reads, in the versions in which it does.
-var kinds = map[Kind]func() kubeObject{
-	KindIngress:      func() kubeObject { return new(networkingv1.Ingress) },
-	KindIngressClass: func() kubeObject { return new(networkingv1.IngressClass) },
-	KindService:      func() kubeObject { return new(corev1.Service) },
-	KindSlice:        func() kubeObject { return new(discoveryv1.EndpointSlice) },
-	KindSecret:       func() kubeObject { return new(corev1.Secret) },
-	KindConfigMap:    func() kubeObject { return new(corev1.ConfigMap) },
+var kinds = map[object.Kind]func() kubeObject{
+	object.KindIngress:      func() kubeObject { return new(networkingv1.Ingress) },
+	object.KindIngressClass: func() kubeObject { return new(networkingv1.IngressClass) },
+	object.KindService:      func() kubeObject { return new(corev1.Service) },
+	object.KindSlice:        func() kubeObject { return new(discoveryv1.EndpointSlice) },
+	object.KindSecret:       func() kubeObject { return new(corev1.Secret) },
+	object.KindConfigMap:    func() kubeObject { return new(corev1.ConfigMap) },
 }
 
-var versions = map[Kind]string{
-	KindIngress: "networking.k8s.io/v1", KindIngressClass: "networking.k8s.io/v1", KindSlice: "discovery.k8s.io/v1",
-	KindService: "v1", KindSecret: "v1", KindConfigMap: "v1",
+var versions = map[object.Kind]string{
+	object.KindIngress: "networking.k8s.io/v1", object.KindIngressClass: "networking.k8s.io/v1", object.KindSlice: "discovery.k8s.io/v1",
+	object.KindService: "v1", object.KindSecret: "v1", object.KindConfigMap: "v1",
 }
 
 // kubeObject is an object of Kubernetes's API.
@@ -185,16 +187,16 @@ type kubeObject interface {
 }
 
 func (d *decoder) object(head header, text []byte, line int) {
-	kind := Kind(head.Kind)
+	kind := object.Kind(head.Kind)
 	if kinds[kind] == nil {
 		return
 	}
-	if group := strings.Split(versions[kind], "/")[0]; !strings.HasPrefix(head.APIVersion, group) && kind != KindIngress {
+	if group := strings.Split(versions[kind], "/")[0]; !strings.HasPrefix(head.APIVersion, group) && kind != object.KindIngress {
 		return // another API's kind of the same name, as Knative's Service
 	}
 	ref := named(kind, head.Namespace, head.Name)
 	if head.Name == "" {
-		d.refuse(Ref{}, line, Problem{Field: "metadata.name", Message: "the " + head.Kind + " has no name"})
+		d.refuse(object.Ref{}, line, Problem{Field: "metadata.name", Message: "the " + head.Kind + " has no name"})
 		return
 	}
 	if head.APIVersion != versions[kind] {
@@ -262,7 +264,7 @@ func problemOf(err error) Problem {
 	return p
 }
 
-func (d *decoder) accept(ref Ref, from kubeObject, line int) {
+func (d *decoder) accept(ref object.Ref, from kubeObject, line int) {
 	if d.twice(ref, line) {
 		return
 	}
@@ -272,7 +274,7 @@ func (d *decoder) accept(ref Ref, from kubeObject, line int) {
 }
 
 // twice says whether the file has the object already, and makes it a Problem.
-func (d *decoder) twice(ref Ref, line int) bool {
+func (d *decoder) twice(ref object.Ref, line int) bool {
 	i, ok := d.at[ref]
 	if ok {
 		c := &d.changes[i]
@@ -282,9 +284,9 @@ func (d *decoder) twice(ref Ref, line int) bool {
 }
 
 // refuse records why a document is not used; a zero ref means the file.
-func (d *decoder) refuse(ref Ref, line int, problems ...Problem) {
-	if ref == (Ref{}) {
-		ref = Ref{Kind: KindFile, Name: d.file}
+func (d *decoder) refuse(ref object.Ref, line int, problems ...Problem) {
+	if ref == (object.Ref{}) {
+		ref = object.Ref{Kind: object.KindFile, Name: d.file}
 	}
 	for i := range problems {
 		problems[i].Object, problems[i].File = ref, d.position(line)

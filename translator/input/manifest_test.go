@@ -3,6 +3,8 @@ package input
 import (
 	"strings"
 	"testing"
+
+	"legation.dev/object"
 )
 
 // decode reads a file called f.yaml and prints each Change on a line.
@@ -109,10 +111,10 @@ func FuzzDecodeManifests(f *testing.F) {
 		}
 		text := goodService + "---\n" + string(secret) + "---\n" + string(tail)
 		changes := DecodeManifests("f.yaml", []byte(text))
-		if len(changes) == 0 || changes[0].Object == nil || changes[0].Ref.Kind != KindService {
+		if len(changes) == 0 || changes[0].Object == nil || changes[0].Ref.Kind != object.KindService {
 			t.Fatalf("the first document was harmed: %v", changes)
 		}
-		seen := map[Ref]bool{}
+		seen := map[object.Ref]bool{}
 		for _, c := range changes {
 			if seen[c.Ref] {
 				t.Errorf("%v comes twice", c.Ref)

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"strings"
 
+	"legation.dev/object"
 	"legation.dev/pmap"
 )
 
@@ -16,7 +17,7 @@ type View struct {
 	slices    pmap.Map[*Slice]        // namespace/name
 	secrets   pmap.Map[*Secret]       // namespace/name
 	configs   pmap.Map[*ConfigMap]    // namespace/name
-	problems  pmap.Map[problems]      // Ref.String(): what was wrong in reading it
+	problems  pmap.Map[problems]      // object.Ref.String(): what was wrong in reading it
 
 	// Indexes. They follow from the maps above and are not part of the digest.
 	byService pmap.Map[pmap.Unit] // slices: namespace/service + sep + slice name
@@ -60,7 +61,7 @@ func (v View) with(c Change) View {
 	}
 }
 
-func setProblems(m pmap.Map[problems], ref Ref, list []Problem) pmap.Map[problems] {
+func setProblems(m pmap.Map[problems], ref object.Ref, list []Problem) pmap.Map[problems] {
 	if len(list) == 0 {
 		return m.Delete(ref.String())
 	}
@@ -72,24 +73,24 @@ func setProblems(m pmap.Map[problems], ref Ref, list []Problem) pmap.Map[problem
 }
 
 // put sets or, with a nil object, deletes.
-func (v View) put(ref Ref, o Object) View {
+func (v View) put(ref object.Ref, o Object) View {
 	switch ref.Kind {
-	case KindIngress:
+	case object.KindIngress:
 		o, _ := o.(*Ingress)
 		return v.putIngress(ref.Key(), o)
-	case KindSlice:
+	case object.KindSlice:
 		o, _ := o.(*Slice)
 		return v.putSlice(ref.Key(), o)
-	case KindIngressClass:
+	case object.KindIngressClass:
 		o, _ := o.(*IngressClass)
 		v.classes = putObject(v.classes, ref.Name, o, o == nil)
-	case KindService:
+	case object.KindService:
 		o, _ := o.(*Service)
 		v.services = putObject(v.services, ref.Key(), o, o == nil)
-	case KindSecret:
+	case object.KindSecret:
 		o, _ := o.(*Secret)
 		v.secrets = putObject(v.secrets, ref.Key(), o, o == nil)
-	case KindConfigMap:
+	case object.KindConfigMap:
 		o, _ := o.(*ConfigMap)
 		v.configs = putObject(v.configs, ref.Key(), o, o == nil)
 	}
@@ -267,19 +268,19 @@ func (v View) WithDefaultBackend() iter.Seq[*Ingress] {
 }
 
 // Has says whether an object is there.
-func (v View) Has(ref Ref) bool {
+func (v View) Has(ref object.Ref) bool {
 	switch ref.Kind {
-	case KindIngress:
+	case object.KindIngress:
 		return v.ingresses.Has(ref.Key())
-	case KindIngressClass:
+	case object.KindIngressClass:
 		return v.classes.Has(ref.Name)
-	case KindService:
+	case object.KindService:
 		return v.services.Has(ref.Key())
-	case KindSlice:
+	case object.KindSlice:
 		return v.slices.Has(ref.Key())
-	case KindSecret:
+	case object.KindSecret:
 		return v.secrets.Has(ref.Key())
-	case KindConfigMap:
+	case object.KindConfigMap:
 		return v.configs.Has(ref.Key())
 	}
 	return false

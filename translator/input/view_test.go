@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"legation.dev/object"
 	"legation.dev/pmap"
 )
 
@@ -23,7 +24,7 @@ func randomChange(t *rapid.T) Change {
 		Seal(&Slice{Meta: meta, Service: service}),
 		Seal(&Secret{Meta: meta, Key: []byte(service)}),
 		Seal(&ConfigMap{Meta: meta, Data: map[string]string{"k": service}}),
-		Seal(&IngressClass{Meta: Meta{Name: name}, Controller: "us", Parameters: Ref{KindConfigMap, "n", name}}),
+		Seal(&IngressClass{Meta: Meta{Name: name}, Controller: "us", Parameters: object.Ref{Kind: object.KindConfigMap, Namespace: "n", Name: name}}),
 	}
 	o := rapid.SampledFrom(objects).Draw(t, "object")
 	switch rapid.IntRange(0, 5).Draw(t, "what") {
@@ -92,7 +93,7 @@ func TestViewOrder(t *testing.T) {
 		var v View
 		var before []View
 		var digests []pmap.Sum
-		last := map[Ref]Change{}
+		last := map[object.Ref]Change{}
 		for _, c := range list {
 			before, digests = append(before, v), append(digests, v.Digest())
 			v = v.With(c)
@@ -116,13 +117,13 @@ func TestViewOrder(t *testing.T) {
 	})
 }
 
-func refs(m map[Ref]Change) func(func(Ref) bool) {
-	return func(yield func(Ref) bool) {
-		var list []Ref
+func refs(m map[object.Ref]Change) func(func(object.Ref) bool) {
+	return func(yield func(object.Ref) bool) {
+		var list []object.Ref
 		for r := range m {
 			list = append(list, r)
 		}
-		slices.SortFunc(list, func(a, b Ref) int {
+		slices.SortFunc(list, func(a, b object.Ref) int {
 			return slices.Compare([]string{string(a.Kind), a.Namespace, a.Name}, []string{string(b.Kind), b.Namespace, b.Name})
 		})
 		for _, r := range list {
@@ -136,13 +137,13 @@ func refs(m map[Ref]Change) func(func(Ref) bool) {
 // TestFreeze: a class, or the settings that it had, is gone: Ingresses stay,
 // Services live on; when it is back, all is as it says.
 func TestFreeze(t *testing.T) {
-	class := Seal(&IngressClass{Meta: Meta{Name: "edge"}, Controller: "us", Parameters: Ref{KindConfigMap, "n", "settings"}})
+	class := Seal(&IngressClass{Meta: Meta{Name: "edge"}, Controller: "us", Parameters: object.Ref{Kind: object.KindConfigMap, Namespace: "n", Name: "settings"}})
 	settings := Seal(&ConfigMap{Meta: Meta{Namespace: "n", Name: "settings"}, Data: map[string]string{"k": "v"}})
 	ingress := Seal(&Ingress{Meta: Meta{Namespace: "n", Name: "a"}})
 	service := func(port int32) Object {
 		return Seal(&Service{Meta: Meta{Namespace: "n", Name: "s"}, Ports: []ServicePort{{Port: port}}})
 	}
-	for _, gone := range []Ref{class.Ref(), settings.Ref()} {
+	for _, gone := range []object.Ref{class.Ref(), settings.Ref()} {
 		first := View{}.With(Put(class), Put(settings), Put(ingress), Put(service(1)))
 		v := first.With(Delete(gone), Delete(ingress.Ref()), Put(service(2))).Freeze(first, "us")
 		now, frozen := v.For("edge")

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strings"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 )
 
@@ -30,7 +31,7 @@ const Prefix = "legation.dev/"
 //
 //	Service shop/checkout: legation.dev/upstream-connect-timeout="5": missing unit
 type FieldError struct {
-	Object       input.Ref
+	Object       object.Ref
 	Field, Value string
 	Err          error
 }
@@ -92,7 +93,7 @@ type Override struct {
 
 // Origin is where a setting stands.
 type Origin struct {
-	Object input.Ref
+	Object object.Ref
 	Field  string
 }
 
@@ -201,7 +202,7 @@ var (
 	ErrScope = errors.New("not a setting of this kind of object")
 )
 
-func read(ref input.Ref, scope Scope, path string, texts map[string]string) (list Overrides, errs []*FieldError) {
+func read(ref object.Ref, scope Scope, path string, texts map[string]string) (list Overrides, errs []*FieldError) {
 	for _, key := range slices.Sorted(maps.Keys(texts)) {
 		o, err := readOne(strings.TrimPrefix(key, Prefix), scope, texts[key])
 		o.at = Origin{ref, path + key}

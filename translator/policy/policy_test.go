@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 )
 
@@ -124,7 +125,7 @@ func TestValues(t *testing.T) {
 		{"access-log", "stdout", "", "neither off nor an absolute path"},
 		{"bind-address", "::", "", "no such setting"},
 	} {
-		o, errs := read(input.Ref{Kind: input.KindConfigMap, Name: "settings"}, Class, "data.", map[string]string{c.name: c.text})
+		o, errs := read(object.Ref{Kind: object.KindConfigMap, Name: "settings"}, Class, "data.", map[string]string{c.name: c.text})
 		switch {
 		case c.err == "" && (len(errs) > 0 || o[0].text != c.want):
 			t.Errorf("%s=%q: %v, %v; want %q", c.name, c.text, o, errs, c.want)

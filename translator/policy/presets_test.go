@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 )
 
@@ -66,7 +67,7 @@ func TestPrecedence(t *testing.T) {
 			scope Scope
 			texts map[string]string
 		}{{Class, c.class}, {Ingress, c.ingress}, {Service, c.service}} {
-			o, _ := read(input.Ref{}, layer.scope, "", layer.texts)
+			o, _ := read(object.Ref{}, layer.scope, "", layer.texts)
 			v = v.With(o)
 		}
 		if v.UpstreamIdleTimeout != c.idle || v.UpstreamMaxRequests != c.requests {

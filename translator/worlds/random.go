@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 )
 
@@ -224,11 +225,11 @@ func (w *World) randomSettings() input.Change {
 func (w *World) randomClass() input.Change {
 	name := pick(w, Class, Class, Other)
 	if w.one(6) {
-		return input.Delete(input.Ref{Kind: input.KindIngressClass, Name: name})
+		return input.Delete(object.Ref{Kind: object.KindIngressClass, Name: name})
 	}
-	parameters := input.Ref{}
+	parameters := object.Ref{}
 	if name == Class {
-		parameters = input.Ref{Kind: input.KindConfigMap, Namespace: Namespace, Name: Settings}
+		parameters = object.Ref{Kind: object.KindConfigMap, Namespace: Namespace, Name: Settings}
 	}
 	return input.Put(class(name, parameters, w.one(3)))
 }

@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"time"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 )
 
@@ -56,8 +57,8 @@ func New(seed uint64, size Size) *World {
 // HostOf(i), and one path to Service i modulo Services.
 func (w *World) All() []input.Change {
 	list := []input.Change{
-		input.Put(class(Class, input.Ref{Kind: input.KindConfigMap, Namespace: Namespace, Name: Settings}, false)),
-		input.Put(class(Other, input.Ref{}, false)),
+		input.Put(class(Class, object.Ref{Kind: object.KindConfigMap, Namespace: Namespace, Name: Settings}, false)),
+		input.Put(class(Other, object.Ref{}, false)),
 		input.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: Namespace, Name: Settings},
 			Data: map[string]string{"bind-addresses": "127.0.0.1"}})),
 	}
@@ -105,7 +106,7 @@ func (w *World) Secret(i int) input.Change {
 	return input.Put(secret(Namespace, ingressName(i), certificate, key))
 }
 
-func class(name string, parameters input.Ref, isDefault bool) *input.IngressClass {
+func class(name string, parameters object.Ref, isDefault bool) *input.IngressClass {
 	c := &input.IngressClass{Meta: input.Meta{Name: name, Created: epoch}, Controller: controller, Parameters: parameters}
 	if isDefault {
 		c.Annotations = map[string]string{"ingressclass.kubernetes.io/is-default-class": "true"}

@@ -5,11 +5,12 @@ import (
 	"maps"
 	"slices"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 )
 
 // state is what a folder says, by object.
-type state map[input.Ref]entry
+type state map[object.Ref]entry
 
 // state merges the files: of an object that is in two, the first counts.
 func (t *tree) state() state {
@@ -49,7 +50,7 @@ func (s state) add(e entry, path string) {
 
 // trouble adds what is wrong with a file or folder as a whole.
 func (s state) trouble(path string, err error) {
-	ref := input.Ref{Kind: input.KindFile, Name: path}
+	ref := object.Ref{Kind: object.KindFile, Name: path}
 	e := s[ref]
 	e.ref = ref
 	e.problems = append(slices.Clone(e.problems), input.Problem{Object: ref, File: path, Message: err.Error() + "; what it last said stays"})
@@ -60,7 +61,7 @@ func (s state) trouble(path string, err error) {
 // manifests are enough to try. It serves the Ingresses that name no class.
 func (t *tree) addClass(s state) {
 	for ref := range s {
-		t.ownClass = t.ownClass || ref.Kind == input.KindIngressClass
+		t.ownClass = t.ownClass || ref.Kind == object.KindIngressClass
 	}
 	if t.ownClass {
 		return
@@ -83,7 +84,7 @@ func changes(from, to state) (list []input.Change) {
 		if _, has := to[ref]; has {
 			continue
 		}
-		list = append(list, input.Change{Ref: ref, Deleted: ref.Kind != input.KindFile})
+		list = append(list, input.Change{Ref: ref, Deleted: ref.Kind != object.KindFile})
 	}
 	return list
 }
@@ -95,6 +96,6 @@ func (e entry) equal(o entry) bool {
 	return slices.Equal(e.problems, o.problems)
 }
 
-func compareRefs(a, b input.Ref) int {
+func compareRefs(a, b object.Ref) int {
 	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 )
 
@@ -47,7 +48,7 @@ type stamp struct {
 // entry is one object of a file: its last good state, nil if there never was
 // one, and what is wrong with its present one.
 type entry struct {
-	ref      input.Ref
+	ref      object.Ref
 	object   input.Object
 	problems []input.Problem
 }
@@ -203,7 +204,7 @@ func contents(path string) ([]byte, error) {
 // decode takes over the objects of a file. What is broken now stays as it was;
 // if a document does not say which object it is, it may be any that is missing.
 func (f *file) decode(path string, text []byte) {
-	last := map[input.Ref]entry{}
+	last := map[object.Ref]entry{}
 	for _, e := range f.entries {
 		last[e.ref] = e
 	}
@@ -214,7 +215,7 @@ func (f *file) decode(path string, text []byte) {
 		if e.object == nil {
 			e.object = last[c.Ref].object
 		}
-		lost = lost || c.Ref.Kind == input.KindFile
+		lost = lost || c.Ref.Kind == object.KindFile
 		f.entries = append(f.entries, e)
 		delete(last, c.Ref)
 	}

@@ -11,7 +11,7 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 
-	"legation.dev/translator/input"
+	"legation.dev/object"
 )
 
 // protobuf is what objects are asked for in first: decoding it takes a fraction
@@ -65,17 +65,17 @@ func accessOf[L runtime.Object](c typed[L]) access {
 
 // of is the access to a kind: whole objects, of Secrets and ConfigMaps only the
 // metadata.
-func (c clients) of(kind input.Kind, namespace string) access {
+func (c clients) of(kind object.Kind, namespace string) access {
 	switch kind {
-	case input.KindIngress:
+	case object.KindIngress:
 		return accessOf(c.objects.NetworkingV1().Ingresses(namespace))
-	case input.KindIngressClass:
+	case object.KindIngressClass:
 		return accessOf(c.objects.NetworkingV1().IngressClasses())
-	case input.KindService:
+	case object.KindService:
 		return accessOf(c.objects.CoreV1().Services(namespace))
-	case input.KindSlice:
+	case object.KindSlice:
 		return accessOf(c.objects.DiscoveryV1().EndpointSlices(namespace))
-	case input.KindSecret:
+	case object.KindSecret:
 		return accessOf(c.metadata.Resource(corev1.SchemeGroupVersion.WithResource("secrets")).Namespace(namespace))
 	default:
 		return accessOf(c.metadata.Resource(corev1.SchemeGroupVersion.WithResource("configmaps")).Namespace(namespace))
@@ -83,8 +83,8 @@ func (c clients) of(kind input.Kind, namespace string) access {
 }
 
 // get fetches a Secret or ConfigMap.
-func (c clients) get(ctx context.Context, ref input.Ref) (runtime.Object, string, error) {
-	if ref.Kind == input.KindSecret {
+func (c clients) get(ctx context.Context, ref object.Ref) (runtime.Object, string, error) {
+	if ref.Kind == object.KindSecret {
 		o, err := c.objects.CoreV1().Secrets(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
 		if err != nil {
 			return nil, "", err

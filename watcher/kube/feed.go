@@ -17,13 +17,14 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 	"legation.dev/watcher/quiet"
 )
 
 // feed follows one kind in one namespace, or in all.
 type feed struct {
-	kind      input.Kind
+	kind      object.Kind
 	namespace string
 	access    access
 	state     *state
@@ -36,10 +37,10 @@ type feed struct {
 // newFeeds makes a feed for each kind, in each namespace.
 func newFeeds(c clients, s *state, config Config) []*feed {
 	var list []*feed
-	for _, kind := range []input.Kind{input.KindIngressClass, input.KindIngress, input.KindService,
-		input.KindSlice, input.KindSecret, input.KindConfigMap} {
+	for _, kind := range []object.Kind{object.KindIngressClass, object.KindIngress, object.KindService,
+		object.KindSlice, object.KindSecret, object.KindConfigMap} {
 		namespaces := config.Namespaces
-		if kind == input.KindIngressClass {
+		if kind == object.KindIngressClass {
 			namespaces = []string{everyNamespace}
 		}
 		for _, n := range namespaces {
@@ -49,7 +50,7 @@ func newFeeds(c clients, s *state, config Config) []*feed {
 	return list
 }
 
-func newFeed(c clients, s *state, config Config, kind input.Kind, namespace string) *feed {
+func newFeed(c clients, s *state, config Config, kind object.Kind, namespace string) *feed {
 	f := &feed{kind: kind, namespace: namespace, access: c.of(kind, namespace), state: s,
 		reduce: reducer(config.Classes), log: config.Log, backoff: config.Backoff}
 	what := string(kind)
@@ -63,10 +64,10 @@ func newFeed(c clients, s *state, config Config, kind input.Kind, namespace stri
 // store is where the Reflector puts what it reads.
 func (f *feed) store(ctx context.Context) cache.ReflectorStore {
 	switch f.kind {
-	case input.KindSecret, input.KindConfigMap:
+	case object.KindSecret, object.KindConfigMap:
 		return &versions{kind: f.kind, namespace: f.namespace, state: f.state, listed: f.listed}
 	}
-	return &objects{reduce: f.reduce, state: f.state, listed: f.listed, known: map[input.Ref]bool{},
+	return &objects{reduce: f.reduce, state: f.state, listed: f.listed, known: map[object.Ref]bool{},
 		confirm: func() error {
 			err := f.confirm(ctx)
 			f.failed(ctx, err)

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/workqueue"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 )
 
@@ -34,14 +35,14 @@ type fetcher struct {
 	log       *slog.Logger
 	again     time.Duration
 	againMax  time.Duration
-	requested workqueue.TypedRateLimitingInterface[input.Ref] // from run on
+	requested workqueue.TypedRateLimitingInterface[object.Ref] // from run on
 
 	mu      sync.Mutex
-	trouble map[input.Ref]error // of those that could not be fetched when last tried
+	trouble map[object.Ref]error // of those that could not be fetched when last tried
 }
 
 func newFetcher(c clients, s *state, config Config) *fetcher {
-	f := &fetcher{clients: c, state: s, log: config.Log, again: fetchAgain, againMax: fetchAgainMax, trouble: map[input.Ref]error{}}
+	f := &fetcher{clients: c, state: s, log: config.Log, again: fetchAgain, againMax: fetchAgainMax, trouble: map[object.Ref]error{}}
 	if b := config.Backoff; b != nil {
 		f.again, f.againMax = b.Duration, max(b.Duration, b.Cap)
 	}
@@ -50,11 +51,11 @@ func newFetcher(c clients, s *state, config Config) *fetcher {
 
 // open makes the queue of requests; ask and run need it.
 func (f *fetcher) open() {
-	f.requested = workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[input.Ref](f.again, f.againMax))
+	f.requested = workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[object.Ref](f.again, f.againMax))
 }
 
 // ask has ref fetched soon; if it is being fetched right now, then once more.
-func (f *fetcher) ask(ref input.Ref) { f.requested.Add(ref) }
+func (f *fetcher) ask(ref object.Ref) { f.requested.Add(ref) }
 
 // run fetches until ctx ends.
 func (f *fetcher) run(ctx context.Context) {
@@ -80,7 +81,7 @@ func (f *fetcher) work(ctx context.Context) {
 
 // fetch fetches one object, unless nobody names it any more. Only the API
 // server's own word that there is no such object is a deletion.
-func (f *fetcher) fetch(ctx context.Context, ref input.Ref) {
+func (f *fetcher) fetch(ctx context.Context, ref object.Ref) {
 	if !f.state.follows(ref) {
 		f.settle(ref)
 		return
@@ -102,7 +103,7 @@ func (f *fetcher) fetch(ctx context.Context, ref input.Ref) {
 }
 
 // fail remembers an error, and logs the first of its sort and kind.
-func (f *fetcher) fail(ref input.Ref, err error) {
+func (f *fetcher) fail(ref object.Ref, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	known := false
@@ -116,7 +117,7 @@ func (f *fetcher) fail(ref input.Ref, err error) {
 }
 
 // settle forgets an error, and logs when it was the last.
-func (f *fetcher) settle(ref input.Ref) {
+func (f *fetcher) settle(ref object.Ref) {
 	f.requested.Forget(ref)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -147,7 +148,7 @@ func (f *fetcher) waiting() []Condition {
 		list = append(list, Condition{refs[len(list)].Kind, fmt.Sprintf("and %d more Secrets or ConfigMaps", more)})
 	}
 	if n := f.state.unreadAtStart(); n > len(refs) {
-		list = append(list, Condition{input.KindSecret, fmt.Sprintf("%d Secrets or ConfigMaps that are named: not read yet", n-len(refs))})
+		list = append(list, Condition{object.KindSecret, fmt.Sprintf("%d Secrets or ConfigMaps that are named: not read yet", n-len(refs))})
 	}
 	return list
 }

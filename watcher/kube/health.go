@@ -9,12 +9,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 
-	"legation.dev/translator/input"
+	"legation.dev/object"
 )
 
 // Condition is what keeps a Source from reading a kind, in plain words.
 type Condition struct {
-	Kind input.Kind
+	Kind object.Kind
 	Text string // "Service: forbidden: our role lacks the right (...)"
 }
 
@@ -24,7 +24,7 @@ func (c Condition) String() string { return c.Text }
 // health is what is known of the following of one kind: is it listed, and what
 // went wrong last. It logs a line when that changes.
 type health struct {
-	kind input.Kind
+	kind object.Kind
 	what string // "Ingress", "Secret in namespace shop"
 	log  *slog.Logger
 

@@ -7,6 +7,7 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
 )
@@ -21,39 +22,39 @@ import (
 // It belongs to the lock of state.
 type names struct {
 	classes map[string]*input.IngressClass // by name, the deleted ones too
-	tls     map[input.Ref]tlsNames         // Ingresses that name Secrets
-	owners  map[input.Ref][]input.Ref      // what each object names, each once
-	count   map[input.Ref]int              // how many name it; never 0
+	tls     map[object.Ref]tlsNames        // Ingresses that name Secrets
+	owners  map[object.Ref][]object.Ref    // what each object names, each once
+	count   map[object.Ref]int             // how many name it; never 0
 }
 
 // tlsNames is what an Ingress names, if its class is ours.
 type tlsNames struct {
 	class    string
 	hasClass bool
-	secrets  []input.Ref
+	secrets  []object.Ref
 }
 
 func newNames() names {
-	return names{classes: map[string]*input.IngressClass{}, tls: map[input.Ref]tlsNames{},
-		owners: map[input.Ref][]input.Ref{}, count: map[input.Ref]int{}}
+	return names{classes: map[string]*input.IngressClass{}, tls: map[object.Ref]tlsNames{},
+		owners: map[object.Ref][]object.Ref{}, count: map[object.Ref]int{}}
 }
 
 // has says whether somebody names ref.
-func (n *names) has(ref input.Ref) bool { return n.count[ref] > 0 }
+func (n *names) has(ref object.Ref) bool { return n.count[ref] > 0 }
 
 // update takes a change into account. It returns what is named now and was not,
 // and what is not any more.
-func (n *names) update(c input.Change) (more, less []input.Ref) {
+func (n *names) update(c input.Change) (more, less []object.Ref) {
 	if c.Object == nil && !c.Deleted {
 		return nil, nil
 	}
-	t := tally{names: n, before: map[input.Ref]bool{}}
+	t := tally{names: n, before: map[object.Ref]bool{}}
 	switch c.Ref.Kind {
-	case input.KindIngress:
+	case object.KindIngress:
 		t.ingress(c.Ref, c.Object)
-	case input.KindIngressClass:
+	case object.KindIngressClass:
 		t.class(c.Object)
-	case input.KindConfigMap:
+	case object.KindConfigMap:
 		t.settings(c.Ref, c.Object)
 	}
 	return t.difference()
@@ -62,11 +63,11 @@ func (n *names) update(c input.Change) (more, less []input.Ref) {
 // tally is one update of names.
 type tally struct {
 	*names
-	before map[input.Ref]bool // whether those that the update touches were named
+	before map[object.Ref]bool // whether those that the update touches were named
 }
 
-func (t tally) ingress(ref input.Ref, object input.Object) {
-	o, _ := object.(*input.Ingress)
+func (t tally) ingress(ref object.Ref, now input.Object) {
+	o, _ := now.(*input.Ingress)
 	if o == nil || len(o.TLS) == 0 {
 		delete(t.tls, ref)
 		t.set(ref, nil)
@@ -75,7 +76,7 @@ func (t tally) ingress(ref input.Ref, object input.Object) {
 	name, ok := className(o)
 	named := tlsNames{class: name, hasClass: ok}
 	for _, s := range o.TLS {
-		secret := input.Ref{Kind: input.KindSecret, Namespace: o.Namespace, Name: s.Secret}
+		secret := object.Ref{Kind: object.KindSecret, Namespace: o.Namespace, Name: s.Secret}
 		if s.Secret != "" && !slices.Contains(named.secrets, secret) {
 			named.secrets = append(named.secrets, secret)
 		}
@@ -85,7 +86,7 @@ func (t tally) ingress(ref input.Ref, object input.Object) {
 }
 
 // claim lets an Ingress name its Secrets exactly if it is ours.
-func (t tally) claim(ref input.Ref, named tlsNames) {
+func (t tally) claim(ref object.Ref, named tlsNames) {
 	if t.ours(named) {
 		t.set(ref, named.secrets)
 	} else {
@@ -108,14 +109,14 @@ func (n *names) ours(named tlsNames) bool {
 	return false
 }
 
-func (t tally) class(object input.Object) {
-	o, _ := object.(*input.IngressClass)
+func (t tally) class(now input.Object) {
+	o, _ := now.(*input.IngressClass)
 	if o == nil {
 		return
 	}
 	t.classes[o.Name] = o
-	var settings []input.Ref
-	if o.Controller == input.Controller && o.Parameters.Kind == input.KindConfigMap && o.Parameters.Namespace != "" {
+	var settings []object.Ref
+	if o.Controller == input.Controller && o.Parameters.Kind == object.KindConfigMap && o.Parameters.Namespace != "" {
 		settings = append(settings, o.Parameters)
 	}
 	t.set(o.Ref(), settings)
@@ -127,21 +128,21 @@ func (t tally) class(object input.Object) {
 // settings lets a ConfigMap name the default certificate. One that is gone, or
 // has mistakes, names what it named before, too: the settings that are in force
 // may be those.
-func (t tally) settings(ref input.Ref, object input.Object) {
-	o, _ := object.(*input.ConfigMap)
+func (t tally) settings(ref object.Ref, now input.Object) {
+	o, _ := now.(*input.ConfigMap)
 	if o == nil {
 		if !t.has(ref) {
 			t.set(ref, nil)
 		}
 		return
 	}
-	var secrets []input.Ref
+	var secrets []object.Ref
 	overrides, mistakes := policy.OfClass(o)
 	if len(mistakes) > 0 {
 		secrets = slices.Clone(t.owners[ref])
 	}
 	if namespace, name, ok := strings.Cut(policy.Defaults().With(overrides).DefaultTLSSecret, "/"); ok {
-		if secret := (input.Ref{Kind: input.KindSecret, Namespace: namespace, Name: name}); !slices.Contains(secrets, secret) {
+		if secret := (object.Ref{Kind: object.KindSecret, Namespace: namespace, Name: name}); !slices.Contains(secrets, secret) {
 			secrets = append(secrets, secret)
 		}
 	}
@@ -149,7 +150,7 @@ func (t tally) settings(ref input.Ref, object input.Object) {
 }
 
 // set replaces what owner names.
-func (t tally) set(owner input.Ref, named []input.Ref) {
+func (t tally) set(owner object.Ref, named []object.Ref) {
 	for _, ref := range named {
 		t.add(ref, 1)
 	}
@@ -163,7 +164,7 @@ func (t tally) set(owner input.Ref, named []input.Ref) {
 	}
 }
 
-func (t tally) add(ref input.Ref, n int) {
+func (t tally) add(ref object.Ref, n int) {
 	if _, ok := t.before[ref]; !ok {
 		t.before[ref] = t.has(ref)
 	}
@@ -172,7 +173,7 @@ func (t tally) add(ref input.Ref, n int) {
 	}
 }
 
-func (t tally) difference() (more, less []input.Ref) {
+func (t tally) difference() (more, less []object.Ref) {
 	for ref, had := range t.before {
 		switch has := t.has(ref); {
 		case has && !had:
@@ -186,6 +187,6 @@ func (t tally) difference() (more, less []input.Ref) {
 	return more, less
 }
 
-func compareRefs(a, b input.Ref) int {
+func compareRefs(a, b object.Ref) int {
 	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 }

@@ -3,6 +3,7 @@ package kube
 import (
 	"slices"
 
+	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator/input"
 )
@@ -25,17 +26,17 @@ const routesAtOnce = 500
 //
 // It belongs to the lock of state.
 type queue struct {
-	sums     map[input.Ref]pmap.Sum // of the objects as they were taken
-	pending  map[input.Ref]input.Change
-	ends     []input.Ref                   // EndpointSlices of pending, in order of coming; some are pending no more
-	others   []input.Ref                   // the rest
-	queued   map[input.Ref]bool            // those that ends or others contain
-	problems map[input.Ref][]input.Problem // as they were taken
+	sums     map[object.Ref]pmap.Sum // of the objects as they were taken
+	pending  map[object.Ref]input.Change
+	ends     []object.Ref                   // EndpointSlices of pending, in order of coming; some are pending no more
+	others   []object.Ref                   // the rest
+	queued   map[object.Ref]bool            // those that ends or others contain
+	problems map[object.Ref][]input.Problem // as they were taken
 }
 
 func newQueue() queue {
-	return queue{sums: map[input.Ref]pmap.Sum{}, pending: map[input.Ref]input.Change{},
-		queued: map[input.Ref]bool{}, problems: map[input.Ref][]input.Problem{}}
+	return queue{sums: map[object.Ref]pmap.Sum{}, pending: map[object.Ref]input.Change{},
+		queued: map[object.Ref]bool{}, problems: map[object.Ref][]input.Problem{}}
 }
 
 // put adds a change, which replaces an earlier one of the same object.
@@ -52,7 +53,7 @@ func (q *queue) put(c input.Change) {
 		return
 	}
 	q.queued[c.Ref] = true
-	if c.Ref.Kind == input.KindSlice {
+	if c.Ref.Kind == object.KindSlice {
 		q.ends = append(q.ends, c.Ref)
 	} else {
 		q.others = append(q.others, c.Ref)
@@ -88,7 +89,7 @@ func (q *queue) take(limit int) []input.Change {
 
 // move appends at most limit pending changes of refs to list and returns what is
 // left of refs.
-func (q *queue) move(list []input.Change, refs []input.Ref, limit int) ([]input.Change, []input.Ref) {
+func (q *queue) move(list []input.Change, refs []object.Ref, limit int) ([]input.Change, []object.Ref) {
 	for i, ref := range refs {
 		if limit == 0 {
 			return list, refs[i:]

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 )
 
@@ -17,7 +18,7 @@ import (
 // cannot be reduced, whatever the API server let through, is a Problem, and its
 // last good state stays.
 func Reduce(o runtime.Object) (c input.Change) {
-	var ref input.Ref
+	var ref object.Ref
 	defer func() {
 		if r := recover(); r != nil { // its text could contain what the object contains
 			c = input.Change{Ref: ref, Problems: []input.Problem{{Object: ref, Message: "the object cannot be read; its last good state stays"}}}
@@ -32,28 +33,28 @@ func Reduce(o runtime.Object) (c input.Change) {
 }
 
 // refOf is the zero Ref of what is no object of ours.
-func refOf(o runtime.Object) input.Ref {
+func refOf(o runtime.Object) object.Ref {
 	m, err := meta.Accessor(o)
 	if err != nil {
-		return input.Ref{}
+		return object.Ref{}
 	}
-	return input.Ref{Kind: kindOf(o), Namespace: m.GetNamespace(), Name: m.GetName()}
+	return object.Ref{Kind: kindOf(o), Namespace: m.GetNamespace(), Name: m.GetName()}
 }
 
-func kindOf(o runtime.Object) input.Kind {
+func kindOf(o runtime.Object) object.Kind {
 	switch o.(type) {
 	case *networkingv1.Ingress:
-		return input.KindIngress
+		return object.KindIngress
 	case *networkingv1.IngressClass:
-		return input.KindIngressClass
+		return object.KindIngressClass
 	case *corev1.Service:
-		return input.KindService
+		return object.KindService
 	case *discoveryv1.EndpointSlice:
-		return input.KindSlice
+		return object.KindSlice
 	case *corev1.Secret:
-		return input.KindSecret
+		return object.KindSecret
 	case *corev1.ConfigMap:
-		return input.KindConfigMap
+		return object.KindConfigMap
 	}
 	return ""
 }

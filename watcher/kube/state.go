@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 )
 
@@ -14,23 +15,23 @@ const everyNamespace = ""
 // it, and is never held during a request.
 type state struct {
 	namespaces []string
-	fetch      func(input.Ref) // asks for an object that is named; must not block
+	fetch      func(object.Ref) // asks for an object that is named; must not block
 
 	mu       sync.Mutex
 	queue    queue
 	names    names
-	versions map[input.Ref]string // resourceVersion of the last fetch of what is named; empty: it was not there
-	unlisted map[*feed]bool       // feeds whose first list is not there
-	unread   map[input.Ref]bool   // named and never fetched
-	heard    map[input.Ref]string // of these: the version that was noticed since they were named
-	started  bool                 // the first batch was taken
-	wake     chan struct{}        // closed at the next change
+	versions map[object.Ref]string // resourceVersion of the last fetch of what is named; empty: it was not there
+	unlisted map[*feed]bool        // feeds whose first list is not there
+	unread   map[object.Ref]bool   // named and never fetched
+	heard    map[object.Ref]string // of these: the version that was noticed since they were named
+	started  bool                  // the first batch was taken
+	wake     chan struct{}         // closed at the next change
 }
 
 func newState(namespaces []string) *state {
-	return &state{namespaces: namespaces, queue: newQueue(), names: newNames(), versions: map[input.Ref]string{},
-		unlisted: map[*feed]bool{}, unread: map[input.Ref]bool{},
-		heard: map[input.Ref]string{}, wake: make(chan struct{})}
+	return &state{namespaces: namespaces, queue: newQueue(), names: newNames(), versions: map[object.Ref]string{},
+		unlisted: map[*feed]bool{}, unread: map[object.Ref]bool{},
+		heard: map[object.Ref]string{}, wake: make(chan struct{})}
 }
 
 // apply takes changes over.
@@ -56,7 +57,7 @@ func (s *state) applyLocked(changes ...input.Change) {
 }
 
 // named begins to follow a Secret or ConfigMap.
-func (s *state) named(ref input.Ref) {
+func (s *state) named(ref object.Ref) {
 	if !s.within(ref.Namespace) {
 		s.queue.put(input.Change{Ref: ref, Problems: []input.Problem{{Object: ref,
 			Message: "namespace " + ref.Namespace + " is not among those that are read"}}})
@@ -67,7 +68,7 @@ func (s *state) named(ref input.Ref) {
 }
 
 // unnamed ends following it. What it named itself is not named any more.
-func (s *state) unnamed(ref input.Ref) {
+func (s *state) unnamed(ref object.Ref) {
 	delete(s.unread, ref)
 	delete(s.heard, ref)
 	delete(s.versions, ref)
@@ -79,7 +80,7 @@ func (s *state) within(namespace string) bool {
 }
 
 // follows says whether ref is to be fetched.
-func (s *state) follows(ref input.Ref) bool {
+func (s *state) follows(ref object.Ref) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.names.has(ref) && s.within(ref.Namespace)
@@ -105,7 +106,7 @@ func (s *state) fetched(c input.Change, version string) {
 // noticed hears of a version of a Secret or ConfigMap; empty if it is gone. Only
 // of those that are named a version that was not fetched yet is asked for. The
 // first fetch of one is under way already, and may bring this version or not.
-func (s *state) noticed(ref input.Ref, version string) {
+func (s *state) noticed(ref object.Ref, version string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -141,10 +142,10 @@ func (s *state) take() ([]input.Change, <-chan struct{}) {
 }
 
 // following lists what is followed of a kind in a namespace, or in all.
-func (s *state) following(kind input.Kind, namespace string) []input.Ref {
+func (s *state) following(kind object.Kind, namespace string) []object.Ref {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var list []input.Ref
+	var list []object.Ref
 	for ref := range s.names.count {
 		if ref.Kind == kind && s.within(ref.Namespace) && (namespace == everyNamespace || namespace == ref.Namespace) {
 			list = append(list, ref)

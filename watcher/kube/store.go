@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/cache"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 )
 
@@ -25,7 +26,7 @@ type objects struct {
 	state   *state
 	listed  func()       // hears of each full list
 	confirm func() error // nil if there is no object indeed
-	known   map[input.Ref]bool
+	known   map[object.Ref]bool
 }
 
 // item is a Change as the Reflector's own store keeps it, by namespace and name.
@@ -125,7 +126,7 @@ func (s *objects) Resync() error { return nil }
 
 // versions passes on the versions of Secrets or ConfigMaps. It keeps nothing.
 type versions struct {
-	kind      input.Kind
+	kind      object.Kind
 	namespace string
 	state     *state
 	listed    func()
@@ -133,7 +134,7 @@ type versions struct {
 
 // version is what is left of a Secret or ConfigMap.
 type version struct {
-	ref     input.Ref
+	ref     object.Ref
 	version string // empty if nobody named it when it was listed
 }
 
@@ -159,13 +160,13 @@ func (s *versions) version(o any) (version, error) {
 		return o, nil
 	case cache.ExplicitKey:
 		namespace, name, _ := strings.Cut(string(o), "/")
-		return version{ref: input.Ref{Kind: s.kind, Namespace: namespace, Name: name}}, nil
+		return version{ref: object.Ref{Kind: s.kind, Namespace: namespace, Name: name}}, nil
 	}
 	m, err := meta.Accessor(o)
 	if err != nil {
 		return version{}, err
 	}
-	return version{input.Ref{Kind: s.kind, Namespace: m.GetNamespace(), Name: m.GetName()}, m.GetResourceVersion()}, nil
+	return version{object.Ref{Kind: s.kind, Namespace: m.GetNamespace(), Name: m.GetName()}, m.GetResourceVersion()}, nil
 }
 
 // Add takes over a version.
@@ -191,7 +192,7 @@ func (s *versions) Delete(o any) error {
 
 // Replace takes over all versions.
 func (s *versions) Replace(list []any, _ string) error {
-	there := map[input.Ref]bool{}
+	there := map[object.Ref]bool{}
 	for _, o := range list {
 		v, err := s.version(o)
 		if err != nil {

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 )
 
@@ -73,7 +74,7 @@ func TestForbidden(t *testing.T) {
 		c := s.follow(Config{})
 		c.log.wait("cannot follow Service", "forbidden")
 		if got := c.source.Waiting(); !slices.ContainsFunc(got, func(w Condition) bool {
-			return w.Kind == input.KindService && strings.HasPrefix(w.Text, "Service: forbidden: our role lacks the right (")
+			return w.Kind == object.KindService && strings.HasPrefix(w.Text, "Service: forbidden: our role lacks the right (")
 		}) {
 			t.Errorf("waiting for %q", got)
 		}
@@ -179,7 +180,7 @@ func TestNotAnAPIServer(t *testing.T) {
 	f := newFetcher(clients, c.source.state, c.source.config)
 	f.open()
 	defer f.requested.ShutDown()
-	f.fetch(t.Context(), input.Ref{Kind: input.KindSecret, Namespace: "shop", Name: "a"})
+	f.fetch(t.Context(), object.Ref{Kind: object.KindSecret, Namespace: "shop", Name: "a"})
 	if len(f.trouble) != 1 {
 		t.Error("the 404 was believed")
 	}

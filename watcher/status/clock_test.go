@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/test/clock"
 	"legation.dev/translator/input"
@@ -23,7 +24,7 @@ func TestClockJumps(t *testing.T) {
 			if list := l.question(10, now); len(list) != 2 {
 				t.Fatalf("asked for %v", list)
 			}
-			l.answer([]input.Ref{refOf("n/a"), refOf("n/b")}, []bool{false, true}, now)
+			l.answer([]object.Ref{refOf("n/a"), refOf("n/b")}, []bool{false, true}, now)
 			j, ok := l.next(now)
 			if !ok || j.ref.Name != "b" {
 				t.Fatalf("first comes %v", j)
@@ -57,7 +58,7 @@ func TestNotebookClockJumps(t *testing.T) {
 		now := time.Now()
 		b := newNotebook(time.Second, 30*time.Minute)
 		b.lead(now)
-		exists := func(input.Ref) bool { return true }
+		exists := func(object.Ref) bool { return true }
 		b.write([]note{{reasonProblem, input.Problem{Object: refOf("n/a"), Message: "wrong"}}}, exists, now)
 		now = clock.Set(now, jump)
 		if p, ok := b.next(now); ok {

@@ -8,8 +8,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
+	"legation.dev/object"
 	"legation.dev/pmap"
-	"legation.dev/translator/input"
 )
 
 // ledger decides what is written to the status of Ingresses during one term. It is
@@ -213,7 +213,7 @@ func (l *ledger) schedule(key string, e *entry, do step, again time.Time) {
 // job is one write: addresses to be set, or what was ours to be given up if there
 // are none.
 type job struct {
-	ref       input.Ref
+	ref       object.Ref
 	version   string // that it was decided upon: the API server refuses any other
 	addresses addresses
 }
@@ -294,8 +294,8 @@ func (l *ledger) failed(j job, now time.Time) {
 }
 
 // question is whom to ask for now, at most most of them.
-func (l *ledger) question(most int, now time.Time) []input.Ref {
-	var list []input.Ref
+func (l *ledger) question(most int, now time.Time) []object.Ref {
+	var list []object.Ref
 	for len(list) < most {
 		key, ok := l.asks.due(now)
 		if !ok {
@@ -307,7 +307,7 @@ func (l *ledger) question(most int, now time.Time) []input.Ref {
 }
 
 // answer takes whether those are served that were asked for.
-func (l *ledger) answer(list []input.Ref, served []bool, now time.Time) {
+func (l *ledger) answer(list []object.Ref, served []bool, now time.Time) {
 	for i, ref := range list {
 		e := l.entries[ref.Key()]
 		if e == nil {
@@ -323,7 +323,7 @@ func (l *ledger) answer(list []input.Ref, served []bool, now time.Time) {
 func (l *ledger) waiting() int { return l.asks.len() }
 
 // refOf is the Ingress of a key.
-func refOf(key string) input.Ref {
+func refOf(key string) object.Ref {
 	namespace, name, _ := strings.Cut(key, "/")
-	return input.Ref{Kind: input.KindIngress, Namespace: namespace, Name: name}
+	return object.Ref{Kind: object.KindIngress, Namespace: namespace, Name: name}
 }

@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"legation.dev/object"
 	"legation.dev/pmap"
-	"legation.dev/translator/input"
 )
 
 var testRules = rules{patience: 10 * time.Second, quiet: 10 * time.Minute}
@@ -88,7 +88,7 @@ func ready(t *testing.T) *desk {
 	d.want("edge", "ip 1", d.now)
 	d.serves("n/a")
 	d.is(func(*seen) {})
-	d.answer([]input.Ref{refOf("n/a")}, []bool{true}, d.now)
+	d.answer([]object.Ref{refOf("n/a")}, []bool{true}, d.now)
 	d.expect("it is served", "ip 1", 1)
 	return d
 }
@@ -360,7 +360,7 @@ func TestNewFirst(t *testing.T) {
 		d.observe(key, seen{uid: "u", version: "5", status: "ip 0", ours: true}, d.now)
 	}
 	d.observe("n/z", seen{uid: "u", version: "6"}, d.now)
-	d.answer([]input.Ref{refOf("n/z")}, []bool{true}, d.now)
+	d.answer([]object.Ref{refOf("n/z")}, []bool{true}, d.now)
 	if j, ok := d.next(d.now); !ok || j.ref.Name != "z" {
 		t.Errorf("first comes %v", j.ref)
 	}

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"legation.dev/translator/input"
+	"legation.dev/object"
 )
 
 // loop owns all state: the notebook, which lasts, and the term while we lead. No
@@ -187,7 +187,7 @@ func (l *loop) fight(t *term, f fight) {
 	l.log.Warn("another controller rewrites what we publish; it is left alone", "object", f.Object.String(), "managers", f.Managers, "stays", f.stays.String())
 }
 
-func (l *loop) settled(t *term, ref input.Ref) {
+func (l *loop) settled(t *term, ref object.Ref) {
 	if _, ok := t.fights[ref]; ok {
 		delete(t.fights, ref)
 		t.fought = true

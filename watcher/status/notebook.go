@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 )
 
@@ -45,10 +46,10 @@ type note struct {
 type notebook struct {
 	settle  time.Duration // how long a note must last, or be gone, to be told
 	refresh time.Duration // after which an Event is renewed: before the API server forgets it
-	exists  func(input.Ref) bool
+	exists  func(object.Ref) bool
 	leads   bool
 	topics  map[note]*topic
-	objects map[input.Ref]*object
+	objects map[object.Ref]*account
 	due     *agenda[note]
 }
 
@@ -70,21 +71,21 @@ type record struct {
 	at    time.Time // when it was written or renewed
 }
 
-// object is what Events of one object have in common.
-type object struct {
+// account is what Events of one object have in common.
+type account struct {
 	notes  map[note]bool
 	tokens float64
 	at     time.Time // when tokens was that
 }
 
 func newNotebook(settle, refresh time.Duration) *notebook {
-	return &notebook{settle: settle, refresh: refresh, exists: func(input.Ref) bool { return true },
-		topics: map[note]*topic{}, objects: map[input.Ref]*object{}, due: newAgenda[note]()}
+	return &notebook{settle: settle, refresh: refresh, exists: func(object.Ref) bool { return true },
+		topics: map[note]*topic{}, objects: map[object.Ref]*account{}, due: newAgenda[note]()}
 }
 
 // write takes all notes that there are now, sorted by object. Of an object that
 // does not exist nothing is mended.
-func (b *notebook) write(list []note, exists func(input.Ref) bool, now time.Time) {
+func (b *notebook) write(list []note, exists func(object.Ref) bool, now time.Time) {
 	b.exists = exists
 	there := map[note]bool{}
 	for _, n := range shown(list) {
@@ -113,9 +114,9 @@ func (b *notebook) write(list []note, exists func(input.Ref) bool, now time.Time
 // shown are the notes that are told: a bounded number for each object.
 func shown(list []note) []note {
 	var kept []note
-	count := map[input.Ref]int{}
+	count := map[object.Ref]int{}
 	for _, n := range list {
-		if n.Object.Kind == input.KindFile {
+		if n.Object.Kind == object.KindFile {
 			continue
 		}
 		count[n.Object]++
@@ -134,7 +135,7 @@ func (b *notebook) add(n note) *topic {
 	b.topics[n] = t
 	o, ok := b.objects[n.Object]
 	if !ok {
-		o = &object{notes: map[note]bool{}, tokens: eventsAtOnce}
+		o = &account{notes: map[note]bool{}, tokens: eventsAtOnce}
 		b.objects[n.Object] = o
 	}
 	o.notes[n] = true
@@ -214,7 +215,7 @@ func (b *notebook) follow(now time.Time) {
 
 // renew has all notes of an object told anew: it is another object of the same
 // name.
-func (b *notebook) renew(ref input.Ref, now time.Time) {
+func (b *notebook) renew(ref object.Ref, now time.Time) {
 	o, ok := b.objects[ref]
 	if !ok {
 		return
@@ -268,7 +269,7 @@ func (t *topic) post(n note) post {
 }
 
 // spend takes one Event from the budget of an object.
-func (b *notebook) spend(ref input.Ref, now time.Time) bool {
+func (b *notebook) spend(ref object.Ref, now time.Time) bool {
 	o := b.objects[ref]
 	if !o.at.IsZero() {
 		o.tokens = min(eventsAtOnce, o.tokens+float64(now.Sub(o.at))/float64(eventsAgain))

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 )
 
@@ -28,10 +29,10 @@ type diary struct {
 func newDiary() *diary { return &diary{notebook: newNotebook(settleTime, refreshTime), now: start} }
 
 func about(name, field string) note {
-	return note{reasonProblem, input.Problem{Object: input.Ref{Kind: input.KindIngress, Namespace: "n", Name: name}, Field: field, Message: "wrong"}}
+	return note{reasonProblem, input.Problem{Object: object.Ref{Kind: object.KindIngress, Namespace: "n", Name: name}, Field: field, Message: "wrong"}}
 }
 
-func always(input.Ref) bool { return true }
+func always(object.Ref) bool { return true }
 
 // pass lets time go by.
 func (d *diary) pass(duration time.Duration) {
@@ -105,13 +106,13 @@ func TestNotebookOmits(t *testing.T) {
 	d.lead(d.now)
 	d.write([]note{about("moment", "x")}, always, d.now)
 	d.pass(settleTime / 2)
-	file := note{reasonProblem, input.Problem{Object: input.Ref{Kind: input.KindFile, Name: "f"}}}
+	file := note{reasonProblem, input.Problem{Object: object.Ref{Kind: object.KindFile, Name: "f"}}}
 	d.write([]note{about("deleted", "x"), about("other", "x"), file}, always, d.now)
 	d.pass(settleTime)
 	d.expect(t, "a moment and a file", "warn deleted x", "warn other x")
 	replaced := about("other", "x")
 	replaced.Message = "wrong in another way"
-	d.write([]note{replaced}, func(r input.Ref) bool { return r.Name != "deleted" }, d.now)
+	d.write([]note{replaced}, func(r object.Ref) bool { return r.Name != "deleted" }, d.now)
 	d.pass(settleTime)
 	d.expect(t, "one object deleted, one with another problem", "warn other x")
 	d.write([]note{about("other", "x")}, always, d.now)
@@ -230,7 +231,7 @@ func TestEvent(t *testing.T) {
 	if got := cut("aöö", 4); got != "a…" {
 		t.Errorf("cut: %q", got)
 	}
-	class := event(post{note: note{reasonProblem, input.Problem{Object: input.Ref{Kind: input.KindIngressClass, Name: "edge"}}}}, "u", "i", start)
+	class := event(post{note: note{reasonProblem, input.Problem{Object: object.Ref{Kind: object.KindIngressClass, Name: "edge"}}}}, "u", "i", start)
 	if class.Namespace != "default" || class.Regarding.Namespace != "" {
 		t.Errorf("Event of a class: %+v", class)
 	}

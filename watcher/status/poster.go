@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
 
+	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator/input"
 )
@@ -45,13 +46,13 @@ const (
 )
 
 // resources are the kinds that Events are about.
-var resources = map[input.Kind]schema.GroupVersionResource{
-	input.KindIngress:      networkingv1.SchemeGroupVersion.WithResource("ingresses"),
-	input.KindIngressClass: networkingv1.SchemeGroupVersion.WithResource("ingressclasses"),
-	input.KindService:      corev1.SchemeGroupVersion.WithResource("services"),
-	input.KindSlice:        discoveryv1.SchemeGroupVersion.WithResource("endpointslices"),
-	input.KindSecret:       corev1.SchemeGroupVersion.WithResource("secrets"),
-	input.KindConfigMap:    corev1.SchemeGroupVersion.WithResource("configmaps"),
+var resources = map[object.Kind]schema.GroupVersionResource{
+	object.KindIngress:      networkingv1.SchemeGroupVersion.WithResource("ingresses"),
+	object.KindIngressClass: networkingv1.SchemeGroupVersion.WithResource("ingressclasses"),
+	object.KindService:      corev1.SchemeGroupVersion.WithResource("services"),
+	object.KindSlice:        discoveryv1.SchemeGroupVersion.WithResource("endpointslices"),
+	object.KindSecret:       corev1.SchemeGroupVersion.WithResource("secrets"),
+	object.KindConfigMap:    corev1.SchemeGroupVersion.WithResource("configmaps"),
 }
 
 // write writes or renews an Event. uid is that of its object, if it is known.
@@ -80,7 +81,7 @@ func (p *poster) write(ctx context.Context, o post, uid types.UID) (record, erro
 }
 
 // uid looks an object up. Of a Secret, too, only the metadata is read.
-func (p *poster) uid(ctx context.Context, ref input.Ref) (types.UID, error) {
+func (p *poster) uid(ctx context.Context, ref object.Ref) (types.UID, error) {
 	resource := p.metadata.Resource(resources[ref.Kind])
 	var o *metav1.PartialObjectMetadata
 	var err error

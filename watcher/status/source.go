@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
-	"legation.dev/translator/input"
+	"legation.dev/object"
 )
 
 // Source says where the addresses of a class come from. One of its fields is set.
@@ -90,6 +90,6 @@ func (o *outlet) look(now time.Time) (again time.Time, news bool) {
 }
 
 // ref is the object whose address it is.
-func (o *outlet) ref() input.Ref {
-	return input.Ref{Kind: input.KindService, Namespace: o.source.Service.Namespace, Name: o.source.Service.Name}
+func (o *outlet) ref() object.Ref {
+	return object.Ref{Kind: object.KindService, Namespace: o.source.Service.Namespace, Name: o.source.Service.Name}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 )
 
@@ -40,7 +41,7 @@ type Stats struct {
 type Fight struct {
 	// Object is an Ingress that we write no more, or a Service whose address we do
 	// not follow any more.
-	Object input.Ref
+	Object object.Ref
 	// Managers are the field managers of the others.
 	Managers []string
 	Since    time.Time
@@ -59,7 +60,7 @@ func (f fight) note() note {
 	if who == Manager {
 		who = "another Legation, with another Lease,"
 	}
-	if f.Object.Kind == input.KindService {
+	if f.Object.Kind == object.KindService {
 		p.Message = who + " rewrite it in turns: Ingresses keep the address " + f.stays.String() + " until it has stood still; traffic is not concerned"
 	} else {
 		p.Message = who + " rewrites it: Legation writes it no more, until the Ingress or its address changes; traffic is not concerned"

@@ -51,6 +51,7 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 
+	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator/input"
 )
@@ -75,7 +76,7 @@ type Config struct {
 	// Acknowledged says of each Ingress whether all Envoys that are connected, to any
 	// replica, run what belongs to it. It is asked only for those that wait for their
 	// first address. Nil means that none waits.
-	Acknowledged func(context.Context, []input.Ref) ([]bool, error)
+	Acknowledged func(context.Context, []object.Ref) ([]bool, error)
 	// Log gets a line for each change of state; nil means slog.Default().
 	Log *slog.Logger
 	// Timing is for tests and unusual clusters; the zero Timing is good.
@@ -138,7 +139,7 @@ type State struct {
 	Problems []input.Problem
 	// Exists says whether an object is there: what is wrong with a deleted one is not
 	// mended. Nil means all are. It must stay true to the other fields.
-	Exists func(input.Ref) bool
+	Exists func(object.Ref) bool
 }
 
 // Writer writes. Make it with New.
@@ -217,7 +218,7 @@ func clients(c *rest.Config) (kubernetes.Interface, metadata.Interface, error) {
 // Report takes what is served now. It does not wait; only the newest one counts.
 func (w *Writer) Report(s State) {
 	if s.Exists == nil {
-		s.Exists = func(input.Ref) bool { return true }
+		s.Exists = func(object.Ref) bool { return true }
 	}
 	w.mu.Lock()
 	w.state = &s

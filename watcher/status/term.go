@@ -13,7 +13,7 @@ import (
 	applynetworkingv1 "k8s.io/client-go/applyconfigurations/networking/v1"
 	"k8s.io/client-go/util/flowcontrol"
 
-	"legation.dev/translator/input"
+	"legation.dev/object"
 	"legation.dev/watcher/quiet"
 )
 
@@ -49,7 +49,7 @@ type term struct {
 	look    time.Time // when an outlet has something to publish
 	asking  bool
 	posting *posting // taken out of the notebook, not yet handed out
-	fights  map[input.Ref]fight
+	fights  map[object.Ref]fight
 	fought  bool // fights has changed
 
 	book          *notebook // the loop's
@@ -69,7 +69,7 @@ func newTerm(ctx context.Context, a *appointment, l *loop) *term {
 		r.patience = 0
 	}
 	t := &term{over: a.over, w: l.w, log: l.log, tasks: make(chan func(time.Time)), jobs: make(chan job), posts: make(chan posting),
-		poster: &poster{l.w.objects, l.w.meta, c.Identity}, ledger: newLedger(r), outlets: newOutlets(c), fights: map[input.Ref]fight{}, book: l.book,
+		poster: &poster{l.w.objects, l.w.meta, c.Identity}, ledger: newLedger(r), outlets: newOutlets(c), fights: map[object.Ref]fight{}, book: l.book,
 		writes: trouble{what: "writing status", log: l.log}, tells: trouble{what: "writing Events", log: l.log}}
 	t.ctx, t.cancel = context.WithCancel(a.ctx)
 	stop := context.AfterFunc(ctx, t.cancel)
@@ -142,7 +142,7 @@ func (t *term) nextPost(b *notebook, now time.Time) (posting, chan<- posting) {
 		}
 		t.posting = &posting{post: p}
 	}
-	if ref := t.posting.note.Object; ref.Kind == input.KindIngress {
+	if ref := t.posting.note.Object; ref.Kind == object.KindIngress {
 		if e := t.ledger.entries[ref.Key()]; e != nil {
 			t.posting.uid = e.seen.uid
 		}

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"legation.dev/object"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/fleet"
 	"legation.dev/xds/snapshot"
@@ -107,7 +108,7 @@ func envoyOf(e fleet.Envoy, history []store.Version, now time.Time) *adminv1.Env
 	}
 	for t := range snapshot.Types() {
 		for _, r := range e.Status.Types[t].Rejected {
-			out.Rejected = append(out.Rejected, &adminv1.Rejection{TypeUrl: t.URL(), Name: r.Name, Version: r.Version, Message: r.Message, From: r.From})
+			out.Rejected = append(out.Rejected, &adminv1.Rejection{TypeUrl: t.URL(), Name: r.Name, Version: r.Version, Message: r.Message, From: object.Texts(r.From)})
 		}
 	}
 	return out

@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 
 	"google.golang.org/protobuf/proto"
 
+	"legation.dev/object"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/fleet"
 	"legation.dev/xds/snapshot"
@@ -31,12 +31,13 @@ func (s *Service) Explain(ctx context.Context, r *adminv1.ExplainRequest) (*admi
 	return out, nil
 }
 
-func (s *Service) localExplain(object string) *adminv1.ExplainResponse {
+func (s *Service) localExplain(of string) *adminv1.ExplainResponse {
 	out, envoys := &adminv1.ExplainResponse{}, s.Fleets.Envoys()
-	objects := []string{object}
+	objects := []string{of}
+	ref, _ := object.Parse(of) // nothing was made of what is no object
 	for _, name := range s.Store.Fleets() {
 		view, _ := s.Store.Watch(name)
-		for _, r := range explained(view.Snapshot, object) {
+		for _, r := range explained(view.Snapshot, ref) {
 			out.Made = append(out.Made, madeOf(name, r, envoys))
 			objects = append(objects, parts(r)...)
 		}
@@ -49,10 +50,10 @@ func (s *Service) localExplain(object string) *adminv1.ExplainResponse {
 }
 
 // explained are the resources that an object has a part in, and what those lead to.
-func explained(s snapshot.Snapshot, object string) (list []*snapshot.Resource) {
+func explained(s snapshot.Snapshot, of object.Ref) (list []*snapshot.Resource) {
 	for t := range snapshot.Types() {
 		for _, r := range s.Of(t).All() {
-			if slices.Contains(r.From, object) {
+			if slices.Contains(r.From, of) {
 				list = append(list, r)
 			}
 		}
@@ -93,9 +94,9 @@ func leads(r *snapshot.Resource) (refs []snapshot.Ref) {
 // whose Problems are their own.
 func parts(r *snapshot.Resource) (objects []string) {
 	for _, from := range r.From {
-		switch kind, _, _ := strings.Cut(from, " "); kind {
-		case "Service", "EndpointSlice", "Secret":
-			objects = append(objects, from)
+		switch from.Kind {
+		case object.KindService, object.KindSlice, object.KindSecret:
+			objects = append(objects, from.String())
 		}
 	}
 	return objects
@@ -113,7 +114,7 @@ func addProblems(a, b []*adminv1.Problem) []*adminv1.Problem {
 
 // madeOf counts the Envoys of a fleet that run a resource.
 func madeOf(fleetName string, r *snapshot.Resource, envoys []fleet.Envoy) *adminv1.Made {
-	out := &adminv1.Made{Fleet: fleetName, Resource: refOf(r), From: r.From}
+	out := &adminv1.Made{Fleet: fleetName, Resource: refOf(r), From: object.Texts(r.From)}
 	for _, e := range envoys {
 		if e.Fleet != fleetName {
 			continue

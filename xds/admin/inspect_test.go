@@ -18,6 +18,7 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
+	"legation.dev/object"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/delta"
 	"legation.dev/xds/fleet"
@@ -53,7 +54,7 @@ func (i *inspected) publish(t *testing.T, text string) {
 	var snap snapshot.Snapshot
 	for _, w := range strings.Fields(text) {
 		name, version, _ := strings.Cut(w, "=")
-		r := snapshot.FromBytes(snapshot.VirtualHost, name, version, nil, snapshot.Meta{From: []string{"Ingress shop/" + name}})
+		r := snapshot.FromBytes(snapshot.VirtualHost, name, version, nil, snapshot.Meta{From: []object.Ref{{Kind: object.KindIngress, Namespace: "shop", Name: name}}})
 		snap = snap.With(snapshot.VirtualHost, snap.Of(snapshot.VirtualHost).Set(name, r))
 	}
 	i.now = i.now.Add(time.Minute)
@@ -204,24 +205,25 @@ func TestLeads(t *testing.T) {
 	made := func(t snapshot.Type, name string, m snapshot.Meta) {
 		snap = snap.With(t, snap.Of(t).Set(name, snapshot.FromBytes(t, name, "1", nil, m)))
 	}
-	made(snapshot.Cluster, "a", snapshot.Meta{Pulls: []snapshot.Ref{endpoints}, From: []string{"Service shop/a"}})
-	made(snapshot.Cluster, "b", snapshot.Meta{From: []string{"Service shop/b"}})
-	made(snapshot.Endpoints, "a", snapshot.Meta{From: []string{"Service shop/a", "EndpointSlice shop/a-1"}})
-	made(snapshot.Secret, "h", snapshot.Meta{From: []string{"Ingress shop/x", "Secret shop/h"}})
-	made(snapshot.Listener, "https", snapshot.Meta{Pulls: []snapshot.Ref{secret}, From: []string{"IngressClass edge"}})
-	made(snapshot.VirtualHost, "h", snapshot.Meta{Needs: []snapshot.Ref{cluster}, From: []string{"Ingress shop/x", "Ingress shop/y"}})
-	for object, want := range map[string][]string{
+	made(snapshot.Cluster, "a", snapshot.Meta{Pulls: []snapshot.Ref{endpoints}, From: []object.Ref{{Kind: object.KindService, Namespace: "shop", Name: "a"}}})
+	made(snapshot.Cluster, "b", snapshot.Meta{From: []object.Ref{{Kind: object.KindService, Namespace: "shop", Name: "b"}}})
+	made(snapshot.Endpoints, "a", snapshot.Meta{From: []object.Ref{{Kind: object.KindService, Namespace: "shop", Name: "a"}, {Kind: object.KindSlice, Namespace: "shop", Name: "a-1"}}})
+	made(snapshot.Secret, "h", snapshot.Meta{From: []object.Ref{{Kind: object.KindIngress, Namespace: "shop", Name: "x"}, {Kind: object.KindSecret, Namespace: "shop", Name: "h"}}})
+	made(snapshot.Listener, "https", snapshot.Meta{Pulls: []snapshot.Ref{secret}, From: []object.Ref{{Kind: object.KindIngressClass, Name: "edge"}}})
+	made(snapshot.VirtualHost, "h", snapshot.Meta{Needs: []snapshot.Ref{cluster}, From: []object.Ref{{Kind: object.KindIngress, Namespace: "shop", Name: "x"}, {Kind: object.KindIngress, Namespace: "shop", Name: "y"}}})
+	for text, want := range map[string][]string{
 		"Ingress shop/x":    {"CDS a", "EDS a", "SDS h", "VHDS h", "Service shop/a", "Service shop/a", "EndpointSlice shop/a-1", "Secret shop/h"},
 		"Ingress shop/y":    {"CDS a", "EDS a", "VHDS h", "Service shop/a", "Service shop/a", "EndpointSlice shop/a-1"},
 		"IngressClass edge": {"LDS https"},
 	} {
 		var got, objects []string
-		for _, r := range explained(snap, object) {
+		of, _ := object.Parse(text)
+		for _, r := range explained(snap, of) {
 			got = append(got, snapshot.Ref{Type: r.Type, Name: r.Name}.String())
 			objects = append(objects, parts(r)...)
 		}
 		if got = append(got, objects...); !slices.Equal(got, want) {
-			t.Errorf("%s: %q, want %q", object, got, want)
+			t.Errorf("%s: %q, want %q", text, got, want)
 		}
 	}
 }

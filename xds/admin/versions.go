@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"legation.dev/object"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/impact"
 	"legation.dev/xds/redact"
@@ -73,7 +74,7 @@ func (s *Service) Diff(_ context.Context, r *adminv1.DiffRequest) (*adminv1.Diff
 	out := &adminv1.DiffResponse{Fleet: name, From: versionOf(before), To: versionOf(to)}
 	for c := range impact.Of(before.Snapshot, to.Snapshot) {
 		out.Changes = append(out.Changes, &adminv1.Change{Kind: string(c.Kind), Type: c.Type.String(), Name: c.Name,
-			From: c.From, Drains: c.Drains, Effect: c.Effect})
+			From: object.Texts(c.From), Drains: c.Drains, Effect: c.Effect})
 	}
 	return out, nil
 }
@@ -106,7 +107,7 @@ func (s *Service) Resources(r *adminv1.ResourcesRequest, stream grpc.ServerStrea
 }
 
 func resourceOf(r *snapshot.Resource, body bool) *adminv1.ResourcesResponse {
-	out := &adminv1.ResourcesResponse{Resource: refOf(r), From: r.From, Weak: r.Weak, Size: uint32(len(r.Body()))}
+	out := &adminv1.ResourcesResponse{Resource: refOf(r), From: object.Texts(r.From), Weak: r.Weak, Size: uint32(len(r.Body()))}
 	for _, need := range r.Needs {
 		out.Needs = append(out.Needs, need.String())
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"legation.dev/object"
 	"legation.dev/xds/snapshot"
 )
 
@@ -12,7 +13,7 @@ type Rejection struct {
 	Name, Version string
 	Message       string // Envoy's error text
 	At            time.Time
-	From          []string // the objects it came from
+	From          []object.Ref // the objects it came from
 }
 
 // rejectOne is rule 6: the guilty resource is found.

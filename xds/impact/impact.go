@@ -18,6 +18,7 @@ import (
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	"google.golang.org/protobuf/proto"
 
+	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/xds/snapshot"
 )
@@ -39,7 +40,7 @@ type Change struct {
 	// Name of the resource; of a chain: "listener/chain".
 	Name string
 	// From names the objects that it comes, or came, from.
-	From []string
+	From []object.Ref
 	// Drains says that client connections are closed: each gets Connection: close
 	// or GOAWAY with an answer, and ends at Envoy's --drain-time-s.
 	Drains bool

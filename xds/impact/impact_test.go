@@ -12,12 +12,13 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"legation.dev/object"
 	"legation.dev/xds/snapshot"
 )
 
 func with(t *testing.T, s snapshot.Snapshot, ty snapshot.Type, name string, m proto.Message) snapshot.Snapshot {
 	t.Helper()
-	r, err := snapshot.New(ty, name, m, snapshot.Meta{From: []string{"Ingress shop/a"}})
+	r, err := snapshot.New(ty, name, m, snapshot.Meta{From: []object.Ref{{Kind: object.KindIngress, Namespace: "shop", Name: "a"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +91,7 @@ func TestEveryType(t *testing.T) {
 		b := with(t, none, ty, "x", &routev3.VirtualHost{Name: "b"})
 		for kind, pair := range map[Kind][2]snapshot.Snapshot{Added: {none, a}, Changed: {a, b}, Removed: {b, none}} {
 			got := slices.Collect(Of(pair[0], pair[1]))
-			if len(got) != 1 || got[0].Kind != kind || got[0].Drains || got[0].Effect == "" || got[0].From[0] != "Ingress shop/a" {
+			if len(got) != 1 || got[0].Kind != kind || got[0].Drains || got[0].Effect == "" || got[0].From[0].String() != "Ingress shop/a" {
 				t.Errorf("%s %s: got %+v", kind, ty, got)
 			}
 		}

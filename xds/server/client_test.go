@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"legation.dev/object"
 	"legation.dev/xds/fleet"
 	"legation.dev/xds/snapshot"
 	"legation.dev/xds/store"
@@ -248,7 +249,7 @@ func world(t testing.TB, n, generation int) snapshot.Snapshot {
 	}
 	add := func(r *snapshot.Resource) { s = s.With(r.Type, s.Of(r.Type).Set(r.Name, r)) }
 	add(resource(t, snapshot.RouteConfiguration, "ingress", &routev3.RouteConfiguration{Name: "ingress"}, snapshot.Meta{}))
-	add(resource(t, snapshot.Secret, "shop.example.com", certificateSecret(), snapshot.Meta{From: []string{"Secret shop/tls"}}))
+	add(resource(t, snapshot.Secret, "shop.example.com", certificateSecret(), snapshot.Meta{From: []object.Ref{{Kind: object.KindSecret, Namespace: "shop", Name: "tls"}}}))
 	rc := snapshot.Ref{Type: snapshot.RouteConfiguration, Name: "ingress"}
 	add(resource(t, snapshot.Listener, "http", &listenerv3.Listener{Name: "http"}, snapshot.Meta{Pulls: []snapshot.Ref{rc}}))
 	add(resource(t, snapshot.Listener, "https", &listenerv3.Listener{Name: "https"},
@@ -262,7 +263,8 @@ func serviceName(i int) string { return fmt.Sprintf("shop/service-%05d/http", i)
 func withService(t testing.TB, s snapshot.Snapshot, i, generation int) snapshot.Snapshot {
 	t.Helper()
 	name, host := serviceName(i), fmt.Sprintf("ingress/host-%05d.example.com", i)
-	from := []string{"Service shop/service", fmt.Sprintf("Ingress shop/host-%05d", i)}
+	from := []object.Ref{{Kind: object.KindService, Namespace: "shop", Name: "service"},
+		{Kind: object.KindIngress, Namespace: "shop", Name: fmt.Sprintf("host-%05d", i)}}
 	ref := snapshot.Ref{Type: snapshot.Cluster, Name: name}
 	for _, r := range []*snapshot.Resource{
 		resource(t, snapshot.Cluster, name, edsCluster(name), snapshot.Meta{From: from, Pulls: []snapshot.Ref{{Type: snapshot.Endpoints, Name: name}}}),

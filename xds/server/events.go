@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"legation.dev/object"
 	"legation.dev/xds/delta"
 	"legation.dev/xds/snapshot"
 )
@@ -48,7 +49,7 @@ func (st *stream) rejected(e delta.Event) {
 		return
 	}
 	for _, r := range e.Rejected {
-		st.log.Warn("envoy rejected", "type", r.Type, "name", r.Name, "version", r.Version, "from", r.From, "error", e.Message)
+		st.log.Warn("envoy rejected", "type", r.Type, "name", r.Name, "version", r.Version, "from", object.Texts(r.From), "error", e.Message)
 		st.session.Suspect(snapshot.Ref{Type: r.Type, Name: r.Name}, r.Version)
 	}
 	st.session.Remember(st.conn.Rejects())

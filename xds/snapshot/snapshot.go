@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	"legation.dev/object"
 	"legation.dev/pmap"
 )
 
@@ -131,9 +132,9 @@ type Resource struct {
 	// Linger is how long an Envoy keeps a cluster at least once nothing there names
 	// it any more. Not part of Version: Envoy is not told.
 	Linger time.Duration
-	// From names the Kubernetes objects it came from ("Ingress shop/checkout"),
-	// for people. Not part of Version or Sum.
-	From []string
+	// From are the Kubernetes objects it came from, for people. Not part of
+	// Version or Sum.
+	From []object.Ref
 
 	wire []byte // an element of DeltaDiscoveryResponse.resources, with its tag
 	body int    // where in wire the serialised message begins
@@ -143,7 +144,7 @@ type Resource struct {
 // Meta is what New is told about a message besides its bytes.
 type Meta struct {
 	Needs, Pulls []Ref
-	From         []string
+	From         []object.Ref
 	Weak         bool
 	Empty        bool
 	Checked      bool

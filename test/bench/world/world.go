@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"strings"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 )
 
@@ -27,7 +28,7 @@ const (
 
 var (
 	zones    = [...]string{"zone-a", "zone-b", "zone-c"}
-	settings = input.Ref{Kind: input.KindConfigMap, Namespace: "legation", Name: "bench"}
+	settings = object.Ref{Kind: object.KindConfigMap, Namespace: "legation", Name: "bench"}
 )
 
 // Size is how large a cluster is.

@@ -1,0 +1,82 @@
+// Package object names Kubernetes objects: what an Envoy resource came from, what
+// a Problem is about, what one object refers to. Both sides of the translation
+// import it, so that an identity is never printed on one side and parsed on the
+// other.
+package object
+
+import (
+	"cmp"
+	"strings"
+	"time"
+)
+
+// Kind is the kind of an object that a source reads.
+type Kind string
+
+// The kinds. File stands for a file of manifests as a whole: it carries the
+// Problems of what could not be read as an object.
+const (
+	KindIngress      Kind = "Ingress"
+	KindIngressClass Kind = "IngressClass"
+	KindService      Kind = "Service"
+	KindSlice        Kind = "EndpointSlice"
+	KindSecret       Kind = "Secret"
+	KindConfigMap    Kind = "ConfigMap"
+	KindFile         Kind = "File"
+)
+
+// Ref identifies an object. Namespace is empty for what has none.
+type Ref struct {
+	Kind            Kind
+	Namespace, Name string
+}
+
+// String is how people write it: "Ingress shop/checkout".
+func (r Ref) String() string {
+	if r.Namespace == "" {
+		return string(r.Kind) + " " + r.Name
+	}
+	return string(r.Kind) + " " + r.Namespace + "/" + r.Name
+}
+
+// Parse reads what String printed; false if it is no such text.
+func Parse(text string) (Ref, bool) {
+	kind, key, ok := strings.Cut(text, " ")
+	namespace, name, namespaced := strings.Cut(key, "/")
+	if !namespaced {
+		namespace, name = "", key
+	}
+	return Ref{Kind: Kind(kind), Namespace: namespace, Name: name}, ok && kind != "" && name != ""
+}
+
+// Texts prints each of a list.
+func Texts(list []Ref) []string {
+	if list == nil {
+		return nil
+	}
+	texts := make([]string, len(list))
+	for i, r := range list {
+		texts[i] = r.String()
+	}
+	return texts
+}
+
+// Key is "namespace/name", the key of the object among those of its kind.
+func (r Ref) Key() string { return r.Namespace + "/" + r.Name }
+
+// Compare orders by kind, namespace and name.
+func (r Ref) Compare(o Ref) int {
+	return cmp.Or(cmp.Compare(r.Kind, o.Kind), cmp.Compare(r.Namespace, o.Namespace), cmp.Compare(r.Name, o.Name))
+}
+
+// Origin is a field of an object, and where that was read.
+type Origin struct {
+	Object Ref
+	// File and line where the object was read, "shop/ingress.yaml:12"; empty if it
+	// came from an API server.
+	File string
+	// Field is the path of the field: `spec.rules[0].http.paths[1].path`.
+	Field string
+	// Age is when the object was created; zero when the manifest does not say.
+	Age time.Time
+}
