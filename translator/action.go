@@ -39,7 +39,7 @@ func notFound() fallback {
 // action is what a backend of o at field leads to. Whatever cannot be served as
 // its owner wants is answered 503, never served otherwise.
 func (c class) action(o *input.Ingress, b input.Backend, field string) (action, []finding) {
-	overrides, _ := policy.OfIngress(o) // errors are reported with the Ingress
+	overrides, _ := policy.OfIngress(o.Ref(), o.Annotations) // errors are reported with the Ingress
 	a := action{owner: o.Key(), from: o.Ref(), timing: c.settings.With(overrides)}
 	a.limitsBody = a.timing.RequestBody != c.settings.RequestBody
 	if retriesDiffer(a.timing, c.settings) {

@@ -98,7 +98,7 @@ func nginxAnnotationOf(name string) (nginxAnnotation, bool) {
 // checkIngress is what is wrong with an Ingress by itself: annotations that are
 // not honoured, and hosts that are none.
 func checkIngress(c class, o *input.Ingress) []finding {
-	overrides, errs := policy.OfIngress(o)
+	overrides, errs := policy.OfIngress(o.Ref(), o.Annotations)
 	found := append(aboutSettings(o.File, errs), c.aboutShare(o.File, overrides)...)
 	for _, key := range slices.Sorted(maps.Keys(o.Annotations)) {
 		if name, ok := strings.CutPrefix(key, nginxPrefix); ok {

@@ -85,7 +85,7 @@ func (b backend) servicePort(s *input.Service) (input.ServicePort, bool) {
 func (b backend) mentions(v input.View, c class) iter.Seq2[*input.Ingress, string] {
 	return func(yield func(*input.Ingress, string) bool) {
 		for _, o := range c.members(v.IngressesOfService(b.key())) {
-			overrides, _ := policy.OfIngress(o)
+			overrides, _ := policy.OfIngress(o.Ref(), o.Annotations)
 			overrides = overrides.Upstream()
 			for named, field := range backendFields(o) {
 				if other, _, wrong := newBackend(o, named, overrides); wrong == "" && other.name() == b.name() && !yield(o, field) {

@@ -75,7 +75,7 @@ func (c *class) readSettings(v input.View, of *input.IngressClass) {
 			"there is no such ConfigMap; the defaults are in force"))
 		return
 	}
-	overrides, errs := policy.OfClass(config)
+	overrides, errs := policy.OfClass(config.Ref(), config.Data)
 	c.config, c.file, c.overrides, c.settings = config.Ref(), config.File, overrides, c.settings.With(overrides)
 	c.found = append(c.found, aboutSettings(config.File, errs)...)
 	c.found = append(c.found, c.aboutShare(config.File, overrides)...)

@@ -30,7 +30,7 @@ func cluster(v input.View, c class, b backend) (*snapshot.Resource, []finding) {
 	s, port, weak, found := lookUp(v, c, b)
 	settings := c.settings.With(b.overrides)
 	if s != nil {
-		overrides, errs := policy.OfService(s)
+		overrides, errs := policy.OfService(s.Ref(), s.Annotations)
 		settings = settings.With(overrides.Upstream())
 		found = append(found, aboutSettings(s.File, errs)...)
 		found = append(found, c.aboutShare(s.File, overrides)...)

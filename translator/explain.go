@@ -26,7 +26,7 @@ func (f *Fleet) Explain(service string) (list []Explanation) {
 		one := Explanation{Cluster: name}
 		var overrides policy.Overrides
 		for o := range b.mentions(f.view, f.class) {
-			said, _ := policy.OfIngress(o)
+			said, _ := policy.OfIngress(o.Ref(), o.Annotations)
 			if one.Ingresses == nil {
 				overrides = said.Upstream() // those of all others have the same hash
 			}
@@ -47,7 +47,7 @@ func (f *Fleet) Explain(service string) (list []Explanation) {
 func (f *Fleet) clusterSettings(service string, ofIngress policy.Overrides) []policy.Explained {
 	var ofService policy.Overrides
 	if s, ok := f.view.Service(service); ok {
-		said, _ := policy.OfService(s)
+		said, _ := policy.OfService(s.Ref(), s.Annotations)
 		ofService = said.Upstream()
 	}
 	rows := policy.Explain(f.class.overrides, ofIngress, ofService)
@@ -57,6 +57,6 @@ func (f *Fleet) clusterSettings(service string, ofIngress policy.Overrides) []po
 func (f *Fleet) routeSettings(ofIngress policy.Overrides) []policy.Explained {
 	rows := policy.Explain(f.class.overrides, ofIngress)
 	return slices.DeleteFunc(rows, func(e policy.Explained) bool {
-		return e.Setting.Upstream || e.Setting.Scopes&policy.Ingress == 0
+		return e.Setting.Upstream || e.Setting.Scopes&policy.OnIngress == 0
 	})
 }

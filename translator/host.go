@@ -234,7 +234,7 @@ func (h *host) redirects(v input.View, owners []*input.Ingress) redirecting {
 
 // redirects says whether an Ingress wants its paths redirected to https.
 func (c class) redirects(o *input.Ingress) bool {
-	overrides, _ := policy.OfIngress(o)
+	overrides, _ := policy.OfIngress(o.Ref(), o.Annotations)
 	return c.settings.With(overrides).SSLRedirect
 }
 

@@ -48,8 +48,8 @@ func isSettings(v input.View, ref object.Ref) bool {
 
 // newlyWrong is what is wrong with now and was not with last.
 func newlyWrong(last, now *input.ConfigMap) (list []input.Problem) {
-	_, before := policy.OfClass(last)
-	_, after := policy.OfClass(now)
+	_, before := policy.OfClass(last.Ref(), last.Data)
+	_, after := policy.OfClass(now.Ref(), now.Data)
 	for _, e := range after {
 		known := slices.ContainsFunc(before, func(o *policy.FieldError) bool { return o.Error() == e.Error() })
 		if !known {

@@ -59,7 +59,7 @@ func TestWalk(t *testing.T) {
 func TestWalkDraws(t *testing.T) {
 	drawn := worlds.Drawn()
 	for _, s := range policy.Table() {
-		if s.Scopes != policy.Class && !drawn[s.Name] {
+		if s.Scopes != policy.OnClass && !drawn[s.Name] {
 			t.Errorf("translator/worlds does not draw %s", s.Name)
 		}
 	}

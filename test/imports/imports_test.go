@@ -38,7 +38,7 @@ var allowed = map[string][]string{
 	"watcher/status":    {"object", "translator/input", "watcher/quiet", "pmap"},
 	"translator":        {"object", "translator/input", "translator/policy", "xds/hold", "pmap", "xds/snapshot"},
 	"translator/input":  {"object", "pmap"},
-	"translator/policy": {"object", "translator/input"},
+	"translator/policy": {"object"},
 	"translator/worlds": {"object", "translator/input"},
 	"xds/admin":         {"object", "xds/admin/adminv1", "xds/fleet", "xds/impact", "xds/redact", "xds/snapshot", "xds/store"},
 	"xds/admin/adminv1": {},

@@ -140,7 +140,7 @@ func write(ctx context.Context, t testing.TB, c input.Change) bool {
 func leavesHistory(c input.Change) bool {
 	switch o := c.Object.(type) {
 	case *input.ConfigMap:
-		_, mistakes := policy.OfClass(o)
+		_, mistakes := policy.OfClass(o.Ref(), o.Data)
 		return len(mistakes) > 0
 	case nil:
 		return c.Ref.Kind == object.KindIngressClass || c.Ref.Kind == object.KindConfigMap

@@ -56,7 +56,7 @@ func (s Scope) String() string {
 	for _, one := range []struct {
 		scope Scope
 		name  string
-	}{{Service, "Service"}, {Ingress, "Ingress"}, {Class, "class"}} {
+	}{{OnService, "Service"}, {OnIngress, "Ingress"}, {OnClass, "class"}} {
 		if s&one.scope != 0 {
 			names = append(names, one.name)
 		}

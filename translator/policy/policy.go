@@ -21,7 +21,6 @@ import (
 	"strings"
 
 	"legation.dev/object"
-	"legation.dev/translator/input"
 )
 
 // Prefix of our annotations. In a class's ConfigMap a setting has its bare name.
@@ -48,9 +47,9 @@ type Scope uint8
 
 // The scopes. The narrower one wins: Service, then Ingress, then class.
 const (
-	Service Scope = 1 << iota // annotation of a Service
-	Ingress                   // annotation of an Ingress
-	Class                     // key of the ConfigMap that IngressClass.spec.parameters names
+	OnService Scope = 1 << iota // annotation of a Service
+	OnIngress                   // annotation of an Ingress
+	OnClass                     // key of the ConfigMap that IngressClass.spec.parameters names
 )
 
 // Setting is one row of the table.
@@ -165,20 +164,20 @@ func Defaults() Values {
 	return v
 }
 
-// OfClass reads the settings of a class. A key that is wrong is a *FieldError
-// and counts as not there.
-func OfClass(c *input.ConfigMap) (Overrides, []*FieldError) {
-	return read(c.Ref(), Class, "data.", c.Data)
+// OfClass reads the settings of a class from the data of a ConfigMap. A key that
+// is wrong is a *FieldError and counts as not there.
+func OfClass(config object.Ref, data map[string]string) (Overrides, []*FieldError) {
+	return read(config, OnClass, "data.", data)
 }
 
-// OfIngress reads our annotations of an Ingress.
-func OfIngress(o *input.Ingress) (Overrides, []*FieldError) {
-	return read(o.Ref(), Ingress, "metadata.annotations.", ours(o.Annotations))
+// OfIngress reads our annotations among those of an Ingress.
+func OfIngress(of object.Ref, annotations map[string]string) (Overrides, []*FieldError) {
+	return read(of, OnIngress, "metadata.annotations.", ours(annotations))
 }
 
-// OfService reads our annotations of a Service.
-func OfService(o *input.Service) (Overrides, []*FieldError) {
-	return read(o.Ref(), Service, "metadata.annotations.", ours(o.Annotations))
+// OfService reads our annotations among those of a Service.
+func OfService(of object.Ref, annotations map[string]string) (Overrides, []*FieldError) {
+	return read(of, OnService, "metadata.annotations.", ours(annotations))
 }
 
 func ours(annotations map[string]string) map[string]string {

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"legation.dev/object"
-	"legation.dev/translator/input"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/settings.md")
@@ -34,7 +33,7 @@ func TestTable(t *testing.T) {
 				t.Errorf("%q has no %s", s.Name, what)
 			}
 		}
-		if s.Scopes == 0 || s.Upstream && s.Scopes&Class == 0 || s.Fixed && s.Scopes != Class {
+		if s.Scopes == 0 || s.Upstream && s.Scopes&OnClass == 0 || s.Fixed && s.Scopes != OnClass {
 			t.Errorf("%s: wrong scopes %v", s.Name, s.Scopes)
 		}
 		checkDefault(t, s)
@@ -125,7 +124,7 @@ func TestValues(t *testing.T) {
 		{"access-log", "stdout", "", "neither off nor an absolute path"},
 		{"bind-address", "::", "", "no such setting"},
 	} {
-		o, errs := read(object.Ref{Kind: object.KindConfigMap, Name: "settings"}, Class, "data.", map[string]string{c.name: c.text})
+		o, errs := read(object.Ref{Kind: object.KindConfigMap, Name: "settings"}, OnClass, "data.", map[string]string{c.name: c.text})
 		switch {
 		case c.err == "" && (len(errs) > 0 || o[0].text != c.want):
 			t.Errorf("%s=%q: %v, %v; want %q", c.name, c.text, o, errs, c.want)
@@ -139,13 +138,11 @@ func TestValues(t *testing.T) {
 // annotations that are not ours are not looked at.
 func TestScopes(t *testing.T) {
 	annotations := map[string]string{Prefix + "http-port": "80", Prefix + "upstream-connect-timeout": "1s", "example.com/http-port": "x"}
-	ingress := &input.Ingress{Meta: input.Meta{Namespace: "shop", Name: "a", Annotations: annotations}}
-	service := &input.Service{Meta: input.Meta{Namespace: "shop", Name: "a", Annotations: annotations}}
-	of, errs := OfIngress(ingress)
+	of, errs := OfIngress(object.Ref{Kind: object.KindIngress, Namespace: "shop", Name: "a"}, annotations)
 	if len(of) != 1 || len(errs) != 1 || !errors.Is(errs[0], ErrScope) {
 		t.Errorf("Ingress: %v, %v", of, errs)
 	}
-	of, errs = OfService(service)
+	of, errs = OfService(object.Ref{Kind: object.KindService, Namespace: "shop", Name: "a"}, annotations)
 	if len(of) != 1 || len(errs) != 1 || errs[0].Error() != `Service shop/a: metadata.annotations.legation.dev/http-port="80": not a setting of this kind of object` {
 		t.Errorf("Service: %v, %v", of, errs)
 	}
@@ -154,7 +151,7 @@ func TestScopes(t *testing.T) {
 // TestHash: overrides that say the same have the same hash, and none has none.
 func TestHash(t *testing.T) {
 	hash := func(annotations map[string]string) string {
-		o, _ := OfIngress(&input.Ingress{Meta: input.Meta{Annotations: annotations}})
+		o, _ := OfIngress(object.Ref{}, annotations)
 		return o.Upstream().Hash()
 	}
 	one := hash(map[string]string{Prefix + "upstream-connect-timeout": "2s"})

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"legation.dev/object"
-	"legation.dev/translator/input"
 )
 
 // TestPresets: what a preset sets is below what its server does by itself, with
@@ -66,7 +65,7 @@ func TestPrecedence(t *testing.T) {
 		for _, layer := range []struct {
 			scope Scope
 			texts map[string]string
-		}{{Class, c.class}, {Ingress, c.ingress}, {Service, c.service}} {
+		}{{OnClass, c.class}, {OnIngress, c.ingress}, {OnService, c.service}} {
 			o, _ := read(object.Ref{}, layer.scope, "", layer.texts)
 			v = v.With(o)
 		}
@@ -91,14 +90,13 @@ func TestContradictions(t *testing.T) {
 		{"nginx", "upstream-max-lifetime", "59m", ""},
 		{"nginx", "upstream-max-lifetime", "1h", "above 50m0s (the server closes after 1h0m0s), which is all that the preset nginx beside it allows"},
 	} {
-		service := input.Seal(&input.Service{Meta: input.Meta{Namespace: "shop", Name: "a",
-			Annotations: map[string]string{Prefix + presetName: c.preset, Prefix + c.name: c.text}}})
-		o, errs := OfService(service)
+		service := object.Ref{Kind: object.KindService, Namespace: "shop", Name: "a"}
+		o, errs := OfService(service, map[string]string{Prefix + presetName: c.preset, Prefix + c.name: c.text})
 		switch {
 		case c.err == "" && (len(errs) > 0 || len(o) != 2):
 			t.Errorf("%s, %s=%s: %v, %v; want none", c.preset, c.name, c.text, o, errs)
 		case c.err != "" && (len(errs) != 1 || len(o) != 1 || errs[0].Err.Error() != c.err ||
-			errs[0].Object != service.Ref() || errs[0].Field != "metadata.annotations."+Prefix+c.name):
+			errs[0].Object != service || errs[0].Field != "metadata.annotations."+Prefix+c.name):
 			t.Errorf("%s, %s=%s: %v, %v; want error %q", c.preset, c.name, c.text, o, errs, c.err)
 		}
 	}

@@ -7,64 +7,64 @@ import (
 
 const (
 	day         = 24 * time.Hour
-	everywhere  = Service | Ingress | Class
-	ingressWide = Ingress | Class
+	everywhere  = OnService | OnIngress | OnClass
+	ingressWide = OnIngress | OnClass
 )
 
 // table is ordered by name; settings that a class fixes at install come with
 // the others. See TestTable for what every row must have.
 var table = []Setting{
 	{
-		Name: "access-log", Type: filePath(func(v *Values) *string { return &v.AccessLog }), Scopes: Class, Fixed: true,
+		Name: "access-log", Type: filePath(func(v *Values) *string { return &v.AccessLog }), Scopes: OnClass, Fixed: true,
 		Default: Stdout, Why: "As ingress-nginx: every request can be explained afterwards.",
 		Envoy: "HttpConnectionManager.access_log",
 		Doc:   "Where Envoy writes a line of JSON for each request. `/dev/stdout` is the log of the container.",
 	},
 	{
-		Name: "access-log-fields", Type: logFields(func(v *Values) *[]LogField { return &v.AccessLogFields }), Scopes: Class, Fixed: true,
+		Name: "access-log-fields", Type: logFields(func(v *Values) *[]LogField { return &v.AccessLogFields }), Scopes: OnClass, Fixed: true,
 		Default: "all", Why: "What explains a failure is known only afterwards. Fields that are empty are left out of a line.",
 		Envoy: "SubstitutionFormatString.json_format of the access log",
 		Doc: "What is in a line of the access log. `flags` and `details` say in Envoy's words why an answer is what it is ([troubleshooting](troubleshooting.md)), `route` begins with the Ingress, " +
 			"`cluster` is namespace, Service and port, `duration` and `upstream_duration` are in ms, `received` and `sent` in bytes.",
 	},
 	{
-		Name: "access-log-filter", Type: oneOf(func(v *Values) *LogFilter { return &v.AccessLogFilter }, LogAll, LogErrors), Scopes: Class, Fixed: true,
+		Name: "access-log-filter", Type: oneOf(func(v *Values) *LogFilter { return &v.AccessLogFilter }, LogAll, LogErrors), Scopes: OnClass, Fixed: true,
 		Default: string(LogAll), Why: "As ingress-nginx. At thousands of requests a second a line for each costs more than the rest of Envoy.",
 		Envoy: "AccessLog.filter",
 		Doc:   "Which requests are logged: all, or those with a status of 500 or more or with a response flag, such as clients that left early.",
 	},
 	{
-		Name: "bind-addresses", Type: addresses(func(v *Values) *[]netip.Addr { return &v.BindAddresses }), Scopes: Class, Fixed: true,
+		Name: "bind-addresses", Type: addresses(func(v *Values) *[]netip.Addr { return &v.BindAddresses }), Scopes: OnClass, Fixed: true,
 		Default: "0.0.0.0,::", Why: "All IPv4 and IPv6 addresses. A node whose kernel has no IPv6 at all refuses the listener: write `0.0.0.0` there.",
 		Envoy: "Listener.address, Listener.additional_addresses",
 		Doc:   "The addresses that Envoy listens on.",
 	},
 	{
-		Name: "connection-budget", Type: whole(func(v *Values) *uint32 { return &v.ConnectionBudget }, "connections", 2, 1<<20), Scopes: Class,
+		Name: "connection-budget", Type: whole(func(v *Values) *uint32 { return &v.ConnectionBudget }, "connections", 2, 1<<20), Scopes: OnClass,
 		Default: "32768", Why: "Twice what a Service port has by default. It must stay below the open files that one Envoy may have (RLIMIT_NOFILE), less those of its clients.",
 		Envoy: "none",
 		Doc:   "How many connections and requests one Envoy may have open to all endpoints. See service-share.",
 	},
 	{
-		Name: "default-backend", Type: servicePort(func(v *Values) *ServicePort { return &v.DefaultBackend }), Scopes: Class,
+		Name: "default-backend", Type: servicePort(func(v *Values) *ServicePort { return &v.DefaultBackend }), Scopes: OnClass,
 		Default: "", Why: "Without one, what no rule matches is answered 404, as ingress-nginx does.",
 		Envoy: "RouteAction.cluster of the last route of each virtual host",
 		Doc:   "The Service of requests that no rule matches. An Ingress with a default backend and no rules wins over it.",
 	},
 	{
-		Name: "default-tls-secret", Type: objectName(func(v *Values) *string { return &v.DefaultTLSSecret }), Scopes: Class,
+		Name: "default-tls-secret", Type: objectName(func(v *Values) *string { return &v.DefaultTLSSecret }), Scopes: OnClass,
 		Default: "", Why: "Without one, the certificate that `legation bootstrap` made for the node answers.",
 		Envoy: "CommonTlsContext.tls_certificate_sds_secret_configs of the default filter chain",
 		Doc:   "The Secret with the certificate for names without a TLS section. Setting or unsetting it closes the connections of the default chain; another certificate in the Secret does not.",
 	},
 	{
-		Name: "downstream-idle-timeout", Type: duration(func(v *Values) *time.Duration { return &v.DownstreamIdle }, time.Second, 7*day), Scopes: Class, Fixed: true,
+		Name: "downstream-idle-timeout", Type: duration(func(v *Values) *time.Duration { return &v.DownstreamIdle }, time.Second, 7*day), Scopes: OnClass, Fixed: true,
 		Default: "1h", Why: "Envoy's own. It must be longer than what a balancer in front keeps: Google's keeps 600 s, AWS's 60 s.",
 		Envoy: "HttpProtocolOptions.idle_timeout of the listeners",
 		Doc:   "How long a client's connection may rest between requests.",
 	},
 	{
-		Name: "downstream-max-lifetime", Type: durationOrOff(func(v *Values) *time.Duration { return &v.DownstreamMax }, time.Second, 30*day), Scopes: Class, Fixed: true,
+		Name: "downstream-max-lifetime", Type: durationOrOff(func(v *Values) *time.Duration { return &v.DownstreamMax }, time.Second, 30*day), Scopes: OnClass, Fixed: true,
 		Default: "off", Why: "As ingress-nginx. Where a balancer in front spreads connections, not requests, `1h` lets new Envoys get some.",
 		Envoy: "HttpProtocolOptions.max_connection_duration, HttpConnectionManager.http1_safe_max_connection_duration of the listeners",
 		Doc:   "How old a client's connection may grow. Then the client is told to leave it, by `Connection: close` or GOAWAY; no request is cut.",
@@ -78,31 +78,31 @@ var table = []Setting{
 			"A terminating endpoint gets no new requests, unless all of the Service's endpoints terminate, and drains until its pod is gone, however long that takes. A change sends nothing to Envoy.",
 	},
 	{
-		Name: "drain-upgrades", Type: oneOf(func(v *Values) *DrainUpgrades { return &v.DrainUpgrades }, HoldUpgrades, CloseUpgrades), Scopes: Class, Fixed: true,
+		Name: "drain-upgrades", Type: oneOf(func(v *Values) *DrainUpgrades { return &v.DrainUpgrades }, HoldUpgrades, CloseUpgrades), Scopes: OnClass, Fixed: true,
 		Default: "hold", Why: "A WebSocket is work under way like a request. `close` empties an Envoy sooner, and tells idle clients of HTTP/2 by GOAWAY.",
 		Envoy: "HttpConnectionManager.drain_timeout (1 h or 1 s), against --drain-time-s of Envoy",
 		Doc:   "What becomes of WebSockets when their Envoy is told to end: held to the deadline, or closed in the last third of the drain time, and idle connections with them. `shutdown-manager run --upgrades` must say the same.",
 	},
 	{
-		Name: "escaped-slashes", Type: oneOf(func(v *Values) *EscapedSlashes { return &v.EscapedSlashes }, Unescape, Reject, Keep), Scopes: Class, Fixed: true,
+		Name: "escaped-slashes", Type: oneOf(func(v *Values) *EscapedSlashes { return &v.EscapedSlashes }, Unescape, Reject, Keep), Scopes: OnClass, Fixed: true,
 		Default: "unescape", Why: "As nginx matches. With `keep`, `/x/..%2fadmin` passes by whatever guards `/admin`; GitLab's API and npm need `keep`.",
 		Envoy: "HttpConnectionManager.path_with_escaped_slashes_action",
 		Doc:   "What becomes of `%2F` and `%5C` in a path: treated as the slash, refused with 400, or passed on.",
 	},
 	{
-		Name: "external-http-port", Type: port(func(v *Values) *uint32 { return &v.ExternalHTTPPort }), Scopes: Class, Fixed: true,
+		Name: "external-http-port", Type: port(func(v *Values) *uint32 { return &v.ExternalHTTPPort }), Scopes: OnClass, Fixed: true,
 		Default: "80", Why: "What clients dial, whatever port Envoy is bound to.",
 		Envoy: "early header mutation of X-Forwarded-Port",
 		Doc:   "The port that clients reach the http listener at.",
 	},
 	{
-		Name: "external-https-port", Type: port(func(v *Values) *uint32 { return &v.ExternalHTTPSPort }), Scopes: Class, Fixed: true,
+		Name: "external-https-port", Type: port(func(v *Values) *uint32 { return &v.ExternalHTTPSPort }), Scopes: OnClass, Fixed: true,
 		Default: "443", Why: "What clients dial, whatever port Envoy is bound to.",
 		Envoy: "RedirectAction.port_redirect (if not 443), early header mutation of X-Forwarded-Port",
 		Doc:   "The port that clients reach the https listener at; redirects to https name it.",
 	},
 	{
-		Name: "external-names", Type: yesNo(func(v *Values) *bool { return &v.ExternalNames }), Scopes: Class,
+		Name: "external-names", Type: yesNo(func(v *Values) *bool { return &v.ExternalNames }), Scopes: OnClass,
 		Default: "true", Why: "As ingress-nginx without --disable-svc-external-name.",
 		Envoy: "Cluster.type STRICT_DNS",
 		Doc:   "Whether Services of type ExternalName are served. If not, they answer 503.",
@@ -133,19 +133,19 @@ var table = []Setting{
 		Doc:   "How long an endpoint may take to answer a check.",
 	},
 	{
-		Name: "health-path", Type: checkPath(func(v *Values) *string { return &v.HealthPath }), Scopes: Class, Fixed: true,
+		Name: "health-path", Type: checkPath(func(v *Values) *string { return &v.HealthPath }), Scopes: OnClass, Fixed: true,
 		Default: "off", Why: "It takes the path away from the applications of all hosts.",
 		Envoy: "http filter health_check of the listeners",
 		Doc:   "A path that Envoy itself answers on its data ports, for a balancer in front: 200, and 503 as soon as it is told to fail (`/healthcheck/fail`), before it drains.",
 	},
 	{
-		Name: "http-port", Type: port(func(v *Values) *uint32 { return &v.HTTPPort }), Scopes: Class, Fixed: true,
+		Name: "http-port", Type: port(func(v *Values) *uint32 { return &v.HTTPPort }), Scopes: OnClass, Fixed: true,
 		Default: "80", Why: "The port of http.",
 		Envoy: "Listener.address",
 		Doc:   "The port that the http listener is bound to.",
 	},
 	{
-		Name: "https-port", Type: port(func(v *Values) *uint32 { return &v.HTTPSPort }), Scopes: Class, Fixed: true,
+		Name: "https-port", Type: port(func(v *Values) *uint32 { return &v.HTTPSPort }), Scopes: OnClass, Fixed: true,
 		Default: "443", Why: "The port of https.",
 		Envoy: "Listener.address",
 		Doc:   "The port that the https listener is bound to.",
@@ -163,7 +163,7 @@ var table = []Setting{
 		Doc:   "Which endpoint a request goes to: the next; of two drawn the one with fewer requests; or always the same for the same `hash-by`.",
 	},
 	{
-		Name: "loopback-external-names", Type: yesNo(func(v *Values) *bool { return &v.LoopbackExternalNames }), Scopes: Class,
+		Name: "loopback-external-names", Type: yesNo(func(v *Values) *bool { return &v.LoopbackExternalNames }), Scopes: OnClass,
 		Default: "false", Why: "Whoever may write a Service would reach what listens on the node's loopback, or a cloud's metadata service.",
 		Envoy: "none",
 		Doc:   "Whether an ExternalName may be localhost, a loopback, an unspecified or a link-local address.",
@@ -189,7 +189,7 @@ var table = []Setting{
 			"The messages that a client sends in one gRPC call are one body, as with ingress-nginx; a WebSocket has no limit.",
 	},
 	{
-		Name: "max-request-headers", Type: whole(func(v *Values) *uint32 { return &v.RequestHeaders }, "KiB", 1, 8192), Scopes: Class, Fixed: true,
+		Name: "max-request-headers", Type: whole(func(v *Values) *uint32 { return &v.RequestHeaders }, "KiB", 1, 8192), Scopes: OnClass, Fixed: true,
 		Default: "60", Why: "Envoy's own; ingress-nginx takes four lines of 8 KiB. More is answered 431.",
 		Envoy: "HttpConnectionManager.max_request_headers_kb",
 		Doc:   "How large the headers of a request may be in all.",
@@ -231,7 +231,7 @@ var table = []Setting{
 		Doc:   "How long an endpoint may take to begin its answer, counted from the end of the request. Then the request is tried again if `retry-idempotent` says so, else answered 504.",
 	},
 	{
-		Name: "proxy-protocol", Type: oneOf(func(v *Values) *ProxyProtocol { return &v.ProxyProtocol }, NoProxyProtocol, ProxyProtocolRequired), Scopes: Class, Fixed: true,
+		Name: "proxy-protocol", Type: oneOf(func(v *Values) *ProxyProtocol { return &v.ProxyProtocol }, NoProxyProtocol, ProxyProtocolRequired), Scopes: OnClass, Fixed: true,
 		Default: "off", Why: "As ingress-nginx without use-proxy-protocol.",
 		Envoy: "listener filter proxy_protocol",
 		Doc: "Whether each connection must begin with the header of the PROXY protocol, version 1 or 2, by which a balancer in front says who the client is. " +
@@ -265,13 +265,13 @@ var table = []Setting{
 			"It means nothing with ring-hash.",
 	},
 	{
-		Name: "serve-unprotected", Type: yesNo(func(v *Values) *bool { return &v.ServeUnprotected }), Scopes: Class,
+		Name: "serve-unprotected", Type: yesNo(func(v *Values) *bool { return &v.ServeUnprotected }), Scopes: OnClass,
 		Default: "false", Why: "Annotations of ingress-nginx that restrict access are not honoured yet; to serve such a path openly must be somebody's decision.",
 		Envoy: "none",
 		Doc:   "Whether paths are served whose Ingress restricts access by a `nginx.ingress.kubernetes.io/` annotation. If not, they answer 503.",
 	},
 	{
-		Name: "service-share", Type: whole(func(v *Values) *uint32 { return &v.ServiceShare }, "percent", 1, 100), Scopes: Class,
+		Name: "service-share", Type: whole(func(v *Values) *uint32 { return &v.ServiceShare }, "percent", 1, 100), Scopes: OnClass,
 		Default: "50", Why: "A Service that hangs cannot take more than half of an Envoy.",
 		Envoy: "CircuitBreakers.thresholds",
 		Doc:   "The share of connection-budget that one Service port may have. A larger `max-connections` is a Problem, and this share is in force.",
@@ -289,20 +289,20 @@ var table = []Setting{
 		Doc:   "Whether a host with a TLS section redirects http to https, except below `/.well-known/acme-challenge/`.",
 	},
 	{
-		Name: "tcp-keepalive", Type: durationOrOff(func(v *Values) *time.Duration { return &v.TCPKeepAlive }, time.Second, day), Scopes: Class, Fixed: true,
+		Name: "tcp-keepalive", Type: durationOrOff(func(v *Values) *time.Duration { return &v.TCPKeepAlive }, time.Second, day), Scopes: OnClass, Fixed: true,
 		Default: "off", Why: "As ingress-nginx. Set it below what a balancer or NAT in front forgets (AWS's network balancer: 350 s).",
 		Envoy: "Listener.tcp_keepalive",
 		Doc:   "After how long without traffic the kernel asks whether a client is still there; three times without an answer close the connection.",
 	},
 	{
-		Name: "trusted-hops", Type: wholeOrOff(func(v *Values) *uint32 { return &v.TrustedHops }, "proxies", 1, 16), Scopes: Class, Fixed: true,
+		Name: "trusted-hops", Type: wholeOrOff(func(v *Values) *uint32 { return &v.TrustedHops }, "proxies", 1, 16), Scopes: OnClass, Fixed: true,
 		Default: "off", Why: "Nobody is believed, see trusted-proxies, which is safer: with a number, whoever reaches Envoy past the proxies is believed, too.",
 		Envoy: "original_ip_detection xff: xff_num_trusted_hops",
 		Doc: "How many proxies stand in front of Envoy, each of which adds whom it was reached by to X-Forwarded-For: for proxies whose addresses change. " +
 			"Every connection is then one of theirs: let nobody else reach the ports.",
 	},
 	{
-		Name: "trusted-proxies", Type: prefixes(func(v *Values) *[]netip.Prefix { return &v.TrustedProxies }), Scopes: Class, Fixed: true,
+		Name: "trusted-proxies", Type: prefixes(func(v *Values) *[]netip.Prefix { return &v.TrustedProxies }), Scopes: OnClass, Fixed: true,
 		Default: "", Why: "Nobody: what a client says of itself is overwritten. As ingress-nginx without use-forwarded-headers.",
 		Envoy: "FilterChainMatch.direct_source_prefix_ranges, original_ip_detection xff",
 		Doc:   "The proxies in front of Envoy whose X-Forwarded-* headers are believed. Each TLS host then costs two filter chains.",

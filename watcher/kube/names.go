@@ -137,7 +137,7 @@ func (t tally) settings(ref object.Ref, now input.Object) {
 		return
 	}
 	var secrets []object.Ref
-	overrides, mistakes := policy.OfClass(o)
+	overrides, mistakes := policy.OfClass(ref, o.Data)
 	if len(mistakes) > 0 {
 		secrets = slices.Clone(t.owners[ref])
 	}
