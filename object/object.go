@@ -7,7 +7,6 @@ package object
 import (
 	"cmp"
 	"strings"
-	"time"
 )
 
 // Kind is the kind of an object that a source reads.
@@ -77,6 +76,13 @@ type Origin struct {
 	File string
 	// Field is the path of the field: `spec.rules[0].http.paths[1].path`.
 	Field string
-	// Age is when the object was created; zero when the manifest does not say.
-	Age time.Time
+}
+
+// In is o with a field below o.Field.
+func (o Origin) In(field string) Origin {
+	if o.Field != "" {
+		field = o.Field + "." + field
+	}
+	o.Field = field
+	return o
 }

@@ -1,84 +1,101 @@
 package translator
 
 import (
-	"cmp"
 	"iter"
 	"slices"
+	"strings"
 
 	"legation.dev/object"
-	"legation.dev/pmap"
+	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
+	"legation.dev/translator/lower/service"
 	"legation.dev/translator/policy"
+	"legation.dev/translator/route"
 )
 
-const (
-	classAnnotation   = "kubernetes.io/ingress.class"
-	defaultAnnotation = "ingressclass.kubernetes.io/is-default-class"
-)
-
-// class is what all hosts of a fleet depend on: the IngressClass, its settings
-// and its catch-all. When it changes, every host is computed anew.
+// class is a route.Class with where it was read.
 type class struct {
-	name      string
-	isDefault bool             // whether an Ingress without a class is ours
-	config    object.Ref       // the ConfigMap of its settings; zero if there is none
-	file      string           // where that was read
-	overrides policy.Overrides // what the ConfigMap says
-	settings  policy.Values    // the same over the defaults
-	fallback  fallback
-	found     []finding
-	sum       pmap.Sum
+	route.Class
+	config    object.Origin    // the ConfigMap of its settings; zero if there is none
+	overrides policy.Overrides // what that says
+	found     []finding.Finding
 }
+
+const defaultAnnotation = "ingressclass.kubernetes.io/is-default-class"
 
 // readClass reads the facts of a class that v has.
 func readClass(v input.View, of *input.IngressClass, frozen bool) class {
-	c := class{name: of.Name, isDefault: defaultClass(v) == of.Name}
+	c := class{Class: route.Class{Name: of.Name, Default: defaultClass(v) == of.Name}}
 	c.readSettings(v, of)
 	if frozen {
-		c.found = append(c.found, about(of.Ref(), of.File, "", "",
-			"the class or its settings are gone: its fleet keeps the Ingresses and settings it last had"))
+		c.found = append(c.found, finding.ClassFrozen.At(classOrigin(of), ""))
 	}
-	if c.settings.EscapedSlashes == policy.Keep {
-		c.found = append(c.found, about(c.config, c.file, "data.escaped-slashes", string(policy.Keep),
-			"a path with %2F is matched as it stands: whatever guards /admin is passed by with /x/..%2fadmin"))
+	if c.Settings.EscapedSlashes == policy.Keep {
+		c.found = append(c.found, finding.SlashesKept.At(c.config.In("data.escaped-slashes"), string(policy.Keep)))
 	}
-	var found []finding
-	c.fallback, found = classFallback(v, c)
-	c.found = append(c.found, found...)
-	c.sum = pmap.SumOf(c.name, boolText(c.isDefault), c.settings.String(), c.fallback.String())
+	c.readCatchAll(v)
 	return c
 }
 
-func boolText(b bool) string {
-	if b {
-		return "true"
-	}
-	return "false"
+func classOrigin(of *input.IngressClass) object.Origin {
+	return object.Origin{Object: of.Ref(), File: of.File}
 }
 
 // readSettings reads the ConfigMap that the class names; without one, or until
 // it is there, the defaults are in force.
 func (c *class) readSettings(v input.View, of *input.IngressClass) {
-	c.settings = policy.Defaults()
+	c.Settings = policy.Defaults()
 	p := of.Parameters
 	if p == (object.Ref{}) {
 		return
 	}
 	if p.Kind != object.KindConfigMap {
-		c.found = append(c.found, about(of.Ref(), of.File, "spec.parameters.kind", string(p.Kind),
-			"settings are read from a ConfigMap only; the defaults are in force"))
+		c.found = append(c.found, finding.SettingsKind.At(classOrigin(of).In("spec.parameters.kind"), string(p.Kind)))
 		return
 	}
 	config, ok := v.ConfigMap(p.Key())
 	if !ok {
-		c.found = append(c.found, about(of.Ref(), of.File, "spec.parameters", p.Key(),
-			"there is no such ConfigMap; the defaults are in force"))
+		c.found = append(c.found, finding.NoSettings.At(classOrigin(of).In("spec.parameters"), p.Key()))
 		return
 	}
-	overrides, errs := policy.OfClass(config.Ref(), config.Data)
-	c.config, c.file, c.overrides, c.settings = config.Ref(), config.File, overrides, c.settings.With(overrides)
-	c.found = append(c.found, aboutSettings(config.File, errs)...)
-	c.found = append(c.found, c.aboutShare(config.File, overrides)...)
+	f := config.Fragment()
+	c.config, c.overrides, c.Settings = f.Origin, f.Policy, c.Settings.With(f.Policy)
+	c.found = append(c.found, f.Findings...)
+	c.found = append(c.found, service.BeyondShare(f, &c.Settings)...)
+}
+
+// readCatchAll finds what the class does with a request that nothing matches: the
+// catch-all of the oldest object that has one, else that of the settings, else 404.
+func (c *class) readCatchAll(v input.View) {
+	list := c.members(v.CatchingAll())
+	for i, f := range list {
+		if i > 0 {
+			c.found = append(c.found, finding.DefaultTaken.At(f.At("spec.defaultBackend"), "", list[0].Origin.Object))
+		}
+	}
+	if len(list) > 0 {
+		a := *list[0].CatchAll
+		c.CatchAll = c.Plan(list[0], a)
+		if closed := len(list[0].Guards) > 0 && !c.Settings.ServeUnprotected; a.Wrong != nil && !closed {
+			c.found = append(c.found, *a.Wrong)
+		}
+		return
+	}
+	c.CatchAll = c.settingsCatchAll()
+}
+
+func (c *class) settingsCatchAll() route.Planned {
+	p := c.Settings.DefaultBackend
+	if p == (policy.ServicePort{}) {
+		return route.NotFound()
+	}
+	b := route.Backend{Namespace: p.Namespace, Service: p.Service, Port: p.Port}
+	if !b.Valid() {
+		c.found = append(c.found, finding.BadDefaultBackend.At(c.config.In("data.default-backend"), p.String()))
+		return route.NotFound()
+	}
+	return route.Planned{Action: route.Action{Targets: []route.Target{{Backend: b}}},
+		Settings: &c.Settings, Owner: "legation/default-backend", From: c.config.Object}
 }
 
 // defaultClass is the class of Ingresses that name none: the newest of those
@@ -96,36 +113,41 @@ func defaultClass(v input.View) string {
 	return best.Name
 }
 
-// className is the class that an Ingress names, and the field that does; ok is
-// false if it names none.
-func className(o *input.Ingress) (name, field string, ok bool) {
-	if o.ClassName != nil {
-		return *o.ClassName, "spec.ingressClassName", true
-	}
-	name, ok = o.Annotations[classAnnotation]
-	return name, "metadata.annotations." + classAnnotation, ok
-}
+// has reports whether a fragment is of this class.
+func (c *class) has(f *route.Fragment) bool { return c.Has(f.Class) }
 
-// has says whether an Ingress is of this class.
-func (c class) has(o *input.Ingress) bool {
-	name, _, ok := className(o)
-	if !ok {
-		return c.isDefault
-	}
-	return name == c.name
-}
-
-// members are those of list that are of this class and routed, the oldest first,
-// ties by namespace and name: the order in which conflicts are decided.
-func (c class) members(list iter.Seq[*input.Ingress]) []*input.Ingress {
-	var members []*input.Ingress
-	for o := range list {
-		if c.has(o) && !isCanary(o) {
-			members = append(members, o)
+// members are those of list that are of this class and routed, sorted by
+// route.Older: the order in which conflicts are decided.
+func (c *class) members(list iter.Seq[*route.Fragment]) []*route.Fragment {
+	var members []*route.Fragment
+	for f := range list {
+		if c.has(f) && !f.Withheld {
+			members = append(members, f)
 		}
 	}
-	slices.SortStableFunc(members, func(a, b *input.Ingress) int {
-		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.Key(), b.Key()))
-	})
+	slices.SortStableFunc(members, route.Older)
 	return members
+}
+
+// defaultCertificate is the section of the settings that names the default
+// certificate; false if the node's own is used.
+func (c *class) defaultCertificate() (route.Section, bool) {
+	namespace, name, ok := strings.Cut(c.Settings.DefaultTLSSecret, "/")
+	if !ok {
+		return route.Section{}, false
+	}
+	return route.Section{At: c.config.In("data.default-tls-secret"),
+		TLS: route.TLS{Secret: object.Ref{Kind: object.KindSecret, Namespace: namespace, Name: name}}}, true
+}
+
+// guarded tells of each restriction that is not honoured what the class does about it.
+func (c *class) guarded(f *route.Fragment) (list []finding.Finding) {
+	code := finding.PathsClosed
+	if c.Settings.ServeUnprotected {
+		code = finding.Unprotected
+	}
+	for _, g := range f.Guards {
+		list = append(list, code.At(f.At(g.Field), g.Value, g.Restricts))
+	}
+	return list
 }

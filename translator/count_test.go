@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
+	"legation.dev/translator/render"
 	"legation.dev/translator/worlds"
 	"legation.dev/xds/snapshot"
 )
@@ -49,7 +51,7 @@ func TestCostOfTLSHost(t *testing.T) {
 	bytes := func(hosts int) int {
 		w := worlds.New(1, worlds.Size{Services: 1, Ingresses: hosts, TLS: 1})
 		f, _ := Translate(Result{}, input.View{}.With(w.All()...)).Fleet(worlds.Class)
-		l, _ := f.Snapshot.Of(snapshot.Listener).Get(httpsListener)
+		l, _ := f.Snapshot.Of(snapshot.Listener).Get(render.HTTPSListener)
 		return len(l.Wire())
 	}
 	t.Logf("a TLS host adds %d bytes to the listener", (bytes(110)-bytes(10))/100)
@@ -67,7 +69,7 @@ func TestNoCost(t *testing.T) {
 		for _, a := range addresses {
 			s.Endpoints = append(s.Endpoints, input.Endpoint{Addresses: []string{a}, Ready: true, Serving: true})
 		}
-		return input.Put(input.Seal(s))
+		return lower.Put(input.Seal(s))
 	}
 	first := worlds.ServiceName(1) + "-0"
 	unread, _ := view.Service(worlds.Namespace + "/" + worlds.ServiceName(2))
@@ -76,9 +78,9 @@ func TestNoCost(t *testing.T) {
 	for name, batch := range map[string][]input.Change{
 		"all once more":        w.All(),
 		"endpoints split anew": {slice(first, "10.0.0.1"), slice("another", "10.0.0.2")},
-		"unread annotation":    {input.Put(input.Seal(&annotated))},
-		"unreferenced Service": {input.Put(input.Seal(&input.Service{Meta: input.Meta{Namespace: "x", Name: "y"}}))},
-		"unreferenced Secret":  {input.Put(input.Seal(&input.Secret{Meta: input.Meta{Namespace: "x", Name: "y"}}))},
+		"unread annotation":    {lower.Put(input.Seal(&annotated))},
+		"unreferenced Service": {lower.Put(input.Seal(&input.Service{Meta: input.Meta{Namespace: "x", Name: "y"}}))},
+		"unreferenced Secret":  {lower.Put(input.Seal(&input.Secret{Meta: input.Meta{Namespace: "x", Name: "y"}}))},
 	} {
 		before := view
 		if name == "endpoints split anew" {

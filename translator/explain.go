@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"legation.dev/translator/policy"
+	"legation.dev/translator/route"
 )
 
 // Explanation says which settings are in force for one cluster of a Service, or
@@ -21,23 +22,19 @@ type Explanation struct {
 // host of the fleet leads to the Service.
 func (f *Fleet) Explain(service string) (list []Explanation) {
 	var routes []Explanation
-	told := map[string]bool{}
+	told := map[*route.Fragment]bool{}
 	for name, b := range f.backends.Prefix(service + "/") {
 		one := Explanation{Cluster: name}
-		var overrides policy.Overrides
-		for o := range b.mentions(f.view, f.class) {
-			said, _ := policy.OfIngress(o.Ref(), o.Annotations)
-			if one.Ingresses == nil {
-				overrides = said.Upstream() // those of all others have the same hash
+		for of := range f.class.mentions(f.view, b) {
+			if key := of.Origin.Object.Key(); !slices.Contains(one.Ingresses, key) {
+				one.Ingresses = append(one.Ingresses, key)
 			}
-			if !slices.Contains(one.Ingresses, o.Key()) {
-				one.Ingresses = append(one.Ingresses, o.Key())
-			}
-			if !told[o.Key()] {
-				told[o.Key()] = true
-				routes = append(routes, Explanation{Ingresses: []string{o.Key()}, Settings: f.routeSettings(said)})
+			if !told[of] {
+				told[of] = true
+				routes = append(routes, Explanation{Ingresses: []string{of.Origin.Object.Key()}, Settings: f.routeSettings(of.Policy)})
 			}
 		}
+		overrides := b.Policy // as all who name it say
 		one.Settings = f.clusterSettings(service, overrides)
 		list = append(list, one)
 	}
@@ -47,8 +44,7 @@ func (f *Fleet) Explain(service string) (list []Explanation) {
 func (f *Fleet) clusterSettings(service string, ofIngress policy.Overrides) []policy.Explained {
 	var ofService policy.Overrides
 	if s, ok := f.view.Service(service); ok {
-		said, _ := policy.OfService(s.Ref(), s.Annotations)
-		ofService = said.Upstream()
+		ofService = s.Fragment().Policy.Upstream()
 	}
 	rows := policy.Explain(f.class.overrides, ofIngress, ofService)
 	return slices.DeleteFunc(rows, func(e policy.Explained) bool { return !e.Setting.Upstream })

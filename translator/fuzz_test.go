@@ -8,7 +8,11 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
+	"legation.dev/translator/lower/nginx"
 	"legation.dev/translator/policy"
+	"legation.dev/translator/render"
+	"legation.dev/translator/route"
 	"legation.dev/translator/worlds"
 	"legation.dev/xds/snapshot"
 )
@@ -48,7 +52,7 @@ func FuzzTranslate(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		view := good
-		for _, c := range input.DecodeManifests("f.yaml", text) {
+		for _, c := range lower.Manifests("f.yaml", text) {
 			if mine(c.Ref) {
 				view = view.With(c)
 			}
@@ -85,7 +89,7 @@ func checkUnharmed(t *testing.T, before, after snapshot.Snapshot) {
 	for ty, c := range snapshot.Diff(before, after) {
 		switch {
 		case !c.HadOld, ty == snapshot.Listener:
-		case ty == snapshot.VirtualHost && (c.Key == virtualHostName(anyHost) || strings.HasSuffix(c.Key, ".example.com")):
+		case ty == snapshot.VirtualHost && (c.Key == render.VirtualHostName(route.Any) || strings.HasSuffix(c.Key, ".example.com")):
 		case ty == snapshot.Secret && strings.HasSuffix(c.Key, ".example.com"):
 		default:
 			t.Errorf("%s %s was harmed", ty, c.Key)
@@ -99,10 +103,10 @@ func annotationKeys() (keys []string) {
 	for _, s := range policy.Table() {
 		keys = append(keys, policy.Prefix+s.Name)
 	}
-	for _, a := range nginxAnnotations {
-		keys = append(keys, nginxPrefix+a.name)
+	for _, name := range nginx.Names() {
+		keys = append(keys, nginx.Prefix+name)
 	}
-	return append(keys, classAnnotation)
+	return append(keys, input.ClassAnnotation)
 }
 
 // FuzzAnnotations: whatever an Ingress and a Service say in any annotation, nothing
@@ -123,7 +127,7 @@ func FuzzAnnotations(f *testing.F) {
 	f.Fuzz(func(t *testing.T, n uint16, text string) {
 		key := keys[int(n)%len(keys)]
 		ingress, service := annotated(good, key, text)
-		view := good.With(input.Put(ingress), input.Put(service))
+		view := good.With(lower.Put(ingress), lower.Put(service))
 		after := Translate(result, view)
 		if full := Translate(Result{}, view); full.Digest() != after.Digest() {
 			t.Fatalf("incremental and full differ: %s", firstDifference(after, full))
@@ -131,7 +135,7 @@ func FuzzAnnotations(f *testing.F) {
 		fleet, _ := after.Fleet(worlds.Class)
 		checkClosed(t, fleet.Snapshot)
 		for ty, c := range snapshot.Diff(before.Snapshot, fleet.Snapshot) {
-			if c.Key != virtualHostName(worlds.HostOf(0)) && !strings.HasPrefix(c.Key, ingressTarget+"/") && !strings.HasPrefix(c.Key, service.Key()+"/") {
+			if c.Key != render.VirtualHostName(worlds.HostOf(0)) && !strings.HasPrefix(c.Key, ingressTarget+"/") && !strings.HasPrefix(c.Key, service.Key()+"/") {
 				t.Errorf("%s=%q changed %s %s", key, text, ty, c.Key)
 			}
 		}

@@ -12,6 +12,8 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
+	"legation.dev/translator/render"
 	"legation.dev/translator/worlds"
 	"legation.dev/xds/hold"
 	"legation.dev/xds/snapshot"
@@ -241,7 +243,7 @@ func TestLoopEnds(t *testing.T) {
 // nothing but the Problems; what was wrong before is no reason to keep them.
 func TestLoopKeepsSettings(t *testing.T) {
 	config := func(data map[string]string) input.Change {
-		return input.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: worlds.Namespace, Name: worlds.Settings}, Data: data}))
+		return lower.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: worlds.Namespace, Name: worlds.Settings}, Data: data}))
 	}
 	synctest.Test(t, func(t *testing.T) {
 		l := startLoop(t)
@@ -250,10 +252,10 @@ func TestLoopKeepsSettings(t *testing.T) {
 		synctest.Wait()
 		step := func(data map[string]string, changes bool) {
 			t.Helper()
-			before := l.version(snapshot.Listener, httpListener)
+			before := l.version(snapshot.Listener, render.HTTPListener)
 			l.source <- []input.Change{config(data)}
 			synctest.Wait()
-			if after := l.version(snapshot.Listener, httpListener); (after != before) != changes {
+			if after := l.version(snapshot.Listener, render.HTTPListener); (after != before) != changes {
 				t.Errorf("%v: the listener changed: %v, want %v", data, after != before, changes)
 			}
 		}
@@ -270,7 +272,7 @@ func TestKeptSettingsAreTold(t *testing.T) {
 	w := worlds.New(1, worlds.Size{})
 	view := input.View{}.With(w.All()...)
 	bad := &input.ConfigMap{Meta: input.Meta{Namespace: worlds.Namespace, Name: worlds.Settings, File: "f.yaml:1"}, Data: map[string]string{"http-port": "none"}}
-	view = view.With(keepSettings(view, []input.Change{input.Put(input.Seal(bad))})...)
+	view = view.With(keepSettings(view, []input.Change{lower.Put(input.Seal(bad))})...)
 	var got []string
 	for _, p := range Translate(Result{}, view).Problems(time.Now()) {
 		got = append(got, p.Error())

@@ -2,47 +2,49 @@ package translator
 
 import (
 	"legation.dev/pmap"
+	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
+	"legation.dev/translator/route"
 )
 
 // orphans are Ingresses that nobody serves because their class is nobody's.
 type orphans struct {
-	found   pmap.Map[findings] // by namespace/name
+	found   pmap.Map[finding.List] // by object
 	classes pmap.Map[*input.IngressClass]
 }
 
-// findOrphans looks at the Ingresses that changed, and at all of them if the
-// classes did.
+// findOrphans looks at the objects that changed, and at all of them if the classes
+// did.
 func findOrphans(prev orphans, before, v input.View) orphans {
 	next := orphans{found: prev.found, classes: v.Classes()}
-	ingresses := before.Ingresses()
+	fragments := before.Fragments()
 	if prev.classes.Digest() != v.Classes().Digest() {
-		next.found, ingresses = pmap.Map[findings]{}, pmap.Map[*input.Ingress]{}
+		next.found, fragments = pmap.Map[finding.List]{}, pmap.Map[*route.Fragment]{}
 	}
-	for c := range pmap.Diff(ingresses, v.Ingresses()) {
-		var found []finding
+	for c := range pmap.Diff(fragments, v.Fragments()) {
+		var found []finding.Finding
 		if c.HasNew {
 			found = orphan(v, c.New)
 		}
-		next.found = record(next.found, c.Key, found)
+		next.found = finding.Record(next.found, c.Key, found)
 	}
 	return next
 }
 
-// orphan says why nobody serves an Ingress. One of another controller's class is
+// orphan says why nobody serves an object. One of another controller's class is
 // none of our business.
-func orphan(v input.View, o *input.Ingress) []finding {
-	name, field, ok := className(o)
-	switch {
-	case !ok && defaultClass(v) == "":
-		return []finding{aboutIngress(o, "spec.ingressClassName", "", "there is no default class; the Ingress is not served")}
-	case !ok:
+func orphan(v input.View, f *route.Fragment) []finding.Finding {
+	switch at := f.At(f.Class.Field); {
+	case !f.Class.Named && defaultClass(v) == "":
+		return []finding.Finding{finding.NoDefaultClass.At(f.At("spec.ingressClassName"), "")}
+	case !f.Class.Named:
 		return nil
-	case field != "spec.ingressClassName": // a word that may be another controller's
+	case f.Class.Field != "spec.ingressClassName": // a word that may be another controller's
 		return nil
-	}
-	if _, known := v.Class(name); !known {
-		return []finding{aboutIngress(o, field, name, "there is no such IngressClass; the Ingress is not served, or not anew")}
+	default:
+		if _, known := v.Class(f.Class.Name); !known {
+			return []finding.Finding{finding.NoClass.At(at, f.Class.Name)}
+		}
 	}
 	return nil
 }

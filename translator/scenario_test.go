@@ -18,6 +18,7 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
 	"legation.dev/translator/policy"
 	"legation.dev/xds/redact"
 	"legation.dev/xds/snapshot"
@@ -71,7 +72,7 @@ type scenario struct {
 func newScenario(t *testing.T, base []byte) *scenario {
 	s := &scenario{T: t, now: time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC),
 		show: map[snapshot.Type]bool{snapshot.VirtualHost: true, snapshot.Endpoints: true}}
-	s.step(input.DecodeManifests("base.yaml", base))
+	s.step(lower.Manifests("base.yaml", base))
 	if len(s.problems) > 0 {
 		t.Fatalf("base.yaml: %v", s.problems)
 	}
@@ -90,7 +91,7 @@ func (s *scenario) play(a *txtar.Archive) {
 				s.show[typeOf(s.T, name)] = true
 			}
 		case ".yaml":
-			did = s.step(input.DecodeManifests(f.Name, f.Data))
+			did = s.step(lower.Manifests(f.Name, f.Data))
 		case ".delete":
 			did = s.step(deletionsOf(string(f.Data)))
 		case ".diff":

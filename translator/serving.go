@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"legation.dev/translator/input"
+	"legation.dev/translator/render"
+	"legation.dev/translator/route"
 	"legation.dev/xds/snapshot"
 )
 
@@ -28,24 +30,24 @@ func (f *Fleet) Ingresses() iter.Seq[*input.Ingress] {
 // certificate yet: its Secret may be just being read.
 func (r Result) Serving(key string) (fleet string, list []*snapshot.Resource, ok bool) {
 	for f := range r.Fleets() {
-		if o, there := f.view.Ingress(key); there && f.class.has(o) {
-			list, ok = f.serving(o)
+		if o, there := f.view.Ingress(key); there && f.class.has(o.Fragment()) {
+			list, ok = f.serving(o.Fragment())
 			return f.Name, list, ok
 		}
 	}
 	return "", nil, false
 }
 
-func (f *Fleet) serving(o *input.Ingress) (list []*snapshot.Resource, ok bool) {
+func (f *Fleet) serving(of *route.Fragment) (list []*snapshot.Resource, ok bool) {
 	refs := map[snapshot.Ref]bool{}
-	if o.DefaultBackend != nil {
-		refs[snapshot.Ref{Type: snapshot.VirtualHost, Name: virtualHostName(anyHost)}] = true
+	if of.Fallback != nil || of.CatchAll != nil {
+		refs[snapshot.Ref{Type: snapshot.VirtualHost, Name: render.VirtualHostName(route.Any)}] = true
 	}
-	for _, r := range o.Rules {
-		refs[snapshot.Ref{Type: snapshot.VirtualHost, Name: virtualHostName(hostName(r.Host))}] = true
-	}
-	for host := range tlsHosts(o) {
-		refs[snapshot.Ref{Type: snapshot.Secret, Name: host}] = true
+	for _, h := range of.Hosts {
+		refs[snapshot.Ref{Type: snapshot.VirtualHost, Name: render.VirtualHostName(h.Name)}] = true
+		if len(h.TLS) > 0 {
+			refs[snapshot.Ref{Type: snapshot.Secret, Name: h.Name}] = true
+		}
 	}
 	for _, ref := range slices.SortedFunc(maps.Keys(refs), snapshot.Ref.Compare) {
 		r, there := f.Snapshot.Get(ref)

@@ -5,12 +5,13 @@ import (
 	"testing"
 
 	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
 )
 
 // TestServing: what an Envoy must run to serve an Ingress, and which Ingresses a
 // fleet has.
 func TestServing(t *testing.T) {
-	changes := input.DecodeManifests("objects.yaml", []byte(servingObjects))
+	changes := lower.Manifests("objects.yaml", []byte(servingObjects))
 	r := Translate(Result{}, input.View{}.With(changes...).WithStandIn(input.Seal(&input.Secret{Meta: input.Meta{Name: "own"}, Certificate: []byte("chain"), Key: []byte("key")})))
 	for key, want := range map[string][]string{
 		"shop/a":       {"VHDS ingress/a.example.com", "VHDS ingress/*.example.com"},

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"legation.dev/object"
+	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
 )
@@ -47,14 +48,13 @@ func isSettings(v input.View, ref object.Ref) bool {
 }
 
 // newlyWrong is what is wrong with now and was not with last.
-func newlyWrong(last, now *input.ConfigMap) (list []input.Problem) {
+func newlyWrong(last, now *input.ConfigMap) (list []finding.Problem) {
 	_, before := policy.OfClass(last.Ref(), last.Data)
 	_, after := policy.OfClass(now.Ref(), now.Data)
 	for _, e := range after {
 		known := slices.ContainsFunc(before, func(o *policy.FieldError) bool { return o.Error() == e.Error() })
 		if !known {
-			list = append(list, input.Problem{Object: e.Object, File: now.File, Field: e.Field, Value: e.Value,
-				Message: e.Err.Error() + "; all settings of the class stay as they last were"})
+			list = append(list, finding.SettingsKept.Of(now.Fragment().At(e.Field), e.Value, e.Err))
 		}
 	}
 	return list

@@ -4,11 +4,12 @@
 // nothing and remembers nothing. Equal views give equal bytes on every replica;
 // the earlier result it is handed only saves work.
 //
-// Each kind of resource has a file with one function that computes it from the
-// view and its key: virtualHost, cluster, endpoints, secret, hostChain. drive.go
-// finds out which of them a change concerns. Loop is the only part that waits.
+// Objects come lowered: as fragments of the route model (translator/lower, by the
+// source). Here a pass finds out what a change concerns, has route.Merge put
+// together what several objects say of one host, and has translator/render make
+// Envoy resources of it.
 //
-// Start reading at Translate, then drive.run, which shows the order of the steps.
+// Start reading at Translate, then pass.run, which shows the order of the steps.
 package translator
 
 import (
@@ -17,7 +18,10 @@ import (
 	"time"
 
 	"legation.dev/pmap"
+	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
+	"legation.dev/translator/render"
+	"legation.dev/translator/route"
 	"legation.dev/xds/snapshot"
 )
 
@@ -55,12 +59,12 @@ type Fleet struct {
 	Frozen bool
 
 	class    class
-	view     input.View          // that it was made of
-	named    pmap.Map[pmap.Unit] // cluster + separator + host: who names a cluster
-	backends pmap.Map[backend]   // by cluster: those that are named
-	chains   pmap.Map[chain]     // by TLS host
-	found    pmap.Map[findings]  // by unit: a resource, an Ingress or the class
-	standIns *standIns           // shared by the versions of the fleet
+	view     input.View              // that it was made of
+	named    pmap.Map[pmap.Unit]     // cluster + separator + host: who names a cluster
+	backends pmap.Map[route.Backend] // by cluster: those that are named
+	chains   pmap.Map[render.Chain]  // by TLS host
+	found    pmap.Map[finding.List]  // by unit: a resource, an Ingress or the class
+	standIns *standIns               // shared by the versions of the fleet
 	sum      pmap.Sum
 }
 
@@ -89,24 +93,24 @@ func (r Result) Digest() pmap.Sum {
 
 // Problems are what is wrong at now, each once, sorted by object and field: what
 // was found in reading objects and in translating them.
-func (r Result) Problems(now time.Time) []input.Problem {
-	maps := []pmap.Map[findings]{r.orphans.found, read(r.view)}
+func (r Result) Problems(now time.Time) []finding.Problem {
+	maps := []pmap.Map[finding.List]{r.orphans.found, read(r.view)}
 	for f := range r.Fleets() {
 		maps = append(maps, f.found)
 	}
-	return due(now, maps...)
+	return finding.Due(now, maps...)
 }
 
 // Problems are those of this fleet's objects.
-func (f *Fleet) Problems(now time.Time) []input.Problem { return due(now, f.found) }
+func (f *Fleet) Problems(now time.Time) []finding.Problem { return finding.Due(now, f.found) }
 
 // read are the problems of reading.
-func read(v input.View) pmap.Map[findings] {
-	var list []finding
+func read(v input.View) pmap.Map[finding.List] {
+	var list []finding.Finding
 	for p := range v.Problems() {
-		list = append(list, finding{Problem: p})
+		list = append(list, finding.Finding{Problem: p})
 	}
-	return record(pmap.Map[findings]{}, "reading", list)
+	return finding.Record(pmap.Map[finding.List]{}, "reading", list)
 }
 
 // Translate computes the fleets of v. prev is the result of an earlier view, or
@@ -117,18 +121,18 @@ func Translate(prev Result, v input.View) Result {
 	next := Result{view: v, orphans: findOrphans(prev.orphans, prev.view, v)}
 	for _, name := range v.ClassNames() {
 		fleetView, frozen := v.For(name)
-		object, ok := fleetView.Class(name)
-		if !ok || object.Controller != input.Controller {
+		of, ok := fleetView.Class(name)
+		if !ok || of.Controller != input.Controller {
 			continue
 		}
 		old, ok := prev.fleets.Get(name)
 		if !ok {
 			old = &Fleet{Name: name}
 		}
-		d := newDrive(old, fleetView, object, frozen)
-		next.fleets = next.fleets.Set(name, d.run())
-		next.Stats.Resources += d.stats.Resources
-		next.Stats.Bytes += d.stats.Bytes
+		p := newPass(old, fleetView, of, frozen)
+		next.fleets = next.fleets.Set(name, p.run())
+		next.Stats.Resources += p.stats.Resources
+		next.Stats.Bytes += p.stats.Bytes
 	}
 	return next
 }
@@ -138,27 +142,12 @@ func (f *Fleet) finish() *Fleet {
 	view := f.view
 	spare := func(cluster string) *snapshot.Resource { return spareEndpoints(view, cluster) }
 	if f.standIns == nil || f.standIns.of != view.StandIn() {
-		f.standIns = &standIns{of: view.StandIn()}
+		f.standIns = &standIns{of: view.StandIn(), pair: own(view)}
 	}
 	f.Snapshot = f.Snapshot.WithSpare(spare).WithStandIn(f.standIns.get)
 	s, p := f.Snapshot.Digest(), f.found.Digest()
 	f.sum = pmap.SumOf(string(s[:]), string(p[:]), fmt.Sprint(f.Frozen))
 	return f
-}
-
-// spareEndpoints are the live endpoints of a cluster that no route names any
-// more, for Envoys that still have it; nil if nobody knows them, or if they have
-// become names, which Envoy rejects by EDS.
-func spareEndpoints(v input.View, cluster string) *snapshot.Resource {
-	b, ok := parseBackend(cluster)
-	if s, known := v.Service(b.key()); !ok || known && s.ExternalName != "" || hasNames(v, b.key()) {
-		return nil
-	}
-	r, _ := endpointsOf(v, b, cluster)
-	if r.Weak {
-		return nil
-	}
-	return r
 }
 
 // View is what r was made of.

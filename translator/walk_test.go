@@ -14,6 +14,7 @@ import (
 	"legation.dev/object"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
+	"legation.dev/translator/render"
 	"legation.dev/translator/worlds"
 	"legation.dev/xds/snapshot"
 )
@@ -94,7 +95,7 @@ func firstDifference(a, b Result) string {
 // checkClosed: whatever a resource needs or pulls is there, and every host has a
 // virtual host of its own domain.
 func checkClosed(t interface{ Fatalf(string, ...any) }, s snapshot.Snapshot) {
-	https, _ := s.Of(snapshot.Listener).Get(httpsListener)
+	https, _ := s.Of(snapshot.Listener).Get(render.HTTPSListener)
 	for ty := range snapshot.Types() {
 		for name, r := range s.Of(ty).All() {
 			for _, ref := range slices.Concat(r.Needs, r.Pulls) {
@@ -123,12 +124,12 @@ func checkClosed(t interface{ Fatalf(string, ...any) }, s snapshot.Snapshot) {
 // checkMembers: a fleet has the Ingresses of its class.
 func checkMembers(t interface{ Fatalf(string, ...any) }, f *Fleet) {
 	count := 0
-	for key, o := range f.view.Ingresses().All() {
+	for key, o := range f.view.Fragments().All() {
 		if f.class.has(o) {
 			count++
 		}
-		if f.Members.Has(key) != f.class.has(o) {
-			t.Fatalf("fleet %s: %s is of its class: %v, listed: %v", f.Name, key, f.class.has(o), f.Members.Has(key))
+		if f.Members.Has(o.Origin.Object.Key()) != f.class.has(o) {
+			t.Fatalf("fleet %s: %s is of its class: %v, listed: %v", f.Name, key, f.class.has(o), f.Members.Has(o.Origin.Object.Key()))
 		}
 	}
 	if f.Members.Len() != count {

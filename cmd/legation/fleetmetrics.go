@@ -10,7 +10,7 @@ import (
 	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator"
-	"legation.dev/translator/input"
+	"legation.dev/translator/finding"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/fleet"
 	"legation.dev/xds/snapshot"
@@ -25,7 +25,7 @@ const fleetsShown = 25
 // it is scraped.
 type fleetMetrics struct {
 	result   func() translator.Result
-	problems func() []input.Problem
+	problems func() []finding.Problem
 	store    *store.Store
 	fleets   *fleet.Registry
 	// envoys are those of this replica.

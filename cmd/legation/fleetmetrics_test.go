@@ -11,7 +11,9 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/translator"
+	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
 	"legation.dev/xds/admin"
 	"legation.dev/xds/fleet"
 	"legation.dev/xds/server"
@@ -29,14 +31,14 @@ func gather(t *testing.T, classes int) map[string]*dto.MetricFamily {
 		text += fmt.Sprintf("apiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: class-%03d}\nspec: {controller: legation.dev/ingress-controller}\n---\n", i)
 	}
 	snapshots, fleets, passes := store.New(store.Config{}), fleet.New(fleet.Config{}), newPassMetrics()
-	result := translator.Translate(translator.Result{}, input.View{}.With(input.DecodeManifests("classes.yaml", []byte(text))...))
+	result := translator.Translate(translator.Result{}, input.View{}.With(lower.Manifests("classes.yaml", []byte(text))...))
 	for f := range result.Fleets() {
 		snapshots.Publish(f.Name, f.Snapshot, "start")
 		fleets.Join(fleet.Node{ID: "a", Fleet: f.Name, CertificateEnd: time.Unix(2e9, 0)}, time.Now())
 	}
 	passes.observe(translator.Pass{Translation: time.Second, Publication: time.Millisecond, Stats: result.Stats})
 	watch := newProblemLog(slog.New(slog.DiscardHandler), fleets)
-	watch.remember([]input.Problem{{Object: object.Ref{Kind: object.KindIngress, Namespace: "a", Name: "b"}, Message: "wrong"}})
+	watch.remember([]finding.Problem{{Object: object.Ref{Kind: object.KindIngress, Namespace: "a", Name: "b"}, Message: "wrong"}})
 	service := &admin.Service{Fleets: fleets, Store: snapshots, Problems: watch.of}
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(append(passes.collectors(), streamMetrics{server.New(server.Config{Store: snapshots, Fleets: fleets})},

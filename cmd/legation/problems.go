@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"legation.dev/translator"
-	"legation.dev/translator/input"
+	"legation.dev/translator/finding"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/fleet"
 	"legation.dev/xds/snapshot"
@@ -26,16 +26,16 @@ type problemLog struct {
 	fleets  *fleet.Registry
 	results chan translator.Result // holds the newest one
 	// tell hears of each result, and of all Problems, if set. It must not block.
-	tell func(translator.Result, []input.Problem)
+	tell func(translator.Result, []finding.Problem)
 
-	known map[input.Problem]bool // owned by run
+	known map[finding.Problem]bool // owned by run
 
 	mu   sync.Mutex
-	list []input.Problem // guarded by mu: those of the last look
+	list []finding.Problem // guarded by mu: those of the last look
 }
 
 func newProblemLog(log *slog.Logger, fleets *fleet.Registry) *problemLog {
-	return &problemLog{log: log, fleets: fleets, results: make(chan translator.Result, 1), known: map[input.Problem]bool{}}
+	return &problemLog{log: log, fleets: fleets, results: make(chan translator.Result, 1), known: map[finding.Problem]bool{}}
 }
 
 // report takes a new result. It does not wait. Only one goroutine may call it.
@@ -70,14 +70,14 @@ func (p *problemLog) run(ctx context.Context) {
 	}
 }
 
-func (p *problemLog) remember(list []input.Problem) {
+func (p *problemLog) remember(list []finding.Problem) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.list = list
 }
 
 // all are the Problems of the last look.
-func (p *problemLog) all() []input.Problem {
+func (p *problemLog) all() []finding.Problem {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.list // which is never changed, only replaced
@@ -96,8 +96,8 @@ func (p *problemLog) of(objects ...string) (list []*adminv1.Problem) {
 }
 
 // look logs how list differs from the Problems that are known.
-func (p *problemLog) look(list []input.Problem) {
-	now := map[input.Problem]bool{}
+func (p *problemLog) look(list []finding.Problem) {
+	now := map[finding.Problem]bool{}
 	for _, one := range list {
 		if !p.known[one] && !now[one] {
 			p.log.Warn("problem", attributes(one)...)
@@ -112,7 +112,7 @@ func (p *problemLog) look(list []input.Problem) {
 	p.known = now
 }
 
-func attributes(p input.Problem) (list []any) {
+func attributes(p finding.Problem) (list []any) {
 	for _, a := range []struct{ key, value string }{
 		{"object", p.Object.String()}, {"file", p.File}, {"field", p.Field}, {"value", p.Value}, {"message", p.Message},
 	} {
@@ -124,12 +124,12 @@ func attributes(p input.Problem) (list []any) {
 }
 
 // rejections are the Problems of what Envoys reject, at the objects it came from.
-func rejections(envoys []fleet.Envoy) (list []input.Problem) {
+func rejections(envoys []fleet.Envoy) (list []finding.Problem) {
 	for _, e := range envoys {
 		for t := range snapshot.Types() {
 			for _, r := range e.Status.Types[t].Rejected {
 				for _, from := range r.From {
-					list = append(list, input.Problem{Object: from,
+					list = append(list, finding.Problem{Object: from,
 						Message: fmt.Sprintf("Envoy %s of class %s rejects the %s resource %s made of it and keeps the last good one: %s", e.ID, e.Fleet, t, r.Name, r.Message)})
 				}
 			}

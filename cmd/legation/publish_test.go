@@ -16,6 +16,7 @@ import (
 	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
 	"legation.dev/watcher/kube"
 	"legation.dev/watcher/status"
 	"legation.dev/xds/admin"
@@ -152,7 +153,7 @@ func TestAcknowledged(t *testing.T) {
 func TestStateOf(t *testing.T) {
 	r, ref := shopResult(t)
 	other := input.Seal(&input.IngressClass{Meta: input.Meta{Name: "theirs"}, Controller: kube.NotServed})
-	r = translator.Translate(r, r.View().With(input.Put(other)))
+	r = translator.Translate(r, r.View().With(lower.Put(other)))
 	s := stateOf(r, nil)
 	gone := ref
 	gone.Name = "gone"

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"legation.dev/translator"
+	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 	"legation.dev/xds/admin"
 	"legation.dev/xds/bootstrap"
@@ -79,7 +80,7 @@ func (s *serving) run(ctx context.Context) error {
 	}
 	g.Go(func() error { return unlessEnded(ctx, loop.Run(ctx)) })
 	if writer != nil {
-		watch.tell = func(r translator.Result, list []input.Problem) { writer.Report(stateOf(r, list)) }
+		watch.tell = func(r translator.Result, list []finding.Problem) { writer.Report(stateOf(r, list)) }
 		g.Go(func() error { return unlessEnded(ctx, writer.Run(ctx)) })
 	}
 	if s.folder != nil {

@@ -7,7 +7,7 @@ import (
 	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator"
-	"legation.dev/translator/input"
+	"legation.dev/translator/finding"
 	"legation.dev/watcher/kube"
 	"legation.dev/watcher/status"
 	"legation.dev/xds/admin"
@@ -64,7 +64,7 @@ func (s *served) acknowledged(ctx context.Context, refs []object.Ref) ([]bool, e
 }
 
 // stateOf is what a result and all that is wrong mean for who writes to Kubernetes.
-func stateOf(r translator.Result, problems []input.Problem) status.State {
+func stateOf(r translator.Result, problems []finding.Problem) status.State {
 	view := r.View()
 	s := status.State{Fleets: map[string]pmap.Map[pmap.Unit]{}, Elsewhere: map[string]bool{}, Problems: problems, Exists: view.Has}
 	for f := range r.Fleets() {

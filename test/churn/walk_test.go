@@ -11,6 +11,7 @@ import (
 
 	"legation.dev/test/stack"
 	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
 	"legation.dev/translator/worlds"
 	"legation.dev/xds/snapshot"
 )
@@ -60,7 +61,7 @@ func (w *world) here(changes ...input.Change) []input.Change {
 		case *input.ConfigMap:
 			data := maps.Clone(o.Data)
 			maps.Copy(data, w.Base())
-			changes[i] = input.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: o.Namespace, Name: o.Name}, Data: data}))
+			changes[i] = lower.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: o.Namespace, Name: o.Name}, Data: data}))
 		case *input.Slice:
 			local := *o
 			local.Endpoints = nil
@@ -68,7 +69,7 @@ func (w *world) here(changes ...input.Change) []input.Change {
 				e.Addresses = onLoopback(o.AddressType, e.Addresses)
 				local.Endpoints = append(local.Endpoints, e)
 			}
-			changes[i] = input.Put(input.Seal(&local))
+			changes[i] = lower.Put(input.Seal(&local))
 		}
 	}
 	return changes

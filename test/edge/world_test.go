@@ -20,6 +20,7 @@ import (
 	"legation.dev/test/envoy"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
 	"legation.dev/translator/policy"
 )
 
@@ -42,7 +43,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) put(o input.Object) { w.changes = append(w.changes, input.Put(o)) }
+func (w *world) put(o input.Object) { w.changes = append(w.changes, lower.Put(o)) }
 
 // service adds a Service with one port, http, at the given addresses.
 func (w *world) service(name, appProtocol string, at ...string) {

@@ -17,7 +17,7 @@ import (
 	"legation.dev/test/cluster"
 	"legation.dev/test/kube"
 	"legation.dev/test/site"
-	"legation.dev/translator/input"
+	"legation.dev/translator/finding"
 	"legation.dev/xds/snapshot"
 )
 
@@ -81,7 +81,7 @@ func (w *world) bad(c badCase) {
 	w.settle()
 	problems := w.Replicas[0].Plane.Result().Problems(time.Now())
 	for _, want := range c.want {
-		i := slices.IndexFunc(problems, func(p input.Problem) bool {
+		i := slices.IndexFunc(problems, func(p finding.Problem) bool {
 			return p.Object.Kind == want.kind && p.Object.Name == want.name && strings.HasPrefix(p.Field, want.field)
 		})
 		if i < 0 {

@@ -144,7 +144,11 @@ func (m movers) early(hosts []*host) (n int) {
 			view := m.Replicas[0].Plane.Result().View()
 			ingress, _ := view.Ingress(m.namespace + "/" + h.name)
 			without := 0
-			for b := range ingress.Backends() {
+			for _, r := range ingress.Fragment().References {
+				b := r.Backend
+				if b == nil {
+					continue
+				}
 				if !strings.HasSuffix(b.Service, rolled) {
 					return fmt.Errorf("Legation sees %s lead to %s", h.name, b.Service)
 				}

@@ -26,6 +26,7 @@ import (
 	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
 	"legation.dev/translator/worlds"
 	"legation.dev/xds/snapshot"
 )
@@ -61,11 +62,11 @@ func TestScenarios(t *testing.T) {
 			t.Fatal(err)
 		}
 		var s state
-		s.step(input.DecodeManifests("base.yaml", base))
+		s.step(lower.Manifests("base.yaml", base))
 		for _, f := range archive.Files {
 			switch filepath.Ext(f.Name) {
 			case ".yaml":
-				s.step(input.DecodeManifests(f.Name, f.Data))
+				s.step(lower.Manifests(f.Name, f.Data))
 			case ".delete":
 				s.step(deletions(string(f.Data)))
 			default:

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
 )
 
 var changes = flag.Int("changes", 200, "how many configuration changes there are under open WebSockets, of which the first 100 warm Envoy up")
@@ -89,11 +90,11 @@ func (w *world) churn(t *testing.T, from, to int) {
 		host := name + ".test"
 		switch i % cycle {
 		case 0:
-			w.change(input.Put(input.Seal(service)), input.Put(w.slice(name, true)), input.Put(ingress(name, "one", host, name)))
+			w.change(lower.Put(input.Seal(service)), lower.Put(w.slice(name, true)), lower.Put(ingress(name, "one", host, name)))
 		case 1:
-			w.change(input.Put(w.slice(name, false)))
+			w.change(lower.Put(w.slice(name, false)))
 		case 2:
-			w.change(input.Put(ingress(name, "one", host, "web")))
+			w.change(lower.Put(ingress(name, "one", host, "web")))
 		case 3:
 			w.change(input.Delete(service.Ref()), input.Delete(w.slice(name, true).Ref()), input.Delete(ingress(name, "one", host, name).Ref()))
 		}

@@ -18,6 +18,7 @@ import (
 	"legation.dev/test/stack"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
 )
 
 // host is that of the Ingress, with and without TLS.
@@ -114,13 +115,13 @@ func secret(t *testing.T, a *site.Authority) input.Change {
 	if !ok {
 		t.Fatal("Secrets are not read")
 	}
-	return input.Put(read)
+	return lower.Put(read)
 }
 
 func (w *world) service() []input.Change {
 	return []input.Change{
-		input.Put(input.Seal(&input.Service{Meta: meta("web"), Ports: []input.ServicePort{{Name: "http", Port: 80, TargetPort: "http"}}})),
-		input.Put(w.slice("web", true)),
+		lower.Put(input.Seal(&input.Service{Meta: meta("web"), Ports: []input.ServicePort{{Name: "http", Port: 80, TargetPort: "http"}}})),
+		lower.Put(w.slice("web", true)),
 	}
 }
 
@@ -131,10 +132,10 @@ func (w *world) class(name string, settings map[string]string) []input.Change {
 		data[k] = v
 	}
 	return []input.Change{
-		input.Put(input.Seal(&input.IngressClass{Meta: input.Meta{Name: name}, Controller: input.Controller,
+		lower.Put(input.Seal(&input.IngressClass{Meta: input.Meta{Name: name}, Controller: input.Controller,
 			Parameters: object.Ref{Kind: object.KindConfigMap, Namespace: "shop", Name: name}})),
-		input.Put(input.Seal(&input.ConfigMap{Meta: meta(name), Data: data})),
-		input.Put(ingress("web-"+name, name, host, "web")),
+		lower.Put(input.Seal(&input.ConfigMap{Meta: meta(name), Data: data})),
+		lower.Put(ingress("web-"+name, name, host, "web")),
 	}
 }
 

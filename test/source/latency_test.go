@@ -20,6 +20,7 @@ import (
 
 	"legation.dev/translator"
 	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
 	"legation.dev/translator/worlds"
 	"legation.dev/xds/fleet"
 	"legation.dev/xds/server"
@@ -73,7 +74,7 @@ const endpointsEach = 10
 func newest(c input.Change) input.Change {
 	s := *c.Object.(*input.Slice)
 	s.Endpoints = s.Endpoints[len(s.Endpoints)-endpointsEach:]
-	return input.Put(input.Seal(&s))
+	return lower.Put(input.Seal(&s))
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

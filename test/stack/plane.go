@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"legation.dev/translator"
+	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 	"legation.dev/xds/fleet"
 	"legation.dev/xds/server"
@@ -164,7 +165,7 @@ func (s *Stack) Down() error {
 }
 
 // Problems are those of the last translation.
-func (s *Stack) Problems() []input.Problem {
+func (s *Stack) Problems() []finding.Problem {
 	p, _ := s.running()
 	return p.Result().Problems(time.Now())
 }

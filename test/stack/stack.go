@@ -27,6 +27,7 @@ import (
 	"legation.dev/test/envoy"
 	"legation.dev/test/site"
 	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
 	"legation.dev/translator/worlds"
 	"legation.dev/xds/bootstrap"
 	"legation.dev/xds/identity"
@@ -181,7 +182,7 @@ func change(o site.Object) input.Change {
 	if problems := input.Validate(o); len(problems) > 0 {
 		return input.Change{Ref: read.Ref(), Problems: problems}
 	}
-	return input.Put(read)
+	return lower.Put(read)
 }
 
 // Delete removes objects.

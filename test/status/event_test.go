@@ -10,7 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"legation.dev/object"
-	"legation.dev/translator/input"
+	"legation.dev/translator/finding"
 	"legation.dev/watcher/status"
 )
 
@@ -23,10 +23,10 @@ func TestEvents(t *testing.T) {
 	w.awaitLeader(first)
 	second := w.start()
 	w.create("shop", "doomed")
-	problem := func(name, text string) input.Problem {
-		return input.Problem{Object: object.Ref{Kind: object.KindIngress, Namespace: w.namespace, Name: name}, Field: "spec.rules[0].host", Value: "a_b", Message: text}
+	problem := func(name, text string) finding.Problem {
+		return finding.Problem{Object: object.Ref{Kind: object.KindIngress, Namespace: w.namespace, Name: name}, Field: "spec.rules[0].host", Value: "a_b", Message: text}
 	}
-	w.problems = []input.Problem{problem("shop", "no host; it is not served"), problem("shop", "another one"), problem("doomed", "gone soon")}
+	w.problems = []finding.Problem{problem("shop", "no host; it is not served"), problem("shop", "another one"), problem("doomed", "gone soon")}
 	w.report()
 	w.awaitStats(first, "Events", func(s status.Stats) bool { return s.Events == 3 })
 	first.end()
@@ -44,7 +44,7 @@ func TestEvents(t *testing.T) {
 		r.Report(status.State{Exists: func(ref object.Ref) bool { return ref.Name == "shop" }})
 	}
 	w.events(w.namespace, "shop", all(mended+warned(1, 1)))
-	w.problems = []input.Problem{problem("shop", "another one")}
+	w.problems = []finding.Problem{problem("shop", "another one")}
 	w.report()
 	w.events(w.namespace, "shop", all(mended+warned(2, 1)))
 	w.events(w.namespace, "doomed", only("Warning Problem: "+host+"gone soon (x1)"))

@@ -20,6 +20,7 @@ import (
 	"legation.dev/object"
 	legation "legation.dev/test/cluster"
 	"legation.dev/test/kube"
+	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 	"legation.dev/watcher/status"
 )
@@ -80,7 +81,7 @@ func (w *world) rights(namespaces []string) {
 	w.problems = nil
 	for _, ref := range []object.Ref{{Kind: object.KindIngress, Namespace: shop, Name: "one"}, {Kind: object.KindService, Namespace: legation.Namespace, Name: "envoy"},
 		{Kind: object.KindIngressClass, Name: unique}, {Kind: object.KindConfigMap, Namespace: shop, Name: "kube-root-ca.crt"}} {
-		w.problems = append(w.problems, input.Problem{Object: ref, Message: "something"})
+		w.problems = append(w.problems, finding.Problem{Object: ref, Message: "something"})
 	}
 	w.report()
 	w.awaitStats(r, "Events", func(s status.Stats) bool { return s.Events == len(w.problems) })

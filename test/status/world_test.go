@@ -23,7 +23,7 @@ import (
 
 	"legation.dev/pmap"
 	"legation.dev/test/kube"
-	"legation.dev/translator/input"
+	"legation.dev/translator/finding"
 	"legation.dev/watcher/status"
 )
 
@@ -51,7 +51,7 @@ type world struct {
 	replicas  []*replica
 
 	served   pmap.Map[pmap.Unit]
-	problems []input.Problem
+	problems []finding.Problem
 }
 
 func newWorld(t *testing.T) *world {

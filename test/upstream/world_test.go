@@ -16,6 +16,7 @@ import (
 	"legation.dev/test/echo"
 	"legation.dev/test/stack"
 	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
 	"legation.dev/translator/policy"
 )
 
@@ -48,7 +49,7 @@ func newWorld(t *testing.T, o stack.Options) *world {
 func (w *world) put(objects ...input.Object) {
 	var changes []input.Change
 	for _, o := range objects {
-		changes = append(changes, input.Put(o))
+		changes = append(changes, lower.Put(o))
 	}
 	w.Change(changes...)
 }

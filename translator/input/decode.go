@@ -34,37 +34,49 @@ func FromObject(o runtime.Object) (Object, bool) {
 	return nil, false
 }
 
-// Annotations that are kept; all others are dropped on reading.
+// ClassAnnotation is how an Ingress named its class before it had a field.
+const ClassAnnotation = "kubernetes.io/ingress.class"
+
+// Annotations that are kept; all others are dropped on reading. Those of the
+// controllers that Ingresses were written for are read by a dialect of translator/lower.
 const (
 	ownPrefix         = "legation.dev/"
-	nginxPrefix       = "nginx.ingress.kubernetes.io/"
-	classAnnotation   = "kubernetes.io/ingress.class"
+	othersDomain      = ".ingress.kubernetes.io"
 	defaultAnnotation = networkingv1.AnnotationIsDefaultIngressClass
 )
 
-// metaOf keeps the annotations that begin with one of prefixes.
-func metaOf(o metav1.ObjectMeta, prefixes ...string) Meta {
+// metaOf keeps the annotations that read says are read.
+func metaOf(o metav1.ObjectMeta, read func(key string) bool) Meta {
 	m := Meta{Namespace: o.Namespace, Name: o.Name, Created: o.CreationTimestamp.Time.UTC()}
 	if o.CreationTimestamp.IsZero() {
 		m.Created = o.CreationTimestamp.Time
 	}
 	for key, value := range o.Annotations {
-		for _, p := range prefixes {
-			if !strings.HasPrefix(key, p) {
-				continue
-			}
-			if m.Annotations == nil {
-				m.Annotations = map[string]string{}
-			}
-			m.Annotations[key] = value
+		if !read(key) {
+			continue
 		}
+		if m.Annotations == nil {
+			m.Annotations = map[string]string{}
+		}
+		m.Annotations[key] = value
 	}
 	return m
 }
 
+func ofIngress(key string) bool {
+	domain, _, _ := strings.Cut(key, "/")
+	return ours(key) || key == ClassAnnotation || strings.HasSuffix(domain, othersDomain)
+}
+
+func ofClass(key string) bool { return strings.HasPrefix(key, defaultAnnotation) }
+
+func ours(key string) bool { return strings.HasPrefix(key, ownPrefix) }
+
+func none(string) bool { return false }
+
 // FromIngress reduces an Ingress.
 func FromIngress(o *networkingv1.Ingress) *Ingress {
-	r := &Ingress{Meta: metaOf(o.ObjectMeta, ownPrefix, nginxPrefix, classAnnotation), ClassName: o.Spec.IngressClassName}
+	r := &Ingress{Meta: metaOf(o.ObjectMeta, ofIngress), ClassName: o.Spec.IngressClassName}
 	if b := o.Spec.DefaultBackend; b != nil {
 		backend := backendOf(*b)
 		r.DefaultBackend = &backend
@@ -104,7 +116,7 @@ func backendOf(b networkingv1.IngressBackend) Backend {
 
 // FromIngressClass reduces an IngressClass.
 func FromIngressClass(o *networkingv1.IngressClass) *IngressClass {
-	r := &IngressClass{Meta: metaOf(o.ObjectMeta, defaultAnnotation), Controller: o.Spec.Controller}
+	r := &IngressClass{Meta: metaOf(o.ObjectMeta, ofClass), Controller: o.Spec.Controller}
 	if p := o.Spec.Parameters; p != nil {
 		r.Parameters = object.Ref{Kind: object.Kind(p.Kind), Name: p.Name}
 		if p.Namespace != nil {
@@ -116,7 +128,7 @@ func FromIngressClass(o *networkingv1.IngressClass) *IngressClass {
 
 // FromService reduces a Service.
 func FromService(o *corev1.Service) *Service {
-	r := &Service{Meta: metaOf(o.ObjectMeta, ownPrefix), Headless: o.Spec.ClusterIP == corev1.ClusterIPNone}
+	r := &Service{Meta: metaOf(o.ObjectMeta, ours), Headless: o.Spec.ClusterIP == corev1.ClusterIPNone}
 	if o.Spec.Type == corev1.ServiceTypeExternalName {
 		r.ExternalName = o.Spec.ExternalName
 	} else {
@@ -135,7 +147,7 @@ func FromService(o *corev1.Service) *Service {
 // FromSlice reduces an EndpointSlice. Ports without a number ("all ports") and
 // of other protocols than TCP lead nowhere and are dropped.
 func FromSlice(o *discoveryv1.EndpointSlice) *Slice {
-	r := &Slice{Meta: metaOf(o.ObjectMeta), Service: o.Labels[discoveryv1.LabelServiceName], AddressType: string(o.AddressType)}
+	r := &Slice{Meta: metaOf(o.ObjectMeta, none), Service: o.Labels[discoveryv1.LabelServiceName], AddressType: string(o.AddressType)}
 	for _, p := range o.Ports {
 		if p.Port == nil || p.Protocol != nil && *p.Protocol != corev1.ProtocolTCP {
 			continue
@@ -171,10 +183,10 @@ func FromSecret(o *corev1.Secret) *Secret {
 		}
 		return o.Data[key]
 	}
-	return Seal(&Secret{Meta: metaOf(o.ObjectMeta), Certificate: data(corev1.TLSCertKey), Key: data(corev1.TLSPrivateKeyKey)})
+	return Seal(&Secret{Meta: metaOf(o.ObjectMeta, none), Certificate: data(corev1.TLSCertKey), Key: data(corev1.TLSPrivateKeyKey)})
 }
 
 // FromConfigMap reduces a ConfigMap.
 func FromConfigMap(o *corev1.ConfigMap) *ConfigMap {
-	return Seal(&ConfigMap{Meta: metaOf(o.ObjectMeta), Data: o.Data})
+	return Seal(&ConfigMap{Meta: metaOf(o.ObjectMeta, none), Data: o.Data})
 }

@@ -13,11 +13,12 @@ package input
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"legation.dev/object"
 	"legation.dev/pmap"
+	"legation.dev/translator/finding"
+	"legation.dev/translator/route"
 )
 
 const (
@@ -42,51 +43,17 @@ type Change struct {
 	Ref      object.Ref
 	Object   Object
 	Deleted  bool
-	Problems []Problem
+	Problems []finding.Problem
 }
-
-// Put is the Change that sets o.
-func Put(o Object) Change { return Change{Ref: o.Ref(), Object: o} }
 
 // Delete is the Change that removes ref.
 func Delete(ref object.Ref) Change { return Change{Ref: ref, Deleted: true} }
 
-// Problem is what is wrong with one field of one object, for its owner.
-type Problem struct {
-	Object object.Ref
-	// File is where the object was read, "shop/ingress.yaml:12"; empty if it
-	// came from an API server.
-	File string
-	// Field is the path of the field: `spec.rules[0].http.paths[1].path`.
-	Field string
-	// Value is what stands there, if it helps; never key material.
-	Value string
-	// Message says what is wrong and what is served instead.
-	Message string
-}
-
-// Error prints file, object, field, value and message on one line.
-func (p Problem) Error() string {
-	var b strings.Builder
-	if p.File != "" {
-		b.WriteString(p.File + ": ")
-	}
-	b.WriteString(p.Object.String())
-	if p.Field != "" {
-		b.WriteString(": " + p.Field)
-		if p.Value != "" {
-			fmt.Fprintf(&b, "=%q", p.Value)
-		}
-	}
-	b.WriteString(": " + p.Message)
-	return b.String()
-}
-
 // Meta is what every object has.
 type Meta struct {
 	Namespace, Name string
-	// Annotations that translation may read: our own prefix, the class and
-	// default-class annotations, and nginx.ingress.kubernetes.io/.
+	// Annotations that may be read: our own, those that name a class or make it the
+	// default, and those of other controllers.
 	Annotations map[string]string `json:",omitempty"`
 	// Created decides which of two conflicting Ingresses is older. Zero when the
 	// manifest does not say.
@@ -94,8 +61,17 @@ type Meta struct {
 	// File is where the object was read; not part of its Sum.
 	File string `json:"-"`
 
-	sum pmap.Sum
+	sum      pmap.Sum
+	fragment *route.Fragment
 }
+
+// Fragment is what the object says, lowered; nil before Lowered, and for kinds
+// that are not lowered.
+func (m *Meta) Fragment() *route.Fragment { return m.fragment }
+
+// Lowered notes what was made of a sealed object, by the source that read it:
+// nobody reads its spec and annotations again.
+func Lowered(o interface{ meta() *Meta }, f *route.Fragment) { o.meta().fragment = f }
 
 // Sum identifies the contents that translation reads. Zero before Seal.
 func (m *Meta) Sum() pmap.Sum { return m.sum }

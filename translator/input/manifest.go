@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"legation.dev/object"
+	"legation.dev/translator/finding"
 )
 
 // DecodeManifests reads the documents of a YAML or JSON file, as `kubectl apply`
@@ -117,7 +118,7 @@ func (t *jsonText) UnmarshalJSON(b []byte) error {
 // json reads one object, or the items of a List.
 func (d *decoder) json(text []byte, line int) {
 	if text[0] != '{' {
-		d.refuse(object.Ref{}, line, Problem{Message: "the document is no object"})
+		d.refuse(object.Ref{}, line, finding.Problem{Message: "the document is no object"})
 		return
 	}
 	var head header
@@ -126,7 +127,7 @@ func (d *decoder) json(text []byte, line int) {
 		return
 	}
 	if head.Kind == "" || head.APIVersion == "" {
-		d.refuse(object.Ref{}, line, Problem{Message: "the document has no apiVersion and kind: it is no Kubernetes object"})
+		d.refuse(object.Ref{}, line, finding.Problem{Message: "the document has no apiVersion and kind: it is no Kubernetes object"})
 		return
 	}
 	if strings.HasSuffix(head.Kind, "List") {
@@ -196,11 +197,11 @@ func (d *decoder) object(head header, text []byte, line int) {
 	}
 	ref := named(kind, head.Namespace, head.Name)
 	if head.Name == "" {
-		d.refuse(object.Ref{}, line, Problem{Field: "metadata.name", Message: "the " + head.Kind + " has no name"})
+		d.refuse(object.Ref{}, line, finding.Problem{Field: "metadata.name", Message: "the " + head.Kind + " has no name"})
 		return
 	}
 	if head.APIVersion != versions[kind] {
-		d.refuse(ref, line, Problem{Field: "apiVersion", Value: head.APIVersion, Message: "not read; write " + versions[kind]})
+		d.refuse(ref, line, finding.Problem{Field: "apiVersion", Value: head.APIVersion, Message: "not read; write " + versions[kind]})
 		return
 	}
 	o := kinds[kind]()
@@ -217,10 +218,10 @@ func (d *decoder) object(head header, text []byte, line int) {
 }
 
 // strict decodes text into o and says what does not fit.
-func (d *decoder) strict(text []byte, o kubeObject) (problems []Problem) {
+func (d *decoder) strict(text []byte, o kubeObject) (problems []finding.Problem) {
 	wrong, err := kjson.UnmarshalStrict(text, o)
 	if err != nil {
-		return []Problem{problemOf(err)}
+		return []finding.Problem{problemOf(err)}
 	}
 	for _, w := range wrong {
 		problems = append(problems, problemOf(w))
@@ -251,10 +252,10 @@ func withoutSecrets(message string, document []byte) string {
 var wrongType = regexp.MustCompile(`^json: cannot unmarshal (\w+).* into Go struct field \w+\.(\S+) of type`)
 
 // problemOf is an error of decoding, without values.
-func problemOf(err error) Problem {
-	p := Problem{Message: quoted.ReplaceAllString(strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "), "...")}
+func problemOf(err error) finding.Problem {
+	p := finding.Problem{Message: quoted.ReplaceAllString(strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "), "...")}
 	if m := wrongType.FindStringSubmatch(p.Message); m != nil {
-		return Problem{Field: m[2], Message: "a value of type " + m[1] + " does not fit here"}
+		return finding.Problem{Field: m[2], Message: "a value of type " + m[1] + " does not fit here"}
 	}
 	var at kjson.FieldError
 	if errors.As(err, &at) {
@@ -278,13 +279,13 @@ func (d *decoder) twice(ref object.Ref, line int) bool {
 	i, ok := d.at[ref]
 	if ok {
 		c := &d.changes[i]
-		c.Problems = append(c.Problems, Problem{Object: ref, File: d.position(line), Message: "the object is in this file twice; the first one counts"})
+		c.Problems = append(c.Problems, finding.Problem{Object: ref, File: d.position(line), Message: "the object is in this file twice; the first one counts"})
 	}
 	return ok
 }
 
 // refuse records why a document is not used; a zero ref means the file.
-func (d *decoder) refuse(ref object.Ref, line int, problems ...Problem) {
+func (d *decoder) refuse(ref object.Ref, line int, problems ...finding.Problem) {
 	if ref == (object.Ref{}) {
 		ref = object.Ref{Kind: object.KindFile, Name: d.file}
 	}

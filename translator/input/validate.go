@@ -13,13 +13,15 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"legation.dev/translator/finding"
 )
 
 // Validate says what of an object the API server would refuse, as far as
 // translation reads it. It serves sources that no API server stands before. One
 // rule is left out: loopback addresses in an EndpointSlice are allowed, because
 // a folder may describe servers on the same machine.
-func Validate(o runtime.Object) []Problem {
+func Validate(o runtime.Object) []finding.Problem {
 	var errs field.ErrorList
 	switch o := o.(type) {
 	case *networkingv1.Ingress:
@@ -35,15 +37,15 @@ func Validate(o runtime.Object) []Problem {
 	case *corev1.ConfigMap:
 		errs = validateMeta(o.ObjectMeta, validation.IsDNS1123Subdomain)
 	}
-	var problems []Problem
+	var problems []finding.Problem
 	for _, e := range errs {
 		problems = append(problems, problemOfField(e))
 	}
 	return problems
 }
 
-func problemOfField(e *field.Error) Problem {
-	p := Problem{Field: e.Field, Message: strings.ToLower(e.Type.String())}
+func problemOfField(e *field.Error) finding.Problem {
+	p := finding.Problem{Field: e.Field, Message: strings.ToLower(e.Type.String())}
 	if e.Detail != "" {
 		p.Message += ": " + e.Detail
 	}
@@ -93,13 +95,19 @@ func validateIngress(s *networkingv1.IngressSpec, path *field.Path) (errs field.
 }
 
 func validateHost(host string, path *field.Path) field.ErrorList {
+	return check(path, host, BadHost(host))
+}
+
+// BadHost says what is wrong with a host of a rule or of a TLS section, by the rules
+// of the API server; empty if nothing is.
+func BadHost(host string) (complaints []string) {
 	if _, err := netip.ParseAddr(host); err == nil {
-		return field.ErrorList{field.Invalid(path, host, "must be a DNS name, not an IP address")}
+		return []string{"must be a DNS name, not an IP address"}
 	}
 	if strings.Contains(host, "*") {
-		return check(path, host, validation.IsWildcardDNS1123Subdomain(host))
+		return validation.IsWildcardDNS1123Subdomain(host)
 	}
-	return check(path, host, validation.IsDNS1123Subdomain(host))
+	return validation.IsDNS1123Subdomain(host)
 }
 
 func validateRule(r *networkingv1.IngressRule, path *field.Path) (errs field.ErrorList) {
@@ -127,6 +135,22 @@ var (
 	badAtEnd  = []string{"/..", "/."}
 )
 
+// BadInPath says what is wrong with an Exact or Prefix path that begins with /, by
+// the rules of the API server; empty if nothing is.
+func BadInPath(path string) (complaints []string) {
+	for _, bad := range badInPath {
+		if strings.Contains(path, bad) {
+			complaints = append(complaints, fmt.Sprintf("must not contain %q", bad))
+		}
+	}
+	for _, bad := range badAtEnd {
+		if strings.HasSuffix(path, bad) {
+			complaints = append(complaints, fmt.Sprintf("must not end with %q", bad))
+		}
+	}
+	return complaints
+}
+
 func validatePath(p *networkingv1.HTTPIngressPath, path *field.Path) (errs field.ErrorList) {
 	at := path.Child("path")
 	if p.PathType == nil {
@@ -137,16 +161,7 @@ func validatePath(p *networkingv1.HTTPIngressPath, path *field.Path) (errs field
 		if !strings.HasPrefix(p.Path, "/") {
 			return field.ErrorList{field.Invalid(at, p.Path, "must be an absolute path")}
 		}
-		for _, bad := range badInPath {
-			if strings.Contains(p.Path, bad) {
-				errs = append(errs, field.Invalid(at, p.Path, fmt.Sprintf("must not contain %q", bad)))
-			}
-		}
-		for _, bad := range badAtEnd {
-			if strings.HasSuffix(p.Path, bad) {
-				errs = append(errs, field.Invalid(at, p.Path, fmt.Sprintf("must not end with %q", bad)))
-			}
-		}
+		errs = append(errs, check(at, p.Path, BadInPath(p.Path))...)
 	case networkingv1.PathTypeImplementationSpecific:
 		if p.Path != "" && !strings.HasPrefix(p.Path, "/") {
 			errs = append(errs, field.Invalid(at, p.Path, "must be an absolute path"))

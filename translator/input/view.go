@@ -6,6 +6,8 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/pmap"
+	"legation.dev/translator/finding"
+	"legation.dev/translator/route"
 )
 
 // View is all that a source has seen, at one moment. It is a value: With leaves
@@ -19,12 +21,14 @@ type View struct {
 	configs   pmap.Map[*ConfigMap]    // namespace/name
 	problems  pmap.Map[problems]      // object.Ref.String(): what was wrong in reading it
 
-	// Indexes. They follow from the maps above and are not part of the digest.
-	byService pmap.Map[pmap.Unit] // slices: namespace/service + sep + slice name
-	byHost    pmap.Map[pmap.Unit] // ingresses: host + sep + namespace/name
-	byBackend pmap.Map[pmap.Unit] // ingresses: namespace/service + sep + namespace/name
-	bySecret  pmap.Map[pmap.Unit] // ingresses: namespace/secret + sep + namespace/name
-	catchAll  pmap.Map[pmap.Unit] // ingresses with a default backend: namespace/name
+	// Indexes. They follow from the maps above and are not part of the digest. What
+	// is indexed of routes is the fragments: a host or a reference that lowering
+	// made, as an alias, is found like any other.
+	byService pmap.Map[pmap.Unit]       // slices: namespace/service + sep + slice name
+	byHost    pmap.Map[pmap.Unit]       // host + sep + object
+	byRef     pmap.Map[pmap.Unit]       // object that is named + sep + object
+	catchAll  pmap.Map[pmap.Unit]       // objects with a catch-all
+	fragments pmap.Map[*route.Fragment] // by object: of those that make routes
 
 	frozen pmap.Map[frozen] // by class name; see Freeze
 
@@ -34,7 +38,7 @@ type View struct {
 const sep = "\x00"
 
 type problems struct {
-	list []Problem
+	list []finding.Problem
 	sum  pmap.Sum
 }
 
@@ -61,7 +65,7 @@ func (v View) with(c Change) View {
 	}
 }
 
-func setProblems(m pmap.Map[problems], ref object.Ref, list []Problem) pmap.Map[problems] {
+func setProblems(m pmap.Map[problems], ref object.Ref, list []finding.Problem) pmap.Map[problems] {
 	if len(list) == 0 {
 		return m.Delete(ref.String())
 	}
@@ -112,29 +116,43 @@ func (v View) putIngress(key string, o *Ingress) View {
 	}
 	if had {
 		v.ingresses = v.ingresses.Delete(key)
-		v.index(old, func(m pmap.Map[pmap.Unit], k string) pmap.Map[pmap.Unit] { return m.Delete(k) })
+		v.unroute(old.Ref())
 	}
 	if o != nil {
 		v.ingresses = v.ingresses.Set(key, o)
-		v.index(o, func(m pmap.Map[pmap.Unit], k string) pmap.Map[pmap.Unit] { return m.Set(k, pmap.Unit{}) })
+		v.route(o.Ref(), o.Fragment())
 	}
 	return v
 }
 
-// index applies edit at each place where o stands in an index.
-func (v *View) index(o *Ingress, edit func(pmap.Map[pmap.Unit], string) pmap.Map[pmap.Unit]) {
-	key := o.Key()
-	for host := range o.Hosts() {
-		v.byHost = edit(v.byHost, host+sep+key)
+// route adds what an object makes of routes. It must have been lowered by its
+// source, or it would vanish without a word.
+func (v *View) route(of object.Ref, f *route.Fragment) {
+	if f == nil {
+		panic("input: " + of.String() + " was not lowered")
 	}
-	for b := range o.Backends() {
-		v.byBackend = edit(v.byBackend, o.Namespace+"/"+b.Service+sep+key)
+	v.fragments = v.fragments.Set(of.String(), f)
+	v.index(f, func(m pmap.Map[pmap.Unit], k string) pmap.Map[pmap.Unit] { return m.Set(k, pmap.Unit{}) })
+}
+
+func (v *View) unroute(of object.Ref) {
+	if f, ok := v.fragments.Get(of.String()); ok {
+		v.fragments = v.fragments.Delete(of.String())
+		v.index(f, func(m pmap.Map[pmap.Unit], k string) pmap.Map[pmap.Unit] { return m.Delete(k) })
 	}
-	for _, t := range o.TLS {
-		v.bySecret = edit(v.bySecret, o.Namespace+"/"+t.Secret+sep+key)
+}
+
+// index applies edit at each place where f stands in an index.
+func (v *View) index(f *route.Fragment, edit func(pmap.Map[pmap.Unit], string) pmap.Map[pmap.Unit]) {
+	of := f.Origin.Object.String()
+	for _, h := range f.Hosts {
+		v.byHost = edit(v.byHost, h.Name+sep+of)
 	}
-	if o.DefaultBackend != nil {
-		v.catchAll = edit(v.catchAll, key)
+	for _, r := range f.References {
+		v.byRef = edit(v.byRef, r.To.String()+sep+of)
+	}
+	if f.CatchAll != nil {
+		v.catchAll = edit(v.catchAll, of)
 	}
 }
 
@@ -152,41 +170,6 @@ func (v View) putSlice(key string, o *Slice) View {
 		v.byService = v.byService.Set(o.Namespace+"/"+o.Service+sep+o.Name, pmap.Unit{})
 	}
 	return v
-}
-
-// Hosts yields each host of the Ingress's rules and TLS sections, some perhaps
-// twice; "" is all hosts.
-func (o *Ingress) Hosts() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for _, r := range o.Rules {
-			if !yield(r.Host) {
-				return
-			}
-		}
-		for _, t := range o.TLS {
-			for _, h := range t.Hosts {
-				if !yield(h) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// Backends yields each Service backend, some perhaps twice.
-func (o *Ingress) Backends() iter.Seq[Backend] {
-	return func(yield func(Backend) bool) {
-		if b := o.DefaultBackend; b != nil && b.Service != "" && !yield(*b) {
-			return
-		}
-		for _, r := range o.Rules {
-			for _, p := range r.Paths {
-				if p.Backend.Service != "" && !yield(p.Backend) {
-					return
-				}
-			}
-		}
-	}
 }
 
 // Ingress, and so on: the object of a key ("namespace/name"; a class: its name).
@@ -236,31 +219,24 @@ func (v View) SlicesOf(service string) iter.Seq[*Slice] {
 	}
 }
 
-// IngressesOfHost yields the Ingresses with a rule or TLS section for host, in
-// order of namespace/name.
-func (v View) IngressesOfHost(host string) iter.Seq[*Ingress] { return v.lookUp(v.byHost, host) }
+// Fragments are those that make routes, by object ("Ingress shop/checkout").
+func (v View) Fragments() pmap.Map[*route.Fragment] { return v.fragments }
 
-// IngressesOfService yields those with a backend of this Service ("namespace/name").
-func (v View) IngressesOfService(key string) iter.Seq[*Ingress] { return v.lookUp(v.byBackend, key) }
+// OfHost yields the fragments with a rule for a host, as they name it.
+func (v View) OfHost(host string) iter.Seq[*route.Fragment] { return v.lookUp(v.byHost, host+sep) }
 
-// IngressesOfSecret yields those whose TLS section names this Secret ("namespace/name").
-func (v View) IngressesOfSecret(key string) iter.Seq[*Ingress] { return v.lookUp(v.bySecret, key) }
-
-func (v View) lookUp(index pmap.Map[pmap.Unit], key string) iter.Seq[*Ingress] {
-	return func(yield func(*Ingress) bool) {
-		for k := range index.Prefix(key + sep) {
-			if o, ok := v.ingresses.Get(k[len(key)+len(sep):]); ok && !yield(o) {
-				return
-			}
-		}
-	}
+// Naming yields the fragments that name an object.
+func (v View) Naming(ref object.Ref) iter.Seq[*route.Fragment] {
+	return v.lookUp(v.byRef, ref.String()+sep)
 }
 
-// WithDefaultBackend yields the Ingresses that have spec.defaultBackend.
-func (v View) WithDefaultBackend() iter.Seq[*Ingress] {
-	return func(yield func(*Ingress) bool) {
-		for k := range v.catchAll.All() {
-			if o, ok := v.ingresses.Get(k); ok && !yield(o) {
+// CatchingAll yields the fragments with a catch-all.
+func (v View) CatchingAll() iter.Seq[*route.Fragment] { return v.lookUp(v.catchAll, "") }
+
+func (v View) lookUp(index pmap.Map[pmap.Unit], prefix string) iter.Seq[*route.Fragment] {
+	return func(yield func(*route.Fragment) bool) {
+		for k := range index.Prefix(prefix) {
+			if f, ok := v.fragments.Get(k[len(prefix):]); ok && !yield(f) {
 				return
 			}
 		}
@@ -287,8 +263,8 @@ func (v View) Has(ref object.Ref) bool {
 }
 
 // Problems yields what was wrong in reading objects, in order of the objects.
-func (v View) Problems() iter.Seq[Problem] {
-	return func(yield func(Problem) bool) {
+func (v View) Problems() iter.Seq[finding.Problem] {
+	return func(yield func(finding.Problem) bool) {
 		for _, p := range v.problems.All() {
 			for _, one := range p.list {
 				if !yield(one) {

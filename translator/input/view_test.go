@@ -1,6 +1,7 @@
-package input
+package input_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"testing"
@@ -9,54 +10,59 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/pmap"
+	"legation.dev/translator/finding"
+	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
+	"legation.dev/translator/route"
 )
 
 // randomChange draws a change of few objects, so that they meet.
-func randomChange(t *rapid.T) Change {
+func randomChange(t *rapid.T) input.Change {
 	name := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "name")
 	host := rapid.SampledFrom([]string{"", "x.test", "*.test"}).Draw(t, "host")
 	service := rapid.SampledFrom([]string{"s", "t"}).Draw(t, "service")
-	meta := Meta{Namespace: "n", Name: name}
-	objects := []Object{
-		Seal(&Ingress{Meta: meta, Rules: []Rule{{Host: host, Paths: []Path{{Path: "/", Backend: Backend{Service: service, Port: 80}}}}}, TLS: []TLS{{Hosts: []string{host}, Secret: service}}}),
-		Seal(&Ingress{Meta: meta, DefaultBackend: &Backend{Service: service, Port: 80}}),
-		Seal(&Service{Meta: meta, ExternalName: host}),
-		Seal(&Slice{Meta: meta, Service: service}),
-		Seal(&Secret{Meta: meta, Key: []byte(service)}),
-		Seal(&ConfigMap{Meta: meta, Data: map[string]string{"k": service}}),
-		Seal(&IngressClass{Meta: Meta{Name: name}, Controller: "us", Parameters: object.Ref{Kind: object.KindConfigMap, Namespace: "n", Name: name}}),
+	meta := input.Meta{Namespace: "n", Name: name}
+	objects := []input.Object{
+		input.Seal(&input.Ingress{Meta: meta, Rules: []input.Rule{{Host: host, Paths: []input.Path{{Path: "/", Backend: input.Backend{Service: service, Port: 80}}}}}, TLS: []input.TLS{{Hosts: []string{host}, Secret: service}}}),
+		input.Seal(&input.Ingress{Meta: meta, DefaultBackend: &input.Backend{Service: service, Port: 80}}),
+		input.Seal(&input.Service{Meta: meta, ExternalName: host}),
+		input.Seal(&input.Slice{Meta: meta, Service: service}),
+		input.Seal(&input.Secret{Meta: meta, Key: []byte(service)}),
+		input.Seal(&input.ConfigMap{Meta: meta, Data: map[string]string{"k": service}}),
+		input.Seal(&input.IngressClass{Meta: input.Meta{Name: name}, Controller: "us", Parameters: object.Ref{Kind: object.KindConfigMap, Namespace: "n", Name: name}}),
 	}
 	o := rapid.SampledFrom(objects).Draw(t, "object")
 	switch rapid.IntRange(0, 5).Draw(t, "what") {
 	case 0:
-		return Delete(o.Ref())
+		return input.Delete(o.Ref())
 	case 1:
-		return Change{Ref: o.Ref(), Problems: []Problem{{Object: o.Ref(), Message: host}}}
+		return input.Change{Ref: o.Ref(), Problems: []finding.Problem{{Object: o.Ref(), Message: host}}}
 	}
-	return Put(o)
+	return lower.Put(o)
 }
 
 // TestViewIndexes: each index says what looking through all objects says.
 func TestViewIndexes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var v View
+		var v input.View
 		for range rapid.IntRange(1, 30).Draw(t, "changes") {
 			v = v.With(randomChange(t))
 		}
 		for _, host := range []string{"", "x.test", "*.test"} {
-			want := all(v, func(o *Ingress) bool { return slices.Contains(slices.Collect(o.Hosts()), host) })
-			compare(t, "host "+host, slices.Collect(v.IngressesOfHost(host)), want)
+			want := all(v, func(f *route.Fragment) bool { return f.Host(cmp.Or(host, route.Any)) != nil })
+			compare(t, "host "+host, slices.Collect(v.OfHost(cmp.Or(host, route.Any))), want)
 		}
+		want := all(v, func(f *route.Fragment) bool { return f.CatchAll != nil })
+		compare(t, "catch-all", slices.Collect(v.CatchingAll()), want)
 		for _, service := range []string{"s", "t"} {
-			want := all(v, func(o *Ingress) bool {
-				return slices.ContainsFunc(o.TLS, func(t TLS) bool { return t.Secret == service })
-			})
-			compare(t, "secret "+service, slices.Collect(v.IngressesOfSecret("n/"+service)), want)
-			want = all(v, func(o *Ingress) bool {
-				return slices.ContainsFunc(slices.Collect(o.Backends()), func(b Backend) bool { return b.Service == service })
-			})
-			compare(t, "backend "+service, slices.Collect(v.IngressesOfService("n/"+service)), want)
-			var slicesOf []*Slice
+			for _, kind := range []object.Kind{object.KindSecret, object.KindService} {
+				ref := object.Ref{Kind: kind, Namespace: "n", Name: service}
+				want := all(v, func(f *route.Fragment) bool {
+					return slices.ContainsFunc(f.References, func(r route.Reference) bool { return r.To == ref })
+				})
+				compare(t, ref.String(), slices.Collect(v.Naming(ref)), want)
+			}
+			var slicesOf []*input.Slice
 			for _, s := range v.Slices().All() {
 				if s.Service == service {
 					slicesOf = append(slicesOf, s)
@@ -69,16 +75,16 @@ func TestViewIndexes(t *testing.T) {
 	})
 }
 
-func all(v View, ok func(*Ingress) bool) (list []*Ingress) {
-	for _, o := range v.Ingresses().All() {
-		if ok(o) {
-			list = append(list, o)
+func all(v input.View, ok func(*route.Fragment) bool) (list []*route.Fragment) {
+	for _, f := range v.Fragments().All() {
+		if ok(f) {
+			list = append(list, f)
 		}
 	}
 	return list
 }
 
-func compare(t *rapid.T, what string, got, want []*Ingress) {
+func compare(t *rapid.T, what string, got, want []*route.Fragment) {
 	t.Helper()
 	if !slices.Equal(got, want) {
 		t.Fatalf("%s: got %v, want %v", what, got, want)
@@ -90,10 +96,10 @@ func compare(t *rapid.T, what string, got, want []*Ingress) {
 func TestViewOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		list := rapid.SliceOfN(rapid.Custom(randomChange), 1, 20).Draw(t, "changes")
-		var v View
-		var before []View
+		var v input.View
+		var before []input.View
 		var digests []pmap.Sum
-		last := map[object.Ref]Change{}
+		last := map[object.Ref]input.Change{}
 		for _, c := range list {
 			before, digests = append(before, v), append(digests, v.Digest())
 			v = v.With(c)
@@ -102,7 +108,7 @@ func TestViewOrder(t *testing.T) {
 			}
 			last[c.Ref] = c
 		}
-		var again View
+		var again input.View
 		for _, ref := range rapid.Permutation(slices.Collect(refs(last))).Draw(t, "order") {
 			again = again.With(last[ref])
 		}
@@ -117,7 +123,7 @@ func TestViewOrder(t *testing.T) {
 	})
 }
 
-func refs(m map[object.Ref]Change) func(func(object.Ref) bool) {
+func refs(m map[object.Ref]input.Change) func(func(object.Ref) bool) {
 	return func(yield func(object.Ref) bool) {
 		var list []object.Ref
 		for r := range m {
@@ -137,15 +143,15 @@ func refs(m map[object.Ref]Change) func(func(object.Ref) bool) {
 // TestFreeze: a class, or the settings that it had, is gone: Ingresses stay,
 // Services live on; when it is back, all is as it says.
 func TestFreeze(t *testing.T) {
-	class := Seal(&IngressClass{Meta: Meta{Name: "edge"}, Controller: "us", Parameters: object.Ref{Kind: object.KindConfigMap, Namespace: "n", Name: "settings"}})
-	settings := Seal(&ConfigMap{Meta: Meta{Namespace: "n", Name: "settings"}, Data: map[string]string{"k": "v"}})
-	ingress := Seal(&Ingress{Meta: Meta{Namespace: "n", Name: "a"}})
-	service := func(port int32) Object {
-		return Seal(&Service{Meta: Meta{Namespace: "n", Name: "s"}, Ports: []ServicePort{{Port: port}}})
+	class := input.Seal(&input.IngressClass{Meta: input.Meta{Name: "edge"}, Controller: "us", Parameters: object.Ref{Kind: object.KindConfigMap, Namespace: "n", Name: "settings"}})
+	settings := input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: "n", Name: "settings"}, Data: map[string]string{"k": "v"}})
+	ingress := input.Seal(&input.Ingress{Meta: input.Meta{Namespace: "n", Name: "a"}})
+	service := func(port int32) input.Object {
+		return input.Seal(&input.Service{Meta: input.Meta{Namespace: "n", Name: "s"}, Ports: []input.ServicePort{{Port: port}}})
 	}
 	for _, gone := range []object.Ref{class.Ref(), settings.Ref()} {
-		first := View{}.With(Put(class), Put(settings), Put(ingress), Put(service(1)))
-		v := first.With(Delete(gone), Delete(ingress.Ref()), Put(service(2))).Freeze(first, "us")
+		first := input.View{}.With(lower.Put(class), lower.Put(settings), lower.Put(ingress), lower.Put(service(1)))
+		v := first.With(input.Delete(gone), input.Delete(ingress.Ref()), lower.Put(service(2))).Freeze(first, "us")
 		now, frozen := v.For("edge")
 		if !frozen || !slices.Equal(v.ClassNames(), []string{"edge"}) {
 			t.Fatalf("%v is gone, and the fleet is not frozen", gone)
@@ -156,7 +162,7 @@ func TestFreeze(t *testing.T) {
 		if s.Ports[0].Port != 2 || !hasIngress || !hasSettings {
 			t.Errorf("%v is gone: port %d, Ingress %v, settings %v", gone, s.Ports[0].Port, hasIngress, hasSettings)
 		}
-		back := v.With(Put(class), Put(settings)).Freeze(v, "us")
+		back := v.With(lower.Put(class), lower.Put(settings)).Freeze(v, "us")
 		if now, frozen := back.For("edge"); frozen || now.Ingresses().Len() != 0 {
 			t.Errorf("%v is back: frozen %v", gone, frozen)
 		}
@@ -165,7 +171,7 @@ func TestFreeze(t *testing.T) {
 
 // TestSecretsDoNotPrint: no verb shows a key.
 func TestSecretsDoNotPrint(t *testing.T) {
-	s := Seal(&Secret{Meta: Meta{Namespace: "n", Name: "a"}, Key: []byte("KEY")})
+	s := input.Seal(&input.Secret{Meta: input.Meta{Namespace: "n", Name: "a"}, Key: []byte("KEY")})
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		if got := fmt.Sprintf(verb, s); got != "Secret n/a" {
 			t.Errorf("%s prints %q", verb, got)

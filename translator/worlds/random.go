@@ -7,6 +7,7 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
 )
 
 // Random is a random change of any kind. Names are drawn from pools a little
@@ -59,7 +60,7 @@ func (w *World) randomIngress() input.Change {
 	if w.one(3) {
 		o.TLS = append(o.TLS, input.TLS{Hosts: []string{w.tlsHost(o.Rules)}, Secret: ingressName(w.index(w.size.Ingresses))})
 	}
-	return input.Put(input.Seal(o))
+	return lower.Put(input.Seal(o))
 }
 
 // class draws how an Ingress names its class, and its other annotations.
@@ -148,7 +149,7 @@ func (w *World) randomService() input.Change {
 		TargetPort: pick(w, "8080", "http"), Protocol: "TCP",
 		AppProtocol: pick(w, "", "", "", "kubernetes.io/h2c", "https", "kubernetes.io/ws", "grpc"),
 	}}
-	return input.Put(input.Seal(o))
+	return lower.Put(input.Seal(o))
 }
 
 func (w *World) randomSlice() input.Change {
@@ -168,7 +169,7 @@ func (w *World) randomSlice() input.Change {
 	for range w.rng.IntN(w.size.Endpoints + 2) {
 		s.Endpoints = append(s.Endpoints, w.endpoint(s.AddressType))
 	}
-	return input.Put(input.Seal(s))
+	return lower.Put(input.Seal(s))
 }
 
 func (w *World) endpoint(kind string) input.Endpoint {
@@ -201,7 +202,7 @@ func (w *World) randomSecret() input.Change {
 	case 1:
 		_, key = w.certificate(HostOf(i))
 	}
-	return input.Put(secret(o.Namespace, o.Name, certificate, key))
+	return lower.Put(secret(o.Namespace, o.Name, certificate, key))
 }
 
 func (w *World) randomSettings() input.Change {
@@ -219,7 +220,7 @@ func (w *World) randomSettings() input.Change {
 	case 3, 4, 5:
 		w.classSettings(o.Data)
 	}
-	return input.Put(input.Seal(o))
+	return lower.Put(input.Seal(o))
 }
 
 func (w *World) randomClass() input.Change {
@@ -231,5 +232,5 @@ func (w *World) randomClass() input.Change {
 	if name == Class {
 		parameters = object.Ref{Kind: object.KindConfigMap, Namespace: Namespace, Name: Settings}
 	}
-	return input.Put(class(name, parameters, w.one(3)))
+	return lower.Put(class(name, parameters, w.one(3)))
 }

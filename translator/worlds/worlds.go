@@ -17,6 +17,7 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
 )
 
 // Names that every World has.
@@ -57,17 +58,17 @@ func New(seed uint64, size Size) *World {
 // HostOf(i), and one path to Service i modulo Services.
 func (w *World) All() []input.Change {
 	list := []input.Change{
-		input.Put(class(Class, object.Ref{Kind: object.KindConfigMap, Namespace: Namespace, Name: Settings}, false)),
-		input.Put(class(Other, object.Ref{}, false)),
-		input.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: Namespace, Name: Settings},
+		lower.Put(class(Class, object.Ref{Kind: object.KindConfigMap, Namespace: Namespace, Name: Settings}, false)),
+		lower.Put(class(Other, object.Ref{}, false)),
+		lower.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: Namespace, Name: Settings},
 			Data: map[string]string{"bind-addresses": "127.0.0.1"}})),
 	}
 	for i := range w.size.Services {
-		list = append(list, input.Put(service(Namespace, ServiceName(i), 80, "http", "")), input.Put(w.slice(i, w.size.Endpoints)))
+		list = append(list, lower.Put(service(Namespace, ServiceName(i), 80, "http", "")), lower.Put(w.slice(i, w.size.Endpoints)))
 	}
 	for i := range w.size.Ingresses {
 		tls := i < int(w.size.TLS*float64(w.size.Ingresses))
-		list = append(list, input.Put(ingress(i, HostOf(i), ServiceName(i%max(1, w.size.Services)), tls)))
+		list = append(list, lower.Put(ingress(i, HostOf(i), ServiceName(i%max(1, w.size.Services)), tls)))
 		if tls {
 			list = append(list, w.Secret(i))
 		}
@@ -87,23 +88,23 @@ func ingressName(i int) string { return fmt.Sprintf("i%05d", i) }
 // such change gave it.
 func (w *World) Endpoint(i int) input.Change {
 	w.endless++
-	return input.Put(w.slice(i, w.size.Endpoints+w.endless))
+	return lower.Put(w.slice(i, w.size.Endpoints+w.endless))
 }
 
 // Move is a change by which the path of Ingress i leads to another Service.
 func (w *World) Move(i, service int) input.Change {
-	return input.Put(ingress(i, HostOf(i), ServiceName(service), false))
+	return lower.Put(ingress(i, HostOf(i), ServiceName(service), false))
 }
 
 // TLSHost is a change by which a new Ingress comes with a TLS section of its own.
 func (w *World) TLSHost(i int) input.Change {
-	return input.Put(ingress(i, HostOf(i), ServiceName(0), true))
+	return lower.Put(ingress(i, HostOf(i), ServiceName(0), true))
 }
 
 // Secret is a change by which the Secret of Ingress i gets a new certificate.
 func (w *World) Secret(i int) input.Change {
 	certificate, key := w.certificate(HostOf(i))
-	return input.Put(secret(Namespace, ingressName(i), certificate, key))
+	return lower.Put(secret(Namespace, ingressName(i), certificate, key))
 }
 
 func class(name string, parameters object.Ref, isDefault bool) *input.IngressClass {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"legation.dev/object"
+	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 )
 
@@ -42,7 +43,7 @@ func (s state) add(e entry, path string) {
 		e.object, e.problems = before.object, slices.Concat(before.problems, e.problems)
 	default:
 		e.object = before.object
-		e.problems = append(slices.Clone(before.problems), input.Problem{Object: e.ref, File: path,
+		e.problems = append(slices.Clone(before.problems), finding.Problem{Object: e.ref, File: path,
 			Message: "the object is also in another file, whose name comes first; that one counts"})
 	}
 	s[e.ref] = e
@@ -53,7 +54,7 @@ func (s state) trouble(path string, err error) {
 	ref := object.Ref{Kind: object.KindFile, Name: path}
 	e := s[ref]
 	e.ref = ref
-	e.problems = append(slices.Clone(e.problems), input.Problem{Object: ref, File: path, Message: err.Error() + "; what it last said stays"})
+	e.problems = append(slices.Clone(e.problems), finding.Problem{Object: ref, File: path, Message: err.Error() + "; what it last said stays"})
 	s[ref] = e
 }
 

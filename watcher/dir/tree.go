@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"legation.dev/object"
+	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
 )
 
 // tree is what was read of all files, and what of that is out of date.
@@ -50,7 +52,7 @@ type stamp struct {
 type entry struct {
 	ref      object.Ref
 	object   input.Object
-	problems []input.Problem
+	problems []finding.Problem
 }
 
 func newTree(root string, watch func(string)) tree {
@@ -210,7 +212,7 @@ func (f *file) decode(path string, text []byte) {
 	}
 	lost := false
 	f.entries = nil
-	for _, c := range input.DecodeManifests(path, text) {
+	for _, c := range lower.Manifests(path, text) {
 		e := entry{ref: c.Ref, object: c.Object, problems: c.Problems}
 		if e.object == nil {
 			e.object = last[c.Ref].object

@@ -3,13 +3,12 @@ package kube
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"legation.dev/object"
 	"legation.dev/translator/input"
-	"legation.dev/translator/policy"
+	"legation.dev/translator/route"
 )
 
 // names counts by whom Secrets and ConfigMaps are named: by Ingresses of our
@@ -22,20 +21,19 @@ import (
 // It belongs to the lock of state.
 type names struct {
 	classes map[string]*input.IngressClass // by name, the deleted ones too
-	tls     map[object.Ref]tlsNames        // Ingresses that name Secrets
+	routes  map[object.Ref]routeNames      // objects that make routes and name others
 	owners  map[object.Ref][]object.Ref    // what each object names, each once
 	count   map[object.Ref]int             // how many name it; never 0
 }
 
-// tlsNames is what an Ingress names, if its class is ours.
-type tlsNames struct {
-	class    string
-	hasClass bool
-	secrets  []object.Ref
+// routeNames is what an object that makes routes names, if its class is ours.
+type routeNames struct {
+	class route.ClassName
+	refs  []object.Ref
 }
 
 func newNames() names {
-	return names{classes: map[string]*input.IngressClass{}, tls: map[object.Ref]tlsNames{},
+	return names{classes: map[string]*input.IngressClass{}, routes: map[object.Ref]routeNames{},
 		owners: map[object.Ref][]object.Ref{}, count: map[object.Ref]int{}}
 }
 
@@ -68,27 +66,31 @@ type tally struct {
 
 func (t tally) ingress(ref object.Ref, now input.Object) {
 	o, _ := now.(*input.Ingress)
-	if o == nil || len(o.TLS) == 0 {
-		delete(t.tls, ref)
+	if o == nil || len(fetched(o.Fragment())) == 0 {
+		delete(t.routes, ref)
 		t.set(ref, nil)
 		return
 	}
-	name, ok := className(o)
-	named := tlsNames{class: name, hasClass: ok}
-	for _, s := range o.TLS {
-		secret := object.Ref{Kind: object.KindSecret, Namespace: o.Namespace, Name: s.Secret}
-		if s.Secret != "" && !slices.Contains(named.secrets, secret) {
-			named.secrets = append(named.secrets, secret)
-		}
-	}
-	t.tls[ref] = named
+	named := routeNames{class: o.Fragment().Class, refs: fetched(o.Fragment())}
+	t.routes[ref] = named
 	t.claim(ref, named)
 }
 
+// fetched are the objects that a fragment names and that are fetched by name, each
+// once.
+func fetched(f *route.Fragment) (list []object.Ref) {
+	for _, r := range f.References {
+		if (r.To.Kind == object.KindSecret || r.To.Kind == object.KindConfigMap) && !slices.Contains(list, r.To) {
+			list = append(list, r.To)
+		}
+	}
+	return list
+}
+
 // claim lets an Ingress name its Secrets exactly if it is ours.
-func (t tally) claim(ref object.Ref, named tlsNames) {
+func (t tally) claim(ref object.Ref, named routeNames) {
 	if t.ours(named) {
-		t.set(ref, named.secrets)
+		t.set(ref, named.refs)
 	} else {
 		t.set(ref, nil)
 	}
@@ -96,9 +98,9 @@ func (t tally) claim(ref object.Ref, named tlsNames) {
 
 // ours says whether an Ingress may be of a class of ours: without a class it is,
 // if one of ours is marked as default.
-func (n *names) ours(named tlsNames) bool {
-	if named.hasClass {
-		c := n.classes[named.class]
+func (n *names) ours(named routeNames) bool {
+	if named.class.Named {
+		c := n.classes[named.class.Name]
 		return c != nil && c.Controller == input.Controller
 	}
 	for _, c := range n.classes {
@@ -120,7 +122,7 @@ func (t tally) class(now input.Object) {
 		settings = append(settings, o.Parameters)
 	}
 	t.set(o.Ref(), settings)
-	for ref, named := range t.tls {
+	for ref, named := range t.routes {
 		t.claim(ref, named)
 	}
 }
@@ -136,17 +138,16 @@ func (t tally) settings(ref object.Ref, now input.Object) {
 		}
 		return
 	}
-	var secrets []object.Ref
-	overrides, mistakes := policy.OfClass(ref, o.Data)
-	if len(mistakes) > 0 {
-		secrets = slices.Clone(t.owners[ref])
-	}
-	if namespace, name, ok := strings.Cut(policy.Defaults().With(overrides).DefaultTLSSecret, "/"); ok {
-		if secret := (object.Ref{Kind: object.KindSecret, Namespace: namespace, Name: name}); !slices.Contains(secrets, secret) {
-			secrets = append(secrets, secret)
+	f := o.Fragment()
+	named := fetched(f)
+	if len(f.Findings) > 0 {
+		for _, before := range t.owners[ref] {
+			if !slices.Contains(named, before) {
+				named = append(named, before)
+			}
 		}
 	}
-	t.set(ref, secrets)
+	t.set(ref, named)
 }
 
 // set replaces what owner names.

@@ -5,6 +5,7 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/pmap"
+	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 )
 
@@ -28,15 +29,15 @@ const routesAtOnce = 500
 type queue struct {
 	sums     map[object.Ref]pmap.Sum // of the objects as they were taken
 	pending  map[object.Ref]input.Change
-	ends     []object.Ref                   // EndpointSlices of pending, in order of coming; some are pending no more
-	others   []object.Ref                   // the rest
-	queued   map[object.Ref]bool            // those that ends or others contain
-	problems map[object.Ref][]input.Problem // as they were taken
+	ends     []object.Ref                     // EndpointSlices of pending, in order of coming; some are pending no more
+	others   []object.Ref                     // the rest
+	queued   map[object.Ref]bool              // those that ends or others contain
+	problems map[object.Ref][]finding.Problem // as they were taken
 }
 
 func newQueue() queue {
 	return queue{sums: map[object.Ref]pmap.Sum{}, pending: map[object.Ref]input.Change{},
-		queued: map[object.Ref]bool{}, problems: map[object.Ref][]input.Problem{}}
+		queued: map[object.Ref]bool{}, problems: map[object.Ref][]finding.Problem{}}
 }
 
 // put adds a change, which replaces an earlier one of the same object.

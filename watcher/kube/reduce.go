@@ -11,7 +11,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"legation.dev/object"
+	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
 )
 
 // Reduce is the Change that an object makes. It never panics: an object that
@@ -21,15 +23,15 @@ func Reduce(o runtime.Object) (c input.Change) {
 	var ref object.Ref
 	defer func() {
 		if r := recover(); r != nil { // its text could contain what the object contains
-			c = input.Change{Ref: ref, Problems: []input.Problem{{Object: ref, Message: "the object cannot be read; its last good state stays"}}}
+			c = input.Change{Ref: ref, Problems: []finding.Problem{{Object: ref, Message: "the object cannot be read; its last good state stays"}}}
 		}
 	}()
 	ref = refOf(o)
 	reduced, ok := input.FromObject(o)
 	if !ok {
-		return input.Change{Ref: ref, Problems: []input.Problem{{Object: ref, Message: fmt.Sprintf("%T is not of a kind that is read", o)}}}
+		return input.Change{Ref: ref, Problems: []finding.Problem{{Object: ref, Message: fmt.Sprintf("%T is not of a kind that is read", o)}}}
 	}
-	return input.Put(reduced)
+	return lower.Put(reduced)
 }
 
 // refOf is the zero Ref of what is no object of ours.
@@ -74,7 +76,7 @@ func reducer(classes []string) func(runtime.Object) input.Change {
 		c := Reduce(o)
 		switch reduced := c.Object.(type) {
 		case *input.Ingress:
-			if name, ok := className(reduced); ok && !slices.Contains(classes, name) {
+			if class := reduced.Fragment().Class; class.Named && !slices.Contains(classes, class.Name) {
 				return input.Delete(c.Ref)
 			}
 		case *input.IngressClass:
@@ -86,13 +88,4 @@ func reducer(classes []string) func(runtime.Object) input.Change {
 		}
 		return c
 	}
-}
-
-// className is the class that an Ingress names; false if it names none.
-func className(o *input.Ingress) (string, bool) {
-	if o.ClassName != nil {
-		return *o.ClassName, true
-	}
-	name, ok := o.Annotations["kubernetes.io/ingress.class"]
-	return name, ok
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"legation.dev/object"
+	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 )
 
@@ -59,7 +60,7 @@ func (s *state) applyLocked(changes ...input.Change) {
 // named begins to follow a Secret or ConfigMap.
 func (s *state) named(ref object.Ref) {
 	if !s.within(ref.Namespace) {
-		s.queue.put(input.Change{Ref: ref, Problems: []input.Problem{{Object: ref,
+		s.queue.put(input.Change{Ref: ref, Problems: []finding.Problem{{Object: ref,
 			Message: "namespace " + ref.Namespace + " is not among those that are read"}}})
 		return
 	}

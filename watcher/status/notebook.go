@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"legation.dev/object"
-	"legation.dev/translator/input"
+	"legation.dev/translator/finding"
 )
 
 // The bounds of Events for one object. problemsShown is what a person reads in
@@ -33,7 +33,7 @@ const (
 // lasts.
 type note struct {
 	reason string
-	input.Problem
+	finding.Problem
 }
 
 // notebook decides which Events are written. Every replica keeps one, so that
@@ -124,7 +124,7 @@ func shown(list []note) []note {
 		case c <= problemsShown:
 			kept = append(kept, n)
 		case c == problemsShown+1:
-			kept = append(kept, note{reasonProblem, input.Problem{Object: n.Object, Message: "there are more problems; the log of Legation has them all"}})
+			kept = append(kept, note{reasonProblem, finding.Problem{Object: n.Object, Message: "there are more problems; the log of Legation has them all"}})
 		}
 	}
 	return kept

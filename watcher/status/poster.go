@@ -21,6 +21,7 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/pmap"
+	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 )
 
@@ -152,7 +153,7 @@ func eventName(object string, parts ...string) string {
 }
 
 // words is what a Problem says, without the object, which the Event names.
-func words(p input.Problem) string {
+func words(p finding.Problem) string {
 	switch {
 	case p.Field == "":
 		return p.Message

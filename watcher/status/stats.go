@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"legation.dev/object"
-	"legation.dev/translator/input"
+	"legation.dev/translator/finding"
 )
 
 // Stats is what a Writer did since it was made.
@@ -55,7 +55,7 @@ type fight struct {
 
 // note is what the owner of the object is told.
 func (f fight) note() note {
-	p := input.Problem{Object: f.Object, Field: "status.loadBalancer"}
+	p := finding.Problem{Object: f.Object, Field: "status.loadBalancer"}
 	who := cmp.Or(strings.Join(f.Managers, " and "), "somebody without a field manager")
 	if who == Manager {
 		who = "another Legation, with another Lease,"

@@ -53,7 +53,7 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/pmap"
-	"legation.dev/translator/input"
+	"legation.dev/translator/finding"
 )
 
 // Manager is our field manager: who reads an Ingress's managedFields finds it there.
@@ -136,7 +136,7 @@ type State struct {
 	// stands there in our name is that one's.
 	Elsewhere map[string]bool
 	// Problems are told by Events, in this order.
-	Problems []input.Problem
+	Problems []finding.Problem
 	// Exists says whether an object is there: what is wrong with a deleted one is not
 	// mended. Nil means all are. It must stay true to the other fields.
 	Exists func(object.Ref) bool

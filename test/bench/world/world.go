@@ -14,6 +14,7 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
 )
 
 // Class is the IngressClass of every Ingress, and so the name of the fleet.
@@ -98,9 +99,9 @@ func New(size Size) (World, error) {
 // Objects are all objects of the cluster.
 func (w World) Objects() []input.Change {
 	class := input.Seal(&input.IngressClass{Meta: input.Meta{Name: Class}, Controller: controller, Parameters: settings})
-	changes := []input.Change{input.Put(class), w.Setting(0)}
+	changes := []input.Change{lower.Put(class), w.Setting(0)}
 	for i := range w.Services {
-		changes = append(changes, input.Put(w.service(i)), w.Endpoint(i, 0), w.Path(i, 0))
+		changes = append(changes, lower.Put(w.service(i)), w.Endpoint(i, 0), w.Path(i, 0))
 		if i%tlsEvery == 0 {
 			changes = append(changes, secret(w.meta(i, "tls"), w.pair))
 		}
@@ -159,7 +160,7 @@ func (w World) Endpoint(i, generation int) input.Change {
 	if generation > 0 && len(s.Endpoints) > 0 {
 		s.Endpoints[0].Addresses = []string{Replacement(generation)}
 	}
-	return input.Put(input.Seal(s))
+	return lower.Put(input.Seal(s))
 }
 
 // Address is that of an endpoint before any change.
@@ -188,12 +189,12 @@ func (w World) Path(i, generation int) input.Change {
 	if i%tlsEvery == 0 {
 		o.TLS = []input.TLS{{Hosts: []string{w.host(i)}, Secret: w.meta(i, "tls").Name}}
 	}
-	return input.Put(input.Seal(o))
+	return lower.Put(input.Seal(o))
 }
 
 func (w World) newHost(i, generation int) input.Change {
 	m := w.meta(i, fmt.Sprintf("new-%d", generation))
-	return input.Put(input.Seal(w.ingress(i, m, fmt.Sprintf("new-%d.example.com", generation), "/")))
+	return lower.Put(input.Seal(w.ingress(i, m, fmt.Sprintf("new-%d.example.com", generation), "/")))
 }
 
 func (w World) newTLS(i, generation int) []input.Change {
@@ -201,11 +202,11 @@ func (w World) newTLS(i, generation int) []input.Change {
 	h := fmt.Sprintf("new-tls-%d.example.com", generation)
 	o := w.ingress(i, m, h, "/")
 	o.TLS = []input.TLS{{Hosts: []string{h}, Secret: m.Name}}
-	return []input.Change{secret(m, w.pair), input.Put(input.Seal(o))}
+	return []input.Change{secret(m, w.pair), lower.Put(input.Seal(o))}
 }
 
 func secret(m input.Meta, p pair) input.Change {
-	return input.Put(input.Seal(&input.Secret{Meta: m, Certificate: p.certificate, Key: p.key}))
+	return lower.Put(input.Seal(&input.Secret{Meta: m, Certificate: p.certificate, Key: p.key}))
 }
 
 // settingValues are those that a change of the class's settings switches
@@ -214,6 +215,6 @@ var settingValues = [...]string{"5s", "6s"}
 
 // Setting is the class's settings in a generation.
 func (w World) Setting(generation int) input.Change {
-	return input.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: settings.Namespace, Name: settings.Name},
+	return lower.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: settings.Namespace, Name: settings.Name},
 		Data: map[string]string{"upstream-connect-timeout": settingValues[generation%len(settingValues)]}}))
 }

@@ -1,0 +1,83 @@
+package translator
+
+import (
+	"sync"
+	"time"
+
+	"legation.dev/object"
+	"legation.dev/translator/finding"
+	"legation.dev/translator/input"
+	"legation.dev/translator/lower/secret"
+	"legation.dev/translator/render"
+	"legation.dev/translator/route"
+	"legation.dev/xds/snapshot"
+)
+
+// certificate computes the certificate that Envoy asks for by name. Without a usable
+// Secret it is the stand-in of this process, Weak, so that whoever has a good one
+// keeps it. An unanswered secret would hold up the whole listener for 15 s.
+func certificate(v input.View, own *route.KeyPair, name string, use route.Section) (*snapshot.Resource, []finding.Finding) {
+	from := []object.Ref{use.At.Object}
+	standIn := func(found ...finding.Finding) (*snapshot.Resource, []finding.Finding) {
+		return render.StandIn(own, name, from), found
+	}
+	if use.Secret == (object.Ref{}) {
+		return standIn(finding.NoSecretNamed.At(use.At, ""))
+	}
+	s, ok := v.Secret(use.Secret.Key())
+	if !ok {
+		return standIn(finding.NoSecret.At(use.At, use.Secret.Key()))
+	}
+	pair, ends, err := secret.KeyPair(s)
+	if err != nil {
+		return standIn(finding.BadSecret.At(secret.Origin(s).In("data"), "", err),
+			finding.BadSecretNamed.At(use.At, use.Secret.Key(), err))
+	}
+	r, err := render.Secret(name, pair, append(from, s.Ref()))
+	if err != nil {
+		return standIn(finding.SecretNotSent.At(secret.Origin(s).In("data"), ""))
+	}
+	return r, ends
+}
+
+// CertificateEnd is when the first of the hosts' certificates ends that have not
+// yet; zero if there is none.
+func (f *Fleet) CertificateEnd(now time.Time) (first time.Time) {
+	for _, found := range f.found.All() {
+		for _, one := range found.All() { // only certificates have an end
+			if one.Until.After(now) && (first.IsZero() || one.Until.Before(first)) {
+				first = one.Until
+			}
+		}
+	}
+	return first
+}
+
+// own is the certificate of this process; nil if it made none.
+func own(v input.View) *route.KeyPair {
+	s := v.StandIn()
+	if s == nil {
+		return nil
+	}
+	return &route.KeyPair{Chain: s.Certificate, Key: s.Key}
+}
+
+// standIns are the stand-ins that took the place of Secrets which an Envoy
+// rejected, each made once. They are asked for by the streams of all Envoys.
+type standIns struct {
+	of   *input.Secret  // the certificate of this process; nil if it made none
+	pair *route.KeyPair // the same
+	made sync.Map       // of *snapshot.Resource, by name
+}
+
+// get is the stand-in under a name; nil if the process has no certificate.
+func (s *standIns) get(name string) *snapshot.Resource {
+	if s.of == nil {
+		return nil
+	}
+	if r, ok := s.made.Load(name); ok {
+		return r.(*snapshot.Resource)
+	}
+	r, _ := s.made.LoadOrStore(name, render.StandIn(s.pair, name, nil))
+	return r.(*snapshot.Resource)
+}

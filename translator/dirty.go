@@ -1,0 +1,150 @@
+package translator
+
+import (
+	"slices"
+	"strings"
+
+	"legation.dev/object"
+	"legation.dev/pmap"
+	"legation.dev/translator/input"
+	"legation.dev/translator/render"
+	"legation.dev/translator/route"
+	"legation.dev/xds/snapshot"
+)
+
+// compare marks what the difference between the views concerns.
+func (p *pass) compare() {
+	before := p.old.view
+	if p.all {
+		p.markAll()
+	}
+	for c := range pmap.Diff(before.Fragments(), p.v.Fragments()) {
+		p.markFragment(c.Old)
+		p.markFragment(c.New)
+	}
+	for c := range pmap.Diff(before.Services(), p.v.Services()) {
+		p.services.add(c.Key)
+	}
+	for c := range pmap.Diff(before.Slices(), p.v.Slices()) {
+		p.markSlice(c.Old)
+		p.markSlice(c.New)
+	}
+	for c := range pmap.Diff(before.Secrets(), p.v.Secrets()) {
+		p.markSecret(c.Key)
+	}
+	if before.StandIn() != p.v.StandIn() {
+		p.markTLS()
+	}
+}
+
+// markAll marks everything that the fleet has or should have.
+func (p *pass) markAll() {
+	p.hosts.add(route.Any)
+	p.tls.add(route.DefaultCertificate)
+	p.markTLS()
+	for _, v := range []input.View{p.old.view, p.v} {
+		for _, f := range v.Fragments().All() {
+			p.markFragment(f)
+		}
+	}
+	for name := range p.old.backends.All() {
+		p.clusters.add(name)
+	}
+}
+
+func (p *pass) markTLS() {
+	for host := range p.old.chains.All() {
+		p.tls.add(host)
+	}
+	p.tls.add(route.DefaultCertificate)
+}
+
+// markFragment marks what an object has a part in, before or after the change.
+func (p *pass) markFragment(f *route.Fragment) {
+	if f == nil || !p.old.class.has(f) && !p.next.class.has(f) {
+		return
+	}
+	p.objects.add(f.Origin.Object.String())
+	for _, h := range f.Hosts {
+		p.markHost(h.Name)
+		if len(h.TLS) > 0 {
+			p.markTLSHost(h.Name)
+		}
+	}
+	for _, r := range f.References {
+		if r.Backend != nil {
+			p.markMissing(r.To.Key())
+		}
+	}
+}
+
+// markMissing marks a Service if something is wrong with a cluster of it: whoever
+// names one that is missing is told, so a change of who names it counts.
+func (p *pass) markMissing(service string) {
+	for range p.old.found.Prefix(clusterUnit(service + "/")) {
+		p.services.add(service)
+		return
+	}
+}
+
+// clusterUnit is where the findings of a cluster are kept.
+func clusterUnit(name string) string { return "cluster " + name }
+
+func (p *pass) markHost(host string) {
+	p.hosts.add(host)
+	if host == route.Any { // what no host claims stands in each wildcard's virtual host, too
+		prefix := render.VirtualHostName("*.")
+		for name := range p.old.Snapshot.Of(snapshot.VirtualHost).Prefix(prefix) {
+			p.hosts.add(render.HostOf(name))
+		}
+	}
+}
+
+// markTLSHost marks a TLS host. A wildcard that comes or goes decides whether the
+// hosts below it redirect.
+func (p *pass) markTLSHost(host string) {
+	if _, marked := p.tls[host]; marked {
+		return
+	}
+	p.tls.add(host)
+	below, wildcard := strings.CutPrefix(host, "*")
+	if !wildcard {
+		return
+	}
+	if _, _, has := route.Certificate(host, p.next.class.members(p.v.OfHost(host))); has == p.old.chains.Has(host) {
+		return
+	}
+	for name := range p.old.Snapshot.Of(snapshot.VirtualHost).All() {
+		if strings.HasSuffix(name, below) {
+			p.hosts.add(render.HostOf(name))
+		}
+	}
+}
+
+func (p *pass) markSlice(s *input.Slice) {
+	switch {
+	case s == nil:
+	case s.AddressType == "FQDN": // it decides over the cluster's type
+		p.services.add(s.Namespace + "/" + s.Service)
+	default:
+		p.slices.add(s.Namespace + "/" + s.Service)
+	}
+}
+
+func (p *pass) markSecret(key string) {
+	namespace, name, _ := strings.Cut(key, "/")
+	secret := object.Ref{Kind: object.KindSecret, Namespace: namespace, Name: name}
+	for f := range p.v.Naming(secret) {
+		if !p.next.class.has(f) {
+			continue
+		}
+		for _, h := range f.Hosts {
+			if slices.ContainsFunc(h.TLS, func(t route.TLS) bool { return t.Secret == secret }) {
+				p.tls.add(h.Name)
+			}
+		}
+	}
+	if p.next.class.Settings.DefaultTLSSecret == key {
+		p.tls.add(route.DefaultCertificate)
+	}
+}

@@ -1,0 +1,214 @@
+// Package ingress lowers an Ingress into a fragment of the route model: its hosts
+// and rules, its TLS sections, its settings, and all that it names.
+//
+// The package is pure. It is the only reader of spec and annotations of an Ingress:
+// whoever asks afterwards asks the fragment.
+package ingress
+
+import (
+	"net/http"
+	"strconv"
+
+	"legation.dev/object"
+	"legation.dev/translator/finding"
+	"legation.dev/translator/input"
+	"legation.dev/translator/lower/nginx"
+	"legation.dev/translator/policy"
+	"legation.dev/translator/route"
+)
+
+// Lower reads an Ingress.
+func Lower(o *input.Ingress) *route.Fragment {
+	f := &route.Fragment{Origin: object.Origin{Object: o.Ref(), File: o.File}, Age: o.Created, Class: classOf(o)}
+	overrides, errs := policy.OfIngress(o.Ref(), o.Annotations)
+	f.Policy = overrides
+	for _, e := range errs {
+		f.Findings = append(f.Findings, finding.SettingIgnored.At(f.At(e.Field), e.Value, e.Err))
+	}
+	nginx.Lower(f, o.Annotations)
+	l := lowering{Fragment: f, object: o, upstream: overrides.Upstream(), hosts: map[string]int{}}
+	l.defaultBackend()
+	l.rules()
+	l.tls()
+	return f.Sealed(o.Sum())
+}
+
+// classOf is the class that an Ingress names: the field wins over the annotation of
+// old.
+func classOf(o *input.Ingress) route.ClassName {
+	if o.ClassName != nil {
+		return route.ClassName{Name: *o.ClassName, Named: true, Field: "spec.ingressClassName"}
+	}
+	name, ok := o.Annotations[input.ClassAnnotation]
+	return route.ClassName{Name: name, Named: ok, Field: "metadata.annotations." + input.ClassAnnotation}
+}
+
+// lowering is one call of Lower.
+type lowering struct {
+	*route.Fragment
+	object   *input.Ingress
+	upstream policy.Overrides
+	hosts    map[string]int // index in Hosts
+}
+
+// defaultBackend is for the hosts of the Ingress or, if it has no rules, for those
+// that nobody has.
+func (l *lowering) defaultBackend() {
+	b := l.object.DefaultBackend
+	if b == nil {
+		return
+	}
+	a := l.action(*b, "spec.defaultBackend")
+	if len(l.object.Rules) > 0 {
+		l.Fallback = &a
+	} else {
+		l.CatchAll = &a
+	}
+}
+
+func (l *lowering) rules() {
+	for i, r := range l.object.Rules {
+		at := indexed("spec.rules", i)
+		if !validHost(r.Host) {
+			l.find(finding.BadHost, at+".host", r.Host)
+			continue
+		}
+		host := l.host(hostName(r.Host))
+		for j, p := range r.Paths {
+			l.rule(host, p, at+indexed(".http.paths", j))
+		}
+	}
+}
+
+// host is what the fragment says of a host, made when it is first named.
+func (l *lowering) host(name string) int {
+	i, ok := l.hosts[name]
+	if !ok {
+		i = len(l.Hosts)
+		l.hosts[name] = i
+		l.Hosts = append(l.Hosts, route.Host{Name: name})
+	}
+	return i
+}
+
+// hostName is the name of a host that a rule names; one without is for all.
+func hostName(host string) string {
+	if host == "" {
+		return route.Any
+	}
+	return host
+}
+
+func (l *lowering) rule(host int, p input.Path, at string) {
+	a := l.action(p.Backend, at+".backend")
+	m, wrong := match(p)
+	if wrong != "" {
+		l.find(finding.BadPath, at+".path", m.Path, wrong)
+		return
+	}
+	kind := p.Type
+	if kind == "" {
+		kind = input.PathImplementationSpecific
+	}
+	l.Hosts[host].Rules = append(l.Hosts[host].Rules, route.Rule{Match: m, Action: a,
+		Name: l.object.Key() + " " + string(kind) + " " + m.Path, Path: m.Path, Field: at + ".path"})
+}
+
+// action is what a backend at a field leads to.
+func (l *lowering) action(b input.Backend, at string) route.Action {
+	target, code, field := l.backend(b)
+	if code != "" {
+		wrong := code.At(l.At(at+"."+field), "")
+		return route.Action{Status: http.StatusServiceUnavailable, Wrong: &wrong}
+	}
+	l.References = append(l.References, route.Reference{To: target.Ref(), Field: at, Backend: &target})
+	return route.Action{Targets: []route.Target{{Backend: target}}}
+}
+
+// backend reads a backend; code and field (below the backend) say what is wrong.
+func (l *lowering) backend(b input.Backend) (_ route.Backend, code finding.Code, field string) {
+	port := b.PortName
+	if port == "" {
+		port = strconv.Itoa(int(b.Port))
+	}
+	switch {
+	case b.Resource != "":
+		return route.Backend{}, finding.ResourceBackend, "resource"
+	case !route.Label(b.Service) || !route.Label(l.object.Namespace):
+		return route.Backend{}, finding.BadServiceName, "service.name"
+	case b.PortName == "" && (b.Port < 1 || b.Port > 65535):
+		return route.Backend{}, finding.BadPortNumber, "service.port.number"
+	case !route.Label(port):
+		return route.Backend{}, finding.BadPortName, "service.port.name"
+	}
+	return route.Backend{Namespace: l.object.Namespace, Service: b.Service, Port: port, Policy: l.upstream}, "", ""
+}
+
+// tls gives each host that a rule is for the sections that count for it: those that
+// name it, else those that name the wildcard it falls under.
+func (l *lowering) tls() {
+	named := map[string][]route.TLS{}
+	for i, t := range l.object.TLS {
+		section := route.TLS{Field: indexed("spec.tls", i) + ".secretName"}
+		if t.Secret != "" {
+			section.Secret = object.Ref{Kind: object.KindSecret, Namespace: l.object.Namespace, Name: t.Secret}
+			l.References = append(l.References, route.Reference{To: section.Secret, Field: section.Field})
+		}
+		for j, h := range t.Hosts {
+			l.checkTLSHost(h, indexed(indexed("spec.tls", i)+".hosts", j))
+			if list := named[h]; len(list) == 0 || list[len(list)-1].Field != section.Field {
+				named[h] = append(list, section)
+			}
+		}
+		if len(t.Hosts) == 0 && t.Secret != "" {
+			l.find(finding.TLSWithoutHosts, indexed("spec.tls", i)+".hosts", "", t.Secret)
+		}
+	}
+	for i := range l.Hosts {
+		h := &l.Hosts[i]
+		if !validTLSHost(h.Name) {
+			continue
+		}
+		h.TLS = named[h.Name]
+		if wildcard, ok := route.Wildcard(h.Name); ok && len(h.TLS) == 0 {
+			h.TLS = named[wildcard]
+		}
+	}
+}
+
+func (l *lowering) checkTLSHost(host, field string) {
+	switch {
+	case !validTLSHost(host):
+		l.find(finding.BadTLSHost, field, host)
+	case !l.covers(host):
+		l.find(finding.TLSWithoutRule, field, host)
+	}
+}
+
+// covers reports whether a host of a TLS section counts for any rule.
+func (l *lowering) covers(named string) bool {
+	if _, ok := l.hosts[named]; ok {
+		return true
+	}
+	for _, h := range l.Hosts {
+		if wildcard, ok := route.Wildcard(h.Name); ok && wildcard == named {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *lowering) find(code finding.Code, field, value string, args ...any) {
+	l.Findings = append(l.Findings, code.At(l.At(field), value, args...))
+}
+
+func indexed(field string, i int) string { return field + "[" + strconv.Itoa(i) + "]" }
+
+// validHost reports whether a rule may have this host; empty is any.
+func validHost(host string) bool { return host == "" || len(input.BadHost(host)) == 0 }
+
+// validTLSHost reports whether a TLS section may name this host. One name is taken
+// by the default certificate.
+func validTLSHost(host string) bool {
+	return host != "" && host != route.DefaultCertificate && validHost(host)
+}

@@ -1,0 +1,129 @@
+// Package nginx lowers the annotations of ingress-nginx. None of them is honoured
+// yet: what restricts access becomes a guard, which closes the paths; everything
+// else is told.
+package nginx
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"legation.dev/translator/finding"
+	"legation.dev/translator/route"
+)
+
+// Prefix of the annotations of ingress-nginx.
+const Prefix = "nginx.ingress.kubernetes.io/"
+
+// Lower adds what the annotations of an object say to its fragment.
+func Lower(f *route.Fragment, annotations map[string]string) {
+	for _, key := range slices.Sorted(maps.Keys(annotations)) {
+		if name, ok := strings.CutPrefix(key, Prefix); ok {
+			lower(f, name, annotations[key], "metadata.annotations."+key)
+		}
+	}
+}
+
+func lower(f *route.Fragment, name, value, field string) {
+	code := finding.NotHonored
+	a, known := annotationOf(name)
+	switch restricts := restricted(name, value); {
+	case restricts != "": // the class decides what to say
+		f.Guards = append(f.Guards, route.Guard{Restricts: restricts, Field: field, Value: shown(value)})
+		return
+	case name == canary && isTrue(value):
+		f.Withheld, code = true, finding.CanaryWithheld
+	case a.restricts != "":
+		code = finding.RestrictsNobody
+	case !known:
+		code = finding.UnknownAnnotation
+	}
+	f.Findings = append(f.Findings, code.At(f.At(field), shown(value)))
+}
+
+// canary is the annotation by which an Ingress takes a share of another one's
+// requests. As an Ingress of its own it would take all requests of the path, or
+// none.
+const canary = "canary"
+
+// isTrue reads a boolean as ingress-nginx does; what is none is false.
+func isTrue(value string) bool {
+	on, err := strconv.ParseBool(strings.TrimSpace(value))
+	return err == nil && on
+}
+
+// restricted is what an annotation restricts; empty for nothing, by its name or by
+// its value. One that nobody knows is judged by its name, to be safe.
+func restricted(name, value string) string {
+	if a, ok := annotationOf(name); ok {
+		if a.restricts == "" || restrictsNobody(name, strings.TrimSpace(value)) {
+			return ""
+		}
+		return a.restricts
+	}
+	if strings.HasPrefix(name, "auth-") || strings.HasSuffix(name, "-source-range") {
+		return "access"
+	}
+	return ""
+}
+
+// restrictsNobody reports whether an annotation lets everybody in with this value,
+// as cert-manager writes one for its solver.
+func restrictsNobody(name, value string) bool {
+	switch {
+	case strings.HasPrefix(name, "enable-"):
+		on, err := strconv.ParseBool(value)
+		return err == nil && !on
+	case name == "auth-tls-verify-client":
+		return value == "off"
+	case name == "denylist-source-range":
+		return value == ""
+	case strings.HasSuffix(name, "-source-range"):
+		return value == "" || allowsEverybody(value)
+	}
+	return false
+}
+
+// allowsEverybody reports whether a list of addresses contains all of them. One
+// that is for IPv4 only is meant so, too: whoever wrote it keeps nobody out. A
+// list with anything in it that is no range is for nginx to refuse, not for us to
+// open.
+func allowsEverybody(list string) bool {
+	all := false
+	for text := range strings.SplitSeq(list, ",") {
+		text = strings.TrimSpace(text)
+		prefix, err := netip.ParsePrefix(text)
+		if _, notOne := netip.ParseAddr(text); err != nil && notOne != nil {
+			return false
+		}
+		all = all || err == nil && prefix.Bits() == 0 && prefix.Addr().Is4()
+	}
+	return all
+}
+
+func annotationOf(name string) (annotation, bool) {
+	i, ok := slices.BinarySearchFunc(annotations, name,
+		func(a annotation, n string) int { return strings.Compare(a.name, n) })
+	if !ok {
+		return annotation{}, false
+	}
+	return annotations[i], true
+}
+
+// Names are the names of all annotations that ingress-nginx has, without Prefix.
+func Names() (names []string) {
+	for _, a := range annotations {
+		names = append(names, a.name)
+	}
+	return names
+}
+
+// shown is a value as a Problem repeats it: snippets are not repeated.
+func shown(value string) string {
+	if len(value) > 80 || strings.Contains(value, "\n") {
+		return ""
+	}
+	return value
+}

@@ -1,0 +1,165 @@
+package service
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"legation.dev/object"
+	"legation.dev/translator/finding"
+	"legation.dev/translator/input"
+	"legation.dev/translator/route"
+)
+
+// Endpoints are those of a backend whose cluster gets them by EDS; s is nil if
+// there is no such Service. A Service without endpoints has none for good; where
+// the Service, its port or its slices are missing, they may still come: Weak.
+func Endpoints(b route.Backend, s *input.Service, list []*input.Slice) (e route.Endpoints, found []finding.Finding) {
+	e = route.Endpoints{Backend: b, Weak: true}
+	if s == nil {
+		return e, nil
+	}
+	if port, ok := servicePort(b, s); ok {
+		g := gather(list, port)
+		e.List, e.Weak, found = g.endpoints(), g.late, g.found
+		if g.late {
+			found = append(found, lacking(s, list, port)...)
+		}
+	}
+	if s.ExternalName != "" { // one that is refused has no endpoints, for good
+		e.List, e.Weak = nil, false
+	}
+	return e, found
+}
+
+// address is where an endpoint listens.
+type address struct {
+	ip   netip.Addr
+	name string // of an FQDN slice; then ip is invalid
+	port uint32
+}
+
+// place is the state of an address: draining is the worse one.
+type place struct {
+	zone     string
+	draining bool
+}
+
+// gathered is what the slices of a Service say about one of its ports.
+type gathered struct {
+	places map[address]place
+	// late: there is no slice yet, or there are endpoints but none with this
+	// port, as when a port was renamed and its slices have not followed.
+	late  bool
+	found []finding.Finding
+}
+
+// gather reads the slices of a Service for one port. An address that stands
+// twice is taken in its best condition.
+func gather(list []*input.Slice, port input.ServicePort) gathered {
+	g := gathered{places: map[address]place{}}
+	endpoints, carried := 0, false
+	for _, s := range list {
+		endpoints += len(s.Endpoints)
+		if number, ok := portOf(s, port); ok {
+			carried = true
+			g.add(s, number)
+		}
+	}
+	g.late = len(list) == 0 || endpoints > 0 && !carried
+	return g
+}
+
+// portOf is the number that a slice gives for a port of its Service: that of
+// the same name, else, since a renamed port reaches the slices late, that of the
+// same number.
+func portOf(s *input.Slice, port input.ServicePort) (uint32, bool) {
+	for _, p := range s.Ports {
+		if p.Name == port.Name && p.Port >= 1 && p.Port <= 65535 {
+			return uint32(p.Port), true
+		}
+	}
+	target, err := strconv.Atoi(port.TargetPort)
+	for _, p := range s.Ports {
+		if err == nil && int(p.Port) == target && target >= 1 && target <= 65535 {
+			return uint32(p.Port), true
+		}
+	}
+	return 0, false
+}
+
+func (g *gathered) add(s *input.Slice, port uint32) {
+	for i, e := range s.Endpoints {
+		at, ok := placeOf(e)
+		if !ok {
+			continue
+		}
+		for _, text := range e.Addresses {
+			a, ok := readAddress(s.AddressType, text, port)
+			if !ok {
+				g.found = append(g.found, finding.BadAddress.At(sliceOrigin(s).In("endpoints["+strconv.Itoa(i)+"].addresses"), text, s.AddressType))
+				continue
+			}
+			if was, twice := g.places[a]; !twice || better(at, was) {
+				g.places[a] = at
+			}
+		}
+	}
+}
+
+func sliceOrigin(s *input.Slice) object.Origin { return object.Origin{Object: s.Ref(), File: s.File} }
+
+// placeOf is the condition in which an endpoint is served: ready, or draining
+// while it terminates and still serves. Any other is left out: to Envoy an
+// unhealthy endpoint is one to fall back to when most are.
+func placeOf(e input.Endpoint) (place, bool) {
+	if e.Terminating {
+		return place{zone: e.Zone, draining: true}, e.Serving
+	}
+	return place{zone: e.Zone}, e.Ready
+}
+
+// better is a total order, so that the order of slices does not matter.
+func better(a, b place) bool {
+	if a.draining != b.draining {
+		return b.draining
+	}
+	return a.zone < b.zone
+}
+
+func readAddress(kind, text string, port uint32) (address, bool) {
+	if kind == "FQDN" {
+		return address{name: text, port: port}, dnsName(text)
+	}
+	ip, err := netip.ParseAddr(text)
+	return address{ip: ip, port: port}, err == nil && ip.Zone() == "" && ip.Is4() == (kind != "IPv6")
+}
+
+// endpoints are sorted by zone, then by address.
+func (g gathered) endpoints() []route.Endpoint {
+	list := make([]route.Endpoint, 0, len(g.places))
+	for a, at := range maps.All(g.places) {
+		list = append(list, route.Endpoint{IP: a.ip, Name: a.name, Port: a.port, Zone: at.zone, Draining: at.draining})
+	}
+	slices.SortFunc(list, func(a, b route.Endpoint) int {
+		return cmp.Or(cmp.Compare(a.Zone, b.Zone), a.IP.Compare(b.IP), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Port, b.Port))
+	})
+	return list
+}
+
+// lacking says why a Service whose slices are late may never have endpoints:
+// they do not have its port, or nobody writes any. The slices of one with a
+// selector are on their way.
+func lacking(s *input.Service, list []*input.Slice, port input.ServicePort) (found []finding.Finding) {
+	for _, slice := range list {
+		if len(slice.Endpoints) > 0 {
+			found = append(found, finding.NoSlicePort.At(sliceOrigin(slice).In("ports"), "", cmp.Or(port.Name, port.TargetPort), s.Ref()))
+		}
+	}
+	if len(list) == 0 && s.NoSelector {
+		found = append(found, finding.NoSelector.At(origin(s).In("spec.selector"), ""))
+	}
+	return found
+}

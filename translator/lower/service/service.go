@@ -1,0 +1,102 @@
+// Package service lowers a Service with its EndpointSlices into the upstream side
+// of the route model: what is spoken there, and where its endpoints are.
+//
+// The package is pure.
+//
+// Start reading at Cluster.
+package service
+
+import (
+	"strconv"
+
+	"legation.dev/object"
+	"legation.dev/translator/finding"
+	"legation.dev/translator/input"
+	"legation.dev/translator/policy"
+	"legation.dev/translator/route"
+)
+
+// Lower reads what a Service says of settings.
+func Lower(s *input.Service) *route.Fragment {
+	f := &route.Fragment{Origin: origin(s), Age: s.Created}
+	overrides, errs := policy.OfService(s.Ref(), s.Annotations)
+	f.Policy = overrides
+	for _, e := range errs {
+		f.Findings = append(f.Findings, finding.SettingIgnored.At(f.At(e.Field), e.Value, e.Err))
+	}
+	return f.Sealed(s.Sum())
+}
+
+func origin(s *input.Service) object.Origin { return object.Origin{Object: s.Ref(), File: s.File} }
+
+// Cluster is what a Service makes of a backend that names it; s is nil if there is
+// no such Service. Without the Service, or the port, the cluster is Weak: an Envoy
+// that knew it keeps it as it was until hold gives up.
+func Cluster(b route.Backend, class *policy.Values, s *input.Service, list []*input.Slice) (c route.Cluster, missing Missing, found []finding.Finding) {
+	c = route.Cluster{Backend: b}
+	settings := class.With(b.Policy)
+	var port input.ServicePort
+	switch {
+	case s == nil:
+		c.Weak, missing = true, ServiceMissing
+	default:
+		f := s.Fragment()
+		settings = settings.With(f.Policy.Upstream())
+		found = append(found, f.Findings...)
+		found = append(found, BeyondShare(f, class)...)
+		var ok bool
+		if port, ok = servicePort(b, s); !ok && s.ExternalName == "" {
+			c.Weak, missing = true, PortMissing
+		}
+		c.Protocol = protocolOf(port.AppProtocol)
+		c.SNI = s.ExternalName
+		var wrong []finding.Finding
+		c.Endpoints, c.Named, wrong = resolve(b, class, s, list, port)
+		found = append(found, wrong...)
+	}
+	settings.MaxConnections = min(settings.MaxConnections, class.Share())
+	settings.MaxPending = min(settings.MaxPending, class.Share())
+	c.Settings = settings
+	return c, missing, found
+}
+
+// Missing is what of a backend is not there: whoever names it is told.
+type Missing int
+
+// What may be missing.
+const (
+	Nothing Missing = iota
+	ServiceMissing
+	PortMissing
+)
+
+// BeyondShare tells who wants more of an Envoy than one Service may have.
+func BeyondShare(f *route.Fragment, class *policy.Values) (list []finding.Finding) {
+	for _, e := range class.Beyond(f.Policy) {
+		list = append(list, finding.ShareCapped.At(f.At(e.Field), e.Value, e.Err))
+	}
+	return list
+}
+
+// servicePort is the TCP port of s that b names, by name or number.
+func servicePort(b route.Backend, s *input.Service) (input.ServicePort, bool) {
+	number, err := strconv.Atoi(b.Port)
+	for _, p := range s.Ports {
+		tcp := p.Protocol == "" || p.Protocol == "TCP"
+		if tcp && (p.Name == b.Port || err == nil && int(p.Port) == number) {
+			return p, true
+		}
+	}
+	return input.ServicePort{}, false
+}
+
+// protocolOf reads appProtocol; what it does not know is HTTP/1.1.
+func protocolOf(app string) route.Protocol {
+	switch app {
+	case "kubernetes.io/h2c", "grpc":
+		return route.Protocol{HTTP2: true}
+	case "https", "kubernetes.io/wss":
+		return route.Protocol{TLS: true}
+	}
+	return route.Protocol{}
+}

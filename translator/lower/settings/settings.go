@@ -1,0 +1,39 @@
+// Package settings lowers the ConfigMap of a class: the settings of a fleet, and
+// the objects that they name.
+//
+// The package is pure.
+package settings
+
+import (
+	"strings"
+
+	"legation.dev/object"
+	"legation.dev/translator/finding"
+	"legation.dev/translator/input"
+	"legation.dev/translator/policy"
+	"legation.dev/translator/route"
+)
+
+// Lower reads the settings of a class.
+func Lower(c *input.ConfigMap) *route.Fragment {
+	f := &route.Fragment{Origin: object.Origin{Object: c.Ref(), File: c.File}, Age: c.Created}
+	overrides, errs := policy.OfClass(c.Ref(), c.Data)
+	f.Policy = overrides
+	for _, e := range errs {
+		f.Findings = append(f.Findings, finding.SettingIgnored.At(f.At(e.Field), e.Value, e.Err))
+	}
+	f.References = references(policy.Defaults().With(overrides))
+	return f.Sealed(c.Sum())
+}
+
+// references are the objects that settings name.
+func references(v policy.Values) (list []route.Reference) {
+	if namespace, name, ok := strings.Cut(v.DefaultTLSSecret, "/"); ok {
+		list = append(list, route.Reference{To: object.Ref{Kind: object.KindSecret, Namespace: namespace, Name: name}, Field: "data.default-tls-secret"})
+	}
+	if p := v.DefaultBackend; p != (policy.ServicePort{}) {
+		list = append(list, route.Reference{To: object.Ref{Kind: object.KindService, Namespace: p.Namespace, Name: p.Service}, Field: "data.default-backend",
+			Backend: &route.Backend{Namespace: p.Namespace, Service: p.Service, Port: p.Port}})
+	}
+	return list
+}

@@ -1,0 +1,328 @@
+package translator
+
+import (
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+
+	"legation.dev/object"
+	"legation.dev/pmap"
+	"legation.dev/translator/finding"
+	"legation.dev/translator/input"
+	"legation.dev/translator/lower/service"
+	"legation.dev/translator/render"
+	"legation.dev/translator/route"
+	"legation.dev/xds/snapshot"
+)
+
+// pass is one translation of one fleet: it finds out what the difference
+// between two views concerns, and computes just that. A first translation is
+// the difference to an empty view. A pass lives during one call of Translate.
+type pass struct {
+	old   *Fleet
+	v     input.View
+	next  *Fleet
+	edge  *render.Edge // made when it is needed
+	stats Stats
+
+	// What is to be computed.
+	all      bool // everything, because the class is another one
+	objects  keys // that make routes: "Ingress shop/checkout"
+	hosts    keys // as fragments name them
+	tls      keys // TLS hosts
+	services keys // namespace/service: their clusters and endpoints
+	slices   keys // namespace/service: their endpoints
+	clusters keys // clusters that are named newly or no more
+}
+
+// keys is a set of keys.
+type keys map[string]struct{}
+
+func (k keys) add(key string) { k[key] = struct{}{} }
+
+// sorted yields the keys in order: nothing is computed in the order of a map.
+func (k keys) sorted() iter.Seq[string] { return slices.Values(slices.Sorted(maps.Keys(k))) }
+
+func newPass(old *Fleet, v input.View, of *input.IngressClass, frozen bool) *pass {
+	next := *old
+	next.view, next.Frozen = v, frozen
+	p := &pass{old: old, v: v, next: &next, objects: keys{}, hosts: keys{}, tls: keys{},
+		services: keys{}, slices: keys{}, clusters: keys{}}
+	if p.classChanged() {
+		next.class = readClass(v, of, frozen)
+	}
+	p.all = next.class.Sum() != old.class.Sum()
+	return p
+}
+
+// classChanged reports whether anything changed that the class is read from.
+func (p *pass) classChanged() bool {
+	before := p.old.view
+	if p.old.class.Name == "" || p.old.Frozen != p.next.Frozen ||
+		before.Classes().Digest() != p.v.Classes().Digest() || before.ConfigMaps().Digest() != p.v.ConfigMaps().Digest() {
+		return true
+	}
+	for c := range pmap.Diff(before.Fragments(), p.v.Fragments()) {
+		if c.HadOld && c.Old.CatchAll != nil || c.HasNew && c.New.CatchAll != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// run computes the fleet. The order matters: hosts decide which clusters there
+// are, TLS hosts which chains the listener has.
+func (p *pass) run() *Fleet {
+	p.compare()
+	p.found("class", p.next.class.found)
+	for of := range p.objects.sorted() {
+		p.object(of)
+	}
+	for name := range p.hosts.sorted() {
+		p.host(name)
+	}
+	for name := range p.tls.sorted() {
+		p.tlsHost(name)
+	}
+	p.backends()
+	p.listeners()
+	return p.next.finish()
+}
+
+// object tells what is wrong with one object by itself.
+func (p *pass) object(of string) {
+	var found []finding.Finding
+	f, ok := p.v.Fragments().Get(of)
+	if ok = ok && p.next.class.has(f); ok {
+		found = slices.Concat(f.Findings, service.BeyondShare(f, &p.next.class.Settings), p.next.class.guarded(f))
+	}
+	p.found("object "+of, found)
+	if key, isIngress := strings.CutPrefix(of, string(object.KindIngress)+" "); isIngress {
+		p.next.Members = with(p.next.Members, key, ok)
+	}
+}
+
+// host computes a virtual host and marks the clusters that it names newly or no
+// more.
+func (p *pass) host(name string) {
+	unit := render.VirtualHostName(name)
+	before, _ := p.next.Snapshot.Of(snapshot.VirtualHost).Get(unit)
+	r, found := p.virtualHost(name)
+	p.found("host "+name, found)
+	p.put(snapshot.VirtualHost, unit, r)
+	if before == nil {
+		return
+	}
+	for _, need := range before.Needs {
+		if need.Type == snapshot.Cluster && (r == nil || !slices.Contains(r.Needs, need)) {
+			p.next.named = p.next.named.Delete(need.Name + separator + name)
+			p.clusters.add(need.Name)
+		}
+	}
+}
+
+// virtualHost merges what names a host; nil if nothing does. It never reads a
+// Service: a route names its cluster whether or not the Service exists.
+func (p *pass) virtualHost(name string) (*snapshot.Resource, []finding.Finding) {
+	c := &p.next.class
+	in := route.Input{Class: &c.Class, Own: c.members(p.v.OfHost(name))}
+	if wildcard, ok := route.Wildcard(name); ok {
+		in.Wildcard = c.members(p.v.OfHost(wildcard))
+	}
+	if strings.HasPrefix(name, "*.") {
+		in.Any = c.members(p.v.OfHost(route.Any))
+	}
+	vh, found := route.Merge(name, in)
+	if vh == nil {
+		return nil, found
+	}
+	r, err := render.VirtualHost(vh)
+	if err != nil { // no input is known to get here: hosts and paths were checked
+		return nil, append(found, finding.HostNotServed.At(hostOrigin(name), "", err))
+	}
+	for b := range vh.Backends {
+		p.name(b, name)
+	}
+	return r, found
+}
+
+// with is m with a key, or without it.
+func with(m pmap.Map[pmap.Unit], key string, has bool) pmap.Map[pmap.Unit] {
+	if has {
+		return m.Set(key, pmap.Unit{})
+	}
+	return m.Delete(key)
+}
+
+// hostOrigin is where there is no object to blame.
+func hostOrigin(name string) object.Origin {
+	return object.Origin{Object: object.Ref{Kind: object.KindIngress, Name: name}}
+}
+
+// separator stands between the parts of an index key; no name contains it.
+const separator = "\x00"
+
+// name notes that a host names a backend.
+func (p *pass) name(b route.Backend, host string) {
+	cluster := b.Cluster()
+	p.next.named = p.next.named.Set(cluster+separator+host, pmap.Unit{})
+	if !p.next.backends.Has(cluster) {
+		p.next.backends = p.next.backends.Set(cluster, b)
+		p.clusters.add(cluster)
+	}
+}
+
+// tlsHost computes the certificate and the chain of a TLS host.
+func (p *pass) tlsHost(name string) {
+	c := &p.next.class
+	if name == route.DefaultCertificate {
+		section, ok := c.defaultCertificate()
+		p.secret(name, section, ok, nil)
+		return
+	}
+	section, found, ok := route.Certificate(name, c.members(p.v.OfHost(name)))
+	p.secret(name, section, ok, found)
+	switch {
+	case !ok:
+		p.next.chains = p.next.chains.Delete(name)
+	case p.all || !p.next.chains.Has(name):
+		p.chain(name)
+	}
+}
+
+func (p *pass) secret(name string, use route.Section, ok bool, found []finding.Finding) {
+	var r *snapshot.Resource
+	if ok {
+		var wrong []finding.Finding
+		r, wrong = certificate(p.v, own(p.v), name, use)
+		found = append(found, wrong...)
+	}
+	p.found("secret "+name, found)
+	p.put(snapshot.Secret, name, r)
+}
+
+func (p *pass) chain(name string) {
+	ch, err := render.HostChain(p.edges(), name)
+	if err != nil { // no input is known to get here: the host was validated
+		p.found("chain "+name, []finding.Finding{finding.ChainNotServed.At(hostOrigin(name), "", err)})
+		return
+	}
+	p.stats.Resources++
+	p.next.chains = p.next.chains.Set(name, ch)
+}
+
+func (p *pass) edges() *render.Edge {
+	if p.edge == nil {
+		p.edge = render.NewEdge(&p.next.class.Settings)
+	}
+	return p.edge
+}
+
+// backends computes the clusters that are named newly, drops those that are
+// named no more, and follows what changed behind the others.
+func (p *pass) backends() {
+	for service := range p.services.sorted() {
+		for name := range p.next.backends.Prefix(service + "/") {
+			p.clusters.add(name)
+		}
+	}
+	for name := range p.clusters.sorted() {
+		p.cluster(name)
+	}
+	for service := range p.slices.sorted() {
+		for name, b := range p.next.backends.Prefix(service + "/") {
+			p.followSlices(name, b)
+		}
+	}
+}
+
+// followSlices computes what a change of slices concerns: the endpoints, or the
+// cluster that contains them because Envoy resolves them.
+func (p *pass) followSlices(name string, b route.Backend) {
+	if _, done := p.clusters[name]; done {
+		return
+	}
+	if c, _ := p.next.Snapshot.Of(snapshot.Cluster).Get(name); len(c.Pulls) == 0 {
+		p.cluster(name)
+		return
+	}
+	p.endpoints(name, b)
+}
+
+// cluster computes one cluster and its endpoints, if a host names it.
+func (p *pass) cluster(name string) {
+	b, ok := p.next.backends.Get(name)
+	if !ok || !p.isNamed(name) {
+		p.next.backends = p.next.backends.Delete(name)
+		p.found(clusterUnit(name), nil)
+		p.found("endpoints "+name, nil)
+		p.put(snapshot.Cluster, name, nil)
+		p.put(snapshot.Endpoints, name, nil)
+		return
+	}
+	r, found := cluster(p.v, &p.next.class, b)
+	p.found(clusterUnit(name), found)
+	p.put(snapshot.Cluster, name, r)
+	p.endpoints(name, b)
+}
+
+func (p *pass) isNamed(cluster string) bool {
+	for range p.next.named.Prefix(cluster + separator) {
+		return true
+	}
+	return false
+}
+
+// endpoints computes the endpoints of a cluster that gets them by EDS.
+func (p *pass) endpoints(name string, b route.Backend) {
+	c, ok := p.next.Snapshot.Of(snapshot.Cluster).Get(name)
+	if !ok || len(c.Pulls) == 0 {
+		p.found("endpoints "+name, nil)
+		p.put(snapshot.Endpoints, name, nil)
+		return
+	}
+	r, found := endpoints(p.v, b, name)
+	p.found("endpoints "+name, found)
+	p.put(snapshot.Endpoints, name, r)
+}
+
+// listeners computes the listeners and the route configuration if the class is
+// another one, and the https listener if its chains are.
+func (p *pass) listeners() {
+	if p.all {
+		p.must(render.RouteConfiguration(&p.next.class.Settings))
+		p.must(render.HTTPListenerOf(p.edges()))
+	}
+	if p.all || p.next.chains.Digest() != p.old.chains.Digest() {
+		p.must(render.HTTPSListenerOf(p.edges(), p.next.chains))
+	}
+}
+
+// must puts a resource that no unchecked input reaches.
+func (p *pass) must(r *snapshot.Resource, err error) {
+	if err != nil {
+		panic(fmt.Sprintf("translator: fleet %s: %v", p.next.Name, err))
+	}
+	r.From = []object.Ref{{Kind: object.KindIngressClass, Name: p.next.Name}}
+	p.put(r.Type, r.Name, r)
+}
+
+func (p *pass) found(unit string, list []finding.Finding) {
+	p.next.found = finding.Record(p.next.found, unit, list)
+}
+
+// put sets or, with nil, deletes a resource, and counts it.
+func (p *pass) put(t snapshot.Type, name string, r *snapshot.Resource) {
+	m := p.next.Snapshot.Of(t)
+	if r == nil {
+		p.next.Snapshot = p.next.Snapshot.With(t, m.Delete(name))
+		return
+	}
+	p.stats.Resources++
+	if after := m.Set(name, r); !after.Same(m) {
+		p.stats.Bytes += len(r.Wire())
+		p.next.Snapshot = p.next.Snapshot.With(t, after)
+	}
+}

@@ -1,0 +1,91 @@
+package render
+
+import (
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"legation.dev/pmap"
+)
+
+// Chain is the filter chain of a TLS host, serialised as elements of
+// Listener.filter_chains: a listener is put together from such bytes, so that
+// one more host costs one chain. It is two chains if the class trusts proxies.
+// Nothing that changes stands in it, for Envoy drains the connections of a chain
+// whose bytes are new.
+type Chain struct {
+	wire []byte
+	sum  pmap.Sum
+}
+
+// Sum identifies the bytes.
+func (c Chain) Sum() pmap.Sum { return c.sum }
+
+// fieldFilterChains is the number of envoy.config.listener.v3.Listener.filter_chains.
+const fieldFilterChains = 3
+
+func newChain(list ...*listenerv3.FilterChain) (Chain, error) {
+	var c Chain
+	for _, m := range list {
+		if err := m.ValidateAll(); err != nil {
+			return Chain{}, err
+		}
+		body, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+		if err != nil {
+			return Chain{}, err
+		}
+		c.wire = protowire.AppendTag(c.wire, fieldFilterChains, protowire.BytesType)
+		c.wire = protowire.AppendBytes(c.wire, body)
+	}
+	c.sum = pmap.SumOf(string(c.wire))
+	return c, nil
+}
+
+// HostChain makes the chain of a TLS host.
+func HostChain(e *Edge, host string) (Chain, error) {
+	socket := downstreamTLS(host, ads())
+	list := []*listenerv3.FilterChain{{
+		Name:             host,
+		FilterChainMatch: &listenerv3.FilterChainMatch{ServerNames: []string{host}},
+		TransportSocket:  socket,
+		Filters:          networkFilters(e.https),
+	}}
+	if e.httpsTrusted != nil {
+		list = append(list, &listenerv3.FilterChain{
+			Name: host + trustedSuffix,
+			FilterChainMatch: &listenerv3.FilterChainMatch{ServerNames: []string{host},
+				DirectSourcePrefixRanges: ranges(e.settings.TrustedProxies)},
+			TransportSocket: socket,
+			Filters:         networkFilters(e.httpsTrusted),
+		})
+	}
+	return newChain(list...)
+}
+
+// trustedSuffix of the name of a chain for trusted proxies; no host ends in it.
+const trustedSuffix = "/trusted"
+
+func networkFilters(connectionManager *anypb.Any) []*listenerv3.Filter {
+	return []*listenerv3.Filter{{
+		Name:       "envoy.filters.network.http_connection_manager",
+		ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: connectionManager},
+	}}
+}
+
+// downstreamTLS terminates TLS with the certificate that Envoy asks source for;
+// a nil source is a certificate of Envoy's bootstrap.
+func downstreamTLS(secret string, source *corev3.ConfigSource) *corev3.TransportSocket {
+	return &corev3.TransportSocket{Name: tlsSocket, ConfigType: &corev3.TransportSocket_TypedConfig{
+		TypedConfig: packed(&tlsv3.DownstreamTlsContext{CommonTlsContext: &tlsv3.CommonTlsContext{
+			AlpnProtocols: []string{"h2", "http/1.1"},
+			TlsParams: &tlsv3.TlsParameters{
+				TlsMinimumProtocolVersion: tlsv3.TlsParameters_TLSv1_2,
+				TlsMaximumProtocolVersion: tlsv3.TlsParameters_TLSv1_3,
+			},
+			TlsCertificateSdsSecretConfigs: []*tlsv3.SdsSecretConfig{{Name: secret, SdsConfig: source}},
+		}}),
+	}}
+}

@@ -1,0 +1,139 @@
+package render
+
+import (
+	"time"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	upstreamv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"legation.dev/object"
+	"legation.dev/translator/policy"
+	"legation.dev/translator/route"
+	"legation.dev/xds/snapshot"
+)
+
+// bufferBytes is how much of a stream Envoy holds for each connection, up and
+// down, before it stops reading: 32 KiB, as Envoy's manual advises for an edge.
+const bufferBytes = 32 * 1024
+
+// dnsRefresh is how often a name is asked for whose answer gives no lifetime.
+const dnsRefresh = 30 * time.Second
+
+// Cluster makes a cluster. Its endpoints come by EDS, unless they are names, which
+// Envoy resolves.
+func Cluster(c route.Cluster) (*snapshot.Resource, error) {
+	name := c.Backend.Cluster()
+	m := newCluster(c.Backend, &c.Settings, c.Protocol)
+	meta := snapshot.Meta{Weak: c.Weak, Checked: len(m.HealthChecks) > 0, Linger: c.Settings.DrainDuration,
+		From: []object.Ref{c.Backend.Ref()}}
+	if c.Named {
+		byName(m, localities(c.Endpoints))
+	} else {
+		byEDS(m)
+		meta.Pulls = []snapshot.Ref{{Type: snapshot.Endpoints, Name: name}}
+	}
+	if c.Protocol.TLS {
+		m.TransportSocket = upstreamTLS(c.SNI)
+	}
+	return newResource(snapshot.Cluster, name, m, meta)
+}
+
+// PlainCluster is what stands in for a cluster that cannot be made: the fleet must
+// not miss one that a route names.
+func PlainCluster(b route.Backend) *snapshot.Resource {
+	defaults := policy.Defaults()
+	m := newCluster(b, &defaults, route.Protocol{})
+	byEDS(m)
+	r, err := snapshot.New(snapshot.Cluster, b.Cluster(), m, snapshot.Meta{Weak: true,
+		Pulls: []snapshot.Ref{{Type: snapshot.Endpoints, Name: b.Cluster()}}})
+	if err != nil {
+		panic("render: cluster " + b.Cluster() + ": " + err.Error()) // its name was checked
+	}
+	return r
+}
+
+// newCluster is what every cluster has.
+func newCluster(b route.Backend, settings *policy.Values, p route.Protocol) *clusterv3.Cluster {
+	most := number(settings.MaxConnections)
+	m := &clusterv3.Cluster{
+		Name:                          b.Cluster(),
+		ConnectTimeout:                seconds(settings.UpstreamConnectTimeout),
+		PerConnectionBufferLimitBytes: number(bufferBytes),
+		CommonLbConfig: &clusterv3.Cluster_CommonLbConfig{
+			HealthyPanicThreshold: &typev3.Percent{Value: float64(settings.PanicThreshold)},
+			UpdateMergeWindow:     seconds(0), // draining counts at once; Envoy's own is 1 s
+		},
+		IgnoreHealthOnHostRemoval: true,
+		HealthChecks:              healthChecks(b, settings, p),
+		OutlierDetection:          outliers(settings),
+		CircuitBreakers: &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{{
+			MaxConnections: most, MaxPendingRequests: number(settings.MaxPending), MaxRequests: most, MaxRetries: most,
+		}}},
+		TypedExtensionProtocolOptions: map[string]*anypb.Any{
+			"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": packed(protocolOptions(p, settings)),
+		},
+	}
+	if alive := tcpKeepAlive(settings.UpstreamTCPKeepAlive); alive != nil {
+		m.UpstreamConnectionOptions = &clusterv3.UpstreamConnectionOptions{TcpKeepalive: alive}
+	}
+	balance(m, settings)
+	return m
+}
+
+func byEDS(m *clusterv3.Cluster) {
+	m.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS}
+	m.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{EdsConfig: ads()}
+}
+
+// byName lets Envoy resolve. Such a cluster never warms, or a resolver that does
+// not answer would hold back every other cluster for minutes.
+func byName(m *clusterv3.Cluster, list []*endpointv3.LocalityLbEndpoints) {
+	m.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STRICT_DNS}
+	m.LoadAssignment = &endpointv3.ClusterLoadAssignment{ClusterName: m.Name, Endpoints: list}
+	m.WaitForWarmOnInit = no()
+	//lint:ignore SA1019 its successor, the cluster type envoy.clusters.dns, is not measured yet (a dead resolver beside new hosts)
+	m.RespectDnsTtl = true
+	//lint:ignore SA1019 as above
+	m.DnsRefreshRate = seconds(dnsRefresh)
+}
+
+// protocolOptions say how to speak to endpoints, and how long.
+func protocolOptions(p route.Protocol, settings *policy.Values) *upstreamv3.HttpProtocolOptions {
+	explicit := &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig{
+		ProtocolConfig: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{
+			HttpProtocolOptions: &corev3.Http1ProtocolOptions{}}}
+	if p.HTTP2 {
+		explicit.ProtocolConfig = &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{
+			Http2ProtocolOptions: &corev3.Http2ProtocolOptions{}}
+	}
+	return &upstreamv3.HttpProtocolOptions{
+		CommonHttpProtocolOptions: lifetimes(settings),
+		UpstreamProtocolOptions:   &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_{ExplicitHttpConfig: explicit},
+	}
+}
+
+// lifetimes of a connection: it has to end before the server ends it.
+func lifetimes(settings *policy.Values) *corev3.HttpProtocolOptions {
+	o := &corev3.HttpProtocolOptions{IdleTimeout: seconds(settings.UpstreamIdleTimeout)}
+	if settings.UpstreamMaxLifetime > 0 {
+		o.MaxConnectionDuration = seconds(settings.UpstreamMaxLifetime)
+	}
+	if settings.UpstreamMaxRequests > 0 {
+		o.MaxRequestsPerConnection = number(settings.UpstreamMaxRequests)
+	}
+	return o
+}
+
+// upstreamTLS verifies nothing, as ingress-nginx, whose users have endpoints
+// with certificates of their own making; sni is the external name, if any.
+func upstreamTLS(sni string) *corev3.TransportSocket {
+	return &corev3.TransportSocket{Name: tlsSocket,
+		ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: packed(&tlsv3.UpstreamTlsContext{Sni: sni})}}
+}
+
+const tlsSocket = "envoy.transport_sockets.tls"

@@ -1,0 +1,111 @@
+package render
+
+import (
+	"slices"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	chainv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/filter_chain/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"legation.dev/translator/policy"
+)
+
+// filter is an HTTP filter that stands in every chain, inert, and that routes
+// switch on. Envoy accepts the configuration of a filter that it does not have, and
+// ignores it: a name that stands on a route must stand in this list, or what it
+// guards would be open.
+type filter struct {
+	name string
+	// inert is its configuration in the chain.
+	inert validated
+	// upgrades: it runs on WebSocket upgrades, too. Whatever restricts access must.
+	upgrades bool
+	// parts are what it runs, in order; each decides by itself.
+	parts []part
+}
+
+// part is one filter inside a filter_chain.
+type part struct {
+	// differs reports whether a route wants another configuration than its class.
+	differs func(route, class *policy.Values) bool
+	// config is the configuration for these settings; nil if it is not to run.
+	config func(*policy.Values) *corev3.TypedExtensionConfig
+}
+
+// filters are all, in the order in which they run; the router comes after them.
+// A new one is a file of its own and a line here.
+var filters = []filter{
+	{name: "envoy.filters.http.filter_chain", inert: &chainv3.FilterChainConfig{}, parts: []part{bodyLimit}},
+}
+
+// httpFilters are those of a chain, or of its upgrades.
+func httpFilters(upgrades bool) (list []*hcmv3.HttpFilter) {
+	for _, f := range filters {
+		if f.upgrades || !upgrades {
+			list = append(list, &hcmv3.HttpFilter{Name: f.name, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: packed(f.inert)}})
+		}
+	}
+	return append(list, router())
+}
+
+// onAll is what runs on every route that does not say otherwise. It stands in the
+// route configuration, once for all hosts: Envoy makes a filter of each that a
+// virtual host has, anew with every route push.
+func onAll(class *policy.Values) map[string]*anypb.Any {
+	var all map[string]*anypb.Any
+	for _, f := range filters {
+		if running := f.running(class); len(running) > 0 {
+			all = with(all, f.name, perRoute(running))
+		}
+	}
+	return all
+}
+
+// onRoute is what runs on a route, where that is not what runs on all. What Envoy
+// finds on a route replaces all that the class says of that filter: so all its parts
+// are there, or none.
+func onRoute(route, class *policy.Values) map[string]*anypb.Any {
+	var own map[string]*anypb.Any
+	for _, f := range filters {
+		differs := func(p part) bool { return p.differs(route, class) }
+		if slices.ContainsFunc(f.parts, differs) {
+			own = with(own, f.name, perRoute(f.running(route)))
+		}
+	}
+	return own
+}
+
+func (f filter) running(s *policy.Values) (list []*corev3.TypedExtensionConfig) {
+	for _, p := range f.parts {
+		if c := p.config(s); c != nil {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// perRoute runs parts; none switches the filter off.
+func perRoute(parts []*corev3.TypedExtensionConfig) *anypb.Any {
+	if len(parts) == 0 {
+		return packed(&routev3.FilterConfig{Disabled: true})
+	}
+	return packed(&chainv3.FilterChainConfigPerRoute{FilterChain: &chainv3.FilterChain{Filters: parts}})
+}
+
+func with(m map[string]*anypb.Any, name string, config *anypb.Any) map[string]*anypb.Any {
+	if m == nil {
+		m = map[string]*anypb.Any{}
+	}
+	m[name] = config
+	return m
+}
+
+// FilterNames are the names that may stand on a route or a route configuration.
+func FilterNames() (names []string) {
+	for _, f := range filters {
+		names = append(names, f.name)
+	}
+	return names
+}

@@ -1,0 +1,240 @@
+package render
+
+import (
+	"net/netip"
+	"time"
+
+	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
+	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	celv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/filters/cel/v3"
+	healthv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/health_check/v3"
+	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	earlyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/http/early_header_mutation/header_mutation/v3"
+	xffv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/http/original_ip_detection/xff/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+
+	"legation.dev/translator/policy"
+)
+
+// What Envoy does to a client's connection. Everything here is part of the bytes
+// of every filter chain: a change of any of it drains every connection.
+const (
+	// drainTime is how long a connection may go on after its chain was replaced
+	// or its Envoy was told to drain. Above any --drain-time-s in use, so that
+	// WebSockets last as long as that allows (measured on 1.40: a shorter one
+	// ends them in the last third of the drain).
+	drainTime = time.Hour
+	// drainTimeToClose is that of a class which has WebSockets closed early: how
+	// long after its GOAWAY a client of HTTP/2 may still open streams.
+	drainTimeToClose = time.Second
+	// headersTime is how long a client may take to send the headers of a
+	// request: as client_header_timeout of ingress-nginx.
+	headersTime = 60 * time.Second
+	// streamIdle ends a stream for which no route says otherwise.
+	streamIdle = 60 * time.Second
+	// Limits of HTTP/2: streams as http2-max-concurrent-streams of ingress-nginx;
+	// windows, in bytes, as Envoy's manual advises for an edge.
+	maxStreams       = 128
+	streamWindow     = 64 * 1024
+	connectionWindow = 1024 * 1024
+)
+
+// hostOfHTTP10 stands in for the Host that a client of HTTP/1.0 need not send.
+// No rule can name it.
+const hostOfHTTP10 = "_"
+
+// door is one way into Envoy: a listener, and whether those who come this way
+// are proxies that the class trusts.
+type door struct {
+	name    string // of the listener, and the prefix of its statistics
+	port    uint32 // that clients dial
+	trusted bool
+}
+
+// connectionManager is the HTTP configuration of a door. It holds nothing of
+// any host.
+func connectionManager(s *policy.Values, d door) *hcmv3.HttpConnectionManager {
+	m := &hcmv3.HttpConnectionManager{
+		StatPrefix: d.name,
+		RouteSpecifier: &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{
+			ConfigSource: ads(), RouteConfigName: RouteConfigurationName}},
+		HttpFilters:                   append(healthPath(s.HealthPath), httpFilters(false)...),
+		UpgradeConfigs:                []*hcmv3.HttpConnectionManager_UpgradeConfig{webSocket()},
+		LocalReplyConfig:              localReplies(),
+		EarlyHeaderMutationExtensions: early(s, d),
+		InternalAddressConfig:         &hcmv3.HttpConnectionManager_InternalAddressConfig{}, // nobody is internal
+		PreserveExternalRequestId:     true,
+		ServerHeaderTransformation:    hcmv3.HttpConnectionManager_PASS_THROUGH,
+		AccessLog:                     accessLog(s),
+		DrainTimeout:                  seconds(drainTimeOf(s)),
+	}
+	paths(m, s)
+	protocols(m, s)
+	if d.trusted {
+		trust(m, s)
+	} else {
+		m.UseRemoteAddress, m.SkipXffAppend = yes(), true // early says who the client is
+	}
+	return m
+}
+
+// webSocket has filters of its own: what a client sends on one is no body.
+func webSocket() *hcmv3.HttpConnectionManager_UpgradeConfig {
+	return &hcmv3.HttpConnectionManager_UpgradeConfig{UpgradeType: "websocket", Filters: httpFilters(true)}
+}
+
+func drainTimeOf(s *policy.Values) time.Duration {
+	if s.DrainUpgrades == policy.CloseUpgrades {
+		return drainTimeToClose
+	}
+	return drainTime
+}
+
+func router() *hcmv3.HttpFilter {
+	return &hcmv3.HttpFilter{Name: "envoy.filters.http.router", ConfigType: &hcmv3.HttpFilter_TypedConfig{
+		TypedConfig: packed(&routerv3.Router{SuppressEnvoyHeaders: true})}}
+}
+
+// healthPath answers for Envoy itself: 503 once it was told to fail.
+func healthPath(path string) []*hcmv3.HttpFilter {
+	if path == "off" {
+		return nil
+	}
+	return []*hcmv3.HttpFilter{{Name: "envoy.filters.http.health_check", ConfigType: &hcmv3.HttpFilter_TypedConfig{
+		TypedConfig: packed(&healthv3.HealthCheck{PassThroughMode: no(), Headers: []*routev3.HeaderMatcher{
+			header(":path", &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: path}}, false)}})}}}
+}
+
+// paths makes one path out of the many ways to write it, before it is routed.
+func paths(m *hcmv3.HttpConnectionManager, s *policy.Values) {
+	m.NormalizePath = yes()
+	m.MergeSlashes = true
+	m.StripTrailingHostDot = true
+	switch s.EscapedSlashes {
+	case policy.Reject:
+		m.PathWithEscapedSlashesAction = hcmv3.HttpConnectionManager_REJECT_REQUEST
+	case policy.Keep:
+		m.PathWithEscapedSlashesAction = hcmv3.HttpConnectionManager_KEEP_UNCHANGED
+	default:
+		m.PathWithEscapedSlashesAction = hcmv3.HttpConnectionManager_UNESCAPE_AND_FORWARD
+	}
+}
+
+func protocols(m *hcmv3.HttpConnectionManager, s *policy.Values) {
+	m.MaxRequestHeadersKb = number(s.RequestHeaders)
+	m.RequestHeadersTimeout = seconds(headersTime)
+	m.StreamIdleTimeout = seconds(streamIdle)
+	m.CommonHttpProtocolOptions = &corev3.HttpProtocolOptions{
+		IdleTimeout:                  seconds(s.DownstreamIdle),
+		HeadersWithUnderscoresAction: corev3.HttpProtocolOptions_DROP_HEADER,
+	}
+	if s.DownstreamMax > 0 {
+		m.CommonHttpProtocolOptions.MaxConnectionDuration = seconds(s.DownstreamMax)
+		m.Http1SafeMaxConnectionDuration = true // tell the client, do not just close
+	}
+	m.HttpProtocolOptions = &corev3.Http1ProtocolOptions{AcceptHttp_10: true, DefaultHostForHttp_10: hostOfHTTP10}
+	m.Http2ProtocolOptions = &corev3.Http2ProtocolOptions{
+		MaxConcurrentStreams:        number(maxStreams),
+		InitialStreamWindowSize:     number(streamWindow),
+		InitialConnectionWindowSize: number(connectionWindow),
+	}
+}
+
+// trust finds the client in the X-Forwarded-For of proxies in front. Envoy takes
+// their X-Forwarded-Proto, too.
+func trust(m *hcmv3.HttpConnectionManager, s *policy.Values) {
+	how := &xffv3.XffConfig{SkipXffAppend: no()}
+	if s.TrustedHops > 0 {
+		how.XffNumTrustedHops = s.TrustedHops - 1 // the first one is whoever dialled
+	} else {
+		how.XffTrustedCidrs = &xffv3.XffTrustedCidrs{Cidrs: ranges(s.TrustedProxies)}
+	}
+	m.UseRemoteAddress = no()
+	m.OriginalIpDetectionExtensions = []*corev3.TypedExtensionConfig{{
+		Name: "envoy.http.original_ip_detection.xff", TypedConfig: packed(how)}}
+}
+
+func ranges(prefixes []netip.Prefix) []*corev3.CidrRange {
+	var list []*corev3.CidrRange
+	for _, p := range prefixes {
+		list = append(list, &corev3.CidrRange{AddressPrefix: p.Addr().String(), PrefixLen: number(uint32(p.Bits()))})
+	}
+	return list
+}
+
+// early is what happens to a request's headers before Envoy reads them: what a
+// client must not say of itself is removed, what backends are told is set. A
+// trusted proxy may say it, and is completed.
+func early(s *policy.Values, d door) []*corev3.TypedExtensionConfig {
+	list := []*mutationv3.HeaderMutation{drop("proxy"), dropPrefix("x-envoy-")}
+	action := corev3.HeaderValueOption_ADD_IF_ABSENT
+	if !d.trusted {
+		action = corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD
+		// Envoy itself would write its own address in the place of a client on
+		// the same node.
+		list = append(list, drop("forwarded"), drop("x-real-ip"), dropPrefix("x-forwarded-"),
+			put("x-forwarded-for", peer(s), action))
+	}
+	list = append(list, put("x-forwarded-host", "%REQ(:AUTHORITY)%", action),
+		put("x-forwarded-port", decimal(d.port), action))
+	return []*corev3.TypedExtensionConfig{{
+		Name:        "envoy.http.early_header_mutation.header_mutation",
+		TypedConfig: packed(&earlyv3.HeaderMutation{Mutations: list}),
+	}}
+}
+
+// peer is who the client is: whoever dialled, or whom a balancer names that did.
+func peer(s *policy.Values) string {
+	if s.ProxyProtocol == policy.ProxyProtocolRequired {
+		return "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"
+	}
+	return "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"
+}
+
+func drop(header string) *mutationv3.HeaderMutation {
+	return &mutationv3.HeaderMutation{Action: &mutationv3.HeaderMutation_Remove{Remove: header}}
+}
+
+func dropPrefix(prefix string) *mutationv3.HeaderMutation {
+	return &mutationv3.HeaderMutation{Action: &mutationv3.HeaderMutation_RemoveOnMatch_{
+		RemoveOnMatch: &mutationv3.HeaderMutation_RemoveOnMatch{KeyMatcher: &matcherv3.StringMatcher{
+			MatchPattern: &matcherv3.StringMatcher_Prefix{Prefix: prefix}}}}}
+}
+
+func put(name, value string, action corev3.HeaderValueOption_HeaderAppendAction) *mutationv3.HeaderMutation {
+	return &mutationv3.HeaderMutation{Action: &mutationv3.HeaderMutation_Append{Append: &corev3.HeaderValueOption{
+		Header: &corev3.HeaderValue{Key: name, Value: value}, AppendAction: action}}}
+}
+
+// localReplies gives the statuses that an operator expects where Envoy says 503:
+// 504 if no connection came about in time, 502 if there was no or no whole
+// answer. No endpoint at all stays 503. The body tells nothing of the inside.
+func localReplies() *hcmv3.LocalReplyConfig {
+	return &hcmv3.LocalReplyConfig{
+		Mappers: []*hcmv3.ResponseMapper{
+			{Filter: connectTimedOut(), StatusCode: number(504)},
+			{Filter: flagged("UF", "UC", "UR", "UPE"), StatusCode: number(502)},
+		},
+		BodyFormat: &corev3.SubstitutionFormatString{Format: &corev3.SubstitutionFormatString_TextFormatSource{
+			TextFormatSource: inline("%RESPONSE_CODE%\n")}},
+	}
+}
+
+func flagged(flags ...string) *accesslogv3.AccessLogFilter {
+	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_ResponseFlagFilter{
+		ResponseFlagFilter: &accesslogv3.ResponseFlagFilter{Flags: flags}}}
+}
+
+// connectTimedOut: Envoy flags a refused connection and one that did not come
+// about alike (UF), only the details tell them apart.
+func connectTimedOut() *accesslogv3.AccessLogFilter {
+	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_ExtensionFilter{
+		ExtensionFilter: &accesslogv3.ExtensionFilter{
+			Name: "envoy.access_loggers.extension_filters.cel",
+			ConfigType: &accesslogv3.ExtensionFilter_TypedConfig{TypedConfig: packed(&celv3.ExpressionFilter{
+				Expression: `response.code_details.contains("connection_timeout")`})},
+		}}}
+}

@@ -1,0 +1,37 @@
+package render
+
+import (
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+
+	"legation.dev/object"
+	"legation.dev/translator/route"
+	"legation.dev/xds/snapshot"
+)
+
+// Secret makes the certificate that Envoy asks for by name.
+func Secret(name string, pair route.KeyPair, from []object.Ref) (*snapshot.Resource, error) {
+	return newResource(snapshot.Secret, name, newSecret(name, pair), snapshot.Meta{From: from})
+}
+
+// StandIn is a certificate of the process's own under a name, if it has one; Weak,
+// so that whoever has a good one keeps it. An unanswered secret would hold up the
+// whole listener for 15 s.
+func StandIn(own *route.KeyPair, name string, from []object.Ref) *snapshot.Resource {
+	m := &tlsv3.Secret{Name: name, Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: &tlsv3.TlsCertificate{}}}
+	if own != nil {
+		m = newSecret(name, *own)
+	}
+	r, err := snapshot.StandIn(snapshot.Secret, name, m, snapshot.Meta{From: from})
+	if err != nil {
+		panic("render: stand-in certificate: " + err.Error()) // bytes always serialise
+	}
+	return r
+}
+
+func newSecret(name string, pair route.KeyPair) *tlsv3.Secret {
+	return &tlsv3.Secret{Name: name, Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: &tlsv3.TlsCertificate{
+		CertificateChain: &corev3.DataSource{Specifier: &corev3.DataSource_InlineBytes{InlineBytes: pair.Chain}},
+		PrivateKey:       &corev3.DataSource{Specifier: &corev3.DataSource_InlineBytes{InlineBytes: pair.Key}},
+	}}}
+}

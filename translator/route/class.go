@@ -1,0 +1,91 @@
+package route
+
+import (
+	"fmt"
+	"net/http"
+
+	"legation.dev/object"
+	"legation.dev/pmap"
+	"legation.dev/translator/policy"
+)
+
+// Class is what all hosts of a fleet depend on: the settings of an IngressClass
+// and its catch-all. When it changes, every host is computed anew.
+type Class struct {
+	Name     string
+	Default  bool          // whether an object without a class is of this one
+	Settings policy.Values // over the defaults
+	Order    Order         // of the rules of a host
+	CatchAll Planned       // for requests that nothing else takes
+}
+
+// Sum identifies the class.
+func (c *Class) Sum() pmap.Sum {
+	return pmap.SumOf(c.Name, fmt.Sprint(c.Default, c.Order), c.Settings.String(), c.CatchAll.text())
+}
+
+// Has reports whether an object that names its class so is of this class.
+func (c *Class) Has(n ClassName) bool {
+	if !n.Named {
+		return c.Default
+	}
+	return n.Name == c.Name
+}
+
+// Planned is an action with the settings in force for it, and who says so.
+type Planned struct {
+	Action
+	// Settings are those of the class with what the object says instead.
+	Settings *policy.Values
+	// Owner is the object, in the name of a route: "shop/checkout".
+	Owner string
+	From  object.Ref
+}
+
+func (p Planned) text() string {
+	text := fmt.Sprint(p.Status, " ", p.Owner)
+	for _, t := range p.Targets {
+		text += fmt.Sprint(" ", t.Backend.Cluster(), " ", t.Weight)
+	}
+	if p.Settings != nil {
+		text += " " + p.Settings.String()
+	}
+	return text
+}
+
+// NotFound answers 404.
+func NotFound() Planned {
+	return Planned{Action: Action{Status: http.StatusNotFound}, Owner: "legation/not-found"}
+}
+
+// plan is what a class makes of the actions of a fragment: its settings are looked
+// up once for all of them.
+type plan struct {
+	fragment *Fragment
+	settings *policy.Values
+	closed   bool
+}
+
+// planOf brings class and fragment together. Whatever restricts access and is not
+// honoured closes the paths, unless the class opens them.
+func (c *Class) planOf(f *Fragment) plan {
+	settings := &c.Settings
+	if len(f.Policy) > 0 {
+		own := c.Settings.With(f.Policy)
+		settings = &own
+	}
+	return plan{fragment: f, settings: settings, closed: len(f.Guards) > 0 && !c.Settings.ServeUnprotected}
+}
+
+// Plan is what the class makes of one action of a fragment.
+func (c *Class) Plan(f *Fragment, a Action) Planned { return c.planOf(f).of(a) }
+
+// of is the action as it is served. What cannot be served as its owner wants is
+// answered 503, never served otherwise.
+func (p plan) of(a Action) Planned {
+	if p.closed {
+		a = Action{Status: http.StatusServiceUnavailable} // the guard is told
+	}
+	ref := p.fragment.Origin.Object
+	return Planned{Action: a, Settings: p.settings, Owner: ref.Key(), From: ref}
+}

@@ -1,0 +1,224 @@
+// Package route is the model between Kubernetes and Envoy: which requests a host
+// takes, and where they go, in terms of neither side.
+//
+// An object is lowered, once, into a Fragment, by a package of translator/lower.
+// Merge makes the VirtualHost of a host out of the fragments that name it.
+// translator/render makes Envoy resources of that, and Decide says of one request
+// what will become of it.
+//
+// Everything here is a value: immutable once made, without clock, and equal for
+// equal objects.
+//
+// Start reading at Fragment, then at Merge.
+package route
+
+import (
+	"cmp"
+	"regexp"
+	"strings"
+	"time"
+
+	"legation.dev/object"
+	"legation.dev/pmap"
+	"legation.dev/translator/finding"
+	"legation.dev/translator/policy"
+)
+
+// Any is the name of the host that takes the requests which no other host takes.
+const Any = "*"
+
+// Fragment is what one object says. It depends on that object only: not on other
+// objects, and not on a class, whose settings and dialect Merge brings in.
+type Fragment struct {
+	// Origin is the object; its Field is empty.
+	Origin object.Origin
+	// Age is when the object was created: the older one wins a conflict. Zero when
+	// the manifest does not say.
+	Age time.Time
+	// Class is the class that the object names.
+	Class ClassName
+	// Hosts are those that it has rules for, each once.
+	Hosts []Host
+	// Fallback is for requests to these hosts that no rule matches; nil if the
+	// object does not say.
+	Fallback *Action
+	// CatchAll is for requests that no host of the class takes; nil if the object
+	// does not say.
+	CatchAll *Action
+	// Policy is what it says of settings.
+	Policy policy.Overrides
+	// Guards are what it wants restricted and nobody honours yet: they close its
+	// paths.
+	Guards []Guard
+	// Withheld says that the object takes no part in routing of its own, as a canary.
+	Withheld bool
+	// References are all objects that it names, in order of its fields.
+	References []Reference
+	// Findings are what is wrong with it by itself, whatever its class.
+	Findings []finding.Finding
+
+	sum pmap.Sum
+}
+
+// Sealed is f, complete: its Sum is that of the object that it was made of. It must
+// not be changed afterwards.
+func (f *Fragment) Sealed(object pmap.Sum) *Fragment {
+	f.sum = object
+	return f
+}
+
+// Sum identifies the fragment. Where the object was read is no part of it.
+func (f *Fragment) Sum() pmap.Sum { return f.sum }
+
+// At is the origin of one field of the object.
+func (f *Fragment) At(field string) object.Origin { return f.Origin.In(field) }
+
+// ClassName is how an object names its class.
+type ClassName struct {
+	// Name is the class; Named is false if the object names none, and so is of the
+	// default class.
+	Name  string
+	Named bool
+	// Field says so.
+	Field string
+}
+
+// Host is what an object says of one host.
+type Host struct {
+	Name string // "shop.example.com", "*.example.com" or Any
+	// Rules are in order of their fields.
+	Rules []Rule
+	// TLS are the sections that name a certificate for the host, in order of their
+	// fields; with none the object wants no chain for it.
+	TLS []TLS
+}
+
+// Rule is one path of a host.
+type Rule struct {
+	Match  Match
+	Action Action
+	// Name is what access logs call it: "shop/checkout Prefix /pay".
+	Name string
+	// Path is the path as it is written, and Field where.
+	Path, Field string
+}
+
+// TLS is one place that names a certificate.
+type TLS struct {
+	Secret object.Ref // zero if it names none
+	Field  string     // that names it
+}
+
+// Action is what becomes of a request: it goes to one of Targets, or is answered
+// with Status if there is none.
+type Action struct {
+	Targets []Target
+	Status  uint32
+	// Wrong is why the targets cannot be served; it is told where the action is used.
+	Wrong *finding.Finding
+}
+
+// Target is where a share of requests goes.
+type Target struct {
+	Backend Backend
+	Weight  uint32 // among the targets of its action; not looked at if it is the only one
+}
+
+// Backend is one Service port, with the settings that its cluster has because of
+// who names it. Whether the Service exists plays no part in it.
+type Backend struct {
+	Namespace, Service string
+	Port               string           // by name or number, as the object writes it
+	Policy             policy.Overrides // only those that shape a cluster
+}
+
+// Cluster is the name of its cluster: namespace/service/port, and the hash of the
+// policy, if there is one. These bytes are for good: another name is another
+// cluster, with connections of its own.
+func (b Backend) Cluster() string {
+	name := b.Key() + "/" + b.Port
+	if hash := b.Policy.Hash(); hash != "" {
+		name += "/" + hash
+	}
+	return name
+}
+
+// Key is that of the Service: "namespace/name".
+func (b Backend) Key() string { return b.Namespace + "/" + b.Service }
+
+// Ref is the Service.
+func (b Backend) Ref() object.Ref {
+	return object.Ref{Kind: object.KindService, Namespace: b.Namespace, Name: b.Service}
+}
+
+// label is what Kubernetes lets a namespace, a Service and a named port be called;
+// names of clusters and keys of indexes are made of them.
+var label = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
+
+// Valid reports whether all parts are names as Kubernetes has them.
+func (b Backend) Valid() bool {
+	return label.MatchString(b.Namespace) && label.MatchString(b.Service) && label.MatchString(b.Port)
+}
+
+// Label reports whether text can be a part of a Backend.
+func Label(text string) bool { return label.MatchString(text) }
+
+// Sum identifies the backend.
+func (b Backend) Sum() pmap.Sum { return pmap.SumOf(b.Cluster(), b.Policy.String()) }
+
+// ParseCluster is the backend that a cluster's name tells of, without its policy;
+// false if it is no name of ours.
+func ParseCluster(name string) (Backend, bool) {
+	parts := strings.Split(name, "/")
+	if len(parts) != 3 && len(parts) != 4 {
+		return Backend{}, false
+	}
+	return Backend{Namespace: parts[0], Service: parts[1], Port: parts[2]}, true
+}
+
+// Guard is a restriction that is not honoured: what it would have guarded is closed.
+type Guard struct {
+	Restricts    string // "client addresses", for people
+	Field, Value string
+}
+
+// Reference is one place where an object names another.
+type Reference struct {
+	To    object.Ref
+	Field string
+	// Backend is set where To is a Service that gets requests.
+	Backend *Backend
+}
+
+// Older orders fragments as conflicts are decided: the older one first, ties by
+// namespace and name.
+func Older(a, b *Fragment) int {
+	return cmp.Or(a.Age.Compare(b.Age), cmp.Compare(a.Origin.Object.Key(), b.Origin.Object.Key()),
+		a.Origin.Object.Compare(b.Origin.Object))
+}
+
+// Host is what f says of a host; nil if it has no rule for it.
+func (f *Fragment) Host(name string) *Host {
+	for i := range f.Hosts {
+		if f.Hosts[i].Name == name {
+			return &f.Hosts[i]
+		}
+	}
+	return nil
+}
+
+// Wildcard is the wildcard that a host falls under; a wildcard falls under none.
+func Wildcard(host string) (string, bool) {
+	_, parent, ok := strings.Cut(host, ".")
+	if !ok || strings.HasPrefix(host, "*") {
+		return "", false
+	}
+	return "*." + parent, true
+}
+
+// DefaultCertificate is what Envoy calls the certificate of names that have no chain
+// of their own; no host may be called so.
+const DefaultCertificate = "default-certificate"
+
+// ACME is where an issuer of certificates looks by http, before there is one.
+const ACME = "/.well-known/acme-challenge/"

@@ -1,0 +1,123 @@
+package route
+
+import (
+	"cmp"
+	"strings"
+)
+
+// Match says which requests of a host a rule takes: all that it names must hold.
+type Match struct {
+	Kind PathKind
+	// Path is as it is written: a trailing slash of a prefix counts in the order,
+	// not in the match.
+	Path string
+	// Method, if not empty, is the only one.
+	Method string
+	// Headers and Query must all be there.
+	Headers, Query []ValueMatch
+}
+
+// PathKind is how a path is compared.
+type PathKind uint8
+
+// The kinds of paths.
+const (
+	Prefix PathKind = iota // element by element: /a matches /a and /a/b, not /ab
+	Exact
+	Regex // RE2, over the whole path
+)
+
+// String is how people write it.
+func (k PathKind) String() string {
+	switch k {
+	case Exact:
+		return "Exact"
+	case Regex:
+		return "Regex"
+	}
+	return "Prefix"
+}
+
+// ValueMatch is a header or a query parameter that has a value.
+type ValueMatch struct {
+	Name, Value string
+	Regex       bool // Value is RE2, over the whole value
+}
+
+// Order is in which order rules of a host are tried: the first that matches wins.
+// Each is total over matches that are not equal.
+type Order uint8
+
+const (
+	// ByElement is that of Ingress: the longest path first, Exact before Prefix.
+	ByElement Order = iota
+	// ByText is that of ingress-nginx: the longest text of a pattern first, ties by
+	// the text, descending.
+	ByText
+	// BySpecificity is that of Gateway API: Exact first, then the longest prefix,
+	// then a method, then the number of headers, then of query parameters.
+	BySpecificity
+)
+
+// Compare orders two matches: negative if a is tried first, zero only if they are
+// equal.
+func (o Order) Compare(a, b Match) int {
+	switch o {
+	case ByText:
+		return cmp.Or(longer(a.Path, b.Path), strings.Compare(b.Path, a.Path), exactFirst(a, b), conditions(a, b), rest(a, b))
+	case BySpecificity:
+		return cmp.Or(exactFirst(a, b), longer(bare(a), bare(b)), conditions(a, b), longer(a.Path, b.Path), rest(a, b))
+	}
+	return cmp.Or(longer(bare(a), bare(b)), exactFirst(a, b), longer(a.Path, b.Path), conditions(a, b), rest(a, b))
+}
+
+func longer(a, b string) int { return cmp.Compare(len(b), len(a)) }
+
+// bare is the part of a path that is compared: a trailing slash of a prefix has no
+// part in the match.
+func bare(m Match) string {
+	if m.Kind == Prefix {
+		return strings.TrimRight(m.Path, "/")
+	}
+	return m.Path
+}
+
+func exactFirst(a, b Match) int {
+	rank := func(m Match) int {
+		if m.Kind == Exact {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Compare(rank(a), rank(b))
+}
+
+// conditions puts first who asks for more: a method, then more headers, then more
+// query parameters.
+func conditions(a, b Match) int {
+	return cmp.Or(-cmp.Compare(min(len(a.Method), 1), min(len(b.Method), 1)),
+		cmp.Compare(len(b.Headers), len(a.Headers)), cmp.Compare(len(b.Query), len(a.Query)))
+}
+
+// rest makes an order total.
+func rest(a, b Match) int {
+	return cmp.Or(strings.Compare(a.Path, b.Path), cmp.Compare(a.Kind, b.Kind), strings.Compare(a.Method, b.Method),
+		strings.Compare(valuesText(a.Headers), valuesText(b.Headers)), strings.Compare(valuesText(a.Query), valuesText(b.Query)))
+}
+
+func valuesText(list []ValueMatch) string {
+	var b strings.Builder
+	for _, v := range list {
+		b.WriteString(v.Name + "\x00" + v.Value + "\x00")
+		if v.Regex {
+			b.WriteString("regex")
+		}
+		b.WriteString("\x00")
+	}
+	return b.String()
+}
+
+// key is equal for rules that match the same requests.
+func (m Match) key() string {
+	return m.Kind.String() + " " + m.Path + "\x00" + m.Method + "\x00" + valuesText(m.Headers) + "\x00" + valuesText(m.Query)
+}

@@ -1,0 +1,255 @@
+package route
+
+import (
+	"slices"
+	"strings"
+
+	"legation.dev/object"
+	"legation.dev/translator/finding"
+)
+
+// Input is all that Merge may read.
+type Input struct {
+	Class *Class
+	// Own are the fragments with a rule for the host, Wildcard those with one for
+	// the wildcard it falls under, Any those with one for Any, which names below a
+	// wildcard fall through to. Each sorted by Older, and of this class.
+	Own, Wildcard, Any []*Fragment
+}
+
+// VirtualHost is what becomes of the requests to one host.
+type VirtualHost struct {
+	Host  string
+	Class *Class
+	// Routes are in the order in which they are tried.
+	Routes []Route
+	// Chain is the host by whose filter chain it redirects to https; empty if it
+	// does not redirect.
+	Chain string
+	// From are the objects that it is made of.
+	From []object.Ref
+}
+
+// Route is one rule of a virtual host.
+type Route struct {
+	// Name begins with the object that it came from.
+	Name  string
+	Match Match
+	// Plain: the route takes only requests by plain http, but for the challenges by
+	// which certificates are issued.
+	Plain bool
+	// Deeper: the route takes only names that are more than one label below this
+	// wildcard; empty for all.
+	Deeper string
+	// ToHTTPS: it sends the client to https. Else Planned says what it does.
+	ToHTTPS bool
+	Planned
+}
+
+// Backends yields each backend that the virtual host leads to, some perhaps twice.
+func (v *VirtualHost) Backends(yield func(Backend) bool) {
+	for _, r := range v.Routes {
+		for _, t := range r.Targets {
+			if !yield(t.Backend) {
+				return
+			}
+		}
+	}
+}
+
+// Merge makes the virtual host of a name; nil if no fragment has a rule for it.
+// The order of the fragments decides conflicts, and nothing else.
+func Merge(host string, in Input) (*VirtualHost, []finding.Finding) {
+	m := mergeHost(host, in.Class, in.Own, chainOf(host, in))
+	if m == nil {
+		return nil, nil
+	}
+	if strings.HasPrefix(host, "*.") {
+		m.passDeeper(mergeHost(Any, in.Class, in.Any, ""))
+	}
+	return &m.host, m.found
+}
+
+// chainOf is the host by whose filter chain a host is served by TLS: itself, or the
+// wildcard that it falls under; empty if there is none.
+func chainOf(host string, in Input) string {
+	if _, _, ok := Certificate(host, in.Own); ok {
+		return host
+	}
+	if wildcard, ok := Wildcard(host); ok {
+		if _, _, ok := Certificate(wildcard, in.Wildcard); ok {
+			return wildcard
+		}
+	}
+	return ""
+}
+
+// merger is one host in the making.
+type merger struct {
+	host   VirtualHost
+	class  *Class
+	chain  string
+	plans  []plan // of the owners, in their order
+	winner map[string]*Fragment
+	found  []finding.Finding
+}
+
+// candidate is a rule with who says so.
+type candidate struct {
+	rule Rule
+	plan plan
+}
+
+func mergeHost(name string, class *Class, owners []*Fragment, chain string) *merger {
+	if len(owners) == 0 && name != Any {
+		return nil
+	}
+	m := &merger{host: VirtualHost{Host: name, Class: class}, class: class, chain: chain, winner: map[string]*Fragment{}}
+	for _, f := range owners {
+		m.plans = append(m.plans, class.planOf(f))
+		m.host.From = append(m.host.From, f.Origin.Object)
+	}
+	redirect := m.redirects()
+	for _, c := range m.candidates() {
+		if redirect == byPath && c.plan.settings.SSLRedirect {
+			m.toHTTPS("redirect "+c.rule.Name, c.rule.Match)
+		}
+		m.add(Route{Name: c.rule.Name, Match: c.rule.Match, Planned: m.planned(c.plan, c.rule.Action)})
+	}
+	if redirect == byPath && m.plans[0].settings.SSLRedirect {
+		m.toHTTPS("redirect", Match{Path: "/"})
+	}
+	last := m.fallback()
+	m.add(Route{Name: last.Owner + " default", Match: Match{Path: "/"}, Planned: last})
+	return m
+}
+
+// candidates are the rules of all owners in the order in which they must be tried.
+// The oldest fragment wins a path; the others are told so.
+func (m *merger) candidates() []candidate {
+	var list []candidate
+	for _, p := range m.plans {
+		for _, r := range p.fragment.Host(m.host.Host).Rules {
+			if m.taken(p.fragment, r) {
+				continue
+			}
+			list = append(list, candidate{r, p})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b candidate) int { return m.class.Order.Compare(a.rule.Match, b.rule.Match) })
+	return list
+}
+
+// taken reports whether another rule has the path of r already, and tells its owner.
+func (m *merger) taken(f *Fragment, r Rule) bool {
+	winner, ok := m.winner[r.Match.key()]
+	switch {
+	case !ok:
+		m.winner[r.Match.key()] = f
+	case winner == f:
+		m.found = append(m.found, finding.PathTwice.At(f.At(r.Field), r.Path, m.host.Host))
+	default:
+		m.found = append(m.found, finding.PathTaken.At(f.At(r.Field), r.Path, winner.Origin.Object, m.host.Host))
+	}
+	return ok
+}
+
+// planned is an action in use: what is wrong with it is told.
+func (m *merger) planned(p plan, a Action) Planned {
+	if a.Wrong != nil && !p.closed {
+		m.found = append(m.found, *a.Wrong)
+	}
+	return p.of(a)
+}
+
+// fallback is what the host does with a path that no rule matches: that of its
+// oldest owner that says so, else that of the class.
+func (m *merger) fallback() Planned {
+	for _, p := range m.plans {
+		if p.fragment.Fallback != nil {
+			return m.planned(p, *p.fragment.Fallback)
+		}
+	}
+	return m.class.CatchAll
+}
+
+func (m *merger) add(r Route) { m.host.Routes = append(m.host.Routes, r) }
+
+// redirecting is how a host sends http to https.
+type redirecting int
+
+const (
+	never  redirecting = iota
+	wholly             // one route, before all others
+	byPath             // one before each path whose owner wants it
+)
+
+// redirects decides how the host redirects, and adds the route if it does so
+// wholly. Only a host with a chain redirects, and it then needs that chain.
+func (m *merger) redirects() redirecting {
+	wants := func(p plan) bool { return p.settings.SSLRedirect }
+	if m.chain == "" || !slices.ContainsFunc(m.plans, wants) {
+		return never
+	}
+	m.host.Chain = m.chain
+	for _, p := range m.plans {
+		if !wants(p) {
+			return byPath
+		}
+	}
+	m.toHTTPS("redirect", Match{Path: "/"})
+	return wholly
+}
+
+func (m *merger) toHTTPS(name string, match Match) {
+	m.add(Route{Name: name, Match: match, Plain: true, ToHTTPS: true})
+}
+
+// passDeeper puts the routes of Any before those of a wildcard, for names of more
+// labels than one: Envoy's wildcard matches them, Kubernetes' does not, so nobody
+// claims them.
+func (m *merger) passDeeper(other *merger) {
+	for i := range other.host.Routes {
+		r := &other.host.Routes[i]
+		r.Name, r.Deeper = "deeper "+r.Name, m.host.Host
+	}
+	m.host.Routes = append(other.host.Routes, m.host.Routes...)
+	m.host.From = append(m.host.From, other.host.From...)
+}
+
+// Section is a TLS section that decides over the certificate of a host.
+type Section struct {
+	TLS
+	At object.Origin
+}
+
+// Certificate is the section that decides over a host's certificate: the first of
+// the oldest owner that has one. Others that name another Secret are told. A TLS
+// section counts only beside a rule for the host: whoever could claim a host by the
+// section alone could redirect everybody's hosts, and answer for them with a
+// certificate of his own.
+func Certificate(host string, owners []*Fragment) (use Section, found []finding.Finding, ok bool) {
+	if host == Any {
+		return Section{}, nil, false
+	}
+	for _, f := range owners {
+		for _, t := range f.Host(host).TLS {
+			at := f.At(t.Field)
+			switch {
+			case !ok:
+				use, ok = Section{t, at}, true
+			case t.Secret != use.Secret:
+				found = append(found, finding.CertificateTaken.At(at, key(t.Secret), use.At.Object, host, key(use.Secret)))
+			}
+		}
+	}
+	return use, found, ok
+}
+
+// key is "namespace/name"; empty for no object.
+func key(r object.Ref) string {
+	if r == (object.Ref{}) {
+		return ""
+	}
+	return r.Key()
+}

@@ -1,0 +1,57 @@
+package route
+
+import (
+	"net/netip"
+
+	"legation.dev/translator/policy"
+)
+
+// Cluster is one backend as an Envoy is to know it.
+type Cluster struct {
+	Backend Backend
+	// Settings are those in force: of the class, of who names the backend, of the
+	// Service, the later before the earlier.
+	Settings policy.Values
+	Protocol Protocol
+	// SNI is the name in a handshake with an endpoint; empty for none.
+	SNI string
+	// Named: Endpoints are names, which Envoy resolves. Else they come by EDS, and
+	// Endpoints is empty.
+	Named     bool
+	Endpoints []Endpoint
+	// Weak: the Service or its port is missing, and may come back.
+	Weak bool
+}
+
+// Protocol is what is spoken to endpoints.
+type Protocol struct{ HTTP2, TLS bool }
+
+// Endpoints are those of a cluster that gets them by EDS.
+type Endpoints struct {
+	Backend Backend
+	List    []Endpoint // sorted by zone, then by address
+	// Weak: the Service, its port or its slices are missing, and may come.
+	Weak bool
+}
+
+// Endpoint is one address that requests go to.
+type Endpoint struct {
+	IP   netip.Addr
+	Name string // if IP is invalid
+	Port uint32
+	Zone string
+	// Draining: it gets no new requests as long as others are there.
+	Draining bool
+}
+
+// Host is the address, or the name.
+func (e Endpoint) Host() string {
+	if e.IP.IsValid() {
+		return e.IP.String()
+	}
+	return e.Name
+}
+
+// KeyPair is a chain of certificates and the key of the first, PEM in canonical
+// form.
+type KeyPair struct{ Chain, Key []byte }

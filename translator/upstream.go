@@ -1,0 +1,94 @@
+package translator
+
+import (
+	"slices"
+
+	"legation.dev/object"
+	"legation.dev/translator/finding"
+	"legation.dev/translator/input"
+	"legation.dev/translator/lower/service"
+	"legation.dev/translator/render"
+	"legation.dev/translator/route"
+	"legation.dev/xds/snapshot"
+)
+
+// cluster computes the cluster of a backend. Where its Service or port is missing,
+// whoever names it is told.
+func cluster(v input.View, c *class, b route.Backend) (*snapshot.Resource, []finding.Finding) {
+	s, _ := v.Service(b.Key())
+	spec, missing, found := service.Cluster(b, &c.Settings, s, slicesOf(v, b))
+	switch missing {
+	case service.ServiceMissing:
+		found = append(found, c.missing(v, b, "service.name", b.Key(), finding.NoService)...)
+	case service.PortMissing:
+		found = append(found, c.missing(v, b, "service.port", b.Port, finding.NoServicePort, b.Ref())...)
+	}
+	r, err := render.Cluster(spec)
+	if err != nil { // no input is known to get here; the fleet must not miss a cluster that a route names
+		found = append(found, finding.ClusterNotServed.At(object.Origin{Object: b.Ref()}, "", err))
+		r = render.PlainCluster(b)
+	}
+	return r, found
+}
+
+func slicesOf(v input.View, b route.Backend) []*input.Slice {
+	return slices.Collect(v.SlicesOf(b.Key()))
+}
+
+// missing is a finding for each place that names b: at a field below it in objects
+// of the class, and in its settings.
+func (c *class) missing(v input.View, b route.Backend, field, value string, code finding.Code, args ...any) (found []finding.Finding) {
+	for f, r := range c.mentions(v, b) {
+		found = append(found, code.At(f.At(r.Field).In(field), value, args...))
+	}
+	if p := c.Settings.DefaultBackend; p.Namespace+"/"+p.Service == b.Key() && p.Port == b.Port {
+		found = append(found, code.At(c.config.In("data.default-backend"), p.String(), args...))
+	}
+	return found
+}
+
+// mentions yields where objects of the class name b: those whose owners have to know
+// that the Service is missing.
+func (c *class) mentions(v input.View, b route.Backend) func(func(*route.Fragment, route.Reference) bool) {
+	name := b.Cluster()
+	return func(yield func(*route.Fragment, route.Reference) bool) {
+		for _, f := range c.members(v.Naming(b.Ref())) {
+			for _, r := range f.References {
+				if r.Backend != nil && r.Backend.Cluster() == name && !yield(f, r) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// endpoints computes the endpoints of a cluster that gets them by EDS.
+func endpoints(v input.View, b route.Backend, cluster string) (*snapshot.Resource, []finding.Finding) {
+	s, _ := v.Service(b.Key())
+	e, found := service.Endpoints(b, s, slicesOf(v, b))
+	r, err := render.Endpoints(cluster, e)
+	if err != nil { // no input is known to get here: addresses are parsed
+		found = append(found, finding.EndpointsNotServed.At(object.Origin{Object: b.Ref()}, "", err))
+		r, _ = render.Endpoints(cluster, route.Endpoints{Backend: b, Weak: true})
+	}
+	return r, found
+}
+
+// spareEndpoints are the live endpoints of a cluster that no route names any
+// more, for Envoys that still have it; nil if nobody knows them, or if they have
+// become names, which Envoy rejects by EDS.
+func spareEndpoints(v input.View, cluster string) *snapshot.Resource {
+	b, ok := route.ParseCluster(cluster)
+	if !ok {
+		return nil
+	}
+	s, known := v.Service(b.Key())
+	if known && s.ExternalName != "" || service.HasNames(slicesOf(v, b)) {
+		return nil
+	}
+	r, _ := endpoints(v, b, cluster)
+	if r.Weak {
+		return nil
+	}
+	return r
+}
