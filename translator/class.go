@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"legation.dev/object"
+	"legation.dev/pmap"
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower/service"
@@ -19,6 +20,7 @@ type class struct {
 	config    object.Origin    // the ConfigMap of its settings; zero if there is none
 	overrides policy.Overrides // what that says
 	found     []finding.Finding
+	sum       pmap.Sum // of Class
 }
 
 const defaultAnnotation = "ingressclass.kubernetes.io/is-default-class"
@@ -34,6 +36,7 @@ func readClass(v input.View, of *input.IngressClass, frozen bool) class {
 		c.found = append(c.found, finding.SlashesKept.At(c.config.In("data.escaped-slashes"), string(policy.Keep)))
 	}
 	c.readCatchAll(v)
+	c.sum = c.Sum()
 	return c
 }
 
@@ -89,8 +92,8 @@ func (c *class) settingsCatchAll() route.Planned {
 	if p == (policy.ServicePort{}) {
 		return route.NotFound()
 	}
-	b := route.Backend{Namespace: p.Namespace, Service: p.Service, Port: p.Port}
-	if !b.Valid() {
+	b, ok := route.NewBackend(p.Namespace, p.Service, p.Port, nil, "")
+	if !ok {
 		c.found = append(c.found, finding.BadDefaultBackend.At(c.config.In("data.default-backend"), p.String()))
 		return route.NotFound()
 	}

@@ -53,7 +53,7 @@ func newPass(old *Fleet, v input.View, of *input.IngressClass, frozen bool) *pas
 	if p.classChanged() {
 		next.class = readClass(v, of, frozen)
 	}
-	p.all = next.class.Sum() != old.class.Sum()
+	p.all = next.class.sum != old.class.sum
 	return p
 }
 
@@ -142,7 +142,7 @@ func (p *pass) virtualHost(name string) (*snapshot.Resource, []finding.Finding) 
 	if err != nil { // no input is known to get here: hosts and paths were checked
 		return nil, append(found, finding.HostNotServed.At(hostOrigin(name), "", err))
 	}
-	for b := range vh.Backends {
+	for _, b := range vh.Backends {
 		p.name(b, name)
 	}
 	return r, found

@@ -135,6 +135,11 @@ func (v *View) route(of object.Ref, f *route.Fragment) {
 	v.index(f, func(m pmap.Map[pmap.Unit], k string) pmap.Map[pmap.Unit] { return m.Set(k, pmap.Unit{}) })
 }
 
+// refKey is the key in byRef of an object that another one names.
+func refKey(to object.Ref, of string) string {
+	return string(to.Kind) + sep + to.Namespace + sep + to.Name + sep + of
+}
+
 func (v *View) unroute(of object.Ref) {
 	if f, ok := v.fragments.Get(of.String()); ok {
 		v.fragments = v.fragments.Delete(of.String())
@@ -149,7 +154,7 @@ func (v *View) index(f *route.Fragment, edit func(pmap.Map[pmap.Unit], string) p
 		v.byHost = edit(v.byHost, h.Name+sep+of)
 	}
 	for _, r := range f.References {
-		v.byRef = edit(v.byRef, r.To.String()+sep+of)
+		v.byRef = edit(v.byRef, refKey(r.To, of))
 	}
 	if f.CatchAll != nil {
 		v.catchAll = edit(v.catchAll, of)
@@ -227,7 +232,7 @@ func (v View) OfHost(host string) iter.Seq[*route.Fragment] { return v.lookUp(v.
 
 // Naming yields the fragments that name an object.
 func (v View) Naming(ref object.Ref) iter.Seq[*route.Fragment] {
-	return v.lookUp(v.byRef, ref.String()+sep)
+	return v.lookUp(v.byRef, refKey(ref, ""))
 }
 
 // CatchingAll yields the fragments with a catch-all.

@@ -7,6 +7,8 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"legation.dev/translator/policy"
 	"legation.dev/translator/route"
@@ -17,53 +19,78 @@ import (
 // their Services exist.
 func VirtualHost(v *route.VirtualHost) (*snapshot.Resource, error) {
 	m := &routev3.VirtualHost{Name: VirtualHostName(v.Host), Domains: []string{v.Host}, RetryPolicy: retries(&v.Class.Settings)}
-	for _, r := range v.Routes {
-		m.Routes = append(m.Routes, newRoute(r, &v.Class.Settings))
+	b := builder{class: &v.Class.Settings}
+	for i := range v.Routes {
+		m.Routes = append(m.Routes, b.route(&v.Routes[i]))
 	}
 	meta := snapshot.Meta{From: v.From}
 	if v.Chain != "" {
 		meta.Needs = append(meta.Needs, snapshot.Ref{Type: snapshot.Chain, Name: v.Chain})
 	}
-	for b := range v.Backends {
+	for _, b := range v.Backends {
 		meta.Needs = append(meta.Needs, snapshot.Ref{Type: snapshot.Cluster, Name: b.Cluster()})
 	}
 	return newResource(snapshot.VirtualHost, m.Name, m, meta)
 }
 
-func newRoute(r route.Route, class *policy.Values) *routev3.Route {
+// builder makes the routes of one virtual host. Routes of one object share their
+// settings, and so the messages that are made of those: they are not changed.
+type builder struct {
+	class *policy.Values
+	last  *policy.Values // those that shared was made of
+	shared
+}
+
+// shared is what routes with the same settings have in common.
+type shared struct {
+	timeout, idle *durationpb.Duration
+	longest       *routev3.RouteAction_MaxStreamDuration
+	retry         *routev3.RetryPolicy
+	headers       []*corev3.HeaderValueOption
+	filters       map[string]*anypb.Any
+}
+
+func (b *builder) route(r *route.Route) *routev3.Route {
 	m := &routev3.Route{Name: r.Name, Match: matchOf(r)}
 	switch {
 	case r.ToHTTPS:
-		m.Action = toHTTPS(class)
+		m.Action = toHTTPS(b.class)
 	case len(r.Targets) == 0:
 		m.Action = &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: r.Status}}
 	default:
-		m.Action = &routev3.Route_Route{Route: toTargets(r, class)}
-		if r.Settings.RetryIdempotent {
-			m.RequestHeadersToAdd = []*corev3.HeaderValueOption{retryIdempotent()}
-		}
-		m.TypedPerFilterConfig = onRoute(r.Settings, class)
+		b.use(r.Settings)
+		m.Action = &routev3.Route_Route{Route: b.toTargets(r.Targets)}
+		m.RequestHeadersToAdd, m.TypedPerFilterConfig = b.headers, b.filters
 	}
 	return m
 }
 
-// toTargets leads to a cluster, or to several by their weights.
-func toTargets(r route.Route, class *policy.Values) *routev3.RouteAction {
-	s := r.Settings
-	to := &routev3.RouteAction{
-		Timeout:     seconds(s.RequestTimeout), // 0 is no limit; Envoy's own is 15 s
-		IdleTimeout: seconds(s.IdleTimeout),
+// use makes what routes with these settings share, unless the last route had them.
+func (b *builder) use(s *policy.Values) {
+	if b.last == s {
+		return
 	}
-	if len(r.Targets) == 1 {
-		to.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: r.Targets[0].Backend.Cluster()}
-	} else {
-		to.ClusterSpecifier = weighted(r.Targets)
-	}
-	if retriesDiffer(s, class) { // else that of the virtual host
-		to.RetryPolicy = retries(s)
+	b.last, b.shared = s, shared{filters: onRoute(s, b.class),
+		timeout: seconds(s.RequestTimeout), // 0 is no limit; Envoy's own is 15 s
+		idle:    seconds(s.IdleTimeout)}
+	if retriesDiffer(s, b.class) { // else that of the virtual host
+		b.retry = retries(s)
 	}
 	if s.MaxStreamDuration > 0 {
-		to.MaxStreamDuration = &routev3.RouteAction_MaxStreamDuration{MaxStreamDuration: seconds(s.MaxStreamDuration)}
+		b.longest = &routev3.RouteAction_MaxStreamDuration{MaxStreamDuration: seconds(s.MaxStreamDuration)}
+	}
+	if s.RetryIdempotent {
+		b.headers = []*corev3.HeaderValueOption{retryIdempotent()}
+	}
+}
+
+// toTargets leads to a cluster, or to several by their weights.
+func (b *builder) toTargets(targets []route.Target) *routev3.RouteAction {
+	to := &routev3.RouteAction{Timeout: b.timeout, IdleTimeout: b.idle, RetryPolicy: b.retry, MaxStreamDuration: b.longest}
+	if len(targets) == 1 {
+		to.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: targets[0].Backend.Cluster()}
+	} else {
+		to.ClusterSpecifier = weighted(targets)
 	}
 	return to
 }
@@ -77,7 +104,7 @@ func weighted(targets []route.Target) *routev3.RouteAction_WeightedClusters {
 }
 
 // matchOf is the match of a route: a prefix by element.
-func matchOf(r route.Route) *routev3.RouteMatch {
+func matchOf(r *route.Route) *routev3.RouteMatch {
 	m := pathMatch(r.Match)
 	if r.Match.Method != "" {
 		m.Headers = append(m.Headers, header(":method", exactly(r.Match.Method), false))

@@ -130,18 +130,30 @@ type Backend struct {
 	Namespace, Service string
 	Port               string           // by name or number, as the object writes it
 	Policy             policy.Overrides // only those that shape a cluster
+
+	cluster string
+}
+
+// NewBackend makes a Backend; hash is that of the policy, which whoever makes many
+// backends of one policy computes once. It is false if one of the names is none.
+func NewBackend(namespace, service, port string, shape policy.Overrides, hash string) (Backend, bool) {
+	b := Backend{Namespace: namespace, Service: service, Port: port, Policy: shape}
+	for _, part := range []string{namespace, service, port} {
+		if !label.MatchString(part) {
+			return b, false
+		}
+	}
+	b.cluster = namespace + "/" + service + "/" + port
+	if hash != "" {
+		b.cluster += "/" + hash
+	}
+	return b, true
 }
 
 // Cluster is the name of its cluster: namespace/service/port, and the hash of the
 // policy, if there is one. These bytes are for good: another name is another
 // cluster, with connections of its own.
-func (b Backend) Cluster() string {
-	name := b.Key() + "/" + b.Port
-	if hash := b.Policy.Hash(); hash != "" {
-		name += "/" + hash
-	}
-	return name
-}
+func (b Backend) Cluster() string { return b.cluster }
 
 // Key is that of the Service: "namespace/name".
 func (b Backend) Key() string { return b.Namespace + "/" + b.Service }
@@ -154,11 +166,6 @@ func (b Backend) Ref() object.Ref {
 // label is what Kubernetes lets a namespace, a Service and a named port be called;
 // names of clusters and keys of indexes are made of them.
 var label = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
-
-// Valid reports whether all parts are names as Kubernetes has them.
-func (b Backend) Valid() bool {
-	return label.MatchString(b.Namespace) && label.MatchString(b.Service) && label.MatchString(b.Port)
-}
 
 // Label reports whether text can be a part of a Backend.
 func Label(text string) bool { return label.MatchString(text) }
@@ -173,7 +180,7 @@ func ParseCluster(name string) (Backend, bool) {
 	if len(parts) != 3 && len(parts) != 4 {
 		return Backend{}, false
 	}
-	return Backend{Namespace: parts[0], Service: parts[1], Port: parts[2]}, true
+	return Backend{Namespace: parts[0], Service: parts[1], Port: parts[2], cluster: name}, true
 }
 
 // Guard is a restriction that is not honoured: what it would have guarded is closed.

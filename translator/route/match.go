@@ -117,7 +117,12 @@ func valuesText(list []ValueMatch) string {
 	return b.String()
 }
 
-// key is equal for rules that match the same requests.
-func (m Match) key() string {
-	return m.Kind.String() + " " + m.Path + "\x00" + m.Method + "\x00" + valuesText(m.Headers) + "\x00" + valuesText(m.Query)
+// matchKey is equal for rules that match the same requests.
+type matchKey struct {
+	kind                         PathKind
+	path, method, headers, query string
+}
+
+func (m Match) key() matchKey {
+	return matchKey{m.Kind, m.Path, m.Method, valuesText(m.Headers), valuesText(m.Query)}
 }

@@ -26,6 +26,8 @@ type VirtualHost struct {
 	// Chain is the host by whose filter chain it redirects to https; empty if it
 	// does not redirect.
 	Chain string
+	// Backends are those that it leads to, each once, in order of their clusters.
+	Backends []Backend
 	// From are the objects that it is made of.
 	From []object.Ref
 }
@@ -46,17 +48,6 @@ type Route struct {
 	Planned
 }
 
-// Backends yields each backend that the virtual host leads to, some perhaps twice.
-func (v *VirtualHost) Backends(yield func(Backend) bool) {
-	for _, r := range v.Routes {
-		for _, t := range r.Targets {
-			if !yield(t.Backend) {
-				return
-			}
-		}
-	}
-}
-
 // Merge makes the virtual host of a name; nil if no fragment has a rule for it.
 // The order of the fragments decides conflicts, and nothing else.
 func Merge(host string, in Input) (*VirtualHost, []finding.Finding) {
@@ -67,7 +58,20 @@ func Merge(host string, in Input) (*VirtualHost, []finding.Finding) {
 	if strings.HasPrefix(host, "*.") {
 		m.passDeeper(mergeHost(Any, in.Class, in.Any, ""))
 	}
+	m.host.Backends = backends(m.host.Routes)
 	return &m.host, m.found
+}
+
+func backends(routes []Route) (list []Backend) {
+	for _, r := range routes {
+		for _, t := range r.Targets {
+			if n := len(list); n == 0 || list[n-1].Cluster() != t.Backend.Cluster() {
+				list = append(list, t.Backend)
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b Backend) int { return strings.Compare(a.Cluster(), b.Cluster()) })
+	return slices.CompactFunc(list, func(a, b Backend) bool { return a.Cluster() == b.Cluster() })
 }
 
 // chainOf is the host by whose filter chain a host is served by TLS: itself, or the
@@ -90,7 +94,7 @@ type merger struct {
 	class  *Class
 	chain  string
 	plans  []plan // of the owners, in their order
-	winner map[string]*Fragment
+	winner map[matchKey]*Fragment
 	found  []finding.Finding
 }
 
@@ -104,7 +108,7 @@ func mergeHost(name string, class *Class, owners []*Fragment, chain string) *mer
 	if len(owners) == 0 && name != Any {
 		return nil
 	}
-	m := &merger{host: VirtualHost{Host: name, Class: class}, class: class, chain: chain, winner: map[string]*Fragment{}}
+	m := &merger{host: VirtualHost{Host: name, Class: class}, class: class, chain: chain, winner: map[matchKey]*Fragment{}}
 	for _, f := range owners {
 		m.plans = append(m.plans, class.planOf(f))
 		m.host.From = append(m.host.From, f.Origin.Object)
@@ -142,10 +146,11 @@ func (m *merger) candidates() []candidate {
 
 // taken reports whether another rule has the path of r already, and tells its owner.
 func (m *merger) taken(f *Fragment, r Rule) bool {
-	winner, ok := m.winner[r.Match.key()]
+	key := r.Match.key()
+	winner, ok := m.winner[key]
 	switch {
 	case !ok:
-		m.winner[r.Match.key()] = f
+		m.winner[key] = f
 	case winner == f:
 		m.found = append(m.found, finding.PathTwice.At(f.At(r.Field), r.Path, m.host.Host))
 	default:

@@ -7,6 +7,7 @@ package ingress
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 
 	"legation.dev/object"
@@ -26,7 +27,8 @@ func Lower(o *input.Ingress) *route.Fragment {
 		f.Findings = append(f.Findings, finding.SettingIgnored.At(f.At(e.Field), e.Value, e.Err))
 	}
 	nginx.Lower(f, o.Annotations)
-	l := lowering{Fragment: f, object: o, upstream: overrides.Upstream(), hosts: map[string]int{}}
+	shape := overrides.Upstream()
+	l := lowering{Fragment: f, object: o, shape: shape, hash: shape.Hash()}
 	l.defaultBackend()
 	l.rules()
 	l.tls()
@@ -46,9 +48,14 @@ func classOf(o *input.Ingress) route.ClassName {
 // lowering is one call of Lower.
 type lowering struct {
 	*route.Fragment
-	object   *input.Ingress
-	upstream policy.Overrides
-	hosts    map[string]int // index in Hosts
+	object *input.Ingress
+	shape  policy.Overrides // of its settings, those that shape a cluster
+	hash   string           // of shape
+	hosts  map[string]int   // index in Hosts; nil while they are few
+
+	// The last backend and what it leads to: mostly that of the next path, too.
+	last input.Backend
+	to   route.Action
 }
 
 // defaultBackend is for the hosts of the Ingress or, if it has no rules, for those
@@ -82,13 +89,35 @@ func (l *lowering) rules() {
 
 // host is what the fragment says of a host, made when it is first named.
 func (l *lowering) host(name string) int {
-	i, ok := l.hosts[name]
-	if !ok {
+	i := l.index(name)
+	if i < 0 {
 		i = len(l.Hosts)
-		l.hosts[name] = i
 		l.Hosts = append(l.Hosts, route.Host{Name: name})
+		if l.hosts != nil {
+			l.hosts[name] = i
+		}
 	}
 	return i
+}
+
+// few hosts are found faster by looking at each.
+const few = 8
+
+// index of a host; -1 if no rule names it.
+func (l *lowering) index(name string) int {
+	if len(l.Hosts) <= few {
+		return slices.IndexFunc(l.Hosts, func(h route.Host) bool { return h.Name == name })
+	}
+	if l.hosts == nil {
+		l.hosts = map[string]int{}
+		for i, h := range l.Hosts {
+			l.hosts[h.Name] = i
+		}
+	}
+	if i, ok := l.hosts[name]; ok {
+		return i
+	}
+	return -1
 }
 
 // hostName is the name of a host that a rule names; one without is for all.
@@ -116,13 +145,17 @@ func (l *lowering) rule(host int, p input.Path, at string) {
 
 // action is what a backend at a field leads to.
 func (l *lowering) action(b input.Backend, at string) route.Action {
-	target, code, field := l.backend(b)
-	if code != "" {
-		wrong := code.At(l.At(at+"."+field), "")
-		return route.Action{Status: http.StatusServiceUnavailable, Wrong: &wrong}
+	if b != l.last || len(l.to.Targets) == 0 {
+		target, code, field := l.backend(b)
+		if code != "" {
+			wrong := code.At(l.At(at+"."+field), "")
+			return route.Action{Status: http.StatusServiceUnavailable, Wrong: &wrong}
+		}
+		l.last, l.to = b, route.Action{Targets: []route.Target{{Backend: target}}}
 	}
-	l.References = append(l.References, route.Reference{To: target.Ref(), Field: at, Backend: &target})
-	return route.Action{Targets: []route.Target{{Backend: target}}}
+	target := &l.to.Targets[0].Backend
+	l.References = append(l.References, route.Reference{To: target.Ref(), Field: at, Backend: target})
+	return l.to
 }
 
 // backend reads a backend; code and field (below the backend) say what is wrong.
@@ -138,15 +171,20 @@ func (l *lowering) backend(b input.Backend) (_ route.Backend, code finding.Code,
 		return route.Backend{}, finding.BadServiceName, "service.name"
 	case b.PortName == "" && (b.Port < 1 || b.Port > 65535):
 		return route.Backend{}, finding.BadPortNumber, "service.port.number"
-	case !route.Label(port):
+	}
+	target, ok := route.NewBackend(l.object.Namespace, b.Service, port, l.shape, l.hash)
+	if !ok {
 		return route.Backend{}, finding.BadPortName, "service.port.name"
 	}
-	return route.Backend{Namespace: l.object.Namespace, Service: b.Service, Port: port, Policy: l.upstream}, "", ""
+	return target, "", ""
 }
 
 // tls gives each host that a rule is for the sections that count for it: those that
 // name it, else those that name the wildcard it falls under.
 func (l *lowering) tls() {
+	if len(l.object.TLS) == 0 {
+		return
+	}
 	named := map[string][]route.TLS{}
 	for i, t := range l.object.TLS {
 		section := route.TLS{Field: indexed("spec.tls", i) + ".secretName"}
@@ -187,7 +225,7 @@ func (l *lowering) checkTLSHost(host, field string) {
 
 // covers reports whether a host of a TLS section counts for any rule.
 func (l *lowering) covers(named string) bool {
-	if _, ok := l.hosts[named]; ok {
+	if l.index(named) >= 0 {
 		return true
 	}
 	for _, h := range l.Hosts {

@@ -32,8 +32,9 @@ func references(v policy.Values) (list []route.Reference) {
 		list = append(list, route.Reference{To: object.Ref{Kind: object.KindSecret, Namespace: namespace, Name: name}, Field: "data.default-tls-secret"})
 	}
 	if p := v.DefaultBackend; p != (policy.ServicePort{}) {
-		list = append(list, route.Reference{To: object.Ref{Kind: object.KindService, Namespace: p.Namespace, Name: p.Service}, Field: "data.default-backend",
-			Backend: &route.Backend{Namespace: p.Namespace, Service: p.Service, Port: p.Port}})
+		if b, valid := route.NewBackend(p.Namespace, p.Service, p.Port, nil, ""); valid {
+			list = append(list, route.Reference{To: b.Ref(), Field: "data.default-backend", Backend: &b})
+		}
 	}
 	return list
 }

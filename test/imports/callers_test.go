@@ -1,0 +1,85 @@
+package imports
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// callers are the only places that may call a function: where one would do its work
+// a second time.
+var callers = []struct {
+	pkg, function string
+	from          []string // folders
+	reason        string
+}{
+	{"policy", "OfIngress", []string{"translator/lower/ingress"}, "annotations are parsed once per change, by lowering"},
+	{"policy", "OfService", []string{"translator/lower/service"}, "annotations are parsed once per change, by lowering"},
+	{"policy", "OfClass", []string{"translator", "translator/lower/settings"}, "settings are parsed by lowering, and once more to tell what is new in a mistake"},
+	{"ingress", "Lower", []string{"translator/lower"}, "an object is lowered where its kind is known"},
+	{"service", "Lower", []string{"translator/lower"}, "an object is lowered where its kind is known"},
+	{"settings", "Lower", []string{"translator/lower"}, "an object is lowered where its kind is known"},
+	{"lower", "Object", nil, "sources use Put and Manifests"},
+	{"lower", "Put", []string{"watcher/kube", "translator/worlds"}, "a source lowers what it reads, and nobody lowers again"},
+	{"lower", "Manifests", []string{"watcher/dir"}, "a source lowers what it reads, and nobody lowers again"},
+}
+
+// TestCallers: each function of callers is called from there, and from nowhere else
+// in what is shipped.
+func TestCallers(t *testing.T) {
+	root := filepath.Join("..", "..")
+	seen := map[string][]string{} // by "package.function": folders
+	for _, top := range []string{"cmd", "drain", "inspect", "controller", "translator", "watcher", "xds"} {
+		err := filepath.WalkDir(filepath.Join(root, top), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return ignoreMissing(err)
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+			if err != nil {
+				return err
+			}
+			folder, err := filepath.Rel(root, filepath.Dir(path))
+			if err != nil {
+				return err
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				if s, ok := n.(*ast.SelectorExpr); ok {
+					if x, ok := s.X.(*ast.Ident); ok {
+						name := x.Name + "." + s.Sel.Name
+						seen[name] = append(seen[name], filepath.ToSlash(folder))
+					}
+				}
+				return true
+			})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range callers {
+		name := c.pkg + "." + c.function
+		for _, folder := range seen[name] {
+			if !slices.Contains(c.from, folder) {
+				t.Errorf("%s uses %s, which only %v may: %s", folder, name, c.from, c.reason)
+			}
+		}
+		for _, folder := range c.from {
+			if !slices.Contains(seen[name], folder) {
+				t.Errorf("%s does not use %s any more: take it out of the table", folder, name)
+			}
+		}
+	}
+}
+
+func ignoreMissing(err error) error {
+	if err != nil && strings.Contains(err.Error(), "no such file") {
+		return nil
+	}
+	return err
+}
