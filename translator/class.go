@@ -35,6 +35,7 @@ func readClass(v input.View, of *input.IngressClass, frozen bool) class {
 	if c.Settings.EscapedSlashes == policy.Keep {
 		c.found = append(c.found, finding.SlashesKept.At(c.config.In("data.escaped-slashes"), string(policy.Keep)))
 	}
+	c.Listeners = route.Listeners(&c.Settings)
 	c.readCatchAll(v)
 	c.sum = c.Sum()
 	return c

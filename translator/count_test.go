@@ -6,7 +6,6 @@ import (
 
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
-	"legation.dev/translator/render"
 	"legation.dev/translator/worlds"
 	"legation.dev/xds/snapshot"
 )
@@ -51,7 +50,7 @@ func TestCostOfTLSHost(t *testing.T) {
 	bytes := func(hosts int) int {
 		w := worlds.New(1, worlds.Size{Services: 1, Ingresses: hosts, TLS: 1})
 		f, _ := Translate(Result{}, input.View{}.With(w.All()...)).Fleet(worlds.Class)
-		l, _ := f.Snapshot.Of(snapshot.Listener).Get(render.HTTPSListener)
+		l, _ := f.Snapshot.Of(snapshot.Listener).Get("https")
 		return len(l.Wire())
 	}
 	t.Logf("a TLS host adds %d bytes to the listener", (bytes(110)-bytes(10))/100)

@@ -53,7 +53,7 @@ func (p *pass) markAll() {
 }
 
 func (p *pass) markTLS() {
-	for host := range p.old.chains.All() {
+	for host := range p.old.chains.hosts {
 		p.tls.add(host)
 	}
 	p.tls.add(route.DefaultCertificate)
@@ -93,9 +93,10 @@ func clusterUnit(name string) string { return "cluster " + name }
 func (p *pass) markHost(host string) {
 	p.hosts.add(host)
 	if host == route.Any { // what no host claims stands in each wildcard's virtual host, too
-		prefix := render.VirtualHostName("*.")
-		for name := range p.old.Snapshot.Of(snapshot.VirtualHost).Prefix(prefix) {
-			p.hosts.add(render.HostOf(name))
+		for _, routes := range route.RoutesOf(p.old.class.Listeners) {
+			for name := range p.old.Snapshot.Of(snapshot.VirtualHost).Prefix(render.VirtualHostName(routes, "*.")) {
+				p.hosts.add(render.HostOf(name))
+			}
 		}
 	}
 }
@@ -111,7 +112,7 @@ func (p *pass) markTLSHost(host string) {
 	if !wildcard {
 		return
 	}
-	if _, _, has := route.Certificate(host, p.next.class.members(p.v.OfHost(host))); has == p.old.chains.Has(host) {
+	if _, _, has := route.Certificate(host, p.next.class.members(p.v.OfHost(host))); has == p.old.chains.has(host) {
 		return
 	}
 	for name := range p.old.Snapshot.Of(snapshot.VirtualHost).All() {

@@ -89,7 +89,7 @@ func checkUnharmed(t *testing.T, before, after snapshot.Snapshot) {
 	for ty, c := range snapshot.Diff(before, after) {
 		switch {
 		case !c.HadOld, ty == snapshot.Listener:
-		case ty == snapshot.VirtualHost && (c.Key == render.VirtualHostName(route.Any) || strings.HasSuffix(c.Key, ".example.com")):
+		case ty == snapshot.VirtualHost && (c.Key == render.VirtualHostName("ingress", route.Any) || strings.HasSuffix(c.Key, ".example.com")):
 		case ty == snapshot.Secret && strings.HasSuffix(c.Key, ".example.com"):
 		default:
 			t.Errorf("%s %s was harmed", ty, c.Key)
@@ -135,7 +135,7 @@ func FuzzAnnotations(f *testing.F) {
 		fleet, _ := after.Fleet(worlds.Class)
 		checkClosed(t, fleet.Snapshot)
 		for ty, c := range snapshot.Diff(before.Snapshot, fleet.Snapshot) {
-			if c.Key != render.VirtualHostName(worlds.HostOf(0)) && !strings.HasPrefix(c.Key, ingressTarget+"/") && !strings.HasPrefix(c.Key, service.Key()+"/") {
+			if c.Key != render.VirtualHostName("ingress", worlds.HostOf(0)) && !strings.HasPrefix(c.Key, ingressTarget+"/") && !strings.HasPrefix(c.Key, service.Key()+"/") {
 				t.Errorf("%s=%q changed %s %s", key, text, ty, c.Key)
 			}
 		}

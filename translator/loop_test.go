@@ -13,7 +13,6 @@ import (
 	"legation.dev/object"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
-	"legation.dev/translator/render"
 	"legation.dev/translator/worlds"
 	"legation.dev/xds/hold"
 	"legation.dev/xds/snapshot"
@@ -252,10 +251,10 @@ func TestLoopKeepsSettings(t *testing.T) {
 		synctest.Wait()
 		step := func(data map[string]string, changes bool) {
 			t.Helper()
-			before := l.version(snapshot.Listener, render.HTTPListener)
+			before := l.version(snapshot.Listener, "http")
 			l.source <- []input.Change{config(data)}
 			synctest.Wait()
-			if after := l.version(snapshot.Listener, render.HTTPListener); (after != before) != changes {
+			if after := l.version(snapshot.Listener, "http"); (after != before) != changes {
 				t.Errorf("%v: the listener changed: %v, want %v", data, after != before, changes)
 			}
 		}

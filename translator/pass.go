@@ -24,7 +24,7 @@ type pass struct {
 	old   *Fleet
 	v     input.View
 	next  *Fleet
-	edge  *render.Edge // made when it is needed
+	front *render.Front // made when it is needed
 	stats Stats
 
 	// What is to be computed.
@@ -104,28 +104,53 @@ func (p *pass) object(of string) {
 	}
 }
 
-// host computes a virtual host and marks the clusters that it names newly or no
-// more.
+// host computes the virtual hosts of a name, one for each route configuration, and
+// marks the clusters that they name newly or no more.
 func (p *pass) host(name string) {
-	unit := render.VirtualHostName(name)
-	before, _ := p.next.Snapshot.Of(snapshot.VirtualHost).Get(unit)
-	r, found := p.virtualHost(name)
+	v, found := p.merge(name)
+	for _, routes := range route.RoutesOf(p.next.class.Listeners) {
+		unit := render.VirtualHostName(routes, name)
+		before, _ := p.next.Snapshot.Of(snapshot.VirtualHost).Get(unit)
+		r, err := p.virtualHost(routes, v)
+		if err != nil { // no input is known to get here: hosts and paths were checked
+			found = append(found, finding.HostNotServed.At(hostOrigin(name), "", err))
+		}
+		p.put(snapshot.VirtualHost, unit, r)
+		p.unname(before, r, name)
+	}
 	p.found("host "+name, found)
-	p.put(snapshot.VirtualHost, unit, r)
+}
+
+func (p *pass) virtualHost(routes string, v *route.VirtualHost) (*snapshot.Resource, error) {
+	if v == nil {
+		return nil, nil
+	}
+	r, err := render.VirtualHost(routes, v)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range v.Backends {
+		p.name(b, v.Host)
+	}
+	return r, nil
+}
+
+// unname notes which clusters a host names no more.
+func (p *pass) unname(before, now *snapshot.Resource, host string) {
 	if before == nil {
 		return
 	}
 	for _, need := range before.Needs {
-		if need.Type == snapshot.Cluster && (r == nil || !slices.Contains(r.Needs, need)) {
-			p.next.named = p.next.named.Delete(need.Name + separator + name)
+		if need.Type == snapshot.Cluster && (now == nil || !slices.Contains(now.Needs, need)) {
+			p.next.named = p.next.named.Delete(need.Name + separator + host)
 			p.clusters.add(need.Name)
 		}
 	}
 }
 
-// virtualHost merges what names a host; nil if nothing does. It never reads a
+// merge puts together what names a host; nil if nothing does. It never reads a
 // Service: a route names its cluster whether or not the Service exists.
-func (p *pass) virtualHost(name string) (*snapshot.Resource, []finding.Finding) {
+func (p *pass) merge(name string) (*route.VirtualHost, []finding.Finding) {
 	c := &p.next.class
 	in := route.Input{Class: &c.Class, Own: c.members(p.v.OfHost(name))}
 	if wildcard, ok := route.Wildcard(name); ok {
@@ -134,18 +159,7 @@ func (p *pass) virtualHost(name string) (*snapshot.Resource, []finding.Finding) 
 	if strings.HasPrefix(name, "*.") {
 		in.Any = c.members(p.v.OfHost(route.Any))
 	}
-	vh, found := route.Merge(name, in)
-	if vh == nil {
-		return nil, found
-	}
-	r, err := render.VirtualHost(vh)
-	if err != nil { // no input is known to get here: hosts and paths were checked
-		return nil, append(found, finding.HostNotServed.At(hostOrigin(name), "", err))
-	}
-	for _, b := range vh.Backends {
-		p.name(b, name)
-	}
-	return r, found
+	return route.Merge(name, in)
 }
 
 // with is m with a key, or without it.
@@ -186,8 +200,8 @@ func (p *pass) tlsHost(name string) {
 	p.secret(name, section, ok, found)
 	switch {
 	case !ok:
-		p.next.chains = p.next.chains.Delete(name)
-	case p.all || !p.next.chains.Has(name):
+		p.next.chains = p.next.chains.without(name)
+	case p.all || !p.next.chains.has(name):
 		p.chain(name)
 	}
 }
@@ -203,21 +217,28 @@ func (p *pass) secret(name string, use route.Section, ok bool, found []finding.F
 	p.put(snapshot.Secret, name, r)
 }
 
-func (p *pass) chain(name string) {
-	ch, err := render.HostChain(p.edges(), name)
-	if err != nil { // no input is known to get here: the host was validated
-		p.found("chain "+name, []finding.Finding{finding.ChainNotServed.At(hostOrigin(name), "", err)})
-		return
+// chain makes the chain of a host for each listener that ends TLS.
+func (p *pass) chain(host string) {
+	for _, l := range p.next.class.Listeners {
+		if !l.TLS {
+			continue
+		}
+		ch, err := p.listenerFront().Chain(l, host)
+		if err != nil { // no input is known to get here: the host was validated
+			p.found("chain "+host, []finding.Finding{finding.ChainNotServed.At(hostOrigin(host), "", err)})
+			return
+		}
+		p.stats.Resources++
+		p.next.chains = p.next.chains.with(l.Name, host, ch)
 	}
-	p.stats.Resources++
-	p.next.chains = p.next.chains.Set(name, ch)
 }
 
-func (p *pass) edges() *render.Edge {
-	if p.edge == nil {
-		p.edge = render.NewEdge(&p.next.class.Settings)
+// listenerFront is made when it is first needed.
+func (p *pass) listenerFront() *render.Front {
+	if p.front == nil {
+		p.front = render.NewFront(&p.next.class.Settings, p.next.class.Listeners)
 	}
-	return p.edge
+	return p.front
 }
 
 // backends computes the clusters that are named newly, drops those that are
@@ -288,15 +309,20 @@ func (p *pass) endpoints(name string, b route.Backend) {
 	p.put(snapshot.Endpoints, name, r)
 }
 
-// listeners computes the listeners and the route configuration if the class is
-// another one, and the https listener if its chains are.
+// listeners computes the listeners and their route configurations if the class is
+// another one, and a listener with TLS if its chains are.
 func (p *pass) listeners() {
+	c := &p.next.class
 	if p.all {
-		p.must(render.RouteConfiguration(&p.next.class.Settings))
-		p.must(render.HTTPListenerOf(p.edges()))
+		for _, routes := range route.RoutesOf(c.Listeners) {
+			p.must(render.RouteConfiguration(routes, &c.Settings))
+		}
 	}
-	if p.all || p.next.chains.Digest() != p.old.chains.Digest() {
-		p.must(render.HTTPSListenerOf(p.edges(), p.next.chains))
+	for _, l := range c.Listeners {
+		chains := p.next.chains[l.Name]
+		if p.all || chains.Digest() != p.old.chains[l.Name].Digest() {
+			p.must(p.listenerFront().Listener(l, chains))
+		}
 	}
 }
 

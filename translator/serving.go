@@ -40,11 +40,16 @@ func (r Result) Serving(key string) (fleet string, list []*snapshot.Resource, ok
 
 func (f *Fleet) serving(of *route.Fragment) (list []*snapshot.Resource, ok bool) {
 	refs := map[snapshot.Ref]bool{}
+	host := func(name string) {
+		for _, routes := range route.RoutesOf(f.class.Listeners) {
+			refs[snapshot.Ref{Type: snapshot.VirtualHost, Name: render.VirtualHostName(routes, name)}] = true
+		}
+	}
 	if of.Fallback != nil || of.CatchAll != nil {
-		refs[snapshot.Ref{Type: snapshot.VirtualHost, Name: render.VirtualHostName(route.Any)}] = true
+		host(route.Any)
 	}
 	for _, h := range of.Hosts {
-		refs[snapshot.Ref{Type: snapshot.VirtualHost, Name: render.VirtualHostName(h.Name)}] = true
+		host(h.Name)
 		if len(h.TLS) > 0 {
 			refs[snapshot.Ref{Type: snapshot.Secret, Name: h.Name}] = true
 		}

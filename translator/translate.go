@@ -15,6 +15,7 @@ package translator
 import (
 	"fmt"
 	"iter"
+	"maps"
 	"time"
 
 	"legation.dev/pmap"
@@ -62,10 +63,52 @@ type Fleet struct {
 	view     input.View              // that it was made of
 	named    pmap.Map[pmap.Unit]     // cluster + separator + host: who names a cluster
 	backends pmap.Map[route.Backend] // by cluster: those that are named
-	chains   pmap.Map[render.Chain]  // by TLS host
-	found    pmap.Map[finding.List]  // by unit: a resource, an Ingress or the class
-	standIns *standIns               // shared by the versions of the fleet
+	chains   hostChains
+	found    pmap.Map[finding.List] // by unit: a resource, an Ingress or the class
+	standIns *standIns              // shared by the versions of the fleet
 	sum      pmap.Sum
+}
+
+// hostChains are the filter chains of TLS hosts, by listener and host. It is a value:
+// with and without leave it unchanged.
+type hostChains map[string]pmap.Map[render.Chain]
+
+// has reports whether a host has a chain.
+func (c hostChains) has(host string) bool {
+	for _, m := range c {
+		if m.Has(host) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c hostChains) with(listener, host string, ch render.Chain) hostChains {
+	next := maps.Clone(c)
+	if next == nil {
+		next = hostChains{}
+	}
+	next[listener] = next[listener].Set(host, ch)
+	return next
+}
+
+func (c hostChains) without(host string) hostChains {
+	next := maps.Clone(c)
+	for listener, m := range next {
+		next[listener] = m.Delete(host)
+	}
+	return next
+}
+
+// hosts yields every host with a chain, some perhaps twice.
+func (c hostChains) hosts(yield func(string) bool) {
+	for _, m := range c {
+		for host := range m.All() {
+			if !yield(host) {
+				return
+			}
+		}
+	}
 }
 
 // Sum identifies snapshot and problems.

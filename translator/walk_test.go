@@ -14,7 +14,6 @@ import (
 	"legation.dev/object"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
-	"legation.dev/translator/render"
 	"legation.dev/translator/worlds"
 	"legation.dev/xds/snapshot"
 )
@@ -95,7 +94,7 @@ func firstDifference(a, b Result) string {
 // checkClosed: whatever a resource needs or pulls is there, and every host has a
 // virtual host of its own domain.
 func checkClosed(t interface{ Fatalf(string, ...any) }, s snapshot.Snapshot) {
-	https, _ := s.Of(snapshot.Listener).Get(render.HTTPSListener)
+	https, _ := s.Of(snapshot.Listener).Get("https")
 	for ty := range snapshot.Types() {
 		for name, r := range s.Of(ty).All() {
 			for _, ref := range slices.Concat(r.Needs, r.Pulls) {

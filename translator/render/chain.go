@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"legation.dev/pmap"
+	"legation.dev/translator/route"
 )
 
 // Chain is the filter chain of a TLS host, serialised as elements of
@@ -44,22 +45,23 @@ func newChain(list ...*listenerv3.FilterChain) (Chain, error) {
 	return c, nil
 }
 
-// HostChain makes the chain of a TLS host.
-func HostChain(e *Edge, host string) (Chain, error) {
+// Chain makes the chain of a TLS host for a listener.
+func (f *Front) Chain(l route.Listener, host string) (Chain, error) {
+	m := f.managers[l.Name]
 	socket := downstreamTLS(host, ads())
 	list := []*listenerv3.FilterChain{{
 		Name:             host,
 		FilterChainMatch: &listenerv3.FilterChainMatch{ServerNames: []string{host}},
 		TransportSocket:  socket,
-		Filters:          networkFilters(e.https),
+		Filters:          networkFilters(m.all),
 	}}
-	if e.httpsTrusted != nil {
+	if m.trusted != nil {
 		list = append(list, &listenerv3.FilterChain{
 			Name: host + trustedSuffix,
 			FilterChainMatch: &listenerv3.FilterChainMatch{ServerNames: []string{host},
-				DirectSourcePrefixRanges: ranges(e.settings.TrustedProxies)},
+				DirectSourcePrefixRanges: ranges(f.settings.TrustedProxies)},
 			TransportSocket: socket,
-			Filters:         networkFilters(e.httpsTrusted),
+			Filters:         networkFilters(m.trusted),
 		})
 	}
 	return newChain(list...)

@@ -17,6 +17,7 @@ import (
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 
 	"legation.dev/translator/policy"
+	"legation.dev/translator/route"
 )
 
 // What Envoy does to a client's connection. Everything here is part of the bytes
@@ -46,25 +47,17 @@ const (
 // No rule can name it.
 const hostOfHTTP10 = "_"
 
-// door is one way into Envoy: a listener, and whether those who come this way
-// are proxies that the class trusts.
-type door struct {
-	name    string // of the listener, and the prefix of its statistics
-	port    uint32 // that clients dial
-	trusted bool
-}
-
-// connectionManager is the HTTP configuration of a door. It holds nothing of
-// any host.
-func connectionManager(s *policy.Values, d door) *hcmv3.HttpConnectionManager {
+// connectionManager is the HTTP configuration of a listener, for proxies that the
+// class trusts or for everybody. It holds nothing of any host.
+func connectionManager(s *policy.Values, l route.Listener, trusted bool) *hcmv3.HttpConnectionManager {
 	m := &hcmv3.HttpConnectionManager{
-		StatPrefix: d.name,
+		StatPrefix: l.Name,
 		RouteSpecifier: &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{
-			ConfigSource: ads(), RouteConfigName: RouteConfigurationName}},
+			ConfigSource: ads(), RouteConfigName: l.Routes}},
 		HttpFilters:                   append(healthPath(s.HealthPath), httpFilters(false)...),
 		UpgradeConfigs:                []*hcmv3.HttpConnectionManager_UpgradeConfig{webSocket()},
 		LocalReplyConfig:              localReplies(),
-		EarlyHeaderMutationExtensions: early(s, d),
+		EarlyHeaderMutationExtensions: early(s, l, trusted),
 		InternalAddressConfig:         &hcmv3.HttpConnectionManager_InternalAddressConfig{}, // nobody is internal
 		PreserveExternalRequestId:     true,
 		ServerHeaderTransformation:    hcmv3.HttpConnectionManager_PASS_THROUGH,
@@ -73,7 +66,7 @@ func connectionManager(s *policy.Values, d door) *hcmv3.HttpConnectionManager {
 	}
 	paths(m, s)
 	protocols(m, s)
-	if d.trusted {
+	if trusted {
 		trust(m, s)
 	} else {
 		m.UseRemoteAddress, m.SkipXffAppend = yes(), true // early says who the client is
@@ -168,10 +161,10 @@ func ranges(prefixes []netip.Prefix) []*corev3.CidrRange {
 // early is what happens to a request's headers before Envoy reads them: what a
 // client must not say of itself is removed, what backends are told is set. A
 // trusted proxy may say it, and is completed.
-func early(s *policy.Values, d door) []*corev3.TypedExtensionConfig {
+func early(s *policy.Values, l route.Listener, trusted bool) []*corev3.TypedExtensionConfig {
 	list := []*mutationv3.HeaderMutation{drop("proxy"), dropPrefix("x-envoy-")}
 	action := corev3.HeaderValueOption_ADD_IF_ABSENT
-	if !d.trusted {
+	if !trusted {
 		action = corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD
 		// Envoy itself would write its own address in the place of a client on
 		// the same node.
@@ -179,7 +172,7 @@ func early(s *policy.Values, d door) []*corev3.TypedExtensionConfig {
 			put("x-forwarded-for", peer(s), action))
 	}
 	list = append(list, put("x-forwarded-host", "%REQ(:AUTHORITY)%", action),
-		put("x-forwarded-port", decimal(d.port), action))
+		put("x-forwarded-port", decimal(l.Dialled), action))
 	return []*corev3.TypedExtensionConfig{{
 		Name:        "envoy.http.early_header_mutation.header_mutation",
 		TypedConfig: packed(&earlyv3.HeaderMutation{Mutations: list}),

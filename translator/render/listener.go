@@ -18,63 +18,54 @@ import (
 	"legation.dev/xds/snapshot"
 )
 
-// The listeners. Everything in them but filter chains is fixed at install: a
-// change of a listener-level field drains every connection.
-const (
-	HTTPListener  = "http"
-	HTTPSListener = "https"
-)
-
-// Edge is what chains and listeners have in common: made once for a class.
-type Edge struct {
-	settings                               *policy.Values
-	http, https, httpTrusted, httpsTrusted *anypb.Any // trusted ones are nil if no proxy is trusted
+// Front is what the chains and listeners of a class have in common: the HTTP
+// configuration of each listener, made once.
+type Front struct {
+	settings *policy.Values
+	managers map[string]managers // by listener
 }
 
-// NewEdge makes it.
-func NewEdge(s *policy.Values) *Edge {
-	manager := func(name string, port uint32, trusted bool) *anypb.Any {
-		return packed(connectionManager(s, door{name: name, port: port, trusted: trusted}))
+// managers are the HTTP configurations of one listener: for everybody, and for the
+// proxies that the class trusts, if it trusts any.
+type managers struct{ all, trusted *anypb.Any }
+
+// NewFront makes it for the listeners of a class.
+func NewFront(s *policy.Values, listeners []route.Listener) *Front {
+	f := &Front{settings: s, managers: map[string]managers{}}
+	for _, l := range listeners {
+		m := managers{all: packed(connectionManager(s, l, s.TrustedHops > 0))}
+		if len(s.TrustedProxies) > 0 {
+			m.trusted = packed(connectionManager(s, l, true))
+		}
+		f.managers[l.Name] = m
 	}
-	e := &Edge{settings: s,
-		http:  manager(HTTPListener, s.ExternalHTTPPort, s.TrustedHops > 0),
-		https: manager(HTTPSListener, s.ExternalHTTPSPort, s.TrustedHops > 0)}
-	if len(s.TrustedProxies) > 0 {
-		e.httpTrusted = manager(HTTPListener, s.ExternalHTTPPort, true)
-		e.httpsTrusted = manager(HTTPSListener, s.ExternalHTTPSPort, true)
-	}
-	return e
+	return f
 }
 
-// HTTPListenerOf makes the listener of plain http.
-func HTTPListenerOf(e *Edge) (*snapshot.Resource, error) {
-	head := newListener(HTTPListener, e.settings.HTTPPort, e.settings)
-	head.FilterChains = []*listenerv3.FilterChain{{Name: "default", Filters: networkFilters(e.http)}}
-	if e.httpTrusted != nil {
-		head.FilterChains = append(head.FilterChains, &listenerv3.FilterChain{
-			Name:             "default" + trustedSuffix,
-			FilterChainMatch: &listenerv3.FilterChainMatch{DirectSourcePrefixRanges: ranges(e.settings.TrustedProxies)},
-			Filters:          networkFilters(e.httpTrusted),
-		})
+// Listener makes a listener out of the chains of all TLS hosts; without TLS it has
+// none. It costs O(their bytes), but computes none of them.
+func (f *Front) Listener(l route.Listener, chains pmap.Map[Chain]) (*snapshot.Resource, error) {
+	head := newListener(l, f.settings)
+	pulls := []snapshot.Ref{{Type: snapshot.RouteConfiguration, Name: l.Routes}}
+	if !l.TLS {
+		f.plainChains(head, l)
+		return newResource(snapshot.Listener, l.Name, head, snapshot.Meta{Pulls: pulls})
 	}
-	return newResource(snapshot.Listener, head.Name, head, snapshot.Meta{Pulls: routesPulled()})
-}
-
-// HTTPSListenerOf computes the listener of https out of the chains of all TLS
-// hosts. It costs O(their bytes), but computes none of them.
-func HTTPSListenerOf(e *Edge, chains pmap.Map[Chain]) (*snapshot.Resource, error) {
-	head := newListener(HTTPSListener, e.settings.HTTPSPort, e.settings)
 	head.ListenerFilters = append(head.ListenerFilters, &listenerv3.ListenerFilter{
 		Name:       "envoy.filters.listener.tls_inspector",
 		ConfigType: &listenerv3.ListenerFilter_TypedConfig{TypedConfig: packed(&inspectorv3.TlsInspector{})},
 	})
-	pulls := routesPulled()
 	var source *corev3.ConfigSource
-	if e.settings.DefaultTLSSecret != "" {
+	if f.settings.DefaultTLSSecret != "" {
 		source = ads()
 		pulls = append(pulls, snapshot.Ref{Type: snapshot.Secret, Name: route.DefaultCertificate})
 	}
-	defaultChains(head, e, source)
+	f.defaultChains(head, l, source)
+	return withChains(head, chains, pulls)
+}
+
+// withChains appends serialised chains to a listener.
+func withChains(head *listenerv3.Listener, chains pmap.Map[Chain], pulls []snapshot.Ref) (*snapshot.Resource, error) {
 	if err := head.ValidateAll(); err != nil {
 		return nil, err
 	}
@@ -91,41 +82,51 @@ func HTTPSListenerOf(e *Edge, chains pmap.Map[Chain]) (*snapshot.Resource, error
 	return snapshot.FromBytes(snapshot.Listener, head.Name, versionOf(version), body, snapshot.Meta{Pulls: pulls}), nil
 }
 
+// plainChains are those of a listener without TLS.
+func (f *Front) plainChains(head *listenerv3.Listener, l route.Listener) {
+	m := f.managers[l.Name]
+	head.FilterChains = []*listenerv3.FilterChain{{Name: "default", Filters: networkFilters(m.all)}}
+	if m.trusted != nil {
+		head.FilterChains = append(head.FilterChains, &listenerv3.FilterChain{
+			Name:             "default" + trustedSuffix,
+			FilterChainMatch: &listenerv3.FilterChainMatch{DirectSourcePrefixRanges: ranges(f.settings.TrustedProxies)},
+			Filters:          networkFilters(m.trusted),
+		})
+	}
+}
+
 // versionBytes is as many as in any other version.
 const versionBytes = 12
 
 func versionOf(sum pmap.Sum) string { return base64.RawURLEncoding.EncodeToString(sum[:versionBytes]) }
 
-func routesPulled() []snapshot.Ref {
-	return []snapshot.Ref{{Type: snapshot.RouteConfiguration, Name: RouteConfigurationName}}
-}
-
 // defaultChains serve names without a chain of their own, and clients that name
-// none: 443 answers for every host.
-func defaultChains(head *listenerv3.Listener, e *Edge, source *corev3.ConfigSource) {
+// none: a listener with TLS answers for every host.
+func (f *Front) defaultChains(head *listenerv3.Listener, l route.Listener, source *corev3.ConfigSource) {
+	m := f.managers[l.Name]
 	socket := downstreamTLS(route.DefaultCertificate, source)
-	head.DefaultFilterChain = &listenerv3.FilterChain{Name: "default", TransportSocket: socket, Filters: networkFilters(e.https)}
-	if e.httpsTrusted != nil {
+	head.DefaultFilterChain = &listenerv3.FilterChain{Name: "default", TransportSocket: socket, Filters: networkFilters(m.all)}
+	if m.trusted != nil {
 		head.FilterChains = append(head.FilterChains, &listenerv3.FilterChain{
 			Name:             "default" + trustedSuffix,
-			FilterChainMatch: &listenerv3.FilterChainMatch{DirectSourcePrefixRanges: ranges(e.settings.TrustedProxies)},
+			FilterChainMatch: &listenerv3.FilterChainMatch{DirectSourcePrefixRanges: ranges(f.settings.TrustedProxies)},
 			TransportSocket:  socket,
-			Filters:          networkFilters(e.httpsTrusted),
+			Filters:          networkFilters(m.trusted),
 		})
 	}
 }
 
-func newListener(name string, port uint32, s *policy.Values) *listenerv3.Listener {
+func newListener(spec route.Listener, s *policy.Values) *listenerv3.Listener {
 	bind := s.BindAddresses
 	l := &listenerv3.Listener{
-		Name:                          name,
-		StatPrefix:                    name,
-		Address:                       bindAddress(bind[0], port),
+		Name:                          spec.Name,
+		StatPrefix:                    spec.Name,
+		Address:                       bindAddress(bind[0], spec.Port),
 		PerConnectionBufferLimitBytes: number(bufferBytes),
 		TcpKeepalive:                  tcpKeepAlive(s.TCPKeepAlive),
 	}
 	for _, ip := range bind[1:] {
-		l.AdditionalAddresses = append(l.AdditionalAddresses, &listenerv3.AdditionalAddress{Address: bindAddress(ip, port)})
+		l.AdditionalAddresses = append(l.AdditionalAddresses, &listenerv3.AdditionalAddress{Address: bindAddress(ip, spec.Port)})
 	}
 	if s.ProxyProtocol == policy.ProxyProtocolRequired { // before whatever reads what the client sent
 		l.ListenerFilters = []*listenerv3.ListenerFilter{{

@@ -15,10 +15,10 @@ import (
 	"legation.dev/xds/snapshot"
 )
 
-// VirtualHost makes the virtual host of a name. It names clusters whether or not
+// VirtualHost makes the virtual host of a name in a route configuration. It names clusters whether or not
 // their Services exist.
-func VirtualHost(v *route.VirtualHost) (*snapshot.Resource, error) {
-	m := &routev3.VirtualHost{Name: VirtualHostName(v.Host), Domains: []string{v.Host}, RetryPolicy: retries(&v.Class.Settings)}
+func VirtualHost(routes string, v *route.VirtualHost) (*snapshot.Resource, error) {
+	m := &routev3.VirtualHost{Name: VirtualHostName(routes, v.Host), Domains: []string{v.Host}, RetryPolicy: retries(&v.Class.Settings)}
 	b := builder{class: &v.Class.Settings}
 	for i := range v.Routes {
 		m.Routes = append(m.Routes, b.route(&v.Routes[i]))
@@ -181,11 +181,11 @@ func oneLabel(wildcard string) string {
 	return `(?i)^[^.]+` + regexp.QuoteMeta(strings.TrimPrefix(wildcard, "*")) + `(:[0-9]+)?$`
 }
 
-// RouteConfiguration is the one table of :80 and :443. Its virtual hosts come by
-// encoding.go.
-func RouteConfiguration(s *policy.Values) (*snapshot.Resource, error) {
+// RouteConfiguration is the table of one or several listeners. Its virtual hosts come
+// by encoding.go.
+func RouteConfiguration(name string, s *policy.Values) (*snapshot.Resource, error) {
 	m := &routev3.RouteConfiguration{
-		Name:                            RouteConfigurationName,
+		Name:                            name,
 		IgnorePortInHostMatching:        true,
 		Vhds:                            virtualHosts(),
 		RequestHeadersToRemove:          []string{"x-envoy-external-address", "x-envoy-internal", "x-envoy-expected-rq-timeout-ms"},

@@ -12,11 +12,12 @@ import (
 // Class is what all hosts of a fleet depend on: the settings of an IngressClass
 // and its catch-all. When it changes, every host is computed anew.
 type Class struct {
-	Name     string
-	Default  bool          // whether an object without a class is of this one
-	Settings policy.Values // over the defaults
-	Order    Order         // of the rules of a host
-	CatchAll Planned       // for requests that nothing else takes
+	Name      string
+	Default   bool          // whether an object without a class is of this one
+	Settings  policy.Values // over the defaults
+	Order     Order         // of the rules of a host
+	Listeners []Listener    // of its fleet
+	CatchAll  Planned       // for requests that nothing else takes
 }
 
 // Sum identifies the class.
