@@ -20,6 +20,7 @@ type class struct {
 	config    object.Origin    // the ConfigMap of its settings; zero if there is none
 	overrides policy.Overrides // what that says
 	found     []finding.Finding
+	routes    []string // names of route configurations
 	sum       pmap.Sum // of Class
 }
 
@@ -36,6 +37,7 @@ func readClass(v input.View, of *input.IngressClass, frozen bool) class {
 		c.found = append(c.found, finding.SlashesKept.At(c.config.In("data.escaped-slashes"), string(policy.Keep)))
 	}
 	c.Listeners = route.Listeners(&c.Settings)
+	c.routes = route.RoutesOf(c.Listeners)
 	c.readCatchAll(v)
 	c.sum = c.Sum()
 	return c

@@ -108,7 +108,7 @@ func (p *pass) object(of string) {
 // marks the clusters that they name newly or no more.
 func (p *pass) host(name string) {
 	v, found := p.merge(name)
-	for _, routes := range route.RoutesOf(p.next.class.Listeners) {
+	for _, routes := range p.next.class.routes {
 		unit := render.VirtualHostName(routes, name)
 		before, _ := p.next.Snapshot.Of(snapshot.VirtualHost).Get(unit)
 		r, err := p.virtualHost(routes, v)
@@ -314,7 +314,7 @@ func (p *pass) endpoints(name string, b route.Backend) {
 func (p *pass) listeners() {
 	c := &p.next.class
 	if p.all {
-		for _, routes := range route.RoutesOf(c.Listeners) {
+		for _, routes := range c.routes {
 			p.must(render.RouteConfiguration(routes, &c.Settings))
 		}
 	}

@@ -41,7 +41,7 @@ func (r Result) Serving(key string) (fleet string, list []*snapshot.Resource, ok
 func (f *Fleet) serving(of *route.Fragment) (list []*snapshot.Resource, ok bool) {
 	refs := map[snapshot.Ref]bool{}
 	host := func(name string) {
-		for _, routes := range route.RoutesOf(f.class.Listeners) {
+		for _, routes := range f.class.routes {
 			refs[snapshot.Ref{Type: snapshot.VirtualHost, Name: render.VirtualHostName(routes, name)}] = true
 		}
 	}
