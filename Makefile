@@ -194,7 +194,7 @@ test-kube: build envoy kube crds tools ## tests on a real Kubernetes with real E
 	$(GO) test -tags real -timeout 20m -p 1 $(KUBE_TESTS)
 
 race: ## tests of the concurrent packages under the race detector
-	$(GO) test -race ./xds/... ./watcher/... ./test/load ./test/echo
+	$(GO) test -race ./controller ./xds/... ./watcher/... ./test/load ./test/echo
 
 fuzz: ## run each fuzz target for FUZZTIME
 	@test/fuzz.sh $(FUZZTIME) $(FUZZ)

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"legation.dev/controller"
 	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/translator/finding"
@@ -36,7 +37,7 @@ func gather(t *testing.T, classes int) map[string]*dto.MetricFamily {
 		snapshots.Publish(f.Name, f.Snapshot, "start")
 		fleets.Join(fleet.Node{ID: "a", Fleet: f.Name, CertificateEnd: time.Unix(2e9, 0)}, time.Now())
 	}
-	passes.observe(translator.Pass{Translation: time.Second, Publication: time.Millisecond, Stats: result.Stats})
+	passes.observe(controller.Pass{Translation: time.Second, Publication: time.Millisecond, Stats: result.Stats})
 	watch := newProblemLog(slog.New(slog.DiscardHandler), fleets)
 	watch.remember([]finding.Problem{{Object: object.Ref{Kind: object.KindIngress, Namespace: "a", Name: "b"}, Message: "wrong"}})
 	service := &admin.Service{Fleets: fleets, Store: snapshots, Problems: watch.of}

@@ -15,8 +15,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"legation.dev/cmd/cli"
+	"legation.dev/controller"
 	"legation.dev/examples"
-	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/watcher/dir"
 	"legation.dev/watcher/kube"
@@ -74,7 +74,7 @@ func (f *sourceFlags) check(flags *pflag.FlagSet, only ...string) error {
 
 // source is an open source.
 type source struct {
-	translator.Source
+	controller.Source
 	// run reads until ctx ends; nil if Take does all that.
 	run func(ctx context.Context) error
 	// waiting says what was not read yet and what cannot be followed now.

@@ -5,7 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"legation.dev/translator"
+	"legation.dev/controller"
 	"legation.dev/xds/server"
 	"legation.dev/xds/snapshot"
 )
@@ -101,7 +101,7 @@ func newPassMetrics() *passMetrics {
 	}
 }
 
-func (m *passMetrics) observe(p translator.Pass) {
+func (m *passMetrics) observe(p controller.Pass) {
 	m.translation.Observe(p.Translation.Seconds())
 	m.publication.Observe(p.Publication.Seconds())
 	m.resources.Add(float64(p.Stats.Resources))

@@ -20,10 +20,11 @@ const module = "legation.dev/"
 // nothing downstream calls upstream, and xds/... does not know Kubernetes.
 var allowed = map[string][]string{
 	"cmd/cli": {},
-	"cmd/legation": {"object", "cmd/cli", "examples", "translator", "translator/finding", "translator/input", "translator/policy", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact",
+	"cmd/legation": {"object", "controller", "cmd/cli", "examples", "translator", "translator/finding", "translator/input", "translator/policy", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact",
 		"pmap", "xds/redact", "xds/server", "xds/snapshot", "xds/store"},
 	"cmd/shutdown-manager": {
 		"cmd/cli", "drain", "drain/admin", "drain/child", "drain/limits", "drain/probe"},
+	"controller":                {"object", "translator", "translator/finding", "translator/input", "translator/policy", "xds/hold", "xds/snapshot"},
 	"drain":                     {"drain/admin"},
 	"drain/admin":               {},
 	"drain/child":               {},
@@ -36,7 +37,7 @@ var allowed = map[string][]string{
 	"watcher/kube":              {"object", "pmap", "translator/finding", "translator/input", "translator/lower", "translator/route", "watcher/quiet"},
 	"watcher/quiet":             {},
 	"watcher/status":            {"object", "translator/finding", "translator/input", "watcher/quiet", "pmap"},
-	"translator":                {"object", "pmap", "translator/finding", "translator/input", "translator/lower/secret", "translator/lower/service", "translator/policy", "translator/render", "translator/route", "xds/hold", "xds/snapshot"},
+	"translator":                {"object", "pmap", "translator/finding", "translator/input", "translator/lower/secret", "translator/lower/service", "translator/policy", "translator/render", "translator/route", "xds/snapshot"},
 	"translator/input":          {"object", "pmap", "translator/finding", "translator/route"},
 	"translator/finding":        {"object", "pmap"},
 	"translator/lower":          {"translator/input", "translator/lower/ingress", "translator/lower/service", "translator/lower/settings"},

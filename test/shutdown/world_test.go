@@ -40,7 +40,7 @@ type world struct {
 // source hands out what it is sent.
 type source chan []input.Change
 
-// Take implements translator.Source.
+// Take implements controller.Source.
 func (s source) Take(ctx context.Context) ([]input.Change, error) {
 	select {
 	case changes := <-s:

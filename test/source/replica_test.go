@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"legation.dev/controller"
 	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/test/kube"
@@ -71,7 +72,7 @@ func start(t testing.TB, c watcher.Config, seen *digests) *replica {
 	}
 	r := &replica{source: source}
 	r.more = sync.NewCond(&r.mu)
-	loop := &translator.Loop{Source: source, Publish: func(string, snapshot.Snapshot, string) {},
+	loop := &controller.Loop{Source: source, Publish: func(string, snapshot.Snapshot, string) {},
 		Report: func(result translator.Result) { r.report(t, result, seen) }}
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"legation.dev/controller"
 	"legation.dev/object"
-	"legation.dev/translator"
 	"legation.dev/translator/input"
 )
 
@@ -50,7 +50,7 @@ func (f *feed) give(number uint64, changes []input.Change) {
 	}
 }
 
-// Take implements translator.Source.
+// Take implements controller.Source.
 func (f *feed) Take(ctx context.Context) ([]input.Change, error) {
 	select {
 	case <-f.wake:
@@ -79,4 +79,4 @@ func coalesced(changes []input.Change) []input.Change {
 	return out
 }
 
-var _ translator.Source = (*feed)(nil)
+var _ controller.Source = (*feed)(nil)

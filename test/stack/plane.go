@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"legation.dev/controller"
 	"legation.dev/translator"
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
@@ -22,7 +23,7 @@ const shutdownTimeout = time.Second
 
 // PlaneConfig says how to run a Plane. Source and Listener are required.
 type PlaneConfig struct {
-	Source   translator.Source
+	Source   controller.Source
 	Listener net.Listener // closed by the Plane
 	// Run, if set, runs beside the Loop, as that of watcher/kube's Source must.
 	Run func(context.Context) error
@@ -59,7 +60,7 @@ func NewPlane(c PlaneConfig) *Plane {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &Plane{config: c, store: store.New(store.Config{}), fleets: fleet.New(fleet.Config{}), cancel: cancel}
 	p.server = server.New(server.Config{Store: p.store, Fleets: p.fleets, Log: c.Log})
-	loop := &translator.Loop{Source: c.Source, Publish: p.publish, Report: p.report, StandIn: c.StandIn}
+	loop := &controller.Loop{Source: c.Source, Publish: p.publish, Report: p.report, StandIn: c.StandIn}
 	if c.Run != nil {
 		p.done.Go(func() { p.ended(c.Run(ctx)) })
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"legation.dev/controller"
 	"legation.dev/test/bench/world"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
@@ -34,7 +35,7 @@ type legation struct {
 	source *source
 	store  *store.Store
 	server *server.Server
-	loop   *translator.Loop
+	loop   *controller.Loop
 }
 
 // newLegation makes one; with pairs it has mutual TLS.
@@ -53,7 +54,7 @@ func newLegation(pairs string) (*legation, error) {
 
 // load hands over all objects at once and waits for the first snapshot.
 func (l *legation) load(w world.World, _ world.Size) (snapshot.Snapshot, error) {
-	l.loop = &translator.Loop{Source: l.source, Publish: func(fleet string, s snapshot.Snapshot, cause string) {
+	l.loop = &controller.Loop{Source: l.source, Publish: func(fleet string, s snapshot.Snapshot, cause string) {
 		l.store.Publish(fleet, s, cause)
 	}}
 	l.source.put(w.Objects())
@@ -82,7 +83,7 @@ func (l *legation) change(w world.World, kind string, i, generation int) error {
 	return nil
 }
 
-// source is a translator.Source that changes are put into.
+// source is a controller.Source that changes are put into.
 type source struct {
 	mu      sync.Mutex // guards pending
 	pending []input.Change
@@ -101,7 +102,7 @@ func (s *source) put(changes []input.Change) {
 	}
 }
 
-// Take implements translator.Source.
+// Take implements controller.Source.
 func (s *source) Take(ctx context.Context) ([]input.Change, error) {
 	select {
 	case <-s.filled:

@@ -1,4 +1,14 @@
-package translator
+// Package controller drives translation: it takes changes from a source, has the
+// pure translator make snapshots of them, lays over those what is kept from the past,
+// and hands them on.
+//
+// Everything that depends on the past is called from here: View.Freeze (a class that
+// is gone), keepSettings (settings that are wrong now), hold.Next (a Secret, a Service
+// or endpoints that are missing). docs/architecture.md lists all places that keep a
+// last good state.
+//
+// Start reading at Loop.Run.
+package controller
 
 import (
 	"context"
@@ -7,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/xds/hold"
 	"legation.dev/xds/snapshot"
@@ -28,7 +39,7 @@ type Loop struct {
 	// and a short text for people on why. It must not block.
 	Publish func(fleet string, s snapshot.Snapshot, cause string)
 	// Report gets every result, if set. It must not block.
-	Report func(Result)
+	Report func(translator.Result)
 	// Observe hears what each batch cost, if set. It must not block.
 	Observe func(Pass)
 	// StandIn is the certificate for hosts whose Secret never was there.
@@ -41,7 +52,7 @@ type Loop struct {
 type Pass struct {
 	Translation time.Duration
 	Publication time.Duration // holds included
-	Stats       Stats
+	Stats       translator.Stats
 }
 
 // held is what is kept of one fleet.
@@ -55,7 +66,7 @@ type held struct {
 func (l *Loop) Run(ctx context.Context) error {
 	var (
 		view   = input.View{}.WithStandIn(l.StandIn)
-		result Result
+		result translator.Result
 		holds  = map[string]held{} // by fleet
 	)
 	for {
@@ -65,7 +76,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		}
 		begin := l.now()
 		view = view.With(keepSettings(view, batch)...).Freeze(view, input.Controller)
-		result = Translate(result, view)
+		result = translator.Translate(result, view)
 		translated := l.now()
 		l.publish(result, holds, cause(batch))
 		if l.Observe != nil {
@@ -94,7 +105,7 @@ func (l *Loop) take(ctx context.Context, wake time.Time) ([]input.Change, error)
 
 // publish hands on every fleet: one whose resources are as before may still have
 // newer spare endpoints.
-func (l *Loop) publish(r Result, holds map[string]held, cause string) {
+func (l *Loop) publish(r translator.Result, holds map[string]held, cause string) {
 	for f := range r.Fleets() {
 		last := holds[f.Name]
 		next, wake := hold.Next(last.Held, f.Snapshot, l.now())

@@ -1,4 +1,4 @@
-package translator
+package controller
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"legation.dev/object"
+	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
 	"legation.dev/translator/worlds"
@@ -56,7 +57,7 @@ func startLoop(t *testing.T) *loopTest {
 			l.published = append(l.published, fleet+": "+cause)
 			l.fleets[fleet] = s
 		},
-		Report: func(Result) {
+		Report: func(translator.Result) {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			l.reports++
@@ -273,7 +274,7 @@ func TestKeptSettingsAreTold(t *testing.T) {
 	bad := &input.ConfigMap{Meta: input.Meta{Namespace: worlds.Namespace, Name: worlds.Settings, File: "f.yaml:1"}, Data: map[string]string{"http-port": "none"}}
 	view = view.With(keepSettings(view, []input.Change{lower.Put(input.Seal(bad))})...)
 	var got []string
-	for _, p := range Translate(Result{}, view).Problems(time.Now()) {
+	for _, p := range translator.Translate(translator.Result{}, view).Problems(time.Now()) {
 		got = append(got, p.Error())
 	}
 	if len(got) != 1 || !strings.HasPrefix(got[0], `f.yaml:1: ConfigMap shop/settings: data.http-port="none": `) || !strings.HasSuffix(got[0], "stay as they last were") {
