@@ -3,18 +3,22 @@ package translator
 import (
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"legation.dev/translator/input"
+	"legation.dev/translator/render"
 	"legation.dev/translator/worlds"
 	"legation.dev/xds/snapshot"
 )
@@ -85,6 +89,14 @@ func checkResource(t *testing.T, r *snapshot.Resource, sources map[string]int) {
 		switch m := m.(type) {
 		case *corev3.ConfigSource:
 			sources[textOf(t, m)]++
+		case *routev3.Route:
+			checkFilters(t, r, m.TypedPerFilterConfig)
+		case *routev3.VirtualHost:
+			checkFilters(t, r, m.TypedPerFilterConfig)
+		case *routev3.RouteConfiguration:
+			checkFilters(t, r, m.TypedPerFilterConfig)
+		case *hcmv3.HttpConnectionManager:
+			checkManager(t, m)
 		case *clusterv3.Cluster:
 			checkCluster(t, m)
 			if checks := len(m.HealthChecks) > 0; checks != r.Checked {
@@ -92,6 +104,30 @@ func checkResource(t *testing.T, r *snapshot.Resource, sources map[string]int) {
 			}
 		}
 	})
+}
+
+// checkFilters: Envoy accepts the configuration of a filter that no chain has, and
+// ignores it: what it guards would be open.
+func checkFilters(t *testing.T, r *snapshot.Resource, configs map[string]*anypb.Any) {
+	t.Helper()
+	for name := range configs {
+		if !slices.Contains(render.FilterNames(), name) {
+			t.Errorf("%s %s configures %s, which is not in the list of filters", r.Type, r.Name, name)
+		}
+	}
+}
+
+// checkManager: every filter that routes may configure stands in every chain.
+func checkManager(t *testing.T, m *hcmv3.HttpConnectionManager) {
+	t.Helper()
+	for _, name := range render.FilterNames() {
+		if !slices.ContainsFunc(m.HttpFilters, func(f *hcmv3.HttpFilter) bool { return f.Name == name }) {
+			t.Errorf("a chain of %s has no filter %s", m.StatPrefix, name)
+		}
+	}
+	if last := m.HttpFilters[len(m.HttpFilters)-1]; last.Name != "envoy.filters.http.router" {
+		t.Errorf("the last filter of %s is %s", m.StatPrefix, last.Name)
+	}
 }
 
 // checkEndpoints: Envoy rejects names by EDS.
