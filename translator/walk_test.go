@@ -100,7 +100,7 @@ func checkClosed(t interface{ Fatalf(string, ...any) }, s snapshot.Snapshot) {
 			for _, ref := range slices.Concat(r.Needs, r.Pulls) {
 				_, ok := s.Get(ref)
 				if ref.Type == snapshot.Chain {
-					ok = https.Pulled(snapshot.Ref{Type: snapshot.Secret, Name: ref.Name})
+					ok = https.HasChain(ref.Name)
 				}
 				if !ok {
 					t.Fatalf("%s %s refers to %v, which is not there", ty, name, ref)

@@ -74,12 +74,14 @@ func withChains(head *listenerv3.Listener, chains pmap.Map[Chain], pulls []snaps
 		return nil, err
 	}
 	headSum, chainsSum := pmap.SumOf(string(body)), chains.Digest()
+	hosts := make([]string, 0, chains.Len())
 	for host, ch := range chains.All() {
 		body = append(body, ch.wire...)
+		hosts = append(hosts, host)
 		pulls = append(pulls, snapshot.Ref{Type: snapshot.Secret, Name: host})
 	}
 	version := pmap.SumOf(string(headSum[:]), string(chainsSum[:]))
-	return snapshot.FromBytes(snapshot.Listener, head.Name, versionOf(version), body, snapshot.Meta{Pulls: pulls}), nil
+	return snapshot.FromBytes(snapshot.Listener, head.Name, versionOf(version), body, snapshot.Meta{Pulls: pulls, Chains: hosts}), nil
 }
 
 // plainChains are those of a listener without TLS.

@@ -75,26 +75,13 @@ func (c *Conn) warm() bool {
 // Envoy possibly runs redirects where nobody would answer, and a replica that lags
 // a little does not take away what it has not seen yet.
 func (c *Conn) mayDrop(have, want *snapshot.Resource) bool {
-	drops := func(host string) bool {
-		chain := snapshot.Ref{Type: snapshot.Secret, Name: host}
-		return !want.Pulled(chain) && (have.Pulled(chain) || !known(have))
-	}
-	if known(have) && !dropsAny(have, drops) {
+	if known(have) && !slices.ContainsFunc(have.Chains, func(host string) bool { return !want.HasChain(host) }) {
 		return true
 	}
 	if c.returned && !c.after(c.types[snapshot.Listener].firstAt, settle) {
 		return false
 	}
 	return !c.unanswered(want)
-}
-
-func dropsAny(have *snapshot.Resource, drops func(host string) bool) bool {
-	for _, ref := range have.Pulls {
-		if ref.Type == snapshot.Secret && drops(ref.Name) {
-			return true
-		}
-	}
-	return false
 }
 
 // unanswered says whether a virtual host that Envoy possibly runs redirects to a
@@ -122,7 +109,7 @@ func (c *Conn) unanswered(want *snapshot.Resource) bool {
 // any.
 func redirects(r, listener *snapshot.Resource) bool {
 	return slices.ContainsFunc(r.Needs, func(ref snapshot.Ref) bool {
-		return ref.Type == snapshot.Chain && (listener == nil || listener.Pulled(snapshot.Ref{Type: snapshot.Secret, Name: ref.Name}))
+		return ref.Type == snapshot.Chain && (listener == nil || listener.HasChain(ref.Name))
 	})
 }
 
@@ -141,7 +128,7 @@ func (c *Conn) liveChain(host string) bool {
 		return false
 	}
 	for _, r := range st.have.All() {
-		if r.Pulled(snapshot.Ref{Type: snapshot.Secret, Name: host}) {
+		if r.HasChain(host) {
 			return c.served(r)
 		}
 	}

@@ -531,7 +531,7 @@ func (e *envoy) check(forced bool, excused func(host *snapshot.Resource, cluster
 func (e *envoy) answers(chain string) bool {
 	s := e.secrets[chain]
 	for _, l := range e.listeners {
-		if l.active != nil && l.active.Pulled(snapshot.Ref{Type: snapshot.Secret, Name: chain}) && s != nil {
+		if l.active != nil && l.active.HasChain(chain) && s != nil {
 			return s.good != nil || s.rejected || s.waited || s.stalled
 		}
 	}

@@ -237,6 +237,7 @@ func resource(t snapshot.Type, name, version string, needs []string) *snapshot.R
 		meta.Pulls = []snapshot.Ref{{Type: snapshot.RouteConfiguration, Name: "rc"}}
 		for _, host := range needs {
 			meta.Pulls = append(meta.Pulls, snapshot.Ref{Type: snapshot.Secret, Name: host})
+			meta.Chains = append(meta.Chains, host)
 		}
 	case snapshot.VirtualHost:
 		for _, n := range needs {

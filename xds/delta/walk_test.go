@@ -181,11 +181,15 @@ func (w *world) snapshot() snapshot.Snapshot {
 		pulls = append(pulls, snapshot.Ref{Type: snapshot.Secret, Name: wildcard})
 		put(secret(wildcard, "k", false))
 	}
+	var chains []string
 	for _, p := range pulls {
 		words = append(words, p.Name)
+		if p.Type == snapshot.Secret {
+			chains = append(chains, p.Name)
+		}
 	}
 	v := strings.Join(words, "|")
-	put(snapshot.FromBytes(snapshot.Listener, "https", v, []byte(v), snapshot.Meta{Pulls: pulls}))
+	put(snapshot.FromBytes(snapshot.Listener, "https", v, []byte(v), snapshot.Meta{Pulls: pulls, Chains: chains}))
 	put(snapshot.FromBytes(snapshot.RouteConfiguration, "rc", w.rc, []byte(w.rc), snapshot.Meta{}))
 	var s snapshot.Snapshot
 	for t := range snapshot.Types() {

@@ -95,17 +95,17 @@ func (h *Held) lacking(ref snapshot.Ref, want *snapshot.Resource) (list []string
 // chained says whether the base has every chain that a virtual host redirects to.
 func (h *Held) chained(r *snapshot.Resource) bool {
 	for _, need := range r.Needs {
-		if need.Type == snapshot.Chain && !h.pulled(snapshot.Ref{Type: snapshot.Secret, Name: need.Name}) {
+		if need.Type == snapshot.Chain && !h.hasChain(need.Name) {
 			return false
 		}
 	}
 	return true
 }
 
-// pulled says whether a listener of the base has the chain of a secret.
-func (h *Held) pulled(secret snapshot.Ref) bool {
+// hasChain reports whether a listener of the base has a chain for a host.
+func (h *Held) hasChain(host string) bool {
 	for _, l := range h.base.Of(snapshot.Listener).All() {
-		if l.Pulled(secret) {
+		if l.HasChain(host) {
 			return true
 		}
 	}

@@ -33,7 +33,7 @@ func (w world) base() snapshot.Snapshot {
 		for _, c := range strings.Split(clusters, "") {
 			if c == "!" {
 				meta.Needs = append(meta.Needs, snapshot.Ref{Type: snapshot.Chain, Name: host})
-				listener.Pulls = append(listener.Pulls, snapshot.Ref{Type: snapshot.Secret, Name: host})
+				listener.Chains = append(listener.Chains, host)
 				continue
 			}
 			cluster, endpoints := snapshot.Ref{Type: snapshot.Cluster, Name: c}, snapshot.Ref{Type: snapshot.Endpoints, Name: c}
@@ -43,7 +43,7 @@ func (w world) base() snapshot.Snapshot {
 		}
 		put(snapshot.VirtualHost, host, clusters, meta)
 	}
-	put(snapshot.Listener, "https", fmt.Sprint(listener.Pulls), listener)
+	put(snapshot.Listener, "https", fmt.Sprint(listener.Chains), listener)
 	return s.WithSpare(func(c string) *snapshot.Resource {
 		n, ok := w.endpoints[c]
 		if !ok {
@@ -198,7 +198,7 @@ func expectClosed(t *rapid.T, h Held) {
 // chain says whether a listener has the chain of a host.
 func chain(s snapshot.Snapshot, host string) bool {
 	l, ok := s.Get(snapshot.Ref{Type: snapshot.Listener, Name: "https"})
-	return ok && l.Pulled(snapshot.Ref{Type: snapshot.Secret, Name: host})
+	return ok && l.HasChain(host)
 }
 
 // expectPatience: what host names now and did not before has endpoints, or has

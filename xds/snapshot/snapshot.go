@@ -118,9 +118,11 @@ type Resource struct {
 	// and for a redirect to https the host's Chain. Sorted.
 	Needs []Ref
 	// Pulls is what Envoy itself asks for when it gets this: cluster →
-	// Endpoints, listener → RouteConfiguration and Secrets. Sorted. A listener
-	// contains the Chain of host h exactly if it pulls the Secret h.
+	// Endpoints, listener → RouteConfiguration and Secrets. Sorted.
 	Pulls []Ref
+	// Chains are the TLS hosts that a listener has a filter chain for. Sorted. They
+	// follow from the body.
+	Chains []string
 	// Weak marks a stand-in for something that is missing: a fresh Envoy gets
 	// it, an Envoy that has something for this name keeps what it has.
 	Weak bool
@@ -144,6 +146,7 @@ type Resource struct {
 // Meta is what New is told about a message besides its bytes.
 type Meta struct {
 	Needs, Pulls []Ref
+	Chains       []string
 	From         []object.Ref
 	Weak         bool
 	Empty        bool
@@ -185,8 +188,9 @@ func StandIn(t Type, name string, m proto.Message, meta Meta) (*Resource, error)
 func FromBytes(t Type, name, version string, body []byte, meta Meta) *Resource {
 	slices.SortFunc(meta.Needs, Ref.Compare)
 	slices.SortFunc(meta.Pulls, Ref.Compare)
+	slices.Sort(meta.Chains)
 	r := &Resource{Type: t, Name: name, Version: version, Weak: meta.Weak, Empty: meta.Empty, Checked: meta.Checked, Linger: meta.Linger,
-		Needs: slices.Compact(meta.Needs), Pulls: slices.Compact(meta.Pulls), From: meta.From}
+		Needs: slices.Compact(meta.Needs), Pulls: slices.Compact(meta.Pulls), Chains: meta.Chains, From: meta.From}
 	r.wire, r.body = encode(t, name, version, body)
 	r.sum = r.digest()
 	return r
@@ -227,6 +231,12 @@ func (r *Resource) Any() *anypb.Any { return &anypb.Any{TypeUrl: r.Type.URL(), V
 // Pulled says whether Envoy asks for ref when it gets r.
 func (r *Resource) Pulled(ref Ref) bool {
 	_, ok := slices.BinarySearchFunc(r.Pulls, ref, Ref.Compare)
+	return ok
+}
+
+// HasChain reports whether r is a listener with a filter chain for a TLS host.
+func (r *Resource) HasChain(host string) bool {
+	_, ok := slices.BinarySearch(r.Chains, host)
 	return ok
 }
 
