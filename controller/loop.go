@@ -29,6 +29,9 @@ type Source interface {
 	// object, never none. The first call waits for the first full reading. When
 	// ctx ends it returns ctx's error and loses no change.
 	Take(ctx context.Context) ([]input.Change, error)
+	// FollowedSince is since when it has followed all that says where a request
+	// goes: zero for ever, and now while it does not.
+	FollowedSince(now time.Time) time.Time
 }
 
 // Loop turns the changes of a Source into snapshots. Source and Publish must be
@@ -106,9 +109,11 @@ func (l *Loop) take(ctx context.Context, wake time.Time) ([]input.Change, error)
 // publish hands on every fleet: one whose resources are as before may still have
 // newer spare endpoints.
 func (l *Loop) publish(r translator.Result, holds map[string]held, cause string) {
+	now := l.now()
+	fresh := l.Source.FollowedSince(now)
 	for f := range r.Fleets() {
 		last := holds[f.Name]
-		next, wake := hold.Next(last.Held, f.Snapshot, l.now())
+		next, wake := hold.Next(last.Held, f.Snapshot, now, fresh)
 		holds[f.Name] = held{next, wake}
 		l.Publish(f.Name, next.Snapshot, cause)
 	}

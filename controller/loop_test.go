@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,6 +37,22 @@ func (c channel) Take(ctx context.Context) ([]input.Change, error) {
 	}
 }
 
+// FollowedSince is zero: nothing is ever missed.
+func (c channel) FollowedSince(time.Time) time.Time { return time.Time{} }
+
+// patchy is a channel that does not follow anything while it is away.
+type patchy struct {
+	channel
+	away *atomic.Bool
+}
+
+func (p patchy) FollowedSince(now time.Time) time.Time {
+	if p.away.Load() {
+		return now
+	}
+	return time.Time{}
+}
+
 // loopTest is a Loop that runs by a virtual clock.
 type loopTest struct {
 	source channel
@@ -49,8 +66,14 @@ type loopTest struct {
 
 // startLoop starts a Loop, inside a bubble of synctest.
 func startLoop(t *testing.T) *loopTest {
-	l := &loopTest{source: make(channel), fleets: map[string]snapshot.Snapshot{}}
-	loop := &Loop{Source: l.source,
+	source := make(channel)
+	return startLoopOf(t, source, source)
+}
+
+// startLoopOf starts a Loop of a source that hands out what comes from a channel.
+func startLoopOf(t *testing.T, source Source, from channel) *loopTest {
+	l := &loopTest{source: from, fleets: map[string]snapshot.Snapshot{}}
+	loop := &Loop{Source: source,
 		Publish: func(fleet string, s snapshot.Snapshot, cause string) {
 			l.mu.Lock()
 			defer l.mu.Unlock()
@@ -179,6 +202,32 @@ func TestLoopHolds(t *testing.T) {
 		l.wait(24 * time.Hour)
 		if got := l.version(snapshot.Secret, worlds.HostOf(0)); got != certificate || len(l.since(published)) > 0 {
 			t.Errorf("certificate %s, before %s; published %v", got, certificate, l.since(published))
+		}
+		l.end(t)
+	})
+}
+
+// TestLoopHoldsInOutage: no hold ends while the source is away, and the loop looks
+// again by itself when it may be back.
+func TestLoopHoldsInOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := patchy{make(channel), &atomic.Bool{}}
+		l := startLoopOf(t, source, source.channel)
+		w := worlds.New(1, worlds.Size{Services: 1, Endpoints: 1, Ingresses: 1})
+		all := w.All()
+		l.change(all...)
+		cluster := worlds.Namespace + "/" + worlds.ServiceName(0) + "/80"
+		endpoints := l.version(snapshot.Endpoints, cluster)
+		source.away.Store(true)
+		l.change(deletions(all, object.KindSlice)...)
+		l.wait(time.Hour)
+		if got := l.version(snapshot.Endpoints, cluster); got != endpoints {
+			t.Errorf("endpoints %s in the outage, before %s", got, endpoints)
+		}
+		source.away.Store(false)
+		l.wait(hold.Grace)
+		if got := l.version(snapshot.Endpoints, cluster); got == endpoints {
+			t.Error("the hold does not end after the outage")
 		}
 		l.end(t)
 	})

@@ -20,13 +20,13 @@ func TestStandIn(t *testing.T) {
 		t.Error("a stand-in without a certificate to make it of")
 	}
 	result := Translate(Result{}, view.WithStandIn(own))
-	held, _ := hold.Next(hold.Held{}, snapshotOf(t, result), time.Time{})
+	held, _ := hold.Next(hold.Held{}, snapshotOf(t, result), time.Time{}, time.Time{})
 	r := held.Snapshot.StandIn("shop.example.com")
 	if r == nil || r.Name != "shop.example.com" || r.Version != snapshot.StandInVersion || !r.Weak {
 		t.Fatalf("stand-in %+v", r)
 	}
 	later := Translate(result, view.WithStandIn(own).With(w.Endpoint(0)))
-	held, _ = hold.Next(held, snapshotOf(t, later), time.Time{})
+	held, _ = hold.Next(held, snapshotOf(t, later), time.Time{}, time.Time{})
 	if held.Snapshot.StandIn("shop.example.com") != r || held.Snapshot.StandIn("blog.example.com") == r {
 		t.Error("one name, one stand-in: not so after a change")
 	}

@@ -15,7 +15,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
 
 	"legation.dev/test/kube"
@@ -28,10 +27,7 @@ const (
 	// firstReplica is the number (kube.Address) of the first replica: those below
 	// are of Wires.
 	firstReplica = 200
-	// retryEvery is the wait of control planes here between two tries of a watch:
-	// tests kill API servers and want to see the end of it.
-	retryEvery = 200 * time.Millisecond
-	pollEvery  = 5 * time.Millisecond
+	pollEvery    = 5 * time.Millisecond
 )
 
 // Replica is a control plane. It can be stopped or killed, and started again at
@@ -84,8 +80,7 @@ func (r *Replica) Begin() (err error) {
 	if r.stack.options.Binary {
 		return r.execute(&config)
 	}
-	s, err := source.New(source.Config{REST: &config, Classes: []string{r.stack.options.Class}, Log: r.stack.options.Log,
-		Backoff: &wait.Backoff{Duration: retryEvery}})
+	s, err := source.New(source.Config{REST: &config, Classes: []string{r.stack.options.Class}, Log: r.stack.options.Log})
 	if err != nil {
 		return err
 	}

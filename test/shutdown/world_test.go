@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"legation.dev/object"
 	"legation.dev/test/echo"
@@ -49,6 +50,9 @@ func (s source) Take(ctx context.Context) ([]input.Change, error) {
 		return nil, ctx.Err()
 	}
 }
+
+// FollowedSince implements translator.Source: nothing is ever missed.
+func (s source) FollowedSince(time.Time) time.Time { return time.Time{} }
 
 // The ports of the listeners of every class; each has an address of its own.
 const (

@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/apimachinery/pkg/util/wait"
-
 	"legation.dev/object"
 	"legation.dev/test/kube"
 	"legation.dev/translator"
@@ -22,9 +20,6 @@ import (
 )
 
 var outage = flag.Duration("outage", 0, "how long an outage of TestOutages lasts once it is noticed")
-
-// soon is a backoff for tests: what comes back is found at once.
-var soon = &wait.Backoff{Duration: 10 * time.Millisecond, Cap: 100 * time.Millisecond, Factor: 2, Steps: 20}
 
 // awaitWaiting waits until the source waits for something, or for nothing.
 func (r *replica) awaitWaiting(ctx context.Context, t testing.TB, some bool) {
@@ -46,7 +41,7 @@ func (r *replica) awaitWaiting(ctx context.Context, t testing.TB, some bool) {
 func TestOutages(t *testing.T) {
 	world(t)
 	namespaces := []string{worlds.Namespace, worlds.OtherSpace}
-	r := start(t, watcher.Config{Namespaces: namespaces, Backoff: soon}, nil)
+	r := start(t, watcher.Config{Namespaces: namespaces}, nil)
 	w := worlds.New(2, worlds.Size{Services: 4, Endpoints: 2, Ingresses: 4, TLS: 0.5})
 	for _, c := range w.All() {
 		write(limited(t), t, c)
@@ -98,7 +93,7 @@ func TestDeletedWhileAway(t *testing.T) {
 	for _, c := range w.All() {
 		write(ctx, t, c)
 	}
-	r := start(t, watcher.Config{Namespaces: namespaces}, nil) // client-go's own backoff: 0.8 s and more
+	r := start(t, watcher.Config{Namespaces: namespaces}, nil)
 	r.await(ctx, t, is(truth(ctx, t, namespaces...).digest()))
 	if err := cluster.APIServer.Kill(); err != nil {
 		t.Fatal(err)

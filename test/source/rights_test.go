@@ -60,7 +60,7 @@ func TestRights(t *testing.T) {
 			ctx := limited(t)
 			config := account(ctx, t, file)
 			before := forbidden(ctx, t)
-			r := start(t, watcher.Config{REST: config, Namespaces: namespaces, Backoff: soon}, nil)
+			r := start(t, watcher.Config{REST: config, Namespaces: namespaces}, nil)
 			for _, c := range worlds.New(4, worlds.Size{Services: 2, Endpoints: 2, Ingresses: 4, TLS: 0.5}).All() {
 				write(ctx, t, c)
 			}
@@ -79,7 +79,7 @@ func TestRightsWithdrawn(t *testing.T) {
 	world(t)
 	ctx := limited(t)
 	config := account(ctx, t, "rbac.yaml")
-	r := start(t, watcher.Config{REST: config, Backoff: soon}, nil)
+	r := start(t, watcher.Config{REST: config}, nil)
 	w := worlds.New(5, worlds.Size{Services: 4, Endpoints: 2, Ingresses: 4, TLS: 1})
 	for _, c := range w.All() {
 		write(ctx, t, c)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"legation.dev/controller"
 	"legation.dev/object"
@@ -63,6 +64,9 @@ func (f *feed) Take(ctx context.Context) ([]input.Change, error) {
 	f.changes, f.taken = nil, f.given
 	return all, nil
 }
+
+// FollowedSince implements translator.Source: nothing is ever missed.
+func (f *feed) FollowedSince(time.Time) time.Time { return time.Time{} }
 
 // coalesced keeps the last change of each object.
 func coalesced(changes []input.Change) []input.Change {

@@ -105,6 +105,9 @@ func (s *Source) Take(ctx context.Context) ([]input.Change, error) {
 	}
 }
 
+// FollowedSince is zero: a folder is always followed.
+func (s *Source) FollowedSince(time.Time) time.Time { return time.Time{} }
+
 // wait returns when the folder should be read.
 func (s *Source) wait(ctx context.Context) error {
 	if !s.dirty {

@@ -2,9 +2,10 @@ package kube
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
+	"time"
 
 	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -30,13 +31,14 @@ type feed struct {
 	state     *state
 	reduce    func(runtime.Object) input.Change
 	health    *health
+	retry     retry
 	log       *slog.Logger
-	backoff   *wait.Backoff
 }
 
 // newFeeds makes a feed for each kind, in each namespace.
 func newFeeds(c clients, s *state, config Config) []*feed {
 	var list []*feed
+	gate := newGate()
 	for _, kind := range []object.Kind{object.KindIngressClass, object.KindIngress, object.KindService,
 		object.KindSlice, object.KindSecret, object.KindConfigMap} {
 		namespaces := config.Namespaces
@@ -44,20 +46,20 @@ func newFeeds(c clients, s *state, config Config) []*feed {
 			namespaces = []string{everyNamespace}
 		}
 		for _, n := range namespaces {
-			list = append(list, newFeed(c, s, config, kind, n))
+			list = append(list, newFeed(c, s, config, kind, n, gate))
 		}
 	}
 	return list
 }
 
-func newFeed(c clients, s *state, config Config, kind object.Kind, namespace string) *feed {
+func newFeed(c clients, s *state, config Config, kind object.Kind, namespace string, gate *gate) *feed {
 	f := &feed{kind: kind, namespace: namespace, access: c.of(kind, namespace), state: s,
-		reduce: reducer(config.Classes), log: config.Log, backoff: config.Backoff}
+		reduce: reducer(config.Classes), log: config.Log, retry: retry{gate: gate}}
 	what := string(kind)
 	if namespace != everyNamespace {
 		what += " in namespace " + namespace
 	}
-	f.health = &health{kind: kind, what: what, log: config.Log}
+	f.health = &health{kind: kind, what: what, log: config.Log, away: true}
 	return f
 }
 
@@ -76,18 +78,15 @@ func (f *feed) store(ctx context.Context) cache.ReflectorStore {
 }
 
 func (f *feed) listed() {
-	f.health.complete()
+	f.health.complete(time.Now())
 	f.state.listed(f)
 }
 
 // run follows until ctx ends.
 func (f *feed) run(ctx context.Context) {
 	logger := klog.Logger(logr.FromSlogHandler(quiet.Handler{Handler: f.log.Handler()}))
-	options := cache.ReflectorOptions{Name: f.health.what, Logger: &logger}
-	if f.backoff != nil {
-		b := *f.backoff
-		options.Backoff = &b
-	}
+	// The Reflector's own wait only spaces what fails without a request; retry has the rest.
+	options := cache.ReflectorOptions{Name: f.health.what, Logger: &logger, Backoff: &wait.Backoff{Duration: retryFirst}}
 	r := cache.NewReflectorWithOptions(f.listWatch(), nil, f.store(ctx), options)
 	r.RunWithContext(klog.NewContext(ctx, logger))
 }
@@ -95,35 +94,63 @@ func (f *feed) run(ctx context.Context) {
 // listWatch is the access, watched over: the Reflector tries some errors again
 // without a word.
 func (f *feed) listWatch() *cache.ListWatch {
-	return &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			list, err := f.access.list(ctx, o)
-			f.failed(ctx, err)
-			return list, err
-		},
-		WatchFuncWithContext: f.watch,
+	return &cache.ListWatch{ListWithContextFunc: f.list, WatchFuncWithContext: f.watch}
+}
+
+func (f *feed) list(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+	if err := f.retry.begin(ctx); err != nil {
+		return nil, err
 	}
+	list, err := f.access.list(ctx, o)
+	if err != nil {
+		f.failed(ctx, err)
+		return nil, err
+	}
+	f.retry.succeeded()
+	return list, nil
 }
 
 func (f *feed) watch(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+	if err := f.retry.begin(ctx); err != nil {
+		return nil, err
+	}
 	w, err := f.access.watch(ctx, o)
 	streamed := o.SendInitialEvents != nil && *o.SendInitialEvents
-	switch {
-	case err == nil:
-		f.health.follows()
-	case !streamed:
-		f.failed(ctx, err)
-	case utilnet.IsConnectionRefused(err), apierrors.IsTooManyRequests(err):
-		// The Reflector would wait here whether ctx ends or not. Of any other error
-		// it falls back to a list, which has the same fate and waits better.
-		return nil, errors.New(err.Error())
+	if err != nil {
+		// If this was to be a list, the Reflector sends that in the usual way next, at
+		// once, and what has failed is told then. But if it knows that nobody answers it
+		// does not.
+		if !streamed || utilnet.IsConnectionRefused(err) || apierrors.IsTooManyRequests(err) {
+			f.failed(ctx, err)
+		}
+		return nil, err
 	}
-	return w, err
+	f.retry.succeeded()
+	now := time.Now()
+	f.health.follows(streamed, now)
+	return &standing{Interface: w, ended: sync.OnceFunc(func() {
+		f.health.ended()
+		f.retry.ended(time.Since(now))
+	})}, nil
+}
+
+// standing is a watch that tells of its end: the Reflector stops each, also one
+// that the server has ended.
+type standing struct {
+	watch.Interface
+	ended func()
+}
+
+// Stop ends the watch.
+func (s *standing) Stop() {
+	s.ended()
+	s.Interface.Stop()
 }
 
 // failed reports an error, unless there is none or it is the end.
 func (f *feed) failed(ctx context.Context, err error) {
 	if err != nil && ctx.Err() == nil {
+		f.retry.failed()
 		f.health.failed(err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/workqueue"
@@ -23,9 +24,9 @@ const (
 	fetchesAtOnce = 16
 	// fetchPatience bounds one request to a server that does not answer.
 	fetchPatience = 30 * time.Second
-	// Waits between two tries of one fetch, unless Config.Backoff is set: fast
-	// enough for one lost request, then as slow as a Reflector.
-	fetchAgain, fetchAgainMax = 100 * time.Millisecond, 30 * time.Second
+	// fetchesAgain bounds the tries after failures, in a second: thousands of objects
+	// that may not be read must not keep the API server busy.
+	fetchesAgain = 300
 )
 
 // fetcher fetches the Secrets and ConfigMaps that are named.
@@ -33,8 +34,6 @@ type fetcher struct {
 	clients   clients
 	state     *state
 	log       *slog.Logger
-	again     time.Duration
-	againMax  time.Duration
 	requested workqueue.TypedRateLimitingInterface[object.Ref] // from run on
 
 	mu      sync.Mutex
@@ -42,16 +41,14 @@ type fetcher struct {
 }
 
 func newFetcher(c clients, s *state, config Config) *fetcher {
-	f := &fetcher{clients: c, state: s, log: config.Log, again: fetchAgain, againMax: fetchAgainMax, trouble: map[object.Ref]error{}}
-	if b := config.Backoff; b != nil {
-		f.again, f.againMax = b.Duration, max(b.Duration, b.Cap)
-	}
-	return f
+	return &fetcher{clients: c, state: s, log: config.Log, trouble: map[object.Ref]error{}}
 }
 
 // open makes the queue of requests; ask and run need it.
 func (f *fetcher) open() {
-	f.requested = workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[object.Ref](f.again, f.againMax))
+	f.requested = workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedMaxOfRateLimiter(
+		workqueue.NewTypedItemExponentialFailureRateLimiter[object.Ref](retryFirst, retryLast),
+		&workqueue.TypedBucketRateLimiter[object.Ref]{Limiter: rate.NewLimiter(fetchesAgain, fetchesAgain)}))
 }
 
 // ask has ref fetched soon; if it is being fetched right now, then once more.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
@@ -32,12 +33,15 @@ type health struct {
 	listed  bool
 	reason  string // why it cannot be followed now; empty if it can
 	details string
+	away    bool      // no watch stands that misses nothing
+	since   time.Time // when it was back from the last trouble
 }
 
 // failed says that a list or watch was refused.
 func (h *health) failed(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.away = true
 	reason := reasonOf(err)
 	h.details = err.Error()
 	if h.reason == reason {
@@ -47,10 +51,25 @@ func (h *health) failed(err error) {
 	h.log.Warn("cannot follow "+h.what+"; what was read stays", "reason", reason, "err", err)
 }
 
-// follows says that a watch stands.
-func (h *health) follows() {
+// ended says that the watch has ended.
+func (h *health) ended() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.away = true
+}
+
+// follows says that a watch stands. Unless it begins with a list, it goes on where
+// the last one, or a list, has ended. That a server ends a watch from time to time is
+// no trouble, if the next one stands at once.
+func (h *health) follows(listing bool, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.away && !listing {
+		h.away = false
+		if h.reason != "" {
+			h.since = now
+		}
+	}
 	if h.reason != "" {
 		h.log.Info("following "+h.what+" again", "after", h.reason)
 	}
@@ -58,10 +77,23 @@ func (h *health) follows() {
 }
 
 // complete says that all there is was read.
-func (h *health) complete() {
+func (h *health) complete(now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.listed = true
+	if h.away {
+		h.away, h.since = false, now
+	}
+}
+
+// followedSince is when the last trouble was over; now if it is not.
+func (h *health) followedSince(now time.Time) time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.away {
+		return now
+	}
+	return h.since
 }
 
 // waiting is what is amiss; false if nothing is.

@@ -24,10 +24,11 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 )
 
@@ -43,9 +44,6 @@ type Config struct {
 	Classes []string
 	// Log gets a line for each change of state; nil means slog.Default().
 	Log *slog.Logger
-	// Backoff is the wait between two tries of a list or watch; nil means that of
-	// client-go: 0.8 s, doubled up to 30 s.
-	Backoff *wait.Backoff
 }
 
 // Source reads an API server. Make it with New.
@@ -113,6 +111,21 @@ func (s *Source) Take(ctx context.Context) ([]input.Change, error) {
 		case <-wake:
 		}
 	}
+}
+
+// FollowedSince is since when all kinds have been followed that say where a request
+// goes: Ingresses, Services, EndpointSlices. It is now while one of them is not.
+// Other kinds have no part in that: a certificate is kept without limit.
+func (s *Source) FollowedSince(now time.Time) (since time.Time) {
+	for _, f := range s.feeds {
+		switch f.kind {
+		case object.KindIngress, object.KindService, object.KindSlice:
+			if t := f.health.followedSince(now); t.After(since) {
+				since = t
+			}
+		}
+	}
+	return since
 }
 
 // Waiting says what was not read yet, and what cannot be followed now, in order;

@@ -9,14 +9,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"legation.dev/translator/input"
 )
@@ -85,7 +83,6 @@ func (s *server) follow(c Config) *cluster {
 	log := &lines{}
 	log.more = sync.NewCond(&log.mu)
 	c.REST, c.Log = s.config(), slog.New(slog.NewTextHandler(log, nil))
-	c.Backoff = &wait.Backoff{Duration: time.Millisecond, Cap: 10 * time.Millisecond, Factor: 2, Steps: 10}
 	source, err := New(c)
 	if err != nil {
 		s.Fatal(err)

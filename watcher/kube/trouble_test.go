@@ -138,11 +138,46 @@ func TestRestart(t *testing.T) {
 	})
 }
 
+// TestFollowedSince: whoever asks learns of an outage of what says where requests
+// go, and when it was over; that certificates cannot be followed is none.
+func TestFollowedSince(t *testing.T) {
+	modes(t, func(t *testing.T, s *server) {
+		s.put(edge(), service("a", 80))
+		c := s.follow(Config{})
+		c.expect("put IngressClass edge", "put Service shop/a")
+		c.with(func() { c.denied["secrets"] = true })
+		c.cut()
+		c.log.wait("cannot follow Secret", "forbidden")
+		c.followed(true)
+		c.with(func() { c.denied["endpointslices"] = true })
+		c.cut()
+		c.log.wait("cannot follow EndpointSlice", "forbidden")
+		c.followed(false)
+		before := time.Now()
+		c.with(func() { c.denied["endpointslices"] = false })
+		c.log.wait("following EndpointSlice again")
+		c.followed(true)
+		if since := c.source.FollowedSince(time.Now()); since.Before(before) {
+			t.Errorf("followed since %v before the outage was over", before.Sub(since))
+		}
+	})
+}
+
+// followed waits until the source follows what says where requests go, or does not.
+func (c *cluster) followed(want bool) {
+	c.Helper()
+	tick := time.NewTicker(time.Millisecond) // there is no signal: it is read by probes
+	defer tick.Stop()
+	for later := time.Now().Add(time.Hour); c.source.FollowedSince(later).Before(later) != want; {
+		<-tick.C
+	}
+}
+
 // TestUnreachable: Run ends although nobody answers.
 func TestUnreachable(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
-	c, err := New(Config{REST: &rest.Config{Host: gone.URL}}) // with client-go's own backoff
+	c, err := New(Config{REST: &rest.Config{Host: gone.URL}})
 	if err != nil {
 		t.Fatal(err)
 	}

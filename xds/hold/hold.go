@@ -44,7 +44,12 @@ type Held struct {
 // leaves the last one in force for Grace and is Firm afterwards. A fleet without
 // a last one gets the Weak resource itself. A virtual host that names one more
 // cluster, and one without endpoints, stays as it is for MoveGrace.
-func Next(prev Held, base snapshot.Snapshot, now time.Time) (_ Held, wake time.Time) {
+//
+// All that counts from fresh at the earliest: it is since when base has been made of
+// inputs that are up to date, zero for ever, and now while they are not. So nothing
+// is given up for the lack of what is there and could not be read, and whoever makes
+// it has his time after an outage, too.
+func Next(prev Held, base snapshot.Snapshot, now, fresh time.Time) (_ Held, wake time.Time) {
 	h := Held{Snapshot: prev.Snapshot, base: base, pending: prev.pending, moving: prev.moving, kept: prev.kept}
 	var moved []string // virtual hosts
 	for t, c := range snapshot.Diff(prev.base, base) {
@@ -54,25 +59,37 @@ func Next(prev Held, base snapshot.Snapshot, now time.Time) (_ Held, wake time.T
 		}
 		h.follow(t, c, now)
 	}
-	for ref, ok := h.pending.due(now); ok; ref, ok = h.pending.due(now) {
-		h.giveUp(ref)
+	if !fresh.Add(Grace).After(now) {
+		for ref, ok := h.pending.due(now); ok; ref, ok = h.pending.due(now) {
+			h.giveUp(ref)
+		}
 	}
-	h.move(prev.Snapshot, moved, now)
+	h.move(prev.Snapshot, moved, now, fresh)
 	h.Snapshot = share(h.Snapshot, base)
-	return h, h.wake(now)
+	return h, h.wake(now, fresh)
 }
 
 // wake is the next moment at which something ends by the passing of time.
-func (h *Held) wake(now time.Time) time.Time {
+func (h *Held) wake(now, fresh time.Time) time.Time {
 	first := h.pending.first()
+	if !first.IsZero() {
+		first = later(first, fresh.Add(Grace))
+	}
 	for _, w := range h.moving.All() {
 		for _, since := range w.since {
-			if end := since.Add(MoveGrace); end.After(now) && (first.IsZero() || end.Before(first)) {
+			if end := later(since, fresh).Add(MoveGrace); end.After(now) && (first.IsZero() || end.Before(first)) {
 				first = end
 			}
 		}
 	}
 	return first
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // share is s with base's own maps where they are equal, and its spare endpoints.

@@ -82,7 +82,7 @@ func TestNext(t *testing.T) {
 			var h Held
 			for _, s := range c.steps {
 				var wake time.Time
-				h, wake = Next(h, base(map[snapshot.Ref]string{c.ref: s.version}), start.Add(time.Duration(s.at)*time.Second))
+				h, wake = Next(h, base(map[snapshot.Ref]string{c.ref: s.version}), start.Add(time.Duration(s.at)*time.Second), time.Time{})
 				due := 0
 				if !wake.IsZero() {
 					due = int(wake.Sub(start).Seconds())
@@ -99,24 +99,26 @@ func TestNext(t *testing.T) {
 type kept struct {
 	version string // of the base
 	since   time.Time
+	over    bool // the grace has ended
 	shown   string
 	firm    bool // whether shown is not Weak
 }
 
 // next is the rule of Next for one name.
-func (k kept) next(t snapshot.Type, version string, now time.Time) kept {
+func (k kept) next(t snapshot.Type, version string, now, fresh time.Time) kept {
 	was := k.version
 	k.version = version
 	graced := t == snapshot.Cluster || t == snapshot.Endpoints
 	switch {
 	case !isWeak(version):
-		k.shown, k.firm = version, true
+		k.shown, k.firm, k.over = version, true, false
 		return k
 	case !isWeak(was):
 		k.since = now
 	}
+	k.over = k.over || graced && now.Sub(k.since) >= Grace && now.Sub(fresh) >= Grace
 	switch {
-	case graced && !now.Before(k.since.Add(Grace)):
+	case k.over:
 		k.shown, k.firm = version, true
 	case k.shown == "" || !k.firm:
 		k.shown, k.firm = version, false
@@ -137,11 +139,15 @@ func TestNextIsTheRule(t *testing.T) {
 		var (
 			h        Held
 			now      = start
+			fresh    time.Time
 			versions = map[snapshot.Ref]string{}
 			model    = map[snapshot.Ref]kept{}
 		)
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
 			now = now.Add(time.Duration(rapid.SampledFrom([]int{0, 1, 3, 10, 11}).Draw(t, "seconds")) * time.Second)
+			if rapid.IntRange(0, 3).Draw(t, "trouble") == 0 {
+				fresh = now
+			}
 			for range rapid.IntRange(0, 3).Draw(t, "changes") {
 				ref := rapid.SampledFrom(refs).Draw(t, "ref")
 				choice := []string{"", "a", "b", "weak1", "weak2"}
@@ -152,12 +158,12 @@ func TestNextIsTheRule(t *testing.T) {
 			}
 			var wake time.Time
 			b := base(versions)
-			h, wake = Next(h, b, now)
+			h, wake = Next(h, b, now, fresh)
 			if !wake.IsZero() && !wake.After(now) {
 				t.Fatalf("wakes at %v, which is not after %v", wake, now)
 			}
 			for _, ref := range refs {
-				k := model[ref].next(ref.Type, versions[ref], now)
+				k := model[ref].next(ref.Type, versions[ref], now, fresh)
 				model[ref] = k
 				want := k.shown
 				if !k.firm && want != "" {
@@ -180,8 +186,8 @@ func TestSpare(t *testing.T) {
 	source := func(version string) func(string) *snapshot.Resource {
 		return func(string) *snapshot.Resource { return resource(ref, version) }
 	}
-	h, _ := Next(Held{}, base(map[snapshot.Ref]string{ref: "a"}).WithSpare(source("old")).WithStandIn(source("old")), start)
-	h, _ = Next(h, base(map[snapshot.Ref]string{ref: "weak1"}).WithSpare(source("new")).WithStandIn(source("new")), start)
+	h, _ := Next(Held{}, base(map[snapshot.Ref]string{ref: "a"}).WithSpare(source("old")).WithStandIn(source("old")), start, time.Time{})
+	h, _ = Next(h, base(map[snapshot.Ref]string{ref: "weak1"}).WithSpare(source("new")).WithStandIn(source("new")), start, time.Time{})
 	if shown(h, ref) != "a" || h.Snapshot.Spare("x").Version != "new" || h.Snapshot.StandIn("x").Version != "new" {
 		t.Errorf("runs %s, spare %s, stand-in %s", shown(h, ref), h.Snapshot.Spare("x").Version, h.Snapshot.StandIn("x").Version)
 	}

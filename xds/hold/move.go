@@ -29,30 +29,29 @@ func (w waits) Sum() pmap.Sum {
 	return pmap.SumOf(parts...)
 }
 
-// until is when the last wait ends; zero if there is none.
-func (w waits) until() (last time.Time) {
+// until is when the last wait ends, none of which counts from before fresh; zero if
+// there is none.
+func (w waits) until(fresh time.Time) (last time.Time) {
 	for _, since := range w.since {
-		if end := since.Add(MoveGrace); end.After(last) {
-			last = end
-		}
+		last = later(last, later(since, fresh).Add(MoveGrace))
 	}
 	return last
 }
 
 // move lets virtual hosts follow the base: those that changed there, and those
 // that wait. What one names that waits is kept in prev's version.
-func (h *Held) move(prev snapshot.Snapshot, changed []string, now time.Time) {
+func (h *Held) move(prev snapshot.Snapshot, changed []string, now, fresh time.Time) {
 	names := slices.Clone(changed)
 	for name := range h.moving.All() {
 		names = append(names, name)
 	}
 	for _, name := range names {
-		h.moveOne(name, now)
+		h.moveOne(name, now, fresh)
 	}
 	h.keepNamed(prev)
 }
 
-func (h *Held) moveOne(name string, now time.Time) {
+func (h *Held) moveOne(name string, now, fresh time.Time) {
 	ref := snapshot.Ref{Type: snapshot.VirtualHost, Name: name}
 	want, ok := h.base.Get(ref)
 	if !ok { // it was removed with the others
@@ -67,7 +66,7 @@ func (h *Held) moveOne(name string, now time.Time) {
 			next.since[cluster] = since
 		}
 	}
-	if next.until().After(now) {
+	if next.until(fresh).After(now) {
 		h.moving = h.moving.Set(name, next)
 		return
 	}

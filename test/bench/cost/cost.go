@@ -106,7 +106,7 @@ func (s *state) step(changes []input.Change) sample {
 	if !ok {
 		return sample{}
 	}
-	s.held, _ = hold.Next(s.held, f.Snapshot, time.Now())
+	s.held, _ = hold.Next(s.held, f.Snapshot, time.Now(), time.Time{})
 	s.held.Snapshot.Digest()
 	x := sample{time: proc.Now() - start, computed: s.result.Stats.Resources}
 	objectsNow, allocatedNow := heap()

@@ -7,6 +7,7 @@ import (
 	"net"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"legation.dev/controller"
 	"legation.dev/test/bench/world"
@@ -115,3 +116,6 @@ func (s *source) Take(ctx context.Context) ([]input.Change, error) {
 	s.pending = nil
 	return batch, nil
 }
+
+// FollowedSince implements translator.Source: nothing is ever missed.
+func (s *source) FollowedSince(time.Time) time.Time { return time.Time{} }

@@ -1,0 +1,91 @@
+package kube
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// Waits between two tries of one feed, doubled from the first to the last. Client-go's
+// own go up to 60 s and are forgotten only two minutes after the last one, so that
+// kinds come back from an outage far apart. What may be asked of an API server that
+// is in trouble is little: a replica has some ten feeds.
+const (
+	retryFirst = 100 * time.Millisecond
+	retryLast  = 2 * time.Second
+)
+
+// gate tells all feeds when one of them gets through to the API server.
+type gate struct {
+	mu     sync.Mutex
+	passed chan struct{} // closed when the next one gets through
+}
+
+func newGate() *gate { return &gate{passed: make(chan struct{})} }
+
+// next is closed when somebody gets through from now on.
+func (g *gate) next() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.passed
+}
+
+// pass says that somebody has got through.
+func (g *gate) pass() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	close(g.passed)
+	g.passed = make(chan struct{})
+}
+
+// retry spaces the requests of one feed. A Reflector sends them one after another,
+// so nothing here is locked.
+type retry struct {
+	gate     *gate
+	failures int             // in a row
+	failing  bool            // the last request failed
+	again    time.Time       // when the next may be sent; zero if at once
+	passed   <-chan struct{} // closed when another feed got through since the last request began
+}
+
+// begin waits until a request may be sent. Its error is that of ctx.
+func (r *retry) begin(ctx context.Context) error {
+	if !r.again.IsZero() {
+		timer := time.NewTimer(time.Until(r.again))
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-r.passed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	r.again, r.passed = time.Time{}, r.gate.next()
+	return nil
+}
+
+// failed says that a request has failed.
+func (r *retry) failed() {
+	wait := min(retryLast, retryFirst<<min(r.failures, 10))
+	r.failures++
+	r.failing = true
+	r.again = time.Now().Add(wait/2 + rand.N(wait/2)) // replicas do not ask in step
+}
+
+// succeeded says that a request was answered.
+func (r *retry) succeeded() {
+	if r.failing {
+		r.failing = false
+		r.gate.pass()
+	}
+}
+
+// ended says for how long a watch stood. One that ends at once is a failure.
+func (r *retry) ended(stood time.Duration) {
+	if stood < retryLast {
+		r.failed()
+		return
+	}
+	r.failures = 0
+}
