@@ -19,6 +19,7 @@ type Wire struct {
 	open   *sync.Cond // of held
 	to     string
 	held   bool
+	broken bool
 	closed bool
 	conns  map[net.Conn]struct{}
 }
@@ -59,6 +60,22 @@ func (w *Wire) Cut() {
 	for c := range w.conns {
 		_ = c.Close() // it may be closed already
 	}
+}
+
+// Break ends all connections, and further ones as soon as they come about, until
+// Mend.
+func (w *Wire) Break() {
+	w.mu.Lock()
+	w.broken = true
+	w.mu.Unlock()
+	w.Cut()
+}
+
+// Mend lets connections come about again.
+func (w *Wire) Mend() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.broken = false
 }
 
 // Hold keeps back what comes from the server, until Release.
@@ -120,7 +137,7 @@ func (w *Wire) add(to string, conns ...net.Conn) bool {
 	for _, c := range conns {
 		w.conns[c] = struct{}{}
 	}
-	return !w.closed && w.to == to
+	return !w.closed && !w.broken && w.to == to
 }
 
 func (w *Wire) remove(conns ...net.Conn) {
