@@ -51,7 +51,7 @@ func (s source) Take(ctx context.Context) ([]input.Change, error) {
 	}
 }
 
-// FollowedSince implements translator.Source: nothing is ever missed.
+// FollowedSince implements controller.Source: nothing is ever missed.
 func (s source) FollowedSince(time.Time) time.Time { return time.Time{} }
 
 // The ports of the listeners of every class; each has an address of its own.

@@ -65,7 +65,7 @@ func (f *feed) Take(ctx context.Context) ([]input.Change, error) {
 	return all, nil
 }
 
-// FollowedSince implements translator.Source: nothing is ever missed.
+// FollowedSince implements controller.Source: nothing is ever missed.
 func (f *feed) FollowedSince(time.Time) time.Time { return time.Time{} }
 
 // coalesced keeps the last change of each object.

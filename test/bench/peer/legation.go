@@ -117,5 +117,5 @@ func (s *source) Take(ctx context.Context) ([]input.Change, error) {
 	return batch, nil
 }
 
-// FollowedSince implements translator.Source: nothing is ever missed.
+// FollowedSince implements controller.Source: nothing is ever missed.
 func (s *source) FollowedSince(time.Time) time.Time { return time.Time{} }
