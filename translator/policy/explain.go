@@ -8,7 +8,8 @@ type Explained struct {
 	Value   string
 	// From is where it stands; zero if it is the default.
 	From Origin
-	// Preset is the one at From that gives the value; empty if From itself does.
+	// Preset is the value of the setting at From that gives this one with others;
+	// empty if From gives it itself.
 	Preset Preset
 }
 
@@ -20,20 +21,12 @@ func Explain(layers ...Overrides) []Explained {
 	for _, one := range slices.Concat(layers...) {
 		one.apply(&v)
 		rows[rowOf(one.setting.Name)].From, rows[rowOf(one.setting.Name)].Preset = one.at, ""
-		if one.setting.Name != presetName {
-			continue
-		}
-		for _, name := range presetGives {
-			rows[rowOf(name)].From, rows[rowOf(name)].Preset = one.at, v.UpstreamPreset
+		for _, name := range one.setting.Gives {
+			rows[rowOf(name)].From, rows[rowOf(name)].Preset = one.at, Preset(one.text)
 		}
 	}
 	for i := range table {
 		rows[i].Setting, rows[i].Value = table[i], table[i].Type.print(&v)
 	}
 	return rows
-}
-
-// rowOf is the row of a setting; -1 if there is none.
-func rowOf(name string) int {
-	return slices.IndexFunc(table, func(s Setting) bool { return s.Name == name })
 }

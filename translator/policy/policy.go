@@ -12,6 +12,7 @@
 package policy
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -68,6 +69,11 @@ type Setting struct {
 	// Upstream settings shape a cluster: an Ingress that overrides one gets a
 	// cluster of its own.
 	Upstream bool
+	// Gives are the settings that this one gives, as a group: whatever else its object
+	// says of them corrects it.
+	Gives []string
+	// Aliases are other names of it.
+	Aliases []string
 	// Fixed settings stand in a listener-level field: a change of one drains
 	// every connection of the fleet.
 	Fixed bool
@@ -170,27 +176,14 @@ func OfClass(config object.Ref, data map[string]string) (Overrides, []*FieldErro
 	return read(config, OnClass, "data.", data)
 }
 
-// OfIngress reads our annotations among those of an Ingress.
-func OfIngress(of object.Ref, annotations map[string]string) (Overrides, []*FieldError) {
-	return read(of, OnIngress, "metadata.annotations.", ours(annotations))
+// OfIngress reads our annotations among those of an Ingress, and those of dialects.
+func OfIngress(of object.Ref, annotations map[string]string, dialects ...Dialect) (Overrides, []*FieldError) {
+	return readAll(of, OnIngress, append(ofAnnotations(annotations, own), spoken(annotations, dialects)...))
 }
 
 // OfService reads our annotations among those of a Service.
 func OfService(of object.Ref, annotations map[string]string) (Overrides, []*FieldError) {
-	return read(of, OnService, "metadata.annotations.", ours(annotations))
-}
-
-func ours(annotations map[string]string) map[string]string {
-	var list map[string]string
-	for k, v := range annotations {
-		if strings.HasPrefix(k, Prefix) {
-			if list == nil {
-				list = map[string]string{}
-			}
-			list[k] = v
-		}
-	}
-	return list
+	return readAll(of, OnService, ofAnnotations(annotations, own))
 }
 
 // Errors that a FieldError wraps.
@@ -201,30 +194,67 @@ var (
 	ErrScope = errors.New("not a setting of this kind of object")
 )
 
-func read(ref object.Ref, scope Scope, path string, texts map[string]string) (list Overrides, errs []*FieldError) {
+// statement is one setting as an object gives it.
+type statement struct {
+	name, text string
+	field      string // where it stands
+	value      string // as it is written there
+	err        error  // in reading it
+}
+
+// read reads the settings of texts, by their names.
+func read(ref object.Ref, scope Scope, path string, texts map[string]string) (Overrides, []*FieldError) {
+	var list []statement
 	for _, key := range slices.Sorted(maps.Keys(texts)) {
-		o, err := readOne(strings.TrimPrefix(key, Prefix), scope, texts[key])
-		o.at = Origin{ref, path + key}
+		list = append(list, statement{name: strings.TrimPrefix(key, Prefix), text: texts[key], field: path + key, value: texts[key]})
+	}
+	return readAll(ref, scope, list)
+}
+
+// readAll reads statements; of two that give one setting, the first counts.
+func readAll(ref object.Ref, scope Scope, statements []statement) (list Overrides, errs []*FieldError) {
+	for _, s := range statements {
+		o, err := readOne(s, scope)
+		if err == nil {
+			if i := list.index(o.setting.Name); i >= 0 {
+				err = fmt.Errorf("the same setting as %s beside it, which counts", list[i].at.Field)
+			}
+		}
 		if err != nil {
-			errs = append(errs, &FieldError{Object: ref, Field: o.at.Field, Value: texts[key], Err: err})
+			errs = append(errs, &FieldError{Object: ref, Field: s.field, Value: s.value, Err: err})
 			continue
 		}
+		o.at = Origin{ref, s.field}
 		list = append(list, o)
 	}
-	slices.SortFunc(list, presetFirst)
+	slices.SortFunc(list, groupsFirst)
 	return list.consistent(errs)
 }
 
-func readOne(name string, scope Scope, text string) (Override, error) {
-	i := rowOf(name)
-	if i < 0 {
-		return Override{}, ErrUnknown
+// groupsFirst orders what one object says: what gives several settings is applied
+// first, and then corrected.
+func groupsFirst(a, b Override) int {
+	rank := func(o Override) int {
+		if len(o.setting.Gives) > 0 {
+			return 0
+		}
+		return 1
 	}
-	s := &table[i]
-	if s.Scopes&scope == 0 {
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a.setting.Name, b.setting.Name))
+}
+
+func readOne(said statement, scope Scope) (Override, error) {
+	i := rowOf(said.name)
+	switch {
+	case said.err != nil:
+		return Override{}, said.err
+	case i < 0:
+		return Override{}, ErrUnknown
+	case table[i].Scopes&scope == 0:
 		return Override{}, ErrScope
 	}
-	apply, err := s.Type.parse(strings.TrimSpace(text))
+	s := &table[i]
+	apply, err := s.Type.parse(strings.TrimSpace(said.text))
 	if err != nil {
 		return Override{}, err
 	}

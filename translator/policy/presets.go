@@ -68,9 +68,6 @@ var (
 // presetName of the setting that gives three others.
 const presetName = "upstream-preset"
 
-// presetGives are the settings that a preset gives.
-var presetGives = []string{"upstream-idle-timeout", "upstream-max-lifetime", "upstream-max-requests"}
-
 // serverPreset is the name of a kind of server. It is applied before the other
 // settings of its object, which correct it, and over those of wider ones.
 func serverPreset() Type {
@@ -121,17 +118,6 @@ func (s server) contradicts(name string, v Values) error {
 func outlasts[T cmp.Ordered](bound, limit T) bool {
 	var none T
 	return limit != none && (bound == none || bound >= limit)
-}
-
-// presetFirst orders what one object says: its preset is applied first.
-func presetFirst(a, b Override) int {
-	rank := func(o Override) int {
-		if o.setting.Name == presetName {
-			return 0
-		}
-		return 1
-	}
-	return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a.setting.Name, b.setting.Name))
 }
 
 // presetTable is the table of servers for people.

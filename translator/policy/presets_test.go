@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"slices"
 	"testing"
 	"time"
 
@@ -29,8 +28,8 @@ func TestPresets(t *testing.T) {
 	if got := (lifetimes{d.UpstreamIdleTimeout, d.UpstreamMaxRequests, d.UpstreamMaxLifetime}); got != serverOf(NoPreset).use {
 		t.Errorf("defaults are %v, without a preset %v", got, serverOf(NoPreset).use)
 	}
-	for _, name := range presetGives {
-		if i := slices.IndexFunc(table, func(s Setting) bool { return s.Name == name }); i < 0 || !table[i].Upstream {
+	for _, name := range table[rowOf(presetName)].Gives {
+		if i := rowOf(name); i < 0 || !table[i].Upstream {
 			t.Errorf("%s is no upstream setting", name)
 		}
 	}

@@ -1,0 +1,80 @@
+package policy
+
+import "time"
+
+// Clients is how connections of clients live, and how their requests are read.
+type Clients struct {
+	DownstreamIdle time.Duration
+	DownstreamMax  time.Duration // zero: no limit
+	DrainUpgrades  DrainUpgrades
+	EscapedSlashes EscapedSlashes
+	HealthPath     string        // or "off"
+	RequestHeaders uint32        // KiB
+	TCPKeepAlive   time.Duration // zero: none
+}
+
+// clientsSettings are the rows of Clients.
+var clientsSettings = []Setting{
+	{
+		Name: "downstream-idle-timeout", Type: duration(func(v *Values) *time.Duration { return &v.DownstreamIdle }, time.Second, 7*day),
+		Default: "1h", Why: "Envoy's own. It must be longer than what a balancer in front keeps: Google's keeps 600 s, AWS's 60 s.",
+		Envoy: "HttpProtocolOptions.idle_timeout of the listeners",
+		Doc:   "How long a client's connection may rest between requests.",
+	},
+	{
+		Name: "downstream-max-lifetime", Type: durationOrOff(func(v *Values) *time.Duration { return &v.DownstreamMax }, time.Second, 30*day),
+		Default: "off", Why: "As ingress-nginx. Where a balancer in front spreads connections, not requests, `1h` lets new Envoys get some.",
+		Envoy: "HttpProtocolOptions.max_connection_duration, HttpConnectionManager.http1_safe_max_connection_duration of the listeners",
+		Doc:   "How old a client's connection may grow. Then the client is told to leave it, by `Connection: close` or GOAWAY; no request is cut.",
+	},
+	{
+		Name: "drain-upgrades", Type: oneOf(func(v *Values) *DrainUpgrades { return &v.DrainUpgrades }, HoldUpgrades, CloseUpgrades),
+		Default: "hold", Why: "A WebSocket is work under way like a request. `close` empties an Envoy sooner, and tells idle clients of HTTP/2 by GOAWAY.",
+		Envoy: "HttpConnectionManager.drain_timeout (1 h or 1 s), against --drain-time-s of Envoy",
+		Doc:   "What becomes of WebSockets when their Envoy is told to end: held to the deadline, or closed in the last third of the drain time, and idle connections with them. `shutdown-manager run --upgrades` must say the same.",
+	},
+	{
+		Name: "escaped-slashes", Type: oneOf(func(v *Values) *EscapedSlashes { return &v.EscapedSlashes }, Unescape, Reject, Keep),
+		Default: "unescape", Why: "As nginx matches. With `keep`, `/x/..%2fadmin` passes by whatever guards `/admin`; GitLab's API and npm need `keep`.",
+		Envoy: "HttpConnectionManager.path_with_escaped_slashes_action",
+		Doc:   "What becomes of `%2F` and `%5C` in a path: treated as the slash, refused with 400, or passed on.",
+	},
+	{
+		Name: "health-path", Type: checkPath(func(v *Values) *string { return &v.HealthPath }),
+		Default: "off", Why: "It takes the path away from the applications of all hosts.",
+		Envoy: "http filter health_check of the listeners",
+		Doc:   "A path that Envoy itself answers on its data ports, for a balancer in front: 200, and 503 as soon as it is told to fail (`/healthcheck/fail`), before it drains.",
+	},
+	{
+		Name: "max-request-headers", Type: whole(func(v *Values) *uint32 { return &v.RequestHeaders }, "KiB", 1, 8192),
+		Default: "60", Why: "Envoy's own; ingress-nginx takes four lines of 8 KiB. More is answered 431.",
+		Envoy: "HttpConnectionManager.max_request_headers_kb",
+		Doc:   "How large the headers of a request may be in all.",
+	},
+	{
+		Name: "tcp-keepalive", Type: durationOrOff(func(v *Values) *time.Duration { return &v.TCPKeepAlive }, time.Second, day),
+		Default: "off", Why: "As ingress-nginx. Set it below what a balancer or NAT in front forgets (AWS's network balancer: 350 s).",
+		Envoy: "Listener.tcp_keepalive",
+		Doc:   "After how long without traffic the kernel asks whether a client is still there; three times without an answer close the connection.",
+	},
+}
+
+// EscapedSlashes says what becomes of %2F and %5C in a path.
+type EscapedSlashes string
+
+// The ways to treat an escaped slash.
+const (
+	Unescape EscapedSlashes = "unescape" // as the slash it stands for, before routing
+	Reject   EscapedSlashes = "reject"   // 400
+	Keep     EscapedSlashes = "keep"     // untouched: a route of /admin can be passed by
+)
+
+// DrainUpgrades says what becomes of WebSockets when their Envoy drains.
+type DrainUpgrades string
+
+// What becomes of them. Envoy decides by the ratio of drain_timeout to its drain
+// time (--drain-time-s), and does the same with idle connections.
+const (
+	HoldUpgrades  DrainUpgrades = "hold"  // to the end of the drain
+	CloseUpgrades DrainUpgrades = "close" // in the last third of the drain time
+)
