@@ -88,17 +88,16 @@ func (m fleetMetrics) Collect(metrics chan<- prometheus.Metric) {
 func (m fleetMetrics) inputs(g gauges) {
 	r := m.result()
 	v := r.View()
-	for kind, n := range map[object.Kind]int{object.KindIngress: v.Ingresses().Len(), object.KindIngressClass: v.Classes().Len(), object.KindService: v.Services().Len(),
-		object.KindSlice: v.Slices().Len(), object.KindSecret: v.Secrets().Len(), object.KindConfigMap: v.ConfigMaps().Len()} {
-		g.send(inputObjects, float64(n), string(kind))
+	for _, of := range object.Kinds {
+		g.send(inputObjects, float64(v.Len(of.Kind)), string(of.Kind))
 	}
 	g.send(inputDigest, number(v.Digest()))
 	wrong := map[object.Kind]int{}
 	for _, p := range m.problems() {
 		wrong[p.Object.Kind]++
 	}
-	for _, kind := range sourceKinds {
-		g.send(problemsFound, float64(wrong[kind]), string(kind))
+	for _, of := range object.Kinds {
+		g.send(problemsFound, float64(wrong[of.Kind]), string(of.Kind))
 	}
 	shown := 0
 	for f := range r.Fleets() {

@@ -2,6 +2,7 @@ package input
 
 import (
 	"cmp"
+	"reflect"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -33,6 +34,17 @@ func FromObject(o runtime.Object) (Object, bool) {
 	}
 	return nil, false
 }
+
+// KindOf is the kind of a Kubernetes object; empty if it is none that is read.
+func KindOf(o runtime.Object) object.Kind { return kindOfType[reflect.TypeOf(o)] }
+
+var kindOfType = func() map[reflect.Type]object.Kind {
+	m := map[reflect.Type]object.Kind{}
+	for kind, empty := range kinds {
+		m[reflect.TypeOf(empty())] = kind
+	}
+	return m
+}()
 
 // ClassAnnotation is how an Ingress named its class before it had a field.
 const ClassAnnotation = "kubernetes.io/ingress.class"

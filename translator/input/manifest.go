@@ -157,8 +157,9 @@ func refOf(text []byte) object.Ref {
 
 // named is the Ref of an object as it is in a cluster.
 func named(kind object.Kind, namespace, name string) object.Ref {
+	reading, _ := kind.Reading()
 	switch {
-	case kind == object.KindIngressClass:
+	case !reading.Namespaced:
 		namespace = ""
 	case namespace == "":
 		namespace = metav1.NamespaceDefault
@@ -166,7 +167,7 @@ func named(kind object.Kind, namespace, name string) object.Ref {
 	return object.Ref{Kind: kind, Namespace: namespace, Name: name}
 }
 
-// kinds are the kinds that translation reads, in the versions in which it does.
+// kinds make an empty object of each kind that is read.
 var kinds = map[object.Kind]func() kubeObject{
 	object.KindIngress:      func() kubeObject { return new(networkingv1.Ingress) },
 	object.KindIngressClass: func() kubeObject { return new(networkingv1.IngressClass) },
@@ -174,11 +175,6 @@ var kinds = map[object.Kind]func() kubeObject{
 	object.KindSlice:        func() kubeObject { return new(discoveryv1.EndpointSlice) },
 	object.KindSecret:       func() kubeObject { return new(corev1.Secret) },
 	object.KindConfigMap:    func() kubeObject { return new(corev1.ConfigMap) },
-}
-
-var versions = map[object.Kind]string{
-	object.KindIngress: "networking.k8s.io/v1", object.KindIngressClass: "networking.k8s.io/v1", object.KindSlice: "discovery.k8s.io/v1",
-	object.KindService: "v1", object.KindSecret: "v1", object.KindConfigMap: "v1",
 }
 
 // kubeObject is an object of Kubernetes's API.
@@ -189,10 +185,12 @@ type kubeObject interface {
 
 func (d *decoder) object(head header, text []byte, line int) {
 	kind := object.Kind(head.Kind)
-	if kinds[kind] == nil {
+	reading, ok := kind.Reading()
+	if !ok {
 		return
 	}
-	if group := strings.Split(versions[kind], "/")[0]; !strings.HasPrefix(head.APIVersion, group) && kind != object.KindIngress {
+	version := reading.APIVersion()
+	if group := strings.Split(version, "/")[0]; !strings.HasPrefix(head.APIVersion, group) && kind != object.KindIngress {
 		return // another API's kind of the same name, as Knative's Service
 	}
 	ref := named(kind, head.Namespace, head.Name)
@@ -200,8 +198,8 @@ func (d *decoder) object(head header, text []byte, line int) {
 		d.refuse(object.Ref{}, line, finding.Problem{Field: "metadata.name", Message: "the " + head.Kind + " has no name"})
 		return
 	}
-	if head.APIVersion != versions[kind] {
-		d.refuse(ref, line, finding.Problem{Field: "apiVersion", Value: head.APIVersion, Message: "not read; write " + versions[kind]})
+	if head.APIVersion != version {
+		d.refuse(ref, line, finding.Problem{Field: "apiVersion", Value: head.APIVersion, Message: "not read; write " + version})
 		return
 	}
 	o := kinds[kind]()

@@ -248,23 +248,47 @@ func (v View) lookUp(index pmap.Map[pmap.Unit], prefix string) iter.Seq[*route.F
 	}
 }
 
-// Has says whether an object is there.
-func (v View) Has(ref object.Ref) bool {
-	switch ref.Kind {
+// keyed is a map of objects of one kind.
+type keyed interface {
+	Has(key string) bool
+	Len() int
+}
+
+// of is the map of a kind; nil if that is not read.
+func (v View) of(kind object.Kind) keyed {
+	switch kind {
 	case object.KindIngress:
-		return v.ingresses.Has(ref.Key())
+		return v.ingresses
 	case object.KindIngressClass:
-		return v.classes.Has(ref.Name)
+		return v.classes
 	case object.KindService:
-		return v.services.Has(ref.Key())
+		return v.services
 	case object.KindSlice:
-		return v.slices.Has(ref.Key())
+		return v.slices
 	case object.KindSecret:
-		return v.secrets.Has(ref.Key())
+		return v.secrets
 	case object.KindConfigMap:
-		return v.configs.Has(ref.Key())
+		return v.configs
 	}
-	return false
+	return nil
+}
+
+// Has reports whether an object is there.
+func (v View) Has(ref object.Ref) bool {
+	key := ref.Key()
+	if r, _ := ref.Kind.Reading(); !r.Namespaced {
+		key = ref.Name
+	}
+	m := v.of(ref.Kind)
+	return m != nil && m.Has(key)
+}
+
+// Len is how many objects of a kind there are.
+func (v View) Len(kind object.Kind) int {
+	if m := v.of(kind); m != nil {
+		return m.Len()
+	}
+	return 0
 }
 
 // Problems yields what was wrong in reading objects, in order of the objects.

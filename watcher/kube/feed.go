@@ -39,14 +39,13 @@ type feed struct {
 func newFeeds(c clients, s *state, config Config) []*feed {
 	var list []*feed
 	gate := newGate()
-	for _, kind := range []object.Kind{object.KindIngressClass, object.KindIngress, object.KindService,
-		object.KindSlice, object.KindSecret, object.KindConfigMap} {
+	for _, r := range object.Kinds {
 		namespaces := config.Namespaces
-		if kind == object.KindIngressClass {
+		if !r.Namespaced {
 			namespaces = []string{everyNamespace}
 		}
 		for _, n := range namespaces {
-			list = append(list, newFeed(c, s, config, kind, n, gate))
+			list = append(list, newFeed(c, s, config, r.Kind, n, gate))
 		}
 	}
 	return list
@@ -65,8 +64,7 @@ func newFeed(c clients, s *state, config Config, kind object.Kind, namespace str
 
 // store is where the Reflector puts what it reads.
 func (f *feed) store(ctx context.Context) cache.ReflectorStore {
-	switch f.kind {
-	case object.KindSecret, object.KindConfigMap:
+	if f.kind.ByName() {
 		return &versions{kind: f.kind, namespace: f.namespace, state: f.state, listed: f.listed}
 	}
 	return &objects{reduce: f.reduce, state: f.state, listed: f.listed, known: map[object.Ref]bool{},

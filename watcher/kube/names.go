@@ -80,7 +80,7 @@ func (t tally) ingress(ref object.Ref, now input.Object) {
 // once.
 func fetched(f *route.Fragment) (list []object.Ref) {
 	for _, r := range f.References {
-		if (r.To.Kind == object.KindSecret || r.To.Kind == object.KindConfigMap) && !slices.Contains(list, r.To) {
+		if r.To.Kind.ByName() && !slices.Contains(list, r.To) {
 			list = append(list, r.To)
 		}
 	}

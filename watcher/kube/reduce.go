@@ -4,9 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -40,25 +37,7 @@ func refOf(o runtime.Object) object.Ref {
 	if err != nil {
 		return object.Ref{}
 	}
-	return object.Ref{Kind: kindOf(o), Namespace: m.GetNamespace(), Name: m.GetName()}
-}
-
-func kindOf(o runtime.Object) object.Kind {
-	switch o.(type) {
-	case *networkingv1.Ingress:
-		return object.KindIngress
-	case *networkingv1.IngressClass:
-		return object.KindIngressClass
-	case *corev1.Service:
-		return object.KindService
-	case *discoveryv1.EndpointSlice:
-		return object.KindSlice
-	case *corev1.Secret:
-		return object.KindSecret
-	case *corev1.ConfigMap:
-		return object.KindConfigMap
-	}
-	return ""
+	return object.Ref{Kind: input.KindOf(o), Namespace: m.GetNamespace(), Name: m.GetName()}
 }
 
 // NotServed takes the place of our controller in a class that is ours but not

@@ -9,9 +9,7 @@ import (
 	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	eventsv1 "k8s.io/api/events/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -46,14 +44,10 @@ const (
 	eventNameLimit = 253 - 1 - 32
 )
 
-// resources are the kinds that Events are about.
-var resources = map[object.Kind]schema.GroupVersionResource{
-	object.KindIngress:      networkingv1.SchemeGroupVersion.WithResource("ingresses"),
-	object.KindIngressClass: networkingv1.SchemeGroupVersion.WithResource("ingressclasses"),
-	object.KindService:      corev1.SchemeGroupVersion.WithResource("services"),
-	object.KindSlice:        discoveryv1.SchemeGroupVersion.WithResource("endpointslices"),
-	object.KindSecret:       corev1.SchemeGroupVersion.WithResource("secrets"),
-	object.KindConfigMap:    corev1.SchemeGroupVersion.WithResource("configmaps"),
+// resourceOf is the resource of a kind that Events are about.
+func resourceOf(kind object.Kind) schema.GroupVersionResource {
+	r, _ := kind.Reading()
+	return schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: r.Resource}
 }
 
 // write writes or renews an Event. uid is that of its object, if it is known.
@@ -83,7 +77,7 @@ func (p *poster) write(ctx context.Context, o post, uid types.UID) (record, erro
 
 // uid looks an object up. Of a Secret, too, only the metadata is read.
 func (p *poster) uid(ctx context.Context, ref object.Ref) (types.UID, error) {
-	resource := p.metadata.Resource(resources[ref.Kind])
+	resource := p.metadata.Resource(resourceOf(ref.Kind))
 	var o *metav1.PartialObjectMetadata
 	var err error
 	if ref.Namespace == "" {
@@ -137,7 +131,7 @@ func event(o post, uid types.UID, instance string, now time.Time) *eventsv1.Even
 	if namespace == "" {
 		namespace = clusterEvents
 	}
-	gv := resources[ref.Kind].GroupVersion()
+	gv := resourceOf(ref.Kind).GroupVersion()
 	return &eventsv1.Event{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: eventName(ref.Name, string(uid), reason, text)},
 		EventTime:  metav1.NewMicroTime(now), ReportingController: controller, ReportingInstance: cut(instance, instanceLimit),
