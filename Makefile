@@ -35,7 +35,7 @@ REAL_TESTS := $(patsubst %/,./%,$(sort $(dir $(wildcard test/*/*_test.go))))
 KUBE_TESTS := ./test/kube ./test/source ./test/status ./test/cluster ./test/conformance ./test/faults ./test/deploy
 
 # Packages whose tests rewrite their expected files with -update.
-GOLDEN := ./test/golden ./translator ./translator/policy ./xds/delta
+GOLDEN := ./test/golden ./translator ./translator/finding ./translator/policy ./xds/delta
 
 ENVOY_VERSION       := 1.40.0
 KUBE_VERSION        := 1.36.3

@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
 	"time"
 
+	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/translator/finding"
 	"legation.dev/xds/admin/adminv1"
@@ -114,6 +114,7 @@ func (p *problemLog) look(list []finding.Problem) {
 
 func attributes(p finding.Problem) (list []any) {
 	for _, a := range []struct{ key, value string }{
+		{"code", string(p.Code)}, {"severity", string(p.Code.Row().Severity)},
 		{"object", p.Object.String()}, {"file", p.File}, {"field", p.Field}, {"value", p.Value}, {"message", p.Message},
 	} {
 		if a.value != "" {
@@ -129,8 +130,7 @@ func rejections(envoys []fleet.Envoy) (list []finding.Problem) {
 		for t := range snapshot.Types() {
 			for _, r := range e.Status.Types[t].Rejected {
 				for _, from := range r.From {
-					list = append(list, finding.Problem{Object: from,
-						Message: fmt.Sprintf("Envoy %s of class %s rejects the %s resource %s made of it and keeps the last good one: %s", e.ID, e.Fleet, t, r.Name, r.Message)})
+					list = append(list, finding.Rejected.Of(object.Origin{Object: from}, "", e.ID, e.Fleet, t, r.Name, r.Message))
 				}
 			}
 		}

@@ -163,6 +163,11 @@ type state struct {
 func (s *state) step(batch []input.Change) {
 	s.view = s.view.With(batch...).Freeze(s.view, input.Controller)
 	s.result = translator.Translate(s.result, s.view)
+	for _, p := range s.result.Problems(now) {
+		if p.Code.Row().Code == "" {
+			panic("a Problem without a code: " + p.Error())
+		}
+	}
 }
 
 func (s *state) hash() string {

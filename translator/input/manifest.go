@@ -277,7 +277,7 @@ func (d *decoder) twice(ref object.Ref, line int) bool {
 	i, ok := d.at[ref]
 	if ok {
 		c := &d.changes[i]
-		c.Problems = append(c.Problems, finding.Problem{Object: ref, File: d.position(line), Message: "the object is in this file twice; the first one counts"})
+		c.Problems = append(c.Problems, finding.Duplicate.Of(object.Origin{Object: ref, File: d.position(line)}, "", "in this file twice", "the first one counts"))
 	}
 	return ok
 }
@@ -287,9 +287,8 @@ func (d *decoder) refuse(ref object.Ref, line int, problems ...finding.Problem) 
 	if ref == (object.Ref{}) {
 		ref = object.Ref{Kind: object.KindFile, Name: d.file}
 	}
-	for i := range problems {
-		problems[i].Object, problems[i].File = ref, d.position(line)
-		problems[i].Message += "; the document is not used"
+	for i, p := range problems {
+		problems[i] = finding.Invalid.Of(object.Origin{Object: ref, File: d.position(line), Field: p.Field}, p.Value, p.Message)
 	}
 	if i, ok := d.at[ref]; ok {
 		d.changes[i].Problems = append(d.changes[i].Problems, problems...)

@@ -116,7 +116,7 @@ func (l *loop) note(now time.Time) {
 		}
 	}
 	for _, p := range l.state.Problems {
-		list = append(list, note{reasonProblem, p})
+		list = append(list, note{p})
 	}
 	l.book.write(list, l.state.Exists, now)
 }

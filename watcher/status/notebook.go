@@ -22,19 +22,9 @@ const (
 // longer than a term can be over without the next one having begun.
 const handover = time.Minute
 
-// Reasons of Events.
-const (
-	reasonProblem   = "Problem"
-	reasonMended    = "ProblemMended"
-	reasonContested = "AddressContested"
-)
-
 // note is something that the owner of an object should know for as long as it
-// lasts.
-type note struct {
-	reason string
-	finding.Problem
-}
+// lasts. The reason of its Event is its code.
+type note struct{ finding.Problem }
 
 // notebook decides which Events are written. Every replica keeps one, so that
 // whoever leads next knows what is new; only the leader writes. It is passive: it
@@ -124,7 +114,7 @@ func shown(list []note) []note {
 		case c <= problemsShown:
 			kept = append(kept, n)
 		case c == problemsShown+1:
-			kept = append(kept, note{reasonProblem, finding.Problem{Object: n.Object, Message: "there are more problems; the log of Legation has them all"}})
+			kept = append(kept, note{finding.MoreProblems.Of(object.Origin{Object: n.Object}, "")})
 		}
 	}
 	return kept
@@ -185,7 +175,7 @@ func (b *notebook) when(n note, t *topic) (at time.Time, forget bool) {
 // replaced says whether something else is wrong with the same field now.
 func (b *notebook) replaced(n note) bool {
 	for other := range b.objects[n.Object].notes {
-		if other != n && other.Field == n.Field && other.reason == n.reason && b.topics[other].present {
+		if other != n && other.Field == n.Field && b.topics[other].present {
 			return true
 		}
 	}

@@ -29,7 +29,7 @@ type diary struct {
 func newDiary() *diary { return &diary{notebook: newNotebook(settleTime, refreshTime), now: start} }
 
 func about(name, field string) note {
-	return note{reasonProblem, finding.Problem{Object: object.Ref{Kind: object.KindIngress, Namespace: "n", Name: name}, Field: field, Message: "wrong"}}
+	return note{finding.Problem{Object: object.Ref{Kind: object.KindIngress, Namespace: "n", Name: name}, Field: field, Message: "wrong"}}
 }
 
 func always(object.Ref) bool { return true }
@@ -106,7 +106,7 @@ func TestNotebookOmits(t *testing.T) {
 	d.lead(d.now)
 	d.write([]note{about("moment", "x")}, always, d.now)
 	d.pass(settleTime / 2)
-	file := note{reasonProblem, finding.Problem{Object: object.Ref{Kind: object.KindFile, Name: "f"}}}
+	file := note{finding.Problem{Object: object.Ref{Kind: object.KindFile, Name: "f"}}}
 	d.write([]note{about("deleted", "x"), about("other", "x"), file}, always, d.now)
 	d.pass(settleTime)
 	d.expect(t, "a moment and a file", "warn deleted x", "warn other x")
@@ -231,7 +231,7 @@ func TestEvent(t *testing.T) {
 	if got := cut("aöö", 4); got != "a…" {
 		t.Errorf("cut: %q", got)
 	}
-	class := event(post{note: note{reasonProblem, finding.Problem{Object: object.Ref{Kind: object.KindIngressClass, Name: "edge"}}}}, "u", "i", start)
+	class := event(post{note: note{finding.Problem{Object: object.Ref{Kind: object.KindIngressClass, Name: "edge"}}}}, "u", "i", start)
 	if class.Namespace != "default" || class.Regarding.Namespace != "" {
 		t.Errorf("Event of a class: %+v", class)
 	}

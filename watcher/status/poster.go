@@ -122,10 +122,13 @@ func (p *poster) renew(ctx context.Context, e *eventsv1.Event, before record) (r
 // event is the Event of a post. Its name follows from what it says and of which
 // object, so that nobody of ours writes it twice.
 func event(o post, uid types.UID, instance string, now time.Time) *eventsv1.Event {
-	ref, reason, kind := o.note.Object, o.note.reason, corev1.EventTypeWarning
+	ref, reason, kind := o.note.Object, string(o.note.Code), corev1.EventTypeWarning
 	text := words(o.note.Problem)
-	if o.mended {
-		reason, kind, text = reasonMended, corev1.EventTypeNormal, "no longer: "+text
+	switch {
+	case o.mended:
+		kind, text = corev1.EventTypeNormal, "no longer: "+text
+	case o.note.Code.Row().Severity == finding.Info:
+		kind = corev1.EventTypeNormal
 	}
 	namespace := ref.Namespace
 	if namespace == "" {
