@@ -113,7 +113,7 @@ func git(t *testing.T, args ...string) string {
 
 // checked are the pages in which every path of the project must exist.
 var checked = []string{
-	"SECURITY.md", "docs/adding.md", "docs/architecture.md", "docs/glossary.md",
+	"CONTRIBUTING.md", "SECURITY.md", "test/README.md", "docs/adding.md", "docs/architecture.md", "docs/glossary.md", "docs/libraries.md",
 }
 
 var (
