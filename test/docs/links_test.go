@@ -1,5 +1,6 @@
-// Package docs looks at the pages of the project: links between them must lead
-// somewhere. It has a test only.
+// Package docs looks at the pages of the project: links and paths in them must lead
+// somewhere, lists of packages and folders must be complete, and what is told of
+// earlier commits must be what git says. It has tests only.
 package docs
 
 import (
