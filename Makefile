@@ -186,6 +186,7 @@ test: build envoy kube servers crds tools ## run all tests, real Envoy included,
 
 test-unit: ## tests without real parts: the fast inner loop
 	$(GO) test ./...
+	$(GO) test -tags leaveout -run TestRulesAreNeeded ./xds/delta
 
 test-real: build envoy servers tools ## tests with the real Envoy and grpcurl, from a folder of manifests
 	$(GO) test -tags real -timeout 20m $(filter-out $(KUBE_TESTS),$(REAL_TESTS))

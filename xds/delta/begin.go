@@ -14,7 +14,7 @@ func (c *Conn) begin(t snapshot.Type, r Request) {
 	}
 	switch {
 	case !reported:
-	case t == snapshot.Endpoints && !c.types[snapshot.Cluster].first && c.with(ruleEDSFirst):
+	case t == snapshot.Endpoints && !c.types[snapshot.Cluster].first && ruleEDSFirst:
 		// Envoy holds CDS back because something warms, perhaps for a CLA that it
 		// is said to have: every subscribed CLA is sent.
 	default:
@@ -133,7 +133,7 @@ func (c *Conn) beginEndpoints(r Request) {
 			c.trueClusters(names)
 		}
 	}
-	if c.with(ruleSentCLA) {
+	if ruleSentCLA {
 		for n := range c.sent {
 			if c.types[snapshot.Endpoints].subscribed(n) {
 				c.types[snapshot.Endpoints].owed.put(n, struct{}{})
@@ -168,7 +168,7 @@ func (c *Conn) trueClusters(names Names) {
 	for n := range names.All() {
 		real[n] = struct{}{}
 		// A fresh Envoy has it because it was sent just now.
-		if _, flying := clusters.flying(n); (c.returned || !flying) && clusters.get(n) == nil && c.with(ruleTrueClusters) {
+		if _, flying := clusters.flying(n); (c.returned || !flying) && clusters.get(n) == nil && ruleTrueClusters {
 			clusters.doubt(n, unknown(snapshot.Cluster, n, "?"))
 		}
 	}

@@ -102,7 +102,7 @@ func (c *Conn) sendClusters(list []*snapshot.Resource, send func(*flight)) {
 		if c.sent != nil {
 			c.sent[r.Name] = struct{}{}
 		}
-		if isEDS(r) && endpoints.subscribed(r.Name) && c.with(ruleFollowCLA) {
+		if isEDS(r) && endpoints.subscribed(r.Name) && ruleFollowCLA {
 			endpoints.owed.put(r.Name, struct{}{})
 		}
 	}
@@ -129,7 +129,7 @@ func (c *Conn) removable(names []string) (gone []string) {
 			c.unneeded.drop(n)
 		}
 	}
-	if len(candidates) == 0 || c.with(ruleRoutesSeen) && !c.types[snapshot.VirtualHost].first {
+	if len(candidates) == 0 || ruleRoutesSeen && !c.types[snapshot.VirtualHost].first {
 		return nil
 	}
 	pinned := c.pinned()
@@ -168,7 +168,7 @@ func (c *Conn) pinned() func(cluster string) bool {
 		if r == nil {
 			return
 		}
-		everything = everything || !known(r) && c.with(ruleUnknownPins)
+		everything = everything || !known(r) && ruleUnknownPins
 		for _, ref := range r.Needs {
 			if ref.Type == snapshot.Cluster {
 				needs[ref.Name] = struct{}{}
@@ -195,7 +195,7 @@ func (c *Conn) pinned() func(cluster string) bool {
 	}
 	return func(cluster string) bool {
 		_, ok := needs[cluster]
-		return (ok || everything) && c.with(rulePinned)
+		return (ok || everything) && rulePinned
 	}
 }
 
@@ -223,7 +223,7 @@ func (c *Conn) hasEndpoints(cluster string) bool {
 	}
 	want, ok := c.want(snapshot.Endpoints).Get(cluster)
 	if !ok {
-		return c.with(ruleNotWanted)
+		return ruleNotWanted
 	}
 	return c.isRejected(snapshot.Endpoints, cluster, want.Version)
 }

@@ -73,7 +73,6 @@ type Conn struct {
 	warmUpTo    string // clusters of want below this name were live once; for a fresh Envoy's listener
 
 	counters Counters
-	without  rule          // rules left out; only the tests of those rules set it
 	holdup   string        // a virtual host that held up the first routes
 	random   func() uint64 // for variants
 }
@@ -151,7 +150,7 @@ func (c *Conn) learn(t snapshot.Type, name string) {
 	if t == snapshot.Secret && have.Version == snapshot.StandInVersion {
 		r = c.target.StandIn(name)
 	}
-	if r != nil && r.Version == have.Version && c.with(ruleLearn) {
+	if r != nil && r.Version == have.Version && ruleLearn {
 		st.have = st.have.Replace(name, r)
 		st.unknown.drop(name)
 	}

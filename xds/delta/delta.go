@@ -3,7 +3,8 @@
 // A Conn is passive: it starts no goroutine, reads no clock (time is an
 // argument), takes no lock, logs nothing and sends nothing. The server hands it
 // requests and targets and asks it what may be sent now. docs/delta.md states
-// the rules; comments name the rule they implement.
+// the rules; comments name the rule they implement. Each rule marked † is shown to be
+// needed by a build that leaves it out (rules.go).
 //
 // Start reading at Conn.Next.
 package delta

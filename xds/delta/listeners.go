@@ -92,7 +92,7 @@ func (c *Conn) unanswered(want *snapshot.Resource) bool {
 	st := &c.types[snapshot.VirtualHost]
 	waits := func(r *snapshot.Resource) bool {
 		if !known(r) {
-			return c.with(ruleUnknownPins)
+			return ruleUnknownPins
 		}
 		next, ok := c.want(r.Type).Get(r.Name)
 		return redirects(r, nil) && !redirects(r, want) && !(ok && redirects(next, want))

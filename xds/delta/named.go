@@ -102,7 +102,7 @@ func (c *Conn) nextSecrets(send func(*flight)) {
 			send(c.response(t, nil, []string{n}))
 			continue
 		}
-		if c.with(ruleOneSecret) {
+		if ruleOneSecret {
 			send(c.response(t, []*snapshot.Resource{c.vary(want)}, nil))
 		} else {
 			batch = append(batch, c.vary(want))
@@ -116,7 +116,7 @@ func (c *Conn) nextSecrets(send func(*flight)) {
 // vary makes the first push of a secret on this stream a variant, if Envoy may
 // remember rejected bytes: those it would acknowledge and skip (M16).
 func (c *Conn) vary(r *snapshot.Resource) *snapshot.Resource {
-	if !c.returned || !c.with(ruleVariant) {
+	if !c.returned || !ruleVariant {
 		return r
 	}
 	if _, done := c.varied[r.Name]; done {

@@ -165,7 +165,7 @@ func (c *Conn) acknowledge(t snapshot.Type, f *flight) {
 		if _, void := f.void[r.Name]; void {
 			continue
 		}
-		if t == snapshot.Secret && c.isRejected(t, r.Name, r.Version) && c.with(ruleSkipped) {
+		if t == snapshot.Secret && c.isRejected(t, r.Name, r.Version) && ruleSkipped {
 			// It was in flight when Envoy rejected an earlier push of the same
 			// bytes, so Envoy skipped it (M16).
 			st.owed.put(r.Name, struct{}{})

@@ -46,7 +46,7 @@ func (c *Conn) rejectOne(t snapshot.Type, f *flight, message string) {
 // secret of the listener is pushed as a variant, then the listener again.
 func (c *Conn) firstChance(r *snapshot.Resource) bool {
 	this := suspect{r.Name, r.Version}
-	if _, had := c.chance[this]; had || len(c.chance) >= maxMemory || !c.with(ruleLDSTwice) {
+	if _, had := c.chance[this]; had || len(c.chance) >= maxMemory || !ruleLDSTwice {
 		return false
 	}
 	c.chance[this] = struct{}{}

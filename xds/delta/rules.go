@@ -1,24 +1,23 @@
+//go:build !leaveout
+
 package delta
 
-// rule names a rule of docs/delta.md that is marked †. Each is needed: tests
-// leave it out and see the walk fail.
-type rule uint
-
+// The rules of docs/delta.md that are marked †. Each is needed: a build with the tag
+// leaveout has them as variables, and TestRulesAreNeeded leaves out one after the
+// other and wants a walk to fail. Here they are constants, which the compiler
+// removes: what is shipped has no switch.
 const (
-	ruleLearn        rule = 1 << iota // unknown(version) becomes known when a snapshot has that version
-	ruleEDSFirst                      // EDS before CDS: reported EDS versions are ignored
-	ruleTrueClusters                  // a cluster that only the first EDS request names may be there
-	ruleSentCLA                       // a cluster sent before the first EDS request: its CLA is owed
-	ruleVariant                       // an Envoy that is not fresh: the first push of each secret is a variant
-	ruleLDSTwice                      // the first NACK of a listener's version does not count
-	ruleFollowCLA                     // the CLA goes out right behind its cluster
-	ruleRoutesSeen                    // no cluster is removed before the first VH request
-	rulePinned                        // no cluster is removed that a possible version names
-	ruleUnknownPins                   // unknown versions name everything
-	ruleOneSecret                     // one secret per response
-	ruleSkipped                       // the ACK of a secret's rejected version says nothing
-	ruleNotWanted                     // a cluster whose CLA is not in want is live
+	ruleLearn        = true // unknown(version) becomes known when a snapshot has that version
+	ruleEDSFirst     = true // EDS before CDS: reported EDS versions are ignored
+	ruleTrueClusters = true // a cluster that only the first EDS request names may be there
+	ruleSentCLA      = true // a cluster sent before the first EDS request: its CLA is owed
+	ruleVariant      = true // an Envoy that is not fresh: the first push of each secret is a variant
+	ruleLDSTwice     = true // the first NACK of a listener's version does not count
+	ruleFollowCLA    = true // the CLA goes out right behind its cluster
+	ruleRoutesSeen   = true // no cluster is removed before the first VH request
+	rulePinned       = true // no cluster is removed that a possible version names
+	ruleUnknownPins  = true // unknown versions name everything
+	ruleOneSecret    = true // one secret per response
+	ruleSkipped      = true // the ACK of a secret's rejected version says nothing
+	ruleNotWanted    = true // a cluster whose CLA is not in want is live
 )
-
-// with says whether r is in force.
-func (c *Conn) with(r rule) bool { return c.without&r == 0 }

@@ -238,7 +238,6 @@ type walk struct {
 	envoy   *envoy
 	conn    *Conn
 	past    []snapshot.Snapshot // targets before that of now, newest first
-	without rule
 	now     time.Time
 	toEnvoy []Response
 	recent  map[string][]string // type and name → the keys of alone, oldest first
@@ -250,9 +249,9 @@ type walk struct {
 	trace   func(string, ...any)
 }
 
-func newWalk(seed uint64, without rule, trace func(string, ...any)) *walk {
+func newWalk(seed uint64, trace func(string, ...any)) *walk {
 	rng := rand.New(rand.NewPCG(seed, 1))
-	w := &walk{rng: rng, world: newWorld(rng, []float64{0, 0.1, 0.3}[seed%3]), without: without,
+	w := &walk{rng: rng, world: newWorld(rng, []float64{0, 0.1, 0.3}[seed%3]),
 		now: time.Unix(1_800_000_000, 0), trace: trace, excused: map[string]bool{}, cut: map[string]bool{}}
 	w.envoy = newEnvoy(w.world.quality)
 	w.envoy.now = w.now
@@ -263,7 +262,7 @@ func newWalk(seed uint64, without rule, trace func(string, ...any)) *walk {
 func (w *walk) stream(known Rejects) {
 	w.noteCut()
 	w.conn = Accept(known)
-	w.conn.without, w.conn.random = w.without, w.rng.Uint64
+	w.conn.random = w.rng.Uint64
 	w.conn.Target(w.world.snapshot(), nil)
 	w.toEnvoy, w.alone, w.recent = nil, map[string]int{}, map[string][]string{}
 	w.hidden = w.envoy.hidden()
@@ -611,8 +610,8 @@ func (w *walk) clean() bool {
 	return w.world.badness == 0
 }
 
-func run(seed uint64, without rule, trace func(string, ...any)) error {
-	w := newWalk(seed, without, trace)
+func run(seed uint64, trace func(string, ...any)) error {
+	w := newWalk(seed, trace)
 	for range 400 + seed%5*100 {
 		if err := w.step(); err != nil {
 			return err
@@ -639,7 +638,7 @@ var found = []uint64{302, 581, 2654, 4598, 7070, 7388, 7537, 7694, 8426, 10043, 
 // model Envoy. -walks=100000 for a long one; -walk=SEED shows one with a trace.
 func TestWalk(t *testing.T) {
 	if *walkSeed != 0 {
-		if err := run(*walkSeed, 0, t.Logf); err != nil {
+		if err := run(*walkSeed, t.Logf); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -650,7 +649,7 @@ func TestWalk(t *testing.T) {
 		if i >= *walks {
 			seed = found[i-*walks]
 		}
-		if err := run(seed, 0, silent); err != nil {
+		if err := run(seed, silent); err != nil {
 			t.Errorf("walk %d: %v", seed, err)
 			if failed++; failed >= 5 {
 				t.FailNow()
