@@ -53,13 +53,6 @@ func (c *Conn) subscribe(t snapshot.Type, names Names) {
 	}
 }
 
-func (c *Conn) beginRoutes(r Request) {
-	c.subscribe(snapshot.RouteConfiguration, r.names())
-	if len(c.types[snapshot.RouteConfiguration].owed) > 0 {
-		c.newRoutes()
-	}
-}
-
 // adopt makes have of the versions that Envoy reports. If they are what the target
 // holds, or held, have is the target's own map.
 func (c *Conn) adopt(t snapshot.Type, r Request) {
@@ -121,80 +114,4 @@ func (c *Conn) recognise(t snapshot.Type, r Request) (s snapshot.Snapshot, ok bo
 		}
 	}
 	return s, false
-}
-
-// beginEndpoints learns from the names of the first EDS request which clusters
-// Envoy really has: CDS versions lie after a partly applied rejection (M6).
-func (c *Conn) beginEndpoints(r Request) {
-	names := r.names()
-	if !c.exactly(snapshot.Endpoints, names) || !c.pulled(names) {
-		c.subscribe(snapshot.Endpoints, names)
-		if c.types[snapshot.Cluster].first {
-			c.trueClusters(names)
-		}
-	}
-	if ruleSentCLA {
-		for n := range c.sent {
-			if c.types[snapshot.Endpoints].subscribed(n) {
-				c.types[snapshot.Endpoints].owed.put(n, struct{}{})
-			}
-		}
-	}
-	c.sent = nil
-}
-
-// exactly says whether names are those of what Envoy has just reported of type t:
-// then a subscription to them says nothing new.
-func (c *Conn) exactly(t snapshot.Type, names Names) bool {
-	a := &c.types[t].adopted
-	return names.Sum() == a.names && c.types[t].have.Same(a.have)
-}
-
-// pulled says whether names are those of the endpoints that Envoy's clusters pull, as
-// far as sums tell: those of a target, where each cluster of type EDS has its own.
-func (c *Conn) pulled(names Names) bool {
-	clusters := &c.types[snapshot.Cluster]
-	if clusters.have.Same(c.want(snapshot.Cluster)) {
-		return names.Sum() == c.target.NameSum(snapshot.Endpoints)
-	}
-	return names.Sum() == clusters.adopted.pulled && clusters.have.Same(clusters.adopted.have)
-}
-
-// trueClusters compares the clusters that Envoy is taken to have with those
-// whose endpoints it asks for.
-func (c *Conn) trueClusters(names Names) {
-	clusters := &c.types[snapshot.Cluster]
-	real := make(map[string]struct{}, names.Len())
-	for n := range names.All() {
-		real[n] = struct{}{}
-		// A fresh Envoy has it because it was sent just now.
-		if _, flying := clusters.flying(n); (c.returned || !flying) && clusters.get(n) == nil && ruleTrueClusters {
-			clusters.doubt(n, unknown(snapshot.Cluster, n, "?"))
-		}
-	}
-	for n, r := range clusters.have.All() { // the map as it was: iterating is safe
-		_, there := real[n]
-		if _, sent := c.sent[n]; there || sent || !c.needsEndpoints(n, r) {
-			continue
-		}
-		if known(r) {
-			clusters.set(n, nil)
-		} else {
-			clusters.doubt(n, r, nil) // it may as well be of another type
-		}
-	}
-}
-
-// needsEndpoints says whether a cluster that Envoy has is of type EDS, as far as
-// is known: of an unknown version, what is wanted speaks for it.
-func (c *Conn) needsEndpoints(name string, r *snapshot.Resource) bool {
-	if !known(r) {
-		r, _ = c.want(snapshot.Cluster).Get(name)
-	}
-	return r != nil && isEDS(r)
-}
-
-// isEDS says whether a cluster pulls its endpoints.
-func isEDS(r *snapshot.Resource) bool {
-	return r.Pulled(snapshot.Ref{Type: snapshot.Endpoints, Name: r.Name})
 }

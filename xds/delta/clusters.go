@@ -215,21 +215,33 @@ func (c *Conn) live(cluster string) bool {
 	return !c.needsEndpoints(cluster, have) || c.hasEndpoints(cluster)
 }
 
-// hasEndpoints says whether the cluster's CLA is acknowledged, rejected, or not
-// in want.
-func (c *Conn) hasEndpoints(cluster string) bool {
-	if c.types[snapshot.Endpoints].have.Has(cluster) {
-		return true
-	}
-	want, ok := c.want(snapshot.Endpoints).Get(cluster)
-	if !ok {
-		return ruleNotWanted
-	}
-	return c.isRejected(snapshot.Endpoints, cluster, want.Version)
-}
-
 // liveOrRejected is what a fresh Envoy's listener waits for.
 func (c *Conn) liveOrRejected(cluster string) bool {
 	want, ok := c.want(snapshot.Cluster).Get(cluster)
 	return !ok || c.live(cluster) || c.isRejected(snapshot.Cluster, cluster, want.Version)
+}
+
+// trueClusters compares the clusters that Envoy is taken to have with those
+// whose endpoints it asks for.
+func (c *Conn) trueClusters(names Names) {
+	clusters := &c.types[snapshot.Cluster]
+	real := make(map[string]struct{}, names.Len())
+	for n := range names.All() {
+		real[n] = struct{}{}
+		// A fresh Envoy has it because it was sent just now.
+		if _, flying := clusters.flying(n); (c.returned || !flying) && clusters.get(n) == nil && ruleTrueClusters {
+			clusters.doubt(n, unknown(snapshot.Cluster, n, "?"))
+		}
+	}
+	for n, r := range clusters.have.All() { // the map as it was: iterating is safe
+		_, there := real[n]
+		if _, sent := c.sent[n]; there || sent || !c.needsEndpoints(n, r) {
+			continue
+		}
+		if known(r) {
+			clusters.set(n, nil)
+		} else {
+			clusters.doubt(n, r, nil) // it may as well be of another type
+		}
+	}
 }

@@ -288,17 +288,15 @@ func (c *Conn) desired(t snapshot.Type, name string) *snapshot.Resource {
 
 // desiredAfter is desired for one who knows last(n).
 func (c *Conn) desiredAfter(t snapshot.Type, name string, last *snapshot.Resource, certain bool) *snapshot.Resource {
-	st := &c.types[t]
 	want, ok := c.want(t).Get(name)
-	if !ok && t == snapshot.Endpoints && st.subscribed(name) { // so Envoy has the cluster
-		want = c.target.Spare(name)
+	switch {
+	case ok:
+	case t == snapshot.Endpoints:
+		want = c.unwantedEndpoints(name)
+	case t == snapshot.Secret:
+		return c.unwantedSecret(name, last)
 	}
 	if want == nil {
-		if t == snapshot.Secret && !ok && st.subscribed(name) && last == nil {
-			// A listener waits 15 s for a secret that does not come, with all its
-			// chains; a removal would not end that.
-			return c.target.StandIn(name)
-		}
 		return nil
 	}
 	if c.isRejected(t, name, want.Version) {

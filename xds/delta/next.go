@@ -185,3 +185,42 @@ func firstChunk(list []*snapshot.Resource, limit int) []*snapshot.Resource {
 	}
 	return nil
 }
+
+// pendingNamed says what to send for a name of a named type: nil for a removal.
+func (c *Conn) pendingNamed(t snapshot.Type, name string) (want *snapshot.Resource, ok bool) {
+	st := &c.types[t]
+	if !st.subscribed(name) || st.grouped[name] > 0 {
+		return nil, false
+	}
+	_, owed := st.owed[name]
+	if _, flying := st.flying(name); flying && !(owed && t == snapshot.Endpoints) {
+		return nil, false
+	}
+	want, pending := c.pending(t, name)
+	if want == nil && st.get(name) != nil && !known(st.get(name)) {
+		return nil, false // it stays owed, until a snapshot has that version
+	}
+	if want == nil {
+		return c.unwantedNamed(t, name)
+	}
+	return want, owed || pending
+}
+
+// unwantedNamed is pendingNamed for a name that should have nothing. For what
+// Envoy lacks, a removal ends its waiting; the removal of what it has, it ignores.
+// But a cluster that was modified just before it went out of the target waits for
+// endpoints all the same, with all later CDS answers behind it: it gets those that
+// it has.
+func (c *Conn) unwantedNamed(t snapshot.Type, name string) (*snapshot.Resource, bool) {
+	st := &c.types[t]
+	_, owed := st.owed[name]
+	have := st.get(name)
+	if have == nil {
+		return nil, owed
+	}
+	if t == snapshot.Endpoints && owed {
+		return have, true
+	}
+	st.owed.drop(name)
+	return nil, false
+}

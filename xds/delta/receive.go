@@ -94,23 +94,6 @@ func (f *flight) disown(name string) {
 	f.void[name] = struct{}{}
 }
 
-// newRoutes is rule 4: Envoy has a route configuration that it did not have, and
-// none of its virtual hosts.
-func (c *Conn) newRoutes() {
-	st := &c.types[snapshot.VirtualHost]
-	st.have, st.unknown = resources{}, nil
-	st.maybe, st.groups, st.grouped = nil, nil, nil
-	for _, f := range st.flight {
-		for _, r := range f.Resources {
-			f.disown(r.Name)
-		}
-		for _, n := range f.Removed {
-			f.disown(n)
-		}
-	}
-	c.firstRoutes, c.routesSince = true, c.now
-}
-
 // answer is rules 5 to 7.
 func (c *Conn) answer(t snapshot.Type, r Request) Event {
 	f := c.take(t, r.Nonce)
@@ -205,30 +188,9 @@ func (c *Conn) landed(t snapshot.Type, f *flight, name string) {
 		c.added.drop(name)
 		c.early.drop(name)
 	case snapshot.Endpoints:
-		if subscribed, ok := st.subs[name]; ok {
-			c.noteEarly(name, subscribed, f.seq)
-		}
-		st.subs.drop(name)
+		c.endpointsLanded(f, name)
 	default:
 		st.subs.drop(name)
-	}
-}
-
-// noteEarly is early(c): a new cluster is active, whatever holds its own answer,
-// once a CLA is acknowledged that was sent after Envoy asked for it, which it
-// did after the cluster was sent, and after the cluster's newest version.
-func (c *Conn) noteEarly(cluster string, subscribed, sent uint64) {
-	a, isNew := c.added[cluster]
-	if !isNew || a.first > subscribed || sent < max(subscribed, a.newest) {
-		return
-	}
-	plain := true // none of the versions on their way waits for more than its CLA
-	c.types[snapshot.Cluster].possible(cluster, func(r *snapshot.Resource) bool {
-		plain = plain && (r == nil || !r.Checked)
-		return plain
-	})
-	if plain {
-		c.early.put(cluster, struct{}{})
 	}
 }
 

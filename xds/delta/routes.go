@@ -145,3 +145,37 @@ func (c *Conn) separate(list []*snapshot.Resource) (fit, suspects []*snapshot.Re
 	}
 	return fit, suspects
 }
+
+func (c *Conn) beginRoutes(r Request) {
+	c.subscribe(snapshot.RouteConfiguration, r.names())
+	if len(c.types[snapshot.RouteConfiguration].owed) > 0 {
+		c.newRoutes()
+	}
+}
+
+// nextRouteConfigurations is step 4: one per response.
+func (c *Conn) nextRouteConfigurations(send func(*flight)) {
+	const t = snapshot.RouteConfiguration
+	for _, n := range c.differing(t) {
+		if want, ok := c.pendingNamed(t, n); ok && want != nil && !c.full(t) {
+			send(c.response(t, []*snapshot.Resource{want}, nil))
+		}
+	}
+}
+
+// newRoutes is rule 4: Envoy has a route configuration that it did not have, and
+// none of its virtual hosts.
+func (c *Conn) newRoutes() {
+	st := &c.types[snapshot.VirtualHost]
+	st.have, st.unknown = resources{}, nil
+	st.maybe, st.groups, st.grouped = nil, nil, nil
+	for _, f := range st.flight {
+		for _, r := range f.Resources {
+			f.disown(r.Name)
+		}
+		for _, n := range f.Removed {
+			f.disown(n)
+		}
+	}
+	c.firstRoutes, c.routesSince = true, c.now
+}

@@ -13,76 +13,6 @@ import (
 	"legation.dev/xds/snapshot"
 )
 
-// nextEndpoints is step 2 of Next: it waits for nothing but the answer to its
-// own last response, and not even for that if the CLA is owed.
-func (c *Conn) nextEndpoints(send func(*flight)) {
-	const t = snapshot.Endpoints
-	c.groupOf(t, send)
-	names := c.differing(t)
-	var adds []*snapshot.Resource
-	var removals []string
-	for _, n := range names {
-		want, ok := c.pendingNamed(t, n)
-		switch {
-		case !ok:
-		case want != nil:
-			adds = append(adds, want)
-		default:
-			removals = append(removals, n)
-		}
-	}
-	for _, part := range chunks(adds, len(adds), maxBytes) {
-		if c.full(t) {
-			return
-		}
-		f := c.response(t, part, nil)
-		c.all(f, len(names))
-		send(f)
-	}
-	if len(removals) > 0 && !c.full(t) {
-		send(c.response(t, nil, removals))
-	}
-}
-
-// pendingNamed says what to send for a name of a named type: nil for a removal.
-func (c *Conn) pendingNamed(t snapshot.Type, name string) (want *snapshot.Resource, ok bool) {
-	st := &c.types[t]
-	if !st.subscribed(name) || st.grouped[name] > 0 {
-		return nil, false
-	}
-	_, owed := st.owed[name]
-	if _, flying := st.flying(name); flying && !(owed && t == snapshot.Endpoints) {
-		return nil, false
-	}
-	want, pending := c.pending(t, name)
-	if want == nil && st.get(name) != nil && !known(st.get(name)) {
-		return nil, false // it stays owed, until a snapshot has that version
-	}
-	if want == nil {
-		return c.unwantedNamed(t, name)
-	}
-	return want, owed || pending
-}
-
-// unwantedNamed is pendingNamed for a name that should have nothing. For what
-// Envoy lacks, a removal ends its waiting; the removal of what it has, it ignores.
-// But a cluster that was modified just before it went out of the target waits for
-// endpoints all the same, with all later CDS answers behind it: it gets those that
-// it has.
-func (c *Conn) unwantedNamed(t snapshot.Type, name string) (*snapshot.Resource, bool) {
-	st := &c.types[t]
-	_, owed := st.owed[name]
-	have := st.get(name)
-	if have == nil {
-		return nil, owed
-	}
-	if t == snapshot.Endpoints && owed {
-		return have, true
-	}
-	st.owed.drop(name)
-	return nil, false
-}
-
 // nextSecrets is step 3: one secret per response, since Envoy applies what
 // stands before a bad one and acknowledges bad bytes the second time.
 func (c *Conn) nextSecrets(send func(*flight)) {
@@ -152,12 +82,12 @@ func variant(r *snapshot.Resource, random uint64) *snapshot.Resource {
 
 func random() uint64 { return rand.Uint64() }
 
-// nextRouteConfigurations is step 4: one per response.
-func (c *Conn) nextRouteConfigurations(send func(*flight)) {
-	const t = snapshot.RouteConfiguration
-	for _, n := range c.differing(t) {
-		if want, ok := c.pendingNamed(t, n); ok && want != nil && !c.full(t) {
-			send(c.response(t, []*snapshot.Resource{want}, nil))
-		}
+// unwantedSecret is what Envoy should have for a secret that nothing names: if it asks
+// for it and has none, the stand-in. A listener waits 15 s for a secret that does not
+// come, with all its chains; a removal would not end that.
+func (c *Conn) unwantedSecret(name string, last *snapshot.Resource) *snapshot.Resource {
+	if last != nil || !c.types[snapshot.Secret].subscribed(name) {
+		return nil
 	}
+	return c.target.StandIn(name)
 }

@@ -1,0 +1,135 @@
+package delta
+
+import "legation.dev/xds/snapshot"
+
+// beginEndpoints learns from the names of the first EDS request which clusters
+// Envoy really has: CDS versions lie after a partly applied rejection (M6).
+func (c *Conn) beginEndpoints(r Request) {
+	names := r.names()
+	if !c.exactly(snapshot.Endpoints, names) || !c.pulled(names) {
+		c.subscribe(snapshot.Endpoints, names)
+		if c.types[snapshot.Cluster].first {
+			c.trueClusters(names)
+		}
+	}
+	if ruleSentCLA {
+		for n := range c.sent {
+			if c.types[snapshot.Endpoints].subscribed(n) {
+				c.types[snapshot.Endpoints].owed.put(n, struct{}{})
+			}
+		}
+	}
+	c.sent = nil
+}
+
+// exactly says whether names are those of what Envoy has just reported of type t:
+// then a subscription to them says nothing new.
+func (c *Conn) exactly(t snapshot.Type, names Names) bool {
+	a := &c.types[t].adopted
+	return names.Sum() == a.names && c.types[t].have.Same(a.have)
+}
+
+// pulled says whether names are those of the endpoints that Envoy's clusters pull, as
+// far as sums tell: those of a target, where each cluster of type EDS has its own.
+func (c *Conn) pulled(names Names) bool {
+	clusters := &c.types[snapshot.Cluster]
+	if clusters.have.Same(c.want(snapshot.Cluster)) {
+		return names.Sum() == c.target.NameSum(snapshot.Endpoints)
+	}
+	return names.Sum() == clusters.adopted.pulled && clusters.have.Same(clusters.adopted.have)
+}
+
+// needsEndpoints says whether a cluster that Envoy has is of type EDS, as far as
+// is known: of an unknown version, what is wanted speaks for it.
+func (c *Conn) needsEndpoints(name string, r *snapshot.Resource) bool {
+	if !known(r) {
+		r, _ = c.want(snapshot.Cluster).Get(name)
+	}
+	return r != nil && isEDS(r)
+}
+
+// isEDS says whether a cluster pulls its endpoints.
+func isEDS(r *snapshot.Resource) bool {
+	return r.Pulled(snapshot.Ref{Type: snapshot.Endpoints, Name: r.Name})
+}
+
+// hasEndpoints says whether the cluster's CLA is acknowledged, rejected, or not
+// in want.
+func (c *Conn) hasEndpoints(cluster string) bool {
+	if c.types[snapshot.Endpoints].have.Has(cluster) {
+		return true
+	}
+	want, ok := c.want(snapshot.Endpoints).Get(cluster)
+	if !ok {
+		return ruleNotWanted
+	}
+	return c.isRejected(snapshot.Endpoints, cluster, want.Version)
+}
+
+// nextEndpoints is step 2 of Next: it waits for nothing but the answer to its
+// own last response, and not even for that if the CLA is owed.
+func (c *Conn) nextEndpoints(send func(*flight)) {
+	const t = snapshot.Endpoints
+	c.groupOf(t, send)
+	names := c.differing(t)
+	var adds []*snapshot.Resource
+	var removals []string
+	for _, n := range names {
+		want, ok := c.pendingNamed(t, n)
+		switch {
+		case !ok:
+		case want != nil:
+			adds = append(adds, want)
+		default:
+			removals = append(removals, n)
+		}
+	}
+	for _, part := range chunks(adds, len(adds), maxBytes) {
+		if c.full(t) {
+			return
+		}
+		f := c.response(t, part, nil)
+		c.all(f, len(names))
+		send(f)
+	}
+	if len(removals) > 0 && !c.full(t) {
+		send(c.response(t, nil, removals))
+	}
+}
+
+// endpointsLanded notes the acknowledgement of a CLA.
+func (c *Conn) endpointsLanded(f *flight, name string) {
+	st := &c.types[snapshot.Endpoints]
+	if subscribed, ok := st.subs[name]; ok {
+		c.noteEarly(name, subscribed, f.seq)
+	}
+	st.subs.drop(name)
+}
+
+// unwantedEndpoints is what Envoy should have for a CLA that is not in want: while it
+// is subscribed, it has the cluster, and the live endpoints are sent.
+func (c *Conn) unwantedEndpoints(name string) *snapshot.Resource {
+	if !c.types[snapshot.Endpoints].subscribed(name) {
+		return nil
+	}
+	return c.target.Spare(name)
+}
+
+// noteEarly records that a new cluster is usable although Envoy has not acknowledged it
+// yet: Envoy withholds all CDS answers while any cluster warms. But if it got the
+// cluster, then asked for its endpoints, and then acknowledged endpoints that were
+// sent after both, this cluster has finished warming.
+func (c *Conn) noteEarly(cluster string, subscribed, sent uint64) {
+	a, isNew := c.added[cluster]
+	if !isNew || a.first > subscribed || sent < max(subscribed, a.newest) {
+		return
+	}
+	plain := true // none of the versions on their way waits for more than its CLA
+	c.types[snapshot.Cluster].possible(cluster, func(r *snapshot.Resource) bool {
+		plain = plain && (r == nil || !r.Checked)
+		return plain
+	})
+	if plain {
+		c.early.put(cluster, struct{}{})
+	}
+}
