@@ -65,7 +65,7 @@ func (c *Conn) resubscribe(t snapshot.Type, r Request) {
 		c.types[t].subs.put(n, c.seq)
 		c.types[t].owed.put(n, struct{}{})
 		if t == snapshot.RouteConfiguration {
-			c.newRoutes()
+			c.newRoutes(n)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package delta
 
 import (
 	"slices"
+	"strings"
 
 	"legation.dev/xds/snapshot"
 )
@@ -34,7 +35,7 @@ func (c *Conn) nextVirtualHosts(send func(*flight)) {
 	}
 	add, remove, held := c.eligible(names)
 	if c.firstRoutes {
-		c.sendFirst(add, held, send)
+		c.sendFirst(add, held, len(names), send)
 		return
 	}
 	add, suspects := c.separate(add)
@@ -64,6 +65,7 @@ func (c *Conn) eligible(names []string) (add []*snapshot.Resource, remove []stri
 		want, pending := c.pending(t, n)
 		switch {
 		case !pending:
+		case want != nil && !c.types[snapshot.RouteConfiguration].have.Has(routesOf(n)): // no listener has asked for its routes (M11)
 		case want == nil:
 			if c.returned && !c.after(c.types[t].firstAt, settle) {
 				continue
@@ -109,29 +111,38 @@ func (c *Conn) routeMayGo(r *snapshot.Resource) bool {
 // sendFirst sends the first response of a new route configuration: all its
 // virtual hosts, since Envoy serves from then on; but nothing suspect, since a
 // rejection would leave Envoy with no routes.
-func (c *Conn) sendFirst(add []*snapshot.Resource, held bool, send func(*flight)) {
+func (c *Conn) sendFirst(add []*snapshot.Resource, held bool, differing int, send func(*flight)) {
 	const t = snapshot.VirtualHost
 	if held && !c.after(c.routesSince, patience) {
 		return
 	}
 	add, _ = c.separate(add)
 	c.firstRoutes = false
-	if len(add) == 0 {
-		send(c.response(t, nil, []string{c.none()}))
-		return
+	add = firstChunk(add, maxFirstBytes)
+	none := c.without(add)
+	f := c.response(t, add, none)
+	if len(none) == 0 {
+		c.all(f, differing)
 	}
-	f := c.response(t, firstChunk(add, maxFirstBytes), nil)
-	c.all(f, c.want(t).Len())
 	send(f)
 }
 
-// none is the name of no virtual host: its removal tells Envoy that the route
-// configuration is complete although empty.
-func (c *Conn) none() string {
-	for name := range c.types[snapshot.RouteConfiguration].have.All() {
-		return name + "/none"
+// without are names of no virtual hosts, one under each route configuration that has
+// none and gets none in add: their removal tells Envoy that it is complete although
+// empty.
+func (c *Conn) without(add []*snapshot.Resource) (none []string) {
+	have := c.types[snapshot.VirtualHost].have
+	for routes := range c.types[snapshot.RouteConfiguration].have.All() {
+		got := slices.ContainsFunc(add, func(r *snapshot.Resource) bool { return routesOf(r.Name) == routes })
+		for range have.Prefix(routes + "/") {
+			got = true
+			break
+		}
+		if !got {
+			none = append(none, routes+"/none")
+		}
 	}
-	return "none"
+	return none
 }
 
 // separate takes out the versions that another Envoy of the fleet rejected.
@@ -146,13 +157,6 @@ func (c *Conn) separate(list []*snapshot.Resource) (fit, suspects []*snapshot.Re
 	return fit, suspects
 }
 
-func (c *Conn) beginRoutes(r Request) {
-	c.subscribe(snapshot.RouteConfiguration, r.names())
-	if len(c.types[snapshot.RouteConfiguration].owed) > 0 {
-		c.newRoutes()
-	}
-}
-
 // nextRouteConfigurations is step 4: one per response.
 func (c *Conn) nextRouteConfigurations(send func(*flight)) {
 	const t = snapshot.RouteConfiguration
@@ -163,19 +167,67 @@ func (c *Conn) nextRouteConfigurations(send func(*flight)) {
 	}
 }
 
-// newRoutes is rule 4: Envoy has a route configuration that it did not have, and
-// none of its virtual hosts.
-func (c *Conn) newRoutes() {
+// newRoutes is rule 4: Envoy has a route configuration that it did not have, and none
+// of the virtual hosts under it, whatever was sent before.
+func (c *Conn) newRoutes(routes string) {
 	st := &c.types[snapshot.VirtualHost]
-	st.have, st.unknown = resources{}, nil
-	st.maybe, st.groups, st.grouped = nil, nil, nil
+	under := func(name string) bool { return routesOf(name) == routes }
+	st.dropHave(routes + "/")
+	for name := range st.maybe {
+		if under(name) {
+			st.maybe.drop(name)
+		}
+	}
+	st.ungroup(under)
 	for _, f := range st.flight {
 		for _, r := range f.Resources {
-			f.disown(r.Name)
+			if under(r.Name) {
+				f.disown(r.Name)
+			}
 		}
 		for _, n := range f.Removed {
-			f.disown(n)
+			if under(n) {
+				f.disown(n)
+			}
 		}
 	}
 	c.firstRoutes, c.routesSince = true, c.now
+}
+
+// routesOf is the route configuration of a virtual host: what stands before the last
+// slash of its name.
+func routesOf(virtualHost string) string {
+	return virtualHost[:max(strings.LastIndexByte(virtualHost, '/'), 0)]
+}
+
+// dropHave forgets what Envoy has of names that begin with prefix; mostly that is all.
+func (st *state) dropHave(prefix string) {
+	var names []string
+	for name := range st.have.Prefix(prefix) {
+		names = append(names, name)
+	}
+	if len(names) == st.have.Len() {
+		st.have, st.unknown = resources{}, nil
+		return
+	}
+	for _, name := range names {
+		st.set(name, nil)
+	}
+}
+
+// ungroup takes names out of what is still to be isolated.
+func (st *state) ungroup(out func(name string) bool) {
+	groups := st.groups
+	st.groups, st.grouped = nil, nil
+	for _, group := range groups {
+		st.isolate(slices.DeleteFunc(group, func(s suspect) bool { return out(s.name) }))
+	}
+}
+
+// beginRoutes learns from the first RDS request which route configurations are new.
+func (c *Conn) beginRoutes(r Request) {
+	c.subscribe(snapshot.RouteConfiguration, r.names())
+	for routes := range c.types[snapshot.RouteConfiguration].owed {
+		c.newRoutes(routes)
+	}
 }
