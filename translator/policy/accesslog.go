@@ -7,34 +7,11 @@ import (
 	"strings"
 )
 
-// AccessLogs is what is logged of requests, and where.
-type AccessLogs struct {
-	AccessLog       string // a path, or "off"
-	AccessLogFields []LogField
+// Log is the access log.
+type Log struct {
+	AccessLog       string     // a path, or "off"
+	AccessLogFields []LogField // sorted; at least one
 	AccessLogFilter LogFilter
-}
-
-// logSettings are the rows of AccessLogs.
-var logSettings = []Setting{
-	{
-		Name: "access-log", Type: filePath(func(v *Values) *string { return &v.AccessLog }),
-		Default: Stdout, Why: "As ingress-nginx: every request can be explained afterwards.",
-		Envoy: "HttpConnectionManager.access_log",
-		Doc:   "Where Envoy writes a line of JSON for each request. `/dev/stdout` is the log of the container.",
-	},
-	{
-		Name: "access-log-fields", Type: logFields(func(v *Values) *[]LogField { return &v.AccessLogFields }),
-		Default: "all", Why: "What explains a failure is known only afterwards. Fields that are empty are left out of a line.",
-		Envoy: "SubstitutionFormatString.json_format of the access log",
-		Doc: "What is in a line of the access log. `flags` and `details` say in Envoy's words why an answer is what it is ([troubleshooting](troubleshooting.md)), `route` begins with the Ingress, " +
-			"`cluster` is namespace, Service and port, `duration` and `upstream_duration` are in ms, `received` and `sent` in bytes.",
-	},
-	{
-		Name: "access-log-filter", Type: oneOf(func(v *Values) *LogFilter { return &v.AccessLogFilter }, LogAll, LogErrors),
-		Default: string(LogAll), Why: "As ingress-nginx. At thousands of requests a second a line for each costs more than the rest of Envoy.",
-		Envoy: "AccessLog.filter",
-		Doc:   "Which requests are logged: all, or those with a status of 500 or more or with a response flag, such as clients that left early.",
-	},
 }
 
 // Stdout is the access log of a container.
@@ -55,6 +32,29 @@ type LogField string
 // LogFields are all of them.
 var LogFields = []LogField{"client", "cluster", "details", "duration", "flags", "host", "method", "path", "protocol", "received", "referer", "request_id",
 	"route", "sent", "sni", "status", "termination", "time", "tls", "tries", "upstream", "upstream_duration", "upstream_failure", "user_agent"}
+
+// logRows are the settings of Log.
+var logRows = []Setting{
+	{
+		Name: "access-log", Type: filePath(func(v *Values) *string { return &v.AccessLog }),
+		Default: Stdout, Why: "As ingress-nginx: every request can be explained afterwards.",
+		Envoy: "HttpConnectionManager.access_log",
+		Doc:   "Where Envoy writes a line of JSON for each request. `/dev/stdout` is the log of the container.",
+	},
+	{
+		Name: "access-log-fields", Type: logFields(func(v *Values) *[]LogField { return &v.AccessLogFields }),
+		Default: "all", Why: "What explains a failure is known only afterwards. Fields that are empty are left out of a line.",
+		Envoy: "SubstitutionFormatString.json_format of the access log",
+		Doc: "What is in a line of the access log. `flags` and `details` say in Envoy's words why an answer is what it is ([troubleshooting](troubleshooting.md)), `route` begins with the Ingress, " +
+			"`cluster` is namespace, Service and port, `duration` and `upstream_duration` are in ms, `received` and `sent` in bytes.",
+	},
+	{
+		Name: "access-log-filter", Type: oneOf(func(v *Values) *LogFilter { return &v.AccessLogFilter }, LogAll, LogErrors),
+		Default: string(LogAll), Why: "As ingress-nginx. At thousands of requests a second a line for each costs more than the rest of Envoy.",
+		Envoy: "AccessLog.filter",
+		Doc:   "Which requests are logged: all, or those with a status of 500 or more or with a response flag, such as clients that left early.",
+	},
+}
 
 // allFields is the word for all of them.
 const allFields = "all"
@@ -94,3 +94,16 @@ func join(list []LogField) string {
 	}
 	return strings.Join(words, ", ")
 }
+
+// filePath is an absolute path, or "off".
+func filePath(field func(*Values) *string) Type {
+	parse := func(text string) (string, error) {
+		if text != off && (!strings.HasPrefix(text, "/") || strings.ContainsFunc(text, isControl)) {
+			return "", errors.New("neither off nor an absolute path")
+		}
+		return text, nil
+	}
+	return typeOf("path on the node", "absolute, or off", field, parse, func(s string) string { return s })
+}
+
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -9,47 +10,11 @@ import (
 
 // Balance is which endpoint a request goes to.
 type Balance struct {
-	HashBy         HashKey
 	LoadBalancing  LoadBalancing
-	PanicThreshold uint32        // percent
-	SameZone       uint32        // endpoints; zero: zones do not matter
-	SlowStart      time.Duration // zero: at once
-}
-
-// balanceSettings are the rows of Balance.
-var balanceSettings = []Setting{
-	{
-		Name: "hash-by", Type: hashKey(func(v *Values) *HashKey { return &v.HashBy }),
-		Default: "address", Why: "Every client has one.",
-		Envoy: "RingHash.consistent_hashing_lb_config.hash_policy",
-		Doc: "What a request is hashed by with `load-balancing: ring-hash`: the client's `address`, `header:NAME` or `cookie:NAME`. " +
-			"A request without it goes to any endpoint. The cookie is the application's own: Envoy sets none.",
-	},
-	{
-		Name: "load-balancing", Type: oneOf(func(v *Values) *LoadBalancing { return &v.LoadBalancing }, RoundRobin, LeastRequest, RingHash),
-		Default: "round-robin", Why: "As ingress-nginx. Each Envoy begins at a random endpoint.",
-		Envoy: "Cluster.lb_policy; load_balancing_policy for ring-hash",
-		Doc:   "Which endpoint a request goes to: the next; of two drawn the one with fewer requests; or always the same for the same `hash-by`.",
-	},
-	{
-		Name: "panic-threshold", Type: whole(func(v *Values) *uint32 { return &v.PanicThreshold }, "percent", 0, 100),
-		Default: "50", Why: "Envoy's own, written down: a Service whose endpoints all terminate answers because of it.",
-		Envoy: "CommonLbConfig.healthy_panic_threshold",
-		Doc:   "When fewer than this share of the endpoints are well, Envoy takes all of them. Terminating ones do not count. With `0` a Service without a well endpoint answers 503, terminating ones included.",
-	},
-	{
-		Name: "same-zone-endpoints", Type: wholeOrOff(func(v *Values) *uint32 { return &v.SameZone }, "endpoints", 1, 1000),
-		Default: "off", Why: "As ingress-nginx without topology aware hints: each endpoint gets the same. Zones with few endpoints and many Envoys would be too busy.",
-		Envoy: "ZoneAwareLbConfig.force_local_zone, min_size",
-		Doc: "Requests stay in the zone of the Envoy (`legation bootstrap --zone`) as long as so many endpoints there are well; with fewer, or without a zone, they go to all zones. " +
-			"It means nothing with ring-hash.",
-	},
-	{
-		Name: "slow-start", Type: durationOrOff(func(v *Values) *time.Duration { return &v.SlowStart }, time.Second, time.Hour),
-		Default: "off", Why: "As ingress-nginx. For servers that are slow until they are warm.",
-		Envoy: "RoundRobinLbConfig.slow_start_config, LeastRequestLbConfig.slow_start_config",
-		Doc:   "How long a new endpoint is given less than its part, rising from a tenth. It means nothing with ring-hash.",
-	},
+	HashBy         HashKey       // with RingHash
+	SlowStart      time.Duration // of a new endpoint; zero: it gets its part at once
+	PanicThreshold uint32        // percent of the endpoints; if fewer are well, all are taken
+	SameZone       uint32        // endpoints that keep requests in their zone; zero: zones do not matter
 }
 
 // LoadBalancing says which endpoint a request goes to.
@@ -94,4 +59,57 @@ func hashKey(field func(*Values) *HashKey) Type {
 		return HashKey{}, errors.New("neither address nor header:NAME nor cookie:NAME")
 	}
 	return typeOf("part of a request", "address, header:NAME or cookie:NAME", field, parse, HashKey.String)
+}
+
+// balanceRows are the settings of Balance.
+var balanceRows = []Setting{
+	{
+		Name: "hash-by", Type: hashKey(func(v *Values) *HashKey { return &v.HashBy }),
+		Default: "address", Why: "Every client has one.",
+		Envoy: "RingHash.consistent_hashing_lb_config.hash_policy",
+		Doc: "What a request is hashed by with `load-balancing: ring-hash`: the client's `address`, `header:NAME` or `cookie:NAME`. " +
+			"A request without it goes to any endpoint. The cookie is the application's own: Envoy sets none.",
+	},
+	{
+		Name: "load-balancing", Type: oneOf(func(v *Values) *LoadBalancing { return &v.LoadBalancing }, RoundRobin, LeastRequest, RingHash),
+		Default: "round-robin", Why: "As ingress-nginx. Each Envoy begins at a random endpoint.",
+		Envoy: "Cluster.lb_policy; load_balancing_policy for ring-hash",
+		Doc:   "Which endpoint a request goes to: the next; of two drawn the one with fewer requests; or always the same for the same `hash-by`.",
+	},
+	{
+		Name: "panic-threshold", Type: whole(func(v *Values) *uint32 { return &v.PanicThreshold }, "percent", 0, 100),
+		Default: "50", Why: "Envoy's own, written down: a Service whose endpoints all terminate answers because of it.",
+		Envoy: "CommonLbConfig.healthy_panic_threshold",
+		Doc:   "When fewer than this share of the endpoints are well, Envoy takes all of them. Terminating ones do not count. With `0` a Service without a well endpoint answers 503, terminating ones included.",
+	},
+	{
+		Name: "same-zone-endpoints", Type: wholeOrOff(func(v *Values) *uint32 { return &v.SameZone }, "endpoints", 1, 1000),
+		Default: "off", Why: "As ingress-nginx without topology aware hints: each endpoint gets the same. Zones with few endpoints and many Envoys would be too busy.",
+		Envoy: "ZoneAwareLbConfig.force_local_zone, min_size",
+		Doc: "Requests stay in the zone of the Envoy (`legation bootstrap --zone`) as long as so many endpoints there are well; with fewer, or without a zone, they go to all zones. " +
+			"It means nothing with ring-hash.",
+	},
+	{
+		Name: "slow-start", Type: durationOrOff(func(v *Values) *time.Duration { return &v.SlowStart }, time.Second, time.Hour),
+		Default: "off", Why: "As ingress-nginx. For servers that are slow until they are warm.",
+		Envoy: "RoundRobinLbConfig.slow_start_config, LeastRequestLbConfig.slow_start_config",
+		Doc:   "How long a new endpoint is given less than its part, rising from a tenth. It means nothing with ring-hash.",
+	},
+}
+
+// What only some ways to choose an endpoint know.
+var balanceContradictions = []contradiction{
+	{"hash-by", "load-balancing", onlyRingHash(true)},
+	{"slow-start", "load-balancing", onlyRingHash(false)},
+	{"same-zone-endpoints", "load-balancing", onlyRingHash(false)},
+}
+
+// onlyRingHash: a setting means something with ring-hash only, or without it only.
+func onlyRingHash(with bool) func(Values) error {
+	return func(v Values) error {
+		if (v.LoadBalancing == RingHash) != with {
+			return fmt.Errorf("means nothing with the load-balancing %s beside it", v.LoadBalancing)
+		}
+		return nil
+	}
 }

@@ -2,11 +2,11 @@ package policy
 
 // Body bounds what a client sends.
 type Body struct {
-	RequestBody uint64 // bytes
+	RequestBody uint64 // of one request, in bytes; zero: no limit
 }
 
-// bodySettings are the rows of Body.
-var bodySettings = []Setting{
+// bodyRows are the settings of Body.
+var bodyRows = []Setting{
 	{
 		Name: "max-request-body", Type: sizeOrOff(func(v *Values) *uint64 { return &v.RequestBody }, 1, 1<<40),
 		Default: "1Mi", Why: "As ingress-nginx (proxy-body-size 1m). More is answered 413.",

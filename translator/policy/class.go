@@ -1,24 +1,34 @@
 package policy
 
-// Class is what a whole class shares, and what it lets its Ingresses do.
+import (
+	"errors"
+	"strings"
+)
+
+// Class are the settings of a class that stand in no listener, so that a change
+// of one drains nobody.
 type Class struct {
-	ConnectionBudget      uint32      // connections to all
-	DefaultBackend        ServicePort // zero: none
-	DefaultTLSSecret      string      // "namespace/name", or empty
-	ExternalNames         bool
-	LoopbackExternalNames bool
-	ServeUnprotected      bool
-	ServiceShare          uint32 // percent of it that one Service port may have
+	Budget
+	DefaultBackend        ServicePort // of requests that no rule matches; zero: none, they are answered 404
+	DefaultTLSSecret      string      // "namespace/name", for names without a TLS section; empty: none
+	ServeUnprotected      bool        // paths whose restriction is not honoured
+	ExternalNames         bool        // Services of type ExternalName are served
+	LoopbackExternalNames bool        // even if they name this node
 }
 
-// classSettings are the rows of Class.
-var classSettings = []Setting{
-	{
-		Name: "connection-budget", Type: whole(func(v *Values) *uint32 { return &v.ConnectionBudget }, "connections", 2, 1<<20),
-		Default: "32768", Why: "Twice what a Service port has by default. It must stay below the open files that one Envoy may have (RLIMIT_NOFILE), less those of its clients.",
-		Envoy: "none",
-		Doc:   "How many connections and requests one Envoy may have open to all endpoints. See service-share.",
-	},
+// ServicePort names one port of a Service. The zero value names none.
+type ServicePort struct{ Namespace, Service, Port string }
+
+// String is "namespace/service:port"; empty for none.
+func (p ServicePort) String() string {
+	if p == (ServicePort{}) {
+		return ""
+	}
+	return p.Namespace + "/" + p.Service + ":" + p.Port
+}
+
+// classRows are the settings of Class but for its Budget.
+var classRows = []Setting{
 	{
 		Name: "default-backend", Type: servicePort(func(v *Values) *ServicePort { return &v.DefaultBackend }),
 		Default: "", Why: "Without one, what no rule matches is answered 404, as ingress-nginx does.",
@@ -49,21 +59,32 @@ var classSettings = []Setting{
 		Envoy: "none",
 		Doc:   "Whether paths are served whose Ingress restricts access by a `nginx.ingress.kubernetes.io/` annotation. If not, they answer 503.",
 	},
-	{
-		Name: "service-share", Type: whole(func(v *Values) *uint32 { return &v.ServiceShare }, "percent", 1, 100),
-		Default: "50", Why: "A Service that hangs cannot take more than half of an Envoy.",
-		Envoy: "CircuitBreakers.thresholds",
-		Doc:   "The share of connection-budget that one Service port may have. A larger `max-connections` is a Problem, and this share is in force.",
-	},
 }
 
-// ServicePort names one port of a Service. The zero value names none.
-type ServicePort struct{ Namespace, Service, Port string }
-
-// String is "namespace/service:port"; empty for none.
-func (p ServicePort) String() string {
-	if p == (ServicePort{}) {
-		return ""
+// objectName is "namespace/name", or nothing.
+func objectName(field func(*Values) *string) Type {
+	parse := func(text string) (string, error) {
+		namespace, name, ok := strings.Cut(text, "/")
+		if text != "" && (!ok || namespace == "" || name == "" || strings.Contains(name, "/")) {
+			return "", errors.New("not namespace/name")
+		}
+		return text, nil
 	}
-	return p.Namespace + "/" + p.Service + ":" + p.Port
+	return typeOf("namespace/name", "", field, parse, func(s string) string { return s })
+}
+
+// servicePort is "namespace/service:port", or nothing.
+func servicePort(field func(*Values) *ServicePort) Type {
+	parse := func(text string) (ServicePort, error) {
+		if text == "" {
+			return ServicePort{}, nil
+		}
+		service, port, ok := strings.Cut(text, ":")
+		namespace, name, ok2 := strings.Cut(service, "/")
+		if !ok || !ok2 || namespace == "" || name == "" || port == "" || strings.Contains(name+port, "/") {
+			return ServicePort{}, errors.New("not namespace/service:port")
+		}
+		return ServicePort{Namespace: namespace, Service: name, Port: port}, nil
+	}
+	return typeOf("namespace/service:port", "port by number or name", field, parse, ServicePort.String)
 }

@@ -2,19 +2,39 @@ package policy
 
 import "time"
 
-// Clients is how connections of clients live, and how their requests are read.
+// Clients are the connections from clients and the requests on them, before a
+// route is chosen.
 type Clients struct {
-	DownstreamIdle time.Duration
-	DownstreamMax  time.Duration // zero: no limit
-	DrainUpgrades  DrainUpgrades
 	EscapedSlashes EscapedSlashes
-	HealthPath     string        // or "off"
-	RequestHeaders uint32        // KiB
-	TCPKeepAlive   time.Duration // zero: none
+	RequestHeaders uint32        // of one request, in KiB
+	DownstreamIdle time.Duration // between two requests
+	DownstreamMax  time.Duration // age of a connection; zero: no limit
+	TCPKeepAlive   time.Duration // without traffic until the kernel asks; zero: never
+	DrainUpgrades  DrainUpgrades
 }
 
-// clientsSettings are the rows of Clients.
-var clientsSettings = []Setting{
+// EscapedSlashes says what becomes of %2F and %5C in a path.
+type EscapedSlashes string
+
+// The ways to treat an escaped slash.
+const (
+	Unescape EscapedSlashes = "unescape" // as the slash it stands for, before routing
+	Reject   EscapedSlashes = "reject"   // 400
+	Keep     EscapedSlashes = "keep"     // untouched: a route of /admin can be passed by
+)
+
+// DrainUpgrades says what becomes of WebSockets when their Envoy drains.
+type DrainUpgrades string
+
+// What becomes of them. Envoy decides by the ratio of drain_timeout to its drain
+// time (--drain-time-s), and does the same with idle connections.
+const (
+	HoldUpgrades  DrainUpgrades = "hold"  // to the end of the drain
+	CloseUpgrades DrainUpgrades = "close" // in the last third of the drain time
+)
+
+// clientRows are the settings of Clients.
+var clientRows = []Setting{
 	{
 		Name: "downstream-idle-timeout", Type: duration(func(v *Values) *time.Duration { return &v.DownstreamIdle }, time.Second, 7*day),
 		Default: "1h", Why: "Envoy's own. It must be longer than what a balancer in front keeps: Google's keeps 600 s, AWS's 60 s.",
@@ -40,12 +60,6 @@ var clientsSettings = []Setting{
 		Doc:   "What becomes of `%2F` and `%5C` in a path: treated as the slash, refused with 400, or passed on.",
 	},
 	{
-		Name: "health-path", Type: checkPath(func(v *Values) *string { return &v.HealthPath }),
-		Default: "off", Why: "It takes the path away from the applications of all hosts.",
-		Envoy: "http filter health_check of the listeners",
-		Doc:   "A path that Envoy itself answers on its data ports, for a balancer in front: 200, and 503 as soon as it is told to fail (`/healthcheck/fail`), before it drains.",
-	},
-	{
 		Name: "max-request-headers", Type: whole(func(v *Values) *uint32 { return &v.RequestHeaders }, "KiB", 1, 8192),
 		Default: "60", Why: "Envoy's own; ingress-nginx takes four lines of 8 KiB. More is answered 431.",
 		Envoy: "HttpConnectionManager.max_request_headers_kb",
@@ -58,23 +72,3 @@ var clientsSettings = []Setting{
 		Doc:   "After how long without traffic the kernel asks whether a client is still there; three times without an answer close the connection.",
 	},
 }
-
-// EscapedSlashes says what becomes of %2F and %5C in a path.
-type EscapedSlashes string
-
-// The ways to treat an escaped slash.
-const (
-	Unescape EscapedSlashes = "unescape" // as the slash it stands for, before routing
-	Reject   EscapedSlashes = "reject"   // 400
-	Keep     EscapedSlashes = "keep"     // untouched: a route of /admin can be passed by
-)
-
-// DrainUpgrades says what becomes of WebSockets when their Envoy drains.
-type DrainUpgrades string
-
-// What becomes of them. Envoy decides by the ratio of drain_timeout to its drain
-// time (--drain-time-s), and does the same with idle connections.
-const (
-	HoldUpgrades  DrainUpgrades = "hold"  // to the end of the drain
-	CloseUpgrades DrainUpgrades = "close" // in the last third of the drain time
-)

@@ -1,59 +1,35 @@
 package policy
 
-import (
-	"maps"
-	"slices"
-	"strings"
-)
+import "strings"
 
-// Dialect is a way to say settings by annotations of another prefix. What it says
-// is the same as if our own annotation had said it: equal values print equally, and
-// name one cluster.
+// Dialect is the annotations of another prefix that say settings of ours. What
+// one says is the same Override as if it were said in our words, with the same
+// canonical text and hash; only its Origin and its FieldErrors name the annotation
+// as it was written.
+//
+// An annotation of the prefix that is not among the Words is not looked at.
 type Dialect struct {
-	Prefix string
-	// Words are those that say a setting, by their names without the prefix; all
-	// others are passed over.
+	Prefix string // "example.com/"
+	// Words are the annotations, by what follows the prefix.
 	Words map[string]Word
 }
 
-// Word is one annotation of a dialect.
+// Word is an annotation of a Dialect.
 type Word struct {
-	// Setting is the name of ours.
+	// Setting is the name of ours that it says, which may be a group. If there is
+	// none of that name, whoever uses the annotation gets ErrUnknown.
 	Setting string
-	// Text turns what stands there into what would stand in ours; nil if it is the
-	// same. An error is told at the annotation.
-	Text func(string) (string, error)
+	// Ours makes our text of one in the dialect, or says what is wrong with it.
+	Ours func(text string) (string, error)
 }
 
-// own is our dialect: it knows every setting.
-var own = Dialect{Prefix: Prefix}
-
-// spoken are the statements of dialects.
-func spoken(annotations map[string]string, dialects []Dialect) (list []statement) {
-	for _, d := range dialects {
-		list = append(list, ofAnnotations(annotations, d)...)
-	}
-	return list
-}
-
-// ofAnnotations are the statements of one dialect, in order of their names.
-func ofAnnotations(annotations map[string]string, d Dialect) (list []statement) {
-	for _, key := range slices.Sorted(maps.Keys(annotations)) {
-		name, ok := strings.CutPrefix(key, d.Prefix)
-		if !ok {
-			continue
+// word is what an annotation says in the first of the dialects that has it.
+func word(key string, dialects []*Dialect) (w Word, dialect int, ok bool) {
+	for i, d := range dialects {
+		name, is := strings.CutPrefix(key, d.Prefix)
+		if w, ok = d.Words[name]; is && ok {
+			return w, i, true
 		}
-		s := statement{name: name, text: annotations[key], field: "metadata.annotations." + key, value: annotations[key]}
-		if d.Words != nil {
-			word, known := d.Words[name]
-			if !known {
-				continue
-			}
-			if s.name = word.Setting; word.Text != nil {
-				s.text, s.err = word.Text(s.value)
-			}
-		}
-		list = append(list, s)
 	}
-	return list
+	return Word{}, 0, false
 }

@@ -2,66 +2,142 @@ package policy
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
 	"legation.dev/object"
 )
 
-// speaker is a dialect as another controller's: a number is seconds, and one word
-// names a kind of server.
-var speaker = Dialect{Prefix: "other.example.com/", Words: map[string]Word{
-	"read-timeout": {Setting: "idle-timeout", Text: func(text string) (string, error) {
-		if !isNumber(text) {
-			return "", errors.New("not a number of seconds")
-		}
-		return text + "s", nil
+// theirs is a dialect that says seconds without a unit, as many do.
+var theirs = &Dialect{Prefix: "example.com/", Words: map[string]Word{
+	"read-timeout": {"idle-timeout", inSeconds},
+	"send-timeout": {"idle-timeout", inSeconds},
+	"connect-time": {"upstream-connect-timeout", inSeconds},
+	"keepalive":    {"upstream-idle-timeout", inSeconds},
+	"app-server": {presetName, func(text string) (string, error) {
+		return strings.ToLower(text), nil
 	}},
-	"connect-timeout": {Setting: "upstream-connect-timeout", Text: func(text string) (string, error) { return text + "s", nil }},
-	"server":          {Setting: presetName},
+	"listen": {"http-port", func(text string) (string, error) { return text, nil }},
 }}
 
-// TestDialect: what two dialects mean alike prints alike, and names one cluster;
-// groups work through a dialect; ours wins; errors name what is written.
-func TestDialect(t *testing.T) {
-	ingress := object.Ref{Kind: object.KindIngress, Namespace: "shop", Name: "a"}
-	read := func(annotations map[string]string) (Overrides, []*FieldError) {
-		return OfIngress(ingress, annotations, speaker)
+func inSeconds(text string) (string, error) {
+	if !isNumber(text) {
+		return "", errors.New("not a number of seconds")
 	}
-	ours, _ := read(map[string]string{Prefix + "idle-timeout": "1m", Prefix + "upstream-connect-timeout": "2000ms", Prefix + presetName: "tomcat"})
-	theirs, errs := read(map[string]string{"other.example.com/read-timeout": "60", "other.example.com/connect-timeout": "2", "other.example.com/server": "tomcat", "other.example.com/unknown": "x"})
-	if len(errs) > 0 || ours.String() != theirs.String() || ours.Upstream().Hash() != theirs.Upstream().Hash() || ours.Upstream().Hash() == "" {
-		t.Errorf("ours is %s, theirs %s (%v)", ours, theirs, errs)
-	}
-	if v := Defaults().With(theirs); v.UpstreamMaxRequests != 98 {
-		t.Errorf("the group gives %d requests", v.UpstreamMaxRequests)
-	}
-	for name, c := range map[string]struct {
-		annotations map[string]string
-		field, text string
-	}{
-		"text":  {map[string]string{"other.example.com/read-timeout": "soon"}, "other.example.com/read-timeout", "not a number of seconds"},
-		"value": {map[string]string{"other.example.com/read-timeout": "0"}, "other.example.com/read-timeout", "not between"},
-		"twice": {map[string]string{"other.example.com/read-timeout": "60", Prefix + "idle-timeout": "5s"}, "other.example.com/read-timeout",
-			"the same setting as metadata.annotations.legation.dev/idle-timeout beside it, which counts"},
+	return text + "s", nil
+}
+
+// TestDialectMeansTheSame: what a dialect says is what our words say: text, hash,
+// values and who else is corrected. A group is one word of it.
+func TestDialectMeansTheSame(t *testing.T) {
+	for _, c := range []struct{ ours, theirs map[string]string }{
+		{map[string]string{"idle-timeout": "60s"}, map[string]string{"read-timeout": "60"}},
+		{map[string]string{"idle-timeout": "1m", "upstream-connect-timeout": "2000ms"}, map[string]string{"send-timeout": " 60 ", "connect-time": "2.0"}},
+		{map[string]string{"upstream-preset": "tomcat"}, map[string]string{"app-server": "Tomcat"}},
+		{map[string]string{"upstream-preset": "tomcat", "upstream-idle-timeout": "10s"}, map[string]string{"app-server": "TOMCAT", "keepalive": "10"}},
 	} {
-		_, errs := read(c.annotations)
-		if len(errs) != 1 || errs[0].Field != "metadata.annotations."+c.field || !strings.HasPrefix(errs[0].Err.Error(), c.text) || errs[0].Value != c.annotations[c.field] {
-			t.Errorf("%s: %v", name, errs)
+		annotations := map[string]string{"example.com/other": "x"}
+		for name, text := range c.theirs {
+			annotations[theirs.Prefix+name] = text
+		}
+		want, _ := OfIngress(object.Ref{}, prefixed(c.ours))
+		got, errs := OfIngress(object.Ref{}, annotations, theirs)
+		if len(errs) > 0 || len(got) != len(c.ours) || got.String() != want.String() || got.Hash() != want.Hash() ||
+			Defaults().With(got).String() != Defaults().With(want).String() {
+			t.Errorf("%v: %s (%v); want %s", c.theirs, got, errs, want)
+		}
+		if o, errs := OfIngress(object.Ref{}, annotations); len(o)+len(errs) > 0 {
+			t.Errorf("%v is read without the dialect: %v, %v", c.theirs, o, errs)
 		}
 	}
 }
 
-// TestNames: names of clusters are for good, so the bytes that they are made of
-// never change.
-func TestNames(t *testing.T) {
-	for text, want := range map[string]string{
-		"upstream-connect-timeout=2s": "7c6661b31552",
+// TestDialectErrors: an error names annotation and text as they were written. Of
+// two that say the same setting one counts, ours if it can be read.
+func TestDialectErrors(t *testing.T) {
+	const ours, read, send = "legation.dev/idle-timeout", "example.com/read-timeout", "example.com/send-timeout"
+	for _, c := range []struct {
+		annotations map[string]string
+		text        string
+		errs        []string
+	}{
+		{map[string]string{read: "60s"}, "", []string{read + `="60s": not a number of seconds`}},
+		{map[string]string{read: "0"}, "", []string{read + `="0": not between 100ms and 168h0m0s`}},
+		{map[string]string{"example.com/listen": "80"}, "", []string{`example.com/listen="80": not a setting of this kind of object`}},
+		{map[string]string{read: "60", ours: "5s"}, "idle-timeout=5s",
+			[]string{read + `="60": counts for nothing: metadata.annotations.` + ours + ` beside it says the same setting`}},
+		{map[string]string{read: "60", send: "060"}, "idle-timeout=1m0s",
+			[]string{send + `="060": counts for nothing: metadata.annotations.` + read + ` beside it says the same setting`}},
+		{map[string]string{read: "60", ours: "5"}, "idle-timeout=1m0s", []string{ours + `="5": missing unit: write 5s, for example`}},
+		{map[string]string{"example.com/app-server": "Gunicorn", "example.com/keepalive": "3"}, "upstream-preset=gunicorn",
+			[]string{`example.com/keepalive="3": above 1.5s (75 % of the server's 2s), which is all that the preset gunicorn beside it allows`}},
 	} {
-		name, value, _ := strings.Cut(text, "=")
-		o, errs := OfIngress(object.Ref{}, map[string]string{Prefix + name: value})
-		if got := o.Upstream().Hash(); len(errs) > 0 || o.String() != text || got != want {
-			t.Errorf("%s: %s, hash %s, want %s", text, o, got, want)
+		o, errs := OfIngress(object.Ref{Kind: object.KindIngress, Namespace: "shop", Name: "a"}, c.annotations, theirs)
+		var got []string
+		for _, err := range errs {
+			got = append(got, strings.TrimPrefix(err.Error(), "Ingress shop/a: metadata.annotations."))
+		}
+		if o.String() != c.text || !slices.Equal(got, c.errs) {
+			t.Errorf("%v:\n%s %q, want\n%s %q", c.annotations, o, got, c.text, c.errs)
+		}
+	}
+}
+
+// TestDialectOrigin: explain names the annotation that was written, also for what
+// a group gives, and a share that is exceeded is exceeded there.
+func TestDialectOrigin(t *testing.T) {
+	service := object.Ref{Kind: object.KindService, Namespace: "shop", Name: "a"}
+	o, _ := OfService(service, map[string]string{"example.com/app-server": "Tomcat"}, theirs)
+	row := Explain(o)[rowOf("upstream-max-requests")]
+	if want := (Origin{service, "metadata.annotations.example.com/app-server"}); row.From != want || row.Preset != "tomcat" || row.Value != "98" {
+		t.Errorf("%v of preset %q from %v, want it from %v", row.Value, row.Preset, row.From, want)
+	}
+	many := &Dialect{Prefix: "example.com/", Words: map[string]Word{"dozens": {"max-connections", func(s string) (string, error) { return s + "000", nil }}}}
+	o, _ = OfService(service, map[string]string{"example.com/dozens": "17"}, many)
+	errs := Defaults().Beyond(o)
+	if len(errs) != 1 || errs[0].Field != "metadata.annotations.example.com/dozens" || errs[0].Value != "17" {
+		t.Errorf("beyond the share: %v", errs)
+	}
+}
+
+// TestDialectOrder: of two dialects the first counts, whatever it is called.
+func TestDialectOrder(t *testing.T) {
+	others := &Dialect{Prefix: "another.example/", Words: theirs.Words}
+	annotations := map[string]string{"example.com/read-timeout": "60", "another.example/read-timeout": "5"}
+	for text, order := range map[string][]*Dialect{"idle-timeout=1m0s": {theirs, others}, "idle-timeout=5s": {others, theirs}} {
+		if o, errs := OfIngress(object.Ref{}, annotations, order...); o.String() != text || len(errs) != 1 {
+			t.Errorf("%s first: %s, %v; want %s", order[0].Prefix, o, errs, text)
+		}
+	}
+}
+
+// TestAliases: an alias is another name of the same setting; if both stand on an
+// object the name counts.
+func TestAliases(t *testing.T) {
+	rows := Table()
+	rows[rowOf("idle-timeout")].Aliases = []string{"a-timeout", "b-timeout"}
+	if page := rows[rowOf("idle-timeout")].markdown(); !strings.Contains(page, "- Also called: `a-timeout`, `b-timeout`\n") {
+		t.Errorf("people are not told:\n%s", page)
+	}
+	r := reader{byName(rows), object.Ref{}, OnIngress, ""}
+	for _, c := range []struct {
+		texts     map[string]string
+		text, err string
+	}{
+		{map[string]string{Prefix + "b-timeout": "60s"}, "idle-timeout=1m0s", ""},
+		{map[string]string{Prefix + "b-timeout": "60"}, "", "missing unit: write 60s, for example"},
+		{map[string]string{Prefix + "a-timeout": "60s", Prefix + "idle-timeout": "5s"}, "idle-timeout=5s",
+			"counts for nothing: legation.dev/idle-timeout beside it says the same setting"},
+		{map[string]string{Prefix + "b-timeout": "60s", Prefix + "a-timeout": "5s"}, "idle-timeout=5s",
+			"counts for nothing: legation.dev/a-timeout beside it says the same setting"},
+	} {
+		o, errs := r.annotations(c.texts, nil)
+		switch {
+		case o.String() != c.text || (len(errs) > 0) != (c.err != ""):
+			t.Errorf("%v: %s, %v; want %s", c.texts, o, errs, c.text)
+		case c.err != "" && (errs[0].Err.Error() != c.err || !strings.HasSuffix(errs[0].Field, "-timeout")):
+			t.Errorf("%v: %v; want error %q", c.texts, errs, c.err)
 		}
 	}
 }

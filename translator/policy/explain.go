@@ -1,6 +1,9 @@
 package policy
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Explained is one setting as it is in force, and who says so.
 type Explained struct {
@@ -8,9 +11,9 @@ type Explained struct {
 	Value   string
 	// From is where it stands; zero if it is the default.
 	From Origin
-	// Preset is the value of the setting at From that gives this one with others;
-	// empty if From gives it itself.
-	Preset Preset
+	// Preset is what the group at From says that gives the value, such as
+	// "tomcat"; empty if the setting itself stands there.
+	Preset string
 }
 
 // Explain lays what objects say over the defaults, the widest object first, and
@@ -22,11 +25,17 @@ func Explain(layers ...Overrides) []Explained {
 		one.apply(&v)
 		rows[rowOf(one.setting.Name)].From, rows[rowOf(one.setting.Name)].Preset = one.at, ""
 		for _, name := range one.setting.Gives {
-			rows[rowOf(name)].From, rows[rowOf(name)].Preset = one.at, Preset(one.text)
+			rows[rowOf(name)].From, rows[rowOf(name)].Preset = one.at, one.text
 		}
 	}
 	for i := range table {
 		rows[i].Setting, rows[i].Value = table[i], table[i].Type.print(&v)
 	}
 	return rows
+}
+
+// rowOf is the row of a setting.
+func rowOf(name string) int {
+	i, _ := slices.BinarySearchFunc(table, name, func(s Setting, name string) int { return strings.Compare(s.Name, name) })
+	return i
 }

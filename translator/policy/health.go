@@ -1,23 +1,28 @@
 package policy
 
 import (
-	"errors"
-	"strings"
+	"fmt"
 	"time"
 )
 
-// Health is which endpoints are left out.
+// Health is which endpoints are left out: those that fail requests (outliers),
+// and those that fail checks.
 type Health struct {
+	OutlierErrors       uint32        // in a row; zero: none is left out for errors
+	OutlierEjectionTime time.Duration // the first time
+	OutlierMaxEjected   uint32        // percent of the endpoints
+	HealthCheckPath     string        // or "off"
 	HealthCheckInterval time.Duration
-	HealthCheckPath     string // or "off"
-	HealthCheckTimeout  time.Duration
-	OutlierEjectionTime time.Duration
-	OutlierErrors       uint32 // in a row; zero: none is left out
-	OutlierMaxEjected   uint32 // percent
+	HealthCheckTimeout  time.Duration // below the interval
 }
 
-// healthSettings are the rows of Health.
-var healthSettings = []Setting{
+// HealthChecked says whether endpoints are asked for their health, and where.
+func (h Health) HealthChecked() (path string, interval, timeout time.Duration, ok bool) {
+	return h.HealthCheckPath, h.HealthCheckInterval, h.HealthCheckTimeout, h.HealthCheckPath != off
+}
+
+// healthRows are the settings of Health.
+var healthRows = []Setting{
 	{
 		Name: "health-check-interval", Type: duration(func(v *Values) *time.Duration { return &v.HealthCheckInterval }, time.Second, time.Hour),
 		Default: "10s", Why: "As Kubernetes' own probes (periodSeconds).",
@@ -56,22 +61,12 @@ var healthSettings = []Setting{
 	},
 }
 
-// checkPath is the path of a health check, or "off".
-func checkPath(field func(*Values) *string) Type {
-	parse := func(text string) (string, error) {
-		unfit := func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }
-		if text != off && (!strings.HasPrefix(text, "/") || len(text) > longestPath || strings.ContainsFunc(text, unfit)) {
-			return "", errors.New("neither off nor a path such as /healthz")
+// A check ends before the next begins.
+var healthContradictions = []contradiction{
+	{"health-check-timeout", "health-check-interval", func(v Values) error {
+		if v.HealthCheckTimeout >= v.HealthCheckInterval {
+			return fmt.Errorf("not below the health-check-interval of %v beside it", v.HealthCheckInterval)
 		}
-		return text, nil
-	}
-	return typeOf("path", "printable ASCII, or off", field, parse, func(s string) string { return s })
-}
-
-// longestPath of a health check, in bytes.
-const longestPath = 1024
-
-// HealthChecked says whether endpoints are asked for their health, and where.
-func (v Values) HealthChecked() (path string, interval, timeout time.Duration, ok bool) {
-	return v.HealthCheckPath, v.HealthCheckInterval, v.HealthCheckTimeout, v.HealthCheckPath != off
+		return nil
+	}},
 }

@@ -2,19 +2,19 @@ package policy
 
 import "time"
 
-// Lifetime is how long connections to endpoints live; zero is no limit.
+// Lifetime is how long connections to endpoints live. Zero is no limit.
 type Lifetime struct {
-	DrainDuration          time.Duration
-	UpstreamConnectTimeout time.Duration
-	UpstreamIdleTimeout    time.Duration
+	UpstreamConnectTimeout time.Duration // until one has come about; never zero
+	UpstreamIdleTimeout    time.Duration // between two requests; never zero
 	UpstreamMaxLifetime    time.Duration
 	UpstreamMaxRequests    uint32
-	UpstreamPreset         Preset
-	UpstreamTCPKeepAlive   time.Duration
+	UpstreamPreset         Preset        // that gave the three before it, or NoPreset
+	UpstreamTCPKeepAlive   time.Duration // without traffic until the kernel asks; zero: never
+	DrainDuration          time.Duration // of a cluster that no route names any more
 }
 
-// lifetimeSettings are the rows of Lifetime.
-var lifetimeSettings = []Setting{
+// lifetimeRows are the settings of Lifetime.
+var lifetimeRows = []Setting{
 	{
 		Name: "drain-duration", Type: duration(func(v *Values) *time.Duration { return &v.DrainDuration }, 5*time.Second, time.Hour),
 		Default: "30s", Why: "As Kubernetes' terminationGracePeriodSeconds. Above the 15 s that three tries to connect take at most, each of which needs the cluster.",
@@ -48,7 +48,7 @@ var lifetimeSettings = []Setting{
 		Doc:   "How many requests one connection to an endpoint may carry. `1` turns keep-alive off.",
 	},
 	{
-		Name: presetName, Gives: []string{"upstream-idle-timeout", "upstream-max-lifetime", "upstream-max-requests"}, Type: serverPreset(),
+		Name: presetName, Type: serverPreset(), Gives: []string{"upstream-idle-timeout", "upstream-max-lifetime", "upstream-max-requests"},
 		Default: string(NoPreset), Why: "What the server is, only its owner knows.",
 		Envoy: "those of upstream-idle-timeout, upstream-max-lifetime and upstream-max-requests",
 		Doc: "The kind of server behind the Service, with its default settings: gives upstream-idle-timeout, upstream-max-lifetime and upstream-max-requests values below its limits. " +
@@ -61,4 +61,15 @@ var lifetimeSettings = []Setting{
 		Envoy: "UpstreamConnectionOptions.tcp_keepalive",
 		Doc:   "After how long without traffic the kernel asks whether an endpoint is still there; three times without an answer close the connection.",
 	},
+}
+
+// What a preset gives may be made smaller beside it, not larger.
+var lifetimeContradictions = []contradiction{
+	{"upstream-idle-timeout", presetName, outlastsServer("upstream-idle-timeout")},
+	{"upstream-max-lifetime", presetName, outlastsServer("upstream-max-lifetime")},
+	{"upstream-max-requests", presetName, outlastsServer("upstream-max-requests")},
+}
+
+func outlastsServer(name string) func(Values) error {
+	return func(v Values) error { return serverOf(v.UpstreamPreset).contradicts(name, v) }
 }

@@ -2,14 +2,36 @@ package policy
 
 import "fmt"
 
-// Limits is what one Envoy may have open to the endpoints of one Service port.
+// Budget is what one Envoy may have open to all endpoints.
+type Budget struct {
+	ConnectionBudget uint32 // connections, and as many requests
+	ServiceShare     uint32 // percent of it that one Service port may have
+}
+
+// Limits are what one Envoy may have open to a Service port.
 type Limits struct {
-	MaxConnections uint32
+	MaxConnections uint32 // and as many requests
 	MaxPending     uint32 // requests that wait for a connection
 }
 
-// limitsSettings are the rows of Limits.
-var limitsSettings = []Setting{
+// budgetRows are the settings of Budget.
+var budgetRows = []Setting{
+	{
+		Name: "connection-budget", Type: whole(func(v *Values) *uint32 { return &v.ConnectionBudget }, "connections", 2, 1<<20),
+		Default: "32768", Why: "Twice what a Service port has by default. It must stay below the open files that one Envoy may have (RLIMIT_NOFILE), less those of its clients.",
+		Envoy: "none",
+		Doc:   "How many connections and requests one Envoy may have open to all endpoints. See service-share.",
+	},
+	{
+		Name: "service-share", Type: whole(func(v *Values) *uint32 { return &v.ServiceShare }, "percent", 1, 100),
+		Default: "50", Why: "A Service that hangs cannot take more than half of an Envoy.",
+		Envoy: "CircuitBreakers.thresholds",
+		Doc:   "The share of connection-budget that one Service port may have. A larger `max-connections` is a Problem, and this share is in force.",
+	},
+}
+
+// limitRows are the settings of Limits.
+var limitRows = []Setting{
 	{
 		Name: "max-connections", Type: whole(func(v *Values) *uint32 { return &v.MaxConnections }, "connections", 1, 1<<20),
 		Default: "16384", Why: "Envoy's own 1,024 leaves the 1,025th WebSocket of a Service without an answer (measured).",
@@ -28,28 +50,27 @@ var limitsSettings = []Setting{
 // shared are the settings of which a Service port may have a share only.
 var shared = []struct {
 	name  string
-	value func(Values) uint32
+	value func(Limits) uint32
 }{
-	{"max-connections", func(v Values) uint32 { return v.MaxConnections }},
-	{"max-pending-requests", func(v Values) uint32 { return v.MaxPending }},
+	{"max-connections", func(l Limits) uint32 { return l.MaxConnections }},
+	{"max-pending-requests", func(l Limits) uint32 { return l.MaxPending }},
 }
 
 // Share is how many connections and requests one Service port may have open in
 // one Envoy at most.
-func (v Values) Share() uint32 {
-	return max(1, uint32(uint64(v.ConnectionBudget)*uint64(v.ServiceShare)/100))
+func (b Budget) Share() uint32 {
+	return max(1, uint32(uint64(b.ConnectionBudget)*uint64(b.ServiceShare)/100))
 }
 
-// Beyond is what o says beyond the share of a Service in the class of v. The
+// Beyond is what o says beyond the share of a Service in the class of b. The
 // share is then in force.
-func (v Values) Beyond(o Overrides) (errs []*FieldError) {
+func (b Budget) Beyond(o Overrides) (errs []*FieldError) {
 	for _, s := range shared {
 		i := o.index(s.name)
-		if i < 0 || s.value(Values{}.With(o)) <= v.Share() {
+		if i < 0 || s.value(Values{}.With(o).Limits) <= b.Share() {
 			continue
 		}
-		errs = append(errs, &FieldError{Object: o[i].at.Object, Field: o[i].at.Field, Value: o[i].text,
-			Err: fmt.Errorf("above %d, which is the service-share of %d %% of the class's connection-budget of %d", v.Share(), v.ServiceShare, v.ConnectionBudget)})
+		errs = append(errs, o[i].wrong(fmt.Errorf("above %d, which is the service-share of %d %% of the class's connection-budget of %d", b.Share(), b.ServiceShare, b.ConnectionBudget)))
 	}
 	return errs
 }

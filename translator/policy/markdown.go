@@ -10,18 +10,27 @@ func Markdown() string {
 	var b strings.Builder
 	b.WriteString(preface)
 	for _, s := range table {
-		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", s.Name, s.Doc)
-		fmt.Fprintf(&b, "- Value: %s\n- Default: %s\n", s.Type, orNone(s.Default))
-		fmt.Fprintf(&b, "- Why: %s\n- Stands on: %s\n- Envoy: %s\n", s.Why, s.Scopes, s.Envoy)
-		if s.Fixed {
-			b.WriteString("- **Fixed at install:** a change closes every connection of the fleet, within the drain time.\n")
-		}
-		if s.Upstream {
-			b.WriteString("- An Ingress that sets it gets clusters, and so upstream connections, of its own.\n")
-		}
-		if s.More != "" {
-			b.WriteString("\n" + s.More)
-		}
+		b.WriteString(s.markdown())
+	}
+	return b.String()
+}
+
+func (s Setting) markdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", s.Name, s.Doc)
+	if len(s.Aliases) > 0 {
+		fmt.Fprintf(&b, "- Also called: `%s`\n", strings.Join(s.Aliases, "`, `"))
+	}
+	fmt.Fprintf(&b, "- Value: %s\n- Default: %s\n", s.Type, orNone(s.Default))
+	fmt.Fprintf(&b, "- Why: %s\n- Stands on: %s\n- Envoy: %s\n", s.Why, s.Scopes, s.Envoy)
+	if s.Fixed {
+		b.WriteString("- **Fixed at install:** a change closes every connection of the fleet, within the drain time.\n")
+	}
+	if s.Upstream {
+		b.WriteString("- An Ingress that sets it gets clusters, and so upstream connections, of its own.\n")
+	}
+	if s.More != "" {
+		b.WriteString("\n" + s.More)
 	}
 	return b.String()
 }

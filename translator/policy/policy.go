@@ -1,24 +1,23 @@
 // Package policy is the table of all settings: what they are called, where they
 // may stand, what they may say, what they are by default and why.
 //
-// A setting is one row of the table in table.go, one field of Values, and its
-// use in package translator. The table parses and validates annotations and
-// class settings; Markdown makes docs/settings.md of it.
+// A setting is a field of Values and the row beside it, in the file of its
+// feature, and its use in package translator. The rows parse and validate
+// annotations and class settings; Markdown makes docs/settings.md of them. What a
+// setting shapes, a listener, a class, a route or an upstream, says where it may
+// stand: see Values and table.go. Other prefixes can say settings, too: see Dialect.
 //
 // The package is pure. What is wrong with a value is a *FieldError, and the
 // value that would have been without it is used.
 //
-// Start reading at Values and at the table.
+// Start reading at values.go, then at a feature such as retry.go.
 package policy
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"legation.dev/object"
@@ -53,11 +52,17 @@ const (
 	OnClass                     // key of the ConfigMap that IngressClass.spec.parameters names
 )
 
-// Setting is one row of the table.
+// Setting is one row of the table. Scopes, Upstream and Fixed follow from the
+// struct of Values that it stands beside: no row sets them.
 type Setting struct {
-	Name   string
+	Name string
+	// Aliases are other names of it, behind the same Prefix.
+	Aliases []string
+
 	Type   Type
 	Scopes Scope
+	// Gives are the settings that this one gives values to, if it is a group.
+	Gives []string
 	// Default is the value, as it would be written.
 	Default string
 	// Why is the reason for the default, with its source.
@@ -69,11 +74,6 @@ type Setting struct {
 	// Upstream settings shape a cluster: an Ingress that overrides one gets a
 	// cluster of its own.
 	Upstream bool
-	// Gives are the settings that this one gives, as a group: whatever else its object
-	// says of them corrects it.
-	Gives []string
-	// Aliases are other names of it.
-	Aliases []string
 	// Fixed settings stand in a listener-level field: a change of one drains
 	// every connection of the fleet.
 	Fixed bool
@@ -84,16 +84,29 @@ type Type struct {
 	// Name and Bounds are for people: "duration", "1ms to 1h".
 	Name, Bounds string
 
-	parse func(text string) (apply func(*Values), err error)
+	parse func(text string) (given, error)
 	print func(*Values) string
+}
+
+// given is what a text says.
+type given struct {
+	apply func(*Values)
+	text  string // canonical: what Type.print gives of the same value
 }
 
 // Override is one setting that an object gives, parsed.
 type Override struct {
 	setting *Setting
-	text    string // canonical: as Type.print gives it
-	apply   func(*Values)
-	at      Origin
+	given
+	at Origin
+	// written is the text for a FieldError: the canonical one, but as it stands
+	// there if it is in a dialect.
+	written string
+}
+
+// wrong is err, at the field where o stands.
+func (o Override) wrong(err error) *FieldError {
+	return &FieldError{Object: o.at.Object, Field: o.at.Field, Value: o.written, Err: err}
 }
 
 // Origin is where a setting stands.
@@ -103,7 +116,7 @@ type Origin struct {
 }
 
 // Overrides are the settings that an object gives, in order of their names, but
-// that a preset is first: the others correct it.
+// that groups are first: the others correct them.
 type Overrides []Override
 
 // Upstream are those that shape a cluster.
@@ -161,29 +174,13 @@ func (v Values) String() string {
 func Defaults() Values {
 	var v Values
 	for i := range table {
-		apply, err := table[i].Type.parse(table[i].Default)
+		standard, err := table[i].Type.parse(table[i].Default)
 		if err != nil { // a row of the table is wrong; its test says so
 			panic(fmt.Sprintf("policy: default of %s: %v", table[i].Name, err))
 		}
-		apply(&v)
+		standard.apply(&v)
 	}
 	return v
-}
-
-// OfClass reads the settings of a class from the data of a ConfigMap. A key that
-// is wrong is a *FieldError and counts as not there.
-func OfClass(config object.Ref, data map[string]string) (Overrides, []*FieldError) {
-	return read(config, OnClass, "data.", data)
-}
-
-// OfIngress reads our annotations among those of an Ingress, and those of dialects.
-func OfIngress(of object.Ref, annotations map[string]string, dialects ...Dialect) (Overrides, []*FieldError) {
-	return readAll(of, OnIngress, append(ofAnnotations(annotations, own), spoken(annotations, dialects)...))
-}
-
-// OfService reads our annotations among those of a Service.
-func OfService(of object.Ref, annotations map[string]string) (Overrides, []*FieldError) {
-	return readAll(of, OnService, ofAnnotations(annotations, own))
 }
 
 // Errors that a FieldError wraps.
@@ -193,72 +190,3 @@ var (
 	// ErrScope: the setting exists, but not on this kind of object.
 	ErrScope = errors.New("not a setting of this kind of object")
 )
-
-// statement is one setting as an object gives it.
-type statement struct {
-	name, text string
-	field      string // where it stands
-	value      string // as it is written there
-	err        error  // in reading it
-}
-
-// read reads the settings of texts, by their names.
-func read(ref object.Ref, scope Scope, path string, texts map[string]string) (Overrides, []*FieldError) {
-	var list []statement
-	for _, key := range slices.Sorted(maps.Keys(texts)) {
-		list = append(list, statement{name: strings.TrimPrefix(key, Prefix), text: texts[key], field: path + key, value: texts[key]})
-	}
-	return readAll(ref, scope, list)
-}
-
-// readAll reads statements; of two that give one setting, the first counts.
-func readAll(ref object.Ref, scope Scope, statements []statement) (list Overrides, errs []*FieldError) {
-	for _, s := range statements {
-		o, err := readOne(s, scope)
-		if err == nil {
-			if i := list.index(o.setting.Name); i >= 0 {
-				err = fmt.Errorf("the same setting as %s beside it, which counts", list[i].at.Field)
-			}
-		}
-		if err != nil {
-			errs = append(errs, &FieldError{Object: ref, Field: s.field, Value: s.value, Err: err})
-			continue
-		}
-		o.at = Origin{ref, s.field}
-		list = append(list, o)
-	}
-	slices.SortFunc(list, groupsFirst)
-	return list.consistent(errs)
-}
-
-// groupsFirst orders what one object says: what gives several settings is applied
-// first, and then corrected.
-func groupsFirst(a, b Override) int {
-	rank := func(o Override) int {
-		if len(o.setting.Gives) > 0 {
-			return 0
-		}
-		return 1
-	}
-	return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a.setting.Name, b.setting.Name))
-}
-
-func readOne(said statement, scope Scope) (Override, error) {
-	i := rowOf(said.name)
-	switch {
-	case said.err != nil:
-		return Override{}, said.err
-	case i < 0:
-		return Override{}, ErrUnknown
-	case table[i].Scopes&scope == 0:
-		return Override{}, ErrScope
-	}
-	s := &table[i]
-	apply, err := s.Type.parse(strings.TrimSpace(said.text))
-	if err != nil {
-		return Override{}, err
-	}
-	var v Values
-	apply(&v)
-	return Override{setting: s, text: s.Type.print(&v), apply: apply}, nil
-}

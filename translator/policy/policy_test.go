@@ -24,10 +24,9 @@ func TestTable(t *testing.T) {
 	if !slices.IsSortedFunc(rows, func(a, b Setting) int { return strings.Compare(a.Name, b.Name) }) {
 		t.Error("rows are not in order of their names")
 	}
-	for i, s := range rows {
-		if i > 0 && rows[i-1].Name == s.Name {
-			t.Errorf("%s is there twice", s.Name)
-		}
+	names := 0
+	for _, s := range rows {
+		names += 1 + len(s.Aliases)
 		for what, text := range map[string]string{"Name": s.Name, "Type": s.Type.Name, "Why": s.Why, "Envoy": s.Envoy, "Doc": s.Doc} {
 			if text == "" {
 				t.Errorf("%q has no %s", s.Name, what)
@@ -38,34 +37,95 @@ func TestTable(t *testing.T) {
 		}
 		checkDefault(t, s)
 	}
-	if n := leaves(reflect.TypeFor[Values]()); n != len(rows) {
-		t.Errorf("%d rows for %d fields of Values", len(rows), n)
+	if len(named) != names {
+		t.Errorf("%d of %d names and aliases are there twice", names-len(named), names)
 	}
 }
 
-// leaves are the fields of a struct that hold a value: those of embedded structs
-// count one by one.
-func leaves(t reflect.Type) (n int) {
-	for i := range t.NumField() {
-		if f := t.Field(i); f.Anonymous {
-			n += leaves(f.Type)
-		} else {
-			n++
+// TestFields: each field of Values is that of one row, and each row has one, in
+// the struct that goes with where the setting may stand.
+func TestFields(t *testing.T) {
+	rowsOf := map[string][]string{} // names of rows by path of the field, such as "Route.Retry.Retries"
+	eachField(reflect.TypeFor[Values](), "", nil, func(path string, index []int) {
+		var v Values
+		fill(reflect.ValueOf(&v).Elem().FieldByIndex(index))
+		for _, s := range table {
+			if s.Type.print(&v) == s.Type.print(new(Values)) {
+				continue
+			}
+			rowsOf[path] = append(rowsOf[path], s.Name)
+			if scope, _, _ := strings.Cut(path, "."); scope != structOf(s) {
+				t.Errorf("%s is in %s, and not in %s", s.Name, path, structOf(s))
+			}
 		}
+		if len(rowsOf[path]) != 1 {
+			t.Errorf("%s is the field of %v", path, rowsOf[path])
+		}
+	})
+	if len(rowsOf) != len(table) {
+		t.Errorf("%d rows for %d fields", len(table), len(rowsOf))
 	}
-	return n
+}
+
+// eachField calls visit with all fields below a struct that embeds others.
+func eachField(of reflect.Type, path string, index []int, visit func(path string, index []int)) {
+	for i := range of.NumField() {
+		f := of.Field(i)
+		path, index := path+f.Name, append(slices.Clone(index), i)
+		if f.Anonymous {
+			eachField(f.Type, path+".", index, visit)
+			continue
+		}
+		visit(path, index)
+	}
+}
+
+// fill makes a value of any type another than zero.
+func fill(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.String:
+		v.SetString("x")
+	case reflect.Int64:
+		v.SetInt(1)
+	case reflect.Uint32, reflect.Uint64:
+		v.SetUint(1)
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		if one := v.Index(0); one.Kind() == reflect.String {
+			fill(one)
+		}
+	case reflect.Struct:
+		fill(v.Field(0))
+	default:
+		panic(v.Kind().String())
+	}
+}
+
+// structOf is the part of Values that holds a setting.
+func structOf(s Setting) string {
+	switch {
+	case s.Upstream:
+		return "Upstream"
+	case s.Fixed:
+		return "Listener"
+	case s.Scopes == OnClass:
+		return "Class"
+	}
+	return "Route"
 }
 
 // checkDefault: a default can be read, and what is printed of it is the same value.
 func checkDefault(t *testing.T, s Setting) {
 	t.Helper()
-	apply, err := s.Type.parse(s.Default)
+	standard, err := s.Type.parse(s.Default)
 	if err != nil {
 		t.Errorf("%s: default: %v", s.Name, err)
 		return
 	}
 	var v Values
-	apply(&v)
+	standard.apply(&v)
 	printed := s.Type.print(&v)
 	again, err := s.Type.parse(printed)
 	if err != nil {
@@ -73,8 +133,8 @@ func checkDefault(t *testing.T, s Setting) {
 		return
 	}
 	var w Values
-	again(&w)
-	if !reflect.DeepEqual(v, w) {
+	again.apply(&w)
+	if !reflect.DeepEqual(v, w) || standard.text != printed {
 		t.Errorf("%s: %q is printed as %q, which is another value", s.Name, s.Default, printed)
 	}
 }
@@ -137,7 +197,7 @@ func TestValues(t *testing.T) {
 		{"access-log", "stdout", "", "neither off nor an absolute path"},
 		{"bind-address", "::", "", "no such setting"},
 	} {
-		o, errs := read(object.Ref{Kind: object.KindConfigMap, Name: "settings"}, OnClass, "data.", map[string]string{c.name: c.text})
+		o, errs := OfClass(object.Ref{Kind: object.KindConfigMap, Name: "settings"}, map[string]string{c.name: c.text})
 		switch {
 		case c.err == "" && (len(errs) > 0 || o[0].text != c.want):
 			t.Errorf("%s=%q: %v, %v; want %q", c.name, c.text, o, errs, c.want)

@@ -1,18 +1,22 @@
 package policy
 
-import "net/netip"
+import (
+	"errors"
+	"net/netip"
+)
 
-// Ports are the addresses that listeners bind, and the ports that clients dial.
+// Ports are where a fleet is reached.
 type Ports struct {
-	BindAddresses     []netip.Addr
+	BindAddresses []netip.Addr // that Envoy listens on; at least one, the first is the main one
+	HTTPPort      uint32       // TCP port that Envoy is bound to
+	HTTPSPort     uint32
+	// What clients dial, whatever Envoy is bound to.
 	ExternalHTTPPort  uint32
 	ExternalHTTPSPort uint32
-	HTTPPort          uint32
-	HTTPSPort         uint32
 }
 
-// portsSettings are the rows of Ports.
-var portsSettings = []Setting{
+// portRows are the settings of Ports.
+var portRows = []Setting{
 	{
 		Name: "bind-addresses", Type: addresses(func(v *Values) *[]netip.Addr { return &v.BindAddresses }),
 		Default: "0.0.0.0,::", Why: "All IPv4 and IPv6 addresses. A node whose kernel has no IPv6 at all refuses the listener: write `0.0.0.0` there.",
@@ -43,4 +47,23 @@ var portsSettings = []Setting{
 		Envoy: "Listener.address",
 		Doc:   "The port that the https listener is bound to.",
 	},
+}
+
+// addresses is a list of IP addresses; the first is the main one.
+func addresses(field func(*Values) *[]netip.Addr) Type {
+	parse := func(text string) ([]netip.Addr, error) {
+		list, err := items(text, netip.ParseAddr)
+		if err == nil && len(list) == 0 {
+			err = errors.New("at least one address is needed")
+		}
+		return list, err
+	}
+	return typeOf("IP addresses, separated by commas", "at least one", field, parse, printItems[netip.Addr])
+}
+
+// port is a TCP port.
+func port(field func(*Values) *uint32) Type {
+	t := whole(field, "the port", 1, 65535)
+	t.Name = "TCP port"
+	return t
 }

@@ -68,28 +68,16 @@ var (
 // presetName of the setting that gives three others.
 const presetName = "upstream-preset"
 
-// serverPreset is the name of a kind of server. It is applied before the other
-// settings of its object, which correct it, and over those of wider ones.
+// serverPreset is the name of a kind of server, which gives what Envoy is to use.
 func serverPreset() Type {
 	var words []Preset
 	for _, s := range servers {
 		words = append(words, s.name)
 	}
-	field := func(v *Values) *Preset { return &v.UpstreamPreset }
-	t := oneOf(field, words...)
-	one := t.parse
-	t.parse = func(text string) (func(*Values), error) {
-		apply, err := one(text)
-		if err != nil {
-			return nil, err
-		}
-		return func(v *Values) {
-			apply(v)
-			use := serverOf(v.UpstreamPreset).use
-			v.UpstreamIdleTimeout, v.UpstreamMaxRequests, v.UpstreamMaxLifetime = use.idle, use.requests, use.age
-		}, nil
-	}
-	return t
+	return group(oneOf(func(v *Values) *Preset { return &v.UpstreamPreset }, words...), func(v *Values) {
+		use := serverOf(v.UpstreamPreset).use
+		v.UpstreamIdleTimeout, v.UpstreamMaxRequests, v.UpstreamMaxLifetime = use.idle, use.requests, use.age
+	})
 }
 
 func serverOf(p Preset) server {

@@ -28,11 +28,6 @@ func TestPresets(t *testing.T) {
 	if got := (lifetimes{d.UpstreamIdleTimeout, d.UpstreamMaxRequests, d.UpstreamMaxLifetime}); got != serverOf(NoPreset).use {
 		t.Errorf("defaults are %v, without a preset %v", got, serverOf(NoPreset).use)
 	}
-	for _, name := range table[rowOf(presetName)].Gives {
-		if i := rowOf(name); i < 0 || !table[i].Upstream {
-			t.Errorf("%s is no upstream setting", name)
-		}
-	}
 }
 
 // TestPrecedence: Service before Ingress before class before default; a preset
@@ -60,14 +55,10 @@ func TestPrecedence(t *testing.T) {
 		{"a wrong one counts as not there", map[string]string{idle: "3s"}, map[string]string{idle: "4"}, nil, 3 * time.Second, 0},
 		{"a contradiction counts as not there", nil, nil, map[string]string{preset: "gunicorn", idle: "2s"}, 1500 * time.Millisecond, 0},
 	} {
-		v := Defaults()
-		for _, layer := range []struct {
-			scope Scope
-			texts map[string]string
-		}{{OnClass, c.class}, {OnIngress, c.ingress}, {OnService, c.service}} {
-			o, _ := read(object.Ref{}, layer.scope, "", layer.texts)
-			v = v.With(o)
-		}
+		class, _ := OfClass(object.Ref{}, c.class)
+		ingress, _ := OfIngress(object.Ref{}, prefixed(c.ingress))
+		service, _ := OfService(object.Ref{}, prefixed(c.service))
+		v := Defaults().With(class).With(ingress).With(service)
 		if v.UpstreamIdleTimeout != c.idle || v.UpstreamMaxRequests != c.requests {
 			t.Errorf("%s: idle %v, %d requests; want %v, %d", c.name, v.UpstreamIdleTimeout, v.UpstreamMaxRequests, c.idle, c.requests)
 		}
@@ -98,5 +89,14 @@ func TestContradictions(t *testing.T) {
 			errs[0].Object != service || errs[0].Field != "metadata.annotations."+Prefix+c.name):
 			t.Errorf("%s, %s=%s: %v, %v; want error %q", c.preset, c.name, c.text, o, errs, c.err)
 		}
+	}
+}
+
+// TestContradictionText: the error has our setting's canonical text, however it
+// was written.
+func TestContradictionText(t *testing.T) {
+	_, errs := OfService(object.Ref{}, prefixed(map[string]string{presetName: "gunicorn", "upstream-idle-timeout": " 1600ms"}))
+	if len(errs) != 1 || errs[0].Value != "1.6s" {
+		t.Errorf("%v; want one, of 1.6s", errs)
 	}
 }

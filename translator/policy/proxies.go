@@ -1,16 +1,36 @@
 package policy
 
-import "net/netip"
+import (
+	"errors"
+	"net/netip"
+)
 
-// Proxies are what stands before Envoy, and what it may say of clients.
+// Proxies are what stands in front of Envoy, and how far it is believed.
 type Proxies struct {
+	TrustedProxies []netip.Prefix // whose X-Forwarded-* headers are believed; empty: nobody's
+	TrustedHops    uint32         // proxies in front; zero: as TrustedProxies says
 	ProxyProtocol  ProxyProtocol
-	TrustedHops    uint32 // proxies; zero: as TrustedProxies says
-	TrustedProxies []netip.Prefix
+	HealthPath     string // that Envoy itself answers, or "off"
 }
 
-// proxiesSettings are the rows of Proxies.
-var proxiesSettings = []Setting{
+// ProxyProtocol says whether a connection begins with who the client is.
+type ProxyProtocol string
+
+// Whether a balancer in front says who the client is. There is no "may": whoever
+// reaches the port could then say to be anybody.
+const (
+	NoProxyProtocol       ProxyProtocol = "off"
+	ProxyProtocolRequired ProxyProtocol = "required"
+)
+
+// proxyRows are the settings of Proxies.
+var proxyRows = []Setting{
+	{
+		Name: "health-path", Type: checkPath(func(v *Values) *string { return &v.HealthPath }),
+		Default: "off", Why: "It takes the path away from the applications of all hosts.",
+		Envoy: "http filter health_check of the listeners",
+		Doc:   "A path that Envoy itself answers on its data ports, for a balancer in front: 200, and 503 as soon as it is told to fail (`/healthcheck/fail`), before it drains.",
+	},
 	{
 		Name: "proxy-protocol", Type: oneOf(func(v *Values) *ProxyProtocol { return &v.ProxyProtocol }, NoProxyProtocol, ProxyProtocolRequired),
 		Default: "off", Why: "As ingress-nginx without use-proxy-protocol.",
@@ -33,12 +53,25 @@ var proxiesSettings = []Setting{
 	},
 }
 
-// ProxyProtocol says whether a connection begins with who the client is.
-type ProxyProtocol string
+// Which proxies are trusted is said in one way only.
+var proxyContradictions = []contradiction{
+	{"trusted-hops", "trusted-proxies", func(v Values) error {
+		if v.TrustedHops > 0 && len(v.TrustedProxies) > 0 {
+			return errors.New("means nothing with the trusted-proxies beside it")
+		}
+		return nil
+	}},
+}
 
-// Whether a balancer in front says who the client is. There is no "may": whoever
-// reaches the port could then say to be anybody.
-const (
-	NoProxyProtocol       ProxyProtocol = "off"
-	ProxyProtocolRequired ProxyProtocol = "required"
-)
+// prefixes is a list of CIDR ranges; a bare address is a range of one.
+func prefixes(field func(*Values) *[]netip.Prefix) Type {
+	one := func(text string) (netip.Prefix, error) {
+		if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
+			return netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		p, err := netip.ParsePrefix(text)
+		return p.Masked(), err
+	}
+	parse := func(text string) ([]netip.Prefix, error) { return items(text, one) }
+	return typeOf("CIDR ranges, separated by commas", "", field, parse, printItems[netip.Prefix])
+}

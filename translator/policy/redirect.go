@@ -1,12 +1,12 @@
 package policy
 
-// Redirect is where clients are sent.
+// Redirect is where a client is sent instead.
 type Redirect struct {
-	SSLRedirect bool
+	SSLRedirect bool // from http to https, if the host has a TLS section
 }
 
-// redirectSettings are the rows of Redirect.
-var redirectSettings = []Setting{
+// redirectRows are the settings of Redirect.
+var redirectRows = []Setting{
 	{
 		Name: "ssl-redirect", Type: yesNo(func(v *Values) *bool { return &v.SSLRedirect }),
 		Default: "true", Why: "As ingress-nginx.",

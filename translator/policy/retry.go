@@ -1,22 +1,13 @@
 package policy
 
-import "time"
-
-// Retry says when a request is sent again.
+// Retry is whether a request is tried again.
 type Retry struct {
-	PerTryTimeout   time.Duration
-	Retries         uint32
-	RetryIdempotent bool
+	Retries         uint32 // tries after the first; zero: none
+	RetryIdempotent bool   // also what an endpoint may have executed, if its method is idempotent
 }
 
-// retrySettings are the rows of Retry.
-var retrySettings = []Setting{
-	{
-		Name: "per-try-timeout", Type: durationOrOff(func(v *Values) *time.Duration { return &v.PerTryTimeout }, 10*time.Millisecond, day),
-		Default: "off", Why: "As ingress-nginx: idle-timeout ends a try that stands still.",
-		Envoy: "RetryPolicy.per_try_timeout",
-		Doc:   "How long an endpoint may take to begin its answer, counted from the end of the request. Then the request is tried again if `retry-idempotent` says so, else answered 504.",
-	},
+// retryRows are the settings of Retry.
+var retryRows = []Setting{
 	{
 		Name: "retries", Type: whole(func(v *Values) *uint32 { return &v.Retries }, "tries", 0, 10),
 		Default: "2", Why: "As ingress-nginx (proxy-next-upstream-tries 3).",

@@ -3,59 +3,44 @@ package policy
 import (
 	"slices"
 	"strings"
-	"time"
 )
 
-const day = 24 * time.Hour
-
-// table is ordered by name. A row stands in the file of its feature, beside the
-// field that it fills; what it shapes says on which objects it may stand. See
-// TestTable for what every row must have.
+// table has all rows, in order of their names. What a setting shapes says where
+// it may stand. See TestTable for what every row must have.
 var table = sorted(
-	of(OnClass, fixed, portsSettings, proxiesSettings, clientsSettings, logSettings),
-	of(OnClass, nil, classSettings),
-	of(OnIngress|OnClass, nil, timeoutsSettings, retrySettings, bodySettings, redirectSettings),
-	of(OnService|OnIngress|OnClass, shapesCluster, limitsSettings, balanceSettings, healthSettings, lifetimeSettings),
+	rows(Setting{Scopes: OnClass, Fixed: true}, portRows, proxyRows, clientRows, logRows),
+	rows(Setting{Scopes: OnClass}, classRows, budgetRows),
+	rows(Setting{Scopes: OnIngress | OnClass}, timeoutRows, retryRows, bodyRows, redirectRows),
+	rows(Setting{Scopes: OnService | OnIngress | OnClass, Upstream: true}, limitRows, balanceRows, healthRows, lifetimeRows),
 )
 
-func fixed(s *Setting) { s.Fixed = true }
-
-func shapesCluster(s *Setting) { s.Upstream = true }
-
-// of gives rows what they have by where they stand.
-func of(scopes Scope, mark func(*Setting), lists ...[]Setting) []Setting {
-	all := slices.Concat(lists...)
-	for i := range all {
-		if all[i].Scopes = scopes; mark != nil {
-			mark(&all[i])
-		}
+// rows are those of the features of one struct of Values; they have in common
+// what like says.
+func rows(like Setting, features ...[]Setting) []Setting {
+	list := slices.Concat(features...)
+	for i := range list {
+		list[i].Scopes, list[i].Upstream, list[i].Fixed = like.Scopes, like.Upstream, like.Fixed
 	}
-	return all
+	return list
 }
 
 func sorted(lists ...[]Setting) []Setting {
-	all := slices.Concat(lists...)
-	slices.SortFunc(all, func(a, b Setting) int { return strings.Compare(a.Name, b.Name) })
-	return all
+	return slices.SortedFunc(slices.Values(slices.Concat(lists...)), func(a, b Setting) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// rows are the indexes of table by name and alias.
-var rows = func() map[string]int {
-	m := map[string]int{}
-	for i, s := range table {
-		for _, name := range append(s.Aliases, s.Name) {
-			m[name] = i
+// named finds the rows of the table.
+var named = byName(table)
+
+// byName finds rows by their names and aliases.
+func byName(rows []Setting) map[string]*Setting {
+	found := make(map[string]*Setting, len(rows))
+	for i := range rows {
+		found[rows[i].Name] = &rows[i]
+		for _, alias := range rows[i].Aliases {
+			found[alias] = &rows[i]
 		}
 	}
-	return m
-}()
-
-// rowOf is the row of a setting; -1 if there is none.
-func rowOf(name string) int {
-	if i, ok := rows[name]; ok {
-		return i
-	}
-	return -1
+	return found
 }
 
 // Table is a copy of all settings, in order of their names.

@@ -3,22 +3,23 @@ package policy
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
+const day = 24 * time.Hour
+
 // typeOf makes a Type of how one Go type is read and printed.
 func typeOf[T any](name, bounds string, field func(*Values) *T, parse func(string) (T, error), print func(T) string) Type {
 	return Type{Name: name, Bounds: bounds,
-		parse: func(text string) (func(*Values), error) {
+		parse: func(text string) (given, error) {
 			value, err := parse(text)
 			if err != nil {
-				return nil, err
+				return given{}, err
 			}
-			return func(v *Values) { *field(v) = value }, nil
+			return given{func(v *Values) { *field(v) = value }, print(value)}, nil
 		},
 		print: func(v *Values) string { return print(*field(v)) },
 	}
@@ -100,13 +101,6 @@ func orOff[T comparable](name, bounds string, field func(*Values) *T, parse func
 		})
 }
 
-// port is a TCP port.
-func port(field func(*Values) *uint32) Type {
-	t := whole(field, "the port", 1, 65535)
-	t.Name = "TCP port"
-	return t
-}
-
 // yesNo is "true" or "false".
 func yesNo(field func(*Values) *bool) Type {
 	parse := func(text string) (bool, error) {
@@ -136,31 +130,6 @@ func oneOf[T ~string](field func(*Values) *T, words ...T) Type {
 	return typeOf("word", strings.Join(names, ", "), field, parse, func(w T) string { return string(w) })
 }
 
-// addresses is a list of IP addresses; the first is the main one.
-func addresses(field func(*Values) *[]netip.Addr) Type {
-	parse := func(text string) ([]netip.Addr, error) {
-		list, err := items(text, netip.ParseAddr)
-		if err == nil && len(list) == 0 {
-			err = errors.New("at least one address is needed")
-		}
-		return list, err
-	}
-	return typeOf("IP addresses, separated by commas", "at least one", field, parse, printItems[netip.Addr])
-}
-
-// prefixes is a list of CIDR ranges; a bare address is a range of one.
-func prefixes(field func(*Values) *[]netip.Prefix) Type {
-	one := func(text string) (netip.Prefix, error) {
-		if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
-			return netip.PrefixFrom(a, a.BitLen()), nil
-		}
-		p, err := netip.ParsePrefix(text)
-		return p.Masked(), err
-	}
-	parse := func(text string) ([]netip.Prefix, error) { return items(text, one) }
-	return typeOf("CIDR ranges, separated by commas", "", field, parse, printItems[netip.Prefix])
-}
-
 // items reads a list separated by commas, without its repetitions.
 func items[T comparable](text string, parse func(string) (T, error)) ([]T, error) {
 	var list []T
@@ -188,43 +157,17 @@ func printItems[T fmt.Stringer](list []T) string {
 	return strings.Join(texts, ",")
 }
 
-// objectName is "namespace/name", or nothing.
-func objectName(field func(*Values) *string) Type {
+// checkPath is the path of a health check, or "off".
+func checkPath(field func(*Values) *string) Type {
 	parse := func(text string) (string, error) {
-		namespace, name, ok := strings.Cut(text, "/")
-		if text != "" && (!ok || namespace == "" || name == "" || strings.Contains(name, "/")) {
-			return "", errors.New("not namespace/name")
+		unfit := func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }
+		if text != off && (!strings.HasPrefix(text, "/") || len(text) > longestPath || strings.ContainsFunc(text, unfit)) {
+			return "", errors.New("neither off nor a path such as /healthz")
 		}
 		return text, nil
 	}
-	return typeOf("namespace/name", "", field, parse, func(s string) string { return s })
+	return typeOf("path", "printable ASCII, or off", field, parse, func(s string) string { return s })
 }
 
-// servicePort is "namespace/service:port", or nothing.
-func servicePort(field func(*Values) *ServicePort) Type {
-	parse := func(text string) (ServicePort, error) {
-		if text == "" {
-			return ServicePort{}, nil
-		}
-		service, port, ok := strings.Cut(text, ":")
-		namespace, name, ok2 := strings.Cut(service, "/")
-		if !ok || !ok2 || namespace == "" || name == "" || port == "" || strings.Contains(name+port, "/") {
-			return ServicePort{}, errors.New("not namespace/service:port")
-		}
-		return ServicePort{Namespace: namespace, Service: name, Port: port}, nil
-	}
-	return typeOf("namespace/service:port", "port by number or name", field, parse, ServicePort.String)
-}
-
-// filePath is an absolute path, or "off".
-func filePath(field func(*Values) *string) Type {
-	parse := func(text string) (string, error) {
-		if text != off && (!strings.HasPrefix(text, "/") || strings.ContainsFunc(text, isControl)) {
-			return "", errors.New("neither off nor an absolute path")
-		}
-		return text, nil
-	}
-	return typeOf("path on the node", "absolute, or off", field, parse, func(s string) string { return s })
-}
-
-func isControl(r rune) bool { return r < ' ' || r == 0x7f }
+// longestPath of a health check, in bytes.
+const longestPath = 1024

@@ -1,6 +1,6 @@
 package policy
 
-// Values are all settings, typed by what they shape. The zero Values are not
+// Values are all settings, typed, by what they shape. The zero Values are not
 // useful: begin with Defaults.
 type Values struct {
 	Listener
@@ -9,15 +9,17 @@ type Values struct {
 	Upstream
 }
 
-// Listener is fixed at install: a change of it drains every connection of the fleet.
+// Listener are the settings of a class that stand in its listeners. A change of
+// one drains every connection of the fleet.
 type Listener struct {
 	Ports
 	Proxies
 	Clients
-	AccessLogs
+	Log
 }
 
-// Route is what shapes a route; an Ingress may say it of its own.
+// Route are the settings of what happens to a request: an Ingress has its own,
+// or those of its class.
 type Route struct {
 	Timeouts
 	Retry
@@ -25,7 +27,8 @@ type Route struct {
 	Redirect
 }
 
-// Upstream is what shapes a cluster; an Ingress that says it gets clusters of its own.
+// Upstream are the settings of the connections to a Service port, which are a
+// cluster of Envoy. A Service, an Ingress and a class may give them.
 type Upstream struct {
 	Limits
 	Balance

@@ -1,0 +1,144 @@
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"legation.dev/object"
+)
+
+// OfClass reads the settings of a class from the data of a ConfigMap. A key that
+// is wrong is a *FieldError and counts as not there.
+func OfClass(config object.Ref, data map[string]string) (Overrides, []*FieldError) {
+	r := reader{named, config, OnClass, "data."}
+	list := make([]saying, 0, len(data))
+	for key := range data {
+		list = append(list, r.ours(key))
+	}
+	return r.read(list, data)
+}
+
+// OfIngress reads our annotations among those of an Ingress, and those of the
+// dialects. Of two that say the same setting ours counts, before an alias of it,
+// before the dialects in their order; the other is a *FieldError.
+func OfIngress(of object.Ref, annotations map[string]string, dialects ...*Dialect) (Overrides, []*FieldError) {
+	return reader{named, of, OnIngress, "metadata.annotations."}.annotations(annotations, dialects)
+}
+
+// OfService reads the annotations of a Service, as OfIngress does.
+func OfService(of object.Ref, annotations map[string]string, dialects ...*Dialect) (Overrides, []*FieldError) {
+	return reader{named, of, OnService, "metadata.annotations."}.annotations(annotations, dialects)
+}
+
+// reader reads the settings of one object.
+type reader struct {
+	named map[string]*Setting // by name and alias
+	of    object.Ref
+	scope Scope
+	path  string // of the keys in the object: "data."
+}
+
+// saying is a key of the object that says a setting.
+type saying struct {
+	key     string
+	setting *Setting // nil if none is called so
+	// translate makes our text of the dialect's; nil if the text is ours.
+	translate func(text string) (string, error)
+	// rank says which of several counts that say the same setting: the least. It
+	// is 0 for the setting's name, 1 for an alias, 2 for the first dialect.
+	rank int
+}
+
+// annotations reads those that say a setting. Most objects have none, which
+// costs nothing.
+func (r reader) annotations(all map[string]string, dialects []*Dialect) (Overrides, []*FieldError) {
+	var list []saying
+	for key := range all {
+		s, ok := r.annotation(key, dialects)
+		if !ok {
+			continue
+		}
+		if list == nil {
+			list = make([]saying, 0, len(all))
+		}
+		list = append(list, s)
+	}
+	return r.read(list, all)
+}
+
+func (r reader) annotation(key string, dialects []*Dialect) (s saying, ok bool) {
+	if strings.HasPrefix(key, Prefix) {
+		return r.ours(key), true
+	}
+	w, dialect, ok := word(key, dialects)
+	if !ok {
+		return saying{}, false
+	}
+	return saying{key: key, setting: r.named[w.Setting], translate: w.Ours, rank: 2 + dialect}, true
+}
+
+// ours is a key in our words.
+func (r reader) ours(key string) saying {
+	name := strings.TrimPrefix(key, Prefix)
+	s := saying{key: key, setting: r.named[name]}
+	if s.setting != nil && s.setting.Name != name {
+		s.rank = 1
+	}
+	return s
+}
+
+// read reads the texts of the keys.
+func (r reader) read(list []saying, texts map[string]string) (Overrides, []*FieldError) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	slices.SortFunc(list, func(a, b saying) int { return cmp.Or(cmp.Compare(a.rank, b.rank), strings.Compare(a.key, b.key)) })
+	all, errs := make(Overrides, 0, len(list)), []*FieldError(nil)
+	for _, s := range list {
+		o := Override{setting: s.setting, at: Origin{r.of, r.path + s.key}, written: texts[s.key]}
+		var err error
+		if o.given, err = r.parse(s, o.written); err != nil {
+			errs = append(errs, o.wrong(err))
+			continue
+		}
+		if s.translate == nil {
+			o.written = o.text
+		}
+		all = append(all, o)
+	}
+	slices.SortStableFunc(all, groupsFirst)
+	all, errs = all.once(errs)
+	return all.consistent(errs)
+}
+
+func (r reader) parse(s saying, text string) (given, error) {
+	switch {
+	case s.setting == nil:
+		return given{}, ErrUnknown
+	case s.setting.Scopes&r.scope == 0:
+		return given{}, ErrScope
+	}
+	text = strings.TrimSpace(text)
+	if s.translate != nil {
+		var err error
+		if text, err = s.translate(text); err != nil {
+			return given{}, err
+		}
+	}
+	return s.setting.Type.parse(text)
+}
+
+// once takes out what says a setting that the one before it says.
+func (o Overrides) once(errs []*FieldError) (Overrides, []*FieldError) {
+	kept := o[:0]
+	for _, one := range o {
+		if n := len(kept); n > 0 && kept[n-1].setting == one.setting {
+			errs = append(errs, one.wrong(fmt.Errorf("counts for nothing: %s beside it says the same setting", kept[n-1].at.Field)))
+			continue
+		}
+		kept = append(kept, one)
+	}
+	return kept, errs
+}
