@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
@@ -50,7 +51,7 @@ func (s *Stack) newReplica() (*Replica, error) {
 	r := &Replica{stack: s, number: n, Address: kube.Address(firstReplica+n) + ":18000"}
 	api, err := url.Parse(s.options.REST.Host)
 	if err == nil {
-		r.API, err = NewWire("127.0.0.1:0", api.Host)
+		r.API, err = newLastingWire(api.Host)
 	}
 	if err != nil {
 		replicas.free(n)
@@ -61,6 +62,17 @@ func (s *Stack) newReplica() (*Replica, error) {
 		return nil, errors.Join(err, r.close())
 	}
 	return r, nil
+}
+
+// newLastingWire is a Wire with a port that is below those which the kernel gives to
+// clients: nobody takes it while the Wire is broken.
+func newLastingWire(to string) (w *Wire, err error) {
+	for range 20 {
+		if w, err = NewWire(fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(22000)), to); err == nil {
+			break
+		}
+	}
+	return w, err
 }
 
 // Start starts the replica and waits until it serves what the API server holds.

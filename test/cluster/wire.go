@@ -12,16 +12,16 @@ import (
 // Wire passes connections on to an address that can be changed. It can be held
 // up, as by a slow network, and cut. Its methods may be called from any goroutine.
 type Wire struct {
-	listener net.Listener
-	done     sync.WaitGroup
+	address string
+	done    sync.WaitGroup
 
-	mu     sync.Mutex // guards the fields below
-	open   *sync.Cond // of held
-	to     string
-	held   bool
-	broken bool
-	closed bool
-	conns  map[net.Conn]struct{}
+	mu       sync.Mutex // guards the fields below
+	open     *sync.Cond // of held
+	listener net.Listener
+	to       string
+	held     bool
+	closed   bool // or broken
+	conns    map[net.Conn]struct{}
 }
 
 // NewWire listens at an address and passes on to another.
@@ -30,14 +30,14 @@ func NewWire(at, to string) (*Wire, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Wire{listener: l, to: to, conns: map[net.Conn]struct{}{}}
+	w := &Wire{address: l.Addr().String(), listener: l, to: to, conns: map[net.Conn]struct{}{}}
 	w.open = sync.NewCond(&w.mu)
-	w.done.Go(w.accept)
+	w.done.Go(func() { w.accept(l) })
 	return w, nil
 }
 
 // Address is where it listens.
-func (w *Wire) Address() string { return w.listener.Addr().String() }
+func (w *Wire) Address() string { return w.address }
 
 // Lead passes further connections on to another address, and cuts those there are.
 func (w *Wire) Lead(to string) {
@@ -62,20 +62,29 @@ func (w *Wire) Cut() {
 	}
 }
 
-// Break ends all connections, and further ones as soon as they come about, until
-// Mend.
-func (w *Wire) Break() {
+// Break ends all connections and refuses further ones, until Mend: the port must not
+// be one that the kernel gives to clients.
+func (w *Wire) Break() error {
 	w.mu.Lock()
-	w.broken = true
+	w.closed = true
+	l := w.listener
 	w.mu.Unlock()
+	err := l.Close()
 	w.Cut()
+	return err
 }
 
 // Mend lets connections come about again.
-func (w *Wire) Mend() {
+func (w *Wire) Mend() error {
+	l, err := net.Listen("tcp", w.address)
+	if err != nil {
+		return err
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.broken = false
+	w.listener, w.closed = l, false
+	w.done.Go(func() { w.accept(l) })
+	return nil
 }
 
 // Hold keeps back what comes from the server, until Release.
@@ -93,19 +102,18 @@ func (w *Wire) hold(held bool) {
 
 // Close ends all connections and refuses further ones.
 func (w *Wire) Close() error {
-	w.mu.Lock()
-	w.closed, w.held = true, false
-	w.open.Broadcast()
-	w.mu.Unlock()
-	err := w.listener.Close()
-	w.Cut()
+	w.Release()
+	err := w.Break()
 	w.done.Wait()
+	if errors.Is(err, net.ErrClosed) { // it was broken
+		return nil
+	}
 	return err
 }
 
-func (w *Wire) accept() {
+func (w *Wire) accept(l net.Listener) {
 	for {
-		client, err := w.listener.Accept()
+		client, err := l.Accept()
 		if err != nil {
 			return // it was closed
 		}
@@ -137,7 +145,7 @@ func (w *Wire) add(to string, conns ...net.Conn) bool {
 	for _, c := range conns {
 		w.conns[c] = struct{}{}
 	}
-	return !w.closed && !w.broken && w.to == to
+	return !w.closed && w.to == to
 }
 
 func (w *Wire) remove(conns ...net.Conn) {

@@ -47,7 +47,9 @@ func TestAPIOutages(t *testing.T) {
 func (w *world) outage(lasts time.Duration, name, deployment string) time.Duration {
 	w.t.Helper()
 	api := w.Replicas[0].API
-	api.Break()
+	if err := api.Break(); err != nil {
+		w.t.Fatal(err)
+	}
 	over := time.After(lasts)
 	service := w.copyOf(deployment, name)
 	w.apply(service)
@@ -60,7 +62,9 @@ func (w *world) outage(lasts time.Duration, name, deployment string) time.Durati
 		w.apply(w.ingress(h))
 	}
 	<-over
-	api.Mend()
+	if err := api.Mend(); err != nil {
+		w.t.Fatal(err)
+	}
 	begin := time.Now()
 	w.settle()
 	return time.Since(begin)

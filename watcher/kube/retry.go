@@ -7,10 +7,13 @@ import (
 	"time"
 )
 
-// Waits between two tries of one feed, doubled from the first to the last. Client-go's
-// own go up to 60 s and are forgotten only two minutes after the last one, so that
-// kinds come back from an outage far apart. What may be asked of an API server that
-// is in trouble is little: a replica has some ten feeds.
+// Waits between two tries of one feed, doubled from the first to the last. Those of a
+// Reflector go up to 60 s, and do not end when the server is back, but two minutes after
+// the last one: kinds come back from an outage far apart. A server that is in trouble
+// bears these: a replica has six feeds, and five more for each further namespace.
+//
+// A connection that is cut, and not refused, the client below tries ten times, a second
+// apart, before a feed hears of it.
 const (
 	retryFirst = 100 * time.Millisecond
 	retryLast  = 2 * time.Second
