@@ -31,8 +31,8 @@ type envoy struct {
 	secrets   map[string]*modelSecret
 	rcs       map[string]bool // subscribed route configurations → received
 	vhs       map[string]*snapshot.Resource
-	vhReady   bool // the first VHDS response of the route configuration came
-	ldsAsked  bool // ever: the first load is over
+	vhReady   map[string]bool // route configurations whose first VHDS response came
+	ldsAsked  bool            // ever: the first load is over
 	cdsHeard  bool
 	versions  [snapshot.NumTypes]map[string]string // reported on reconnect
 
@@ -66,7 +66,7 @@ type modelSecret struct {
 
 func newEnvoy(q func(*snapshot.Resource) quality) *envoy {
 	e := &envoy{quality: q, clusters: map[string]*modelCluster{}, listeners: map[string]*modelListener{},
-		secrets: map[string]*modelSecret{}, rcs: map[string]bool{}, vhs: map[string]*snapshot.Resource{}}
+		secrets: map[string]*modelSecret{}, rcs: map[string]bool{}, vhReady: map[string]bool{}, vhs: map[string]*snapshot.Resource{}}
 	for t := range e.versions {
 		e.versions[t] = map[string]string{}
 	}
@@ -102,7 +102,7 @@ func (e *envoy) connect() {
 		e.first(snapshot.Secret, slices.Sorted(maps.Keys(e.secrets)))
 	}
 	for _, received := range e.rcs {
-		if received {
+		if received && !e.asked[snapshot.VirtualHost] {
 			e.first(snapshot.VirtualHost, nil)
 		}
 	}
@@ -258,7 +258,7 @@ func (e *envoy) complete(l *snapshot.Resource) bool {
 	for _, ref := range l.Pulls {
 		switch ref.Type {
 		case snapshot.RouteConfiguration:
-			if !e.rcs[ref.Name] || !e.vhReady {
+			if !e.rcs[ref.Name] || !e.vhReady[ref.Name] {
 				return false
 			}
 		case snapshot.Secret:
@@ -286,6 +286,37 @@ func (e *envoy) dropSecrets() {
 		if !needed[n] {
 			delete(e.secrets, n)
 			e.unsubscribe(snapshot.Secret, n)
+		}
+	}
+	e.dropRoutes()
+}
+
+// dropRoutes forgets the route configurations that no listener names, with all that
+// is under them.
+func (e *envoy) dropRoutes() {
+	needed := map[string]bool{}
+	for _, l := range e.listeners {
+		for _, r := range []*snapshot.Resource{l.active, l.warming} {
+			if r == nil {
+				continue
+			}
+			for _, ref := range r.Pulls {
+				needed[ref.Name] = needed[ref.Name] || ref.Type == snapshot.RouteConfiguration
+			}
+		}
+	}
+	for _, n := range slices.Sorted(maps.Keys(e.rcs)) {
+		if needed[n] {
+			continue
+		}
+		delete(e.rcs, n)
+		delete(e.vhReady, n)
+		e.unsubscribe(snapshot.RouteConfiguration, n)
+		for name := range e.vhs {
+			if routesOf(name) == n {
+				delete(e.vhs, name)
+				delete(e.versions[snapshot.VirtualHost], name)
+			}
 		}
 	}
 }
@@ -325,7 +356,12 @@ func (e *envoy) receive(r Response) {
 		}
 	}
 	if r.Type == snapshot.VirtualHost { // M12
-		e.vhReady = true
+		for _, x := range r.Resources {
+			e.vhReady[routesOf(x.Name)] = true
+		}
+		for _, n := range r.Removed {
+			e.vhReady[routesOf(n)] = true
+		}
 	}
 	answer := Request{URL: r.Type.URL(), Nonce: r.Nonce}
 	if err != "" {
@@ -500,13 +536,10 @@ func (e *envoy) onVirtualHosts(r Response, worst quality) string {
 	if worst != good {
 		return "Only a single wildcard domain is permitted"
 	}
-	for _, received := range e.rcs {
-		if !received {
-			return ""
-		}
-	}
 	for _, x := range r.Resources {
-		e.vhs[x.Name] = x
+		if e.rcs[routesOf(x.Name)] { // M11
+			e.vhs[x.Name] = x
+		}
 	}
 	for _, n := range r.Removed {
 		delete(e.vhs, n)

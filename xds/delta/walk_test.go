@@ -45,6 +45,9 @@ type world struct {
 	listener, rc string
 	wildcard     bool // a TLS section names all hosts
 	counter      int
+
+	two    bool   // there may be a second listener, with routes of its own
+	second string // version of that listener; empty: there is none
 }
 
 func (w *world) fresh(prefix string) string {
@@ -84,6 +87,14 @@ func newWorld(rng *rand.Rand, badness float64) *world {
 }
 
 func (w *world) change() {
+	if w.two && w.rng.IntN(8) == 0 {
+		if w.second == "" || w.rng.IntN(3) == 0 {
+			w.second = w.fresh("o")
+		} else {
+			w.second = ""
+		}
+		return
+	}
 	s, h := &w.services[w.rng.IntN(services)], &w.hosts[w.rng.IntN(hosts)]
 	switch w.rng.IntN(17) {
 	case 0:
@@ -175,7 +186,11 @@ func (w *world) snapshot() snapshot.Snapshot {
 			words = append(words, "redirect by "+chain)
 		}
 		v := strings.Join(words, "|")
+		plain := slices.DeleteFunc(slices.Clone(needs), func(r snapshot.Ref) bool { return r.Type == snapshot.Chain })
 		put(snapshot.FromBytes(snapshot.VirtualHost, "rc/"+name, v, []byte(v), snapshot.Meta{Needs: needs}))
+		if w.second != "" && i > 0 { // one host is not behind the second listener
+			put(snapshot.FromBytes(snapshot.VirtualHost, "rc2/"+name, v, []byte(v), snapshot.Meta{Needs: plain}))
+		}
 	}
 	if w.wildcard {
 		pulls = append(pulls, snapshot.Ref{Type: snapshot.Secret, Name: wildcard})
@@ -191,6 +206,11 @@ func (w *world) snapshot() snapshot.Snapshot {
 	v := strings.Join(words, "|")
 	put(snapshot.FromBytes(snapshot.Listener, "https", v, []byte(v), snapshot.Meta{Pulls: pulls, Chains: chains}))
 	put(snapshot.FromBytes(snapshot.RouteConfiguration, "rc", w.rc, []byte(w.rc), snapshot.Meta{}))
+	if w.second != "" {
+		put(snapshot.FromBytes(snapshot.Listener, "other", w.second, []byte(w.second),
+			snapshot.Meta{Pulls: []snapshot.Ref{{Type: snapshot.RouteConfiguration, Name: "rc2"}}}))
+		put(snapshot.FromBytes(snapshot.RouteConfiguration, "rc2", w.rc, []byte(w.rc), snapshot.Meta{}))
+	}
 	var s snapshot.Snapshot
 	for t := range snapshot.Types() {
 		s = s.With(t, maps[t])
@@ -249,10 +269,15 @@ type walk struct {
 	trace   func(string, ...any)
 }
 
+// twoRoutes and more are the seeds of walks in worlds with a second listener that has
+// a route configuration of its own.
+const twoRoutes = 1 << 40
+
 func newWalk(seed uint64, trace func(string, ...any)) *walk {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	w := &walk{rng: rng, world: newWorld(rng, []float64{0, 0.1, 0.3}[seed%3]),
 		now: time.Unix(1_800_000_000, 0), trace: trace, excused: map[string]bool{}, cut: map[string]bool{}}
+	w.world.two = seed >= twoRoutes
 	w.envoy = newEnvoy(w.world.quality)
 	w.envoy.now = w.now
 	w.stream(nil)
@@ -516,6 +541,9 @@ func (w *walk) final() error {
 				delete(got, change.Key)
 				continue
 			}
+			if t == snapshot.VirtualHost && !e.rcs[routesOf(change.Key)] {
+				continue // Envoy rejected the listener that would have asked for these routes
+			}
 			d := c.desired(t, change.Key)
 			if t == snapshot.VirtualHost && d != nil && !w.servable(d) {
 				d = c.types[t].get(change.Key) // a cluster of it was rejected
@@ -644,10 +672,14 @@ func TestWalk(t *testing.T) {
 		return
 	}
 	failed := 0
-	for i := range *walks + len(found) {
+	all := *walks + *walks/3
+	for i := range all + len(found) {
 		seed := uint64(i)
-		if i >= *walks {
-			seed = found[i-*walks]
+		switch {
+		case i >= all:
+			seed = found[i-all]
+		case i >= *walks:
+			seed = twoRoutes + uint64(i-*walks)
 		}
 		if err := run(seed, silent); err != nil {
 			t.Errorf("walk %d: %v", seed, err)
