@@ -183,15 +183,26 @@ func Translate(prev Result, v input.View) Result {
 // finish completes a fleet whose resources are all there.
 func (f *Fleet) finish() *Fleet {
 	view := f.view
-	spare := func(cluster string) *snapshot.Resource { return spareEndpoints(view, cluster) }
 	if f.standIns == nil || f.standIns.of != view.StandIn() {
 		f.standIns = &standIns{of: view.StandIn(), pair: own(view)}
 	}
-	f.Snapshot = f.Snapshot.WithSpare(spare).WithStandIn(f.standIns.get)
+	f.Snapshot = f.Snapshot.WithReserve(reserve{view, f.standIns})
 	s, p := f.Snapshot.Digest(), f.found.Digest()
 	f.sum = pmap.SumOf(string(s[:]), string(p[:]), fmt.Sprint(f.Frozen))
 	return f
 }
+
+// reserve is the snapshot.Reserve of a fleet.
+type reserve struct {
+	view     input.View
+	standIns *standIns
+}
+
+// Spare implements snapshot.Reserve.
+func (r reserve) Spare(cluster string) *snapshot.Resource { return spareEndpoints(r.view, cluster) }
+
+// StandIn implements snapshot.Reserve.
+func (r reserve) StandIn(secret string) *snapshot.Resource { return r.standIns.get(secret) }
 
 // View is what r was made of.
 func (r Result) View() input.View { return r.view }

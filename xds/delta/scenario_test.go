@@ -89,8 +89,7 @@ func (s suspectSet) Suspect(ref snapshot.Ref, version string) bool {
 
 func newScript() *script {
 	s := &script{now: time.Unix(1_800_000_000, 0), spare: map[string]*snapshot.Resource{}, suspects: suspectSet{}}
-	s.target = s.target.WithSpare(func(n string) *snapshot.Resource { return s.spare[n] }).
-		WithStandIn(func(n string) *snapshot.Resource { return secret(n, snapshot.StandInVersion, true) })
+	s.target = s.target.WithReserve(reserve{func(n string) *snapshot.Resource { return s.spare[n] }, standIn})
 	s.open(nil)
 	return s
 }
@@ -364,3 +363,14 @@ func (s *script) count() {
 	s.say("%d responses, %d resources, %d removals, %d stale, %d unknown types, %d forced",
 		sum(n.Responses), sum(n.Resources), sum(n.Removed), n.Stale, n.UnknownTypes, n.Forced)
 }
+
+// reserve is a snapshot.Reserve of two functions.
+type reserve struct {
+	spare, standIn func(string) *snapshot.Resource
+}
+
+func (r reserve) Spare(cluster string) *snapshot.Resource { return r.spare(cluster) }
+
+func (r reserve) StandIn(secret string) *snapshot.Resource { return r.standIn(secret) }
+
+func standIn(name string) *snapshot.Resource { return secret(name, snapshot.StandInVersion, true) }

@@ -216,14 +216,14 @@ func (w *world) snapshot() snapshot.Snapshot {
 		s = s.With(t, maps[t])
 	}
 	now := w.services
-	return s.WithSpare(func(cluster string) *snapshot.Resource {
+	return s.WithReserve(reserve{func(cluster string) *snapshot.Resource {
 		for i, svc := range now {
 			if cluster == fmt.Sprintf("s%d", i) && svc.exists && !svc.dns {
 				return cla(cluster, svc.members, false)
 			}
 		}
 		return nil
-	}).WithStandIn(func(name string) *snapshot.Resource { return secret(name, snapshot.StandInVersion, true) })
+	}, standIn})
 }
 
 // wildcard is the chain that serves every host without one of its own.

@@ -186,9 +186,20 @@ func TestSpare(t *testing.T) {
 	source := func(version string) func(string) *snapshot.Resource {
 		return func(string) *snapshot.Resource { return resource(ref, version) }
 	}
-	h, _ := Next(Held{}, base(map[snapshot.Ref]string{ref: "a"}).WithSpare(source("old")).WithStandIn(source("old")), start, time.Time{})
-	h, _ = Next(h, base(map[snapshot.Ref]string{ref: "weak1"}).WithSpare(source("new")).WithStandIn(source("new")), start, time.Time{})
+	h, _ := Next(Held{}, base(map[snapshot.Ref]string{ref: "a"}).WithReserve(reserve{source("old"), source("old")}), start, time.Time{})
+	h, _ = Next(h, base(map[snapshot.Ref]string{ref: "weak1"}).WithReserve(reserve{source("new"), source("new")}), start, time.Time{})
 	if shown(h, ref) != "a" || h.Snapshot.Spare("x").Version != "new" || h.Snapshot.StandIn("x").Version != "new" {
 		t.Errorf("runs %s, spare %s, stand-in %s", shown(h, ref), h.Snapshot.Spare("x").Version, h.Snapshot.StandIn("x").Version)
 	}
 }
+
+// reserve is a snapshot.Reserve of two functions.
+type reserve struct {
+	spare, standIn func(string) *snapshot.Resource
+}
+
+func (r reserve) Spare(cluster string) *snapshot.Resource { return r.spare(cluster) }
+
+func (r reserve) StandIn(secret string) *snapshot.Resource { return r.standIn(secret) }
+
+func nothing(string) *snapshot.Resource { return nil }

@@ -44,13 +44,13 @@ func (w world) base() snapshot.Snapshot {
 		put(snapshot.VirtualHost, host, clusters, meta)
 	}
 	put(snapshot.Listener, "https", fmt.Sprint(listener.Chains), listener)
-	return s.WithSpare(func(c string) *snapshot.Resource {
+	return s.WithReserve(reserve{func(c string) *snapshot.Resource {
 		n, ok := w.endpoints[c]
 		if !ok {
 			return nil
 		}
 		return snapshot.FromBytes(snapshot.Endpoints, c, fmt.Sprint(c, n), nil, snapshot.Meta{Empty: n == 0})
-	})
+	}, nothing})
 }
 
 // runs prints virtual hosts with what they name, and the endpoints there are.

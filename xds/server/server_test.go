@@ -428,12 +428,7 @@ func TestSpareEndpoints(t *testing.T) {
 	e.run(two)
 	for generation := 1; generation <= 2; generation++ { // the first is a new version, the second is not
 		spare := resource(t, snapshot.Endpoints, serviceName(1), assignment(serviceName(1), generation), snapshot.Meta{})
-		one := world(t, 1, 0).WithSpare(func(cluster string) *snapshot.Resource {
-			if cluster == spare.Name {
-				return spare
-			}
-			return nil
-		})
+		one := world(t, 1, 0).WithReserve(reserve{spare})
 		h.store.Publish("nginx", one, "host deleted")
 		for e.have[snapshot.Endpoints][spare.Name] != spare.Version {
 			e.ack(e.recv())
@@ -443,3 +438,15 @@ func TestSpareEndpoints(t *testing.T) {
 		t.Errorf("spare endpoints made version %d, want 2", v.Number)
 	}
 }
+
+// reserve has the spare endpoints of one cluster.
+type reserve struct{ spare *snapshot.Resource }
+
+func (r reserve) Spare(cluster string) *snapshot.Resource {
+	if cluster == r.spare.Name {
+		return r.spare
+	}
+	return nil
+}
+
+func (r reserve) StandIn(string) *snapshot.Resource { return nil }

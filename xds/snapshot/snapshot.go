@@ -275,8 +275,7 @@ func encode(t Type, name, version string, body []byte) (wire []byte, bodyAt int)
 // resource Needs or Pulls is in it, if need be as a stand-in.
 type Snapshot struct {
 	types   [NumTypes]pmap.Map[*Resource]
-	spare   func(cluster string) *Resource
-	standIn func(secret string) *Resource
+	reserve Reserve
 	shared  *shared
 }
 
@@ -298,35 +297,41 @@ func (s Snapshot) With(t Type, m pmap.Map[*Resource]) Snapshot {
 	return s
 }
 
-// WithSpare is s with a source of endpoints for clusters that no route needs
-// any more but that an Envoy still has; see Spare.
-func (s Snapshot) WithSpare(spare func(cluster string) *Resource) Snapshot {
-	s.spare = spare
+// Reserve is what a snapshot can give beside what it holds, for names that only an
+// Envoy knows of. It is a value, of the moment of the snapshot, and no part of its
+// digest.
+type Reserve interface {
+	// Spare is the live endpoints of a cluster that no route needs any more but that an
+	// Envoy still has; nil if its Service is gone.
+	Spare(cluster string) *Resource
+	// StandIn is what overwrites a Secret that an Envoy rejected when it has no earlier
+	// one: a certificate of our own; nil if there is none.
+	StandIn(secret string) *Resource
+}
+
+// WithReserve is s with another reserve.
+func (s Snapshot) WithReserve(r Reserve) Snapshot {
+	s.reserve = r
 	return s
 }
 
-// Spare is the live endpoints of a cluster that is not in s; nil if its
-// Service is gone. Not part of the digest.
+// Reserve is what WithReserve was given; nil if there is none.
+func (s Snapshot) Reserve() Reserve { return s.reserve }
+
+// Spare is that of the reserve, for a cluster that is not in s.
 func (s Snapshot) Spare(cluster string) *Resource {
-	if s.spare == nil {
+	if s.reserve == nil {
 		return nil
 	}
-	return s.spare(cluster)
+	return s.reserve.Spare(cluster)
 }
 
-// WithStandIn is s with a source of stand-in certificates; see StandIn.
-func (s Snapshot) WithStandIn(standIn func(secret string) *Resource) Snapshot {
-	s.standIn = standIn
-	return s
-}
-
-// StandIn is what overwrites a Secret that an Envoy rejected when it has no
-// earlier one: a certificate of our own; nil if there is none.
+// StandIn is that of the reserve.
 func (s Snapshot) StandIn(secret string) *Resource {
-	if s.standIn == nil {
+	if s.reserve == nil {
 		return nil
 	}
-	return s.standIn(secret)
+	return s.reserve.StandIn(secret)
 }
 
 // Get is the resource that ref names.

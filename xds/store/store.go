@@ -105,7 +105,7 @@ func (s *Store) Publish(fleetName string, snap snapshot.Snapshot, cause string) 
 	last := &f.ring[len(f.ring)-1]
 	if last.Snapshot.Digest() == digest {
 		// The maps of last stay, so that for streams nothing is to be compared.
-		last.Snapshot = last.Snapshot.WithSpare(snap.Spare)
+		last.Snapshot = last.Snapshot.WithReserve(snap.Reserve())
 		f.refresh()
 		return *last, false
 	}

@@ -58,7 +58,7 @@ func TestEqualDigestIsNoVersion(t *testing.T) {
 	before, _ := s.Watch("f")
 	clock = clock.Add(time.Hour)
 	spare := snapshot.FromBytes(snapshot.Endpoints, "gone", "7", nil, snapshot.Meta{})
-	again, fresh := s.Publish("f", clusters("1").WithSpare(func(string) *snapshot.Resource { return spare }), "second")
+	again, fresh := s.Publish("f", clusters("1").WithReserve(reserve{spare}), "second")
 	if fresh || again.Number != first.Number || again.Cause != "first" || !again.Time.Equal(first.Time) {
 		t.Errorf("an equal snapshot is version %+v", again)
 	}
@@ -124,3 +124,10 @@ func TestNoWakeUpIsLost(t *testing.T) {
 		t.Errorf("fleets are %v", got)
 	}
 }
+
+// reserve has the same spare endpoints for every cluster.
+type reserve struct{ spare *snapshot.Resource }
+
+func (r reserve) Spare(string) *snapshot.Resource { return r.spare }
+
+func (r reserve) StandIn(string) *snapshot.Resource { return nil }
