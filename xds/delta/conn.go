@@ -62,8 +62,8 @@ type Conn struct {
 	varied   map[string]struct{}  // secrets whose first push on this stream is done
 	chance   map[suspect]struct{} // listeners that were rejected once
 	complete chains
-	// modifySince is since when a change of a listener waits for virtual hosts.
-	modifySince time.Time
+	// modifySince is since when a change of each listener waits for virtual hosts.
+	modifySince table[time.Time]
 
 	// Routes.
 	firstRoutes bool      // the next response of virtual hosts is the first of its route configuration

@@ -1,6 +1,7 @@
 package delta
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -12,17 +13,23 @@ import (
 func (c *Conn) nextListeners(send func(*flight)) {
 	const t = snapshot.Listener
 	st := &c.types[t]
+	waits := map[string]bool{}
 	for _, n := range c.differing(t) {
 		want, pending := c.pending(t, n)
 		if !pending || len(st.flight) > 0 {
 			continue
 		}
-		if want == nil {
+		switch {
+		case want == nil:
 			send(c.response(t, nil, []string{n}))
-		} else if c.listenerMayGo(want) {
-			c.modifySince = time.Time{}
+		case c.listenerMayGo(want):
 			send(c.response(t, []*snapshot.Resource{want}, nil))
+		default:
+			waits[n] = true
 		}
+	}
+	if len(st.flight) == 0 { // whoever does not wait any more begins anew the next time
+		maps.DeleteFunc(c.modifySince, func(n string, _ time.Time) bool { return !waits[n] })
 	}
 }
 
@@ -42,10 +49,12 @@ func (c *Conn) listenerMayGo(want *snapshot.Resource) bool {
 	case c.types[snapshot.VirtualHost].first && c.mayDrop(have, want):
 		return true
 	}
-	if c.modifySince.IsZero() {
-		c.modifySince = c.now
+	since, waiting := c.modifySince[want.Name]
+	if !waiting {
+		since = c.now
+		c.modifySince.put(want.Name, since)
 	}
-	if !c.after(c.modifySince, patience) || c.routesMove() {
+	if !c.after(since, patience) || c.routesMove() {
 		return false
 	}
 	// One host whose routes Envoy rejects must not hold every other host's chain.

@@ -53,6 +53,8 @@ func (c *Conn) rests(t snapshot.Type) bool {
 	switch t {
 	case snapshot.Cluster:
 		return len(c.unneeded) == 0 && st.have.Len() > 0
+	case snapshot.Listener:
+		return len(c.modifySince) == 0
 	case snapshot.VirtualHost:
 		return !c.firstRoutes
 	}

@@ -1,6 +1,7 @@
 package delta
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -61,10 +62,15 @@ func (c *Conn) firstChance(r *snapshot.Resource) bool {
 	return true
 }
 
+// remember notes a version that Envoy rejected. What is in want is always noted, or it
+// would be sent again after each rejection; of what is gone, at most maxMemory names.
 func (c *Conn) remember(ref snapshot.Ref, version string) {
 	versions := c.rejected[ref]
-	if versions == nil && len(c.rejected) >= maxMemory || slices.Contains(versions, version) {
+	if slices.Contains(versions, version) {
 		return
+	}
+	if versions == nil && len(c.rejected) >= maxMemory {
+		maps.DeleteFunc(c.rejected, func(r snapshot.Ref, _ []string) bool { return !c.want(r.Type).Has(r.Name) })
 	}
 	if len(versions) >= maxRejects {
 		versions = versions[1:]
