@@ -39,6 +39,10 @@ type Fragment struct {
 	Class ClassName
 	// Hosts are those that it has rules for, each once.
 	Hosts []Host
+	// Order is that in which its rules must be tried, where that of the class would
+	// not do: an object of Gateway API needs BySpecificity. The later one in the list
+	// of orders is in force for a host.
+	Order Order
 	// Fallback is for requests to these hosts that no rule matches; nil if the
 	// object does not say.
 	Fallback *Action

@@ -136,8 +136,18 @@ func (m *merger) candidates() []candidate {
 			list = append(list, candidate{r, p})
 		}
 	}
-	slices.SortStableFunc(list, func(a, b candidate) int { return m.class.Order.Compare(a.rule.Match, b.rule.Match) })
+	order := m.order()
+	slices.SortStableFunc(list, func(a, b candidate) int { return order.precedence(a.rule.Match, b.rule.Match) })
 	return list
+}
+
+// order is that of the class, unless an owner asks for another one.
+func (m *merger) order() Order {
+	order := m.class.Order
+	for _, p := range m.plans {
+		order = max(order, p.fragment.Order)
+	}
+	return order
 }
 
 // taken reports whether another rule has the path of r already, and tells its owner.
