@@ -28,6 +28,9 @@ FUZZ := \
 	./translator:FuzzAnnotations \
 	./translator:FuzzTranslate \
 	./translator/input:FuzzDecodeManifests \
+	./translator/lower/ingress:FuzzLower \
+	./translator/route:FuzzDecide \
+	./translator/route:FuzzMerge \
 	./xds/server:FuzzDecodeRequest
 
 # Tests on real parts. Those on a real Kubernetes run one after another, since each has a cluster of its own.
