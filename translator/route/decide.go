@@ -105,7 +105,7 @@ func (r *Route) differs(req Request) string {
 		return "the host is one label below " + r.Deeper
 	}
 	for _, h := range r.Match.Headers {
-		if value, ok := req.header(h.Name); !ok || !h.takes(value) {
+		if !slices.ContainsFunc(req.header(h.Name), h.takes) {
 			return fmt.Sprintf("header %s differs", h.Name)
 		}
 	}
@@ -149,20 +149,20 @@ func whole(pattern, text string) bool {
 	return err == nil && re.MatchString(text)
 }
 
-// header is the value of a header: of one that is there several times, all of them.
-func (r Request) header(name string) (string, bool) {
+// header are the values of a header. Since 1.39, Envoy looks at each by itself: one
+// that matches is enough.
+func (r Request) header(name string) []string {
 	switch strings.ToLower(name) {
 	case ":authority", "host":
-		return r.Host, true
+		return []string{r.Host}
 	case ":method":
-		return r.Method, true
+		return []string{r.Method}
 	case ":path":
-		return r.Path, true
+		return []string{r.Path}
 	case "x-forwarded-proto":
-		return r.Proto, true
+		return []string{r.Proto}
 	}
-	values := r.Headers.Values(name)
-	return strings.Join(values, ","), len(values) > 0
+	return r.Headers.Values(name)
 }
 
 // query is the first value of a parameter, as it is written: Envoy decodes nothing

@@ -190,11 +190,11 @@ func takes(s route.Route, r route.Request) bool {
 		ok = ok && !regexp.MustCompile(`(?i)^[^.]+`+regexp.QuoteMeta(s.Deeper[1:])+`(:[0-9]+)?$`).MatchString(authority)
 	}
 	for _, h := range s.Match.Headers {
-		text, there := authority, true
-		if h.Name != "host" {
-			text, there = strings.Join(r.Headers.Values(h.Name), ","), r.Headers.Values(h.Name) != nil
+		one := h.Name == "host" && valueTaken(h, authority)
+		for _, text := range r.Headers.Values(h.Name) {
+			one = one || valueTaken(h, text)
 		}
-		ok = ok && there && valueTaken(h, text)
+		ok = ok && one
 	}
 	for _, q := range s.Match.Query {
 		found := regexp.MustCompile(`[?&]` + q.Name + `(=[^&]*|&|$)`).FindString(r.Path)

@@ -143,7 +143,7 @@ func (g *Fragments) match() route.Match {
 		m.Method = pick(g.world, "GET", "POST")
 	}
 	if g.world.one(3) {
-		m.Headers = g.values("x-one", "X-Two", "host")
+		m.Headers = g.values("x-one", "x-one", "X-Two", "X-Two", "host")
 	}
 	if g.world.one(4) {
 		m.Query = g.values("q", "P")

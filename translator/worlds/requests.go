@@ -10,7 +10,7 @@ import (
 // Request draws a request that one of the rules of fragments takes, or misses by
 // little. Its path is one that Envoy leaves as it is.
 func (g *Fragments) Request(of []*route.Fragment) route.Request {
-	r := route.Request{Method: g.method(), Path: pick(g.world, paths...), Proto: pick(g.world, "http", "http", "https"), Headers: http.Header{}}
+	r := route.Request{Method: g.method(), Path: pick(g.world, paths...), Proto: pick(g.world, "http", "https"), Headers: http.Header{}}
 	host := route.Any
 	var query []string
 	if f := pick(g.world, of...); len(f.Hosts) > 0 {
@@ -21,7 +21,7 @@ func (g *Fragments) Request(of []*route.Fragment) route.Request {
 		}
 	}
 	r.Host = g.authority(host)
-	r.Path += pick(g.world, "", "", "", "", "/", "/x", "x", "b", "/b")
+	r.Path = strings.ReplaceAll(r.Path+pick(g.world, "", "", "", "", "", "", "/", "/x", "x", "b", "/b"), "//", "/")
 	if g.world.one(4) {
 		query = append(query, pick(g.world, "", "q", "q=", "q=1", "P=2", "Q=1", "q=%31", "x=/a", "q=1=2"))
 		Shuffle(g, query)
@@ -63,7 +63,7 @@ func (g *Fragments) near(r *route.Request, m route.Match) (query []string) {
 // value is one that a match takes, mostly.
 func (g *Fragments) value(v route.ValueMatch) string {
 	if v.Regex || g.world.one(6) {
-		return pick(g.world, "1", "2", "", "12", "a.TEST", "1,2")
+		return pick(g.world, "1", "1", "1", "2", "", "12", "a.TEST", "1,2")
 	}
 	return v.Value
 }
