@@ -90,6 +90,9 @@ type ClassName struct {
 // Host is what an object says of one host.
 type Host struct {
 	Name string // "shop.example.com", "*.example.com" or Any
+	// Deep: a wildcard takes names of any number of labels, as those of Gateway API
+	// do. Else it takes one label, as those of Ingress do.
+	Deep bool
 	// Rules are in order of their fields.
 	Rules []Rule
 	// TLS are the sections that name a certificate for the host, in order of their

@@ -65,9 +65,28 @@ func Merge(host string, in Input) (*VirtualHost, []finding.Finding) {
 		return nil, nil
 	}
 	if strings.HasPrefix(host, "*.") {
-		m.passDeeper(mergeHost(Any, in.Class, in.Any, ""))
+		m.deeper(in)
 	}
 	return &m.host, m.found
+}
+
+// deeper decides who takes names of more labels below a wildcard than one: those
+// owners that claim them, else whoever takes what no host takes.
+func (m *merger) deeper(in Input) {
+	var claim []*Fragment
+	for _, f := range in.Own {
+		if f.Host(m.host.Host).Deep {
+			claim = append(claim, f)
+		}
+	}
+	switch len(claim) {
+	case 0:
+		m.passDeeper(mergeHost(Any, in.Class, in.Any, ""))
+		m.host.From = append(m.host.From, refs(in.Any)...)
+	case len(in.Own): // they are served like the others
+	default:
+		m.passDeeper(mergeHost(m.host.Host, in.Class, claim, m.chain))
+	}
 }
 
 // chainOf is the host by whose filter chain a host is served by TLS: itself, or the
@@ -104,10 +123,9 @@ func mergeHost(name string, class *Class, owners []*Fragment, chain string) *mer
 	if len(owners) == 0 && name != Any {
 		return nil
 	}
-	m := &merger{host: VirtualHost{Host: name, Class: class}, class: class, chain: chain, winner: map[string]*Fragment{}}
+	m := &merger{host: VirtualHost{Host: name, Class: class, From: refs(owners)}, class: class, chain: chain, winner: map[string]*Fragment{}}
 	for _, f := range owners {
 		m.plans = append(m.plans, class.planOf(f))
-		m.host.From = append(m.host.From, f.Origin.Object)
 	}
 	redirect := m.redirects()
 	for _, c := range m.candidates() {
@@ -122,6 +140,14 @@ func mergeHost(name string, class *Class, owners []*Fragment, chain string) *mer
 	last := m.fallback()
 	m.add(Route{Name: last.Owner + " default", Match: Match{Path: "/"}, Planned: last})
 	return m
+}
+
+// refs are the objects of fragments.
+func refs(of []*Fragment) (list []object.Ref) {
+	for _, f := range of {
+		list = append(list, f.Origin.Object)
+	}
+	return list
 }
 
 // candidates are the rules of all owners in the order in which they must be tried.
@@ -215,16 +241,14 @@ func (m *merger) toHTTPS(name string, match Match) {
 	m.add(Route{Name: name, Match: match, Plain: true, ToHTTPS: true})
 }
 
-// passDeeper puts the routes of Any before those of a wildcard, for names of more
-// labels than one: Envoy's wildcard matches them, Kubernetes' does not, so nobody
-// claims them.
+// passDeeper puts other routes before those of a wildcard, for names of more labels
+// than one: Envoy's wildcard matches them, that of an Ingress does not.
 func (m *merger) passDeeper(other *merger) {
 	for i := range other.host.Routes {
 		r := &other.host.Routes[i]
 		r.Name, r.Deeper = "deeper "+r.Name, m.host.Host
 	}
 	m.host.Routes = append(other.host.Routes, m.host.Routes...)
-	m.host.From = append(m.host.From, other.host.From...)
 }
 
 // Section is a TLS section that decides over the certificate of a host.

@@ -44,3 +44,40 @@ func TestOrderOfHost(t *testing.T) {
 		t.Errorf("got %q, %v, want %q", order, found, want)
 	}
 }
+
+// TestDeepWildcard: names of more labels than one go to the owners that claim them,
+// beside others that do not.
+func TestDeepWildcard(t *testing.T) {
+	class := &route.Class{Settings: policy.Defaults(), CatchAll: route.NotFound()}
+	owner := func(name string, hours int, deep bool) *route.Fragment {
+		f := fragment("HTTPRoute", name, hours, route.BySpecificity, route.Match{Path: "/" + name}, route.Match{Path: "/all"})
+		f.Hosts[0].Name, f.Hosts[0].Deep = "*.test", deep
+		return f
+	}
+	rest := fragment(object.KindIngress, "rest", 3, route.ByElement, route.Match{Path: "/all"})
+	rest.Hosts[0].Name = route.Any
+	flat, deep := owner("flat", 1, false), owner("deep", 2, true)
+	for _, c := range []struct {
+		name      string
+		own       []*route.Fragment
+		one, more string // who takes /all of a name of one label, and of two
+	}{
+		{"nobody claims them", []*route.Fragment{flat}, "flat /all", "deeper rest /all"},
+		{"one of two", []*route.Fragment{flat, deep}, "flat /all", "deeper deep /all"},
+		{"all", []*route.Fragment{deep}, "deep /all", "deep /all"},
+	} {
+		vh, _ := route.Merge("*.test", route.Input{Class: class, Own: c.own, Any: []*route.Fragment{rest}})
+		for host, want := range map[string]string{"a.test": c.one, "b.a.test": c.more} {
+			if got := name(route.Decide(vh, route.Request{Host: host, Path: "/all"})); got != want {
+				t.Errorf("%s: %s is taken by %q, want %q", c.name, host, got, want)
+			}
+		}
+	}
+	vh, _ := route.Merge("*.test", route.Input{Class: class, Own: []*route.Fragment{flat, deep}, Any: []*route.Fragment{rest}})
+	if want := []object.Ref{flat.Origin.Object, deep.Origin.Object}; !slices.Equal(vh.From, want) {
+		t.Errorf("made of %v, want %v", vh.From, want)
+	}
+	if got := name(route.Decide(vh, route.Request{Host: "b.a.test", Path: "/flat"})); got != "deeper legation/not-found default" {
+		t.Errorf("what nobody has is taken by %q", got)
+	}
+}

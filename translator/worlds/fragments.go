@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"legation.dev/object"
@@ -110,7 +111,7 @@ func (g *Fragments) policy(ref object.Ref) policy.Overrides {
 }
 
 func (g *Fragments) host(f *route.Fragment, name string) route.Host {
-	h := route.Host{Name: name}
+	h := route.Host{Name: name, Deep: strings.HasPrefix(name, "*.") && g.world.one(3)}
 	for i := range g.IntN(5) {
 		m := g.match()
 		field := name + " " + strconv.Itoa(i)
