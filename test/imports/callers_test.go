@@ -18,7 +18,7 @@ var callers = []struct {
 	from          []string // folders
 	reason        string
 }{
-	{"policy", "OfIngress", []string{"translator/lower/ingress"}, "annotations are parsed once per change, by lowering"},
+	{"policy", "OfIngress", []string{"translator/lower/ingress", "translator/worlds"}, "annotations are parsed once per change, by lowering"},
 	{"policy", "OfService", []string{"translator/lower/service"}, "annotations are parsed once per change, by lowering"},
 	{"policy", "OfClass", []string{"controller", "translator/lower/settings"}, "settings are parsed by lowering, and once more to tell what is new in a mistake"},
 	{"ingress", "Lower", []string{"translator/lower"}, "an object is lowered where its kind is known"},

@@ -49,7 +49,7 @@ var allowed = map[string][]string{
 	"translator/render":         {"object", "pmap", "translator/policy", "translator/route", "xds/snapshot"},
 	"translator/route":          {"object", "pmap", "translator/finding", "translator/policy"},
 	"translator/policy":         {"object"},
-	"translator/worlds":         {"object", "translator/input", "translator/lower"},
+	"translator/worlds":         {"object", "pmap", "translator/finding", "translator/input", "translator/lower", "translator/policy", "translator/route"},
 	"xds/admin":                 {"object", "xds/admin/adminv1", "xds/fleet", "xds/impact", "xds/redact", "xds/snapshot", "xds/store"},
 	"xds/admin/adminv1":         {},
 	"xds/bootstrap":             {"xds/identity"},

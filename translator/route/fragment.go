@@ -39,6 +39,10 @@ type Fragment struct {
 	Class ClassName
 	// Hosts are those that it has rules for, each once.
 	Hosts []Host
+	// Order is that in which its rules must be tried, where that of the class would
+	// not do: an object of Gateway API needs BySpecificity. The later one in the list
+	// of orders is in force for a host.
+	Order Order
 	// Fallback is for requests to these hosts that no rule matches; nil if the
 	// object does not say.
 	Fallback *Action
@@ -86,6 +90,9 @@ type ClassName struct {
 // Host is what an object says of one host.
 type Host struct {
 	Name string // "shop.example.com", "*.example.com" or Any
+	// Deep: a wildcard takes names of any number of labels, as those of Gateway API
+	// do. Else it takes one label, as those of Ingress do.
+	Deep bool
 	// Rules are in order of their fields.
 	Rules []Rule
 	// TLS are the sections that name a certificate for the host, in order of their
@@ -124,7 +131,7 @@ type Target struct {
 	Weight  uint32 // among the targets of its action; not looked at if it is the only one
 }
 
-// Backend is one Service port, with the settings that its cluster has because of
+// Backend is one Service port, made by NewBackend, with the settings that its cluster has because of
 // who names it. Whether the Service exists plays no part in it.
 type Backend struct {
 	Namespace, Service string

@@ -55,7 +55,9 @@ const (
 	// the text, descending.
 	ByText
 	// BySpecificity is that of Gateway API: Exact first, then the longest prefix,
-	// then a method, then the number of headers, then of query parameters.
+	// then a method, then the number of headers, then of query parameters. It serves
+	// rules of an Ingress as ByElement does: an Exact path that matches is never the
+	// shorter one.
 	BySpecificity
 )
 
@@ -66,9 +68,18 @@ func (o Order) Compare(a, b Match) int {
 	case ByText:
 		return cmp.Or(longer(a.Path, b.Path), strings.Compare(b.Path, a.Path), exactFirst(a, b), conditions(a, b), rest(a, b))
 	case BySpecificity:
-		return cmp.Or(exactFirst(a, b), longer(bare(a), bare(b)), conditions(a, b), longer(a.Path, b.Path), rest(a, b))
+		return cmp.Or(o.precedence(a, b), longer(a.Path, b.Path), rest(a, b))
 	}
 	return cmp.Or(longer(bare(a), bare(b)), exactFirst(a, b), longer(a.Path, b.Path), conditions(a, b), rest(a, b))
+}
+
+// precedence is Compare as far as the order itself decides. What Gateway API leaves
+// open goes to the older object, and then to the rule that it has first.
+func (o Order) precedence(a, b Match) int {
+	if o == BySpecificity {
+		return cmp.Or(exactFirst(a, b), longer(bare(a), bare(b)), conditions(a, b))
+	}
+	return o.Compare(a, b)
 }
 
 func longer(a, b string) int { return cmp.Compare(len(b), len(a)) }

@@ -56,7 +56,7 @@ func Merge(host string, in Input) (*VirtualHost, []finding.Finding) {
 		return nil, nil
 	}
 	if strings.HasPrefix(host, "*.") {
-		m.passDeeper(mergeHost(Any, in.Class, in.Any, ""))
+		m.deeper(in)
 	}
 	m.host.Backends = backends(m.host.Routes)
 	return &m.host, m.found
@@ -72,6 +72,25 @@ func backends(routes []Route) (list []Backend) {
 	}
 	slices.SortFunc(list, func(a, b Backend) int { return strings.Compare(a.Cluster(), b.Cluster()) })
 	return slices.CompactFunc(list, func(a, b Backend) bool { return a.Cluster() == b.Cluster() })
+}
+
+// deeper decides who takes names of more labels below a wildcard than one: those
+// owners that claim them, else whoever takes what no host takes.
+func (m *merger) deeper(in Input) {
+	var claim []*Fragment
+	for _, f := range in.Own {
+		if f.Host(m.host.Host).Deep {
+			claim = append(claim, f)
+		}
+	}
+	switch len(claim) {
+	case 0:
+		m.passDeeper(mergeHost(Any, in.Class, in.Any, ""))
+		m.host.From = append(m.host.From, refs(in.Any)...)
+	case len(in.Own): // they are served like the others
+	default:
+		m.passDeeper(mergeHost(m.host.Host, in.Class, claim, m.chain))
+	}
 }
 
 // chainOf is the host by whose filter chain a host is served by TLS: itself, or the
@@ -108,10 +127,9 @@ func mergeHost(name string, class *Class, owners []*Fragment, chain string) *mer
 	if len(owners) == 0 && name != Any {
 		return nil
 	}
-	m := &merger{host: VirtualHost{Host: name, Class: class}, class: class, chain: chain, winner: map[matchKey]*Fragment{}}
+	m := &merger{host: VirtualHost{Host: name, Class: class, From: refs(owners)}, class: class, chain: chain, winner: map[matchKey]*Fragment{}}
 	for _, f := range owners {
 		m.plans = append(m.plans, class.planOf(f))
-		m.host.From = append(m.host.From, f.Origin.Object)
 	}
 	redirect := m.redirects()
 	for _, c := range m.candidates() {
@@ -128,6 +146,14 @@ func mergeHost(name string, class *Class, owners []*Fragment, chain string) *mer
 	return m
 }
 
+// refs are the objects of fragments.
+func refs(of []*Fragment) (list []object.Ref) {
+	for _, f := range of {
+		list = append(list, f.Origin.Object)
+	}
+	return list
+}
+
 // candidates are the rules of all owners in the order in which they must be tried.
 // The oldest fragment wins a path; the others are told so.
 func (m *merger) candidates() []candidate {
@@ -140,8 +166,18 @@ func (m *merger) candidates() []candidate {
 			list = append(list, candidate{r, p})
 		}
 	}
-	slices.SortStableFunc(list, func(a, b candidate) int { return m.class.Order.Compare(a.rule.Match, b.rule.Match) })
+	order := m.order()
+	slices.SortStableFunc(list, func(a, b candidate) int { return order.precedence(a.rule.Match, b.rule.Match) })
 	return list
+}
+
+// order is that of the class, unless an owner asks for another one.
+func (m *merger) order() Order {
+	order := m.class.Order
+	for _, p := range m.plans {
+		order = max(order, p.fragment.Order)
+	}
+	return order
 }
 
 // taken reports whether another rule has the path of r already, and tells its owner.
@@ -210,16 +246,14 @@ func (m *merger) toHTTPS(name string, match Match) {
 	m.add(Route{Name: name, Match: match, Plain: true, ToHTTPS: true})
 }
 
-// passDeeper puts the routes of Any before those of a wildcard, for names of more
-// labels than one: Envoy's wildcard matches them, Kubernetes' does not, so nobody
-// claims them.
+// passDeeper puts other routes before those of a wildcard, for names of more labels
+// than one: Envoy's wildcard matches them, that of an Ingress does not.
 func (m *merger) passDeeper(other *merger) {
 	for i := range other.host.Routes {
 		r := &other.host.Routes[i]
 		r.Name, r.Deeper = "deeper "+r.Name, m.host.Host
 	}
 	m.host.Routes = append(other.host.Routes, m.host.Routes...)
-	m.host.From = append(m.host.From, other.host.From...)
 }
 
 // Section is a TLS section that decides over the certificate of a host.

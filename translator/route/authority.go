@@ -1,0 +1,68 @@
+package route
+
+import (
+	"strconv"
+	"strings"
+)
+
+// FindHost is the name, among those that are served, of the virtual host that an
+// authority leads to: the host itself, else the longest wildcard above it, else Any.
+// Port, case and a trailing dot do not count. False if nobody takes it.
+func FindHost(authority string, served func(name string) bool) (string, bool) {
+	host, _ := cutPort(undotted(authority))
+	host = strings.ToLower(host)
+	if host != Any && served(host) {
+		return host, true
+	}
+	for i := 1; i < len(host); i++ { // a wildcard stands for one character at least
+		if wildcard := "*" + host[i:]; host[i] == '.' && served(wildcard) {
+			return wildcard, true
+		}
+	}
+	return Any, served(Any)
+}
+
+// undotted is an authority without the dot at the end of its host.
+func undotted(authority string) string {
+	i := strings.LastIndexByte(authority, '.')
+	if i >= 0 && (i == len(authority)-1 || authority[i+1] == ':') {
+		return authority[:i] + authority[i+1:]
+	}
+	return authority
+}
+
+// cutPort splits an authority before the colon of its port. Whether a number follows
+// is not looked at.
+func cutPort(authority string) (host, port string) {
+	i := strings.LastIndexByte(authority, ':')
+	if i < 0 || strings.LastIndexByte(authority, ']') > i {
+		return authority, ""
+	}
+	return authority[:i], authority[i:]
+}
+
+// oneLabelBelow reports whether an authority has one label in the place of the star
+// of a wildcard. Where a port should be, there may be a number only.
+func oneLabelBelow(wildcard, authority string) bool {
+	host, port := cutPort(authority)
+	if port != "" && strings.Trim(port, "0123456789") != ":" || port == ":" {
+		return false
+	}
+	suffix := strings.TrimPrefix(wildcard, "*")
+	label := len(host) - len(suffix)
+	return label > 0 && strings.EqualFold(host[label:], suffix) && !strings.Contains(host[:label], ".")
+}
+
+// toHTTPS is where a client is sent that came by plain http: to the same host, at
+// the port that the class names, with the same path. With 443, which is not written,
+// another port than 80 stays as the client wrote it.
+func toHTTPS(r Request, port uint32) string {
+	host, sent := cutPort(r.Host)
+	switch {
+	case port != 443:
+		host += ":" + strconv.Itoa(int(port))
+	case r.Proto != "http" || sent != ":80":
+		host += sent
+	}
+	return "https://" + host + r.Path
+}

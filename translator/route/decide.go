@@ -1,0 +1,178 @@
+package route
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Request is what of a request decides over its route, as Envoy has it when it
+// routes: after a path was normalised, and after headers that a client must not
+// send were removed.
+type Request struct {
+	Method string
+	// Host is the authority as it was sent: in any case, perhaps with a port or a
+	// trailing dot.
+	Host string
+	// Path begins with a slash and ends with the query, if there is one.
+	Path string
+	// Proto is x-forwarded-proto: "http" or "https".
+	Proto   string
+	Headers http.Header
+}
+
+// Decision is what becomes of one request to a virtual host.
+type Decision struct {
+	// Route takes the request; nil if none does.
+	Route *Route
+	// Lost are the other routes, in the order in which they are tried.
+	Lost []Loss
+	// Allowed is what may happen. It is more than one outcome where Envoy draws among
+	// clusters.
+	Allowed []Outcome
+}
+
+// Loss is why a route does not take the request.
+type Loss struct{ Route, Why string }
+
+// Outcome is one thing that may happen to a request: it goes to Cluster, or is
+// answered with Status, and with Location if that sends the client elsewhere.
+type Outcome struct {
+	Cluster  string
+	Status   uint32
+	Location string
+}
+
+// Why a route does not take a request that it matches.
+const earlier = "a rule before it matches"
+
+// Decide says which route of a virtual host takes a request, and why the others do
+// not. It follows Envoy, which is asked the same in test/decide. What a cluster
+// answers, or that it has no endpoints, is not looked at.
+func Decide(vh *VirtualHost, r Request) Decision {
+	r.Host = undotted(r.Host)
+	var d Decision
+	for i := range vh.Routes {
+		candidate := &vh.Routes[i]
+		why := candidate.differs(r)
+		if why == "" && d.Route == nil {
+			d.Route = candidate
+			continue
+		}
+		if why == "" {
+			why = earlier
+		}
+		d.Lost = append(d.Lost, Loss{candidate.Name, why})
+	}
+	d.Allowed = outcomes(vh, d.Route, r)
+	return d
+}
+
+// outcomes are what a route does with a request that it takes. Without a route, Envoy
+// answers 404.
+func outcomes(vh *VirtualHost, taken *Route, r Request) (list []Outcome) {
+	switch {
+	case taken == nil:
+		return []Outcome{{Status: http.StatusNotFound}}
+	case taken.ToHTTPS:
+		return []Outcome{{Status: http.StatusPermanentRedirect, Location: toHTTPS(r, vh.Class.Settings.ExternalHTTPSPort)}}
+	case len(taken.Targets) == 0:
+		return []Outcome{{Status: taken.Status}}
+	}
+	for _, t := range taken.Targets {
+		to := Outcome{Cluster: t.Backend.Cluster()}
+		if (t.Weight > 0 || len(taken.Targets) == 1) && !slices.Contains(list, to) {
+			list = append(list, to)
+		}
+	}
+	return list
+}
+
+// differs is why a route does not match a request; empty if it does.
+func (r *Route) differs(req Request) string {
+	switch {
+	case !r.Match.takesPath(req.Path):
+		return "path differs"
+	case r.Match.Method != "" && r.Match.Method != req.Method:
+		return "method differs"
+	case r.Plain && req.Proto != "http":
+		return "it takes plain http only"
+	case r.Plain && strings.HasPrefix(req.Path, ACME):
+		return "challenges for certificates stay on http"
+	case r.Deeper != "" && oneLabelBelow(r.Deeper, req.Host):
+		return "the host is one label below " + r.Deeper
+	}
+	for _, h := range r.Match.Headers {
+		if !slices.ContainsFunc(req.header(h.Name), h.takes) {
+			return fmt.Sprintf("header %s differs", h.Name)
+		}
+	}
+	for _, q := range r.Match.Query {
+		if value, ok := req.query(q.Name); !ok || !q.takes(value) {
+			return fmt.Sprintf("query parameter %s differs", q.Name)
+		}
+	}
+	return ""
+}
+
+// takesPath compares a path without its query.
+func (m Match) takesPath(path string) bool {
+	path, _ = cutQuery(path)
+	switch m.Kind {
+	case Exact:
+		return path == m.Path
+	case Regex:
+		return whole(m.Path, path)
+	}
+	below, ok := strings.CutPrefix(path, bare(m))
+	return ok && strings.HasPrefix(path, "/") && (below == "" || below[0] == '/')
+}
+
+func cutQuery(path string) (_, query string) {
+	path, query, _ = strings.Cut(path, "?")
+	return path, query
+}
+
+func (v ValueMatch) takes(value string) bool {
+	if v.Regex {
+		return whole(v.Value, value)
+	}
+	return v.Value == value
+}
+
+// whole reports whether a pattern matches all of a text. Envoy rejects a route whose
+// pattern is none; it takes nothing.
+func whole(pattern, text string) bool {
+	re, err := regexp.Compile(`\A(?:` + pattern + `)\z`)
+	return err == nil && re.MatchString(text)
+}
+
+// header are the values of a header. Since 1.39, Envoy looks at each by itself: one
+// that matches is enough.
+func (r Request) header(name string) []string {
+	switch strings.ToLower(name) {
+	case ":authority", "host":
+		return []string{r.Host}
+	case ":method":
+		return []string{r.Method}
+	case ":path":
+		return []string{r.Path}
+	case "x-forwarded-proto":
+		return []string{r.Proto}
+	}
+	return r.Headers.Values(name)
+}
+
+// query is the first value of a parameter, as it is written: Envoy decodes nothing
+// here.
+func (r Request) query(name string) (string, bool) {
+	_, query := cutQuery(r.Path)
+	for pair := range strings.SplitSeq(query, "&") {
+		if key, value, _ := strings.Cut(pair, "="); key == name && pair != "" {
+			return value, true
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,211 @@
+package route_test
+
+import (
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"legation.dev/object"
+	"legation.dev/translator/finding"
+	"legation.dev/translator/policy"
+	"legation.dev/translator/route"
+	"legation.dev/translator/worlds"
+)
+
+// seeds for draws: nothing, and bytes of different kinds.
+var seeds = []string{"", "\x00", strings.Repeat("\xff", 400), strings.Repeat("\x80\x00\x20", 200), "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+
+// world is a class with fragments that a fuzzer draws.
+func world(data []byte) (*worlds.Fragments, *route.Class, []*route.Fragment) {
+	g := worlds.NewFragments(worlds.Draws(data))
+	class := &route.Class{Name: worlds.Class, Settings: policy.Defaults(), CatchAll: route.NotFound(),
+		Order: []route.Order{route.ByElement, route.ByText, route.BySpecificity}[g.IntN(3)]}
+	class.Settings.ServeUnprotected = g.IntN(2) == 0
+	var list []*route.Fragment
+	for range 1 + g.IntN(6) {
+		list = append(list, g.Fragment())
+	}
+	return g, class, list
+}
+
+// merged is a host of fragments as translation makes it, whatever their order.
+func merged(host string, class *route.Class, list []*route.Fragment) (*route.VirtualHost, []finding.Finding) {
+	of := func(name string) (of []*route.Fragment) {
+		for _, f := range list {
+			if f.Host(name) != nil {
+				of = append(of, f)
+			}
+		}
+		slices.SortStableFunc(of, route.Older)
+		return of
+	}
+	in := route.Input{Class: class, Own: of(host)}
+	if wildcard, ok := route.Wildcard(host); ok {
+		in.Wildcard = of(wildcard)
+	}
+	if strings.HasPrefix(host, "*.") {
+		in.Any = of(route.Any)
+	}
+	return route.Merge(host, in)
+}
+
+// FuzzMerge: the order in which fragments come has no influence; rules are tried in
+// the order of the host; each one is served, or its owner is told why not.
+func FuzzMerge(f *testing.F) {
+	for _, s := range seeds {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		g, class, list := world(data)
+		for _, host := range worlds.Hosts {
+			worlds.Shuffle(g, list)
+			vh, found := merged(host, class, list)
+			worlds.Shuffle(g, list)
+			if again, foundAgain := merged(host, class, list); !reflect.DeepEqual(vh, again) || !reflect.DeepEqual(found, foundAgain) {
+				t.Fatalf("%s: the order of fragments matters:\n%+v %v\n%+v %v", host, vh, found, again, foundAgain)
+			}
+			if vh != nil {
+				checkServed(t, vh, found, list)
+				checkSorted(t, vh, class, list)
+			}
+		}
+	})
+}
+
+// checkServed: each rule is a route, or a finding at its field.
+func checkServed(t *testing.T, vh *route.VirtualHost, found []finding.Finding, list []*route.Fragment) {
+	t.Helper()
+	for _, f := range list {
+		h := f.Host(vh.Host)
+		if h == nil {
+			continue
+		}
+		for _, r := range h.Rules {
+			served := slices.ContainsFunc(vh.Routes, func(s route.Route) bool {
+				return s.Name == r.Name && reflect.DeepEqual(s.Match, r.Match) && !s.ToHTTPS
+			})
+			told := slices.ContainsFunc(found, func(p finding.Finding) bool {
+				return p.Object == f.Origin.Object && p.Field == r.Field && (p.Code == finding.PathTaken || p.Code == finding.PathTwice)
+			})
+			if served == told {
+				t.Errorf("%s %+v: served %t, told %t", r.Name, r.Match, served, told)
+			}
+		}
+	}
+}
+
+// checkSorted: rules of the host itself are in its order; what BySpecificity leaves
+// open is in the order of the owners. The last route takes what is left.
+func checkSorted(t *testing.T, vh *route.VirtualHost, class *route.Class, list []*route.Fragment) {
+	t.Helper()
+	order := class.Order
+	age := map[object.Ref]*route.Fragment{}
+	for _, f := range list {
+		if age[f.Origin.Object] = f; f.Host(vh.Host) != nil {
+			order = max(order, f.Order)
+		}
+	}
+	var rules []route.Route
+	for _, r := range vh.Routes[:len(vh.Routes)-1] {
+		if r.Deeper == "" && !r.ToHTTPS {
+			rules = append(rules, r)
+		}
+	}
+	for i := range max(len(rules), 1) - 1 {
+		a, b := rules[i], rules[i+1]
+		if order.Compare(a.Match, b.Match) > 0 && (order != route.BySpecificity || moreSpecific(b.Match, a.Match) || route.Older(age[a.From], age[b.From]) > 0) {
+			t.Errorf("%s: %+v before %+v", vh.Host, a.Match, b.Match)
+		}
+	}
+	if last := vh.Routes[len(vh.Routes)-1]; !reflect.DeepEqual(last.Match, route.Match{Path: "/"}) || last.Plain {
+		t.Errorf("%s: the last route does not take what is left: %+v", vh.Host, last)
+	}
+}
+
+// moreSpecific is the rule of Gateway API, told anew.
+func moreSpecific(a, b route.Match) bool {
+	rank := func(m route.Match) []int {
+		exact, path, method := 0, len(m.Path), 0
+		if m.Kind == route.Exact {
+			exact = 1
+		}
+		if m.Kind == route.Prefix {
+			path = len(strings.TrimRight(m.Path, "/"))
+		}
+		if m.Method != "" {
+			method = 1
+		}
+		return []int{exact, path, method, len(m.Headers), len(m.Query)}
+	}
+	return slices.Compare(rank(a), rank(b)) > 0
+}
+
+// FuzzDecide: the first route that takes a request decides, as a reading of each
+// match as one pattern says; each of the others says why it does not.
+func FuzzDecide(f *testing.F) {
+	for _, s := range seeds {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		g, class, list := world(data)
+		r := g.Request(list)
+		host, ok := route.FindHost(r.Host, func(name string) bool { vh, _ := merged(name, class, list); return vh != nil })
+		if !ok {
+			t.Fatalf("%q: nobody takes it, not even %s", r.Host, route.Any)
+		}
+		vh, _ := merged(host, class, list)
+		d := route.Decide(vh, r)
+		i := slices.IndexFunc(vh.Routes, func(s route.Route) bool { return takes(s, r) })
+		if (d.Route == nil) != (i < 0) || i >= 0 && d.Route != &vh.Routes[i] {
+			t.Fatalf("%+v: route %d of %+v, but Decide says %+v", r, i, vh.Routes, d.Route)
+		}
+		lost := len(vh.Routes)
+		if d.Route != nil {
+			lost--
+		}
+		if len(d.Lost) != lost || slices.ContainsFunc(d.Lost, func(l route.Loss) bool { return l.Why == "" }) || len(d.Allowed) == 0 {
+			t.Errorf("%d routes, but %q and %+v", len(vh.Routes), d.Lost, d.Allowed)
+		}
+	})
+}
+
+// takes tells anew what a route takes: as patterns over the texts of a request.
+func takes(s route.Route, r route.Request) bool {
+	path := regexp.MustCompile(`[?].*`).ReplaceAllString(r.Path, "")
+	authority := regexp.MustCompile(`\.(:[0-9]*)?$`).ReplaceAllString(r.Host, "$1")
+	pattern := "^" + regexp.QuoteMeta(s.Match.Path) + "$"
+	switch s.Match.Kind {
+	case route.Prefix:
+		pattern = "^" + regexp.QuoteMeta(strings.TrimRight(s.Match.Path, "/")) + "(/.*)?$"
+	case route.Regex:
+		pattern = "^(" + s.Match.Path + ")$"
+	}
+	ok := regexp.MustCompile(pattern).MatchString(path) && (s.Match.Method == "" || s.Match.Method == r.Method)
+	if s.Plain {
+		ok = ok && r.Proto == "http" && !regexp.MustCompile("^"+regexp.QuoteMeta(route.ACME)).MatchString(r.Path)
+	}
+	if s.Deeper != "" {
+		ok = ok && !regexp.MustCompile(`(?i)^[^.]+`+regexp.QuoteMeta(s.Deeper[1:])+`(:[0-9]+)?$`).MatchString(authority)
+	}
+	for _, h := range s.Match.Headers {
+		one := h.Name == "host" && valueTaken(h, authority)
+		for _, text := range r.Headers.Values(h.Name) {
+			one = one || valueTaken(h, text)
+		}
+		ok = ok && one
+	}
+	for _, q := range s.Match.Query {
+		found := regexp.MustCompile(`[?&]` + q.Name + `(=[^&]*|&|$)`).FindString(r.Path)
+		ok = ok && found != "" && valueTaken(q, strings.Trim(regexp.MustCompile(`^[^=]*=?`).ReplaceAllString(found, ""), "&"))
+	}
+	return ok
+}
+
+func valueTaken(v route.ValueMatch, text string) bool {
+	if v.Regex {
+		return regexp.MustCompile("^(" + v.Value + ")$").MatchString(text)
+	}
+	return v.Value == text
+}

@@ -1,0 +1,190 @@
+package worlds
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"legation.dev/object"
+	"legation.dev/pmap"
+	"legation.dev/translator/finding"
+	"legation.dev/translator/policy"
+	"legation.dev/translator/route"
+)
+
+// Hosts are those of random fragments: names, and wildcards above each other.
+var Hosts = []string{"a.test", "b.a.test", "c.b.a.test", "x.test", "*.test", "*.a.test", route.Any}
+
+// Fragments draws fragments of the route model that use all of it, which no Ingress
+// does. It belongs to one goroutine.
+type Fragments struct {
+	world *World // only its draws
+	count int
+}
+
+// NewFragments draws from src.
+func NewFragments(src rand.Source) *Fragments {
+	return &Fragments{world: &World{rng: rand.New(src)}}
+}
+
+// Draws is a source that begins with given bytes, so that a fuzzer changes one draw
+// at a time.
+func Draws(data []byte) rand.Source { return &draws{data, rand.NewPCG(1, 0)} }
+
+type draws struct {
+	data []byte
+	rest rand.Source
+}
+
+// Uint64 implements rand.Source. Two bytes make a draw from a small pool, which is
+// taken from the highest bits.
+func (d *draws) Uint64() uint64 {
+	if len(d.data) < 2 {
+		return d.rest.Uint64()
+	}
+	n := uint64(binary.BigEndian.Uint16(d.data)) << 48
+	d.data = d.data[2:]
+	return n
+}
+
+// IntN is a number below n.
+func (g *Fragments) IntN(n int) int { return g.world.rng.IntN(n) }
+
+// Shuffle puts a list in another order.
+func Shuffle[T any](g *Fragments, list []T) {
+	g.world.rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+}
+
+// Fragment is the next one, of an object that no other has. It names Services that
+// ServiceName gives below FragmentServices.
+func (g *Fragments) Fragment() *route.Fragment {
+	g.count++
+	ref := object.Ref{Kind: object.KindIngress, Namespace: pick(g.world, Namespace, OtherSpace), Name: "f" + strconv.Itoa(g.count)}
+	f := &route.Fragment{Origin: object.Origin{Object: ref}, Age: epoch.Add(time.Duration(g.IntN(3)) * time.Hour),
+		Class: route.ClassName{Name: Class, Named: true}}
+	if g.world.one(3) {
+		f.Order = route.BySpecificity
+	}
+	f.Policy = g.policy(ref)
+	if g.world.one(12) {
+		f.Guards = []route.Guard{{Restricts: "client addresses", Field: "guard"}}
+	}
+	for _, host := range g.some(Hosts, 2) {
+		f.Hosts = append(f.Hosts, g.host(f, host))
+	}
+	f.Fallback, f.CatchAll = g.rarely(f, 4), g.rarely(f, 8)
+	return f.Sealed(pmap.SumOf(ref.String()))
+}
+
+// some are up to n of a list, each once.
+func (g *Fragments) some(list []string, n int) (some []string) {
+	for range 1 + g.IntN(n) {
+		if one := pick(g.world, list...); !slices.Contains(some, one) {
+			some = append(some, one)
+		}
+	}
+	return some
+}
+
+func (g *Fragments) rarely(f *route.Fragment, n int) *route.Action {
+	if !g.world.one(n) {
+		return nil
+	}
+	a := g.action(f, "default")
+	return &a
+}
+
+// policy is one that redirects or not, and perhaps shapes clusters.
+func (g *Fragments) policy(ref object.Ref) policy.Overrides {
+	texts := map[string]string{}
+	if g.world.one(3) {
+		texts[policy.Prefix+"ssl-redirect"] = "false"
+	}
+	if g.world.one(4) {
+		texts[policy.Prefix+"upstream-connect-timeout"] = "3s"
+	}
+	list, _ := policy.OfIngress(ref, texts)
+	return list
+}
+
+func (g *Fragments) host(f *route.Fragment, name string) route.Host {
+	h := route.Host{Name: name, Deep: strings.HasPrefix(name, "*.") && g.world.one(3)}
+	for i := range g.IntN(5) {
+		m := g.match()
+		field := name + " " + strconv.Itoa(i)
+		h.Rules = append(h.Rules, route.Rule{Match: m, Action: g.action(f, field), Path: m.Path, Field: field,
+			Name: f.Origin.Object.Key() + " " + field})
+	}
+	if name != route.Any && g.world.one(3) {
+		secret := object.Ref{Kind: object.KindSecret, Namespace: f.Origin.Object.Namespace, Name: ingressName(g.IntN(2))}
+		h.TLS = []route.TLS{{Secret: secret, Field: "tls " + name}}
+		f.References = append(f.References, route.Reference{To: secret, Field: "tls " + name})
+	}
+	return h
+}
+
+// Paths and patterns of matches: equal, below, beside each other.
+var (
+	paths    = []string{"/", "/a", "/a/", "/a/b", "/a/b/", "/ab", "/A", "/b", route.ACME, route.ACME + "x"}
+	patterns = []string{"/a.*", "/[ab]", "/a/(b|c)/?", "(?i)/a", "/a|/b", "/.+b", "/a$|/ab", "^/b"}
+)
+
+func (g *Fragments) match() route.Match {
+	m := route.Match{Path: pick(g.world, paths...)}
+	switch g.IntN(8) {
+	case 0, 1, 2:
+		m.Kind = route.Exact
+	case 3:
+		m.Kind, m.Path = route.Regex, pick(g.world, patterns...)
+	}
+	if g.world.one(4) {
+		m.Method = pick(g.world, "GET", "POST")
+	}
+	if g.world.one(3) {
+		m.Headers = g.values("x-one", "x-one", "X-Two", "X-Two", "host")
+	}
+	if g.world.one(4) {
+		m.Query = g.values("q", "P")
+	}
+	return m
+}
+
+// values are what headers or parameters of some names must be.
+func (g *Fragments) values(names ...string) (list []route.ValueMatch) {
+	for _, name := range g.some(names, 2) {
+		v := route.ValueMatch{Name: name, Value: pick(g.world, "1", "1", "2", "", "1,2", "a.test")}
+		if g.world.one(3) {
+			v.Regex, v.Value = true, pick(g.world, "[12]", "1|2", ".*", "(?i)A\\.test", "1.*")
+		}
+		list = append(list, v)
+	}
+	return list
+}
+
+// FragmentServices is how many Services random fragments lead to, in each namespace.
+const FragmentServices = 4
+
+func (g *Fragments) action(f *route.Fragment, field string) route.Action {
+	if g.world.one(6) {
+		return route.Action{Status: pick[uint32](g.world, 403, 404, 500, 503)}
+	}
+	if g.world.one(20) {
+		wrong := finding.BadPortName.At(f.At(field), "")
+		return route.Action{Status: 503, Wrong: &wrong}
+	}
+	var a route.Action
+	for i := range pick(g.world, 1, 1, 1, 2, 3) {
+		shape := f.Policy.Upstream()
+		b, _ := route.NewBackend(f.Origin.Object.Namespace, ServiceName(g.IntN(FragmentServices)), pick(g.world, "80", "http"), shape, shape.Hash())
+		weight := uint32(g.IntN(3))
+		if i == 1 {
+			weight++ // Envoy takes no list whose weights are all 0
+		}
+		a.Targets = append(a.Targets, route.Target{Backend: b, Weight: weight})
+		f.References = append(f.References, route.Reference{To: b.Ref(), Field: field, Backend: &b})
+	}
+	return a
+}
