@@ -25,7 +25,7 @@ var (
 )
 
 const (
-	inWorld       = 50               // requests, before the next world
+	inWorld       = 25               // requests, before the next world
 	askers        = 2                // at a time: one for each core of a small machine
 	settleTimeout = 30 * time.Second // for an Envoy that never takes a world
 	enough        = 10               // differences; the others would say the same
