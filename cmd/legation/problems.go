@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
 	"time"
 
+	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/translator/finding"
 	"legation.dev/xds/admin/adminv1"
@@ -129,8 +129,7 @@ func rejections(envoys []fleet.Envoy) (list []finding.Problem) {
 		for t := range snapshot.Types() {
 			for _, r := range e.Status.Types[t].Rejected {
 				for _, from := range r.From {
-					list = append(list, finding.Problem{Object: from,
-						Message: fmt.Sprintf("Envoy %s of class %s rejects the %s resource %s made of it and keeps the last good one: %s", e.ID, e.Fleet, t, r.Name, r.Message)})
+					list = append(list, finding.Rejected.Of(object.Origin{Object: from}, "", e.ID, e.Fleet, t, r.Name, r.Message))
 				}
 			}
 		}

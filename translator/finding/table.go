@@ -39,7 +39,10 @@ const (
 	Unreadable       Code = "Unreadable"
 	Invalid          Code = "Invalid"
 	Duplicate        Code = "Duplicate"
+	InAnotherFile    Code = "InAnotherFile"
 	FileNotRead      Code = "FileNotRead"
+	ObjectNotRead    Code = "ObjectNotRead"
+	KindNotRead      Code = "KindNotRead"
 	NamespaceNotRead Code = "NamespaceNotRead"
 	SettingsKept     Code = "SettingsKept"
 
@@ -101,6 +104,11 @@ const (
 
 	// Of Envoys.
 	Rejected Code = "Rejected"
+
+	// Of writing to Kubernetes.
+	AddressContested Code = "AddressContested"
+	AddressInTurns   Code = "AddressInTurns"
+	MoreProblems     Code = "MoreProblems"
 )
 
 // table has a row for each code. Where a text is all that an error says, it says
@@ -108,8 +116,11 @@ const (
 var table = []Row{
 	{Unreadable, Error, "%s; the document is not used", "operating.md#manifests"},
 	{Invalid, Error, "%s; the document is not used", "operating.md#manifests"},
-	{Duplicate, Warning, "%s", "operating.md#manifests"},
+	{Duplicate, Warning, "the object is in this file twice; the first one counts", "operating.md#manifests"},
+	{InAnotherFile, Warning, "the object is also in another file, whose name comes first; that one counts", "operating.md#manifests"},
 	{FileNotRead, Error, "%s; what it last said stays", "operating.md#manifests"},
+	{ObjectNotRead, Error, "the object cannot be read; its last good state stays", "troubleshooting.md"},
+	{KindNotRead, Error, "%T is not of a kind that is read", "troubleshooting.md"},
 	{NamespaceNotRead, Error, "namespace %s is not among those that are read", "install.md"},
 	{SettingsKept, Error, "%v; all settings of the class stay as they last were", "settings.md"},
 
@@ -166,6 +177,10 @@ var table = []Row{
 	{EndpointsNotServed, Error, "%v", "troubleshooting.md"},
 
 	{Rejected, Error, "Envoy %s of class %s rejects the %s resource %s made of it and keeps the last good one: %s", "troubleshooting.md"},
+
+	{AddressContested, Warning, "%s rewrites it: Legation writes it no more, until the Ingress or its address changes; traffic is not concerned", "status.md#other-writers"},
+	{AddressInTurns, Warning, "%s rewrite it in turns: Ingresses keep the address %s until it has stood still; traffic is not concerned", "status.md#other-writers"},
+	{MoreProblems, Info, "there are more problems; the log of Legation has them all", "status.md#events"},
 }
 
 var rows = func() map[Code]Row {

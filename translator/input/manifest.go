@@ -77,9 +77,9 @@ func (d *decoder) document(doc document) {
 	}
 	text, err := toJSON(doc)
 	if err != nil {
-		p := problemOf(err)
-		p.Message = withoutSecrets(p.Message, doc.text)
-		d.refuse(object.Ref{}, doc.line, p)
+		c := complaintOf(err)
+		c.text = withoutSecrets(c.text, doc.text)
+		d.refuse(object.Ref{}, doc.line, c)
 		return
 	}
 	d.json(text, doc.line)
@@ -118,16 +118,16 @@ func (t *jsonText) UnmarshalJSON(b []byte) error {
 // json reads one object, or the items of a List.
 func (d *decoder) json(text []byte, line int) {
 	if text[0] != '{' {
-		d.refuse(object.Ref{}, line, finding.Problem{Message: "the document is no object"})
+		d.refuse(object.Ref{}, line, complaint{text: "the document is no object"})
 		return
 	}
 	var head header
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(text, &head); err != nil {
-		d.refuse(refOf(text), line, problemOf(err))
+		d.refuse(refOf(text), line, complaintOf(err))
 		return
 	}
 	if head.Kind == "" || head.APIVersion == "" {
-		d.refuse(object.Ref{}, line, finding.Problem{Message: "the document has no apiVersion and kind: it is no Kubernetes object"})
+		d.refuse(object.Ref{}, line, complaint{text: "the document has no apiVersion and kind: it is no Kubernetes object"})
 		return
 	}
 	if strings.HasSuffix(head.Kind, "List") {
@@ -197,36 +197,36 @@ func (d *decoder) object(head header, text []byte, line int) {
 	}
 	ref := named(kind, head.Namespace, head.Name)
 	if head.Name == "" {
-		d.refuse(object.Ref{}, line, finding.Problem{Field: "metadata.name", Message: "the " + head.Kind + " has no name"})
+		d.refuse(object.Ref{}, line, complaint{field: "metadata.name", text: "the " + head.Kind + " has no name"})
 		return
 	}
 	if head.APIVersion != versions[kind] {
-		d.refuse(ref, line, finding.Problem{Field: "apiVersion", Value: head.APIVersion, Message: "not read; write " + versions[kind]})
+		d.refuse(ref, line, complaint{field: "apiVersion", value: head.APIVersion, text: "not read; write " + versions[kind]})
 		return
 	}
 	o := kinds[kind]()
-	problems := d.strict(text, o)
-	if len(problems) == 0 {
+	complaints := strict(text, o)
+	if len(complaints) == 0 {
 		o.SetNamespace(ref.Namespace)
-		problems = Validate(o)
+		complaints = invalid(o)
 	}
-	if len(problems) > 0 {
-		d.refuse(ref, line, problems...)
+	if len(complaints) > 0 {
+		d.refuse(ref, line, complaints...)
 		return
 	}
 	d.accept(ref, o, line)
 }
 
 // strict decodes text into o and says what does not fit.
-func (d *decoder) strict(text []byte, o kubeObject) (problems []finding.Problem) {
+func strict(text []byte, o kubeObject) (list []complaint) {
 	wrong, err := kjson.UnmarshalStrict(text, o)
 	if err != nil {
-		return []finding.Problem{problemOf(err)}
+		return []complaint{complaintOf(err)}
 	}
 	for _, w := range wrong {
-		problems = append(problems, problemOf(w))
+		list = append(list, complaintOf(w))
 	}
-	return problems
+	return list
 }
 
 // quoted is what errors of decoding quote of a document's values. In a Secret
@@ -251,18 +251,25 @@ func withoutSecrets(message string, document []byte) string {
 // wrongType is how the decoder says that a value does not fit its field.
 var wrongType = regexp.MustCompile(`^json: cannot unmarshal (\w+).* into Go struct field \w+\.(\S+) of type`)
 
-// problemOf is an error of decoding, without values.
-func problemOf(err error) finding.Problem {
-	p := finding.Problem{Message: quoted.ReplaceAllString(strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "), "...")}
-	if m := wrongType.FindStringSubmatch(p.Message); m != nil {
-		return finding.Problem{Field: m[2], Message: "a value of type " + m[1] + " does not fit here"}
+// complaint is why a document is not used: of its text, or, if invalid, of what an
+// object says in a field.
+type complaint struct {
+	invalid            bool
+	field, value, text string
+}
+
+// complaintOf is an error of decoding, without values.
+func complaintOf(err error) complaint {
+	c := complaint{text: quoted.ReplaceAllString(strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "), "...")}
+	if m := wrongType.FindStringSubmatch(c.text); m != nil {
+		return complaint{field: m[2], text: "a value of type " + m[1] + " does not fit here"}
 	}
 	var at kjson.FieldError
 	if errors.As(err, &at) {
-		p.Field = at.FieldPath()
-		p.Message = strings.TrimSuffix(p.Message, fmt.Sprintf(" %q", p.Field)) // "unknown field"
+		c.field = at.FieldPath()
+		c.text = strings.TrimSuffix(c.text, fmt.Sprintf(" %q", c.field)) // "unknown field"
 	}
-	return p
+	return c
 }
 
 func (d *decoder) accept(ref object.Ref, from kubeObject, line int) {
@@ -279,19 +286,23 @@ func (d *decoder) twice(ref object.Ref, line int) bool {
 	i, ok := d.at[ref]
 	if ok {
 		c := &d.changes[i]
-		c.Problems = append(c.Problems, finding.Problem{Object: ref, File: d.position(line), Message: "the object is in this file twice; the first one counts"})
+		c.Problems = append(c.Problems, finding.Duplicate.Of(object.Origin{Object: ref, File: d.position(line)}, ""))
 	}
 	return ok
 }
 
 // refuse records why a document is not used; a zero ref means the file.
-func (d *decoder) refuse(ref object.Ref, line int, problems ...finding.Problem) {
+func (d *decoder) refuse(ref object.Ref, line int, complaints ...complaint) {
 	if ref == (object.Ref{}) {
 		ref = object.Ref{Kind: object.KindFile, Name: d.file}
 	}
-	for i := range problems {
-		problems[i].Object, problems[i].File = ref, d.position(line)
-		problems[i].Message += "; the document is not used"
+	var problems []finding.Problem
+	for _, c := range complaints {
+		code := finding.Unreadable
+		if c.invalid {
+			code = finding.Invalid
+		}
+		problems = append(problems, code.Of(object.Origin{Object: ref, File: d.position(line), Field: c.field}, c.value, c.text))
 	}
 	if i, ok := d.at[ref]; ok {
 		d.changes[i].Problems = append(d.changes[i].Problems, problems...)

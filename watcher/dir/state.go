@@ -43,8 +43,7 @@ func (s state) add(e entry, path string) {
 		e.object, e.problems = before.object, slices.Concat(before.problems, e.problems)
 	default:
 		e.object = before.object
-		e.problems = append(slices.Clone(before.problems), finding.Problem{Object: e.ref, File: path,
-			Message: "the object is also in another file, whose name comes first; that one counts"})
+		e.problems = append(slices.Clone(before.problems), finding.InAnotherFile.Of(object.Origin{Object: e.ref, File: path}, ""))
 	}
 	s[e.ref] = e
 }
@@ -54,7 +53,7 @@ func (s state) trouble(path string, err error) {
 	ref := object.Ref{Kind: object.KindFile, Name: path}
 	e := s[ref]
 	e.ref = ref
-	e.problems = append(slices.Clone(e.problems), finding.Problem{Object: ref, File: path, Message: err.Error() + "; what it last said stays"})
+	e.problems = append(slices.Clone(e.problems), finding.FileNotRead.Of(object.Origin{Object: ref, File: path}, "", err))
 	s[ref] = e
 }
 

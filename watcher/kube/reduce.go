@@ -1,7 +1,6 @@
 package kube
 
 import (
-	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,13 +22,13 @@ func Reduce(o runtime.Object) (c input.Change) {
 	var ref object.Ref
 	defer func() {
 		if r := recover(); r != nil { // its text could contain what the object contains
-			c = input.Change{Ref: ref, Problems: []finding.Problem{{Object: ref, Message: "the object cannot be read; its last good state stays"}}}
+			c = input.Change{Ref: ref, Problems: []finding.Problem{finding.ObjectNotRead.Of(object.Origin{Object: ref}, "")}}
 		}
 	}()
 	ref = refOf(o)
 	reduced, ok := input.FromObject(o)
 	if !ok {
-		return input.Change{Ref: ref, Problems: []finding.Problem{{Object: ref, Message: fmt.Sprintf("%T is not of a kind that is read", o)}}}
+		return input.Change{Ref: ref, Problems: []finding.Problem{finding.KindNotRead.Of(object.Origin{Object: ref}, "", o)}}
 	}
 	return lower.Put(reduced)
 }

@@ -124,7 +124,7 @@ func shown(list []note) []note {
 		case c <= problemsShown:
 			kept = append(kept, n)
 		case c == problemsShown+1:
-			kept = append(kept, note{reasonProblem, finding.Problem{Object: n.Object, Message: "there are more problems; the log of Legation has them all"}})
+			kept = append(kept, note{reasonProblem, finding.MoreProblems.Of(object.Origin{Object: n.Object}, "")})
 		}
 	}
 	return kept

@@ -55,17 +55,15 @@ type fight struct {
 
 // note is what the owner of the object is told.
 func (f fight) note() note {
-	p := finding.Problem{Object: f.Object, Field: "status.loadBalancer"}
+	at := object.Origin{Object: f.Object, Field: "status.loadBalancer"}
 	who := cmp.Or(strings.Join(f.Managers, " and "), "somebody without a field manager")
 	if who == Manager {
 		who = "another Legation, with another Lease,"
 	}
 	if f.Object.Kind == object.KindService {
-		p.Message = who + " rewrite it in turns: Ingresses keep the address " + f.stays.String() + " until it has stood still; traffic is not concerned"
-	} else {
-		p.Message = who + " rewrites it: Legation writes it no more, until the Ingress or its address changes; traffic is not concerned"
+		return note{reasonContested, finding.AddressInTurns.Of(at, "", who, f.stays)}
 	}
-	return note{reasonContested, p}
+	return note{reasonContested, finding.AddressContested.Of(at, "", who)}
 }
 
 // Stats is meant to be read when metrics are scraped.
