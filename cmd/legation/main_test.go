@@ -19,6 +19,7 @@ import (
 
 	"legation.dev/cmd/cli"
 	"legation.dev/object"
+	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 	"legation.dev/xds/bootstrap"
 	"legation.dev/xds/delta"
@@ -99,6 +100,7 @@ func TestUsage(t *testing.T) {
 		{"bootstrap --certificate x", cli.Wrong, "--certificate and --key are needed together"},
 		{"version x", cli.Wrong, "version"},
 		{"translate " + shop, cli.OK, ""},
+		{"codes", cli.OK, ""},
 		{"version", cli.OK, ""},
 		{"bootstrap", cli.OK, ""},
 		{"", cli.OK, ""},
@@ -219,6 +221,48 @@ func TestBootstrap(t *testing.T) {
 func TestDefaultClass(t *testing.T) {
 	if bootstrap.DefaultClass != input.DefaultClass {
 		t.Errorf("%s and %s", bootstrap.DefaultClass, input.DefaultClass)
+	}
+}
+
+// TestProblemsAsJSON: for scripts, a line for each, which says the code and how bad it
+// is; the snapshot stays apart from it.
+func TestProblemsAsJSON(t *testing.T) {
+	folder := copyShop(t, "name: api, port: {number: 80}", "name: api, port: {number: 81}")
+	status, stdout, stderr := legation("translate", folder, "-o", "json")
+	if status != cli.Failure || !json.Valid([]byte(stdout)) {
+		t.Errorf("status %d, %s", status, stdout)
+	}
+	var got problemText
+	if err := json.Unmarshal([]byte(stderr), &got); err != nil {
+		t.Fatalf("%v: %s", err, stderr)
+	}
+	want := problemText{Code: finding.NoServicePort, Severity: finding.Error, Object: "Ingress shop/shop", File: folder + "/shop.yaml:2",
+		Field: "spec.rules[0].http.paths[1].backend.service.port", Value: "81", Message: "Service shop/api has no such TCP port; its paths answer 503"}
+	if got != want {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+}
+
+// TestProblemLog: a Problem is a line when it appears and one when it is gone, with
+// its code and how bad it is; what is only information is no warning.
+func TestProblemLog(t *testing.T) {
+	var text bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	p := newProblemLog(log, fleet.New(fleet.Config{}))
+	at := object.Origin{Object: object.Ref{Kind: object.KindIngress, Namespace: "shop", Name: "web"}, Field: "f"}
+	p.look([]finding.Problem{finding.NoService.Of(at, "")})
+	p.look([]finding.Problem{finding.RestrictsNobody.Of(at, "")})
+	want := `level=WARN msg=problem object="Ingress shop/web" field=f message="there is no such Service; its paths answer 503" code=NoService severity=error
+level=INFO msg=problem object="Ingress shop/web" field=f message="is not honoured yet; with this value it restricts nobody" code=RestrictsNobody severity=info
+level=INFO msg="problem solved" object="Ingress shop/web" field=f message="there is no such Service; its paths answer 503" code=NoService severity=error
+`
+	if text.String() != want {
+		t.Errorf("got:\n%s\nwant:\n%s", text.String(), want)
 	}
 }
 

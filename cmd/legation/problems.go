@@ -100,7 +100,11 @@ func (p *problemLog) look(list []finding.Problem) {
 	now := map[finding.Problem]bool{}
 	for _, one := range list {
 		if !p.known[one] && !now[one] {
-			p.log.Warn("problem", attributes(one)...)
+			level := slog.LevelWarn
+			if one.Code.Row().Severity == finding.Info {
+				level = slog.LevelInfo
+			}
+			p.log.Log(context.Background(), level, "problem", attributes(one)...)
 		}
 		now[one] = true
 	}
@@ -115,6 +119,7 @@ func (p *problemLog) look(list []finding.Problem) {
 func attributes(p finding.Problem) (list []any) {
 	for _, a := range []struct{ key, value string }{
 		{"object", p.Object.String()}, {"file", p.File}, {"field", p.Field}, {"value", p.Value}, {"message", p.Message},
+		{"code", string(p.Code)}, {"severity", string(p.Code.Row().Severity)},
 	} {
 		if a.value != "" {
 			list = append(list, a.key, a.value)

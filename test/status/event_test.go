@@ -24,7 +24,7 @@ func TestEvents(t *testing.T) {
 	second := w.start()
 	w.create("shop", "doomed")
 	problem := func(name, text string) finding.Problem {
-		return finding.Problem{Object: object.Ref{Kind: object.KindIngress, Namespace: w.namespace, Name: name}, Field: "spec.rules[0].host", Value: "a_b", Message: text}
+		return finding.Problem{Code: finding.BadHost, Object: object.Ref{Kind: object.KindIngress, Namespace: w.namespace, Name: name}, Field: "spec.rules[0].host", Value: "a_b", Message: text}
 	}
 	w.problems = []finding.Problem{problem("shop", "no host; it is not served"), problem("shop", "another one"), problem("doomed", "gone soon")}
 	w.report()
@@ -36,8 +36,8 @@ func TestEvents(t *testing.T) {
 	lines := func(first, second string, counts ...any) string {
 		return fmt.Sprintf(first+host+"another one (x%d)\n"+second+host+"no host; it is not served (x%d)", counts...)
 	}
-	warned := func(counts ...any) string { return lines("Warning Problem: ", "Warning Problem: ", counts...) }
-	mended := lines("Normal ProblemMended: no longer: ", "Normal ProblemMended: no longer: ", 1, 1) + "\n"
+	warned := func(counts ...any) string { return lines("Warning BadHost: ", "Warning BadHost: ", counts...) }
+	mended := lines("Normal BadHost: mended: ", "Normal BadHost: mended: ", 1, 1) + "\n"
 	w.events(w.namespace, "shop", all(warned(1, 1)))
 	w.problems = nil
 	for _, r := range w.replicas {
@@ -47,7 +47,7 @@ func TestEvents(t *testing.T) {
 	w.problems = []finding.Problem{problem("shop", "another one")}
 	w.report()
 	w.events(w.namespace, "shop", all(mended+warned(2, 1)))
-	w.events(w.namespace, "doomed", only("Warning Problem: "+host+"gone soon (x1)"))
+	w.events(w.namespace, "doomed", only("Warning BadHost: "+host+"gone soon (x1)"))
 	o, err := cluster.Client().NetworkingV1().Ingresses(w.namespace).Get(w.ctx, "shop", metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)

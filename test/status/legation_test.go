@@ -105,7 +105,7 @@ func TestOwnerIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.awaitAddress("192.0.2.1")
-	w.events(w.namespace, "shop", only("Warning Problem: spec.rules[0].http.paths[0].backend.service.name=\""+w.namespace+"/web\": there is no such Service"))
+	w.events(w.namespace, "shop", only("Warning NoService: spec.rules[0].http.paths[0].backend.service.name=\""+w.namespace+"/web\": there is no such Service"))
 	deployment, service := kube.Web(w.namespace, "web", 1, time.Second)
 	if err := cluster.Apply(w.ctx, deployment, service); err != nil {
 		t.Fatal(err)
@@ -113,7 +113,7 @@ func TestOwnerIsTold(t *testing.T) {
 	if err := cluster.AwaitServed(w.ctx, deployment); err != nil {
 		t.Fatal(err)
 	}
-	w.events(w.namespace, "shop", starts("Normal ProblemMended: no longer: ", "Warning Problem: "))
+	w.events(w.namespace, "shop", starts("Normal NoService: mended: ", "Warning NoService: "))
 	if err := s.Settle(w.ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestOwnerIsTold(t *testing.T) {
 	if err := w.undo(ctx, "shop", "rival-controller", &undone); err != nil || undone != 3 {
 		t.Errorf("undone %d times, %v", undone, err)
 	}
-	w.events(w.namespace, "shop", starts("Normal ProblemMended: ", "Warning AddressContested: status.loadBalancer: rival-controller rewrites it", "Warning Problem: "))
+	w.events(w.namespace, "shop", starts("Normal NoService: mended: ", "Warning AddressContested: status.loadBalancer: rival-controller rewrites it", "Warning NoService: "))
 	if after := w.updates(s.Envoys[0]); after != before {
 		t.Errorf("a fight over status sent Envoy %d responses", after-before)
 	}
