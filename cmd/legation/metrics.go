@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"legation.dev/inspect"
 	"legation.dev/object"
 )
 
@@ -15,10 +16,6 @@ var notFollowed = prometheus.NewDesc("legation_source_not_followed",
 	"What of a kind was not read yet or cannot be followed now: listings, or objects that are fetched by name. What was read before is served on.",
 	[]string{"kind"}, nil)
 
-// sourceKinds are the kinds that a source reads.
-var sourceKinds = []object.Kind{object.KindIngress, object.KindIngressClass, object.KindService,
-	object.KindSlice, object.KindSecret, object.KindConfigMap}
-
 // Describe implements prometheus.Collector.
 func (m sourceMetrics) Describe(descs chan<- *prometheus.Desc) { descs <- notFollowed }
 
@@ -28,7 +25,7 @@ func (m sourceMetrics) Collect(metrics chan<- prometheus.Metric) {
 	for _, c := range m.source.waiting() {
 		counts[c.Kind]++
 	}
-	for _, kind := range sourceKinds {
+	for _, kind := range inspect.Kinds {
 		metrics <- prometheus.MustNewConstMetric(notFollowed, prometheus.GaugeValue, float64(counts[kind]), string(kind))
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package inspect
 
 import (
 	"context"
@@ -17,46 +17,50 @@ import (
 	"legation.dev/xds/store"
 )
 
-// fleetsShown bounds the fleets that metrics name: the number of series must not
+// FleetsShown bounds the fleets that metrics name: the number of series must not
 // follow anything. A Legation has a few.
-const fleetsShown = 25
+const FleetsShown = 25
 
-// fleetMetrics says what was read, what was made of it, and how far Envoys are, when
+// Kinds are those that a source reads.
+var Kinds = []object.Kind{object.KindIngress, object.KindIngressClass, object.KindService,
+	object.KindSlice, object.KindSecret, object.KindConfigMap}
+
+// Metrics says what was read, what was made of it, and how far Envoys are, when
 // it is scraped.
-type fleetMetrics struct {
-	result   func() translator.Result
-	problems func() []finding.Problem
-	store    *store.Store
-	fleets   *fleet.Registry
-	// envoys are those of this replica.
-	envoys func() (*adminv1.EnvoysResponse, error)
+type Metrics struct {
+	Result   func() translator.Result
+	Problems func() []finding.Problem
+	Store    *store.Store
+	Fleets   *fleet.Registry
+	// Envoys are those of this replica.
+	Envoys func() (*adminv1.EnvoysResponse, error)
 }
 
-func fleetDesc(name, help string, labels ...string) *prometheus.Desc {
+func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("legation_"+name, help, labels, nil)
 }
 
 var (
-	inputObjects  = fleetDesc("input_objects", "Objects that were read, as far as translation reads them.", "kind")
-	inputDigest   = fleetDesc("input_digest", "48 bits of the digest of all that was read: replicas that say the same have read the same.")
-	problemsFound = fleetDesc("problems", "What is wrong with objects now, by their kind. The log, Events and 'legation explain' say what.", "kind")
-	fleetsKnown   = fleetDesc("fleets", "Fleets that are served, one for each IngressClass.")
+	inputObjects  = desc("input_objects", "Objects that were read, as far as translation reads them.", "kind")
+	inputDigest   = desc("input_digest", "48 bits of the digest of all that was read: replicas that say the same have read the same.")
+	problemsFound = desc("problems", "What is wrong with objects now, by their kind. The log, Events and 'legation explain' say what.", "kind")
+	fleetsKnown   = desc("fleets", "Fleets that are served, one for each IngressClass.")
 
-	fleetDigest    = fleetDesc("fleet_digest", "48 bits of the digest of what translation made for a fleet: it must be the same on replicas with the same legation_input_digest.", "fleet")
-	fleetFrozen    = fleetDesc("fleet_frozen", "1 if the class of a fleet or its settings are gone and the last ones are in force, else 0.", "fleet")
-	fleetHostEnd   = fleetDesc("fleet_certificate_end_timestamp_seconds", "When the first of the hosts' certificates ends that have not yet. Those that have are legation_problems of kind Secret.", "fleet")
-	fleetVersion   = fleetDesc("fleet_version", "Number of the newest version, counted by this process.", "fleet")
-	fleetPublished = fleetDesc("fleet_version_timestamp_seconds", "When the newest version was published.", "fleet")
-	fleetResources = fleetDesc("fleet_resources", "Resources of the newest version.", "fleet", "type")
-	fleetEnvoys    = fleetDesc("fleet_envoys", "Envoys that are connected to this replica.", "fleet")
-	fleetCurrent   = fleetDesc("fleet_envoys_current", "Of these, those that run the newest version.", "fleet")
-	fleetLag       = fleetDesc("fleet_unacknowledged_change_age_seconds", "Age of the oldest change that some Envoy of this replica does not run; 0 if all run the newest version.", "fleet")
-	fleetRejected  = fleetDesc("fleet_rejected_resources", "Resources that Envoys of this replica reject now, each counted for each Envoy. Their last good version stays.", "fleet")
-	fleetCertEnd   = fleetDesc("fleet_client_certificate_end_timestamp_seconds", "When the first of the certificates ends with which Envoys have connected to this replica.", "fleet")
+	fleetDigest    = desc("fleet_digest", "48 bits of the digest of what translation made for a fleet: it must be the same on replicas with the same legation_input_digest.", "fleet")
+	fleetFrozen    = desc("fleet_frozen", "1 if the class of a fleet or its settings are gone and the last ones are in force, else 0.", "fleet")
+	fleetHostEnd   = desc("fleet_certificate_end_timestamp_seconds", "When the first of the hosts' certificates ends that have not yet. Those that have are legation_problems of kind Secret.", "fleet")
+	fleetVersion   = desc("fleet_version", "Number of the newest version, counted by this process.", "fleet")
+	fleetPublished = desc("fleet_version_timestamp_seconds", "When the newest version was published.", "fleet")
+	fleetResources = desc("fleet_resources", "Resources of the newest version.", "fleet", "type")
+	fleetEnvoys    = desc("fleet_envoys", "Envoys that are connected to this replica.", "fleet")
+	fleetCurrent   = desc("fleet_envoys_current", "Of these, those that run the newest version.", "fleet")
+	fleetLag       = desc("fleet_unacknowledged_change_age_seconds", "Age of the oldest change that some Envoy of this replica does not run; 0 if all run the newest version.", "fleet")
+	fleetRejected  = desc("fleet_rejected_resources", "Resources that Envoys of this replica reject now, each counted for each Envoy. Their last good version stays.", "fleet")
+	fleetCertEnd   = desc("fleet_client_certificate_end_timestamp_seconds", "When the first of the certificates ends with which Envoys have connected to this replica.", "fleet")
 )
 
 // Describe implements prometheus.Collector.
-func (m fleetMetrics) Describe(descs chan<- *prometheus.Desc) {
+func (m Metrics) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{inputObjects, inputDigest, problemsFound, fleetsKnown, fleetDigest, fleetFrozen, fleetHostEnd, fleetVersion,
 		fleetPublished, fleetResources, fleetEnvoys, fleetCurrent, fleetLag, fleetRejected, fleetCertEnd} {
 		descs <- d
@@ -71,12 +75,12 @@ func (g gauges) send(d *prometheus.Desc, v float64, labels ...string) {
 }
 
 // Collect implements prometheus.Collector.
-func (m fleetMetrics) Collect(metrics chan<- prometheus.Metric) {
+func (m Metrics) Collect(metrics chan<- prometheus.Metric) {
 	g := gauges(metrics)
 	m.inputs(g)
-	g.send(fleetsKnown, float64(len(m.store.Fleets())))
-	for i, name := range m.store.Fleets() {
-		if i == fleetsShown {
+	g.send(fleetsKnown, float64(len(m.Store.Fleets())))
+	for i, name := range m.Store.Fleets() {
+		if i == FleetsShown {
 			break
 		}
 		m.version(g, name)
@@ -85,8 +89,8 @@ func (m fleetMetrics) Collect(metrics chan<- prometheus.Metric) {
 }
 
 // inputs are what was read.
-func (m fleetMetrics) inputs(g gauges) {
-	r := m.result()
+func (m Metrics) inputs(g gauges) {
+	r := m.Result()
 	v := r.View()
 	for kind, n := range map[object.Kind]int{object.KindIngress: v.Ingresses().Len(), object.KindIngressClass: v.Classes().Len(), object.KindService: v.Services().Len(),
 		object.KindSlice: v.Slices().Len(), object.KindSecret: v.Secrets().Len(), object.KindConfigMap: v.ConfigMaps().Len()} {
@@ -94,15 +98,15 @@ func (m fleetMetrics) inputs(g gauges) {
 	}
 	g.send(inputDigest, number(v.Digest()))
 	wrong := map[object.Kind]int{}
-	for _, p := range m.problems() {
+	for _, p := range m.Problems() {
 		wrong[p.Object.Kind]++
 	}
-	for _, kind := range sourceKinds {
+	for _, kind := range Kinds {
 		g.send(problemsFound, float64(wrong[kind]), string(kind))
 	}
 	shown := 0
 	for f := range r.Fleets() {
-		if shown++; shown > fleetsShown {
+		if shown++; shown > FleetsShown {
 			break
 		}
 		g.send(fleetDigest, number(f.Snapshot.Digest()), f.Name)
@@ -124,8 +128,8 @@ func truth(is bool) float64 {
 }
 
 // version is the newest version of a fleet.
-func (m fleetMetrics) version(g gauges, name string) {
-	v, _ := m.store.Watch(name)
+func (m Metrics) version(g gauges, name string) {
+	v, _ := m.Store.Watch(name)
 	g.send(fleetVersion, float64(v.Number), name)
 	g.send(fleetPublished, float64(v.Time.UnixMilli())/1000, name)
 	for t := range snapshot.Types() {
@@ -134,8 +138,8 @@ func (m fleetMetrics) version(g gauges, name string) {
 }
 
 // running is how far Envoys are.
-func (m fleetMetrics) running(g gauges) {
-	answer, err := m.envoys()
+func (m Metrics) running(g gauges) {
+	answer, err := m.Envoys()
 	if err != nil || len(answer.GetReplicas()) == 0 { // it asks nobody else, so this cannot be
 		return
 	}
@@ -144,13 +148,13 @@ func (m fleetMetrics) running(g gauges) {
 		lag[e.GetFleet()] = max(lag[e.GetFleet()], e.GetLag().AsDuration())
 		rejected[e.GetFleet()] += len(e.GetRejected())
 	}
-	for _, n := range m.fleets.Nodes() {
+	for _, n := range m.Fleets.Nodes() {
 		if end, ok := ends[n.Fleet]; !n.CertificateEnd.IsZero() && (!ok || n.CertificateEnd.Before(end)) {
 			ends[n.Fleet] = n.CertificateEnd
 		}
 	}
 	for i, f := range answer.GetReplicas()[0].GetFleets() {
-		if i == fleetsShown {
+		if i == FleetsShown {
 			break
 		}
 		g.send(fleetEnvoys, float64(f.GetEnvoys()), f.GetName())
@@ -163,8 +167,8 @@ func (m fleetMetrics) running(g gauges) {
 	}
 }
 
-// localEnvoys are those of this replica.
-func localEnvoys(s adminv1.AdminServer) func() (*adminv1.EnvoysResponse, error) {
+// LocalEnvoys are those of this replica.
+func LocalEnvoys(s adminv1.AdminServer) func() (*adminv1.EnvoysResponse, error) {
 	return func() (*adminv1.EnvoysResponse, error) {
 		return s.Envoys(context.Background(), &adminv1.EnvoysRequest{Local: true})
 	}
