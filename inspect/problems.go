@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,7 +29,7 @@ type Problems struct {
 	// Tell hears of each result, and of all Problems, if set. It must not block.
 	Tell func(translator.Result, []finding.Problem)
 
-	known map[finding.Problem]bool // owned by Run
+	known map[finding.Problem]finding.Problem // by identity; owned by Run
 
 	mu   sync.Mutex
 	list []finding.Problem // guarded by mu: those of the last look
@@ -36,7 +37,7 @@ type Problems struct {
 
 // NewProblems makes one; it does nothing before Run.
 func NewProblems(log *slog.Logger, fleets *fleet.Registry) *Problems {
-	return &Problems{log: log, fleets: fleets, results: make(chan translator.Result, 1), known: map[finding.Problem]bool{}}
+	return &Problems{log: log, fleets: fleets, results: make(chan translator.Result, 1), known: map[finding.Problem]finding.Problem{}}
 }
 
 // Report takes a new result. It does not wait. Only one goroutine may call it.
@@ -96,25 +97,35 @@ func (p *Problems) Of(objects ...string) (list []*adminv1.Problem) {
 	return list
 }
 
-// look logs how list differs from the Problems that are known.
+// look logs how list differs from the Problems that are known. One that only stands in
+// another line now, since something was written above it, is none that is new.
 func (p *Problems) look(list []finding.Problem) {
-	now := map[finding.Problem]bool{}
+	now := map[finding.Problem]finding.Problem{}
 	for _, one := range list {
-		if !p.known[one] && !now[one] {
+		id := identity(one)
+		if _, known := p.known[id]; !known && now[id] == (finding.Problem{}) {
 			level := slog.LevelWarn
 			if one.Code.Row().Severity == finding.Info {
 				level = slog.LevelInfo
 			}
 			p.log.Log(context.Background(), level, "problem", attributes(one)...)
 		}
-		now[one] = true
+		now[id] = one
 	}
-	for one := range p.known { // the order of lines of a log means nothing
-		if !now[one] {
+	for id, one := range p.known { // the order of lines of a log means nothing
+		if _, still := now[id]; !still {
 			p.log.Info("problem solved", attributes(one)...)
 		}
 	}
 	p.known = now
+}
+
+// identity is a Problem without the line.
+func identity(p finding.Problem) finding.Problem {
+	if i := strings.LastIndexByte(p.File, ':'); i >= 0 {
+		p.File = p.File[:i]
+	}
+	return p
 }
 
 func attributes(p finding.Problem) (list []any) {

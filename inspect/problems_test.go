@@ -24,12 +24,14 @@ func TestProblemLog(t *testing.T) {
 		return a
 	}}))
 	p := NewProblems(log, fleet.New(fleet.Config{}))
-	at := object.Origin{Object: object.Ref{Kind: object.KindIngress, Namespace: "shop", Name: "web"}, Field: "f"}
+	at := object.Origin{Object: object.Ref{Kind: object.KindIngress, Namespace: "shop", Name: "web"}, Field: "f", File: "a.yaml:3"}
 	p.look([]finding.Problem{finding.NoService.Of(at, "")})
+	at.File = "a.yaml:4"
+	p.look([]finding.Problem{finding.NoService.Of(at, "")}) // a line was written above it
 	p.look([]finding.Problem{finding.RestrictsNobody.Of(at, "")})
-	want := `level=WARN msg=problem object="Ingress shop/web" field=f message="there is no such Service; its paths answer 503" code=NoService severity=error
-level=INFO msg=problem object="Ingress shop/web" field=f message="is not honoured yet; with this value it restricts nobody" code=RestrictsNobody severity=info
-level=INFO msg="problem solved" object="Ingress shop/web" field=f message="there is no such Service; its paths answer 503" code=NoService severity=error
+	want := `level=WARN msg=problem object="Ingress shop/web" file=a.yaml:3 field=f message="there is no such Service; its paths answer 503" code=NoService severity=error
+level=INFO msg=problem object="Ingress shop/web" file=a.yaml:4 field=f message="is not honoured yet; with this value it restricts nobody" code=RestrictsNobody severity=info
+level=INFO msg="problem solved" object="Ingress shop/web" file=a.yaml:4 field=f message="there is no such Service; its paths answer 503" code=NoService severity=error
 `
 	if text.String() != want {
 		t.Errorf("got:\n%s\nwant:\n%s", text.String(), want)

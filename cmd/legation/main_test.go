@@ -148,8 +148,8 @@ func TestProblems(t *testing.T) {
 		t.Errorf("status %d", status)
 	}
 	for _, want := range []string{
-		folder + "/class.yaml:19: ConfigMap shop/legation: data.bind-addresses=\"here\": ",
-		folder + "/shop.yaml:2: Ingress shop/shop: spec.rules[0].http.paths[1].backend.service.port=\"81\": ",
+		folder + "/class.yaml:26: ConfigMap shop/legation: data.bind-addresses=\"here\": ",
+		folder + "/shop.yaml:19: Ingress shop/shop: spec.rules[0].http.paths[1].backend.service.port=\"81\": ",
 	} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("stderr %q\nlacks %q", stderr, want)
@@ -231,7 +231,7 @@ func TestProblemsAsJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(stderr), &got); err != nil {
 		t.Fatalf("%v: %s", err, stderr)
 	}
-	want := problemText{Code: finding.NoServicePort, Severity: finding.Error, Object: "Ingress shop/shop", File: folder + "/shop.yaml:2",
+	want := problemText{Code: finding.NoServicePort, Severity: finding.Error, Object: "Ingress shop/shop", File: folder + "/shop.yaml:19",
 		Field: "spec.rules[0].http.paths[1].backend.service.port", Value: "81", Message: "Service shop/api has no such TCP port; its paths answer 503"}
 	if got != want {
 		t.Errorf("got %+v\nwant %+v", got, want)

@@ -262,7 +262,7 @@ func (c Code) Row() Row { return rows[c] }
 
 // Of makes a Problem of this code; args are for the text of its row.
 func (c Code) Of(at object.Origin, value string, args ...any) Problem {
-	return Problem{Code: c, Object: at.Object, File: at.File, Field: at.Field, Value: value,
+	return Problem{Code: c, Object: at.Object, File: at.Place(), Field: at.Field, Value: value,
 		Message: fmt.Sprintf(rows[c].Text, args...)}
 }
 

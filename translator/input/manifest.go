@@ -75,14 +75,15 @@ func (d *decoder) document(doc document) {
 	if len(doc.text) == 0 {
 		return
 	}
+	at := place{lines: &lines{file: d.file, line: doc.line, text: doc.text}}
 	text, err := toJSON(doc)
 	if err != nil {
 		c := complaintOf(err)
 		c.text = withoutSecrets(c.text, doc.text)
-		d.refuse(object.Ref{}, doc.line, c)
+		d.refuse(object.Ref{}, at, c)
 		return
 	}
-	d.json(text, doc.line)
+	d.json(text, at)
 }
 
 // toJSON converts a document. Its errors count lines from the top of the file.
@@ -116,27 +117,27 @@ func (t *jsonText) UnmarshalJSON(b []byte) error {
 }
 
 // json reads one object, or the items of a List.
-func (d *decoder) json(text []byte, line int) {
+func (d *decoder) json(text []byte, at place) {
 	if text[0] != '{' {
-		d.refuse(object.Ref{}, line, complaint{text: "the document is no object"})
+		d.refuse(object.Ref{}, at, complaint{text: "the document is no object"})
 		return
 	}
 	var head header
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(text, &head); err != nil {
-		d.refuse(refOf(text), line, complaintOf(err))
+		d.refuse(refOf(text), at, complaintOf(err))
 		return
 	}
 	if head.Kind == "" || head.APIVersion == "" {
-		d.refuse(object.Ref{}, line, complaint{text: "the document has no apiVersion and kind: it is no Kubernetes object"})
+		d.refuse(object.Ref{}, at, complaint{text: "the document has no apiVersion and kind: it is no Kubernetes object"})
 		return
 	}
 	if strings.HasSuffix(head.Kind, "List") {
-		for _, item := range head.Items {
-			d.json(item, line)
+		for i, item := range head.Items {
+			d.json(item, at.under(i))
 		}
 		return
 	}
-	d.object(head, text, line)
+	d.object(head, text, at)
 }
 
 // refOf is the object that a document means whose metadata is broken elsewhere;
@@ -187,7 +188,7 @@ type kubeObject interface {
 	metav1.Object
 }
 
-func (d *decoder) object(head header, text []byte, line int) {
+func (d *decoder) object(head header, text []byte, at place) {
 	kind := object.Kind(head.Kind)
 	if kinds[kind] == nil {
 		return
@@ -197,11 +198,11 @@ func (d *decoder) object(head header, text []byte, line int) {
 	}
 	ref := named(kind, head.Namespace, head.Name)
 	if head.Name == "" {
-		d.refuse(object.Ref{}, line, complaint{field: "metadata.name", text: "the " + head.Kind + " has no name"})
+		d.refuse(object.Ref{}, at, complaint{field: "metadata.name", text: "the " + head.Kind + " has no name"})
 		return
 	}
 	if head.APIVersion != versions[kind] {
-		d.refuse(ref, line, complaint{field: "apiVersion", value: head.APIVersion, text: "not read; write " + versions[kind]})
+		d.refuse(ref, at, complaint{field: "apiVersion", value: head.APIVersion, text: "not read; write " + versions[kind]})
 		return
 	}
 	o := kinds[kind]()
@@ -211,10 +212,10 @@ func (d *decoder) object(head header, text []byte, line int) {
 		complaints = invalid(o)
 	}
 	if len(complaints) > 0 {
-		d.refuse(ref, line, complaints...)
+		d.refuse(ref, at, complaints...)
 		return
 	}
-	d.accept(ref, o, line)
+	d.accept(ref, o, at)
 }
 
 // strict decodes text into o and says what does not fit.
@@ -272,27 +273,27 @@ func complaintOf(err error) complaint {
 	return c
 }
 
-func (d *decoder) accept(ref object.Ref, from kubeObject, line int) {
-	if d.twice(ref, line) {
+func (d *decoder) accept(ref object.Ref, from kubeObject, at place) {
+	if d.twice(ref, at) {
 		return
 	}
 	o, _ := FromObject(from)
-	o.(interface{ meta() *Meta }).meta().File = d.position(line)
+	o.(interface{ meta() *Meta }).meta().places = at
 	d.add(Change{Ref: ref, Object: o})
 }
 
 // twice says whether the file has the object already, and makes it a Problem.
-func (d *decoder) twice(ref object.Ref, line int) bool {
+func (d *decoder) twice(ref object.Ref, at place) bool {
 	i, ok := d.at[ref]
 	if ok {
 		c := &d.changes[i]
-		c.Problems = append(c.Problems, finding.Duplicate.Of(object.Origin{Object: ref, File: d.position(line)}, ""))
+		c.Problems = append(c.Problems, finding.Duplicate.Of(object.Origin{Object: ref, Places: at}, ""))
 	}
 	return ok
 }
 
 // refuse records why a document is not used; a zero ref means the file.
-func (d *decoder) refuse(ref object.Ref, line int, complaints ...complaint) {
+func (d *decoder) refuse(ref object.Ref, at place, complaints ...complaint) {
 	if ref == (object.Ref{}) {
 		ref = object.Ref{Kind: object.KindFile, Name: d.file}
 	}
@@ -302,7 +303,7 @@ func (d *decoder) refuse(ref object.Ref, line int, complaints ...complaint) {
 		if c.invalid {
 			code = finding.Invalid
 		}
-		problems = append(problems, code.Of(object.Origin{Object: ref, File: d.position(line), Field: c.field}, c.value, c.text))
+		problems = append(problems, code.Of(object.Origin{Object: ref, Places: at, Field: c.field}, c.value, c.text))
 	}
 	if i, ok := d.at[ref]; ok {
 		d.changes[i].Problems = append(d.changes[i].Problems, problems...)
@@ -315,5 +316,3 @@ func (d *decoder) add(c Change) {
 	d.at[c.Ref] = len(d.changes)
 	d.changes = append(d.changes, c)
 }
-
-func (d *decoder) position(line int) string { return fmt.Sprintf("%s:%d", d.file, line) }
