@@ -131,7 +131,7 @@ var table = []Row{
 	{KindNotRead, Error, "%T is not of a kind that is read", "troubleshooting.md",
 		"Report it: Legation asked for a kind that it does not know."},
 	{NamespaceNotRead, Error, "namespace %s is not among those that are read", "install.md",
-		"Add the namespace to `--namespaces` (`namespaces` of the chart), or move the Secret or ConfigMap."},
+		"Add the namespace to `--namespaces` (`controlPlane.namespaces` of the chart), or move the Secret or ConfigMap."},
 	{SettingsKept, Error, "%v; all settings of the class stay as they last were", "settings.md",
 		"Mend the value in the ConfigMap. Until then a change of another key of it does nothing, either."},
 
@@ -155,7 +155,7 @@ var table = []Row{
 	{SettingIgnored, Error, "%v; the setting is ignored", "settings.md",
 		"Mend the value; `legation settings` says what the setting takes."},
 	{ShareCapped, Warning, "%v; that share is in force", "settings.md#service-share",
-		"Ask for less on the Service, or raise the class's budget."},
+		"Ask for less on the Service, or raise `service-share` or `connection-budget` of the class."},
 	{NotHonored, Warning, "is not honoured yet", "differences.md#settings",
 		"Look for the setting of Legation that does the same, or delete the annotation."},
 	{UnknownAnnotation, Info, "is not honoured, and ingress-nginx knows no such annotation", "differences.md#settings",

@@ -94,7 +94,7 @@ func after(path, key string) (rest string, ok bool) {
 	}
 	rest, ok = strings.CutPrefix(path, key)
 	switch {
-	case !ok:
+	case !ok || key == "":
 		return "", false
 	case strings.HasPrefix(rest, "."):
 		return rest[1:], true

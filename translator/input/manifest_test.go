@@ -1,6 +1,7 @@
 package input
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -83,6 +84,13 @@ func TestDecodeManifests(t *testing.T) {
 	}
 }
 
+// isIn says whether a place is in the text of f.yaml.
+func isIn(text, place string) bool {
+	number, ok := strings.CutPrefix(place, "f.yaml:")
+	line, err := strconv.Atoi(number)
+	return ok && err == nil && line > 0 && line <= strings.Count(text, "\n")+1
+}
+
 // keyText is key material that no Problem may repeat.
 const keyText = "S0VZLUJZVEVTLTlmODZkMDgxODg0YzdkNjU5YTJmZWFh"
 
@@ -124,9 +132,15 @@ func FuzzDecodeManifests(f *testing.F) {
 				if strings.Contains(p.Error(), keyText[:12]) && !strings.Contains(string(tail), keyText[:12]) {
 					t.Errorf("a Problem shows key material: %v", p)
 				}
-				if p.File == "" || p.Message == "" {
-					t.Errorf("a Problem names no file, or does not say what is wrong: %+v", p)
+				if !isIn(text, p.File) || p.Message == "" {
+					t.Errorf("a Problem names no line of the file, or does not say what is wrong: %+v", p)
 				}
+			}
+			if o, ok := c.Object.(interface {
+				Object
+				meta() *Meta
+			}); ok && !isIn(text, Origin(o).In("spec.rules[0].http").Place()) {
+				t.Errorf("a field of %v is no line of the file", c.Ref)
 			}
 			if c.Object == nil && len(c.Problems) == 0 {
 				t.Errorf("%v says nothing", c.Ref)
