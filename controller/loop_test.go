@@ -320,13 +320,13 @@ func TestLoopKeepsSettings(t *testing.T) {
 func TestKeptSettingsAreTold(t *testing.T) {
 	w := worlds.New(1, worlds.Size{})
 	view := input.View{}.With(w.All()...)
-	bad := &input.ConfigMap{Meta: input.Meta{Namespace: worlds.Namespace, Name: worlds.Settings, File: "f.yaml:1"}, Data: map[string]string{"http-port": "none"}}
-	view = view.With(keepSettings(view, []input.Change{lower.Put(input.Seal(bad))})...)
+	bad := "apiVersion: v1\nkind: ConfigMap\nmetadata: {namespace: " + worlds.Namespace + ", name: " + worlds.Settings + "}\ndata:\n  https-port: \"443\"\n  http-port: none\n"
+	view = view.With(keepSettings(view, lower.Manifests("f.yaml", []byte(bad)))...)
 	var got []string
 	for _, p := range translator.Translate(translator.Result{}, view).Problems(time.Now()) {
 		got = append(got, p.Error())
 	}
-	if len(got) != 1 || !strings.HasPrefix(got[0], `f.yaml:1: ConfigMap shop/settings: data.http-port="none": `) || !strings.HasSuffix(got[0], "stay as they last were") {
+	if len(got) != 1 || !strings.HasPrefix(got[0], `f.yaml:6: ConfigMap shop/settings: data.http-port="none": `) || !strings.HasSuffix(got[0], "stay as they last were") {
 		t.Errorf("got %q", got)
 	}
 }

@@ -68,14 +68,30 @@ func (r Ref) Compare(o Ref) int {
 	return cmp.Or(cmp.Compare(r.Kind, o.Kind), cmp.Compare(r.Namespace, o.Namespace), cmp.Compare(r.Name, o.Name))
 }
 
+// Places says where in a file the fields of an object stand: "shop/ingress.yaml:12".
+type Places interface {
+	// Place is that of a field, or of the nearest one above it that is there.
+	Place(field string) string
+}
+
 // Origin is a field of an object, and where that was read.
 type Origin struct {
 	Object Ref
-	// File and line where the object was read, "shop/ingress.yaml:12"; empty if it
-	// came from an API server.
+	// File is where it was read, if the line is not known; empty if it came from an
+	// API server.
 	File string
+	// Places are those of its fields; nil if they are not known.
+	Places Places
 	// Field is the path of the field: `spec.rules[0].http.paths[1].path`.
 	Field string
+}
+
+// Place is where the field stands: file and line, as far as they are known.
+func (o Origin) Place() string {
+	if o.Places == nil {
+		return o.File
+	}
+	return o.Places.Place(o.Field)
 }
 
 // In is o with a field below o.Field.

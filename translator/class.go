@@ -44,7 +44,7 @@ func readClass(v input.View, of *input.IngressClass, frozen bool) class {
 }
 
 func classOrigin(of *input.IngressClass) object.Origin {
-	return object.Origin{Object: of.Ref(), File: of.File}
+	return input.Origin(of)
 }
 
 // readSettings reads the ConfigMap that the class names; without one, or until

@@ -12,10 +12,10 @@ import (
 func codesCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "codes",
-		Short: "Print what each code of a problem means, and what to do about it",
-		Long: `Prints all kinds of problems as Markdown, the same text as docs/problems.md: the code,
-which is the reason of the Event and stands in the log, how bad it is, what is said,
-and what to do.`,
+		Short: "Print the codes of Problems: what each says, how bad it is, what to do",
+		Long: `Prints all that can be wrong with objects as Markdown, the same text as
+docs/problems.md. The code of a Problem is the reason of its Event, and stands in the
+log and in what 'legation translate -o json' says.`,
 		Example: "  legation codes | less",
 		Args:    cli.Arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -13,10 +13,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"legation.dev/cmd/cli"
-	"legation.dev/object"
+	"legation.dev/inspect"
 	"legation.dev/translator"
+	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
-	"legation.dev/translator/policy"
 )
 
 // formatTable is the value of --output for people.
@@ -82,7 +82,7 @@ func (f *explainFlags) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	fleets := f.explain(result, service)
+	fleets := inspect.Explain(result, service, f.class)
 	if len(fleets) == 0 {
 		return fmt.Errorf("no Ingress of a class of ours leads to Service %s", service)
 	}
@@ -97,7 +97,7 @@ func (f *explainFlags) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	return printConcerned(c.ErrOrStderr(), result, service, fleets)
+	return printConcerned(c.ErrOrStderr(), inspect.Concerned(result, service, fleets, time.Now()))
 }
 
 // arguments are the Service, "namespace/name", and perhaps where the manifests are.
@@ -137,72 +137,8 @@ func (f *explainFlags) translate(ctx context.Context) (translator.Result, error)
 	return translator.Translate(translator.Result{}, input.View{}.With(changes...)), nil
 }
 
-// explainedFleet is what one fleet does with the Service.
-type explainedFleet struct {
-	Fleet string          `json:"fleet"`
-	Parts []explainedPart `json:"parts"`
-}
-
-// explainedPart is a cluster, or the routes of an Ingress if Cluster is empty.
-type explainedPart struct {
-	Cluster   string             `json:"cluster,omitempty"`
-	Ingresses []string           `json:"ingresses,omitempty"`
-	Settings  []explainedSetting `json:"settings"`
-}
-
-type explainedSetting struct {
-	Name   string `json:"name"`
-	Value  string `json:"value"`
-	Object string `json:"object,omitempty"` // that says so; empty: the default
-	Field  string `json:"field,omitempty"`
-	Preset string `json:"preset,omitempty"` // that the field names and that gives the value
-	Reason string `json:"reason,omitempty"` // of the default
-	Envoy  string `json:"envoy"`
-}
-
-func (f *explainFlags) explain(r translator.Result, service string) (fleets []explainedFleet) {
-	for fleet := range r.Fleets() {
-		if f.class != "" && f.class != fleet.Name {
-			continue
-		}
-		one := explainedFleet{Fleet: fleet.Name}
-		for _, e := range fleet.Explain(service) {
-			part := explainedPart{Cluster: e.Cluster, Ingresses: e.Ingresses}
-			for _, s := range e.Settings {
-				part.Settings = append(part.Settings, explainedText(s))
-			}
-			one.Parts = append(one.Parts, part)
-		}
-		if len(one.Parts) > 0 {
-			fleets = append(fleets, one)
-		}
-	}
-	return fleets
-}
-
-func explainedText(e policy.Explained) explainedSetting {
-	s := explainedSetting{Name: e.Setting.Name, Value: e.Value, Preset: string(e.Preset), Envoy: e.Setting.Envoy}
-	if e.From == (policy.Origin{}) {
-		s.Reason = e.Setting.Why
-		return s
-	}
-	s.Object, s.Field = e.From.Object.String(), e.From.Field
-	return s
-}
-
-// from is who says so, for people.
-func (s explainedSetting) from() string {
-	switch {
-	case s.Object == "":
-		return "default: " + s.Reason
-	case s.Preset != "":
-		return "preset " + s.Preset + ": " + s.Object + ", " + s.Field
-	}
-	return s.Object + ", " + s.Field
-}
-
 // writeExplained writes tables for people.
-func writeExplained(w io.Writer, fleets []explainedFleet) error {
+func writeExplained(w io.Writer, fleets []inspect.Fleet) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for i, fleet := range fleets {
 		for j, part := range fleet.Parts {
@@ -216,7 +152,7 @@ func writeExplained(w io.Writer, fleets []explainedFleet) error {
 				fmt.Fprintf(table, "fleet %s, cluster %s, named by %s\n", fleet.Fleet, part.Cluster, cmp.Or(named, "the class"))
 			}
 			for _, s := range part.Settings {
-				fmt.Fprintf(table, "  %s\t%s\t%s\n", s.Name, s.Value, s.from())
+				fmt.Fprintf(table, "  %s\t%s\t%s\n", s.Name, s.Value, s.From())
 			}
 		}
 	}
@@ -225,21 +161,12 @@ func writeExplained(w io.Writer, fleets []explainedFleet) error {
 
 // printConcerned prints what is wrong with the Service and the Ingresses that
 // lead to it.
-func printConcerned(w io.Writer, r translator.Result, service string, fleets []explainedFleet) error {
-	concerned := map[string]bool{string(object.KindService) + " " + service: true}
-	for _, fleet := range fleets {
-		for _, part := range fleet.Parts {
-			for _, key := range part.Ingresses {
-				concerned[string(object.KindIngress)+" "+key] = true
-			}
-		}
+func printConcerned(w io.Writer, list []finding.Problem) error {
+	for _, p := range list {
+		fmt.Fprintln(w, p.Error())
 	}
-	var err error
-	for _, p := range r.Problems(time.Now()) {
-		if concerned[p.Object.String()] {
-			fmt.Fprintln(w, p.Error())
-			err = cli.Exit(cli.Failure)
-		}
+	if len(list) > 0 {
+		return cli.Exit(cli.Failure)
 	}
-	return err
+	return nil
 }

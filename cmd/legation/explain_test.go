@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"legation.dev/cmd/cli"
+	"legation.dev/inspect"
 )
 
 // TestExplain: each value is told with the object and field that says so, with
@@ -31,7 +32,7 @@ func TestExplain(t *testing.T) {
 		"upstream-preset":          "tomcat Service shop/web metadata.annotations.legation.dev/upstream-preset",
 	}
 	status, stdout, stderr := legation("explain", "service/shop/web", "--source", "dir:"+folder, "-o", "json")
-	var out struct{ Fleets []explainedFleet }
+	var out struct{ Fleets []inspect.Fleet }
 	if err := json.Unmarshal([]byte(stdout), &out); err != nil || status != cli.OK || len(out.Fleets) != 1 {
 		t.Fatalf("status %d, %v: %s%s", status, err, stdout, stderr)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"legation.dev/controller"
+	"legation.dev/inspect"
 	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/translator/finding"
@@ -38,12 +38,12 @@ func gather(t *testing.T, classes int) map[string]*dto.MetricFamily {
 		fleets.Join(fleet.Node{ID: "a", Fleet: f.Name, CertificateEnd: time.Unix(2e9, 0)}, time.Now())
 	}
 	passes.observe(controller.Pass{Translation: time.Second, Publication: time.Millisecond, Stats: result.Stats})
-	watch := newProblemLog(slog.New(slog.DiscardHandler), fleets)
-	watch.remember([]finding.Problem{{Object: object.Ref{Kind: object.KindIngress, Namespace: "a", Name: "b"}, Message: "wrong"}})
-	service := &admin.Service{Fleets: fleets, Store: snapshots, Problems: watch.of}
+	wrong := []finding.Problem{finding.NoService.Of(object.Origin{Object: object.Ref{Kind: object.KindIngress, Namespace: "a", Name: "b"}}, "")}
+	service := &admin.Service{Fleets: fleets, Store: snapshots}
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(append(passes.collectors(), streamMetrics{server.New(server.Config{Store: snapshots, Fleets: fleets})},
-		fleetMetrics{func() translator.Result { return result }, watch.all, snapshots, fleets, localEnvoys(service)})...)
+		inspect.Metrics{Result: func() translator.Result { return result }, Problems: func() []finding.Problem { return wrong },
+			Store: snapshots, Fleets: fleets, Envoys: inspect.LocalEnvoys(service)})...)
 	list, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -97,9 +97,9 @@ func TestSeries(t *testing.T) {
 		}
 		return n
 	}
-	most := count(2 * fleetsShown)
-	if most >= mostSeries || most != count(4*fleetsShown) {
-		t.Errorf("%d series with %d classes, %d with twice as many; want fewer than %d", most, 2*fleetsShown, count(4*fleetsShown), mostSeries)
+	most := count(2 * inspect.FleetsShown)
+	if most >= mostSeries || most != count(4*inspect.FleetsShown) {
+		t.Errorf("%d series with %d classes, %d with twice as many; want fewer than %d", most, 2*inspect.FleetsShown, count(4*inspect.FleetsShown), mostSeries)
 	}
 	t.Logf("%d series with one class, %d at most", count(1), most)
 }

@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,13 +17,10 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"legation.dev/cmd/cli"
-	"legation.dev/object"
+	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 	"legation.dev/xds/bootstrap"
-	"legation.dev/xds/delta"
-	"legation.dev/xds/fleet"
 	"legation.dev/xds/redact"
-	"legation.dev/xds/snapshot"
 )
 
 const shop = "../../examples/shop"
@@ -99,6 +95,7 @@ func TestUsage(t *testing.T) {
 		{"bootstrap --certificate x", cli.Wrong, "--certificate and --key are needed together"},
 		{"version x", cli.Wrong, "version"},
 		{"translate " + shop, cli.OK, ""},
+		{"codes", cli.OK, ""},
 		{"version", cli.OK, ""},
 		{"bootstrap", cli.OK, ""},
 		{"", cli.OK, ""},
@@ -151,8 +148,8 @@ func TestProblems(t *testing.T) {
 		t.Errorf("status %d", status)
 	}
 	for _, want := range []string{
-		folder + "/class.yaml:19: ConfigMap shop/legation: data.bind-addresses=\"here\": ",
-		folder + "/shop.yaml:2: Ingress shop/shop: spec.rules[0].http.paths[1].backend.service.port=\"81\": ",
+		folder + "/class.yaml:26: ConfigMap shop/legation: data.bind-addresses=\"here\": ",
+		folder + "/shop.yaml:19: Ingress shop/shop: spec.rules[0].http.paths[1].backend.service.port=\"81\": ",
 	} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("stderr %q\nlacks %q", stderr, want)
@@ -222,18 +219,22 @@ func TestDefaultClass(t *testing.T) {
 	}
 }
 
-// TestRejections: what an Envoy rejects is a Problem of the objects it came from.
-func TestRejections(t *testing.T) {
-	var status delta.Status
-	status.Types[snapshot.Cluster].Rejected = []delta.Rejection{{Name: "shop/api/80", Message: "bad", From: []object.Ref{
-		{Kind: object.KindService, Namespace: "shop", Name: "api"}, {Kind: object.KindIngressClass, Name: "edge"}}}}
-	var got []string
-	for _, p := range rejections([]fleet.Envoy{{Node: fleet.Node{ID: "one", Fleet: "edge"}, Status: status}}) {
-		got = append(got, p.Error())
+// TestProblemsAsJSON: for scripts, a line for each, which says the code and how bad it
+// is; the snapshot stays apart from it.
+func TestProblemsAsJSON(t *testing.T) {
+	folder := copyShop(t, "name: api, port: {number: 80}", "name: api, port: {number: 81}")
+	status, stdout, stderr := legation("translate", folder, "-o", "json")
+	if status != cli.Failure || !json.Valid([]byte(stdout)) {
+		t.Errorf("status %d, %s", status, stdout)
 	}
-	const what = `: Envoy one of class edge rejects the CDS resource shop/api/80 made of it and keeps the last good one: bad`
-	if want := []string{"Service shop/api" + what, "IngressClass edge" + what}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
+	var got problemText
+	if err := json.Unmarshal([]byte(stderr), &got); err != nil {
+		t.Fatalf("%v: %s", err, stderr)
+	}
+	want := problemText{Code: finding.NoServicePort, Severity: finding.Error, Object: "Ingress shop/shop", File: folder + "/shop.yaml:19",
+		Field: "spec.rules[0].http.paths[1].backend.service.port", Value: "81", Message: "Service shop/api has no such TCP port; its paths answer 503"}
+	if got != want {
+		t.Errorf("got %+v\nwant %+v", got, want)
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"legation.dev/inspect"
 	"legation.dev/object"
 )
 
@@ -24,7 +25,7 @@ func (m sourceMetrics) Collect(metrics chan<- prometheus.Metric) {
 	for _, c := range m.source.waiting() {
 		counts[c.Kind]++
 	}
-	for _, r := range object.Kinds {
-		metrics <- prometheus.MustNewConstMetric(notFollowed, prometheus.GaugeValue, float64(counts[r.Kind]), string(r.Kind))
+	for _, kind := range inspect.Kinds {
+		metrics <- prometheus.MustNewConstMetric(notFollowed, prometheus.GaugeValue, float64(counts[kind]), string(kind))
 	}
 }

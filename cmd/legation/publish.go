@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/rest"
 
+	"legation.dev/object"
 	"legation.dev/watcher/status"
 )
 
@@ -186,7 +188,7 @@ func fixedSource(text string) (status.Source, error) {
 }
 
 // writer makes who writes to Kubernetes; nil if nobody does.
-func (f *publishFlags) writer(api *rest.Config, namespaces []string, served acknowledged, log *slog.Logger) (*status.Writer, error) {
+func (f *publishFlags) writer(api *rest.Config, namespaces []string, served func(context.Context, []object.Ref) ([]bool, error), log *slog.Logger) (*status.Writer, error) {
 	if f.leaseName.Name == "" || api == nil {
 		return nil, nil
 	}

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
@@ -20,9 +19,6 @@ import (
 	"legation.dev/watcher/kube"
 	"legation.dev/watcher/status"
 	"legation.dev/xds/admin"
-	"legation.dev/xds/delta"
-	"legation.dev/xds/fleet"
-	"legation.dev/xds/snapshot"
 )
 
 // parsePublish parses flags as serve does.
@@ -111,42 +107,6 @@ func shopResult(t *testing.T) (translator.Result, object.Ref) {
 	}
 	t.Fatal("no Ingress")
 	return r, object.Ref{}
-}
-
-// TestAcknowledged: an Ingress is served when an Envoy of its fleet runs it as it is
-// now.
-func TestAcknowledged(t *testing.T) {
-	r, ref := shopResult(t)
-	fleets := fleet.New(fleet.Config{})
-	peers, err := admin.NewPeers(&admin.Service{Fleets: fleets}, "", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer peers.Close()
-	s := &served{peers: peers}
-	ask := func(when string, want ...bool) {
-		t.Helper()
-		other := object.Ref{Kind: object.KindIngress, Namespace: "no", Name: "such"}
-		if got, err := s.acknowledged(t.Context(), []object.Ref{other, ref}); err != nil || !slices.Equal(got, want) {
-			t.Errorf("%s: got %v, %v", when, got, err)
-		}
-	}
-	ask("nothing is translated", false, false)
-	s.report(r)
-	ask("no Envoy", false, false)
-	name, list, _ := r.Serving(ref.Key())
-	session := fleets.Join(fleet.Node{ID: "one", Fleet: name}, time.Time{})
-	var has delta.Status
-	for _, res := range list {
-		has.Types[res.Type].Have = has.Types[res.Type].Have.Set(res.Name, res)
-	}
-	one := has
-	session.Serve(func() delta.Status { return one })
-	ask("an Envoy that runs all", false, true)
-	old := snapshot.FromBytes(list[0].Type, list[0].Name, "older", nil, snapshot.Meta{})
-	has.Types[old.Type].Have = has.Types[old.Type].Have.Set(old.Name, old)
-	fleets.Join(fleet.Node{ID: "two", Fleet: name}, time.Time{}).Serve(func() delta.Status { return has })
-	ask("one more that runs an older version", false, false)
 }
 
 // TestStateOf: what is told to who writes to Kubernetes.

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"legation.dev/controller"
+	"legation.dev/inspect"
 	"legation.dev/translator"
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
@@ -53,8 +54,8 @@ func (s *serving) run(ctx context.Context) error {
 		return err
 	}
 	snapshots, fleets := store.New(store.Config{History: s.history}), fleet.New(fleet.Config{})
-	watch := newProblemLog(s.log, fleets)
-	inspection := &admin.Service{Instance: instance(), Fleets: fleets, Store: snapshots, Problems: watch.of}
+	watch := inspect.NewProblems(s.log, fleets)
+	inspection := &admin.Service{Instance: instance(), Fleets: fleets, Store: snapshots, Problems: watch.Of}
 	peers, err := admin.NewPeers(inspection, s.peers, dialCredentials(s.folder))
 	if err != nil {
 		return err
@@ -67,29 +68,30 @@ func (s *serving) run(ctx context.Context) error {
 	}
 	xds := server.New(server.Config{Store: snapshots, Fleets: fleets, Log: s.log, Services: inspection.Register, Waiting: s.waiting,
 		Gate: gate, Limits: server.Limits{Age: maxAge(s.age)}})
-	answers := &served{peers: peers}
-	writer, err := s.publish.writer(s.source.rest, s.namespaces, answers.acknowledged, s.log)
+	answers := &inspect.Served{Peers: peers}
+	writer, err := s.publish.writer(s.source.rest, s.namespaces, answers.Acknowledged, s.log)
 	if err != nil {
 		return err
 	}
 	passes := newPassMetrics()
 	loop := &controller.Loop{Source: s.source, StandIn: standIn, Publish: publisher(snapshots, s.log), Observe: passes.observe,
-		Report: func(r translator.Result) { answers.report(r); watch.report(r) }}
+		Report: func(r translator.Result) { answers.Report(r); watch.Report(r) }}
 	g, ctx := errgroup.WithContext(ctx)
 	if s.source.run != nil {
 		g.Go(func() error { return unlessEnded(ctx, s.source.run(ctx)) })
 	}
 	g.Go(func() error { return unlessEnded(ctx, loop.Run(ctx)) })
 	if writer != nil {
-		watch.tell = func(r translator.Result, list []finding.Problem) { writer.Report(stateOf(r, list)) }
+		watch.Tell = func(r translator.Result, list []finding.Problem) { writer.Report(stateOf(r, list)) }
 		g.Go(func() error { return unlessEnded(ctx, writer.Run(ctx)) })
 	}
 	if s.folder != nil {
 		g.Go(func() error { return unlessEnded(ctx, s.folder.Run(ctx)) })
 	}
-	g.Go(func() error { watch.run(ctx); return nil })
+	g.Go(func() error { watch.Run(ctx); return nil })
 	g.Go(func() error { return xds.Serve(s.xds) })
-	metrics := append(passes.collectors(), sourceMetrics{s.source}, streamMetrics{xds}, fleetMetrics{answers.result, watch.all, snapshots, fleets, localEnvoys(inspection)})
+	metrics := append(passes.collectors(), sourceMetrics{s.source}, streamMetrics{xds},
+		inspect.Metrics{Result: answers.Result, Problems: watch.All, Store: snapshots, Fleets: fleets, Envoys: inspect.LocalEnvoys(inspection)})
 	if writer != nil {
 		metrics = append(metrics, statusMetrics{writer})
 	}

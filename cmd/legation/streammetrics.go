@@ -57,8 +57,8 @@ func (m streamMetrics) Describe(descs chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (m streamMetrics) Collect(metrics chan<- prometheus.Metric) {
 	s := m.server.Stats()
-	gauges(metrics).send(xdsStreams, float64(s.Streams))
-	gauges(metrics).send(xdsWaiting, float64(s.Waiting))
+	metrics <- prometheus.MustNewConstMetric(xdsStreams, prometheus.GaugeValue, float64(s.Streams))
+	metrics <- prometheus.MustNewConstMetric(xdsWaiting, prometheus.GaugeValue, float64(s.Waiting))
 	for _, c := range xdsTotals {
 		metrics <- prometheus.MustNewConstMetric(c.desc, prometheus.CounterValue, float64(c.of(s)))
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -9,6 +10,7 @@ import (
 
 	"legation.dev/cmd/cli"
 	"legation.dev/translator"
+	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 	"legation.dev/watcher/dir"
 	"legation.dev/xds/impact"
@@ -30,7 +32,8 @@ fleet: the Envoy resources, with private keys redacted. Equal manifests print eq
 bytes, on every machine.
 
 What is wrong with an object goes to standard error with its file and field, and
-makes the exit status 1: a check for CI.
+makes the exit status 1: a check for CI. With -o json each line there is an object
+with code and severity ('legation codes' lists them), object, file, field and message.
 
 With --diff, prints instead what would change for Envoys that run the snapshot of
 OLD, and which connections each change concerns.`,
@@ -71,11 +74,40 @@ func (f *translateFlags) run(c *cobra.Command, path string) error {
 		return err
 	}
 	problems := result.Problems(time.Now())
-	for _, p := range problems {
-		fmt.Fprintln(c.ErrOrStderr(), p.Error())
+	if err := f.printProblems(c.ErrOrStderr(), problems); err != nil {
+		return err
 	}
 	if len(problems) > 0 {
 		return cli.Exit(cli.Failure) // they were printed
+	}
+	return nil
+}
+
+// problemText is a Problem as JSON.
+type problemText struct {
+	Code     finding.Code     `json:"code"`
+	Severity finding.Severity `json:"severity"`
+	Object   string           `json:"object"`
+	File     string           `json:"file,omitempty"`
+	Field    string           `json:"field,omitempty"`
+	Value    string           `json:"value,omitempty"`
+	Message  string           `json:"message"`
+}
+
+// printProblems prints a line for each: text for people, or a JSON object.
+func (f *translateFlags) printProblems(w io.Writer, problems []finding.Problem) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	for _, p := range problems {
+		if f.output != formatJSON {
+			fmt.Fprintln(w, p.Error())
+			continue
+		}
+		err := encoder.Encode(problemText{Code: p.Code, Severity: p.Code.Row().Severity, Object: p.Object.String(),
+			File: p.File, Field: p.Field, Value: p.Value, Message: p.Message})
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -240,7 +240,7 @@ func TestServe(t *testing.T) {
 	s.await(t, "/api", "200 web")
 
 	s.write(t, "shop.yaml", strings.Replace(s.manifest, "rules:", "ruels:", 1))
-	legation.log.await(t, "msg=problem", "Ingress shop/shop", "shop.yaml:2", "spec.ruels", "unknown field")
+	legation.log.await(t, "msg=problem", "Ingress shop/shop", "shop.yaml:8", "spec.ruels", "unknown field")
 	s.write(t, "shop.yaml", s.manifest)
 	legation.log.await(t, "problem solved", "spec.ruels")
 	s.await(t, "/api", "200 api")

@@ -61,7 +61,7 @@ func TestScenarios(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var s state
+		s := state{t: t}
 		s.step(lower.Manifests("base.yaml", base))
 		for _, f := range archive.Files {
 			switch filepath.Ext(f.Name) {
@@ -89,7 +89,7 @@ func TestWorlds(t *testing.T) {
 	var lines []string
 	for seed := range n {
 		w := worlds.New(uint64(seed), worlds.Size{Services: 4, Endpoints: 2, Ingresses: 5, TLS: 0.5})
-		var s state
+		s := state{t: t}
 		of, all := sha256.New(), sha256.New()
 		play := func(batch ...input.Change) {
 			for _, c := range batch {
@@ -156,6 +156,7 @@ func compare(t *testing.T, name string, lines []string, n int) {
 
 // state is the state between two steps.
 type state struct {
+	t      *testing.T
 	view   input.View
 	result translator.Result
 }
@@ -165,7 +166,7 @@ func (s *state) step(batch []input.Change) {
 	s.result = translator.Translate(s.result, s.view)
 	for _, p := range s.result.Problems(now) {
 		if p.Code.Row().Code == "" {
-			panic("a Problem without a code: " + p.Error())
+			s.t.Errorf("%v: code %q is not in the table of translator/finding", p, p.Code)
 		}
 	}
 }

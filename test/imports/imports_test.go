@@ -20,7 +20,7 @@ const module = "legation.dev/"
 // nothing downstream calls upstream, and xds/... does not know Kubernetes.
 var allowed = map[string][]string{
 	"cmd/cli": {},
-	"cmd/legation": {"object", "controller", "cmd/cli", "examples", "translator", "translator/finding", "translator/input", "translator/policy", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact",
+	"cmd/legation": {"object", "controller", "cmd/cli", "examples", "inspect", "translator", "translator/finding", "translator/input", "translator/policy", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact",
 		"pmap", "xds/redact", "xds/server", "xds/snapshot", "xds/store"},
 	"cmd/shutdown-manager": {
 		"cmd/cli", "drain", "drain/admin", "drain/child", "drain/limits", "drain/probe"},
@@ -32,6 +32,7 @@ var allowed = map[string][]string{
 	"drain/limits":              {"drain/host"},
 	"drain/probe":               {"drain", "drain/admin", "drain/host"},
 	"examples":                  {},
+	"inspect":                   {"object", "pmap", "translator", "translator/finding", "translator/policy", "xds/admin", "xds/admin/adminv1", "xds/fleet", "xds/snapshot", "xds/store"},
 	"object":                    {},
 	"watcher/dir":               {"object", "translator/finding", "translator/input", "translator/lower"},
 	"watcher/kube":              {"object", "pmap", "translator/finding", "translator/input", "translator/lower", "translator/route", "watcher/quiet"},

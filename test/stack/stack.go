@@ -26,6 +26,7 @@ import (
 	"legation.dev/object"
 	"legation.dev/test/envoy"
 	"legation.dev/test/site"
+	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
 	"legation.dev/translator/worlds"
@@ -179,8 +180,8 @@ func change(o site.Object) input.Change {
 	if !ok {
 		panic(fmt.Sprintf("stack: %T is not read", o))
 	}
-	if problems := input.Validate(o); len(problems) > 0 {
-		return input.Change{Ref: read.Ref(), Problems: problems}
+	if errs := input.Validate(o); len(errs) > 0 {
+		return input.Change{Ref: read.Ref(), Problems: []finding.Problem{finding.Invalid.Of(object.Origin{Object: read.Ref()}, "", errs.ToAggregate())}}
 	}
 	return lower.Put(read)
 }

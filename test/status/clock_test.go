@@ -86,7 +86,7 @@ func (w *world) goesOn(s *legation.Stack, name string, set time.Duration) {
 	for _, e := range s.Envoys {
 		w.awaitAnswer(e, name+".test", "200")
 	}
-	w.events(w.namespace, name+"-wrong", starts("Warning Problem: "))
+	w.events(w.namespace, name+"-wrong", starts("Warning NoService: "))
 	w.Logf("set by %v: served, written and told after %v", set, time.Since(begin).Round(time.Millisecond))
 	renewals, last := 0, time.Time{}
 	err := kube.Await(w.ctx, cluster.Client().CoordinationV1().Leases(w.namespace), func(all []*coordinationv1.Lease) error {

@@ -80,7 +80,7 @@ func TestDeployedRights(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.stackOf(account, append(c.args, lease)...)
-			w.events(w.namespace, name, starts("Warning Problem: "))
+			w.events(w.namespace, name, starts("Warning NoService: "))
 			w.awaitAddress(c.address, name)
 			after, err := cluster.Forbidden(w.ctx)
 			if err != nil {

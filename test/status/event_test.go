@@ -37,7 +37,7 @@ func TestEvents(t *testing.T) {
 		return fmt.Sprintf(first+host+"another one (x%d)\n"+second+host+"no host; it is not served (x%d)", counts...)
 	}
 	warned := func(counts ...any) string { return lines("Warning BadHost: ", "Warning BadHost: ", counts...) }
-	mended := lines("Normal BadHost: no longer: ", "Normal BadHost: no longer: ", 1, 1) + "\n"
+	mended := lines("Normal BadHost: mended: ", "Normal BadHost: mended: ", 1, 1) + "\n"
 	w.events(w.namespace, "shop", all(warned(1, 1)))
 	w.problems = nil
 	for _, r := range w.replicas {

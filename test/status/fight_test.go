@@ -144,7 +144,7 @@ func TestTwoWriters(t *testing.T) {
 	if n := w.applied() - before; n > 1+3 || s.Follows > 1+3 {
 		t.Errorf("%d writes, %d addresses", n, s.Follows)
 	}
-	w.events(w.namespace, "edge", only("Warning AddressContested: status.loadBalancer: kube-vip and metallb rewrite it in turns"))
+	w.events(w.namespace, "edge", only("Warning AddressInTurns: status.loadBalancer: kube-vip and metallb rewrite it in turns"))
 }
 
 // fight has two controllers rewrite the address of Service edge in turns.

@@ -113,7 +113,7 @@ func TestOwnerIsTold(t *testing.T) {
 	if err := cluster.AwaitServed(w.ctx, deployment); err != nil {
 		t.Fatal(err)
 	}
-	w.events(w.namespace, "shop", starts("Normal NoService: no longer: ", "Warning NoService: "))
+	w.events(w.namespace, "shop", starts("Normal NoService: mended: ", "Warning NoService: "))
 	if err := s.Settle(w.ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestOwnerIsTold(t *testing.T) {
 	if err := w.undo(ctx, "shop", "rival-controller", &undone); err != nil || undone != 3 {
 		t.Errorf("undone %d times, %v", undone, err)
 	}
-	w.events(w.namespace, "shop", starts("Normal NoService: ", "Warning AddressContested: status.loadBalancer: rival-controller rewrites it", "Warning NoService: "))
+	w.events(w.namespace, "shop", starts("Normal NoService: mended: ", "Warning AddressContested: status.loadBalancer: rival-controller rewrites it", "Warning NoService: "))
 	if after := w.updates(s.Envoys[0]); after != before {
 		t.Errorf("a fight over status sent Envoy %d responses", after-before)
 	}

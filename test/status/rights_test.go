@@ -81,12 +81,12 @@ func (w *world) rights(namespaces []string) {
 	w.problems = nil
 	for _, ref := range []object.Ref{{Kind: object.KindIngress, Namespace: shop, Name: "one"}, {Kind: object.KindService, Namespace: legation.Namespace, Name: "envoy"},
 		{Kind: object.KindIngressClass, Name: unique}, {Kind: object.KindConfigMap, Namespace: shop, Name: "kube-root-ca.crt"}} {
-		w.problems = append(w.problems, finding.Problem{Object: ref, Message: "something"})
+		w.problems = append(w.problems, finding.Problem{Code: finding.Invalid, Object: ref, Message: "something"})
 	}
 	w.report()
 	w.awaitStats(r, "Events", func(s status.Stats) bool { return s.Events == len(w.problems) })
 	w.awaitStats(r, "addresses of both", func(s status.Stats) bool { return s.Follows >= 2 })
-	w.events(metav1.NamespaceDefault, unique, only("Warning Problem: something"))
+	w.events(metav1.NamespaceDefault, unique, only("Warning Invalid: something"))
 	r.end()
 	if s := r.Stats(); strings.Contains(text.String(), "forbidden") || s.EventFailures+s.Failures > 0 {
 		w.Errorf("%+v\n%s", s, text.String())

@@ -23,7 +23,7 @@ type Problem struct {
 	// Code says what kind of Problem it is: a row of the table.
 	Code   Code
 	Object object.Ref
-	// File is where the object was read, "shop/ingress.yaml:12"; empty if it
+	// File is where the field stands, "shop/ingress.yaml:12"; empty if the object
 	// came from an API server.
 	File string
 	// Field is the path of the field: `spec.rules[0].http.paths[1].path`.

@@ -31,20 +31,22 @@ type Row struct {
 	Text string
 	// Page explains it: a file of docs with the anchor of a heading.
 	Page string
-	// Do is what mends it, in a sentence.
+	// Do says what the owner of the object, or who operates Legation, can do about it.
 	Do string
 }
 
 // The codes.
 const (
 	// Of reading objects.
+	Unreadable       Code = "Unreadable"
 	Invalid          Code = "Invalid"
 	Duplicate        Code = "Duplicate"
+	InAnotherFile    Code = "InAnotherFile"
 	FileNotRead      Code = "FileNotRead"
+	ObjectNotRead    Code = "ObjectNotRead"
+	KindNotRead      Code = "KindNotRead"
 	NamespaceNotRead Code = "NamespaceNotRead"
 	SettingsKept     Code = "SettingsKept"
-	NotReadable      Code = "NotReadable"
-	KindNotRead      Code = "KindNotRead"
 
 	// Of classes.
 	ClassFrozen       Code = "ClassFrozen"
@@ -102,139 +104,146 @@ const (
 	ClusterNotServed   Code = "ClusterNotServed"
 	EndpointsNotServed Code = "EndpointsNotServed"
 
-	// Of Envoys, and of what is written to Kubernetes.
-	Rejected                Code = "Rejected"
-	AddressContested        Code = "AddressContested"
-	ServiceAddressContested Code = "ServiceAddressContested"
-	MoreProblems            Code = "MoreProblems"
+	// Of Envoys.
+	Rejected Code = "Rejected"
+
+	// Of writing to Kubernetes.
+	AddressContested Code = "AddressContested"
+	AddressInTurns   Code = "AddressInTurns"
+	MoreProblems     Code = "MoreProblems"
 )
 
-// table has a row for each code. Where a text is all that an error says, it says
+// table has a row for each code; Markdown makes docs/problems.md of it. Where a text is all that an error says, it says
 // what is served instead.
 var table = []Row{
+	{Unreadable, Error, "%s; the document is not used", "operating.md#manifests",
+		"Mend the document where file and line say; `kubectl apply --dry-run=server` says the same. If only the version is not read, write the one that is named."},
 	{Invalid, Error, "%s; the document is not used", "operating.md#manifests",
-		"Write the document as the API server would take it; `kubectl apply --dry-run=server` says the same."},
-	{Duplicate, Warning, "the object is %s; %s", "operating.md#manifests",
-		"Leave one of the two."},
+		"Mend the field. The API server would refuse the object with the same words."},
+	{Duplicate, Warning, "the object is in this file twice; the first one counts", "operating.md#manifests",
+		"Delete one of the two documents."},
+	{InAnotherFile, Warning, "the object is also in another file, whose name comes first; that one counts", "operating.md#manifests",
+		"Delete one of the two documents, or move what is to count into the file whose name comes first."},
 	{FileNotRead, Error, "%s; what it last said stays", "operating.md#manifests",
-		"Mend the file, or give its reader the right to read it."},
-	{NamespaceNotRead, Error, "namespace %s is not among those that are read", "install.md",
-		"Add the namespace to `--namespaces`, or name an object of one that is read."},
-	{NotReadable, Error, "the object cannot be read; its last good state stays", "troubleshooting.md",
-		"Report it, with the object."},
+		"Give the process the right to read the file or folder, or mount it again. Nothing that it said is taken back meanwhile."},
+	{ObjectNotRead, Error, "the object cannot be read; its last good state stays", "troubleshooting.md",
+		"Compare the object with others of its kind, as `kubectl get -o yaml` prints it, for a value that no tool writes, and report it: the API server should not have let it pass."},
 	{KindNotRead, Error, "%T is not of a kind that is read", "troubleshooting.md",
-		"Report it."},
+		"Report it: Legation asked for a kind that it does not know."},
+	{NamespaceNotRead, Error, "namespace %s is not among those that are read", "install.md",
+		"Add the namespace to `--namespaces` (`controlPlane.namespaces` of the chart), or move the Secret or ConfigMap."},
 	{SettingsKept, Error, "%v; all settings of the class stay as they last were", "settings.md",
-		"Correct the setting in the ConfigMap of the class."},
+		"Mend the value in the ConfigMap. Until then a change of another key of it does nothing, either."},
 
 	{ClassFrozen, Error, "the class or its settings are gone: its fleet keeps the Ingresses and settings it last had", "operating.md",
-		"Create the IngressClass, or the ConfigMap that it names, again."},
+		"Create the IngressClass and its ConfigMap again, if they were deleted by mistake. If they were to go, take the Envoys of the class away."},
 	{NoDefaultClass, Warning, "there is no default class; the Ingress is not served", "install.md",
-		"Name a class in `spec.ingressClassName`, or mark an IngressClass as the default."},
+		"Name a class in `spec.ingressClassName`, or mark one IngressClass as the default."},
 	{NoClass, Error, "there is no such IngressClass; the Ingress is not served, or not anew", "install.md",
-		"Name an IngressClass that exists."},
+		"Mend the name in `spec.ingressClassName`, or create the class."},
 	{SettingsKind, Error, "settings are read from a ConfigMap only; the defaults are in force", "settings.md",
-		"Let `spec.parameters` of the IngressClass name a ConfigMap."},
+		"Let `spec.parameters` of the class name a ConfigMap."},
 	{NoSettings, Error, "there is no such ConfigMap; the defaults are in force", "settings.md",
-		"Create the ConfigMap that `spec.parameters` names."},
+		"Create the ConfigMap, or mend its name and namespace in `spec.parameters`."},
 	{SlashesKept, Warning, "a path with %%2F is matched as it stands: whatever guards /admin is passed by with /x/..%%2fadmin", "settings.md#escaped-slashes",
-		"Set `escaped-slashes` to `unescape` or `reject`, unless an application needs `%2F` in paths."},
+		"Know that a rule for `/admin` does not guard what a backend decodes to it; use another value of `escaped-slashes` unless a backend needs this one."},
 	{BadDefaultBackend, Error, "not the name of a Service port; unmatched requests are answered 404", "settings.md#default-backend",
-		"Write `namespace/service:port`."},
+		"Write `namespace/service:port` in the ConfigMap of the class."},
 	{DefaultTaken, Error, "%s is the older default of the class and wins", "differences.md",
-		"Leave one Ingress with a default backend and no rules in the class."},
+		"Delete `spec.defaultBackend` from one of the two Ingresses."},
 
 	{SettingIgnored, Error, "%v; the setting is ignored", "settings.md",
-		"Correct the setting."},
+		"Mend the value; `legation settings` says what the setting takes."},
 	{ShareCapped, Warning, "%v; that share is in force", "settings.md#service-share",
-		"Ask for less, or raise `service-share` or `connection-budget` of the class."},
+		"Ask for less on the Service, or raise `service-share` or `connection-budget` of the class."},
 	{NotHonored, Warning, "is not honoured yet", "differences.md#settings",
-		"Say the same by a setting of Legation, if there is one, and remove the annotation."},
+		"Look for the setting of Legation that does the same, or delete the annotation."},
 	{UnknownAnnotation, Info, "is not honoured, and ingress-nginx knows no such annotation", "differences.md#settings",
-		"Remove it: it does nothing anywhere."},
+		"Look for a typing error in its name; else nothing."},
 	{RestrictsNobody, Info, "is not honoured yet; with this value it restricts nobody", "differences.md#settings",
-		"Nothing; it can be removed."},
+		"Nothing. Delete the annotation when nothing else reads it."},
 	{PathsClosed, Error, "is not honoured yet and restricts %s: the paths answer 503 (see the class setting serve-unprotected)", "settings.md#serve-unprotected",
-		"Restrict access elsewhere and remove the annotation, or set `serve-unprotected` for the class."},
+		"Restrict access elsewhere (in the backend, in front of Envoy, by a NetworkPolicy) and delete the annotation; or, if the paths may be open, set `serve-unprotected` on the class."},
 	{Unprotected, Warning, "is not honoured yet; the class serves the paths without it, though it restricts %s", "settings.md#serve-unprotected",
-		"Restrict access elsewhere, and remove the annotation."},
+		"Make sure that something else restricts access. Then delete the annotation."},
 	{CanaryWithheld, Error, "is not honoured yet: a canary takes part in no routing, and its paths and certificates count for nothing", "differences.md#settings",
-		"Remove the canary until it is honoured."},
+		"Shift traffic otherwise, for example by the endpoints of one Service, and delete the canary Ingress."},
 
 	{BadHost, Error, "is not a host: a DNS name, or one after *.; the rule is not served", "differences.md",
-		"Write a DNS name, or one after `*.`."},
+		"Mend the host of the rule."},
 	{BadTLSHost, Error, "is not a host: a DNS name, or one after *.; it gets no certificate", "differences.md",
-		"Write a DNS name, or one after `*.`."},
+		"Mend the host of the TLS section."},
 	{BadPath, Error, "%s; the path is not served", "differences.md",
-		"Write the path as a request has it: beginning with `/`, without query."},
+		"Mend the path or its type as the message says."},
 	{PathTaken, Error, "%s has this path of host %s already and is older", "security.md",
-		"Agree with the owner of the other Ingress who serves the path."},
+		"Agree with the owner of the other Ingress on who has the path; delete it from one of the two."},
 	{PathTwice, Error, "the Ingress has this path of host %s already; the first one counts", "differences.md",
-		"Leave one of the two rules."},
+		"Delete one of the two paths."},
 	{ResourceBackend, Error, "resource backends are not served; the path answers 503", "differences.md",
-		"Name a Service."},
+		"Name a Service as the backend."},
 	{BadServiceName, Error, "not the name of a Service; the path answers 503", "differences.md",
-		"Name a Service."},
+		"Mend the name of the Service."},
 	{BadPortNumber, Error, "not a TCP port; the path answers 503", "differences.md",
-		"Name a port from 1 to 65535."},
+		"Write a number from 1 to 65535, as the Service has it."},
 	{BadPortName, Error, "not the name of a port; the path answers 503", "differences.md",
-		"Name a port of the Service."},
+		"Mend the name of the port, as the Service has it."},
 	{HostNotServed, Error, "%v", "troubleshooting.md",
-		"Report it, with the Ingresses of the host."},
+		"Report it with the Ingresses of the host: a resource could not be made of them. Other hosts are not concerned."},
 	{ChainNotServed, Error, "%v", "troubleshooting.md",
-		"Report it, with the Ingresses of the host."},
+		"Report it with the Ingresses of the host: its TLS could not be made. Other hosts are not concerned."},
 	{TLSWithoutHosts, Warning, "without hosts the default certificate of the class serves, not %s", "differences.md",
-		"List the hosts of the certificate, or set `default-tls-secret` for the class."},
+		"Name the hosts in the TLS section, or delete the section."},
 	{TLSWithoutRule, Warning, "no rule of this Ingress is for this host; it gets no certificate and does not redirect", "differences.md",
-		"Add a rule for the host, or remove it from the TLS section."},
+		"Add a rule for the host, or delete the host from the TLS section."},
 	{CertificateTaken, Error, "%s names host %s too and is older; Secret %s serves it", "security.md",
-		"Name one Secret for the host."},
+		"Name the same Secret in both Ingresses, or delete the TLS section of one."},
 	{NoSecretNamed, Error, "no Secret is named; a certificate of our own stands in", "troubleshooting.md",
 		"Name a Secret in the TLS section."},
 	{NoSecret, Error, "there is no such Secret; the last good certificate stays, else one of our own stands in", "troubleshooting.md",
-		"Create the Secret; it is served within a second."},
+		"Create the Secret in the namespace of the Ingress. If cert-manager is to make it, look at its Certificate. It is live within a second of coming."},
 	{BadSecret, Error, "%v; the last good certificate stays, else one of our own stands in", "troubleshooting.md",
-		"Put a certificate and its key, PEM, into the Secret."},
+		"Write a certificate with its chain to `tls.crt` and the key that belongs to it to `tls.key`, both as PEM."},
 	{BadSecretNamed, Error, "the Secret holds no usable certificate: %v", "troubleshooting.md",
-		"Put a certificate and its key, PEM, into the Secret."},
+		"Mend the Secret that is named; its own Events say what is wrong with it."},
 	{SecretNotSent, Error, "cannot be sent to Envoy", "troubleshooting.md",
-		"Report it, without the key."},
+		"Report it, without the key: what kind of key and certificate it is."},
 	{CertificateEnds, Warning, "the certificate ends at %s; nobody has renewed it yet", "operating.md",
-		"Renew the certificate; see why whoever renews it has not."},
+		"Find out why nobody renews it: with cert-manager, `kubectl describe certificate`."},
 	{CertificateIsOver, Error, "the certificate expired at %s; it is served", "operating.md",
-		"Renew the certificate."},
+		"Renew it now: clients refuse it."},
 
 	{NoService, Error, "there is no such Service; its paths answer 503", "troubleshooting.md",
-		"Create the Service, or name one that exists."},
+		"Create the Service in the namespace of the Ingress, or mend the name of the backend."},
 	{NoServicePort, Error, "%s has no such TCP port; its paths answer 503", "troubleshooting.md",
-		"Name a TCP port of the Service."},
+		"Mend the port of the backend, by number or by name, or add it to the Service."},
 	{NoSelector, Error, "there is none, and nobody has written an EndpointSlice either; its paths answer 503", "troubleshooting.md",
 		"Give the Service a selector, or write an EndpointSlice for it."},
 	{NoSlicePort, Error, "no TCP port %s, which %s has; its endpoints are left out", "troubleshooting.md",
-		"Let the EndpointSlice have the port of its Service, by name."},
+		"Add the port to the EndpointSlice, under the name that the Service has for it."},
 	{BadAddress, Error, "not an address of type %s; it is left out", "troubleshooting.md",
-		"Correct the EndpointSlice, or its `addressType`."},
+		"Mend the address, or `addressType` of the EndpointSlice."},
 	{ExternalNameOff, Error, "the class does not serve external names; its paths answer 503", "settings.md#external-names",
-		"Set `external-names` for the class, if its tenants may lead requests anywhere."},
+		"Set `external-names` on the class, if its tenants may name any host; else use a Service with endpoints."},
 	{BadExternalName, Error, "not a name; its paths answer 503", "settings.md#external-names",
-		"Write a DNS name that a resolver takes."},
+		"Write a DNS name in `spec.externalName`."},
 	{OwnExternalName, Error, "an external name must not lead to Envoy's own node; its paths answer 503", "settings.md#loopback-external-names",
-		"Use a Service with a selector; for tests, `loopback-external-names`."},
+		"Name another host; or set `loopback-external-names` on the class, if Services may lead to Envoy's own node."},
 	{NoExternalPort, Error, "no such port; its paths answer 503", "settings.md#external-names",
-		"Let the Ingress name a port by number."},
+		"Mend the port of the backend: a number, or a name that the Service has."},
 	{ClusterNotServed, Error, "%v", "troubleshooting.md",
-		"Report it, with the Service."},
+		"Report it with the Service and its annotations: a resource could not be made of them. Other Services are not concerned."},
 	{EndpointsNotServed, Error, "%v", "troubleshooting.md",
-		"Report it, with the EndpointSlices of the Service."},
+		"Report it with the Service and its EndpointSlices: a resource could not be made of them. Other Services are not concerned."},
 
 	{Rejected, Error, "Envoy %s of class %s rejects the %s resource %s made of it and keeps the last good one: %s", "troubleshooting.md",
-		"Read Envoy's words; report it if the object is right."},
-	{AddressContested, Warning, "%s rewrites it: Legation writes it no more, until the Ingress or its address changes; traffic is not concerned", "status.md",
-		"Let one controller own the Ingress: see the other's class."},
-	{ServiceAddressContested, Warning, "%s rewrite it in turns: Ingresses keep the address %s until it has stood still; traffic is not concerned", "status.md",
-		"Let one controller write the Service's status."},
-	{MoreProblems, Info, "there are more problems; the log of Legation has them all", "status.md",
-		"Mend those that are told, or read the log."},
+		"Read Envoy's words, and what was changed last (`legation history`): most often the Envoy is of another version. `legation fleet` says whether others reject it, too. Report what is not a mistake in the object."},
+
+	{AddressContested, Warning, "%s rewrites it: Legation writes it no more, until the Ingress or its address changes; traffic is not concerned", "status.md#other-writers",
+		"Decide who writes the status of the Ingress, and stop the other one: most often another controller that serves the same class."},
+	{AddressInTurns, Warning, "%s rewrite it in turns: Ingresses keep the address %s until it has stood still; traffic is not concerned", "status.md#other-writers",
+		"Decide who gives the Service its address, and stop the other one."},
+	{MoreProblems, Info, "there are more problems; the log of Legation has them all", "status.md#events",
+		"Mend those that are told; the next ones follow. The log has all at once."},
 }
 
 var rows = func() map[Code]Row {
@@ -253,7 +262,7 @@ func (c Code) Row() Row { return rows[c] }
 
 // Of makes a Problem of this code; args are for the text of its row.
 func (c Code) Of(at object.Origin, value string, args ...any) Problem {
-	return Problem{Code: c, Object: at.Object, File: at.File, Field: at.Field, Value: value,
+	return Problem{Code: c, Object: at.Object, File: at.Place(), Field: at.Field, Value: value,
 		Message: fmt.Sprintf(rows[c].Text, args...)}
 }
 

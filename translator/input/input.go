@@ -58,11 +58,18 @@ type Meta struct {
 	// Created decides which of two conflicting Ingresses is older. Zero when the
 	// manifest does not say.
 	Created time.Time `json:",omitzero"`
-	// File is where the object was read; not part of its Sum.
-	File string `json:"-"`
 
+	places   object.Places // nil if it was not read from a file; no part of the Sum
 	sum      pmap.Sum
 	fragment *route.Fragment
+}
+
+// Origin is an object, and where it was read.
+func Origin(o interface {
+	Object
+	meta() *Meta
+}) object.Origin {
+	return object.Origin{Object: o.Ref(), Places: o.meta().places}
 }
 
 // Fragment is what the object says, lowered; nil before Lowered, and for kinds

@@ -75,14 +75,15 @@ func (d *decoder) document(doc document) {
 	if len(doc.text) == 0 {
 		return
 	}
+	at := place{lines: &lines{file: d.file, line: doc.line, text: doc.text}}
 	text, err := toJSON(doc)
 	if err != nil {
-		p := problemOf(err)
-		p.Message = withoutSecrets(p.Message, doc.text)
-		d.refuse(object.Ref{}, doc.line, p)
+		c := complaintOf(err)
+		c.text = withoutSecrets(c.text, doc.text)
+		d.refuse(object.Ref{}, at, c)
 		return
 	}
-	d.json(text, doc.line)
+	d.json(text, at)
 }
 
 // toJSON converts a document. Its errors count lines from the top of the file.
@@ -116,27 +117,27 @@ func (t *jsonText) UnmarshalJSON(b []byte) error {
 }
 
 // json reads one object, or the items of a List.
-func (d *decoder) json(text []byte, line int) {
+func (d *decoder) json(text []byte, at place) {
 	if text[0] != '{' {
-		d.refuse(object.Ref{}, line, finding.Problem{Message: "the document is no object"})
+		d.refuse(object.Ref{}, at, complaint{text: "the document is no object"})
 		return
 	}
 	var head header
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(text, &head); err != nil {
-		d.refuse(refOf(text), line, problemOf(err))
+		d.refuse(refOf(text), at, complaintOf(err))
 		return
 	}
 	if head.Kind == "" || head.APIVersion == "" {
-		d.refuse(object.Ref{}, line, finding.Problem{Message: "the document has no apiVersion and kind: it is no Kubernetes object"})
+		d.refuse(object.Ref{}, at, complaint{text: "the document has no apiVersion and kind: it is no Kubernetes object"})
 		return
 	}
 	if strings.HasSuffix(head.Kind, "List") {
-		for _, item := range head.Items {
-			d.json(item, line)
+		for i, item := range head.Items {
+			d.json(item, at.under(i))
 		}
 		return
 	}
-	d.object(head, text, line)
+	d.object(head, text, at)
 }
 
 // refOf is the object that a document means whose metadata is broken elsewhere;
@@ -183,7 +184,7 @@ type kubeObject interface {
 	metav1.Object
 }
 
-func (d *decoder) object(head header, text []byte, line int) {
+func (d *decoder) object(head header, text []byte, at place) {
 	kind := object.Kind(head.Kind)
 	reading, ok := kind.Reading()
 	if !ok {
@@ -195,36 +196,36 @@ func (d *decoder) object(head header, text []byte, line int) {
 	}
 	ref := named(kind, head.Namespace, head.Name)
 	if head.Name == "" {
-		d.refuse(object.Ref{}, line, finding.Problem{Field: "metadata.name", Message: "the " + head.Kind + " has no name"})
+		d.refuse(object.Ref{}, at, complaint{field: "metadata.name", text: "the " + head.Kind + " has no name"})
 		return
 	}
 	if head.APIVersion != version {
-		d.refuse(ref, line, finding.Problem{Field: "apiVersion", Value: head.APIVersion, Message: "not read; write " + version})
+		d.refuse(ref, at, complaint{field: "apiVersion", value: head.APIVersion, text: "not read; write " + version})
 		return
 	}
 	o := kinds[kind]()
-	problems := d.strict(text, o)
-	if len(problems) == 0 {
+	complaints := strict(text, o)
+	if len(complaints) == 0 {
 		o.SetNamespace(ref.Namespace)
-		problems = Validate(o)
+		complaints = invalid(o)
 	}
-	if len(problems) > 0 {
-		d.refuse(ref, line, problems...)
+	if len(complaints) > 0 {
+		d.refuse(ref, at, complaints...)
 		return
 	}
-	d.accept(ref, o, line)
+	d.accept(ref, o, at)
 }
 
 // strict decodes text into o and says what does not fit.
-func (d *decoder) strict(text []byte, o kubeObject) (problems []finding.Problem) {
+func strict(text []byte, o kubeObject) (list []complaint) {
 	wrong, err := kjson.UnmarshalStrict(text, o)
 	if err != nil {
-		return []finding.Problem{problemOf(err)}
+		return []complaint{complaintOf(err)}
 	}
 	for _, w := range wrong {
-		problems = append(problems, problemOf(w))
+		list = append(list, complaintOf(w))
 	}
-	return problems
+	return list
 }
 
 // quoted is what errors of decoding quote of a document's values. In a Secret
@@ -249,46 +250,58 @@ func withoutSecrets(message string, document []byte) string {
 // wrongType is how the decoder says that a value does not fit its field.
 var wrongType = regexp.MustCompile(`^json: cannot unmarshal (\w+).* into Go struct field \w+\.(\S+) of type`)
 
-// problemOf is an error of decoding, without values.
-func problemOf(err error) finding.Problem {
-	p := finding.Problem{Message: quoted.ReplaceAllString(strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "), "...")}
-	if m := wrongType.FindStringSubmatch(p.Message); m != nil {
-		return finding.Problem{Field: m[2], Message: "a value of type " + m[1] + " does not fit here"}
+// complaint is why a document is not used: of its text, or, if invalid, of what an
+// object says in a field.
+type complaint struct {
+	invalid            bool
+	field, value, text string
+}
+
+// complaintOf is an error of decoding, without values.
+func complaintOf(err error) complaint {
+	c := complaint{text: quoted.ReplaceAllString(strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "), "...")}
+	if m := wrongType.FindStringSubmatch(c.text); m != nil {
+		return complaint{field: m[2], text: "a value of type " + m[1] + " does not fit here"}
 	}
 	var at kjson.FieldError
 	if errors.As(err, &at) {
-		p.Field = at.FieldPath()
-		p.Message = strings.TrimSuffix(p.Message, fmt.Sprintf(" %q", p.Field)) // "unknown field"
+		c.field = at.FieldPath()
+		c.text = strings.TrimSuffix(c.text, fmt.Sprintf(" %q", c.field)) // "unknown field"
 	}
-	return p
+	return c
 }
 
-func (d *decoder) accept(ref object.Ref, from kubeObject, line int) {
-	if d.twice(ref, line) {
+func (d *decoder) accept(ref object.Ref, from kubeObject, at place) {
+	if d.twice(ref, at) {
 		return
 	}
 	o, _ := FromObject(from)
-	o.(interface{ meta() *Meta }).meta().File = d.position(line)
+	o.(interface{ meta() *Meta }).meta().places = at
 	d.add(Change{Ref: ref, Object: o})
 }
 
 // twice says whether the file has the object already, and makes it a Problem.
-func (d *decoder) twice(ref object.Ref, line int) bool {
+func (d *decoder) twice(ref object.Ref, at place) bool {
 	i, ok := d.at[ref]
 	if ok {
 		c := &d.changes[i]
-		c.Problems = append(c.Problems, finding.Duplicate.Of(object.Origin{Object: ref, File: d.position(line)}, "", "in this file twice", "the first one counts"))
+		c.Problems = append(c.Problems, finding.Duplicate.Of(object.Origin{Object: ref, Places: at}, ""))
 	}
 	return ok
 }
 
 // refuse records why a document is not used; a zero ref means the file.
-func (d *decoder) refuse(ref object.Ref, line int, problems ...finding.Problem) {
+func (d *decoder) refuse(ref object.Ref, at place, complaints ...complaint) {
 	if ref == (object.Ref{}) {
 		ref = object.Ref{Kind: object.KindFile, Name: d.file}
 	}
-	for i, p := range problems {
-		problems[i] = finding.Invalid.Of(object.Origin{Object: ref, File: d.position(line), Field: p.Field}, p.Value, p.Message)
+	var problems []finding.Problem
+	for _, c := range complaints {
+		code := finding.Unreadable
+		if c.invalid {
+			code = finding.Invalid
+		}
+		problems = append(problems, code.Of(object.Origin{Object: ref, Places: at, Field: c.field}, c.value, c.text))
 	}
 	if i, ok := d.at[ref]; ok {
 		d.changes[i].Problems = append(d.changes[i].Problems, problems...)
@@ -301,5 +314,3 @@ func (d *decoder) add(c Change) {
 	d.at[c.Ref] = len(d.changes)
 	d.changes = append(d.changes, c)
 }
-
-func (d *decoder) position(line int) string { return fmt.Sprintf("%s:%d", d.file, line) }

@@ -1,6 +1,7 @@
 package input
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -57,21 +58,21 @@ func TestDecodeManifests(t *testing.T) {
 		{"no object", "a: b\n", "f.yaml:1: File f.yaml: the document has no apiVersion and kind: it is no Kubernetes object; the document is not used\n"},
 		{"a text", "hello\n", "f.yaml:1: File f.yaml: the document is no object; the document is not used\n"},
 		{"misspelt field", strings.Replace(goodIngress, "host:", "hots:", 1),
-			"f.yaml:1: Ingress shop/a: spec.rules[0].hots: unknown field; the document is not used\n"},
+			"f.yaml:6: Ingress shop/a: spec.rules[0].hots: unknown field; the document is not used\n"},
 		{"wrong shape", strings.Replace(goodService, "[{port: 80}]", "{port: 80}", 1),
-			"f.yaml:1: Service shop/a: spec.ports: a value of type object does not fit here; the document is not used\n"},
+			"f.yaml:4: Service shop/a: spec.ports: a value of type object does not fit here; the document is not used\n"},
 		{"wrong metadata", "apiVersion: v1\nkind: Service\nmetadata: {name: a, labels: 5}\n",
-			"f.yaml:1: Service default/a: metadata.labels: a value of type number does not fit here; the document is not used\n"},
+			"f.yaml:3: Service default/a: metadata.labels: a value of type number does not fit here; the document is not used\n"},
 		{"field twice", strings.Replace(goodService, "kind: Service", "kind: Service\nkind: Service", 1),
 			"f.yaml:1: File f.yaml: yaml: unmarshal errors:\n  line 3: key \"kind\" already set in map; the document is not used\n"},
 		{"old Ingress", strings.Replace(goodIngress, "networking.k8s.io/v1", "extensions/v1beta1", 1),
 			"f.yaml:1: Ingress shop/a: apiVersion=\"extensions/v1beta1\": not read; write networking.k8s.io/v1; the document is not used\n"},
-		{"no name", "apiVersion: v1\nkind: Service\nmetadata: {}\n", "f.yaml:1: File f.yaml: metadata.name: the Service has no name; the document is not used\n"},
+		{"no name", "apiVersion: v1\nkind: Service\nmetadata: {}\n", "f.yaml:3: File f.yaml: metadata.name: the Service has no name; the document is not used\n"},
 		{"object twice", goodService + "---\n" + goodService, "put Service shop/a\nf.yaml:6: Service shop/a: the object is in this file twice; the first one counts\n"},
 		{"invalid host", strings.Replace(goodIngress, "a.example.com", "a_b.example.com", 1),
-			"f.yaml:1: Ingress shop/a: spec.rules[0].host=\"a_b.example.com\": invalid value: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*'); the document is not used\n"},
+			"f.yaml:6: Ingress shop/a: spec.rules[0].host=\"a_b.example.com\": invalid value: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*'); the document is not used\n"},
 		{"invalid path", strings.Replace(goodIngress, "path: /,", "path: a,", 1),
-			"f.yaml:1: Ingress shop/a: spec.rules[0].http.paths[0].path=\"a\": invalid value: must be an absolute path; the document is not used\n"},
+			"f.yaml:9: Ingress shop/a: spec.rules[0].http.paths[0].path=\"a\": invalid value: must be an absolute path; the document is not used\n"},
 		{"half a Secret", "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ntype: kubernetes.io/tls\nstringData: {tls.crt: x}\n",
 			"f.yaml:1: Secret default/a: data[tls.key]: required value: a Secret of type kubernetes.io/tls has both tls.crt and tls.key; the document is not used\n"},
 	} {
@@ -81,6 +82,13 @@ func TestDecodeManifests(t *testing.T) {
 			}
 		})
 	}
+}
+
+// isIn says whether a place is in the text of f.yaml.
+func isIn(text, place string) bool {
+	number, ok := strings.CutPrefix(place, "f.yaml:")
+	line, err := strconv.Atoi(number)
+	return ok && err == nil && line > 0 && line <= strings.Count(text, "\n")+1
 }
 
 // keyText is key material that no Problem may repeat.
@@ -124,9 +132,15 @@ func FuzzDecodeManifests(f *testing.F) {
 				if strings.Contains(p.Error(), keyText[:12]) && !strings.Contains(string(tail), keyText[:12]) {
 					t.Errorf("a Problem shows key material: %v", p)
 				}
-				if p.File == "" || p.Message == "" {
-					t.Errorf("a Problem names no file, or does not say what is wrong: %+v", p)
+				if !isIn(text, p.File) || p.Message == "" {
+					t.Errorf("a Problem names no line of the file, or does not say what is wrong: %+v", p)
 				}
+			}
+			if o, ok := c.Object.(interface {
+				Object
+				meta() *Meta
+			}); ok && !isIn(text, Origin(o).In("spec.rules[0].http").Place()) {
+				t.Errorf("a field of %v is no line of the file", c.Ref)
 			}
 			if c.Object == nil && len(c.Problems) == 0 {
 				t.Errorf("%v says nothing", c.Ref)

@@ -13,16 +13,13 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-
-	"legation.dev/translator/finding"
 )
 
 // Validate says what of an object the API server would refuse, as far as
 // translation reads it. It serves sources that no API server stands before. One
 // rule is left out: loopback addresses in an EndpointSlice are allowed, because
 // a folder may describe servers on the same machine.
-func Validate(o runtime.Object) []finding.Problem {
-	var errs field.ErrorList
+func Validate(o runtime.Object) (errs field.ErrorList) {
 	switch o := o.(type) {
 	case *networkingv1.Ingress:
 		errs = append(validateMeta(o.ObjectMeta, validation.IsDNS1123Subdomain), validateIngress(&o.Spec, field.NewPath("spec"))...)
@@ -37,22 +34,22 @@ func Validate(o runtime.Object) []finding.Problem {
 	case *corev1.ConfigMap:
 		errs = validateMeta(o.ObjectMeta, validation.IsDNS1123Subdomain)
 	}
-	var problems []finding.Problem
-	for _, e := range errs {
-		problems = append(problems, problemOfField(e))
-	}
-	return problems
+	return errs
 }
 
-func problemOfField(e *field.Error) finding.Problem {
-	p := finding.Problem{Field: e.Field, Message: strings.ToLower(e.Type.String())}
-	if e.Detail != "" {
-		p.Message += ": " + e.Detail
+// invalid is what Validate says.
+func invalid(o runtime.Object) (list []complaint) {
+	for _, e := range Validate(o) {
+		c := complaint{invalid: true, field: e.Field, text: strings.ToLower(e.Type.String())}
+		if e.Detail != "" {
+			c.text += ": " + e.Detail
+		}
+		if e.BadValue != nil && e.Type != field.ErrorTypeRequired {
+			c.value = fmt.Sprint(e.BadValue)
+		}
+		list = append(list, c)
 	}
-	if e.BadValue != nil && e.Type != field.ErrorTypeRequired {
-		p.Value = fmt.Sprint(e.BadValue)
-	}
-	return p
+	return list
 }
 
 // check makes an error of each complaint about value.

@@ -137,7 +137,7 @@ func TestBroken(t *testing.T) {
 	f.write("a.yaml", config("a", "1")+"---\nkind: [\n")
 	f.expect(f.take(), "a.yaml:6: File a.yaml: yaml: line 6: did not find expected node content; the document is not used")
 	f.write("a.yaml", config("a", "1")+"---\n"+strings.Replace(config("b", "2"), "\ndata", "\ndaat", 1))
-	f.expect(f.take(), "put ConfigMap default/b", "a.yaml:6: ConfigMap default/b: daat: unknown field; the document is not used", "clear File a.yaml")
+	f.expect(f.take(), "put ConfigMap default/b", "a.yaml:9: ConfigMap default/b: daat: unknown field; the document is not used", "clear File a.yaml")
 	if o := f.source.taken[object.Ref{Kind: object.KindConfigMap, Namespace: "default", Name: "b"}].object; o.(*input.ConfigMap).Data["key"] != "1" {
 		t.Errorf("the last good state was lost: %+v", o)
 	}

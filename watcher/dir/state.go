@@ -43,8 +43,7 @@ func (s state) add(e entry, path string) {
 		e.object, e.problems = before.object, slices.Concat(before.problems, e.problems)
 	default:
 		e.object = before.object
-		e.problems = append(slices.Clone(before.problems), finding.Duplicate.Of(object.Origin{Object: e.ref, File: path}, "",
-			"also in another file, whose name comes first", "that one counts"))
+		e.problems = append(slices.Clone(before.problems), finding.InAnotherFile.Of(object.Origin{Object: e.ref, File: path}, ""))
 	}
 	s[e.ref] = e
 }

@@ -19,7 +19,7 @@ func Reduce(o runtime.Object) (c input.Change) {
 	var ref object.Ref
 	defer func() {
 		if r := recover(); r != nil { // its text could contain what the object contains
-			c = input.Change{Ref: ref, Problems: []finding.Problem{finding.NotReadable.Of(object.Origin{Object: ref}, "")}}
+			c = input.Change{Ref: ref, Problems: []finding.Problem{finding.ObjectNotRead.Of(object.Origin{Object: ref}, "")}}
 		}
 	}()
 	ref = refOf(o)

@@ -60,7 +60,8 @@ func (s *state) applyLocked(changes ...input.Change) {
 // named begins to follow a Secret or ConfigMap.
 func (s *state) named(ref object.Ref) {
 	if !s.within(ref.Namespace) {
-		s.queue.put(input.Change{Ref: ref, Problems: []finding.Problem{finding.NamespaceNotRead.Of(object.Origin{Object: ref}, "", ref.Namespace)}})
+		s.queue.put(input.Change{Ref: ref, Problems: []finding.Problem{
+			finding.NamespaceNotRead.Of(object.Origin{Object: ref}, "", ref.Namespace)}})
 		return
 	}
 	s.unread[ref] = true

@@ -59,7 +59,7 @@ func TestNotebookClockJumps(t *testing.T) {
 		b := newNotebook(time.Second, 30*time.Minute)
 		b.lead(now)
 		exists := func(object.Ref) bool { return true }
-		b.write([]note{{finding.Problem{Object: refOf("n/a"), Message: "wrong"}}}, exists, now)
+		b.write([]finding.Problem{{Code: finding.BadPath, Object: refOf("n/a"), Message: "wrong"}}, exists, now)
 		now = clock.Set(now, jump)
 		if p, ok := b.next(now); ok {
 			t.Errorf("%v: told at once: %v", jump, p)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"legation.dev/object"
+	"legation.dev/translator/finding"
 )
 
 // loop owns all state: the notebook, which lasts, and the term while we lead. No
@@ -103,21 +104,19 @@ func (l *loop) take() {
 	}
 }
 
-// note writes down all that is the matter: first who fights us, since the notes on
+// note writes down all that is the matter: first who fights us, since the Events of
 // one object are bounded.
 func (l *loop) note(now time.Time) {
 	if l.state == nil {
 		return
 	}
-	var list []note
+	var list []finding.Problem
 	if l.term != nil {
 		for _, f := range l.term.sortedFights() {
-			list = append(list, f.note())
+			list = append(list, f.problem())
 		}
 	}
-	for _, p := range l.state.Problems {
-		list = append(list, note{p})
-	}
+	list = append(list, l.state.Problems...)
 	l.book.write(list, l.state.Exists, now)
 }
 

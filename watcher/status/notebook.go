@@ -22,28 +22,24 @@ const (
 // longer than a term can be over without the next one having begun.
 const handover = time.Minute
 
-// note is something that the owner of an object should know for as long as it
-// lasts. The reason of its Event is its code.
-type note struct{ finding.Problem }
-
 // notebook decides which Events are written. Every replica keeps one, so that
 // whoever leads next knows what is new; only the leader writes. It is passive: it
 // is told what is the matter, what became of posts, and the time. It belongs to the
 // loop.
 //
-// A note that stays is one Event. Its name follows from what it says, so that
+// A Problem that stays is one Event. Its name follows from what it says, so that
 // another leader, or this process after a restart, finds it written already.
 type notebook struct {
-	settle  time.Duration // how long a note must last, or be gone, to be told
+	settle  time.Duration // how long a Problem must last, or be gone, to be told
 	refresh time.Duration // after which an Event is renewed: before the API server forgets it
 	exists  func(object.Ref) bool
 	leads   bool
-	topics  map[note]*topic
+	topics  map[finding.Problem]*topic
 	objects map[object.Ref]*account
-	due     *agenda[note]
+	due     *agenda[finding.Problem]
 }
 
-// topic is what is known of a note.
+// topic is what is known of a Problem.
 type topic struct {
 	present bool
 	since   time.Time // when it came, or went
@@ -63,100 +59,100 @@ type record struct {
 
 // account is what Events of one object have in common.
 type account struct {
-	notes  map[note]bool
-	tokens float64
-	at     time.Time // when tokens was that
+	problems map[finding.Problem]bool
+	tokens   float64
+	at       time.Time // when tokens was that
 }
 
 func newNotebook(settle, refresh time.Duration) *notebook {
 	return &notebook{settle: settle, refresh: refresh, exists: func(object.Ref) bool { return true },
-		topics: map[note]*topic{}, objects: map[object.Ref]*account{}, due: newAgenda[note]()}
+		topics: map[finding.Problem]*topic{}, objects: map[object.Ref]*account{}, due: newAgenda[finding.Problem]()}
 }
 
-// write takes all notes that there are now, sorted by object. Of an object that
+// write takes all Problems that there are now, sorted by object. Of an object that
 // does not exist nothing is mended.
-func (b *notebook) write(list []note, exists func(object.Ref) bool, now time.Time) {
+func (b *notebook) write(list []finding.Problem, exists func(object.Ref) bool, now time.Time) {
 	b.exists = exists
-	there := map[note]bool{}
-	for _, n := range shown(list) {
-		there[n] = true
-		t, ok := b.topics[n]
+	there := map[finding.Problem]bool{}
+	for _, p := range shown(list) {
+		there[p] = true
+		t, ok := b.topics[p]
 		if !ok {
-			t = b.add(n)
+			t = b.add(p)
 		}
 		if !t.present {
 			t.present, t.since = true, now
-			b.plan(n, t, now)
+			b.plan(p, t, now)
 		}
 	}
-	for n, t := range b.topics { // in no order: what comes of it has one
-		if t.present && !there[n] {
+	for p, t := range b.topics { // in no order: what comes of it has one
+		if t.present && !there[p] {
 			t.present, t.since, t.lasted = false, now, now.Sub(t.since) >= b.settle
 		}
 	}
-	for n, t := range b.topics { // now that all are known that are present
+	for p, t := range b.topics { // now that all are known that are present
 		if !t.present {
-			b.plan(n, t, now)
+			b.plan(p, t, now)
 		}
 	}
 }
 
-// shown are the notes that are told: a bounded number for each object.
-func shown(list []note) []note {
-	var kept []note
+// shown are the Problems that are told: a bounded number for each object.
+func shown(list []finding.Problem) []finding.Problem {
+	var kept []finding.Problem
 	count := map[object.Ref]int{}
-	for _, n := range list {
-		if n.Object.Kind == object.KindFile {
+	for _, p := range list {
+		if p.Object.Kind == object.KindFile {
 			continue
 		}
-		count[n.Object]++
-		switch c := count[n.Object]; {
+		count[p.Object]++
+		switch c := count[p.Object]; {
 		case c <= problemsShown:
-			kept = append(kept, n)
+			kept = append(kept, p)
 		case c == problemsShown+1:
-			kept = append(kept, note{finding.MoreProblems.Of(object.Origin{Object: n.Object}, "")})
+			kept = append(kept, finding.MoreProblems.Of(object.Origin{Object: p.Object}, ""))
 		}
 	}
 	return kept
 }
 
-func (b *notebook) add(n note) *topic {
+func (b *notebook) add(p finding.Problem) *topic {
 	t := &topic{}
-	b.topics[n] = t
-	o, ok := b.objects[n.Object]
+	b.topics[p] = t
+	o, ok := b.objects[p.Object]
 	if !ok {
-		o = &account{notes: map[note]bool{}, tokens: eventsAtOnce}
-		b.objects[n.Object] = o
+		o = &account{problems: map[finding.Problem]bool{}, tokens: eventsAtOnce}
+		b.objects[p.Object] = o
 	}
-	o.notes[n] = true
+	o.problems[p] = true
 	return t
 }
 
-func (b *notebook) remove(n note) {
-	b.due.drop(n)
-	delete(b.topics, n)
-	o := b.objects[n.Object]
-	delete(o.notes, n)
-	if len(o.notes) == 0 {
-		delete(b.objects, n.Object)
+func (b *notebook) remove(p finding.Problem) {
+	b.due.drop(p)
+	delete(b.topics, p)
+	o := b.objects[p.Object]
+	delete(o.problems, p)
+	if len(o.problems) == 0 {
+		delete(b.objects, p.Object)
 	}
 }
 
 // plan says when a topic is looked at, or forgets it.
-func (b *notebook) plan(n note, t *topic, now time.Time) {
-	at, forget := b.when(n, t)
+func (b *notebook) plan(p finding.Problem, t *topic, now time.Time) {
+	at, forget := b.when(p, t)
 	switch {
 	case t.busy:
 	case forget && !now.Before(at):
-		b.remove(n)
+		b.remove(p)
 	case b.leads:
-		b.due.setTime(n, at)
+		b.due.setTime(p, at)
 	}
 }
 
 // when is when there is something to do about a topic: write an Event, renew it, or
 // forget the topic.
-func (b *notebook) when(n note, t *topic) (at time.Time, forget bool) {
+func (b *notebook) when(p finding.Problem, t *topic) (at time.Time, forget bool) {
 	switch {
 	case t.present && !t.told:
 		return t.since.Add(b.settle), false
@@ -164,18 +160,18 @@ func (b *notebook) when(n note, t *topic) (at time.Time, forget bool) {
 		return t.warning.at.Add(b.refresh), false
 	case !b.leads:
 		return t.since.Add(handover), true
-	case !t.told && t.mended.name == "", !b.exists(n.Object):
+	case !t.told && t.mended.name == "", !b.exists(p.Object):
 		return t.since, true
 	case t.told:
-		return t.since.Add(b.settle), b.replaced(n)
+		return t.since.Add(b.settle), b.replaced(p)
 	}
 	return t.mended.at.Add(2 * b.refresh), true // until then it may be back: the same Event then counts on
 }
 
 // replaced says whether something else is wrong with the same field now.
-func (b *notebook) replaced(n note) bool {
-	for other := range b.objects[n.Object].notes {
-		if other != n && other.Field == n.Field && b.topics[other].present {
+func (b *notebook) replaced(p finding.Problem) bool {
+	for other := range b.objects[p.Object].problems {
+		if other != p && other.Field == p.Field && b.topics[other].present {
 			return true
 		}
 	}
@@ -186,76 +182,76 @@ func (b *notebook) replaced(n note) bool {
 // What went since the last leader may have stopped is told, too.
 func (b *notebook) lead(now time.Time) {
 	b.leads = true
-	for n, t := range b.topics {
+	for p, t := range b.topics {
 		t.warning, t.mended = record{}, record{}
 		t.told = !t.present && t.lasted && now.Sub(t.since) < handover
-		b.plan(n, t, now)
+		b.plan(p, t, now)
 	}
 }
 
 // follow ends a term.
 func (b *notebook) follow(now time.Time) {
 	b.leads = false
-	b.due = newAgenda[note]()
-	for n, t := range b.topics {
+	b.due = newAgenda[finding.Problem]()
+	for p, t := range b.topics {
 		t.busy = false
-		b.plan(n, t, now)
+		b.plan(p, t, now)
 	}
 }
 
-// renew has all notes of an object told anew: it is another object of the same
+// renew has all Problems of an object told anew: it is another object of the same
 // name.
 func (b *notebook) renew(ref object.Ref, now time.Time) {
 	o, ok := b.objects[ref]
 	if !ok {
 		return
 	}
-	for _, n := range slices.Collect(maps.Keys(o.notes)) {
-		t := b.topics[n]
+	for _, p := range slices.Collect(maps.Keys(o.problems)) {
+		t := b.topics[p]
 		if !t.present {
-			b.remove(n)
+			b.remove(p)
 			continue
 		}
 		t.told, t.since, t.warning, t.mended = false, now, record{}, record{}
-		b.plan(n, t, now)
+		b.plan(p, t, now)
 	}
 }
 
 // post is one Event to be written or renewed.
 type post struct {
-	note   note
-	mended bool
-	before record // empty name: it is not known to be there
+	problem finding.Problem
+	mended  bool
+	before  record // empty name: it is not known to be there
 }
 
 // next is the next post; it is taken out until it is done or failed.
 func (b *notebook) next(now time.Time) (post, bool) {
 	for {
-		n, ok := b.due.due(now)
+		p, ok := b.due.due(now)
 		if !ok {
 			return post{}, false
 		}
-		t := b.topics[n]
-		at, forget := b.when(n, t)
+		t := b.topics[p]
+		at, forget := b.when(p, t)
 		switch {
 		case now.Before(at):
-			b.due.setTime(n, at)
+			b.due.setTime(p, at)
 		case forget:
-			b.remove(n)
-		case !b.spend(n.Object, now):
-			b.due.setTime(n, now.Add(eventsAgain))
+			b.remove(p)
+		case !b.spend(p.Object, now):
+			b.due.setTime(p, now.Add(eventsAgain))
 		default:
 			t.busy = true
-			return t.post(n), true
+			return t.post(p), true
 		}
 	}
 }
 
-func (t *topic) post(n note) post {
+func (t *topic) post(p finding.Problem) post {
 	if t.present {
-		return post{note: n, before: t.warning}
+		return post{problem: p, before: t.warning}
 	}
-	return post{note: n, mended: true, before: t.mended}
+	return post{problem: p, mended: true, before: t.mended}
 }
 
 // spend takes one Event from the budget of an object.
@@ -274,7 +270,7 @@ func (b *notebook) spend(ref object.Ref, now time.Time) bool {
 
 // done takes that a post is written.
 func (b *notebook) done(p post, r record, now time.Time) {
-	t, ok := b.topics[p.note]
+	t, ok := b.topics[p.problem]
 	if !ok {
 		return
 	}
@@ -284,13 +280,13 @@ func (b *notebook) done(p post, r record, now time.Time) {
 	} else {
 		t.warning, t.told = r, true
 	}
-	b.plan(p.note, t, now)
+	b.plan(p.problem, t, now)
 }
 
 // failed takes that a post could not be written; it is tried again at a time.
 func (b *notebook) failed(p post, at time.Time) {
-	if t, ok := b.topics[p.note]; ok && b.leads {
+	if t, ok := b.topics[p.problem]; ok && b.leads {
 		t.busy = false
-		b.due.setTime(p.note, at)
+		b.due.setTime(p.problem, at)
 	}
 }

@@ -28,8 +28,8 @@ type diary struct {
 
 func newDiary() *diary { return &diary{notebook: newNotebook(settleTime, refreshTime), now: start} }
 
-func about(name, field string) note {
-	return note{finding.Problem{Object: object.Ref{Kind: object.KindIngress, Namespace: "n", Name: name}, Field: field, Message: "wrong"}}
+func about(name, field string) finding.Problem {
+	return finding.Problem{Code: finding.BadPath, Object: object.Ref{Kind: object.KindIngress, Namespace: "n", Name: name}, Field: field, Message: "wrong"}
 }
 
 func always(object.Ref) bool { return true }
@@ -46,7 +46,7 @@ func (d *diary) pass(duration time.Duration) {
 			if p.before.name != "" {
 				what += " again"
 			}
-			d.posts = append(d.posts, fmt.Sprintf("%s %s %s", what, p.note.Object.Name, p.note.Field))
+			d.posts = append(d.posts, fmt.Sprintf("%s %s %s", what, p.problem.Object.Name, p.problem.Field))
 			d.done(p, record{name: "written"}, d.now)
 		}
 		next := d.due.when()
@@ -70,7 +70,7 @@ func (d *diary) expect(t *testing.T, when string, want ...string) {
 func TestNotebook(t *testing.T) {
 	d := newDiary()
 	d.lead(d.now)
-	list := []note{about("a", "x")}
+	list := []finding.Problem{about("a", "x")}
 	d.write(list, always, d.now)
 	d.pass(settleTime - 1)
 	d.expect(t, "before it has lasted")
@@ -104,18 +104,18 @@ func TestNotebook(t *testing.T) {
 func TestNotebookOmits(t *testing.T) {
 	d := newDiary()
 	d.lead(d.now)
-	d.write([]note{about("moment", "x")}, always, d.now)
+	d.write([]finding.Problem{about("moment", "x")}, always, d.now)
 	d.pass(settleTime / 2)
-	file := note{finding.Problem{Object: object.Ref{Kind: object.KindFile, Name: "f"}}}
-	d.write([]note{about("deleted", "x"), about("other", "x"), file}, always, d.now)
+	file := finding.Problem{Object: object.Ref{Kind: object.KindFile, Name: "f"}}
+	d.write([]finding.Problem{about("deleted", "x"), about("other", "x"), file}, always, d.now)
 	d.pass(settleTime)
 	d.expect(t, "a moment and a file", "warn deleted x", "warn other x")
 	replaced := about("other", "x")
 	replaced.Message = "wrong in another way"
-	d.write([]note{replaced}, func(r object.Ref) bool { return r.Name != "deleted" }, d.now)
+	d.write([]finding.Problem{replaced}, func(r object.Ref) bool { return r.Name != "deleted" }, d.now)
 	d.pass(settleTime)
 	d.expect(t, "one object deleted, one with another problem", "warn other x")
-	d.write([]note{about("other", "x")}, always, d.now)
+	d.write([]finding.Problem{about("other", "x")}, always, d.now)
 	d.pass(settleTime / 2)
 	d.write(nil, always, d.now)
 	d.pass(settleTime)
@@ -126,13 +126,13 @@ func TestNotebookOmits(t *testing.T) {
 // went in between; who does not lead tells nothing.
 func TestNotebookTerms(t *testing.T) {
 	d := newDiary()
-	d.write([]note{about("stays", "x"), about("goes", "x"), about("went", "x"), about("moment", "x")}, always, d.now)
+	d.write([]finding.Problem{about("stays", "x"), about("goes", "x"), about("went", "x"), about("moment", "x")}, always, d.now)
 	d.pass(settleTime / 2)
-	d.write([]note{about("stays", "x"), about("goes", "x"), about("went", "x")}, always, d.now)
+	d.write([]finding.Problem{about("stays", "x"), about("goes", "x"), about("went", "x")}, always, d.now)
 	d.pass(settleTime)
-	d.write([]note{about("stays", "x"), about("goes", "x")}, always, d.now)
+	d.write([]finding.Problem{about("stays", "x"), about("goes", "x")}, always, d.now)
 	d.pass(handover)
-	d.write([]note{about("stays", "x")}, always, d.now)
+	d.write([]finding.Problem{about("stays", "x")}, always, d.now)
 	d.pass(handover / 2)
 	d.expect(t, "another one leads")
 	d.lead(d.now)
@@ -154,7 +154,7 @@ func TestNotebookTerms(t *testing.T) {
 func TestNotebookBounds(t *testing.T) {
 	d := newDiary()
 	d.lead(d.now)
-	var many []note
+	var many []finding.Problem
 	for i := range 1000 {
 		many = append(many, about("many", fmt.Sprint(i)))
 	}
@@ -165,7 +165,7 @@ func TestNotebookBounds(t *testing.T) {
 	}
 	d.posts = nil
 	for range 500 {
-		d.write([]note{about("flaps", "x")}, always, d.now)
+		d.write([]finding.Problem{about("flaps", "x")}, always, d.now)
 		d.pass(settleTime)
 		d.write(nil, always, d.now)
 		d.pass(settleTime)
@@ -180,7 +180,7 @@ func TestNotebookBounds(t *testing.T) {
 func TestNotebookRenew(t *testing.T) {
 	d := newDiary()
 	d.lead(d.now)
-	d.write([]note{about("a", "x"), about("b", "x")}, always, d.now)
+	d.write([]finding.Problem{about("a", "x"), about("b", "x")}, always, d.now)
 	d.pass(settleTime)
 	d.posts = nil
 	d.renew(about("a", "x").Object, d.now)
@@ -194,7 +194,7 @@ func TestNotebookRenew(t *testing.T) {
 func TestNotebookFailure(t *testing.T) {
 	d := newDiary()
 	d.lead(d.now)
-	list := []note{about("a", "x")}
+	list := []finding.Problem{about("a", "x")}
 	d.write(list, always, d.now)
 	d.now = d.now.Add(settleTime)
 	p, ok := d.next(d.now)
@@ -216,7 +216,7 @@ func TestEvent(t *testing.T) {
 	long := about(strings.Repeat("a.", 126)+"z", "x")
 	long.Message = strings.Repeat("ö", 2000)
 	names := map[string]bool{}
-	for _, p := range []post{{note: long}, {note: long, mended: true}, {note: about("a", "x")}, {note: about("a", "y")}} {
+	for _, p := range []post{{problem: long}, {problem: long, mended: true}, {problem: about("a", "x")}, {problem: about("a", "y")}} {
 		for _, uid := range []types.UID{"1", "2"} {
 			e := event(p, uid, strings.Repeat("i", 200), start)
 			if errs := validation.IsDNS1123Subdomain(e.Name); len(errs) > 0 || len(e.Note) > noteLimit || len(e.ReportingInstance) > instanceLimit {
@@ -231,7 +231,21 @@ func TestEvent(t *testing.T) {
 	if got := cut("aöö", 4); got != "a…" {
 		t.Errorf("cut: %q", got)
 	}
-	class := event(post{note: note{finding.Problem{Object: object.Ref{Kind: object.KindIngressClass, Name: "edge"}}}}, "u", "i", start)
+	for _, c := range []struct {
+		post post
+		want string
+	}{
+		{post{problem: finding.NoService.Of(object.Origin{}, "")}, "Warning NoService there is no such Service; its paths answer 503"},
+		{post{problem: finding.NoService.Of(object.Origin{}, ""), mended: true}, "Normal NoService mended: there is no such Service; its paths answer 503"},
+		{post{problem: finding.CertificateEnds.Of(object.Origin{}, "", "noon")}, "Warning CertificateEnds the certificate ends at noon; nobody has renewed it yet"},
+		{post{problem: finding.MoreProblems.Of(object.Origin{}, "")}, "Normal MoreProblems there are more problems; the log of Legation has them all"},
+	} {
+		e := event(c.post, "u", "i", start)
+		if got := e.Type + " " + e.Reason + " " + e.Note; got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+	class := event(post{problem: finding.Problem{Object: object.Ref{Kind: object.KindIngressClass, Name: "edge"}}}, "u", "i", start)
 	if class.Namespace != "default" || class.Regarding.Namespace != "" {
 		t.Errorf("Event of a class: %+v", class)
 	}

@@ -54,8 +54,8 @@ func resourceOf(kind object.Kind) schema.GroupVersionResource {
 func (p *poster) write(ctx context.Context, o post, uid types.UID) (record, error) {
 	if uid == "" {
 		var err error
-		if uid, err = p.uid(ctx, o.note.Object); err != nil {
-			return record{}, fmt.Errorf("looking for %s: %w", o.note.Object, err)
+		if uid, err = p.uid(ctx, o.problem.Object); err != nil {
+			return record{}, fmt.Errorf("looking for %s: %w", o.problem.Object, err)
 		}
 	}
 	e := event(o, uid, p.instance, time.Now())
@@ -119,16 +119,17 @@ func (p *poster) renew(ctx context.Context, e *eventsv1.Event, before record) (r
 	return record{name: e.Name, count: series.Count}, nil
 }
 
-// event is the Event of a post. Its name follows from what it says and of which
+// event is the Event of a post: its reason is the code of the Problem, also once
+// that is mended. Its name follows from what it says and of which
 // object, so that nobody of ours writes it twice.
 func event(o post, uid types.UID, instance string, now time.Time) *eventsv1.Event {
-	ref, reason, kind := o.note.Object, string(o.note.Code), corev1.EventTypeWarning
-	text := words(o.note.Problem)
-	switch {
-	case o.mended:
-		kind, text = corev1.EventTypeNormal, "no longer: "+text
-	case o.note.Code.Row().Severity == finding.Info:
+	ref, reason, kind := o.problem.Object, string(o.problem.Code), corev1.EventTypeWarning
+	text := words(o.problem)
+	if o.problem.Code.Row().Severity == finding.Info {
 		kind = corev1.EventTypeNormal
+	}
+	if o.mended {
+		kind, text = corev1.EventTypeNormal, "mended: "+text
 	}
 	namespace := ref.Namespace
 	if namespace == "" {

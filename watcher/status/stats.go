@@ -53,17 +53,17 @@ type fight struct {
 	stays addresses
 }
 
-// note is what the owner of the object is told.
-func (f fight) note() note {
+// problem is what the owner of the object is told.
+func (f fight) problem() finding.Problem {
 	at := object.Origin{Object: f.Object, Field: "status.loadBalancer"}
 	who := cmp.Or(strings.Join(f.Managers, " and "), "somebody without a field manager")
 	if who == Manager {
 		who = "another Legation, with another Lease,"
 	}
 	if f.Object.Kind == object.KindService {
-		return note{finding.ServiceAddressContested.Of(at, "", who, f.stays)}
+		return finding.AddressInTurns.Of(at, "", who, f.stays)
 	}
-	return note{finding.AddressContested.Of(at, "", who)}
+	return finding.AddressContested.Of(at, "", who)
 }
 
 // Stats is meant to be read when metrics are scraped.

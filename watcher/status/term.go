@@ -142,7 +142,7 @@ func (t *term) nextPost(b *notebook, now time.Time) (posting, chan<- posting) {
 		}
 		t.posting = &posting{post: p}
 	}
-	if ref := t.posting.note.Object; ref.Kind == object.KindIngress {
+	if ref := t.posting.problem.Object; ref.Kind == object.KindIngress {
 		if e := t.ledger.entries[ref.Key()]; e != nil {
 			t.posting.uid = e.seen.uid
 		}
@@ -263,7 +263,7 @@ func (t *term) told(p posting, r record, err error, now time.Time) {
 		again = postRefused
 	}
 	if !apierrors.IsNotFound(err) {
-		t.tells.tell(fmt.Errorf("%s: %w", p.note.Object, err))
+		t.tells.tell(fmt.Errorf("%s: %w", p.problem.Object, err))
 	}
 	t.book.failed(p.post, now.Add(again))
 }

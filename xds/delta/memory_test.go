@@ -13,7 +13,9 @@ func TestRejectedInWant(t *testing.T) {
 	const many = maxMemory + 10
 	c := Accept(nil)
 	var m resources
-	ref := func(i int) snapshot.Ref { return snapshot.Ref{Type: snapshot.VirtualHost, Name: fmt.Sprintf("rc/%d", i)} }
+	ref := func(i int) snapshot.Ref {
+		return snapshot.Ref{Type: snapshot.VirtualHost, Name: fmt.Sprintf("rc/%d", i)}
+	}
 	for i := range many {
 		m = m.Set(ref(i).Name, snapshot.FromBytes(snapshot.VirtualHost, ref(i).Name, "bad", []byte("bad"), snapshot.Meta{}))
 	}

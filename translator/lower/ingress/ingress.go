@@ -20,7 +20,7 @@ import (
 
 // Lower reads an Ingress.
 func Lower(o *input.Ingress) *route.Fragment {
-	f := &route.Fragment{Origin: object.Origin{Object: o.Ref(), File: o.File}, Age: o.Created, Class: classOf(o)}
+	f := &route.Fragment{Origin: input.Origin(o), Age: o.Created, Class: classOf(o)}
 	overrides, errs := policy.OfIngress(o.Ref(), o.Annotations)
 	f.Policy = overrides
 	for _, e := range errs {

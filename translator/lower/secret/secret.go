@@ -46,7 +46,7 @@ func KeyPair(s *input.Secret) (route.KeyPair, []finding.Finding, error) {
 }
 
 // Origin is where a Secret was read.
-func Origin(s *input.Secret) object.Origin { return object.Origin{Object: s.Ref(), File: s.File} }
+func Origin(s *input.Secret) object.Origin { return input.Origin(s) }
 
 // renewalDue is what is left of a certificate when nobody seems to renew it: a
 // tenth of its time, at most 14 days. cert-manager renews when a third is left

@@ -109,7 +109,7 @@ func (g *gathered) add(s *input.Slice, port uint32) {
 	}
 }
 
-func sliceOrigin(s *input.Slice) object.Origin { return object.Origin{Object: s.Ref(), File: s.File} }
+func sliceOrigin(s *input.Slice) object.Origin { return input.Origin(s) }
 
 // placeOf is the condition in which an endpoint is served: ready, or draining
 // while it terminates and still serves. Any other is left out: to Envoy an

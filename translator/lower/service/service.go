@@ -27,7 +27,7 @@ func Lower(s *input.Service) *route.Fragment {
 	return f.Sealed(s.Sum())
 }
 
-func origin(s *input.Service) object.Origin { return object.Origin{Object: s.Ref(), File: s.File} }
+func origin(s *input.Service) object.Origin { return input.Origin(s) }
 
 // Cluster is what a Service makes of a backend that names it; s is nil if there is
 // no such Service. Without the Service, or the port, the cluster is Weak: an Envoy

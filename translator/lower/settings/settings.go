@@ -16,7 +16,7 @@ import (
 
 // Lower reads the settings of a class.
 func Lower(c *input.ConfigMap) *route.Fragment {
-	f := &route.Fragment{Origin: object.Origin{Object: c.Ref(), File: c.File}, Age: c.Created}
+	f := &route.Fragment{Origin: input.Origin(c), Age: c.Created}
 	overrides, errs := policy.OfClass(c.Ref(), c.Data)
 	f.Policy = overrides
 	for _, e := range errs {

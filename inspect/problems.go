@@ -1,9 +1,10 @@
-package main
+package inspect
 
 import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,27 +20,28 @@ import (
 // expired certificate does, or from Envoys.
 const lookEvery = time.Second
 
-// problemLog logs each Problem when it appears and when it is gone: those of
-// objects, and what Envoys reject of them.
-type problemLog struct {
+// Problems keeps what is wrong by the newest result, with what Envoys reject, and
+// logs each Problem when it appears and when it is gone.
+type Problems struct {
 	log     *slog.Logger
 	fleets  *fleet.Registry
 	results chan translator.Result // holds the newest one
-	// tell hears of each result, and of all Problems, if set. It must not block.
-	tell func(translator.Result, []finding.Problem)
+	// Tell hears of each result, and of all Problems, if set. It must not block.
+	Tell func(translator.Result, []finding.Problem)
 
-	known map[finding.Problem]bool // owned by run
+	known map[finding.Problem]finding.Problem // by identity; owned by Run
 
 	mu   sync.Mutex
 	list []finding.Problem // guarded by mu: those of the last look
 }
 
-func newProblemLog(log *slog.Logger, fleets *fleet.Registry) *problemLog {
-	return &problemLog{log: log, fleets: fleets, results: make(chan translator.Result, 1), known: map[finding.Problem]bool{}}
+// NewProblems makes one; it does nothing before Run.
+func NewProblems(log *slog.Logger, fleets *fleet.Registry) *Problems {
+	return &Problems{log: log, fleets: fleets, results: make(chan translator.Result, 1), known: map[finding.Problem]finding.Problem{}}
 }
 
-// report takes a new result. It does not wait. Only one goroutine may call it.
-func (p *problemLog) report(r translator.Result) {
+// Report takes a new result. It does not wait. Only one goroutine may call it.
+func (p *Problems) Report(r translator.Result) {
 	select {
 	case <-p.results: // it was not looked at, and is out of date
 	default:
@@ -47,8 +49,8 @@ func (p *problemLog) report(r translator.Result) {
 	p.results <- r
 }
 
-// run logs until ctx ends.
-func (p *problemLog) run(ctx context.Context) {
+// Run logs until ctx ends.
+func (p *Problems) Run(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	var last translator.Result
@@ -64,27 +66,27 @@ func (p *problemLog) run(ctx context.Context) {
 		list := append(last.Problems(time.Now()), rejections(p.fleets.Envoys())...)
 		p.look(list)
 		p.remember(list)
-		if p.tell != nil && taken { // before, nothing is known to be not served
-			p.tell(last, list)
+		if p.Tell != nil && taken { // before, nothing is known to be not served
+			p.Tell(last, list)
 		}
 	}
 }
 
-func (p *problemLog) remember(list []finding.Problem) {
+func (p *Problems) remember(list []finding.Problem) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.list = list
 }
 
-// all are the Problems of the last look.
-func (p *problemLog) all() []finding.Problem {
+// All are the Problems of the last look.
+func (p *Problems) All() []finding.Problem {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.list // which is never changed, only replaced
 }
 
-// of are the Problems of objects, for people.
-func (p *problemLog) of(objects ...string) (list []*adminv1.Problem) {
+// Of are the Problems of objects, for people.
+func (p *Problems) Of(objects ...string) (list []*adminv1.Problem) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, one := range p.list {
@@ -95,27 +97,41 @@ func (p *problemLog) of(objects ...string) (list []*adminv1.Problem) {
 	return list
 }
 
-// look logs how list differs from the Problems that are known.
-func (p *problemLog) look(list []finding.Problem) {
-	now := map[finding.Problem]bool{}
+// look logs how list differs from the Problems that are known. One that only stands in
+// another line now, since something was written above it, is none that is new.
+func (p *Problems) look(list []finding.Problem) {
+	now := map[finding.Problem]finding.Problem{}
 	for _, one := range list {
-		if !p.known[one] && !now[one] {
-			p.log.Warn("problem", attributes(one)...)
+		id := identity(one)
+		if _, known := p.known[id]; !known && now[id] == (finding.Problem{}) {
+			level := slog.LevelWarn
+			if one.Code.Row().Severity == finding.Info {
+				level = slog.LevelInfo
+			}
+			p.log.Log(context.Background(), level, "problem", attributes(one)...)
 		}
-		now[one] = true
+		now[id] = one
 	}
-	for one := range p.known { // the order of lines of a log means nothing
-		if !now[one] {
+	for id, one := range p.known { // the order of lines of a log means nothing
+		if _, still := now[id]; !still {
 			p.log.Info("problem solved", attributes(one)...)
 		}
 	}
 	p.known = now
 }
 
+// identity is a Problem without the line.
+func identity(p finding.Problem) finding.Problem {
+	if i := strings.LastIndexByte(p.File, ':'); i >= 0 {
+		p.File = p.File[:i]
+	}
+	return p
+}
+
 func attributes(p finding.Problem) (list []any) {
 	for _, a := range []struct{ key, value string }{
-		{"code", string(p.Code)}, {"severity", string(p.Code.Row().Severity)},
 		{"object", p.Object.String()}, {"file", p.File}, {"field", p.Field}, {"value", p.Value}, {"message", p.Message},
+		{"code", string(p.Code)}, {"severity", string(p.Code.Row().Severity)},
 	} {
 		if a.value != "" {
 			list = append(list, a.key, a.value)

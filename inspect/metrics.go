@@ -1,0 +1,174 @@
+package inspect
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"legation.dev/object"
+	"legation.dev/pmap"
+	"legation.dev/translator"
+	"legation.dev/translator/finding"
+	"legation.dev/xds/admin/adminv1"
+	"legation.dev/xds/fleet"
+	"legation.dev/xds/snapshot"
+	"legation.dev/xds/store"
+)
+
+// FleetsShown bounds the fleets that metrics name: the number of series must not
+// follow anything. A Legation has a few.
+const FleetsShown = 25
+
+// Kinds are those that a source reads.
+var Kinds = []object.Kind{object.KindIngress, object.KindIngressClass, object.KindService,
+	object.KindSlice, object.KindSecret, object.KindConfigMap}
+
+// Metrics says what was read, what was made of it, and how far Envoys are, when
+// it is scraped.
+type Metrics struct {
+	Result   func() translator.Result
+	Problems func() []finding.Problem
+	Store    *store.Store
+	Fleets   *fleet.Registry
+	// Envoys are those of this replica.
+	Envoys func() (*adminv1.EnvoysResponse, error)
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("legation_"+name, help, labels, nil)
+}
+
+var (
+	inputObjects  = desc("input_objects", "Objects that were read, as far as translation reads them.", "kind")
+	inputDigest   = desc("input_digest", "48 bits of the digest of all that was read: replicas that say the same have read the same.")
+	problemsFound = desc("problems", "What is wrong with objects now, by their kind. The log, Events and 'legation explain' say what.", "kind")
+	fleetsKnown   = desc("fleets", "Fleets that are served, one for each IngressClass.")
+
+	fleetDigest    = desc("fleet_digest", "48 bits of the digest of what translation made for a fleet: it must be the same on replicas with the same legation_input_digest.", "fleet")
+	fleetFrozen    = desc("fleet_frozen", "1 if the class of a fleet or its settings are gone and the last ones are in force, else 0.", "fleet")
+	fleetHostEnd   = desc("fleet_certificate_end_timestamp_seconds", "When the first of the hosts' certificates ends that have not yet. Those that have are legation_problems of kind Secret.", "fleet")
+	fleetVersion   = desc("fleet_version", "Number of the newest version, counted by this process.", "fleet")
+	fleetPublished = desc("fleet_version_timestamp_seconds", "When the newest version was published.", "fleet")
+	fleetResources = desc("fleet_resources", "Resources of the newest version.", "fleet", "type")
+	fleetEnvoys    = desc("fleet_envoys", "Envoys that are connected to this replica.", "fleet")
+	fleetCurrent   = desc("fleet_envoys_current", "Of these, those that run the newest version.", "fleet")
+	fleetLag       = desc("fleet_unacknowledged_change_age_seconds", "Age of the oldest change that some Envoy of this replica does not run; 0 if all run the newest version.", "fleet")
+	fleetRejected  = desc("fleet_rejected_resources", "Resources that Envoys of this replica reject now, each counted for each Envoy. Their last good version stays.", "fleet")
+	fleetCertEnd   = desc("fleet_client_certificate_end_timestamp_seconds", "When the first of the certificates ends with which Envoys have connected to this replica.", "fleet")
+)
+
+// Describe implements prometheus.Collector.
+func (m Metrics) Describe(descs chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{inputObjects, inputDigest, problemsFound, fleetsKnown, fleetDigest, fleetFrozen, fleetHostEnd, fleetVersion,
+		fleetPublished, fleetResources, fleetEnvoys, fleetCurrent, fleetLag, fleetRejected, fleetCertEnd} {
+		descs <- d
+	}
+}
+
+// gauges sends gauges.
+type gauges chan<- prometheus.Metric
+
+func (g gauges) send(d *prometheus.Desc, v float64, labels ...string) {
+	g <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+// Collect implements prometheus.Collector.
+func (m Metrics) Collect(metrics chan<- prometheus.Metric) {
+	g := gauges(metrics)
+	m.inputs(g)
+	g.send(fleetsKnown, float64(len(m.Store.Fleets())))
+	for i, name := range m.Store.Fleets() {
+		if i == FleetsShown {
+			break
+		}
+		m.version(g, name)
+	}
+	m.running(g)
+}
+
+// inputs are what was read.
+func (m Metrics) inputs(g gauges) {
+	r := m.Result()
+	v := r.View()
+	for _, of := range object.Kinds {
+		g.send(inputObjects, float64(v.Len(of.Kind)), string(of.Kind))
+	}
+	g.send(inputDigest, number(v.Digest()))
+	wrong := map[object.Kind]int{}
+	for _, p := range m.Problems() {
+		wrong[p.Object.Kind]++
+	}
+	for _, kind := range Kinds {
+		g.send(problemsFound, float64(wrong[kind]), string(kind))
+	}
+	shown := 0
+	for f := range r.Fleets() {
+		if shown++; shown > FleetsShown {
+			break
+		}
+		g.send(fleetDigest, number(f.Snapshot.Digest()), f.Name)
+		g.send(fleetFrozen, truth(f.Frozen), f.Name)
+		if end := f.CertificateEnd(time.Now()); !end.IsZero() {
+			g.send(fleetHostEnd, float64(end.Unix()), f.Name)
+		}
+	}
+}
+
+// number is 48 bits of a digest: a float64 holds 53 exactly.
+func number(s pmap.Sum) float64 { return float64(binary.BigEndian.Uint64(s[:8]) >> 16) }
+
+func truth(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+// version is the newest version of a fleet.
+func (m Metrics) version(g gauges, name string) {
+	v, _ := m.Store.Watch(name)
+	g.send(fleetVersion, float64(v.Number), name)
+	g.send(fleetPublished, float64(v.Time.UnixMilli())/1000, name)
+	for t := range snapshot.Types() {
+		g.send(fleetResources, float64(v.Snapshot.Of(t).Len()), name, t.String())
+	}
+}
+
+// running is how far Envoys are.
+func (m Metrics) running(g gauges) {
+	answer, err := m.Envoys()
+	if err != nil || len(answer.GetReplicas()) == 0 { // it asks nobody else, so this cannot be
+		return
+	}
+	lag, rejected, ends := map[string]time.Duration{}, map[string]int{}, map[string]time.Time{}
+	for _, e := range answer.GetEnvoys() {
+		lag[e.GetFleet()] = max(lag[e.GetFleet()], e.GetLag().AsDuration())
+		rejected[e.GetFleet()] += len(e.GetRejected())
+	}
+	for _, n := range m.Fleets.Nodes() {
+		if end, ok := ends[n.Fleet]; !n.CertificateEnd.IsZero() && (!ok || n.CertificateEnd.Before(end)) {
+			ends[n.Fleet] = n.CertificateEnd
+		}
+	}
+	for i, f := range answer.GetReplicas()[0].GetFleets() {
+		if i == FleetsShown {
+			break
+		}
+		g.send(fleetEnvoys, float64(f.GetEnvoys()), f.GetName())
+		g.send(fleetCurrent, float64(f.GetCurrent()), f.GetName())
+		g.send(fleetLag, lag[f.GetName()].Seconds(), f.GetName())
+		g.send(fleetRejected, float64(rejected[f.GetName()]), f.GetName())
+		if end, ok := ends[f.GetName()]; ok {
+			g.send(fleetCertEnd, float64(end.Unix()), f.GetName())
+		}
+	}
+}
+
+// LocalEnvoys are those of this replica.
+func LocalEnvoys(s adminv1.AdminServer) func() (*adminv1.EnvoysResponse, error) {
+	return func() (*adminv1.EnvoysResponse, error) {
+		return s.Envoys(context.Background(), &adminv1.EnvoysRequest{Local: true})
+	}
+}

@@ -1,0 +1,54 @@
+package inspect
+
+import (
+	"bytes"
+	"log/slog"
+	"slices"
+	"testing"
+
+	"legation.dev/object"
+	"legation.dev/translator/finding"
+	"legation.dev/xds/delta"
+	"legation.dev/xds/fleet"
+	"legation.dev/xds/snapshot"
+)
+
+// TestProblemLog: a Problem is a line when it appears and one when it is gone, with
+// its code and how bad it is; what is only information is no warning.
+func TestProblemLog(t *testing.T) {
+	var text bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	p := NewProblems(log, fleet.New(fleet.Config{}))
+	at := object.Origin{Object: object.Ref{Kind: object.KindIngress, Namespace: "shop", Name: "web"}, Field: "f", File: "a.yaml:3"}
+	p.look([]finding.Problem{finding.NoService.Of(at, "")})
+	at.File = "a.yaml:4"
+	p.look([]finding.Problem{finding.NoService.Of(at, "")}) // a line was written above it
+	p.look([]finding.Problem{finding.RestrictsNobody.Of(at, "")})
+	want := `level=WARN msg=problem object="Ingress shop/web" file=a.yaml:3 field=f message="there is no such Service; its paths answer 503" code=NoService severity=error
+level=INFO msg=problem object="Ingress shop/web" file=a.yaml:4 field=f message="is not honoured yet; with this value it restricts nobody" code=RestrictsNobody severity=info
+level=INFO msg="problem solved" object="Ingress shop/web" file=a.yaml:4 field=f message="there is no such Service; its paths answer 503" code=NoService severity=error
+`
+	if text.String() != want {
+		t.Errorf("got:\n%s\nwant:\n%s", text.String(), want)
+	}
+}
+
+// TestRejections: what an Envoy rejects is a Problem of the objects it came from.
+func TestRejections(t *testing.T) {
+	var status delta.Status
+	status.Types[snapshot.Cluster].Rejected = []delta.Rejection{{Name: "shop/api/80", Message: "bad", From: []object.Ref{
+		{Kind: object.KindService, Namespace: "shop", Name: "api"}, {Kind: object.KindIngressClass, Name: "edge"}}}}
+	var got []string
+	for _, p := range rejections([]fleet.Envoy{{Node: fleet.Node{ID: "one", Fleet: "edge"}, Status: status}}) {
+		got = append(got, p.Error())
+	}
+	const what = `: Envoy one of class edge rejects the CDS resource shop/api/80 made of it and keeps the last good one: bad`
+	if want := []string{"Service shop/api" + what, "IngressClass edge" + what}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
