@@ -8,15 +8,18 @@ import (
 	"legation.dev/xds/store"
 )
 
-// herald hands each new version of a fleet to its share of the streams, one
-// after the other. A thousand handlers that wake up for the same version cost
-// more than what they do then: so theirs wake up only for what a herald leaves to
-// them, which is whatever might have to wait.
+// herald hands each new version of a fleet to its share of the streams, one after
+// the other. Waking 1,000 handlers for each version costs more than what they then
+// send: so one herald for each core sends itself, and wakes the handler of a stream
+// only when sending might have to wait. The diagram at stream shows its part.
+//
+// server and fleet never change. streams is guarded by mu; join and leave change it,
+// run copies it. Nothing is sent with mu held.
 type herald struct {
 	server *Server
 	fleet  string
 
-	mu      sync.Mutex // guards streams
+	mu      sync.Mutex
 	streams []*stream
 }
 

@@ -17,41 +17,91 @@ import (
 	"legation.dev/xds/store"
 )
 
-// stream is one Envoy on one delta ADS stream. Three goroutines work for it: a
-// reader waits for requests, a herald, which it shares with other streams, for
-// newer versions, and the handler for timers and for what may have to wait for
-// Envoy. Each does itself what follows, so that neither a push nor its ACK has to
-// wake two. While one of them waits for a slow Envoy in send, nothing piles up:
-// flow control holds the requests back, and of the versions missed meanwhile only
-// the last is looked at.
+// stream is one Envoy on one delta ADS stream. Three goroutines work on it:
+//
+//	           requests                        versions of the fleet
+//	Envoy ───────────────▶ reader           herald  (one for each core; it
+//	  ▲                      │                 │     serves many streams)
+//	  │               answer │                 │ offer
+//	  │                      ▼                 ▼
+//	  │            ┌──── whoever holds turn does all of it ────┐
+//	  └────────────│ take a request, prepare, send, set alarm  │
+//	   responses   └───────────────────────────────────────────┘
+//	                                   ▲
+//	                                   │ catchUp
+//	                                handler ◀── look: a nudge by one of the others
+//	                                        ◀── its timer, view.Refreshed
+//
+// The reader waits for requests. It does what follows from one itself, so that an ACK
+// wakes one goroutine and not two.
+//
+// The herald hands over each new version. It must never wait, so it sends only if
+// Envoy has answered everything, and no more than gRPC takes without waiting. Whatever
+// may have to wait, and a stream whose turn is taken, it leaves to the handler, by a
+// nudge.
+//
+// The handler is the goroutine in which gRPC called us; the stream ends when it
+// returns. It waits for timers, for what only refreshes a version, and for nudges.
+//
+// A fourth, of people who look (CSDS, the admin interface), only reads the status.
+//
+// Who may touch which fields, and when:
+//
+//	fields                     reader   herald   handler  people   guarded by
+//	server ... look            read     read     read     no       nobody: they never change
+//	missed                     no       write    write    no       nobody: it is atomic
+//	left ... held              both     both     both     no       turn
+//	conn                       both     both     both     status   seen; and turn, to change it
+//
+// Until begin there is only the handler, which needs no lock. begin tells herald and
+// people of the stream, with turn held.
+//
+// Locks are taken in the order turn, seen. Sending happens with turn held, and may
+// wait for an Envoy that does not read. Nothing piles up meanwhile: the reader then
+// waits for turn, so that flow control holds requests back; the herald finds turn
+// taken, and of all versions that it brought only the newest is looked at. seen is
+// never held while sending, so people do not wait for such an Envoy.
 type stream struct {
+	// Set by meet, and never changed. helloToken and Session have locks of their own;
+	// on grpc, only the holder of turn sends, and only the reader receives.
 	server  *Server
 	grpc    grpc.ServerStream
 	call    *crowd.Call
 	session *fleet.Session
+	hello   *helloToken
 	log     *slog.Logger
 	fleet   string
-	look    chan struct{} // filled when the handler waits for the wrong thing
-	missed  atomic.Bool   // the herald came when it was somebody else's turn
+	look    chan struct{} // a nudge for the handler; it has room for one
 
-	turn    sync.Mutex // held by the one that works, until all it sends is sent; guards what follows
-	left    bool       // the handler returns: nothing may be sent any more
-	hello   *helloToken
-	view    store.View // the target of conn
-	base    time.Time  // when the target changed; zero until it does while this stream is open
-	behind  bool       // there is a newer one, not yet taken for the sake of pace
-	pushed  time.Time  // when a new target last led to a response
-	pending []push     // what a new target led to and is not answered
+	// missed says that a herald came while turn was taken. The herald sets it, catchUp
+	// takes it back.
+	missed atomic.Bool
+
+	// turn is held by the one that works on the stream, until all it sends is sent. It
+	// guards all fields down to held.
+	turn sync.Mutex
+	left bool // the handler returns, and nothing may be sent any more; answer and offer look at it first
+
+	// What conn is to bring Envoy to.
+	view   store.View // its target
+	base   time.Time  // when that changed; zero until it does while this stream is open
+	behind bool       // there is a newer version, which prepare takes when the pace allows
+	pushed time.Time  // when a new target last led to a response; the pace counts from it
+
+	// What was sent, or is to be.
 	unsent  []delta.Response
-	flying  int       // responses that were sent and are not answered
-	alarm   time.Time // when the handler looks again by itself; zero for never
-	wide    bool      // the handler waits for view.Refreshed
+	flying  int    // responses that were sent and have no answer
+	pending []push // those of them that a new target led to; their ACK tells the delay
 
-	// seen is held by the one that has turn when it changes conn, and by people
-	// who look: these do not wait for an Envoy that does not read.
+	// What the handler waits for. The others change it by nudging the handler.
+	alarm time.Time // when it looks again by itself
+	wide  bool      // it waits for view.Refreshed, too
+
+	held int64 // names kept for this stream, as its party was told
+
+	// seen guards conn. Whoever has turn takes it to change conn, people to look.
 	seen sync.Mutex
 	conn *delta.Conn
-	held int64 // names, as far as its party knows
 }
 
 // push is a response that a new target led to.
@@ -90,8 +140,8 @@ func (st *stream) serve(first *request) error {
 	return st.work(failed)
 }
 
-// begin has the stream be told of newer versions than the one it sees then, until
-// the result is called: after that nothing is sent any more.
+// begin subscribes the stream to new versions. Call the returned function to
+// unsubscribe; nothing is sent after it returns.
 func (st *stream) begin() (leave func()) {
 	st.turn.Lock()
 	defer st.turn.Unlock()
@@ -174,9 +224,9 @@ func (st *stream) answer(r *request) error {
 	return err
 }
 
-// offer is how a herald tells of a newer version. It must not wait: so it sends
-// only if Envoy has answered all there was, and no more than gRPC takes at once;
-// the rest is left to the handler.
+// offer tells the stream of a newer version. A herald calls it and must not wait: so
+// it sends only if Envoy has answered everything, and no more than gRPC takes without
+// waiting. The rest is left to the handler.
 func (st *stream) offer(view store.View) {
 	if !st.turn.TryLock() {
 		st.missed.Store(true)
@@ -217,7 +267,8 @@ func size(responses []delta.Response) (n int) {
 	return n
 }
 
-// tell has the handler wait for what is to be waited for now.
+// tell wakes the handler if it must wait for something else than it waits for: for
+// an earlier time, or for new endpoints of clusters that are in no version any more.
 func (st *stream) tell(wake time.Time) {
 	if sooner := st.setAlarm(wake); sooner || st.conn.Lingers() && !st.wide {
 		st.nudge()
@@ -265,8 +316,8 @@ func (st *stream) past() (list []snapshot.Snapshot) {
 	return list
 }
 
-// work does what reader and herald leave to the handler, until the reader fails
-// or the server stops.
+// work is the handler: it sends what reader and herald leave to it, until the reader
+// fails or the server stops.
 func (st *stream) work(failed <-chan error) error {
 	next, err := st.catchUp(false)
 	if err != nil {
