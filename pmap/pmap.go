@@ -1,9 +1,9 @@
 // Package pmap is a persistent ordered map from strings to values.
 //
-// A Map is a value: Set, Delete and Splice leave their receiver unchanged and
-// share all but O(log n) nodes with it. Its shape is a treap whose priority is
-// a hash of the key, so it depends on the contents only and never on the order
-// of insertion. That gives two things for nothing: equal contents have equal
+// A Map is a value: Set and Delete leave their receiver unchanged and share all
+// but O(log n) nodes with it. Its shape is a treap whose priority is a hash of
+// the key, so it depends on the contents only and never on the order of
+// insertion. That gives two things for nothing: equal contents have equal
 // digests (the Merkle root), and Diff skips whatever two maps share.
 //
 // One map type carries the inputs, the translation and the snapshots, so
@@ -227,51 +227,6 @@ func merge[V Value](l, r *node[V]) *node[V] {
 		return r.with(merge(l, r.left), r.right)
 	}
 }
-
-// Splice is m outside [from, to) and o inside it; to == "" means no upper end.
-// O(log n) new nodes.
-func (m Map[V]) Splice(o Map[V], from, to string) Map[V] {
-	low, rest := split(m.root, from)
-	_, mid := split(o.root, from)
-	var high *node[V]
-	if to != "" {
-		_, high = split(rest, to)
-		mid, _ = split(mid, to)
-	}
-	return Map[V]{merge(merge(low, mid), high)}
-}
-
-// FromSorted builds a map of entries in strictly ascending order of key, O(n).
-// It panics if they are not ascending, for that is a fault of the caller.
-func FromSorted[V Value](entries iter.Seq2[string, V]) Map[V] {
-	var spine []*node[V] // the right edge of the treap, root first
-	last, any := "", false
-	for k, v := range entries {
-		if any && k <= last {
-			panic("pmap: keys out of order: " + last + " before " + k)
-		}
-		last, any = k, true
-		n := &node[V]{key: k, prio: priority(k), value: v}
-		for len(spine) > 0 && above(n, spine[len(spine)-1]) {
-			n.left = spine[len(spine)-1]
-			seal(n.left)
-			spine = spine[:len(spine)-1]
-		}
-		if len(spine) > 0 {
-			spine[len(spine)-1].right = n
-		}
-		spine = append(spine, n)
-	}
-	for i := len(spine) - 1; i >= 0; i-- {
-		seal(spine[i])
-	}
-	if len(spine) == 0 {
-		return Map[V]{}
-	}
-	return Map[V]{spine[0]}
-}
-
-func seal[V Value](n *node[V]) { n.size = n.left.len() + 1 + n.right.len() }
 
 // All iterates in order of the keys.
 func (m Map[V]) All() iter.Seq2[string, V] {

@@ -15,7 +15,7 @@ type val int
 func (v val) Sum() Sum { return SumOf(fmt.Sprint(int(v))) }
 
 // TestModel holds a Map against a Go map over random histories: contents,
-// order, digests, differences, splices, and that old values never change.
+// order, digests, differences, and that old values never change.
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		key := rapid.StringMatching(`[a-c]{0,3}`)
@@ -60,23 +60,6 @@ func TestModel(t *testing.T) {
 		if !maps.Equal(got, model) {
 			t.Fatalf("old + difference = %v, want %v", got, model)
 		}
-		from, to := key.Draw(t, "from"), key.Draw(t, "to")
-		if to != "" && to < from {
-			from, to = to, from
-		}
-		spliced := map[string]val{}
-		in := func(k string) bool { return k >= from && (to == "" || k < to) }
-		for k, v := range keptModel {
-			if !in(k) {
-				spliced[k] = v
-			}
-		}
-		for k, v := range model {
-			if in(k) {
-				spliced[k] = v
-			}
-		}
-		equal(t, kept.Splice(m, from, to), spliced)
 	})
 }
 
@@ -86,13 +69,10 @@ func equal(t *rapid.T, m Map[val], model map[string]val) {
 	if m.Len() != len(model) || !slices.Equal(keys, keysOf(m)) || !maps.Equal(maps.Collect(m.All()), model) {
 		t.Fatalf("map is %v, want %v", maps.Collect(m.All()), model)
 	}
-	built := FromSorted(func(yield func(string, val) bool) {
-		for _, k := range keys {
-			if !yield(k, model[k]) {
-				return
-			}
-		}
-	})
+	var built Map[val]
+	for _, k := range keys {
+		built = built.Set(k, model[k])
+	}
 	if built.Digest() != m.Digest() {
 		t.Fatalf("digest depends on history")
 	}

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"legation.dev/pmap"
 	"legation.dev/xds/snapshot"
 )
 
@@ -14,14 +13,12 @@ import (
 func sized(n int) snapshot.Snapshot {
 	var s snapshot.Snapshot
 	fill := func(t snapshot.Type, format string, needs func(i int) []string) {
-		s = s.With(t, pmap.FromSorted(func(yield func(string, *snapshot.Resource) bool) {
-			for i := range n {
-				name := fmt.Sprintf(format, i)
-				if !yield(name, resource(t, name, "1", needs(i))) {
-					return
-				}
-			}
-		}))
+		var m resources
+		for i := range n {
+			name := fmt.Sprintf(format, i)
+			m = m.Set(name, resource(t, name, "1", needs(i)))
+		}
+		s = s.With(t, m)
 	}
 	none := func(int) []string { return nil }
 	fill(snapshot.Cluster, "c%05d", none)

@@ -65,9 +65,6 @@ func ReadAuthority(p Pair) (*Authority, error) {
 	return &Authority{Pair: p, certificate: pair.Leaf, key: key}, nil
 }
 
-// Ends is when the CA ends.
-func (a *Authority) Ends() time.Time { return a.certificate.NotAfter }
-
 // Issue makes a certificate, for both ends of the wire, with one of the names of
 // this package; valid from now on, and no longer than the CA.
 func (a *Authority) Issue(name *url.URL, now time.Time, life time.Duration) (Pair, error) {

@@ -13,7 +13,7 @@ import (
 // matchers accepts, all if there are none. Node metadata is not kept here, so
 // a matcher for it is an error and never ignored.
 func nodeMatcher(matchers []*matcherv3.NodeMatcher) (func(id string) bool, error) {
-	var any []func(string) bool
+	var accept []func(string) bool
 	for _, m := range matchers {
 		if len(m.GetNodeMetadatas()) > 0 {
 			return nil, status.Error(codes.InvalidArgument, "node_matchers.node_metadatas: metadata is not kept; match node_id")
@@ -22,15 +22,15 @@ func nodeMatcher(matchers []*matcherv3.NodeMatcher) (func(id string) bool, error
 		if err != nil {
 			return nil, err
 		}
-		any = append(any, match)
+		accept = append(accept, match)
 	}
 	return func(id string) bool {
-		for _, match := range any {
+		for _, match := range accept {
 			if match(id) {
 				return true
 			}
 		}
-		return len(any) == 0
+		return len(accept) == 0
 	}, nil
 }
 
