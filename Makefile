@@ -204,12 +204,13 @@ fuzz: ## run each fuzz target for FUZZTIME
 	@test/fuzz.sh $(FUZZTIME) $(FUZZ)
 
 # Of the modules of their own, test/bench and test/kube/binary, only the format is looked at: vet would compile Kubernetes first.
-lint: $(BIN)/staticcheck $(BIN)/hadolint ## gofmt, go vet, staticcheck, hadolint
+lint: $(BIN)/staticcheck $(BIN)/hadolint ## gofmt, go vet, staticcheck, length of functions, hadolint
 	@files=$$(find . -name '*.go' -not -path './.tools/*' -exec gofmt -l {} +); \
 	test -z "$$files" || { echo "not formatted by gofmt:"; echo "$$files"; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags real ./...
 	"$(BIN)/staticcheck" -tags real ./...
+	$(GO) test ./test/style
 	"$(BIN)/hadolint" deploy/docker/*.Dockerfile
 
 soak: build envoy kube servers tools ## what is long: 100,000 requests to random routes, SOAK changes under load, faults, 20 outages, fights, 10,000 Ingresses and 30,000 Secrets on a real Kubernetes, 100 restarts, 1,000 Envoys with 50,000 names

@@ -19,6 +19,7 @@ import (
 	"legation.dev/translator"
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
+	"legation.dev/watcher/status"
 	"legation.dev/xds/admin"
 	"legation.dev/xds/bootstrap"
 	"legation.dev/xds/fleet"
@@ -92,15 +93,21 @@ func (s *serving) run(ctx context.Context) error {
 	g.Go(func() error { return xds.Serve(s.xds) })
 	metrics := append(passes.collectors(), sourceMetrics{s.source}, streamMetrics{xds},
 		inspect.Metrics{Result: answers.Result, Problems: watch.All, Store: snapshots, Fleets: fleets, Envoys: inspect.LocalEnvoys(inspection)})
-	if writer != nil {
-		metrics = append(metrics, statusMetrics{writer})
-	}
-	if gate != nil {
-		metrics = append(metrics, wireMetrics{s.folder, gate})
-	}
+	metrics = append(metrics, s.optional(writer, gate)...)
 	g.Go(func() error { return s.serveAdmin(ctx, snapshots.Ready(), metrics) })
 	g.Go(func() error { s.shutDown(ctx, xds); return nil })
 	return g.Wait()
+}
+
+// optional are the metrics of parts that may not run.
+func (s *serving) optional(writer *status.Writer, gate *identity.Gate) (list []prometheus.Collector) {
+	if writer != nil {
+		list = append(list, statusMetrics{writer})
+	}
+	if gate != nil {
+		list = append(list, wireMetrics{s.folder, gate})
+	}
+	return list
 }
 
 // shutDown ends the streams of Envoys when ctx ends.

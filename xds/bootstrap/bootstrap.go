@@ -9,6 +9,7 @@
 package bootstrap
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -70,30 +71,17 @@ type Config struct {
 
 // New makes the bootstrap of cfg. An error names the field that is wrong.
 func New(cfg Config) (*bootstrapv3.Bootstrap, error) {
-	if cfg.Class == "" {
-		cfg.Class = DefaultClass
-	}
-	if cfg.XDSAddress == "" {
-		cfg.XDSAddress = DefaultXDSAddress
-	}
-	if cfg.NodeID == "" {
-		return nil, errors.New("node id: must not be empty")
-	}
-	if len(cfg.Certificate.Certificate) == 0 || len(cfg.Certificate.Key) == 0 {
-		return nil, errors.New("certificate: chain and key are required")
+	cfg, err := cfg.complete()
+	if err != nil {
+		return nil, err
 	}
 	admin, err := adminAddress(cfg.Admin)
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
 	}
-	xds, err := xdsCluster(cfg.XDSAddress)
+	xds, err := controlPlane(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("xds address: %w", err)
-	}
-	if cfg.TLS != (TLS{}) {
-		if xds.TransportSocket, err = cfg.TLS.socket(); err != nil {
-			return nil, fmt.Errorf("tls: %w", err)
-		}
+		return nil, err
 	}
 	overload, err := overload(cfg)
 	if err != nil {
@@ -121,6 +109,33 @@ func New(cfg Config) (*bootstrapv3.Bootstrap, error) {
 		return nil, err
 	}
 	return b, nil
+}
+
+// complete fills in defaults, and says what is missing that has none.
+func (cfg Config) complete() (Config, error) {
+	cfg.Class = cmp.Or(cfg.Class, DefaultClass)
+	cfg.XDSAddress = cmp.Or(cfg.XDSAddress, DefaultXDSAddress)
+	if cfg.NodeID == "" {
+		return cfg, errors.New("node id: must not be empty")
+	}
+	if len(cfg.Certificate.Certificate) == 0 || len(cfg.Certificate.Key) == 0 {
+		return cfg, errors.New("certificate: chain and key are required")
+	}
+	return cfg, nil
+}
+
+// controlPlane is the cluster of the control plane.
+func controlPlane(cfg Config) (*clusterv3.Cluster, error) {
+	xds, err := xdsCluster(cfg.XDSAddress)
+	if err != nil {
+		return nil, fmt.Errorf("xds address: %w", err)
+	}
+	if cfg.TLS != (TLS{}) {
+		if xds.TransportSocket, err = cfg.TLS.socket(); err != nil {
+			return nil, fmt.Errorf("tls: %w", err)
+		}
+	}
+	return xds, nil
 }
 
 const (
