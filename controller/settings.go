@@ -37,7 +37,7 @@ func keepSettings(v input.View, batch []input.Change) []input.Change {
 	return kept
 }
 
-// isSettings says whether a class of ours names the ConfigMap.
+// isSettings reports whether a class of ours names the ConfigMap.
 func isSettings(v input.View, ref object.Ref) bool {
 	for _, class := range v.Classes().All() {
 		if class.Controller == input.Controller && class.Parameters == ref {

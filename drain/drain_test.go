@@ -65,7 +65,7 @@ func play(t *testing.T, plan Plan, s *script) (Report, time.Duration, error) {
 	return report, took, err
 }
 
-// near says whether an end came within a second after it was due.
+// near reports whether an end came within a second after it was due.
 func near(took, due time.Duration) bool { return took >= due && took < due+time.Second }
 
 var inOrder = []string{"fail", "drain", "quit"}

@@ -95,12 +95,12 @@ func (m *Machine) awaits(r admin.Reading) uint64 {
 	return r.Requests - min(r.Upgrades, r.Requests)
 }
 
-// quiet says whether no request is likely to arrive just now.
+// quiet reports whether no request is likely to arrive just now.
 func (m *Machine) quiet(now time.Time) bool {
 	return now.Sub(m.busy) >= Quiet || now.Sub(m.drained) >= QuietAtMost
 }
 
-// told says whether idle clients know that they are to leave, or learn it by the
+// told reports whether idle clients know that they are to leave, or learn it by the
 // end of Envoy, which closes what is idle in good order.
 func (m *Machine) told(now time.Time, r admin.Reading) bool {
 	return m.Plan.Upgrades == Hold || r.Connections == 0 || now.Sub(m.drained) >= m.DrainTime

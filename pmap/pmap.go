@@ -79,7 +79,7 @@ func priority(key string) uint64 {
 	return h ^ h>>33
 }
 
-// above says whether a belongs above b: higher priority, ties by key.
+// above reports whether a belongs above b: higher priority, ties by key.
 func above[V Value](a, b *node[V]) bool {
 	return a.prio > b.prio || a.prio == b.prio && a.key < b.key
 }
@@ -120,7 +120,7 @@ func (m Map[V]) Len() int { return m.root.len() }
 // O(number of nodes that are new since the last call).
 func (m Map[V]) Digest() Sum { return m.root.digest() }
 
-// Same says whether m and o are the very same value (one pointer). Maps that
+// Same reports whether m and o are the very same value (one pointer). Maps that
 // are equal but were built apart are not the same: compare their Digest.
 func (m Map[V]) Same(o Map[V]) bool { return m.root == o.root }
 
@@ -144,7 +144,7 @@ func (m Map[V]) Get(key string) (V, bool) {
 	return none, false
 }
 
-// Has says whether key is present.
+// Has reports whether key is present.
 func (m Map[V]) Has(key string) bool {
 	_, ok := m.Get(key)
 	return ok

@@ -25,7 +25,7 @@ func (f *Fleet) Explain(service string) (list []Explanation) {
 	told := map[*route.Fragment]bool{}
 	for name, b := range f.backends.Prefix(service + "/") {
 		one := Explanation{Cluster: name}
-		for of := range f.class.mentions(f.view, b) {
+		for of := range f.class.references(f.view, b) {
 			if key := of.Origin.Object.Key(); !slices.Contains(one.Ingresses, key) {
 				one.Ingresses = append(one.Ingresses, key)
 			}

@@ -75,7 +75,7 @@ func FuzzTranslate(f *testing.F) {
 	})
 }
 
-// mine says whether an object is no part of the good cluster, nor of the facts
+// mine reports whether an object is no part of the good cluster, nor of the facts
 // that all hosts depend on.
 func mine(r object.Ref) bool {
 	return r.Namespace != worlds.Namespace && r.Kind != object.KindIngressClass

@@ -38,7 +38,7 @@ func slicesOf(v input.View, b route.Backend) []*input.Slice {
 // missing is a finding for each place that names b: at a field below it in objects
 // of the class, and in its settings.
 func (c *class) missing(v input.View, b route.Backend, field, value string, code finding.Code, args ...any) (found []finding.Finding) {
-	for f, r := range c.mentions(v, b) {
+	for f, r := range c.references(v, b) {
 		found = append(found, code.At(f.At(r.Field).In(field), value, args...))
 	}
 	if p := c.Settings.DefaultBackend; p.Namespace+"/"+p.Service == b.Key() && p.Port == b.Port {
@@ -47,9 +47,9 @@ func (c *class) missing(v input.View, b route.Backend, field, value string, code
 	return found
 }
 
-// mentions yields where objects of the class name b: those whose owners have to know
+// references yields where objects of the class name b: those whose owners have to know
 // that the Service is missing.
-func (c *class) mentions(v input.View, b route.Backend) func(func(*route.Fragment, route.Reference) bool) {
+func (c *class) references(v input.View, b route.Backend) func(func(*route.Fragment, route.Reference) bool) {
 	name := b.Cluster()
 	return func(yield func(*route.Fragment, route.Reference) bool) {
 		for _, f := range c.members(v.Naming(b.Ref())) {

@@ -87,7 +87,7 @@ func (f *inspectFlags) watch(ctx context.Context, admin adminv1.AdminClient, w i
 }
 
 // follow is watch for one stream. digest is that of the version that was printed last;
-// heard says whether anything came.
+// heard reports whether anything came.
 func (f *inspectFlags) follow(ctx context.Context, admin adminv1.AdminClient, w io.Writer, digest *string) (heard bool, err error) {
 	stream, err := admin.Watch(ctx, &adminv1.WatchRequest{Fleet: f.fleet})
 	if err != nil {

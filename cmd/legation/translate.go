@@ -129,7 +129,7 @@ func (f *translateFlags) checkClass(r translator.Result) error {
 	return nil
 }
 
-// wanted says whether a fleet is to be printed.
+// wanted reports whether a fleet is to be printed.
 func (f *translateFlags) wanted(name string) bool { return f.class == "" || f.class == name }
 
 func (f *translateFlags) printDiff(w io.Writer, now translator.Result) error {

@@ -44,7 +44,7 @@ func openFolder(path string, log *slog.Logger) (*identity.Folder, error) {
 	return folder, nil
 }
 
-// allow says whether an address may be listened at.
+// allow reports whether an address may be listened at.
 func (f *wireFlags) allow(at net.Addr, log *slog.Logger) error {
 	a, ok := at.(*net.TCPAddr)
 	switch {

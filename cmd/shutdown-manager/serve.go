@@ -119,7 +119,7 @@ func (s *sidecar) run(ctx, told context.Context) error {
 	}
 }
 
-// look says whether Envoy answers. The error is that its times cannot work.
+// look reports whether Envoy answers. The error is that its times cannot work.
 func (s *sidecar) look(ctx context.Context) (alive bool, err error) {
 	info, err := s.client.Info(ctx)
 	alive = err == nil

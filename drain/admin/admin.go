@@ -107,7 +107,7 @@ func (c *Client) order(ctx context.Context, path string) error {
 	return err
 }
 
-// Ready says whether Envoy has its configuration and does not drain. An error
+// Ready reports whether Envoy has its configuration and does not drain. An error
 // means that nobody answered.
 func (c *Client) Ready(ctx context.Context) (bool, error) {
 	_, err := c.ask(ctx, http.MethodGet, "/ready")

@@ -112,7 +112,7 @@ func (d *driver) look() {
 	}
 }
 
-// inForce says whether Envoy runs the change, its workers included where answers
+// inForce reports whether Envoy runs the change, its workers included where answers
 // depend on it.
 func (d *driver) inForce(e *effect) bool {
 	if e.then == nil && (e.freezes || !d.frozen) && d.Landed(max(e.change, d.thawed), e.concerns) {

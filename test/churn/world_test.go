@@ -60,7 +60,7 @@ func (w *world) acknowledged() workers {
 	return w.running.Turns()
 }
 
-// followed says whether Envoy's workers go by what was acknowledged: since then each
+// followed reports whether Envoy's workers go by what was acknowledged: since then each
 // client, whose connection is some worker's, was answered what it asked since.
 func (w *world) followed(then workers) bool {
 	now := w.acknowledged()

@@ -111,7 +111,7 @@ func (s *Stack) run(ctx context.Context, want snapshot.Snapshot) error {
 	return s.all(connected)
 }
 
-// leads says whether an Envoy is led to a replica.
+// leads reports whether an Envoy is led to a replica.
 func (s *Stack) leads(id string, to *Replica) bool {
 	return slices.ContainsFunc(s.Envoys, func(e *Envoy) bool { return e.ID == id && e.XDS.leads() == to.Address })
 }

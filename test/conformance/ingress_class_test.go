@@ -73,7 +73,7 @@ func TestNoDefaultClass(t *testing.T) {
 	}.play(t)
 }
 
-// markDefault says whether our class is the default one.
+// markDefault reports whether our class is the default one.
 func markDefault(t *testing.T, value string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), hang) // that of the test has ended in Cleanup

@@ -199,7 +199,7 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// isFleet says whether an object runs Envoys.
+// isFleet reports whether an object runs Envoys.
 func isFleet(o *unstructured.Unstructured) bool {
 	component, _, _ := unstructured.NestedString(o.Object, "spec", "template", "metadata", "labels", "app.kubernetes.io/component")
 	return component == "envoy"

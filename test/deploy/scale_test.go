@@ -184,7 +184,7 @@ func (d *deployed) awaitEnvoys(n int) {
 	}
 }
 
-// ready says whether n Envoys are there, all of them ready.
+// ready reports whether n Envoys are there, all of them ready.
 func ready(all []*corev1.Pod, n int) error {
 	there, well := 0, 0
 	for _, p := range all {

@@ -48,7 +48,7 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// hasAnchor says whether a page has a heading of that anchor.
+// hasAnchor reports whether a page has a heading of that anchor.
 func hasAnchor(page, anchor string) bool {
 	for _, h := range heading.FindAllStringSubmatch(page, -1) {
 		if strings.ReplaceAll(unanchored.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-") == anchor {

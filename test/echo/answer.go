@@ -148,7 +148,7 @@ func duration(v url.Values, name string) (time.Duration, error) {
 	return d, nil
 }
 
-// pause waits, and says whether the client is still there.
+// pause waits, and reports whether the client is still there.
 func pause(r *http.Request, d time.Duration) bool {
 	if d == 0 {
 		return true

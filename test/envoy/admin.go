@@ -36,7 +36,7 @@ func (e *Envoy) Post(ctx context.Context, path string) ([]byte, error) {
 	return e.ask(ctx, http.MethodPost, path)
 }
 
-// Ready says whether /ready answers 200: the first configuration is loaded and
+// Ready reports whether /ready answers 200: the first configuration is loaded and
 // Envoy is not draining.
 func (e *Envoy) Ready(ctx context.Context) bool {
 	_, err := e.Get(ctx, "/ready")

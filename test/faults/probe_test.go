@@ -12,7 +12,7 @@ import (
 	"legation.dev/test/load"
 )
 
-// answers says whether an Envoy answers all paths of a host as it should, asked
+// answers reports whether an Envoy answers all paths of a host as it should, asked
 // on a new connection.
 func (w *world) answers(e *cluster.Envoy, h *host) error {
 	for path, service := range map[string]string{pathSteady: steady, pathRolled: rolled, pathMoved: h.moved} {

@@ -54,7 +54,7 @@ var allowed = map[string][]string{
 	"xds/admin":                 {"object", "xds/admin/adminv1", "xds/fleet", "xds/impact", "xds/redact", "xds/snapshot", "xds/store"},
 	"xds/admin/adminv1":         {},
 	"xds/bootstrap":             {"xds/identity"},
-	"xds/crowd":                 {},
+	"xds/limits":                {},
 	"xds/delta":                 {"object", "pmap", "xds/snapshot"},
 	"xds/fleet":                 {"xds/delta", "pmap", "xds/snapshot"},
 	"xds/hold":                  {"pmap", "xds/snapshot"},
@@ -62,7 +62,7 @@ var allowed = map[string][]string{
 	"xds/impact":                {"object", "pmap", "xds/snapshot"},
 	"pmap":                      {},
 	"xds/redact":                {"xds/snapshot"},
-	"xds/server":                {"object", "xds/crowd", "xds/delta", "xds/fleet", "xds/identity", "xds/redact", "xds/snapshot", "xds/store"},
+	"xds/server":                {"object", "xds/limits", "xds/delta", "xds/fleet", "xds/identity", "xds/redact", "xds/snapshot", "xds/store"},
 	"xds/snapshot":              {"object", "pmap"},
 	"xds/store":                 {"xds/snapshot"},
 }
@@ -75,7 +75,7 @@ var forbidden = []struct {
 }{
 	{[]string{"xds/delta", "xds/hold", "pmap", "xds/snapshot", "xds/impact", "xds/redact"},
 		[]string{"k8s.io"}, "the xDS side knows nothing of Kubernetes"},
-	{[]string{"xds/crowd"}, []string{"github.com/envoyproxy/go-control-plane", "google.golang.org/grpc"}, "it knows HTTP/2 only"},
+	{[]string{"xds/limits"}, []string{"github.com/envoyproxy/go-control-plane", "google.golang.org/grpc"}, "it knows HTTP/2 only"},
 	{[]string{"xds/admin", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/server", "xds/store"},
 		[]string{"k8s.io"}, "the xDS side knows nothing of Kubernetes"},
 	{[]string{"translator/render"}, []string{"legation.dev/translator/input", "legation.dev/translator/lower", "k8s.io"}, "it makes Envoy resources of the route model, whatever that came from"},

@@ -53,7 +53,7 @@ func (p *Process) Start() error {
 	return nil
 }
 
-// Running says whether the process is there.
+// Running reports whether the process is there.
 func (p *Process) Running() bool {
 	if p.ended == nil {
 		return false

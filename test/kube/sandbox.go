@@ -21,7 +21,7 @@ import (
 // Image is a container image: its programs, by name, and where they are here.
 type Image map[string]string
 
-// isReal says whether a pod is of images that there are: it is run then, not played.
+// isReal reports whether a pod is of images that there are: it is run then, not played.
 func (k *kubelet) isReal(pod *corev1.Pod) bool {
 	for _, c := range pod.Spec.Containers {
 		if k.image(c.Image) == nil {
@@ -208,7 +208,7 @@ func (s *sandbox) end() {
 	})
 }
 
-// over says whether all processes have ended.
+// over reports whether all processes have ended.
 func (s *sandbox) over() bool {
 	select {
 	case <-s.ended:

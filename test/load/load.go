@@ -3,7 +3,7 @@
 // It shows what a library hides: HTTP/1.1 is written by hand on a socket, and
 // nothing is sent twice, so that a connection that is closed or reset under a
 // request is a failure here, as it is for a client without retries. Every
-// answer names its Service; an Oracle says whether that Service was allowed.
+// answer names its Service; an Oracle reports whether that Service was allowed.
 //
 // Start reading at Start; http1.go, http2.go and websocket.go hold one kind of
 // client each, results.go what is counted, timeline.go the Oracle for a
@@ -224,7 +224,7 @@ func (w *worker) use(ctx context.Context, conn connection) {
 	}
 }
 
-// ask sends one request and records what became of it. It says whether the
+// ask sends one request and records what became of it. It reports whether the
 // connection can be used further.
 func (w *worker) ask(ctx context.Context, conn connection) bool {
 	host, path, judge := conn.subject()

@@ -29,7 +29,7 @@ type balancer struct {
 // target is one Envoy.
 type target struct {
 	host   string // address of its listeners
-	probes string // URL that says whether it is ready
+	probes string // URL that reports whether it is ready
 	ready  atomic.Bool
 }
 

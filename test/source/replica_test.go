@@ -137,7 +137,7 @@ func (r *replica) counted() int {
 	return r.results
 }
 
-// is says whether a result is that of the whole, read in another way.
+// is reports whether a result is that of the whole, read in another way.
 func is(want pmap.Sum) func(translator.Result) error {
 	return func(r translator.Result) error {
 		if got := r.Digest(); got != want {

@@ -135,7 +135,7 @@ func write(ctx context.Context, t testing.TB, c input.Change) bool {
 	return err == nil
 }
 
-// leavesHistory says whether the result depends on what was before: a class or
+// leavesHistory reports whether the result depends on what was before: a class or
 // its settings that are gone or have become wrong stay as they were.
 func leavesHistory(c input.Change) bool {
 	switch o := c.Object.(type) {

@@ -52,7 +52,7 @@ func (p *Plane) Behind(class string) (refs []snapshot.Ref, ok bool) {
 	return refs, ok
 }
 
-// Landed says whether every Envoy runs, of the resources that concern the asker,
+// Landed reports whether every Envoy runs, of the resources that concern the asker,
 // what is published now, and the changes up to number are published.
 func (s *Stack) Landed(number uint64, concerns func(snapshot.Ref) bool) bool {
 	refs, ok := s.Behind(number)

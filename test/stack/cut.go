@@ -38,7 +38,7 @@ func (s *Stack) CutBetween(after, before snapshot.Type) <-chan struct{} {
 	return k.done
 }
 
-// cuts says whether the connection ends before this frame.
+// cuts reports whether the connection ends before this frame.
 func (k *knife) cuts(frame []byte) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()

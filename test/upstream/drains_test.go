@@ -73,7 +73,7 @@ func (w *world) holdRequest(h *held, host string, server *echo.Server) {
 	w.t.Fatalf("no request reached %s", server.Addr())
 }
 
-// reached says whether the next server that a path reaches is this one.
+// reached reports whether the next server that a path reaches is this one.
 func (w *world) reached(path string, server *echo.Server) bool {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), hang)

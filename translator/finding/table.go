@@ -236,7 +236,7 @@ var table = []Row{
 		"Report it with the Service and its EndpointSlices: a resource could not be made of them. Other Services are not concerned."},
 
 	{Rejected, Error, "Envoy %s of class %s rejects the %s resource %s made of it and keeps the last good one: %s", "troubleshooting.md",
-		"Read Envoy's words, and what was changed last (`legation history`): most often the Envoy is of another version. `legation fleet` says whether others reject it, too. Report what is not a mistake in the object."},
+		"Read Envoy's words, and what was changed last (`legation history`): most often the Envoy is of another version. `legation fleet` reports whether others reject it, too. Report what is not a mistake in the object."},
 
 	{AddressContested, Warning, "%s rewrites it: Legation writes it no more, until the Ingress or its address changes; traffic is not concerned", "status.md#other-writers",
 		"Decide who writes the status of the Ingress, and stop the other one: most often another controller that serves the same class."},

@@ -42,7 +42,7 @@ func (v View) Freeze(before View, controller string) View {
 	return v
 }
 
-// complete says whether v has the class, and the settings that it names if they
+// complete reports whether v has the class, and the settings that it names if they
 // were there when f was pinned.
 func (v View) complete(name string, f frozen) bool {
 	class, ok := v.classes.Get(name)

@@ -280,7 +280,7 @@ func (d *decoder) accept(ref object.Ref, from kubeObject, at place) {
 	d.add(Change{Ref: ref, Object: o})
 }
 
-// twice says whether the file has the object already, and makes it a Problem.
+// twice reports whether the file has the object already, and makes it a Problem.
 func (d *decoder) twice(ref object.Ref, at place) bool {
 	i, ok := d.at[ref]
 	if ok {

@@ -84,7 +84,7 @@ func TestDecodeManifests(t *testing.T) {
 	}
 }
 
-// isIn says whether a place is in the text of f.yaml.
+// isIn reports whether a place is in the text of f.yaml.
 func isIn(text, place string) bool {
 	number, ok := strings.CutPrefix(place, "f.yaml:")
 	line, err := strconv.Atoi(number)

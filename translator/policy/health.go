@@ -16,7 +16,7 @@ type Health struct {
 	HealthCheckTimeout  time.Duration // below the interval
 }
 
-// HealthChecked says whether endpoints are asked for their health, and where.
+// HealthChecked reports whether endpoints are asked for their health, and where.
 func (h Health) HealthChecked() (path string, interval, timeout time.Duration, ok bool) {
 	return h.HealthCheckPath, h.HealthCheckInterval, h.HealthCheckTimeout, h.HealthCheckPath != off
 }

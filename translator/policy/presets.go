@@ -102,7 +102,7 @@ func (s server) contradicts(name string, v Values) error {
 	return nil
 }
 
-// outlasts says whether a bound, zero for none, reaches that of a server.
+// outlasts reports whether a bound, zero for none, reaches that of a server.
 func outlasts[T cmp.Ordered](bound, limit T) bool {
 	var none T
 	return limit != none && (bound == none || bound >= limit)

@@ -13,7 +13,7 @@ type Proxies struct {
 	HealthPath     string // that Envoy itself answers, or "off"
 }
 
-// ProxyProtocol says whether a connection begins with who the client is.
+// ProxyProtocol reports whether a connection begins with who the client is.
 type ProxyProtocol string
 
 // Whether a balancer in front says who the client is. There is no "may": whoever

@@ -26,7 +26,7 @@ func retries(s *policy.Values) *routev3.RetryPolicy {
 	return p
 }
 
-// retriesDiffer says whether two settings need policies of their own.
+// retriesDiffer reports whether two settings need policies of their own.
 func retriesDiffer(a, b *policy.Values) bool {
 	return a.Retries != b.Retries || a.PerTryTimeout != b.PerTryTimeout
 }

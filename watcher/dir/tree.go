@@ -73,7 +73,7 @@ const vanishing = 100 * time.Millisecond
 // file open for writing.
 const hesitation = 10 * time.Second
 
-// scan reads what is new. It says whether something was left out that time will
+// scan reads what is new. It reports whether something was left out that time will
 // tell: a file that somebody is writing, or that has just vanished.
 func (t *tree) scan(now time.Time) (again bool) {
 	suspects, all := t.suspects, t.all
@@ -106,7 +106,7 @@ func (t *tree) scan(now time.Time) (again bool) {
 	return again
 }
 
-// hidden says whether a folder above path could not be read.
+// hidden reports whether a folder above path could not be read.
 func (t *tree) hidden(path string) bool {
 	for folder := range t.broken {
 		if folder == path || strings.HasPrefix(path, folder+string(filepath.Separator)) {
@@ -148,7 +148,7 @@ func (t *tree) list() map[string]stamp {
 	return found
 }
 
-// manifest says whether a file of this name is read.
+// manifest reports whether a file of this name is read.
 func manifest(name string) bool {
 	if strings.HasPrefix(name, ".") || strings.HasPrefix(name, "#") || strings.HasSuffix(name, "~") {
 		return false

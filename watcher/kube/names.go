@@ -37,7 +37,7 @@ func newNames() names {
 		owners: map[object.Ref][]object.Ref{}, count: map[object.Ref]int{}}
 }
 
-// has says whether somebody names ref.
+// has reports whether somebody names ref.
 func (n *names) has(ref object.Ref) bool { return n.count[ref] > 0 }
 
 // update takes a change into account. It returns what is named now and was not,
@@ -96,7 +96,7 @@ func (t tally) claim(ref object.Ref, named routeNames) {
 	}
 }
 
-// ours says whether an Ingress may be of a class of ours: without a class it is,
+// ours reports whether an Ingress may be of a class of ours: without a class it is,
 // if one of ours is marked as default.
 func (n *names) ours(named routeNames) bool {
 	if named.class.Named {

@@ -61,7 +61,7 @@ func (q *queue) put(c input.Change) {
 	}
 }
 
-// same says whether c is what was taken already.
+// same reports whether c is what was taken already.
 func (q *queue) same(c input.Change) bool {
 	if !slices.Equal(c.Problems, q.problems[c.Ref]) {
 		return false
@@ -76,7 +76,7 @@ func (q *queue) same(c input.Change) bool {
 	return true
 }
 
-// empty says whether there is nothing to take.
+// empty reports whether there is nothing to take.
 func (q *queue) empty() bool { return len(q.pending) == 0 }
 
 // take removes and returns all changes of EndpointSlices and at most limit

@@ -80,7 +80,7 @@ func (s *state) within(namespace string) bool {
 	return s.namespaces[0] == everyNamespace || slices.Contains(s.namespaces, namespace)
 }
 
-// follows says whether ref is to be fetched.
+// follows reports whether ref is to be fetched.
 func (s *state) follows(ref object.Ref) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

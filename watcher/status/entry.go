@@ -81,14 +81,14 @@ func (e *entry) decide(r rules, desired addresses, known bool, now time.Time) (s
 	return write, time.Time{}
 }
 
-// member says whether a class of ours serves the Ingress, as far as we and the
+// member reports whether a class of ours serves the Ingress, as far as we and the
 // object itself agree: who moved it to another class has the word, although
 // translation has yet to hear of it.
 func (e *entry) member() bool {
 	return e.class != "" && (!e.seen.named || e.seen.class == e.class)
 }
 
-// isNew says whether nothing of ours was written yet.
+// isNew reports whether nothing of ours was written yet.
 func (e *entry) isNew() bool { return !e.seen.ours && e.held == "" && e.flips == 0 }
 
 // over is when we may write again: if whoever owns the Ingress has changed it, or
@@ -102,7 +102,7 @@ func (f *lost) over(r rules, e *entry, desired addresses) time.Time {
 	return f.since.Add(r.quiet)
 }
 
-// note takes what stands there now, and says whether somebody undid what we wrote.
+// note takes what stands there now, and reports whether somebody undid what we wrote.
 func (e *entry) note(s seen, now time.Time) (undone bool) {
 	if s.uid != e.seen.uid && e.seen.uid != "" {
 		*e = entry{class: e.class, busy: e.busy, writing: e.writing}

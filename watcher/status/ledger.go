@@ -181,7 +181,7 @@ func (l *ledger) touch(key string, now time.Time) {
 	}
 }
 
-// mayRelease says whether nobody but us can have written what stands there in our
+// mayRelease reports whether nobody but us can have written what stands there in our
 // name: another Legation of this cluster has the same name, and other classes.
 func (l *ledger) mayRelease(s seen) bool {
 	if s.named {

@@ -96,7 +96,7 @@ func (w *walk) arrive(i int, answered bool) {
 	}
 }
 
-// judge says whether a write to an object was right.
+// judge reports whether a write to an object was right.
 func (w *walk) judge(j job, o seen) {
 	switch {
 	case o.class == elsewhereClass:

@@ -168,7 +168,7 @@ func (b *notebook) when(p finding.Problem, t *topic) (at time.Time, forget bool)
 	return t.mended.at.Add(2 * b.refresh), true // until then it may be back: the same Event then counts on
 }
 
-// replaced says whether something else is wrong with the same field now.
+// replaced reports whether something else is wrong with the same field now.
 func (b *notebook) replaced(p finding.Problem) bool {
 	for other := range b.objects[p.Object].problems {
 		if other != p && other.Field == p.Field && b.topics[other].present {

@@ -55,7 +55,7 @@ func balancerWriter(list []metav1.ManagedFieldsEntry) (name string, ours bool) {
 	return name, false
 }
 
-// hasBalancer says whether fields of the load balancer's status are among f.
+// hasBalancer reports whether fields of the load balancer's status are among f.
 func hasBalancer(f *metav1.FieldsV1) bool {
 	var fields struct {
 		Status struct {

@@ -12,7 +12,7 @@ import (
 
 // Stats is what a Writer did since it was made.
 type Stats struct {
-	// Leader says whether this replica writes now.
+	// Leader reports whether this replica writes now.
 	Leader bool
 	// Terms counts how often it began to.
 	Terms int

@@ -137,7 +137,7 @@ type State struct {
 	Elsewhere map[string]bool
 	// Problems are told by Events, in this order.
 	Problems []finding.Problem
-	// Exists says whether an object is there: what is wrong with a deleted one is not
+	// Exists reports whether an object is there: what is wrong with a deleted one is not
 	// mended. Nil means all are. It must stay true to the other fields.
 	Exists func(object.Ref) bool
 }

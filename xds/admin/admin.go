@@ -58,7 +58,7 @@ func runs(e fleet.Envoy, want *adminv1.Resource) bool {
 	return has(e, snapshot.Ref{Type: t, Name: want.GetName()}, want.GetVersion())
 }
 
-// has says whether an Envoy runs a version of a resource.
+// has reports whether an Envoy runs a version of a resource.
 func has(e fleet.Envoy, ref snapshot.Ref, version string) bool {
 	have, ok := e.Status.Types[ref.Type].Have.Get(ref.Name)
 	return ok && have.Version == version

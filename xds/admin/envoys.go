@@ -134,7 +134,7 @@ func oldest(behind []snapshot.Ref, e fleet.Envoy, history []store.Version) time.
 	return first
 }
 
-// same says whether a snapshot has ref as an Envoy has it.
+// same reports whether a snapshot has ref as an Envoy has it.
 func same(s snapshot.Snapshot, ref snapshot.Ref, have *snapshot.Resource) bool {
 	r, ok := s.Get(ref)
 	if !ok || have == nil {

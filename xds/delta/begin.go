@@ -39,7 +39,7 @@ func (c *Conn) begin(t snapshot.Type, r Request) {
 	}
 }
 
-// subscribe notes the names of a first request: those without a version are owed.
+// subscribe notes the names of a first request: those without a version must be sent.
 func (c *Conn) subscribe(t snapshot.Type, names Names) {
 	if c.exactly(t, names) {
 		return
@@ -48,7 +48,7 @@ func (c *Conn) subscribe(t snapshot.Type, names Names) {
 	for n := range names.All() {
 		if !st.have.Has(n) {
 			st.subs.put(n, c.seq)
-			st.owed.put(n, struct{}{})
+			st.mustSend.put(n, struct{}{})
 		}
 	}
 }

@@ -103,10 +103,10 @@ func (c *Conn) sendClusters(list []*snapshot.Resource, send func(*flight)) {
 			c.sent[r.Name] = struct{}{}
 		}
 		if isEDS(r) && endpoints.subscribed(r.Name) && ruleFollowCLA {
-			endpoints.owed.put(r.Name, struct{}{})
+			endpoints.mustSend.put(r.Name, struct{}{})
 		}
 	}
-	if endpoints.first && len(endpoints.owed) > 0 {
+	if endpoints.first && len(endpoints.mustSend) > 0 {
 		c.nextEndpoints(send)
 	}
 }

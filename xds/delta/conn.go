@@ -19,7 +19,7 @@ const (
 	maxMemory     = 1024                     // names with rejected versions remembered for an Envoy
 	grace         = 5 * time.Second          // from the last route that names a cluster to its removal, if it lingers no longer
 	patience      = 15 * time.Second         // Envoy's own fetch timeout: no start is held longer
-	settle        = 2 * time.Second          // from a reconnect to the first removal of a route
+	settleTime    = 2 * time.Second          // from a reconnect to the first removal of a route
 	maxGap        = time.Second              // between two route pushes
 	gapFactor     = 7                        // gap ÷ time that Envoy took for the last route push
 	forever       = time.Duration(1<<63 - 1) // no timer
@@ -79,20 +79,20 @@ type Conn struct {
 
 // state is what a Conn knows of one type. Names as in docs/delta.md.
 type state struct {
-	first   bool // was this type requested on this stream?
-	firstAt time.Time
-	have    resources                   // what Envoy certainly runs; an entry without bytes is "unknown(version)"
-	unknown table[struct{}]             // those entries
-	adopted adoption                    // what the first request said of have
-	flight  []*flight                   // not yet answered, oldest first
-	maybe   table[[]*snapshot.Resource] // what a partly applied rejection may have left; nil is absent
-	subs    table[uint64]               // named types: subscribed without being in have → when
-	groups  [][]suspect                 // out of rejected responses, still to be isolated
-	grouped table[int]                  // name → in how many groups
-	owed    table[struct{}]             // to be sent although nothing differs
-	turn    string                      // the name that was last sent alone, where many are
-	errors  table[Rejection]            // last rejection of a name that was sent alone
-	took    time.Duration               // from the last response to its answer
+	first    bool // was this type requested on this stream?
+	firstAt  time.Time
+	have     resources                   // what Envoy certainly runs; an entry without bytes is "unknown(version)"
+	unknown  table[struct{}]             // those entries
+	adopted  adoption                    // what the first request said of have
+	flight   []*flight                   // not yet answered, oldest first
+	maybe    table[[]*snapshot.Resource] // what a partly applied rejection may have left; nil is absent
+	subs     table[uint64]               // named types: subscribed without being in have → when
+	groups   [][]suspect                 // out of rejected responses, still to be isolated
+	grouped  table[int]                  // name → in how many groups
+	mustSend table[struct{}]             // to be sent although nothing differs
+	turn     string                      // the name that was last sent alone, where many are
+	errors   table[Rejection]            // last rejection of a name that was sent alone
+	took     time.Duration               // from the last response to its answer
 }
 
 // addition is when a new cluster was sent, first and last.
@@ -103,9 +103,9 @@ type suspect struct{ name, version string }
 
 type flight struct {
 	Response
-	seq  uint64
-	at   time.Time
-	void map[string]struct{} // names subscribed anew since
+	seq        uint64
+	at         time.Time
+	superseded map[string]struct{} // names subscribed anew since
 	// base and end let an acknowledgement of all that differed cost nothing:
 	// have, if it is still base, becomes end.
 	base, end resources
@@ -167,7 +167,7 @@ func (c *Conn) Rejects() Rejects {
 
 func (c *Conn) want(t snapshot.Type) resources { return c.target.Of(t) }
 
-// known says whether r is a resource and not just a version that Envoy reported.
+// known reports whether r is a resource and not just a version that Envoy reported.
 func known(r *snapshot.Resource) bool { return len(r.Wire()) > 0 }
 
 func unknown(t snapshot.Type, name, version string) *snapshot.Resource {
@@ -200,9 +200,9 @@ func (st *state) set(name string, r *snapshot.Resource) {
 	}
 }
 
-// lookUp finds name in a flight that is not void for it; r is nil for a removal.
+// lookUp finds name in a flight that is not superseded; r is nil for a removal.
 func (f *flight) lookUp(name string) (r *snapshot.Resource, ok bool) {
-	if _, void := f.void[name]; void {
+	if _, superseded := f.superseded[name]; superseded {
 		return nil, false
 	}
 	if i, ok := slices.BinarySearchFunc(f.Resources, name, func(r *snapshot.Resource, n string) int { return cmp.Compare(r.Name, n) }); ok {
@@ -212,7 +212,7 @@ func (f *flight) lookUp(name string) (r *snapshot.Resource, ok bool) {
 	return nil, ok
 }
 
-// flying says whether a response that names n waits for its answer, and what
+// flying reports whether a response that names n waits for its answer, and what
 // the newest such says.
 func (st *state) flying(name string) (r *snapshot.Resource, ok bool) {
 	for i := len(st.flight) - 1; i >= 0; i-- {
@@ -249,7 +249,7 @@ func (st *state) possible(name string, yield func(*snapshot.Resource) bool) {
 	}
 }
 
-// absent says whether possible(n) is {absent}; perhaps, whether it contains it.
+// absent reports whether possible(n) is {absent}; perhaps, whether it contains it.
 func (st *state) absent(name string) (surely, perhaps bool) {
 	surely = true
 	st.possible(name, func(r *snapshot.Resource) bool {
@@ -260,7 +260,7 @@ func (st *state) absent(name string) (surely, perhaps bool) {
 	return surely, perhaps
 }
 
-// subscribed says whether Envoy wants to hear of name. What it certainly has,
+// subscribed reports whether Envoy wants to hear of name. What it certainly has,
 // it is subscribed to, so only the rest needs memory.
 func (st *state) subscribed(name string) bool {
 	_, ok := st.subs[name]

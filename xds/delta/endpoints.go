@@ -15,21 +15,21 @@ func (c *Conn) beginEndpoints(r Request) {
 	if ruleSentCLA {
 		for n := range c.sent {
 			if c.types[snapshot.Endpoints].subscribed(n) {
-				c.types[snapshot.Endpoints].owed.put(n, struct{}{})
+				c.types[snapshot.Endpoints].mustSend.put(n, struct{}{})
 			}
 		}
 	}
 	c.sent = nil
 }
 
-// exactly says whether names are those of what Envoy has just reported of type t:
+// exactly reports whether names are those of what Envoy has just reported of type t:
 // then a subscription to them says nothing new.
 func (c *Conn) exactly(t snapshot.Type, names Names) bool {
 	a := &c.types[t].adopted
 	return names.Sum() == a.names && c.types[t].have.Same(a.have)
 }
 
-// pulled says whether names are those of the endpoints that Envoy's clusters pull, as
+// pulled reports whether names are those of the endpoints that Envoy's clusters pull, as
 // far as sums tell: those of a target, where each cluster of type EDS has its own.
 func (c *Conn) pulled(names Names) bool {
 	clusters := &c.types[snapshot.Cluster]
@@ -39,7 +39,7 @@ func (c *Conn) pulled(names Names) bool {
 	return names.Sum() == clusters.adopted.pulled && clusters.have.Same(clusters.adopted.have)
 }
 
-// needsEndpoints says whether a cluster that Envoy has is of type EDS, as far as
+// needsEndpoints reports whether a cluster that Envoy has is of type EDS, as far as
 // is known: of an unknown version, what is wanted speaks for it.
 func (c *Conn) needsEndpoints(name string, r *snapshot.Resource) bool {
 	if !known(r) {
@@ -48,12 +48,12 @@ func (c *Conn) needsEndpoints(name string, r *snapshot.Resource) bool {
 	return r != nil && isEDS(r)
 }
 
-// isEDS says whether a cluster pulls its endpoints.
+// isEDS reports whether a cluster pulls its endpoints.
 func isEDS(r *snapshot.Resource) bool {
 	return r.Pulled(snapshot.Ref{Type: snapshot.Endpoints, Name: r.Name})
 }
 
-// hasEndpoints says whether the cluster's CLA is acknowledged, rejected, or not
+// hasEndpoints reports whether the cluster's CLA is acknowledged, rejected, or not
 // in want.
 func (c *Conn) hasEndpoints(cluster string) bool {
 	if c.types[snapshot.Endpoints].have.Has(cluster) {
@@ -67,7 +67,7 @@ func (c *Conn) hasEndpoints(cluster string) bool {
 }
 
 // nextEndpoints is step 2 of Next: it waits for nothing but the answer to its
-// own last response, and not even for that if the CLA is owed.
+// own last response, and not even for that if the CLA must be sent.
 func (c *Conn) nextEndpoints(send func(*flight)) {
 	const t = snapshot.Endpoints
 	c.groupOf(t, send)

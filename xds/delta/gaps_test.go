@@ -45,7 +45,7 @@ func (w *walk) excuse(host *snapshot.Resource, cluster string) bool {
 	return w.excused[k]
 }
 
-// lost says whether nothing can be sent to end the doubt about a name: what is
+// lost reports whether nothing can be sent to end the doubt about a name: what is
 // wanted was rejected alone, and an older version perhaps in company; a cluster is
 // only kept because something names it, or might, since no route was asked for yet.
 func (c *Conn) lost(t snapshot.Type, name string) bool {

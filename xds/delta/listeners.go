@@ -62,13 +62,13 @@ func (c *Conn) listenerMayGo(want *snapshot.Resource) bool {
 	return true
 }
 
-// routesMove says whether virtual hosts are on their way or about to be.
+// routesMove reports whether virtual hosts are on their way or about to be.
 func (c *Conn) routesMove() bool {
 	add, remove, _ := c.eligible(c.differing(snapshot.VirtualHost))
 	return len(add)+len(remove)+len(c.types[snapshot.VirtualHost].flight) > 0
 }
 
-// warm says whether every wanted cluster is live or rejected. It goes on where
+// warm reports whether every wanted cluster is live or rejected. It goes on where
 // it stopped the last time, so that a first load costs O(clusters) in all.
 func (c *Conn) warm() bool {
 	for n := range c.want(snapshot.Cluster).From(c.warmUpTo) {
@@ -80,20 +80,20 @@ func (c *Conn) warm() bool {
 	return true
 }
 
-// mayDrop says whether the chains that want lacks may go: no virtual host that
+// mayDrop reports whether the chains that want lacks may go: no virtual host that
 // Envoy possibly runs redirects where nobody would answer, and a replica that lags
 // a little does not take away what it has not seen yet.
 func (c *Conn) mayDrop(have, want *snapshot.Resource) bool {
 	if known(have) && !slices.ContainsFunc(have.Chains, func(host string) bool { return !want.HasChain(host) }) {
 		return true
 	}
-	if c.returned && !c.after(c.types[snapshot.Listener].firstAt, settle) {
+	if c.returned && !c.after(c.types[snapshot.Listener].firstAt, settleTime) {
 		return false
 	}
 	return !c.unanswered(want)
 }
 
-// unanswered says whether a virtual host that Envoy possibly runs redirects to a
+// unanswered reports whether a virtual host that Envoy possibly runs redirects to a
 // chain that want lacks. What is as wanted needs only wanted chains. A host that is
 // to redirect by another chain of want is no reason to wait: that one answers for
 // the same names (its own instead of a wildcard's), and the host waits for it.
@@ -114,7 +114,7 @@ func (c *Conn) unanswered(want *snapshot.Resource) bool {
 	return slices.ContainsFunc(st.flight, func(f *flight) bool { return slices.ContainsFunc(f.Resources, waits) })
 }
 
-// redirects says whether a virtual host redirects to a chain of listener; nil: to
+// redirects reports whether a virtual host redirects to a chain of listener; nil: to
 // any.
 func redirects(r, listener *snapshot.Resource) bool {
 	return slices.ContainsFunc(r.Needs, func(ref snapshot.Ref) bool {

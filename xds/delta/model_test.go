@@ -128,7 +128,7 @@ func (e *envoy) eds() map[string]bool {
 	return names
 }
 
-// watches says whether the cluster, as it serves or as it warms, is subscribed
+// watches reports whether the cluster, as it serves or as it warms, is subscribed
 // to its endpoints.
 func (c *modelCluster) watches() bool {
 	return c.active != nil && isEDS(c.active) || c.warming != nil && isEDS(c.warming)
@@ -253,7 +253,7 @@ func (e *envoy) finishAll() {
 	}
 }
 
-// complete says whether a listener has its routes and secrets (M10).
+// complete reports whether a listener has its routes and secrets (M10).
 func (e *envoy) complete(l *snapshot.Resource) bool {
 	for _, ref := range l.Pulls {
 		switch ref.Type {
@@ -559,7 +559,7 @@ func (e *envoy) check(forced bool, excused func(host *snapshot.Resource, cluster
 	return nil
 }
 
-// answers says whether there is a chain, and its certificate. Nobody can help if
+// answers reports whether there is a chain, and its certificate. Nobody can help if
 // that was rejected, or if Envoy stopped waiting because another was (M10).
 func (e *envoy) answers(chain string) bool {
 	s := e.secrets[chain]

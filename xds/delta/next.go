@@ -16,9 +16,9 @@ func (c *Conn) Next(now time.Time) (out []Response, wake time.Time) {
 	c.now, c.wake = now, time.Time{}
 	send := func(f *flight) { out = append(out, f.Response) }
 	for t := range snapshot.Types() {
-		if c.types[t].first && !c.rests(t) { // an unasked response is never answered (M9)
+		if c.types[t].first && !c.idle(t) { // an unasked response is never answered (M9)
 			c.step(t, send)
-			c.settle(t)
+			c.compact(t)
 		}
 	}
 	return out, c.wake
@@ -42,12 +42,12 @@ func (c *Conn) step(t snapshot.Type, send func(*flight)) {
 	}
 }
 
-// rests says whether a step of the type would do nothing: Envoy has what is
-// wanted, and nothing is on its way, in doubt, owed or waiting. Most changes are
+// idle reports whether a step of the type would do nothing: Envoy has what is
+// wanted, and nothing is on its way, in doubt, due or waiting. Most changes are
 // of one type, so five of six rest.
-func (c *Conn) rests(t snapshot.Type) bool {
+func (c *Conn) idle(t snapshot.Type) bool {
 	st := &c.types[t]
-	if !st.have.Same(c.want(t)) || len(st.flight)+len(st.maybe)+len(st.owed)+len(st.subs)+len(st.groups) > 0 {
+	if !st.have.Same(c.want(t)) || len(st.flight)+len(st.maybe)+len(st.mustSend)+len(st.subs)+len(st.groups) > 0 {
 		return false
 	}
 	switch t {
@@ -61,9 +61,9 @@ func (c *Conn) rests(t snapshot.Type) bool {
 	return true
 }
 
-// settle gives have the target's own map when nothing differs any more, so that
+// compact gives have the target's own map when nothing differs any more, so that
 // a Conn at rest costs no memory and no comparison.
-func (c *Conn) settle(t snapshot.Type) {
+func (c *Conn) compact(t snapshot.Type) {
 	st := &c.types[t]
 	if len(st.flight)+len(st.maybe)+len(st.unknown) > 0 || st.have.Same(c.want(t)) || st.have.Len() != c.want(t).Len() {
 		return
@@ -75,7 +75,7 @@ func (c *Conn) settle(t snapshot.Type) {
 }
 
 // differing yields the names that may have to be sent: those where have and
-// want differ, those in doubt and those owed; each once, in order.
+// want differ, those in doubt and those that must be sent; each once, in order.
 func (c *Conn) differing(t snapshot.Type) (names []string) {
 	st := &c.types[t]
 	for change := range c.target.Changes(t, st.have) {
@@ -91,13 +91,13 @@ func (c *Conn) differing(t snapshot.Type) (names []string) {
 				names = append(names, n)
 			}
 		}
-	} else if len(st.maybe)+len(st.owed) == 0 {
+	} else if len(st.maybe)+len(st.mustSend) == 0 {
 		return names
 	}
 	for n := range st.maybe {
 		names = append(names, n)
 	}
-	for n := range st.owed {
+	for n := range st.mustSend {
 		names = append(names, n)
 	}
 	slices.Sort(names)
@@ -115,7 +115,7 @@ func (c *Conn) inTurn(t snapshot.Type, names []string) []string {
 	return slices.Concat(names[i:], names[:i])
 }
 
-// pending says whether desired(n) still has to be sent.
+// pending reports whether desired(n) still has to be sent.
 func (c *Conn) pending(t snapshot.Type, name string) (want *snapshot.Resource, pending bool) {
 	st := &c.types[t]
 	if st.grouped[name] > 0 {
@@ -141,10 +141,10 @@ func (c *Conn) response(t snapshot.Type, add []*snapshot.Resource, remove []stri
 	st.flight = append(st.flight, f)
 	c.counters.count(f)
 	for _, r := range add {
-		st.owed.drop(r.Name)
+		st.mustSend.drop(r.Name)
 	}
 	for _, n := range remove {
-		st.owed.drop(n)
+		st.mustSend.drop(n)
 	}
 	return f
 }
@@ -194,18 +194,18 @@ func (c *Conn) pendingNamed(t snapshot.Type, name string) (want *snapshot.Resour
 	if !st.subscribed(name) || st.grouped[name] > 0 {
 		return nil, false
 	}
-	_, owed := st.owed[name]
-	if _, flying := st.flying(name); flying && !(owed && t == snapshot.Endpoints) {
+	_, mustSend := st.mustSend[name]
+	if _, flying := st.flying(name); flying && !(mustSend && t == snapshot.Endpoints) {
 		return nil, false
 	}
 	want, pending := c.pending(t, name)
 	if want == nil && st.get(name) != nil && !known(st.get(name)) {
-		return nil, false // it stays owed, until a snapshot has that version
+		return nil, false // it must still be sent, until a snapshot has that version
 	}
 	if want == nil {
 		return c.unwantedNamed(t, name)
 	}
-	return want, owed || pending
+	return want, mustSend || pending
 }
 
 // unwantedNamed is pendingNamed for a name that should have nothing. For what
@@ -215,14 +215,14 @@ func (c *Conn) pendingNamed(t snapshot.Type, name string) (want *snapshot.Resour
 // it has.
 func (c *Conn) unwantedNamed(t snapshot.Type, name string) (*snapshot.Resource, bool) {
 	st := &c.types[t]
-	_, owed := st.owed[name]
+	_, mustSend := st.mustSend[name]
 	have := st.get(name)
 	if have == nil {
-		return nil, owed
+		return nil, mustSend
 	}
-	if t == snapshot.Endpoints && owed {
+	if t == snapshot.Endpoints && mustSend {
 		return have, true
 	}
-	st.owed.drop(name)
+	st.mustSend.drop(name)
 	return nil, false
 }

@@ -51,7 +51,7 @@ func (c *Conn) Receive(r Request, now time.Time) Event {
 	return c.answer(t, r)
 }
 
-// resubscribe is rule 3: what is subscribed anew is owed, whatever was sent.
+// resubscribe is rule 3: what is subscribed anew must be sent, whatever was sent.
 func (c *Conn) resubscribe(t snapshot.Type, r Request) {
 	if t.Wildcard() {
 		return // a wildcard subscription has no names
@@ -63,7 +63,7 @@ func (c *Conn) resubscribe(t snapshot.Type, r Request) {
 	for n := range r.names().All() {
 		c.forget(t, n)
 		c.types[t].subs.put(n, c.seq)
-		c.types[t].owed.put(n, struct{}{})
+		c.types[t].mustSend.put(n, struct{}{})
 		if t == snapshot.RouteConfiguration {
 			c.newRoutes(n)
 		}
@@ -75,7 +75,7 @@ func (c *Conn) forget(t snapshot.Type, name string) {
 	st := &c.types[t]
 	st.set(name, nil)
 	st.maybe.drop(name)
-	st.owed.drop(name)
+	st.mustSend.drop(name)
 	if t == snapshot.Secret {
 		c.complete = chains{}
 	}
@@ -88,10 +88,10 @@ func (f *flight) disown(name string) {
 	if _, ok := f.lookUp(name); !ok {
 		return
 	}
-	if f.void == nil {
-		f.void = map[string]struct{}{}
+	if f.superseded == nil {
+		f.superseded = map[string]struct{}{}
 	}
-	f.void[name] = struct{}{}
+	f.superseded[name] = struct{}{}
 }
 
 // answer is rules 5 to 7.
@@ -134,7 +134,7 @@ func (c *Conn) take(t snapshot.Type, nonce string) *flight {
 // acknowledge is rule 5: Envoy runs what was sent.
 func (c *Conn) acknowledge(t snapshot.Type, f *flight) {
 	st := &c.types[t]
-	if f.whole && len(f.void) == 0 && len(st.maybe) == 0 && st.have.Same(f.base) {
+	if f.whole && len(f.superseded) == 0 && len(st.maybe) == 0 && st.have.Same(f.base) {
 		for _, r := range f.Resources {
 			c.landed(t, f, r.Name)
 		}
@@ -145,13 +145,13 @@ func (c *Conn) acknowledge(t snapshot.Type, f *flight) {
 		return
 	}
 	for _, r := range f.Resources {
-		if _, void := f.void[r.Name]; void {
+		if _, superseded := f.superseded[r.Name]; superseded {
 			continue
 		}
 		if t == snapshot.Secret && c.isRejected(t, r.Name, r.Version) && ruleSkipped {
 			// It was in flight when Envoy rejected an earlier push of the same
 			// bytes, so Envoy skipped it (M16).
-			st.owed.put(r.Name, struct{}{})
+			st.mustSend.put(r.Name, struct{}{})
 			continue
 		}
 		c.landed(t, f, r.Name)
@@ -159,7 +159,7 @@ func (c *Conn) acknowledge(t snapshot.Type, f *flight) {
 		st.maybe.drop(r.Name)
 	}
 	for _, n := range f.Removed {
-		if _, void := f.void[n]; void {
+		if _, superseded := f.superseded[n]; superseded {
 			continue
 		}
 		c.gone(t, n)

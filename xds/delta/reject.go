@@ -30,8 +30,8 @@ func (c *Conn) rejectOne(t snapshot.Type, f *flight, message string) {
 	c.remember(snapshot.Ref{Type: t, Name: r.Name}, r.Version)
 	st.exclude(r.Name, r.Version)
 	st.errors.put(r.Name, Rejection{Name: r.Name, Version: r.Version, Message: message, At: c.now, From: r.From})
-	if _, void := f.void[r.Name]; !void && (t == snapshot.Secret || t == snapshot.Endpoints) {
-		st.owed.put(r.Name, struct{}{})
+	if _, superseded := f.superseded[r.Name]; !superseded && (t == snapshot.Secret || t == snapshot.Endpoints) {
+		st.mustSend.put(r.Name, struct{}{})
 	}
 	switch t {
 	case snapshot.Cluster:
@@ -41,7 +41,7 @@ func (c *Conn) rejectOne(t snapshot.Type, f *flight, message string) {
 	}
 }
 
-// firstChance says whether this is the first rejection of a listener's version
+// firstChance reports whether this is the first rejection of a listener's version
 // since the last rejection of a secret.
 // Envoy may reject it for a secret whose rejected bytes it remembers (M15): each
 // secret of the listener is pushed as a variant, then the listener again.
@@ -54,7 +54,7 @@ func (c *Conn) firstChance(r *snapshot.Resource) bool {
 	secrets := &c.types[snapshot.Secret]
 	for _, ref := range r.Pulls {
 		if ref.Type == snapshot.Secret && secrets.subscribed(ref.Name) {
-			secrets.owed.put(ref.Name, struct{}{})
+			secrets.mustSend.put(ref.Name, struct{}{})
 			delete(c.varied, ref.Name)
 			c.returned = true // variants from now on
 		}
@@ -91,7 +91,7 @@ func (c *Conn) rejectMany(t snapshot.Type, f *flight) {
 	st := &c.types[t]
 	var group []suspect
 	put := func(name string, sent *snapshot.Resource) {
-		if _, void := f.void[name]; void {
+		if _, superseded := f.superseded[name]; superseded {
 			return
 		}
 		if t != snapshot.VirtualHost {

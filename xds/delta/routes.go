@@ -50,7 +50,7 @@ func (c *Conn) nextVirtualHosts(send func(*flight)) {
 	send(f)
 }
 
-// routesMayGo says whether every route configuration that Envoy asked for is
+// routesMayGo reports whether every route configuration that Envoy asked for is
 // there: virtual hosts without it are dropped (M11).
 func (c *Conn) routesMayGo() bool {
 	rc := &c.types[snapshot.RouteConfiguration]
@@ -67,7 +67,7 @@ func (c *Conn) eligible(names []string) (add []*snapshot.Resource, remove []stri
 		case !pending:
 		case want != nil && !c.types[snapshot.RouteConfiguration].have.Has(routesOf(n)): // no listener has asked for its routes (M11)
 		case want == nil:
-			if c.returned && !c.after(c.types[t].firstAt, settle) {
+			if c.returned && !c.after(c.types[t].firstAt, settleTime) {
 				continue
 			}
 			remove = append(remove, n)
@@ -80,7 +80,7 @@ func (c *Conn) eligible(names []string) (add []*snapshot.Resource, remove []stri
 	return add, remove, held
 }
 
-// stillHeld says whether the virtual host that was found to hold up the first
+// stillHeld reports whether the virtual host that was found to hold up the first
 // routes does so still: else each of the thousand secrets of a first load would
 // have all virtual hosts looked at.
 func (c *Conn) stillHeld() bool {
@@ -88,7 +88,7 @@ func (c *Conn) stillHeld() bool {
 	return pending && want != nil && !c.routeMayGo(want)
 }
 
-// routeMayGo says whether each thing that the virtual host needs is live. A new
+// routeMayGo reports whether each thing that the virtual host needs is live. A new
 // host is sent although one of its clusters was rejected.
 func (c *Conn) routeMayGo(r *snapshot.Resource) bool {
 	isNew := c.types[snapshot.VirtualHost].get(r.Name) == nil
@@ -227,7 +227,7 @@ func (st *state) ungroup(out func(name string) bool) {
 // beginRoutes learns from the first RDS request which route configurations are new.
 func (c *Conn) beginRoutes(r Request) {
 	c.subscribe(snapshot.RouteConfiguration, r.names())
-	for routes := range c.types[snapshot.RouteConfiguration].owed {
+	for routes := range c.types[snapshot.RouteConfiguration].mustSend {
 		c.newRoutes(routes)
 	}
 }

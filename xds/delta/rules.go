@@ -10,7 +10,7 @@ const (
 	ruleLearn        = true // unknown(version) becomes known when a snapshot has that version
 	ruleEDSFirst     = true // EDS before CDS: reported EDS versions are ignored
 	ruleTrueClusters = true // a cluster that only the first EDS request names may be there
-	ruleSentCLA      = true // a cluster sent before the first EDS request: its CLA is owed
+	ruleSentCLA      = true // a cluster sent before the first EDS request: its CLA must be sent
 	ruleVariant      = true // an Envoy that is not fresh: the first push of each secret is a variant
 	ruleLDSTwice     = true // the first NACK of a listener's version does not count
 	ruleFollowCLA    = true // the CLA goes out right behind its cluster

@@ -37,7 +37,7 @@ type Status struct {
 
 // TypeStatus is the part of one type.
 type TypeStatus struct {
-	// Requested says whether Envoy asked for this type on its stream.
+	// Requested reports whether Envoy asked for this type on its stream.
 	Requested bool
 	// Have is what Envoy certainly runs. An entry without Wire bytes has a
 	// version that is not known here.
@@ -59,12 +59,12 @@ type TypeStatus struct {
 func (c *Conn) Held() (names int) {
 	for t := range c.types {
 		st := &c.types[t]
-		names += max(len(st.subs), len(st.owed)) + len(st.unknown) + len(st.maybe)
+		names += max(len(st.subs), len(st.mustSend)) + len(st.unknown) + len(st.maybe)
 	}
 	return names
 }
 
-// Lingers says whether Envoy may have clusters that are not in the target: their
+// Lingers reports whether Envoy may have clusters that are not in the target: their
 // endpoints change without a new target.
 func (c *Conn) Lingers() bool {
 	return !c.types[snapshot.Cluster].have.Same(c.want(snapshot.Cluster))

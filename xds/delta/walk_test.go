@@ -311,7 +311,7 @@ func (w *walk) noteCut() {
 
 func (w *walk) next() error {
 	out, wake := w.conn.Next(w.now)
-	if t, ok := unrest(w.conn, wake); !ok {
+	if t, ok := notIdle(w.conn, wake); !ok {
 		return fmt.Errorf("%v is taken to rest, but its step does something", t)
 	}
 	for _, r := range out {
@@ -563,7 +563,7 @@ func (w *walk) final() error {
 	return w.finalNamed()
 }
 
-// servable says whether Envoy has all that a virtual host needs, or what it
+// servable reports whether Envoy has all that a virtual host needs, or what it
 // lacks was rejected and the host is new. Of a chain, and of a cluster known by
 // its version only or not at all, a Conn may be more careful than the truth.
 func (w *walk) servable(host *snapshot.Resource) bool {

@@ -26,7 +26,7 @@ func Behind(want snapshot.Snapshot, status delta.Status) (refs []snapshot.Ref) {
 	return refs
 }
 
-// asked says whether Envoy asks for endpoints at all: a cluster that is held as it
+// asked reports whether Envoy asks for endpoints at all: a cluster that is held as it
 // was (by DNS) does not, while its Service has become another.
 func asked(want snapshot.Snapshot, c pmap.Change[*snapshot.Resource]) bool {
 	cluster, ok := want.Get(snapshot.Ref{Type: snapshot.Cluster, Name: c.Key})

@@ -53,7 +53,7 @@ type suspect struct {
 
 var _ delta.Suspects = Suspects{}
 
-// Suspect says whether the version is in the set.
+// Suspect reports whether the version is in the set.
 func (s Suspects) Suspect(ref snapshot.Ref, version string) bool {
 	_, ok := s.set[suspect{ref, version}]
 	return ok

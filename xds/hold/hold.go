@@ -125,7 +125,7 @@ func (h *Held) follow(t snapshot.Type, c pmap.Change[*snapshot.Resource], now ti
 	}
 }
 
-// graced says whether what is weak stays so for Grace only.
+// graced reports whether what is weak stays so for Grace only.
 func graced(t snapshot.Type) bool { return t == snapshot.Cluster || t == snapshot.Endpoints }
 
 // giveUp serves what base says, since it has said so for Grace.

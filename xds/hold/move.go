@@ -60,7 +60,7 @@ func (h *Held) moveOne(name string, now, fresh time.Time) {
 	}
 	last, _ := h.moving.Get(name)
 	next := waits{since: map[string]time.Time{}}
-	for _, cluster := range h.lacking(ref, want) {
+	for _, cluster := range h.missingEndpoints(ref, want) {
 		next.since[cluster] = now
 		if since, ok := last.since[cluster]; ok {
 			next.since[cluster] = since
@@ -74,10 +74,10 @@ func (h *Held) moveOne(name string, now, fresh time.Time) {
 	h.set(ref, want)
 }
 
-// lacking are the clusters without endpoints that a virtual host names in want
+// missingEndpoints are the clusters without endpoints that a virtual host names in want
 // and not as it stands; none if it does not stand, since nothing is lost then, nor
 // if it redirects to a chain that is to go, since chains are not kept for it.
-func (h *Held) lacking(ref snapshot.Ref, want *snapshot.Resource) (list []string) {
+func (h *Held) missingEndpoints(ref snapshot.Ref, want *snapshot.Resource) (list []string) {
 	stands, ok := h.Snapshot.Get(ref)
 	if !ok || !h.chained(stands) {
 		return nil
@@ -91,7 +91,7 @@ func (h *Held) lacking(ref snapshot.Ref, want *snapshot.Resource) (list []string
 	return list
 }
 
-// chained says whether the base has every chain that a virtual host redirects to.
+// chained reports whether the base has every chain that a virtual host redirects to.
 func (h *Held) chained(r *snapshot.Resource) bool {
 	for _, need := range r.Needs {
 		if need.Type == snapshot.Chain && !h.hasChain(need.Name) {

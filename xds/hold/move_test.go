@@ -199,7 +199,7 @@ func expectClosed(t *rapid.T, h Held) {
 	}
 }
 
-// chain says whether a listener has the chain of a host.
+// chain reports whether a listener has the chain of a host.
 func chain(s snapshot.Snapshot, host string) bool {
 	l, ok := s.Get(snapshot.Ref{Type: snapshot.Listener, Name: "https"})
 	return ok && l.HasChain(host)

@@ -170,7 +170,7 @@ func (g *Gate) check(chain []*x509.Certificate, from net.Addr, now time.Time) (N
 	return n, chain[0].NotAfter, nil
 }
 
-// verify says whether a chain comes from the roots and may be used so.
+// verify reports whether a chain comes from the roots and may be used so.
 func verify(chain []*x509.Certificate, roots *x509.CertPool, usage x509.ExtKeyUsage, now time.Time) (Reason, error) {
 	if len(chain) == 0 {
 		return NoCertificate, errors.New("no certificate was shown")
@@ -208,7 +208,7 @@ func (g *Gate) Crowded(from net.Addr) {
 	g.log.Debug("client refused", "peer", from.String(), "reason", Crowded.String())
 }
 
-// AllowCall says whether a client may call a method of that kind. The error is a
+// AllowCall reports whether a client may call a method of that kind. The error is a
 // status.
 func (g *Gate) AllowCall(ctx context.Context, method string, kind Kind) error {
 	c, ok := ClientOf(ctx)
@@ -234,7 +234,7 @@ const (
 	Envoys    Kind = "Envoys"
 )
 
-// AllowFleet says whether a client is an Envoy of a fleet. The error is a status.
+// AllowFleet reports whether a client is an Envoy of a fleet. The error is a status.
 func (g *Gate) AllowFleet(ctx context.Context, fleet string) error {
 	c, _ := ClientOf(ctx)
 	if c.Names.serves(fleet) {

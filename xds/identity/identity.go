@@ -66,8 +66,8 @@ func NamesOf(c *x509.Certificate) (n Names) {
 	return n
 }
 
-// none says whether nothing was said.
+// none reports whether nothing was said.
 func (n Names) none() bool { return !n.ControlPlane && !n.Operator && len(n.Fleets) == 0 }
 
-// serves says whether its owner is an Envoy of a fleet.
+// serves reports whether its owner is an Envoy of a fleet.
 func (n Names) serves(fleet string) bool { return slices.Contains(n.Fleets, fleet) }

@@ -146,7 +146,7 @@ func parse(r *snapshot.Resource) (*listenerv3.Listener, error) {
 	return l, proto.Unmarshal(r.Body(), l)
 }
 
-// inPlace says whether two versions of a listener differ only in their chains
+// inPlace reports whether two versions of a listener differ only in their chains
 // and metadata (ListenerMessageUtil::filterChainOnlyChange of Envoy 1.40).
 func inPlace(from, to *listenerv3.Listener) bool {
 	return proto.Equal(bare(from), bare(to))

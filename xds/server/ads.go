@@ -13,9 +13,9 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
-	"legation.dev/xds/crowd"
 	"legation.dev/xds/fleet"
 	"legation.dev/xds/identity"
+	"legation.dev/xds/limits"
 )
 
 // ads is the aggregated discovery service: delta for Envoys, state of the world
@@ -42,7 +42,7 @@ func (a ads) DeltaAggregatedResources(g discoveryv3.AggregatedDiscoveryService_D
 func (s *Server) meet(g grpc.ServerStream) error {
 	ctx := g.Context()
 	c := callOf(ctx)
-	hello := &helloToken{tokens: s.hello, call: c, most: s.limits.Introduction}
+	hello := &admission{tokens: s.hello, call: c, most: s.limits.Introduction}
 	if err := hello.take(ctx, s.stopping); err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func certificateEnd(ctx context.Context, log *slog.Logger) time.Time {
 
 // introduction is the first request. A client that opens a stream and says
 // nothing does not keep the others waiting.
-func (s *Server) introduction(g grpc.ServerStream, c *crowd.Call) (*request, error) {
+func (s *Server) introduction(g grpc.ServerStream, c *limits.Call) (*request, error) {
 	first := make(chan received[*request], 1) // so that its reader does not wait for us
 	s.readers.Go(func() {
 		r := new(request)

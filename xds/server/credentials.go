@@ -11,22 +11,22 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 
-	"legation.dev/xds/crowd"
 	"legation.dev/xds/identity"
+	"legation.dev/xds/limits"
 )
 
 // credentials are those of the gRPC server, with a guard at each connection.
 func (s *Server) credentials() credentials.TransportCredentials {
 	if s.gate == nil {
-		return withoutTLS{insecure.NewCredentials(), s.crowd}
+		return withoutTLS{insecure.NewCredentials(), s.limiter}
 	}
-	return s.gate.Credentials(s.crowd.Guard)
+	return s.gate.Credentials(s.limiter.Guard)
 }
 
 // withoutTLS are the credentials of a server that has none.
 type withoutTLS struct {
 	credentials.TransportCredentials
-	crowd *crowd.Crowd
+	limiter *limits.Limiter
 }
 
 // withoutInfo is what they say of a connection.
@@ -44,11 +44,11 @@ func (w withoutTLS) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInf
 	if err != nil {
 		return nil, nil, err
 	}
-	g := w.crowd.Guard(conn, raw)
+	g := w.limiter.Guard(conn, raw)
 	return g, withoutInfo{info, g}, nil
 }
 
-// connOf is the connection of a call, as the crowd made it.
+// connOf is the connection of a call, as the limiter made it.
 func connOf(ctx context.Context) net.Conn {
 	p, _ := peer.FromContext(ctx)
 	switch info := p.AuthInfo.(type) {
@@ -71,7 +71,7 @@ func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, erro
 			return ctx, err
 		}
 	}
-	call, ok := crowd.Begun(connOf(ctx), kind == identity.Envoys)
+	call, ok := limits.Begun(connOf(ctx), kind == identity.Envoys)
 	if !ok {
 		return ctx, errCrowded
 	}
@@ -81,7 +81,7 @@ func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, erro
 type callKey struct{}
 
 // callOf is the call that a handler serves; nil if the client is gone.
-func callOf(ctx context.Context) *crowd.Call {
-	c, _ := ctx.Value(callKey{}).(*crowd.Call)
+func callOf(ctx context.Context) *limits.Call {
+	c, _ := ctx.Value(callKey{}).(*limits.Call)
 	return c
 }

@@ -56,7 +56,7 @@ func (h *harness) shown(r snapshot.Ref) *statusservice.ClientConfig_GenericXdsCo
 	return nil
 }
 
-// accepted says whether c shows all of s as acknowledged.
+// accepted reports whether c shows all of s as acknowledged.
 func accepted(c *statusservice.ClientConfig, s snapshot.Snapshot) bool {
 	got := states(c)
 	for t := range snapshot.Types() {

@@ -26,8 +26,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	"legation.dev/xds/crowd"
 	"legation.dev/xds/identity"
+	"legation.dev/xds/limits"
 	"legation.dev/xds/snapshot"
 )
 
@@ -44,12 +44,12 @@ func guarded(t *testing.T, room int64, l Limits, name *url.URL) (*harness, *iden
 	return h, f
 }
 
-// free says whether so many bytes are left for large requests.
-func (h *harness) free(bytes int64) bool { return h.server.crowd.Room(bytes) }
+// free reports whether so many bytes are left for large requests.
+func (h *harness) free(bytes int64) bool { return h.server.limiter.Room(bytes) }
 
 // party are the clients of the test; nil if there are none.
-func (h *harness) party() *crowd.Party {
-	return h.server.crowd.PartyAt(netip.MustParseAddr("127.0.0.1"))
+func (h *harness) party() *limits.Party {
+	return h.server.limiter.PartyAt(netip.MustParseAddr("127.0.0.1"))
 }
 
 // quiet has the server know of no client any more.

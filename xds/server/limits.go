@@ -16,8 +16,8 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 
-	"legation.dev/xds/crowd"
 	"legation.dev/xds/identity"
+	"legation.dev/xds/limits"
 )
 
 const (
@@ -30,7 +30,7 @@ const (
 	maxHeaders = 16 << 10
 	// window is the flow-control window of a stream, in bytes, gRPC's smallest.
 	// It is static: what 1,000 Envoys that reconnect at once can put into our
-	// memory is 1,000 windows, and what the budgets have room for (see xds/crowd).
+	// memory is 1,000 windows, and what the budgets have room for (see xds/limits).
 	window = 64 << 10
 	// connWindow is that of a connection, in bytes. It bounds no memory, since
 	// gRPC opens it again as soon as bytes arrive; a small one only costs a
@@ -40,7 +40,7 @@ const (
 	// reconnect. gRPC holds one as long as the connection is open.
 	readBuffer = 32 << 10
 	// largeBytes bounds all requests of more than a window that are under way, in
-	// bytes: as many as streams say their first ones at the same time (helloTokens),
+	// bytes: as many as streams say their first ones at the same time (admissions),
 	// each of the largest that make sense (see maxReceive). In memory they can take
 	// twice that, if a client fills no frame. Those of one address may have half of it,
 	// so that who holds all of that holds up only himself.
@@ -102,8 +102,8 @@ func (l Limits) withDefaults() Limits {
 var errLate = status.Error(codes.DeadlineExceeded, "the first request did not come in time")
 
 // bounds are those of what clients can have us keep.
-func (s *Server) bounds() crowd.Config {
-	return crowd.Config{Window: window, Large: cmp.Or(s.limits.large, largeBytes), LargeOfOne: largeBytes / 2, Patience: s.limits.Introduction, Turns: helloPerAddress,
+func (s *Server) bounds() limits.Config {
+	return limits.Config{Window: window, Large: cmp.Or(s.limits.large, largeBytes), LargeOfOne: largeBytes / 2, Patience: s.limits.Introduction, Turns: admissionsPerAddress,
 		Refused: s.crowded, Log: s.log}
 }
 
@@ -156,7 +156,7 @@ func kindOf(method string) identity.Kind {
 	return identity.Operators
 }
 
-// allow says whether a client may be an Envoy of a fleet.
+// allow reports whether a client may be an Envoy of a fleet.
 func (s *Server) allow(ctx context.Context, fleet string) error {
 	if s.gate == nil {
 		return nil

@@ -24,7 +24,7 @@ func (b *logBook) Write(p []byte) (int, error) {
 	return b.text.Write(p)
 }
 
-// has says whether some line contains all parts.
+// has reports whether some line contains all parts.
 func (b *logBook) has(parts ...string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -79,7 +79,7 @@ func needed(b []byte) int {
 	return len(b) + 1
 }
 
-// isASCII says whether no byte of b is above 127: then every string in it is
+// isASCII reports whether no byte of b is above 127: then every string in it is
 // valid UTF-8, and it need not be looked for one by one.
 func isASCII(b []byte) bool {
 	const high = 0x8080808080808080

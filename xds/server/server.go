@@ -6,7 +6,7 @@
 // resource as the bytes that all streams share.
 //
 // Start reading at Server.Serve, then stream.serve, which is one Envoy. What clients
-// can have us keep is bounded in limits.go and sizes.go, and by xds/crowd.
+// can have us keep is bounded in limits.go and sizes.go, and by xds/limits.
 package server
 
 import (
@@ -31,9 +31,9 @@ import (
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 
-	"legation.dev/xds/crowd"
 	"legation.dev/xds/fleet"
 	"legation.dev/xds/identity"
+	"legation.dev/xds/limits"
 	"legation.dev/xds/store"
 )
 
@@ -65,19 +65,19 @@ type Server struct {
 	extra         func(grpc.ServiceRegistrar)
 	sourceWaiting func() []string
 	gate          *identity.Gate
-	crowd         *crowd.Crowd
+	limiter       *limits.Limiter
 	limits        Limits
 
 	grpc     *grpc.Server
 	health   *health.Server
-	hello    chan struct{} // holds a value for each helloToken that is taken
+	hello    chan struct{} // holds a value for each admission that is taken
 	stopping chan struct{} // closed by Shutdown: every stream ends
 	stop     sync.Once     // closes stopping
 	readers  sync.WaitGroup
 	counters counters
 
-	mu      sync.Mutex           // guards heralds
-	heralds map[string][]*herald // by fleet
+	mu           sync.Mutex                // guards broadcasters
+	broadcasters map[string][]*broadcaster // by fleet
 }
 
 // New makes a Server with all its services registered.
@@ -87,8 +87,8 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{store: cfg.Store, fleets: cfg.Fleets, log: cfg.Log, extra: cfg.Services, sourceWaiting: cfg.Waiting,
 		gate: cfg.Gate, limits: cfg.Limits.withDefaults(),
-		health: health.NewServer(), hello: make(chan struct{}, helloTokens), stopping: make(chan struct{}), heralds: map[string][]*herald{}}
-	s.crowd = crowd.New(s.bounds())
+		health: health.NewServer(), hello: make(chan struct{}, admissions), stopping: make(chan struct{}), broadcasters: map[string][]*broadcaster{}}
+	s.limiter = limits.New(s.bounds())
 	s.grpc = grpc.NewServer(s.options()...)
 	s.register()
 	return s
@@ -125,7 +125,7 @@ func (s *Server) setHealth(h healthpb.HealthCheckResponse_ServingStatus) {
 func (s *Server) Serve(l net.Listener) error {
 	s.readers.Go(s.becomeHealthy)
 	if s.gate != nil { // what is not guarded is on loopback, where all share an address
-		l = s.crowd.Listen(l)
+		l = s.limiter.Listen(l)
 	}
 	if err := s.grpc.Serve(l); !errors.Is(err, grpc.ErrServerStopped) {
 		return err
@@ -165,7 +165,7 @@ func (s *Server) Shutdown(ctx context.Context) {
 		<-done
 	}
 	s.readers.Wait()
-	s.crowd.Wait()
+	s.limiter.Wait()
 }
 
 // Stats is what was counted since New, and how many streams are open now.

@@ -363,7 +363,7 @@ func TestSlowReader(t *testing.T) {
 }
 
 // TestStoppedReader: an Envoy that had everything and then reads no more delays
-// none of those that share its herald, although what it is sent does not fit into
+// none of those that share its broadcaster, although what it is sent does not fit into
 // its window.
 func TestStoppedReader(t *testing.T) {
 	const services, versions = 2000, 3
@@ -374,7 +374,7 @@ func TestStoppedReader(t *testing.T) {
 	stopped.ask(snapshot.Cluster)
 	stopped.run(last)
 	var others []*envoy
-	for i := range runtime.GOMAXPROCS(0) { // the last of them joins the first herald
+	for i := range runtime.GOMAXPROCS(0) { // the last of them joins the first broadcaster
 		e := h.reconnect(stopped, fmt.Sprint("other-", i), "nginx")
 		e.have = cloneAll(stopped.have)
 		others = append(others, e)
@@ -406,13 +406,13 @@ func cloneAll(have [snapshot.NumTypes]map[string]string) (out [snapshot.NumTypes
 func TestSilentClients(t *testing.T) {
 	h := serve(t)
 	h.store.Publish("nginx", world(t, 1, 0), "start")
-	for i := range 2 * helloTokens {
+	for i := range 2 * admissions {
 		e := h.envoy(fmt.Sprint("silent-", i), "nginx")
 		if i%2 == 0 {
 			e.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: "no type"}) // and nothing more
 		}
 	}
-	h.until("all streams are open", func() bool { return h.server.Stats().Streams == 2*helloTokens })
+	h.until("all streams are open", func() bool { return h.server.Stats().Streams == 2*admissions })
 	e := h.envoy("envoy", "nginx")
 	e.ask(snapshot.Cluster)
 	e.run(world(t, 1, 0))

@@ -10,9 +10,9 @@ import (
 
 	"google.golang.org/grpc"
 
-	"legation.dev/xds/crowd"
 	"legation.dev/xds/delta"
 	"legation.dev/xds/fleet"
+	"legation.dev/xds/limits"
 	"legation.dev/xds/snapshot"
 	"legation.dev/xds/store"
 )
@@ -20,7 +20,7 @@ import (
 // stream is one Envoy on one delta ADS stream. Three goroutines work on it:
 //
 //	           requests                        versions of the fleet
-//	Envoy ───────────────▶ reader           herald  (one for each core; it
+//	Envoy ───────────────▶ reader           broadcaster  (one for each core; it
 //	  ▲                      │                 │     serves many streams)
 //	  │               answer │                 │ offer
 //	  │                      ▼                 ▼
@@ -35,7 +35,7 @@ import (
 // The reader waits for requests. It does what follows from one itself, so that an ACK
 // wakes one goroutine and not two.
 //
-// The herald hands over each new version. It must never wait, so it sends only if
+// The broadcaster hands over each new version. It must never wait, so it sends only if
 // Envoy has answered everything, and no more than gRPC takes without waiting. Whatever
 // may have to wait, and a stream whose turn is taken, it leaves to the handler, by a
 // nudge.
@@ -47,33 +47,33 @@ import (
 //
 // Who may touch which fields, and when:
 //
-//	fields                     reader   herald   handler  people   guarded by
+//	fields                     reader   broadcaster   handler  people   guarded by
 //	server ... look            read     read     read     no       nobody: they never change
 //	missed                     no       write    write    no       nobody: it is atomic
 //	left ... held              both     both     both     no       turn
 //	conn                       both     both     both     status   seen; and turn, to change it
 //
-// Until begin there is only the handler, which needs no lock. begin tells herald and
+// Until begin there is only the handler, which needs no lock. begin tells broadcaster and
 // people of the stream, with turn held.
 //
 // Locks are taken in the order turn, seen. Sending happens with turn held, and may
 // wait for an Envoy that does not read. Nothing piles up meanwhile: the reader then
-// waits for turn, so that flow control holds requests back; the herald finds turn
+// waits for turn, so that flow control holds requests back; the broadcaster finds turn
 // taken, and of all versions that it brought only the newest is looked at. seen is
 // never held while sending, so people do not wait for such an Envoy.
 type stream struct {
-	// Set by meet, and never changed. helloToken and Session have locks of their own;
+	// Set by meet, and never changed. admission and Session have locks of their own;
 	// on grpc, only the holder of turn sends, and only the reader receives.
 	server  *Server
 	grpc    grpc.ServerStream
-	call    *crowd.Call
+	call    *limits.Call
 	session *fleet.Session
-	hello   *helloToken
+	hello   *admission
 	log     *slog.Logger
 	fleet   string
 	look    chan struct{} // a nudge for the handler; it has room for one
 
-	// missed says that a herald came while turn was taken. The herald sets it, catchUp
+	// missed says that a broadcaster came while turn was taken. The broadcaster sets it, catchUp
 	// takes it back.
 	missed atomic.Bool
 
@@ -145,13 +145,13 @@ func (st *stream) serve(first *request) error {
 func (st *stream) begin() (leave func()) {
 	st.turn.Lock()
 	defer st.turn.Unlock()
-	herald := st.server.join(st)
+	broadcaster := st.server.join(st)
 	st.view, _ = st.server.store.Watch(st.fleet)
 	st.conn = delta.Accept(st.session.Rejects())
 	st.conn.Target(st.view.Snapshot, st.session.Suspects())
 	st.session.Serve(st.status)
 	return func() {
-		herald.leave(st)
+		broadcaster.leave(st)
 		st.turn.Lock()
 		defer st.turn.Unlock()
 		st.left = true
@@ -160,7 +160,7 @@ func (st *stream) begin() (leave func()) {
 }
 
 // awaitFleet waits until the fleet of this Envoy exists. An Envoy that has said much
-// does so no longer than Limits.Introduction, since that is kept meanwhile (see xds/crowd):
+// does so no longer than Limits.Introduction, since that is kept meanwhile (see xds/limits):
 // then it comes again.
 func (st *stream) awaitFleet() error {
 	var known bool
@@ -224,7 +224,7 @@ func (st *stream) answer(r *request) error {
 	return err
 }
 
-// offer tells the stream of a newer version. A herald calls it and must not wait: so
+// offer tells the stream of a newer version. A broadcaster calls it and must not wait: so
 // it sends only if Envoy has answered everything, and no more than gRPC takes without
 // waiting. The rest is left to the handler.
 func (st *stream) offer(view store.View) {
@@ -316,7 +316,7 @@ func (st *stream) past() (list []snapshot.Snapshot) {
 	return list
 }
 
-// work is the handler: it sends what reader and herald leave to it, until the reader
+// work is the handler: it sends what reader and broadcaster leave to it, until the reader
 // fails or the server stops.
 func (st *stream) work(failed <-chan error) error {
 	next, err := st.catchUp(false)
@@ -349,7 +349,7 @@ func (st *stream) work(failed <-chan error) error {
 
 // waiting is what the handler waits for, beside a nudge.
 type waiting struct {
-	version <-chan struct{} // nil if a herald will tell
+	version <-chan struct{} // nil if a broadcaster will tell
 	alarm   time.Time
 }
 

@@ -65,7 +65,7 @@ func (t Type) String() string {
 // URL is the type URL on the wire.
 func (t Type) URL() string { return types[t].url }
 
-// Wildcard says whether Envoy subscribes to all resources of the type without
+// Wildcard reports whether Envoy subscribes to all resources of the type without
 // naming them. A named type has no wildcard here: an SDS request without names
 // must not fetch every key.
 func (t Type) Wildcard() bool { return t == Cluster || t == Listener || t == VirtualHost }
@@ -228,7 +228,7 @@ func (r *Resource) Body() []byte { return r.wire[r.body:] }
 // Any is the message as the state-of-the-world protocol and people want it.
 func (r *Resource) Any() *anypb.Any { return &anypb.Any{TypeUrl: r.Type.URL(), Value: r.Body()} }
 
-// Pulled says whether Envoy asks for ref when it gets r.
+// Pulled reports whether Envoy asks for ref when it gets r.
 func (r *Resource) Pulled(ref Ref) bool {
 	_, ok := slices.BinarySearchFunc(r.Pulls, ref, Ref.Compare)
 	return ok

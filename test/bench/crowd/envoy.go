@@ -214,7 +214,7 @@ func (e *envoy) ask(t snapshot.Type, names iter.Seq[string]) error {
 	return e.conn.Send(wire.Ask(t.URL(), names))
 }
 
-// loaded says whether the first Envoy has everything.
+// loaded reports whether the first Envoy has everything.
 func (e *envoy) loaded() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -91,7 +91,7 @@ func (c *Conn) open(addr string) error {
 	return c.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: streamID, BlockFragment: block.Bytes(), EndHeaders: true})
 }
 
-// Drained says whether all that was to be sent has been. It may be called from
+// Drained reports whether all that was to be sent has been. It may be called from
 // any goroutine.
 func (c *Conn) Drained() bool { return c.drained.Load() }
 

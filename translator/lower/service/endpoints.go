@@ -25,7 +25,7 @@ func Endpoints(b route.Backend, s *input.Service, list []*input.Slice) (e route.
 		g := gather(list, port)
 		e.List, e.Weak, found = g.endpoints(), g.late, g.found
 		if g.late {
-			found = append(found, lacking(s, list, port)...)
+			found = append(found, whyLate(s, list, port)...)
 		}
 	}
 	if s.ExternalName != "" { // one that is refused has no endpoints, for good
@@ -149,10 +149,10 @@ func (g gathered) endpoints() []route.Endpoint {
 	return list
 }
 
-// lacking says why a Service whose slices are late may never have endpoints:
+// whyLate says why a Service whose slices are late may never have endpoints:
 // they do not have its port, or nobody writes any. The slices of one with a
 // selector are on their way.
-func lacking(s *input.Service, list []*input.Slice, port input.ServicePort) (found []finding.Finding) {
+func whyLate(s *input.Service, list []*input.Slice, port input.ServicePort) (found []finding.Finding) {
 	for _, slice := range list {
 		if len(slice.Endpoints) > 0 {
 			found = append(found, finding.NoSlicePort.At(sliceOrigin(slice).In("ports"), "", cmp.Or(port.Name, port.TargetPort), s.Ref()))

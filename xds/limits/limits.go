@@ -1,10 +1,10 @@
-// Package crowd bounds what clients can have a gRPC server keep: connections and
+// Package limits bounds what clients can have a gRPC server keep: connections and
 // calls from one address, and requests that are under way.
 //
 // It knows HTTP/2 and how gRPC puts messages into it, and nothing of what they say.
 //
-// Start reading at Crowd; guard is one connection.
-package crowd
+// Start reading at Limiter; guard is one connection.
+package limits
 
 import (
 	"log/slog"
@@ -26,7 +26,7 @@ const (
 	callsPerAddress = 2 * perAddress
 )
 
-// Config of a Crowd. All is required.
+// Config of a Limiter. All is required.
 type Config struct {
 	// Window is the flow-control window of a stream, in bytes: a larger request is a
 	// large one. It must be static (grpc.StaticStreamWindowSize).
@@ -44,9 +44,9 @@ type Config struct {
 	Log     *slog.Logger
 }
 
-// Crowd is who is connected, by address. Its methods may be called from any
+// Limiter is who is connected, by address. Its methods may be called from any
 // goroutine.
-type Crowd struct {
+type Limiter struct {
 	Config
 	large *semaphore.Weighted // bytes of large requests; see budgets
 	waits sync.WaitGroup      // for what waits for room
@@ -55,16 +55,16 @@ type Crowd struct {
 	at map[netip.Addr]*Party
 }
 
-// New makes a Crowd in which nobody is.
-func New(c Config) *Crowd {
-	return &Crowd{Config: c, large: semaphore.NewWeighted(c.Large), at: map[netip.Addr]*Party{}}
+// New makes a Limiter in which nobody is.
+func New(c Config) *Limiter {
+	return &Limiter{Config: c, large: semaphore.NewWeighted(c.Large), at: map[netip.Addr]*Party{}}
 }
 
 // Wait waits until nothing of it runs, when all connections are closed.
-func (c *Crowd) Wait() { c.waits.Wait() }
+func (c *Limiter) Wait() { c.waits.Wait() }
 
-// Room says whether so many bytes are left for large requests.
-func (c *Crowd) Room(bytes int64) bool {
+// Room reports whether so many bytes are left for large requests.
+func (c *Limiter) Room(bytes int64) bool {
 	if !c.large.TryAcquire(bytes) {
 		return false
 	}
@@ -73,7 +73,7 @@ func (c *Crowd) Room(bytes int64) bool {
 }
 
 // PartyAt is who is connected from an address; nil if nobody is.
-func (c *Crowd) PartyAt(a netip.Addr) *Party {
+func (c *Limiter) PartyAt(a netip.Addr) *Party {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.at[a]
@@ -86,7 +86,7 @@ type Party struct {
 	Turns chan struct{}
 	Names atomic.Int64
 
-	conns int // guarded by the Crowd's mutex
+	conns int // guarded by the Limiter's mutex
 	calls atomic.Int64
 	large *semaphore.Weighted // bytes of their large requests
 }
@@ -107,7 +107,7 @@ func addressOf(a net.Addr) netip.Addr {
 }
 
 // enter counts a connection. Its Party is nil if there are too many.
-func (c *Crowd) enter(a netip.Addr) *Party {
+func (c *Limiter) enter(a netip.Addr) *Party {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.at[a]
@@ -122,7 +122,7 @@ func (c *Crowd) enter(a netip.Addr) *Party {
 	return p
 }
 
-func (c *Crowd) leave(a netip.Addr) {
+func (c *Limiter) leave(a netip.Addr) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.at[a]
@@ -132,12 +132,12 @@ func (c *Crowd) leave(a netip.Addr) {
 }
 
 // Listen is l, of which no more connections than that are accepted from one address.
-func (c *Crowd) Listen(l net.Listener) net.Listener { return listener{l, c} }
+func (c *Limiter) Listen(l net.Listener) net.Listener { return listener{l, c} }
 
-// listener accepts for a Crowd.
+// listener accepts for a Limiter.
 type listener struct {
 	net.Listener
-	crowd *Crowd
+	limiter *Limiter
 }
 
 // Accept implements net.Listener.
@@ -148,15 +148,15 @@ func (l listener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		a := addressOf(conn.RemoteAddr())
-		if p := l.crowd.enter(a); p != nil {
-			return &member{Conn: conn, party: p, leave: func() { l.crowd.leave(a) }}, nil
+		if p := l.limiter.enter(a); p != nil {
+			return &member{Conn: conn, party: p, leave: func() { l.limiter.leave(a) }}, nil
 		}
-		l.crowd.Refused(conn.RemoteAddr())
+		l.limiter.Refused(conn.RemoteAddr())
 		_ = conn.Close() // nothing was sent yet
 	}
 }
 
-// member is a connection of a Crowd.
+// member is a connection of a Limiter.
 type member struct {
 	net.Conn
 	party *Party

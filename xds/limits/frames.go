@@ -1,4 +1,4 @@
-package crowd
+package limits
 
 import (
 	"bytes"
@@ -79,7 +79,7 @@ func (i *inbound) begin(f http2.FrameHeader) {
 	}
 }
 
-// endsHeaders says whether the headers of a call end with what was taken in.
+// endsHeaders reports whether the headers of a call end with what was taken in.
 func (i *inbound) endsHeaders() bool {
 	return i.rest == 0 && len(i.head) == 0 && i.preface == 0 &&
 		(i.frame.Type == http2.FrameHeaders || i.frame.Type == http2.FrameContinuation) && i.frame.Flags.Has(http2.FlagHeadersEndHeaders)
@@ -107,7 +107,7 @@ func (o *outbound) keep(b []byte, at int) []byte {
 	return b[:at]
 }
 
-// between says whether all that is written is whole frames.
+// between reports whether all that is written is whole frames.
 func (o *outbound) between() bool { return o.rest == 0 && len(o.cut) == 0 }
 
 // next takes in the first n bytes of b: the header of a frame, which is f, or a whole

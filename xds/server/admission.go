@@ -5,28 +5,28 @@ import (
 	"sync"
 	"time"
 
-	"legation.dev/xds/crowd"
+	"legation.dev/xds/limits"
 )
 
 const (
-	// helloTokens is how many streams may read their first requests at the same
+	// admissions is how many streams may read their first requests at the same
 	// time. Those of an Envoy with 10,000 names are about 2 MB each.
-	helloTokens = 8
-	// helloPatience is how long a stream keeps its token when nothing comes.
-	helloPatience = 200 * time.Millisecond
-	// helloPerAddress is how many of the helloTokens the streams of one address may
+	admissions = 8
+	// admissionPatience is how long a stream keeps its token when nothing comes.
+	admissionPatience = 200 * time.Millisecond
+	// admissionsPerAddress is how many of the admissions the streams of one address may
 	// have: who opens stream after stream stands in a queue of its own.
-	helloPerAddress = helloTokens / 2
+	admissionsPerAddress = admissions / 2
 )
 
-// helloToken is the right of a stream to read its first requests: when 1,000
+// admission is the right of a stream to read its first requests: when 1,000
 // Envoys return at once, the rest waits in the flow-control windows. It is given
-// back when nothing has come for helloPatience, whatever the stream does then: it
+// back when nothing has come for admissionPatience, whatever the stream does then: it
 // may wait for an Envoy that does not read. Its methods may be called from any
 // goroutine.
-type helloToken struct {
+type admission struct {
 	tokens chan struct{}
-	call   *crowd.Call
+	call   *limits.Call
 	most   time.Duration // it is given back after that, whatever comes
 
 	mu    sync.Mutex // guards what follows
@@ -36,7 +36,7 @@ type helloToken struct {
 }
 
 // take waits for a token; an error says that the stream or the server ended.
-func (h *helloToken) take(ctx context.Context, stopping <-chan struct{}) error {
+func (h *admission) take(ctx context.Context, stopping <-chan struct{}) error {
 	if p := h.call.Party(); p != nil { // whose own tokens come first
 		if err := takeOne(ctx, p.Turns, stopping); err != nil {
 			return err
@@ -48,7 +48,7 @@ func (h *helloToken) take(ctx context.Context, stopping <-chan struct{}) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.held, h.until, h.timer = true, time.Now().Add(h.most), time.AfterFunc(helloPatience, h.look)
+	h.held, h.until, h.timer = true, time.Now().Add(h.most), time.AfterFunc(admissionPatience, h.look)
 	return nil
 }
 
@@ -65,7 +65,7 @@ func takeOne(ctx context.Context, tokens chan struct{}, stopping <-chan struct{}
 }
 
 // release gives back the token of the party.
-func (h *helloToken) release() {
+func (h *admission) release() {
 	if p := h.call.Party(); p != nil {
 		<-p.Turns
 	}
@@ -73,25 +73,25 @@ func (h *helloToken) release() {
 
 // heard says that a request came, after which the next may. It is false if the
 // stream has had its time.
-func (h *helloToken) heard() bool {
+func (h *admission) heard() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	in := time.Now().Before(h.until)
 	if h.held && in {
-		h.timer.Reset(helloPatience)
+		h.timer.Reset(admissionPatience)
 	}
 	return in
 }
 
 // look gives the token back, unless a request is under way.
-func (h *helloToken) look() {
+func (h *admission) look() {
 	if h.call.Stalls() || !h.heard() {
 		h.give()
 	}
 }
 
 // give returns the token, if the stream still holds it.
-func (h *helloToken) give() {
+func (h *admission) give() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.held {

@@ -1,4 +1,4 @@
-package crowd
+package limits
 
 import (
 	"bytes"
@@ -22,7 +22,7 @@ import (
 // and taken in, within Config.Patience; else the connection is closed.
 type guard struct {
 	net.Conn
-	crowd   *Crowd
+	limiter *Limiter
 	party   *Party // nil: it has none, as without TLS
 	budgets budgets
 	context context.Context // ends with the connection
@@ -43,8 +43,8 @@ type guard struct {
 
 // Guard is what gRPC gets of a connection, which is above TLS; raw is the one below.
 // If that was accepted by Listen, the bounds of its address are in force.
-func (c *Crowd) Guard(conn, raw net.Conn) net.Conn {
-	g := &guard{Conn: conn, crowd: c, budgets: budgets{c.large}, in: newInbound(), calls: map[uint32]*Call{}}
+func (c *Limiter) Guard(conn, raw net.Conn) net.Conn {
+	g := &guard{Conn: conn, limiter: c, budgets: budgets{c.large}, in: newInbound(), calls: map[uint32]*Call{}}
 	if m, ok := raw.(*member); ok {
 		g.party = m.party
 		g.budgets = budgets{m.party.large, c.large}
@@ -143,7 +143,7 @@ func Begun(conn net.Conn, keeps bool) (*Call, bool) {
 		return nil, true
 	}
 	if g.party != nil && g.party.calls.Load() > callsPerAddress {
-		g.crowd.Refused(g.RemoteAddr())
+		g.limiter.Refused(g.RemoteAddr())
 		return nil, false
 	}
 	g.mu.Lock()
@@ -197,7 +197,7 @@ func (g *guard) flush() error {
 	return g.write(b)
 }
 
-// holds looks at the beginning of a frame that gRPC sends, and says whether it has
+// holds looks at the beginning of a frame that gRPC sends, and reports whether it has
 // to wait.
 func (g *guard) holds(f http2.FrameHeader, b []byte) bool {
 	switch f.Type {
@@ -208,7 +208,7 @@ func (g *guard) holds(f http2.FrameHeader, b []byte) bool {
 	case http2.FrameRSTStream:
 		g.end(f.StreamID)
 	case http2.FrameWindowUpdate:
-		if n := streamOf(b[headerSize:]); int(n) > g.crowd.Window && f.StreamID != 0 {
+		if n := streamOf(b[headerSize:]); int(n) > g.limiter.Window && f.StreamID != 0 {
 			return !g.ask(f.StreamID, n)
 		}
 	}
@@ -231,7 +231,7 @@ func (g *guard) ask(stream, length uint32) bool {
 	}
 	ctx, stop := context.WithCancel(g.context)
 	c.stop = stop
-	g.crowd.waits.Go(func() {
+	g.limiter.waits.Go(func() {
 		defer stop()
 		g.wait(ctx, c, length)
 	})
@@ -269,7 +269,7 @@ func (g *guard) granted(c *Call, bytes int64) bool {
 
 // late ends the connection: a request was let in, and is not taken in yet.
 func (g *guard) late() {
-	g.crowd.Log.Warn("connection closed: a large request was not there in time", "peer", g.RemoteAddr().String())
+	g.limiter.Log.Warn("connection closed: a large request was not there in time", "peer", g.RemoteAddr().String())
 	_ = g.Close() // gRPC finds that it is closed
 }
 

@@ -8,14 +8,14 @@ import (
 	"legation.dev/xds/store"
 )
 
-// herald hands each new version of a fleet to its share of the streams, one after
+// broadcaster hands each new version of a fleet to its share of the streams, one after
 // the other. Waking 1,000 handlers for each version costs more than what they then
-// send: so one herald for each core sends itself, and wakes the handler of a stream
+// send: so one broadcaster for each core sends itself, and wakes the handler of a stream
 // only when sending might have to wait. The diagram at stream shows its part.
 //
 // server and fleet never change. streams is guarded by mu; join and leave change it,
 // run copies it. Nothing is sent with mu held.
-type herald struct {
+type broadcaster struct {
 	server *Server
 	fleet  string
 
@@ -23,40 +23,40 @@ type herald struct {
 	streams []*stream
 }
 
-// pause is after how many streams a herald lets others run: those who write what
+// pause is after how many streams a broadcaster lets others run: those who write what
 // it has sent.
 const pause = 16
 
-// join adds st to the herald of its fleet that has the fewest streams. There is
+// join adds st to the broadcaster of its fleet that has the fewest streams. There is
 // one for each core.
-func (s *Server) join(st *stream) *herald {
+func (s *Server) join(st *stream) *broadcaster {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := s.heralds[st.fleet]
+	all := s.broadcasters[st.fleet]
 	if all == nil {
 		for range runtime.GOMAXPROCS(0) {
-			h := &herald{server: s, fleet: st.fleet}
+			h := &broadcaster{server: s, fleet: st.fleet}
 			all = append(all, h)
 			view, _ := s.store.Watch(st.fleet)
 			s.readers.Go(func() { h.run(view) })
 		}
-		s.heralds[st.fleet] = all
+		s.broadcasters[st.fleet] = all
 	}
-	h := slices.MinFunc(all, func(a, b *herald) int { return a.len() - b.len() })
+	h := slices.MinFunc(all, func(a, b *broadcaster) int { return a.len() - b.len() })
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.streams = append(h.streams, st)
 	return h
 }
 
-func (h *herald) len() int {
+func (h *broadcaster) len() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.streams)
 }
 
 // leave takes st out; it may still be offered a version that is being handed out.
-func (h *herald) leave(st *stream) {
+func (h *broadcaster) leave(st *stream) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	i := slices.Index(h.streams, st)
@@ -64,7 +64,7 @@ func (h *herald) leave(st *stream) {
 }
 
 // run waits for versions newer than that of view until the server stops.
-func (h *herald) run(view store.View) {
+func (h *broadcaster) run(view store.View) {
 	var streams []*stream
 	for {
 		select {

@@ -1,4 +1,4 @@
-package crowd
+package limits
 
 import (
 	"context"
@@ -45,7 +45,7 @@ func (c *Call) frame(bytes int) error {
 	if c.cost += bytes; bytes > 0 && bytes <= smallFrame {
 		c.cost += frameCost
 	}
-	if c.cost > 2*(c.length+c.guard.crowd.Window) {
+	if c.cost > 2*(c.length+c.guard.limiter.Window) {
 		return errCrumbs
 	}
 	return nil
@@ -64,7 +64,7 @@ func (c *Call) data(b []byte) error {
 		}
 		n := min(c.length-c.got, len(b))
 		c.got, b = c.got+n, b[n:]
-		if c.got > 2*c.guard.crowd.Window && c.grant == 0 {
+		if c.got > 2*c.guard.limiter.Window && c.grant == 0 {
 			return errUnasked
 		}
 		if c.got == c.length {
@@ -85,7 +85,7 @@ func (c *Call) whole() {
 // get takes note of bytes of the budgets.
 func (c *Call) get(bytes int64) {
 	c.grant = bytes
-	c.timer = time.AfterFunc(c.guard.crowd.Patience, c.guard.late)
+	c.timer = time.AfterFunc(c.guard.limiter.Patience, c.guard.late)
 }
 
 // release gives back what the call has of the budgets.
@@ -125,7 +125,7 @@ func (c *Call) Done() {
 	c.release()
 }
 
-// Waits says whether the client is to wait before it sends a request.
+// Waits reports whether the client is to wait before it sends a request.
 func (c *Call) Waits() bool {
 	if c == nil {
 		return false
@@ -135,7 +135,7 @@ func (c *Call) Waits() bool {
 	return c.stop != nil
 }
 
-// Stalls says whether no request is under way, or none has come nearer since the
+// Stalls reports whether no request is under way, or none has come nearer since the
 // last time that this was asked.
 func (c *Call) Stalls() bool {
 	if c == nil {

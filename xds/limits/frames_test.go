@@ -1,4 +1,4 @@
-package crowd
+package limits
 
 import (
 	"bytes"
@@ -53,8 +53,8 @@ func does(list ...error) error {
 
 // newGuard is that of a connection of nobody, with so many bytes for large requests.
 func newGuard(c net.Conn, room int64) *guard {
-	crowd := New(Config{Window: window, Large: room, Patience: time.Minute})
-	g, _ := crowd.Guard(c, c).(*guard)
+	limiter := New(Config{Window: window, Large: room, Patience: time.Minute})
+	g, _ := limiter.Guard(c, c).(*guard)
 	return g
 }
 
@@ -144,7 +144,7 @@ func TestGuardWrites(t *testing.T) {
 			t.Errorf("pieces of %d: calls %v", size, g.calls)
 		}
 		g.budgets.give(2)
-		g.crowd.Wait() // for the one that waits
+		g.limiter.Wait() // for the one that waits
 		if want := slices.Concat(before, after, update(1, large)); !bytes.Equal(to.written, want) {
 			t.Errorf("pieces of %d: written then %q, want %q", size, to.written, want)
 		}
