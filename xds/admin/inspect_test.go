@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
 	"legation.dev/object"
+	"legation.dev/test/envoy"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/delta"
 	"legation.dev/xds/fleet"
@@ -102,8 +104,8 @@ func (i *inspected) know(t *testing.T, addresses ...string) {
 // TestEnvoys: all replicas are asked, this one but once; one that does not answer
 // is named; how far each Envoy is follows from what it runs.
 func TestEnvoys(t *testing.T) {
-	a := inspect(t, "a", "127.0.0.1:0")
-	_, port, _ := net.SplitHostPort(a.address)
+	port := strconv.Itoa(envoy.FreePort(t)) // of both addresses: replicas listen on one port
+	a := inspect(t, "a", net.JoinHostPort("127.0.0.1", port))
 	b := inspect(t, "b", net.JoinHostPort("127.0.0.2", port))
 	for _, i := range []*inspected{a, b} {
 		for _, v := range []string{"x=1", "x=1 y=1", "x=2 y=1", "x=3 y=1"} {
@@ -166,8 +168,8 @@ func TestEnvoys(t *testing.T) {
 // TestExplain: of each resource that an object is in, it counts the Envoys that run
 // it, over all replicas.
 func TestExplain(t *testing.T) {
-	a := inspect(t, "a", "127.0.0.1:0")
-	_, port, _ := net.SplitHostPort(a.address)
+	port := strconv.Itoa(envoy.FreePort(t)) // of both addresses: replicas listen on one port
+	a := inspect(t, "a", net.JoinHostPort("127.0.0.1", port))
 	b := inspect(t, "b", net.JoinHostPort("127.0.0.2", port))
 	a.publish(t, "x=1 y=1")
 	b.publish(t, "x=2 y=1") // it is ahead
