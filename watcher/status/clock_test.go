@@ -16,7 +16,7 @@ func TestClockJumps(t *testing.T) {
 	for _, jump := range []time.Duration{time.Hour, -time.Hour} {
 		t.Run(jump.String(), func(t *testing.T) {
 			now := time.Now()
-			l := newLedger(testRules)
+			l := newStatusTable(testRules)
 			l.serve(State{Fleets: map[string]pmap.Map[pmap.Unit]{"edge": fleetOf("n/a", "n/b")}}, now)
 			l.want("edge", "ip 1", now)
 			l.observe("n/a", seen{uid: "u", version: "1"}, now)
@@ -56,7 +56,7 @@ func TestClockJumps(t *testing.T) {
 func TestNotebookClockJumps(t *testing.T) {
 	for _, jump := range []time.Duration{time.Hour, -time.Hour} {
 		now := time.Now()
-		b := newNotebook(time.Second, 30*time.Minute)
+		b := newEventRecorder(time.Second, 30*time.Minute)
 		b.lead(now)
 		exists := func(object.Ref) bool { return true }
 		b.write([]finding.Problem{{Code: finding.BadPath, Object: refOf("n/a"), Message: "wrong"}}, exists, now)

@@ -13,9 +13,9 @@ import (
 	"legation.dev/watcher/quiet"
 )
 
-// appointment is a term that was won. ctx ends when the lease is lost; whoever took
+// lease is a time of leadership that was won. ctx ends when the lease is lost; whoever took
 // it up closes over when all that was done under the lease has ended.
-type appointment struct {
+type lease struct {
 	ctx  context.Context
 	over chan struct{}
 }
@@ -37,7 +37,7 @@ func (w *Writer) Run(ctx context.Context) error {
 }
 
 // elect stands for election again and again, until ctx ends.
-func (w *Writer) elect(ctx context.Context, begin chan<- *appointment) {
+func (w *Writer) elect(ctx context.Context, begin chan<- *lease) {
 	ctx = klog.NewContext(ctx, klog.Logger(logr.FromSlogHandler(quiet.Handler{Handler: w.config.Log.Handler()})))
 	for ctx.Err() == nil {
 		e, err := w.elector(begin)
@@ -48,7 +48,7 @@ func (w *Writer) elect(ctx context.Context, begin chan<- *appointment) {
 	}
 }
 
-func (w *Writer) elector(begin chan<- *appointment) (*leaderelection.LeaderElector, error) {
+func (w *Writer) elector(begin chan<- *lease) (*leaderelection.LeaderElector, error) {
 	t := w.config.Timing
 	return leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Name: w.config.Lease.String(),
@@ -67,8 +67,8 @@ func (w *Writer) elector(begin chan<- *appointment) (*leaderelection.LeaderElect
 }
 
 // take hands a term to the loop and waits for its end.
-func take(ctx context.Context, begin chan<- *appointment) {
-	a := &appointment{ctx, make(chan struct{})}
+func take(ctx context.Context, begin chan<- *lease) {
+	a := &lease{ctx, make(chan struct{})}
 	select {
 	case begin <- a:
 		<-a.over

@@ -13,12 +13,12 @@ import (
 )
 
 // feeds are those of a term: Ingresses, and what the addresses come from.
-func (t *term) feeds(c Config) []runner {
+func (t *leadership) feeds(c Config) []runner {
 	var list []runner
 	for _, namespace := range c.Namespaces {
 		list = append(list, t.ingresses(namespace))
 	}
-	for _, o := range t.outlets {
+	for _, o := range t.sources {
 		switch {
 		case o.source.Service.Name != "":
 			list = append(list, t.service(o))
@@ -38,7 +38,7 @@ func following(what string, log *slog.Logger) func(error) {
 	return t.tell
 }
 
-func (t *term) ingresses(namespace string) runner {
+func (t *leadership) ingresses(namespace string) runner {
 	const what = "the status of Ingresses"
 	return &feed[*networkingv1.Ingress, seen]{
 		what:   what,
@@ -48,20 +48,20 @@ func (t *term) ingresses(namespace string) runner {
 			t.do(func(now time.Time) { t.saw(key, s, now) })
 		},
 		gone: func(key string) {
-			t.do(func(now time.Time) { t.ledger.gone(key, now) })
+			t.do(func(now time.Time) { t.table.gone(key, now) })
 		},
 	}
 }
 
 // saw takes an Ingress. Another one of the same name is told about anew.
-func (t *term) saw(key string, s seen, now time.Time) {
-	if e := t.ledger.entries[key]; e != nil && e.seen.uid != "" && e.seen.uid != s.uid {
+func (t *leadership) saw(key string, s seen, now time.Time) {
+	if e := t.table.entries[key]; e != nil && e.seen.uid != "" && e.seen.uid != s.uid {
 		t.book.renew(refOf(key), now)
 	}
-	t.ledger.observe(key, s, now)
+	t.table.observe(key, s, now)
 }
 
-func (t *term) service(o *outlet) runner {
+func (t *leadership) service(o *addressSource) runner {
 	what := o.ref().String()
 	byName := func(l *metav1.ListOptions) {
 		l.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, o.source.Service.Name).String()
@@ -77,28 +77,28 @@ func (t *term) service(o *outlet) runner {
 	}
 }
 
-func (t *term) pods(o *outlet) runner {
+func (t *leadership) pods(o *addressSource) runner {
 	what := "the pods of Envoys in namespace " + o.source.Pods.Namespace
 	selected := func(l *metav1.ListOptions) { l.LabelSelector = o.source.Pods.Selector.String() }
-	return outletFeed[*corev1.Pod, pod]{t, o, o.pods, &o.podsListed}.feed(what,
+	return sourceFeed[*corev1.Pod, pod]{t, o, o.pods, &o.podsListed}.feed(what,
 		listWatch(t.w.objects.CoreV1().RESTClient(), "pods", o.source.Pods.Namespace, selected, following(what, t.log)), reducePod)
 }
 
-func (t *term) nodes(o *outlet) runner {
+func (t *leadership) nodes(o *addressSource) runner {
 	const what = "the addresses of nodes"
-	return outletFeed[*corev1.Node, addresses]{t, o, o.nodes, &o.nodesListed}.feed(what,
+	return sourceFeed[*corev1.Node, addresses]{t, o, o.nodes, &o.nodesListed}.feed(what,
 		listWatch(t.w.objects.CoreV1().RESTClient(), "nodes", metav1.NamespaceAll, everything, following(what, t.log)), ofNode)
 }
 
-// outletFeed keeps a map of an outlet up to date, and what is published of it.
-type outletFeed[O runtime.Object, V comparable] struct {
-	t      *term
-	o      *outlet
+// sourceFeed keeps a map of an address source up to date, and what is published of it.
+type sourceFeed[O runtime.Object, V comparable] struct {
+	t      *leadership
+	o      *addressSource
 	values map[string]V
 	listed *bool
 }
 
-func (f outletFeed[O, V]) feed(what string, source cache.ListerWatcher, reduce func(O) V) runner {
+func (f sourceFeed[O, V]) feed(what string, source cache.ListerWatcher, reduce func(O) V) runner {
 	change := func(edit func()) {
 		f.t.do(func(now time.Time) {
 			edit()

@@ -12,23 +12,23 @@ import (
 	"legation.dev/translator/finding"
 )
 
-// loop owns all state: the notebook, which lasts, and the term while we lead. No
+// loop owns all state: the eventRecorder, which lasts, and the term while we lead. No
 // lock guards them.
 type loop struct {
 	w     *Writer
 	log   *slog.Logger
-	begin chan *appointment
+	begin chan *lease
 	timer *time.Timer
 
 	state *State // the newest
-	book  *notebook
-	term  *term // nil while we do not lead
+	book  *eventRecorder
+	term  *leadership // nil while we do not lead
 }
 
 func newLoop(w *Writer) *loop {
 	t := w.config.Timing
-	return &loop{w: w, log: w.config.Log, begin: make(chan *appointment), timer: time.NewTimer(0),
-		book: newNotebook(t.Settle, t.Refresh)}
+	return &loop{w: w, log: w.config.Log, begin: make(chan *lease), timer: time.NewTimer(0),
+		book: newEventRecorder(t.Settle, t.Refresh)}
 }
 
 // run returns when ctx has ended and nothing is written any more.
@@ -44,7 +44,7 @@ func (l *loop) run(ctx context.Context) {
 	l.end()
 }
 
-// standBy waits for a term, and keeps the notebook.
+// standBy waits for a term, and keeps the eventRecorder.
 func (l *loop) standBy(ctx context.Context) {
 	select {
 	case <-ctx.Done():
@@ -57,14 +57,14 @@ func (l *loop) standBy(ctx context.Context) {
 
 // lead does whatever comes next of a term: hand out one piece of work, or take one
 // piece of news.
-func (l *loop) lead(t *term) {
+func (l *loop) lead(t *leadership) {
 	now := time.Now()
 	l.publish(t, now)
 	job, jobs := t.nextJob(now)
 	post, posts := t.nextPost(l.book, now)
 	t.ask(now)
 	l.tell(t, now)
-	l.timer.Reset(untilNext(now, t.ledger.wake(t.asking), t.look, t.nextLook(l.book)))
+	l.timer.Reset(untilNext(now, t.table.wake(t.asking), t.look, t.nextLook(l.book)))
 	select {
 	case <-t.ctx.Done():
 		l.end()
@@ -73,7 +73,7 @@ func (l *loop) lead(t *term) {
 	case f := <-t.tasks:
 		f(time.Now())
 	case jobs <- job:
-		t.ledger.started(job)
+		t.table.started(job)
 	case posts <- post:
 		t.posting = nil
 	case <-l.timer.C:
@@ -97,7 +97,7 @@ func (l *loop) take() {
 	same := l.state != nil && slices.Equal(l.state.Problems, s.Problems)
 	l.state, l.book.exists = s, s.Exists
 	if l.term != nil {
-		l.term.ledger.serve(*s, now)
+		l.term.table.serve(*s, now)
 	}
 	if !same {
 		l.note(now)
@@ -121,9 +121,9 @@ func (l *loop) note(now time.Time) {
 }
 
 // publish has the addresses of each class written that are due.
-func (l *loop) publish(t *term, now time.Time) {
+func (l *loop) publish(t *leadership, now time.Time) {
 	t.look = time.Time{}
-	for _, o := range t.outlets {
+	for _, o := range t.sources {
 		before := o.follow.published
 		again, news := o.look(now)
 		t.look = earliest(t.look, again)
@@ -135,15 +135,15 @@ func (l *loop) publish(t *term, now time.Time) {
 			l.contested(t, o)
 		}
 	}
-	for class := range t.ledger.fleets { // in no order: they do not depend on each other
-		if o := t.outlet(class); o != nil && o.follow.published != "" {
-			t.ledger.want(class, o.follow.published, now)
+	for class := range t.table.fleets { // in no order: they do not depend on each other
+		if o := t.addressSource(class); o != nil && o.follow.published != "" {
+			t.table.want(class, o.follow.published, now)
 		}
 	}
 }
 
 // contested notes that the address of a Service began or ceased to be rewritten.
-func (l *loop) contested(t *term, o *outlet) {
+func (l *loop) contested(t *leadership, o *addressSource) {
 	ref := o.ref()
 	if o.contested.IsZero() {
 		l.settled(t, ref)
@@ -153,25 +153,25 @@ func (l *loop) contested(t *term, o *outlet) {
 }
 
 // tell passes on who began or ceased to fight us, and the counters.
-func (l *loop) tell(t *term, now time.Time) {
-	for _, key := range t.ledger.news {
-		e, fights := t.ledger.entries[key]
+func (l *loop) tell(t *leadership, now time.Time) {
+	for _, key := range t.table.news {
+		e, fights := t.table.entries[key]
 		if fights = fights && e.lost != nil; fights {
 			l.fight(t, fight{Fight: Fight{Object: refOf(key), Managers: []string{e.lost.writer}, Since: e.lost.since}, stays: e.seen.status})
 		} else {
 			l.settled(t, refOf(key))
 		}
 	}
-	t.ledger.news = nil
+	t.table.news = nil
 	if t.fought {
 		t.fought = false
 		l.note(now)
 	}
-	flips := t.ledger.flips
-	t.ledger.flips = 0
+	flips := t.table.flips
+	t.table.flips = 0
 	l.w.count(func(s *Stats) {
 		s.Flips += flips
-		s.Waiting = t.ledger.waiting()
+		s.Waiting = t.table.waiting()
 		if len(s.Fights)+len(t.fights) > 0 {
 			s.Fights = s.Fights[:0:0]
 			for _, f := range t.sortedFights() {
@@ -181,12 +181,12 @@ func (l *loop) tell(t *term, now time.Time) {
 	})
 }
 
-func (l *loop) fight(t *term, f fight) {
+func (l *loop) fight(t *leadership, f fight) {
 	t.fights[f.Object], t.fought = f, true
 	l.log.Warn("another controller rewrites what we publish; it is left alone", "object", f.Object.String(), "managers", f.Managers, "stays", f.stays.String())
 }
 
-func (l *loop) settled(t *term, ref object.Ref) {
+func (l *loop) settled(t *leadership, ref object.Ref) {
 	if _, ok := t.fights[ref]; ok {
 		delete(t.fights, ref)
 		t.fought = true
@@ -195,12 +195,12 @@ func (l *loop) settled(t *term, ref object.Ref) {
 }
 
 // start begins a term.
-func (l *loop) start(ctx context.Context, a *appointment) {
+func (l *loop) start(ctx context.Context, a *lease) {
 	now := time.Now()
-	l.term = newTerm(ctx, a, l)
+	l.term = newLeadership(ctx, a, l)
 	l.book.lead(now)
 	if l.state != nil {
-		l.term.ledger.serve(*l.state, now)
+		l.term.table.serve(*l.state, now)
 	}
 	l.w.count(func(s *Stats) { s.Leader, s.Terms = true, s.Terms+1 })
 	l.log.Info("writing status and Events", "lease", l.w.config.Lease.String(), "identity", l.w.config.Identity)
@@ -222,7 +222,7 @@ func (l *loop) end() {
 }
 
 // sortedFights are in order of their objects.
-func (t *term) sortedFights() []fight {
+func (t *leadership) sortedFights() []fight {
 	return slices.SortedFunc(maps.Values(t.fights), func(a, b fight) int {
 		return cmp.Or(cmp.Compare(a.Object.Kind, b.Object.Kind), cmp.Compare(a.Object.Key(), b.Object.Key()))
 	})

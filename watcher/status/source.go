@@ -32,8 +32,8 @@ type Pods struct {
 // there.
 const AnyClass = ""
 
-// outlet is a source at work: what is known of it, and what of that is published.
-type outlet struct {
+// addressSource is a source at work: what is known of it, and what of that is published.
+type addressSource struct {
 	class  string // key of Config.Addresses
 	source Source
 	follow follow
@@ -45,10 +45,10 @@ type outlet struct {
 	contested   time.Time // since when; zero: it is not
 }
 
-func newOutlets(c Config) []*outlet {
-	var list []*outlet
+func newAddressSources(c Config) []*addressSource {
+	var list []*addressSource
 	for class, s := range c.Addresses {
-		o := &outlet{class: class, source: s, pods: map[string]pod{}, nodes: map[string]addresses{}}
+		o := &addressSource{class: class, source: s, pods: map[string]pod{}, nodes: map[string]addresses{}}
 		o.follow = follow{quiet: c.Timing.Quiet}
 		if s.Service.Name != "" {
 			o.follow.returns = returnsFollowed
@@ -57,13 +57,13 @@ func newOutlets(c Config) []*outlet {
 		}
 		list = append(list, o)
 	}
-	slices.SortFunc(list, func(a, b *outlet) int { return cmp.Compare(a.class, b.class) })
+	slices.SortFunc(list, func(a, b *addressSource) int { return cmp.Compare(a.class, b.class) })
 	return list
 }
 
 // ofNodes are the addresses of the nodes that run ready pods; none before both
 // kinds were listed.
-func (o *outlet) ofNodes() addresses {
+func (o *addressSource) ofNodes() addresses {
 	if !o.podsListed || !o.nodesListed {
 		return ""
 	}
@@ -77,7 +77,7 @@ func (o *outlet) ofNodes() addresses {
 }
 
 // look publishes what is due; contested has changed if news is true.
-func (o *outlet) look(now time.Time) (again time.Time, news bool) {
+func (o *addressSource) look(now time.Time) (again time.Time, news bool) {
 	again = o.follow.look(now)
 	if o.follow.kept == !o.contested.IsZero() {
 		return again, false
@@ -90,6 +90,6 @@ func (o *outlet) look(now time.Time) (again time.Time, news bool) {
 }
 
 // ref is the object whose address it is.
-func (o *outlet) ref() object.Ref {
+func (o *addressSource) ref() object.Ref {
 	return object.Ref{Kind: object.KindService, Namespace: o.source.Service.Namespace, Name: o.source.Service.Name}
 }

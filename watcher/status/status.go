@@ -15,7 +15,7 @@
 // the log.
 //
 // What to write is decided by parts without clock, goroutine or request: entry and
-// ledger (status), follow and outlet (addresses), notebook (Events). The loop owns
+// table (status), follow and addressSource (addresses), eventRecorder (Events). The loop owns
 // them all; feeds, workers and elections are goroutines around it.
 //
 // The rights that it needs, Ingresses and what Events are about only in the

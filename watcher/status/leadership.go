@@ -30,9 +30,9 @@ const (
 	postAgain, postRefused = 10 * time.Second, 5 * time.Minute
 )
 
-// term is what there is only while we lead. Its state belongs to the loop; what it
+// leadership is what there is only while we lead. Its state belongs to the loop; what it
 // started runs until ctx ends and hands the loop tasks.
-type term struct {
+type leadership struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	over   chan struct{}
@@ -44,15 +44,15 @@ type term struct {
 	posts  chan posting
 	poster *poster
 
-	ledger  *ledger
-	outlets []*outlet
-	look    time.Time // when an outlet has something to publish
+	table   *statusTable
+	sources []*addressSource
+	look    time.Time // when an address source has something to publish
 	asking  bool
-	posting *posting // taken out of the notebook, not yet handed out
+	posting *posting // taken out of the eventRecorder, not yet handed out
 	fights  map[object.Ref]fight
 	fought  bool // fights has changed
 
-	book          *notebook // the loop's
+	book          *eventRecorder // the loop's
 	writes, tells trouble
 }
 
@@ -62,14 +62,14 @@ type posting struct {
 	uid types.UID
 }
 
-func newTerm(ctx context.Context, a *appointment, l *loop) *term {
+func newLeadership(ctx context.Context, a *lease, l *loop) *leadership {
 	c := l.w.config
 	r := rules{patience: c.Timing.Patience, quiet: c.Timing.Quiet}
 	if c.Acknowledged == nil {
 		r.patience = 0
 	}
-	t := &term{over: a.over, w: l.w, log: l.log, tasks: make(chan func(time.Time)), jobs: make(chan job), posts: make(chan posting),
-		poster: &poster{l.w.objects, l.w.meta, c.Identity}, ledger: newLedger(r), outlets: newOutlets(c), fights: map[object.Ref]fight{}, book: l.book,
+	t := &leadership{over: a.over, w: l.w, log: l.log, tasks: make(chan func(time.Time)), jobs: make(chan job), posts: make(chan posting),
+		poster: &poster{l.w.objects, l.w.meta, c.Identity}, table: newStatusTable(r), sources: newAddressSources(c), fights: map[object.Ref]fight{}, book: l.book,
 		writes: trouble{what: "writing status", log: l.log}, tells: trouble{what: "writing Events", log: l.log}}
 	t.ctx, t.cancel = context.WithCancel(a.ctx)
 	stop := context.AfterFunc(ctx, t.cancel)
@@ -79,7 +79,7 @@ func newTerm(ctx context.Context, a *appointment, l *loop) *term {
 }
 
 // start starts whoever reads and writes.
-func (t *term) start(c Config) {
+func (t *leadership) start(c Config) {
 	log := slog.New(quiet.Handler{Handler: t.log.Handler()})
 	for _, f := range t.feeds(c) {
 		t.group.Go(func() { f.run(t.ctx, log) })
@@ -94,14 +94,14 @@ func (t *term) start(c Config) {
 }
 
 // end returns when nothing of the term runs any more.
-func (t *term) end() {
+func (t *leadership) end() {
 	t.cancel()
 	t.group.Wait()
 	close(t.over)
 }
 
 // do has the loop run f; false says that the term is over.
-func (t *term) do(f func(now time.Time)) bool {
+func (t *leadership) do(f func(now time.Time)) bool {
 	select {
 	case t.tasks <- f:
 		return true
@@ -110,10 +110,10 @@ func (t *term) do(f func(now time.Time)) bool {
 	}
 }
 
-// outlet is where the addresses of a class come from; nil if nothing is published.
-func (t *term) outlet(class string) *outlet {
-	var any *outlet
-	for _, o := range t.outlets {
+// addressSource is where the addresses of a class come from; nil if nothing is published.
+func (t *leadership) addressSource(class string) *addressSource {
+	var any *addressSource
+	for _, o := range t.sources {
 		switch o.class {
 		case class:
 			return o
@@ -125,8 +125,8 @@ func (t *term) outlet(class string) *outlet {
 }
 
 // nextJob is a job and where it can be handed out; a nil channel if there is none.
-func (t *term) nextJob(now time.Time) (job, chan<- job) {
-	j, ok := t.ledger.next(now)
+func (t *leadership) nextJob(now time.Time) (job, chan<- job) {
+	j, ok := t.table.next(now)
 	if !ok {
 		return job{}, nil
 	}
@@ -134,7 +134,7 @@ func (t *term) nextJob(now time.Time) (job, chan<- job) {
 }
 
 // nextPost is a post and where it can be handed out; a nil channel if there is none.
-func (t *term) nextPost(b *notebook, now time.Time) (posting, chan<- posting) {
+func (t *leadership) nextPost(b *eventRecorder, now time.Time) (posting, chan<- posting) {
 	if t.posting == nil {
 		p, ok := b.next(now)
 		if !ok {
@@ -143,16 +143,16 @@ func (t *term) nextPost(b *notebook, now time.Time) (posting, chan<- posting) {
 		t.posting = &posting{post: p}
 	}
 	if ref := t.posting.problem.Object; ref.Kind == object.KindIngress {
-		if e := t.ledger.entries[ref.Key()]; e != nil {
+		if e := t.table.entries[ref.Key()]; e != nil {
 			t.posting.uid = e.seen.uid
 		}
 	}
 	return *t.posting, t.posts
 }
 
-// nextLook is when to look into the notebook again: not before the post that was
+// nextLook is when to look into the eventRecorder again: not before the post that was
 // taken out of it is handed out.
-func (t *term) nextLook(b *notebook) time.Time {
+func (t *leadership) nextLook(b *eventRecorder) time.Time {
 	if t.posting != nil {
 		return time.Time{}
 	}
@@ -160,11 +160,11 @@ func (t *term) nextLook(b *notebook) time.Time {
 }
 
 // ask asks which of those that wait are served, unless a question is under way.
-func (t *term) ask(now time.Time) {
+func (t *leadership) ask(now time.Time) {
 	if t.asking || t.w.config.Acknowledged == nil {
 		return
 	}
-	list := t.ledger.question(askedAtOnce, now)
+	list := t.table.question(askedAtOnce, now)
 	if len(list) == 0 {
 		return
 	}
@@ -179,7 +179,7 @@ func (t *term) ask(now time.Time) {
 		}
 		t.do(func(now time.Time) {
 			t.asking = false
-			t.ledger.answer(list, served, now)
+			t.table.answer(list, served, now)
 		})
 	})
 }
@@ -188,7 +188,7 @@ func (t *term) ask(now time.Time) {
 const askPatience = 5 * time.Second
 
 // writer writes status, one job after the other.
-func (t *term) writer(limit flowcontrol.RateLimiter) {
+func (t *leadership) writer(limit flowcontrol.RateLimiter) {
 	for limit.Wait(t.ctx) == nil {
 		select {
 		case <-t.ctx.Done():
@@ -217,12 +217,12 @@ func (w *Writer) apply(ctx context.Context, j job) (seen, error) {
 }
 
 // wrote takes the end of a job.
-func (t *term) wrote(j job, s seen, err error, now time.Time) {
+func (t *leadership) wrote(j job, s seen, err error, now time.Time) {
 	switch {
 	case err == nil:
 		t.w.count(func(s *Stats) { s.Writes++ })
 		t.writes.tell(nil)
-		t.ledger.done(j, s, now)
+		t.table.done(j, s, now)
 		return
 	case apierrors.IsConflict(err):
 		t.w.count(func(s *Stats) { s.Conflicts++ })
@@ -231,11 +231,11 @@ func (t *term) wrote(j job, s seen, err error, now time.Time) {
 		t.w.count(func(s *Stats) { s.Failures++ })
 		t.writes.tell(fmt.Errorf("%s: %w", j.ref, err))
 	}
-	t.ledger.failed(j, now)
+	t.table.failed(j, now)
 }
 
 // teller writes Events, one after the other.
-func (t *term) teller(limit flowcontrol.RateLimiter) {
+func (t *leadership) teller(limit flowcontrol.RateLimiter) {
 	for limit.Wait(t.ctx) == nil {
 		select {
 		case <-t.ctx.Done():
@@ -250,7 +250,7 @@ func (t *term) teller(limit flowcontrol.RateLimiter) {
 }
 
 // told takes the end of a post.
-func (t *term) told(p posting, r record, err error, now time.Time) {
+func (t *leadership) told(p posting, r record, err error, now time.Time) {
 	if err == nil {
 		t.w.count(func(s *Stats) { s.Events++ })
 		t.tells.tell(nil)

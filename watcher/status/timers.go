@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// agenda holds keys in an order. A key stands in it once.
+// timerQueue holds keys in an order. A key stands in it once.
 //
 // Times are kept as distances from the first one, by the monotonic clock: when the
 // wall clock is set back by an hour, what is due in a second is due in a second.
-type agenda[K comparable] struct {
+type timerQueue[K comparable] struct {
 	at    map[K]*slot[K]
 	slots slots[K]
 	count int64     // of keys that were added: ties are decided by who came first
-	zero  time.Time // the first time that was set, of an agenda in order of time
+	zero  time.Time // the first time that was set, of an timerQueue in order of time
 }
 
 type slot[K comparable] struct {
@@ -24,10 +24,10 @@ type slot[K comparable] struct {
 	index int
 }
 
-func newAgenda[K comparable]() *agenda[K] { return &agenda[K]{at: map[K]*slot[K]{}} }
+func newTimerQueue[K comparable]() *timerQueue[K] { return &timerQueue[K]{at: map[K]*slot[K]{}} }
 
 // set puts a key at its place, or moves it there.
-func (a *agenda[K]) set(key K, order int64) {
+func (a *timerQueue[K]) set(key K, order int64) {
 	s, ok := a.at[key]
 	switch {
 	case !ok:
@@ -41,15 +41,15 @@ func (a *agenda[K]) set(key K, order int64) {
 	}
 }
 
-// setTime is set for an agenda in order of time.
-func (a *agenda[K]) setTime(key K, t time.Time) {
+// setTime is set for an timerQueue in order of time.
+func (a *timerQueue[K]) setTime(key K, t time.Time) {
 	if a.zero.IsZero() {
 		a.zero = t
 	}
 	a.set(key, int64(t.Sub(a.zero)))
 }
 
-func (a *agenda[K]) drop(key K) {
+func (a *timerQueue[K]) drop(key K) {
 	if s, ok := a.at[key]; ok {
 		heap.Remove(&a.slots, s.index)
 		delete(a.at, key)
@@ -57,7 +57,7 @@ func (a *agenda[K]) drop(key K) {
 }
 
 // first is the first key.
-func (a *agenda[K]) first() (key K, ok bool) {
+func (a *timerQueue[K]) first() (key K, ok bool) {
 	if len(a.slots) == 0 {
 		return key, false
 	}
@@ -65,7 +65,7 @@ func (a *agenda[K]) first() (key K, ok bool) {
 }
 
 // when is the time of the first key; zero if there is none.
-func (a *agenda[K]) when() time.Time {
+func (a *timerQueue[K]) when() time.Time {
 	if len(a.slots) == 0 {
 		return time.Time{}
 	}
@@ -73,7 +73,7 @@ func (a *agenda[K]) when() time.Time {
 }
 
 // due takes the first key out if its time has come.
-func (a *agenda[K]) due(now time.Time) (key K, ok bool) {
+func (a *timerQueue[K]) due(now time.Time) (key K, ok bool) {
 	if len(a.slots) == 0 || a.slots[0].order > int64(now.Sub(a.zero)) {
 		return key, false
 	}
@@ -82,7 +82,7 @@ func (a *agenda[K]) due(now time.Time) (key K, ok bool) {
 	return key, true
 }
 
-func (a *agenda[K]) len() int { return len(a.slots) }
+func (a *timerQueue[K]) len() int { return len(a.slots) }
 
 // earliest is the first of some times; zero ones do not count.
 func earliest(times ...time.Time) time.Time {
@@ -95,7 +95,7 @@ func earliest(times ...time.Time) time.Time {
 	return first
 }
 
-// slots is the heap of an agenda.
+// slots is the heap of an timerQueue.
 type slots[K comparable] []*slot[K]
 
 func (s slots[K]) Len() int { return len(s) }

@@ -14,7 +14,7 @@ var testRules = rules{patience: 10 * time.Second, quiet: 10 * time.Minute}
 // class edge.
 type desk struct {
 	*testing.T
-	*ledger
+	*statusTable
 	now    time.Time
 	object seen
 	number byte
@@ -22,7 +22,7 @@ type desk struct {
 }
 
 func newDesk(t *testing.T) *desk {
-	d := &desk{T: t, ledger: newLedger(testRules), now: start, number: '0'}
+	d := &desk{T: t, statusTable: newStatusTable(testRules), now: start, number: '0'}
 	d.object = seen{uid: "u", class: "edge", named: true, generation: 1}
 	return d
 }

@@ -12,19 +12,19 @@ import (
 	"legation.dev/pmap"
 )
 
-// ledger decides what is written to the status of Ingresses during one term. It is
+// table decides what is written to the status of Ingresses during one term. It is
 // passive: it is told what is there, what is wanted, what became of writes, and the
 // time; it hands out jobs. It belongs to the loop.
-type ledger struct {
+type statusTable struct {
 	rules   rules
 	fleets  map[string]pmap.Map[pmap.Unit] // of the last State
 	told    bool                           // a State came
 	others  map[string]bool                // classes that another Legation serves
 	wanted  map[string]addresses           // by class; missing: nobody can tell
 	entries map[string]*entry              // by namespace/name
-	writes  *agenda[string]                // what can be written, the new ones first
-	asks    *agenda[string]                // whom to ask for, by time
-	later   *agenda[string]                // what to look at again, by time
+	writes  *timerQueue[string]            // what can be written, the new ones first
+	asks    *timerQueue[string]            // whom to ask for, by time
+	later   *timerQueue[string]            // what to look at again, by time
 
 	flips int                 // in all
 	news  []string            // keys whose fight began or ended; the loop takes them
@@ -44,15 +44,15 @@ const askGapMin, askGapMax = 50 * time.Millisecond, time.Second
 // Waits after a failed write: soon after a conflict, then at the pace of a Reflector.
 const retryMin, retryMax = 100 * time.Millisecond, 30 * time.Second
 
-func newLedger(r rules) *ledger {
-	return &ledger{rules: r, fleets: map[string]pmap.Map[pmap.Unit]{}, wanted: map[string]addresses{},
-		entries: map[string]*entry{}, writes: newAgenda[string](), asks: newAgenda[string](), later: newAgenda[string](),
+func newStatusTable(r rules) *statusTable {
+	return &statusTable{rules: r, fleets: map[string]pmap.Map[pmap.Unit]{}, wanted: map[string]addresses{},
+		entries: map[string]*entry{}, writes: newTimerQueue[string](), asks: newTimerQueue[string](), later: newTimerQueue[string](),
 		lost: map[string]struct{}{}}
 }
 
 // serve takes what is served now. The cost follows the difference, but for the
 // first time.
-func (l *ledger) serve(s State, now time.Time) {
+func (l *statusTable) serve(s State, now time.Time) {
 	changed := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(merged(l.fleets, s.Fleets))) {
 		for c := range pmap.Diff(l.fleets[name], s.Fleets[name]) {
@@ -81,7 +81,7 @@ func merged[V any](a, b map[string]V) map[string]V {
 
 // classOf is the class that serves an Ingress: the one it names, if two do, as they
 // may while one is frozen.
-func (l *ledger) classOf(key string) string {
+func (l *statusTable) classOf(key string) string {
 	if e := l.entries[key]; e != nil && e.seen.named && l.fleets[e.seen.class].Has(key) {
 		return e.seen.class
 	}
@@ -93,7 +93,7 @@ func (l *ledger) classOf(key string) string {
 	return ""
 }
 
-func (l *ledger) entry(key string) *entry {
+func (l *statusTable) entry(key string) *entry {
 	e, ok := l.entries[key]
 	if !ok {
 		e = &entry{}
@@ -103,7 +103,7 @@ func (l *ledger) entry(key string) *entry {
 }
 
 // want sets the addresses of a class.
-func (l *ledger) want(class string, a addresses, now time.Time) {
+func (l *statusTable) want(class string, a addresses, now time.Time) {
 	if l.wanted[class] == a {
 		return
 	}
@@ -114,7 +114,7 @@ func (l *ledger) want(class string, a addresses, now time.Time) {
 }
 
 // observe takes what the API server says of an Ingress.
-func (l *ledger) observe(key string, s seen, now time.Time) {
+func (l *statusTable) observe(key string, s seen, now time.Time) {
 	e := l.entry(key)
 	if isOlder(s.version, e.seen.version) && s.uid == e.seen.uid {
 		return
@@ -134,7 +134,7 @@ func isOlder(a, b string) bool {
 	return err == nil && order < 0
 }
 
-func (l *ledger) undo(key string, e *entry, now time.Time) {
+func (l *statusTable) undo(key string, e *entry, now time.Time) {
 	l.flips++
 	if e.undo(l.rules, l.wanted[e.class], now) {
 		l.lost[key] = struct{}{}
@@ -143,7 +143,7 @@ func (l *ledger) undo(key string, e *entry, now time.Time) {
 }
 
 // gone takes that there is no such Ingress.
-func (l *ledger) gone(key string, now time.Time) {
+func (l *statusTable) gone(key string, now time.Time) {
 	e, ok := l.entries[key]
 	if !ok {
 		return
@@ -153,7 +153,7 @@ func (l *ledger) gone(key string, now time.Time) {
 }
 
 // touch looks at an Ingress anew.
-func (l *ledger) touch(key string, now time.Time) {
+func (l *statusTable) touch(key string, now time.Time) {
 	e := l.entries[key]
 	if e == nil || e.busy || !l.told {
 		return
@@ -183,14 +183,14 @@ func (l *ledger) touch(key string, now time.Time) {
 
 // mayRelease reports whether nobody but us can have written what stands there in our
 // name: another Legation of this cluster has the same name, and other classes.
-func (l *ledger) mayRelease(s seen) bool {
+func (l *statusTable) mayRelease(s seen) bool {
 	if s.named {
 		return !l.others[s.class]
 	}
 	return len(l.others) == 0
 }
 
-func (l *ledger) schedule(key string, e *entry, do step, again time.Time) {
+func (l *statusTable) schedule(key string, e *entry, do step, again time.Time) {
 	if do != write && do != release {
 		l.writes.drop(key)
 	} else if e.isNew() {
@@ -219,7 +219,7 @@ type job struct {
 }
 
 // next is the next job, until it is started.
-func (l *ledger) next(now time.Time) (job, bool) {
+func (l *statusTable) next(now time.Time) (job, bool) {
 	for key, ok := l.later.due(now); ok; key, ok = l.later.due(now) {
 		l.touch(key, now)
 	}
@@ -237,7 +237,7 @@ func (l *ledger) next(now time.Time) (job, bool) {
 
 // wake is when to look again, if nothing happens before; zero means never. While
 // a question is being answered, no other is asked.
-func (l *ledger) wake(asking bool) time.Time {
+func (l *statusTable) wake(asking bool) time.Time {
 	if asking {
 		return l.later.when()
 	}
@@ -245,7 +245,7 @@ func (l *ledger) wake(asking bool) time.Time {
 }
 
 // started says that a job is being done.
-func (l *ledger) started(j job) {
+func (l *statusTable) started(j job) {
 	key := j.ref.Key()
 	e := l.entries[key]
 	e.busy, e.writing, e.landed = true, j.addresses, false
@@ -254,7 +254,7 @@ func (l *ledger) started(j job) {
 }
 
 // done takes what stands there after a job.
-func (l *ledger) done(j job, s seen, now time.Time) {
+func (l *statusTable) done(j job, s seen, now time.Time) {
 	key := j.ref.Key()
 	e := l.entry(key)
 	switch {
@@ -270,7 +270,7 @@ func (l *ledger) done(j job, s seen, now time.Time) {
 
 // settle notes the answer to a write: what the API server made of it, such as
 // another controller's webhook, counts like a write of another's.
-func (l *ledger) settle(key string, e *entry, s seen, now time.Time) {
+func (l *statusTable) settle(key string, e *entry, s seen, now time.Time) {
 	undone := e.note(s, now)
 	changed := e.writing != "" && s.status != e.writing
 	if changed && !undone {
@@ -283,7 +283,7 @@ func (l *ledger) settle(key string, e *entry, s seen, now time.Time) {
 
 // failed takes that a job could not be done. It is tried again later, or as soon
 // as the object changes.
-func (l *ledger) failed(j job, now time.Time) {
+func (l *statusTable) failed(j job, now time.Time) {
 	e := l.entry(j.ref.Key())
 	e.busy = false
 	if e.seen.version == j.version { // else it is another object by now, and no failure of it
@@ -294,7 +294,7 @@ func (l *ledger) failed(j job, now time.Time) {
 }
 
 // question is whom to ask for now, at most most of them.
-func (l *ledger) question(most int, now time.Time) []object.Ref {
+func (l *statusTable) question(most int, now time.Time) []object.Ref {
 	var list []object.Ref
 	for len(list) < most {
 		key, ok := l.asks.due(now)
@@ -307,7 +307,7 @@ func (l *ledger) question(most int, now time.Time) []object.Ref {
 }
 
 // answer takes whether those are served that were asked for.
-func (l *ledger) answer(list []object.Ref, served []bool, now time.Time) {
+func (l *statusTable) answer(list []object.Ref, served []bool, now time.Time) {
 	for i, ref := range list {
 		e := l.entries[ref.Key()]
 		if e == nil {
@@ -320,7 +320,7 @@ func (l *ledger) answer(list []object.Ref, served []bool, now time.Time) {
 }
 
 // waiting counts those whose first address waits.
-func (l *ledger) waiting() int { return l.asks.len() }
+func (l *statusTable) waiting() int { return l.asks.len() }
 
 // refOf is the Ingress of a key.
 func refOf(key string) object.Ref {

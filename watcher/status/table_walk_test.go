@@ -18,7 +18,7 @@ import (
 // in which others write too.
 type walk struct {
 	*rapid.T
-	l       *ledger
+	l       *statusTable
 	now     time.Time
 	version int
 	uids    int
@@ -210,7 +210,7 @@ func (w *walk) rest() {
 // written that should not be, and in the end all is there that should be.
 func TestLedgerWalk(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := &walk{T: t, l: newLedger(testRules), now: start, objects: map[string]seen{}}
+		w := &walk{T: t, l: newStatusTable(testRules), now: start, objects: map[string]seen{}}
 		for _, key := range []string{"n/a", "n/b", "n/c"} {
 			w.create(key)
 		}

@@ -21,12 +21,14 @@ const (
 
 // diary plays the part of the loop: it has posts written at once, and notes when.
 type diary struct {
-	*notebook
+	*eventRecorder
 	now   time.Time
 	posts []string
 }
 
-func newDiary() *diary { return &diary{notebook: newNotebook(settleTime, refreshTime), now: start} }
+func newDiary() *diary {
+	return &diary{eventRecorder: newEventRecorder(settleTime, refreshTime), now: start}
+}
 
 func about(name, field string) finding.Problem {
 	return finding.Problem{Code: finding.BadPath, Object: object.Ref{Kind: object.KindIngress, Namespace: "n", Name: name}, Field: field, Message: "wrong"}
@@ -95,8 +97,8 @@ func TestNotebook(t *testing.T) {
 	d.pass(settleTime)
 	d.expect(t, "once more", "warn again a x", "mend again a x")
 	d.pass(2 * refreshTime)
-	if len(d.topics)+len(d.objects)+d.due.len() > 0 {
-		t.Errorf("remembered: %v", d.topics)
+	if len(d.states)+len(d.objects)+d.due.len() > 0 {
+		t.Errorf("remembered: %v", d.states)
 	}
 }
 
@@ -144,8 +146,8 @@ func TestNotebookTerms(t *testing.T) {
 	d.pass(2 * handover)
 	d.write(nil, always, d.now)
 	d.expect(t, "another one leads again")
-	if len(d.topics) > 0 {
-		t.Errorf("remembered: %v", d.topics)
+	if len(d.states) > 0 {
+		t.Errorf("remembered: %v", d.states)
 	}
 }
 

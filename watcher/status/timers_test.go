@@ -11,7 +11,7 @@ import (
 // each once, at the time that was set last.
 func TestAgenda(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		a, model := newAgenda[int](), map[int]int{}
+		a, model := newTimerQueue[int](), map[int]int{}
 		for range rapid.IntRange(0, 50).Draw(t, "steps") {
 			key := rapid.IntRange(0, 9).Draw(t, "key")
 			if rapid.IntRange(0, 3).Draw(t, "drop") == 0 {

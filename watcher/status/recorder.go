@@ -22,25 +22,25 @@ const (
 // longer than a term can be over without the next one having begun.
 const handover = time.Minute
 
-// notebook decides which Events are written. Every replica keeps one, so that
+// eventRecorder decides which Events are written. Every replica keeps one, so that
 // whoever leads next knows what is new; only the leader writes. It is passive: it
 // is told what is the matter, what became of posts, and the time. It belongs to the
 // loop.
 //
 // A Problem that stays is one Event. Its name follows from what it says, so that
 // another leader, or this process after a restart, finds it written already.
-type notebook struct {
+type eventRecorder struct {
 	settle  time.Duration // how long a Problem must last, or be gone, to be told
 	refresh time.Duration // after which an Event is renewed: before the API server forgets it
 	exists  func(object.Ref) bool
 	leads   bool
-	topics  map[finding.Problem]*topic
+	states  map[finding.Problem]*eventState
 	objects map[object.Ref]*account
-	due     *agenda[finding.Problem]
+	due     *timerQueue[finding.Problem]
 }
 
-// topic is what is known of a Problem.
-type topic struct {
+// eventState is what is known of a Problem.
+type eventState struct {
 	present bool
 	since   time.Time // when it came, or went
 	lasted  bool      // it was there for long enough to be told, before it went
@@ -64,19 +64,19 @@ type account struct {
 	at       time.Time // when tokens was that
 }
 
-func newNotebook(settle, refresh time.Duration) *notebook {
-	return &notebook{settle: settle, refresh: refresh, exists: func(object.Ref) bool { return true },
-		topics: map[finding.Problem]*topic{}, objects: map[object.Ref]*account{}, due: newAgenda[finding.Problem]()}
+func newEventRecorder(settle, refresh time.Duration) *eventRecorder {
+	return &eventRecorder{settle: settle, refresh: refresh, exists: func(object.Ref) bool { return true },
+		states: map[finding.Problem]*eventState{}, objects: map[object.Ref]*account{}, due: newTimerQueue[finding.Problem]()}
 }
 
 // write takes all Problems that there are now, sorted by object. Of an object that
 // does not exist nothing is mended.
-func (b *notebook) write(list []finding.Problem, exists func(object.Ref) bool, now time.Time) {
+func (b *eventRecorder) write(list []finding.Problem, exists func(object.Ref) bool, now time.Time) {
 	b.exists = exists
 	there := map[finding.Problem]bool{}
 	for _, p := range shown(list) {
 		there[p] = true
-		t, ok := b.topics[p]
+		t, ok := b.states[p]
 		if !ok {
 			t = b.add(p)
 		}
@@ -85,12 +85,12 @@ func (b *notebook) write(list []finding.Problem, exists func(object.Ref) bool, n
 			b.plan(p, t, now)
 		}
 	}
-	for p, t := range b.topics { // in no order: what comes of it has one
+	for p, t := range b.states { // in no order: what comes of it has one
 		if t.present && !there[p] {
 			t.present, t.since, t.lasted = false, now, now.Sub(t.since) >= b.settle
 		}
 	}
-	for p, t := range b.topics { // now that all are known that are present
+	for p, t := range b.states { // now that all are known that are present
 		if !t.present {
 			b.plan(p, t, now)
 		}
@@ -116,9 +116,9 @@ func shown(list []finding.Problem) []finding.Problem {
 	return kept
 }
 
-func (b *notebook) add(p finding.Problem) *topic {
-	t := &topic{}
-	b.topics[p] = t
+func (b *eventRecorder) add(p finding.Problem) *eventState {
+	t := &eventState{}
+	b.states[p] = t
 	o, ok := b.objects[p.Object]
 	if !ok {
 		o = &account{problems: map[finding.Problem]bool{}, tokens: eventsAtOnce}
@@ -128,9 +128,9 @@ func (b *notebook) add(p finding.Problem) *topic {
 	return t
 }
 
-func (b *notebook) remove(p finding.Problem) {
+func (b *eventRecorder) remove(p finding.Problem) {
 	b.due.drop(p)
-	delete(b.topics, p)
+	delete(b.states, p)
 	o := b.objects[p.Object]
 	delete(o.problems, p)
 	if len(o.problems) == 0 {
@@ -138,8 +138,8 @@ func (b *notebook) remove(p finding.Problem) {
 	}
 }
 
-// plan says when a topic is looked at, or forgets it.
-func (b *notebook) plan(p finding.Problem, t *topic, now time.Time) {
+// plan says when a eventState is looked at, or forgets it.
+func (b *eventRecorder) plan(p finding.Problem, t *eventState, now time.Time) {
 	at, forget := b.when(p, t)
 	switch {
 	case t.busy:
@@ -150,9 +150,9 @@ func (b *notebook) plan(p finding.Problem, t *topic, now time.Time) {
 	}
 }
 
-// when is when there is something to do about a topic: write an Event, renew it, or
-// forget the topic.
-func (b *notebook) when(p finding.Problem, t *topic) (at time.Time, forget bool) {
+// when is when there is something to do about a eventState: write an Event, renew it, or
+// forget the eventState.
+func (b *eventRecorder) when(p finding.Problem, t *eventState) (at time.Time, forget bool) {
 	switch {
 	case t.present && !t.told:
 		return t.since.Add(b.settle), false
@@ -169,9 +169,9 @@ func (b *notebook) when(p finding.Problem, t *topic) (at time.Time, forget bool)
 }
 
 // replaced reports whether something else is wrong with the same field now.
-func (b *notebook) replaced(p finding.Problem) bool {
+func (b *eventRecorder) replaced(p finding.Problem) bool {
 	for other := range b.objects[p.Object].problems {
-		if other != p && other.Field == p.Field && b.topics[other].present {
+		if other != p && other.Field == p.Field && b.states[other].present {
 			return true
 		}
 	}
@@ -180,9 +180,9 @@ func (b *notebook) replaced(p finding.Problem) bool {
 
 // lead begins a term: what was told before is told again, under the same names.
 // What went since the last leader may have stopped is told, too.
-func (b *notebook) lead(now time.Time) {
+func (b *eventRecorder) lead(now time.Time) {
 	b.leads = true
-	for p, t := range b.topics {
+	for p, t := range b.states {
 		t.warning, t.mended = record{}, record{}
 		t.told = !t.present && t.lasted && now.Sub(t.since) < handover
 		b.plan(p, t, now)
@@ -190,10 +190,10 @@ func (b *notebook) lead(now time.Time) {
 }
 
 // follow ends a term.
-func (b *notebook) follow(now time.Time) {
+func (b *eventRecorder) follow(now time.Time) {
 	b.leads = false
-	b.due = newAgenda[finding.Problem]()
-	for p, t := range b.topics {
+	b.due = newTimerQueue[finding.Problem]()
+	for p, t := range b.states {
 		t.busy = false
 		b.plan(p, t, now)
 	}
@@ -201,13 +201,13 @@ func (b *notebook) follow(now time.Time) {
 
 // renew has all Problems of an object told anew: it is another object of the same
 // name.
-func (b *notebook) renew(ref object.Ref, now time.Time) {
+func (b *eventRecorder) renew(ref object.Ref, now time.Time) {
 	o, ok := b.objects[ref]
 	if !ok {
 		return
 	}
 	for _, p := range slices.Collect(maps.Keys(o.problems)) {
-		t := b.topics[p]
+		t := b.states[p]
 		if !t.present {
 			b.remove(p)
 			continue
@@ -225,13 +225,13 @@ type post struct {
 }
 
 // next is the next post; it is taken out until it is done or failed.
-func (b *notebook) next(now time.Time) (post, bool) {
+func (b *eventRecorder) next(now time.Time) (post, bool) {
 	for {
 		p, ok := b.due.due(now)
 		if !ok {
 			return post{}, false
 		}
-		t := b.topics[p]
+		t := b.states[p]
 		at, forget := b.when(p, t)
 		switch {
 		case now.Before(at):
@@ -247,7 +247,7 @@ func (b *notebook) next(now time.Time) (post, bool) {
 	}
 }
 
-func (t *topic) post(p finding.Problem) post {
+func (t *eventState) post(p finding.Problem) post {
 	if t.present {
 		return post{problem: p, before: t.warning}
 	}
@@ -255,7 +255,7 @@ func (t *topic) post(p finding.Problem) post {
 }
 
 // spend takes one Event from the budget of an object.
-func (b *notebook) spend(ref object.Ref, now time.Time) bool {
+func (b *eventRecorder) spend(ref object.Ref, now time.Time) bool {
 	o := b.objects[ref]
 	if !o.at.IsZero() {
 		o.tokens = min(eventsAtOnce, o.tokens+float64(now.Sub(o.at))/float64(eventsAgain))
@@ -269,8 +269,8 @@ func (b *notebook) spend(ref object.Ref, now time.Time) bool {
 }
 
 // done takes that a post is written.
-func (b *notebook) done(p post, r record, now time.Time) {
-	t, ok := b.topics[p.problem]
+func (b *eventRecorder) done(p post, r record, now time.Time) {
+	t, ok := b.states[p.problem]
 	if !ok {
 		return
 	}
@@ -284,8 +284,8 @@ func (b *notebook) done(p post, r record, now time.Time) {
 }
 
 // failed takes that a post could not be written; it is tried again at a time.
-func (b *notebook) failed(p post, at time.Time) {
-	if t, ok := b.topics[p.problem]; ok && b.leads {
+func (b *eventRecorder) failed(p post, at time.Time) {
+	if t, ok := b.states[p.problem]; ok && b.leads {
 		t.busy = false
 		b.due.setTime(p.problem, at)
 	}
