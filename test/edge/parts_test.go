@@ -10,13 +10,13 @@ import (
 	"strconv"
 	"testing"
 
-	"legation.dev/test/rude"
+	"legation.dev/test/badserver"
 )
 
 // backlogged is an address where connections are not answered.
 func backlogged(t *testing.T) string {
 	t.Helper()
-	address, end, err := rude.Backlogged()
+	address, end, err := badserver.Backlogged()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 
-	"legation.dev/test/rude"
+	"legation.dev/test/badserver"
 )
 
 // Relay passes what connects at l on to where dial leads, both ways, until l is closed
@@ -31,7 +31,7 @@ func Relay(l net.Listener, dial func() (net.Conn, error)) {
 		open.Go(func() {
 			defer client.Close()
 			if server, err := dial(); err == nil {
-				rude.Pass(client.(*net.TCPConn), server.(*net.TCPConn))
+				badserver.Pass(client.(*net.TCPConn), server.(*net.TCPConn))
 			}
 		})
 	}

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"legation.dev/test/rude"
+	"legation.dev/test/badserver"
 )
 
 // probeEvery is how often a balancer looks at an Envoy: the least that one in
@@ -103,7 +103,7 @@ func (b *balancer) pass(client *net.TCPConn, port string) {
 		client.Close()
 		return
 	}
-	rude.Pass(client, server)
+	badserver.Pass(client, server)
 }
 
 // dial opens a connection to the next Envoy that is ready; nil if none is.

@@ -13,10 +13,10 @@ import (
 
 	"github.com/coder/websocket"
 
+	"legation.dev/test/badserver"
 	"legation.dev/test/echo"
 	"legation.dev/test/envoy"
 	"legation.dev/test/load"
-	"legation.dev/test/rude"
 	"legation.dev/test/stack"
 )
 
@@ -290,7 +290,7 @@ func TestDrainDuration(t *testing.T) {
 	connect := map[string]string{"upstream-connect-timeout": "12s"}
 	short := map[string]string{"upstream-connect-timeout": "12s", "drain-duration": "5s"}
 	w := newWorld(t, stack.Options{Settings: map[string]string{"drain-duration": "1m"}})
-	silent, end, err := rude.Backlogged()
+	silent, end, err := badserver.Backlogged()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"legation.dev/test/rude"
+	"legation.dev/test/badserver"
 	"legation.dev/test/stack"
 	"legation.dev/translator/input"
 )
@@ -39,10 +39,10 @@ const near = 8 * time.Millisecond
 func preset(name string) map[string]string { return map[string]string{"upstream-preset": name} }
 
 var closers = []closer{
-	{"2s-idle", closing(rude.Closes{Idle: 2 * time.Second}), preset("gunicorn"), 2 * time.Second, near, near / 4},
-	{"5s-idle", closing(rude.Closes{Idle: 5 * time.Second}), preset("uvicorn"), 5 * time.Second, near, near / 4},
-	{"100-requests", closing(rude.Closes{Requests: 100}), map[string]string{"upstream-max-requests": "98"}, 0, 0, 0},
-	{"3s-age", closing(rude.Closes{Age: 3 * time.Second}), map[string]string{"upstream-max-lifetime": "2s"}, 0, 0, 0},
+	{"2s-idle", closing(badserver.Closes{Idle: 2 * time.Second}), preset("gunicorn"), 2 * time.Second, near, near / 4},
+	{"5s-idle", closing(badserver.Closes{Idle: 5 * time.Second}), preset("uvicorn"), 5 * time.Second, near, near / 4},
+	{"100-requests", closing(badserver.Closes{Requests: 100}), map[string]string{"upstream-max-requests": "98"}, 0, 0, 0},
+	{"3s-age", closing(badserver.Closes{Age: 3 * time.Second}), map[string]string{"upstream-max-lifetime": "2s"}, 0, 0, 0},
 	{"gunicorn", python("gunicorn", "--worker-class", "gthread", "--threads", "4", "--bind", "unix:SOCKET", "--log-level", "warning", "app:wsgi"),
 		preset("gunicorn"), 2 * time.Second, near, 3 * near},
 	{"uvicorn", python("uvicorn", "--uds", "SOCKET", "--log-level", "warning", "app:asgi"), preset("uvicorn"), 5 * time.Second, near, near},

@@ -15,13 +15,13 @@ import (
 	"testing"
 	"time"
 
+	"legation.dev/test/badserver"
 	"legation.dev/test/envoy"
-	"legation.dev/test/rude"
 )
 
 // backend is a server of lifetimes_test.go, before which a relay stands.
 type backend struct {
-	relay *rude.Relay
+	relay *badserver.Relay
 	// twice is how many requests were executed, and how many of them more often
 	// than once.
 	twice func() (all, twice int)
@@ -31,9 +31,9 @@ type backend struct {
 // server and a request seldom meet.
 const networkDelay = time.Millisecond
 
-func relayed(t *testing.T, network, address string) *rude.Relay {
+func relayed(t *testing.T, network, address string) *badserver.Relay {
 	t.Helper()
-	r, err := rude.NewRelay(network, address, networkDelay)
+	r, err := badserver.NewRelay(network, address, networkDelay)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,9 +42,9 @@ func relayed(t *testing.T, network, address string) *rude.Relay {
 }
 
 // closing is a server of our own that closes without notice.
-func closing(c rude.Closes) func(*testing.T) *backend {
+func closing(c badserver.Closes) func(*testing.T) *backend {
 	return func(t *testing.T) *backend {
-		s, err := rude.Start("web", c)
+		s, err := badserver.Start("web", c)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,6 @@
 //go:build real
 
-package rogue
+package badclient
 
 import (
 	"bufio"

@@ -1,8 +1,8 @@
-// Package rude is servers that do what a proxy would rather they did not: they
+// Package badserver is servers that do what a proxy would rather they did not: they
 // close connections without notice, or do not answer. For tests.
 //
 // Start reading at Start; backlogged.go has an address that nobody answers.
-package rude
+package badserver
 
 import (
 	"bufio"

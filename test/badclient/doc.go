@@ -1,4 +1,4 @@
-// Package rogue has clients that mean harm to a control plane, or are broken: ten
+// Package badclient has clients that mean harm to a control plane, or are broken: ten
 // thousand connections that say nothing, garbage, readers that do not read, huge
 // requests, and only the beginnings of such. A good Envoy beside them must notice nothing, and memory must stay
 // bounded. It has tests only.
@@ -7,4 +7,4 @@
 // is the real one, with mutual TLS; but for one, rogues have a valid certificate.
 //
 // Start reading at rogue_test.go; child_test.go has what rogues do.
-package rogue
+package badclient
