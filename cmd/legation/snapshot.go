@@ -55,7 +55,7 @@ contains NAME. With -o json each comes with its body; private keys are redacted.
 	return c
 }
 
-// served is a resource as JSON.
+// servedText is a resource as JSON.
 type servedText struct {
 	Type    string          `json:"type"`
 	Name    string          `json:"name"`

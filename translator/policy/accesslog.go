@@ -71,7 +71,7 @@ func logFields(field func(*Values) *[]LogField) Type {
 		if text == allFields {
 			return LogFields, nil
 		}
-		list, err := items(text, one)
+		list, err := items(text, "a field; one of "+join(LogFields), one)
 		slices.Sort(list)
 		if err == nil && len(list) == 0 {
 			err = errors.New("at least one field is needed")

@@ -87,13 +87,13 @@ var balanceRows = []Setting{
 		Default: "off", Why: "As ingress-nginx without topology aware hints: each endpoint gets the same. Zones with few endpoints and many Envoys would be too busy.",
 		Envoy: "ZoneAwareLbConfig.force_local_zone, min_size",
 		Doc: "Requests stay in the zone of the Envoy (`legation bootstrap --zone`) as long as so many endpoints there are well; with fewer, or without a zone, they go to all zones. " +
-			"It means nothing with ring-hash.",
+			"It has no effect with ring-hash.",
 	},
 	{
 		Name: "slow-start", Type: durationOrOff(func(v *Values) *time.Duration { return &v.SlowStart }, time.Second, time.Hour),
 		Default: "off", Why: "As ingress-nginx. For servers that are slow until they are warm.",
 		Envoy: "RoundRobinLbConfig.slow_start_config, LeastRequestLbConfig.slow_start_config",
-		Doc:   "How long a new endpoint is given less than its part, rising from a tenth. It means nothing with ring-hash.",
+		Doc:   "How long a new endpoint is given less than its part, rising from a tenth. It has no effect with ring-hash.",
 	},
 }
 
@@ -108,7 +108,7 @@ var balanceContradictions = []contradiction{
 func onlyRingHash(with bool) func(Values) error {
 	return func(v Values) error {
 		if (v.LoadBalancing == RingHash) != with {
-			return fmt.Errorf("means nothing with the load-balancing %s beside it", v.LoadBalancing)
+			return fmt.Errorf("has no effect with load-balancing: %s", v.LoadBalancing)
 		}
 		return nil
 	}

@@ -22,7 +22,7 @@ func (s Setting) markdown() string {
 		fmt.Fprintf(&b, "- Also called: `%s`\n", strings.Join(s.Aliases, "`, `"))
 	}
 	fmt.Fprintf(&b, "- Value: %s\n- Default: %s\n", s.Type, orNone(s.Default))
-	fmt.Fprintf(&b, "- Why: %s\n- Stands on: %s\n- Envoy: %s\n", s.Why, s.Scopes, s.Envoy)
+	fmt.Fprintf(&b, "- Why: %s\n- Set on: %s\n- Envoy: %s\n", s.Why, s.Scopes, s.Envoy)
 	if s.Fixed {
 		b.WriteString("- **Fixed at install:** a change closes every connection of the fleet, within the drain time.\n")
 	}
@@ -51,10 +51,13 @@ func orNone(text string) string {
 	return "`" + text + "`"
 }
 
-// String is for people: "duration, 1ms to 1h0m0s".
+// String is for people: "duration, 1ms to 1h0m0s", "one of all, errors".
 func (t Type) String() string {
-	if t.Bounds == "" {
+	switch {
+	case t.Bounds == "":
 		return t.Name
+	case t.Name == "one of":
+		return t.Name + " " + t.Bounds
 	}
 	return t.Name + ", " + t.Bounds
 }

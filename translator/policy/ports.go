@@ -52,7 +52,7 @@ var portRows = []Setting{
 // addresses is a list of IP addresses; the first is the main one.
 func addresses(field func(*Values) *[]netip.Addr) Type {
 	parse := func(text string) ([]netip.Addr, error) {
-		list, err := items(text, netip.ParseAddr)
+		list, err := items(text, "an IP address", netip.ParseAddr)
 		if err == nil && len(list) == 0 {
 			err = errors.New("at least one address is needed")
 		}

@@ -57,7 +57,7 @@ var proxyRows = []Setting{
 var proxyContradictions = []contradiction{
 	{"trusted-hops", "trusted-proxies", func(v Values) error {
 		if v.TrustedHops > 0 && len(v.TrustedProxies) > 0 {
-			return errors.New("means nothing with the trusted-proxies beside it")
+			return errors.New("has no effect with trusted-proxies beside it")
 		}
 		return nil
 	}},
@@ -72,6 +72,6 @@ func prefixes(field func(*Values) *[]netip.Prefix) Type {
 		p, err := netip.ParsePrefix(text)
 		return p.Masked(), err
 	}
-	parse := func(text string) ([]netip.Prefix, error) { return items(text, one) }
+	parse := func(text string) ([]netip.Prefix, error) { return items(text, "an IP address or CIDR range", one) }
 	return typeOf("CIDR ranges, separated by commas", "", field, parse, printItems[netip.Prefix])
 }

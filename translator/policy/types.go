@@ -127,11 +127,12 @@ func oneOf[T ~string](field func(*Values) *T, words ...T) Type {
 		}
 		return T(text), nil
 	}
-	return typeOf("word", strings.Join(names, ", "), field, parse, func(w T) string { return string(w) })
+	return typeOf("one of", strings.Join(names, ", "), field, parse, func(w T) string { return string(w) })
 }
 
-// items reads a list separated by commas, without its repetitions.
-func items[T comparable](text string, parse func(string) (T, error)) ([]T, error) {
+// items reads a list separated by commas, without its repetitions; what is an item, for
+// people.
+func items[T comparable](text, what string, parse func(string) (T, error)) ([]T, error) {
 	var list []T
 	for one := range strings.SplitSeq(text, ",") {
 		one = strings.TrimSpace(one)
@@ -140,7 +141,7 @@ func items[T comparable](text string, parse func(string) (T, error)) ([]T, error
 		}
 		item, err := parse(one)
 		if err != nil {
-			return nil, fmt.Errorf("%q is none", one)
+			return nil, fmt.Errorf("%q is not %s", one, what)
 		}
 		if !slices.Contains(list, item) {
 			list = append(list, item)

@@ -102,7 +102,7 @@ func New(cfg Config) (*bootstrapv3.Bootstrap, error) {
 		DeferredStatOptions: &bootstrapv3.Bootstrap_DeferredStatOptions{EnableDeferredCreationStats: true},
 	}
 	inZone(b, cfg.Zone)
-	if err := addDoors(b.StaticResources, cfg, admin); err != nil {
+	if err := addStaticListeners(b.StaticResources, cfg, admin); err != nil {
 		return nil, err
 	}
 	if err := b.ValidateAll(); err != nil {

@@ -28,27 +28,27 @@ const (
 	adminCluster = "legation-admin"
 )
 
-// door is a static listener that shows a little of the admin interface.
-type door struct {
+// staticListener is a static listener that shows a little of the admin interface.
+type staticListener struct {
 	name, address string
 	routes        []*routev3.Route
 }
 
-// doors are the listeners of cfg.
-func doors(cfg Config) []door {
-	var list []door
+// staticListeners are the listeners of cfg.
+func staticListeners(cfg Config) []staticListener {
+	var list []staticListener
 	if cfg.Health != "" {
-		list = append(list, door{HealthListener, cfg.Health, []*routev3.Route{alive("/live"), shown("/ready", "/ready")}})
+		list = append(list, staticListener{HealthListener, cfg.Health, []*routev3.Route{alive("/live"), shown("/ready", "/ready")}})
 	}
 	if cfg.Metrics != "" {
-		list = append(list, door{MetricsListener, cfg.Metrics, []*routev3.Route{shown("/metrics", "/stats/prometheus?usedonly")}})
+		list = append(list, staticListener{MetricsListener, cfg.Metrics, []*routev3.Route{shown("/metrics", "/stats/prometheus?usedonly")}})
 	}
 	return list
 }
 
-// addDoors adds the listeners of cfg, and the cluster that they lead to.
-func addDoors(to *bootstrapv3.Bootstrap_StaticResources, cfg Config, admin *corev3.Address) error {
-	for _, d := range doors(cfg) {
+// addStaticListeners adds the listeners of cfg, and the cluster that they lead to.
+func addStaticListeners(to *bootstrapv3.Bootstrap_StaticResources, cfg Config, admin *corev3.Address) error {
+	for _, d := range staticListeners(cfg) {
 		l, err := d.listener()
 		if err != nil {
 			return fmt.Errorf("%s: %w", d.name, err)
@@ -94,7 +94,7 @@ func get() *routev3.HeaderMatcher {
 // listener is fixed for the life of Envoy. It is open when all others are full or
 // drain: it counts in no limit of connections, no overload stops it, and being told
 // to fail does not end its connections (measured).
-func (d door) listener() (*listenerv3.Listener, error) {
+func (d staticListener) listener() (*listenerv3.Listener, error) {
 	host, port, err := splitHostPort(d.address)
 	if err != nil {
 		return nil, err
@@ -119,7 +119,7 @@ func (d door) listener() (*listenerv3.Listener, error) {
 	}, nil
 }
 
-func (d door) manager() *hcmv3.HttpConnectionManager {
+func (d staticListener) manager() *hcmv3.HttpConnectionManager {
 	router, _ := anypb.New(&routerv3.Router{}) // an empty message can be packed
 	return &hcmv3.HttpConnectionManager{
 		StatPrefix: d.name,
