@@ -3,6 +3,7 @@ package render
 import (
 	"encoding/base64"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -74,6 +75,11 @@ func withChains(head *listenerv3.Listener, chains pmap.Map[Chain], pulls []snaps
 		return nil, err
 	}
 	headSum, chainsSum := pmap.SumOf(string(body)), chains.Digest()
+	size := 0
+	for _, ch := range chains.All() {
+		size += len(ch.wire)
+	}
+	body, pulls = slices.Grow(body, size), slices.Grow(pulls, chains.Len())
 	hosts := make([]string, 0, chains.Len())
 	for host, ch := range chains.All() {
 		body = append(body, ch.wire...)
