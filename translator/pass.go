@@ -148,8 +148,11 @@ func (p *pass) unname(before, now *snapshot.Resource, host string) {
 	}
 }
 
-// merge puts together what names a host; nil if nothing does. It never reads a
-// Service: a route names its cluster whether or not the Service exists.
+// merge builds the virtual host of a name from the fragments that have a rule for
+// it. It also looks at the parent wildcard, for the TLS chain, and, for a
+// wildcard, at the fragments of Any, for deeper names. It returns nil if no
+// fragment has a rule for the name, except for Any, which always exists. It never
+// reads Services: a route names its cluster whether or not the Service exists.
 func (p *pass) merge(name string) (*route.VirtualHost, []finding.Finding) {
 	c := &p.next.class
 	in := route.Input{Class: &c.Class, Own: c.members(p.v.OfHost(name))}

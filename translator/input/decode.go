@@ -186,8 +186,9 @@ func valueOr[T any](p *T, unset T) T {
 	return *p
 }
 
-// FromSecret reduces a Secret. Of one without a certificate only the name is
-// left.
+// FromSecret keeps the namespace, name, creation time, tls.crt and tls.key of a
+// Secret and drops everything else: other data and all annotations are never
+// stored.
 func FromSecret(o *corev1.Secret) *Secret {
 	data := func(key string) []byte {
 		if text, ok := o.StringData[key]; ok { // wins, as in the API server

@@ -45,8 +45,8 @@ func balance(m *clusterv3.Cluster, s *policy.Values) {
 	}
 }
 
-// ringHash has its key in the cluster, not in the route: a route is no function
-// of the Service, which may say how it is balanced.
+// ringHash puts the hash policy on the cluster, not on the route: the Service may
+// set the load balancing, and routes are built without reading Services.
 func ringHash(key policy.HashKey) *clusterv3.LoadBalancingPolicy {
 	by := &routev3.RouteAction_HashPolicy{}
 	switch {

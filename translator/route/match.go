@@ -44,8 +44,8 @@ type ValueMatch struct {
 	Regex       bool // Value is RE2, over the whole value
 }
 
-// Order is in which order rules of a host are tried: the first that matches wins.
-// Each is total over matches that are not equal.
+// Order selects how the rules of a host are sorted: the first rule that matches
+// wins. No order leaves a tie: Compare returns 0 only for equal matches.
 type Order uint8
 
 const (

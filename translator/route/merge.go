@@ -48,8 +48,9 @@ type Route struct {
 	Planned
 }
 
-// Merge makes the virtual host of a name; nil if no fragment has a rule for it.
-// The order of the fragments decides conflicts, and nothing else.
+// Merge builds the virtual host of a name; nil if no fragment has a rule for it,
+// except for Any, which always exists. The order of the fragments decides
+// conflicts, and nothing else does.
 func Merge(host string, in Input) (*VirtualHost, []finding.Finding) {
 	m := mergeHost(host, in.Class, in.Own, chainOf(host, in))
 	if m == nil {

@@ -203,8 +203,10 @@ func contents(path string) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// decode takes over the objects of a file. What is broken now stays as it was;
-// if a document does not say which object it is, it may be any that is missing.
+// decode replaces the file's objects with those in text. An object that is now
+// invalid keeps its last good version. If some document cannot be identified (no
+// kind or name), it might be any object that has disappeared from the file: so no
+// object is removed until that is mended, and the other changes still apply.
 func (f *file) decode(path string, text []byte) {
 	last := map[object.Ref]entry{}
 	for _, e := range f.entries {

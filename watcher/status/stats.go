@@ -36,8 +36,9 @@ type Stats struct {
 	Fights []Fight
 }
 
-// Fight is an object that other controllers write what we would write, or each
-// other's.
+// Fight is an object whose status other controllers keep rewriting, so that we
+// leave it alone. Either they overwrite what we write to an Ingress, or they
+// overwrite each other's address on a Service that we follow.
 type Fight struct {
 	// Object is an Ingress that we write no more, or a Service whose address we do
 	// not follow any more.

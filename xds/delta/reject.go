@@ -145,8 +145,10 @@ func (st *state) isolate(group []suspect) {
 	}
 }
 
-// nextGroup takes the next group and returns what of it is still to be sent.
-// Names whose desired version is another, or is there already, are dropped.
+// nextGroup takes groups off the queue until one has something to send, and
+// returns what to add and what to remove. It skips a name if its desired version
+// has changed since the rejection, if Envoy certainly has that version already, or
+// if only the version is known and not the resource.
 func (c *Conn) nextGroup(t snapshot.Type) (add []*snapshot.Resource, remove []string) {
 	st := &c.types[t]
 	for len(st.groups) > 0 && len(add)+len(remove) == 0 {

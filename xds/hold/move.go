@@ -9,11 +9,12 @@ import (
 	"legation.dev/xds/snapshot"
 )
 
-// MoveGrace is how long a virtual host that exists stays as it is when it is to
-// name a cluster that has no endpoints yet. Sources do not order kinds: an
-// Ingress that names a new Service often comes before that Service's slices. An
-// API server is seldom further behind; a Service that has no pods at all answers
-// 503 after that, as its owner must learn.
+// MoveGrace is how long an existing virtual host keeps its old version when the
+// new one adds a cluster that has no endpoints yet. Sources deliver kinds in no
+// fixed order: an Ingress often arrives before the EndpointSlices of the Service
+// it names, and an API server rarely lags by more than this. After that the new
+// version goes out. If the Service really has no pods, its clients get 503, which
+// is correct.
 const MoveGrace = 5 * time.Second
 
 // waits says of one virtual host since when it waits for endpoints of which

@@ -21,9 +21,9 @@ var (
 	errCrumbs  = errors.New("a request comes in crumbs")
 )
 
-// Call is one call of a client, as the guard of its connection sees it, whose mutex
-// guards all of it. Its exported methods may be called from any goroutine, and of a nil
-// Call, which is that of a client that is gone.
+// Call tracks one RPC of a client. The mutex of its connection's guard protects
+// all its fields. The exported methods are safe for concurrent use, and on a nil
+// Call, which stands for a client that has disconnected.
 type Call struct {
 	guard  *guard
 	stream uint32

@@ -13,9 +13,11 @@ import (
 	"legation.dev/translator/route"
 )
 
-// Endpoints are those of a backend whose cluster gets them by EDS; s is nil if
-// there is no such Service. A Service without endpoints has none for good; where
-// the Service, its port or its slices are missing, they may still come: Weak.
+// Endpoints returns the endpoints of a backend whose cluster uses EDS; s is nil if
+// the Service does not exist. If the Service, its port or its slices are missing,
+// or no slice has the port yet, the result is Weak: an Envoy that already has
+// endpoints keeps them. If the slices exist but are empty, the empty list is sent.
+// A refused ExternalName Service also gets an empty list that is not Weak.
 func Endpoints(b route.Backend, s *input.Service, list []*input.Slice) (e route.Endpoints, found []finding.Finding) {
 	e = route.Endpoints{Backend: b, Weak: true}
 	if s == nil {
