@@ -29,11 +29,11 @@ const (
 	fleetName = "edge"
 	// services is how many there are: their clusters are more than a window.
 	services = 10_000
-	// changes is how many the good Envoy must get beside each rogue.
+	// changes is how many the good Envoy must get beside each bad client.
 	changes = 100
 	// noticed is a wait that somebody would notice; an update takes a millisecond, but
-	// for the rogue's own use of the two cores. Nothing that waits for a rogue ends
-	// within it: a rogue waits for ever.
+	// for the bad client's own use of the two cores. Nothing that waits for a bad client ends
+	// within it: a bad client waits for ever.
 	noticed = 3 * time.Second
 )
 
@@ -96,7 +96,7 @@ func (p *plane) pair(name *url.URL) string {
 	return dir
 }
 
-// child is a rogue process.
+// child is a bad client process.
 type child struct {
 	*exec.Cmd
 	in   io.Closer
@@ -104,7 +104,7 @@ type child struct {
 	says strings.Builder // errors
 }
 
-// attack starts a rogue and waits until it has done what it does.
+// attack starts a bad client and waits until it has done what it does.
 func (p *plane) attack(kind string) *child {
 	p.Helper()
 	c := &child{Cmd: exec.CommandContext(p.Context(), "/proc/self/exe")}
@@ -133,7 +133,7 @@ func (p *plane) attack(kind string) *child {
 func (p *plane) awaitReady(c *child) {
 	p.Helper()
 	if line, err := c.out.ReadString('\n'); strings.TrimSpace(line) != ready {
-		p.Fatalf("the rogue said %q, %v: %v: %s", line, err, c.Wait(), &c.says)
+		p.Fatalf("the badClient said %q, %v: %v: %s", line, err, c.Wait(), &c.says)
 	}
 }
 
@@ -170,8 +170,8 @@ func (p *plane) undisturbed() time.Duration {
 	return slowest
 }
 
-// TestRogues: beside each rogue, the good Envoy gets every change, and a fresh one all
-// it asks for; what the rogue costs in memory is bounded.
+// TestRogues: beside each bad client, the good Envoy gets every change, and a fresh one all
+// it asks for; what the bad client costs in memory is bounded.
 func TestRogues(t *testing.T) {
 	p := newPlane(t, server.Limits{Handshake: 5 * time.Second, Idle: 5 * time.Second})
 	alone, before := p.undisturbed(), heap()
@@ -192,22 +192,22 @@ func TestRogues(t *testing.T) {
 	} {
 		t.Run(c.kind, func(t *testing.T) {
 			begin := time.Now()
-			rogue := p.attack(c.kind)
-			p.awaitReady(rogue)
+			badClient := p.attack(c.kind)
+			p.awaitReady(badClient)
 			after := heap()
 			slowest := p.undisturbed()
 			t.Logf("slowest change %v, %d MiB more, there after %v", slowest, int(after)-int(before), time.Since(begin).Round(time.Millisecond))
 			if after > before+c.most {
 				t.Errorf("it costs %d MiB", after-before)
 			}
-			rogue.in.Close()
+			badClient.in.Close()
 			if !c.ends {
-				_ = rogue.Process.Kill() // it may have ended
-				_ = rogue.Wait()         // by that
+				_ = badClient.Process.Kill() // it may have ended
+				_ = badClient.Wait()         // by that
 				return
 			}
-			if err := rogue.Wait(); err != nil {
-				t.Errorf("%v: %s", err, &rogue.says)
+			if err := badClient.Wait(); err != nil {
+				t.Errorf("%v: %s", err, &badClient.says)
 			}
 		})
 	}

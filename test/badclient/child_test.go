@@ -30,17 +30,17 @@ import (
 	"legation.dev/xds/snapshot"
 )
 
-// Variables that make a test binary a rogue.
+// Variables that make a test binary a bad client.
 const (
 	kindVariable    = "LEGATION_TEST_ROGUE"
 	addressVariable = "LEGATION_TEST_ROGUE_ADDRESS"
 	folderVariable  = "LEGATION_TEST_ROGUE_FOLDER"
 )
 
-// operator is the kind of rogue whose certificate is that of an operator.
+// operator is the kind of bad client whose certificate is that of an operator.
 const operator = "operator"
 
-// ready is what a rogue says when it has all its connections.
+// ready is what a bad client says when it has all its connections.
 const ready = "ready"
 
 const (
@@ -58,15 +58,15 @@ const (
 	stalled   = time.Second // without a byte sent: the rest is not going to be
 )
 
-// rogue is one that does harm at an address until its standard input ends.
-type rogue struct {
+// bad client is one that does harm at an address until its standard input ends.
+type badClient struct {
 	kind    string
 	address string
 	folder  *identity.Folder
 	closed  sync.WaitGroup // connections that the server has yet to close
 }
 
-// TestMain is the rogue, if the environment says so.
+// TestMain is the bad client, if the environment says so.
 func TestMain(m *testing.M) {
 	kind := os.Getenv(kindVariable)
 	if kind == "" {
@@ -83,10 +83,10 @@ func beRogue(kind string) error {
 	if err != nil {
 		return err
 	}
-	r := &rogue{kind: kind, address: os.Getenv(addressVariable), folder: folder}
+	r := &badClient{kind: kind, address: os.Getenv(addressVariable), folder: folder}
 	do := map[string]func() error{"silent": r.silent, "idle": r.idle, "garbage": r.garbage, "slow": r.slow, "huge": r.huge, "large": r.large, "begin": r.begin, operator: r.begin}[kind]
 	if do == nil {
-		return errors.New("no such rogue: " + kind)
+		return errors.New("no such bad client: " + kind)
 	}
 	if err := do(); err != nil {
 		return err
@@ -108,7 +108,7 @@ func many(times int, do func() error) error {
 }
 
 // hold reads a connection until the server closes it.
-func (r *rogue) hold(c net.Conn) {
+func (r *badClient) hold(c net.Conn) {
 	r.closed.Go(func() {
 		defer c.Close()
 		_, _ = io.Copy(io.Discard, c) // how it is closed is no matter
@@ -116,7 +116,7 @@ func (r *rogue) hold(c net.Conn) {
 }
 
 // silent opens connections and says nothing.
-func (r *rogue) silent() error {
+func (r *badClient) silent() error {
 	return many(connections, func() error {
 		c, err := dialRaw(r.address)
 		if err == nil {
@@ -127,7 +127,7 @@ func (r *rogue) silent() error {
 }
 
 // idle opens connections up to HTTP/2, and calls nothing.
-func (r *rogue) idle() error {
+func (r *badClient) idle() error {
 	return many(connections, func() error {
 		c, err := r.dial()
 		if err != nil {
@@ -139,13 +139,13 @@ func (r *rogue) idle() error {
 	})
 }
 
-// dialRaw dials from an address of the rogue's own.
+// dialRaw dials from an address of the bad client's own.
 func dialRaw(to string) (net.Conn, error) {
 	return (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}).Dial("tcp", to)
 }
 
-// dial is a TLS connection with the pair of the rogue.
-func (r *rogue) dial() (net.Conn, error) {
+// dial is a TLS connection with the pair of the bad client.
+func (r *badClient) dial() (net.Conn, error) {
 	raw, err := dialRaw(r.address)
 	if err != nil {
 		return nil, err
@@ -168,7 +168,7 @@ func preface(c net.Conn) error {
 }
 
 // garbage sends random bytes in place of TLS, of HTTP/2, of frames, and of a request.
-func (r *rogue) garbage() error {
+func (r *badClient) garbage() error {
 	var n atomic.Int64
 	err := many(garbage, func() error {
 		text := make([]byte, 4096)
@@ -211,13 +211,13 @@ func (bytesCodec) Marshal(v any) ([]byte, error) { return v.([]byte), nil }
 
 func (bytesCodec) Unmarshal([]byte, any) error { return nil }
 
-func (r *rogue) conn() (*grpc.ClientConn, error) {
+func (r *badClient) conn() (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///"+r.address, grpc.WithTransportCredentials(identity.Dial(r.folder)),
 		grpc.WithContextDialer(func(_ context.Context, to string) (net.Conn, error) { return dialRaw(to) }))
 }
 
 // request sends bytes as the first request of a stream, and wants a status.
-func (r *rogue) request(text []byte, want codes.Code) error {
+func (r *badClient) request(text []byte, want codes.Code) error {
 	conn, err := r.conn()
 	if err != nil {
 		return err
@@ -237,19 +237,19 @@ func (r *rogue) request(text []byte, want codes.Code) error {
 }
 
 // huge sends requests that are too large.
-func (r *rogue) huge() error {
+func (r *badClient) huge() error {
 	text := make([]byte, huge)
 	return many(20, func() error { return r.request(text, codes.ResourceExhausted) })
 }
 
 // large sends requests that are just not too large, of garbage.
-func (r *rogue) large() error {
+func (r *badClient) large() error {
 	text := bytes.Repeat([]byte{0xff}, large)
 	return many(16, func() error { return r.request(text, codes.InvalidArgument) })
 }
 
 // slow asks for everything and reads nothing.
-func (r *rogue) slow() error {
+func (r *badClient) slow() error {
 	var n atomic.Int64
 	return many(streams, func() error {
 		conn, err := r.conn()
@@ -287,7 +287,7 @@ func (c *stalling) Write(b []byte) (int, error) {
 // begin introduces itself on many streams of few connections, as an Envoy does or as
 // an operator, and then sends on each of them most of a request that is just not too
 // large.
-func (r *rogue) begin() error {
+func (r *badClient) begin() error {
 	text, sent := make([]byte, whole), make(chan struct{}, 1)
 	err := many(holders, func() error {
 		conn, err := grpc.NewClient("passthrough:///"+r.address, grpc.WithTransportCredentials(identity.Dial(r.folder)),
@@ -316,7 +316,7 @@ func (r *rogue) begin() error {
 }
 
 // beginOne introduces one stream, and has text sent on it, as far as that goes.
-func (r *rogue) beginOne(conn *grpc.ClientConn, text []byte) error {
+func (r *badClient) beginOne(conn *grpc.ClientConn, text []byte) error {
 	method := discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResources_FullMethodName
 	if r.kind == operator {
 		method = discoveryv3.AggregatedDiscoveryService_StreamAggregatedResources_FullMethodName

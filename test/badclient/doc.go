@@ -3,8 +3,8 @@
 // requests, and only the beginnings of such. A good Envoy beside them must notice nothing, and memory must stay
 // bounded. It has tests only.
 //
-// The rogue is a process of its own: what it costs itself is not counted. The server
-// is the real one, with mutual TLS; but for one, rogues have a valid certificate.
+// The bad client is a process of its own: what it costs itself is not counted. The server
+// is the real one, with mutual TLS; but for one, bad clients have a valid certificate.
 //
-// Start reading at rogue_test.go; child_test.go has what rogues do.
+// Start reading at rogue_test.go; child_test.go has what bad clients do.
 package badclient
