@@ -64,8 +64,14 @@ func (c *Conn) listenerMayGo(want *snapshot.Resource) bool {
 
 // routesMove reports whether virtual hosts are on their way or about to be.
 func (c *Conn) routesMove() bool {
+	if len(c.types[snapshot.VirtualHost].flight) > 0 {
+		return true
+	}
+	if !c.routesMayGo() {
+		return false // Envoy waits for a route configuration: none can go, however long a listener waits
+	}
 	add, remove, _ := c.eligible(c.differing(snapshot.VirtualHost))
-	return len(add)+len(remove)+len(c.types[snapshot.VirtualHost].flight) > 0
+	return len(add)+len(remove) > 0
 }
 
 // warm reports whether every wanted cluster is live or rejected. It goes on where
