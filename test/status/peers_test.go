@@ -94,9 +94,7 @@ func (w *world) waitsForBoth(s *legation.Stack, leader, other int) {
 		w.Fatal(err)
 	}
 	w.awaitAnswer(s.Envoys[leader], "late.test", "200")
-	if n := w.metric(s.Replicas[leader], "legation_status_waiting"); n != 1 {
-		w.Errorf("%v Ingresses wait, want 1", n)
-	}
+	w.awaitWaiting(s.Replicas[leader], 1) // the Envoy answers before the leader's writer hears of it
 	o, err := cluster.Client().NetworkingV1().Ingresses(w.namespace).Get(w.ctx, "late", metav1.GetOptions{})
 	if err != nil {
 		w.Fatal(err)
@@ -110,6 +108,20 @@ func (w *world) waitsForBoth(s *legation.Stack, leader, other int) {
 		if got := w.ask(e, "late.test"); got != "200" {
 			w.Errorf("late has its address, and %s answers %s", e.ID, got)
 		}
+	}
+}
+
+// awaitWaiting waits until so many Ingresses wait for their address.
+func (w *world) awaitWaiting(r *legation.Replica, want float64) {
+	w.Helper()
+	err := legation.Await(w.ctx, func() error {
+		if n := w.metric(r, "legation_status_waiting"); n != want {
+			return fmt.Errorf("%v Ingresses wait, want %v", n, want)
+		}
+		return nil
+	})
+	if err != nil {
+		w.Fatal(err)
 	}
 }
 
