@@ -83,16 +83,17 @@ func (s Setting) From() string {
 // Concerned are the Problems, at now, of the Service and of the Ingresses that lead to
 // it, as fleets have them.
 func Concerned(r translator.Result, service string, fleets []Fleet, now time.Time) (list []finding.Problem) {
-	concerned := map[string]bool{string(object.KindService) + " " + service: true}
+	ingresses := map[string]bool{}
 	for _, fleet := range fleets {
 		for _, part := range fleet.Parts {
 			for _, key := range part.Ingresses {
-				concerned[string(object.KindIngress)+" "+key] = true
+				ingresses[key] = true
 			}
 		}
 	}
 	for _, p := range r.Problems(now) {
-		if concerned[p.Object.String()] {
+		key := p.Object.Key()
+		if p.Object.Kind == object.KindService && key == service || p.Object.Kind == object.KindIngress && ingresses[key] {
 			list = append(list, p)
 		}
 	}

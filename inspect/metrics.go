@@ -21,10 +21,6 @@ import (
 // follow anything. A Legation has a few.
 const FleetsShown = 25
 
-// Kinds are those that a source reads.
-var Kinds = []object.Kind{object.KindIngress, object.KindIngressClass, object.KindService,
-	object.KindSlice, object.KindSecret, object.KindConfigMap}
-
 // Metrics says what was read, what was made of it, and how far Envoys are, when
 // it is scraped.
 type Metrics struct {
@@ -92,16 +88,14 @@ func (m Metrics) Collect(metrics chan<- prometheus.Metric) {
 func (m Metrics) inputs(g gauges) {
 	r := m.Result()
 	v := r.View()
-	for _, of := range object.Kinds {
-		g.send(inputObjects, float64(v.Len(of.Kind)), string(of.Kind))
-	}
 	g.send(inputDigest, number(v.Digest()))
 	wrong := map[object.Kind]int{}
 	for _, p := range m.Problems() {
 		wrong[p.Object.Kind]++
 	}
-	for _, kind := range Kinds {
-		g.send(problemsFound, float64(wrong[kind]), string(kind))
+	for _, of := range object.Kinds {
+		g.send(inputObjects, float64(v.Len(of.Kind)), string(of.Kind))
+		g.send(problemsFound, float64(wrong[of.Kind]), string(of.Kind))
 	}
 	shown := 0
 	for f := range r.Fleets() {

@@ -63,6 +63,14 @@ func Texts(list []Ref) []string {
 // Key is "namespace/name", the key of the object among those of its kind.
 func (r Ref) Key() string { return r.Namespace + "/" + r.Name }
 
+// KeyOrNone is Key, or empty for the zero Ref.
+func (r Ref) KeyOrNone() string {
+	if r == (Ref{}) {
+		return ""
+	}
+	return r.Key()
+}
+
 // Compare orders by kind, namespace and name.
 func (r Ref) Compare(o Ref) int {
 	return cmp.Or(cmp.Compare(r.Kind, o.Kind), cmp.Compare(r.Namespace, o.Namespace), cmp.Compare(r.Name, o.Name))

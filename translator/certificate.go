@@ -30,12 +30,12 @@ func certificate(v input.View, own *route.KeyPair, name string, use route.Sectio
 	}
 	pair, ends, err := secret.KeyPair(s)
 	if err != nil {
-		return standIn(finding.BadSecret.At(secret.Origin(s).In("data"), "", err),
+		return standIn(finding.BadSecret.At(input.Origin(s).In("data"), "", err),
 			finding.BadSecretNamed.At(use.At, use.Secret.Key(), err))
 	}
 	r, err := render.Secret(name, pair, append(from, s.Ref()))
 	if err != nil {
-		return standIn(finding.SecretNotSent.At(secret.Origin(s).In("data"), ""))
+		return standIn(finding.SecretNotSent.At(input.Origin(s).In("data"), ""))
 	}
 	return r, ends
 }

@@ -3,7 +3,6 @@ package translator
 import (
 	"iter"
 	"slices"
-	"strings"
 
 	"legation.dev/object"
 	"legation.dev/pmap"
@@ -24,14 +23,12 @@ type class struct {
 	sum       pmap.Sum // of Class
 }
 
-const defaultAnnotation = "ingressclass.kubernetes.io/is-default-class"
-
 // readClass reads the facts of a class that v has.
 func readClass(v input.View, of *input.IngressClass, frozen bool) class {
 	c := class{Class: route.Class{Name: of.Name, Default: defaultClass(v) == of.Name}}
 	c.readSettings(v, of)
 	if frozen {
-		c.found = append(c.found, finding.ClassFrozen.At(classOrigin(of), ""))
+		c.found = append(c.found, finding.ClassFrozen.At(input.Origin(of), ""))
 	}
 	if c.Settings.EscapedSlashes == policy.Keep {
 		c.found = append(c.found, finding.SlashesKept.At(c.config.In("data.escaped-slashes"), string(policy.Keep)))
@@ -43,10 +40,6 @@ func readClass(v input.View, of *input.IngressClass, frozen bool) class {
 	return c
 }
 
-func classOrigin(of *input.IngressClass) object.Origin {
-	return input.Origin(of)
-}
-
 // readSettings reads the ConfigMap that the class names; without one, or until
 // it is there, the defaults are in force.
 func (c *class) readSettings(v input.View, of *input.IngressClass) {
@@ -56,12 +49,12 @@ func (c *class) readSettings(v input.View, of *input.IngressClass) {
 		return
 	}
 	if p.Kind != object.KindConfigMap {
-		c.found = append(c.found, finding.SettingsKind.At(classOrigin(of).In("spec.parameters.kind"), string(p.Kind)))
+		c.found = append(c.found, finding.SettingsKind.At(input.Origin(of).In("spec.parameters.kind"), string(p.Kind)))
 		return
 	}
 	config, ok := v.ConfigMap(p.Key())
 	if !ok {
-		c.found = append(c.found, finding.NoSettings.At(classOrigin(of).In("spec.parameters"), p.Key()))
+		c.found = append(c.found, finding.NoSettings.At(input.Origin(of).In("spec.parameters"), p.Key()))
 		return
 	}
 	f := config.Fragment()
@@ -80,11 +73,8 @@ func (c *class) readCatchAll(v input.View) {
 		}
 	}
 	if len(list) > 0 {
-		a := *list[0].CatchAll
-		c.CatchAll = c.Plan(list[0], a)
-		if closed := len(list[0].Guards) > 0 && !c.Settings.ServeUnprotected; a.Wrong != nil && !closed {
-			c.found = append(c.found, *a.Wrong)
-		}
+		planned, wrong := c.Plan(list[0], *list[0].CatchAll)
+		c.CatchAll, c.found = planned, append(c.found, wrong...)
 		return
 	}
 	c.CatchAll = c.settingsCatchAll()
@@ -109,7 +99,7 @@ func (c *class) settingsCatchAll() route.Planned {
 func defaultClass(v input.View) string {
 	var best *input.IngressClass
 	for _, c := range v.Classes().All() { // in order of names
-		if c.Annotations[defaultAnnotation] == "true" && (best == nil || c.Created.After(best.Created)) {
+		if c.IsDefault() && (best == nil || c.Created.After(best.Created)) {
 			best = c
 		}
 	}
@@ -138,12 +128,8 @@ func (c *class) members(list iter.Seq[*route.Fragment]) []*route.Fragment {
 // defaultCertificate is the section of the settings that names the default
 // certificate; false if the node's own is used.
 func (c *class) defaultCertificate() (route.Section, bool) {
-	namespace, name, ok := strings.Cut(c.Settings.DefaultTLSSecret, "/")
-	if !ok {
-		return route.Section{}, false
-	}
-	return route.Section{At: c.config.In("data.default-tls-secret"),
-		TLS: route.TLS{Secret: object.Ref{Kind: object.KindSecret, Namespace: namespace, Name: name}}}, true
+	secret := c.Settings.DefaultTLSSecret
+	return route.Section{At: c.config.In("data.default-tls-secret"), TLS: route.TLS{Secret: secret}}, secret != (object.Ref{})
 }
 
 // guarded tells of each restriction that is not honoured what the class does about it.

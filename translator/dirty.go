@@ -145,7 +145,7 @@ func (p *pass) markSecret(key string) {
 			}
 		}
 	}
-	if p.next.class.Settings.DefaultTLSSecret == key {
+	if p.next.class.Settings.DefaultTLSSecret == secret {
 		p.tls.add(route.DefaultCertificate)
 	}
 }

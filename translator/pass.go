@@ -99,8 +99,8 @@ func (p *pass) object(of string) {
 		found = slices.Concat(f.Findings, service.BeyondShare(f, &p.next.class.Settings), p.next.class.guarded(f))
 	}
 	p.found("object "+of, found)
-	if key, isIngress := strings.CutPrefix(of, string(object.KindIngress)+" "); isIngress {
-		p.next.Members = with(p.next.Members, key, ok)
+	if ref, _ := object.Parse(of); ref.Kind == object.KindIngress {
+		p.next.Members = with(p.next.Members, ref.Key(), ok)
 	}
 }
 

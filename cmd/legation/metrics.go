@@ -3,7 +3,6 @@ package main
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
-	"legation.dev/inspect"
 	"legation.dev/object"
 )
 
@@ -25,7 +24,7 @@ func (m sourceMetrics) Collect(metrics chan<- prometheus.Metric) {
 	for _, c := range m.source.waiting() {
 		counts[c.Kind]++
 	}
-	for _, kind := range inspect.Kinds {
-		metrics <- prometheus.MustNewConstMetric(notFollowed, prometheus.GaugeValue, float64(counts[kind]), string(kind))
+	for _, of := range object.Kinds {
+		metrics <- prometheus.MustNewConstMetric(notFollowed, prometheus.GaugeValue, float64(counts[of.Kind]), string(of.Kind))
 	}
 }

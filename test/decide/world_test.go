@@ -161,7 +161,7 @@ func (w *world) serve(t *testing.T, list []input.Change) {
 func (w *world) merge() {
 	w.class.CatchAll = route.NotFound()
 	if f := w.members(func(f *route.Fragment) bool { return f.CatchAll != nil }); len(f) > 0 {
-		w.class.CatchAll = w.class.Plan(f[0], *f[0].CatchAll)
+		w.class.CatchAll, _ = w.class.Plan(f[0], *f[0].CatchAll)
 	}
 	names := map[string]bool{route.Any: true}
 	for _, f := range w.fragments {

@@ -171,6 +171,9 @@ func (o *IngressClass) Ref() object.Ref {
 	return object.Ref{Kind: object.KindIngressClass, Name: o.Name}
 }
 
+// IsDefault reports whether objects that name no class are of this one.
+func (o *IngressClass) IsDefault() bool { return o.Annotations[defaultAnnotation] == "true" }
+
 // Service is core/v1 Service.
 type Service struct {
 	Meta

@@ -3,6 +3,8 @@ package policy
 import (
 	"errors"
 	"strings"
+
+	"legation.dev/object"
 )
 
 // Class are the settings of a class that stand in no listener, so that a change
@@ -10,7 +12,7 @@ import (
 type Class struct {
 	Budget
 	DefaultBackend        ServicePort // of requests that no rule matches; zero: none, they are answered 404
-	DefaultTLSSecret      string      // "namespace/name", for names without a TLS section; empty: none
+	DefaultTLSSecret      object.Ref  // for names without a TLS section; zero: none
 	ServeUnprotected      bool        // paths whose restriction is not honoured
 	ExternalNames         bool        // Services of type ExternalName are served
 	LoopbackExternalNames bool        // even if they name this node
@@ -36,7 +38,7 @@ var classRows = []Setting{
 		Doc:   "The Service of requests that no rule matches. An Ingress with a default backend and no rules wins over it.",
 	},
 	{
-		Name: "default-tls-secret", Type: objectName(func(v *Values) *string { return &v.DefaultTLSSecret }),
+		Name: "default-tls-secret", Type: secretName(func(v *Values) *object.Ref { return &v.DefaultTLSSecret }),
 		Default: "", Why: "Without one, the certificate that `legation bootstrap` made for the node answers.",
 		Envoy: "CommonTlsContext.tls_certificate_sds_secret_configs of the default filter chain",
 		Doc:   "The Secret with the certificate for names without a TLS section. Setting or unsetting it closes the connections of the default chain; another certificate in the Secret does not.",
@@ -61,16 +63,19 @@ var classRows = []Setting{
 	},
 }
 
-// objectName is "namespace/name", or nothing.
-func objectName(field func(*Values) *string) Type {
-	parse := func(text string) (string, error) {
-		namespace, name, ok := strings.Cut(text, "/")
-		if text != "" && (!ok || namespace == "" || name == "" || strings.Contains(name, "/")) {
-			return "", errors.New("not namespace/name")
+// secretName is the "namespace/name" of a Secret, or nothing.
+func secretName(field func(*Values) *object.Ref) Type {
+	parse := func(text string) (object.Ref, error) {
+		if text == "" {
+			return object.Ref{}, nil
 		}
-		return text, nil
+		namespace, name, ok := strings.Cut(text, "/")
+		if !ok || namespace == "" || name == "" || strings.Contains(name, "/") {
+			return object.Ref{}, errors.New("not namespace/name")
+		}
+		return object.Ref{Kind: object.KindSecret, Namespace: namespace, Name: name}, nil
 	}
-	return typeOf("namespace/name", "", field, parse, func(s string) string { return s })
+	return typeOf("namespace/name", "", field, parse, object.Ref.KeyOrNone)
 }
 
 // servicePort is "namespace/service:port", or nothing.

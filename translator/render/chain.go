@@ -47,24 +47,26 @@ func newChain(list ...*listenerv3.FilterChain) (Chain, error) {
 
 // Chain makes the chain of a TLS host for a listener.
 func (f *Front) Chain(l route.Listener, host string) (Chain, error) {
-	m := f.managers[l.Name]
 	socket := downstreamTLS(host, ads())
 	list := []*listenerv3.FilterChain{{
 		Name:             host,
 		FilterChainMatch: &listenerv3.FilterChainMatch{ServerNames: []string{host}},
 		TransportSocket:  socket,
-		Filters:          networkFilters(m.all),
+		Filters:          networkFilters(f.managers[l.Name].all),
 	}}
-	if m.trusted != nil {
-		list = append(list, &listenerv3.FilterChain{
-			Name: host + trustedSuffix,
-			FilterChainMatch: &listenerv3.FilterChainMatch{ServerNames: []string{host},
-				DirectSourcePrefixRanges: ranges(f.settings.TrustedProxies)},
-			TransportSocket: socket,
-			Filters:         networkFilters(m.trusted),
-		})
-	}
+	list = append(list, f.trusted(l, host, &listenerv3.FilterChainMatch{ServerNames: []string{host}}, socket)...)
 	return newChain(list...)
+}
+
+// trusted is the chain that takes, of what the chain of that name and match takes, the
+// connections of proxies that the class trusts; none if it trusts no proxy.
+func (f *Front) trusted(l route.Listener, name string, match *listenerv3.FilterChainMatch, socket *corev3.TransportSocket) []*listenerv3.FilterChain {
+	manager := f.managers[l.Name].trusted
+	if manager == nil {
+		return nil
+	}
+	match.DirectSourcePrefixRanges = ranges(f.settings.TrustedProxies)
+	return []*listenerv3.FilterChain{{Name: name + trustedSuffix, FilterChainMatch: match, TransportSocket: socket, Filters: networkFilters(manager)}}
 }
 
 // trustedSuffix of the name of a chain for trusted proxies; no host ends in it.

@@ -98,7 +98,7 @@ func healthPath(path string) []*hcmv3.HttpFilter {
 	}
 	return []*hcmv3.HttpFilter{{Name: "envoy.filters.http.health_check", ConfigType: &hcmv3.HttpFilter_TypedConfig{
 		TypedConfig: packed(&healthv3.HealthCheck{PassThroughMode: no(), Headers: []*routev3.HeaderMatcher{
-			header(":path", &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: path}}, false)}})}}}
+			header(":path", exactly(path), false)}})}}}
 }
 
 // paths makes one path out of the many ways to write it, before it is routed.

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator/policy"
 	"legation.dev/translator/route"
@@ -57,7 +58,7 @@ func (f *Front) Listener(l route.Listener, chains pmap.Map[Chain]) (*snapshot.Re
 		ConfigType: &listenerv3.ListenerFilter_TypedConfig{TypedConfig: packed(&inspectorv3.TlsInspector{})},
 	})
 	var source *corev3.ConfigSource
-	if f.settings.DefaultTLSSecret != "" {
+	if f.settings.DefaultTLSSecret != (object.Ref{}) {
 		source = ads()
 		pulls = append(pulls, snapshot.Ref{Type: snapshot.Secret, Name: route.DefaultCertificate})
 	}
@@ -92,16 +93,12 @@ func withChains(head *listenerv3.Listener, chains pmap.Map[Chain], pulls []snaps
 
 // plainChains are those of a listener without TLS.
 func (f *Front) plainChains(head *listenerv3.Listener, l route.Listener) {
-	m := f.managers[l.Name]
-	head.FilterChains = []*listenerv3.FilterChain{{Name: "default", Filters: networkFilters(m.all)}}
-	if m.trusted != nil {
-		head.FilterChains = append(head.FilterChains, &listenerv3.FilterChain{
-			Name:             "default" + trustedSuffix,
-			FilterChainMatch: &listenerv3.FilterChainMatch{DirectSourcePrefixRanges: ranges(f.settings.TrustedProxies)},
-			Filters:          networkFilters(m.trusted),
-		})
-	}
+	head.FilterChains = append([]*listenerv3.FilterChain{{Name: defaultChain, Filters: networkFilters(f.managers[l.Name].all)}},
+		f.trusted(l, defaultChain, &listenerv3.FilterChainMatch{}, nil)...)
 }
+
+// defaultChain is the name of the chain that takes what no other one does.
+const defaultChain = "default"
 
 // versionBytes is as many as in any other version.
 const versionBytes = 12
@@ -111,17 +108,9 @@ func versionOf(sum pmap.Sum) string { return base64.RawURLEncoding.EncodeToStrin
 // defaultChains serve names without a chain of their own, and clients that name
 // none: a listener with TLS answers for every host.
 func (f *Front) defaultChains(head *listenerv3.Listener, l route.Listener, source *corev3.ConfigSource) {
-	m := f.managers[l.Name]
 	socket := downstreamTLS(route.DefaultCertificate, source)
-	head.DefaultFilterChain = &listenerv3.FilterChain{Name: "default", TransportSocket: socket, Filters: networkFilters(m.all)}
-	if m.trusted != nil {
-		head.FilterChains = append(head.FilterChains, &listenerv3.FilterChain{
-			Name:             "default" + trustedSuffix,
-			FilterChainMatch: &listenerv3.FilterChainMatch{DirectSourcePrefixRanges: ranges(f.settings.TrustedProxies)},
-			TransportSocket:  socket,
-			Filters:          networkFilters(m.trusted),
-		})
-	}
+	head.DefaultFilterChain = &listenerv3.FilterChain{Name: defaultChain, TransportSocket: socket, Filters: networkFilters(f.managers[l.Name].all)}
+	head.FilterChains = append(head.FilterChains, f.trusted(l, defaultChain, &listenerv3.FilterChainMatch{}, socket)...)
 }
 
 func newListener(spec route.Listener, s *policy.Values) *listenerv3.Listener {

@@ -34,7 +34,7 @@ func packed(m validated) *anypb.Any {
 	any := new(anypb.Any)
 	err := errors.Join(m.ValidateAll(), anypb.MarshalFrom(any, m, proto.MarshalOptions{Deterministic: true}))
 	if err != nil {
-		panic("translator: packing " + string(m.ProtoReflect().Descriptor().FullName()) + ": " + err.Error())
+		panic("render: packing " + string(m.ProtoReflect().Descriptor().FullName()) + ": " + err.Error())
 	}
 	return any
 }

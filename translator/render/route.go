@@ -144,9 +144,13 @@ func exactly(text string) *matcherv3.StringMatcher {
 	return &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: text}}
 }
 
+func matching(pattern string) *matcherv3.StringMatcher {
+	return &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_SafeRegex{SafeRegex: &matcherv3.RegexMatcher{Regex: pattern}}}
+}
+
 func valueMatch(v route.ValueMatch) *matcherv3.StringMatcher {
 	if v.Regex {
-		return &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_SafeRegex{SafeRegex: &matcherv3.RegexMatcher{Regex: v.Value}}}
+		return matching(v.Value)
 	}
 	return exactly(v.Value)
 }
@@ -171,8 +175,7 @@ func header(name string, m *matcherv3.StringMatcher, invert bool) *routev3.Heade
 
 // notOneLabel matches an :authority that the wildcard host does not claim.
 func notOneLabel(wildcard string) *routev3.HeaderMatcher {
-	return header(":authority", &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_SafeRegex{
-		SafeRegex: &matcherv3.RegexMatcher{Regex: oneLabel(wildcard)}}}, true)
+	return header(":authority", matching(oneLabel(wildcard)), true)
 }
 
 // oneLabel is the pattern of an :authority with exactly one label in the place

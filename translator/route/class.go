@@ -6,6 +6,7 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/pmap"
+	"legation.dev/translator/finding"
 	"legation.dev/translator/policy"
 )
 
@@ -78,15 +79,19 @@ func (c *Class) planOf(f *Fragment) plan {
 	return plan{fragment: f, settings: settings, closed: len(f.Guards) > 0 && !c.Settings.ServeUnprotected}
 }
 
-// Plan is what the class makes of one action of a fragment.
-func (c *Class) Plan(f *Fragment, a Action) Planned { return c.planOf(f).of(a) }
+// Plan is what the class makes of one action of a fragment that is used, and what is
+// wrong with that.
+func (c *Class) Plan(f *Fragment, a Action) (Planned, []finding.Finding) { return c.planOf(f).of(a) }
 
 // of is the action as it is served. What cannot be served as its owner wants is
 // answered 503, never served otherwise.
-func (p plan) of(a Action) Planned {
+func (p plan) of(a Action) (_ Planned, found []finding.Finding) {
 	if p.closed {
 		a = Action{Status: http.StatusServiceUnavailable} // the guard is told
 	}
+	if a.Wrong != nil {
+		found = append(found, *a.Wrong)
+	}
 	ref := p.fragment.Origin.Object
-	return Planned{Action: a, Settings: p.settings, Owner: ref.Key(), From: ref}
+	return Planned{Action: a, Settings: p.settings, Owner: ref.Key(), From: ref}, found
 }

@@ -64,6 +64,15 @@ type Fragment struct {
 	sum pmap.Sum
 }
 
+// Say notes what the object says of settings, as package policy has read it, and what is
+// wrong with that.
+func (f *Fragment) Say(overrides policy.Overrides, errs []*policy.FieldError) {
+	f.Policy = overrides
+	for _, e := range errs {
+		f.Findings = append(f.Findings, finding.SettingIgnored.At(f.At(e.Field), e.Value, e.Err))
+	}
+}
+
 // Sealed is f, complete: its Sum is that of the object that it was made of. It must
 // not be changed afterwards.
 func (f *Fragment) Sealed(object pmap.Sum) *Fragment {

@@ -111,7 +111,6 @@ func chainOf(host string, in Input) string {
 // merger is one host in the making.
 type merger struct {
 	host   VirtualHost
-	class  *Class
 	chain  string
 	plans  []plan // of the owners, in their order
 	winner map[matchKey]*Fragment
@@ -128,7 +127,7 @@ func mergeHost(name string, class *Class, owners []*Fragment, chain string) *mer
 	if len(owners) == 0 && name != Any {
 		return nil
 	}
-	m := &merger{host: VirtualHost{Host: name, Class: class, From: refs(owners)}, class: class, chain: chain, winner: map[matchKey]*Fragment{}}
+	m := &merger{host: VirtualHost{Host: name, Class: class, From: refs(owners)}, chain: chain, winner: map[matchKey]*Fragment{}}
 	for _, f := range owners {
 		m.plans = append(m.plans, class.planOf(f))
 	}
@@ -174,7 +173,7 @@ func (m *merger) candidates() []candidate {
 
 // order is that of the class, unless an owner asks for another one.
 func (m *merger) order() Order {
-	order := m.class.Order
+	order := m.host.Class.Order
 	for _, p := range m.plans {
 		order = max(order, p.fragment.Order)
 	}
@@ -198,10 +197,9 @@ func (m *merger) taken(f *Fragment, r Rule) bool {
 
 // planned is an action in use: what is wrong with it is told.
 func (m *merger) planned(p plan, a Action) Planned {
-	if a.Wrong != nil && !p.closed {
-		m.found = append(m.found, *a.Wrong)
-	}
-	return p.of(a)
+	planned, found := p.of(a)
+	m.found = append(m.found, found...)
+	return planned
 }
 
 // fallback is what the host does with a path that no rule matches: that of its
@@ -212,7 +210,7 @@ func (m *merger) fallback() Planned {
 			return m.planned(p, *p.fragment.Fallback)
 		}
 	}
-	return m.class.CatchAll
+	return m.host.Class.CatchAll
 }
 
 func (m *merger) add(r Route) { m.host.Routes = append(m.host.Routes, r) }
@@ -279,17 +277,9 @@ func Certificate(host string, owners []*Fragment) (use Section, found []finding.
 			case !ok:
 				use, ok = Section{t, at}, true
 			case t.Secret != use.Secret:
-				found = append(found, finding.CertificateTaken.At(at, key(t.Secret), use.At.Object, host, key(use.Secret)))
+				found = append(found, finding.CertificateTaken.At(at, t.Secret.KeyOrNone(), use.At.Object, host, use.Secret.KeyOrNone()))
 			}
 		}
 	}
 	return use, found, ok
-}
-
-// key is "namespace/name"; empty for no object.
-func key(r object.Ref) string {
-	if r == (object.Ref{}) {
-		return ""
-	}
-	return r.Key()
 }

@@ -21,13 +21,9 @@ import (
 // Lower reads an Ingress.
 func Lower(o *input.Ingress) *route.Fragment {
 	f := &route.Fragment{Origin: input.Origin(o), Age: o.Created, Class: classOf(o)}
-	overrides, errs := policy.OfIngress(o.Ref(), o.Annotations)
-	f.Policy = overrides
-	for _, e := range errs {
-		f.Findings = append(f.Findings, finding.SettingIgnored.At(f.At(e.Field), e.Value, e.Err))
-	}
+	f.Say(policy.OfIngress(o.Ref(), o.Annotations))
 	nginx.Lower(f, o.Annotations)
-	shape := overrides.Upstream()
+	shape := f.Policy.Upstream()
 	l := lowering{Fragment: f, object: o, shape: shape, hash: shape.Hash()}
 	l.defaultBackend()
 	l.rules()

@@ -42,11 +42,8 @@ func KeyPair(s *input.Secret) (route.KeyPair, []finding.Finding, error) {
 	if err := checkStrength(chain[0]); err != nil {
 		return route.KeyPair{}, nil, err
 	}
-	return route.KeyPair{Chain: certificate, Key: key}, ends(chain[0], Origin(s).In("data[tls.crt]")), nil
+	return route.KeyPair{Chain: certificate, Key: key}, ends(chain[0], input.Origin(s).In("data[tls.crt]")), nil
 }
-
-// Origin is where a Secret was read.
-func Origin(s *input.Secret) object.Origin { return input.Origin(s) }
 
 // renewalDue is what is left of a certificate when nobody seems to renew it: a
 // tenth of its time, at most 14 days. cert-manager renews when a third is left

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 
-	"legation.dev/object"
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 	"legation.dev/translator/route"
@@ -101,7 +100,7 @@ func (g *gathered) add(s *input.Slice, port uint32) {
 		for _, text := range e.Addresses {
 			a, ok := readAddress(s.AddressType, text, port)
 			if !ok {
-				g.found = append(g.found, finding.BadAddress.At(sliceOrigin(s).In("endpoints["+strconv.Itoa(i)+"].addresses"), text, s.AddressType))
+				g.found = append(g.found, finding.BadAddress.At(input.Origin(s).In("endpoints["+strconv.Itoa(i)+"].addresses"), text, s.AddressType))
 				continue
 			}
 			if was, twice := g.places[a]; !twice || better(at, was) {
@@ -110,8 +109,6 @@ func (g *gathered) add(s *input.Slice, port uint32) {
 		}
 	}
 }
-
-func sliceOrigin(s *input.Slice) object.Origin { return input.Origin(s) }
 
 // placeOf is the condition in which an endpoint is served: ready, or draining
 // while it terminates and still serves. Any other is left out: to Envoy an
@@ -157,11 +154,11 @@ func (g gathered) endpoints() []route.Endpoint {
 func whyLate(s *input.Service, list []*input.Slice, port input.ServicePort) (found []finding.Finding) {
 	for _, slice := range list {
 		if len(slice.Endpoints) > 0 {
-			found = append(found, finding.NoSlicePort.At(sliceOrigin(slice).In("ports"), "", cmp.Or(port.Name, port.TargetPort), s.Ref()))
+			found = append(found, finding.NoSlicePort.At(input.Origin(slice).In("ports"), "", cmp.Or(port.Name, port.TargetPort), s.Ref()))
 		}
 	}
 	if len(list) == 0 && s.NoSelector {
-		found = append(found, finding.NoSelector.At(origin(s).In("spec.selector"), ""))
+		found = append(found, finding.NoSelector.At(input.Origin(s).In("spec.selector"), ""))
 	}
 	return found
 }

@@ -39,7 +39,7 @@ func HasNames(list []*input.Slice) bool {
 // external is the endpoint of an external name, or why it is not served.
 func external(b route.Backend, class *policy.Values, s *input.Service, port input.ServicePort) (route.Endpoint, *finding.Finding) {
 	refuse := func(code finding.Code, field, value string) (route.Endpoint, *finding.Finding) {
-		wrong := code.At(origin(s).In(field), value)
+		wrong := code.At(input.Origin(s).In(field), value)
 		return route.Endpoint{}, &wrong
 	}
 	name := strings.TrimSuffix(strings.ToLower(s.ExternalName), ".")

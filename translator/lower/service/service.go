@@ -9,7 +9,6 @@ package service
 import (
 	"strconv"
 
-	"legation.dev/object"
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
@@ -18,16 +17,10 @@ import (
 
 // Lower reads what a Service says of settings.
 func Lower(s *input.Service) *route.Fragment {
-	f := &route.Fragment{Origin: origin(s), Age: s.Created}
-	overrides, errs := policy.OfService(s.Ref(), s.Annotations)
-	f.Policy = overrides
-	for _, e := range errs {
-		f.Findings = append(f.Findings, finding.SettingIgnored.At(f.At(e.Field), e.Value, e.Err))
-	}
+	f := &route.Fragment{Origin: input.Origin(s), Age: s.Created}
+	f.Say(policy.OfService(s.Ref(), s.Annotations))
 	return f.Sealed(s.Sum())
 }
-
-func origin(s *input.Service) object.Origin { return input.Origin(s) }
 
 // Cluster is what a Service makes of a backend that names it; s is nil if there is
 // no such Service. Without the Service, or the port, the cluster is Weak: an Envoy

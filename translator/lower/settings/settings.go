@@ -5,10 +5,7 @@
 package settings
 
 import (
-	"strings"
-
 	"legation.dev/object"
-	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
 	"legation.dev/translator/route"
@@ -17,19 +14,15 @@ import (
 // Lower reads the settings of a class.
 func Lower(c *input.ConfigMap) *route.Fragment {
 	f := &route.Fragment{Origin: input.Origin(c), Age: c.Created}
-	overrides, errs := policy.OfClass(c.Ref(), c.Data)
-	f.Policy = overrides
-	for _, e := range errs {
-		f.Findings = append(f.Findings, finding.SettingIgnored.At(f.At(e.Field), e.Value, e.Err))
-	}
-	f.References = references(policy.Defaults().With(overrides))
+	f.Say(policy.OfClass(c.Ref(), c.Data))
+	f.References = references(policy.Defaults().With(f.Policy))
 	return f.Sealed(c.Sum())
 }
 
 // references are the objects that settings name.
 func references(v policy.Values) (list []route.Reference) {
-	if namespace, name, ok := strings.Cut(v.DefaultTLSSecret, "/"); ok {
-		list = append(list, route.Reference{To: object.Ref{Kind: object.KindSecret, Namespace: namespace, Name: name}, Field: "data.default-tls-secret"})
+	if secret := v.DefaultTLSSecret; secret != (object.Ref{}) {
+		list = append(list, route.Reference{To: secret, Field: "data.default-tls-secret"})
 	}
 	if p := v.DefaultBackend; p != (policy.ServicePort{}) {
 		if b, valid := route.NewBackend(p.Namespace, p.Service, p.Port, nil, ""); valid {
