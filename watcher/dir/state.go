@@ -1,7 +1,6 @@
 package dir
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 
@@ -74,13 +73,13 @@ func (t *tree) addClass(s state) {
 
 // changes lead from one state to another, in order of the objects.
 func changes(from, to state) (list []input.Change) {
-	for _, ref := range slices.SortedFunc(maps.Keys(to), compareRefs) {
+	for _, ref := range slices.SortedFunc(maps.Keys(to), object.Ref.Compare) {
 		before, had := from[ref]
 		if after := to[ref]; !had || !before.equal(after) {
 			list = append(list, input.Change{Ref: ref, Object: after.object, Problems: after.problems})
 		}
 	}
-	for _, ref := range slices.SortedFunc(maps.Keys(from), compareRefs) {
+	for _, ref := range slices.SortedFunc(maps.Keys(from), object.Ref.Compare) {
 		if _, has := to[ref]; has {
 			continue
 		}
@@ -94,8 +93,4 @@ func (e entry) equal(o entry) bool {
 		return false
 	}
 	return slices.Equal(e.problems, o.problems)
-}
-
-func compareRefs(a, b object.Ref) int {
-	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 }

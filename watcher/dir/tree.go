@@ -226,7 +226,7 @@ func (f *file) decode(path string, text []byte) {
 	if !lost {
 		return
 	}
-	for _, ref := range slices.SortedFunc(maps.Keys(last), compareRefs) {
+	for _, ref := range slices.SortedFunc(maps.Keys(last), object.Ref.Compare) {
 		if e := last[ref]; e.object != nil {
 			f.entries = append(f.entries, entry{ref: ref, object: e.object})
 		}

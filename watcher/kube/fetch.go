@@ -136,7 +136,7 @@ func (f *fetcher) waiting() []Condition {
 	f.mu.Lock()
 	trouble := maps.Clone(f.trouble)
 	f.mu.Unlock()
-	refs := slices.SortedFunc(maps.Keys(trouble), compareRefs)
+	refs := slices.SortedFunc(maps.Keys(trouble), object.Ref.Compare)
 	var list []Condition
 	for _, ref := range refs[:min(len(refs), namedInWaiting)] {
 		list = append(list, Condition{ref.Kind, fmt.Sprintf("%s: %s (%v)", ref, reasonOf(trouble[ref]), trouble[ref])})

@@ -111,7 +111,7 @@ func (c *cluster) take() []string {
 }
 
 func describe(changes []input.Change) []string {
-	slices.SortFunc(changes, func(a, b input.Change) int { return compareRefs(a.Ref, b.Ref) })
+	slices.SortFunc(changes, func(a, b input.Change) int { return a.Ref.Compare(b.Ref) })
 	var list []string
 	for _, c := range changes {
 		switch {

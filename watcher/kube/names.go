@@ -1,10 +1,7 @@
 package kube
 
 import (
-	"cmp"
 	"slices"
-
-	networkingv1 "k8s.io/api/networking/v1"
 
 	"legation.dev/object"
 	"legation.dev/translator/input"
@@ -65,13 +62,15 @@ type tally struct {
 }
 
 func (t tally) ingress(ref object.Ref, now input.Object) {
-	o, _ := now.(*input.Ingress)
-	if o == nil || len(fetched(o.Fragment())) == 0 {
+	var named routeNames
+	if o, _ := now.(*input.Ingress); o != nil {
+		named = routeNames{class: o.Fragment().Class, refs: fetched(o.Fragment())}
+	}
+	if len(named.refs) == 0 {
 		delete(t.routes, ref)
 		t.set(ref, nil)
 		return
 	}
-	named := routeNames{class: o.Fragment().Class, refs: fetched(o.Fragment())}
 	t.routes[ref] = named
 	t.claim(ref, named)
 }
@@ -104,7 +103,7 @@ func (n *names) ours(named routeNames) bool {
 		return c != nil && c.Controller == input.Controller
 	}
 	for _, c := range n.classes {
-		if c.Controller == input.Controller && c.Annotations[networkingv1.AnnotationIsDefaultIngressClass] == "true" {
+		if c.Controller == input.Controller && c.IsDefault() {
 			return true
 		}
 	}
@@ -183,11 +182,7 @@ func (t tally) difference() (more, less []object.Ref) {
 			less = append(less, ref)
 		}
 	}
-	slices.SortFunc(more, compareRefs)
-	slices.SortFunc(less, compareRefs)
+	slices.SortFunc(more, object.Ref.Compare)
+	slices.SortFunc(less, object.Ref.Compare)
 	return more, less
-}
-
-func compareRefs(a, b object.Ref) int {
-	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 }

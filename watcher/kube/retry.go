@@ -2,9 +2,11 @@ package kube
 
 import (
 	"context"
-	"math/rand/v2"
+	"math"
 	"sync"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // Waits between two tries of one feed, doubled from the first to the last. Those of a
@@ -42,14 +44,20 @@ func (g *gate) pass() {
 	g.passed = make(chan struct{})
 }
 
+// retries is the backoff of a feed without trouble. Half of each wait is drawn: replicas
+// do not ask in step.
+var retries = wait.Backoff{Duration: retryFirst / 2, Factor: 2, Cap: retryLast / 2, Steps: math.MaxInt32, Jitter: 1}
+
+func newRetry(g *gate) retry { return retry{gate: g, backoff: retries} }
+
 // retry spaces the requests of one feed. A Reflector sends them one after another,
 // so nothing here is locked.
 type retry struct {
-	gate     *gate
-	failures int             // in a row
-	failing  bool            // the last request failed
-	again    time.Time       // when the next may be sent; zero if at once
-	passed   <-chan struct{} // closed when another feed got through since the last request began
+	gate    *gate
+	backoff wait.Backoff
+	failing bool            // the last request failed
+	again   time.Time       // when the next may be sent; zero if at once
+	passed  <-chan struct{} // closed when another feed got through since the last request began
 }
 
 // begin waits until a request may be sent. Its error is that of ctx.
@@ -70,10 +78,8 @@ func (r *retry) begin(ctx context.Context) error {
 
 // failed says that a request has failed.
 func (r *retry) failed() {
-	wait := min(retryLast, retryFirst<<min(r.failures, 10))
-	r.failures++
 	r.failing = true
-	r.again = time.Now().Add(wait/2 + rand.N(wait/2)) // replicas do not ask in step
+	r.again = time.Now().Add(r.backoff.Step())
 }
 
 // succeeded says that a request was answered.
@@ -90,5 +96,5 @@ func (r *retry) ended(stood time.Duration) {
 		r.failed()
 		return
 	}
-	r.failures = 0
+	r.backoff = retries
 }

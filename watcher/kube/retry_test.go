@@ -25,16 +25,16 @@ func waited(t *testing.T, r *retry) time.Duration {
 // next wait short again, one that ended at once does not.
 func TestRetryWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &retry{gate: newGate()}
+		r := newRetry(newGate())
 		expect := func(when string, most time.Duration) {
 			t.Helper()
-			if got := waited(t, r); got > most || got < most/2 {
+			if got := waited(t, &r); got > most || got < most/2 {
 				t.Errorf("%s: waited %v, want %v to %v", when, got, most/2, most)
 			}
 		}
 		expect("at first", 0)
-		for range 5000 { // nothing overflows
-			most := min(retryLast, retryFirst<<min(r.failures, 10))
+		for failures := range 5000 { // nothing overflows
+			most := min(retryLast, retryFirst<<min(failures, 10))
 			r.failed()
 			expect("after a failure", most)
 		}
@@ -48,12 +48,21 @@ func TestRetryWaits(t *testing.T) {
 	})
 }
 
+// longFailing has failed for so long that its waits do not grow any more.
+func longFailing(g *gate) *retry {
+	r := newRetry(g)
+	for range 10 {
+		r.backoff.Step()
+	}
+	return &r
+}
+
 // TestRetryWakes: who gets through after a failure wakes those who wait, and those
 // whose request fails right after that; who always gets through wakes nobody.
 func TestRetryWakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := newGate()
-		waiter, other := &retry{gate: gate, failures: 10}, &retry{gate: gate, failures: 10}
+		waiter, other := longFailing(gate), longFailing(gate)
 		waited(t, waiter)
 		waiter.failed()
 		other.failed()
@@ -80,7 +89,7 @@ func TestRetryWakes(t *testing.T) {
 
 // TestRetryEnds: the wait ends with its context.
 func TestRetryEnds(t *testing.T) {
-	r := &retry{gate: newGate()}
+	r := newRetry(newGate())
 	r.failed()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -152,7 +152,7 @@ func (s *state) following(kind object.Kind, namespace string) []object.Ref {
 			list = append(list, ref)
 		}
 	}
-	slices.SortFunc(list, compareRefs)
+	slices.SortFunc(list, object.Ref.Compare)
 	return list
 }
 

@@ -110,7 +110,7 @@ func (s *objects) Replace(list []any, _ string) error {
 			changes = append(changes, i.Change)
 		}
 	}
-	for _, ref := range slices.SortedFunc(maps.Keys(gone), compareRefs) {
+	for _, ref := range slices.SortedFunc(maps.Keys(gone), object.Ref.Compare) {
 		changes = append(changes, input.Delete(ref))
 	}
 	for _, c := range changes {

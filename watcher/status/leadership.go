@@ -189,13 +189,20 @@ const askPatience = 5 * time.Second
 
 // writer writes status, one job after the other.
 func (t *leadership) writer(limit flowcontrol.RateLimiter) {
-	for limit.Wait(t.ctx) == nil {
+	paced(t.ctx, limit, t.jobs, func(j job) {
+		s, err := t.w.apply(t.ctx, j)
+		t.do(func(now time.Time) { t.wrote(j, s, err, now) })
+	})
+}
+
+// paced takes what comes, one after the other and no faster than limit, until ctx ends.
+func paced[T any](ctx context.Context, limit flowcontrol.RateLimiter, list <-chan T, take func(T)) {
+	for limit.Wait(ctx) == nil {
 		select {
-		case <-t.ctx.Done():
+		case <-ctx.Done():
 			return
-		case j := <-t.jobs:
-			s, err := t.w.apply(t.ctx, j)
-			t.do(func(now time.Time) { t.wrote(j, s, err, now) })
+		case one := <-list:
+			take(one)
 		}
 	}
 }
@@ -236,17 +243,12 @@ func (t *leadership) wrote(j job, s seen, err error, now time.Time) {
 
 // teller writes Events, one after the other.
 func (t *leadership) teller(limit flowcontrol.RateLimiter) {
-	for limit.Wait(t.ctx) == nil {
-		select {
-		case <-t.ctx.Done():
-			return
-		case p := <-t.posts:
-			ctx, cancel := context.WithTimeout(t.ctx, requestPatience)
-			r, err := t.poster.write(ctx, p.post, p.uid)
-			cancel()
-			t.do(func(now time.Time) { t.told(p, r, err, now) })
-		}
-	}
+	paced(t.ctx, limit, t.posts, func(p posting) {
+		ctx, cancel := context.WithTimeout(t.ctx, requestPatience)
+		defer cancel()
+		r, err := t.poster.write(ctx, p.post, p.uid)
+		t.do(func(now time.Time) { t.told(p, r, err, now) })
+	})
 }
 
 // told takes the end of a post.

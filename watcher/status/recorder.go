@@ -138,7 +138,7 @@ func (b *eventRecorder) remove(p finding.Problem) {
 	}
 }
 
-// plan says when a eventState is looked at, or forgets it.
+// plan says when a Problem is looked at, or forgets it.
 func (b *eventRecorder) plan(p finding.Problem, t *eventState, now time.Time) {
 	at, forget := b.when(p, t)
 	switch {
@@ -150,8 +150,8 @@ func (b *eventRecorder) plan(p finding.Problem, t *eventState, now time.Time) {
 	}
 }
 
-// when is when there is something to do about a eventState: write an Event, renew it, or
-// forget the eventState.
+// when is when there is something to do about a Problem: write an Event, renew it, or
+// forget what is known of it.
 func (b *eventRecorder) when(p finding.Problem, t *eventState) (at time.Time, forget bool) {
 	switch {
 	case t.present && !t.told:

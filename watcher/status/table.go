@@ -12,7 +12,7 @@ import (
 	"legation.dev/pmap"
 )
 
-// table decides what is written to the status of Ingresses during one term. It is
+// statusTable decides what is written to the status of Ingresses during one term. It is
 // passive: it is told what is there, what is wanted, what became of writes, and the
 // time; it hands out jobs. It belongs to the loop.
 type statusTable struct {
