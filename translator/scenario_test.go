@@ -16,10 +16,10 @@ import (
 	"golang.org/x/tools/txtar"
 	"google.golang.org/protobuf/encoding/protojson"
 
-	"legation.dev/object"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
 	"legation.dev/translator/policy"
+	"legation.dev/translator/worlds"
 	"legation.dev/xds/redact"
 	"legation.dev/xds/snapshot"
 )
@@ -93,7 +93,7 @@ func (s *scenario) play(a *txtar.Archive) {
 		case ".yaml":
 			did = s.step(lower.Manifests(f.Name, f.Data))
 		case ".delete":
-			did = s.step(deletionsOf(string(f.Data)))
+			did = s.step(worlds.Deletions(string(f.Data)))
 		case ".diff":
 			if *update {
 				f.Data = []byte(did)
@@ -115,18 +115,6 @@ func typeOf(t *testing.T, short string) snapshot.Type {
 	}
 	t.Fatalf("no type %s", short)
 	return 0
-}
-
-func deletionsOf(text string) (list []input.Change) {
-	for line := range strings.Lines(text) {
-		kind, key, _ := strings.Cut(strings.TrimSpace(line), " ")
-		namespace, name, ok := strings.Cut(key, "/")
-		if !ok {
-			namespace, name = "", key
-		}
-		list = append(list, input.Delete(object.Ref{Kind: object.Kind(kind), Namespace: namespace, Name: name}))
-	}
-	return list
 }
 
 // step applies changes and says what they did.

@@ -43,6 +43,15 @@ func TestTour(t *testing.T) {
 func productPackages(t *testing.T) map[string]bool {
 	t.Helper()
 	folders := map[string]bool{}
+	for _, name := range productFiles(t) {
+		folders[filepath.ToSlash(filepath.Dir(name))] = true
+	}
+	return folders
+}
+
+// productFiles are the Go files, below root, that are no tests and not test's own.
+func productFiles(t *testing.T) (names []string) {
+	t.Helper()
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -54,12 +63,12 @@ func productPackages(t *testing.T) map[string]bool {
 		case d.IsDir() && (name == "test" || name != "." && strings.HasPrefix(d.Name(), ".")):
 			return fs.SkipDir
 		case filepath.Ext(path) == ".go" && !strings.HasSuffix(path, "_test.go"):
-			folders[filepath.ToSlash(filepath.Dir(name))] = true
+			names = append(names, name)
 		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return folders
+	return names
 }

@@ -23,7 +23,6 @@ import (
 
 	"golang.org/x/tools/txtar"
 
-	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
@@ -68,7 +67,7 @@ func TestScenarios(t *testing.T) {
 			case ".yaml":
 				s.step(lower.Manifests(f.Name, f.Data))
 			case ".delete":
-				s.step(deletions(string(f.Data)))
+				s.step(worlds.Deletions(string(f.Data)))
 			default:
 				continue
 			}
@@ -109,18 +108,6 @@ func TestWorlds(t *testing.T) {
 		lines = append(lines, fmt.Sprintf("%s %d %s", short(of), seed, short(all)))
 	}
 	compare(t, "worlds.txt", lines, n)
-}
-
-func deletions(text string) (list []input.Change) {
-	for line := range strings.Lines(text) {
-		kind, key, _ := strings.Cut(strings.TrimSpace(line), " ")
-		namespace, name, ok := strings.Cut(key, "/")
-		if !ok {
-			namespace, name = "", key
-		}
-		list = append(list, input.Delete(object.Ref{Kind: object.Kind(kind), Namespace: namespace, Name: name}))
-	}
-	return list
 }
 
 // compare holds lines against the first n of a list, or writes it.

@@ -270,7 +270,8 @@ func (e *envoy) complete(l *snapshot.Resource) bool {
 	return true
 }
 
-func (e *envoy) dropSecrets() {
+// needed are the names of a type that a listener pulls.
+func (e *envoy) needed(t snapshot.Type) map[string]bool {
 	needed := map[string]bool{}
 	for _, l := range e.listeners {
 		for _, r := range []*snapshot.Resource{l.active, l.warming} {
@@ -278,10 +279,15 @@ func (e *envoy) dropSecrets() {
 				continue
 			}
 			for _, ref := range r.Pulls {
-				needed[ref.Name] = needed[ref.Name] || ref.Type == snapshot.Secret
+				needed[ref.Name] = needed[ref.Name] || ref.Type == t
 			}
 		}
 	}
+	return needed
+}
+
+func (e *envoy) dropSecrets() {
+	needed := e.needed(snapshot.Secret)
 	for _, n := range slices.Sorted(maps.Keys(e.secrets)) {
 		if !needed[n] {
 			delete(e.secrets, n)
@@ -294,17 +300,7 @@ func (e *envoy) dropSecrets() {
 // dropRoutes forgets the route configurations that no listener names, with all that
 // is under them.
 func (e *envoy) dropRoutes() {
-	needed := map[string]bool{}
-	for _, l := range e.listeners {
-		for _, r := range []*snapshot.Resource{l.active, l.warming} {
-			if r == nil {
-				continue
-			}
-			for _, ref := range r.Pulls {
-				needed[ref.Name] = needed[ref.Name] || ref.Type == snapshot.RouteConfiguration
-			}
-		}
-	}
+	needed := e.needed(snapshot.RouteConfiguration)
 	for _, n := range slices.Sorted(maps.Keys(e.rcs)) {
 		if needed[n] {
 			continue
