@@ -14,7 +14,7 @@ import (
 )
 
 // certificate computes the certificate that Envoy asks for by name. Without a usable
-// Secret it is the stand-in of this process, Weak, so that whoever has a good one
+// Secret it is the stand-in of this process, a placeholder, so that whoever has a good one
 // keeps it. An unanswered secret would hold up the whole listener for 15 s.
 func certificate(v input.View, own *route.KeyPair, name string, use route.Section) (*snapshot.Resource, []finding.Finding) {
 	from := []object.Ref{use.At.Object}

@@ -168,8 +168,8 @@ func (s *scenario) writeChanges(b *strings.Builder, fleet string, old, now snaps
 
 // marks are what of a resource stands beside its body.
 func marks(r *snapshot.Resource) (text string) {
-	if r.Weak {
-		text += " weak"
+	if r.Placeholder {
+		text += " placeholder"
 	}
 	if r.Checked {
 		text += " checked"

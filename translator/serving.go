@@ -58,7 +58,7 @@ func (f *Fleet) serving(of *route.Fragment) (list []*snapshot.Resource, ok bool)
 		r, there := f.Snapshot.Get(ref)
 		switch {
 		case !there: // a host that is refused has no virtual host
-		case r.Weak:
+		case r.Placeholder:
 			return nil, false
 		default:
 			list = append(list, r)

@@ -22,7 +22,7 @@ func TestStandIn(t *testing.T) {
 	result := Translate(Result{}, view.WithStandIn(own))
 	held, _ := hold.Next(hold.Held{}, snapshotOf(t, result), time.Time{}, time.Time{})
 	r := held.Snapshot.StandIn("shop.example.com")
-	if r == nil || r.Name != "shop.example.com" || r.Version != snapshot.StandInVersion || !r.Weak {
+	if r == nil || r.Name != "shop.example.com" || r.Version != snapshot.StandInVersion || !r.Placeholder {
 		t.Fatalf("stand-in %+v", r)
 	}
 	later := Translate(result, view.WithStandIn(own).With(w.Endpoint(0)))

@@ -69,7 +69,7 @@ func endpoints(v input.View, b route.Backend, cluster string) (*snapshot.Resourc
 	r, err := render.Endpoints(cluster, e)
 	if err != nil { // no input is known to get here: addresses are parsed
 		found = append(found, finding.EndpointsNotServed.At(object.Origin{Object: b.Ref()}, "", err))
-		r, _ = render.Endpoints(cluster, route.Endpoints{Backend: b, Weak: true})
+		r, _ = render.Endpoints(cluster, route.Endpoints{Backend: b, Placeholder: true})
 	}
 	return r, found
 }
@@ -87,7 +87,7 @@ func spareEndpoints(v input.View, cluster string) *snapshot.Resource {
 		return nil
 	}
 	r, _ := endpoints(v, b, cluster)
-	if r.Weak {
+	if r.Placeholder {
 		return nil
 	}
 	return r

@@ -102,7 +102,7 @@ func (f *snapshotFlags) print(ctx context.Context, admin adminv1.AdminClient, re
 
 func servedOf(r *adminv1.ResourcesResponse) (servedText, error) {
 	out := servedText{Type: typeName(r.GetResource().GetTypeUrl()), Name: r.GetResource().GetName(), Version: r.GetResource().GetVersion(),
-		From: r.GetFrom(), Needs: r.GetNeeds(), StandIn: r.GetWeak()}
+		From: r.GetFrom(), Needs: r.GetNeeds(), StandIn: r.GetPlaceholder()}
 	m, err := r.GetBody().UnmarshalNew()
 	if err != nil {
 		return out, fmt.Errorf("%s %s: %w", out.Type, out.Name, err)

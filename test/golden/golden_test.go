@@ -3,7 +3,7 @@
 // test only.
 //
 // Each line of a list is a hash of all resources (names, versions, Needs, Pulls,
-// Weak, Checked, Empty, Linger, From) and Problems: after a step of a scenario of
+// Placeholder, Checked, Empty, Linger, From) and Problems: after a step of a scenario of
 // translator/testdata, or after all steps of a random world. Whoever means to
 // change what is made runs with -update, and says in the commit what is different
 // and why.
@@ -176,7 +176,7 @@ func (s *state) write(h hash.Hash) {
 				for i, one := range r.From {
 					from[i] = fmt.Sprint(one)
 				}
-				fmt.Fprintln(h, t, name, r.Version, r.Needs, r.Pulls, r.Weak, r.Checked, r.Empty, r.Linger, from)
+				fmt.Fprintln(h, t, name, r.Version, r.Needs, r.Pulls, r.Placeholder, r.Checked, r.Empty, r.Linger, from)
 			}
 		}
 	}

@@ -29,7 +29,7 @@ const dnsRefresh = 30 * time.Second
 func Cluster(c route.Cluster) (*snapshot.Resource, error) {
 	name := c.Backend.Cluster()
 	m := newCluster(c.Backend, &c.Settings, c.Protocol)
-	meta := snapshot.Meta{Weak: c.Weak, Checked: len(m.HealthChecks) > 0, Linger: c.Settings.DrainDuration,
+	meta := snapshot.Meta{Placeholder: c.Placeholder, Checked: len(m.HealthChecks) > 0, Linger: c.Settings.DrainDuration,
 		From: []object.Ref{c.Backend.Ref()}}
 	if c.Named {
 		byName(m, localities(c.Endpoints))
@@ -49,7 +49,7 @@ func PlainCluster(b route.Backend) *snapshot.Resource {
 	defaults := policy.Defaults()
 	m := newCluster(b, &defaults, route.Protocol{})
 	byEDS(m)
-	r, err := snapshot.New(snapshot.Cluster, b.Cluster(), m, snapshot.Meta{Weak: true,
+	r, err := snapshot.New(snapshot.Cluster, b.Cluster(), m, snapshot.Meta{Placeholder: true,
 		Pulls: []snapshot.Ref{{Type: snapshot.Endpoints, Name: b.Cluster()}}})
 	if err != nil {
 		panic("render: cluster " + b.Cluster() + ": " + err.Error()) // its name was checked

@@ -14,7 +14,7 @@ func Secret(name string, pair route.KeyPair, from []object.Ref) (*snapshot.Resou
 	return newResource(snapshot.Secret, name, newSecret(name, pair), snapshot.Meta{From: from})
 }
 
-// StandIn is a certificate of the process's own under a name, if it has one; Weak,
+// StandIn is a certificate of the process's own under a name, if it has one; a placeholder,
 // so that whoever has a good one keeps it. An unanswered secret would hold up the
 // whole listener for 15 s.
 func StandIn(own *route.KeyPair, name string, from []object.Ref) *snapshot.Resource {

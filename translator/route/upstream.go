@@ -19,8 +19,8 @@ type Cluster struct {
 	// Endpoints is empty.
 	Named     bool
 	Endpoints []Endpoint
-	// Weak: the Service or its port is missing, and may come back.
-	Weak bool
+	// Placeholder: the Service or its port is missing, and may come back.
+	Placeholder bool
 }
 
 // Protocol is what is spoken to endpoints.
@@ -30,8 +30,8 @@ type Protocol struct{ HTTP2, TLS bool }
 type Endpoints struct {
 	Backend Backend
 	List    []Endpoint // sorted by zone, then by address
-	// Weak: the Service, its port or its slices are missing, and may come.
-	Weak bool
+	// Placeholder: the Service, its port or its slices are missing, and may come.
+	Placeholder bool
 }
 
 // Endpoint is one address that requests go to.

@@ -107,7 +107,7 @@ func (s *Service) Resources(r *adminv1.ResourcesRequest, stream grpc.ServerStrea
 }
 
 func resourceOf(r *snapshot.Resource, body bool) *adminv1.ResourcesResponse {
-	out := &adminv1.ResourcesResponse{Resource: refOf(r), From: object.Texts(r.From), Weak: r.Weak, Size: uint32(len(r.Body()))}
+	out := &adminv1.ResourcesResponse{Resource: refOf(r), From: object.Texts(r.From), Placeholder: r.Placeholder, Size: uint32(len(r.Body()))}
 	for _, need := range r.Needs {
 		out.Needs = append(out.Needs, need.String())
 	}

@@ -302,7 +302,7 @@ func (c *Conn) desiredAfter(t snapshot.Type, name string, last *snapshot.Resourc
 	if c.isRejected(t, name, want.Version) {
 		return c.instead(t, name, last, certain)
 	}
-	if want.Weak && last != nil {
+	if want.Placeholder && last != nil {
 		return c.instead(t, name, last, certain)
 	}
 	return want

@@ -77,7 +77,7 @@ func variant(r *snapshot.Resource, random uint64) *snapshot.Resource {
 		return r // the chain was valid UTF-8 and the comment is ASCII
 	}
 	return snapshot.FromBytes(r.Type, r.Name, r.Version, body,
-		snapshot.Meta{Needs: r.Needs, Pulls: r.Pulls, From: r.From, Weak: r.Weak})
+		snapshot.Meta{Needs: r.Needs, Pulls: r.Pulls, From: r.From, Placeholder: r.Placeholder})
 }
 
 func random() uint64 { return rand.Uint64() }

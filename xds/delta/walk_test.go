@@ -140,21 +140,21 @@ func (w *world) change() {
 	}
 }
 
-func cla(name, members string, weak bool) *snapshot.Resource {
-	if weak {
+func cla(name, members string, placeholder bool) *snapshot.Resource {
+	if placeholder {
 		members = "none"
 	}
-	return snapshot.FromBytes(snapshot.Endpoints, name, members, []byte(members), snapshot.Meta{Weak: weak})
+	return snapshot.FromBytes(snapshot.Endpoints, name, members, []byte(members), snapshot.Meta{Placeholder: placeholder})
 }
 
-func secret(name, version string, weak bool) *snapshot.Resource {
+func secret(name, version string, placeholder bool) *snapshot.Resource {
 	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(&tlsv3.Secret{Name: name, Type: &tlsv3.Secret_TlsCertificate{
 		TlsCertificate: &tlsv3.TlsCertificate{CertificateChain: &corev3.DataSource{
 			Specifier: &corev3.DataSource_InlineBytes{InlineBytes: []byte(version)}}}}})
 	if err != nil {
 		panic(err)
 	}
-	return snapshot.FromBytes(snapshot.Secret, name, version, body, snapshot.Meta{Weak: weak})
+	return snapshot.FromBytes(snapshot.Secret, name, version, body, snapshot.Meta{Placeholder: placeholder})
 }
 
 func (w *world) snapshot() snapshot.Snapshot {

@@ -37,7 +37,7 @@ func excused(t snapshot.Type, c pmap.Change[*snapshot.Resource], status delta.St
 	if !c.HasNew {
 		return t != snapshot.VirtualHost && t != snapshot.Listener
 	}
-	if c.HadOld && (c.New.Weak || c.Old.Version == c.New.Version) {
+	if c.HadOld && (c.New.Placeholder || c.Old.Version == c.New.Version) {
 		return true
 	}
 	named := func(r delta.Rejection) bool { return r.Name == c.Key }

@@ -17,18 +17,18 @@ func TestClockJumps(t *testing.T) {
 		t.Run(jump.String(), func(t *testing.T) {
 			now := time.Now()
 			h, _ := Next(Held{}, base(map[snapshot.Ref]string{first: "a", second: "a"}), now, time.Time{})
-			h, _ = Next(h, base(map[snapshot.Ref]string{first: "weak0", second: "a"}), now, time.Time{})
-			late := base(map[snapshot.Ref]string{first: "weak0", second: "weak0"})
+			h, _ = Next(h, base(map[snapshot.Ref]string{first: "placeholder0", second: "a"}), now, time.Time{})
+			late := base(map[snapshot.Ref]string{first: "placeholder0", second: "placeholder0"})
 			now = clock.Set(now.Add(Grace/2), jump)
 			h, wake := Next(h, late, now, time.Time{})
 			if d := wake.Sub(now); d != Grace/2 {
 				t.Errorf("the next look is in %v, want %v", d, Grace/2)
 			}
 			now = now.Add(Grace / 2)
-			if h, _ = Next(h, late, now, time.Time{}); shown(h, first) != "weak0" || shown(h, second) != "a" {
+			if h, _ = Next(h, late, now, time.Time{}); shown(h, first) != "placeholder0" || shown(h, second) != "a" {
 				t.Errorf("after the first grace: %s, %s", shown(h, first), shown(h, second))
 			}
-			if h, wake = Next(h, late, now.Add(Grace/2), time.Time{}); shown(h, second) != "weak0" || !wake.IsZero() {
+			if h, wake = Next(h, late, now.Add(Grace/2), time.Time{}); shown(h, second) != "placeholder0" || !wake.IsZero() {
 				t.Errorf("after the second grace: %s", shown(h, second))
 			}
 		})

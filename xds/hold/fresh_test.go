@@ -59,9 +59,9 @@ func TestMoveInOutage(t *testing.T) {
 func TestEndpointsInOutage(t *testing.T) {
 	ref := snapshot.Ref{Type: snapshot.Endpoints, Name: "shop/api/80"}
 	h, _ := Next(Held{}, base(map[snapshot.Ref]string{ref: "a"}), start, start)
-	for _, s := range []outage{{1, 1, "a", 11}, {11, 11, "a", 21}, {30, 30, "a", 40}, {40, 31, "a", 41}, {41, 31, "weak0", 0}, {50, 50, "weak0", 0}} {
+	for _, s := range []outage{{1, 1, "a", 11}, {11, 11, "a", 21}, {30, 30, "a", 40}, {40, 31, "a", 41}, {41, 31, "placeholder0", 0}, {50, 50, "placeholder0", 0}} {
 		var wake time.Time
-		h, wake = Next(h, base(map[snapshot.Ref]string{ref: "weak0"}), seconds(s.at), seconds(s.fresh))
+		h, wake = Next(h, base(map[snapshot.Ref]string{ref: "placeholder0"}), seconds(s.at), seconds(s.fresh))
 		if got := shown(h, ref); got != s.want || after(wake) != s.wake {
 			t.Errorf("at %d s: runs %q, wakes at %d; want %q, %d", s.at, got, after(wake), s.want, s.wake)
 		}

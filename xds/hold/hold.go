@@ -40,9 +40,9 @@ type Held struct {
 // before. wake is when to call Next again if base does not change before; zero
 // for never. Its cost follows the difference between base and the one before.
 //
-// A Weak secret leaves the last good certificate in force. A Weak cluster or CLA
-// leaves the last one in force for Grace and is Firm afterwards. A fleet without
-// a last one gets the Weak resource itself. A virtual host that names one more
+// A placeholder for a secret leaves the last good certificate in force. A placeholder for a cluster or a CLA
+// leaves the last one in force for Grace and is Final afterwards. A fleet without
+// a last one gets the placeholder itself. A virtual host that names one more
 // cluster, and one without endpoints, stays as it is for MoveGrace.
 //
 // All that counts from fresh at the earliest: it is since when base has been made of
@@ -107,32 +107,32 @@ func share(s, base snapshot.Snapshot) snapshot.Snapshot {
 func (h *Held) follow(t snapshot.Type, c pmap.Change[*snapshot.Resource], now time.Time) {
 	ref := snapshot.Ref{Type: t, Name: c.Key}
 	m := h.Snapshot.Of(t)
-	if !c.HasNew || !c.New.Weak {
+	if !c.HasNew || !c.New.Placeholder {
 		h.pending = h.pending.without(ref)
 		h.set(ref, c.New) // nil: gone
 		return
 	}
-	if graced(t) && !(c.HadOld && c.Old.Weak) { // it has just become weak
+	if graced(t) && !(c.HadOld && c.Old.Placeholder) { // it has just become a placeholder
 		h.pending = h.pending.with(ref, now.Add(Grace))
 	}
 	last, ok := m.Get(c.Key)
 	switch {
 	case graced(t) && !h.pending.has(ref):
-		h.set(ref, c.New.Firm())
-	case ok && !last.Weak: // it stays
+		h.set(ref, c.New.Final())
+	case ok && !last.Placeholder: // it stays
 	default:
 		h.set(ref, c.New)
 	}
 }
 
-// graced reports whether what is weak stays so for Grace only.
+// graced reports whether a placeholder stays one for Grace only.
 func graced(t snapshot.Type) bool { return t == snapshot.Cluster || t == snapshot.Endpoints }
 
 // giveUp serves what base says, since it has said so for Grace.
 func (h *Held) giveUp(ref snapshot.Ref) {
 	h.pending = h.pending.without(ref)
 	if r, ok := h.base.Get(ref); ok {
-		h.set(ref, r.Firm())
+		h.set(ref, r.Final())
 	}
 }
 

@@ -2,6 +2,7 @@ package hold
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,12 +13,12 @@ import (
 
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// resource is one of a version; a version that begins with "weak" is Weak.
+// resource is one of a version; a version that begins with "placeholder" is one.
 func resource(ref snapshot.Ref, version string) *snapshot.Resource {
-	return snapshot.FromBytes(ref.Type, ref.Name, version, []byte(version), snapshot.Meta{Weak: isWeak(version)})
+	return snapshot.FromBytes(ref.Type, ref.Name, version, []byte(version), snapshot.Meta{Placeholder: isPlaceholder(version)})
 }
 
-func isWeak(version string) bool { return len(version) > 4 && version[:4] == "weak" }
+func isPlaceholder(version string) bool { return strings.HasPrefix(version, "placeholder") }
 
 // base is a snapshot of versions.
 func base(versions map[snapshot.Ref]string) snapshot.Snapshot {
@@ -37,8 +38,8 @@ func shown(h Held, ref snapshot.Ref) string {
 	switch {
 	case !ok:
 		return ""
-	case r.Weak:
-		return r.Version + " (weak)"
+	case r.Placeholder:
+		return r.Version + " (placeholder)"
 	}
 	return r.Version
 }
@@ -60,23 +61,23 @@ func TestNext(t *testing.T) {
 		steps []step
 	}{
 		{"slices that are late keep the last endpoints", endpoints, []step{
-			{0, "a", "a", 0}, {5, "weak0", "a", 15}, {8, "b", "b", 0}, {60, "b", "b", 0}}},
+			{0, "a", "a", 0}, {5, "placeholder0", "a", 15}, {8, "b", "b", 0}, {60, "b", "b", 0}}},
 		{"slices that never come end after the grace", endpoints, []step{
-			{0, "a", "a", 0}, {5, "weak0", "a", 15}, {14, "weak0", "a", 15}, {15, "weak0", "weak0", 0}, {99, "weak0", "weak0", 0}}},
+			{0, "a", "a", 0}, {5, "placeholder0", "a", 15}, {14, "placeholder0", "a", 15}, {15, "placeholder0", "placeholder0", 0}, {99, "placeholder0", "placeholder0", 0}}},
 		{"another stand-in does not begin the grace anew", endpoints, []step{
-			{0, "a", "a", 0}, {5, "weak1", "a", 15}, {10, "weak2", "a", 15}, {15, "weak2", "weak2", 0}, {16, "weak3", "weak3", 0}}},
+			{0, "a", "a", 0}, {5, "placeholder1", "a", 15}, {10, "placeholder2", "a", 15}, {15, "placeholder2", "placeholder2", 0}, {16, "placeholder3", "placeholder3", 0}}},
 		{"a second time has a grace of its own", endpoints, []step{
-			{0, "a", "a", 0}, {5, "weak0", "a", 15}, {15, "weak0", "weak0", 0}, {20, "b", "b", 0}, {21, "weak0", "b", 31}}},
+			{0, "a", "a", 0}, {5, "placeholder0", "a", 15}, {15, "placeholder0", "placeholder0", 0}, {20, "b", "b", 0}, {21, "placeholder0", "b", 31}}},
 		{"a fleet without a last one gets the stand-in", endpoints, []step{
-			{0, "weak0", "weak0 (weak)", 10}, {10, "weak0", "weak0", 0}}},
+			{0, "placeholder0", "placeholder0 (placeholder)", 10}, {10, "placeholder0", "placeholder0", 0}}},
 		{"what goes is gone at once", endpoints, []step{
-			{0, "a", "a", 0}, {5, "weak0", "a", 15}, {6, "", "", 0}}},
+			{0, "a", "a", 0}, {5, "placeholder0", "a", 15}, {6, "", "", 0}}},
 		{"a missing Secret keeps the last good certificate", certificate, []step{
-			{0, "a", "a", 0}, {5, "weak0", "a", 0}, {86400, "weak0", "a", 0}, {86401, "b", "b", 0}}},
+			{0, "a", "a", 0}, {5, "placeholder0", "a", 0}, {86400, "placeholder0", "a", 0}, {86401, "b", "b", 0}}},
 		{"a Secret that never was there", certificate, []step{
-			{0, "weak0", "weak0 (weak)", 0}, {99, "weak0", "weak0 (weak)", 0}, {100, "a", "a", 0}}},
+			{0, "placeholder0", "placeholder0 (placeholder)", 0}, {99, "placeholder0", "placeholder0 (placeholder)", 0}, {100, "a", "a", 0}}},
 		{"a host that no Ingress names any more loses its certificate", certificate, []step{
-			{0, "a", "a", 0}, {1, "", "", 0}, {2, "weak0", "weak0 (weak)", 0}}},
+			{0, "a", "a", 0}, {1, "", "", 0}, {2, "placeholder0", "placeholder0 (placeholder)", 0}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var h Held
@@ -101,7 +102,7 @@ type kept struct {
 	since   time.Time
 	over    bool // the grace has ended
 	shown   string
-	firm    bool // whether shown is not Weak
+	final   bool // whether shown is not Placeholder
 }
 
 // next is the rule of Next for one name.
@@ -110,18 +111,18 @@ func (k kept) next(t snapshot.Type, version string, now, fresh time.Time) kept {
 	k.version = version
 	graced := t == snapshot.Cluster || t == snapshot.Endpoints
 	switch {
-	case !isWeak(version):
-		k.shown, k.firm, k.over = version, true, false
+	case !isPlaceholder(version):
+		k.shown, k.final, k.over = version, true, false
 		return k
-	case !isWeak(was):
+	case !isPlaceholder(was):
 		k.since = now
 	}
 	k.over = k.over || graced && now.Sub(k.since) >= Grace && now.Sub(fresh) >= Grace
 	switch {
 	case k.over:
-		k.shown, k.firm = version, true
-	case k.shown == "" || !k.firm:
-		k.shown, k.firm = version, false
+		k.shown, k.final = version, true
+	case k.shown == "" || !k.final:
+		k.shown, k.final = version, false
 	}
 	return k
 }
@@ -150,7 +151,7 @@ func TestNextIsTheRule(t *testing.T) {
 			}
 			for range rapid.IntRange(0, 3).Draw(t, "changes") {
 				ref := rapid.SampledFrom(refs).Draw(t, "ref")
-				choice := []string{"", "a", "b", "weak1", "weak2"}
+				choice := []string{"", "a", "b", "placeholder1", "placeholder2"}
 				if ref.Type == snapshot.VirtualHost { // is never a stand-in
 					choice = choice[:3]
 				}
@@ -166,8 +167,8 @@ func TestNextIsTheRule(t *testing.T) {
 				k := model[ref].next(ref.Type, versions[ref], now, fresh)
 				model[ref] = k
 				want := k.shown
-				if !k.firm && want != "" {
-					want += " (weak)"
+				if !k.final && want != "" {
+					want += " (placeholder)"
 				}
 				if got := shown(h, ref); got != want {
 					t.Fatalf("%v runs %q, the rule says %q", ref, got, want)
@@ -187,7 +188,7 @@ func TestSpare(t *testing.T) {
 		return func(string) *snapshot.Resource { return resource(ref, version) }
 	}
 	h, _ := Next(Held{}, base(map[snapshot.Ref]string{ref: "a"}).WithReserve(reserve{source("old"), source("old")}), start, time.Time{})
-	h, _ = Next(h, base(map[snapshot.Ref]string{ref: "weak1"}).WithReserve(reserve{source("new"), source("new")}), start, time.Time{})
+	h, _ = Next(h, base(map[snapshot.Ref]string{ref: "placeholder1"}).WithReserve(reserve{source("new"), source("new")}), start, time.Time{})
 	if shown(h, ref) != "a" || h.Snapshot.Spare("x").Version != "new" || h.Snapshot.StandIn("x").Version != "new" {
 		t.Errorf("runs %s, spare %s, stand-in %s", shown(h, ref), h.Snapshot.Spare("x").Version, h.Snapshot.StandIn("x").Version)
 	}

@@ -8,7 +8,7 @@ import (
 	"legation.dev/xds/snapshot"
 )
 
-// pending is a queue of Weak resources that become firm at a moment. It is a
+// pending is a queue of Placeholder resources that become final at a moment. It is a
 // value, as all here.
 type pending struct {
 	zero  time.Time // the first moment: others are counted from it
@@ -16,7 +16,7 @@ type pending struct {
 	queue pmap.Map[deadline] // by moment and ref
 }
 
-// deadline is when a resource becomes firm.
+// deadline is when a resource becomes final.
 type deadline struct {
 	ref   snapshot.Ref
 	at    time.Time

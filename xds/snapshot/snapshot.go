@@ -123,9 +123,9 @@ type Resource struct {
 	// Chains are the TLS hosts that a listener has a filter chain for. Sorted. They
 	// follow from the body.
 	Chains []string
-	// Weak marks a stand-in for something that is missing: a fresh Envoy gets
+	// Placeholder marks a stand-in for something that is missing: a fresh Envoy gets
 	// it, an Envoy that has something for this name keeps what it has.
-	Weak bool
+	Placeholder bool
 	// Empty marks endpoints of which there are none. It follows from the body.
 	Empty bool
 	// Checked marks a cluster that waits for more than its endpoints before it is
@@ -148,7 +148,7 @@ type Meta struct {
 	Needs, Pulls []Ref
 	Chains       []string
 	From         []object.Ref
-	Weak         bool
+	Placeholder  bool
 	Empty        bool
 	Checked      bool
 	Linger       time.Duration
@@ -173,13 +173,13 @@ func New(t Type, name string, m proto.Message, meta Meta) (*Resource, error) {
 // makes its own, so their bytes are left out of versions and digests.
 const StandInVersion = "stand-in"
 
-// StandIn makes a Weak resource whose bytes differ from process to process.
+// StandIn makes a placeholder whose bytes differ from process to process.
 func StandIn(t Type, name string, m proto.Message, meta Meta) (*Resource, error) {
 	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", t, name, err)
 	}
-	meta.Weak = true
+	meta.Placeholder = true
 	return FromBytes(t, name, StandInVersion, body, meta), nil
 }
 
@@ -189,7 +189,7 @@ func FromBytes(t Type, name, version string, body []byte, meta Meta) *Resource {
 	slices.SortFunc(meta.Needs, Ref.Compare)
 	slices.SortFunc(meta.Pulls, Ref.Compare)
 	slices.Sort(meta.Chains)
-	r := &Resource{Type: t, Name: name, Version: version, Weak: meta.Weak, Empty: meta.Empty, Checked: meta.Checked, Linger: meta.Linger,
+	r := &Resource{Type: t, Name: name, Version: version, Placeholder: meta.Placeholder, Empty: meta.Empty, Checked: meta.Checked, Linger: meta.Linger,
 		Needs: slices.Compact(meta.Needs), Pulls: slices.Compact(meta.Pulls), Chains: meta.Chains, From: meta.From}
 	r.wire, r.body = encode(t, name, version, body)
 	r.sum = r.digest()
@@ -197,25 +197,25 @@ func FromBytes(t Type, name, version string, body []byte, meta Meta) *Resource {
 }
 
 func (r *Resource) digest() pmap.Sum {
-	parts := []string{r.Version, fmt.Sprint(r.Weak), r.Linger.String()}
+	parts := []string{r.Version, fmt.Sprint(r.Placeholder), r.Linger.String()}
 	for _, n := range r.Needs {
 		parts = append(parts, n.String())
 	}
 	return pmap.SumOf(parts...)
 }
 
-// Firm is r without the mark of a stand-in.
-func (r *Resource) Firm() *Resource {
-	if !r.Weak {
+// Final is r without the mark of a stand-in.
+func (r *Resource) Final() *Resource {
+	if !r.Placeholder {
 		return r
 	}
-	firm := *r
-	firm.Weak = false
-	firm.sum = firm.digest()
-	return &firm
+	final := *r
+	final.Placeholder = false
+	final.sum = final.digest()
+	return &final
 }
 
-// Sum identifies version, Weak, Linger and Needs.
+// Sum identifies version, Placeholder, Linger and Needs.
 func (r *Resource) Sum() pmap.Sum { return r.sum }
 
 // Wire is r as an element of DeltaDiscoveryResponse.resources, tag and length

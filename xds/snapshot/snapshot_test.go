@@ -33,15 +33,15 @@ func TestWire(t *testing.T) {
 	}
 }
 
-// TestStandIn: the bytes of a stand-in do not count, its weakness does.
+// TestStandIn: the bytes of a stand-in do not count, that it is a placeholder does.
 func TestStandIn(t *testing.T) {
-	a := FromBytes(Secret, "h", StandInVersion, []byte("a"), Meta{Weak: true})
-	b := FromBytes(Secret, "h", StandInVersion, []byte("b"), Meta{Weak: true})
+	a := FromBytes(Secret, "h", StandInVersion, []byte("a"), Meta{Placeholder: true})
+	b := FromBytes(Secret, "h", StandInVersion, []byte("b"), Meta{Placeholder: true})
 	if a.Sum() != b.Sum() {
 		t.Error("stand-ins of two processes differ")
 	}
-	if a.Firm().Sum() == a.Sum() {
-		t.Error("weak and firm are equal")
+	if a.Final().Sum() == a.Sum() {
+		t.Error("a placeholder and the final resource are equal")
 	}
 }
 

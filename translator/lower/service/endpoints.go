@@ -14,23 +14,23 @@ import (
 
 // Endpoints returns the endpoints of a backend whose cluster uses EDS; s is nil if
 // the Service does not exist. If the Service, its port or its slices are missing,
-// or no slice has the port yet, the result is Weak: an Envoy that already has
+// or no slice has the port yet, the result is a placeholder: an Envoy that already has
 // endpoints keeps them. If the slices exist but are empty, the empty list is sent.
-// A refused ExternalName Service also gets an empty list that is not Weak.
+// A refused ExternalName Service also gets an empty list that is no placeholder.
 func Endpoints(b route.Backend, s *input.Service, list []*input.Slice) (e route.Endpoints, found []finding.Finding) {
-	e = route.Endpoints{Backend: b, Weak: true}
+	e = route.Endpoints{Backend: b, Placeholder: true}
 	if s == nil {
 		return e, nil
 	}
 	if port, ok := servicePort(b, s); ok {
 		g := gather(list, port)
-		e.List, e.Weak, found = g.endpoints(), g.late, g.found
+		e.List, e.Placeholder, found = g.endpoints(), g.late, g.found
 		if g.late {
 			found = append(found, whyLate(s, list, port)...)
 		}
 	}
 	if s.ExternalName != "" { // one that is refused has no endpoints, for good
-		e.List, e.Weak = nil, false
+		e.List, e.Placeholder = nil, false
 	}
 	return e, found
 }

@@ -23,7 +23,7 @@ func Lower(s *input.Service) *route.Fragment {
 }
 
 // Cluster is what a Service makes of a backend that names it; s is nil if there is
-// no such Service. Without the Service, or the port, the cluster is Weak: an Envoy
+// no such Service. Without the Service, or the port, the cluster is a placeholder: an Envoy
 // that knew it keeps it as it was until hold gives up.
 func Cluster(b route.Backend, class *policy.Values, s *input.Service, list []*input.Slice) (c route.Cluster, missing Missing, found []finding.Finding) {
 	c = route.Cluster{Backend: b}
@@ -31,7 +31,7 @@ func Cluster(b route.Backend, class *policy.Values, s *input.Service, list []*in
 	var port input.ServicePort
 	switch {
 	case s == nil:
-		c.Weak, missing = true, ServiceMissing
+		c.Placeholder, missing = true, ServiceMissing
 	default:
 		f := s.Fragment()
 		settings = settings.With(f.Policy.Upstream())
@@ -39,7 +39,7 @@ func Cluster(b route.Backend, class *policy.Values, s *input.Service, list []*in
 		found = append(found, BeyondShare(f, class)...)
 		var ok bool
 		if port, ok = servicePort(b, s); !ok && s.ExternalName == "" {
-			c.Weak, missing = true, PortMissing
+			c.Placeholder, missing = true, PortMissing
 		}
 		c.Protocol = protocolOf(port.AppProtocol)
 		c.SNI = s.ExternalName

@@ -827,7 +827,7 @@ type ResourcesResponse struct {
 	// What must be live at an Envoy before it is sent, for example "CDS shop/web/http".
 	Needs []string `protobuf:"bytes,3,rep,name=needs,proto3" json:"needs,omitempty"`
 	// It stands in for something that is missing.
-	Weak bool `protobuf:"varint,4,opt,name=weak,proto3" json:"weak,omitempty"`
+	Placeholder bool `protobuf:"varint,4,opt,name=placeholder,proto3" json:"placeholder,omitempty"`
 	// Serialised size, in bytes.
 	Size          uint32     `protobuf:"varint,5,opt,name=size,proto3" json:"size,omitempty"`
 	Body          *anypb.Any `protobuf:"bytes,6,opt,name=body,proto3" json:"body,omitempty"`
@@ -886,9 +886,9 @@ func (x *ResourcesResponse) GetNeeds() []string {
 	return nil
 }
 
-func (x *ResourcesResponse) GetWeak() bool {
+func (x *ResourcesResponse) GetPlaceholder() bool {
 	if x != nil {
-		return x.Weak
+		return x.Placeholder
 	}
 	return false
 }
@@ -1636,12 +1636,12 @@ const file_admin_proto_rawDesc = "" +
 	"\ttype_urls\x18\x02 \x03(\tR\btypeUrls\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x04 \x01(\x04R\aversion\x12\x16\n" +
-	"\x06bodies\x18\x05 \x01(\bR\x06bodies\"\xc8\x01\n" +
+	"\x06bodies\x18\x05 \x01(\bR\x06bodies\"\xd6\x01\n" +
 	"\x11ResourcesResponse\x127\n" +
 	"\bresource\x18\x01 \x01(\v2\x1b.legation.admin.v1.ResourceR\bresource\x12\x12\n" +
 	"\x04from\x18\x02 \x03(\tR\x04from\x12\x14\n" +
-	"\x05needs\x18\x03 \x03(\tR\x05needs\x12\x12\n" +
-	"\x04weak\x18\x04 \x01(\bR\x04weak\x12\x12\n" +
+	"\x05needs\x18\x03 \x03(\tR\x05needs\x12 \n" +
+	"\vplaceholder\x18\x04 \x01(\bR\vplaceholder\x12\x12\n" +
 	"\x04size\x18\x05 \x01(\rR\x04size\x12(\n" +
 	"\x04body\x18\x06 \x01(\v2\x14.google.protobuf.AnyR\x04body\"&\n" +
 	"\x0eHistoryRequest\x12\x14\n" +
