@@ -25,9 +25,9 @@ var (
 )
 
 const (
-	inWorld       = 25               // requests, before the next world
+	inWorld       = 25               // requests, before the next suite
 	askers        = 2                // at a time: one for each core of a small machine
-	settleTimeout = 30 * time.Second // for an Envoy that never takes a world
+	settleTimeout = 30 * time.Second // for an Envoy that never takes a suite
 	enough        = 10               // differences; the others would say the same
 )
 
@@ -41,13 +41,13 @@ func TestDecide(t *testing.T) {
 		{"own ports", nil},
 		{"port 443, unprotected", map[string]string{"external-https-port": "443", "serve-unprotected": "true"}},
 	} {
-		t.Run(c.name, func(t *testing.T) { compare(t, newWorld(t, c.settings), rand.NewPCG(*seed, uint64(i)), *requests/2) })
+		t.Run(c.name, func(t *testing.T) { compare(t, newSuite(t, c.settings), rand.NewPCG(*seed, uint64(i)), *requests/2) })
 	}
 }
 
 // compare draws worlds and asks each. What was compared is logged, so that a run
 // whose draws miss a feature is seen.
-func compare(t *testing.T, w *world, src rand.Source, n int) {
+func compare(t *testing.T, w *suite, src rand.Source, n int) {
 	g := worlds.NewFragments(src)
 	seen := tally{}
 	for i := range max(n/inWorld, 1) {
@@ -60,7 +60,7 @@ func compare(t *testing.T, w *world, src rand.Source, n int) {
 		}
 		w.serve(t, list)
 		if w.ask(t, g, seen); t.Failed() {
-			t.Fatalf("in world %d of -seed %d", i, *seed)
+			t.Fatalf("in suite %d of -seed %d", i, *seed)
 		}
 	}
 	for _, what := range []string{"redirect", "cluster", "one of clusters", "status", "deeper", "by method", "by header", "by query", "regex", "exact"} {
@@ -72,7 +72,7 @@ func compare(t *testing.T, w *world, src rand.Source, n int) {
 }
 
 // ask draws requests and compares the answers, a few at a time.
-func (w *world) ask(t *testing.T, g *worlds.Fragments, seen tally) {
+func (w *suite) ask(t *testing.T, g *worlds.Fragments, seen tally) {
 	t.Helper()
 	list := make(chan route.Request, inWorld)
 	for range inWorld {
@@ -102,7 +102,7 @@ func (w *world) ask(t *testing.T, g *worlds.Fragments, seen tally) {
 }
 
 // compare asks both for one request.
-func (w *world) compare(c *client, r route.Request) (route.Decision, error) {
+func (w *suite) compare(c *client, r route.Request) (route.Decision, error) {
 	host, ok := route.FindHost(r.Host, func(name string) bool { return w.hosts[name] != nil })
 	if !ok {
 		return route.Decision{}, fmt.Errorf("no virtual host")
