@@ -33,32 +33,32 @@ const (
 // leadership is what there is only while we lead. Its state belongs to the loop; what it
 // started runs until ctx ends and hands the loop tasks.
 type leadership struct {
-	ctx    context.Context
-	cancel context.CancelFunc
-	over   chan struct{}
-	w      *Writer
-	log    *slog.Logger
-	group  sync.WaitGroup
-	tasks  chan func(now time.Time)
-	jobs   chan job
-	posts  chan posting
-	poster *poster
+	ctx         context.Context
+	cancel      context.CancelFunc
+	over        chan struct{}
+	w           *Writer
+	log         *slog.Logger
+	group       sync.WaitGroup
+	tasks       chan func(now time.Time)
+	jobs        chan job
+	events      chan pendingEvent
+	eventWriter *eventWriter
 
 	table   *statusTable
 	sources []*addressSource
 	look    time.Time // when an address source has something to publish
 	asking  bool
-	posting *posting // taken out of the eventRecorder, not yet handed out
+	pending *pendingEvent // taken out of the eventRecorder, not yet handed out
 	fights  map[object.Ref]fight
 	fought  bool // fights has changed
 
-	book          *eventRecorder // the loop's
+	recorder      *eventRecorder // the loop's
 	writes, tells trouble
 }
 
-// posting is a post with what is known of its object.
-type posting struct {
-	post
+// pendingEvent is a write with what is known of its object.
+type pendingEvent struct {
+	eventWrite
 	uid types.UID
 }
 
@@ -68,8 +68,8 @@ func newLeadership(ctx context.Context, a *lease, l *loop) *leadership {
 	if c.Acknowledged == nil {
 		r.patience = 0
 	}
-	t := &leadership{over: a.over, w: l.w, log: l.log, tasks: make(chan func(time.Time)), jobs: make(chan job), posts: make(chan posting),
-		poster: &poster{l.w.objects, l.w.meta, c.Identity}, table: newStatusTable(r), sources: newAddressSources(c), fights: map[object.Ref]fight{}, book: l.book,
+	t := &leadership{over: a.over, w: l.w, log: l.log, tasks: make(chan func(time.Time)), jobs: make(chan job), events: make(chan pendingEvent),
+		eventWriter: &eventWriter{l.w.objects, l.w.meta, c.Identity}, table: newStatusTable(r), sources: newAddressSources(c), fights: map[object.Ref]fight{}, recorder: l.recorder,
 		writes: trouble{what: "writing status", log: l.log}, tells: trouble{what: "writing Events", log: l.log}}
 	t.ctx, t.cancel = context.WithCancel(a.ctx)
 	stop := context.AfterFunc(ctx, t.cancel)
@@ -90,7 +90,7 @@ func (t *leadership) start(c Config) {
 		t.group.Go(func() { t.writer(limit) })
 	}
 	rate = c.Timing.EventsPerSecond
-	t.group.Go(func() { t.teller(flowcontrol.NewTokenBucketRateLimiter(float32(rate), max(1, int(10*rate)))) })
+	t.group.Go(func() { t.writeEvents(flowcontrol.NewTokenBucketRateLimiter(float32(rate), max(1, int(10*rate)))) })
 }
 
 // end returns when nothing of the term runs any more.
@@ -133,27 +133,27 @@ func (t *leadership) nextJob(now time.Time) (job, chan<- job) {
 	return j, t.jobs
 }
 
-// nextPost is a post and where it can be handed out; a nil channel if there is none.
-func (t *leadership) nextPost(b *eventRecorder, now time.Time) (posting, chan<- posting) {
-	if t.posting == nil {
+// nextEvent is a write and where it can be handed out; a nil channel if there is none.
+func (t *leadership) nextEvent(b *eventRecorder, now time.Time) (pendingEvent, chan<- pendingEvent) {
+	if t.pending == nil {
 		p, ok := b.next(now)
 		if !ok {
-			return posting{}, nil
+			return pendingEvent{}, nil
 		}
-		t.posting = &posting{post: p}
+		t.pending = &pendingEvent{eventWrite: p}
 	}
-	if ref := t.posting.problem.Object; ref.Kind == object.KindIngress {
+	if ref := t.pending.problem.Object; ref.Kind == object.KindIngress {
 		if e := t.table.entries[ref.Key()]; e != nil {
-			t.posting.uid = e.seen.uid
+			t.pending.uid = e.seen.uid
 		}
 	}
-	return *t.posting, t.posts
+	return *t.pending, t.events
 }
 
-// nextLook is when to look into the eventRecorder again: not before the post that was
+// nextLook is when to look into the eventRecorder again: not before the event that was
 // taken out of it is handed out.
 func (t *leadership) nextLook(b *eventRecorder) time.Time {
-	if t.posting != nil {
+	if t.pending != nil {
 		return time.Time{}
 	}
 	return b.due.when()
@@ -241,22 +241,22 @@ func (t *leadership) wrote(j job, s seen, err error, now time.Time) {
 	t.table.failed(j, now)
 }
 
-// teller writes Events, one after the other.
-func (t *leadership) teller(limit flowcontrol.RateLimiter) {
-	paced(t.ctx, limit, t.posts, func(p posting) {
+// writeEvents writes Events, one after the other.
+func (t *leadership) writeEvents(limit flowcontrol.RateLimiter) {
+	paced(t.ctx, limit, t.events, func(p pendingEvent) {
 		ctx, cancel := context.WithTimeout(t.ctx, requestPatience)
 		defer cancel()
-		r, err := t.poster.write(ctx, p.post, p.uid)
-		t.do(func(now time.Time) { t.told(p, r, err, now) })
+		r, err := t.eventWriter.write(ctx, p.eventWrite, p.uid)
+		t.do(func(now time.Time) { t.eventWritten(p, r, err, now) })
 	})
 }
 
-// told takes the end of a post.
-func (t *leadership) told(p posting, r record, err error, now time.Time) {
+// eventWritten takes the end of a write.
+func (t *leadership) eventWritten(p pendingEvent, r record, err error, now time.Time) {
 	if err == nil {
 		t.w.count(func(s *Stats) { s.Events++ })
 		t.tells.tell(nil)
-		t.book.done(p.post, r, now)
+		t.recorder.done(p.eventWrite, r, now)
 		return
 	}
 	t.w.count(func(s *Stats) { s.EventFailures++ })
@@ -267,5 +267,5 @@ func (t *leadership) told(p posting, r record, err error, now time.Time) {
 	if !apierrors.IsNotFound(err) {
 		t.tells.tell(fmt.Errorf("%s: %w", p.problem.Object, err))
 	}
-	t.book.failed(p.post, now.Add(again))
+	t.recorder.failed(p.eventWrite, now.Add(again))
 }

@@ -23,10 +23,10 @@ import (
 	"legation.dev/translator/input"
 )
 
-// poster writes Events. Client-go's recorder is not used: it makes one Event of two
+// eventWriter writes Events. Client-go's recorder is not used: it makes one Event of two
 // different messages, another one after each change of the leader, and a goroutine
 // for each.
-type poster struct {
+type eventWriter struct {
 	client   kubernetes.Interface
 	metadata metadata.Interface
 	instance string // who reports: this replica
@@ -51,7 +51,7 @@ func resourceOf(kind object.Kind) schema.GroupVersionResource {
 }
 
 // write writes or renews an Event. uid is that of its object, if it is known.
-func (p *poster) write(ctx context.Context, o post, uid types.UID) (record, error) {
+func (p *eventWriter) write(ctx context.Context, o eventWrite, uid types.UID) (record, error) {
 	if uid == "" {
 		var err error
 		if uid, err = p.uid(ctx, o.problem.Object); err != nil {
@@ -76,7 +76,7 @@ func (p *poster) write(ctx context.Context, o post, uid types.UID) (record, erro
 }
 
 // uid looks an object up. Of a Secret, too, only the metadata is read.
-func (p *poster) uid(ctx context.Context, ref object.Ref) (types.UID, error) {
+func (p *eventWriter) uid(ctx context.Context, ref object.Ref) (types.UID, error) {
 	resource := p.metadata.Resource(resourceOf(ref.Kind))
 	var o *metav1.PartialObjectMetadata
 	var err error
@@ -94,7 +94,7 @@ func (p *poster) uid(ctx context.Context, ref object.Ref) (types.UID, error) {
 // renew counts an Event on, which also makes the API server keep it for longer.
 // The count of another process's is read by a patch that changes nothing: no right
 // to read Events is needed for that.
-func (p *poster) renew(ctx context.Context, e *eventsv1.Event, before record) (record, error) {
+func (p *eventWriter) renew(ctx context.Context, e *eventsv1.Event, before record) (record, error) {
 	patch := func(body []byte) (*eventsv1.Event, error) {
 		return p.client.EventsV1().Events(e.Namespace).Patch(ctx, e.Name, types.MergePatchType, body, metav1.PatchOptions{FieldManager: Manager})
 	}
@@ -119,10 +119,10 @@ func (p *poster) renew(ctx context.Context, e *eventsv1.Event, before record) (r
 	return record{name: e.Name, count: series.Count}, nil
 }
 
-// event is the Event of a post: its reason is the code of the Problem, also once
+// event is the Event of a write: its reason is the code of the Problem, also once
 // that is mended. Its name follows from what it says and of which
 // object, so that nobody of ours writes it twice.
-func event(o post, uid types.UID, instance string, now time.Time) *eventsv1.Event {
+func event(o eventWrite, uid types.UID, instance string, now time.Time) *eventsv1.Event {
 	ref, reason, kind := o.problem.Object, string(o.problem.Code), corev1.EventTypeWarning
 	text := words(o.problem)
 	if o.problem.Code.Row().Severity == finding.Info {
