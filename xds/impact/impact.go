@@ -113,6 +113,16 @@ var effects = [snapshot.NumTypes]map[Kind]string{
 		Changed: "connections stay; new requests follow it",
 		Removed: "connections stay",
 	},
+	snapshot.ScopedRoute: {
+		Added:   "connections stay",
+		Changed: "connections stay; new requests follow it",
+		Removed: "connections stay",
+	},
+	snapshot.ExtensionConfig: {
+		Added:   "no connection",
+		Changed: "connections stay, and keep the old HTTP configuration until they end; new connections get the new one",
+		Removed: "no connection: it goes with its listener",
+	},
 	snapshot.VirtualHost: {
 		Added:   "connections stay; new requests follow it",
 		Changed: "connections stay; new requests follow it, WebSockets and requests in flight go on as they began",

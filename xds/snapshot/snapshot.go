@@ -32,7 +32,9 @@ const (
 	Cluster Type = iota
 	Endpoints
 	Secret
+	ScopedRoute // a ScopedRouteConfiguration: which route configuration requests use
 	RouteConfiguration
+	ExtensionConfig // a TypedExtensionConfig: the HTTP configuration of a listener
 	Listener
 	VirtualHost
 	NumTypes // how many there are
@@ -46,7 +48,9 @@ var types = [NumTypes]struct{ short, url string }{
 	Cluster:            {"CDS", "type.googleapis.com/envoy.config.cluster.v3.Cluster"},
 	Endpoints:          {"EDS", "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"},
 	Secret:             {"SDS", "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"},
+	ScopedRoute:        {"SRDS", "type.googleapis.com/envoy.config.route.v3.ScopedRouteConfiguration"},
 	RouteConfiguration: {"RDS", "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"},
+	ExtensionConfig:    {"ECDS", "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"},
 	Listener:           {"LDS", "type.googleapis.com/envoy.config.listener.v3.Listener"},
 	VirtualHost:        {"VHDS", "type.googleapis.com/envoy.config.route.v3.VirtualHost"},
 }
@@ -68,7 +72,9 @@ func (t Type) URL() string { return types[t].url }
 // Wildcard reports whether Envoy subscribes to all resources of the type without
 // naming them. A named type has no wildcard here: an SDS request without names
 // must not fetch every key.
-func (t Type) Wildcard() bool { return t == Cluster || t == Listener || t == VirtualHost }
+func (t Type) Wildcard() bool {
+	return t == Cluster || t == Listener || t == VirtualHost || t == ScopedRoute
+}
 
 // TypeOf is the type of a type URL; false if it is not served here.
 func TypeOf(url string) (Type, bool) {
