@@ -91,7 +91,7 @@ func (c *class) settingsCatchAll() route.Planned {
 		return route.NotFound()
 	}
 	return route.Planned{Action: route.Action{Targets: []route.Target{{Backend: b}}},
-		Settings: &c.Settings, Owner: "legation/default-backend", From: c.config.Object}
+		Settings: &c.Settings.Route, Owner: "legation/default-backend", From: c.config.Object}
 }
 
 // defaultClass is the class of Ingresses that name none: the newest of those

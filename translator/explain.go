@@ -53,6 +53,6 @@ func (f *Fleet) clusterSettings(service string, ofIngress policy.Overrides) []po
 func (f *Fleet) routeSettings(ofIngress policy.Overrides) []policy.Explained {
 	rows := policy.Explain(f.class.overrides, ofIngress)
 	return slices.DeleteFunc(rows, func(e policy.Explained) bool {
-		return e.Setting.Upstream || e.Setting.Scopes&policy.OnIngress == 0
+		return !e.Setting.OfRoute()
 	})
 }

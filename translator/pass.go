@@ -239,7 +239,7 @@ func (p *pass) chain(host string) {
 // listenerFront is made when it is first needed.
 func (p *pass) listenerFront() *render.Front {
 	if p.front == nil {
-		p.front = render.NewFront(&p.next.class.Settings, p.next.class.Listeners)
+		p.front = render.NewFront(&p.next.class.Settings.Listener, p.next.class.Listeners)
 	}
 	return p.front
 }
@@ -318,7 +318,7 @@ func (p *pass) listeners() {
 	c := &p.next.class
 	if p.all {
 		for _, routes := range c.routes {
-			p.must(render.RouteConfiguration(routes, &c.Settings))
+			p.must(render.RouteConfiguration(routes, &c.Settings.Route))
 		}
 	}
 	for _, l := range c.Listeners {

@@ -149,8 +149,8 @@ func (n tally) add(d route.Decision) {
 	}
 	m := d.Route.Match
 	for what, is := range map[string]bool{
-		"redirect": d.Route.ToHTTPS, "cluster": len(d.Allowed) == 1 && d.Allowed[0].Cluster != "", "one of clusters": len(d.Allowed) > 1,
-		"status": d.Allowed[0].Status != 0 && !d.Route.ToHTTPS, "deeper": d.Route.Deeper != "", "by method": m.Method != "",
+		"redirect": d.Route.Plain, "cluster": len(d.Allowed) == 1 && d.Allowed[0].Cluster != "", "one of clusters": len(d.Allowed) > 1,
+		"status": d.Allowed[0].Status != 0 && !d.Route.Plain, "deeper": d.Route.Deeper != "", "by method": m.Method != "",
 		"by header": len(m.Headers) > 0, "by query": len(m.Query) > 0, "regex": m.Kind == route.Regex, "exact": m.Kind == route.Exact,
 	} {
 		if is {

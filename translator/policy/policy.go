@@ -79,6 +79,9 @@ type Setting struct {
 	Fixed bool
 }
 
+// OfRoute reports whether s is a setting of Route.
+func (s *Setting) OfRoute() bool { return s.Scopes&OnIngress != 0 && !s.Upstream }
+
 // Type says how the text of a setting is read.
 type Type struct {
 	// Name and Bounds are for people: "duration", "1ms to 1h".
@@ -162,10 +165,17 @@ func (v Values) With(o Overrides) Values {
 }
 
 // String lists all values, canonically; equal values print equally.
-func (v Values) String() string {
+func (v Values) String() string { return v.print(func(*Setting) bool { return true }) }
+
+// String lists the values as Values.String does.
+func (r Route) String() string { return Values{Route: r}.print((*Setting).OfRoute) }
+
+func (v Values) print(which func(*Setting) bool) string {
 	var parts []string
 	for i := range table {
-		parts = append(parts, table[i].Name+"="+table[i].Type.print(&v))
+		if which(&table[i]) {
+			parts = append(parts, table[i].Name+"="+table[i].Type.print(&v))
+		}
 	}
 	return strings.Join(parts, "\n")
 }

@@ -42,7 +42,7 @@ var logFields = map[policy.LogField]string{
 }
 
 // accessLog is one line of JSON for each request.
-func accessLog(s *policy.Values) []*accesslogv3.AccessLog {
+func accessLog(s *policy.Listener) []*accesslogv3.AccessLog {
 	if s.AccessLog == "off" {
 		return nil
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // balance sets which endpoint of m a request goes to.
-func balance(m *clusterv3.Cluster, s *policy.Values) {
+func balance(m *clusterv3.Cluster, s *policy.Upstream) {
 	if s.SameZone > 0 && s.LoadBalancing != policy.RingHash {
 		m.LoadBalancingPolicy = inZone(s)
 		return
@@ -63,7 +63,7 @@ func ringHash(key policy.HashKey) *clusterv3.LoadBalancingPolicy {
 
 // inZone keeps requests in Envoy's own zone; Envoy knows it by the cluster of its
 // bootstrap that stands for itself.
-func inZone(s *policy.Values) *clusterv3.LoadBalancingPolicy {
+func inZone(s *policy.Upstream) *clusterv3.LoadBalancingPolicy {
 	zone := &lbv3.LocalityLbConfig{LocalityConfigSpecifier: &lbv3.LocalityLbConfig_ZoneAwareLbConfig_{
 		ZoneAwareLbConfig: &lbv3.LocalityLbConfig_ZoneAwareLbConfig{
 			MinClusterSize: wrapperspb.UInt64(1), // Envoy's own 6 would leave out small Services
@@ -86,7 +86,7 @@ func lbPolicy(name string, config validated) *clusterv3.LoadBalancingPolicy {
 
 // outliers leaves out endpoints that fail one request after the other. Success
 // rates decide nothing: what they do to a few endpoints nobody can foretell.
-func outliers(s *policy.Values) *clusterv3.OutlierDetection {
+func outliers(s *policy.Upstream) *clusterv3.OutlierDetection {
 	if s.OutlierErrors == 0 {
 		return nil
 	}
@@ -113,7 +113,7 @@ const (
 )
 
 // healthChecks asks the endpoints of b.
-func healthChecks(b route.Backend, s *policy.Values, p route.Protocol) []*corev3.HealthCheck {
+func healthChecks(b route.Backend, s *policy.Upstream, p route.Protocol) []*corev3.HealthCheck {
 	path, interval, timeout, ok := s.HealthChecked()
 	if !ok {
 		return nil

@@ -47,7 +47,7 @@ func Cluster(c route.Cluster) (*snapshot.Resource, error) {
 // not miss one that a route names.
 func PlainCluster(b route.Backend) *snapshot.Resource {
 	defaults := policy.Defaults()
-	m := newCluster(b, &defaults, route.Protocol{})
+	m := newCluster(b, &defaults.Upstream, route.Protocol{})
 	byEDS(m)
 	r, err := snapshot.New(snapshot.Cluster, b.Cluster(), m, snapshot.Meta{Placeholder: true,
 		Pulls: []snapshot.Ref{{Type: snapshot.Endpoints, Name: b.Cluster()}}})
@@ -58,7 +58,7 @@ func PlainCluster(b route.Backend) *snapshot.Resource {
 }
 
 // newCluster is what every cluster has.
-func newCluster(b route.Backend, settings *policy.Values, p route.Protocol) *clusterv3.Cluster {
+func newCluster(b route.Backend, settings *policy.Upstream, p route.Protocol) *clusterv3.Cluster {
 	most := number(settings.MaxConnections)
 	m := &clusterv3.Cluster{
 		Name:                          b.Cluster(),
@@ -103,7 +103,7 @@ func byName(m *clusterv3.Cluster, list []*endpointv3.LocalityLbEndpoints) {
 }
 
 // protocolOptions say how to speak to endpoints, and how long.
-func protocolOptions(p route.Protocol, settings *policy.Values) *upstreamv3.HttpProtocolOptions {
+func protocolOptions(p route.Protocol, settings *policy.Upstream) *upstreamv3.HttpProtocolOptions {
 	explicit := &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig{
 		ProtocolConfig: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{
 			HttpProtocolOptions: &corev3.Http1ProtocolOptions{}}}
@@ -118,7 +118,7 @@ func protocolOptions(p route.Protocol, settings *policy.Values) *upstreamv3.Http
 }
 
 // lifetimes of a connection: it has to end before the server ends it.
-func lifetimes(settings *policy.Values) *corev3.HttpProtocolOptions {
+func lifetimes(settings *policy.Upstream) *corev3.HttpProtocolOptions {
 	o := &corev3.HttpProtocolOptions{IdleTimeout: seconds(settings.UpstreamIdleTimeout)}
 	if settings.UpstreamMaxLifetime > 0 {
 		o.MaxConnectionDuration = seconds(settings.UpstreamMaxLifetime)

@@ -29,9 +29,9 @@ type filter struct {
 // part is one filter inside a filter_chain.
 type part struct {
 	// differs reports whether a route wants another configuration than its class.
-	differs func(route, class *policy.Values) bool
+	differs func(route, class *policy.Route) bool
 	// config is the configuration for these settings; nil if it is not to run.
-	config func(*policy.Values) *corev3.TypedExtensionConfig
+	config func(*policy.Route) *corev3.TypedExtensionConfig
 }
 
 // filters are all, in the order in which they run; the router comes after them.
@@ -53,7 +53,7 @@ func httpFilters(upgrades bool) (list []*hcmv3.HttpFilter) {
 // onAll is what runs on every route that does not say otherwise. It stands in the
 // route configuration, once for all hosts: Envoy makes a filter of each that a
 // virtual host has, anew with every route push.
-func onAll(class *policy.Values) map[string]*anypb.Any {
+func onAll(class *policy.Route) map[string]*anypb.Any {
 	var all map[string]*anypb.Any
 	for _, f := range filters {
 		if running := f.running(class); len(running) > 0 {
@@ -66,7 +66,7 @@ func onAll(class *policy.Values) map[string]*anypb.Any {
 // onRoute is what runs on a route, where that is not what runs on all. What Envoy
 // finds on a route replaces all that the class says of that filter: so all its parts
 // are there, or none.
-func onRoute(route, class *policy.Values) map[string]*anypb.Any {
+func onRoute(route, class *policy.Route) map[string]*anypb.Any {
 	var own map[string]*anypb.Any
 	for _, f := range filters {
 		differs := func(p part) bool { return p.differs(route, class) }
@@ -77,7 +77,7 @@ func onRoute(route, class *policy.Values) map[string]*anypb.Any {
 	return own
 }
 
-func (f filter) running(s *policy.Values) (list []*corev3.TypedExtensionConfig) {
+func (f filter) running(s *policy.Route) (list []*corev3.TypedExtensionConfig) {
 	for _, p := range f.parts {
 		if c := p.config(s); c != nil {
 			list = append(list, c)

@@ -17,14 +17,14 @@ import (
 // what the class says.
 func TestParts(t *testing.T) {
 	access := part{ // as one that restricts would be
-		differs: func(route, class *policy.Values) bool { return false },
-		config: func(*policy.Values) *corev3.TypedExtensionConfig {
+		differs: func(route, class *policy.Route) bool { return false },
+		config: func(*policy.Route) *corev3.TypedExtensionConfig {
 			return &corev3.TypedExtensionConfig{Name: "access", TypedConfig: packed(&routev3.FilterConfig{})}
 		},
 	}
 	defer func(list []filter) { filters = list }(filters)
 	filters = []filter{{name: "chain", inert: &chainv3.FilterChainConfig{}, upgrades: true, parts: []part{access, bodyLimit}}}
-	class := policy.Defaults()
+	class := policy.Defaults().Route
 	route := class
 	if own := onRoute(&route, &class); own != nil {
 		t.Errorf("a route like its class says %v", own)

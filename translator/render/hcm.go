@@ -49,7 +49,7 @@ const hostOfHTTP10 = "_"
 
 // connectionManager is the HTTP configuration of a listener, for proxies that the
 // class trusts or for everybody. It holds nothing of any host.
-func connectionManager(s *policy.Values, l route.Listener, trusted bool) *hcmv3.HttpConnectionManager {
+func connectionManager(s *policy.Listener, l route.Listener, trusted bool) *hcmv3.HttpConnectionManager {
 	m := &hcmv3.HttpConnectionManager{
 		StatPrefix: l.Name,
 		RouteSpecifier: &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{
@@ -79,7 +79,7 @@ func webSocket() *hcmv3.HttpConnectionManager_UpgradeConfig {
 	return &hcmv3.HttpConnectionManager_UpgradeConfig{UpgradeType: "websocket", Filters: httpFilters(true)}
 }
 
-func drainTimeOf(s *policy.Values) time.Duration {
+func drainTimeOf(s *policy.Listener) time.Duration {
 	if s.DrainUpgrades == policy.CloseUpgrades {
 		return drainTimeToClose
 	}
@@ -102,7 +102,7 @@ func healthPath(path string) []*hcmv3.HttpFilter {
 }
 
 // paths makes one path out of the many ways to write it, before it is routed.
-func paths(m *hcmv3.HttpConnectionManager, s *policy.Values) {
+func paths(m *hcmv3.HttpConnectionManager, s *policy.Listener) {
 	m.NormalizePath = yes()
 	m.MergeSlashes = true
 	m.StripTrailingHostDot = true
@@ -116,7 +116,7 @@ func paths(m *hcmv3.HttpConnectionManager, s *policy.Values) {
 	}
 }
 
-func protocols(m *hcmv3.HttpConnectionManager, s *policy.Values) {
+func protocols(m *hcmv3.HttpConnectionManager, s *policy.Listener) {
 	m.MaxRequestHeadersKb = number(s.RequestHeaders)
 	m.RequestHeadersTimeout = seconds(headersTime)
 	m.StreamIdleTimeout = seconds(streamIdle)
@@ -138,7 +138,7 @@ func protocols(m *hcmv3.HttpConnectionManager, s *policy.Values) {
 
 // trust finds the client in the X-Forwarded-For of proxies in front. Envoy takes
 // their X-Forwarded-Proto, too.
-func trust(m *hcmv3.HttpConnectionManager, s *policy.Values) {
+func trust(m *hcmv3.HttpConnectionManager, s *policy.Listener) {
 	how := &xffv3.XffConfig{SkipXffAppend: no()}
 	if s.TrustedHops > 0 {
 		how.XffNumTrustedHops = s.TrustedHops - 1 // the first one is whoever dialled
@@ -161,7 +161,7 @@ func ranges(prefixes []netip.Prefix) []*corev3.CidrRange {
 // early is what happens to a request's headers before Envoy reads them: what a
 // client must not say of itself is removed, what backends are told is set. A
 // trusted proxy may say it, and is completed.
-func early(s *policy.Values, l route.Listener, trusted bool) []*corev3.TypedExtensionConfig {
+func early(s *policy.Listener, l route.Listener, trusted bool) []*corev3.TypedExtensionConfig {
 	list := []*mutationv3.HeaderMutation{drop("proxy"), dropPrefix("x-envoy-")}
 	action := corev3.HeaderValueOption_ADD_IF_ABSENT
 	if !trusted {
@@ -180,7 +180,7 @@ func early(s *policy.Values, l route.Listener, trusted bool) []*corev3.TypedExte
 }
 
 // peer is who the client is: whoever dialled, or whom a balancer names that did.
-func peer(s *policy.Values) string {
+func peer(s *policy.Listener) string {
 	if s.ProxyProtocol == policy.ProxyProtocolRequired {
 		return "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"
 	}

@@ -13,7 +13,6 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
-	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator/policy"
 	"legation.dev/translator/route"
@@ -23,7 +22,7 @@ import (
 // Front is what the chains and listeners of a class have in common: the HTTP
 // configuration of each listener, made once.
 type Front struct {
-	settings *policy.Values
+	settings *policy.Listener
 	managers map[string]managers // by listener
 }
 
@@ -32,7 +31,7 @@ type Front struct {
 type managers struct{ all, trusted *anypb.Any }
 
 // NewFront makes it for the listeners of a class.
-func NewFront(s *policy.Values, listeners []route.Listener) *Front {
+func NewFront(s *policy.Listener, listeners []route.Listener) *Front {
 	f := &Front{settings: s, managers: map[string]managers{}}
 	for _, l := range listeners {
 		m := managers{all: packed(connectionManager(s, l, s.TrustedHops > 0))}
@@ -58,7 +57,7 @@ func (f *Front) Listener(l route.Listener, chains pmap.Map[Chain]) (*snapshot.Re
 		ConfigType: &listenerv3.ListenerFilter_TypedConfig{TypedConfig: packed(&inspectorv3.TlsInspector{})},
 	})
 	var source *corev3.ConfigSource
-	if f.settings.DefaultTLSSecret != (object.Ref{}) {
+	if l.Certified {
 		source = ads()
 		pulls = append(pulls, snapshot.Ref{Type: snapshot.Secret, Name: route.DefaultCertificate})
 	}
@@ -113,7 +112,7 @@ func (f *Front) defaultChains(head *listenerv3.Listener, l route.Listener, sourc
 	head.FilterChains = append(head.FilterChains, f.trusted(l, defaultChain, &listenerv3.FilterChainMatch{}, socket)...)
 }
 
-func newListener(spec route.Listener, s *policy.Values) *listenerv3.Listener {
+func newListener(spec route.Listener, s *policy.Listener) *listenerv3.Listener {
 	bind := s.BindAddresses
 	l := &listenerv3.Listener{
 		Name:                          spec.Name,

@@ -10,7 +10,7 @@ import (
 
 // retries repeats only what no endpoint can have executed, at another endpoint
 // if there is one. A request whose bytes left is never sent twice.
-func retries(s *policy.Values) *routev3.RetryPolicy {
+func retries(s *policy.Route) *routev3.RetryPolicy {
 	p := &routev3.RetryPolicy{
 		RetryOn:    "connect-failure,refused-stream,reset-before-request",
 		NumRetries: number(s.Retries),
@@ -27,7 +27,7 @@ func retries(s *policy.Values) *routev3.RetryPolicy {
 }
 
 // retriesDiffer reports whether two settings need policies of their own.
-func retriesDiffer(a, b *policy.Values) bool {
+func retriesDiffer(a, b *policy.Route) bool {
 	return a.Retries != b.Retries || a.PerTryTimeout != b.PerTryTimeout
 }
 

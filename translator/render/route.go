@@ -18,8 +18,8 @@ import (
 // VirtualHost makes the virtual host of a name in a route configuration. It names clusters whether or not
 // their Services exist.
 func VirtualHost(routes string, v *route.VirtualHost) (*snapshot.Resource, error) {
-	m := &routev3.VirtualHost{Name: VirtualHostName(routes, v.Host), Domains: []string{v.Host}, RetryPolicy: retries(&v.Class.Settings)}
-	b := builder{class: &v.Class.Settings}
+	m := &routev3.VirtualHost{Name: VirtualHostName(routes, v.Host), Domains: []string{v.Host}, RetryPolicy: retries(v.Settings)}
+	b := builder{class: v.Settings}
 	for i := range v.Routes {
 		m.Routes = append(m.Routes, b.route(&v.Routes[i]))
 	}
@@ -36,8 +36,8 @@ func VirtualHost(routes string, v *route.VirtualHost) (*snapshot.Resource, error
 // builder makes the routes of one virtual host. Routes of one object share their
 // settings, and so the messages that are made of those: they are not changed.
 type builder struct {
-	class *policy.Values
-	last  *policy.Values // those that shared was made of
+	class *policy.Route
+	last  *policy.Route // those that shared was made of
 	shared
 }
 
@@ -53,8 +53,8 @@ type shared struct {
 func (b *builder) route(r *route.Route) *routev3.Route {
 	m := &routev3.Route{Name: r.Name, Match: matchOf(r)}
 	switch {
-	case r.ToHTTPS:
-		m.Action = toHTTPS(b.class)
+	case len(r.Targets) == 0 && r.Redirect != nil:
+		m.Action = redirect(r.Redirect, r.Match)
 	case len(r.Targets) == 0:
 		m.Action = &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: r.Status}}
 	default:
@@ -66,7 +66,7 @@ func (b *builder) route(r *route.Route) *routev3.Route {
 }
 
 // use makes what routes with these settings share, unless the last route had them.
-func (b *builder) use(s *policy.Values) {
+func (b *builder) use(s *policy.Route) {
 	if b.last == s {
 		return
 	}
@@ -155,19 +155,6 @@ func valueMatch(v route.ValueMatch) *matcherv3.StringMatcher {
 	return exactly(v.Value)
 }
 
-// toHTTPS sends http to https by 308. x-forwarded-proto is what Envoy itself found
-// the scheme to be, unless a trusted proxy said so.
-func toHTTPS(s *policy.Values) *routev3.Route_Redirect {
-	to := &routev3.RedirectAction{
-		SchemeRewriteSpecifier: &routev3.RedirectAction_HttpsRedirect{HttpsRedirect: true},
-		ResponseCode:           routev3.RedirectAction_PERMANENT_REDIRECT,
-	}
-	if s.ExternalHTTPSPort != 443 {
-		to.PortRedirect = s.ExternalHTTPSPort
-	}
-	return &routev3.Route_Redirect{Redirect: to}
-}
-
 func header(name string, m *matcherv3.StringMatcher, invert bool) *routev3.HeaderMatcher {
 	return &routev3.HeaderMatcher{Name: name, InvertMatch: invert,
 		HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{StringMatch: m}}
@@ -186,7 +173,7 @@ func oneLabel(wildcard string) string {
 
 // RouteConfiguration is the table of one or several listeners. Its virtual hosts come
 // by encoding.go.
-func RouteConfiguration(name string, s *policy.Values) (*snapshot.Resource, error) {
+func RouteConfiguration(name string, s *policy.Route) (*snapshot.Resource, error) {
 	m := &routev3.RouteConfiguration{
 		Name:                            name,
 		IgnorePortInHostMatching:        true,

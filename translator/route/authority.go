@@ -1,9 +1,6 @@
 package route
 
-import (
-	"strconv"
-	"strings"
-)
+import "strings"
 
 // FindHost is the name, among those that are served, of the virtual host that an
 // authority leads to: the host itself, else the longest wildcard above it, else Any.
@@ -51,18 +48,4 @@ func oneLabelBelow(wildcard, authority string) bool {
 	suffix := strings.TrimPrefix(wildcard, "*")
 	label := len(host) - len(suffix)
 	return label > 0 && strings.EqualFold(host[label:], suffix) && !strings.Contains(host[:label], ".")
-}
-
-// toHTTPS is where a client is sent that came by plain http: to the same host, at
-// the port that the class names, with the same path. With 443, which is not written,
-// another port than 80 stays as the client wrote it.
-func toHTTPS(r Request, port uint32) string {
-	host, sent := cutPort(r.Host)
-	switch {
-	case port != 443:
-		host += ":" + strconv.Itoa(int(port))
-	case r.Proto != "http" || sent != ":80":
-		host += sent
-	}
-	return "https://" + host + r.Path
 }

@@ -38,7 +38,7 @@ func (c *Class) Has(n ClassName) bool {
 type Planned struct {
 	Action
 	// Settings are those of the class with what the object says instead.
-	Settings *policy.Values
+	Settings *policy.Route
 	// Owner is the object, in the name of a route: "shop/checkout".
 	Owner string
 	From  object.Ref
@@ -46,6 +46,9 @@ type Planned struct {
 
 func (p Planned) text() string {
 	text := fmt.Sprint(p.Status, " ", p.Owner)
+	if p.Redirect != nil {
+		text += fmt.Sprintf(" %+v", *p.Redirect)
+	}
 	for _, t := range p.Targets {
 		text += fmt.Sprint(" ", t.Backend.Cluster(), " ", t.Weight)
 	}
@@ -64,16 +67,16 @@ func NotFound() Planned {
 // up once for all of them.
 type plan struct {
 	fragment *Fragment
-	settings *policy.Values
+	settings *policy.Route
 	closed   bool
 }
 
 // planOf brings class and fragment together. Whatever restricts access and is not
 // honoured closes the paths, unless the class opens them.
 func (c *Class) planOf(f *Fragment) plan {
-	settings := &c.Settings
+	settings := &c.Settings.Route
 	if len(f.Policy) > 0 {
-		own := c.Settings.With(f.Policy)
+		own := c.Settings.With(f.Policy).Route
 		settings = &own
 	}
 	return plan{fragment: f, settings: settings, closed: len(f.Guards) > 0 && !c.Settings.ServeUnprotected}

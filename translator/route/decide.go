@@ -66,18 +66,18 @@ func Decide(vh *VirtualHost, r Request) Decision {
 		}
 		d.Lost = append(d.Lost, Loss{candidate.Name, why})
 	}
-	d.Allowed = outcomes(vh, d.Route, r)
+	d.Allowed = outcomes(d.Route, r)
 	return d
 }
 
 // outcomes are what a route does with a request that it takes. Without a route, Envoy
 // answers 404.
-func outcomes(vh *VirtualHost, taken *Route, r Request) (list []Outcome) {
+func outcomes(taken *Route, r Request) (list []Outcome) {
 	switch {
 	case taken == nil:
 		return []Outcome{{Status: http.StatusNotFound}}
-	case taken.ToHTTPS:
-		return []Outcome{{Status: http.StatusPermanentRedirect, Location: toHTTPS(r, vh.Class.Settings.ExternalHTTPSPort)}}
+	case len(taken.Targets) == 0 && taken.Redirect != nil:
+		return []Outcome{{Status: taken.Redirect.Status, Location: taken.Redirect.location(taken.Match, r)}}
 	case len(taken.Targets) == 0:
 		return []Outcome{{Status: taken.Status}}
 	}

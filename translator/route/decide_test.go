@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"testing"
 
-	"legation.dev/translator/policy"
 	"legation.dev/translator/route"
 )
 
@@ -14,6 +13,8 @@ func to(targets ...route.Target) route.Planned {
 	return route.Planned{Action: route.Action{Targets: targets}}
 }
 
+func sent(to *route.Redirect) route.Planned { return route.Planned{Action: route.Action{Redirect: to}} }
+
 func target(service string, weight uint32) route.Target {
 	b, _ := route.NewBackend("shop", service, "80", nil, "")
 	return route.Target{Backend: b, Weight: weight}
@@ -21,11 +22,9 @@ func target(service string, weight uint32) route.Target {
 
 // decided is a virtual host with one route of each kind.
 func decided(port uint32) *route.VirtualHost {
-	class := &route.Class{Settings: policy.Defaults()}
-	class.Settings.ExternalHTTPSPort = port
-	return &route.VirtualHost{Host: "*.shop.test", Class: class, Routes: []route.Route{
+	return &route.VirtualHost{Host: "*.shop.test", Routes: []route.Route{
 		{Name: "deeper", Match: route.Match{Path: "/"}, Deeper: "*.shop.test", Planned: route.NotFound()},
-		{Name: "redirect", Match: route.Match{Path: "/secure/"}, Plain: true, ToHTTPS: true},
+		{Name: "redirect", Match: route.Match{Path: "/secure/"}, Plain: true, Planned: sent(route.ToHTTPS(port))},
 		{Name: "post", Match: route.Match{Kind: route.Exact, Path: "/pay", Method: "POST"}, Planned: to(target("pay", 0))},
 		{Name: "beta", Match: route.Match{Path: "/pay", Headers: []route.ValueMatch{{Name: "X-Beta", Value: "[1-9]", Regex: true}}}, Planned: to(target("beta", 0))},
 		{Name: "query", Match: route.Match{Path: "/pay", Query: []route.ValueMatch{{Name: "v", Value: "2"}}}, Planned: to(target("v2", 0))},
@@ -132,7 +131,7 @@ func TestDecideLost(t *testing.T) {
 		{"/secure", "https", "it takes plain http only"},
 		{route.ACME + "x", "http", "challenges for certificates stay on http"},
 	} {
-		vh := &route.VirtualHost{Routes: []route.Route{{Match: route.Match{Path: "/"}, Plain: true, ToHTTPS: true}}}
+		vh := &route.VirtualHost{Routes: []route.Route{{Match: route.Match{Path: "/"}, Plain: true, Planned: sent(route.ToHTTPS(443))}}}
 		d := route.Decide(vh, route.Request{Path: c.path, Proto: c.proto})
 		if len(d.Lost) != 1 || d.Lost[0].Why != c.why {
 			t.Errorf("%s by %s: %q, want %q", c.path, c.proto, d.Lost, c.why)

@@ -125,21 +125,6 @@ type TLS struct {
 	Field  string     // that names it
 }
 
-// Action is what becomes of a request: it goes to one of Targets, or is answered
-// with Status if there is none.
-type Action struct {
-	Targets []Target
-	Status  uint32
-	// Wrong is why the targets cannot be served; it is told where the action is used.
-	Wrong *finding.Finding
-}
-
-// Target is where a share of requests goes.
-type Target struct {
-	Backend Backend
-	Weight  uint32 // among the targets of its action; not looked at if it is the only one
-}
-
 // Backend is one Service port, made by NewBackend, with the settings that its cluster has because of
 // who names it. Whether the Service exists plays no part in it.
 type Backend struct {

@@ -84,7 +84,7 @@ func checkServed(t *testing.T, vh *route.VirtualHost, found []finding.Finding, l
 		}
 		for _, r := range h.Rules {
 			served := slices.ContainsFunc(vh.Routes, func(s route.Route) bool {
-				return s.Name == r.Name && reflect.DeepEqual(s.Match, r.Match) && !s.ToHTTPS
+				return s.Name == r.Name && reflect.DeepEqual(s.Match, r.Match) && !s.Plain
 			})
 			told := slices.ContainsFunc(found, func(p finding.Finding) bool {
 				return p.Object == f.Origin.Object && p.Field == r.Field && (p.Code == finding.PathTaken || p.Code == finding.PathTwice)
@@ -109,7 +109,7 @@ func checkSorted(t *testing.T, vh *route.VirtualHost, class *route.Class, list [
 	}
 	var rules []route.Route
 	for _, r := range vh.Routes[:len(vh.Routes)-1] {
-		if r.Deeper == "" && !r.ToHTTPS {
+		if r.Deeper == "" && !r.Plain {
 			rules = append(rules, r)
 		}
 	}

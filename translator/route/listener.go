@@ -3,6 +3,7 @@ package route
 import (
 	"slices"
 
+	"legation.dev/object"
 	"legation.dev/translator/policy"
 )
 
@@ -15,6 +16,9 @@ type Listener struct {
 	Port, Dialled uint32
 	// TLS: it ends TLS, with a filter chain for each TLS host.
 	TLS bool
+	// Certified: a Secret has the certificate for names without a chain of their own.
+	// Else Envoy's bootstrap has it.
+	Certified bool
 	// Routes is the name of its route configuration. Listeners with the same share
 	// all virtual hosts.
 	Routes string
@@ -24,7 +28,7 @@ type Listener struct {
 func Listeners(s *policy.Values) []Listener {
 	return []Listener{
 		{Name: "http", Port: s.HTTPPort, Dialled: s.ExternalHTTPPort, Routes: "ingress"},
-		{Name: "https", Port: s.HTTPSPort, Dialled: s.ExternalHTTPSPort, TLS: true, Routes: "ingress"},
+		{Name: "https", Port: s.HTTPSPort, Dialled: s.ExternalHTTPSPort, TLS: true, Certified: s.DefaultTLSSecret != (object.Ref{}), Routes: "ingress"},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/translator/finding"
+	"legation.dev/translator/policy"
 )
 
 // Input is all that Merge may read.
@@ -19,8 +20,9 @@ type Input struct {
 
 // VirtualHost is what becomes of the requests to one host.
 type VirtualHost struct {
-	Host  string
-	Class *Class
+	Host string
+	// Settings are those of the class.
+	Settings *policy.Route
 	// Routes are in the order in which they are tried.
 	Routes []Route
 	// Chain is the host by whose filter chain it redirects to https; empty if it
@@ -43,8 +45,6 @@ type Route struct {
 	// Deeper: the route takes only names that are more than one label below this
 	// wildcard; empty for all.
 	Deeper string
-	// ToHTTPS: it sends the client to https. Else Planned says what it does.
-	ToHTTPS bool
 	Planned
 }
 
@@ -110,11 +110,13 @@ func chainOf(host string, in Input) string {
 
 // merger is one host in the making.
 type merger struct {
+	class  *Class
 	host   VirtualHost
 	chain  string
 	plans  []plan // of the owners, in their order
 	winner map[matchKey]*Fragment
 	found  []finding.Finding
+	https  *Redirect // of this host; made when it is first needed
 }
 
 // candidate is a rule with who says so.
@@ -127,7 +129,7 @@ func mergeHost(name string, class *Class, owners []*Fragment, chain string) *mer
 	if len(owners) == 0 && name != Any {
 		return nil
 	}
-	m := &merger{host: VirtualHost{Host: name, Class: class, From: refs(owners)}, chain: chain, winner: map[matchKey]*Fragment{}}
+	m := &merger{class: class, host: VirtualHost{Host: name, Settings: &class.Settings.Route, From: refs(owners)}, chain: chain, winner: map[matchKey]*Fragment{}}
 	for _, f := range owners {
 		m.plans = append(m.plans, class.planOf(f))
 	}
@@ -173,7 +175,7 @@ func (m *merger) candidates() []candidate {
 
 // order is that of the class, unless an owner asks for another one.
 func (m *merger) order() Order {
-	order := m.host.Class.Order
+	order := m.class.Order
 	for _, p := range m.plans {
 		order = max(order, p.fragment.Order)
 	}
@@ -210,7 +212,7 @@ func (m *merger) fallback() Planned {
 			return m.planned(p, *p.fragment.Fallback)
 		}
 	}
-	return m.host.Class.CatchAll
+	return m.class.CatchAll
 }
 
 func (m *merger) add(r Route) { m.host.Routes = append(m.host.Routes, r) }
@@ -242,7 +244,10 @@ func (m *merger) redirects() redirecting {
 }
 
 func (m *merger) toHTTPS(name string, match Match) {
-	m.add(Route{Name: name, Match: match, Plain: true, ToHTTPS: true})
+	if m.https == nil {
+		m.https = ToHTTPS(m.class.Settings.ExternalHTTPSPort)
+	}
+	m.add(Route{Name: name, Match: match, Plain: true, Planned: Planned{Action: Action{Redirect: m.https}}})
 }
 
 // passDeeper puts other routes before those of a wildcard, for names of more labels

@@ -11,7 +11,7 @@ type Cluster struct {
 	Backend Backend
 	// Settings are those in force: of the class, of who names the backend, of the
 	// Service, the later before the earlier.
-	Settings policy.Values
+	Settings policy.Upstream
 	Protocol Protocol
 	// SNI is the name in a handshake with an endpoint; empty for none.
 	SNI string

@@ -49,7 +49,7 @@ func Cluster(b route.Backend, class *policy.Values, s *input.Service, list []*in
 	}
 	settings.MaxConnections = min(settings.MaxConnections, class.Share())
 	settings.MaxPending = min(settings.MaxPending, class.Share())
-	c.Settings = settings
+	c.Settings = settings.Upstream
 	return c, missing, found
 }
 

@@ -1,0 +1,60 @@
+package render
+
+import (
+	"regexp"
+	"strings"
+
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+
+	"legation.dev/translator/route"
+)
+
+// redirect sends a client elsewhere. The scheme that it came by is x-forwarded-proto:
+// what Envoy itself found it to be, unless a trusted proxy said so.
+func redirect(to *route.Redirect, from route.Match) *routev3.Route_Redirect {
+	m := &routev3.RedirectAction{HostRedirect: to.Host, PortRedirect: to.Port, ResponseCode: redirectCodes[to.Status]}
+	switch to.Scheme {
+	case "":
+	case "https":
+		m.SchemeRewriteSpecifier = &routev3.RedirectAction_HttpsRedirect{HttpsRedirect: true}
+	default:
+		m.SchemeRewriteSpecifier = &routev3.RedirectAction_SchemeRedirect{SchemeRedirect: to.Scheme}
+	}
+	switch {
+	case to.Path != "":
+		m.PathRewriteSpecifier = &routev3.RedirectAction_PathRedirect{PathRedirect: to.Path}
+	case to.Prefix != "":
+		replacePrefix(m, to.Prefix, from)
+	}
+	return &routev3.Route_Redirect{Redirect: m}
+}
+
+// redirectCodes are how Envoy calls the statuses.
+var redirectCodes = map[uint32]routev3.RedirectAction_RedirectResponseCode{
+	301: routev3.RedirectAction_MOVED_PERMANENTLY,
+	302: routev3.RedirectAction_FOUND,
+	303: routev3.RedirectAction_SEE_OTHER,
+	307: routev3.RedirectAction_TEMPORARY_REDIRECT,
+	308: routev3.RedirectAction_PERMANENT_REDIRECT,
+}
+
+// replacePrefix has a text stand for the prefix that a route matches. Envoy replaces
+// bytes: where the prefix or the text ends with a slash, it would make two slashes, or
+// none.
+func replacePrefix(m *routev3.RedirectAction, text string, from route.Match) {
+	if from.Kind != route.Prefix {
+		m.PathRewriteSpecifier = &routev3.RedirectAction_PrefixRewrite{PrefixRewrite: text}
+		return
+	}
+	prefix, text := strings.TrimRight(from.Path, "/"), strings.TrimRight(text, "/")
+	switch {
+	case prefix == "":
+		m.PathRewriteSpecifier = &routev3.RedirectAction_PrefixRewrite{PrefixRewrite: text + "/"}
+	case text == "":
+		m.PathRewriteSpecifier = &routev3.RedirectAction_RegexRewrite{RegexRewrite: &matcherv3.RegexMatchAndSubstitute{
+			Pattern: &matcherv3.RegexMatcher{Regex: "^" + regexp.QuoteMeta(prefix) + "/?"}, Substitution: "/"}}
+	default:
+		m.PathRewriteSpecifier = &routev3.RedirectAction_PrefixRewrite{PrefixRewrite: text}
+	}
+}
