@@ -239,7 +239,7 @@ func (p *pass) chain(host string) {
 // listenerFront is made when it is first needed.
 func (p *pass) listenerFront() *render.Front {
 	if p.front == nil {
-		p.front = render.NewFront(&p.next.class.Settings.Listener, p.next.class.Listeners)
+		p.front = render.NewFront(&p.next.class.Settings.Listener)
 	}
 	return p.front
 }
@@ -312,20 +312,40 @@ func (p *pass) endpoints(name string, b route.Backend) {
 	p.put(snapshot.Endpoints, name, r)
 }
 
-// listeners computes the listeners and their route configurations if the class is
-// another one, and a listener with TLS if its chains are.
+// listeners computes the listeners and what they ask for if the class is another one,
+// and a listener with TLS if its chains are.
 func (p *pass) listeners() {
 	c := &p.next.class
 	if p.all {
+		p.must(render.Holder(c.Listeners))
 		for _, routes := range c.routes {
+			p.must(render.Scope(routes))
 			p.must(render.RouteConfiguration(routes, &c.Settings.Route))
 		}
+		p.managers()
 	}
 	for _, l := range c.Listeners {
 		chains := p.next.chains[l.Name]
 		if p.all || chains.Digest() != p.old.chains[l.Name].Digest() {
 			p.must(p.listenerFront().Listener(l, chains))
 		}
+	}
+}
+
+// managers computes the HTTP configurations of the listeners, and drops those that are
+// needed no more.
+func (p *pass) managers() {
+	list, err := render.Managers(&p.next.class.Settings.Listener, p.next.class.Listeners)
+	if err != nil {
+		p.must(nil, err)
+	}
+	for name := range p.old.Snapshot.Of(snapshot.ExtensionConfig).All() {
+		if !slices.ContainsFunc(list, func(r *snapshot.Resource) bool { return r.Name == name }) {
+			p.put(snapshot.ExtensionConfig, name, nil)
+		}
+	}
+	for _, r := range list {
+		p.must(r, nil)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/anypb"
 
 	"legation.dev/pmap"
 	"legation.dev/translator/route"
@@ -52,7 +51,7 @@ func (f *Front) Chain(l route.Listener, host string) (Chain, error) {
 		Name:             host,
 		FilterChainMatch: &listenerv3.FilterChainMatch{ServerNames: []string{host}},
 		TransportSocket:  socket,
-		Filters:          networkFilters(f.managers[l.Name].all),
+		Filters:          managed(l.Name),
 	}}
 	list = append(list, f.trusted(l, host, &listenerv3.FilterChainMatch{ServerNames: []string{host}}, socket)...)
 	return newChain(list...)
@@ -61,22 +60,11 @@ func (f *Front) Chain(l route.Listener, host string) (Chain, error) {
 // trusted is the chain that takes, of what the chain of that name and match takes, the
 // connections of proxies that the class trusts; none if it trusts no proxy.
 func (f *Front) trusted(l route.Listener, name string, match *listenerv3.FilterChainMatch, socket *corev3.TransportSocket) []*listenerv3.FilterChain {
-	manager := f.managers[l.Name].trusted
-	if manager == nil {
+	if len(f.settings.TrustedProxies) == 0 {
 		return nil
 	}
 	match.DirectSourcePrefixRanges = ranges(f.settings.TrustedProxies)
-	return []*listenerv3.FilterChain{{Name: name + trustedSuffix, FilterChainMatch: match, TransportSocket: socket, Filters: networkFilters(manager)}}
-}
-
-// trustedSuffix of the name of a chain for trusted proxies; no host ends in it.
-const trustedSuffix = "/trusted"
-
-func networkFilters(connectionManager *anypb.Any) []*listenerv3.Filter {
-	return []*listenerv3.Filter{{
-		Name:       "envoy.filters.network.http_connection_manager",
-		ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: connectionManager},
-	}}
+	return []*listenerv3.FilterChain{{Name: name + trustedSuffix, FilterChainMatch: match, TransportSocket: socket, Filters: managed(l.Name + trustedSuffix)}}
 }
 
 // downstreamTLS terminates TLS with the certificate that Envoy asks source for;

@@ -21,4 +21,4 @@ func HostOf(name string) string {
 }
 
 // virtualHosts says where a route configuration gets its virtual hosts.
-func virtualHosts() *routev3.Vhds { return &routev3.Vhds{ConfigSource: ads()} }
+func virtualHosts() *routev3.Vhds { return &routev3.Vhds{ConfigSource: patient()} }

@@ -51,9 +51,8 @@ const hostOfHTTP10 = "_"
 // class trusts or for everybody. It holds nothing of any host.
 func connectionManager(s *policy.Listener, l route.Listener, trusted bool) *hcmv3.HttpConnectionManager {
 	m := &hcmv3.HttpConnectionManager{
-		StatPrefix: l.Name,
-		RouteSpecifier: &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{
-			ConfigSource: ads(), RouteConfigName: l.Routes}},
+		StatPrefix:                    l.Name, // shutdown-manager and alerts go by it: it never changes
+		RouteSpecifier:                scopedRoutes(),
 		HttpFilters:                   append(healthPath(s.HealthPath), httpFilters(false)...),
 		UpgradeConfigs:                []*hcmv3.HttpConnectionManager_UpgradeConfig{webSocket()},
 		LocalReplyConfig:              localReplies(),
@@ -172,7 +171,8 @@ func early(s *policy.Listener, l route.Listener, trusted bool) []*corev3.TypedEx
 			put("x-forwarded-for", peer(s), action))
 	}
 	list = append(list, put("x-forwarded-host", "%REQ(:AUTHORITY)%", action),
-		put("x-forwarded-port", decimal(l.Dialled), action))
+		put("x-forwarded-port", decimal(l.Dialled), action),
+		put(scopeHeader, l.Routes, corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD))
 	return []*corev3.TypedExtensionConfig{{
 		Name:        "envoy.http.early_header_mutation.header_mutation",
 		TypedConfig: packed(&earlyv3.HeaderMutation{Mutations: list}),

@@ -11,7 +11,6 @@ import (
 	proxyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/proxy_protocol/v3"
 	inspectorv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/tls_inspector/v3"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/anypb"
 
 	"legation.dev/pmap"
 	"legation.dev/translator/policy"
@@ -19,38 +18,21 @@ import (
 	"legation.dev/xds/snapshot"
 )
 
-// Front is what the chains and listeners of a class have in common: the HTTP
-// configuration of each listener, made once.
-type Front struct {
-	settings *policy.Listener
-	managers map[string]managers // by listener
-}
+// Front is what the chains and listeners of a class have in common.
+type Front struct{ settings *policy.Listener }
 
-// managers are the HTTP configurations of one listener: for everybody, and for the
-// proxies that the class trusts, if it trusts any.
-type managers struct{ all, trusted *anypb.Any }
-
-// NewFront makes it for the listeners of a class.
-func NewFront(s *policy.Listener, listeners []route.Listener) *Front {
-	f := &Front{settings: s, managers: map[string]managers{}}
-	for _, l := range listeners {
-		m := managers{all: packed(connectionManager(s, l, s.TrustedHops > 0))}
-		if len(s.TrustedProxies) > 0 {
-			m.trusted = packed(connectionManager(s, l, true))
-		}
-		f.managers[l.Name] = m
-	}
-	return f
-}
+// NewFront makes it of the settings of a class.
+func NewFront(s *policy.Listener) *Front { return &Front{s} }
 
 // Listener makes a listener out of the chains of all TLS hosts; without TLS it has
 // none. It costs O(their bytes), but computes none of them.
 func (f *Front) Listener(l route.Listener, chains pmap.Map[Chain]) (*snapshot.Resource, error) {
 	head := newListener(l, f.settings)
-	pulls := []snapshot.Ref{{Type: snapshot.RouteConfiguration, Name: l.Routes}}
+	meta := snapshot.Meta{Needs: []snapshot.Ref{{Type: snapshot.Listener, Name: holder}},
+		Pulls: append(pullsOf(l.Routes), f.managers(l)...)}
 	if !l.TLS {
 		f.plainChains(head, l)
-		return newResource(snapshot.Listener, l.Name, head, snapshot.Meta{Pulls: pulls})
+		return newResource(snapshot.Listener, l.Name, head, meta)
 	}
 	head.ListenerFilters = append(head.ListenerFilters, &listenerv3.ListenerFilter{
 		Name:       "envoy.filters.listener.tls_inspector",
@@ -59,14 +41,14 @@ func (f *Front) Listener(l route.Listener, chains pmap.Map[Chain]) (*snapshot.Re
 	var source *corev3.ConfigSource
 	if l.Certified {
 		source = ads()
-		pulls = append(pulls, snapshot.Ref{Type: snapshot.Secret, Name: route.DefaultCertificate})
+		meta.Pulls = append(meta.Pulls, snapshot.Ref{Type: snapshot.Secret, Name: route.DefaultCertificate})
 	}
 	f.defaultChains(head, l, source)
-	return withChains(head, chains, pulls)
+	return withChains(head, chains, meta)
 }
 
 // withChains appends serialised chains to a listener.
-func withChains(head *listenerv3.Listener, chains pmap.Map[Chain], pulls []snapshot.Ref) (*snapshot.Resource, error) {
+func withChains(head *listenerv3.Listener, chains pmap.Map[Chain], meta snapshot.Meta) (*snapshot.Resource, error) {
 	if err := head.ValidateAll(); err != nil {
 		return nil, err
 	}
@@ -79,20 +61,29 @@ func withChains(head *listenerv3.Listener, chains pmap.Map[Chain], pulls []snaps
 	for _, ch := range chains.All() {
 		size += len(ch.wire)
 	}
-	body, pulls = slices.Grow(body, size), slices.Grow(pulls, chains.Len())
-	hosts := make([]string, 0, chains.Len())
+	body, meta.Pulls = slices.Grow(body, size), slices.Grow(meta.Pulls, chains.Len())
+	meta.Chains = make([]string, 0, chains.Len())
 	for host, ch := range chains.All() {
 		body = append(body, ch.wire...)
-		hosts = append(hosts, host)
-		pulls = append(pulls, snapshot.Ref{Type: snapshot.Secret, Name: host})
+		meta.Chains = append(meta.Chains, host)
+		meta.Pulls = append(meta.Pulls, snapshot.Ref{Type: snapshot.Secret, Name: host})
 	}
 	version := pmap.SumOf(string(headSum[:]), string(chainsSum[:]))
-	return snapshot.FromBytes(snapshot.Listener, head.Name, versionOf(version), body, snapshot.Meta{Pulls: pulls, Chains: hosts}), nil
+	return snapshot.FromBytes(snapshot.Listener, head.Name, versionOf(version), body, meta), nil
+}
+
+// managers are what the chains of a listener ask for.
+func (f *Front) managers(l route.Listener) []snapshot.Ref {
+	list := []snapshot.Ref{{Type: snapshot.ExtensionConfig, Name: l.Name}}
+	if len(f.settings.TrustedProxies) > 0 {
+		list = append(list, snapshot.Ref{Type: snapshot.ExtensionConfig, Name: l.Name + trustedSuffix})
+	}
+	return list
 }
 
 // plainChains are those of a listener without TLS.
 func (f *Front) plainChains(head *listenerv3.Listener, l route.Listener) {
-	head.FilterChains = append([]*listenerv3.FilterChain{{Name: defaultChain, Filters: networkFilters(f.managers[l.Name].all)}},
+	head.FilterChains = append([]*listenerv3.FilterChain{{Name: defaultChain, Filters: managed(l.Name)}},
 		f.trusted(l, defaultChain, &listenerv3.FilterChainMatch{}, nil)...)
 }
 
@@ -108,7 +99,7 @@ func versionOf(sum pmap.Sum) string { return base64.RawURLEncoding.EncodeToStrin
 // none: a listener with TLS answers for every host.
 func (f *Front) defaultChains(head *listenerv3.Listener, l route.Listener, source *corev3.ConfigSource) {
 	socket := downstreamTLS(route.DefaultCertificate, source)
-	head.DefaultFilterChain = &listenerv3.FilterChain{Name: defaultChain, TransportSocket: socket, Filters: networkFilters(f.managers[l.Name].all)}
+	head.DefaultFilterChain = &listenerv3.FilterChain{Name: defaultChain, TransportSocket: socket, Filters: managed(l.Name)}
 	head.FilterChains = append(head.FilterChains, f.trusted(l, defaultChain, &listenerv3.FilterChainMatch{}, socket)...)
 }
 

@@ -178,7 +178,7 @@ func RouteConfiguration(name string, s *policy.Route) (*snapshot.Resource, error
 		Name:                            name,
 		IgnorePortInHostMatching:        true,
 		Vhds:                            virtualHosts(),
-		RequestHeadersToRemove:          []string{"x-envoy-external-address", "x-envoy-internal", "x-envoy-expected-rq-timeout-ms"},
+		RequestHeadersToRemove:          []string{scopeHeader, "x-envoy-external-address", "x-envoy-internal", "x-envoy-expected-rq-timeout-ms"},
 		MostSpecificHeaderMutationsWins: false,
 		RequestHeadersToAdd: []*corev3.HeaderValueOption{
 			setHeader("x-real-ip", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
