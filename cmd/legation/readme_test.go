@@ -16,7 +16,7 @@ func TestReadme(t *testing.T) {
 	}
 	before := copyShop(t, "shop.localhost", "shap.localhost", `external-https-port: "10443"`, `external-https-port: "443"`)
 	status, stdout, stderr := legation("translate", shop, "--diff", before)
-	if status != cli.OK || !strings.Contains(stdout, "chain") {
+	if status != cli.OK || !strings.Contains(stdout, "ECDS") {
 		t.Fatalf("status %d\n%s%s", status, stdout, stderr)
 	}
 	if !strings.Contains(string(text), "\n$ bin/legation translate examples/shop --diff /tmp/before\n"+stdout+"```\n") {
