@@ -37,7 +37,7 @@ type Names interface {
 	Sum() VersionSum
 }
 
-// List is Names that are at hand.
+// List is a slice as Names.
 type List []string
 
 // Len is the number of names.
@@ -58,15 +58,17 @@ func (l List) Sum() (s VersionSum) {
 type VersionSum = snapshot.VersionSum
 
 // Request is one DeltaDiscoveryRequest, reduced to what the protocol needs.
-// Nothing of Subscribe, Initial and Past is kept after Receive.
+// Receive keeps no reference to Subscribe and Initial, so the caller may reuse the
+// buffer that they read from. From Past it may keep maps of resources, which are
+// immutable.
 type Request struct {
 	URL         string // type URL, as received
 	Nonce       string // response_nonce; "" if the request answers nothing
 	Subscribe   Names  // nil if there are none
 	Unsubscribe []string
 	Initial     Versions // nil if there are none
-	// Past are targets that Envoy may come from, newest first: what it reports is
-	// compared with each as a whole.
+	// Past are earlier targets, newest first. An Envoy that reconnects may still have
+	// one of them; the versions that it reports are compared with each as a whole.
 	Past  []snapshot.Snapshot
 	Error *Error // error_detail: the response named by Nonce is rejected
 }

@@ -39,53 +39,55 @@ const (
 	// readBuffer is the buffer per connection, in bytes: two frames of a
 	// reconnect. gRPC holds one as long as the connection is open.
 	readBuffer = 32 << 10
-	// largeBytes bounds all requests of more than a window that are under way, in
-	// bytes: as many as streams say their first ones at the same time (admissions),
-	// each of the largest that make sense (see maxReceive). In memory they can take
-	// twice that, if a client fills no frame. Those of one address may have half of it,
-	// so that who holds all of that holds up only himself.
+	// largeBytes bounds, in bytes, all requests under way that are larger than a
+	// window. It has room for as many of the largest realistic requests (see
+	// maxReceive) as streams may send first requests at the same time (admissions).
+	// In memory they can take twice that, if a client does not fill its frames. One
+	// address may use half of it, so a client that uses up its share delays only itself.
 	largeBytes = 256 << 20
 	// maxOther bounds the requests of all methods but the delta stream, in bytes:
-	// gRPC's default. Who asks whether 500 Ingresses are served names some thousand
+	// gRPC's default. A query whether 500 Ingresses are served names some thousand
 	// resources, of 150 bytes each.
 	maxOther = 4 << 20
 	// maxStreams bounds the open streams of one connection: each has a window. Envoy
 	// needs one, and our own programs a few; more of them wait.
 	maxStreams = 16
-	// pingInterval is how often a client may ping. Envoy's own h2 keep-alive
-	// pings every 30 s in our bootstrap; people set it down to some seconds.
-	// gRPC's default of 5 min would end their connections.
+	// pingInterval is the shortest time that a client must leave between two HTTP/2
+	// pings; gRPC closes the connection of a client that pings more often. Our
+	// bootstrap makes Envoy ping every 30 s, and operators lower that to a few
+	// seconds, so gRPC's default of 5 min would close the connections of healthy Envoys.
 	pingInterval = time.Second
-	// keepaliveTime and keepaliveTimeout bound how long an Envoy that vanished
-	// without a word is shown: it is asked after so much silence, and given up
-	// after so much more.
+	// keepaliveTime and keepaliveTimeout bound how long an Envoy that vanished without
+	// closing its connection is still shown as connected. After keepaliveTime of
+	// silence the server pings it, and after keepaliveTimeout without an answer the
+	// server closes the connection.
 	keepaliveTime    = 30 * time.Second
 	keepaliveTimeout = 10 * time.Second
 )
 
-// Limits are the times that a Server gives its clients. A zero one stands for its
+// Limits are how long a Server waits for its clients. A zero value stands for the
 // default.
 type Limits struct {
 	// Handshake is how long a connection may take until it speaks HTTP/2; 10 s,
 	// where gRPC's own is 120 s.
 	Handshake time.Duration
-	// Idle is after what a connection without a call is closed; 30 s. An Envoy
-	// always has one; other clients connect again when they need it.
+	// Idle is how long a connection may have no call before it is closed; 30 s. An
+	// Envoy always has one open; other clients connect again when they need it.
 	Idle time.Duration
-	// Introduction is how long a stream may take for its first request, from when
-	// it is its turn to be read; 30 s. 27 MB take 2 s on a link of 100 Mbit/s.
+	// Introduction is how long a stream may take for its first request, counted from
+	// when the server begins to read it; 30 s. 27 MB take 2 s on a link of 100 Mbit/s.
 	Introduction time.Duration
-	// Age is after what a connection is closed, give or take a tenth by chance, so
-	// that Envoys spread over replicas again after one of them was away; 30 min.
-	// It costs an Envoy one reconnect, in which it is sent nothing that it has.
-	// Negative means never.
+	// Age is how old a connection may become before it is closed, plus or minus a
+	// random tenth; 30 min. It spreads Envoys over the replicas again after one of
+	// these was away. It costs an Envoy one reconnect, in which it is sent nothing
+	// that it already has. Negative means never.
 	Age time.Duration
 
 	large int64 // in place of largeBytes, in tests
 }
 
-// farewell is what calls of a connection that is too old have left, to end by
-// themselves; an Envoy's stream does not.
+// farewell is how long the calls of a connection that has reached Limits.Age may go
+// on, so that short ones can finish. An Envoy's stream never ends by itself, and is cut.
 const farewell = time.Second
 
 func (l Limits) withDefaults() Limits {
@@ -98,16 +100,17 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// errLate ends a stream that does not introduce itself.
+// errLate ends a stream whose first request does not come.
 var errLate = status.Error(codes.DeadlineExceeded, "the first request did not come in time")
 
-// bounds are those of what clients can have us keep.
+// bounds limit how much memory clients can make the server use.
 func (s *Server) bounds() limits.Config {
 	return limits.Config{Window: window, Large: cmp.Or(s.limits.large, largeBytes), LargeOfOne: largeBytes / 2, Patience: s.limits.Introduction, Turns: admissionsPerAddress,
 		Refused: s.crowded, Log: s.log}
 }
 
-// crowded counts a client whose address has too many.
+// crowded counts a client that was refused because its address has too many connections
+// or calls.
 func (s *Server) crowded(from net.Addr) {
 	if s.gate != nil {
 		s.gate.Crowded(from)
@@ -139,13 +142,13 @@ func (s *Server) options() []grpc.ServerOption {
 func newPool() mem.BufferPool {
 	p, err := mem.NewBinaryTieredBufferPool(8, 11, 12, 13, 14, 15, 20)
 	if err != nil {
-		panic(err) // only for no power of two
+		panic(err) // only for an exponent that is too large, and these are constants
 	}
 	return p
 }
 
-// kindOf is for whom a method is. Only the delta stream carries keys, and only
-// Envoys have it.
+// kindOf is the kind of client that may call a method. Only the delta stream carries
+// private keys, and only Envoys may open it.
 func kindOf(method string) identity.Kind {
 	switch {
 	case method == discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResources_FullMethodName:
