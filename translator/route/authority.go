@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// FindHost is the name, among those that are served, of the virtual host that an
-// authority leads to: the host itself, else the longest wildcard above it, else Any.
-// Port, case and a trailing dot do not count. False if nobody takes it.
+// FindHost is the name of the virtual host that takes an authority, among the names that
+// are served: the host itself, else the longest wildcard above it, else Any. Port, case
+// and a trailing dot are ignored. False means that no virtual host takes it.
 func FindHost(authority string, served func(name string) bool) (string, bool) {
 	host, _ := cutPort(undotted(authority))
 	host = strings.ToLower(host)
@@ -31,8 +31,8 @@ func undotted(authority string) string {
 	return authority
 }
 
-// cutPort splits an authority before the colon of its port. Whether a number follows
-// is not looked at.
+// cutPort splits an authority before the colon of its port. It does not check that a
+// number follows.
 func cutPort(authority string) (host, port string) {
 	i := strings.LastIndexByte(authority, ':')
 	if i < 0 || strings.LastIndexByte(authority, ']') > i {
@@ -41,8 +41,8 @@ func cutPort(authority string) (host, port string) {
 	return authority[:i], authority[i:]
 }
 
-// oneLabelBelow reports whether an authority has one label in the place of the star
-// of a wildcard. Where a port should be, there may be a number only.
+// oneLabelBelow reports whether an authority has exactly one label in place of the star
+// of a wildcard. A port must be a number.
 func oneLabelBelow(wildcard, authority string) bool {
 	host, port := cutPort(authority)
 	if port != "" && strings.Trim(port, "0123456789") != ":" || port == ":" {
@@ -53,9 +53,10 @@ func oneLabelBelow(wildcard, authority string) bool {
 	return label > 0 && strings.EqualFold(host[label:], suffix) && !strings.Contains(host[:label], ".")
 }
 
-// toHTTPS is where a client is sent that came by plain http: to the same host, at
-// the port that the class names, with the same path. With 443, which is not written,
-// another port than 80 stays as the client wrote it.
+// toHTTPS is the Location of the redirect from http to https, as Envoy makes it: the
+// same host and path, at port. A port of 443 is the default of https and is not written;
+// Envoy then only removes a ":80" from the host, and keeps any other port that the
+// client sent: example.com:8080 becomes https://example.com:8080.
 func toHTTPS(r Request, port uint32) string {
 	host, sent := cutPort(r.Host)
 	switch {
