@@ -35,8 +35,8 @@ type eventWriter struct {
 const (
 	controller = input.Controller // reportingController
 	action     = "Translate"
-	// clusterEvents is where Events of objects without a namespace are, as the API
-	// server demands.
+	// clusterEvents is the namespace of Events about objects that have none. The API
+	// server demands this one.
 	clusterEvents = metav1.NamespaceDefault
 	// noteLimit and instanceLimit are bounds of the API, in bytes.
 	noteLimit, instanceLimit = 1024, 128
@@ -44,13 +44,14 @@ const (
 	eventNameLimit = 253 - 1 - 32
 )
 
-// resourceOf is the resource of a kind that Events are about.
+// resourceOf returns the API resource of a kind of object.
 func resourceOf(kind object.Kind) schema.GroupVersionResource {
 	r, _ := kind.Reading()
 	return schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: r.Resource}
 }
 
-// write writes or renews an Event. uid is that of its object, if it is known.
+// write creates an Event, or renews it if it exists. uid is the UID of the object that
+// the Event is about; empty if it is not known.
 func (p *eventWriter) write(ctx context.Context, o eventWrite, uid types.UID) (record, error) {
 	if uid == "" {
 		var err error
@@ -75,7 +76,7 @@ func (p *eventWriter) write(ctx context.Context, o eventWrite, uid types.UID) (r
 	return record{name: e.Name, count: 1}, nil
 }
 
-// uid looks an object up. Of a Secret, too, only the metadata is read.
+// uid returns the UID of an object. It reads only the metadata, also of a Secret.
 func (p *eventWriter) uid(ctx context.Context, ref object.Ref) (types.UID, error) {
 	resource := p.metadata.Resource(resourceOf(ref.Kind))
 	var o *metav1.PartialObjectMetadata
@@ -91,9 +92,12 @@ func (p *eventWriter) uid(ctx context.Context, ref object.Ref) (types.UID, error
 	return o.UID, nil
 }
 
-// renew counts an Event on, which also makes the API server keep it for longer.
-// The count of another process's is read by a patch that changes nothing: no right
-// to read Events is needed for that.
+// renew increments series.count of an Event that exists. The write also makes the API
+// server keep the Event for longer, as its TTL starts again.
+//
+// If another process wrote the Event (the earlier leader, or we before a restart),
+// before.count is 0. An empty patch then returns the Event with its count: a get would
+// need the RBAC verb get on Events, which Legation does not have.
 func (p *eventWriter) renew(ctx context.Context, e *eventsv1.Event, before record) (record, error) {
 	patch := func(body []byte) (*eventsv1.Event, error) {
 		return p.client.EventsV1().Events(e.Namespace).Patch(ctx, e.Name, types.MergePatchType, body, metav1.PatchOptions{FieldManager: Manager})
@@ -119,9 +123,9 @@ func (p *eventWriter) renew(ctx context.Context, e *eventsv1.Event, before recor
 	return record{name: e.Name, count: series.Count}, nil
 }
 
-// event is the Event of a write: its reason is the code of the Problem, also once
-// that is mended. Its name follows from what it says and of which
-// object, so that nobody of ours writes it twice.
+// event builds the Event for a write. Its reason is the code of the Problem, also when
+// the Event says that the Problem is mended. Its name is derived from its object and its
+// text, so that every replica gives it the same name and none writes it twice.
 func event(o eventWrite, uid types.UID, instance string, now time.Time) *eventsv1.Event {
 	ref, reason, kind := o.problem.Object, string(o.problem.Code), corev1.EventTypeWarning
 	text := words(o.problem)
@@ -144,13 +148,13 @@ func event(o eventWrite, uid types.UID, instance string, now time.Time) *eventsv
 	}
 }
 
-// eventName is the name of the object, as far as there is room, and a digest.
+// eventName is the name of the object, shortened if need be, followed by a digest of parts.
 func eventName(object string, parts ...string) string {
 	digest := pmap.SumOf(parts...).String()
 	return strings.TrimRight(object[:min(len(object), eventNameLimit)], ".-") + "." + digest
 }
 
-// words is what a Problem says, without the object, which the Event names.
+// words is the text of a Problem without its object, which the Event refers to.
 func words(p finding.Problem) string {
 	switch {
 	case p.Field == "":

@@ -18,20 +18,21 @@ import (
 )
 
 const (
-	// writesAtOnce bounds the requests that are under way: enough for the rate at a
-	// server that needs 100 ms.
+	// writesAtOnce bounds the writes of status that are under way: enough for
+	// Timing.WritesPerSecond at a server that takes 100 ms for each.
 	writesAtOnce = 8
 	// requestPatience bounds one request to a server that does not answer.
 	requestPatience = 30 * time.Second
-	// askedAtOnce bounds the Ingresses of one question.
+	// askedAtOnce bounds the Ingresses of one call of Acknowledged.
 	askedAtOnce = 500
-	// postAgain is after what an Event is tried again, postRefused if it is not for
-	// trouble on the way.
+	// postAgain is how long after a failure an Event is tried again; postRefused, if the
+	// API server refused it, so that the same request would most likely fail again.
 	postAgain, postRefused = 10 * time.Second, 5 * time.Minute
 )
 
-// leadership is what there is only while we lead. Its state belongs to the loop; what it
-// started runs until ctx ends and hands the loop tasks.
+// leadership is what exists only while this replica holds the Lease. Its state belongs
+// to the loop. The goroutines that it started run until ctx ends, and change the state
+// only by tasks that they hand to the loop (see do).
 type leadership struct {
 	ctx         context.Context
 	cancel      context.CancelFunc
@@ -93,14 +94,15 @@ func (t *leadership) start(c Config) {
 	t.group.Go(func() { t.writeEvents(flowcontrol.NewTokenBucketRateLimiter(float32(rate), max(1, int(10*rate)))) })
 }
 
-// end returns when nothing of the term runs any more.
+// end stops all goroutines of this leadership and waits until they have returned.
 func (t *leadership) end() {
 	t.cancel()
 	t.group.Wait()
 	close(t.over)
 }
 
-// do has the loop run f; false says that the term is over.
+// do makes the loop run f. It returns false if this replica leads no more and f will not
+// run.
 func (t *leadership) do(f func(now time.Time)) bool {
 	select {
 	case t.tasks <- f:
@@ -110,7 +112,8 @@ func (t *leadership) do(f func(now time.Time)) bool {
 	}
 }
 
-// addressSource is where the addresses of a class come from; nil if nothing is published.
+// addressSource is where the addresses of a class come from: its own source, else that of
+// AnyClass. Nil means that no address is published for the class.
 func (t *leadership) addressSource(class string) *addressSource {
 	var any *addressSource
 	for _, o := range t.sources {
@@ -124,7 +127,8 @@ func (t *leadership) addressSource(class string) *addressSource {
 	return any
 }
 
-// nextJob is a job and where it can be handed out; a nil channel if there is none.
+// nextJob is the next job and the channel to send it on. Without a job the channel is
+// nil, so that this case of the loop's select never runs.
 func (t *leadership) nextJob(now time.Time) (job, chan<- job) {
 	j, ok := t.table.next(now)
 	if !ok {
@@ -133,7 +137,8 @@ func (t *leadership) nextJob(now time.Time) (job, chan<- job) {
 	return j, t.jobs
 }
 
-// nextEvent is a write and where it can be handed out; a nil channel if there is none.
+// nextEvent is the next Event to write and the channel to send it on; without one, the
+// channel is nil.
 func (t *leadership) nextEvent(b *eventRecorder, now time.Time) (pendingEvent, chan<- pendingEvent) {
 	if t.pending == nil {
 		p, ok := b.next(now)
@@ -150,8 +155,8 @@ func (t *leadership) nextEvent(b *eventRecorder, now time.Time) (pendingEvent, c
 	return *t.pending, t.events
 }
 
-// nextLook is when to look into the eventRecorder again: not before the event that was
-// taken out of it is handed out.
+// nextLook is when to look into the eventRecorder again. Zero means: not before the event
+// that was taken out of it has been handed to the goroutine that writes it.
 func (t *leadership) nextLook(b *eventRecorder) time.Time {
 	if t.pending != nil {
 		return time.Time{}
@@ -159,7 +164,8 @@ func (t *leadership) nextLook(b *eventRecorder) time.Time {
 	return b.due.when()
 }
 
-// ask asks which of those that wait are served, unless a question is under way.
+// ask calls Acknowledged, in a goroutine, for the Ingresses that wait for their first
+// address, unless a call is under way.
 func (t *leadership) ask(now time.Time) {
 	if t.asking || t.w.config.Acknowledged == nil {
 		return
@@ -184,7 +190,7 @@ func (t *leadership) ask(now time.Time) {
 	})
 }
 
-// askPatience bounds one question.
+// askPatience bounds one call of Acknowledged.
 const askPatience = 5 * time.Second
 
 // writer writes status, one job after the other.
@@ -195,7 +201,8 @@ func (t *leadership) writer(limit flowcontrol.RateLimiter) {
 	})
 }
 
-// paced takes what comes, one after the other and no faster than limit, until ctx ends.
+// paced calls take for what comes from list, one after the other and no faster than
+// limit, until ctx ends.
 func paced[T any](ctx context.Context, limit flowcontrol.RateLimiter, list <-chan T, take func(T)) {
 	for limit.Wait(ctx) == nil {
 		select {
@@ -207,8 +214,11 @@ func paced[T any](ctx context.Context, limit flowcontrol.RateLimiter, list <-cha
 	}
 }
 
-// apply sets status.loadBalancer, or gives up what of it is ours. The version makes
-// the API server refuse if the object is not the one that was decided on.
+// apply writes status.loadBalancer by server-side apply. If j has no addresses, it
+// applies a configuration without the field: the API server then removes what our field
+// manager had set, and leaves what others set. j.version is the resourceVersion of the
+// Ingress that the decision was made for. If the Ingress has changed since, the API
+// server answers with a conflict, and nothing is written.
 func (w *Writer) apply(ctx context.Context, j job) (seen, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestPatience)
 	defer cancel()
@@ -223,7 +233,7 @@ func (w *Writer) apply(ctx context.Context, j job) (seen, error) {
 	return reduceIngress(after), nil
 }
 
-// wrote takes the end of a job.
+// wrote notes the result of a job.
 func (t *leadership) wrote(j job, s seen, err error, now time.Time) {
 	switch {
 	case err == nil:
@@ -233,7 +243,7 @@ func (t *leadership) wrote(j job, s seen, err error, now time.Time) {
 		return
 	case apierrors.IsConflict(err):
 		t.w.count(func(s *Stats) { s.Conflicts++ })
-	case apierrors.IsNotFound(err): // it is deleted, and the watch will say so
+	case apierrors.IsNotFound(err): // it was deleted, and the watch will report that
 	default:
 		t.w.count(func(s *Stats) { s.Failures++ })
 		t.writes.tell(fmt.Errorf("%s: %w", j.ref, err))
@@ -251,7 +261,7 @@ func (t *leadership) writeEvents(limit flowcontrol.RateLimiter) {
 	})
 }
 
-// eventWritten takes the end of a write.
+// eventWritten notes the result of writing an Event.
 func (t *leadership) eventWritten(p pendingEvent, r record, err error, now time.Time) {
 	if err == nil {
 		t.w.count(func(s *Stats) { s.Events++ })
