@@ -66,6 +66,7 @@ type world struct {
 	class     route.Class
 	fragments []*route.Fragment
 	hosts     map[string]*route.VirtualHost
+	arrived   chan struct{} // one for each request that a backend had
 }
 
 // newWorld starts a Stack where each Service leads to one backend: which cluster a
@@ -81,14 +82,19 @@ func newWorld(t *testing.T, settings map[string]string) *world {
 			t.Error(err)
 		}
 	})
-	backend := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	arrived := make(chan struct{}, 10*inWorld) // more than arrive at a time
+	backend := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.UserAgent() != "Envoy/HC" { // it checks health by itself
+			arrived <- struct{}{}
+		}
+	}))
 	t.Cleanup(backend.Close)
 	s.Change(services(t, backend.Listener.Addr().String())...)
 	overrides, errs := policy.OfClass(object.Ref{}, s.Base())
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	return &world{Stack: s, class: route.Class{Name: stack.Class, Default: true, Settings: policy.Defaults().With(overrides)}}
+	return &world{Stack: s, arrived: arrived, class: route.Class{Name: stack.Class, Default: true, Settings: policy.Defaults().With(overrides)}}
 }
 
 // services are all that random fragments and Ingresses may name.
@@ -110,14 +116,6 @@ func services(t *testing.T, address string) (list []input.Change) {
 		}
 	}
 	return list
-}
-
-// carrier is an object that has a fragment of our own making.
-func carrier(f *route.Fragment) input.Change {
-	ref := f.Origin.Object
-	o := input.Seal(&input.Ingress{Meta: input.Meta{Namespace: ref.Namespace, Name: ref.Name}})
-	input.Lowered(o, f)
-	return input.Change{Ref: ref, Object: o}
 }
 
 // ingresses are random ones of a World, a few.

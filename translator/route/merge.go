@@ -64,10 +64,10 @@ func Merge(host string, in Input) (*VirtualHost, []finding.Finding) {
 }
 
 func backends(routes []Route) (list []Backend) {
-	for _, r := range routes {
-		for _, t := range r.Targets {
-			if n := len(list); n == 0 || list[n-1].Cluster() != t.Backend.Cluster() {
-				list = append(list, t.Backend)
+	for i := range routes {
+		for b := range routes[i].backends {
+			if n := len(list); n == 0 || list[n-1].Cluster() != b.Cluster() {
+				list = append(list, *b)
 			}
 		}
 	}
