@@ -86,7 +86,7 @@ func (c *Class) planOf(f *Fragment) plan {
 		own := c.Settings.With(f.Policy).Route
 		settings = &own
 	}
-	return plan{class: c, fragment: f, settings: settings, closed: len(f.Guards) > 0 && !c.Settings.ServeUnprotected}
+	return plan{class: c, fragment: f, settings: settings, closed: c.closes(f)}
 }
 
 // Plan is what the class makes of one action of a fragment that is used, and what is

@@ -51,8 +51,7 @@ type Fragment struct {
 	CatchAll *Action
 	// Policy is what it says of settings.
 	Policy policy.Overrides
-	// Guards are what it wants restricted and nobody honours yet: they close its
-	// paths.
+	// Guards are what it wants restricted and nobody honours yet.
 	Guards []Guard
 	// Withheld says that the object takes no part in routing of its own, as a canary.
 	Withheld bool
@@ -182,12 +181,6 @@ func ParseCluster(name string) (Backend, bool) {
 		return Backend{}, false
 	}
 	return Backend{Namespace: parts[0], Service: parts[1], Port: parts[2], cluster: name}, true
-}
-
-// Guard is a restriction that is not honoured: what it would have guarded is closed.
-type Guard struct {
-	Restricts    string // "client addresses", for people
-	Field, Value string
 }
 
 // Reference is one place where an object names another.

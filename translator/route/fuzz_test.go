@@ -69,6 +69,7 @@ func FuzzMerge(f *testing.F) {
 			if vh != nil {
 				checkServed(t, vh, found, list)
 				checkSorted(t, vh, class, list)
+				checkGuarded(t, vh, class, list)
 			}
 		}
 	})
@@ -100,16 +101,14 @@ func checkServed(t *testing.T, vh *route.VirtualHost, found []finding.Finding, l
 // open is in the order of the owners. The last route takes what is left.
 func checkSorted(t *testing.T, vh *route.VirtualHost, class *route.Class, list []*route.Fragment) {
 	t.Helper()
-	order := class.Order
+	order := orderOf(vh, class, list)
 	age := map[object.Ref]*route.Fragment{}
 	for _, f := range list {
-		if age[f.Origin.Object] = f; f.Host(vh.Host) != nil {
-			order = max(order, f.Order)
-		}
+		age[f.Origin.Object] = f
 	}
 	var rules []route.Route
 	for _, r := range vh.Routes[:len(vh.Routes)-1] {
-		if r.Deeper == "" && !r.Plain {
+		if r.Deeper == "" && !r.Plain && !isGuard(r) {
 			rules = append(rules, r)
 		}
 	}
@@ -121,6 +120,51 @@ func checkSorted(t *testing.T, vh *route.VirtualHost, class *route.Class, list [
 	}
 	if last := vh.Routes[len(vh.Routes)-1]; !reflect.DeepEqual(last.Match, route.Match{Path: "/"}) || last.Plain {
 		t.Errorf("%s: the last route does not take what is left: %+v", vh.Host, last)
+	}
+}
+
+// orderOf is the order of a host.
+func orderOf(vh *route.VirtualHost, class *route.Class, list []*route.Fragment) route.Order {
+	order := class.Order
+	for _, f := range list {
+		if f.Host(vh.Host) != nil {
+			order = max(order, f.Order)
+		}
+	}
+	return order
+}
+
+// isGuard reports whether a route closes a place.
+func isGuard(r route.Route) bool { return strings.Contains(r.Name, " closed ") }
+
+// checkGuarded: what a fragment guards is closed, unless the class serves it. Before
+// a guard stand only rules that the order prefers.
+func checkGuarded(t *testing.T, vh *route.VirtualHost, class *route.Class, list []*route.Fragment) {
+	t.Helper()
+	order := orderOf(vh, class, list)
+	for _, f := range list {
+		whole := slices.ContainsFunc(f.Guards, func(g route.Guard) bool { return g.Match.Path == "" })
+		for _, r := range vh.Routes {
+			if r.From == f.Origin.Object && whole && !class.Settings.ServeUnprotected && r.Status != 503 {
+				t.Errorf("%s is open", r.Name)
+			}
+		}
+		for _, g := range f.Guards {
+			if whole || f.Host(vh.Host) == nil || class.Settings.ServeUnprotected {
+				continue
+			}
+			i := slices.IndexFunc(vh.Routes, func(r route.Route) bool {
+				return isGuard(r) && r.Deeper == "" && r.From == f.Origin.Object && reflect.DeepEqual(r.Match, g.Match) && r.Status == 503
+			})
+			if i < 0 {
+				t.Fatalf("%s: %+v is open", vh.Host, g.Match)
+			}
+			for _, r := range vh.Routes[:i] {
+				if r.Deeper == "" && !r.Plain && !isGuard(r) && (order.Compare(r.Match, g.Match) >= 0 || order == route.BySpecificity && !moreSpecific(r.Match, g.Match)) {
+					t.Errorf("%s: %+v is before the guard of %+v", vh.Host, r.Match, g.Match)
+				}
+			}
+		}
 	}
 }
 

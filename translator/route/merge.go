@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -121,8 +122,21 @@ type merger struct {
 
 // candidate is a rule with who says so.
 type candidate struct {
-	rule Rule
-	plan plan
+	rule  Rule
+	plan  plan
+	guard bool
+}
+
+// compare orders candidates; what is equal is tried in the order of the owners. A
+// guard comes before what it has equal rank with.
+func (o Order) compare(a, b candidate) int {
+	first := func(c candidate) int {
+		if c.guard {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(o.precedence(a.rule.Match, b.rule.Match), cmp.Compare(first(a), first(b)))
 }
 
 func mergeHost(name string, class *Class, owners []*Fragment, chain string) *merger {
@@ -135,7 +149,7 @@ func mergeHost(name string, class *Class, owners []*Fragment, chain string) *mer
 	}
 	redirect := m.redirects()
 	for _, c := range m.candidates() {
-		if redirect == byPath && c.plan.settings.SSLRedirect {
+		if redirect == byPath && !c.guard && c.plan.settings.SSLRedirect {
 			m.toHTTPS("redirect "+c.rule.Name, c.rule.Match)
 		}
 		m.add(Route{Name: c.rule.Name, Match: c.rule.Match, Planned: m.planned(c.plan, c.rule.Action)})
@@ -165,11 +179,11 @@ func (m *merger) candidates() []candidate {
 			if m.taken(p.fragment, r) {
 				continue
 			}
-			list = append(list, candidate{r, p})
+			list = append(list, candidate{rule: r, plan: p})
 		}
+		list = append(list, p.guards()...)
 	}
-	order := m.order()
-	slices.SortStableFunc(list, func(a, b candidate) int { return order.precedence(a.rule.Match, b.rule.Match) })
+	slices.SortStableFunc(list, m.order().compare)
 	return list
 }
 

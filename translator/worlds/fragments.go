@@ -74,7 +74,10 @@ func (g *Fragments) Of(ref object.Ref) *route.Fragment {
 	}
 	f.Policy = g.policy(ref)
 	if g.world.one(12) {
-		f.Guards = []route.Guard{{Restricts: "client addresses", Field: "guard"}}
+		f.Guards = append(f.Guards, route.Guard{Restricts: "client addresses", Field: "guard"})
+	}
+	for g.world.one(8) {
+		f.Guards = append(f.Guards, route.Guard{Match: g.match(), Restricts: "users", Field: "guard " + strconv.Itoa(len(f.Guards))})
 	}
 	for _, host := range g.some(Hosts, 2) {
 		f.Hosts = append(f.Hosts, g.host(f, host))
