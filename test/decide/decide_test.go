@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,6 +30,7 @@ const (
 	askers        = 2                // at a time: one for each core of a small machine
 	settleTimeout = 30 * time.Second // for an Envoy that never takes a world
 	enough        = 10               // differences; the others would say the same
+	many          = 2000             // requests, among which there are some of each kind, however rare
 )
 
 // TestDecide: of each request, Envoy takes the route that Decide names, and does what
@@ -65,6 +67,11 @@ func compare(t *testing.T, w *world, src rand.Source, n int) {
 	}
 	for _, what := range []string{"to https", "redirect", "mirrored", "side", "cluster", "one of clusters", "status", "deeper", "by method", "by header", "by query", "regex", "exact"} {
 		if seen[what] == 0 {
+			t.Errorf("no request came to: %s", what)
+		}
+	}
+	for _, what := range []string{"by canary", "canary by weight", "guard"} {
+		if closes := !w.class.Settings.ServeUnprotected; seen[what] == 0 && n >= many && (closes || what != "guard") {
 			t.Errorf("no request came to: %s", what)
 		}
 	}
@@ -186,7 +193,8 @@ func (n tally) add(d route.Decision) {
 	m := d.Route.Match
 	for what, is := range map[string]bool{
 		"to https": d.Route.Plain, "redirect": d.Route.Redirect != nil && !d.Route.Plain,
-		"mirrored": len(d.Route.Calls) > 0, "side": len(d.Route.Targets) > 0 && d.Route.Targets[0].Headers != nil, "cluster": len(d.Allowed) == 1 && d.Allowed[0].Cluster != "", "one of clusters": len(d.Allowed) > 1,
+		"mirrored": len(d.Route.Calls) > 0, "side": len(d.Route.Targets) > 0 && d.Route.Targets[0].Headers != nil, "by canary": strings.Contains(d.Route.Name, "canary by "),
+		"canary by weight": len(d.Allowed) == 2 && d.Route.Targets[0].Weight+d.Route.Targets[1].Weight == 100, "guard": strings.Contains(d.Route.Name, " closed "), "cluster": len(d.Allowed) == 1 && d.Allowed[0].Cluster != "", "one of clusters": len(d.Allowed) > 1,
 		"status": d.Allowed[0].Status != 0 && d.Route.Redirect == nil, "deeper": d.Route.Deeper != "", "by method": m.Method != "",
 		"by header": len(m.Headers) > 0, "by query": len(m.Query) > 0, "regex": m.Kind == route.Regex, "exact": m.Kind == route.Exact,
 	} {

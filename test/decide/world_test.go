@@ -176,6 +176,7 @@ func (w *world) merge() {
 		if strings.HasPrefix(name, "*.") {
 			in.Any = w.of(route.Any)
 		}
+		in.Canaries = w.class.Canaries(slices.SortedFunc(slices.Values(w.fragments), route.Older))
 		if vh, _ := route.Merge(name, in); vh != nil {
 			w.hosts[name] = vh
 		}

@@ -55,6 +55,8 @@ type Fragment struct {
 	Guards []Guard
 	// Withheld says that the object takes no part in routing of its own, as a canary.
 	Withheld bool
+	// Canaries are what it says of Services that other objects lead to.
+	Canaries []Canary
 	// References are all objects that it names, in order of its fields.
 	References []Reference
 	// Findings are what is wrong with it by itself, whatever its class.

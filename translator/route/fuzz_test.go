@@ -34,7 +34,7 @@ func world(data []byte) (*worlds.Fragments, *route.Class, []*route.Fragment) {
 func merged(host string, class *route.Class, list []*route.Fragment) (*route.VirtualHost, []finding.Finding) {
 	of := func(name string) (of []*route.Fragment) {
 		for _, f := range list {
-			if f.Host(name) != nil {
+			if f.Host(name) != nil && !f.Withheld {
 				of = append(of, f)
 			}
 		}
@@ -48,6 +48,8 @@ func merged(host string, class *route.Class, list []*route.Fragment) (*route.Vir
 	if strings.HasPrefix(host, "*.") {
 		in.Any = of(route.Any)
 	}
+	all := slices.SortedStableFunc(slices.Values(list), route.Older)
+	in.Canaries = class.Canaries(all)
 	return route.Merge(host, in)
 }
 
@@ -80,7 +82,7 @@ func checkServed(t *testing.T, vh *route.VirtualHost, found []finding.Finding, l
 	t.Helper()
 	for _, f := range list {
 		h := f.Host(vh.Host)
-		if h == nil {
+		if h == nil || f.Withheld {
 			continue
 		}
 		for _, r := range h.Rules {
@@ -108,7 +110,7 @@ func checkSorted(t *testing.T, vh *route.VirtualHost, class *route.Class, list [
 	}
 	var rules []route.Route
 	for _, r := range vh.Routes[:len(vh.Routes)-1] {
-		if r.Deeper == "" && !r.Plain && !isGuard(r) {
+		if r.Deeper == "" && !r.Plain && !isGuard(r) && !byCanary(r) {
 			rules = append(rules, r)
 		}
 	}
@@ -127,11 +129,16 @@ func checkSorted(t *testing.T, vh *route.VirtualHost, class *route.Class, list [
 func orderOf(vh *route.VirtualHost, class *route.Class, list []*route.Fragment) route.Order {
 	order := class.Order
 	for _, f := range list {
-		if f.Host(vh.Host) != nil {
+		if f.Host(vh.Host) != nil && !f.Withheld {
 			order = max(order, f.Order)
 		}
 	}
 	return order
+}
+
+// byCanary reports whether a route is there because a canary decides.
+func byCanary(r route.Route) bool {
+	return strings.Contains(r.Name, " by header ") || strings.Contains(r.Name, " by cookie ")
 }
 
 // isGuard reports whether a route closes a place.
@@ -150,7 +157,7 @@ func checkGuarded(t *testing.T, vh *route.VirtualHost, class *route.Class, list 
 			}
 		}
 		for _, g := range f.Guards {
-			if whole || f.Host(vh.Host) == nil || class.Settings.ServeUnprotected {
+			if whole || f.Withheld || f.Host(vh.Host) == nil || class.Settings.ServeUnprotected {
 				continue
 			}
 			i := slices.IndexFunc(vh.Routes, func(r route.Route) bool {
@@ -160,7 +167,7 @@ func checkGuarded(t *testing.T, vh *route.VirtualHost, class *route.Class, list 
 				t.Fatalf("%s: %+v is open", vh.Host, g.Match)
 			}
 			for _, r := range vh.Routes[:i] {
-				if r.Deeper == "" && !r.Plain && !isGuard(r) && (order.Compare(r.Match, g.Match) >= 0 || order == route.BySpecificity && !moreSpecific(r.Match, g.Match)) {
+				if r.Deeper == "" && !r.Plain && !isGuard(r) && !byCanary(r) && (order.Compare(r.Match, g.Match) >= 0 || order == route.BySpecificity && !moreSpecific(r.Match, g.Match)) {
 					t.Errorf("%s: %+v is before the guard of %+v", vh.Host, r.Match, g.Match)
 				}
 			}

@@ -17,6 +17,9 @@ type Input struct {
 	// the wildcard it falls under, Any those with one for Any, which names below a
 	// wildcard fall through to. Each sorted by Older, and of this class.
 	Own, Wildcard, Any []*Fragment
+	// Canaries are those on the Services that Own, Any and the class lead to, in the
+	// order of their fragments. Others do no harm.
+	Canaries []Canary
 }
 
 // VirtualHost is what becomes of the requests to one host.
@@ -60,6 +63,7 @@ func Merge(host string, in Input) (*VirtualHost, []finding.Finding) {
 	if strings.HasPrefix(host, "*.") {
 		m.deeper(in)
 	}
+	m.canaries(in.Canaries)
 	m.host.Backends = backends(m.host.Routes)
 	return &m.host, m.found
 }

@@ -82,6 +82,12 @@ func (g *Fragments) Of(ref object.Ref) *route.Fragment {
 	for _, host := range g.some(Hosts, 2) {
 		f.Hosts = append(f.Hosts, g.host(f, host))
 	}
+	if g.world.one(4) {
+		f.Withheld = true
+		for range 1 + g.IntN(6) {
+			f.Canaries = append(f.Canaries, g.canary(f))
+		}
+	}
 	f.Fallback, f.CatchAll = g.rarely(f, 4), g.rarely(f, 8)
 	return f.Sealed(pmap.SumOf(ref.String(), strconv.Itoa(g.count)))
 }
