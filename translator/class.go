@@ -115,9 +115,19 @@ func (c *class) has(f *route.Fragment) bool { return c.Has(f.Class) }
 // members are those of list that are of this class and routed, sorted by
 // route.Older: the order in which conflicts are decided.
 func (c *class) members(list iter.Seq[*route.Fragment]) []*route.Fragment {
+	return c.sorted(list, func(f *route.Fragment) bool { return !f.Withheld })
+}
+
+// leading are those of list that are of this class and lead to Services: members, and
+// canaries.
+func (c *class) leading(list iter.Seq[*route.Fragment]) []*route.Fragment {
+	return c.sorted(list, func(f *route.Fragment) bool { return !f.Withheld || len(f.Canaries) > 0 })
+}
+
+func (c *class) sorted(list iter.Seq[*route.Fragment], which func(*route.Fragment) bool) []*route.Fragment {
 	var members []*route.Fragment
 	for f := range list {
-		if c.has(f) && !f.Withheld {
+		if c.has(f) && which(f) {
 			members = append(members, f)
 		}
 	}

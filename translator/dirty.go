@@ -71,6 +71,9 @@ func (p *pass) markFragment(f *route.Fragment) {
 			p.markTLSHost(h.Name)
 		}
 	}
+	for _, c := range f.Canaries {
+		p.markMain(c)
+	}
 	for _, r := range f.References {
 		if r.Backend != nil {
 			p.markMissing(r.To.Key())

@@ -162,6 +162,7 @@ func (p *pass) merge(name string) (*route.VirtualHost, []finding.Finding) {
 	if strings.HasPrefix(name, "*.") {
 		in.Any = c.members(p.v.OfHost(route.Any))
 	}
+	in.Canaries = p.canaries(in)
 	return route.Merge(name, in)
 }
 

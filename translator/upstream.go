@@ -52,7 +52,7 @@ func (c *class) missing(v input.View, b route.Backend, field, value string, code
 func (c *class) references(v input.View, b route.Backend) func(func(*route.Fragment, route.Reference) bool) {
 	name := b.Cluster()
 	return func(yield func(*route.Fragment, route.Reference) bool) {
-		for _, f := range c.members(v.Naming(b.Ref())) {
+		for _, f := range c.leading(v.Naming(b.Ref())) {
 			for _, r := range f.References {
 				if r.Backend != nil && r.Backend.Cluster() == name && !yield(f, r) {
 					return

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,6 +30,7 @@ const (
 	askers        = 2                // at a time: one for each core of a small machine
 	settleTimeout = 30 * time.Second // for an Envoy that never takes a suite
 	enough        = 10               // differences; the others would say the same
+	many          = 2000             // requests, among which there are some of each kind, however rare
 )
 
 // TestDecide: of each request, Envoy takes the route that Decide names, and does what
@@ -53,7 +55,7 @@ func compare(t *testing.T, w *suite, src rand.Source, n int) {
 	for i := range max(n/inWorld, 1) {
 		var list []input.Change
 		for range 2 + g.IntN(5) {
-			list = append(list, carrier(g.Fragment()))
+			list = append(list, worlds.Carry(g.Fragment()))
 		}
 		if i%4 == 3 {
 			list = ingresses(src.Uint64())
@@ -63,8 +65,13 @@ func compare(t *testing.T, w *suite, src rand.Source, n int) {
 			t.Fatalf("in suite %d of -seed %d", i, *seed)
 		}
 	}
-	for _, what := range []string{"redirect", "cluster", "one of clusters", "status", "deeper", "by method", "by header", "by query", "regex", "exact"} {
+	for _, what := range []string{"to https", "redirect", "mirrored", "side", "cluster", "one of clusters", "status", "deeper", "by method", "by header", "by query", "regex", "exact"} {
 		if seen[what] == 0 {
+			t.Errorf("no request came to: %s", what)
+		}
+	}
+	for _, what := range []string{"by canary", "canary by weight", "guard"} {
+		if closes := !w.class.Settings.ServeUnprotected; seen[what] == 0 && n >= many && (closes || what != "guard") {
 			t.Errorf("no request came to: %s", what)
 		}
 	}
@@ -79,8 +86,8 @@ func (w *suite) ask(t *testing.T, g *worlds.Fragments, seen tally) {
 		list <- g.Request(w.fragments)
 	}
 	close(list)
-	var mu sync.Mutex // guards seen and failed
-	failed := 0
+	var mu sync.Mutex // guards seen, failed and due
+	failed, due := 0, 0
 	var group sync.WaitGroup
 	for range askers {
 		c := dial(t, w)
@@ -90,6 +97,7 @@ func (w *suite) ask(t *testing.T, g *worlds.Fragments, seen tally) {
 				what, err := w.compare(c, r)
 				mu.Lock()
 				seen.add(what)
+				due += arrivals(what)
 				if err != nil && failed < enough {
 					failed++
 					t.Errorf("%s %s %s%s %v: %v", r.Method, r.Proto, r.Host, r.Path, r.Headers, err)
@@ -99,6 +107,31 @@ func (w *suite) ask(t *testing.T, g *worlds.Fragments, seen tally) {
 		})
 	}
 	group.Wait()
+	w.arrive(t, due)
+}
+
+// arrivals are how often backends are called for a request: by Decide's word.
+func arrivals(d route.Decision) int {
+	if d.Route == nil || len(d.Route.Targets) == 0 {
+		return 0
+	}
+	return 1 + len(d.Route.Calls)
+}
+
+// arrive waits until backends were called so often: mirrors are, too.
+func (w *suite) arrive(t *testing.T, due int) {
+	t.Helper()
+	timeout := time.After(settleTimeout)
+	for i := range due {
+		select {
+		case <-w.arrived:
+		case <-timeout:
+			t.Fatalf("%d requests arrived, want %d", i, due)
+		}
+	}
+	if len(w.arrived) > 0 {
+		t.Errorf("%d requests too many arrived", len(w.arrived))
+	}
 }
 
 // compare asks both for one request.
@@ -112,7 +145,7 @@ func (w *suite) compare(c *client, r route.Request) (route.Decision, error) {
 	if err != nil {
 		return d, err
 	}
-	if d.Route == nil || answer.Header.Get(routeHeader) != d.Route.Name || !slices.Contains(d.Allowed, outcome(answer)) {
+	if d.Route == nil || answer.Header.Get(routeHeader) != d.Route.Name || !slices.Contains(d.Allowed, outcome(answer)) || !sided(d.Route, answer) {
 		return d, fmt.Errorf("%s: Envoy: %d, %v\nDecide allows %+v\n%s", host, answer.StatusCode, answer.Header, d.Allowed, reasons(w.hosts[host], d))
 	}
 	return d, nil
@@ -129,6 +162,16 @@ func reasons(vh *route.VirtualHost, d route.Decision) (text string) {
 		text += fmt.Sprintf("%q %+v: %s\n", vh.Routes[i].Name, vh.Routes[i].Match, why)
 	}
 	return text
+}
+
+// sided reports whether an answer has the header that one of the targets with its
+// cluster sets.
+func sided(r *route.Route, answer *http.Response) bool {
+	value := answer.Header.Get(worlds.SideHeader)
+	return len(r.Targets) == 0 && value == "" || slices.ContainsFunc(r.Targets, func(t route.Target) bool {
+		return t.Backend.Cluster() == answer.Header.Get(clusterHeader) && (t.Headers == nil && value == "" ||
+			t.Headers != nil && value == t.Headers.Response.Set[0].Value)
+	})
 }
 
 // outcome is what happened. All backends answer 200.
@@ -149,8 +192,10 @@ func (n tally) add(d route.Decision) {
 	}
 	m := d.Route.Match
 	for what, is := range map[string]bool{
-		"redirect": d.Route.Plain, "cluster": len(d.Allowed) == 1 && d.Allowed[0].Cluster != "", "one of clusters": len(d.Allowed) > 1,
-		"status": d.Allowed[0].Status != 0 && !d.Route.Plain, "deeper": d.Route.Deeper != "", "by method": m.Method != "",
+		"to https": d.Route.Plain, "redirect": d.Route.Redirect != nil && !d.Route.Plain,
+		"mirrored": len(d.Route.Calls) > 0, "side": len(d.Route.Targets) > 0 && d.Route.Targets[0].Headers != nil, "by canary": strings.Contains(d.Route.Name, "canary by "),
+		"canary by weight": len(d.Allowed) == 2 && d.Route.Targets[0].Weight+d.Route.Targets[1].Weight == 100, "guard": strings.Contains(d.Route.Name, " closed "), "cluster": len(d.Allowed) == 1 && d.Allowed[0].Cluster != "", "one of clusters": len(d.Allowed) > 1,
+		"status": d.Allowed[0].Status != 0 && d.Route.Redirect == nil, "deeper": d.Route.Deeper != "", "by method": m.Method != "",
 		"by header": len(m.Headers) > 0, "by query": len(m.Query) > 0, "regex": m.Kind == route.Regex, "exact": m.Kind == route.Exact,
 	} {
 		if is {

@@ -66,6 +66,7 @@ type suite struct {
 	class     route.Class
 	fragments []*route.Fragment
 	hosts     map[string]*route.VirtualHost
+	arrived   chan struct{} // one for each request that a backend had
 }
 
 // newSuite starts a Stack where each Service leads to one backend: which cluster a
@@ -81,14 +82,19 @@ func newSuite(t *testing.T, settings map[string]string) *suite {
 			t.Error(err)
 		}
 	})
-	backend := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	arrived := make(chan struct{}, 10*inWorld) // more than arrive at a time
+	backend := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.UserAgent() != "Envoy/HC" { // it checks health by itself
+			arrived <- struct{}{}
+		}
+	}))
 	t.Cleanup(backend.Close)
 	s.Change(services(t, backend.Listener.Addr().String())...)
 	overrides, errs := policy.OfClass(object.Ref{}, s.Base())
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	return &suite{Stack: s, class: route.Class{Name: inprocess.Class, Default: true, Settings: policy.Defaults().With(overrides)}}
+	return &suite{Stack: s, arrived: arrived, class: route.Class{Name: inprocess.Class, Default: true, Settings: policy.Defaults().With(overrides)}}
 }
 
 // services are all that random fragments and Ingresses may name.
@@ -110,14 +116,6 @@ func services(t *testing.T, address string) (list []input.Change) {
 		}
 	}
 	return list
-}
-
-// carrier is an object that has a fragment of our own making.
-func carrier(f *route.Fragment) input.Change {
-	ref := f.Origin.Object
-	o := input.Seal(&input.Ingress{Meta: input.Meta{Namespace: ref.Namespace, Name: ref.Name}})
-	input.Lowered(o, f)
-	return input.Change{Ref: ref, Object: o}
 }
 
 // ingresses are random ones of a World, a few.
@@ -178,6 +176,7 @@ func (w *suite) merge() {
 		if strings.HasPrefix(name, "*.") {
 			in.Any = w.of(route.Any)
 		}
+		in.Canaries = w.class.Canaries(slices.SortedFunc(slices.Values(w.fragments), route.Older))
 		if vh, _ := route.Merge(name, in); vh != nil {
 			w.hosts[name] = vh
 		}

@@ -67,6 +67,7 @@ const (
 	PathsClosed       Code = "PathsClosed"
 	Unprotected       Code = "Unprotected"
 	CanaryWithheld    Code = "CanaryWithheld"
+	CanaryTaken       Code = "CanaryTaken"
 
 	// Of hosts and paths.
 	BadHost           Code = "BadHost"
@@ -168,6 +169,8 @@ var table = []Row{
 		"Make sure that something else restricts access. Then delete the annotation."},
 	{CanaryWithheld, Error, "is not honoured yet: a canary takes part in no routing, and its paths and certificates count for nothing", "differences.md#settings",
 		"Shift traffic otherwise, for example by the endpoints of one Service, and delete the canary Ingress."},
+	{CanaryTaken, Error, "%s is a canary of Service %s, too, and is older: this one gets no requests", "differences.md#settings",
+		"Keep one canary of a Service at a time, and delete the other."},
 
 	{BadHost, Error, "is not a host: a DNS name, or one after *.; the rule is not served", "differences.md",
 		"Mend the host of the rule."},

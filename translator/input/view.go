@@ -27,6 +27,7 @@ type View struct {
 	byService pmap.Map[pmap.Unit]       // slices: namespace/service + sep + slice name
 	byHost    pmap.Map[pmap.Unit]       // host + sep + object
 	byRef     pmap.Map[pmap.Unit]       // object that is named + sep + object
+	byMain    pmap.Map[pmap.Unit]       // main Service of a canary (namespace/name) + sep + object
 	catchAll  pmap.Map[pmap.Unit]       // objects with a catch-all
 	fragments pmap.Map[*route.Fragment] // by object: of those that make routes
 
@@ -156,6 +157,9 @@ func (v *View) index(f *route.Fragment, edit func(pmap.Map[pmap.Unit], string) p
 	for _, r := range f.References {
 		v.byRef = edit(v.byRef, refKey(r.To, of))
 	}
+	for _, c := range f.Canaries {
+		v.byMain = edit(v.byMain, c.Main.Key()+sep+of)
+	}
 	if f.CatchAll != nil {
 		v.catchAll = edit(v.catchAll, of)
 	}
@@ -234,6 +238,14 @@ func (v View) OfHost(host string) iter.Seq[*route.Fragment] { return v.lookUp(v.
 func (v View) Naming(ref object.Ref) iter.Seq[*route.Fragment] {
 	return v.lookUp(v.byRef, refKey(ref, ""))
 }
+
+// CanariesOn yields the fragments with a canary on a Service ("namespace/name").
+func (v View) CanariesOn(service string) iter.Seq[*route.Fragment] {
+	return v.lookUp(v.byMain, service+sep)
+}
+
+// HasCanaries reports whether there is a canary at all.
+func (v View) HasCanaries() bool { return v.byMain.Len() > 0 }
 
 // CatchingAll yields the fragments with a catch-all.
 func (v View) CatchingAll() iter.Seq[*route.Fragment] { return v.lookUp(v.catchAll, "") }

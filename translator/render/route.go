@@ -59,7 +59,7 @@ func (b *builder) route(r *route.Route) *routev3.Route {
 		m.Action = &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: r.Status}}
 	default:
 		b.use(r.Settings)
-		m.Action = &routev3.Route_Route{Route: b.toTargets(r.Targets)}
+		m.Action = &routev3.Route_Route{Route: b.toTargets(&r.Planned)}
 		m.RequestHeadersToAdd, m.TypedPerFilterConfig = b.headers, b.filters
 	}
 	return m
@@ -82,25 +82,6 @@ func (b *builder) use(s *policy.Route) {
 	if s.RetryIdempotent {
 		b.headers = []*corev3.HeaderValueOption{retryIdempotent()}
 	}
-}
-
-// toTargets sends requests to a cluster, or to several by their weights.
-func (b *builder) toTargets(targets []route.Target) *routev3.RouteAction {
-	to := &routev3.RouteAction{Timeout: b.timeout, IdleTimeout: b.idle, RetryPolicy: b.retry, MaxStreamDuration: b.longest}
-	if len(targets) == 1 {
-		to.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: targets[0].Backend.Cluster()}
-	} else {
-		to.ClusterSpecifier = weighted(targets)
-	}
-	return to
-}
-
-func weighted(targets []route.Target) *routev3.RouteAction_WeightedClusters {
-	m := &routev3.WeightedCluster{}
-	for _, t := range targets {
-		m.Clusters = append(m.Clusters, &routev3.WeightedCluster_ClusterWeight{Name: t.Backend.Cluster(), Weight: number(t.Weight)})
-	}
-	return &routev3.RouteAction_WeightedClusters{WeightedClusters: m}
 }
 
 // matchOf is the match of a route. A prefix matches whole path elements only. To tell

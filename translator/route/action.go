@@ -1,11 +1,18 @@
 package route
 
-import "legation.dev/translator/finding"
+import (
+	"slices"
+
+	"legation.dev/translator/finding"
+	"legation.dev/translator/policy"
+)
 
 // Action is what becomes of a request: it goes to one of Targets, or, if there is
 // none, is redirected, or else answered with Status.
 type Action struct {
-	Targets  []Target
+	Targets []Target
+	// Calls are who else is called for a request that goes to a target.
+	Calls    []Call
 	Redirect *Redirect
 	Status   uint32
 	// Wrong is why the targets cannot be served; it is told where the action is used.
@@ -16,4 +23,70 @@ type Action struct {
 type Target struct {
 	Backend Backend
 	Weight  uint32 // among the targets of its action; not looked at if it is the only one
+	// Headers are changed for this share only; nil for none.
+	Headers *Headers
+	// Policy is what this share has instead of what its object says. Timeouts,
+	// retries and redirects are of the whole route: of them it can say nothing.
+	Policy policy.Overrides
+	// Settings are those in force for this share, if it has a Policy. Merge knows
+	// them.
+	Settings *policy.Route
+}
+
+// Headers are changes of headers.
+type Headers struct{ Request, Response HeaderChange }
+
+// HeaderChange removes headers, then sets and adds others. None of them is Host or
+// begins with a colon: Envoy rejects that.
+type HeaderChange struct {
+	Remove   []string
+	Set, Add []Header // instead of what is there, and beside it
+}
+
+// Header is a header with its value, which is text, not a format.
+type Header struct{ Name, Value string }
+
+// Call is a Service that is called beside the target of a request.
+type Call struct {
+	Backend Backend
+	Why     CallKind
+}
+
+// CallKind is what a Service is called for. The clusters of a virtual host, and what
+// it needs, follow from all calls, whatever their kind.
+type CallKind uint8
+
+// Mirror gets a copy of each request; its answer is thrown away.
+const Mirror CallKind = iota
+
+// backends yields everybody who is called for a request: each is a cluster that the
+// route needs.
+func (a *Action) backends(yield func(*Backend) bool) {
+	for i := range a.Targets {
+		if !yield(&a.Targets[i].Backend) {
+			return
+		}
+	}
+	for i := range a.Calls {
+		if !yield(&a.Calls[i].Backend) {
+			return
+		}
+	}
+}
+
+// sides are the targets with the settings of each share, which are those of base
+// unless it says otherwise.
+func sides(targets []Target, base func() policy.Values) []Target {
+	own := func(t Target) bool { return len(t.Policy) > 0 }
+	if !slices.ContainsFunc(targets, own) {
+		return targets
+	}
+	targets = slices.Clone(targets)
+	for i := range targets {
+		if t := &targets[i]; own(*t) {
+			settings := base().With(t.Policy).Route
+			t.Settings = &settings
+		}
+	}
+	return targets
 }

@@ -50,7 +50,13 @@ func (p Planned) text() string {
 		text += fmt.Sprintf(" %+v", *p.Redirect)
 	}
 	for _, t := range p.Targets {
-		text += fmt.Sprint(" ", t.Backend.Cluster(), " ", t.Weight)
+		text += fmt.Sprintf(" %s %d %s", t.Backend.Cluster(), t.Weight, t.Policy)
+		if t.Headers != nil {
+			text += fmt.Sprintf(" %q", *t.Headers)
+		}
+	}
+	for _, c := range p.Calls {
+		text += fmt.Sprint(" ", c.Why, " ", c.Backend.Cluster())
 	}
 	if p.Settings != nil {
 		text += " " + p.Settings.String()
@@ -66,6 +72,7 @@ func NotFound() Planned {
 // plan is what a class makes of the actions of a fragment: its settings are looked
 // up once for all of them.
 type plan struct {
+	class    *Class
 	fragment *Fragment
 	settings *policy.Route
 	closed   bool
@@ -79,7 +86,7 @@ func (c *Class) planOf(f *Fragment) plan {
 		own := c.Settings.With(f.Policy).Route
 		settings = &own
 	}
-	return plan{fragment: f, settings: settings, closed: len(f.Guards) > 0 && !c.Settings.ServeUnprotected}
+	return plan{class: c, fragment: f, settings: settings, closed: c.closes(f)}
 }
 
 // Plan is what the class makes of one action of a fragment that is used, and what is
@@ -95,6 +102,7 @@ func (p plan) of(a Action) (_ Planned, found []finding.Finding) {
 	if a.Wrong != nil {
 		found = append(found, *a.Wrong)
 	}
+	a.Targets = sides(a.Targets, func() policy.Values { return p.class.Settings.With(p.fragment.Policy) })
 	ref := p.fragment.Origin.Object
 	return Planned{Action: a, Settings: p.settings, Owner: ref.Key(), From: ref}, found
 }

@@ -39,6 +39,7 @@ type Loss struct{ Route, Why string }
 
 // Outcome is one thing that may happen to a request: it goes to Cluster, or is
 // answered with Status, and with Location if that sends the client elsewhere.
+// Whom a route calls beside its targets has no influence.
 type Outcome struct {
 	Cluster  string
 	Status   uint32

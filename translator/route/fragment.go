@@ -52,11 +52,13 @@ type Fragment struct {
 	// Policy has the settings that the object sets.
 	Policy policy.Overrides
 	// Guards are restrictions of access that the object asks for and that Legation does
-	// not implement. To serve its paths without them would be unsafe: all of them answer
-	// 503, unless the class sets serve-unprotected.
+	// not implement. To serve its paths without them would be unsafe: what they guard
+	// answers 503, unless the class sets serve-unprotected.
 	Guards []Guard
 	// Withheld reports whether the object adds no routes of its own, as a canary.
 	Withheld bool
+	// Canaries are what it says of Services that other objects lead to.
+	Canaries []Canary
 	// References are all objects that it names, in order of its fields.
 	References []Reference
 	// Findings are what is wrong with it by itself, whatever its class.
@@ -183,13 +185,6 @@ func ParseCluster(name string) (Backend, bool) {
 		return Backend{}, false
 	}
 	return Backend{Namespace: parts[0], Service: parts[1], Port: parts[2], cluster: name}, true
-}
-
-// Guard is a restriction of access that an object asks for and that is not implemented.
-// See Fragment.Guards.
-type Guard struct {
-	Restricts    string // "client addresses", for people
-	Field, Value string
 }
 
 // Reference is one place where an object names another.

@@ -34,7 +34,7 @@ func world(data []byte) (*worlds.Fragments, *route.Class, []*route.Fragment) {
 func merged(host string, class *route.Class, list []*route.Fragment) (*route.VirtualHost, []finding.Finding) {
 	of := func(name string) (of []*route.Fragment) {
 		for _, f := range list {
-			if f.Host(name) != nil {
+			if f.Host(name) != nil && !f.Withheld {
 				of = append(of, f)
 			}
 		}
@@ -48,6 +48,8 @@ func merged(host string, class *route.Class, list []*route.Fragment) (*route.Vir
 	if strings.HasPrefix(host, "*.") {
 		in.Any = of(route.Any)
 	}
+	all := slices.SortedStableFunc(slices.Values(list), route.Older)
+	in.Canaries = class.Canaries(all)
 	return route.Merge(host, in)
 }
 
@@ -69,6 +71,7 @@ func FuzzMerge(f *testing.F) {
 			if vh != nil {
 				checkServed(t, vh, found, list)
 				checkSorted(t, vh, class, list)
+				checkGuarded(t, vh, class, list)
 			}
 		}
 	})
@@ -79,7 +82,7 @@ func checkServed(t *testing.T, vh *route.VirtualHost, found []finding.Finding, l
 	t.Helper()
 	for _, f := range list {
 		h := f.Host(vh.Host)
-		if h == nil {
+		if h == nil || f.Withheld {
 			continue
 		}
 		for _, r := range h.Rules {
@@ -100,16 +103,14 @@ func checkServed(t *testing.T, vh *route.VirtualHost, found []finding.Finding, l
 // open is in the order of the owners. The last route takes what is left.
 func checkSorted(t *testing.T, vh *route.VirtualHost, class *route.Class, list []*route.Fragment) {
 	t.Helper()
-	order := class.Order
+	order := orderOf(vh, class, list)
 	age := map[object.Ref]*route.Fragment{}
 	for _, f := range list {
-		if age[f.Origin.Object] = f; f.Host(vh.Host) != nil {
-			order = max(order, f.Order)
-		}
+		age[f.Origin.Object] = f
 	}
 	var rules []route.Route
 	for _, r := range vh.Routes[:len(vh.Routes)-1] {
-		if r.Deeper == "" && !r.Plain {
+		if r.Deeper == "" && !r.Plain && !isGuard(r) && !byCanary(r) {
 			rules = append(rules, r)
 		}
 	}
@@ -121,6 +122,56 @@ func checkSorted(t *testing.T, vh *route.VirtualHost, class *route.Class, list [
 	}
 	if last := vh.Routes[len(vh.Routes)-1]; !reflect.DeepEqual(last.Match, route.Match{Path: "/"}) || last.Plain {
 		t.Errorf("%s: the last route does not take what is left: %+v", vh.Host, last)
+	}
+}
+
+// orderOf is the order of a host.
+func orderOf(vh *route.VirtualHost, class *route.Class, list []*route.Fragment) route.Order {
+	order := class.Order
+	for _, f := range list {
+		if f.Host(vh.Host) != nil && !f.Withheld {
+			order = max(order, f.Order)
+		}
+	}
+	return order
+}
+
+// byCanary reports whether a route is there because a canary decides.
+func byCanary(r route.Route) bool {
+	return strings.Contains(r.Name, " by header ") || strings.Contains(r.Name, " by cookie ")
+}
+
+// isGuard reports whether a route closes a place.
+func isGuard(r route.Route) bool { return strings.Contains(r.Name, " closed ") }
+
+// checkGuarded: what a fragment guards is closed, unless the class serves it. Before
+// a guard stand only rules that the order prefers.
+func checkGuarded(t *testing.T, vh *route.VirtualHost, class *route.Class, list []*route.Fragment) {
+	t.Helper()
+	order := orderOf(vh, class, list)
+	for _, f := range list {
+		whole := slices.ContainsFunc(f.Guards, func(g route.Guard) bool { return g.Match.Path == "" })
+		for _, r := range vh.Routes {
+			if r.From == f.Origin.Object && whole && !class.Settings.ServeUnprotected && r.Status != 503 {
+				t.Errorf("%s is open", r.Name)
+			}
+		}
+		for _, g := range f.Guards {
+			if whole || f.Withheld || f.Host(vh.Host) == nil || class.Settings.ServeUnprotected {
+				continue
+			}
+			i := slices.IndexFunc(vh.Routes, func(r route.Route) bool {
+				return isGuard(r) && r.Deeper == "" && r.From == f.Origin.Object && reflect.DeepEqual(r.Match, g.Match) && r.Status == 503
+			})
+			if i < 0 {
+				t.Fatalf("%s: %+v is open", vh.Host, g.Match)
+			}
+			for _, r := range vh.Routes[:i] {
+				if r.Deeper == "" && !r.Plain && !isGuard(r) && !byCanary(r) && (order.Compare(r.Match, g.Match) >= 0 || order == route.BySpecificity && !moreSpecific(r.Match, g.Match)) {
+					t.Errorf("%s: %+v is before the guard of %+v", vh.Host, r.Match, g.Match)
+				}
+			}
+		}
 	}
 }
 

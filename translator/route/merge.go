@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -16,6 +17,9 @@ type Input struct {
 	// the wildcard it falls under, Any those with one for Any, which names below a
 	// wildcard fall through to. Each sorted by Older, and of this class.
 	Own, Wildcard, Any []*Fragment
+	// Canaries are those on the Services that Own, Any and the class lead to, in the
+	// order of their fragments. Others do no harm.
+	Canaries []Canary
 }
 
 // VirtualHost is what becomes of the requests to one host.
@@ -59,15 +63,16 @@ func Merge(host string, in Input) (*VirtualHost, []finding.Finding) {
 	if strings.HasPrefix(host, "*.") {
 		m.deeper(in)
 	}
+	m.canaries(in.Canaries)
 	m.host.Backends = backends(m.host.Routes)
 	return &m.host, m.found
 }
 
 func backends(routes []Route) (list []Backend) {
-	for _, r := range routes {
-		for _, t := range r.Targets {
-			if n := len(list); n == 0 || list[n-1].Cluster() != t.Backend.Cluster() {
-				list = append(list, t.Backend)
+	for i := range routes {
+		for b := range routes[i].backends {
+			if n := len(list); n == 0 || list[n-1].Cluster() != b.Cluster() {
+				list = append(list, *b)
 			}
 		}
 	}
@@ -121,8 +126,21 @@ type merger struct {
 
 // candidate is a rule with who says so.
 type candidate struct {
-	rule Rule
-	plan plan
+	rule  Rule
+	plan  plan
+	guard bool
+}
+
+// compare orders candidates; what is equal is tried in the order of the owners. A
+// guard comes before what it has equal rank with.
+func (o Order) compare(a, b candidate) int {
+	first := func(c candidate) int {
+		if c.guard {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(o.precedence(a.rule.Match, b.rule.Match), cmp.Compare(first(a), first(b)))
 }
 
 func mergeHost(name string, class *Class, owners []*Fragment, chain string) *merger {
@@ -135,7 +153,7 @@ func mergeHost(name string, class *Class, owners []*Fragment, chain string) *mer
 	}
 	redirect := m.redirects()
 	for _, c := range m.candidates() {
-		if redirect == byPath && c.plan.settings.SSLRedirect {
+		if redirect == byPath && !c.guard && c.plan.settings.SSLRedirect {
 			m.toHTTPS("redirect "+c.rule.Name, c.rule.Match)
 		}
 		m.add(Route{Name: c.rule.Name, Match: c.rule.Match, Planned: m.planned(c.plan, c.rule.Action)})
@@ -165,11 +183,11 @@ func (m *merger) candidates() []candidate {
 			if m.taken(p.fragment, r) {
 				continue
 			}
-			list = append(list, candidate{r, p})
+			list = append(list, candidate{rule: r, plan: p})
 		}
+		list = append(list, p.guards()...)
 	}
-	order := m.order()
-	slices.SortStableFunc(list, func(a, b candidate) int { return order.precedence(a.rule.Match, b.rule.Match) })
+	slices.SortStableFunc(list, m.order().compare)
 	return list
 }
 

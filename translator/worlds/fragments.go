@@ -10,7 +10,6 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/pmap"
-	"legation.dev/translator/finding"
 	"legation.dev/translator/policy"
 	"legation.dev/translator/route"
 )
@@ -21,8 +20,8 @@ var Hosts = []string{"a.test", "b.a.test", "c.b.a.test", "x.test", "*.test", "*.
 // Fragments draws fragments of the route model that use all of it, which no Ingress
 // does. It belongs to one goroutine.
 type Fragments struct {
-	world *World // only its draws
-	count int
+	world          *World // only its draws
+	objects, count int
 }
 
 // NewFragments draws from src.
@@ -61,8 +60,13 @@ func Shuffle[T any](g *Fragments, list []T) {
 // Fragment is the next one, of an object that no other has. It names Services that
 // ServiceName gives below FragmentServices.
 func (g *Fragments) Fragment() *route.Fragment {
+	g.objects++
+	return g.Of(object.Ref{Kind: object.KindIngress, Namespace: pick(g.world, Namespace, OtherSpace), Name: "f" + strconv.Itoa(g.objects)})
+}
+
+// Of is the next fragment, of an object that may have had one.
+func (g *Fragments) Of(ref object.Ref) *route.Fragment {
 	g.count++
-	ref := object.Ref{Kind: object.KindIngress, Namespace: pick(g.world, Namespace, OtherSpace), Name: "f" + strconv.Itoa(g.count)}
 	f := &route.Fragment{Origin: object.Origin{Object: ref}, Age: epoch.Add(time.Duration(g.IntN(3)) * time.Hour),
 		Class: route.ClassName{Name: Class, Named: true}}
 	if g.world.one(3) {
@@ -70,13 +74,22 @@ func (g *Fragments) Fragment() *route.Fragment {
 	}
 	f.Policy = g.policy(ref)
 	if g.world.one(12) {
-		f.Guards = []route.Guard{{Restricts: "client addresses", Field: "guard"}}
+		f.Guards = append(f.Guards, route.Guard{Restricts: "client addresses", Field: "guard"})
+	}
+	for g.world.one(8) {
+		f.Guards = append(f.Guards, route.Guard{Match: g.match(), Restricts: "users", Field: "guard " + strconv.Itoa(len(f.Guards))})
 	}
 	for _, host := range g.some(Hosts, 2) {
 		f.Hosts = append(f.Hosts, g.host(f, host))
 	}
+	if g.world.one(4) {
+		f.Withheld = true
+		for range 1 + g.IntN(6) {
+			f.Canaries = append(f.Canaries, g.canary(f))
+		}
+	}
 	f.Fallback, f.CatchAll = g.rarely(f, 4), g.rarely(f, 8)
-	return f.Sealed(pmap.SumOf(ref.String()))
+	return f.Sealed(pmap.SumOf(ref.String(), strconv.Itoa(g.count)))
 }
 
 // some are up to n of a list, each once.
@@ -162,29 +175,4 @@ func (g *Fragments) values(names ...string) (list []route.ValueMatch) {
 		list = append(list, v)
 	}
 	return list
-}
-
-// FragmentServices is how many Services random fragments lead to, in each namespace.
-const FragmentServices = 4
-
-func (g *Fragments) action(f *route.Fragment, field string) route.Action {
-	if g.world.one(6) {
-		return route.Action{Status: pick[uint32](g.world, 403, 404, 500, 503)}
-	}
-	if g.world.one(20) {
-		wrong := finding.BadPortName.At(f.At(field), "")
-		return route.Action{Status: 503, Wrong: &wrong}
-	}
-	var a route.Action
-	for i := range pick(g.world, 1, 1, 1, 2, 3) {
-		shape := f.Policy.Upstream()
-		b, _ := route.NewBackend(f.Origin.Object.Namespace, ServiceName(g.IntN(FragmentServices)), pick(g.world, "80", "http"), shape, shape.Hash())
-		weight := uint32(g.IntN(3))
-		if i == 1 {
-			weight++ // Envoy takes no list whose weights are all 0
-		}
-		a.Targets = append(a.Targets, route.Target{Backend: b, Weight: weight})
-		f.References = append(f.References, route.Reference{To: b.Ref(), Field: field, Backend: &b})
-	}
-	return a
 }

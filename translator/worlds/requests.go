@@ -20,6 +20,7 @@ func (g *Fragments) Request(of []*route.Fragment) route.Request {
 			query = g.near(&r, pick(g.world, h.Rules...).Match)
 		}
 	}
+	g.nearCanary(&r, of)
 	r.Host = g.authority(host)
 	r.Path = strings.ReplaceAll(r.Path+pick(g.world, "", "", "", "", "", "", "/", "/x", "x", "b", "/b"), "//", "/")
 	if g.world.one(4) {

@@ -1,0 +1,39 @@
+package worlds
+
+import "legation.dev/translator/route"
+
+// canary relates two Services of the fragment's namespace.
+func (g *Fragments) canary(f *route.Fragment) route.Canary {
+	main, _ := route.NewBackend(f.Origin.Object.Namespace, ServiceName(g.IntN(FragmentServices)), pick(g.world, "80", "http"), nil, "")
+	c := route.Canary{Main: main, To: g.backend(f, "canary"), Origin: f.At("canary")}
+	if g.world.one(2) {
+		c.Header = pick(g.world, "x-one", "X-Canary")
+		switch g.IntN(3) {
+		case 0:
+			c.Value = pick(g.world, "1", "1.", "always")
+		case 1:
+			c.Pattern = "[12].*"
+		}
+	}
+	if g.world.one(2) {
+		c.Cookie = "c"
+	}
+	if g.world.one(2) {
+		c.Weight, c.Total = uint32(g.IntN(101)), 100
+	}
+	return c
+}
+
+// nearCanary gives the request, perhaps, what a canary looks at.
+func (g *Fragments) nearCanary(r *route.Request, of []*route.Fragment) {
+	for _, f := range of {
+		for _, c := range f.Canaries {
+			if c.Header != "" && g.world.one(2) {
+				r.Headers.Set(c.Header, pick(g.world, "always", "never", "1", "12", c.Value))
+			}
+			if c.Cookie != "" && g.world.one(2) {
+				r.Headers.Set("Cookie", pick(g.world, "c=always", "c=never", "a=b; c=always", "c=always; a=b", "a=b; c=never; d=", "xc=always", "c=alwaysx", "c="))
+			}
+		}
+	}
+}
