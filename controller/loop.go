@@ -73,12 +73,13 @@ func (l *Loop) Run(ctx context.Context) error {
 		holds  = map[string]held{} // by fleet
 	)
 	for {
-		batch, err := l.take(ctx, earliest(holds))
+		batch, err := l.take(ctx, wake(holds, l.now()))
 		if err != nil {
 			return fmt.Errorf("reading cluster state: %w", err)
 		}
 		begin := l.now()
-		view = view.With(keepSettings(view, batch)...).Freeze(view, input.Controller)
+		period, _ := translator.PeriodAt(begin)
+		view = view.With(keepSettings(view, batch)...).Freeze(view, input.Controller).WithPeriod(period)
 		result = translator.Translate(result, view)
 		translated := l.now()
 		l.publish(result, holds, cause(batch))
@@ -91,12 +92,8 @@ func (l *Loop) Run(ctx context.Context) error {
 	}
 }
 
-// take waits for changes, or until wake (zero: without limit), when it returns
-// none.
+// take waits for changes, or until wake, when it returns none.
 func (l *Loop) take(ctx context.Context, wake time.Time) ([]input.Change, error) {
-	if wake.IsZero() {
-		return l.Source.Take(ctx)
-	}
 	wait, cancel := context.WithTimeout(ctx, wake.Sub(l.now()))
 	defer cancel()
 	batch, err := l.Source.Take(wait)
@@ -124,11 +121,12 @@ func (l *Loop) publish(r translator.Result, holds map[string]held, cause string)
 	}
 }
 
-// earliest is when the first hold ends; zero if none does.
-func earliest(holds map[string]held) time.Time {
-	var first time.Time
+// wake is when something changes although no object does: a hold ends, or the keys of
+// session tickets do.
+func wake(holds map[string]held, now time.Time) time.Time {
+	_, first := translator.PeriodAt(now)
 	for _, h := range holds {
-		if !h.wake.IsZero() && (first.IsZero() || h.wake.Before(first)) {
+		if !h.wake.IsZero() && h.wake.Before(first) {
 			first = h.wake
 		}
 	}
@@ -148,7 +146,7 @@ const namedInCause = 3
 // cause says which objects changed: "Ingress shop/checkout, Service shop/api and 4 more".
 func cause(batch []input.Change) string {
 	if len(batch) == 0 {
-		return "a hold ended"
+		return "time passed"
 	}
 	var names []string
 	for _, c := range batch[:min(len(batch), namedInCause)] {

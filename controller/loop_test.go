@@ -195,7 +195,7 @@ func TestLoopHolds(t *testing.T) {
 			t.Errorf("endpoints %s after the grace, before %s", got, endpoints)
 		}
 		list := l.since(published)
-		if _, now := l.counts(); len(list) == 0 || list[0] != worlds.Class+": a hold ended" || now != reports {
+		if _, now := l.counts(); len(list) == 0 || list[0] != worlds.Class+": time passed" || now != reports {
 			t.Errorf("published %v, %d reports more", list, now-reports)
 		}
 		published += len(list)

@@ -78,6 +78,6 @@ func (s *standIns) get(name string) *snapshot.Resource {
 	if r, ok := s.made.Load(name); ok {
 		return r.(*snapshot.Resource)
 	}
-	r, _ := s.made.LoadOrStore(name, render.StandIn(s.pair, name, nil))
+	r, _ := s.made.LoadOrStore(name, render.StandInOf(s.pair, name))
 	return r.(*snapshot.Resource)
 }

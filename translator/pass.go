@@ -86,6 +86,7 @@ func (p *pass) run() *Fleet {
 	for name := range p.tls.sorted() {
 		p.tlsHost(name)
 	}
+	p.tickets()
 	p.backends()
 	p.listeners()
 	return p.next.finish()
@@ -198,10 +199,12 @@ func (p *pass) tlsHost(name string) {
 	if name == route.DefaultCertificate {
 		section, ok := c.defaultCertificate()
 		p.secret(name, section, ok, nil)
+		p.clients(name, true)
 		return
 	}
 	section, found, ok := route.Certificate(name, c.members(p.v.OfHost(name)))
 	p.secret(name, section, ok, found)
+	p.clients(name, ok)
 	switch {
 	case !ok:
 		p.next.chains = p.next.chains.without(name)
@@ -218,6 +221,23 @@ func (p *pass) secret(name string, use route.Section, ok bool, found []finding.F
 		found = append(found, wrong...)
 	}
 	p.found("secret "+name, found)
+	p.put(snapshot.Secret, name, r)
+}
+
+// clients says which client certificates the chain of a host asks for.
+func (p *pass) clients(host string, has bool) {
+	name := render.ClientsOf(host)
+	if !has {
+		p.put(snapshot.Secret, name, nil)
+		return
+	}
+	if p.next.Snapshot.Of(snapshot.Secret).Has(name) {
+		return
+	}
+	r, err := render.NoClients(host)
+	if err != nil {
+		p.must(nil, err)
+	}
 	p.put(snapshot.Secret, name, r)
 }
 

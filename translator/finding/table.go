@@ -91,6 +91,8 @@ const (
 	SecretNotSent     Code = "SecretNotSent"
 	CertificateEnds   Code = "CertificateEnds"
 	CertificateIsOver Code = "CertificateIsOver"
+	NoTicketSecret    Code = "NoTicketSecret"
+	BadTicketSecret   Code = "BadTicketSecret"
 
 	// Of Services.
 	NoService          Code = "NoService"
@@ -214,6 +216,10 @@ var table = []Row{
 		"Find out why nobody renews it: with cert-manager, `kubectl describe certificate`."},
 	{CertificateIsOver, Error, "the certificate expired at %s; it is served", "operating.md",
 		"Renew it now: clients refuse it."},
+	{NoTicketSecret, Warning, "there is no such Secret; the last keys of session tickets stay, else each replica has its own", "operating.md",
+		"Create the Secret, of type kubernetes.io/tls. Until then TLS sessions are not resumed at another Envoy."},
+	{BadTicketSecret, Warning, "the Secret has no usable key: %v; the last keys of session tickets stay, else each replica has its own", "operating.md",
+		"Write a private key as PEM to `tls.key` of the Secret."},
 
 	{NoService, Error, "there is no such Service; its paths answer 503", "troubleshooting.md",
 		"Create the Service in the namespace of the Ingress, or mend the name of the backend."},

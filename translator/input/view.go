@@ -34,6 +34,7 @@ type View struct {
 	frozen pmap.Map[frozen] // by class name; see Freeze
 
 	standIn *Secret // see WithStandIn
+	period  int64   // see WithPeriod
 }
 
 const sep = "\x00"
@@ -326,6 +327,16 @@ func (v View) WithStandIn(s *Secret) View {
 
 // StandIn is the certificate of WithStandIn; nil if there is none.
 func (v View) StandIn() *Secret { return v.standIn }
+
+// WithPeriod is v at a time, in periods of session ticket keys: all of the clock that
+// translation sees.
+func (v View) WithPeriod(period int64) View {
+	v.period = period
+	return v
+}
+
+// Period is that of WithPeriod.
+func (v View) Period() int64 { return v.period }
 
 // Digest is equal for views that saw the same cluster, on every replica.
 func (v View) Digest() pmap.Sum {

@@ -13,6 +13,7 @@ type Class struct {
 	Budget
 	DefaultBackend        ServicePort // of requests that no rule matches; zero: none, they are answered 404
 	DefaultTLSSecret      object.Ref  // for names without a TLS section; zero: none
+	SessionTicketSecret   object.Ref  // what keys of session tickets are derived from; zero: none
 	ServeUnprotected      bool        // paths whose restriction is not honoured
 	ExternalNames         bool        // Services of type ExternalName are served
 	LoopbackExternalNames bool        // even if they name this node
@@ -42,6 +43,12 @@ var classRows = []Setting{
 		Default: "", Why: "Without one, the certificate that `legation bootstrap` made for the node answers.",
 		Envoy: "CommonTlsContext.tls_certificate_sds_secret_configs of the default filter chain",
 		Doc:   "The Secret with the certificate for names without a TLS section. Setting or unsetting it closes the connections of the default chain; another certificate in the Secret does not.",
+	},
+	{
+		Name: "session-ticket-secret", Type: secretName(func(v *Values) *object.Ref { return &v.SessionTicketSecret }),
+		Default: "", Why: "Without one, each replica of Legation has keys of its own, which an Envoy keeps as long as it runs: a client resumes its TLS session only at an Envoy that started with the same replica.",
+		Envoy: "DownstreamTlsContext.session_ticket_keys_sds_secret_config of every chain",
+		Doc:   "A Secret of type kubernetes.io/tls whose private key is the seed of the keys of TLS session tickets. With it, a client that left one Envoy resumes its session at any other, and the keys change every 12 hours. Nobody sees its certificate. Setting it, or another key in the Secret, closes no connection.",
 	},
 	{
 		Name: "external-names", Type: yesNo(func(v *Values) *bool { return &v.ExternalNames }),

@@ -1,11 +1,14 @@
 package render
 
 import (
+	"time"
+
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"legation.dev/pmap"
 	"legation.dev/translator/route"
@@ -23,6 +26,19 @@ type Chain struct {
 
 // Sum identifies the bytes.
 func (c Chain) Sum() pmap.Sum { return c.sum }
+
+// handshakeTime is how long a TLS handshake may take. Half handshakes would else fill the
+// fleet's connections for as long as idle clients may stay. The same as Envoy's default
+// for what comes before it, the reading of the ClientHello.
+const handshakeTime = 15 * time.Second
+
+// timeOf is the handshakeTime of a chain that ends TLS; nil without a socket.
+func timeOf(socket *corev3.TransportSocket) *durationpb.Duration {
+	if socket == nil {
+		return nil
+	}
+	return seconds(handshakeTime)
+}
 
 // fieldFilterChains is the number of envoy.config.listener.v3.Listener.filter_chains.
 const fieldFilterChains = 3
@@ -52,6 +68,8 @@ func (f *Front) Chain(l route.Listener, host string) (Chain, error) {
 		FilterChainMatch: &listenerv3.FilterChainMatch{ServerNames: []string{host}},
 		TransportSocket:  socket,
 		Filters:          managed(l.Name),
+
+		TransportSocketConnectTimeout: seconds(handshakeTime),
 	}}
 	list = append(list, f.trusted(l, host, &listenerv3.FilterChainMatch{ServerNames: []string{host}}, socket)...)
 	return newChain(list...)
@@ -68,20 +86,30 @@ func (f *Front) trusted(l route.Listener, name string, match *listenerv3.FilterC
 		return nil
 	}
 	match.DirectSourcePrefixRanges = ranges(f.settings.TrustedProxies)
-	return []*listenerv3.FilterChain{{Name: name + trustedSuffix, FilterChainMatch: match, TransportSocket: socket, Filters: managed(l.Name + trustedSuffix)}}
+	return []*listenerv3.FilterChain{{Name: name + trustedSuffix, FilterChainMatch: match, TransportSocket: socket, Filters: managed(l.Name + trustedSuffix),
+		TransportSocketConnectTimeout: timeOf(socket)}}
 }
 
 // downstreamTLS terminates TLS with the certificate that Envoy gets from source under
-// the name secret. A nil source means a static secret of Envoy's bootstrap.
+// the name secret. A nil source means a static secret of Envoy's bootstrap. Everything
+// else comes as a secret, too: which client certificates are asked for, and the keys of
+// session tickets.
 func downstreamTLS(secret string, source *corev3.ConfigSource) *corev3.TransportSocket {
 	return &corev3.TransportSocket{Name: tlsSocket, ConfigType: &corev3.TransportSocket_TypedConfig{
-		TypedConfig: packed(&tlsv3.DownstreamTlsContext{CommonTlsContext: &tlsv3.CommonTlsContext{
-			AlpnProtocols: []string{"h2", "http/1.1"},
-			TlsParams: &tlsv3.TlsParameters{
-				TlsMinimumProtocolVersion: tlsv3.TlsParameters_TLSv1_2,
-				TlsMaximumProtocolVersion: tlsv3.TlsParameters_TLSv1_3,
+		TypedConfig: packed(&tlsv3.DownstreamTlsContext{
+			CommonTlsContext: &tlsv3.CommonTlsContext{
+				AlpnProtocols: []string{"h2", "http/1.1"},
+				TlsParams: &tlsv3.TlsParameters{
+					TlsMinimumProtocolVersion: tlsv3.TlsParameters_TLSv1_2,
+					TlsMaximumProtocolVersion: tlsv3.TlsParameters_TLSv1_3,
+				},
+				TlsCertificateSdsSecretConfigs: []*tlsv3.SdsSecretConfig{{Name: secret, SdsConfig: source}},
+				ValidationContextType: &tlsv3.CommonTlsContext_ValidationContextSdsSecretConfig{
+					ValidationContextSdsSecretConfig: &tlsv3.SdsSecretConfig{Name: ClientsOf(secret), SdsConfig: ads()}},
 			},
-			TlsCertificateSdsSecretConfigs: []*tlsv3.SdsSecretConfig{{Name: secret, SdsConfig: source}},
-		}}),
+			RequireClientCertificate: no(), // routes say so: they can tell who lacks one
+			SessionTicketKeysType: &tlsv3.DownstreamTlsContext_SessionTicketKeysSdsSecretConfig{
+				SessionTicketKeysSdsSecretConfig: &tlsv3.SdsSecretConfig{Name: sessionTickets, SdsConfig: ads()}},
+		}),
 	}}
 }

@@ -38,6 +38,8 @@ func (f *Front) Listener(l route.Listener, chains pmap.Map[Chain]) (*snapshot.Re
 		Name:       "envoy.filters.listener.tls_inspector",
 		ConfigType: &listenerv3.ListenerFilter_TypedConfig{TypedConfig: packed(&inspectorv3.TlsInspector{})},
 	})
+	meta.Pulls = append(meta.Pulls, snapshot.Ref{Type: snapshot.Secret, Name: sessionTickets},
+		snapshot.Ref{Type: snapshot.Secret, Name: ClientsOf(route.DefaultCertificate)})
 	var source *corev3.ConfigSource
 	if l.Certified {
 		source = ads()
@@ -61,12 +63,12 @@ func withChains(head *listenerv3.Listener, chains pmap.Map[Chain], meta snapshot
 	for _, ch := range chains.All() {
 		size += len(ch.wire)
 	}
-	body, meta.Pulls = slices.Grow(body, size), slices.Grow(meta.Pulls, chains.Len())
+	body, meta.Pulls = slices.Grow(body, size), slices.Grow(meta.Pulls, 2*chains.Len())
 	meta.Chains = make([]string, 0, chains.Len())
 	for host, ch := range chains.All() {
 		body = append(body, ch.wire...)
 		meta.Chains = append(meta.Chains, host)
-		meta.Pulls = append(meta.Pulls, snapshot.Ref{Type: snapshot.Secret, Name: host})
+		meta.Pulls = append(meta.Pulls, snapshot.Ref{Type: snapshot.Secret, Name: host}, snapshot.Ref{Type: snapshot.Secret, Name: ClientsOf(host)})
 	}
 	version := pmap.SumOf(string(headSum[:]), string(chainsSum[:]))
 	return snapshot.FromBytes(snapshot.Listener, head.Name, versionOf(version), body, meta), nil
@@ -99,7 +101,8 @@ func versionOf(sum pmap.Sum) string { return base64.RawURLEncoding.EncodeToStrin
 // none: a listener with TLS answers for every host.
 func (f *Front) defaultChains(head *listenerv3.Listener, l route.Listener, source *corev3.ConfigSource) {
 	socket := downstreamTLS(route.DefaultCertificate, source)
-	head.DefaultFilterChain = &listenerv3.FilterChain{Name: defaultChain, TransportSocket: socket, Filters: managed(l.Name)}
+	head.DefaultFilterChain = &listenerv3.FilterChain{Name: defaultChain, TransportSocket: socket, Filters: managed(l.Name),
+		TransportSocketConnectTimeout: timeOf(socket)}
 	head.FilterChains = append(head.FilterChains, f.trusted(l, defaultChain, &listenerv3.FilterChainMatch{}, socket)...)
 }
 

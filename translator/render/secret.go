@@ -1,6 +1,8 @@
 package render
 
 import (
+	"strings"
+
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 
@@ -27,6 +29,22 @@ func StandIn(own *route.KeyPair, name string, from []object.Ref) *snapshot.Resou
 		panic("render: stand-in certificate: " + err.Error()) // bytes always serialise
 	}
 	return r
+}
+
+// StandInOf is what takes the place of a secret that an Envoy rejected: of whatever it was,
+// by its name.
+func StandInOf(own *route.KeyPair, name string) *snapshot.Resource {
+	switch {
+	case name == sessionTickets:
+		return StandInTicketKeys(own.Key)
+	case strings.HasSuffix(name, clientsSuffix):
+		r, err := NoClients(strings.TrimSuffix(name, clientsSuffix))
+		if err != nil {
+			panic("render: no client certificates: " + err.Error()) // it has no field that could be wrong
+		}
+		return r
+	}
+	return StandIn(own, name, nil)
 }
 
 func newSecret(name string, pair route.KeyPair) *tlsv3.Secret {

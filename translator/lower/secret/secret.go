@@ -45,6 +45,10 @@ func KeyPair(s *input.Secret) (route.KeyPair, []finding.Finding, error) {
 	return route.KeyPair{Chain: certificate, Key: key}, ends(chain[0], input.Origin(s).In("data[tls.crt]")), nil
 }
 
+// Seed is what of a Secret nobody else knows: its private key. Keys of other purposes are
+// derived from it.
+func Seed(s *input.Secret) ([]byte, error) { return parseKey(s.Key) }
+
 // renewalDue is what is left of a certificate when nobody seems to renew it: a
 // tenth of its time, at most 14 days. cert-manager renews when a third is left
 // (its default of renewBefore), so who is told has missed that.

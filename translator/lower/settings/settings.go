@@ -24,6 +24,9 @@ func references(v policy.Values) (list []route.Reference) {
 	if secret := v.DefaultTLSSecret; secret != (object.Ref{}) {
 		list = append(list, route.Reference{To: secret, Field: "data.default-tls-secret"})
 	}
+	if secret := v.SessionTicketSecret; secret != (object.Ref{}) {
+		list = append(list, route.Reference{To: secret, Field: "data.session-ticket-secret"})
+	}
 	if p := v.DefaultBackend; p != (policy.ServicePort{}) {
 		if b, valid := route.NewBackend(p.Namespace, p.Service, p.Port, nil, ""); valid {
 			list = append(list, route.Reference{To: b.Ref(), Field: "data.default-backend", Backend: &b})
