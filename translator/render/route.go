@@ -52,6 +52,9 @@ type shared struct {
 
 func (b *builder) route(r *route.Route) *routev3.Route {
 	m := &routev3.Route{Name: r.Name, Match: matchOf(r)}
+	if r.HSTS != nil {
+		m.ResponseHeadersToAdd = []*corev3.HeaderValueOption{hsts(r.HSTS)}
+	}
 	switch {
 	case len(r.Targets) == 0 && r.Redirect != nil:
 		m.Action = redirect(r.Redirect, r.Match)

@@ -108,6 +108,8 @@ type Host struct {
 	// TLS are the sections that name a certificate for the host, in order of their
 	// fields; with none the object wants no chain for it.
 	TLS []TLS
+	// Server is what it says of the host as a whole.
+	Server Server
 }
 
 // Rule is one path of a host.
