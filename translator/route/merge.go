@@ -156,8 +156,10 @@ func mergeHost(name string, class *Class, owners []*Fragment, chain string) *mer
 		m.plans = append(m.plans, class.planOf(f))
 	}
 	m.server()
+	candidates := m.candidates()
+	m.host.Routes = make([]Route, 0, len(candidates)+2) // a redirect and the fallback
 	redirect := m.redirects()
-	for _, c := range m.candidates() {
+	for _, c := range candidates {
 		if redirect == byPath && !c.guard && c.plan.settings.SSLRedirect {
 			m.toHTTPS("redirect "+c.rule.Name, c.rule.Match)
 		}
@@ -182,7 +184,7 @@ func refs(of []*Fragment) (list []object.Ref) {
 // candidates are the rules of all owners in the order in which they must be tried.
 // The oldest fragment wins a path; the others are told so.
 func (m *merger) candidates() []candidate {
-	var list []candidate
+	list := make([]candidate, 0, m.size())
 	for _, p := range m.plans {
 		for _, r := range p.fragment.Host(m.host.Host).Rules {
 			if c, ok := m.patterned(candidate{rule: r, plan: p}); ok && !m.taken(p.fragment, c.rule) {
@@ -196,6 +198,14 @@ func (m *merger) candidates() []candidate {
 	}
 	slices.SortStableFunc(list, m.order().compare)
 	return list
+}
+
+// size is how many candidates there may be.
+func (m *merger) size() (n int) {
+	for _, p := range m.plans {
+		n += len(p.fragment.Host(m.host.Host).Rules) + len(p.fragment.Guards)
+	}
+	return n
 }
 
 // order is that of the class, unless an owner asks for another one.
