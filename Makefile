@@ -35,7 +35,7 @@ FUZZ := \
 
 # Tests on real parts. Those on a real Kubernetes run one after another, since each has a cluster of its own.
 REAL_TESTS := $(patsubst %/,./%,$(sort $(dir $(wildcard test/*/*_test.go))))
-KUBE_TESTS := ./test/kube ./test/source ./test/status ./test/cluster ./test/conformance ./test/faults ./test/deploy
+KUBE_TESTS := ./test/kube ./test/source ./test/status ./test/incluster ./test/conformance ./test/faults ./test/deploy
 
 # Packages whose tests rewrite their expected files with -update.
 GOLDEN := ./test/golden ./translator ./translator/finding ./translator/policy ./xds/delta

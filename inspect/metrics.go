@@ -17,18 +17,19 @@ import (
 	"legation.dev/xds/store"
 )
 
-// FleetsShown bounds the fleets that metrics name: the number of series must not
-// follow anything. A Legation has a few.
+// FleetsShown is how many fleets have metrics of their own, the first by name; those of
+// the others are left out. Without a limit, the number of time series would grow with
+// the number of IngressClasses. A usual installation has a few.
 const FleetsShown = 25
 
-// Metrics says what was read, what was made of it, and how far Envoys are, when
-// it is scraped.
+// Metrics is a prometheus.Collector. At each scrape it reports what was read, what the
+// translation made of it, and which versions the Envoys run.
 type Metrics struct {
 	Result   func() translator.Result
 	Problems func() []finding.Problem
 	Store    *store.Store
 	Fleets   *fleet.Registry
-	// Envoys are those of this replica.
+	// Envoys returns the Envoys that are connected to this replica; see LocalEnvoys.
 	Envoys func() (*adminv1.EnvoysResponse, error)
 }
 
@@ -84,7 +85,7 @@ func (m Metrics) Collect(metrics chan<- prometheus.Metric) {
 	m.running(g)
 }
 
-// inputs are what was read.
+// inputs sends what was read, and what is wrong with it.
 func (m Metrics) inputs(g gauges) {
 	r := m.Result()
 	v := r.View()
@@ -120,7 +121,7 @@ func truth(is bool) float64 {
 	return 0
 }
 
-// version is the newest version of a fleet.
+// version sends the metrics of the newest version of a fleet.
 func (m Metrics) version(g gauges, name string) {
 	v, _ := m.Store.Watch(name)
 	g.send(fleetVersion, float64(v.Number), name)
@@ -130,10 +131,10 @@ func (m Metrics) version(g gauges, name string) {
 	}
 }
 
-// running is how far Envoys are.
+// running sends which versions the Envoys of this replica run.
 func (m Metrics) running(g gauges) {
 	answer, err := m.Envoys()
-	if err != nil || len(answer.GetReplicas()) == 0 { // it asks nobody else, so this cannot be
+	if err != nil || len(answer.GetReplicas()) == 0 { // cannot happen: it asks no other replica
 		return
 	}
 	lag, rejected, ends := map[string]time.Duration{}, map[string]int{}, map[string]time.Time{}
@@ -160,7 +161,8 @@ func (m Metrics) running(g gauges) {
 	}
 }
 
-// LocalEnvoys are those of this replica.
+// LocalEnvoys returns a function for Metrics.Envoys: it asks s for the Envoys of this
+// replica only.
 func LocalEnvoys(s adminv1.AdminServer) func() (*adminv1.EnvoysResponse, error) {
 	return func() (*adminv1.EnvoysResponse, error) {
 		return s.Envoys(context.Background(), &adminv1.EnvoysRequest{Local: true})

@@ -20,7 +20,7 @@ var withoutEnvoy = map[string]string{
 // the snapshot, and in a test on the real Envoy, or there is a reason why not.
 func TestEverySetting(t *testing.T) {
 	scenarios := contents(t, "testdata/*.txtar")
-	real := contents(t, "../test/*/*_test.go", "../test/stack/*.go")
+	real := contents(t, "../test/*/*_test.go", "../test/inprocess/*.go")
 	for _, s := range policy.Table() {
 		name := regexp.QuoteMeta(s.Name)
 		if !regexp.MustCompile(`(legation\.dev/|[{, ])` + name + `: `).MatchString(scenarios) {

@@ -28,27 +28,29 @@ import (
 	"legation.dev/xds/store"
 )
 
-// shutdownTime is how long clients that do not read may hold up the end: Envoys
-// leave at once.
+// shutdownTime bounds how long a client that does not read its stream can delay
+// shutdown. The streams of Envoys end at once.
 const shutdownTime = time.Second
 
-// serving is a running Legation: what a source says is translated, stored and
-// served.
+// serving is a running Legation: it translates the objects of a source, stores the
+// result and serves it to Envoys.
 type serving struct {
 	source     *source
 	publish    publishFlags
-	namespaces []string         // that are read; none means all
+	namespaces []string         // the namespaces to read; none means all
 	xds, admin net.Listener     // admin may be nil
 	peers      string           // --peers
 	folder     *identity.Folder // nil: no TLS
-	age        time.Duration    // of connections; 0: they live on
+	age        time.Duration    // maximum age of a connection; 0: no maximum
 	history    int
 	log        *slog.Logger
 	level      *slog.LevelVar // of log
 }
 
-// run runs until ctx ends, which is no error, or one of its parts fails. It closes
-// the listeners, and all that it started has ended when it returns.
+// run serves until ctx is cancelled or one component fails. It returns nil when ctx
+// was cancelled, else the error of the component that failed first. Once it serves,
+// it owns the listeners and closes them. All its goroutines have ended when it
+// returns.
 func (s *serving) run(ctx context.Context) error {
 	standIn, err := standInCertificate()
 	if err != nil {
@@ -99,7 +101,8 @@ func (s *serving) run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// optional are the metrics of parts that may not run.
+// optional returns the metrics of the components that flags can turn off: the status
+// writer and mutual TLS.
 func (s *serving) optional(writer *status.Writer, gate *identity.Gate) (list []prometheus.Collector) {
 	if writer != nil {
 		list = append(list, statusMetrics{writer})
@@ -119,7 +122,7 @@ func (s *serving) shutDown(ctx context.Context, xds *server.Server) {
 	xds.Shutdown(limit)
 }
 
-// waiting is what the source waits for, in words.
+// waiting describes what the source still waits for, one line for each condition.
 func (s *serving) waiting() (list []string) {
 	for _, c := range s.source.waiting() {
 		list = append(list, c.String())
@@ -144,7 +147,8 @@ func (s *serving) serveAdmin(ctx context.Context, ready <-chan struct{}, list []
 	return nil
 }
 
-// instance tells this process from all other replicas: in a pod the host is its name.
+// instance is a name that no other replica has. In a pod it begins with the name of
+// the pod, which is its host name.
 func instance() string {
 	host, err := os.Hostname()
 	if err != nil {
@@ -153,7 +157,8 @@ func instance() string {
 	return host + "/" + rand.Text()[:4]
 }
 
-// unlessEnded is err, unless it comes from the end of ctx.
+// unlessEnded returns nil if ctx has ended, else err: a component that stops because
+// of a shutdown has not failed.
 func unlessEnded(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil
@@ -161,7 +166,8 @@ func unlessEnded(ctx context.Context, err error) error {
 	return err
 }
 
-// standInCertificate is what answers for hosts whose Secret never was there.
+// standInCertificate makes the self-signed certificate for hosts whose Secret was
+// never found.
 func standInCertificate() (*input.Secret, error) {
 	c, err := bootstrap.SelfSigned(time.Now())
 	if err != nil {

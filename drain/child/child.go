@@ -14,18 +14,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Child is a running process. Its methods may be called from any goroutine.
+// Child is a process that Start has started. Its methods may be called from any goroutine.
 type Child struct {
 	process *os.Process
 	done    chan struct{}      // closed when it has ended
 	status  syscall.WaitStatus // to be read after done is closed
 }
 
-// Start starts a program, looked up in PATH, with our environment and standard
-// streams. It may hold as many files as the hard limit allows: container runtimes
-// set a soft one of 1024, which is less than one Envoy needs. It gets a process group of its own: what a terminal sends to ours
-// (Ctrl-C) is for us to pass on. It outlives us, for a parent that is killed
-// must not take down those who are connected.
+// Start starts a program, looked up in PATH, with our environment and our standard
+// input, output and error.
+//
+// The limit of open files (RLIMIT_NOFILE) of the child, and ours, is raised to the hard
+// limit: container runtimes set a soft limit of 1024, and one Envoy needs more.
+//
+// The child gets a process group of its own, so a Ctrl-C at the terminal reaches only
+// us: the caller must forward signals with Signal.
+//
+// If we are killed, the child lives on: its clients must not lose their connections.
 func Start(args []string) (*Child, error) {
 	if len(args) == 0 {
 		return nil, errors.New("no program to run")
@@ -81,17 +86,17 @@ func (c *Child) reap() {
 	}
 }
 
-// PID is its process id.
+// PID is the process id of the child.
 func (c *Child) PID() int { return c.process.Pid }
 
-// Signal sends it a signal. The error is os.ErrProcessDone if it has ended.
+// Signal sends the child a signal. The error is os.ErrProcessDone if it has ended.
 func (c *Child) Signal(s os.Signal) error { return c.process.Signal(s) }
 
-// Done is closed when it has ended.
+// Done returns a channel that is closed when the child has ended.
 func (c *Child) Done() <-chan struct{} { return c.done }
 
-// ExitStatus is that with which it ended, or 128 and the number of the signal
-// that ended it, as a shell has it. It is to be called after Done only.
+// ExitStatus is the exit status of the child or, if a signal ended it, 128 plus the
+// number of the signal, as in a shell. Call it only after Done is closed.
 func (c *Child) ExitStatus() int {
 	if c.status.Signaled() {
 		return 128 + int(c.status.Signal())
@@ -99,7 +104,7 @@ func (c *Child) ExitStatus() int {
 	return c.status.ExitStatus()
 }
 
-// Cause is how it ended, for a log.
+// Cause describes how the child ended, for a log. Call it only after Done is closed.
 func (c *Child) Cause() string {
 	if c.status.Signaled() {
 		return "signal " + unix.SignalName(c.status.Signal())

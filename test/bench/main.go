@@ -21,17 +21,17 @@ import (
 	"slices"
 	"strings"
 
+	"legation.dev/test/bench/clients"
 	"legation.dev/test/bench/cost"
-	"legation.dev/test/bench/crowd"
 	"legation.dev/test/bench/peer"
 	"legation.dev/test/bench/proc"
 )
 
 // The roles of this program's processes; see package proc.
 const (
-	roleServer = "server"
-	roleCrowd  = "crowd"
-	roleCost   = "cost"
+	roleServer  = "server"
+	roleClients = "clients"
+	roleCost    = "cost"
 )
 
 func main() {
@@ -46,8 +46,8 @@ func start() error {
 	case "":
 	case roleServer:
 		return proc.Serve("Server", peer.NewServer())
-	case roleCrowd:
-		return proc.Serve("Crowd", crowd.New())
+	case roleClients:
+		return proc.Serve("Clients", clients.New())
 	case roleCost:
 		return proc.Serve("Cost", cost.Meter{})
 	default:

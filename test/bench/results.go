@@ -7,8 +7,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"legation.dev/test/bench/clients"
 	"legation.dev/test/bench/cost"
-	"legation.dev/test/bench/crowd"
 	"legation.dev/test/bench/peer"
 	"legation.dev/test/bench/proc"
 	"legation.dev/test/bench/world"
@@ -37,7 +37,7 @@ type Load struct {
 type Latency struct {
 	Change string
 	Count  int
-	crowd.Latencies
+	clients.Latencies
 	CPU   time.Duration // of the server, for each change
 	Bytes int64         // to the Envoy, for each change
 }
@@ -62,7 +62,7 @@ type Fanout struct {
 type Rate struct {
 	Envoys, Changes int
 	Over            time.Duration
-	crowd.Latencies
+	clients.Latencies
 	Cores       float64       // that the server used, while changes came
 	CPU         time.Duration // of the server, for each change and Envoy
 	PerResponse float64       // resources; above 1, changes travelled together

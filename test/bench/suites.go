@@ -5,14 +5,14 @@ import (
 	"fmt"
 	"time"
 
-	"legation.dev/test/bench/crowd"
+	"legation.dev/test/bench/clients"
 	"legation.dev/test/bench/peer"
 	"legation.dev/test/bench/proc"
 	"legation.dev/test/bench/world"
 )
 
-// with runs f on a stage and closes it.
-func (b *bench) with(kind peer.Kind, f func(*stage) error) error {
+// with runs f on a setup and closes it.
+func (b *bench) with(kind peer.Kind, f func(*setup) error) error {
 	s, err := b.open(kind)
 	if err != nil {
 		return err
@@ -24,7 +24,7 @@ func (b *bench) with(kind peer.Kind, f func(*stage) error) error {
 // arrival, for endpoints, for virtual hosts, and for endpoints right after a
 // virtual host.
 func (b *bench) latency() error {
-	return b.with(peer.Legation, func(s *stage) error {
+	return b.with(peer.Legation, func(s *setup) error {
 		b.results.FreshLoad = Load{Took: s.loaded.Took, Bytes: s.loaded.Bytes, Resources: s.loaded.Resources, Server: s.started.Took}
 		if err := s.connect(1); err != nil {
 			return err
@@ -57,8 +57,8 @@ func (c changes) name() string {
 // fanout measures one endpoint change to many Envoys, in turns with the bare
 // server, so that both see the same machine.
 func (b *bench) fanout() error {
-	return b.with(peer.Legation, func(legation *stage) error {
-		return b.with(peer.Bare, func(bare *stage) error {
+	return b.with(peer.Legation, func(legation *setup) error {
+		return b.with(peer.Bare, func(bare *setup) error {
 			for _, n := range b.options.streams {
 				if err := b.fanTo(n, legation, bare); err != nil {
 					return fmt.Errorf("%d Envoys: %w", n, err)
@@ -72,9 +72,9 @@ func (b *bench) fanout() error {
 // turns is how often the servers take turns; the costs of all turns are added.
 const turns = 4
 
-func (b *bench) fanTo(n int, stages ...*stage) error {
-	rows := make([]Fanout, len(stages))
-	for i, s := range stages {
+func (b *bench) fanTo(n int, setups ...*setup) error {
+	rows := make([]Fanout, len(setups))
+	for i, s := range setups {
 		if err := s.connect(n); err != nil {
 			return fmt.Errorf("%s: %w", s.kind, err)
 		}
@@ -82,7 +82,7 @@ func (b *bench) fanTo(n int, stages ...*stage) error {
 	}
 	takeTurns := func() error {
 		for range turns {
-			for i, s := range stages {
+			for i, s := range setups {
 				if err := rows[i].turn(s, b.isolated(n)); err != nil {
 					return fmt.Errorf("%s: %w", s.kind, err)
 				}
@@ -90,10 +90,10 @@ func (b *bench) fanTo(n int, stages ...*stage) error {
 		}
 		return nil
 	}
-	if err := b.profiled(stages[0], fmt.Sprintf("fan-out-%d", n), takeTurns); err != nil {
+	if err := b.profiled(setups[0], fmt.Sprintf("fan-out-%d", n), takeTurns); err != nil {
 		return err
 	}
-	for i, s := range stages {
+	for i, s := range setups {
 		if err := rows[i].memory(s); err != nil {
 			return err
 		}
@@ -118,7 +118,7 @@ func (b *bench) isolated(n int) changes {
 
 // turn adds one row of changes; times are those of the last turn but for the
 // worst, CPU and bytes are means.
-func (f *Fanout) turn(s *stage, c changes) error {
+func (f *Fanout) turn(s *setup, c changes) error {
 	o, err := s.measure(c)
 	if err != nil {
 		return err
@@ -134,7 +134,7 @@ func (f *Fanout) turn(s *stage, c changes) error {
 	return nil
 }
 
-func (f *Fanout) memory(s *stage) error {
+func (f *Fanout) memory(s *setup) error {
 	var before, after proc.Usage
 	err := calls(call{s.server, "Server.Usage", nothing, &before}, call{s.server, "Server.Memory", nothing, &after})
 	f.Heap, f.RSS = after.Heap, before.RSS
@@ -147,7 +147,7 @@ func (b *bench) rate() error {
 	if b.options.short {
 		c.count = 50
 	}
-	return b.with(peer.Legation, func(s *stage) error {
+	return b.with(peer.Legation, func(s *setup) error {
 		for _, n := range b.options.streams {
 			if err := s.connect(n); err != nil {
 				return err
@@ -168,10 +168,10 @@ func (b *bench) rate() error {
 
 // reconnect measures the return of all Envoys at once, with all they had.
 func (b *bench) reconnect() error {
-	return b.with(peer.Legation, func(s *stage) error { return b.reconnectTo(s, b.options.streams) })
+	return b.with(peer.Legation, func(s *setup) error { return b.reconnectTo(s, b.options.streams) })
 }
 
-func (b *bench) reconnectTo(s *stage, streams []int) error {
+func (b *bench) reconnectTo(s *setup, streams []int) error {
 	for _, n := range streams {
 		for _, changed := range []bool{false, true} {
 			var row Reconnect
@@ -191,21 +191,21 @@ func (b *bench) reconnectTo(s *stage, streams []int) error {
 // comeBack connects n Envoys at once. That all of them have been taken in shows
 // in the arrival of one change, which is made when all have said what they have; or,
 // if changed, while they are away, so that nobody has all that is wanted.
-func (s *stage) comeBack(n int, changed bool) (Reconnect, error) {
+func (s *setup) comeBack(n int, changed bool) (Reconnect, error) {
 	row := Reconnect{Server: s.kind, Envoys: n, Changed: changed}
 	var before, after, settled proc.Usage
-	var connected crowd.Connected
-	var made []crowd.Change
-	var received crowd.Received
-	var arrived crowd.Latencies
-	connect := call{s.crowd, "Crowd.Connect", crowd.ConnectArgs{Envoys: n}, &connected}
+	var connected clients.Connected
+	var made []clients.Change
+	var received clients.Received
+	var arrived clients.Latencies
+	connect := call{s.clients, "Clients.Connect", clients.ConnectArgs{Envoys: n}, &connected}
 	change := call{s.server, "Server.Change", peer.ChangeArgs{Kind: world.Endpoint, First: s.next, Count: 1}, &made}
 	if changed {
 		connect, change = change, connect
 	}
 	err := calls(
-		call{s.crowd, "Crowd.Close", nothing, &nothing},
-		call{s.crowd, "Crowd.Reset", nothing, &nothing},
+		call{s.clients, "Clients.Close", nothing, &nothing},
+		call{s.clients, "Clients.Reset", nothing, &nothing},
 		call{s.server, "Server.ResetPeaks", nothing, &nothing},
 		call{s.server, "Server.Usage", nothing, &before},
 		connect, change,
@@ -215,9 +215,9 @@ func (s *stage) comeBack(n int, changed bool) (Reconnect, error) {
 	}
 	s.next = (s.next + 1) % s.size.Services
 	err = calls(
-		call{s.crowd, "Crowd.Await", crowd.AwaitArgs{Changes: made}, &arrived},
+		call{s.clients, "Clients.Await", clients.AwaitArgs{Changes: made}, &arrived},
 		call{s.server, "Server.Usage", nothing, &after},
-		call{s.crowd, "Crowd.Received", nothing, &received},
+		call{s.clients, "Clients.Received", nothing, &received},
 		call{s.server, "Server.Memory", nothing, &settled},
 	)
 	row.Took = made[0].At + arrived.Max - connected.Start
@@ -232,7 +232,7 @@ func (s *stage) comeBack(n int, changed bool) (Reconnect, error) {
 func (b *bench) peers() error {
 	var errs []error
 	for _, kind := range []peer.Kind{peer.Legation, peer.SnapshotCache, peer.LinearCache} {
-		err := b.with(kind, func(s *stage) error {
+		err := b.with(kind, func(s *setup) error {
 			for _, n := range b.options.peers {
 				if err := b.peerAt(s, n); err != nil {
 					return fmt.Errorf("%d Envoys: %w", n, err)
@@ -247,7 +247,7 @@ func (b *bench) peers() error {
 	return errors.Join(errs...)
 }
 
-func (b *bench) peerAt(s *stage, n int) error {
+func (b *bench) peerAt(s *setup, n int) error {
 	back, err := s.comeBack(n, false)
 	if err != nil {
 		return err

@@ -7,8 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"legation.dev/test/site"
-	"legation.dev/test/stack"
+	"legation.dev/test/fixture"
+	"legation.dev/test/inprocess"
 	"legation.dev/xds/snapshot"
 )
 
@@ -80,10 +80,10 @@ func move(d *driver) *effect {
 	}
 	path, done := d.path(), h.until()
 	old := h.services[path]
-	var objects []site.Object
+	var objects []fixture.Object
 	h.services[path] = d.service(&objects)
 	claims := d.allow(claim{h.name, path, answerOf(h.services[path])})
-	gone, kill := d.site.Remove(old)
+	gone, kill := d.backends.Remove(old)
 	first := d.rng.IntN(2) == 0
 	if first {
 		d.Delete(gone...)
@@ -105,12 +105,12 @@ func roll(d *driver) *effect {
 		return nil
 	}
 	service, done := h.services[d.path()], h.until()
-	slice, err := d.site.Roll(service)
+	slice, err := d.backends.Roll(service)
 	if err != nil {
 		d.t.Fatal(err)
 	}
 	return &effect{change: d.Apply(slice), concerns: podsOf(service), landed: func() {
-		slice, kill := d.site.Reap(service)
+		slice, kill := d.backends.Reap(service)
 		d.pending = append(d.pending, &effect{change: d.Apply(slice), concerns: podsOf(service), landed: func() {
 			done()
 			kill()
@@ -156,7 +156,7 @@ func tuneService(d *driver) *effect {
 		return nil
 	}
 	name := h.services[d.path()]
-	service, _ := d.site.Objects(name)
+	service, _ := d.backends.Objects(name)
 	service.Annotations = map[string]string{"legation.dev/upstream-idle-timeout": fmt.Sprintf("%dms", 500+d.rng.IntN(1000))}
 	if d.rng.IntN(3) == 0 {
 		h2c := "kubernetes.io/h2c"
@@ -186,7 +186,7 @@ func vanish(d *driver) *effect {
 		return nil
 	}
 	name, done := h.services[d.path()], h.until()
-	service, slice := d.site.Objects(name)
+	service, slice := d.backends.Objects(name)
 	return &effect{change: d.Delete(service, slice), concerns: nothing, landed: func() {
 		d.pending = append(d.pending, &effect{change: d.Apply(slice, service), concerns: podsOf(name), landed: done})
 	}}
@@ -199,9 +199,9 @@ func addPath(d *driver) *effect {
 		return nil
 	}
 	name := d.name("p")
-	var objects []site.Object
+	var objects []fixture.Object
 	service, done := d.service(&objects), h.until()
-	ingress := d.site.Ingress(name, h.name, "", site.Route{Path: "/" + name, Service: service})
+	ingress := d.backends.Ingress(name, h.name, "", fixture.Route{Path: "/" + name, Service: service})
 	return &effect{change: d.Apply(append(objects, ingress)...), concerns: routesOf(h.name), landed: func() {
 		done()
 		d.probe(h.name, "/"+name, answerOf(service))
@@ -221,7 +221,7 @@ func freeze(d *driver) *effect {
 	}
 	d.frozen = true
 	settings := &corev1.ConfigMap{}
-	settings.Namespace, settings.Name = stack.Namespace, stack.Class
+	settings.Namespace, settings.Name = inprocess.Namespace, inprocess.Class
 	return &effect{change: d.Delete(settings), concerns: nothing, freezes: true, landed: d.thaw}
 }
 
@@ -246,7 +246,7 @@ func addTLSHost(d *driver) *effect { return d.add(true) }
 // add adds a host that is not under load.
 func (d *driver) add(tls bool) *effect {
 	h := &host{name: d.name("x") + ".test", services: map[string]string{}, busy: true}
-	var objects []site.Object
+	var objects []fixture.Object
 	for _, path := range paths {
 		h.services[path] = d.service(&objects)
 	}
@@ -284,10 +284,10 @@ func removeHost(d *driver) *effect {
 	if h == nil {
 		return nil
 	}
-	gone := []site.Object{d.ingress(h)}
+	gone := []fixture.Object{d.ingress(h)}
 	var kills []func()
 	for _, path := range paths {
-		objects, kill := d.site.Remove(h.services[path])
+		objects, kill := d.backends.Remove(h.services[path])
 		gone, kills = append(gone, objects...), append(kills, kill)
 	}
 	if h.secret != "" {
@@ -320,13 +320,13 @@ func rename(d *driver) *effect {
 // addOrphan adds an Ingress whose Service and Secret are not there.
 func addOrphan(d *driver) *effect {
 	name := d.name("z")
-	o := d.site.Ingress(name, name+".test", "", site.Route{Path: "/", Service: name})
+	o := d.backends.Ingress(name, name+".test", "", fixture.Route{Path: "/", Service: name})
 	return &effect{change: d.Apply(o), concerns: func(r snapshot.Ref) bool { return r == vh(name+".test") }}
 }
 
 // addStray adds a Service that no Ingress names.
 func addStray(d *driver) *effect {
-	var objects []site.Object
+	var objects []fixture.Object
 	d.service(&objects)
 	return &effect{change: d.Apply(objects...), concerns: nothing}
 }

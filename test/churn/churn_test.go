@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"legation.dev/test/stack"
+	"legation.dev/test/inprocess"
 )
 
 var (
@@ -41,7 +41,7 @@ func warnings(t *testing.T) *slog.Logger {
 // TestChurn: random changes of all kinds, most of them to hosts under load, and
 // nobody notices.
 func TestChurn(t *testing.T) {
-	w := newWorld(t, 40, stack.Options{Log: warnings(t)})
+	w := newSuite(t, 40, inprocess.Options{Log: warnings(t)})
 	_, end := w.load(w.clients(150*time.Millisecond, 100, 20, 50)...)
 	d := newDriver(w)
 	took := d.run(*changes, *rate)

@@ -35,7 +35,7 @@ type claim struct {
 // driver applies changes and follows each until Envoy runs it. It belongs to
 // the test's goroutine.
 type driver struct {
-	*world
+	*suite
 	pending []*effect
 	counts  map[string]int            // changes by kind
 	loaded  int                       // of them, those to hosts under load
@@ -82,8 +82,8 @@ func either(list ...func(snapshot.Ref) bool) func(snapshot.Ref) bool {
 	}
 }
 
-func newDriver(w *world) *driver {
-	return &driver{world: w, counts: map[string]int{}, latest: map[string]*corev1.Secret{}, shown: map[string]*corev1.Secret{}}
+func newDriver(w *suite) *driver {
+	return &driver{suite: w, counts: map[string]int{}, latest: map[string]*corev1.Secret{}, shown: map[string]*corev1.Secret{}}
 }
 
 // allow is to be called before a change is made.

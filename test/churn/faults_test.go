@@ -16,17 +16,17 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 	corev1 "k8s.io/api/core/v1"
 
+	"legation.dev/test/fixture"
+	"legation.dev/test/inprocess"
 	"legation.dev/test/load"
-	"legation.dev/test/site"
-	"legation.dev/test/stack"
 	"legation.dev/xds/snapshot"
 )
 
 // few are clients for the tests of one fault.
-func (w *world) few() []load.Client { return w.clients(25*time.Millisecond, 30, 10, 10) }
+func (w *suite) few() []load.Client { return w.clients(25*time.Millisecond, 30, 10, 10) }
 
 // noTimeouts fails the test if Envoy gave up waiting for a resource.
-func (w *world) noTimeouts() {
+func (w *suite) noTimeouts() {
 	w.t.Helper()
 	stats, err := w.Envoy.Stats(w.ctx, `init_fetch_timeout$`)
 	if err != nil {
@@ -43,10 +43,10 @@ func (w *world) noTimeouts() {
 // the endpoints that the cluster waits for.
 func TestCut(t *testing.T) {
 	const cuts = 5
-	w := newWorld(t, 10, stack.Options{})
+	w := newSuite(t, 10, inprocess.Options{})
 	l, end := w.load(w.few()...)
 	for i := range cuts {
-		service, _ := w.site.Objects(w.hosts[i].services["/"])
+		service, _ := w.backends.Objects(w.hosts[i].services["/"])
 		service.Annotations = map[string]string{"legation.dev/upstream-idle-timeout": "900ms"}
 		cut := w.CutBetween(snapshot.Cluster, snapshot.Endpoints)
 		w.Apply(service)
@@ -98,17 +98,17 @@ func (r *silentResolver) bootstrap(b *bootstrapv3.Bootstrap) {
 }
 
 // dead is a host whose Service is a name that no resolver tells.
-func (w *world) dead(name string) []site.Object {
+func (w *suite) dead(name string) []fixture.Object {
 	service := &corev1.Service{Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: name + ".example.org",
-		Ports: []corev1.ServicePort{{Name: site.PortName, Port: site.Port, Protocol: corev1.ProtocolTCP}}}}
+		Ports: []corev1.ServicePort{{Name: fixture.PortName, Port: fixture.Port, Protocol: corev1.ProtocolTCP}}}}
 	service.Namespace, service.Name = namespace, name
-	return []site.Object{service, w.site.Ingress(name, name+".test", "", site.Route{Path: "/", Service: name})}
+	return []fixture.Object{service, w.backends.Ingress(name, name+".test", "", fixture.Route{Path: "/", Service: name})}
 }
 
 // TestDeadResolver: a name that does not resolve delays nothing else.
 func TestDeadResolver(t *testing.T) {
 	resolver := newSilentResolver(t)
-	w := newWorld(t, 10, stack.Options{Bootstrap: resolver.bootstrap})
+	w := newSuite(t, 10, inprocess.Options{Bootstrap: resolver.bootstrap})
 	_, end := w.load(w.few()...)
 	w.Apply(w.dead("dead1")...)
 	w.settle()
@@ -132,17 +132,17 @@ func TestDeadResolver(t *testing.T) {
 	}
 	t.Logf("%d probes; %d questions to the resolver; %v", d.probes, resolver.asked.Load(), stats)
 	for _, name := range []string{"dead1", "dead2"} {
-		if stats["cluster.shop/"+name+"/"+site.PortName+".update_success"] != 0 {
+		if stats["cluster.shop/"+name+"/"+fixture.PortName+".update_success"] != 0 {
 			t.Errorf("%s resolved", name)
 		}
 	}
 }
 
-// TestDeadResolverAtStart: neither does it delay Envoy's start. newWorld waits
+// TestDeadResolverAtStart: neither does it delay Envoy's start. newSuite waits
 // until Envoy serves.
 func TestDeadResolverAtStart(t *testing.T) {
 	resolver := newSilentResolver(t)
-	w := newWorld(t, 10, stack.Options{Bootstrap: resolver.bootstrap}, (*world).deadHost)
+	w := newSuite(t, 10, inprocess.Options{Bootstrap: resolver.bootstrap}, (*suite).deadHost)
 	_, end := w.load(w.few()...)
 	end()
 	w.noTimeouts()
@@ -151,19 +151,19 @@ func TestDeadResolverAtStart(t *testing.T) {
 	}
 }
 
-func (w *world) deadHost() []site.Object { return w.dead("dead") }
+func (w *suite) deadHost() []fixture.Object { return w.dead("dead") }
 
 // TestRejectedRoute: Envoy keeps the old route of a host whose new one it
 // rejected; the old route's Service is no part of the snapshot any more, but its
 // pods come and go.
 func TestRejectedRoute(t *testing.T) {
 	var p poison
-	w := newWorld(t, 10, stack.Options{Poison: p.spoil})
+	w := newSuite(t, 10, inprocess.Options{Poison: p.spoil})
 	l, end := w.load(w.few()...)
 	h := w.hosts[0]
 	old := h.services["/"]
 	p.set(vh(h.name))
-	var objects []site.Object
+	var objects []fixture.Object
 	h.services["/"] = w.service(&objects)
 	w.Apply(append(objects, w.ingress(h))...)
 	w.settle()
@@ -185,20 +185,20 @@ func TestRejectedRoute(t *testing.T) {
 }
 
 // rollUnwanted replaces the pods of a Service whose cluster only Envoy has.
-func (w *world) rollUnwanted(service string) {
+func (w *suite) rollUnwanted(service string) {
 	w.t.Helper()
-	slice, err := w.site.Roll(service)
+	slice, err := w.backends.Roll(service)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.newEndpoints(service, slice)
-	slice, kill := w.site.Reap(service)
+	slice, kill := w.backends.Reap(service)
 	w.newEndpoints(service, slice)
 	kill()
 }
 
 // newEndpoints applies a slice and waits until Envoy has other endpoints.
-func (w *world) newEndpoints(service string, slice site.Object) {
+func (w *suite) newEndpoints(service string, slice fixture.Object) {
 	w.t.Helper()
 	version := func() string {
 		r, ok := w.Envoys()[0].Status.Types[snapshot.Endpoints].Have.Get(cluster(service))
@@ -221,7 +221,7 @@ func (w *world) newEndpoints(service string, slice site.Object) {
 // a host gets a TLS section and loses it, and whoever is redirected is served.
 func TestRedirect(t *testing.T) {
 	const times = 20
-	w := newWorld(t, 10, stack.Options{})
+	w := newSuite(t, 10, inprocess.Options{})
 	on, off := load.Answer{Status: http.StatusPermanentRedirect}, answerOf
 	clients := w.few()
 	for _, h := range w.hosts[5:] {
@@ -259,11 +259,11 @@ func TestRedirect(t *testing.T) {
 
 // tlsOnAndOff gives a plain host a TLS section and takes it away. As soon as
 // anybody is redirected, https must serve.
-func (w *world) tlsOnAndOff(l *load.Load, times int) {
+func (w *suite) tlsOnAndOff(l *load.Load, times int) {
 	w.t.Helper()
 	d := newDriver(w)
 	h := &host{name: "onoff.test", services: map[string]string{}}
-	var objects []site.Object
+	var objects []fixture.Object
 	for _, path := range paths {
 		h.services[path] = w.service(&objects)
 	}

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"legation.dev/test/envoy"
-	"legation.dev/test/site"
-	"legation.dev/test/stack"
+	"legation.dev/test/fixture"
+	"legation.dev/test/inprocess"
 )
 
 // TestMoves: paths move between Services, fifty hosts at a time, and the old
@@ -23,7 +23,7 @@ import (
 func TestMoves(t *testing.T) {
 	const hosts = 50
 	accessLog := filepath.Join(t.TempDir(), "access.log")
-	w := newWorld(t, hosts, stack.Options{Settings: map[string]string{"access-log": accessLog, "drain-duration": "5s"}})
+	w := newSuite(t, hosts, inprocess.Options{Settings: map[string]string{"access-log": accessLog, "drain-duration": "5s"}})
 	l, end := w.load(w.clients(25*time.Millisecond, 60, 10, 10)...)
 	begin := time.Now()
 	var acked []moved
@@ -46,7 +46,7 @@ func TestMoves(t *testing.T) {
 }
 
 // removed waits until Envoy has removed so many clusters.
-func (w *world) removed(clusters uint64) {
+func (w *suite) removed(clusters uint64) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, hang)
 	defer cancel()
@@ -65,7 +65,7 @@ type moved struct {
 
 // over ends the pods of the moves that Envoy's workers have followed, whose
 // old answers are wrong from then on, and returns the other moves.
-func (w *world) over(list []moved) (rest []moved) {
+func (w *suite) over(list []moved) (rest []moved) {
 	for _, m := range list {
 		if !w.followed(m.then) {
 			rest = append(rest, m)
@@ -82,13 +82,13 @@ func (w *world) over(list []moved) (rest []moved) {
 }
 
 // moveAll moves one path of each host and deletes what it led to.
-func (w *world) moveAll() (m moved) {
+func (w *suite) moveAll() (m moved) {
 	w.t.Helper()
-	var objects, gone []site.Object
+	var objects, gone []fixture.Object
 	for _, h := range w.hosts {
 		path := paths[w.rng.IntN(len(paths))]
 		m.old = append(m.old, claim{h.name, path, answerOf(h.services[path])})
-		old, kill := w.site.Remove(h.services[path])
+		old, kill := w.backends.Remove(h.services[path])
 		gone, m.kills = append(gone, old...), append(m.kills, kill)
 		h.services[path] = w.service(&objects)
 		w.timeline.Allow(h.name, path, answerOf(h.services[path]))

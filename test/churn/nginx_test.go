@@ -17,15 +17,15 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"legation.dev/test/fixture"
+	"legation.dev/test/inprocess"
 	"legation.dev/test/load"
-	"legation.dev/test/site"
-	"legation.dev/test/stack"
 )
 
-// nginx is a running nginx with the hosts of a world. What it does not do for
+// nginx is a running nginx with the hosts of a suite. What it does not do for
 // Legation is on purpose: it is set up as ingress-nginx sets up its own.
 type nginx struct {
-	*world
+	*suite
 	dir string
 	cmd *exec.Cmd
 }
@@ -64,14 +64,14 @@ func TestNginx(t *testing.T) {
 
 func startNginx(t *testing.T, hosts int) *nginx {
 	t.Helper()
-	w := &world{t: t, ctx: t.Context(), timeline: &load.Timeline{}, rng: rand.New(rand.NewPCG(seed(t), 0)),
-		site: site.New(namespace, 15_000_000), Stack: &stack.Stack{HTTP: "127.0.0.1:18480", HTTPS: "127.0.0.1:18443"}}
-	t.Cleanup(w.site.Close)
+	w := &suite{t: t, ctx: t.Context(), timeline: &load.Timeline{}, rng: rand.New(rand.NewPCG(seed(t), 0)),
+		backends: fixture.New(namespace, 15_000_000), Stack: &inprocess.Stack{HTTP: "127.0.0.1:18480", HTTPS: "127.0.0.1:18443"}}
+	t.Cleanup(w.backends.Close)
 	var err error
-	if w.authority, err = site.NewAuthority(); err != nil {
+	if w.authority, err = fixture.NewAuthority(); err != nil {
 		t.Fatal(err)
 	}
-	n := &nginx{world: w, dir: t.TempDir()}
+	n := &nginx{suite: w, dir: t.TempDir()}
 	for i := range hosts {
 		w.newHost(fmt.Sprintf("h%d.test", i), i >= hosts/2)
 		n.certificateFiles(w.hosts[i])
@@ -110,7 +110,7 @@ func (n *nginx) certificateFiles(h *host) {
 func (n *nginx) move(hosts int) {
 	for range hosts {
 		h, path := n.hosts[n.rng.IntN(len(n.hosts))], paths[n.rng.IntN(len(paths))]
-		var objects []site.Object
+		var objects []fixture.Object
 		h.services[path] = n.service(&objects)
 		n.timeline.Allow(h.name, path, answerOf(h.services[path]))
 	}
@@ -159,10 +159,10 @@ http {
 
 func (n *nginx) server(b *strings.Builder, h *host) {
 	for _, path := range paths {
-		_, slice := n.site.Objects(h.services[path])
+		_, slice := n.backends.Objects(h.services[path])
 		fmt.Fprintf(b, "  upstream %s {\n    keepalive 320;\n", h.services[path])
 		for _, e := range slice.Endpoints {
-			fmt.Fprintf(b, "    server %s:%d;\n", e.Addresses[0], site.Port)
+			fmt.Fprintf(b, "    server %s:%d;\n", e.Addresses[0], fixture.Port)
 		}
 		b.WriteString("  }\n")
 	}

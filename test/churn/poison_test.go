@@ -17,8 +17,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
-	"legation.dev/test/site"
-	"legation.dev/test/stack"
+	"legation.dev/test/fixture"
+	"legation.dev/test/inprocess"
 	"legation.dev/xds/snapshot"
 )
 
@@ -68,7 +68,7 @@ func TestPoison(t *testing.T) {
 func testPoison(t *testing.T, kind snapshot.Type) {
 	var p poison
 	book := &logBook{}
-	o := stack.Options{Poison: p.spoil, Log: slog.New(slog.NewTextHandler(book, nil))}
+	o := inprocess.Options{Poison: p.spoil, Log: slog.New(slog.NewTextHandler(book, nil))}
 	listeners := make(chan struct{}) // closed: there are many
 	if kind == snapshot.Listener {
 		o.Poison = func(s snapshot.Snapshot) snapshot.Snapshot {
@@ -80,7 +80,7 @@ func testPoison(t *testing.T, kind snapshot.Type) {
 			}
 		}
 	}
-	w := newWorld(t, 10, o)
+	w := newSuite(t, 10, o)
 	_, end := w.load(w.few()...)
 	d := newDriver(w)
 	begin := time.Now()
@@ -109,7 +109,7 @@ func testPoison(t *testing.T, kind snapshot.Type) {
 }
 
 // many are new hosts with their objects.
-func (d *driver) many(tls bool) (hosts []*host, objects []site.Object) {
+func (d *driver) many(tls bool) (hosts []*host, objects []fixture.Object) {
 	for range poisoned {
 		h := &host{name: d.name("x") + ".test", services: map[string]string{}}
 		for _, path := range paths {
@@ -156,7 +156,7 @@ func (d *driver) serves(kind snapshot.Type, i int, h *host) {
 
 // shown fails the test unless the rejection is in the log and in CSDS. A
 // listener is offered twice: Envoy may reject it for a secret.
-func (w *world) shown(ref snapshot.Ref, book *logBook) {
+func (w *suite) shown(ref snapshot.Ref, book *logBook) {
 	w.t.Helper()
 	lines, want := book.lines(`msg="envoy rejected"`, "name="+ref.Name+" "), 1
 	if ref.Type == snapshot.Listener {
@@ -193,7 +193,7 @@ func (d *driver) notAgain(ref snapshot.Ref, book *logBook) {
 	d.t.Helper()
 	before := d.Server().Total().NACKs
 	h := d.hosts[0]
-	service, _ := d.site.Objects(h.services["/"])
+	service, _ := d.backends.Objects(h.services["/"])
 	service.Annotations = map[string]string{"legation.dev/upstream-idle-timeout": "800ms"}
 	cut := d.CutBetween(snapshot.Cluster, snapshot.Endpoints)
 	d.Apply(service)
@@ -226,7 +226,7 @@ func testPoisonAtStart(t *testing.T, kind snapshot.Type) {
 	var d *driver
 	var ref snapshot.Ref
 	var began time.Time
-	w := newWorld(t, 2*poisoned, stack.Options{Poison: spoil}, func(w *world) []site.Object {
+	w := newSuite(t, 2*poisoned, inprocess.Options{Poison: spoil}, func(w *suite) []fixture.Object {
 		d = newDriver(w)
 		ref, began = d.guilty(kind, w.hosts[poisoned/2:]), time.Now()
 		p.set(ref)

@@ -128,7 +128,7 @@ func notAnExtension() *anypb.Any {
 }
 
 // onlyRejected fails the test unless Envoy rejects ref, alone, and nothing else.
-func (w *world) onlyRejected(ref snapshot.Ref) {
+func (w *suite) onlyRejected(ref snapshot.Ref) {
 	w.t.Helper()
 	found := false
 	for _, e := range w.Envoys() {

@@ -7,8 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"legation.dev/test/site"
-	"legation.dev/test/stack"
+	"legation.dev/test/fixture"
+	"legation.dev/test/inprocess"
 )
 
 // settled is more requests than a Conn's longest wait after a reconnect (2 s,
@@ -18,7 +18,7 @@ const settled = 3 * 50 * 40
 // TestRestart: the control plane is replaced by one without memory, under load.
 // Envoy returns with the versions that it has, and nothing is sent.
 func TestRestart(t *testing.T) {
-	w := newWorld(t, 20, stack.Options{})
+	w := newSuite(t, 20, inprocess.Options{})
 	l, end := w.load(w.few()...)
 	for range 3 {
 		w.down()
@@ -41,14 +41,14 @@ func TestRestart(t *testing.T) {
 }
 
 // changedMeanwhile moves paths and rolls pods while there is no control plane.
-func (w *world) changedMeanwhile() {
+func (w *suite) changedMeanwhile() {
 	w.t.Helper()
 	w.down()
 	var claims []claim
 	var kills []func()
 	for i, h := range w.hosts {
-		var objects []site.Object
-		old, kill := w.site.Remove(h.services["/"])
+		var objects []fixture.Object
+		old, kill := w.backends.Remove(h.services["/"])
 		h.services["/"] = w.service(&objects)
 		claims, kills = append(claims, claim{h.name, "/", answerOf(h.services["/"])}), append(kills, kill)
 		w.timeline.Allow(h.name, "/", claims[i].answer)
@@ -66,7 +66,7 @@ func (w *world) changedMeanwhile() {
 // TestReplicaWithoutSecret: a replica without memory finds a Secret missing. The
 // certificate that Envoy has stays.
 func TestReplicaWithoutSecret(t *testing.T) {
-	w := newWorld(t, 10, stack.Options{})
+	w := newSuite(t, 10, inprocess.Options{})
 	h := w.hosts[len(w.hosts)-1]
 	secret := w.certificate(h)
 	w.Apply(secret)
@@ -92,14 +92,14 @@ func TestReplicaWithoutSecret(t *testing.T) {
 	w.noTimeouts()
 }
 
-func (w *world) down() {
+func (w *suite) down() {
 	w.t.Helper()
 	if err := w.Down(); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-func (w *world) up() {
+func (w *suite) up() {
 	w.t.Helper()
 	if err := w.Up(); err != nil {
 		w.t.Fatal(err)

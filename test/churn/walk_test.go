@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"legation.dev/test/stack"
+	"legation.dev/test/inprocess"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
 	"legation.dev/translator/worlds"
@@ -21,11 +21,11 @@ func TestWalk(t *testing.T) {
 	const step = 5
 	n := seed(t)
 	ctx, cancel := context.WithCancel(context.Background())
-	s, err := stack.Start(ctx, stack.Options{Log: warnings(t)})
+	s, err := inprocess.Start(ctx, inprocess.Options{Log: warnings(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{Stack: s, t: t, ctx: ctx}
+	w := &suite{Stack: s, t: t, ctx: ctx}
 	t.Cleanup(func() {
 		cancel()
 		if err := s.Close(); err != nil {
@@ -55,7 +55,7 @@ func TestWalk(t *testing.T) {
 
 // here makes the settings of the class those of this Stack, and leads endpoints to
 // where nobody listens on this machine: active health checks dial them.
-func (w *world) here(changes ...input.Change) []input.Change {
+func (w *suite) here(changes ...input.Change) []input.Change {
 	for i, c := range changes {
 		switch o := c.Object.(type) {
 		case *input.ConfigMap:

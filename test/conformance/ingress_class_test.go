@@ -9,7 +9,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"legation.dev/test/cluster"
+	"legation.dev/test/incluster"
 )
 
 // of is an Ingress of a class.
@@ -35,8 +35,8 @@ func TestIngressClass(t *testing.T) {
 	scenario{
 		services: []string{"web"},
 		ingresses: []*networkingv1.Ingress{
-			of(cluster.Class, ingress("named", host("named.test", prefix("/", "web")))),
-			annotated(cluster.Class, ingress("annotated", host("annotated.test", prefix("/", "web")))),
+			of(incluster.Class, ingress("named", host("named.test", prefix("/", "web")))),
+			annotated(incluster.Class, ingress("annotated", host("annotated.test", prefix("/", "web")))),
 			ingress("unnamed", host("unnamed.test", prefix("/", "web"))),
 			of("foreign", ingress("foreign", host("foreign.test", prefix("/", "web")))),
 			annotated("foreign", ingress("foreign-annotated", host("foreign-annotated.test", prefix("/", "web")))),
@@ -62,7 +62,7 @@ func TestNoDefaultClass(t *testing.T) {
 	scenario{
 		services: []string{"web"},
 		ingresses: []*networkingv1.Ingress{
-			of(cluster.Class, ingress("named", host("named.test", prefix("/", "web")))),
+			of(incluster.Class, ingress("named", host("named.test", prefix("/", "web")))),
 			ingress("unnamed", host("unnamed.test", prefix("/", "web"))),
 		},
 		foreign: []string{"unnamed"},
@@ -79,7 +79,7 @@ func markDefault(t *testing.T, value string) {
 	ctx, cancel := context.WithTimeout(context.Background(), hang) // that of the test has ended in Cleanup
 	defer cancel()
 	classes := k.Client().NetworkingV1().IngressClasses()
-	class, err := classes.Get(ctx, cluster.Class, metav1.GetOptions{})
+	class, err := classes.Get(ctx, incluster.Class, metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,8 +22,8 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"legation.dev/test/cluster"
 	"legation.dev/test/echo"
+	"legation.dev/test/incluster"
 	"legation.dev/test/kube"
 )
 
@@ -36,7 +36,7 @@ const address = "192.0.2.1"
 // k and legation are those of all tests of this package.
 var (
 	k        *kube.Cluster
-	legation *cluster.Stack
+	legation *incluster.Stack
 )
 
 func TestMain(m *testing.M) { kube.MainWithCluster(withLegation{m}, &k, kube.Options{}) }
@@ -46,8 +46,8 @@ type withLegation struct{ *testing.M }
 
 func (m withLegation) Run() int {
 	var err error
-	options := cluster.Options{Binary: true, Args: []string{"--lease", cluster.Namespace + "/legation", "--publish-address", address}}
-	if legation, err = cluster.Start(context.Background(), k, options); err != nil {
+	options := incluster.Options{Binary: true, Args: []string{"--lease", incluster.Namespace + "/legation", "--publish-address", address}}
+	if legation, err = incluster.Start(context.Background(), k, options); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -9,8 +9,8 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 
+	"legation.dev/test/fixture"
 	"legation.dev/test/kube"
-	"legation.dev/test/site"
 )
 
 // secured is an Ingress whose hosts have a certificate.
@@ -26,13 +26,13 @@ func secured(secret string, i *networkingv1.Ingress) *networkingv1.Ingress {
 // TestTLS: each host presents its own certificate, plain requests are sent there,
 // and rules hold over TLS.
 func TestTLS(t *testing.T) {
-	authority, err := site.NewAuthority()
+	authority, err := fixture.NewAuthority()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var secrets []kube.Object
 	for name, host := range map[string]string{"foo-tls": "foo.secure.test", "bar-tls": "bar.secure.test", "wildcard-tls": "*.wild.test"} {
-		s, err := site.New("", 0).Secret(authority, name, host)
+		s, err := fixture.New("", 0).Secret(authority, name, host)
 		if err != nil {
 			t.Fatal(err)
 		}

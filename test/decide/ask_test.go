@@ -24,7 +24,7 @@ type client struct {
 
 // dial connects to an Envoy. Names of TLS play no part: the chain for clients that
 // name none takes requests to all hosts.
-func dial(t *testing.T, w *world) *client {
+func dial(t *testing.T, w *suite) *client {
 	t.Helper()
 	plain, err := net.Dial("tcp", w.HTTP)
 	if err != nil {

@@ -26,9 +26,9 @@ var (
 )
 
 const (
-	inWorld       = 25               // requests, before the next world
+	inWorld       = 25               // requests, before the next suite
 	askers        = 2                // at a time: one for each core of a small machine
-	settleTimeout = 30 * time.Second // for an Envoy that never takes a world
+	settleTimeout = 30 * time.Second // for an Envoy that never takes a suite
 	enough        = 10               // differences; the others would say the same
 	many          = 2000             // requests, among which there are some of each kind, however rare
 )
@@ -43,13 +43,13 @@ func TestDecide(t *testing.T) {
 		{"own ports", nil},
 		{"port 443, unprotected", map[string]string{"external-https-port": "443", "serve-unprotected": "true"}},
 	} {
-		t.Run(c.name, func(t *testing.T) { compare(t, newWorld(t, c.settings), rand.NewPCG(*seed, uint64(i)), *requests/2) })
+		t.Run(c.name, func(t *testing.T) { compare(t, newSuite(t, c.settings), rand.NewPCG(*seed, uint64(i)), *requests/2) })
 	}
 }
 
 // compare draws worlds and asks each. What was compared is logged, so that a run
 // whose draws miss a feature is seen.
-func compare(t *testing.T, w *world, src rand.Source, n int) {
+func compare(t *testing.T, w *suite, src rand.Source, n int) {
 	g := worlds.NewFragments(src)
 	seen := tally{}
 	for i := range max(n/inWorld, 1) {
@@ -62,7 +62,7 @@ func compare(t *testing.T, w *world, src rand.Source, n int) {
 		}
 		w.serve(t, list)
 		if w.ask(t, g, seen); t.Failed() {
-			t.Fatalf("in world %d of -seed %d", i, *seed)
+			t.Fatalf("in suite %d of -seed %d", i, *seed)
 		}
 	}
 	for _, what := range []string{"to https", "redirect", "mirrored", "side", "hsts", "cluster", "one of clusters", "status", "deeper", "by method", "by header", "by query", "regex", "exact"} {
@@ -79,7 +79,7 @@ func compare(t *testing.T, w *world, src rand.Source, n int) {
 }
 
 // ask draws requests and compares the answers, a few at a time.
-func (w *world) ask(t *testing.T, g *worlds.Fragments, seen tally) {
+func (w *suite) ask(t *testing.T, g *worlds.Fragments, seen tally) {
 	t.Helper()
 	list := make(chan route.Request, inWorld)
 	for range inWorld {
@@ -119,7 +119,7 @@ func arrivals(d route.Decision) int {
 }
 
 // arrive waits until backends were called so often: mirrors are, too.
-func (w *world) arrive(t *testing.T, due int) {
+func (w *suite) arrive(t *testing.T, due int) {
 	t.Helper()
 	timeout := time.After(settleTimeout)
 	for i := range due {
@@ -135,7 +135,7 @@ func (w *world) arrive(t *testing.T, due int) {
 }
 
 // compare asks both for one request.
-func (w *world) compare(c *client, r route.Request) (route.Decision, error) {
+func (w *suite) compare(c *client, r route.Request) (route.Decision, error) {
 	host, ok := route.FindHost(r.Host, func(name string) bool { return w.hosts[name] != nil })
 	if !ok {
 		return route.Decision{}, fmt.Errorf("no virtual host")

@@ -41,7 +41,7 @@ func split(t *testing.T, order policy.Overrides) *route.Fragment {
 // TestSides: what one side of a split has of its own holds there, and nowhere else,
 // also where the route differs from its class.
 func TestSides(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newSuite(t, nil)
 	large, _ := policy.OfIngress(object.Ref{}, map[string]string{policy.Prefix + "max-request-body": "off"})
 	for _, own := range []policy.Overrides{nil, large} {
 		w.serve(t, []input.Change{worlds.Carry(split(t, own))})
@@ -62,7 +62,7 @@ func TestSides(t *testing.T) {
 }
 
 // post sends a body of ten bytes, and says what came of it.
-func post(t *testing.T, w *world, host string) string {
+func post(t *testing.T, w *suite, host string) string {
 	t.Helper()
 	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+w.HTTP, strings.NewReader("0123456789"))

@@ -8,8 +8,8 @@ import (
 	"os"
 	"time"
 
+	"legation.dev/test/fixture"
 	"legation.dev/test/load"
-	"legation.dev/test/site"
 )
 
 // Hosts under load, and their paths. The example's Service of a path is its own.
@@ -33,7 +33,7 @@ type routes map[string]map[string]string
 
 // scene is the state of the show.
 type scene struct {
-	*stage
+	*demo
 	ctx    context.Context
 	routes routes
 	named  int // how many Services were named
@@ -45,17 +45,17 @@ type scene struct {
 type times []time.Duration
 
 // prepare writes the objects of the hosts under load.
-func (s *stage) prepare() error {
+func (s *demo) prepare() error {
 	s.timeline.Only(exampleHost, "/", answer("web"))
 	s.timeline.Only(exampleHost, "/api", answer("api"))
-	objects, err := s.site.Service(sharedService, 1)
+	objects, err := s.objects.Service(sharedService, 1)
 	if err != nil {
 		return err
 	}
 	for _, host := range []string{plainHost, tlsHost} {
 		for _, path := range paths {
 			name := firstService(host, path)
-			made, err := s.site.Service(name, 2)
+			made, err := s.objects.Service(name, 2)
 			if err != nil {
 				return err
 			}
@@ -63,7 +63,7 @@ func (s *stage) prepare() error {
 			s.timeline.Only(host, path, answer(name))
 		}
 	}
-	secret, err := s.site.Secret(s.authority, tlsHost, tlsHost)
+	secret, err := s.objects.Secret(s.authority, tlsHost, tlsHost)
 	if err != nil {
 		return err
 	}
@@ -94,21 +94,21 @@ func firstRoutes() routes {
 }
 
 // ingress is that of a host under load.
-func (s *stage) ingress(r routes, host string) site.Object {
+func (s *demo) ingress(r routes, host string) fixture.Object {
 	secret := ""
 	if host == tlsHost {
 		secret = tlsHost
 	}
-	var list []site.Route
+	var list []fixture.Route
 	for _, path := range paths {
-		list = append(list, site.Route{Path: path, Service: r[host][path]})
+		list = append(list, fixture.Route{Path: path, Service: r[host][path]})
 	}
-	return s.site.Ingress(host, host, secret, list...)
+	return s.objects.Ingress(host, host, secret, list...)
 }
 
 // show makes changes under load for some time and prints what came of it. Its
 // error says that a client noticed.
-func (s *stage) show(ctx context.Context, length time.Duration) error {
+func (s *demo) show(ctx context.Context, length time.Duration) error {
 	clients := s.clients()
 	fmt.Printf("%d clients ask all the time (HTTP/1.1 keep-alive, HTTP/2, WebSocket; half of them over TLS) while manifests change for %s ...\n",
 		len(clients), length.Round(time.Second))
@@ -120,7 +120,7 @@ func (s *stage) show(ctx context.Context, length time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	sc := &scene{stage: s, ctx: ctx, routes: firstRoutes(), timing: map[string]*times{}}
+	sc := &scene{demo: s, ctx: ctx, routes: firstRoutes(), timing: map[string]*times{}}
 	err := sc.play(time.Now().Add(length))
 	cancel()
 	results := clientLoad.Wait()
@@ -163,10 +163,10 @@ func (s *scene) change(kind string, write func() error) error {
 }
 
 // service makes a Service of a new name.
-func (s *scene) service() (name string, objects []site.Object, err error) {
+func (s *scene) service() (name string, objects []fixture.Object, err error) {
 	s.named++
 	name = fmt.Sprintf("s%d", s.named)
-	objects, err = s.site.Service(name, 2)
+	objects, err = s.objects.Service(name, 2)
 	return name, objects, err
 }
 
@@ -178,7 +178,7 @@ func extraTLSHost(round int) string { return fmt.Sprintf("extra-tls-%d.localhost
 func (s *scene) addIngress(round int) error {
 	host := extraHost(round)
 	return s.change("Ingress added", func() error {
-		return s.folder.apply(s.site.Ingress("extra", host, "", site.Route{Path: "/", Service: sharedService}))
+		return s.folder.apply(s.objects.Ingress("extra", host, "", fixture.Route{Path: "/", Service: sharedService}))
 	})
 }
 
@@ -194,7 +194,7 @@ func (s *scene) movePath(round int) error {
 		}
 		s.routes[host][path] = name
 		s.timeline.Allow(host, path, answer(name))
-		gone, kill := s.site.Remove(old)
+		gone, kill := s.objects.Remove(old)
 		err = s.change("path moved, old Service deleted", func() error {
 			return errors.Join(s.folder.delete(gone...), s.folder.apply(append(objects, s.ingress(s.routes, host))...))
 		})
@@ -210,14 +210,14 @@ func (s *scene) movePath(round int) error {
 // rollPods replaces the pods of a Service under load.
 func (s *scene) rollPods(round int) error {
 	service := s.routes[plainHost][paths[(round+1)%len(paths)]]
-	slice, err := s.site.Roll(service)
+	slice, err := s.objects.Roll(service)
 	if err != nil {
 		return err
 	}
 	if err := s.change("endpoints replaced, old ones terminating", func() error { return s.folder.apply(slice) }); err != nil {
 		return err
 	}
-	slice, kill := s.site.Reap(service)
+	slice, kill := s.objects.Reap(service)
 	if err := s.change("terminated endpoints removed", func() error { return s.folder.apply(slice) }); err != nil {
 		return err
 	}
@@ -227,7 +227,7 @@ func (s *scene) rollPods(round int) error {
 
 // rotate gives the TLS host a new certificate.
 func (s *scene) rotate(int) error {
-	secret, err := s.site.Secret(s.authority, tlsHost, tlsHost)
+	secret, err := s.objects.Secret(s.authority, tlsHost, tlsHost)
 	if err != nil {
 		return err
 	}
@@ -238,19 +238,19 @@ func (s *scene) rotate(int) error {
 func (s *scene) rename(round int) error {
 	host := "renamed-" + extraHost(round)
 	return s.change("host renamed", func() error {
-		return s.folder.apply(s.site.Ingress("extra", host, "", site.Route{Path: "/", Service: sharedService}))
+		return s.folder.apply(s.objects.Ingress("extra", host, "", fixture.Route{Path: "/", Service: sharedService}))
 	})
 }
 
 // addTLSHost adds a host with a certificate of its own.
 func (s *scene) addTLSHost(round int) error {
 	host := extraTLSHost(round)
-	secret, err := s.site.Secret(s.authority, "extra-tls", host)
+	secret, err := s.objects.Secret(s.authority, "extra-tls", host)
 	if err != nil {
 		return err
 	}
 	return s.change("TLS host added", func() error {
-		return s.folder.apply(secret, s.site.Ingress("extra-tls", host, "extra-tls", site.Route{Path: "/", Service: sharedService}))
+		return s.folder.apply(secret, s.objects.Ingress("extra-tls", host, "extra-tls", fixture.Route{Path: "/", Service: sharedService}))
 	})
 }
 
@@ -260,7 +260,7 @@ func (s *scene) removeHosts(round int) error {
 		{"TLS host removed", "extra-tls", extraTLSHost(round)},
 		{"Ingress deleted", "extra", extraHost(round)},
 	} {
-		if err := s.change(one.kind, func() error { return s.folder.delete(s.site.Ingress(one.name, one.host, "")) }); err != nil {
+		if err := s.change(one.kind, func() error { return s.folder.delete(s.objects.Ingress(one.name, one.host, "")) }); err != nil {
 			return err
 		}
 	}

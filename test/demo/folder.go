@@ -9,19 +9,19 @@ import (
 
 	"sigs.k8s.io/yaml"
 
-	"legation.dev/test/site"
+	"legation.dev/test/fixture"
 )
 
 // folder is the folder of manifests that Legation watches. Each object has a file
 // of its own, which is replaced as a whole.
 type folder struct{ path string }
 
-func fileOf(o site.Object) string {
+func fileOf(o fixture.Object) string {
 	kind := strings.ToLower(o.GetObjectKind().GroupVersionKind().Kind)
 	return kind + "-" + o.GetNamespace() + "-" + o.GetName() + ".yaml"
 }
 
-func (f folder) apply(objects ...site.Object) error {
+func (f folder) apply(objects ...fixture.Object) error {
 	for _, o := range objects {
 		text, err := yaml.Marshal(o)
 		if err != nil {
@@ -34,7 +34,7 @@ func (f folder) apply(objects ...site.Object) error {
 	return nil
 }
 
-func (f folder) delete(objects ...site.Object) error {
+func (f folder) delete(objects ...fixture.Object) error {
 	for _, o := range objects {
 		if err := os.Remove(filepath.Join(f.path, fileOf(o))); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err

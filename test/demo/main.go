@@ -70,7 +70,7 @@ func run(ctx context.Context, o options) (err error) {
 	if err := checkPorts(o); err != nil {
 		return err
 	}
-	s, err := newStage(o)
+	s, err := newDemo(o)
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func ended(ctx context.Context, err error) error {
 }
 
 // showTime is how long changes are made, so that a demo with an end ends in time.
-func (s *stage) showTime(begin time.Time) time.Duration {
+func (s *demo) showTime(begin time.Time) time.Duration {
 	if s.length == 0 {
 		return s.changes
 	}
@@ -103,7 +103,7 @@ func (s *stage) showTime(begin time.Time) time.Duration {
 }
 
 // serveOn goes on serving until the demo is over.
-func (s *stage) serveOn(ctx context.Context, begin time.Time) error {
+func (s *demo) serveOn(ctx context.Context, begin time.Time) error {
 	var over <-chan time.Time
 	if s.length > 0 {
 		over = time.After(s.length - time.Since(begin))

@@ -67,7 +67,7 @@ const (
 
 // landed waits until Envoy runs what the folder says. What that is, this process
 // finds out by translating the folder itself: equal manifests give equal versions.
-func (s *stage) landed(ctx context.Context) error {
+func (s *demo) landed(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, landTime)
 	defer cancel()
 	changes, err := dir.Read(s.folder.path)

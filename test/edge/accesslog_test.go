@@ -13,7 +13,7 @@ import (
 )
 
 // lines are those of an access log, after the end of its Envoy.
-func (w *world) lines(t *testing.T, file string) (list []map[string]any) {
+func (w *suite) lines(t *testing.T, file string) (list []map[string]any) {
 	t.Helper()
 	if err := w.envoy.Stop(); err != nil { // writes the rest
 		t.Fatal(err)

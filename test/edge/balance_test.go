@@ -34,7 +34,7 @@ func busy(all []*echo.Server) (n int) {
 // different keys to several; a request without the key is answered.
 func TestRingHash(t *testing.T) {
 	const requests, endpoints = 24, 6 // all by chance at one: once in 10^18 runs
-	w := newWorld(t)
+	w := newSuite(t)
 	same, different := map[string][]*echo.Server{}, map[string][]*echo.Server{}
 	for name, by := range map[string]string{"header": "header:X-User", "cookie": "cookie:session", "address": "address"} {
 		for kind, list := range map[string]map[string][]*echo.Server{"same": same, "different": different} {
@@ -79,7 +79,7 @@ func TestRingHash(t *testing.T) {
 // TestOutliers: an endpoint that fails one request after the other is left out.
 func TestOutliers(t *testing.T) {
 	const most, inARow = 200, 20 // in turn with the bad endpoint, no two in a row are answered
-	w := newWorld(t)
+	w := newSuite(t)
 	good, err := echo.Start("web", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +117,7 @@ func TestHealthChecks(t *testing.T) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}))
 	t.Cleanup(sick.Close)
-	w := newWorld(t)
+	w := newSuite(t)
 	good, err := echo.Start("web", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +148,7 @@ func TestCap(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { hangs.Close() })
-	w := newWorld(t)
+	w := newSuite(t)
 	w.settings["connection-budget"], w.settings["service-share"] = "10", "50"
 	w.annotatedService("hangs", "", map[string]string{"max-connections": "10", "max-pending-requests": "1"}, hangs.Addr().String())
 	w.echo(t, "web", "")
@@ -189,7 +189,7 @@ func TestCap(t *testing.T) {
 
 // sendOnly sends a request whose status goes to answers if it ever comes; it ends
 // with the test.
-func (w *world) sendOnly(t *testing.T, host string, answers chan<- int) {
+func (w *suite) sendOnly(t *testing.T, host string, answers chan<- int) {
 	t.Helper()
 	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", w.http))
 	if err != nil {

@@ -40,10 +40,10 @@ func reader(t *testing.T) (address string, begun chan struct{}, whole *atomic.In
 	return strings.TrimPrefix(server.URL, "http://"), begun, whole
 }
 
-// limited is a world with a host for the default, and hosts for Ingresses with
+// limited is a suite with a host for the default, and hosts for Ingresses with
 // limits of their own.
-func limited(t *testing.T) (w *world, begun chan struct{}, whole *atomic.Int32) {
-	w = newWorld(t)
+func limited(t *testing.T) (w *suite, begun chan struct{}, whole *atomic.Int32) {
+	w = newSuite(t)
 	var address string
 	address, begun, whole = reader(t)
 	w.service("reads", "", address)
@@ -57,7 +57,7 @@ func limited(t *testing.T) (w *world, begun chan struct{}, whole *atomic.Int32) 
 
 // upload sends a body of n bytes, with its length or in chunks, and returns the
 // status; 0 if the connection ended without an answer.
-func (w *world) upload(t *testing.T, host string, n int, chunked bool) (status int, body string) {
+func (w *suite) upload(t *testing.T, host string, n int, chunked bool) (status int, body string) {
 	t.Helper()
 	var content io.Reader = strings.NewReader(strings.Repeat("x", n))
 	if chunked {
@@ -139,7 +139,7 @@ func TestRequestBodyStreams(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Fatal("the backend waits for the whole body")
 	}
-	fmt.Fprint(conn, "world")
+	fmt.Fprint(conn, "suite")
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil || resp.StatusCode != http.StatusOK {
 		t.Errorf("%v %v", resp, err)

@@ -14,13 +14,13 @@ import (
 	"time"
 
 	"legation.dev/test/envoy"
-	"legation.dev/test/stack"
+	"legation.dev/test/inprocess"
 	"legation.dev/xds/bootstrap"
 )
 
 // started is a Stack with listeners for probes and metrics.
 type started struct {
-	*stack.Stack
+	*inprocess.Stack
 	health, metrics string
 	ctx             context.Context
 }
@@ -29,7 +29,7 @@ func start(t *testing.T, limit func(*bootstrap.Config)) *started {
 	t.Helper()
 	s := &started{health: fmt.Sprintf("127.0.0.1:%d", envoy.FreePort(t)), metrics: fmt.Sprintf("127.0.0.1:%d", envoy.FreePort(t))}
 	var err error
-	s.Stack, err = stack.Start(t.Context(), stack.Options{Config: func(c *bootstrap.Config) {
+	s.Stack, err = inprocess.Start(t.Context(), inprocess.Options{Config: func(c *bootstrap.Config) {
 		c.Health, c.Metrics = s.health, s.metrics
 		limit(c)
 	}})

@@ -17,7 +17,7 @@ import (
 // TestHealthPath: Envoy answers for itself, on every host, and says so first
 // when it is told to fail; what else is served goes on.
 func TestHealthPath(t *testing.T) {
-	w := newWorld(t)
+	w := newSuite(t)
 	w.settings["health-path"] = "/edge-health"
 	w.echo(t, "web", "")
 	w.ingress("web", "web.test", false, route{"/", input.PathPrefix, "web"})
@@ -43,7 +43,7 @@ func TestHealthPath(t *testing.T) {
 // TestProxyProtocol: the backend is told the client that the balancer names; who
 // names none is not served.
 func TestProxyProtocol(t *testing.T) {
-	w := newWorld(t)
+	w := newSuite(t)
 	w.settings["proxy-protocol"] = "required"
 	w.echo(t, "web", "")
 	w.ingress("web", "web.test", false, route{"/", input.PathPrefix, "web"})
@@ -72,7 +72,7 @@ func TestProxyProtocol(t *testing.T) {
 // TestDownstreamMaxLifetime: a client whose connection has grown too old gets its
 // answers whole, and is told to leave with the first one to a request after that.
 func TestDownstreamMaxLifetime(t *testing.T) {
-	w := newWorld(t)
+	w := newSuite(t)
 	w.settings["downstream-max-lifetime"] = "1s"
 	w.settings["tcp-keepalive"] = "30s"
 	w.echo(t, "web", "")

@@ -64,21 +64,21 @@ func seen(t *testing.T, body string) echo.Answer {
 	return a
 }
 
-// shop is a world with one host of every sort of backend.
-func shop(t *testing.T) *world {
-	w := newWorld(t)
+// shop is a suite with one host of every sort of backend.
+func shop(t *testing.T) *suite {
+	w := newSuite(t)
 	w.echo(t, "web", "")
 	w.echo(t, "static", "")
 	w.echo(t, "h2c", "kubernetes.io/h2c")
 	w.service("empty", "")
 	w.service("refused", "", "127.0.0.1:1")
 	w.service("silent", "", backlogged(t))
-	w.service("rude", "", hangsUp(t))
+	w.service("hangs-up", "", hangsUp(t))
 	w.ingress("web", "shop.example.com", false,
 		route{"/", input.PathPrefix, "web"}, route{"/static/", input.PathPrefix, "static"},
 		route{"/exact", input.PathExact, "static"}, route{"/h2c", input.PathPrefix, "h2c"},
 		route{"/empty", input.PathPrefix, "empty"}, route{"/missing", input.PathPrefix, "missing"},
-		route{"/refused", input.PathPrefix, "refused"}, route{"/silent", input.PathPrefix, "silent"}, route{"/rude", input.PathPrefix, "rude"})
+		route{"/refused", input.PathPrefix, "refused"}, route{"/silent", input.PathPrefix, "silent"}, route{"/hangs-up", input.PathPrefix, "hangs-up"})
 	w.ingress("tls", "tls.example.com", true, route{"/", input.PathPrefix, "web"})
 	w.ingress("wild", "*.wild.example.com", false, route{"/", input.PathPrefix, "web"})
 	w.settings["upstream-connect-timeout"] = "300ms"
@@ -111,7 +111,7 @@ func TestRequests(t *testing.T) {
 		{"no Service", get("shop.example.com", "/missing"), 503, ""},
 		{"connection refused", get("shop.example.com", "/refused"), 502, ""},
 		{"connection not answered", get("shop.example.com", "/silent"), 504, ""},
-		{"connection ended without an answer", get("shop.example.com", "/rude"), 502, ""},
+		{"connection ended without an answer", get("shop.example.com", "/hangs-up"), 502, ""},
 		{"answer too late", get("shop.example.com", "/?delay=5s"), 504, ""},
 		{"unknown host", get("other.example.com", "/"), 404, ""},
 		{"wildcard", get("A.wild.example.com:81", "/"), 200, "web"},

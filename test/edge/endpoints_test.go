@@ -30,7 +30,7 @@ func pods(t *testing.T, service string, n int) (list []*echo.Server) {
 }
 
 // slice adds the EndpointSlice of one pod.
-func (w *world) slice(service string, n int, pod *echo.Server, ready, serving, terminating bool) {
+func (w *suite) slice(service string, n int, pod *echo.Server, ready, serving, terminating bool) {
 	w.put(input.Seal(&input.Slice{Meta: meta(fmt.Sprintf("%s-%d", service, n)), Service: service, AddressType: "IPv4",
 		Ports:     []input.SlicePort{{Name: "http", Port: int32(pod.Addr().Port())}},
 		Endpoints: []input.Endpoint{{Addresses: []string{pod.Addr().Addr().String()}, Ready: ready, Serving: serving, Terminating: terminating}}}))
@@ -39,7 +39,7 @@ func (w *world) slice(service string, n int, pod *echo.Server, ready, serving, t
 // TestTerminating: a terminating pod that serves is asked only when there is no
 // other (R21, R22); one that does not serve is never asked.
 func TestTerminating(t *testing.T) {
-	w := newWorld(t)
+	w := newSuite(t)
 	w.service("some", "")
 	w.service("last", "")
 	some, last := pods(t, "some", 3), pods(t, "last", 2)
@@ -75,7 +75,7 @@ func TestTerminating(t *testing.T) {
 // begin with the same one (R23).
 func TestFirstPicks(t *testing.T) {
 	const envoys, endpoints = 8, 10 // all begin alike by chance: once in 10^7 runs
-	w := newWorld(t)
+	w := newSuite(t)
 	w.service("web", "")
 	all := pods(t, "web", endpoints)
 	for i, p := range all {
@@ -101,7 +101,7 @@ func TestFirstPicks(t *testing.T) {
 // an answer.
 func TestWebSockets(t *testing.T) {
 	const sockets = 2000
-	w := newWorld(t)
+	w := newSuite(t)
 	w.echo(t, "web", "")
 	w.ingress("web", "shop.example.com", false, route{"/", input.PathPrefix, "web"})
 	w.start(t)

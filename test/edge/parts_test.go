@@ -49,7 +49,7 @@ func hangsUp(t *testing.T) string {
 
 // overTLS asks for host on a connection with another name in SNI, and says for
 // whom the certificate was.
-func overTLS(t *testing.T, w *world, dial, sni, host, proto string) (certificate string, _ *http.Response) {
+func overTLS(t *testing.T, w *suite, dial, sni, host, proto string) (certificate string, _ *http.Response) {
 	t.Helper()
 	transport := &http.Transport{
 		TLSClientConfig:   &tls.Config{ServerName: sni, InsecureSkipVerify: true}, // the name is checked by the caller

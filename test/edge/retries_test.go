@@ -73,10 +73,10 @@ func body(method, host, path string, headers string) string {
 // client asks for; if the Ingress says that idempotent ones may be repeated, those
 // are, and a POST or PATCH is still sent once.
 func TestSentOnce(t *testing.T) {
-	w := newWorld(t)
+	w := newSuite(t)
 	server := countAndHangUp(t)
-	w.service("rude", "", server.address)
-	all := route{"/", input.PathPrefix, "rude"}
+	w.service("hangs-up", "", server.address)
+	all := route{"/", input.PathPrefix, "hangs-up"}
 	w.ingress("default", "default.test", false, all)
 	w.annotated("idempotent", "idempotent.test", false, map[string]string{"retry-idempotent": "true", "retries": "3"}, all)
 	w.annotated("none", "none.test", false, map[string]string{"retry-idempotent": "true", "retries": "0"}, all)
@@ -104,7 +104,7 @@ func TestSentOnce(t *testing.T) {
 // included, and each is executed once.
 func TestRetriedElsewhere(t *testing.T) {
 	const requests = 40
-	w := newWorld(t)
+	w := newSuite(t)
 	alive := w.echo(t, "half", "")
 	dead, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -133,7 +133,7 @@ func early(d time.Duration) time.Duration { return d * 9 / 10 }
 
 // TestTimeouts: each limit ends what it is for, at its time, and nothing else.
 func TestTimeouts(t *testing.T) {
-	w := newWorld(t)
+	w := newSuite(t)
 	server := w.echo(t, "web", "")
 	all := route{"/", input.PathPrefix, "web"}
 	for name, settings := range map[string]map[string]string{
@@ -166,7 +166,7 @@ func TestTimeouts(t *testing.T) {
 // TestMaxStreamDuration: a WebSocket ends at its hard end, not with the limit
 // for a request.
 func TestMaxStreamDuration(t *testing.T) {
-	w := newWorld(t)
+	w := newSuite(t)
 	w.echo(t, "web", "")
 	all := route{"/", input.PathPrefix, "web"}
 	w.annotated("stream", "stream.test", false, map[string]string{"request-timeout": "200ms", "max-stream-duration": "1s"}, all)

@@ -20,7 +20,7 @@ import (
 )
 
 // want asks and compares status and Service ("" is Envoy itself).
-func (w *world) want(t *testing.T, why, request string, status int, service string) *http.Response {
+func (w *suite) want(t *testing.T, why, request string, status int, service string) *http.Response {
 	t.Helper()
 	resp, body := ask(t, w.http, request)
 	if resp.StatusCode != status || resp.Header.Get(echo.HeaderService) != service {
@@ -57,7 +57,7 @@ func TestClassSettings(t *testing.T) {
 // TestUnprotected: without serve-unprotected a path that is to be guarded answers
 // nobody.
 func TestUnprotected(t *testing.T) {
-	w := newWorld(t)
+	w := newSuite(t)
 	w.echo(t, "web", "")
 	class := className
 	o := &input.Ingress{Meta: meta("guarded"), ClassName: &class, Rules: []input.Rule{{Host: "guarded.test",
@@ -76,7 +76,7 @@ func TestExternalNames(t *testing.T) {
 		status          int
 		service         string
 	}{{"true", "true", 200, "outside"}, {"true", "false", 503, ""}, {"false", "true", 503, ""}} {
-		w := newWorld(t)
+		w := newSuite(t)
 		w.settings["external-names"], w.settings["loopback-external-names"] = c.names, c.loopback
 		server := pods(t, "outside", 1)[0]
 		port := int32(server.Addr().Port())
@@ -109,7 +109,7 @@ func TestDefaultTLSSecret(t *testing.T) {
 
 // TestDownstreamIdleTimeout: Envoy closes a client's connection that rests.
 func TestDownstreamIdleTimeout(t *testing.T) {
-	w := newWorld(t)
+	w := newSuite(t)
 	w.settings["downstream-idle-timeout"] = "1s"
 	w.start(t)
 	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", w.http))
@@ -127,7 +127,7 @@ func TestDownstreamIdleTimeout(t *testing.T) {
 // TestPanicThreshold: with 0, a Service of which all endpoints terminate answers
 // nobody.
 func TestPanicThreshold(t *testing.T) {
-	w := newWorld(t)
+	w := newSuite(t)
 	for name, settings := range map[string]map[string]string{"default": nil, "none": {"panic-threshold": "0"}} {
 		w.annotatedService(name, "", settings)
 		w.slice(name, 0, pods(t, name, 1)[0], false, true, true)
@@ -143,7 +143,7 @@ func TestPanicThreshold(t *testing.T) {
 // of three left, and the default panic-threshold, Envoy would take all of them.)
 func TestOutlierBounds(t *testing.T) {
 	const inARow = 20
-	w := newWorld(t)
+	w := newSuite(t)
 	bad := []*counting{countAndHangUp(t), countAndHangUp(t)}
 	w.annotatedService("web", "", map[string]string{"outlier-errors": "2", "outlier-max-ejected": "100", "outlier-ejection-time": "1s",
 		"panic-threshold": "30"},
@@ -186,7 +186,7 @@ func TestHealthCheckTimes(t *testing.T) {
 		}
 	}))
 	t.Cleanup(slow.Close)
-	w := newWorld(t)
+	w := newSuite(t)
 	w.annotatedService("web", "", map[string]string{"health-check-path": "/healthz", "health-check-interval": "1s", "health-check-timeout": "500ms"},
 		pods(t, "web", 1)[0].Addr().String(), strings.TrimPrefix(slow.URL, "http://"))
 	w.ingress("web", "web.test", false, route{"/", input.PathPrefix, "web"})
@@ -206,7 +206,7 @@ func TestHealthCheckTimes(t *testing.T) {
 // TestTCPKeepAlive: the kernel has a timer for keep-alive on the connections to
 // clients and to endpoints.
 func TestTCPKeepAlive(t *testing.T) {
-	w := newWorld(t)
+	w := newSuite(t)
 	w.settings["tcp-keepalive"], w.settings["upstream-tcp-keepalive"] = "30s", "30s"
 	w.settings["upstream-idle-timeout"] = "1m"
 	server := w.echo(t, "web", "")

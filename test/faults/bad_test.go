@@ -14,9 +14,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"legation.dev/object"
-	"legation.dev/test/cluster"
+	"legation.dev/test/fixture"
+	"legation.dev/test/incluster"
 	"legation.dev/test/kube"
-	"legation.dev/test/site"
 	"legation.dev/translator/finding"
 	"legation.dev/xds/snapshot"
 )
@@ -44,7 +44,7 @@ type wanted struct {
 // TestBadInput: whatever the API server lets through is told to its owner, by
 // object and field; Envoy rejects nothing, and nothing changes for anybody else.
 func TestBadInput(t *testing.T) {
-	w := newWorld(t, 2, grace, cluster.Options{})
+	w := newSuite(t, 2, grace, incluster.Options{})
 	l, end := w.load(w.clients(clientEvery, 4, 2, 2)...)
 	good := w.goodBytes()
 	for _, c := range w.badCases() {
@@ -67,7 +67,7 @@ func TestBadInput(t *testing.T) {
 }
 
 // bad writes a case, looks, and takes it back.
-func (w *world) bad(c badCase) {
+func (w *suite) bad(c badCase) {
 	w.t.Helper()
 	if c.settings != nil {
 		w.settings(c.settings)
@@ -97,7 +97,7 @@ func (w *world) bad(c badCase) {
 	}
 }
 
-func (w *world) answersBad(path string) error {
+func (w *suite) answersBad(path string) error {
 	got, err := w.ask(w.Envoys[0], &host{name: badHost}, path)
 	if want := answerOf(steady); err == nil && got != want {
 		err = fmt.Errorf("%s%s is answered %s, not %s", badHost, path, got, want)
@@ -105,7 +105,7 @@ func (w *world) answersBad(path string) error {
 	return err
 }
 
-func (w *world) settings(changed map[string]string) {
+func (w *suite) settings(changed map[string]string) {
 	w.t.Helper()
 	if err := w.Settings(w.limited(), changed); err != nil {
 		w.t.Fatal(err)
@@ -113,7 +113,7 @@ func (w *world) settings(changed map[string]string) {
 }
 
 // goodBytes are all resources of the hosts that are not bad.
-func (w *world) goodBytes() string {
+func (w *suite) goodBytes() string {
 	w.t.Helper()
 	var refs []snapshot.Ref
 	for _, h := range w.hosts {
@@ -126,7 +126,7 @@ func (w *world) goodBytes() string {
 		name := w.namespace + "/" + service + "/" + kube.PortName
 		refs = append(refs, snapshot.Ref{Type: snapshot.Cluster, Name: name}, snapshot.Ref{Type: snapshot.Endpoints, Name: name})
 	}
-	published, _ := w.Replicas[0].Plane.Published(cluster.Class)
+	published, _ := w.Replicas[0].Plane.Published(incluster.Class)
 	for _, r := range published.Of(snapshot.Listener).All() {
 		refs = append(refs, snapshot.Ref{Type: snapshot.Listener, Name: r.Name})
 	}
@@ -144,9 +144,9 @@ func (w *world) goodBytes() string {
 // TestHostsInAnotherCase: the API server lets no such host through, so that no
 // Ingress can have one; clients may ask for one.
 func TestHostsInAnotherCase(t *testing.T) {
-	w := newWorld(t, 2, grace, cluster.Options{})
-	rule := w.site.Ingress("rule", "H0.test", "", site.Route{Path: "/", Service: steady})
-	section := w.site.Ingress("section", "other.test", "", site.Route{Path: "/", Service: steady})
+	w := newSuite(t, 2, grace, incluster.Options{})
+	rule := w.backends.Ingress("rule", "H0.test", "", fixture.Route{Path: "/", Service: steady})
+	section := w.backends.Ingress("section", "other.test", "", fixture.Route{Path: "/", Service: steady})
 	section.Spec.TLS = []networkingv1.IngressTLS{{Hosts: []string{"Other.test"}}}
 	for _, o := range []kube.Object{rule, section} {
 		if err := k.Apply(w.limited(), o); !apierrors.IsInvalid(err) {

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"legation.dev/test/cluster"
+	"legation.dev/test/incluster"
 	"legation.dev/test/kube"
 )
 
@@ -20,7 +20,7 @@ const changeEvery = 50 * time.Millisecond
 // server that is killed did not take is written again. While it runs, it owns the
 // hosts.
 type changes struct {
-	*world
+	*suite
 	kinds  []func() (what string, write func(context.Context) error)
 	extras []*host // that were added and are not under load
 	made   atomic.Int64
@@ -30,8 +30,8 @@ type changes struct {
 	ended  chan error
 }
 
-func newChanges(w *world) *changes {
-	c := &changes{world: w, counts: map[string]int{}}
+func newChanges(w *suite) *changes {
+	c := &changes{suite: w, counts: map[string]int{}}
 	c.kinds = []func() (string, func(context.Context) error){c.add, c.move, c.roll, c.rotate, c.add, c.move, c.remove, c.rotate}
 	return c
 }
@@ -84,7 +84,7 @@ func (c *changes) one() error {
 	what, write := c.kinds[int(c.made.Load())%len(c.kinds)]()
 	ctx, cancel := context.WithTimeout(c.ctx, hang)
 	defer cancel()
-	if err := cluster.Await(ctx, func() error { return write(ctx) }); err != nil {
+	if err := incluster.Await(ctx, func() error { return write(ctx) }); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	c.counts[what]++
@@ -136,7 +136,7 @@ func (c *changes) roll() (string, func(context.Context) error) {
 func (c *changes) rotate() (string, func(context.Context) error) {
 	half := len(c.hosts) / 2
 	h := c.hosts[half+int(c.made.Load())%half]
-	secret, err := c.site.Secret(c.authority, h.secret, h.name)
+	secret, err := c.backends.Secret(c.authority, h.secret, h.name)
 	return "certificate rotated", func(ctx context.Context) error {
 		return errors.Join(err, k.Apply(ctx, secret))
 	}

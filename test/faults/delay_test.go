@@ -11,9 +11,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 
-	"legation.dev/test/cluster"
+	"legation.dev/test/fixture"
+	"legation.dev/test/incluster"
 	"legation.dev/test/kube"
-	"legation.dev/test/site"
 )
 
 const (
@@ -29,7 +29,7 @@ const (
 // later, and half of the old Services are deleted at once. No request fails.
 func TestLateSlices(t *testing.T) {
 	proxy, at := newLateProxy(t, "endpointslices")
-	w := newWorld(t, 2, grace, cluster.Options{REST: at})
+	w := newSuite(t, 2, grace, incluster.Options{REST: at})
 	m := w.newMovers()
 	w.settle()
 	l, end := w.load(w.clientsOf(w.Envoys[0], m.hosts, 200*time.Millisecond, 40, 20, 10)...)
@@ -50,17 +50,17 @@ func TestLateSlices(t *testing.T) {
 // movers are hosts whose paths lead to Services of their own: old ones, of the
 // pods of one Deployment, and then new ones, of those of another.
 type movers struct {
-	*world
+	*suite
 	hosts []*host
 }
 
-func (w *world) newMovers() movers {
+func (w *suite) newMovers() movers {
 	w.t.Helper()
 	w.paths = nil
 	for j := range movePaths {
 		w.paths = append(w.paths, fmt.Sprint("/p", j))
 	}
-	m := movers{world: w, hosts: w.addHosts("m", moveHosts/2, moveHosts/2)}
+	m := movers{suite: w, hosts: w.addHosts("m", moveHosts/2, moveHosts/2)}
 	var objects []kube.Object
 	for _, h := range m.hosts {
 		for _, path := range w.paths {
@@ -84,11 +84,11 @@ func (m movers) name(h *host, path, deployment string) string {
 
 // ingress leads all paths to the Services of a Deployment.
 func (m movers) ingress(h *host, deployment string) kube.Object {
-	var routes []site.Route
+	var routes []fixture.Route
 	for _, path := range m.paths {
-		routes = append(routes, site.Route{Path: path, Service: m.name(h, path, deployment)})
+		routes = append(routes, fixture.Route{Path: path, Service: m.name(h, path, deployment)})
 	}
-	return m.site.Ingress(h.name, h.name, h.secret, routes...)
+	return m.backends.Ingress(h.name, h.name, h.secret, routes...)
 }
 
 // move leads all paths of hosts to new Services, which have endpoints, and deletes

@@ -4,5 +4,5 @@
 // Envoys serve on, under load, and every failed request counts. It has tests only
 // (build tag real).
 //
-// Start reading at kills_test.go; world_test.go has what is under load.
+// Start reading at kills_test.go; suite_test.go has what is under load.
 package faults

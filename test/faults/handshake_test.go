@@ -24,7 +24,7 @@ func presented(serial string) load.Answer { return load.Answer{Status: 200, Serv
 
 // presents is the number of the certificate that an address presents to a new
 // connection for a host.
-func (w *world) presents(address, host string) (string, error) {
+func (w *suite) presents(address, host string) (string, error) {
 	ctx, cancel := context.WithTimeout(w.ctx, hang)
 	defer cancel()
 	var dialer net.Dialer
@@ -47,7 +47,7 @@ func (w *world) presents(address, host string) (string, error) {
 // handshakes are clients that open a new connection for each look at a
 // certificate. An oracle says which one is right.
 type handshakes struct {
-	world  *world
+	suite  *suite
 	oracle load.Timeline
 	done   sync.WaitGroup
 	made   atomic.Int64
@@ -62,9 +62,9 @@ const failuresKept = 10
 // look shakes hands once with a host and judges.
 func (h *handshakes) look(address, host string) {
 	token := h.oracle.Begin(host, "")
-	serial, err := h.world.presents(address, host)
+	serial, err := h.suite.presents(address, host)
 	verdict := h.oracle.End(token, 200, serial)
-	if h.world.ctx.Err() != nil {
+	if h.suite.ctx.Err() != nil {
 		return
 	}
 	h.made.Add(1)
@@ -96,9 +96,9 @@ func (h *handshakes) begin(ctx context.Context, address string, every time.Durat
 
 // more waits until so many further handshakes were made.
 func (h *handshakes) more(n int64) {
-	h.world.t.Helper()
+	h.suite.t.Helper()
 	until := h.made.Load() + n
-	h.world.await(func() error {
+	h.suite.await(func() error {
 		if made := h.made.Load(); made < until {
 			return fmt.Errorf("%d of %d handshakes are made", made, until)
 		}
@@ -108,10 +108,10 @@ func (h *handshakes) more(n int64) {
 
 // end ends the clients, whose context has ended, and fails the test if one failed.
 func (h *handshakes) end() {
-	h.world.t.Helper()
+	h.suite.t.Helper()
 	h.done.Wait()
-	h.world.t.Logf("%d handshakes, %d failed", h.made.Load(), len(h.failures))
+	h.suite.t.Logf("%d handshakes, %d failed", h.made.Load(), len(h.failures))
 	if len(h.failures) > 0 {
-		h.world.t.Error(errors.Join(h.failures[:min(len(h.failures), failuresKept)]...))
+		h.suite.t.Error(errors.Join(h.failures[:min(len(h.failures), failuresKept)]...))
 	}
 }

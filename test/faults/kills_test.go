@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"legation.dev/test/cluster"
+	"legation.dev/test/incluster"
 	"legation.dev/test/kube"
 	"legation.dev/test/load"
 )
@@ -19,7 +19,7 @@ var rounds = flag.Int("rounds", 3, "how many times TestKills kills each program"
 // all run again, every Envoy comes to run the full translation of what the API
 // server holds.
 func TestKills(t *testing.T) {
-	w := newWorld(t, 8, grace, cluster.Options{Replicas: 2, Envoys: 2, Binary: true})
+	w := newSuite(t, 8, grace, incluster.Options{Replicas: 2, Envoys: 2, Binary: true})
 	l, end := w.load(w.clients(100*time.Millisecond, 12, 6, 4)...)
 	c := newChanges(w)
 	for range *rounds {
@@ -35,7 +35,7 @@ func TestKills(t *testing.T) {
 }
 
 // killReplica kills a replica of Legation, which is back after some changes.
-func (w *world) killReplica(r *cluster.Replica, c *changes, l *load.Load) {
+func (w *suite) killReplica(r *incluster.Replica, c *changes, l *load.Load) {
 	w.t.Helper()
 	c.begin()
 	c.more(2)
@@ -53,7 +53,7 @@ func (w *world) killReplica(r *cluster.Replica, c *changes, l *load.Load) {
 }
 
 // killProcess kills a program of Kubernetes, which is back after some requests.
-func (w *world) killProcess(p *kube.Process, c *changes, l *load.Load) {
+func (w *suite) killProcess(p *kube.Process, c *changes, l *load.Load) {
 	w.t.Helper()
 	c.begin()
 	c.more(2)

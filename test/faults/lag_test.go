@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"legation.dev/test/cluster"
+	"legation.dev/test/incluster"
 	"legation.dev/xds/fleet"
 )
 
@@ -20,7 +20,7 @@ const lag = 2 * time.Second
 // replica, and they answer all the time, as all others do.
 func TestLag(t *testing.T) {
 	const times, added = 2, 3
-	w := newWorld(t, 4, grace, cluster.Options{Replicas: 2, Envoys: 2})
+	w := newSuite(t, 4, grace, incluster.Options{Replicas: 2, Envoys: 2})
 	_, end := w.load(w.clients(clientEvery, 6, 2, 2)...)
 	for i := range times {
 		late := w.Replicas[i%2]
@@ -51,7 +51,7 @@ func TestLag(t *testing.T) {
 
 // awaitHosts waits until an Envoy runs the routes and certificates of hosts, as
 // its replica sees it.
-func (w *world) awaitHosts(e *cluster.Envoy, hosts []*host) {
+func (w *suite) awaitHosts(e *incluster.Envoy, hosts []*host) {
 	w.t.Helper()
 	for _, h := range hosts {
 		w.await(func() error { return w.answers(e, h) })
@@ -59,7 +59,7 @@ func (w *world) awaitHosts(e *cluster.Envoy, hosts []*host) {
 }
 
 // awaitConnected waits until an Envoy is connected to a replica.
-func (w *world) awaitConnected(e *cluster.Envoy, r *cluster.Replica) {
+func (w *suite) awaitConnected(e *incluster.Envoy, r *incluster.Replica) {
 	w.t.Helper()
 	w.await(func() error {
 		if !slices.ContainsFunc(r.Plane.Envoys(), func(x fleet.Envoy) bool { return x.ID == e.ID }) {

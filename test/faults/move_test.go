@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"legation.dev/test/cluster"
+	"legation.dev/test/incluster"
 	"legation.dev/test/kube"
 	"legation.dev/test/load"
 )
@@ -35,7 +35,7 @@ const (
 // made the same of the same objects.
 func TestMove(t *testing.T) {
 	const between = 50
-	w := newWorld(t, 8, restGrace, cluster.Options{Replicas: 2})
+	w := newSuite(t, 8, restGrace, incluster.Options{Replicas: 2})
 	l, end := w.load(w.clients(clientEvery, 10, 6, 4)...)
 	c := newChanges(w)
 	for i := range *moves {
@@ -50,7 +50,7 @@ func TestMove(t *testing.T) {
 }
 
 // moveAtRest leads the Envoy to a replica, which sends it nothing.
-func (w *world) moveAtRest(to *cluster.Replica, l *load.Load) {
+func (w *suite) moveAtRest(to *incluster.Replica, l *load.Load) {
 	w.t.Helper()
 	w.rest()
 	w.settle()
@@ -66,7 +66,7 @@ func (w *world) moveAtRest(to *cluster.Replica, l *load.Load) {
 }
 
 // rest waits until pods that were rolled are gone: their slices change no more.
-func (w *world) rest() {
+func (w *suite) rest() {
 	w.t.Helper()
 	deployment, _ := kube.Web(w.namespace, rolled, 2, w.grace)
 	if err := k.AwaitServed(w.limited(), deployment); err != nil {
@@ -76,11 +76,11 @@ func (w *world) rest() {
 
 // equal fails the test if replicas that have translated all do not agree in what
 // they saw, in what they made of it, or in what they serve.
-func (w *world) equal() {
+func (w *suite) equal() {
 	w.t.Helper()
-	of := func(r *cluster.Replica) string {
+	of := func(r *incluster.Replica) string {
 		result := r.Plane.Result()
-		served, _ := r.Plane.Published(cluster.Class)
+		served, _ := r.Plane.Published(incluster.Class)
 		return fmt.Sprintf("view %s, result %s, served %s", result.View().Digest(), result.Digest(), served.Digest())
 	}
 	if a, b := of(w.Replicas[0]), of(w.Replicas[1]); a != b {

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"legation.dev/test/cluster"
+	"legation.dev/test/incluster"
 )
 
 var (
@@ -26,7 +26,7 @@ const backAfter = 5 * time.Second
 // that were not there before and have endpoints; where they led before serves on. No
 // request fails when the API server is back, in whatever order kinds are read then.
 func TestAPIOutages(t *testing.T) {
-	w := newWorld(t, 8, grace, cluster.Options{})
+	w := newSuite(t, 8, grace, incluster.Options{})
 	l, end := w.load(w.clients(clientEvery, 12, 6, 4)...)
 	for i := range *outages {
 		lasts := shortestOutage + (*outage-shortestOutage)*time.Duration(i)/time.Duration(max(1, *outages-1))
@@ -44,7 +44,7 @@ func TestAPIOutages(t *testing.T) {
 // outage cuts Legation off from the API server for so long and moves a path of each
 // host to a new Service with the pods of a Deployment. It says how long it took
 // after that until Envoys ran all.
-func (w *world) outage(lasts time.Duration, name, deployment string) time.Duration {
+func (w *suite) outage(lasts time.Duration, name, deployment string) time.Duration {
 	w.t.Helper()
 	api := w.Replicas[0].API
 	if err := api.Break(); err != nil {

@@ -7,14 +7,14 @@ import (
 	"fmt"
 	"net/http"
 
-	"legation.dev/test/cluster"
 	"legation.dev/test/echo"
+	"legation.dev/test/incluster"
 	"legation.dev/test/load"
 )
 
 // answers reports whether an Envoy answers all paths of a host as it should, asked
 // on a new connection.
-func (w *world) answers(e *cluster.Envoy, h *host) error {
+func (w *suite) answers(e *incluster.Envoy, h *host) error {
 	for path, service := range map[string]string{pathSteady: steady, pathRolled: rolled, pathMoved: h.moved} {
 		got, err := w.ask(e, h, path)
 		if err != nil {
@@ -28,7 +28,7 @@ func (w *world) answers(e *cluster.Envoy, h *host) error {
 }
 
 // ask asks an Envoy on a new connection.
-func (w *world) ask(e *cluster.Envoy, h *host, path string) (load.Answer, error) {
+func (w *suite) ask(e *incluster.Envoy, h *host, path string) (load.Answer, error) {
 	scheme, address := "http", e.HTTP
 	if h.secret != "" {
 		scheme, address = "https", e.HTTPS

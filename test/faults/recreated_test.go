@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 
-	"legation.dev/test/cluster"
+	"legation.dev/test/fixture"
+	"legation.dev/test/incluster"
 	"legation.dev/test/kube"
-	"legation.dev/test/site"
 	"legation.dev/translator/input"
 	"legation.dev/xds/hold"
 )
@@ -27,10 +27,10 @@ const recreatedServices = 5
 // are created again, 50 times in all. Legation sees that they are gone, and no
 // request fails, since they are back within the grace.
 func TestRecreatedService(t *testing.T) {
-	w := newWorld(t, recreatedServices, grace, cluster.Options{})
+	w := newSuite(t, recreatedServices, grace, incluster.Options{})
 	for i, h := range w.hosts {
 		service := w.copyOf(steady, fmt.Sprint("back", i))
-		w.apply(service, w.site.Ingress(h.name, h.name, h.secret, site.Route{Path: "/", Service: service.Name}))
+		w.apply(service, w.backends.Ingress(h.name, h.name, h.secret, fixture.Route{Path: "/", Service: service.Name}))
 		w.timeline.Allow(h.name, pathRolled, answerOf(steady))
 	}
 	w.settle()
@@ -53,7 +53,7 @@ func TestRecreatedService(t *testing.T) {
 }
 
 // copyOf is a Service with another name that has the pods of a Deployment.
-func (w *world) copyOf(deployment, name string) *corev1.Service {
+func (w *suite) copyOf(deployment, name string) *corev1.Service {
 	_, service := kube.Web(w.namespace, deployment, 2, w.grace)
 	service.Name = name
 	return service
@@ -62,7 +62,7 @@ func (w *world) copyOf(deployment, name string) *corev1.Service {
 // recreate deletes a Service and creates it again when Legation has seen it gone,
 // many times, and says how long it took at most until it was whole again, which
 // must be within the grace.
-func (w *world) recreate(ctx context.Context, service *corev1.Service) (longest time.Duration, err error) {
+func (w *suite) recreate(ctx context.Context, service *corev1.Service) (longest time.Duration, err error) {
 	for range *recreated {
 		begin := time.Now()
 		for _, step := range []func() error{
@@ -84,8 +84,8 @@ func (w *world) recreate(ctx context.Context, service *corev1.Service) (longest 
 
 // awaitService waits until replicas see so many endpoints of a Service; none only
 // if the Service and its slices are gone.
-func (w *world) awaitService(ctx context.Context, service string, endpoints int) error {
-	return cluster.Await(ctx, func() error {
+func (w *suite) awaitService(ctx context.Context, service string, endpoints int) error {
+	return incluster.Await(ctx, func() error {
 		for _, r := range w.Replicas {
 			view := r.Plane.Result().View()
 			_, exists := view.Service(w.namespace + "/" + service)

@@ -14,7 +14,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"legation.dev/test/cluster"
+	"legation.dev/test/incluster"
 	"legation.dev/translator/input"
 )
 
@@ -35,7 +35,7 @@ const (
 // over. That host presents its last good certificate all the time, over restarts
 // and a move to another replica too, and no handshake of another host fails.
 func TestSecret(t *testing.T) {
-	w := newWorld(t, 2, grace, cluster.Options{Replicas: 2})
+	w := newSuite(t, 2, grace, incluster.Options{Replicas: 2})
 	others := w.addHosts("tls", 0, secureHosts-1)
 	s := newSuffering(w, &host{name: "suffers.test", secret: "suffers.test", moved: steady})
 	w.settle()
@@ -79,9 +79,9 @@ type suffering struct {
 
 // newSuffering writes the Ingress of h. It has no Secret yet, and a stand-in may
 // be presented.
-func newSuffering(w *world, h *host) *suffering {
+func newSuffering(w *suite, h *host) *suffering {
 	s := &suffering{host: h}
-	s.world = w
+	s.suite = w
 	w.apply(w.ingress(h))
 	s.oracle.Allow(h.name, "", presented(standIn))
 	return s
@@ -89,11 +89,11 @@ func newSuffering(w *world, h *host) *suffering {
 
 // begin starts handshakes with all hosts.
 func (s *suffering) begin(ctx context.Context, others []*host) {
-	s.world.t.Helper()
+	s.suite.t.Helper()
 	for _, h := range others {
-		s.oracle.Only(h.name, "", presented(serialOf(s.world.t, h.certificate)))
+		s.oracle.Only(h.name, "", presented(serialOf(s.suite.t, h.certificate)))
 	}
-	address := s.world.Envoys[0].HTTPS
+	address := s.suite.Envoys[0].HTTPS
 	s.handshakes.begin(ctx, address, 10*time.Millisecond, others...)
 	for range 2 {
 		s.handshakes.begin(ctx, address, 10*time.Millisecond, s.host)
@@ -113,7 +113,7 @@ func serialOf(t *testing.T, secret *corev1.Secret) string {
 
 // good writes a new certificate and waits until it is presented, alone.
 func (s *suffering) good() {
-	w := s.world
+	w := s.suite
 	w.t.Helper()
 	secret := w.certificate(s.host)
 	serial := serialOf(w.t, secret)
@@ -142,10 +142,10 @@ func (s *suffering) good() {
 
 // bad writes a certificate with a flaw, and waits until it could have done harm.
 func (s *suffering) bad(flaw func(*corev1.Secret)) {
-	s.world.t.Helper()
-	secret := s.world.certificate(s.host)
+	s.suite.t.Helper()
+	secret := s.suite.certificate(s.host)
 	flaw(secret)
-	s.world.apply(secret)
+	s.suite.apply(secret)
 	s.seen(func(now *input.Secret) bool {
 		return now != nil && bytes.Equal(now.Certificate, secret.Data[corev1.TLSCertKey]) && bytes.Equal(now.Key, secret.Data[corev1.TLSPrivateKeyKey])
 	})
@@ -153,16 +153,16 @@ func (s *suffering) bad(flaw func(*corev1.Secret)) {
 
 // missing deletes the Secret.
 func (s *suffering) missing() {
-	s.world.t.Helper()
-	if err := k.Delete(s.world.limited(), s.world.certificate(s.host)); err != nil {
-		s.world.t.Fatal(err)
+	s.suite.t.Helper()
+	if err := k.Delete(s.suite.limited(), s.suite.certificate(s.host)); err != nil {
+		s.suite.t.Fatal(err)
 	}
 	s.seen(func(now *input.Secret) bool { return now == nil })
 }
 
 // restart replaces both replicas by ones without memory, and moves the Envoy.
 func (s *suffering) restart() {
-	w := s.world
+	w := s.suite
 	w.t.Helper()
 	for _, r := range w.Replicas {
 		if err := r.Stop(); err != nil {
@@ -182,14 +182,14 @@ func (s *suffering) restart() {
 // seen waits until all replicas see the Secret so, and the Envoy has what came of
 // it; then for some handshakes.
 func (s *suffering) seen(so func(*input.Secret) bool) {
-	w := s.world
+	w := s.suite
 	w.t.Helper()
 	w.await(func() error {
 		for _, r := range w.Replicas {
 			if now, _ := r.Plane.Result().View().Secret(w.namespace + "/" + s.secret); !so(now) {
 				return fmt.Errorf("replica %s sees another Secret", r.Address)
 			}
-			if refs, _ := r.Plane.Behind(cluster.Class); len(refs) > 0 {
+			if refs, _ := r.Plane.Behind(incluster.Class); len(refs) > 0 {
 				return fmt.Errorf("the Envoy lacks %.300v", refs)
 			}
 		}

@@ -54,14 +54,14 @@ func binary(t *testing.T) string {
 	return path
 }
 
-// site is a server in this process, with one fleet and one Envoy.
-type site struct {
+// backends is a server in this process, with one fleet and one Envoy.
+type backends struct {
 	t    *testing.T
 	grpc string // the binary
 	addr string
 }
 
-func open(t *testing.T) (*site, *store.Store) {
+func open(t *testing.T) (*backends, *store.Store) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -77,12 +77,12 @@ func open(t *testing.T) (*site, *store.Store) {
 			t.Errorf("Serve: %v", err)
 		}
 	})
-	return &site{t: t, grpc: binary(t), addr: l.Addr().String()}, st
+	return &backends{t: t, grpc: binary(t), addr: l.Addr().String()}, st
 }
 
 // call runs grpcurl with the flags first and returns what it printed; a
 // failure of the call is an error.
-func (s *site) call(args ...string) (string, error) {
+func (s *backends) call(args ...string) (string, error) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute) // only so that a hang fails
 	defer cancel()
@@ -97,7 +97,7 @@ func (s *site) call(args ...string) (string, error) {
 }
 
 // ask calls a method with a request in JSON and returns the printed answer.
-func (s *site) ask(method, request string) string {
+func (s *backends) ask(method, request string) string {
 	s.t.Helper()
 	out, err := s.call("-plaintext", "-d", request, s.addr, method)
 	if err != nil {
@@ -149,7 +149,7 @@ func TestGrpcurl(t *testing.T) {
 	t.Run("errors", s.errors)
 }
 
-func (s *site) list(t *testing.T) {
+func (s *backends) list(t *testing.T) {
 	out, err := s.call("-plaintext", s.addr, "list")
 	if err != nil {
 		t.Fatal(err)
@@ -164,7 +164,7 @@ func (s *site) list(t *testing.T) {
 	}
 }
 
-func (s *site) health(t *testing.T) {
+func (s *backends) health(t *testing.T) {
 	for _, request := range []string{`{}`, `{"service": "` + ads + `"}`} {
 		if out := s.ask("grpc.health.v1.Health/Check", request); !strings.Contains(out, `"SERVING"`) {
 			t.Errorf("health of %s: %s", request, out)
@@ -172,14 +172,14 @@ func (s *site) health(t *testing.T) {
 	}
 }
 
-func (s *site) fetchClusters(t *testing.T) {
+func (s *backends) fetchClusters(t *testing.T) {
 	out := s.ask("envoy.service.cluster.v3.ClusterDiscoveryService/FetchClusters", `{}`)
 	if got := resources(t, out); !slices.Equal(got, []string{cluster}) {
 		t.Errorf("clusters are %v in:\n%s", got, out)
 	}
 }
 
-func (s *site) fetchSecrets(t *testing.T) {
+func (s *backends) fetchSecrets(t *testing.T) {
 	out := s.ask("envoy.service.secret.v3.SecretDiscoveryService/FetchSecrets", `{"node": {"cluster": "nginx"}}`)
 	if !strings.Contains(out, "[redacted]") && !strings.Contains(out, base64.StdEncoding.EncodeToString([]byte("[redacted]"))) {
 		t.Errorf("no redacted key in:\n%s", out)
@@ -190,7 +190,7 @@ func (s *site) fetchSecrets(t *testing.T) {
 }
 
 // streamListeners: what is packed inside a listener is printed, not dumped.
-func (s *site) streamListeners(t *testing.T) {
+func (s *backends) streamListeners(t *testing.T) {
 	out := s.ask(ads+"/StreamAggregatedResources", `{"type_url": "`+snapshot.Listener.URL()+`"}`)
 	if got := resources(t, out); !slices.Equal(got, []string{"https"}) {
 		t.Errorf("listeners are %v", got)
@@ -200,7 +200,7 @@ func (s *site) streamListeners(t *testing.T) {
 	}
 }
 
-func (s *site) streamTypes(t *testing.T) {
+func (s *backends) streamTypes(t *testing.T) {
 	var requests string
 	for typ := range snapshot.Types() {
 		requests += `{"type_url": "` + typ.URL() + `"} `
@@ -214,7 +214,7 @@ func (s *site) streamTypes(t *testing.T) {
 }
 
 // clientStatus shows what a connected Envoy has acknowledged.
-func (s *site) clientStatus(t *testing.T) {
+func (s *backends) clientStatus(t *testing.T) {
 	connect(t, s.addr)
 	for deadline := time.Now().Add(time.Minute); ; {
 		out := s.ask(csds+"/FetchClientStatus", `{"node_matchers": [{"node_id": {"exact": "envoy-1"}}]}`)
@@ -230,7 +230,7 @@ func (s *site) clientStatus(t *testing.T) {
 	}
 }
 
-func (s *site) errors(t *testing.T) {
+func (s *backends) errors(t *testing.T) {
 	if out, err := s.call("-plaintext", "-d", `{"node": {"cluster": "edge"}}`, s.addr,
 		"envoy.service.cluster.v3.ClusterDiscoveryService/FetchClusters"); err == nil {
 		t.Errorf("an unknown fleet is answered:\n%s", out)

@@ -35,7 +35,7 @@ type target struct {
 
 // balance starts a balancer of the Envoys of these classes. The addresses are
 // those that clients dial for http and https.
-func (w *world) balance(t *testing.T, classes ...string) (b *balancer, httpAt, httpsAt string) {
+func (w *suite) balance(t *testing.T, classes ...string) (b *balancer, httpAt, httpsAt string) {
 	t.Helper()
 	b = &balancer{}
 	ctx, cancel := context.WithCancel(context.Background())

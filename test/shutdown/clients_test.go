@@ -26,8 +26,8 @@ type outcome struct {
 	at   time.Time
 }
 
-// crowd is clients that are at work.
-type crowd struct {
+// clients is clients that are at work.
+type clients struct {
 	address string        // of a listener
 	tls     *tls.Config   // of clients of https; nil: http
 	every   time.Duration // between two messages on a WebSocket
@@ -37,12 +37,12 @@ type crowd struct {
 	started int
 }
 
-func newCrowd(address string) *crowd {
-	return &crowd{address: address, every: 100 * time.Millisecond, done: make(chan outcome, 1000)}
+func newClients(address string) *clients {
+	return &clients{address: address, every: 100 * time.Millisecond, done: make(chan outcome, 1000)}
 }
 
 // add starts a client. work calls begun when Envoy has its request.
-func (c *crowd) add(name string, work func(begun func()) error) {
+func (c *clients) add(name string, work func(begun func()) error) {
 	c.started++
 	c.begun.Add(1)
 	begun := sync.OnceFunc(c.begun.Done)
@@ -54,7 +54,7 @@ func (c *crowd) add(name string, work func(begun func()) error) {
 }
 
 // outcomes waits for the end of all clients and says when the last one ended.
-func (c *crowd) outcomes(t *testing.T) (failed []outcome, last time.Time) {
+func (c *clients) outcomes(t *testing.T) (failed []outcome, last time.Time) {
 	t.Helper()
 	for range c.started {
 		select {
@@ -77,7 +77,7 @@ func fresh() *http.Client { return &http.Client{Transport: &http.Transport{}} }
 
 // ask sends a request and reads the answer whole; begun is called when it was
 // sent.
-func (c *crowd) ask(method, path string, body io.Reader, begun func()) (string, error) {
+func (c *clients) ask(method, path string, body io.Reader, begun func()) (string, error) {
 	req, err := http.NewRequest(method, "http://"+c.address+path, body)
 	if err != nil {
 		return "", err
@@ -99,7 +99,7 @@ func (c *crowd) ask(method, path string, body io.Reader, begun func()) (string, 
 }
 
 // slow adds a request that takes so long.
-func (c *crowd) slow(d time.Duration) {
+func (c *clients) slow(d time.Duration) {
 	c.add("slow request", func(begun func()) error {
 		_, err := c.ask(http.MethodGet, "/slow?delay="+d.String(), nil, begun)
 		return err
@@ -107,7 +107,7 @@ func (c *crowd) slow(d time.Duration) {
 }
 
 // events adds a stream of a line every 100 ms for so long.
-func (c *crowd) events(d time.Duration) {
+func (c *clients) events(d time.Duration) {
 	lines := int(d / (100 * time.Millisecond))
 	c.add("event stream", func(begun func()) error {
 		text, err := c.ask(http.MethodGet, fmt.Sprintf("/events?stream=%d&every=100ms", lines), nil, begun)
@@ -126,7 +126,7 @@ func bytesLines(text string) (lines []string) {
 }
 
 // upload adds a request whose body takes so long to send.
-func (c *crowd) upload(d time.Duration) {
+func (c *clients) upload(d time.Duration) {
 	const pieces, piece = 50, 4096
 	c.add("upload", func(begun func()) error {
 		reader, writer := io.Pipe()
@@ -152,7 +152,7 @@ func (c *crowd) upload(d time.Duration) {
 }
 
 // webSocket adds one that sends messages and leaves after so long; 0 never.
-func (c *crowd) webSocket(d time.Duration) {
+func (c *clients) webSocket(d time.Duration) {
 	c.add("WebSocket", func(begun func()) error { return c.session(d, begun) })
 }
 
@@ -160,7 +160,7 @@ func (c *crowd) webSocket(d time.Duration) {
 const sessionLimit = 10 * time.Minute
 
 // session is one WebSocket, from its handshake to the end by its client.
-func (c *crowd) session(d time.Duration, begun func()) error {
+func (c *clients) session(d time.Duration, begun func()) error {
 	ctx, cancel := context.WithTimeout(context.Background(), sessionLimit)
 	defer cancel()
 	options, scheme := &websocket.DialOptions{Host: host}, "ws"
@@ -175,7 +175,7 @@ func (c *crowd) session(d time.Duration, begun func()) error {
 	return c.talk(ctx, conn, d, begun)
 }
 
-func (c *crowd) talk(ctx context.Context, conn *websocket.Conn, d time.Duration, begun func()) error {
+func (c *clients) talk(ctx context.Context, conn *websocket.Conn, d time.Duration, begun func()) error {
 	tick := time.NewTicker(c.every)
 	defer tick.Stop()
 	for end := time.Now().Add(d); d == 0 || time.Now().Before(end); {
@@ -197,7 +197,7 @@ func (c *crowd) talk(ctx context.Context, conn *websocket.Conn, d time.Duration,
 
 // idle adds a client with an idle connection, on which it asked once. Its work
 // is done when Envoy ends the connection in good order.
-func (c *crowd) idle() {
+func (c *clients) idle() {
 	c.add("idle connection", func(begun func()) error {
 		conn, err := net.Dial("tcp", c.address)
 		if err != nil {
@@ -219,7 +219,7 @@ func (c *crowd) idle() {
 
 // busy adds a client that asks every 50 ms on one connection until it is told to
 // leave by `Connection: close`.
-func (c *crowd) busy() {
+func (c *clients) busy() {
 	c.add("busy connection", func(begun func()) error {
 		conn, err := net.Dial("tcp", c.address)
 		if err != nil {
@@ -246,7 +246,7 @@ func (c *crowd) busy() {
 
 // probes adds a client that asks for /ready every 20 ms on one connection, until
 // Envoy ends it.
-func (c *crowd) probes() {
+func (c *clients) probes() {
 	c.add("prober", func(begun func()) error {
 		conn, err := net.Dial("tcp", c.address)
 		if err != nil {
@@ -295,7 +295,7 @@ func askOn(conn net.Conn, reader *bufio.Reader) (*http.Response, error) {
 
 // stays asks three times on one connection, which an Envoy that does not drain
 // leaves open.
-func (c *crowd) stays() error {
+func (c *clients) stays() error {
 	conn, err := net.Dial("tcp", c.address)
 	if err != nil {
 		return err

@@ -19,7 +19,7 @@ import (
 
 // idleHTTP2 adds a client of HTTP/2 that opens no stream. Its work is done when
 // it got GOAWAY before the connection ended in good order.
-func (c *crowd) idleHTTP2() {
+func (c *clients) idleHTTP2() {
 	c.add("idle connection of HTTP/2", func(begun func()) error {
 		conn, err := net.Dial("tcp", c.address)
 		if err != nil {
@@ -62,7 +62,7 @@ func awaitGoAway(framer *http2.Framer, begun func()) error {
 func TestUpgradesClosed(t *testing.T) {
 	slack := slackOf(t)
 	const drainTime = 6 * time.Second
-	w := newWorld(t, map[string]string{"drain-upgrades": "close"}, "one")
+	w := newSuite(t, map[string]string{"drain-upgrades": "close"}, "one")
 	p := w.prepare(t, "one")
 	p.launch(t, launch{before: p.under(t, append(ample(), "--upgrades", "close")...),
 		args: []string{"--drain-time-s", fmt.Sprint(drainTime.Seconds())}})
@@ -70,13 +70,13 @@ func TestUpgradesClosed(t *testing.T) {
 	for range 10 {
 		idle.idleHTTP2()
 	}
-	sockets, working := newCrowd(w.http("one")), newCrowd(w.http("one"))
+	sockets, working := newClients(w.http("one")), newClients(w.http("one"))
 	for range 5 {
 		sockets.webSocket(0)
 	}
 	working.slow(10 * time.Second)
 	working.upload(*uploadTime)
-	for _, c := range []*crowd{idle, sockets, working} {
+	for _, c := range []*clients{idle, sockets, working} {
 		c.begun.Wait()
 	}
 	told := time.Now()
@@ -104,11 +104,11 @@ func TestUpgradesClosed(t *testing.T) {
 // when all else is done, and the report says so.
 func TestUpgradesNotAwaited(t *testing.T) {
 	slack := slackOf(t)
-	w := newWorld(t, nil, "one")
+	w := newSuite(t, nil, "one")
 	p := w.prepare(t, "one")
 	p.launch(t, launch{before: p.under(t, "--grace-period", "30s", "--min-drain", "1s", "--upgrades", "close"),
 		args: []string{"--drain-time-s", "2"}})
-	sockets := newCrowd(w.http("one"))
+	sockets := newClients(w.http("one"))
 	sockets.webSocket(0)
 	sockets.begun.Wait()
 	told := time.Now()

@@ -22,7 +22,7 @@ const (
 // raises that of other threads, and requests that of workers, by which fleets are
 // scaled.
 func TestCPU(t *testing.T) {
-	w := newWorld(t, nil, "one")
+	w := newSuite(t, nil, "one")
 	p := w.start(t, "one")
 	w.churn(t, 0, warm)
 	workers, others := p.cpu(t, func() { w.churn(t, warm, warm+cpuChanges) })
@@ -55,7 +55,7 @@ func (p *proxy) cpu(t *testing.T, work func()) (workers, others float64) {
 }
 
 // request sends requests over one connection.
-func (w *world) request(t *testing.T, n int) {
+func (w *suite) request(t *testing.T, n int) {
 	t.Helper()
 	client := fresh()
 	defer client.CloseIdleConnections()

@@ -19,8 +19,8 @@ var (
 )
 
 // atWork are clients of each kind, who are done within *uploadTime.
-func atWork(address string) *crowd {
-	c := newCrowd(address)
+func atWork(address string) *clients {
+	c := newClients(address)
 	c.slow(*slowTime)
 	c.upload(*uploadTime)
 	c.events(*slowTime)
@@ -33,8 +33,8 @@ func atWork(address string) *crowd {
 }
 
 // atRest are n clients with an idle connection each.
-func atRest(address string, n int) *crowd {
-	c := newCrowd(address)
+func atRest(address string, n int) *clients {
+	c := newClients(address)
 	for range n {
 		c.idle()
 	}
@@ -44,7 +44,7 @@ func atRest(address string, n int) *crowd {
 
 // allDone fails the test for each client whose work was not done, and says when
 // the last one ended.
-func (c *crowd) allDone(t *testing.T) time.Time {
+func (c *clients) allDone(t *testing.T) time.Time {
 	t.Helper()
 	failed, last := c.outcomes(t)
 	for _, f := range failed[:min(5, len(failed))] {
@@ -58,13 +58,13 @@ func (c *crowd) allDone(t *testing.T) time.Time {
 // the control plane is gone.
 func TestDrain(t *testing.T) {
 	slack := slackOf(t)
-	w := newWorld(t, nil, "one")
+	w := newSuite(t, nil, "one")
 	p := w.start(t, "one", append(ample(), "--min-drain", "2s")...)
 	idle, working := atRest(w.http("one"), 100), atWork(w.http("one"))
 	w.down()
 	p.signal(t, syscall.SIGTERM)
 	p.awaitLog(t, `"msg":"fail the health checks"`)
-	late := newCrowd(w.http("one"))
+	late := newClients(w.http("one"))
 	late.slow(0) // a balancer that has not noticed yet
 	late.allDone(t)
 	if status := p.wait(t); status != 0 {
@@ -89,9 +89,9 @@ func TestDrain(t *testing.T) {
 // One who probes Envoy's own listener for that, all the time, does not hold it.
 func TestIdleDoNotHold(t *testing.T) {
 	slack := slackOf(t)
-	w := newWorld(t, nil, "one")
+	w := newSuite(t, nil, "one")
 	p := w.start(t, "one", "--grace-period", "60s", "--min-drain", "1s")
-	c, prober := atRest(w.http("one"), 100), newCrowd(w.health("one"))
+	c, prober := atRest(w.http("one"), 100), newClients(w.health("one"))
 	prober.probes()
 	prober.begun.Wait()
 	told := time.Now()
@@ -108,9 +108,9 @@ func TestIdleDoNotHold(t *testing.T) {
 // was.
 func TestDeadline(t *testing.T) {
 	slack := slackOf(t)
-	w := newWorld(t, nil, "one")
+	w := newSuite(t, nil, "one")
 	p := w.start(t, "one", "--grace-period", "5s", "--min-drain", "500ms")
-	c := newCrowd(w.http("one"))
+	c := newClients(w.http("one"))
 	c.webSocket(0)
 	c.slow(30 * time.Second)
 	c.begun.Wait()
@@ -141,7 +141,7 @@ func TestDeadline(t *testing.T) {
 
 // TestWithoutDrain is for comparison: the same clients, and SIGTERM to Envoy.
 func TestWithoutDrain(t *testing.T) {
-	w := newWorld(t, nil, "one")
+	w := newSuite(t, nil, "one")
 	p := w.alone(t, "one")
 	c := atWork(w.http("one"))
 	p.signal(t, syscall.SIGTERM)

@@ -38,7 +38,7 @@ func (p *proxy) sidecar(t *testing.T, flags ...string) *process {
 }
 
 // drained checks that a drain ended as if nobody had been killed.
-func (p *proxy) drained(t *testing.T, c *crowd, slack func() time.Duration) {
+func (p *proxy) drained(t *testing.T, c *clients, slack func() time.Duration) {
 	t.Helper()
 	p.wait(t)
 	after := p.at.Sub(c.allDone(t))
@@ -59,7 +59,7 @@ func ample() []string {
 // killed again. The hook does not notice, and clients do not either.
 func TestSidecarKilled(t *testing.T) {
 	slack := slackOf(t)
-	w := newWorld(t, nil, "one")
+	w := newSuite(t, nil, "one")
 	p := w.alone(t, "one", "--drain-time-s", "20")
 	side := p.sidecar(t, ample()...)
 	c := atWork(w.http("one"))
@@ -101,7 +101,7 @@ func (p *proxy) metrics(t *testing.T, lines ...string) {
 // TestSidecarRestarts: whatever becomes of the sidecar of a healthy Envoy, Envoy
 // is not told anything.
 func TestSidecarRestarts(t *testing.T) {
-	w := newWorld(t, nil, "one")
+	w := newSuite(t, nil, "one")
 	p := w.alone(t, "one", "--drain-time-s", "20")
 	for _, s := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT} {
 		side := p.sidecar(t, ample()...)
@@ -120,7 +120,7 @@ func TestSidecarRestarts(t *testing.T) {
 	if info, err := p.envoy.Info(t.Context()); err != nil || info.State != "LIVE" {
 		t.Errorf("Envoy is %+v, %v", info, err)
 	}
-	c := newCrowd(w.http("one"))
+	c := newClients(w.http("one"))
 	c.add("client", func(begun func()) error { return c.stays() })
 	c.allDone(t)
 	side := p.sidecar(t, ample()...)
@@ -136,7 +136,7 @@ func TestSidecarRestarts(t *testing.T) {
 // is under way, and a hook that is run then goes on where Envoy is.
 func TestParentKilled(t *testing.T) {
 	slack := slackOf(t)
-	w := newWorld(t, nil, "one")
+	w := newSuite(t, nil, "one")
 	p := w.start(t, "one", ample()...)
 	pid, ok := p.envoy.PID(t.Context())
 	if !ok {
@@ -169,7 +169,7 @@ func TestParentKilled(t *testing.T) {
 func TestHung(t *testing.T) {
 	slack := slackOf(t)
 	const grace = 5 * time.Second
-	w := newWorld(t, nil, "one")
+	w := newSuite(t, nil, "one")
 	p := w.start(t, "one", "--grace-period", grace.String(), "--min-drain", "500ms")
 	pid, ok := p.envoy.PID(t.Context())
 	if !ok {
@@ -200,7 +200,7 @@ func TestProcess1(t *testing.T) {
 		t.Skip("needs nsenter: ", err)
 	}
 	slack := slackOf(t)
-	w := newWorld(t, nil, "one")
+	w := newSuite(t, nil, "one")
 	p := w.prepare(t, "one")
 	// The shell leaves an orphan, and is Envoy then.
 	orphan := []string{"/bin/sh", "-c", `(sleep 0.05 &); exec "$@"`, "sh"}

@@ -51,7 +51,7 @@ func inNamespace(t *testing.T) {
 // first alert fires on it.
 func TestBurst(t *testing.T) {
 	inNamespace(t)
-	w := newWorld(t, nil, "one")
+	w := newSuite(t, nil, "one")
 	p := w.start(t, "one")
 	pid, ok := p.envoy.PID(t.Context())
 	if !ok {
@@ -240,7 +240,7 @@ func TestAlerts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t, nil, "one")
+	w := newSuite(t, nil, "one")
 	exported := map[string]bool{}
 	for series := range w.start(t, "one").scrape(t) {
 		name, _, _ := strings.Cut(series, "{")

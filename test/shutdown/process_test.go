@@ -132,7 +132,7 @@ const connections = 1000
 
 // start starts an Envoy under `shutdown-manager run` with these flags, and waits
 // until it serves.
-func (w *world) start(t *testing.T, class string, flags ...string) *proxy {
+func (w *suite) start(t *testing.T, class string, flags ...string) *proxy {
 	t.Helper()
 	p := w.prepare(t, class)
 	p.launch(t, launch{before: p.under(t, flags...)})
@@ -147,14 +147,14 @@ func (p *proxy) under(t *testing.T, flags ...string) []string {
 }
 
 // alone starts an Envoy without a parent of ours.
-func (w *world) alone(t *testing.T, class string, args ...string) *proxy {
+func (w *suite) alone(t *testing.T, class string, args ...string) *proxy {
 	t.Helper()
 	p := w.prepare(t, class)
 	p.launch(t, launch{args: args})
 	return p
 }
 
-func (w *world) prepare(t *testing.T, class string) *proxy {
+func (w *suite) prepare(t *testing.T, class string) *proxy {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "drain") // short, for the path of a socket
 	if err != nil {

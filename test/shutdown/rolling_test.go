@@ -27,7 +27,7 @@ const sessionTime = time.Second
 func port(n int) string { return strconv.Itoa(n) }
 
 // rollingLoad is clients of every kind.
-func (w *world) rollingLoad(httpAt, httpsAt string) []load.Client {
+func (w *suite) rollingLoad(httpAt, httpsAt string) []load.Client {
 	var clients []load.Client
 	for i := range 24 {
 		c := load.Client{Name: fmt.Sprintf("client %d", i), Kind: load.HTTP1, Address: httpAt, Every: 50 * time.Millisecond,
@@ -45,16 +45,16 @@ func (w *world) rollingLoad(httpAt, httpsAt string) []load.Client {
 
 // sessions are clients who open one WebSocket after the other until ctx ends.
 type sessions struct {
-	crowd         *crowd
+	clients       *clients
 	whole, failed atomic.Int64
 	first         atomic.Pointer[error] // of those that failed
 }
 
 func (s *sessions) run(ctx context.Context, clients int) (wait func()) {
 	for range clients {
-		s.crowd.add("sessions", func(begun func()) error {
+		s.clients.add("sessions", func(begun func()) error {
 			for ctx.Err() == nil {
-				if err := s.crowd.session(sessionTime, begun); err != nil {
+				if err := s.clients.session(sessionTime, begun); err != nil {
 					s.failed.Add(1)
 					s.first.CompareAndSwap(nil, &err)
 				} else {
@@ -66,7 +66,7 @@ func (s *sessions) run(ctx context.Context, clients int) (wait func()) {
 	}
 	return func() {
 		for range clients {
-			<-s.crowd.done
+			<-s.clients.done
 		}
 	}
 }
@@ -74,7 +74,7 @@ func (s *sessions) run(ctx context.Context, clients int) (wait func()) {
 // TestRolling: the Envoys of a pair are restarted in turn under load. Nothing
 // fails, of any kind.
 func TestRolling(t *testing.T) {
-	w := newWorld(t, nil, "one", "two")
+	w := newSuite(t, nil, "one", "two")
 	flags := []string{"--grace-period", "30s", "--min-drain", "1s"}
 	classes := []string{"one", "two"}
 	pair := []*proxy{w.start(t, "one", flags...), w.start(t, "two", flags...)}
@@ -83,7 +83,7 @@ func TestRolling(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	l := load.Start(ctx, w.rollingLoad(httpAt, httpsAt)...)
-	s := &sessions{crowd: newCrowd(httpAt)}
+	s := &sessions{clients: newClients(httpAt)}
 	waitSessions := s.run(ctx, 8)
 	<-l.Ready()
 	var finished uint64

@@ -42,7 +42,7 @@ type usage struct {
 // in other proxies keeps a worker of each old configuration alive. All of them
 // live, and what Envoy takes stays as it is.
 func TestSteady(t *testing.T) {
-	w := newWorld(t, nil, "one")
+	w := newSuite(t, nil, "one")
 	p := w.alone(t, "one", "--drain-time-s", "1") // of the chains of TLS hosts that leave
 	pid, ok := p.envoy.PID(t.Context())
 	if !ok {
@@ -50,11 +50,11 @@ func TestSteady(t *testing.T) {
 	}
 	client, leave := p.asker(), make(chan struct{})
 	defer client.CloseIdleConnections()
-	crowds := []*crowd{newCrowd(w.http("one")), newCrowd(net.JoinHostPort(w.address["one"], port(httpsPort)))}
-	crowds[1].tls = &tls.Config{ServerName: host, RootCAs: w.roots}
-	for _, c := range crowds {
+	groups := []*clients{newClients(w.http("one")), newClients(net.JoinHostPort(w.address["one"], port(httpsPort)))}
+	groups[1].tls = &tls.Config{ServerName: host, RootCAs: w.roots}
+	for _, c := range groups {
 		c.every, c.leave = time.Second, leave
-		for range held / len(crowds) {
+		for range held / len(groups) {
 			c.webSocket(0)
 		}
 		c.begun.Wait()
@@ -71,7 +71,7 @@ func TestSteady(t *testing.T) {
 		t.Errorf("memory grew by more than 5 %%: from %d to %d bytes", before.allocated, after.allocated)
 	}
 	close(leave)
-	for _, c := range crowds {
+	for _, c := range groups {
 		c.allDone(t)
 	}
 }
@@ -82,7 +82,7 @@ const cycle = 4
 
 // churn makes the changes from one number up to another, each when Envoy has the
 // last one.
-func (w *world) churn(t *testing.T, from, to int) {
+func (w *suite) churn(t *testing.T, from, to int) {
 	t.Helper()
 	for i := from; i < to; i++ {
 		name := fmt.Sprintf("app-%d", i/cycle%10)
@@ -103,13 +103,13 @@ func (w *world) churn(t *testing.T, from, to int) {
 }
 
 // change hands out changes, and counts them.
-func (w *world) change(changes ...input.Change) {
+func (w *suite) change(changes ...input.Change) {
 	w.given++
 	w.feed <- changes
 }
 
 // landed is an error while Envoy lacks something of what was given.
-func (w *world) landed() error {
+func (w *suite) landed() error {
 	if n := w.published.Load(); n < w.given {
 		return fmt.Errorf("%d of %d batches are published", n, w.given)
 	}
@@ -120,8 +120,8 @@ func (w *world) landed() error {
 	return nil
 }
 
-// slice is the endpoints of a Service: that of the world, ready or terminating.
-func (w *world) slice(service string, ready bool) *input.Slice {
+// slice is the endpoints of a Service: that of the suite, ready or terminating.
+func (w *suite) slice(service string, ready bool) *input.Slice {
 	at := w.backend.Addr()
 	return input.Seal(&input.Slice{Meta: meta(service), Service: service, AddressType: "IPv4",
 		Ports:     []input.SlicePort{{Name: "http", Port: int32(at.Port())}},
@@ -202,7 +202,7 @@ func TestWorkers(t *testing.T) {
 			one.Set(cpu)
 		}
 	}
-	w := newWorld(t, nil, "one", "two")
+	w := newSuite(t, nil, "one", "two")
 	workers := func(class string) int {
 		info, err := w.start(t, class).envoy.Info(t.Context())
 		if err != nil {
@@ -249,7 +249,7 @@ func TestWorkersOfCgroup(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w := newWorld(t, nil, "one")
+	w := newSuite(t, nil, "one")
 	enter(group)
 	p := w.start(t, "one")
 	enter(root)

@@ -45,7 +45,7 @@ func TestUnknown(t *testing.T) {
 		{[]string{"--grace-period", "5s", "--min-drain", "500ms"}, drain.Report{Reason: drain.ReasonDeadline}, 4 * time.Second},
 		{[]string{"--grace-period", "5s", "--min-drain", "500ms", "--ignore-listeners", "edge"}, drain.Report{Reason: drain.ReasonUnserved, Known: true}, 0},
 	} {
-		w := &world{address: map[string]string{"one": ownAddress()}, xds: "127.0.0.1:1"}
+		w := &suite{address: map[string]string{"one": ownAddress()}, xds: "127.0.0.1:1"}
 		p := w.prepare(t, "one")
 		if err := os.WriteFile(p.configPath(), fmt.Appendf(nil, unlike, p.socket, w.address["one"], httpPort), 0o600); err != nil {
 			t.Fatal(err)

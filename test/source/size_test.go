@@ -17,7 +17,7 @@ import (
 
 	"github.com/prometheus/procfs"
 
-	stack "legation.dev/test/cluster"
+	"legation.dev/test/incluster"
 	"legation.dev/translator/worlds"
 )
 
@@ -53,7 +53,7 @@ func measureSize(b *testing.B, n int) {
 	ctx, cancel := context.WithTimeout(b.Context(), sizeLimit)
 	defer cancel()
 	w := worlds.New(9, worlds.Size{Services: n, Endpoints: endpointsEach, Ingresses: n, TLS: 0.1})
-	s, err := stack.Start(ctx, cluster, stack.Options{Class: worlds.Class, Binary: true, EnvoyArgs: concurrency()})
+	s, err := incluster.Start(ctx, cluster, incluster.Options{Class: worlds.Class, Binary: true, EnvoyArgs: concurrency()})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -87,9 +87,9 @@ func concurrency() []string {
 type size struct {
 	*testing.B
 	ctx     context.Context
-	stack   *stack.Stack
-	replica *stack.Replica
-	envoy   *stack.Envoy
+	stack   *incluster.Stack
+	replica *incluster.Replica
+	envoy   *incluster.Envoy
 }
 
 // start measures a start of the replica, and then of an Envoy, with everything

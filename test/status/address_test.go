@@ -24,7 +24,7 @@ import (
 // TestServiceAddress: what a Service has is published, and what it gets; while it
 // is gone, what it had.
 func TestServiceAddress(t *testing.T) {
-	w := newWorld(t)
+	w := newSuite(t)
 	w.config.Addresses = map[string]status.Source{status.AnyClass: {Service: types.NamespacedName{Namespace: w.namespace, Name: "edge"}}}
 	w.start()
 	w.create("shop")
@@ -48,7 +48,7 @@ func TestServiceAddress(t *testing.T) {
 
 // TestNodeAddresses: the nodes of ready Envoys are published.
 func TestNodeAddresses(t *testing.T) {
-	w := newWorld(t)
+	w := newSuite(t)
 	w.config.Addresses = map[string]status.Source{class: {Pods: status.Pods{Namespace: w.namespace, Selector: labels.SelectorFromSet(labels.Set{"app": "envoy"})}}}
 	w.config.Timing.Gap = 10 * time.Millisecond
 	w.start()
@@ -75,7 +75,7 @@ func TestNodeAddresses(t *testing.T) {
 }
 
 // nodeOf is the address of the node of the only pod of an app that is ready.
-func (w *world) nodeOf(app string) string {
+func (w *suite) nodeOf(app string) string {
 	w.Helper()
 	var address string
 	err := kube.Await(w.ctx, cluster.Client().CoreV1().Pods(w.namespace), func(all []*corev1.Pod) error {
@@ -99,7 +99,7 @@ func (w *world) nodeOf(app string) string {
 // what that one writes stays. One of another Legation's class is none of our
 // business.
 func TestClassChange(t *testing.T) {
-	w := newWorld(t)
+	w := newSuite(t)
 	r := w.start()
 	w.create("moves", "stays")
 	w.awaitAddress("192.0.2.1")
@@ -134,7 +134,7 @@ func TestClassChange(t *testing.T) {
 // TestFirstAddress: a new Ingress gets its address when it is served, or when that
 // has taken too long; nobody asks for one that has it.
 func TestFirstAddress(t *testing.T) {
-	w := newWorld(t)
+	w := newSuite(t)
 	w.config.Timing.Patience = 400 * time.Millisecond
 	var mu sync.Mutex
 	served, asked := map[string]bool{}, map[string]int{}

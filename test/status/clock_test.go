@@ -13,7 +13,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 
 	"legation.dev/test/clock"
-	legation "legation.dev/test/cluster"
+	"legation.dev/test/incluster"
 	"legation.dev/test/kube"
 )
 
@@ -35,8 +35,8 @@ func TestClockIsSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t)
-	s, err := legation.Start(w.ctx, cluster, legation.Options{Binary: true, Build: binary, Env: []string{clock.Variable + "=" + wall.Path}, Replicas: 2, Envoys: 2,
+	w := newSuite(t)
+	s, err := incluster.Start(w.ctx, cluster, incluster.Options{Binary: true, Build: binary, Env: []string{clock.Variable + "=" + wall.Path}, Replicas: 2, Envoys: 2,
 		Args: []string{"--lease", w.namespace + "/legation", "--publish-address", "192.0.2.1"}})
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func TestClockIsSet(t *testing.T) {
 
 // goesOn has an Ingress served and written, one told about, and the Lease renewed,
 // after the wall clock was set.
-func (w *world) goesOn(s *legation.Stack, name string, set time.Duration) {
+func (w *suite) goesOn(s *incluster.Stack, name string, set time.Duration) {
 	w.Helper()
 	begin := time.Now()
 	if err := cluster.Apply(w.ctx, w.web(name, "web"), w.web(name+"-wrong", "missing")); err != nil {

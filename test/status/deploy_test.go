@@ -12,13 +12,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
-	legation "legation.dev/test/cluster"
 	"legation.dev/test/envoy"
+	"legation.dev/test/incluster"
 	"legation.dev/test/kube"
 )
 
 // account is one with the rights of a file of deploy/.
-func (w *world) account(file string) *rest.Config {
+func (w *suite) account(file string) *rest.Config {
 	w.Helper()
 	ctx := context.WithoutCancel(w.ctx) // for the end
 	root, err := envoy.Root()
@@ -40,23 +40,23 @@ func (w *world) account(file string) *rest.Config {
 // TestDeployedRights: with the rights of deploy/ and no others the binary serves,
 // writes addresses and Events, and the API server refuses it nothing.
 func TestDeployedRights(t *testing.T) {
-	lease := "--lease=" + legation.Namespace + "/legation"
+	lease := "--lease=" + incluster.Namespace + "/legation"
 	for _, c := range []struct {
 		name    string
 		file    string
 		args    []string
 		address string
 	}{
-		{"cluster", "manifests/load-balancer.yaml", []string{"--publish-service=" + legation.Namespace + "/edge"}, "192.0.2.7"},
-		{"nodes", "rbac.yaml", []string{"--publish-nodes=" + legation.Namespace + "/app=envoy"}, kube.NodeAddress(0) + "," + kube.NodeAddress(1)},
-		{"namespaces", "manifests/namespaces.yaml", []string{"--publish-service=" + legation.Namespace + "/edge", "--namespaces=shop," + legation.Namespace}, "192.0.2.7"},
+		{"cluster", "manifests/load-balancer.yaml", []string{"--publish-service=" + incluster.Namespace + "/edge"}, "192.0.2.7"},
+		{"nodes", "rbac.yaml", []string{"--publish-nodes=" + incluster.Namespace + "/app=envoy"}, kube.NodeAddress(0) + "," + kube.NodeAddress(1)},
+		{"namespaces", "manifests/namespaces.yaml", []string{"--publish-service=" + incluster.Namespace + "/edge", "--namespaces=shop," + incluster.Namespace}, "192.0.2.7"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newSuite(t)
 			name := w.namespace + "-" + c.name // whose Events no earlier test has written
 			w.namespace = "shop"               // one of those of namespaces.yaml
 			shop := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}
-			edge := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: legation.Namespace, Name: "edge"},
+			edge := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: incluster.Namespace, Name: "edge"},
 				Spec: corev1.ServiceSpec{ExternalIPs: []string{"192.0.2.7"}, Ports: []corev1.ServicePort{{Port: 80}}}}
 			if err := cluster.Apply(w.ctx, shop); err != nil {
 				t.Fatal(err)
@@ -66,7 +66,7 @@ func TestDeployedRights(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			pods, _ := kube.Web(legation.Namespace, "envoy", 2, time.Second)
+			pods, _ := kube.Web(incluster.Namespace, "envoy", 2, time.Second)
 			if err := cluster.Apply(w.ctx, edge, pods, w.web(name, "missing")); err != nil {
 				t.Fatal(err)
 			}

@@ -18,7 +18,7 @@ import (
 // when it comes back, the same counts on. A Problem of a deleted object is not
 // mended.
 func TestEvents(t *testing.T) {
-	w := newWorld(t)
+	w := newSuite(t)
 	first := w.start()
 	w.awaitLeader(first)
 	second := w.start()

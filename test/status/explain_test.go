@@ -16,7 +16,7 @@ import (
 // TestExplain: the binary reads a cluster, once, and says of a Service which
 // settings are in force and who says so.
 func TestExplain(t *testing.T) {
-	w := newWorld(t)
+	w := newSuite(t)
 	w.stack() // makes the class
 	deployment, service := kube.Web(w.namespace, "web", 1, time.Second)
 	service.Annotations = map[string]string{"legation.dev/upstream-preset": "gunicorn"}

@@ -29,7 +29,7 @@ const rivalEvery = 100 * time.Millisecond
 // TestForeignWriter: somebody who undoes our status as soon as it is there is left
 // alone after three times, and is named in one Event.
 func TestForeignWriter(t *testing.T) {
-	w := newWorld(t)
+	w := newSuite(t)
 	r := w.start()
 	before := w.applied()
 	w.create("contested", "quiet")
@@ -61,7 +61,7 @@ func TestForeignWriter(t *testing.T) {
 // TestTwins: two Legations with a Lease each publish different addresses of the same
 // class: one of them gives way, although both write under one name.
 func TestTwins(t *testing.T) {
-	w := newWorld(t)
+	w := newSuite(t)
 	before := w.applied()
 	one := w.start()
 	w.create("contested")
@@ -101,7 +101,7 @@ func starts(texts ...string) func([]*corev1.Event) error {
 
 // undo writes another address to an Ingress whenever it does not have that, until
 // ctx ends.
-func (w *world) undo(ctx context.Context, name, manager string, count *int) error {
+func (w *suite) undo(ctx context.Context, name, manager string, count *int) error {
 	client := cluster.Client().NetworkingV1().Ingresses(w.namespace)
 	err := kube.Await(ctx, client, func(all []*networkingv1.Ingress) error {
 		for _, o := range all {
@@ -125,7 +125,7 @@ func (w *world) undo(ctx context.Context, name, manager string, count *int) erro
 // TestTwoWriters: two controllers rewrite the Service whose address is published,
 // many times a second: it is followed three times, then kept, and both are named.
 func TestTwoWriters(t *testing.T) {
-	w := newWorld(t)
+	w := newSuite(t)
 	w.config.Addresses = map[string]status.Source{class: {Service: types.NamespacedName{Namespace: w.namespace, Name: "edge"}}}
 	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "edge"},
 		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer, Ports: []corev1.ServicePort{{Port: 80}}}}
@@ -148,7 +148,7 @@ func TestTwoWriters(t *testing.T) {
 }
 
 // fight has two controllers rewrite the address of Service edge in turns.
-func (w *world) fight(managers ...string) {
+func (w *suite) fight(managers ...string) {
 	w.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, *fight)
 	defer cancel()

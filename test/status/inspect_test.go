@@ -10,12 +10,12 @@ import (
 	"path/filepath"
 	"strings"
 
-	legation "legation.dev/test/cluster"
 	"legation.dev/test/envoy"
+	"legation.dev/test/incluster"
 )
 
 // command runs `legation` and says what it printed and its exit status.
-func (w *world) command(args ...string) (stdout, stderr string, status int) {
+func (w *suite) command(args ...string) (stdout, stderr string, status int) {
 	w.Helper()
 	root, err := envoy.Root()
 	if err != nil {
@@ -32,7 +32,7 @@ func (w *world) command(args ...string) (stdout, stderr string, status int) {
 }
 
 // inspected: one replica is asked, and speaks for the Envoys of both.
-func (w *world) inspected(s *legation.Stack) {
+func (w *suite) inspected(s *incluster.Stack) {
 	w.Helper()
 	asked, other := s.Replicas[0], s.Replicas[1]
 	var fleet struct {

@@ -13,7 +13,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/client-go/rest"
 
-	legation "legation.dev/test/cluster"
+	"legation.dev/test/incluster"
 	"legation.dev/test/kube"
 )
 
@@ -21,16 +21,16 @@ import (
 // other.
 const newIngresses = 20
 
-// stack is the binary with an Envoy; it writes on behalf of a world.
-func (w *world) stack() *legation.Stack {
-	return w.stackOf(nil, "--lease", w.namespace+"/legation", "--namespaces", w.namespace+","+legation.Namespace,
-		"--publish-address", legation.Class+"=192.0.2.1")
+// stack is the binary with an Envoy; it writes on behalf of a suite.
+func (w *suite) stack() *incluster.Stack {
+	return w.stackOf(nil, "--lease", w.namespace+"/legation", "--namespaces", w.namespace+","+incluster.Namespace,
+		"--publish-address", incluster.Class+"=192.0.2.1")
 }
 
 // stackOf is that of an account, with some arguments.
-func (w *world) stackOf(account *rest.Config, args ...string) *legation.Stack {
+func (w *suite) stackOf(account *rest.Config, args ...string) *incluster.Stack {
 	w.Helper()
-	s, err := legation.Start(w.ctx, cluster, legation.Options{Binary: true, REST: account, Args: args})
+	s, err := incluster.Start(w.ctx, cluster, incluster.Options{Binary: true, REST: account, Args: args})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -44,19 +44,19 @@ func (w *world) stackOf(account *rest.Config, args ...string) *legation.Stack {
 
 // web is an Ingress of the stack's class for a host, with a default backend that
 // nobody asks for.
-func (w *world) web(name, service string) *networkingv1.Ingress {
+func (w *suite) web(name, service string) *networkingv1.Ingress {
 	o := w.ingress(name)
 	prefix := networkingv1.PathTypePrefix
 	path := networkingv1.HTTPIngressPath{Path: "/", PathType: &prefix, Backend: networkingv1.IngressBackend{
 		Service: &networkingv1.IngressServiceBackend{Name: service, Port: networkingv1.ServiceBackendPort{Name: kube.PortName}}}}
-	o.Spec = networkingv1.IngressSpec{IngressClassName: new(legation.Class), Rules: []networkingv1.IngressRule{{Host: name + ".test",
+	o.Spec = networkingv1.IngressSpec{IngressClassName: new(incluster.Class), Rules: []networkingv1.IngressRule{{Host: name + ".test",
 		IngressRuleValue: networkingv1.IngressRuleValue{HTTP: &networkingv1.HTTPIngressRuleValue{Paths: []networkingv1.HTTPIngressPath{path}}}}}}
 	return o
 }
 
 // TestServesWhenWritten: who finds the address of a new Ingress finds it serving.
 func TestServesWhenWritten(t *testing.T) {
-	w := newWorld(t)
+	w := newSuite(t)
 	s := w.stack()
 	deployment, service := kube.Web(w.namespace, "web", 1, time.Second)
 	if err := cluster.Apply(w.ctx, deployment, service); err != nil {
@@ -79,7 +79,7 @@ func TestServesWhenWritten(t *testing.T) {
 	t.Logf("%v from an Ingress to its address", time.Since(begin)/newIngresses)
 }
 
-func (w *world) ask(e *legation.Envoy, host string) string {
+func (w *suite) ask(e *incluster.Envoy, host string) string {
 	r, err := http.NewRequestWithContext(w.ctx, http.MethodGet, "http://"+e.HTTP+"/", nil)
 	if err != nil {
 		return err.Error()
@@ -99,7 +99,7 @@ func (w *world) ask(e *legation.Envoy, host string) string {
 // TestOwnerIsTold: an Ingress whose Service is missing has an Event that says so,
 // and one more when it is there; a fight over its status sends nothing to Envoys.
 func TestOwnerIsTold(t *testing.T) {
-	w := newWorld(t)
+	w := newSuite(t)
 	s := w.stack()
 	if err := cluster.Apply(w.ctx, w.web("shop", "web")); err != nil {
 		t.Fatal(err)
@@ -134,7 +134,7 @@ func TestOwnerIsTold(t *testing.T) {
 }
 
 // updates counts the responses that an Envoy took.
-func (w *world) updates(e *legation.Envoy) (sum uint64) {
+func (w *suite) updates(e *incluster.Envoy) (sum uint64) {
 	w.Helper()
 	stats, err := e.Stats(w.ctx, "update_(success|rejected)")
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	legation "legation.dev/test/cluster"
+	"legation.dev/test/incluster"
 	"legation.dev/test/kube"
 )
 
@@ -26,8 +26,8 @@ const replicasName = "replicas"
 // address when both Envoys serve it, although the leader sees only its own; and after
 // the bound, if the other replica's never does. Either replica speaks for both.
 func TestPeers(t *testing.T) {
-	w := newWorld(t)
-	s, err := legation.Start(w.ctx, cluster, legation.Options{Binary: true, Replicas: 2, Envoys: 2,
+	w := newSuite(t)
+	s, err := incluster.Start(w.ctx, cluster, incluster.Options{Binary: true, Replicas: 2, Envoys: 2,
 		Args: []string{"--lease", w.namespace + "/legation", "--peers", replicasName + "." + w.namespace + ".svc:18000", "--publish-address", "192.0.2.1"}})
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +54,7 @@ func TestPeers(t *testing.T) {
 }
 
 // named gives the replicas the name of all of them.
-func (w *world) named(s *legation.Stack) {
+func (w *suite) named(s *incluster.Stack) {
 	w.Helper()
 	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: replicasName},
 		Spec: corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone}}
@@ -73,7 +73,7 @@ func (w *world) named(s *legation.Stack) {
 }
 
 // leader is the number of the replica that writes, and that of the other one.
-func (w *world) leader(s *legation.Stack) (leader, other int) {
+func (w *suite) leader(s *incluster.Stack) (leader, other int) {
 	w.Helper()
 	for i, r := range s.Replicas {
 		if w.metric(r, "legation_status_leader") == 1 {
@@ -86,7 +86,7 @@ func (w *world) leader(s *legation.Stack) (leader, other int) {
 
 // waitsForBoth: while the other replica hears nothing of an Ingress, it has no
 // address, although the leader's Envoy serves it.
-func (w *world) waitsForBoth(s *legation.Stack, leader, other int) {
+func (w *suite) waitsForBoth(s *incluster.Stack, leader, other int) {
 	w.Helper()
 	s.Replicas[other].API.Hold()
 	defer s.Replicas[other].API.Release()
@@ -112,9 +112,9 @@ func (w *world) waitsForBoth(s *legation.Stack, leader, other int) {
 }
 
 // awaitWaiting waits until so many Ingresses wait for their address.
-func (w *world) awaitWaiting(r *legation.Replica, want float64) {
+func (w *suite) awaitWaiting(r *incluster.Replica, want float64) {
 	w.Helper()
-	err := legation.Await(w.ctx, func() error {
+	err := incluster.Await(w.ctx, func() error {
 		if n := w.metric(r, "legation_status_waiting"); n != want {
 			return fmt.Errorf("%v Ingresses wait, want %v", n, want)
 		}
@@ -127,7 +127,7 @@ func (w *world) awaitWaiting(r *legation.Replica, want float64) {
 
 // waitsNoLonger: a replica that hears nothing for ever holds the address up for the
 // bound, and no longer.
-func (w *world) waitsNoLonger(s *legation.Stack, leader, other int) {
+func (w *suite) waitsNoLonger(s *incluster.Stack, leader, other int) {
 	w.Helper()
 	const patience = 10 * time.Second // status.Timing.Patience
 	s.Replicas[other].API.Hold()
@@ -146,9 +146,9 @@ func (w *world) waitsNoLonger(s *legation.Stack, leader, other int) {
 }
 
 // awaitAnswer waits until an Envoy gives a host an answer.
-func (w *world) awaitAnswer(e *legation.Envoy, host, want string) {
+func (w *suite) awaitAnswer(e *incluster.Envoy, host, want string) {
 	w.Helper()
-	err := legation.Await(w.ctx, func() error {
+	err := incluster.Await(w.ctx, func() error {
 		if got := w.ask(e, host); got != want {
 			return fmt.Errorf("%s answers %s", host, got)
 		}
@@ -160,7 +160,7 @@ func (w *world) awaitAnswer(e *legation.Envoy, host, want string) {
 }
 
 // metric is the value of a metric without labels.
-func (w *world) metric(r *legation.Replica, name string) (value float64) {
+func (w *suite) metric(r *incluster.Replica, name string) (value float64) {
 	w.Helper()
 	request, err := http.NewRequestWithContext(w.ctx, http.MethodGet, "http://"+r.Admin()+"/metrics", nil)
 	if err != nil {

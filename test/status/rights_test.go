@@ -18,7 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"legation.dev/object"
-	legation "legation.dev/test/cluster"
+	"legation.dev/test/incluster"
 	"legation.dev/test/kube"
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
@@ -29,7 +29,7 @@ import (
 const shop = "shop"
 
 // remove deletes when the test has ended.
-func (w *world) remove(o kube.Object) {
+func (w *suite) remove(o kube.Object) {
 	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
 	if err := cluster.Delete(ctx, o); err != nil {
@@ -40,9 +40,9 @@ func (w *world) remove(o kube.Object) {
 // TestRights: with the rights of deploy/, in the cluster and in some namespaces only,
 // all that can be is written, on objects of every sort, and nothing is forbidden.
 func TestRights(t *testing.T) {
-	for file, namespaces := range map[string][]string{"rbac.yaml": nil, "manifests/namespaces.yaml": {shop, legation.Namespace}} {
+	for file, namespaces := range map[string][]string{"rbac.yaml": nil, "manifests/namespaces.yaml": {shop, incluster.Namespace}} {
 		t.Run(file, func(t *testing.T) {
-			w := newWorld(t)
+			w := newSuite(t)
 			if err := cluster.Apply(w.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: shop}}); err != nil {
 				t.Fatal(err)
 			}
@@ -53,17 +53,17 @@ func TestRights(t *testing.T) {
 }
 
 // rights has everything written that can be, by the account of deploy/.
-func (w *world) rights(namespaces []string) {
+func (w *suite) rights(namespaces []string) {
 	w.Helper()
 	unique := w.namespace // Events outlive objects
 	w.namespace = shop
 	var text everything
 	w.config.Log, w.config.Namespaces = text.logger(), namespaces
-	w.config.Lease = types.NamespacedName{Namespace: legation.Namespace, Name: "legation"}
+	w.config.Lease = types.NamespacedName{Namespace: incluster.Namespace, Name: "legation"}
 	w.config.Addresses = map[string]status.Source{
-		class:           {Pods: status.Pods{Namespace: legation.Namespace, Selector: labels.SelectorFromSet(labels.Set{"app": "envoy"})}},
-		status.AnyClass: {Service: types.NamespacedName{Namespace: legation.Namespace, Name: "envoy"}}}
-	pods, service := kube.Web(legation.Namespace, "envoy", 2, time.Second)
+		class:           {Pods: status.Pods{Namespace: incluster.Namespace, Selector: labels.SelectorFromSet(labels.Set{"app": "envoy"})}},
+		status.AnyClass: {Service: types.NamespacedName{Namespace: incluster.Namespace, Name: "envoy"}}}
+	pods, service := kube.Web(incluster.Namespace, "envoy", 2, time.Second)
 	service.Spec.ExternalIPs = []string{"192.0.2.7"}
 	ingressClass := &networkingv1.IngressClass{ObjectMeta: metav1.ObjectMeta{Name: unique}, Spec: networkingv1.IngressClassSpec{Controller: input.Controller}}
 	for _, o := range []kube.Object{pods, service, ingressClass, w.ingress("one")} {
@@ -79,7 +79,7 @@ func (w *world) rights(namespaces []string) {
 	w.create("one")
 	w.awaitAddress(kube.NodeAddress(0)+","+kube.NodeAddress(1), "one")
 	w.problems = nil
-	for _, ref := range []object.Ref{{Kind: object.KindIngress, Namespace: shop, Name: "one"}, {Kind: object.KindService, Namespace: legation.Namespace, Name: "envoy"},
+	for _, ref := range []object.Ref{{Kind: object.KindIngress, Namespace: shop, Name: "one"}, {Kind: object.KindService, Namespace: incluster.Namespace, Name: "envoy"},
 		{Kind: object.KindIngressClass, Name: unique}, {Kind: object.KindConfigMap, Namespace: shop, Name: "kube-root-ca.crt"}} {
 		w.problems = append(w.problems, finding.Problem{Code: finding.Invalid, Object: ref, Message: "something"})
 	}

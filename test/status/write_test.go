@@ -15,7 +15,7 @@ var ingresses = flag.Int("ingresses", 1000, "how many Ingresses there are")
 // TestOneWrite: two replicas and many Ingresses: each is written once, and one more
 // costs one write more.
 func TestOneWrite(t *testing.T) {
-	w := newWorld(t)
+	w := newSuite(t)
 	w.start()
 	w.start()
 	before := w.applied()
@@ -41,7 +41,7 @@ func TestOneWrite(t *testing.T) {
 // TestTakeover: a leader that is gone stops, another one leads, and writes nothing
 // that is written.
 func TestTakeover(t *testing.T) {
-	w := newWorld(t)
+	w := newSuite(t)
 	first := w.start()
 	w.awaitLeader(first)
 	second := w.start()

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"legation.dev/test/inprocess"
 	"legation.dev/test/load"
-	"legation.dev/test/stack"
 	"legation.dev/translator/input"
 	"legation.dev/xds/snapshot"
 )
@@ -21,7 +21,7 @@ import (
 // and nobody notices.
 func TestClassDefault(t *testing.T) {
 	const services, clients = 1000, 40
-	w := newWorld(t, stack.Options{})
+	w := newSuite(t, inprocess.Options{})
 	oracle := w.many(services)
 	running, end := w.everyHost(services, clients, oracle)
 	settings := map[string]string{}
@@ -63,7 +63,7 @@ func TestClassDefault(t *testing.T) {
 }
 
 // many adds n Services, s0 and so on, each with a host and the same endpoint.
-func (w *world) many(n int) load.Services {
+func (w *suite) many(n int) load.Services {
 	w.t.Helper()
 	web := w.echoes("web", 1)[0]
 	var objects []input.Object
@@ -79,7 +79,7 @@ func (w *world) many(n int) load.Services {
 }
 
 // everyHost asks all hosts in turn, until end.
-func (w *world) everyHost(hosts, clients int, oracle load.Oracle) (running *load.Load, end func()) {
+func (w *suite) everyHost(hosts, clients int, oracle load.Oracle) (running *load.Load, end func()) {
 	var list []load.Client
 	for i := range clients {
 		n := i
@@ -104,7 +104,7 @@ func (w *world) everyHost(hosts, clients int, oracle load.Oracle) (running *load
 }
 
 // more waits until so many requests more were answered.
-func (w *world) more(running *load.Load, n int) {
+func (w *suite) more(running *load.Load, n int) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), hang)
 	defer cancel()
@@ -115,7 +115,7 @@ func (w *world) more(running *load.Load, n int) {
 }
 
 // sent is how many resources of each type Envoy was sent so far.
-func (w *world) sent() [snapshot.NumTypes]uint64 {
+func (w *suite) sent() [snapshot.NumTypes]uint64 {
 	w.t.Helper()
 	envoys := w.Envoys()
 	if len(envoys) != 1 {

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"legation.dev/test/stack"
+	"legation.dev/test/inprocess"
 	"legation.dev/translator/input"
 )
 
@@ -27,7 +27,7 @@ var rates = []float64{0.2, 0.5, 1, 2, 5, 20, 50}
 // many ports are taken, for a Service that is asked so often.
 func TestIdleCost(t *testing.T) {
 	const services = 8 // for each rate and idle time
-	w := newWorld(t, stack.Options{})
+	w := newSuite(t, inprocess.Options{})
 	server := w.echoes("web", 1)[0]
 	ways := map[string]map[string]string{"default": nil, "1h": {"upstream-idle-timeout": "1h"}}
 	var objects []input.Object
@@ -55,7 +55,7 @@ func TestIdleCost(t *testing.T) {
 }
 
 // poisson asks a host at random times, so many a second in the mean.
-func (w *world) poisson(ctx context.Context, host string, rate float64) {
+func (w *suite) poisson(ctx context.Context, host string, rate float64) {
 	for pause(ctx, time.Duration(rand.ExpFloat64()/rate*float64(time.Second))) {
 		a, err := w.ask(host, "/", "Connection: close")
 		if err == nil {
@@ -68,15 +68,15 @@ func (w *world) poisson(ctx context.Context, host string, rate float64) {
 }
 
 // cost prints and compares connections for each request.
-func (w *world) cost(ctx context.Context, ours, envoys string) {
-	stats, err := w.Envoy.Stats(ctx, `^cluster\.`+stack.Namespace+`/.*\.(upstream_cx_total|upstream_rq_total)$`)
+func (w *suite) cost(ctx context.Context, ours, envoys string) {
+	stats, err := w.Envoy.Stats(ctx, `^cluster\.`+inprocess.Namespace+`/.*\.(upstream_cx_total|upstream_rq_total)$`)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	for i, rate := range rates {
 		sum := func(way, what string) (n uint64) {
 			for name, value := range stats {
-				if strings.HasPrefix(name, fmt.Sprintf("cluster.%s/s%d-%s-", stack.Namespace, i, way)) && strings.HasSuffix(name, what) {
+				if strings.HasPrefix(name, fmt.Sprintf("cluster.%s/s%d-%s-", inprocess.Namespace, i, way)) && strings.HasSuffix(name, what) {
 					n += value
 				}
 			}

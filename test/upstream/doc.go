@@ -3,5 +3,5 @@
 // an endpoint or a route leaves, servers that close first, and servers that hang.
 // It has tests only, behind the build tag real.
 //
-// Start reading at world_test.go.
+// Start reading at suite_test.go.
 package upstream

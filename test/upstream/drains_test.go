@@ -16,8 +16,8 @@ import (
 	"legation.dev/test/badserver"
 	"legation.dev/test/echo"
 	"legation.dev/test/envoy"
+	"legation.dev/test/inprocess"
 	"legation.dev/test/load"
-	"legation.dev/test/stack"
 )
 
 // lasts is how long what is on an endpoint goes on after it begins to leave;
@@ -36,7 +36,7 @@ type held struct {
 
 // hold brings a request that takes so long, a stream that takes as long, and a
 // WebSocket to the very server, through Envoy.
-func (w *world) hold(host string, server *echo.Server, lasts time.Duration) *held {
+func (w *suite) hold(host string, server *echo.Server, lasts time.Duration) *held {
 	w.t.Helper()
 	h := &held{ended: make(chan error, 2), lasts: lasts}
 	w.holdRequest(h, host, server)
@@ -49,7 +49,7 @@ func (w *world) hold(host string, server *echo.Server, lasts time.Duration) *hel
 // in turn give each its turn, whichever worker of Envoy is met.
 const tries = 200
 
-func (w *world) holdRequest(h *held, host string, server *echo.Server) {
+func (w *suite) holdRequest(h *held, host string, server *echo.Server) {
 	w.t.Helper()
 	for i := range tries {
 		path := fmt.Sprintf("/held-%d", i)
@@ -74,7 +74,7 @@ func (w *world) holdRequest(h *held, host string, server *echo.Server) {
 }
 
 // reached reports whether the next server that a path reaches is this one.
-func (w *world) reached(path string, server *echo.Server) bool {
+func (w *suite) reached(path string, server *echo.Server) bool {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), hang)
 	defer cancel()
@@ -94,7 +94,7 @@ func (w *world) reached(path string, server *echo.Server) bool {
 	return here
 }
 
-func (w *world) holdStream(h *held, host string, server *echo.Server) {
+func (w *suite) holdStream(h *held, host string, server *echo.Server) {
 	w.t.Helper()
 	const lines = 10
 	for range tries {
@@ -117,7 +117,7 @@ func (w *world) holdStream(h *held, host string, server *echo.Server) {
 	w.t.Fatalf("no stream reached %s", server.Addr())
 }
 
-func (w *world) holdSocket(h *held, host string, server *echo.Server) {
+func (w *suite) holdSocket(h *held, host string, server *echo.Server) {
 	w.t.Helper()
 	for range tries {
 		ctx, cancel := context.WithTimeout(w.t.Context(), hang)
@@ -161,7 +161,7 @@ func (h *held) finish(t *testing.T) {
 
 // quiet waits until no new request reaches a server: Envoy's workers follow what
 // its main thread has acknowledged. Then it sends so many more, and counts.
-func (w *world) quiet(host string, server *echo.Server) {
+func (w *suite) quiet(host string, server *echo.Server) {
 	w.t.Helper()
 	const inARow, more = 20, 200
 	elsewhere := 0
@@ -184,7 +184,7 @@ func (w *world) quiet(host string, server *echo.Server) {
 }
 
 // answered sends a request, which must be answered 200.
-func (w *world) answered(host string) answer {
+func (w *suite) answered(host string) answer {
 	w.t.Helper()
 	a, err := w.ask(host, "/", "Connection: close")
 	if err == nil {
@@ -197,8 +197,8 @@ func (w *world) answered(host string) answer {
 }
 
 // web is a Service with two servers behind the host web.test, under load.
-func web(t *testing.T) (w *world, servers []*echo.Server, running *load.Load) {
-	w = newWorld(t, stack.Options{Settings: map[string]string{"drain-duration": "5s"}})
+func web(t *testing.T) (w *suite, servers []*echo.Server, running *load.Load) {
+	w = newSuite(t, inprocess.Options{Settings: map[string]string{"drain-duration": "5s"}})
 	w.servers = w.echoes("web", 2)
 	w.put(service("web", nil), ingress("web.test", "web", nil))
 	for i, s := range w.servers {
@@ -289,7 +289,7 @@ func TestDrainDuration(t *testing.T) {
 	const requests = 8
 	connect := map[string]string{"upstream-connect-timeout": "12s"}
 	short := map[string]string{"upstream-connect-timeout": "12s", "drain-duration": "5s"}
-	w := newWorld(t, stack.Options{Settings: map[string]string{"drain-duration": "1m"}})
+	w := newSuite(t, inprocess.Options{Settings: map[string]string{"drain-duration": "1m"}})
 	silent, end, err := badserver.Backlogged()
 	if err != nil {
 		t.Fatal(err)
@@ -336,12 +336,12 @@ func TestDrainDuration(t *testing.T) {
 
 // waits waits until each of these Services has a request that waits for a
 // connection.
-func (w *world) waits(services ...string) {
+func (w *suite) waits(services ...string) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), hang)
 	defer cancel()
 	for _, s := range services {
-		if err := w.Envoy.WaitStat(ctx, "cluster."+stack.Namespace+"/"+s+"/80.upstream_rq_pending_active", envoy.AtLeast(1)); err != nil {
+		if err := w.Envoy.WaitStat(ctx, "cluster."+inprocess.Namespace+"/"+s+"/80.upstream_rq_pending_active", envoy.AtLeast(1)); err != nil {
 			w.t.Fatal(err)
 		}
 	}

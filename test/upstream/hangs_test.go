@@ -23,8 +23,8 @@ import (
 
 	"legation.dev/test/echo"
 	"legation.dev/test/envoy"
+	"legation.dev/test/inprocess"
 	"legation.dev/test/load"
-	"legation.dev/test/stack"
 	"legation.dev/xds/bootstrap"
 )
 
@@ -61,9 +61,9 @@ func newMood(t *testing.T) *mood {
 	return m
 }
 
-// crowd asks a host so often a second, whatever becomes of the requests.
-type crowd struct {
-	w       *world
+// clients asks a host so often a second, whatever becomes of the requests.
+type clients struct {
+	w       *suite
 	stop    context.CancelFunc
 	asking  sync.WaitGroup
 	answers [600]atomic.Int64 // by status
@@ -73,9 +73,9 @@ type crowd struct {
 // atOnce is how long a refusal may take on a machine that is busy with all this.
 const atOnce = time.Second
 
-func (w *world) crowd(host string) *crowd {
+func (w *suite) clients(host string) *clients {
 	ctx, cancel := context.WithCancel(w.t.Context())
-	c := &crowd{w: w, stop: cancel}
+	c := &clients{w: w, stop: cancel}
 	c.asking.Go(func() {
 		tick := time.NewTicker(time.Second / offered)
 		defer tick.Stop()
@@ -92,7 +92,7 @@ func (w *world) crowd(host string) *crowd {
 }
 
 // ask asks once, on a connection of its own; it gives up with ctx.
-func (c *crowd) ask(ctx context.Context, host string) {
+func (c *clients) ask(ctx context.Context, host string) {
 	conn, err := net.Dial("tcp", c.w.HTTP)
 	if err != nil {
 		return
@@ -112,10 +112,10 @@ func (c *crowd) ask(ctx context.Context, host string) {
 	}
 }
 
-func (c *crowd) end() { c.stop(); c.asking.Wait() }
+func (c *clients) end() { c.stop(); c.asking.Wait() }
 
 // neighbours asks other hosts for a while.
-func (w *world) neighbours() load.Results {
+func (w *suite) neighbours() load.Results {
 	var clients []load.Client
 	for i := range 10 {
 		clients = append(clients, load.Client{Name: fmt.Sprint(i), Kind: load.HTTP1, Address: w.HTTP, Every: 20 * time.Millisecond,
@@ -135,7 +135,7 @@ func TestHangs(t *testing.T) {
 	const rounds, factor = 3, 2
 	log := filepath.Join(t.TempDir(), "access.log")
 	health := freeAddress(t)
-	w := newWorld(t, stack.Options{Settings: map[string]string{"access-log": log}, Config: func(c *bootstrap.Config) { c.Health = health }})
+	w := newSuite(t, inprocess.Options{Settings: map[string]string{"access-log": log}, Config: func(c *bootstrap.Config) { c.Health = health }})
 	m := newMood(t)
 	web := w.echoes("web", 1)[0]
 	w.put(service("hangs", map[string]string{"max-connections": fmt.Sprint(most), "max-pending-requests": "1"}), endpoint("hangs", 0, m.address, ready), ingress("hangs.test", "hangs", nil),
@@ -160,11 +160,11 @@ func TestHangs(t *testing.T) {
 
 // round is: the Service answers, then it hangs. It returns how much slower other
 // hosts were then, at the 99th percentile.
-func (w *world) round(m *mood) float64 {
+func (w *suite) round(m *mood) float64 {
 	w.t.Helper()
-	const overflow = "cluster." + stack.Namespace + "/hangs/80.upstream_rq_pending_overflow"
+	const overflow = "cluster." + inprocess.Namespace + "/hangs/80.upstream_rq_pending_overflow"
 	m.hangs.Store(false)
-	c := w.crowd("hangs.test")
+	c := w.clients("hangs.test")
 	before := w.neighbours()
 	if c.answers[http.StatusOK].Load() == 0 {
 		w.t.Error("the Service that answers was never answered")
@@ -177,7 +177,7 @@ func (w *world) round(m *mood) float64 {
 		w.t.Fatal(err)
 	}
 	beside := w.neighbours() // as long as it takes
-	active, err := w.Envoy.Stat(w.t.Context(), "cluster."+stack.Namespace+"/hangs/80.upstream_rq_active")
+	active, err := w.Envoy.Stat(w.t.Context(), "cluster."+inprocess.Namespace+"/hangs/80.upstream_rq_active")
 	if err != nil {
 		w.t.Error(err)
 	}
@@ -200,7 +200,7 @@ func (w *world) round(m *mood) float64 {
 }
 
 // probe asks for readiness and liveness until it is stopped.
-func (w *world) probe(health string) (stop func() (int, error)) {
+func (w *suite) probe(health string) (stop func() (int, error)) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	n, failed := 0, error(nil)
 	done := make(chan struct{})
@@ -226,7 +226,7 @@ func (w *world) probe(health string) (stop func() (int, error)) {
 
 // named looks for the Service in the access log: each refusal has the flag UO, and
 // the name of cluster and route.
-func (w *world) named(log string) {
+func (w *suite) named(log string) {
 	w.t.Helper()
 	if err := w.Envoy.Stop(); err != nil { // writes the rest of the log
 		w.t.Fatal(err)
@@ -248,7 +248,7 @@ func (w *world) named(log string) {
 			continue
 		}
 		refused++
-		if one.Flags != "UO" || one.Cluster != stack.Namespace+"/hangs/80" || one.Route != stack.Namespace+"/hangs-test Prefix /" {
+		if one.Flags != "UO" || one.Cluster != inprocess.Namespace+"/hangs/80" || one.Route != inprocess.Namespace+"/hangs-test Prefix /" {
 			w.t.Fatalf("a line of the access log does not say whose request was refused: %s", line)
 		}
 	}

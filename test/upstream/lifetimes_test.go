@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"legation.dev/test/badserver"
-	"legation.dev/test/stack"
+	"legation.dev/test/inprocess"
 	"legation.dev/translator/input"
 )
 
@@ -88,7 +88,7 @@ func (t *tally) String() string {
 
 // lane is one client.
 type lane struct {
-	w     *world
+	w     *suite
 	c     closer
 	host  string
 	n     int
@@ -97,14 +97,14 @@ type lane struct {
 
 // arena is all servers, each asked in two ways.
 type arena struct {
-	*world
+	*suite
 	lanes        []*lane
 	ours, envoys map[string]*tally // by the name of a closer
 	backends     map[string]*backend
 }
 
 func newArena(t *testing.T) *arena {
-	a := &arena{world: newWorld(t, stack.Options{}), ours: map[string]*tally{}, envoys: map[string]*tally{}, backends: map[string]*backend{}}
+	a := &arena{suite: newSuite(t, inprocess.Options{}), ours: map[string]*tally{}, envoys: map[string]*tally{}, backends: map[string]*backend{}}
 	var objects []input.Object
 	for _, c := range closers {
 		b := c.start(t)
@@ -129,7 +129,7 @@ func (a *arena) add(c closer, way string, tallies map[string]*tally, settings ma
 	for n := range lanes {
 		name := fmt.Sprintf("%s-%s-%d", c.name, way, n)
 		objects = append(objects, service(name, settings), endpoint(name, 0, a.backends[c.name].relay.Address(), ready), ingress(name+".test", name, nil))
-		a.lanes = append(a.lanes, &lane{a.world, c, name + ".test", n, tallies[c.name]})
+		a.lanes = append(a.lanes, &lane{a.suite, c, name + ".test", n, tallies[c.name]})
 	}
 	return objects
 }

@@ -9,19 +9,19 @@ import (
 	"regexp"
 	"testing"
 
-	"legation.dev/test/stack"
+	"legation.dev/test/inprocess"
 	"legation.dev/xds/bootstrap"
 )
 
 // series are the lines that Prometheus would read, by the Service that they are of.
-func (w *world) series() map[string][]string {
+func (w *suite) series() map[string][]string {
 	w.t.Helper()
 	text, err := w.Envoy.Get(w.t.Context(), "/stats/prometheus?usedonly")
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	of := map[string][]string{}
-	service := regexp.MustCompile(`namespace="` + stack.Namespace + `".*service="([^"]+)"|service="([^"]+)".*namespace="` + stack.Namespace + `"`)
+	service := regexp.MustCompile(`namespace="` + inprocess.Namespace + `".*service="([^"]+)"|service="([^"]+)".*namespace="` + inprocess.Namespace + `"`)
 	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
 		if m := service.FindStringSubmatch(lines.Text()); m != nil {
 			of[m[1]+m[2]] = append(of[m[1]+m[2]], lines.Text())
@@ -35,7 +35,7 @@ func (w *world) series() map[string][]string {
 // answered, and how long it took.
 func TestSeries(t *testing.T) {
 	const services, clients = 1000, 40
-	w := newWorld(t, stack.Options{})
+	w := newSuite(t, inprocess.Options{})
 	oracle := w.many(services)
 	running, end := w.everyHost(services, clients, oracle)
 	w.more(running, 2*services)

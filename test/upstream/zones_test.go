@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"legation.dev/test/echo"
-	"legation.dev/test/stack"
+	"legation.dev/test/inprocess"
 	"legation.dev/translator/input"
 	"legation.dev/xds/bootstrap"
 )
@@ -21,7 +21,7 @@ func zoned(service string, n int, address, zone string, s state) input.Object {
 }
 
 // shares is how many of so many requests each server gets.
-func (w *world) shares(host string, servers []*echo.Server, n int) (got []int) {
+func (w *suite) shares(host string, servers []*echo.Server, n int) (got []int) {
 	w.t.Helper()
 	before := make([]uint64, len(servers))
 	for i, s := range servers {
@@ -40,7 +40,7 @@ func (w *world) shares(host string, servers []*echo.Server, n int) (got []int) {
 // there; then they go to all zones. Without the setting zones do not matter.
 func TestSameZone(t *testing.T) {
 	const requests = 60
-	w := newWorld(t, stack.Options{Config: func(c *bootstrap.Config) { c.Zone = "a" }})
+	w := newSuite(t, inprocess.Options{Config: func(c *bootstrap.Config) { c.Zone = "a" }})
 	zones := []string{"a", "a", "b", "b"}
 	servers := map[string][]*echo.Server{}
 	for name, settings := range map[string]map[string]string{"all": nil, "near": {"same-zone-endpoints": "2"},

@@ -58,21 +58,22 @@ func (p Problem) Compare(o Problem) int {
 		strings.Compare(p.Value, o.Value), strings.Compare(p.Message, o.Message), strings.Compare(p.File, o.File))
 }
 
-// Finding is a Problem, from a moment on: that an expired certificate is served
-// becomes a Problem by the passing of time alone, and translation reads no clock.
+// Finding is a Problem with the time in which it applies. A certificate becomes a Problem
+// when it expires, without any change to an object; translation reads no clock, so it
+// says when that will be.
 type Finding struct {
 	Problem
 	After time.Time // zero: from the beginning
 	Until time.Time // zero: for ever
 }
 
-// due reports whether it is a Problem now.
+// due reports whether f applies at now.
 func (f Finding) due(now time.Time) bool {
 	return !f.After.After(now) && (f.Until.IsZero() || now.Before(f.Until))
 }
 
-// List is what the computation of one resource, or the reading of one object,
-// found wrong. It can be the value of a pmap.Map.
+// List has the findings of one unit: of the computation of one resource, or of the
+// reading of one object. It has a Sum so that a pmap.Map can hold it.
 type List struct {
 	list []Finding
 	sum  pmap.Sum
@@ -93,8 +94,7 @@ func (l List) Sum() pmap.Sum { return l.sum }
 // All are the findings. Read only.
 func (l List) All() []Finding { return l.list }
 
-// Record is m with what was found at a unit (a resource or an object), in place of
-// what was found there before.
+// Record returns m with the findings of a unit (a resource or an object) replaced by list.
 func Record(m pmap.Map[List], unit string, list []Finding) pmap.Map[List] {
 	if len(list) == 0 {
 		return m.Delete(unit)
@@ -102,7 +102,8 @@ func Record(m pmap.Map[List], unit string, list []Finding) pmap.Map[List] {
 	return m.Set(unit, NewList(list))
 }
 
-// Due are the Problems among maps at now, each once, sorted by object and field.
+// Due returns the Problems in maps that apply at now, each once, sorted by object and
+// field.
 func Due(now time.Time, maps ...pmap.Map[List]) []Problem {
 	var list []Problem
 	for _, m := range maps {

@@ -8,30 +8,32 @@ import (
 	"time"
 )
 
-// Preset names a kind of server, so that connections to it end before it ends
-// them itself.
+// Preset names a kind of application server that Envoy connects to (node, gunicorn).
+// It makes Envoy close an idle or old connection before the server does: otherwise a
+// request can reach a connection that the server is just closing.
 type Preset string
 
-// NoPreset stands for a server that nobody said anything of.
+// NoPreset stands for an application server of an unknown kind.
 const NoPreset Preset = "none"
 
-// lifetimes bound a connection to an endpoint; zero is no bound.
+// lifetimes are limits of one connection to an endpoint; zero means no limit.
 type lifetimes struct {
 	idle     time.Duration // between two requests
 	requests uint32
 	age      time.Duration
 }
 
-// server is a kind of server with its default settings.
+// server is a kind of application server with its default settings.
 type server struct {
 	name Preset
-	// limits are what the server itself does by default.
+	// limits are those after which the server closes a connection by default.
 	limits lifetimes
-	// use is what Envoy is given: idle at most idlePercent of the server's, the
-	// others a little below.
+	// use has the limits that Envoy is given: idle is at most idlePercent of that of
+	// the server, the others are a little below its own.
 	use lifetimes
-	// options of the server that change its limits: whoever has set one needs the
-	// setting of ours, not the preset.
+	// options names the options of the server that change its limits, for the table in
+	// the documentation. The preset assumes their defaults: where one of them is set,
+	// use upstream-idle-timeout and its siblings, not the preset.
 	options string
 }
 
@@ -40,9 +42,10 @@ type server struct {
 // requests failed).
 const idlePercent = 75
 
-// servers are measured on their releases, or read in their sources (nginx's own
-// nginx.conf, Puma, Kestrel, IIS). Where versions differ, the least counts: Puma 6
-// (from 7 on: 65 s), nginx before 1.19.10 (since then: 1,000 requests).
+// servers has the limits of each server, measured on a release or read in its source
+// (nginx's own nginx.conf, Puma, Kestrel, IIS). Where versions differ, the lowest limit
+// is used: that of Puma 6 (65 s since version 7), and that of nginx before 1.19.10
+// (1,000 requests since then).
 var servers = []server{
 	{NoPreset, lifetimes{}, lifetimes{idle: 1500 * time.Millisecond}, ""},
 	{"apache", lifetimes{5 * time.Second, 100, 0}, lifetimes{3500 * time.Millisecond, 98, 0}, "`KeepAliveTimeout`, `MaxKeepAliveRequests`"},
@@ -65,10 +68,11 @@ var (
 	nginxUse    = lifetimes{48 * time.Second, 98, 50 * time.Minute}
 )
 
-// presetName of the setting that gives three others.
+// presetName is the name of the setting that sets three others.
 const presetName = "upstream-preset"
 
-// serverPreset is the name of a kind of server, which gives what Envoy is to use.
+// serverPreset is the type of that setting: its value is the name of a Preset, and it
+// sets the idle timeout, the maximum of requests and the maximum age of connections.
 func serverPreset() Type {
 	var words []Preset
 	for _, s := range servers {
@@ -85,8 +89,9 @@ func serverOf(p Preset) server {
 	return servers[i]
 }
 
-// contradicts says in how far a setting outlasts the server that its own object
-// names; nil if it does not. A narrower object may correct a preset.
+// contradicts returns an error if a setting keeps connections longer than the server
+// does that the same object names as its preset. A more specific object may override
+// the preset of a more general one, so the caller compares within one object only.
 func (s server) contradicts(name string, v Values) error {
 	above := func(most any, why string) error {
 		return fmt.Errorf("above %v (%s), which is all that the preset %s beside it allows", most, why, s.name)
@@ -102,13 +107,14 @@ func (s server) contradicts(name string, v Values) error {
 	return nil
 }
 
-// outlasts reports whether a bound, zero for none, reaches that of a server.
+// outlasts reports whether bound is not below the limit of a server. A bound of zero
+// means no bound; a limit of zero means that the server has none.
 func outlasts[T cmp.Ordered](bound, limit T) bool {
 	var none T
 	return limit != none && (bound == none || bound >= limit)
 }
 
-// presetTable is the table of servers for people.
+// presetTable is the table of servers in the documentation.
 func presetTable() string {
 	var b strings.Builder
 	b.WriteString("| preset | the server closes after | set is | not if you set in the server |\n|---|---|---|---|\n")

@@ -15,8 +15,8 @@ import (
 // Chain is the filter chain of a TLS host, serialised as elements of
 // Listener.filter_chains: a listener is put together from such bytes, so that
 // one more host costs one chain. It is two chains if the class trusts proxies.
-// Nothing that changes stands in it, for Envoy drains the connections of a chain
-// whose bytes are new.
+// It must not contain anything that changes often: Envoy drains the connections
+// of a filter chain whose bytes have changed.
 type Chain struct {
 	wire []byte
 	sum  pmap.Sum
@@ -58,8 +58,12 @@ func (f *Front) Chain(l route.Listener, host string) (Chain, error) {
 	return newChain(list...)
 }
 
-// trusted is the chain that takes, of what the chain of that name and match takes, the
-// connections of proxies that the class trusts; none if it trusts no proxy.
+// trusted returns a second filter chain beside the one of that name. It takes the
+// connections that come from a proxy that the class trusts, and believes the
+// X-Forwarded headers there. It returns nothing if the class trusts no proxy.
+//
+// It adds the addresses of the proxies to match and keeps it, so match must not be
+// that of the first chain.
 func (f *Front) trusted(l route.Listener, name string, match *listenerv3.FilterChainMatch, socket *corev3.TransportSocket) []*listenerv3.FilterChain {
 	manager := f.managers[l.Name].trusted
 	if manager == nil {
@@ -69,7 +73,7 @@ func (f *Front) trusted(l route.Listener, name string, match *listenerv3.FilterC
 	return []*listenerv3.FilterChain{{Name: name + trustedSuffix, FilterChainMatch: match, TransportSocket: socket, Filters: networkFilters(manager)}}
 }
 
-// trustedSuffix of the name of a chain for trusted proxies; no host ends in it.
+// trustedSuffix ends the name of a filter chain for trusted proxies. No host can end in it.
 const trustedSuffix = "/trusted"
 
 func networkFilters(connectionManager *anypb.Any) []*listenerv3.Filter {
@@ -79,8 +83,8 @@ func networkFilters(connectionManager *anypb.Any) []*listenerv3.Filter {
 	}}
 }
 
-// downstreamTLS terminates TLS with the certificate that Envoy asks source for;
-// a nil source is a certificate of Envoy's bootstrap.
+// downstreamTLS terminates TLS with the certificate that Envoy gets from source under
+// the name secret. A nil source means a static secret of Envoy's bootstrap.
 func downstreamTLS(secret string, source *corev3.ConfigSource) *corev3.TransportSocket {
 	return &corev3.TransportSocket{Name: tlsSocket, ConfigType: &corev3.TransportSocket_TypedConfig{
 		TypedConfig: packed(&tlsv3.DownstreamTlsContext{CommonTlsContext: &tlsv3.CommonTlsContext{

@@ -34,7 +34,7 @@ func VirtualHost(routes string, v *route.VirtualHost) (*snapshot.Resource, error
 }
 
 // builder makes the routes of one virtual host. Routes of one object share their
-// settings, and so the messages that are made of those: they are not changed.
+// settings, and so share the messages made from them. These must not be changed.
 type builder struct {
 	class *policy.Route
 	last  *policy.Route // those that shared was made of
@@ -87,7 +87,9 @@ func (b *builder) use(s *policy.Route) {
 	}
 }
 
-// matchOf is the match of a route: a prefix by element.
+// matchOf is the match of a route. A prefix matches whole path elements only. To tell
+// plain http, it reads x-forwarded-proto: this is the scheme that Envoy itself found,
+// unless a trusted proxy sent the header.
 func matchOf(r *route.Route) *routev3.RouteMatch {
 	m := pathMatch(r.Match)
 	if r.Match.Method != "" {
@@ -144,19 +146,21 @@ func header(name string, m *matcherv3.StringMatcher, invert bool) *routev3.Heade
 		HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{StringMatch: m}}
 }
 
-// notOneLabel matches an :authority that the wildcard host does not claim.
+// notOneLabel matches an :authority that Envoy's wildcard domain takes and the wildcard
+// host of an Ingress does not: one with more than one label in place of the star.
 func notOneLabel(wildcard string) *routev3.HeaderMatcher {
 	return header(":authority", matching(oneLabel(wildcard)), true)
 }
 
-// oneLabel is the pattern of an :authority with exactly one label in the place
-// of the star, in any case, with or without a port.
+// oneLabel is the regular expression of each :authority that the wildcard host of an
+// Ingress takes: exactly one label in place of the star, upper or lower case, with or
+// without a port. Envoy's wildcard domains take any number of labels there.
 func oneLabel(wildcard string) string {
 	return `(?i)^[^.]+` + regexp.QuoteMeta(strings.TrimPrefix(wildcard, "*")) + `(:[0-9]+)?$`
 }
 
-// RouteConfiguration is the table of one or several listeners. Its virtual hosts come
-// by encoding.go.
+// RouteConfiguration is the route configuration of one or several listeners. It contains
+// no virtual hosts: Envoy gets these one by one, by VHDS (see encoding.go).
 func RouteConfiguration(name string, s *policy.Route) (*snapshot.Resource, error) {
 	m := &routev3.RouteConfiguration{
 		Name:                            name,
@@ -172,8 +176,8 @@ func RouteConfiguration(name string, s *policy.Route) (*snapshot.Resource, error
 	return newResource(snapshot.RouteConfiguration, m.Name, m, snapshot.Meta{})
 }
 
-// setHeader overwrites a header. The value is a format of Envoy's: text from an
-// input would have to double its %.
+// setHeader overwrites a header. Envoy reads the value as a format string, so in a text
+// that comes from an object each % would have to be doubled.
 func setHeader(name, value string) *corev3.HeaderValueOption {
 	return &corev3.HeaderValueOption{
 		Header:       &corev3.HeaderValue{Key: name, Value: value},

@@ -2,9 +2,9 @@ package route
 
 import "strings"
 
-// FindHost is the name, among those that are served, of the virtual host that an
-// authority leads to: the host itself, else the longest wildcard above it, else Any.
-// Port, case and a trailing dot do not count. False if nobody takes it.
+// FindHost is the name of the virtual host that takes an authority, among the names that
+// are served: the host itself, else the longest wildcard above it, else Any. Port, case
+// and a trailing dot are ignored. False means that no virtual host takes it.
 func FindHost(authority string, served func(name string) bool) (string, bool) {
 	host, _ := cutPort(undotted(authority))
 	host = strings.ToLower(host)
@@ -28,8 +28,8 @@ func undotted(authority string) string {
 	return authority
 }
 
-// cutPort splits an authority before the colon of its port. Whether a number follows
-// is not looked at.
+// cutPort splits an authority before the colon of its port. It does not check that a
+// number follows.
 func cutPort(authority string) (host, port string) {
 	i := strings.LastIndexByte(authority, ':')
 	if i < 0 || strings.LastIndexByte(authority, ']') > i {
@@ -38,8 +38,8 @@ func cutPort(authority string) (host, port string) {
 	return authority[:i], authority[i:]
 }
 
-// oneLabelBelow reports whether an authority has one label in the place of the star
-// of a wildcard. Where a port should be, there may be a number only.
+// oneLabelBelow reports whether an authority has exactly one label in place of the star
+// of a wildcard. A port must be a number.
 func oneLabelBelow(wildcard, authority string) bool {
 	host, port := cutPort(authority)
 	if port != "" && strings.Trim(port, "0123456789") != ":" || port == ":" {

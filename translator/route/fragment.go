@@ -49,11 +49,13 @@ type Fragment struct {
 	// CatchAll is for requests that no host of the class takes; nil if the object
 	// does not say.
 	CatchAll *Action
-	// Policy is what it says of settings.
+	// Policy has the settings that the object sets.
 	Policy policy.Overrides
-	// Guards are what it wants restricted and nobody honours yet.
+	// Guards are restrictions of access that the object asks for and that Legation does
+	// not implement. To serve without them would be unsafe: what they name answers 503,
+	// unless the class sets serve-unprotected.
 	Guards []Guard
-	// Withheld says that the object takes no part in routing of its own, as a canary.
+	// Withheld reports whether the object adds no routes of its own, as a canary.
 	Withheld bool
 	// Canaries are what it says of Services that other objects lead to.
 	Canaries []Canary
@@ -65,8 +67,8 @@ type Fragment struct {
 	sum pmap.Sum
 }
 
-// Say notes what the object says of settings, as package policy has read it, and what is
-// wrong with that.
+// Say records the settings of the object, as package policy has read them, and a finding
+// for each one that is invalid.
 func (f *Fragment) Say(overrides policy.Overrides, errs []*policy.FieldError) {
 	f.Policy = overrides
 	for _, e := range errs {
@@ -97,7 +99,7 @@ type ClassName struct {
 	Field string
 }
 
-// Host is what an object says of one host.
+// Host is the part of an object that is about one host.
 type Host struct {
 	Name string // "shop.example.com", "*.example.com" or Any
 	// Deep: a wildcard takes names of any number of labels, as those of Gateway API
@@ -128,8 +130,8 @@ type TLS struct {
 	Field  string     // that names it
 }
 
-// Backend is one Service port, made by NewBackend, with the settings that its cluster has because of
-// who names it. Whether the Service exists plays no part in it.
+// Backend is one Service port, with the settings for its cluster that the object which
+// names it brings. It is made by NewBackend. The Service need not exist.
 type Backend struct {
 	Namespace, Service string
 	Port               string           // by name or number, as the object writes it
@@ -138,8 +140,8 @@ type Backend struct {
 	cluster string
 }
 
-// NewBackend makes a Backend; hash is that of the policy, which whoever makes many
-// backends of one policy computes once. It is false if one of the names is none.
+// NewBackend makes a Backend. hash is the hash of shape: the caller computes it once for
+// many backends. It returns false if one of the names is invalid.
 func NewBackend(namespace, service, port string, shape policy.Overrides, hash string) (Backend, bool) {
 	b := Backend{Namespace: namespace, Service: service, Port: port, Policy: shape}
 	for _, part := range []string{namespace, service, port} {
@@ -155,8 +157,8 @@ func NewBackend(namespace, service, port string, shape policy.Overrides, hash st
 }
 
 // Cluster is the name of its cluster: namespace/service/port, and the hash of the
-// policy, if there is one. These bytes are for good: another name is another
-// cluster, with connections of its own.
+// policy, if there is one. This format must never change: to Envoy, another name is
+// another cluster, and it would open all connections anew.
 func (b Backend) Cluster() string { return b.cluster }
 
 // Key is that of the Service: "namespace/name".
@@ -177,8 +179,8 @@ func Label(text string) bool { return label.MatchString(text) }
 // Sum identifies the backend.
 func (b Backend) Sum() pmap.Sum { return pmap.SumOf(b.Cluster(), b.Policy.String()) }
 
-// ParseCluster is the backend that a cluster's name tells of, without its policy;
-// false if it is no name of ours.
+// ParseCluster returns the backend of a cluster from its name, without its policy. It
+// returns false if Backend.Cluster makes no such name.
 func ParseCluster(name string) (Backend, bool) {
 	parts := strings.Split(name, "/")
 	if len(parts) != 3 && len(parts) != 4 {
@@ -195,14 +197,14 @@ type Reference struct {
 	Backend *Backend
 }
 
-// Older orders fragments as conflicts are decided: the older one first, ties by
-// namespace and name.
+// Older compares two fragments in the order in which they win a conflict: the older one
+// first, then by namespace and name.
 func Older(a, b *Fragment) int {
 	return cmp.Or(a.Age.Compare(b.Age), cmp.Compare(a.Origin.Object.Key(), b.Origin.Object.Key()),
 		a.Origin.Object.Compare(b.Origin.Object))
 }
 
-// Host is what f says of a host; nil if it has no rule for it.
+// Host returns the part of f that is about one host; nil if there is none.
 func (f *Fragment) Host(name string) *Host {
 	for i := range f.Hosts {
 		if f.Hosts[i].Name == name {

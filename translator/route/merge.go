@@ -29,8 +29,8 @@ type VirtualHost struct {
 	Settings *policy.Route
 	// Routes are in the order in which they are tried.
 	Routes []Route
-	// Chain is the host by whose filter chain it redirects to https; empty if it
-	// does not redirect.
+	// Chain is the host whose filter chain serves this one over TLS, if it redirects to
+	// https: that chain must be live first. It is empty if the host does not redirect.
 	Chain string
 	// Backends are those that it leads to, each once, in order of their clusters.
 	Backends []Backend
@@ -101,8 +101,8 @@ func (m *merger) deeper(in Input) {
 	}
 }
 
-// chainOf is the host by whose filter chain a host is served by TLS: itself, or the
-// wildcard that it falls under; empty if there is none.
+// chainOf is the host whose filter chain serves this host over TLS: the host itself, or
+// the wildcard that it falls under. It is empty if neither has a certificate.
 func chainOf(host string, in Input) string {
 	if _, _, ok := Certificate(host, in.Own); ok {
 		return host
@@ -303,17 +303,19 @@ func (m *merger) passDeeper(other *merger) {
 	m.host.Routes = append(other.host.Routes, m.host.Routes...)
 }
 
-// Section is a TLS section that decides over the certificate of a host.
+// Section is the TLS section that decides which certificate a host has.
 type Section struct {
 	TLS
 	At object.Origin
 }
 
-// Certificate is the section that decides over a host's certificate: the first of
-// the oldest owner that has one. Others that name another Secret are told. A TLS
-// section counts only beside a rule for the host: whoever could claim a host by the
-// section alone could redirect everybody's hosts, and answer for them with a
-// certificate of his own.
+// Certificate is the TLS section whose Secret has the certificate of a host: the first
+// section of the oldest owner that has one. Each other section that names another Secret
+// gets a finding. False means that the host has no TLS.
+//
+// owners must be only fragments that have a rule for the host, oldest first. A fragment
+// with a TLS section for the host and no rule must not count: it could make hosts of
+// other people redirect to https, and be served with a certificate of its own.
 func Certificate(host string, owners []*Fragment) (use Section, found []finding.Finding, ok bool) {
 	if host == Any {
 		return Section{}, nil, false

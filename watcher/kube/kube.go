@@ -4,14 +4,14 @@
 // EndpointSlices, each object reduced to what translation reads as soon as it is
 // decoded. Nothing else of it is kept.
 //
-// Of Secrets and ConfigMaps only the metadata is watched; those that an Ingress
-// or a class of ours names are fetched one by one. A Secret that nobody names
-// costs its metadata on the wire when it changes and at each full list, and no
-// memory after that. The other way, one watch for each Secret by its name, would
-// need no list of all, but as many streams as there are certificates.
+// Of Secrets and ConfigMaps only the metadata is watched; those that an Ingress or an
+// IngressClass of ours names are fetched one by one. The metadata of all other Secrets
+// is sent to us when one changes and at each full list, but is not kept in memory. The
+// alternative, a watch for each Secret by its name, would avoid the full list, but would
+// need as many streams as there are certificates.
 //
-// An error is never a deletion. While the API server is gone, or refuses, what
-// was read stays, and Source.Waiting says why.
+// An error is never taken for a deletion. While the API server cannot be reached, or
+// refuses a request, the objects that were read stay, and Source.Waiting says why.
 //
 // The package writes nothing to the cluster.
 //
@@ -34,8 +34,8 @@ import (
 
 // Config says what to read. Only REST must be set.
 type Config struct {
-	// REST is where the API server is and who we are. Without a rate of its own
-	// (QPS) requests are not limited: the number of those at once is bounded.
+	// REST has the address of the API server and our credentials. If its QPS is not set,
+	// the rate of requests is not limited; the number of concurrent ones always is.
 	REST *rest.Config
 	// Namespaces are those that are read; none means all. The namespaces of the
 	// settings of a class and of its default certificate must be among them.

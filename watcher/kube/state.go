@@ -12,19 +12,20 @@ import (
 // everyNamespace stands for all namespaces, as in client-go.
 const everyNamespace = ""
 
-// state is where all that is read comes together. Its lock guards everything in
-// it, and is never held during a request.
+// state has everything that was read from the API server and not taken yet, and knows
+// which Secrets and ConfigMaps to fetch. Feeds and fetches write it; Take reads it. mu
+// guards all fields below it, and is never held during a request to the API server.
 type state struct {
 	namespaces []string
-	fetch      func(object.Ref) // asks for an object that is named; must not block
+	fetch      func(object.Ref) // has an object fetched soon; is called with mu held, so it must not block
 
 	mu       sync.Mutex
 	queue    queue
 	names    names
-	versions map[object.Ref]string // resourceVersion of the last fetch of what is named; empty: it was not there
-	unlisted map[*feed]bool        // feeds whose first list is not there
-	unread   map[object.Ref]bool   // named and never fetched
-	heard    map[object.Ref]string // of these: the version that was noticed since they were named
+	versions map[object.Ref]string // resourceVersion of the last fetch of each named object; empty: it did not exist
+	unlisted map[*feed]bool        // feeds whose first list is not complete
+	unread   map[object.Ref]bool   // named objects that were never fetched
+	heard    map[object.Ref]string // of those in unread: the version that the watch has reported since they were named
 	started  bool                  // the first batch was taken
 	wake     chan struct{}         // closed at the next change
 }
@@ -35,7 +36,7 @@ func newState(namespaces []string) *state {
 		heard: map[object.Ref]string{}, wake: make(chan struct{})}
 }
 
-// apply takes changes over.
+// apply puts changes into the queue, and follows what they name.
 func (s *state) apply(changes ...input.Change) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,7 +58,7 @@ func (s *state) applyLocked(changes ...input.Change) {
 	s.wake = make(chan struct{})
 }
 
-// named begins to follow a Secret or ConfigMap.
+// named begins to follow a Secret or ConfigMap, because an object refers to it now.
 func (s *state) named(ref object.Ref) {
 	if !s.within(ref.Namespace) {
 		s.queue.put(input.Change{Ref: ref, Problems: []finding.Problem{
@@ -68,7 +69,8 @@ func (s *state) named(ref object.Ref) {
 	s.fetch(ref)
 }
 
-// unnamed ends following it. What it named itself is not named any more.
+// unnamed ends following a Secret or ConfigMap, because no object refers to it any more.
+// What it referred to itself loses that reference, too.
 func (s *state) unnamed(ref object.Ref) {
 	delete(s.unread, ref)
 	delete(s.heard, ref)
@@ -87,7 +89,7 @@ func (s *state) follows(ref object.Ref) bool {
 	return s.names.has(ref) && s.within(ref.Namespace)
 }
 
-// fetched takes over the answer to a fetch, if the object is named still.
+// fetched takes the answer to a fetch, unless no object refers to it any more.
 func (s *state) fetched(c input.Change, version string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,9 +106,10 @@ func (s *state) fetched(c input.Change, version string) {
 	}
 }
 
-// noticed hears of a version of a Secret or ConfigMap; empty if it is gone. Only
-// of those that are named a version that was not fetched yet is asked for. The
-// first fetch of one is under way already, and may bring this version or not.
+// noticed is called when the watch reports a version of a Secret or ConfigMap; empty if
+// it was deleted. A named object is fetched if this version was not fetched yet. If its
+// first fetch is still under way, that may bring this version or an older one, so the
+// version is only kept in heard, and fetched compares.
 func (s *state) noticed(ref object.Ref, version string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,7 +122,7 @@ func (s *state) noticed(ref object.Ref, version string) {
 	}
 }
 
-// listed hears that a feed has read all that there is.
+// listed is called when the first list of a feed is complete.
 func (s *state) listed(f *feed) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,8 +130,9 @@ func (s *state) listed(f *feed) {
 	s.applyLocked()
 }
 
-// take returns what can be taken; if there is nothing, nil and a channel that is
-// closed when that may have changed.
+// take returns the next batch of changes. The first batch waits until every feed has
+// listed and every named object was fetched. If there is no batch, it returns nil and a
+// channel that is closed when there may be one.
 func (s *state) take() ([]input.Change, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,7 +146,8 @@ func (s *state) take() ([]input.Change, <-chan struct{}) {
 	return nil, s.wake
 }
 
-// following lists what is followed of a kind in a namespace, or in all.
+// following lists the objects of a kind that are followed, in one namespace or in all,
+// sorted.
 func (s *state) following(kind object.Kind, namespace string) []object.Ref {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,7 +161,7 @@ func (s *state) following(kind object.Kind, namespace string) []object.Ref {
 	return list
 }
 
-// unreadAtStart counts what is to be fetched before the first Take.
+// unreadAtStart counts the objects that must be fetched before the first Take returns.
 func (s *state) unreadAtStart() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

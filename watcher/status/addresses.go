@@ -49,7 +49,7 @@ func joined(lines []string) addresses {
 	return addresses(unique.Make(strings.Join(slices.Compact(lines), "\n")).Value())
 }
 
-// ofIngress is what stands in the status of an Ingress.
+// ofIngress returns the addresses in the status of an Ingress.
 func ofIngress(list []networkingv1.IngressLoadBalancerIngress) addresses {
 	lines := make([]string, 0, len(list))
 	for _, e := range list {
@@ -62,8 +62,8 @@ func ofIngress(list []networkingv1.IngressLoadBalancerIngress) addresses {
 	return joined(lines)
 }
 
-// entryLine is the line of an entry that has an address or a name; one with both
-// is none of ours.
+// entryLine is the line of an entry with an address or a host name. We never write an
+// entry with both: its line differs from all of ours.
 func entryLine(ip, name string) string {
 	if ip == "" || name == "" {
 		return line(ip + name)
@@ -71,8 +71,8 @@ func entryLine(ip, name string) string {
 	return line(ip) + restPart + name
 }
 
-// ofService is where a Service can be reached from outside: what its load balancer
-// was given, else its externalIPs.
+// ofService returns the external addresses of a Service: those in
+// status.loadBalancer or, if there are none, spec.externalIPs.
 func ofService(o *corev1.Service) addresses {
 	var list []string
 	for _, e := range o.Status.LoadBalancer.Ingress {
@@ -84,7 +84,7 @@ func ofService(o *corev1.Service) addresses {
 	return newAddresses(list...)
 }
 
-// ofNode is where a node can be reached: its external addresses, else its internal
+// ofNode returns the external addresses of a node or, if there are none, its internal
 // ones.
 func ofNode(o *corev1.Node) addresses {
 	of := map[corev1.NodeAddressType][]string{}

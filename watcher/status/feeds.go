@@ -56,7 +56,7 @@ func (t *leadership) ingresses(namespace string) runner {
 // saw takes an Ingress. Another one of the same name is told about anew.
 func (t *leadership) saw(key string, s seen, now time.Time) {
 	if e := t.table.entries[key]; e != nil && e.seen.uid != "" && e.seen.uid != s.uid {
-		t.book.renew(refOf(key), now)
+		t.recorder.renew(refOf(key), now)
 	}
 	t.table.observe(key, s, now)
 }

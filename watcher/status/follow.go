@@ -5,42 +5,48 @@ import (
 	"time"
 )
 
-// returnsFollowed is how often we follow an address that comes back to a value that
-// it had: two controllers that rewrite each other make one value as good as the
-// other, and each following costs a write for each Ingress.
+// returnsFollowed is how often an address may go back to an earlier value before we
+// keep what is published; the last of these returns is not published any more. Two
+// controllers overwrite each other then. Neither value is better than the other, and
+// each change costs a write for each Ingress.
 const returnsFollowed = 3
 
-// valuesKept is how many values that an address had are remembered: more than
-// there are controllers that could fight.
+// valuesKept is how many earlier values of an address are remembered: more than there
+// will be controllers that overwrite each other.
 const valuesKept = 8
 
-// follow decides which of the values that an address takes is published. It is
-// passive: it is told the time.
+// follow decides which value of an address is published, as the address changes. It
+// publishes the newest one, with two exceptions. Changes that come too fast are spaced
+// by gap. And if the address keeps going back to earlier values, because two controllers
+// overwrite each other, what is published stays until the address has been stable for
+// quiet. follow is passive: it reads no clock, the time is an argument.
 //
-// An address that is gone without a successor is kept: nobody wants nothing
-// published, least of all because a Service is being re-created.
+// If the address disappears and no new one comes, the last one stays published. An
+// Ingress without an address is worse than one with an old one, for example while its
+// Service is deleted and created again.
 type follow struct {
-	returns int           // how many are followed; 0: all
-	gap     time.Duration // between two values that are published
-	quiet   time.Duration // how long a value must stand to be followed again
+	returns int           // at which return to an earlier value kept begins; 0: never
+	gap     time.Duration // the shortest time between two values that are published
+	quiet   time.Duration // how long a value must be stable before kept ends
 
 	published   addresses
 	publishedAt time.Time
-	actual      addresses
-	since       time.Time // when it became that
-	past        []pastValue
-	returned    int
-	kept        bool // published is kept, whatever actual is
+	actual      addresses   // the newest value
+	since       time.Time   // when actual became that
+	past        []pastValue // the last values, at most valuesKept
+	returned    int         // how often actual went back to a value of the last quiet
+	kept        bool        // published stays, whatever actual is
 }
 
 // pastValue is a value that the address had, and who wrote it.
 type pastValue struct {
 	value  addresses
 	writer string
-	at     time.Time // when it was there last
+	at     time.Time // when the address last had it
 }
 
-// saw takes a value that is there now.
+// saw takes the value that the address has now. Empty means that it has none, and
+// changes nothing.
 func (f *follow) saw(v addresses, writer string, now time.Time) {
 	if v == "" {
 		return
@@ -58,7 +64,7 @@ func (f *follow) saw(v addresses, writer string, now time.Time) {
 	f.past = f.past[max(0, len(f.past)-valuesKept):]
 }
 
-// left notes that the value that was there until now is there no more.
+// left notes that the address had the value actual until now, and has another one.
 func (f *follow) left(now time.Time) {
 	for i := range f.past {
 		if f.past[i].value == f.actual {
@@ -71,8 +77,8 @@ func (f *follow) hadLately(v addresses, now time.Time) bool {
 	return slices.ContainsFunc(f.past, func(p pastValue) bool { return p.value == v && now.Sub(p.at) < f.quiet })
 }
 
-// look publishes what is to be published, and says when to look again; zero means
-// not before the next value.
+// look sets published if it is time to. It returns when to call it again; zero means
+// not before the next call of saw.
 func (f *follow) look(now time.Time) time.Time {
 	if f.kept && now.Sub(f.since) >= f.quiet {
 		f.kept, f.returned, f.past = false, 0, nil
@@ -90,7 +96,7 @@ func (f *follow) look(now time.Time) time.Time {
 	return time.Time{}
 }
 
-// writers are those who wrote the values that it had, in order.
+// writers are the field managers that wrote the remembered values, sorted.
 func (f *follow) writers() []string {
 	var list []string
 	for _, p := range f.past {

@@ -18,47 +18,48 @@ import (
 )
 
 const (
-	// writesAtOnce bounds the requests that are under way: enough for the rate at a
-	// server that needs 100 ms.
+	// writesAtOnce bounds the writes of status that are under way: enough for
+	// Timing.WritesPerSecond at a server that takes 100 ms for each.
 	writesAtOnce = 8
 	// requestPatience bounds one request to a server that does not answer.
 	requestPatience = 30 * time.Second
-	// askedAtOnce bounds the Ingresses of one question.
+	// askedAtOnce bounds the Ingresses of one call of Acknowledged.
 	askedAtOnce = 500
-	// postAgain is after what an Event is tried again, postRefused if it is not for
-	// trouble on the way.
+	// postAgain is how long after a failure an Event is tried again; postRefused, if the
+	// API server refused it, so that the same request would most likely fail again.
 	postAgain, postRefused = 10 * time.Second, 5 * time.Minute
 )
 
-// leadership is what there is only while we lead. Its state belongs to the loop; what it
-// started runs until ctx ends and hands the loop tasks.
+// leadership is what exists only while this replica holds the Lease. Its state belongs
+// to the loop. The goroutines that it started run until ctx ends, and change the state
+// only by tasks that they hand to the loop (see do).
 type leadership struct {
-	ctx    context.Context
-	cancel context.CancelFunc
-	over   chan struct{}
-	w      *Writer
-	log    *slog.Logger
-	group  sync.WaitGroup
-	tasks  chan func(now time.Time)
-	jobs   chan job
-	posts  chan posting
-	poster *poster
+	ctx         context.Context
+	cancel      context.CancelFunc
+	over        chan struct{}
+	w           *Writer
+	log         *slog.Logger
+	group       sync.WaitGroup
+	tasks       chan func(now time.Time)
+	jobs        chan job
+	events      chan pendingEvent
+	eventWriter *eventWriter
 
 	table   *statusTable
 	sources []*addressSource
 	look    time.Time // when an address source has something to publish
 	asking  bool
-	posting *posting // taken out of the eventRecorder, not yet handed out
+	pending *pendingEvent // taken out of the eventRecorder, not yet handed out
 	fights  map[object.Ref]fight
 	fought  bool // fights has changed
 
-	book          *eventRecorder // the loop's
+	recorder      *eventRecorder // the loop's
 	writes, tells trouble
 }
 
-// posting is a post with what is known of its object.
-type posting struct {
-	post
+// pendingEvent is a write with what is known of its object.
+type pendingEvent struct {
+	eventWrite
 	uid types.UID
 }
 
@@ -68,8 +69,8 @@ func newLeadership(ctx context.Context, a *lease, l *loop) *leadership {
 	if c.Acknowledged == nil {
 		r.patience = 0
 	}
-	t := &leadership{over: a.over, w: l.w, log: l.log, tasks: make(chan func(time.Time)), jobs: make(chan job), posts: make(chan posting),
-		poster: &poster{l.w.objects, l.w.meta, c.Identity}, table: newStatusTable(r), sources: newAddressSources(c), fights: map[object.Ref]fight{}, book: l.book,
+	t := &leadership{over: a.over, w: l.w, log: l.log, tasks: make(chan func(time.Time)), jobs: make(chan job), events: make(chan pendingEvent),
+		eventWriter: &eventWriter{l.w.objects, l.w.meta, c.Identity}, table: newStatusTable(r), sources: newAddressSources(c), fights: map[object.Ref]fight{}, recorder: l.recorder,
 		writes: trouble{what: "writing status", log: l.log}, tells: trouble{what: "writing Events", log: l.log}}
 	t.ctx, t.cancel = context.WithCancel(a.ctx)
 	stop := context.AfterFunc(ctx, t.cancel)
@@ -90,17 +91,18 @@ func (t *leadership) start(c Config) {
 		t.group.Go(func() { t.writer(limit) })
 	}
 	rate = c.Timing.EventsPerSecond
-	t.group.Go(func() { t.teller(flowcontrol.NewTokenBucketRateLimiter(float32(rate), max(1, int(10*rate)))) })
+	t.group.Go(func() { t.writeEvents(flowcontrol.NewTokenBucketRateLimiter(float32(rate), max(1, int(10*rate)))) })
 }
 
-// end returns when nothing of the term runs any more.
+// end stops all goroutines of this leadership and waits until they have returned.
 func (t *leadership) end() {
 	t.cancel()
 	t.group.Wait()
 	close(t.over)
 }
 
-// do has the loop run f; false says that the term is over.
+// do makes the loop run f. It returns false if this replica leads no more and f will not
+// run.
 func (t *leadership) do(f func(now time.Time)) bool {
 	select {
 	case t.tasks <- f:
@@ -110,7 +112,8 @@ func (t *leadership) do(f func(now time.Time)) bool {
 	}
 }
 
-// addressSource is where the addresses of a class come from; nil if nothing is published.
+// addressSource is where the addresses of a class come from: its own source, else that of
+// AnyClass. Nil means that no address is published for the class.
 func (t *leadership) addressSource(class string) *addressSource {
 	var any *addressSource
 	for _, o := range t.sources {
@@ -124,7 +127,8 @@ func (t *leadership) addressSource(class string) *addressSource {
 	return any
 }
 
-// nextJob is a job and where it can be handed out; a nil channel if there is none.
+// nextJob is the next job and the channel to send it on. Without a job the channel is
+// nil, so that this case of the loop's select never runs.
 func (t *leadership) nextJob(now time.Time) (job, chan<- job) {
 	j, ok := t.table.next(now)
 	if !ok {
@@ -133,33 +137,35 @@ func (t *leadership) nextJob(now time.Time) (job, chan<- job) {
 	return j, t.jobs
 }
 
-// nextPost is a post and where it can be handed out; a nil channel if there is none.
-func (t *leadership) nextPost(b *eventRecorder, now time.Time) (posting, chan<- posting) {
-	if t.posting == nil {
+// nextEvent is the next Event to write and the channel to send it on; without one, the
+// channel is nil.
+func (t *leadership) nextEvent(b *eventRecorder, now time.Time) (pendingEvent, chan<- pendingEvent) {
+	if t.pending == nil {
 		p, ok := b.next(now)
 		if !ok {
-			return posting{}, nil
+			return pendingEvent{}, nil
 		}
-		t.posting = &posting{post: p}
+		t.pending = &pendingEvent{eventWrite: p}
 	}
-	if ref := t.posting.problem.Object; ref.Kind == object.KindIngress {
+	if ref := t.pending.problem.Object; ref.Kind == object.KindIngress {
 		if e := t.table.entries[ref.Key()]; e != nil {
-			t.posting.uid = e.seen.uid
+			t.pending.uid = e.seen.uid
 		}
 	}
-	return *t.posting, t.posts
+	return *t.pending, t.events
 }
 
-// nextLook is when to look into the eventRecorder again: not before the post that was
-// taken out of it is handed out.
+// nextLook is when to look into the eventRecorder again. Zero means: not before the event
+// that was taken out of it has been handed to the goroutine that writes it.
 func (t *leadership) nextLook(b *eventRecorder) time.Time {
-	if t.posting != nil {
+	if t.pending != nil {
 		return time.Time{}
 	}
 	return b.due.when()
 }
 
-// ask asks which of those that wait are served, unless a question is under way.
+// ask calls Acknowledged, in a goroutine, for the Ingresses that wait for their first
+// address, unless a call is under way.
 func (t *leadership) ask(now time.Time) {
 	if t.asking || t.w.config.Acknowledged == nil {
 		return
@@ -184,7 +190,7 @@ func (t *leadership) ask(now time.Time) {
 	})
 }
 
-// askPatience bounds one question.
+// askPatience bounds one call of Acknowledged.
 const askPatience = 5 * time.Second
 
 // writer writes status, one job after the other.
@@ -195,7 +201,8 @@ func (t *leadership) writer(limit flowcontrol.RateLimiter) {
 	})
 }
 
-// paced takes what comes, one after the other and no faster than limit, until ctx ends.
+// paced calls take for what comes from list, one after the other and no faster than
+// limit, until ctx ends.
 func paced[T any](ctx context.Context, limit flowcontrol.RateLimiter, list <-chan T, take func(T)) {
 	for limit.Wait(ctx) == nil {
 		select {
@@ -207,8 +214,11 @@ func paced[T any](ctx context.Context, limit flowcontrol.RateLimiter, list <-cha
 	}
 }
 
-// apply sets status.loadBalancer, or gives up what of it is ours. The version makes
-// the API server refuse if the object is not the one that was decided on.
+// apply writes status.loadBalancer by server-side apply. If j has no addresses, it
+// applies a configuration without the field: the API server then removes what our field
+// manager had set, and leaves what others set. j.version is the resourceVersion of the
+// Ingress that the decision was made for. If the Ingress has changed since, the API
+// server answers with a conflict, and nothing is written.
 func (w *Writer) apply(ctx context.Context, j job) (seen, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestPatience)
 	defer cancel()
@@ -223,7 +233,7 @@ func (w *Writer) apply(ctx context.Context, j job) (seen, error) {
 	return reduceIngress(after), nil
 }
 
-// wrote takes the end of a job.
+// wrote notes the result of a job.
 func (t *leadership) wrote(j job, s seen, err error, now time.Time) {
 	switch {
 	case err == nil:
@@ -233,7 +243,7 @@ func (t *leadership) wrote(j job, s seen, err error, now time.Time) {
 		return
 	case apierrors.IsConflict(err):
 		t.w.count(func(s *Stats) { s.Conflicts++ })
-	case apierrors.IsNotFound(err): // it is deleted, and the watch will say so
+	case apierrors.IsNotFound(err): // it was deleted, and the watch will report that
 	default:
 		t.w.count(func(s *Stats) { s.Failures++ })
 		t.writes.tell(fmt.Errorf("%s: %w", j.ref, err))
@@ -241,22 +251,22 @@ func (t *leadership) wrote(j job, s seen, err error, now time.Time) {
 	t.table.failed(j, now)
 }
 
-// teller writes Events, one after the other.
-func (t *leadership) teller(limit flowcontrol.RateLimiter) {
-	paced(t.ctx, limit, t.posts, func(p posting) {
+// writeEvents writes Events, one after the other.
+func (t *leadership) writeEvents(limit flowcontrol.RateLimiter) {
+	paced(t.ctx, limit, t.events, func(p pendingEvent) {
 		ctx, cancel := context.WithTimeout(t.ctx, requestPatience)
 		defer cancel()
-		r, err := t.poster.write(ctx, p.post, p.uid)
-		t.do(func(now time.Time) { t.told(p, r, err, now) })
+		r, err := t.eventWriter.write(ctx, p.eventWrite, p.uid)
+		t.do(func(now time.Time) { t.eventWritten(p, r, err, now) })
 	})
 }
 
-// told takes the end of a post.
-func (t *leadership) told(p posting, r record, err error, now time.Time) {
+// eventWritten notes the result of writing an Event.
+func (t *leadership) eventWritten(p pendingEvent, r record, err error, now time.Time) {
 	if err == nil {
 		t.w.count(func(s *Stats) { s.Events++ })
 		t.tells.tell(nil)
-		t.book.done(p.post, r, now)
+		t.recorder.done(p.eventWrite, r, now)
 		return
 	}
 	t.w.count(func(s *Stats) { s.EventFailures++ })
@@ -267,5 +277,5 @@ func (t *leadership) told(p posting, r record, err error, now time.Time) {
 	if !apierrors.IsNotFound(err) {
 		t.tells.tell(fmt.Errorf("%s: %w", p.problem.Object, err))
 	}
-	t.book.failed(p.post, now.Add(again))
+	t.recorder.failed(p.eventWrite, now.Add(again))
 }

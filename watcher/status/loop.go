@@ -20,15 +20,15 @@ type loop struct {
 	begin chan *lease
 	timer *time.Timer
 
-	state *State // the newest
-	book  *eventRecorder
-	term  *leadership // nil while we do not lead
+	state    *State // the newest
+	recorder *eventRecorder
+	term     *leadership // nil while we do not lead
 }
 
 func newLoop(w *Writer) *loop {
 	t := w.config.Timing
 	return &loop{w: w, log: w.config.Log, begin: make(chan *lease), timer: time.NewTimer(0),
-		book: newEventRecorder(t.Settle, t.Refresh)}
+		recorder: newEventRecorder(t.Settle, t.Refresh)}
 }
 
 // run returns when ctx has ended and nothing is written any more.
@@ -61,10 +61,10 @@ func (l *loop) lead(t *leadership) {
 	now := time.Now()
 	l.publish(t, now)
 	job, jobs := t.nextJob(now)
-	post, posts := t.nextPost(l.book, now)
+	event, events := t.nextEvent(l.recorder, now)
 	t.ask(now)
 	l.tell(t, now)
-	l.timer.Reset(untilNext(now, t.table.wake(t.asking), t.look, t.nextLook(l.book)))
+	l.timer.Reset(untilNext(now, t.table.wake(t.asking), t.look, t.nextLook(l.recorder)))
 	select {
 	case <-t.ctx.Done():
 		l.end()
@@ -74,8 +74,8 @@ func (l *loop) lead(t *leadership) {
 		f(time.Now())
 	case jobs <- job:
 		t.table.started(job)
-	case posts <- post:
-		t.posting = nil
+	case events <- event:
+		t.pending = nil
 	case <-l.timer.C:
 	}
 }
@@ -95,7 +95,7 @@ func untilNext(now time.Time, times ...time.Time) time.Duration {
 func (l *loop) take() {
 	s, now := l.w.newest(), time.Now()
 	same := l.state != nil && slices.Equal(l.state.Problems, s.Problems)
-	l.state, l.book.exists = s, s.Exists
+	l.state, l.recorder.exists = s, s.Exists
 	if l.term != nil {
 		l.term.table.serve(*s, now)
 	}
@@ -117,7 +117,7 @@ func (l *loop) note(now time.Time) {
 		}
 	}
 	list = append(list, l.state.Problems...)
-	l.book.write(list, l.state.Exists, now)
+	l.recorder.write(list, l.state.Exists, now)
 }
 
 // publish has the addresses of each class written that are due.
@@ -198,7 +198,7 @@ func (l *loop) settled(t *leadership, ref object.Ref) {
 func (l *loop) start(ctx context.Context, a *lease) {
 	now := time.Now()
 	l.term = newLeadership(ctx, a, l)
-	l.book.lead(now)
+	l.recorder.lead(now)
 	if l.state != nil {
 		l.term.table.serve(*l.state, now)
 	}
@@ -215,7 +215,7 @@ func (l *loop) end() {
 	t.end()
 	l.term = nil
 	now := time.Now()
-	l.book.follow(now)
+	l.recorder.follow(now)
 	l.note(now) // without fights, which are the leader's to know
 	l.w.count(func(s *Stats) { s.Leader, s.Waiting, s.Fights = false, 0, nil })
 	l.log.Info("not writing status and Events any more", "lease", l.w.config.Lease.String())

@@ -24,7 +24,7 @@ const handover = time.Minute
 
 // eventRecorder decides which Events are written. Every replica keeps one, so that
 // whoever leads next knows what is new; only the leader writes. It is passive: it
-// is told what is the matter, what became of posts, and the time. It belongs to the
+// is told what is the matter, what became of writes, and the time. It belongs to the
 // loop.
 //
 // A Problem that stays is one Event. Its name follows from what it says, so that
@@ -45,7 +45,7 @@ type eventState struct {
 	since   time.Time // when it came, or went
 	lasted  bool      // it was there for long enough to be told, before it went
 	told    bool      // the Event of its being there is written, and none of its end
-	busy    bool      // a post is under way
+	busy    bool      // a write is under way
 	warning record
 	mended  record
 }
@@ -217,19 +217,19 @@ func (b *eventRecorder) renew(ref object.Ref, now time.Time) {
 	}
 }
 
-// post is one Event to be written or renewed.
-type post struct {
+// eventWrite is one Event to be written or renewed.
+type eventWrite struct {
 	problem finding.Problem
 	mended  bool
 	before  record // empty name: it is not known to be there
 }
 
-// next is the next post; it is taken out until it is done or failed.
-func (b *eventRecorder) next(now time.Time) (post, bool) {
+// next is the next Event to write; it is taken out until it is done or failed.
+func (b *eventRecorder) next(now time.Time) (eventWrite, bool) {
 	for {
 		p, ok := b.due.due(now)
 		if !ok {
-			return post{}, false
+			return eventWrite{}, false
 		}
 		t := b.states[p]
 		at, forget := b.when(p, t)
@@ -242,16 +242,16 @@ func (b *eventRecorder) next(now time.Time) (post, bool) {
 			b.due.setTime(p, now.Add(eventsAgain))
 		default:
 			t.busy = true
-			return t.post(p), true
+			return t.write(p), true
 		}
 	}
 }
 
-func (t *eventState) post(p finding.Problem) post {
+func (t *eventState) write(p finding.Problem) eventWrite {
 	if t.present {
-		return post{problem: p, before: t.warning}
+		return eventWrite{problem: p, before: t.warning}
 	}
-	return post{problem: p, mended: true, before: t.mended}
+	return eventWrite{problem: p, mended: true, before: t.mended}
 }
 
 // spend takes one Event from the budget of an object.
@@ -268,8 +268,8 @@ func (b *eventRecorder) spend(ref object.Ref, now time.Time) bool {
 	return true
 }
 
-// done takes that a post is written.
-func (b *eventRecorder) done(p post, r record, now time.Time) {
+// done takes that an Event is written.
+func (b *eventRecorder) done(p eventWrite, r record, now time.Time) {
 	t, ok := b.states[p.problem]
 	if !ok {
 		return
@@ -283,8 +283,8 @@ func (b *eventRecorder) done(p post, r record, now time.Time) {
 	b.plan(p.problem, t, now)
 }
 
-// failed takes that a post could not be written; it is tried again at a time.
-func (b *eventRecorder) failed(p post, at time.Time) {
+// failed takes that an Event could not be written; it is tried again at a time.
+func (b *eventRecorder) failed(p eventWrite, at time.Time) {
 	if t, ok := b.states[p.problem]; ok && b.leads {
 		t.busy = false
 		b.due.setTime(p.problem, at)

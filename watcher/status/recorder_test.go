@@ -19,11 +19,11 @@ const (
 	refreshTime = 30 * time.Minute
 )
 
-// diary plays the part of the loop: it has posts written at once, and notes when.
+// diary plays the part of the loop: it has events written at once, and notes when.
 type diary struct {
 	*eventRecorder
-	now   time.Time
-	posts []string
+	now    time.Time
+	events []string
 }
 
 func newDiary() *diary {
@@ -48,7 +48,7 @@ func (d *diary) pass(duration time.Duration) {
 			if p.before.name != "" {
 				what += " again"
 			}
-			d.posts = append(d.posts, fmt.Sprintf("%s %s %s", what, p.problem.Object.Name, p.problem.Field))
+			d.events = append(d.events, fmt.Sprintf("%s %s %s", what, p.problem.Object.Name, p.problem.Field))
 			d.done(p, record{name: "written"}, d.now)
 		}
 		next := d.due.when()
@@ -62,10 +62,10 @@ func (d *diary) pass(duration time.Duration) {
 
 func (d *diary) expect(t *testing.T, when string, want ...string) {
 	t.Helper()
-	if !slices.Equal(d.posts, want) {
-		t.Errorf("%s: got %q, want %q", when, d.posts, want)
+	if !slices.Equal(d.events, want) {
+		t.Errorf("%s: got %q, want %q", when, d.events, want)
 	}
-	d.posts = nil
+	d.events = nil
 }
 
 // TestNotebook: the life of a note.
@@ -139,7 +139,7 @@ func TestNotebookTerms(t *testing.T) {
 	d.expect(t, "another one leads")
 	d.lead(d.now)
 	d.pass(settleTime)
-	slices.Sort(d.posts)
+	slices.Sort(d.events)
 	d.expect(t, "now we lead", "mend goes x", "warn stays x")
 	d.follow(d.now)
 	d.write(nil, always, d.now)
@@ -162,17 +162,17 @@ func TestNotebookBounds(t *testing.T) {
 	}
 	d.write(many, always, d.now)
 	d.pass(settleTime)
-	if len(d.posts) != problemsShown+1 {
-		t.Errorf("%d Events for one object", len(d.posts))
+	if len(d.events) != problemsShown+1 {
+		t.Errorf("%d Events for one object", len(d.events))
 	}
-	d.posts = nil
+	d.events = nil
 	for range 500 {
 		d.write([]finding.Problem{about("flaps", "x")}, always, d.now)
 		d.pass(settleTime)
 		d.write(nil, always, d.now)
 		d.pass(settleTime)
 	}
-	flaps := slices.DeleteFunc(d.posts, func(p string) bool { return !strings.Contains(p, "flaps") })
+	flaps := slices.DeleteFunc(d.events, func(p string) bool { return !strings.Contains(p, "flaps") })
 	if most := eventsAtOnce + int(1000*settleTime/eventsAgain) + 1; len(flaps) > most || len(flaps) < eventsAtOnce {
 		t.Errorf("%d Events of a flapping problem, want at most %d", len(flaps), most)
 	}
@@ -184,7 +184,7 @@ func TestNotebookRenew(t *testing.T) {
 	d.lead(d.now)
 	d.write([]finding.Problem{about("a", "x"), about("b", "x")}, always, d.now)
 	d.pass(settleTime)
-	d.posts = nil
+	d.events = nil
 	d.renew(about("a", "x").Object, d.now)
 	d.renew(about("none", "x").Object, d.now)
 	d.pass(settleTime)
@@ -218,7 +218,7 @@ func TestEvent(t *testing.T) {
 	long := about(strings.Repeat("a.", 126)+"z", "x")
 	long.Message = strings.Repeat("ö", 2000)
 	names := map[string]bool{}
-	for _, p := range []post{{problem: long}, {problem: long, mended: true}, {problem: about("a", "x")}, {problem: about("a", "y")}} {
+	for _, p := range []eventWrite{{problem: long}, {problem: long, mended: true}, {problem: about("a", "x")}, {problem: about("a", "y")}} {
 		for _, uid := range []types.UID{"1", "2"} {
 			e := event(p, uid, strings.Repeat("i", 200), start)
 			if errs := validation.IsDNS1123Subdomain(e.Name); len(errs) > 0 || len(e.Note) > noteLimit || len(e.ReportingInstance) > instanceLimit {
@@ -234,20 +234,20 @@ func TestEvent(t *testing.T) {
 		t.Errorf("cut: %q", got)
 	}
 	for _, c := range []struct {
-		post post
-		want string
+		event eventWrite
+		want  string
 	}{
-		{post{problem: finding.NoService.Of(object.Origin{}, "")}, "Warning NoService there is no such Service; its paths answer 503"},
-		{post{problem: finding.NoService.Of(object.Origin{}, ""), mended: true}, "Normal NoService mended: there is no such Service; its paths answer 503"},
-		{post{problem: finding.CertificateEnds.Of(object.Origin{}, "", "noon")}, "Warning CertificateEnds the certificate ends at noon; nobody has renewed it yet"},
-		{post{problem: finding.MoreProblems.Of(object.Origin{}, "")}, "Normal MoreProblems there are more problems; the log of Legation has them all"},
+		{eventWrite{problem: finding.NoService.Of(object.Origin{}, "")}, "Warning NoService there is no such Service; its paths answer 503"},
+		{eventWrite{problem: finding.NoService.Of(object.Origin{}, ""), mended: true}, "Normal NoService mended: there is no such Service; its paths answer 503"},
+		{eventWrite{problem: finding.CertificateEnds.Of(object.Origin{}, "", "noon")}, "Warning CertificateEnds the certificate ends at noon; nobody has renewed it yet"},
+		{eventWrite{problem: finding.MoreProblems.Of(object.Origin{}, "")}, "Normal MoreProblems there are more problems; the log of Legation has them all"},
 	} {
-		e := event(c.post, "u", "i", start)
+		e := event(c.event, "u", "i", start)
 		if got := e.Type + " " + e.Reason + " " + e.Note; got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
 		}
 	}
-	class := event(post{problem: finding.Problem{Object: object.Ref{Kind: object.KindIngressClass, Name: "edge"}}}, "u", "i", start)
+	class := event(eventWrite{problem: finding.Problem{Object: object.Ref{Kind: object.KindIngressClass, Name: "edge"}}}, "u", "i", start)
 	if class.Namespace != "default" || class.Regarding.Namespace != "" {
 		t.Errorf("Event of a class: %+v", class)
 	}

@@ -63,19 +63,20 @@ const Manager = "legation"
 type Config struct {
 	// REST is where the API server is and who we are. Its QPS is not used: see Timing.
 	REST *rest.Config
-	// Identity is the name of this replica, such as that of its pod; no two are equal.
+	// Identity is the name of this replica, for example of its pod. It must be unique.
 	Identity string
-	// Lease is the one that replicas which serve the same classes contend for.
+	// Lease elects the one replica that writes. Replicas that serve the same classes
+	// must name the same Lease.
 	Lease types.NamespacedName
-	// Namespaces are those whose Ingresses are served; none means all.
+	// Namespaces are those whose Ingresses are served; empty means all.
 	Namespaces []string
-	// Addresses are published on the Ingresses of a class; AnyClass stands for the
-	// classes without a source of their own. Nothing is written to an Ingress whose
-	// class has none.
+	// Addresses has, for each class, the source of the addresses that are published on
+	// its Ingresses. The source under AnyClass is for all classes that are not in the
+	// map. If there is no AnyClass, no address is published for such a class.
 	Addresses map[string]Source
-	// Acknowledged says of each Ingress whether all Envoys that are connected, to any
-	// replica, run what belongs to it. It is asked only for those that wait for their
-	// first address. Nil means that none waits.
+	// Acknowledged reports for each Ingress whether all Envoys that are connected, to
+	// any replica, run what belongs to it. It is called only for Ingresses that wait for
+	// their first address. If it is nil, no Ingress waits.
 	Acknowledged func(context.Context, []object.Ref) ([]bool, error)
 	// Log gets a line for each change of state; nil means slog.Default().
 	Log *slog.Logger
@@ -85,18 +86,20 @@ type Config struct {
 
 // Timing has the durations and rates; a zero one stands for the default.
 type Timing struct {
-	// Patience is how long a first address waits for Acknowledged; 10 s. Who waits
+	// Patience is how long a first address waits for Acknowledged; 10 s. Whoever waits
 	// for the address should find it serving, but one Envoy that is stuck must not
 	// keep every new Ingress without one: 10 s is far more than Envoy needs, and less
 	// than people or pipelines wait.
 	Patience time.Duration
-	// Quiet is how long another writer must have been silent to be forgotten; 10 min.
+	// Quiet is how long a status that we wrote, or an address that we follow, must not
+	// be changed by another writer before earlier conflicts are forgotten; 10 min.
 	Quiet time.Duration
-	// Gap is between two sets of node addresses that are published; 10 s. While Envoys
-	// are restarted node by node, each would else cost a write for each Ingress.
+	// Gap is the shortest time between two sets of node addresses that are published;
+	// 10 s. Otherwise, while Envoys are restarted node by node, each node would cost a
+	// write for each Ingress.
 	Gap time.Duration
-	// Settle is how long a Problem must last, or be gone, before an Event tells; 1 s.
-	// An Ingress that is created just before its Service is nothing to tell about.
+	// Settle is how long a Problem must last, or be gone, before an Event is written; 1 s.
+	// Nobody needs an Event because an Ingress was created just before its Service.
 	Settle time.Duration
 	// Refresh is how often the Event of a Problem that stays is renewed; 30 min, half
 	// of what API servers keep Events for (--event-ttl), as client-go does it.
@@ -132,13 +135,15 @@ type State struct {
 	// Fleets are the Ingresses of each class that is served, by "namespace/name".
 	// States that follow each other should share them: the cost is that of pmap.Diff.
 	Fleets map[string]pmap.Map[pmap.Unit]
-	// Elsewhere are the classes of our controller that another Legation serves: what
-	// stands there in our name is that one's.
+	// Elsewhere are the classes with our controller that another Legation serves. It
+	// uses the same field manager, so a status that we seem to have written there
+	// belongs to that Legation and is left alone.
 	Elsewhere map[string]bool
 	// Problems are told by Events, in this order.
 	Problems []finding.Problem
-	// Exists reports whether an object is there: what is wrong with a deleted one is not
-	// mended. Nil means all are. It must stay true to the other fields.
+	// Exists reports whether an object is there. A Problem that is gone because its
+	// object was deleted is not reported as resolved. Nil means that every object is
+	// there. Exists must answer for the same moment as the other fields.
 	Exists func(object.Ref) bool
 }
 
@@ -148,7 +153,7 @@ type Writer struct {
 	objects kubernetes.Interface
 	meta    metadata.Interface
 
-	reported chan struct{} // holds one word that state is new
+	reported chan struct{} // holds one signal that state is new
 	mu       sync.Mutex
 	state    *State
 	stats    Stats
@@ -201,8 +206,8 @@ func (c Config) check() error {
 	return nil
 }
 
-// clients are of protobuf where there is one, and not limited: what we write is, and
-// what else we ask for is little.
+// clients speak protobuf where the API server does (metadata is JSON). They have no
+// rate limit of their own: our writes are limited already, and the other requests are few.
 func clients(c *rest.Config) (kubernetes.Interface, metadata.Interface, error) {
 	c = rest.CopyConfig(c)
 	c.QPS = -1
@@ -225,7 +230,7 @@ func (w *Writer) Report(s State) {
 	w.mu.Unlock()
 	select {
 	case w.reported <- struct{}{}:
-	default: // the word is there already
+	default: // the signal is there already
 	}
 }
 

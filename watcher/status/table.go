@@ -12,9 +12,9 @@ import (
 	"legation.dev/pmap"
 )
 
-// statusTable decides what is written to the status of Ingresses during one term. It is
-// passive: it is told what is there, what is wanted, what became of writes, and the
-// time; it hands out jobs. It belongs to the loop.
+// statusTable decides what to write to the status of Ingresses. It lives for one term of
+// leadership. It is passive: the loop, which owns it, tells it the present status, the
+// wanted addresses, the results of writes and the time, and takes the next write from it.
 type statusTable struct {
 	rules   rules
 	fleets  map[string]pmap.Map[pmap.Unit] // of the last State
@@ -31,14 +31,14 @@ type statusTable struct {
 	lost  map[string]struct{} // keys that we left to another writer
 }
 
-// Ranks among writes: who waits for a first address goes before those that have one.
+// Ranks among writes: an Ingress without an address goes before those that have one.
 const (
 	rankFirst = iota
 	rankAgain
 )
 
-// How long an Ingress that is not served yet is not asked for again: from the time
-// that an Envoy nearby needs to a pace that costs nothing.
+// How long to wait before asking again whether Envoys serve an Ingress: at first about
+// as long as an Envoy nearby needs to apply it, at last a pace that costs nothing.
 const askGapMin, askGapMax = 50 * time.Millisecond, time.Second
 
 // Waits after a failed write: soon after a conflict, then at the pace of a Reflector.
@@ -50,8 +50,8 @@ func newStatusTable(r rules) *statusTable {
 		lost: map[string]struct{}{}}
 }
 
-// serve takes what is served now. The cost follows the difference, but for the
-// first time.
+// serve takes the newest State. Its cost follows the difference to the one before,
+// except for the first one.
 func (l *statusTable) serve(s State, now time.Time) {
 	changed := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(merged(l.fleets, s.Fleets))) {
@@ -79,8 +79,8 @@ func merged[V any](a, b map[string]V) map[string]V {
 	return all
 }
 
-// classOf is the class that serves an Ingress: the one it names, if two do, as they
-// may while one is frozen.
+// classOf returns the class that serves an Ingress. Two can serve it while one of them is
+// frozen; then it is the one that the Ingress names.
 func (l *statusTable) classOf(key string) string {
 	if e := l.entries[key]; e != nil && e.seen.named && l.fleets[e.seen.class].Has(key) {
 		return e.seen.class
@@ -113,7 +113,7 @@ func (l *statusTable) want(class string, a addresses, now time.Time) {
 	}
 }
 
-// observe takes what the API server says of an Ingress.
+// observe takes the present state of an Ingress, as read from the API server.
 func (l *statusTable) observe(key string, s seen, now time.Time) {
 	e := l.entry(key)
 	if isOlder(s.version, e.seen.version) && s.uid == e.seen.uid {

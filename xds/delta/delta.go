@@ -16,9 +16,9 @@ import (
 	"legation.dev/xds/snapshot"
 )
 
-// Versions are the initial_resource_versions of a first request. The wire
-// codec implements it over the undecoded request, so that a reconnect of an
-// Envoy that has everything builds no map.
+// Versions is the initial_resource_versions field of the first request of a type. The
+// wire codec implements it on top of the undecoded bytes: the reconnect of an Envoy
+// that is up to date then builds no map of its resources.
 type Versions interface {
 	Len() int
 	// All yields name and version, in any order.
@@ -27,8 +27,9 @@ type Versions interface {
 	Sum() VersionSum
 }
 
-// Names are what a request subscribes to. Like Versions, they may be undecoded:
-// an Envoy that reconnects names every cluster it has.
+// Names is the list of resource names that a request subscribes to. An Envoy that
+// reconnects names every cluster it has, so the list can be large: like Versions, an
+// implementation may leave it undecoded.
 type Names interface {
 	Len() int
 	// All yields the names in the order of the request.
@@ -37,7 +38,7 @@ type Names interface {
 	Sum() VersionSum
 }
 
-// List is Names that are at hand.
+// List implements Names with a slice.
 type List []string
 
 // Len is the number of names.
@@ -65,8 +66,8 @@ type Request struct {
 	Subscribe   Names  // nil if there are none
 	Unsubscribe []string
 	Initial     Versions // nil if there are none
-	// Past are targets that Envoy may come from, newest first: what it reports is
-	// compared with each as a whole.
+	// Past has earlier snapshots of the fleet, newest first. If the versions that Envoy
+	// reports equal one of them as a whole, they need not be compared one by one.
 	Past  []snapshot.Snapshot
 	Error *Error // error_detail: the response named by Nonce is rejected
 }

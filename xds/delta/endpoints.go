@@ -22,15 +22,16 @@ func (c *Conn) beginEndpoints(r Request) {
 	c.sent = nil
 }
 
-// exactly reports whether names are those of what Envoy has just reported of type t:
-// then a subscription to them says nothing new.
+// exactly reports whether names are the names of what Envoy has just reported of type t.
+// If so, the subscription to them says nothing new.
 func (c *Conn) exactly(t snapshot.Type, names Names) bool {
 	a := &c.types[t].adopted
 	return names.Sum() == a.names && c.types[t].have.Same(a.have)
 }
 
-// pulled reports whether names are those of the endpoints that Envoy's clusters pull, as
-// far as sums tell: those of a target, where each cluster of type EDS has its own.
+// pulled reports whether names are exactly the CLAs (ClusterLoadAssignments) that Envoy's
+// clusters pull. It compares sums, with the target or the earlier target that Envoy's
+// clusters come from: there, each cluster of type EDS has a CLA of its own name.
 func (c *Conn) pulled(names Names) bool {
 	clusters := &c.types[snapshot.Cluster]
 	if clusters.have.Same(c.want(snapshot.Cluster)) {
@@ -39,8 +40,8 @@ func (c *Conn) pulled(names Names) bool {
 	return names.Sum() == clusters.adopted.pulled && clusters.have.Same(clusters.adopted.have)
 }
 
-// needsEndpoints reports whether a cluster that Envoy has is of type EDS, as far as
-// is known: of an unknown version, what is wanted speaks for it.
+// needsEndpoints reports whether a cluster that Envoy has, r, is of type EDS. If the bytes
+// of r are not known here, the wanted version of the cluster decides.
 func (c *Conn) needsEndpoints(name string, r *snapshot.Resource) bool {
 	if !known(r) {
 		r, _ = c.want(snapshot.Cluster).Get(name)
@@ -53,8 +54,9 @@ func isEDS(r *snapshot.Resource) bool {
 	return r.Pulled(snapshot.Ref{Type: snapshot.Endpoints, Name: r.Name})
 }
 
-// hasEndpoints reports whether the cluster's CLA is acknowledged, rejected, or not
-// in want.
+// hasEndpoints reports whether the cluster does not have to wait for endpoints: Envoy has
+// its CLA (ClusterLoadAssignment), or rejected the wanted version of it, or the target
+// has none. In the last two cases routes would wait for a CLA that does not come.
 func (c *Conn) hasEndpoints(cluster string) bool {
 	if c.types[snapshot.Endpoints].have.Has(cluster) {
 		return true
@@ -66,8 +68,10 @@ func (c *Conn) hasEndpoints(cluster string) bool {
 	return c.isRejected(snapshot.Endpoints, cluster, want.Version)
 }
 
-// nextEndpoints is step 2 of Next: it waits for nothing but the answer to its
-// own last response, and not even for that if the CLA must be sent.
+// nextEndpoints is step 2 of Next. A CLA (ClusterLoadAssignment) waits for no other
+// resource. It waits only while a response with an earlier version of the same CLA has no
+// answer, and a CLA in mustSend does not even wait for that: a cluster may be warming
+// until it comes.
 func (c *Conn) nextEndpoints(send func(*flight)) {
 	const t = snapshot.Endpoints
 	c.groupOf(t, send)
@@ -97,7 +101,7 @@ func (c *Conn) nextEndpoints(send func(*flight)) {
 	}
 }
 
-// endpointsLanded notes the acknowledgement of a CLA.
+// endpointsLanded notes that Envoy acknowledged a CLA.
 func (c *Conn) endpointsLanded(f *flight, name string) {
 	st := &c.types[snapshot.Endpoints]
 	if subscribed, ok := st.subs[name]; ok {
@@ -106,8 +110,9 @@ func (c *Conn) endpointsLanded(f *flight, name string) {
 	st.subs.drop(name)
 }
 
-// unwantedEndpoints is what Envoy should have for a CLA that is not in want: while it
-// is subscribed, it has the cluster, and the live endpoints are sent.
+// unwantedEndpoints is what Envoy should have for a CLA that the target does not have.
+// As long as Envoy is subscribed to it, Envoy still has the cluster, and gets the live
+// endpoints of the Service. Nil means nothing.
 func (c *Conn) unwantedEndpoints(name string) *snapshot.Resource {
 	if !c.types[snapshot.Endpoints].subscribed(name) {
 		return nil

@@ -7,15 +7,15 @@ import (
 	"legation.dev/xds/snapshot"
 )
 
-// Outcome is what a request says of an earlier response.
+// Outcome says how a request answers an earlier response.
 type Outcome uint8
 
-// The outcomes. None is a request that answers nothing.
+// The outcomes. None: the request has no nonce, so it answers no response.
 const (
 	None Outcome = iota
 	ACK
 	NACK
-	Stale       // the nonce is of no response that waits for an answer
+	Stale       // no response with this nonce waits for an answer
 	UnknownType // the type is not served here
 )
 
@@ -23,10 +23,10 @@ const (
 type Event struct {
 	Outcome Outcome
 	Type    snapshot.Type
-	// Rejected is what the response contained, for a NACK.
+	// Rejected has the resources of the rejected response, for a NACK.
 	Rejected []*snapshot.Resource
-	// Alone says that the rejected response held one resource, which is thereby
-	// found.
+	// Alone reports whether the rejected response held a single resource or removal. A
+	// NACK does not say which resource Envoy rejects; with a single one it is known.
 	Alone   bool
 	Message string // Envoy's error text, for a NACK
 }

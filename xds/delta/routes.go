@@ -57,8 +57,11 @@ func (c *Conn) routesMayGo() bool {
 	return rc.first && len(rc.subs) == 0 && rc.have.Len() > 0
 }
 
-// eligible divides what is pending into what may go now; held says that
-// something must wait.
+// eligible returns which of the named virtual hosts may be sent now, and which may be
+// removed now; the others wait. held reports whether one waits because a cluster or a
+// chain that it needs is not live yet, and c.holdup is its name. held is not set by a
+// virtual host whose route configuration Envoy has not asked for, nor by a removal that
+// comes too early after a reconnect.
 func (c *Conn) eligible(names []string) (add []*snapshot.Resource, remove []string, held bool) {
 	const t = snapshot.VirtualHost
 	for _, n := range names {
@@ -80,16 +83,17 @@ func (c *Conn) eligible(names []string) (add []*snapshot.Resource, remove []stri
 	return add, remove, held
 }
 
-// stillHeld reports whether the virtual host that was found to hold up the first
-// routes does so still: else each of the thousand secrets of a first load would
-// have all virtual hosts looked at.
+// stillHeld reports whether the virtual host that was last found to hold up the first
+// routes still does. It saves work: without it, each acknowledgement of one of a thousand
+// secrets at a first load would look at all virtual hosts.
 func (c *Conn) stillHeld() bool {
 	want, pending := c.pending(snapshot.VirtualHost, c.holdup)
 	return pending && want != nil && !c.routeMayGo(want)
 }
 
-// routeMayGo reports whether each thing that the virtual host needs is live. A new
-// host is sent although one of its clusters was rejected.
+// routeMayGo reports whether all clusters and the chain that the virtual host needs are
+// live. A new virtual host may also go if one of its clusters was rejected, so that its
+// other routes work.
 func (c *Conn) routeMayGo(r *snapshot.Resource) bool {
 	isNew := c.types[snapshot.VirtualHost].get(r.Name) == nil
 	for _, ref := range r.Needs {
@@ -108,9 +112,9 @@ func (c *Conn) routeMayGo(r *snapshot.Resource) bool {
 	return true
 }
 
-// sendFirst sends the first response of a new route configuration: all its
-// virtual hosts, since Envoy serves from then on; but nothing suspect, since a
-// rejection would leave Envoy with no routes.
+// sendFirst sends the first response of a new route configuration. It has all virtual
+// hosts, since Envoy serves from then on, except for suspects: if Envoy rejected the
+// response, it would have no routes at all.
 func (c *Conn) sendFirst(add []*snapshot.Resource, held bool, differing int, send func(*flight)) {
 	const t = snapshot.VirtualHost
 	if held && !c.after(c.routesSince, patience) {
@@ -127,9 +131,9 @@ func (c *Conn) sendFirst(add []*snapshot.Resource, held bool, differing int, sen
 	send(f)
 }
 
-// without are names of no virtual hosts, one under each route configuration that has
-// none and gets none in add: their removal tells Envoy that it is complete although
-// empty.
+// without returns a name that no virtual host has for each route configuration that has
+// no virtual host and gets none in add. The response removes these names, which tells
+// Envoy that the route configuration is complete although it is empty.
 func (c *Conn) without(add []*snapshot.Resource) (none []string) {
 	have := c.types[snapshot.VirtualHost].have
 	for routes := range c.types[snapshot.RouteConfiguration].have.All() {
@@ -145,7 +149,8 @@ func (c *Conn) without(add []*snapshot.Resource) (none []string) {
 	return none
 }
 
-// separate takes out the versions that another Envoy of the fleet rejected.
+// separate splits list into suspects, which are versions that another Envoy of the
+// fleet rejected, and all others.
 func (c *Conn) separate(list []*snapshot.Resource) (fit, suspects []*snapshot.Resource) {
 	for _, r := range list {
 		if c.suspect(r) {
@@ -167,8 +172,8 @@ func (c *Conn) nextRouteConfigurations(send func(*flight)) {
 	}
 }
 
-// newRoutes is rule 4: Envoy has a route configuration that it did not have, and none
-// of the virtual hosts under it, whatever was sent before.
+// newRoutes is rule 4: Envoy starts to use a route configuration, and has none of the
+// virtual hosts under it, even if they were sent before.
 func (c *Conn) newRoutes(routes string) {
 	st := &c.types[snapshot.VirtualHost]
 	under := func(name string) bool { return routesOf(name) == routes }
@@ -200,7 +205,8 @@ func routesOf(virtualHost string) string {
 	return virtualHost[:max(strings.LastIndexByte(virtualHost, '/'), 0)]
 }
 
-// dropHave forgets what Envoy has of names that begin with prefix; mostly that is all.
+// dropHave forgets what Envoy has under names that begin with prefix. Mostly these are
+// all names that Envoy has, which is the fast case.
 func (st *state) dropHave(prefix string) {
 	var names []string
 	for name := range st.have.Prefix(prefix) {
@@ -215,7 +221,8 @@ func (st *state) dropHave(prefix string) {
 	}
 }
 
-// ungroup takes names out of what is still to be isolated.
+// ungroup takes the names for which out is true out of the groups that are still to be
+// sent to find a bad resource.
 func (st *state) ungroup(out func(name string) bool) {
 	groups := st.groups
 	st.groups, st.grouped = nil, nil

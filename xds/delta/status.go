@@ -42,20 +42,22 @@ type TypeStatus struct {
 	// Have is what Envoy certainly runs. An entry without Wire bytes has a
 	// version that is not known here.
 	Have resources
-	// Flight is what waits for an answer, oldest first.
+	// Flight are the responses without an answer, oldest first.
 	Flight []Response
-	// Rejected is what is wanted and was rejected alone, by name, for as long as
-	// it is wanted: Envoy runs something else, or nothing, in its place.
+	// Rejected has each resource of the target whose wanted version Envoy rejected
+	// when it was the only one in its response; sorted by name. Envoy runs another
+	// version of it, or none. An entry is gone as soon as another version is wanted.
 	Rejected []Rejection
 	// Took is how long Envoy took for its last answer.
 	Took time.Duration
-	// Since is when the oldest response without answer was sent; zero if there
-	// is none. Older than 15 s means that something there does not warm.
+	// Since is when the oldest response without an answer was sent; zero if there
+	// is none. More than 15 s ago means that a resource in it does not finish warming.
 	Since time.Time
 }
 
-// Held is how many names are kept for this Envoy alone: of what it has asked for or
-// reported, and does not run as it is wanted.
+// Held is how many names this Conn stores that it shares with no other stream: resources
+// that Envoy has asked for or reported, and does not run in the wanted version. The
+// server limits them for each client address.
 func (c *Conn) Held() (names int) {
 	for t := range c.types {
 		st := &c.types[t]
@@ -64,8 +66,8 @@ func (c *Conn) Held() (names int) {
 	return names
 }
 
-// Lingers reports whether Envoy may have clusters that are not in the target: their
-// endpoints change without a new target.
+// Lingers reports whether Envoy may have clusters that are not in the target. The
+// endpoints of these change without a new target.
 func (c *Conn) Lingers() bool {
 	return !c.types[snapshot.Cluster].have.Same(c.want(snapshot.Cluster))
 }
@@ -95,11 +97,11 @@ func (c *Conn) Status() Status {
 	return s
 }
 
-// rejectedBefore is the message of a version that this Envoy rejected on an
-// earlier stream, of which the version is remembered and not the words.
+// rejectedBefore stands in place of Envoy's error text if the version was rejected on an
+// earlier stream: of these, the version is remembered, but not the text.
 const rejectedBefore = "rejected on an earlier stream of this Envoy; the log has its words"
 
-// rejection is that of the wanted version of ref, if Envoy rejected it.
+// rejection is how Envoy rejected the wanted version of ref; false if it did not.
 func (c *Conn) rejection(ref snapshot.Ref) (Rejection, bool) {
 	if len(c.rejected) == 0 {
 		return Rejection{}, false
@@ -115,8 +117,8 @@ func (c *Conn) rejection(ref snapshot.Ref) (Rejection, bool) {
 	return r, true
 }
 
-// NotLive is which of the wanted clusters this Envoy cannot be routed to yet, at
-// most limit of them.
+// NotLive are the wanted clusters that this Envoy cannot send requests to yet, at most
+// limit of them.
 func (c *Conn) NotLive(limit int) (names []string) {
 	for n := range c.want(snapshot.Cluster).All() {
 		if len(names) == limit {

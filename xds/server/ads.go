@@ -37,8 +37,10 @@ func (a ads) DeltaAggregatedResources(g discoveryv3.AggregatedDiscoveryService_D
 	return endOf(a.server.meet(g))
 }
 
-// meet reads the first request of a delta stream, says who it is from, and
-// serves that Envoy until the stream ends.
+// meet serves a delta stream until it ends. It first waits for its turn to read the
+// first request (see admission), then takes from that request which Envoy this is and
+// which fleet it belongs to, and refuses it if its certificate does not allow that
+// fleet (see allow). While the stream lasts, the Envoy is in the registry.
 func (s *Server) meet(g grpc.ServerStream) error {
 	ctx := g.Context()
 	c := callOf(ctx)
@@ -72,8 +74,9 @@ func (s *Server) meet(g grpc.ServerStream) error {
 	return st.logged(node, first)
 }
 
-// certificateEnd is when the certificate of an Envoy ends; zero if it has none. It is
-// logged if the Envoy will not be let in much longer.
+// certificateEnd is when the client certificate of an Envoy expires; zero if it has
+// none. It logs a warning from identity.WarnBefore on: the open stream goes on after
+// the end, but the Envoy cannot connect again.
 func certificateEnd(ctx context.Context, log *slog.Logger) time.Time {
 	c, ok := identity.ClientOf(ctx)
 	if left := time.Until(c.Ends); ok && left < identity.WarnBefore {
@@ -82,8 +85,8 @@ func certificateEnd(ctx context.Context, log *slog.Logger) time.Time {
 	return c.Ends
 }
 
-// introduction is the first request. A client that opens a stream and says
-// nothing does not keep the others waiting.
+// introduction waits for the first request of a stream, at most Limits.Introduction:
+// a client that opens a stream and sends nothing must not keep the others waiting.
 func (s *Server) introduction(g grpc.ServerStream, c *limits.Call) (*request, error) {
 	first := make(chan received[*request], 1) // so that its reader does not wait for us
 	s.readers.Go(func() {
@@ -102,15 +105,15 @@ func (s *Server) introduction(g grpc.ServerStream, c *limits.Call) (*request, er
 			if !c.Waits() {
 				return nil, errLate
 			}
-			limit.Reset(s.limits.Introduction) // it is we who do not let it
+			limit.Reset(s.limits.Introduction) // it is we who do not read it yet
 		case <-s.stopping:
 			return nil, errStopping
 		}
 	}
 }
 
-// checkNode: Envoy names itself on the first request only, so what is missing
-// there will never come.
+// checkNode reports what is missing in the node of a first request. Envoy sends node
+// on the first request only, so what is missing there will never come.
 func checkNode(n *corev3.Node) error {
 	switch {
 	case n == nil:
@@ -123,14 +126,14 @@ func checkNode(n *corev3.Node) error {
 	return nil
 }
 
-// refuse ends a stream whose client sent bytes that are no request.
+// refuse ends a stream whose client sent bytes that cannot be decoded as a request.
 func (s *Server) refuse(log *slog.Logger, r *request) error {
 	s.counters.undecodable.Add(1)
 	log.Warn("undecodable request", "error", r.err)
 	return status.Error(codes.InvalidArgument, r.err.Error())
 }
 
-// nodeOf is what Envoy says of itself, as the registry shows it.
+// nodeOf is the node that Envoy sent, in the form in which the registry keeps it.
 func nodeOf(n *corev3.Node, peer string) fleet.Node {
 	l := n.GetLocality()
 	return fleet.Node{ID: n.GetId(), Fleet: n.GetCluster(), Version: envoyVersion(n), Peer: peer,

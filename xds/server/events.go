@@ -9,7 +9,7 @@ import (
 	"legation.dev/xds/snapshot"
 )
 
-// note counts and logs what a request turned out to be.
+// note counts and logs a request by its outcome: ACK, NACK, stale or of an unknown type.
 func (st *stream) note(e delta.Event, r *request, now time.Time) {
 	c := &st.server.counters
 	took := st.landed(r.Nonce, now)
@@ -29,8 +29,10 @@ func (st *stream) note(e delta.Event, r *request, now time.Time) {
 	}
 }
 
-// landed is the time since the new target that led to a response; negative, if
-// none did.
+// landed takes the response with this nonce out of pending, now that Envoy has
+// answered it. It returns how long ago the target changed that the response was sent
+// for. The result is negative if the nonce is not in pending, for example because the
+// response answered a request of Envoy instead of a new target.
 func (st *stream) landed(nonce string, now time.Time) time.Duration {
 	for i, p := range st.pending {
 		if p.nonce == nonce {
@@ -41,8 +43,10 @@ func (st *stream) landed(nonce string, now time.Time) time.Duration {
 	return -1
 }
 
-// rejected logs a NACK with the objects that the resources came from. What was
-// rejected alone is remembered: for this Envoy's next stream, and for the others.
+// rejected logs a NACK with the Kubernetes objects that the resources came from. A
+// version that was rejected as the only resource of its response is certainly the bad
+// one. It is remembered for the next stream of this Envoy, and for the other Envoys of
+// its fleet, which are sent it alone.
 func (st *stream) rejected(e delta.Event) {
 	if !e.Alone {
 		st.log.Warn("envoy rejected a response, which is now split", "type", e.Type, "resources", len(e.Rejected), "error", e.Message)

@@ -39,15 +39,16 @@ const (
 	// readBuffer is the buffer per connection, in bytes: two frames of a
 	// reconnect. gRPC holds one as long as the connection is open.
 	readBuffer = 32 << 10
-	// largeBytes bounds all requests of more than a window that are under way, in
-	// bytes: as many as streams say their first ones at the same time (admissions),
-	// each of the largest that make sense (see maxReceive). In memory they can take
-	// twice that, if a client fills no frame. Those of one address may have half of it,
-	// so that who holds all of that holds up only himself.
+	// largeBytes is the budget of all requests larger than a window that are being
+	// received at one time, in bytes. It has room for admissions (8) of them, each of
+	// the 27 MB that the largest realistic reconnect takes (see maxReceive). A client
+	// that sends many small DATA frames can make them take twice that in memory. All
+	// clients of one IP address together get half of the budget, so that one address
+	// that uses up its half delays nobody else.
 	largeBytes = 256 << 20
-	// maxOther bounds the requests of all methods but the delta stream, in bytes:
-	// gRPC's default. Who asks whether 500 Ingresses are served names some thousand
-	// resources, of 150 bytes each.
+	// maxOther bounds a request of every method but the delta stream, in bytes. It is
+	// gRPC's default. The largest such request, which asks whether 500 Ingresses are
+	// served, names some thousand resources of 150 bytes each.
 	maxOther = 4 << 20
 	// maxStreams bounds the open streams of one connection: each has a window. Envoy
 	// needs one, and our own programs a few; more of them wait.
@@ -56,36 +57,37 @@ const (
 	// pings every 30 s in our bootstrap; people set it down to some seconds.
 	// gRPC's default of 5 min would end their connections.
 	pingInterval = time.Second
-	// keepaliveTime and keepaliveTimeout bound how long an Envoy that vanished
-	// without a word is shown: it is asked after so much silence, and given up
-	// after so much more.
+	// keepaliveTime and keepaliveTimeout bound how long an Envoy whose connection died
+	// silently is still listed as connected: gRPC pings it after keepaliveTime without
+	// traffic, and closes the connection after keepaliveTimeout without an answer.
 	keepaliveTime    = 30 * time.Second
 	keepaliveTimeout = 10 * time.Second
 )
 
-// Limits are the times that a Server gives its clients. A zero one stands for its
-// default.
+// Limits are the timeouts of a Server for its clients. Zero means the default.
 type Limits struct {
 	// Handshake is how long a connection may take until it speaks HTTP/2; 10 s,
 	// where gRPC's own is 120 s.
 	Handshake time.Duration
-	// Idle is after what a connection without a call is closed; 30 s. An Envoy
-	// always has one; other clients connect again when they need it.
+	// Idle is how long a connection without an RPC stays open; 30 s. An Envoy always
+	// has its stream; other clients connect again when they need to.
 	Idle time.Duration
-	// Introduction is how long a stream may take for its first request, from when
-	// it is its turn to be read; 30 s. 27 MB take 2 s on a link of 100 Mbit/s.
+	// Introduction is how long the first request of a stream may take to arrive, counted
+	// from when the server begins to read it; 30 s. 27 MB take 2 s on a link of
+	// 100 Mbit/s.
 	Introduction time.Duration
-	// Age is after what a connection is closed, give or take a tenth by chance, so
-	// that Envoys spread over replicas again after one of them was away; 30 min.
-	// It costs an Envoy one reconnect, in which it is sent nothing that it has.
-	// Negative means never.
+	// Age is the maximum age of a connection, with a jitter of 10 %; 30 min. Envoys
+	// reconnect at that age, so that they spread over all replicas again after one was
+	// down. A reconnect sends an Envoy only what it does not have. Negative means no
+	// maximum.
 	Age time.Duration
 
 	large int64 // in place of largeBytes, in tests
 }
 
-// farewell is what calls of a connection that is too old have left, to end by
-// themselves; an Envoy's stream does not.
+// farewell is how long RPCs in progress may take to finish on a connection that has
+// reached its maximum age. The stream of an Envoy never finishes by itself: it is cut
+// after that.
 const farewell = time.Second
 
 func (l Limits) withDefaults() Limits {
@@ -98,23 +100,23 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// errLate ends a stream that does not introduce itself.
+// errLate ends a stream whose first request does not arrive in time.
 var errLate = status.Error(codes.DeadlineExceeded, "the first request did not come in time")
 
-// bounds are those of what clients can have us keep.
+// bounds returns the limits of the memory and the connections that clients can use.
 func (s *Server) bounds() limits.Config {
 	return limits.Config{Window: window, Large: cmp.Or(s.limits.large, largeBytes), LargeOfOne: largeBytes / 2, Patience: s.limits.Introduction, Turns: admissionsPerAddress,
 		Refused: s.crowded, Log: s.log}
 }
 
-// crowded counts a client whose address has too many.
+// crowded counts a connection or RPC that was refused because its address has too many.
 func (s *Server) crowded(from net.Addr) {
 	if s.gate != nil {
 		s.gate.Crowded(from)
 	}
 }
 
-// options are those of the gRPC server.
+// options returns the options of the gRPC server.
 func (s *Server) options() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.Creds(s.credentials()),
@@ -134,8 +136,9 @@ func (s *Server) options() []grpc.ServerOption {
 	}
 }
 
-// newPool is gRPC's own pool of buffers, but with one for each power of two: a frame
-// takes no more than twice its bytes, where gRPC's own puts 5 KiB into 16.
+// newPool returns a pool of buffers like gRPC's own, but with a size for each power of
+// two between 2 and 32 KiB: a frame takes at most twice its bytes. gRPC's own pool puts
+// a frame of 5 KiB into a buffer of 16 KiB.
 func newPool() mem.BufferPool {
 	p, err := mem.NewBinaryTieredBufferPool(8, 11, 12, 13, 14, 15, 20)
 	if err != nil {
@@ -144,8 +147,9 @@ func newPool() mem.BufferPool {
 	return p
 }
 
-// kindOf is for whom a method is. Only the delta stream carries keys, and only
-// Envoys have it.
+// kindOf returns the kind of client that may call a method. Only the delta stream
+// carries private TLS keys, so only Envoys may open it: operators may not. Everyone may
+// call the health check.
 func kindOf(method string) identity.Kind {
 	switch {
 	case method == discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResources_FullMethodName:
@@ -156,7 +160,8 @@ func kindOf(method string) identity.Kind {
 	return identity.Operators
 }
 
-// allow reports whether a client may be an Envoy of a fleet.
+// allow returns an error unless the certificate of the client lets it act as an Envoy of
+// the fleet. Without TLS every client may.
 func (s *Server) allow(ctx context.Context, fleet string) error {
 	if s.gate == nil {
 		return nil

@@ -17,7 +17,7 @@ type Stats struct {
 	Waiting       int64  // of Streams, those whose fleet does not exist yet
 	Requests      uint64 // delta requests read
 	Undecodable   uint64 // requests whose bytes were no DeltaDiscoveryRequest
-	StaleNonces   uint64 // answers to a response that this stream did not send, or that was answered
+	StaleNonces   uint64 // ACKs and NACKs whose response this stream did not send, or that was answered before
 	UnknownTypes  uint64 // requests for a type that is not served here
 	Types         [snapshot.NumTypes]TypeStats
 	// UpdateToACK is the time from the publication of a version to the ACK of
@@ -51,8 +51,9 @@ func (s Stats) Total() TypeStats {
 	return sum
 }
 
-// buckets of Durations: the i-th holds what is below 1 µs << i and not below
-// the one before; the last one, everything from 67 s up.
+// buckets is the number of buckets of Durations. Bucket 0 counts durations below 1 µs,
+// bucket i those from 1 µs << (i-1) to below 1 µs << i, and the last bucket all from
+// 67 s up.
 const buckets = 28
 
 // Durations is a histogram with a bucket for each power of two of a microsecond.

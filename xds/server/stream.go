@@ -251,8 +251,9 @@ func (st *stream) offer(view store.View) {
 	st.tell(wake)
 }
 
-// atOnce is what gRPC takes without waiting, in bytes of resources, if all before
-// is written: less than half of its quota of 64 KiB for a stream.
+// atOnce is how many bytes of resources offer may send: gRPC takes that much without
+// blocking, provided that it has written out all earlier responses. gRPC's write quota
+// for a stream is 64 KiB; atOnce stays below half of it.
 const atOnce = 24 << 10
 
 func size(responses []delta.Response) (n int) {
@@ -267,8 +268,8 @@ func size(responses []delta.Response) (n int) {
 	return n
 }
 
-// tell wakes the handler if it must wait for something else than it waits for: for
-// an earlier time, or for new endpoints of clusters that are in no version any more.
+// tell wakes the handler if what it waits for has changed: it must now wake at an
+// earlier time, or follow the endpoints of clusters that are no longer in any version.
 func (st *stream) tell(wake time.Time) {
 	if sooner := st.setAlarm(wake); sooner || st.conn.Lingers() && !st.wide {
 		st.nudge()

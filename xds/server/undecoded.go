@@ -11,7 +11,7 @@ import (
 	"legation.dev/xds/delta"
 )
 
-// names are the resource_names_subscribe of a request, left undecoded.
+// names is the resource_names_subscribe field of a request, left undecoded.
 type names struct {
 	of  *request
 	len int
@@ -46,9 +46,9 @@ func (s *names) All() iter.Seq[string] {
 	}
 }
 
-// versions are the initial_resource_versions of a request, left undecoded. A
-// name that comes twice counts twice; its last version is the one that counts
-// for protobuf, and All yields it last.
+// versions is the initial_resource_versions field of a request, left undecoded. A
+// repeated name is counted, and yielded by All, each time. The last entry wins, as
+// in any protobuf map: All keeps the order of the request, so it yields that one last.
 type versions struct {
 	of  *request
 	len int
@@ -85,8 +85,9 @@ func (v *versions) All() iter.Seq2[string, string] {
 	}
 }
 
-// values yields the values of a field, each until the next. The request was read
-// once, so it is known to be well formed.
+// values yields each value of a repeated field as raw bytes. The bytes are valid only
+// until the next value is yielded, as their buffer may be reused. It ignores errors:
+// the request was parsed when it arrived, so it is well formed.
 func (r *request) values(of protowire.Number) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		_ = pieces(r.data, func(b []byte) (n int, err error) { // errEnough
@@ -105,11 +106,12 @@ func (r *request) values(of protowire.Number) iter.Seq[[]byte] {
 	}
 }
 
-// errEnough ends a look at a request.
+// errEnough stops the parsing of a request when the caller wants no more values.
 var errEnough = errors.New("enough was seen")
 
-// plain takes a map entry apart that is as every encoder writes a short one: a
-// key and a value, the length of each in one byte.
+// plain splits a map entry in the form that every encoder writes for a short one:
+// first the key, then the value, each with a length of one byte. ok reports whether
+// the entry has that form.
 func plain(entry []byte) (key, value []byte, ok bool) {
 	const keyTag, valueTag = fieldKey<<3 | byte(protowire.BytesType), fieldValue<<3 | byte(protowire.BytesType)
 	if len(entry) < 4 || entry[0] != keyTag || entry[1] >= 0x80 {
@@ -123,7 +125,7 @@ func plain(entry []byte) (key, value []byte, ok bool) {
 	return entry[2:end], entry[from:], true
 }
 
-// keyAndValue takes any map entry apart that is known to be well formed.
+// keyAndValue splits a map entry in any form. The entry must be well formed.
 func keyAndValue(entry []byte) (key, value string) {
 	if key, value, ok := plain(entry); ok {
 		return string(key), string(value)
@@ -140,7 +142,7 @@ func keyAndValue(entry []byte) (key, value string) {
 	return key, value
 }
 
-// checkEntry says what is wrong with a map entry.
+// checkEntry returns an error if a map entry is malformed or not UTF-8.
 func checkEntry(entry []byte) error {
 	return entryFields(entry, func(num protowire.Number, b []byte) error {
 		if num <= fieldValue && !utf8.Valid(b) {

@@ -22,9 +22,10 @@ import (
 	"legation.dev/xds/store"
 )
 
-// views answers people who read the current snapshot with the protocol's own
-// state-of-the-world services. Secret values are redacted, so no Envoy can live
-// on it. The delta methods of these services stay unimplemented.
+// views lets people read the current snapshot of a fleet, for example with grpcurl. It
+// implements the state-of-the-world methods of Envoy's discovery services (CDS, EDS,
+// LDS, RDS, SDS). It is not for Envoys: secret values such as private keys are redacted,
+// so an Envoy could not serve TLS with it. The delta methods stay unimplemented.
 type views struct {
 	clusterservice.UnimplementedClusterDiscoveryServiceServer
 	endpointservice.UnimplementedEndpointDiscoveryServiceServer
@@ -91,11 +92,11 @@ func (v views) fetch(r fetchRequest, t snapshot.Type) (fetchResponse, error) {
 	return stateOfTheWorld(current, t, r.GetResourceNames()), nil
 }
 
-// anyType stands for "as the request says" where a type is asked for.
+// anyType, as the type of a service, means that the type_url of each request decides.
 const anyType = snapshot.NumTypes
 
-// requestedType is the type that r asks for: its type_url, or only if the
-// service knows its type.
+// requestedType is the type that r asks for: its type_url. If that is empty, it is the
+// type of the service, which is named only; a service of anyType has none.
 func requestedType(r fetchRequest, only snapshot.Type) (snapshot.Type, error) {
 	if r.GetTypeUrl() == "" && only != anyType {
 		return only, nil
@@ -117,8 +118,8 @@ func servedTypes(only snapshot.Type) string {
 	return strings.Join(urls, ", ")
 }
 
-// chooseFleet is the fleet that a reader means: node.cluster, or the only one
-// there is.
+// chooseFleet is the fleet that a reader asks for: the one that node.cluster names, or
+// the only one there is if node.cluster is empty.
 func chooseFleet(s *store.Store, node *corev3.Node) (string, error) {
 	fleets := s.Fleets()
 	name := node.GetCluster()
@@ -135,9 +136,10 @@ func chooseFleet(s *store.Store, node *corev3.Node) (string, error) {
 	return "", status.Errorf(codes.InvalidArgument, "node.cluster must name one of the fleets: %s", strings.Join(fleets, ", "))
 }
 
-// stateOfTheWorld is the resources of one type with these names, all if there
-// are none or one is "*". Its version_info is the digest of the whole type:
-// equal on every replica.
+// stateOfTheWorld is the response with the resources of type t that names lists, or
+// with all of them if names is empty or contains "*". A name without a resource is
+// left out. version_info is the digest of all resources of the type, so that readers
+// can compare replicas.
 func stateOfTheWorld(v store.View, t snapshot.Type, names []string) fetchResponse {
 	resources := v.Snapshot.Of(t)
 	out := &discoveryv3.DiscoveryResponse{

@@ -14,7 +14,7 @@ import (
 	"os"
 	"time"
 
-	"legation.dev/test/bench/crowd"
+	"legation.dev/test/bench/clients"
 	"legation.dev/test/bench/proc"
 	"legation.dev/test/bench/world"
 	"legation.dev/xds/snapshot"
@@ -68,7 +68,7 @@ type StartArgs struct {
 type Started struct {
 	Address string
 	Took    time.Duration // to make what is served
-	Named   crowd.Named
+	Named   clients.Named
 	Expect  [snapshot.NumTypes]int
 	Bytes   int64 // of all resources, as they are sent
 }
@@ -119,7 +119,7 @@ func newPeer(args StartArgs) (peer, error) {
 
 // started describes what an Envoy of snap gets.
 func started(snap snapshot.Snapshot) Started {
-	s := Started{Named: crowd.Named{}}
+	s := Started{Named: clients.Named{}}
 	for t := range snapshot.Types() {
 		s.Expect[t] = snap.Of(t).Len()
 		for name, r := range snap.Of(t).All() {
@@ -143,8 +143,8 @@ type ChangeArgs struct {
 
 // Change makes changes and says which resources Envoys are going to get. The
 // time of each is taken before the server hears of it.
-func (s *Server) Change(args ChangeArgs, reply *[]crowd.Change) error {
-	*reply = make([]crowd.Change, 0, args.Count)
+func (s *Server) Change(args ChangeArgs, reply *[]clients.Change) error {
+	*reply = make([]clients.Change, 0, args.Count)
 	s.generation++
 	next := proc.Now()
 	for i := range args.Count {
@@ -166,11 +166,11 @@ func (s *Server) Change(args ChangeArgs, reply *[]crowd.Change) error {
 }
 
 // changed is the resource that tells Envoys of a change.
-func (s *Server) changed(kind string, i int, at time.Duration) crowd.Change {
+func (s *Server) changed(kind string, i int, at time.Duration) clients.Change {
 	if kind == world.Path {
-		return crowd.Change{Type: snapshot.VirtualHost, Name: s.size.VirtualHost(i), At: at}
+		return clients.Change{Type: snapshot.VirtualHost, Name: s.size.VirtualHost(i), At: at}
 	}
-	return crowd.Change{Type: snapshot.Endpoints, Name: s.size.Cluster(i), At: at}
+	return clients.Change{Type: snapshot.Endpoints, Name: s.size.Cluster(i), At: at}
 }
 
 // Usage is that of this process, once it is idle.

@@ -65,7 +65,7 @@ func Start(ctx context.Context, role string) (*Child, error) {
 	return &Child{role: role, cmd: cmd, calls: jsonrpc.NewClient(pipe{out, in, in.Close})}, nil
 }
 
-// Call runs a method of the part ("Crowd.Await") and waits for its reply.
+// Call runs a method of the part ("Clients.Await") and waits for its reply.
 func (c *Child) Call(method string, args, reply any) error {
 	if err := c.calls.Call(method, args, reply); err != nil {
 		return fmt.Errorf("%s: %s: %w", c.role, method, err)

@@ -7,12 +7,15 @@ import (
 	"legation.dev/translator/route"
 )
 
-// maxPath bounds a path in bytes; no client sends a longer one (browsers and
-// proxies stop at 2 to 8 KiB) and it bounds what one Ingress can cost Envoy.
+// maxPath is the longest path that a rule may have, in bytes. Longer ones have no use in
+// practice, as browsers and proxies accept URLs of 2 to 8 KiB only. Without a limit, one
+// Ingress could take a lot of Envoy's memory.
 const maxPath = 4096
 
-// match is the match of a path, or what is wrong with it. The rules are those of
-// the API server's validation; ? and # can be in no path. An empty path is all.
+// match returns the route match for a path, or in wrong why the path is refused. The
+// rules are those of the API server's validation. A path with ? or # is refused too,
+// since the path of a request never contains them. An empty path of type
+// ImplementationSpecific matches every request.
 func match(p input.Path) (m route.Match, wrong string) {
 	m = route.Match{Kind: route.Prefix, Path: p.Path}
 	strict := p.Type == input.PathExact || p.Type == input.PathPrefix

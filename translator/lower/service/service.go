@@ -15,16 +15,20 @@ import (
 	"legation.dev/translator/route"
 )
 
-// Lower reads what a Service says of settings.
+// Lower reads the settings in the annotations of a Service.
 func Lower(s *input.Service) *route.Fragment {
 	f := &route.Fragment{Origin: input.Origin(s), Age: s.Created}
 	f.Say(policy.OfService(s.Ref(), s.Annotations))
 	return f.Sealed(s.Sum())
 }
 
-// Cluster is what a Service makes of a backend that names it; s is nil if there is
-// no such Service. Without the Service, or the port, the cluster is a placeholder: an Envoy
-// that knew it keeps it as it was until hold gives up.
+// Cluster returns the cluster of a backend: its protocol, its settings and, unless it
+// uses EDS, its endpoints. s is the Service that the backend names, nil if it does not
+// exist. list has the EndpointSlices of the Service.
+//
+// If the Service or its port is missing, the cluster is a placeholder, and missing says
+// which: an Envoy that already has the cluster keeps its last version for hold.Grace,
+// because a Service that is deleted and created again is back within seconds.
 func Cluster(b route.Backend, class *policy.Values, s *input.Service, list []*input.Slice) (c route.Cluster, missing Missing, found []finding.Finding) {
 	c = route.Cluster{Backend: b}
 	settings := class.With(b.Policy)
@@ -53,7 +57,8 @@ func Cluster(b route.Backend, class *policy.Values, s *input.Service, list []*in
 	return c, missing, found
 }
 
-// Missing is what of a backend is not there: whoever names it is told.
+// Missing says which part of a backend does not exist. It is reported at each object
+// that names the backend.
 type Missing int
 
 // What may be missing.
@@ -63,7 +68,8 @@ const (
 	PortMissing
 )
 
-// BeyondShare tells who wants more of an Envoy than one Service may have.
+// BeyondShare reports the limits in f that are above the share of one Envoy that a
+// single Service may use. The share is used in their place.
 func BeyondShare(f *route.Fragment, class *policy.Values) (list []finding.Finding) {
 	for _, e := range class.Beyond(f.Policy) {
 		list = append(list, finding.ShareCapped.At(f.At(e.Field), e.Value, e.Err))
@@ -71,7 +77,7 @@ func BeyondShare(f *route.Fragment, class *policy.Values) (list []finding.Findin
 	return list
 }
 
-// servicePort is the TCP port of s that b names, by name or number.
+// servicePort returns the TCP port of s that b names, by name or by number.
 func servicePort(b route.Backend, s *input.Service) (input.ServicePort, bool) {
 	number, err := strconv.Atoi(b.Port)
 	for _, p := range s.Ports {
@@ -83,7 +89,8 @@ func servicePort(b route.Backend, s *input.Service) (input.ServicePort, bool) {
 	return input.ServicePort{}, false
 }
 
-// protocolOf reads appProtocol; what it does not know is HTTP/1.1.
+// protocolOf returns the protocol for an appProtocol. An unknown one, or none, means
+// HTTP/1.1 without TLS.
 func protocolOf(app string) route.Protocol {
 	switch app {
 	case "kubernetes.io/h2c", "grpc":

@@ -1,0 +1,218 @@
+//go:build real
+
+package decide
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"google.golang.org/protobuf/proto"
+
+	"legation.dev/object"
+	"legation.dev/test/inprocess"
+	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
+	"legation.dev/translator/policy"
+	"legation.dev/translator/render"
+	"legation.dev/translator/route"
+	"legation.dev/translator/worlds"
+	"legation.dev/xds/snapshot"
+)
+
+// Headers by which Envoy says what it chose.
+const (
+	routeHeader   = "x-chosen-route"
+	clusterHeader = "x-chosen-cluster"
+)
+
+// telling has Envoy add them to each answer.
+func telling(t *testing.T) func(snapshot.Snapshot) snapshot.Snapshot {
+	return func(s snapshot.Snapshot) snapshot.Snapshot {
+		tables := s.Of(snapshot.RouteConfiguration)
+		for name, r := range tables.All() {
+			var m routev3.RouteConfiguration
+			if err := proto.Unmarshal(r.Body(), &m); err != nil {
+				t.Error(err)
+			}
+			m.ResponseHeadersToAdd = append(m.ResponseHeadersToAdd, added(routeHeader, "%ROUTE_NAME%"), added(clusterHeader, "%UPSTREAM_CLUSTER_RAW%"))
+			changed, err := snapshot.New(r.Type, name, &m, snapshot.Meta{Needs: r.Needs, Pulls: r.Pulls, From: r.From})
+			if err != nil {
+				t.Error(err)
+			}
+			tables = tables.Set(name, changed)
+		}
+		return s.With(snapshot.RouteConfiguration, tables)
+	}
+}
+
+func added(name, value string) *corev3.HeaderValueOption {
+	return &corev3.HeaderValueOption{Header: &corev3.HeaderValue{Key: name, Value: value},
+		AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD}
+}
+
+// suite is a Stack, and what its Envoy serves at one moment.
+type suite struct {
+	*inprocess.Stack
+	class     route.Class
+	fragments []*route.Fragment
+	hosts     map[string]*route.VirtualHost
+	arrived   chan struct{} // one for each request that a backend had
+}
+
+// newSuite starts a Stack where each Service leads to one backend: which cluster a
+// request went to is what Envoy says.
+func newSuite(t *testing.T, settings map[string]string) *suite {
+	t.Helper()
+	s, err := inprocess.Start(t.Context(), inprocess.Options{Settings: settings, Poison: telling(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	arrived := make(chan struct{}, 10*inWorld) // more than arrive at a time
+	backend := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.UserAgent() != "Envoy/HC" { // it checks health by itself
+			arrived <- struct{}{}
+		}
+	}))
+	t.Cleanup(backend.Close)
+	s.Change(services(t, backend.Listener.Addr().String())...)
+	overrides, errs := policy.OfClass(object.Ref{}, s.Base())
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	return &suite{Stack: s, arrived: arrived, class: route.Class{Name: inprocess.Class, Default: true, Settings: policy.Defaults().With(overrides)}}
+}
+
+// services are all that random fragments and Ingresses may name.
+func services(t *testing.T, address string) (list []input.Change) {
+	t.Helper()
+	host, text, _ := net.SplitHostPort(address)
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, namespace := range []string{worlds.Namespace, worlds.OtherSpace} {
+		for i := range worlds.FragmentServices + 2 {
+			meta := input.Meta{Namespace: namespace, Name: worlds.ServiceName(i)}
+			list = append(list, lower.Put(input.Seal(&input.Service{Meta: meta, Ports: []input.ServicePort{
+				{Name: "http", Port: 80, TargetPort: "1", Protocol: "TCP"}, {Name: "web", Port: 81, TargetPort: "1", Protocol: "TCP"}}})))
+			list = append(list, lower.Put(input.Seal(&input.Slice{Meta: meta, Service: meta.Name, AddressType: "IPv4",
+				Ports:     []input.SlicePort{{Name: "http", Port: int32(port)}, {Name: "web", Port: int32(port)}},
+				Endpoints: []input.Endpoint{{Addresses: []string{host}, Ready: true, Serving: true}}})))
+		}
+	}
+	return list
+}
+
+// ingresses are random ones of a World, a few.
+func ingresses(seed uint64) (list []input.Change) {
+	w := worlds.New(seed, worlds.Size{Services: worlds.FragmentServices, Ingresses: 4})
+	for len(list) < 6 {
+		c := w.Random()
+		other := slices.ContainsFunc(list, func(l input.Change) bool { return l.Ref == c.Ref })
+		if c.Ref.Kind == object.KindIngress && c.Object != nil && !other {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// serve replaces all fragments, and waits until Envoy has what Merge and render make
+// of the new ones.
+func (w *suite) serve(t *testing.T, list []input.Change) {
+	t.Helper()
+	var changes []input.Change
+	for _, f := range w.fragments {
+		changes = append(changes, input.Delete(f.Origin.Object))
+	}
+	w.fragments = nil
+	for _, c := range list {
+		w.fragments = append(w.fragments, c.Object.(*input.Ingress).Fragment())
+	}
+	w.Change(append(changes, list...)...)
+	w.merge()
+	ctx, cancel := context.WithTimeout(t.Context(), settleTimeout)
+	defer cancel()
+	if err := w.Await(ctx, w.published); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Settle(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// merge makes the virtual hosts of the fragments, as translation does.
+func (w *suite) merge() {
+	w.class.CatchAll = route.NotFound()
+	if f := w.members(func(f *route.Fragment) bool { return f.CatchAll != nil }); len(f) > 0 {
+		w.class.CatchAll, _ = w.class.Plan(f[0], *f[0].CatchAll)
+	}
+	names := map[string]bool{route.Any: true}
+	for _, f := range w.fragments {
+		for _, h := range f.Hosts {
+			names[h.Name] = true
+		}
+	}
+	w.hosts = map[string]*route.VirtualHost{}
+	for name := range names {
+		in := route.Input{Class: &w.class, Own: w.of(name)}
+		if wildcard, ok := route.Wildcard(name); ok {
+			in.Wildcard = w.of(wildcard)
+		}
+		if strings.HasPrefix(name, "*.") {
+			in.Any = w.of(route.Any)
+		}
+		in.Canaries = w.class.Canaries(slices.SortedFunc(slices.Values(w.fragments), route.Older))
+		if vh, _ := route.Merge(name, in); vh != nil {
+			w.hosts[name] = vh
+		}
+	}
+}
+
+// of are the fragments with rules for a host.
+func (w *suite) of(host string) []*route.Fragment {
+	return w.members(func(f *route.Fragment) bool { return f.Host(host) != nil })
+}
+
+func (w *suite) members(with func(*route.Fragment) bool) (list []*route.Fragment) {
+	for _, f := range w.fragments {
+		if w.class.Has(f.Class) && !f.Withheld && with(f) {
+			list = append(list, f)
+		}
+	}
+	slices.SortFunc(list, route.Older)
+	return list
+}
+
+// published says that Envoy is offered the very bytes of these virtual hosts.
+func (w *suite) published() error {
+	snap, _ := w.Published()
+	offered := snap.Of(snapshot.VirtualHost)
+	if offered.Len() != len(w.hosts) {
+		return fmt.Errorf("%d virtual hosts are offered, want %d", offered.Len(), len(w.hosts))
+	}
+	for name, vh := range w.hosts {
+		want, err := render.VirtualHost("ingress", vh)
+		if err != nil {
+			return err
+		}
+		if got, ok := offered.Get(want.Name); !ok || !bytes.Equal(got.Body(), want.Body()) {
+			return fmt.Errorf("virtual host %s is offered otherwise", name)
+		}
+	}
+	return nil
+}
