@@ -647,7 +647,7 @@ func (w *walk) reconnect() error {
 	var sent uint64
 	for t := range snapshot.Types() {
 		sent += w.conn.counters.Resources[t]
-		if t != snapshot.VirtualHost || len(w.envoy.vhs) > 0 { // an empty table is told to be complete
+		if t != snapshot.VirtualHost || !w.envoy.emptyRoutes() { // an empty table is told to be complete
 			sent += w.conn.counters.Removed[t]
 		}
 	}
