@@ -75,6 +75,7 @@ const (
 	BadPath           Code = "BadPath"
 	PathTaken         Code = "PathTaken"
 	PathTwice         Code = "PathTwice"
+	HostTaken         Code = "HostTaken"
 	ResourceBackend   Code = "ResourceBackend"
 	BadServiceName    Code = "BadServiceName"
 	BadPortNumber     Code = "BadPortNumber"
@@ -184,6 +185,8 @@ var table = []Row{
 		"Agree with the owner of the other Ingress on who has the path; delete it from one of the two."},
 	{PathTwice, Error, "the Ingress has this path of host %s already; the first one counts", "differences.md",
 		"Delete one of the two paths."},
+	{HostTaken, Error, "%s says this of host %s already and is older: %v", "security.md",
+		"Say the same in both Ingresses, or leave it to the older one."},
 	{ResourceBackend, Error, "resource backends are not served; the path answers 503", "differences.md",
 		"Name a Service as the backend."},
 	{BadServiceName, Error, "not the name of a Service; the path answers 503", "differences.md",

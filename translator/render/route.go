@@ -52,6 +52,9 @@ type shared struct {
 
 func (b *builder) route(r *route.Route) *routev3.Route {
 	m := &routev3.Route{Name: r.Name, Match: matchOf(r)}
+	if r.HSTS != nil {
+		m.ResponseHeadersToAdd = []*corev3.HeaderValueOption{hsts(r.HSTS)}
+	}
 	switch {
 	case len(r.Targets) == 0 && r.Redirect != nil:
 		m.Action = redirect(r.Redirect, r.Match)
@@ -156,8 +159,8 @@ func oneLabel(wildcard string) string {
 	return `(?i)^[^.]+` + regexp.QuoteMeta(strings.TrimPrefix(wildcard, "*")) + `(:[0-9]+)?$`
 }
 
-// RouteConfiguration is the table of one or several listeners. Its virtual hosts come
-// by encoding.go.
+// RouteConfiguration is the route configuration of one or several listeners. It contains
+// no virtual hosts: Envoy gets these one by one, by VHDS (see encoding.go).
 func RouteConfiguration(name string, s *policy.Route) (*snapshot.Resource, error) {
 	m := &routev3.RouteConfiguration{
 		Name:                            name,

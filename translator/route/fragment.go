@@ -52,8 +52,8 @@ type Fragment struct {
 	// Policy has the settings that the object sets.
 	Policy policy.Overrides
 	// Guards are restrictions of access that the object asks for and that Legation does
-	// not implement. To serve its paths without them would be unsafe: what they guard
-	// answers 503, unless the class sets serve-unprotected.
+	// not implement. To serve without them would be unsafe: what they name answers 503,
+	// unless the class sets serve-unprotected.
 	Guards []Guard
 	// Withheld reports whether the object adds no routes of its own, as a canary.
 	Withheld bool
@@ -110,6 +110,8 @@ type Host struct {
 	// TLS are the sections that name a certificate for the host, in order of their
 	// fields; with none the object wants no chain for it.
 	TLS []TLS
+	// Server is what it says of the host as a whole.
+	Server Server
 }
 
 // Rule is one path of a host.
@@ -128,8 +130,8 @@ type TLS struct {
 	Field  string     // that names it
 }
 
-// Backend is one Service port, made by NewBackend, with the settings that its cluster has because of
-// who names it. Whether the Service exists plays no part in it.
+// Backend is one Service port, with the settings for its cluster that the object which
+// names it brings. It is made by NewBackend. The Service need not exist.
 type Backend struct {
 	Namespace, Service string
 	Port               string           // by name or number, as the object writes it

@@ -80,6 +80,7 @@ func FuzzMerge(f *testing.F) {
 // checkServed: each rule is a route, or a finding at its field.
 func checkServed(t *testing.T, vh *route.VirtualHost, found []finding.Finding, list []*route.Fragment) {
 	t.Helper()
+	regex := isRegex(vh, list)
 	for _, f := range list {
 		h := f.Host(vh.Host)
 		if h == nil || f.Withheld {
@@ -87,10 +88,10 @@ func checkServed(t *testing.T, vh *route.VirtualHost, found []finding.Finding, l
 		}
 		for _, r := range h.Rules {
 			served := slices.ContainsFunc(vh.Routes, func(s route.Route) bool {
-				return s.Name == r.Name && reflect.DeepEqual(s.Match, r.Match) && !s.Plain
+				return s.Name == r.Name && (regex || reflect.DeepEqual(s.Match, r.Match)) && !s.Plain
 			})
 			told := slices.ContainsFunc(found, func(p finding.Finding) bool {
-				return p.Object == f.Origin.Object && p.Field == r.Field && (p.Code == finding.PathTaken || p.Code == finding.PathTwice)
+				return p.Object == f.Origin.Object && p.Field == r.Field && (p.Code == finding.PathTaken || p.Code == finding.PathTwice || regex && p.Code == finding.BadPath)
 			})
 			if served == told {
 				t.Errorf("%s %+v: served %t, told %t", r.Name, r.Match, served, told)
@@ -128,6 +129,9 @@ func checkSorted(t *testing.T, vh *route.VirtualHost, class *route.Class, list [
 // orderOf is the order of a host.
 func orderOf(vh *route.VirtualHost, class *route.Class, list []*route.Fragment) route.Order {
 	order := class.Order
+	if isRegex(vh, list) {
+		order = max(order, route.ByText)
+	}
 	for _, f := range list {
 		if f.Host(vh.Host) != nil && !f.Withheld {
 			order = max(order, f.Order)
@@ -139,6 +143,14 @@ func orderOf(vh *route.VirtualHost, class *route.Class, list []*route.Fragment) 
 // byCanary reports whether a route is there because a canary decides.
 func byCanary(r route.Route) bool {
 	return strings.Contains(r.Name, " by header ") || strings.Contains(r.Name, " by cookie ")
+}
+
+// isRegex reports whether the paths of a host are patterns.
+func isRegex(vh *route.VirtualHost, list []*route.Fragment) bool {
+	return slices.ContainsFunc(list, func(f *route.Fragment) bool {
+		h := f.Host(vh.Host)
+		return h != nil && !f.Withheld && h.Server.Regex
+	})
 }
 
 // isGuard reports whether a route closes a place.
@@ -161,13 +173,16 @@ func checkGuarded(t *testing.T, vh *route.VirtualHost, class *route.Class, list 
 				continue
 			}
 			i := slices.IndexFunc(vh.Routes, func(r route.Route) bool {
-				return isGuard(r) && r.Deeper == "" && r.From == f.Origin.Object && reflect.DeepEqual(r.Match, g.Match) && r.Status == 503
+				m := g.Match
+				m.Kind, m.Path = r.Match.Kind, r.Match.Path // which are another pattern, perhaps
+				return r.Name == f.Origin.Object.Key()+" closed "+g.Match.Path && r.Deeper == "" && reflect.DeepEqual(r.Match, m) && r.Status == 503
 			})
 			if i < 0 {
 				t.Fatalf("%s: %+v is open", vh.Host, g.Match)
 			}
 			for _, r := range vh.Routes[:i] {
-				if r.Deeper == "" && !r.Plain && !isGuard(r) && !byCanary(r) && (order.Compare(r.Match, g.Match) >= 0 || order == route.BySpecificity && !moreSpecific(r.Match, g.Match)) {
+				if g := vh.Routes[i]; r.Deeper == "" && !r.Plain && !isGuard(r) && !byCanary(r) &&
+					(order.Compare(r.Match, g.Match) >= 0 || order == route.BySpecificity && !moreSpecific(r.Match, g.Match)) {
 					t.Errorf("%s: %+v is before the guard of %+v", vh.Host, r.Match, g.Match)
 				}
 			}

@@ -49,6 +49,8 @@ type Route struct {
 	// Deeper: the route takes only names that are more than one label below this
 	// wildcard; empty for all.
 	Deeper string
+	// HSTS is sent with answers by https; nil for none.
+	HSTS *HSTS
 	Planned
 }
 
@@ -121,6 +123,8 @@ type merger struct {
 	plans  []plan // of the owners, in their order
 	winner map[matchKey]*Fragment
 	found  []finding.Finding
+	regex  bool // all paths are patterns
+	hsts   *HSTS
 	https  *Redirect // of this host; made when it is first needed
 }
 
@@ -151,8 +155,11 @@ func mergeHost(name string, class *Class, owners []*Fragment, chain string) *mer
 	for _, f := range owners {
 		m.plans = append(m.plans, class.planOf(f))
 	}
+	m.server()
+	candidates := m.candidates()
+	m.host.Routes = make([]Route, 0, len(candidates)+2) // a redirect and the fallback
 	redirect := m.redirects()
-	for _, c := range m.candidates() {
+	for _, c := range candidates {
 		if redirect == byPath && !c.guard && c.plan.settings.SSLRedirect {
 			m.toHTTPS("redirect "+c.rule.Name, c.rule.Match)
 		}
@@ -177,23 +184,36 @@ func refs(of []*Fragment) (list []object.Ref) {
 // candidates are the rules of all owners in the order in which they must be tried.
 // The oldest fragment wins a path; the others are told so.
 func (m *merger) candidates() []candidate {
-	var list []candidate
+	list := make([]candidate, 0, m.size())
 	for _, p := range m.plans {
 		for _, r := range p.fragment.Host(m.host.Host).Rules {
-			if m.taken(p.fragment, r) {
-				continue
+			if c, ok := m.patterned(candidate{rule: r, plan: p}); ok && !m.taken(p.fragment, c.rule) {
+				list = append(list, c)
 			}
-			list = append(list, candidate{rule: r, plan: p})
 		}
-		list = append(list, p.guards()...)
+		for _, g := range p.guards() {
+			c, _ := m.patterned(g)
+			list = append(list, c)
+		}
 	}
 	slices.SortStableFunc(list, m.order().compare)
 	return list
 }
 
+// size is how many candidates there may be.
+func (m *merger) size() (n int) {
+	for _, p := range m.plans {
+		n += len(p.fragment.Host(m.host.Host).Rules) + len(p.fragment.Guards)
+	}
+	return n
+}
+
 // order is that of the class, unless an owner asks for another one.
 func (m *merger) order() Order {
 	order := m.class.Order
+	if m.regex {
+		order = max(order, ByText)
+	}
 	for _, p := range m.plans {
 		order = max(order, p.fragment.Order)
 	}
@@ -233,7 +253,12 @@ func (m *merger) fallback() Planned {
 	return m.class.CatchAll
 }
 
-func (m *merger) add(r Route) { m.host.Routes = append(m.host.Routes, r) }
+func (m *merger) add(r Route) {
+	if !r.Plain {
+		r.HSTS = m.hsts
+	}
+	m.host.Routes = append(m.host.Routes, r)
+}
 
 // redirecting is how a host sends http to https.
 type redirecting int

@@ -125,6 +125,10 @@ func (g *Fragments) policy(ref object.Ref) policy.Overrides {
 
 func (g *Fragments) host(f *route.Fragment, name string) route.Host {
 	h := route.Host{Name: name, Deep: strings.HasPrefix(name, "*.") && g.world.one(3)}
+	h.Server.Regex = g.world.one(12)
+	if g.world.one(6) {
+		h.Server.HSTS = &route.HSTS{MaxAge: time.Duration(g.IntN(2)) * time.Hour, Subdomains: g.world.one(2), Field: "hsts " + name}
+	}
 	for i := range g.IntN(5) {
 		m := g.match()
 		field := name + " " + strconv.Itoa(i)
@@ -141,7 +145,7 @@ func (g *Fragments) host(f *route.Fragment, name string) route.Host {
 
 // Paths and patterns of matches: equal, below, beside each other.
 var (
-	paths    = []string{"/", "/a", "/a/", "/a/b", "/a/b/", "/ab", "/A", "/b", route.ACME, route.ACME + "x"}
+	paths    = []string{"/", "/a", "/a/", "/a/b", "/a/b/", "/ab", "/A", "/b", "/a(", route.ACME, route.ACME + "x"}
 	patterns = []string{"/a.*", "/[ab]", "/a/(b|c)/?", "(?i)/a", "/a|/b", "/.+b", "/a$|/ab", "^/b"}
 )
 

@@ -28,10 +28,7 @@ func (c *Conn) begin(t snapshot.Type, r Request) {
 	case snapshot.Endpoints:
 		c.beginEndpoints(r)
 	case snapshot.VirtualHost:
-		c.routesSince = c.now
-		if !reported {
-			c.firstRoutes = true
-		}
+		c.beginVirtualHosts(reported)
 	case snapshot.RouteConfiguration:
 		c.beginRoutes(r)
 	case snapshot.Secret:

@@ -13,6 +13,7 @@ func (c *Conn) nextClusters(send func(*flight)) {
 	const t = snapshot.Cluster
 	c.groupOf(t, send)
 	names := c.differing(t)
+	gone := c.removable(names) // also if nothing fits: it keeps the times
 	adds, modifies := c.changedClusters(names)
 	for _, part := range chunks(adds, maxAdds, maxBytes) {
 		if c.full(t) {
@@ -23,7 +24,7 @@ func (c *Conn) nextClusters(send func(*flight)) {
 		}
 		c.sendClusters(part, send)
 	}
-	if gone := c.removable(names); len(gone) > 0 && !c.full(t) {
+	if len(gone) > 0 && !c.full(t) {
 		c.removeClusters(gone, send)
 	}
 	for _, r := range modifies {

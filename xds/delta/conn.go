@@ -66,9 +66,11 @@ type Conn struct {
 	modifySince table[time.Time]
 
 	// Routes.
-	firstRoutes bool      // the next response of virtual hosts is the first of its route configuration
-	routesSince time.Time // since when virtual hosts were asked for
-	routesDone  time.Time // when the last one was answered
+	newcomers   table[struct{}] // route configurations that Envoy asked for anew before its first VHDS request
+	stale       table[struct{}] // virtual hosts that Envoy does not have, and perhaps reports
+	firstRoutes bool            // the next response of virtual hosts is the first of its route configuration
+	routesSince time.Time       // since when virtual hosts were asked for
+	routesDone  time.Time       // when the last one was answered
 	routesTook  time.Duration
 	warmUpTo    string // clusters of want below this name were live once; for a fresh Envoy's listener
 

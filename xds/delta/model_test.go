@@ -32,6 +32,7 @@ type envoy struct {
 	rcs       map[string]bool // subscribed route configurations → received
 	vhs       map[string]*snapshot.Resource
 	vhReady   map[string]bool // route configurations whose first VHDS response came
+	vhAsked   bool            // ever
 	ldsAsked  bool            // ever: the first load is over
 	cdsHeard  bool
 	versions  [snapshot.NumTypes]map[string]string // reported on reconnect
@@ -101,10 +102,8 @@ func (e *envoy) connect() {
 	if len(e.secrets) > 0 {
 		e.first(snapshot.Secret, slices.Sorted(maps.Keys(e.secrets)))
 	}
-	for _, received := range e.rcs {
-		if received && !e.asked[snapshot.VirtualHost] {
-			e.first(snapshot.VirtualHost, nil)
-		}
+	if e.vhAsked {
+		e.first(snapshot.VirtualHost, nil)
 	}
 }
 
@@ -298,7 +297,7 @@ func (e *envoy) dropSecrets() {
 }
 
 // dropRoutes forgets the route configurations that no listener names, with all that
-// is under them.
+// is under them but the versions (M11).
 func (e *envoy) dropRoutes() {
 	needed := e.needed(snapshot.RouteConfiguration)
 	for _, n := range slices.Sorted(maps.Keys(e.rcs)) {
@@ -311,7 +310,6 @@ func (e *envoy) dropRoutes() {
 		for name := range e.vhs {
 			if routesOf(name) == n {
 				delete(e.vhs, name)
-				delete(e.versions[snapshot.VirtualHost], name)
 			}
 		}
 	}
@@ -353,10 +351,10 @@ func (e *envoy) receive(r Response) {
 	}
 	if r.Type == snapshot.VirtualHost { // M12
 		for _, x := range r.Resources {
-			e.vhReady[routesOf(x.Name)] = true
+			e.told(x.Name)
 		}
 		for _, n := range r.Removed {
-			e.vhReady[routesOf(n)] = true
+			e.told(n)
 		}
 	}
 	answer := Request{URL: r.Type.URL(), Nonce: r.Nonce}
@@ -366,6 +364,22 @@ func (e *envoy) receive(r Response) {
 		e.record(r)
 	}
 	e.request(r.Type, answer)
+}
+
+// emptyRoutes reports whether Envoy has a route configuration without virtual hosts.
+func (e *envoy) emptyRoutes() bool {
+	used := map[string]bool{}
+	for name := range e.vhs {
+		used[routesOf(name)] = true
+	}
+	return len(used) < len(e.rcs)
+}
+
+// told ends the waiting of the route configuration of a virtual host, if it is there.
+func (e *envoy) told(virtualHost string) {
+	if routes := routesOf(virtualHost); e.rcs[routes] {
+		e.vhReady[routes] = true
+	}
 }
 
 func (e *envoy) record(r Response) {
@@ -475,7 +489,7 @@ func (e *envoy) onRoutes(r Response, worst quality) string {
 			e.rcs[x.Name] = true
 		}
 	}
-	if !e.asked[snapshot.VirtualHost] {
+	if e.vhAsked = true; !e.asked[snapshot.VirtualHost] {
 		e.first(snapshot.VirtualHost, nil)
 	}
 	return ""

@@ -38,6 +38,7 @@ func (c *Conn) step(t snapshot.Type, send func(*flight)) {
 	case snapshot.Listener:
 		c.nextListeners(send)
 	case snapshot.VirtualHost:
+		c.dropOrphans(send)
 		c.nextVirtualHosts(send)
 	}
 }
@@ -56,7 +57,7 @@ func (c *Conn) idle(t snapshot.Type) bool {
 	case snapshot.Listener:
 		return len(c.modifySince) == 0
 	case snapshot.VirtualHost:
-		return !c.firstRoutes
+		return !c.firstRoutes && len(c.stale) == 0
 	}
 	return true
 }

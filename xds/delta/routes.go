@@ -1,6 +1,7 @@
 package delta
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -166,18 +167,63 @@ func (c *Conn) separate(list []*snapshot.Resource) (fit, suspects []*snapshot.Re
 func (c *Conn) nextRouteConfigurations(send func(*flight)) {
 	const t = snapshot.RouteConfiguration
 	for _, n := range c.differing(t) {
-		if want, ok := c.pendingNamed(t, n); ok && want != nil && !c.full(t) {
+		if want, ok := c.pendingNamed(t, n); ok && want != nil && !c.full(t) && c.mayReturn(n) {
+			c.dropStale(n, send)
 			send(c.response(t, []*snapshot.Resource{want}, nil))
 		}
 	}
 }
 
+// mayReturn reports whether a route configuration may be sent: what Envoy reports of
+// the virtual hosts under it must be known, if it is going to report any.
+func (c *Conn) mayReturn(routes string) bool {
+	_, isNew := c.newcomers[routes]
+	return !isNew || !c.returned || c.types[snapshot.RouteConfiguration].have.Len() == 0
+}
+
+// dropStale has Envoy forget the versions of virtual hosts that it dropped with their
+// route configuration. If this stream broke between that and the first of them, the
+// next could not tell that Envoy has none.
+func (c *Conn) dropStale(routes string, send func(*flight)) {
+	var names []string
+	for name := range c.stale {
+		if routesOf(name) == routes {
+			names = append(names, name)
+			c.stale.drop(name)
+		}
+	}
+	if len(names) > 0 {
+		send(c.response(snapshot.VirtualHost, nil, names))
+	}
+}
+
+// dropOrphans is dropStale for a route configuration that Envoy does not ask for any
+// more.
+func (c *Conn) dropOrphans(send func(*flight)) {
+	if len(c.types[snapshot.VirtualHost].flight) > 0 {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.stale)) {
+		if routes := routesOf(name); !c.types[snapshot.RouteConfiguration].subscribed(routes) {
+			c.dropStale(routes, send)
+		}
+	}
+}
+
 // newRoutes is rule 4: Envoy starts to use a route configuration, and has none of the
-// virtual hosts under it, even if they were sent before.
+// virtual hosts under it, even if they were sent before or are reported.
 func (c *Conn) newRoutes(routes string) {
 	st := &c.types[snapshot.VirtualHost]
+	if !st.first {
+		c.newcomers.put(routes, struct{}{})
+	}
 	under := func(name string) bool { return routesOf(name) == routes }
-	st.dropHave(routes + "/")
+	names := st.dropHave(routes + "/")
+	if !st.carries(under) && !c.types[snapshot.RouteConfiguration].carries(func(name string) bool { return name == routes }) {
+		for _, name := range names {
+			c.stale.put(name, struct{}{})
+		}
+	}
 	for name := range st.maybe {
 		if under(name) {
 			st.maybe.drop(name)
@@ -205,20 +251,28 @@ func routesOf(virtualHost string) string {
 	return virtualHost[:max(strings.LastIndexByte(virtualHost, '/'), 0)]
 }
 
-// dropHave forgets what Envoy has under names that begin with prefix. Mostly these are
-// all names that Envoy has, which is the fast case.
-func (st *state) dropHave(prefix string) {
-	var names []string
+// carries reports whether a response without answer adds one of those names, superseded
+// or not.
+func (st *state) carries(those func(name string) bool) bool {
+	return slices.ContainsFunc(st.flight, func(f *flight) bool {
+		return slices.ContainsFunc(f.Resources, func(r *snapshot.Resource) bool { return those(r.Name) })
+	})
+}
+
+// dropHave forgets what Envoy has under names that begin with prefix, and returns these
+// names. Mostly these are all names that Envoy has, which is the fast case.
+func (st *state) dropHave(prefix string) (names []string) {
 	for name := range st.have.Prefix(prefix) {
 		names = append(names, name)
 	}
 	if len(names) == st.have.Len() {
 		st.have, st.unknown = resources{}, nil
-		return
+		return names
 	}
 	for _, name := range names {
 		st.set(name, nil)
 	}
+	return names
 }
 
 // ungroup takes the names for which out is true out of the groups that are still to be
@@ -231,10 +285,32 @@ func (st *state) ungroup(out func(name string) bool) {
 	}
 }
 
-// beginRoutes learns from the first RDS request which route configurations are new.
+// beginRoutes learns from the first RDS request which route configurations are new, and
+// which Envoy only reports: it dropped them before their last response came.
 func (c *Conn) beginRoutes(r Request) {
-	c.subscribe(snapshot.RouteConfiguration, r.names())
-	for routes := range c.types[snapshot.RouteConfiguration].mustSend {
+	const t = snapshot.RouteConfiguration
+	st := &c.types[t]
+	c.subscribe(t, r.names())
+	named := slices.Collect(r.names().All())
+	for routes := range st.have.All() { // the map as it was: iterating is safe
+		if !slices.Contains(named, routes) {
+			st.set(routes, nil)
+		}
+	}
+	for routes := range st.mustSend {
 		c.newRoutes(routes)
+	}
+}
+
+// beginVirtualHosts learns from the first VHDS request. What it reports under a route
+// configuration that Envoy does not have yet, Envoy had under an earlier one.
+func (c *Conn) beginVirtualHosts(reported bool) {
+	c.routesSince = c.now
+	for routes := range c.newcomers {
+		c.newRoutes(routes)
+	}
+	c.newcomers = nil
+	if !reported || len(c.without(nil)) > 0 {
+		c.firstRoutes = true
 	}
 }

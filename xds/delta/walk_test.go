@@ -263,9 +263,10 @@ type walk struct {
 	recent  map[string][]string // type and name → the keys of alone, oldest first
 	forced  bool
 	excused map[string]bool
-	hidden  map[string]bool // clusters that Envoy did not tell of when the stream began
-	cut     map[string]bool // CLAs in doubt or in flight when a stream broke: an accepted gap
-	alone   map[string]int  // type/name/version rejected alone on this stream → times
+	hidden  map[string]bool      // clusters that Envoy did not tell of when the stream began
+	named   map[string]time.Time // clusters that Envoy's virtual hosts name, and when they last did
+	cut     map[string]bool      // CLAs in doubt or in flight when a stream broke: an accepted gap
+	alone   map[string]int       // type/name/version rejected alone on this stream → times
 	trace   func(string, ...any)
 }
 
@@ -276,7 +277,7 @@ const twoRoutes = 1 << 40
 func newWalk(seed uint64, trace func(string, ...any)) *walk {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	w := &walk{rng: rng, world: newWorld(rng, []float64{0, 0.1, 0.3}[seed%3]),
-		now: time.Unix(1_800_000_000, 0), trace: trace, excused: map[string]bool{}, cut: map[string]bool{}}
+		now: time.Unix(1_800_000_000, 0), trace: trace, excused: map[string]bool{}, named: map[string]time.Time{}, cut: map[string]bool{}}
 	w.world.two = seed >= twoRoutes
 	w.envoy = newEnvoy(w.world.quality)
 	w.envoy.now = w.now
@@ -319,6 +320,9 @@ func (w *walk) next() error {
 		if len(r.Resources) > 0 && len(r.Removed) > 0 && r.Type != snapshot.VirtualHost {
 			return fmt.Errorf("%v: additions and removals in one response", r.Type)
 		}
+		if err := w.outlived(r); err != nil {
+			return err
+		}
 		for _, x := range r.Resources {
 			limit := 0
 			if x.Type == snapshot.Listener {
@@ -331,6 +335,29 @@ func (w *walk) next() error {
 	}
 	w.toEnvoy = append(w.toEnvoy, out...)
 	return nil
+}
+
+// outlived holds that a cluster is removed only when its grace is over: since Envoy
+// ran the last virtual host that names it.
+func (w *walk) outlived(r Response) error {
+	if r.Type != snapshot.Cluster {
+		return nil
+	}
+	for _, n := range r.Removed {
+		if since, ok := w.named[n]; ok && w.now.Sub(since) < grace {
+			return fmt.Errorf("cluster %s is removed %v after a virtual host named it", n, w.now.Sub(since))
+		}
+	}
+	return nil
+}
+
+// noteNamed notes which clusters Envoy's virtual hosts name now.
+func (w *walk) noteNamed() {
+	for _, host := range w.envoy.vhs {
+		for _, ref := range host.Needs {
+			w.named[ref.Name] = w.now
+		}
+	}
 }
 
 func key(r *snapshot.Resource) string { return fmt.Sprintf("%v/%s/%s", r.Type, r.Name, r.Version) }
@@ -432,6 +459,7 @@ func (w *walk) after(err error) error {
 		return err
 	}
 	w.envoy.progress(w.secretsUnderWay())
+	w.noteNamed()
 	if err := w.next(); err != nil {
 		return err
 	}
@@ -619,7 +647,7 @@ func (w *walk) reconnect() error {
 	var sent uint64
 	for t := range snapshot.Types() {
 		sent += w.conn.counters.Resources[t]
-		if t != snapshot.VirtualHost || len(w.envoy.vhs) > 0 { // an empty table is told to be complete
+		if t != snapshot.VirtualHost || !w.envoy.emptyRoutes() { // an empty table is told to be complete
 			sent += w.conn.counters.Removed[t]
 		}
 	}

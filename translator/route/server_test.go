@@ -1,0 +1,59 @@
+package route_test
+
+import (
+	"testing"
+	"time"
+
+	"legation.dev/object"
+	"legation.dev/translator/finding"
+	"legation.dev/translator/policy"
+	"legation.dev/translator/route"
+)
+
+// TestRegexHost: one owner who says so makes patterns of all paths of the host. What is
+// no pattern is not served, and told; a guard closes its place also then.
+func TestRegexHost(t *testing.T) {
+	class := &route.Class{Settings: policy.Defaults(), CatchAll: route.NotFound()}
+	exact := func(path string) route.Match { return route.Match{Kind: route.Exact, Path: path} }
+	one := fragment(object.KindIngress, "one", 0, route.ByElement, exact("/a"), route.Match{Path: "/a/[0-9]+"}, route.Match{Path: "/b("}, route.Match{Path: "/x|/y"})
+	two := fragment(object.KindIngress, "two", 1, route.ByElement, route.Match{Path: "/a/12/private"}, route.Match{Path: "/a"})
+	two.Hosts[0].Server.Regex = true
+	two.Guards = []route.Guard{{Match: route.Match{Path: "/a/[0-9]+/x"}, Restricts: "users", Field: "guard"}, {Match: route.Match{Path: "/c("}, Restricts: "users", Field: "guard"}}
+	vh, found := route.Merge("a.test", route.Input{Class: class, Own: []*route.Fragment{one, two}})
+	for path, want := range map[string]string{
+		"/a": "one /a", "/abc": "one /a", "/A?q": "one /a", "/a/7": "one /a/[0-9]+", "/A/77/y": "one /a/[0-9]+", "/a/12/private": "two /a/12/private",
+		"/x/1": "one /x|/y", "/z/y": "one /x|/y", "/a/99/x": "shop/two closed /a/[0-9]+/x", "/b(": "legation/not-found default", "/C(/d": "shop/two closed /c(",
+	} {
+		if got := name(route.Decide(vh, route.Request{Host: "a.test", Path: path})); got != want {
+			t.Errorf("%s is taken by %q, want %q", path, got, want)
+		}
+	}
+	codes := map[finding.Code]int{}
+	for _, f := range found {
+		codes[f.Code]++
+	}
+	if len(found) != 2 || codes[finding.BadPath] != 1 || codes[finding.PathTaken] != 1 {
+		t.Errorf("found %v", found)
+	}
+}
+
+// TestHSTS: the oldest owner who says it is heard, for all routes of the host that
+// answer by https; who says otherwise is told. Deeper names have their own.
+func TestHSTS(t *testing.T) {
+	class := &route.Class{Settings: policy.Defaults(), CatchAll: route.NotFound()}
+	owner := func(name string, hours int, h *route.HSTS) *route.Fragment {
+		f := fragment(object.KindIngress, name, hours, route.ByElement, route.Match{Path: "/" + name})
+		f.Hosts[0] = route.Host{Name: "*.test", Rules: f.Hosts[0].Rules, Server: route.Server{HSTS: h}, TLS: []route.TLS{{Field: "tls"}}}
+		return f
+	}
+	hour, also, day := &route.HSTS{MaxAge: time.Hour}, &route.HSTS{MaxAge: time.Hour}, &route.HSTS{MaxAge: 24 * time.Hour, Subdomains: true, Preload: true, Field: "hsts"}
+	vh, found := route.Merge("*.test", route.Input{Class: class, Own: []*route.Fragment{owner("silent", 0, nil), owner("hour", 1, hour), owner("also", 2, also), owner("day", 3, day)}})
+	for _, r := range vh.Routes {
+		if want := !r.Plain && r.Deeper == ""; (r.HSTS == hour) != want || r.HSTS != nil && !want {
+			t.Errorf("%s: %v", r.Name, r.HSTS)
+		}
+	}
+	if len(found) != 1 || found[0].Code != finding.HostTaken || found[0].Field != "hsts" || found[0].Value != "max-age=86400; includeSubDomains; preload" {
+		t.Errorf("found %v", found)
+	}
+}
