@@ -21,7 +21,7 @@ const (
 	undecodable
 )
 
-// envoy is the model of docs/delta.md, M1 to M21. Its state outlives streams.
+// envoy is the model of docs/delta.md, M1 to M26. Its state outlives streams.
 type envoy struct {
 	quality func(*snapshot.Resource) quality
 	now     time.Time

@@ -167,11 +167,20 @@ func (w *walk) finalHTTP() error {
 	return nil
 }
 
-// blocked reports whether a listener has an HTTP configuration of which Envoy rejected the
-// last bytes, and nobody knows a good one.
+// blocked reports whether a listener, as wanted or as it warms at Envoy, has an HTTP
+// configuration of which Envoy rejected the last bytes or has none, and nothing can be sent.
 func (w *walk) blocked(listener string) bool {
-	want, ok := w.conn.want(snapshot.Listener).Get(listener)
-	return ok && slices.ContainsFunc(want.Pulls, func(ref snapshot.Ref) bool {
-		return ref.Type == snapshot.ExtensionConfig && w.conn.stuck(ref.Name)
-	})
+	want, _ := w.conn.want(snapshot.Listener).Get(listener)
+	var warming *snapshot.Resource
+	if l := w.envoy.listeners[listener]; l != nil {
+		warming = l.warming
+	}
+	for _, r := range []*snapshot.Resource{want, warming} {
+		if r != nil && slices.ContainsFunc(r.Pulls, func(ref snapshot.Ref) bool {
+			return ref.Type == snapshot.ExtensionConfig && w.conn.stuck(ref.Name)
+		}) {
+			return true
+		}
+	}
+	return false
 }

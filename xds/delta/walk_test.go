@@ -683,7 +683,8 @@ func run(seed uint64, trace func(string, ...any)) error {
 func silent(string, ...any) {}
 
 // found are walks that showed a fault once.
-var found = []uint64{302, 581, 2654, 4598, 7070, 7388, 7537, 7694, 8426, 10043, 11845, 19859, 21248, 22370, 22490, 26120, 26669, 27514, 28484, 32228, 35390, 35857}
+var found = []uint64{302, 581, 2654, 4598, 7070, 7388, 7537, 7694, 8426, 10043, 11845, 19859, 21248, 22370, 22490, 26120, 26669, 27514, 28484, 32228, 35390, 35857,
+	scopedRoutes + 450, scopedRoutes + 3852, scopedRoutes + 4002}
 
 // TestWalk holds the invariants of docs/delta.md on random walks against the
 // model Envoy. -walks=100000 for a long one; -walk=SEED shows one with a trace.
