@@ -24,6 +24,20 @@ type worldHTTP struct {
 	proven           map[string][]*snapshot.Resource
 }
 
+// walkHTTP is the part of a walk in such a world.
+type walkHTTP struct {
+	moved  bool // a stream broke while an HTTP configuration was rejected or in flight
+	others Fleet
+}
+
+func (w *walk) beginHTTP(seed uint64) {
+	w.world.two = false
+	w.world.beginHTTP(seed)
+	if seed%5 > 0 {
+		w.others = worldFleet{w.world, seed%5 > 2}
+	}
+}
+
 func (w *world) beginHTTP(seed uint64) {
 	h := &w.http
 	h.scoped, h.upgrades, h.proven = seed%2 == 0, seed%2 == 1, map[string][]*snapshot.Resource{}

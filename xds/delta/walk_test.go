@@ -272,10 +272,9 @@ type walk struct {
 	excused map[string]bool
 	hidden  map[string]bool // clusters that Envoy did not tell of when the stream began
 	cut     map[string]bool // CLAs in doubt or in flight when a stream broke: an accepted gap
-	moved   bool            // a stream broke while an HTTP configuration was rejected or in flight
-	others  Fleet
-	alone   map[string]int // type/name/version rejected alone on this stream → times
+	alone   map[string]int  // type/name/version rejected alone on this stream → times
 	trace   func(string, ...any)
+	walkHTTP
 }
 
 // twoRoutes and more are the seeds of walks in worlds with a second listener that has
@@ -286,15 +285,12 @@ func newWalk(seed uint64, trace func(string, ...any)) *walk {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	w := &walk{rng: rng, world: newWorld(rng, []float64{0, 0.1, 0.3}[seed%3]),
 		now: time.Unix(1_800_000_000, 0), trace: trace, excused: map[string]bool{}, cut: map[string]bool{}}
-	w.world.two = seed >= twoRoutes && seed < scopedRoutes
-	if seed >= scopedRoutes {
-		w.world.beginHTTP(seed)
-		if seed%5 > 0 {
-			w.others = worldFleet{w.world, seed%5 > 2}
-		}
-	}
+	w.world.two = seed >= twoRoutes
 	w.envoy = newEnvoy(w.world.quality)
 	w.envoy.now = w.now
+	if seed >= scopedRoutes {
+		w.beginHTTP(seed)
+	}
 	w.stream(nil)
 	return w
 }

@@ -32,17 +32,6 @@ func (st *stream) note(e delta.Event, r *request, now time.Time) {
 	}
 }
 
-// prove tells the fleet which HTTP configurations this Envoy runs, when that may have
-// changed.
-func (st *stream) prove(t snapshot.Type) {
-	if t != snapshot.ExtensionConfig {
-		return
-	}
-	for _, r := range st.conn.Proves() {
-		st.session.Prove(r)
-	}
-}
-
 // landed is the time since the new target that led to a response; negative, if
 // none did.
 func (st *stream) landed(nonce string, now time.Time) time.Duration {
@@ -67,4 +56,15 @@ func (st *stream) rejected(e delta.Event) {
 		st.session.Suspect(snapshot.Ref{Type: r.Type, Name: r.Name}, r.Version)
 	}
 	st.session.Remember(st.conn.Rejects())
+}
+
+// prove tells the fleet which HTTP configurations this Envoy runs, when that may have
+// changed.
+func (st *stream) prove(t snapshot.Type) {
+	if t != snapshot.ExtensionConfig {
+		return
+	}
+	for _, r := range st.conn.Proves() {
+		st.session.Prove(r)
+	}
 }
