@@ -2,6 +2,7 @@ package delta
 
 import (
 	"encoding/hex"
+	"maps"
 	"slices"
 	"time"
 
@@ -20,7 +21,9 @@ const retry = time.Second
 // and never a removal.
 func (c *Conn) nextExtensions(send func(*flight)) {
 	const t = snapshot.ExtensionConfig
-	for _, n := range c.differing(t) {
+	names := slices.AppendSeq(c.differing(t), maps.Keys(c.spoiled))
+	slices.Sort(names)
+	for _, n := range slices.Compact(names) {
 		want, ok := c.pendingNamed(t, n)
 		switch {
 		case ok && want != nil && !c.full(t):
@@ -96,6 +99,9 @@ func (c *Conn) lastGood(name string, last *snapshot.Resource) *snapshot.Resource
 		if r != nil && known(r) && !c.isRejected(t, name, r.Version) {
 			return r
 		}
+	}
+	if have != nil && c.isRejected(t, name, have.Version) {
+		return nil // Envoy reports it, and has acknowledged it without applying it
 	}
 	return have
 }

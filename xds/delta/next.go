@@ -57,6 +57,8 @@ func (c *Conn) idle(t snapshot.Type) bool {
 	switch t {
 	case snapshot.Cluster:
 		return len(c.unneeded) == 0 && st.have.Len() > 0
+	case snapshot.ExtensionConfig:
+		return len(c.spoiled) == 0
 	case snapshot.Listener:
 		return len(c.modifySince) == 0
 	case snapshot.VirtualHost:

@@ -40,7 +40,9 @@ func (c *Conn) rejectOne(t snapshot.Type, f *flight, message string) {
 		clear(c.chance) // a listener on its way may be rejected for this one
 	case snapshot.ExtensionConfig:
 		clear(c.chance)
-		c.spoil(r.Name)
+		if st.subscribed(r.Name) { // else Envoy has dropped it meanwhile
+			c.spoil(r.Name)
+		}
 	}
 }
 
