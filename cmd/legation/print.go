@@ -29,7 +29,7 @@ const (
 type fleetText struct {
 	Fleet  string `json:"fleet"`
 	Digest string `json:"digest"`
-	// Resources by discovery service: CDS, EDS, SDS, RDS, LDS, VHDS.
+	// Resources by discovery service: CDS, EDS, SDS, SRDS, RDS, ECDS, LDS, VHDS.
 	Resources map[string][]resourceText `json:"resources"`
 }
 

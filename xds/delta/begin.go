@@ -33,6 +33,8 @@ func (c *Conn) begin(t snapshot.Type, r Request) {
 		c.beginRoutes(r)
 	case snapshot.Secret:
 		c.subscribe(t, r.names())
+	case snapshot.ExtensionConfig:
+		c.beginExtensions(r)
 	}
 }
 

@@ -33,17 +33,21 @@ type resources = pmap.Map[*snapshot.Resource]
 // same Envoy opens its next stream; nobody changes it.
 type Rejects map[snapshot.Ref][]string
 
-// Suspects says of a version whether another Envoy of the fleet rejected it: it
-// is then sent last and alone. nil suspects nothing.
-type Suspects interface {
+// Fleet is what the other Envoys of the fleet made of versions. It may change at any
+// time. nil is a fleet of one.
+type Fleet interface {
+	// Suspect reports whether one of them rejected a version: it is then sent last and
+	// alone.
 	Suspect(ref snapshot.Ref, version string) bool
+	// Proven are versions of an HTTP configuration that they run, the newest first.
+	Proven(ref snapshot.Ref) []*snapshot.Resource
 }
 
 // Conn is the protocol state of one Envoy on one stream. It belongs to one
 // goroutine. Make it with Accept.
 type Conn struct {
 	target   snapshot.Snapshot
-	suspects Suspects
+	fleet    Fleet
 	types    [snapshot.NumTypes]state
 	rejected Rejects
 	seq      uint64 // counts requests and responses, so that "after" is a comparison
@@ -62,6 +66,12 @@ type Conn struct {
 	varied   map[string]struct{}  // secrets whose first push on this stream is done
 	chance   map[suspect]struct{} // listeners that were rejected once
 	complete chains
+
+	// HTTP configurations.
+	spoiled       table[struct{}] // Envoy perhaps rejected the bytes that it saw last
+	variedConfigs table[struct{}] // their first push on this stream is done
+
+	// Listeners that wait.
 	// modifySince is since when a change of each listener waits for virtual hosts.
 	modifySince table[time.Time]
 
@@ -125,9 +135,9 @@ func Accept(known Rejects) *Conn {
 }
 
 // Target sets what Envoy should run. Next says what to send for it.
-func (c *Conn) Target(s snapshot.Snapshot, suspects Suspects) {
+func (c *Conn) Target(s snapshot.Snapshot, fleet Fleet) {
 	before := c.target
-	c.target, c.suspects = s, suspects
+	c.target, c.fleet = s, fleet
 	c.warmUpTo = ""
 	for t := range snapshot.Types() {
 		if t != snapshot.Secret && s.Of(t).Same(before.Of(t)) {
@@ -313,6 +323,9 @@ func (c *Conn) desiredAfter(t snapshot.Type, name string, last *snapshot.Resourc
 // instead is what Envoy should have for a name whose wanted version it rejects,
 // or for which there is only a stand-in.
 func (c *Conn) instead(t snapshot.Type, name string, last *snapshot.Resource, certain bool) *snapshot.Resource {
+	if t == snapshot.ExtensionConfig {
+		return c.lastGood(name, last)
+	}
 	if last != nil && certain && !c.isRejected(t, name, last.Version) {
 		return last
 	}
@@ -330,7 +343,7 @@ func (c *Conn) isRejected(t snapshot.Type, name, version string) bool {
 }
 
 func (c *Conn) suspect(r *snapshot.Resource) bool {
-	return c.suspects != nil && c.suspects.Suspect(snapshot.Ref{Type: r.Type, Name: r.Name}, r.Version)
+	return c.fleet != nil && c.fleet.Suspect(snapshot.Ref{Type: r.Type, Name: r.Name}, r.Version)
 }
 
 // after notes a timer that starts at since: false before it is over, when it

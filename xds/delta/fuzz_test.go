@@ -13,8 +13,9 @@ import (
 //
 // The input is a program of two bytes a step: what happens, and to whom.
 func FuzzReceive(f *testing.F) {
-	f.Add([]byte{0, 0, 8, 1, 24, 0, 1, 0, 9, 1, 4, 0, 2, 0, 3, 0, 5, 0, 6, 0, 32, 0, 33, 1, 34, 2, 35, 3, 36, 4, 37, 5})
-	f.Add([]byte{8, 9, 9, 9, 17, 3, 32, 0, 25, 1, 40, 0, 33, 1, 41, 1, 48, 200, 56, 0})
+	f.Add([]byte{0, 0, 10, 1, 30, 0, 1, 0, 11, 1, 6, 0, 2, 0, 4, 0, 7, 0, 8, 0, 40, 0, 41, 1, 42, 2, 44, 3, 46, 4, 47, 5})
+	f.Add([]byte{60, 4, 0, 0, 11, 0, 6, 0, 46, 0, 15, 7, 3, 0, 14, 2, 55, 7, 46, 1, 60, 5, 45, 0, 60, 6, 55, 0, 7, 0})
+	f.Add([]byte{10, 9, 11, 9, 21, 3, 40, 0, 31, 1, 50, 0, 41, 1, 51, 1, 60, 200, 70, 0})
 	f.Fuzz(func(t *testing.T, program []byte) {
 		p := newProgram()
 		for i := 0; i+1 < len(program) && i < 400; i += 2 {
@@ -53,19 +54,26 @@ func (p *program) retarget(bits byte) {
 	}
 	p.want(snapshot.RouteConfiguration, "rc="+v)
 	p.want(snapshot.Listener, "https="+v+">a,b")
-	p.conn.Target(p.target, nil)
+	if bits&4 != 0 {
+		p.want(snapshot.ExtensionConfig, "https="+v)
+		p.want(snapshot.ScopedRoute, "all="+v)
+		p.want(snapshot.Listener, "routes="+v+">scopes")
+		p.want(snapshot.Listener, "https="+v+">a,b,scopes,ecds:https,after:routes")
+		p.proven([]string{"https=a", "https=" + v})
+	}
+	p.conn.Target(p.target, p.others)
 }
 
 func (p *program) step(what, whom byte) {
-	t := snapshot.Type(what % 8) // two of them are none
+	t := snapshot.Type(what % 10) // two of them are none
 	url := "type.googleapis.com/unknown"
 	if t < snapshot.NumTypes {
 		url = t.URL()
 	}
-	name := []string{"a", "b", "rc", "other", "", "rc/a", "rc/", "https"}[whom%8]
+	name := []string{"a", "b", "rc", "other", "", "rc/a", "rc/", "https", "all", "routes"}[whom%10]
 	r := Request{URL: url}
 	var names List
-	switch what / 8 % 7 {
+	switch what / 10 % 7 {
 	case 0:
 	case 1:
 		names = List{name}

@@ -20,6 +20,7 @@ func (c *Conn) nextListeners(send func(*flight)) {
 			continue
 		}
 		switch {
+		case want == nil && c.holds(n):
 		case want == nil:
 			send(c.response(t, nil, []string{n}))
 		case c.listenerMayGo(want):
@@ -34,12 +35,18 @@ func (c *Conn) nextListeners(send func(*flight)) {
 }
 
 func (c *Conn) listenerMayGo(want *snapshot.Resource) bool {
+	st := &c.types[snapshot.Listener]
 	for _, ref := range want.Needs {
-		if ref.Type == snapshot.Cluster && !c.liveOrRejected(ref.Name) {
+		switch {
+		case ref.Type == snapshot.Cluster && !c.liveOrRejected(ref.Name):
 			return false
+		case ref.Type == snapshot.Listener && !st.have.Has(ref.Name) && ruleHolder:
+			return false // nothing makes up for it, so there is no timer, either
 		}
 	}
-	st := &c.types[snapshot.Listener]
+	if c.configsMove(want) {
+		return false
+	}
 	have := st.get(want.Name)
 	switch {
 	case have == nil && !c.returned:
@@ -60,6 +67,21 @@ func (c *Conn) listenerMayGo(want *snapshot.Resource) bool {
 	// One host whose routes Envoy rejects must not hold every other host's chain.
 	c.counters.Forced++
 	return true
+}
+
+// holds reports whether another listener of Envoy needs this one. Of an unknown version,
+// what is wanted speaks for it.
+func (c *Conn) holds(name string) bool {
+	ref := snapshot.Ref{Type: snapshot.Listener, Name: name}
+	for n, r := range c.types[snapshot.Listener].have.All() {
+		if !known(r) {
+			r, _ = c.want(snapshot.Listener).Get(n)
+		}
+		if r != nil && slices.Contains(r.Needs, ref) {
+			return true
+		}
+	}
+	return false
 }
 
 // routesMove reports whether virtual hosts are on their way or about to be.
@@ -135,8 +157,8 @@ type chains struct {
 	served   int
 }
 
-// liveChain is live(chain h). A listener serves a new version only when every
-// secret of it is there (M10), so all of them are asked for.
+// liveChain is live(chain h). A listener serves a new version only when every secret and
+// HTTP configuration of it is there (M10), so all of them are asked for.
 func (c *Conn) liveChain(host string) bool {
 	st := &c.types[snapshot.Listener]
 	if len(st.flight) > 0 {
@@ -155,7 +177,8 @@ func (c *Conn) served(listener *snapshot.Resource) bool {
 		c.complete = chains{listener: listener}
 	}
 	for _, ref := range listener.Pulls[c.complete.served:] {
-		if ref.Type == snapshot.Secret && !c.types[snapshot.Secret].have.Has(ref.Name) {
+		awaited := ref.Type == snapshot.Secret || ref.Type == snapshot.ExtensionConfig && ruleLiveConfig
+		if awaited && !c.types[ref.Type].have.Has(ref.Name) {
 			return false
 		}
 		c.complete.served++

@@ -21,7 +21,7 @@ const (
 	undecodable
 )
 
-// envoy is the model of docs/delta.md, M1 to M21. Its state outlives streams.
+// envoy is the model of docs/delta.md, M1 to M26. Its state outlives streams.
 type envoy struct {
 	quality func(*snapshot.Resource) quality
 	now     time.Time
@@ -35,6 +35,7 @@ type envoy struct {
 	vhAsked   bool            // ever
 	ldsAsked  bool            // ever: the first load is over
 	cdsHeard  bool
+	http      modelHTTP
 	versions  [snapshot.NumTypes]map[string]string // reported on reconnect
 
 	asked  [snapshot.NumTypes]bool // on this stream
@@ -71,6 +72,7 @@ func newEnvoy(q func(*snapshot.Resource) quality) *envoy {
 	for t := range e.versions {
 		e.versions[t] = map[string]string{}
 	}
+	e.http.configs = map[string]*modelConfig{}
 	return e
 }
 
@@ -95,6 +97,12 @@ func (e *envoy) connect() {
 	}
 	if e.ldsAsked {
 		e.first(snapshot.Listener, nil)
+	}
+	if len(e.http.configs) > 0 {
+		e.first(snapshot.ExtensionConfig, slices.Sorted(maps.Keys(e.http.configs)))
+	}
+	if e.http.scoped {
+		e.first(snapshot.ScopedRoute, nil)
 	}
 	if len(e.rcs) > 0 {
 		e.first(snapshot.RouteConfiguration, slices.Sorted(maps.Keys(e.rcs)))
@@ -209,12 +217,13 @@ func (e *envoy) progress(underWay []string) {
 			e.first(snapshot.Listener, nil)
 		}
 	}
+	e.follow()
 	for _, l := range e.listeners {
 		switch {
 		case l.warming == nil:
 		case e.complete(l.warming):
 			e.serve(l)
-		case !e.now.Before(l.since.Add(patience)):
+		case !e.now.Before(l.since.Add(patience)) && e.http.configured(l.warming):
 			for _, n := range underWay {
 				if s := e.secrets[n]; s != nil {
 					s.stalled = true
@@ -252,11 +261,18 @@ func (e *envoy) finishAll() {
 	}
 }
 
-// complete reports whether a listener has its routes and secrets (M10).
+// complete reports whether a listener has its routes and secrets (M10), and its HTTP
+// configurations (M25). One that was rejected asks for no routes.
 func (e *envoy) complete(l *snapshot.Resource) bool {
+	if !e.http.configured(l) {
+		return false
+	}
 	for _, ref := range l.Pulls {
 		switch ref.Type {
 		case snapshot.RouteConfiguration:
+			if scoped(l) && !e.http.routed(l) {
+				continue
+			}
 			if !e.rcs[ref.Name] || !e.vhReady[ref.Name] {
 				return false
 			}
@@ -326,6 +342,8 @@ func (e *envoy) receive(r Response) {
 	}
 	var err string
 	switch {
+	case r.Type == snapshot.ExtensionConfig:
+		err = e.onConfigs(r)
 	case worst == undecodable:
 		err = "undecodable"
 	case r.Type == snapshot.Cluster:
@@ -334,6 +352,8 @@ func (e *envoy) receive(r Response) {
 		err = e.onEndpoints(r)
 	case r.Type == snapshot.Secret:
 		err = e.onSecrets(r)
+	case r.Type == snapshot.ScopedRoute:
+		err = e.onScopes(r)
 	case r.Type == snapshot.RouteConfiguration:
 		err = e.onRoutes(r, worst)
 	case r.Type == snapshot.Listener:
@@ -386,6 +406,8 @@ func (e *envoy) record(r Response) {
 	named := map[snapshot.Type]func(string) bool{
 		snapshot.Endpoints: func(n string) bool { return e.eds()[n] },
 		snapshot.Secret:    func(n string) bool { return e.secrets[n] != nil },
+
+		snapshot.ExtensionConfig: func(n string) bool { return e.http.configs[n] != nil },
 	}
 	for _, x := range r.Resources {
 		if has := named[r.Type]; has == nil || has(x.Name) {
@@ -497,6 +519,7 @@ func (e *envoy) onRoutes(r Response, worst quality) string {
 
 func (e *envoy) onListeners(r Response) string {
 	for _, n := range r.Removed {
+		e.unheld(n)
 		delete(e.listeners, n)
 		e.dropSecrets()
 	}
@@ -515,6 +538,9 @@ func (e *envoy) onListeners(r Response) string {
 				return "Error adding/updating listener(s) " + x.Name + ": secret"
 			}
 		}
+		if err := e.spoils(x); err != "" {
+			return err
+		}
 		e.listeners[x.Name] = l
 		l.warming, l.since = x, e.now
 		e.pull(x)
@@ -524,11 +550,11 @@ func (e *envoy) onListeners(r Response) string {
 }
 
 func (e *envoy) pull(l *snapshot.Resource) {
-	var secrets []string
+	var secrets, configs []string
 	for _, ref := range l.Pulls {
 		switch ref.Type {
 		case snapshot.RouteConfiguration:
-			if _, ok := e.rcs[ref.Name]; !ok {
+			if _, ok := e.rcs[ref.Name]; !ok && !scoped(l) {
 				e.rcs[ref.Name] = false
 				e.subscribe(ref.Type, ref.Name)
 			}
@@ -537,8 +563,14 @@ func (e *envoy) pull(l *snapshot.Resource) {
 				e.secrets[ref.Name] = &modelSecret{}
 				secrets = append(secrets, ref.Name)
 			}
+		case snapshot.ExtensionConfig:
+			if e.http.configs[ref.Name] == nil {
+				e.http.configs[ref.Name] = &modelConfig{}
+				configs = append(configs, ref.Name)
+			}
 		}
 	}
+	e.subscribe(snapshot.ExtensionConfig, configs...)
 	e.subscribe(snapshot.Secret, secrets...)
 }
 

@@ -33,8 +33,12 @@ func (c *Conn) step(t snapshot.Type, send func(*flight)) {
 		c.nextEndpoints(send)
 	case snapshot.Secret:
 		c.nextSecrets(send)
+	case snapshot.ScopedRoute:
+		c.nextScopes(send)
 	case snapshot.RouteConfiguration:
 		c.nextRouteConfigurations(send)
+	case snapshot.ExtensionConfig:
+		c.nextExtensions(send)
 	case snapshot.Listener:
 		c.nextListeners(send)
 	case snapshot.VirtualHost:
@@ -45,7 +49,7 @@ func (c *Conn) step(t snapshot.Type, send func(*flight)) {
 
 // idle reports whether a step of the type would do nothing: Envoy has what is
 // wanted, and nothing is on its way, in doubt, due or waiting. Most changes are
-// of one type, so five of six rest.
+// of one type, so all others rest.
 func (c *Conn) idle(t snapshot.Type) bool {
 	st := &c.types[t]
 	if !st.have.Same(c.want(t)) || len(st.flight)+len(st.maybe)+len(st.mustSend)+len(st.subs)+len(st.groups) > 0 {
@@ -54,6 +58,8 @@ func (c *Conn) idle(t snapshot.Type) bool {
 	switch t {
 	case snapshot.Cluster:
 		return len(c.unneeded) == 0 && st.have.Len() > 0
+	case snapshot.ExtensionConfig:
+		return len(c.spoiled) == 0
 	case snapshot.Listener:
 		return len(c.modifySince) == 0
 	case snapshot.VirtualHost:

@@ -76,8 +76,12 @@ func (c *Conn) forget(t snapshot.Type, name string) {
 	st.set(name, nil)
 	st.maybe.drop(name)
 	st.mustSend.drop(name)
-	if t == snapshot.Secret {
+	switch t {
+	case snapshot.Secret:
 		c.complete = chains{}
+	case snapshot.ExtensionConfig:
+		c.complete = chains{}
+		c.spoiled.drop(name)
 	}
 	for _, f := range st.flight {
 		f.disown(name)
@@ -148,9 +152,9 @@ func (c *Conn) acknowledge(t snapshot.Type, f *flight) {
 		if _, superseded := f.superseded[r.Name]; superseded {
 			continue
 		}
-		if t == snapshot.Secret && c.isRejected(t, r.Name, r.Version) && ruleSkipped {
+		if skips(t) && c.isRejected(t, r.Name, r.Version) && ruleSkipped {
 			// It was in flight when Envoy rejected an earlier push of the same
-			// bytes, so Envoy skipped it (M16).
+			// bytes, so Envoy skipped it (M16, M22).
 			st.mustSend.put(r.Name, struct{}{})
 			continue
 		}
@@ -167,6 +171,10 @@ func (c *Conn) acknowledge(t snapshot.Type, f *flight) {
 		st.maybe.drop(n)
 	}
 }
+
+// skips reports whether Envoy acknowledges bytes of the type that it remembers, also
+// rejected ones.
+func skips(t snapshot.Type) bool { return t == snapshot.Secret || t == snapshot.ExtensionConfig }
 
 // canonical is the snapshot's own value for what was sent: a variant stands for
 // the same version, and one pointer for all streams saves memory.
@@ -189,6 +197,9 @@ func (c *Conn) landed(t snapshot.Type, f *flight, name string) {
 		c.early.drop(name)
 	case snapshot.Endpoints:
 		c.endpointsLanded(f, name)
+	case snapshot.ExtensionConfig:
+		st.subs.drop(name)
+		c.spoiled.drop(name)
 	default:
 		st.subs.drop(name)
 	}

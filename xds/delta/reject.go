@@ -38,6 +38,11 @@ func (c *Conn) rejectOne(t snapshot.Type, f *flight, message string) {
 		c.added.drop(r.Name)
 	case snapshot.Secret:
 		clear(c.chance) // a listener on its way may be rejected for this one
+	case snapshot.ExtensionConfig:
+		clear(c.chance)
+		if st.subscribed(r.Name) { // else Envoy has dropped it meanwhile
+			c.spoil(r.Name)
+		}
 	}
 }
 
@@ -53,6 +58,9 @@ func (c *Conn) firstChance(r *snapshot.Resource) bool {
 	c.chance[this] = struct{}{}
 	secrets := &c.types[snapshot.Secret]
 	for _, ref := range r.Pulls {
+		if ref.Type == snapshot.ExtensionConfig {
+			c.spoilPulled(ref.Name)
+		}
 		if ref.Type == snapshot.Secret && secrets.subscribed(ref.Name) {
 			secrets.mustSend.put(ref.Name, struct{}{})
 			delete(c.varied, ref.Name)

@@ -7,17 +7,23 @@ package delta
 // other and wants a walk to fail. Here they are constants, which the compiler
 // removes: what is shipped has no switch.
 const (
-	ruleLearn        = true // unknown(version) becomes known when a snapshot has that version
-	ruleEDSFirst     = true // EDS before CDS: reported EDS versions are ignored
-	ruleTrueClusters = true // a cluster that only the first EDS request names may be there
-	ruleSentCLA      = true // a cluster sent before the first EDS request: its CLA must be sent
-	ruleVariant      = true // an Envoy that is not fresh: the first push of each secret is a variant
-	ruleLDSTwice     = true // the first NACK of a listener's version does not count
-	ruleFollowCLA    = true // the CLA goes out right behind its cluster
-	ruleRoutesSeen   = true // no cluster is removed before the first VH request
-	rulePinned       = true // no cluster is removed that a possible version names
-	ruleUnknownPins  = true // unknown versions name everything
-	ruleOneSecret    = true // one secret per response
-	ruleSkipped      = true // the ACK of a secret's rejected version says nothing
-	ruleNotWanted    = true // a cluster whose CLA is not in want is live
+	ruleLearn         = true // unknown(version) becomes known when a snapshot has that version
+	ruleEDSFirst      = true // EDS before CDS: reported EDS versions are ignored
+	ruleTrueClusters  = true // a cluster that only the first EDS request names may be there
+	ruleSentCLA       = true // a cluster sent before the first EDS request: its CLA must be sent
+	ruleVariant       = true // an Envoy that is not fresh: the first push of each secret is a variant
+	ruleLDSTwice      = true // the first NACK of a listener's version does not count
+	ruleFollowCLA     = true // the CLA goes out right behind its cluster
+	ruleRoutesSeen    = true // no cluster is removed before the first VH request
+	rulePinned        = true // no cluster is removed that a possible version names
+	ruleUnknownPins   = true // unknown versions name everything
+	ruleOneSecret     = true // one secret per response
+	ruleSkipped       = true // the ACK of a secret's rejected version says nothing
+	ruleNotWanted     = true // a cluster whose CLA is not in want is live
+	ruleLastGood      = true // a rejected HTTP configuration: a good one is due at once
+	ruleHoldListener  = true // no listener while an HTTP configuration of it is rejected or in flight
+	ruleVariantConfig = true // an Envoy that is not fresh: the first push of each HTTP configuration is a variant
+	ruleOwedConfig    = true // an HTTP configuration that was rejected on an earlier stream is due
+	ruleHolder        = true // a listener goes after those that it needs
+	ruleLiveConfig    = true // a chain is not live before its HTTP configuration
 )

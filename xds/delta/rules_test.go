@@ -30,6 +30,13 @@ func TestRulesAreNeeded(t *testing.T) {
 		{"one secret", &ruleOneSecret, 17},
 		{"skipped secret", &ruleSkipped, 54341},
 		{"not wanted", &ruleNotWanted, 1244},
+		{"skipped HTTP configuration", &ruleSkipped, scopedRoutes + 392},
+		{"last good", &ruleLastGood, scopedRoutes + 6},
+		{"hold listener", &ruleHoldListener, scopedRoutes + 3},
+		{"variant of an HTTP configuration", &ruleVariantConfig, scopedRoutes + 182},
+		{"owed HTTP configuration", &ruleOwedConfig, scopedRoutes + 486},
+		{"holder", &ruleHolder, scopedRoutes},
+		{"live HTTP configuration", &ruleLiveConfig, scopedRoutes + 8},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			needed := func(seed uint64) error {
@@ -45,7 +52,8 @@ func TestRulesAreNeeded(t *testing.T) {
 				t.Logf("walk %d: %v", test.seed, err)
 				return
 			}
-			for seed := range uint64(searched) {
+			kind := test.seed / twoRoutes * twoRoutes // of walk
+			for seed := kind; seed < kind+searched; seed++ {
 				if err := needed(seed); err != nil {
 					t.Logf("walk %d, which fails now, belongs into the table in place of %d: %v", seed, test.seed, err)
 					return

@@ -21,6 +21,7 @@ var update = flag.Bool("update", false, "rewrite the answers in testdata/*.txt")
 //	load                         a fresh Envoy asks for everything and acknowledges it
 //	spare name=version           the endpoints of a cluster that is not in the target
 //	suspect TYPE name=version... versions that another Envoy rejected
+//	proven name=version...       HTTP configurations that other Envoys run, the newest first
 //	recv TYPE +name -name name=version...   a request: subscribe, unsubscribe, reported versions
 //	ack TYPE [nonce]             answers that response, or the oldest of its type
 //	nack TYPE [nonce]
@@ -31,7 +32,8 @@ var update = flag.Bool("update", false, "rewrite the answers in testdata/*.txt")
 //	count                        responses, resources and removals of this stream
 //
 // A virtual host names its needs (rc/a=1>cluster,@chain), a listener the hosts
-// of its chains (https=1>a,b), a cluster how long it lingers (a=1>30s). Version ~ is a stand-in. In an answer, ' marks a
+// of its chains, its HTTP configuration, the listener that it needs, and whether it has
+// scoped routes (https=1>a,b,ecds:https,after:routes,scopes), a cluster how long it lingers (a=1>30s). Version ~ is a stand-in. In an answer, ' marks a
 // variant and "again in" the timer that Next asks for.
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -73,22 +75,43 @@ func play(t *testing.T, file string) {
 
 // script is one scenario: a Conn and what is told to it.
 type script struct {
-	conn     *Conn
-	now      time.Time
-	target   snapshot.Snapshot
-	spare    map[string]*snapshot.Resource
-	suspects suspectSet
-	out      strings.Builder
+	conn   *Conn
+	now    time.Time
+	target snapshot.Snapshot
+	spare  map[string]*snapshot.Resource
+	others *others
+	out    strings.Builder
 }
 
-type suspectSet map[string]bool
+// others is the fleet of a scenario.
+type others struct {
+	suspects map[string]bool
+	proven   []*snapshot.Resource
+}
 
-func (s suspectSet) Suspect(ref snapshot.Ref, version string) bool {
-	return s[ref.String()+"="+version]
+func (o *others) Suspect(ref snapshot.Ref, version string) bool {
+	return o.suspects[ref.String()+"="+version]
+}
+
+func (o *others) Proven(ref snapshot.Ref) (list []*snapshot.Resource) {
+	for _, r := range o.proven {
+		if r.Name == ref.Name {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+func (s *script) proven(args []string) {
+	s.others.proven = nil
+	for _, arg := range args {
+		name, version, _ := strings.Cut(arg, "=")
+		s.others.proven = append(s.others.proven, config(name, version))
+	}
 }
 
 func newScript() *script {
-	s := &script{now: time.Unix(1_800_000_000, 0), spare: map[string]*snapshot.Resource{}, suspects: suspectSet{}}
+	s := &script{now: time.Unix(1_800_000_000, 0), spare: map[string]*snapshot.Resource{}, others: &others{suspects: map[string]bool{}}}
 	s.target = s.target.WithReserve(reserve{func(n string) *snapshot.Resource { return s.spare[n] }, standIn})
 	s.open(nil)
 	return s
@@ -98,7 +121,7 @@ func (s *script) open(known Rejects) {
 	s.conn = Accept(known)
 	bits := uint64(0)
 	s.conn.random = func() uint64 { bits++; return bits }
-	s.conn.Target(s.target, s.suspects)
+	s.conn.Target(s.target, s.others)
 }
 
 func (s *script) do(command string, args []string) error {
@@ -123,6 +146,8 @@ func (s *script) do(command string, args []string) error {
 	case "spare":
 		name, version, _ := strings.Cut(args[0], "=")
 		s.spare[name] = cla(name, version, false)
+	case "proven":
+		s.proven(args)
 	case "ack", "nack":
 		if args[0] == "all" {
 			return s.ackAll()
@@ -150,10 +175,10 @@ func (s *script) typed(command string, args []string) error {
 				s.want(t, arg)
 			}
 		}
-		s.conn.Target(s.target, s.suspects)
+		s.conn.Target(s.target, s.others)
 	case "suspect":
 		for _, arg := range args[1:] {
-			s.suspects[t.String()+" "+arg] = true
+			s.others.suspects[t.String()+" "+arg] = true
 		}
 		return nil
 	case "recv":
@@ -233,11 +258,9 @@ func resource(t snapshot.Type, name, version string, needs []string) *snapshot.R
 		}
 		return secret(name, version, false)
 	case snapshot.Listener:
-		meta.Pulls = []snapshot.Ref{{Type: snapshot.RouteConfiguration, Name: "rc"}}
-		for _, host := range needs {
-			meta.Pulls = append(meta.Pulls, snapshot.Ref{Type: snapshot.Secret, Name: host})
-			meta.Chains = append(meta.Chains, host)
-		}
+		listener(&meta, needs)
+	case snapshot.ExtensionConfig:
+		return config(name, version)
 	case snapshot.VirtualHost:
 		for _, n := range needs {
 			if host, ok := strings.CutPrefix(n, "@"); ok {
@@ -248,6 +271,25 @@ func resource(t snapshot.Type, name, version string, needs []string) *snapshot.R
 		}
 	}
 	return snapshot.FromBytes(t, name, version, []byte(version), meta)
+}
+
+// listener adds what a listener has to meta: hosts and ecds:NAME, after:LISTENER, scopes.
+func listener(meta *snapshot.Meta, words []string) {
+	ref := func(t snapshot.Type, name string) snapshot.Ref { return snapshot.Ref{Type: t, Name: name} }
+	meta.Pulls = append(meta.Pulls, ref(snapshot.RouteConfiguration, "rc"))
+	for _, word := range words {
+		switch kind, name, _ := strings.Cut(word, ":"); kind {
+		case "scopes":
+			meta.Pulls = append(meta.Pulls, ref(snapshot.ScopedRoute, "all"))
+		case "ecds":
+			meta.Pulls = append(meta.Pulls, ref(snapshot.ExtensionConfig, name))
+		case "after":
+			meta.Needs = append(meta.Needs, ref(snapshot.Listener, name))
+		default:
+			meta.Pulls = append(meta.Pulls, ref(snapshot.Secret, word))
+			meta.Chains = append(meta.Chains, word)
+		}
+	}
 }
 
 func (s *script) answer(t snapshot.Type, nonce string, reject bool) {
@@ -281,7 +323,7 @@ func (s *script) load() error {
 		return names
 	}
 	for _, t := range []snapshot.Type{snapshot.Cluster, snapshot.Endpoints, snapshot.Listener,
-		snapshot.RouteConfiguration, snapshot.Secret, snapshot.VirtualHost} {
+		snapshot.ExtensionConfig, snapshot.ScopedRoute, snapshot.RouteConfiguration, snapshot.Secret, snapshot.VirtualHost} {
 		r := Request{URL: t.URL()}
 		if !t.Wildcard() {
 			r.Subscribe = List(names(t))
@@ -298,7 +340,7 @@ func (s *script) load() error {
 }
 
 func (s *script) ackAll() error {
-	for range 1000 {
+	for range 2000 {
 		idle := true
 		for t := range snapshot.Types() {
 			if flight := s.conn.types[t].flight; len(flight) > 0 {

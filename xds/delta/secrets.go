@@ -67,9 +67,7 @@ func variant(r *snapshot.Resource, random uint64) *snapshot.Resource {
 	if chain == nil {
 		return r
 	}
-	var bits [8]byte
-	binary.BigEndian.PutUint64(bits[:], random)
-	line := []byte("# " + hex.EncodeToString(bits[:]) + "\n")
+	line := []byte("# " + hex.EncodeToString(bits(random)) + "\n")
 	pem := bytes.Join([][]byte{line, []byte(chain.GetInlineString()), chain.GetInlineBytes()}, nil)
 	chain.Specifier = &corev3.DataSource_InlineBytes{InlineBytes: pem}
 	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(&secret)
@@ -79,6 +77,8 @@ func variant(r *snapshot.Resource, random uint64) *snapshot.Resource {
 	return snapshot.FromBytes(r.Type, r.Name, r.Version, body,
 		snapshot.Meta{Needs: r.Needs, Pulls: r.Pulls, From: r.From, Placeholder: r.Placeholder})
 }
+
+func bits(random uint64) []byte { return binary.BigEndian.AppendUint64(nil, random) }
 
 func random() uint64 { return rand.Uint64() }
 

@@ -3,4 +3,4 @@
 package delta
 
 // defaultWalks take about 45 s under the race detector, which is ten times slower.
-const defaultWalks = 1000
+const defaultWalks = 750

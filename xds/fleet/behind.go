@@ -40,6 +40,9 @@ func excused(t snapshot.Type, c pmap.Change[*snapshot.Resource], status delta.St
 	if c.HadOld && (c.New.Placeholder || c.Old.Version == c.New.Version) {
 		return true
 	}
+	if t == snapshot.ExtensionConfig && !c.HadOld {
+		return false // whatever it rejected: its doors close every connection
+	}
 	named := func(r delta.Rejection) bool { return r.Name == c.Key }
 	return slices.ContainsFunc(status.Types[t].Rejected, named) ||
 		t == snapshot.Endpoints && slices.ContainsFunc(status.Types[snapshot.Cluster].Rejected, named) // Envoy has no such cluster

@@ -36,22 +36,27 @@ func (s *Session) Suspect(ref snapshot.Ref, version string) {
 func (s *Session) Suspects() Suspects {
 	s.registry.mu.Lock()
 	defer s.registry.mu.Unlock()
-	return s.registry.suspects[s.key().fleet]
+	fleet := s.key().fleet
+	all := s.registry.suspects[fleet]
+	if all.proven == nil {
+		all.proven = &proven{of: map[snapshot.Ref][]*snapshot.Resource{}}
+		s.registry.suspects[fleet] = all
+	}
+	return all
 }
 
 // Suspects is a set of versions, for delta.Conn.Target. It is a value and never
-// changes, so streams read it without a lock.
+// changes, so streams read it without a lock; all but proven, which has one.
 type Suspects struct {
-	set   map[suspect]struct{}
-	order []suspect // oldest first
+	proven *proven
+	set    map[suspect]struct{}
+	order  []suspect // oldest first
 }
 
 type suspect struct {
 	ref     snapshot.Ref
 	version string
 }
-
-var _ delta.Suspects = Suspects{}
 
 // Suspect reports whether the version is in the set.
 func (s Suspects) Suspect(ref snapshot.Ref, version string) bool {
@@ -68,7 +73,7 @@ func (s Suspects) with(x suspect, limit int) Suspects {
 	if s.Suspect(x.ref, x.version) {
 		return s
 	}
-	out := Suspects{set: maps.Clone(s.set), order: append(s.order[:len(s.order):len(s.order)], x)}
+	out := Suspects{proven: s.proven, set: maps.Clone(s.set), order: append(s.order[:len(s.order):len(s.order)], x)}
 	if out.set == nil {
 		out.set = map[suspect]struct{}{}
 	}

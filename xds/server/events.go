@@ -21,7 +21,10 @@ func (st *stream) note(e delta.Event, r *request, now time.Time) {
 		c.stale.Add(1)
 	case delta.ACK:
 		st.flying--
+		st.prove(e.Type)
 		c.acknowledged(e.Type, took)
+	case delta.None:
+		st.prove(e.Type)
 	case delta.NACK:
 		st.flying--
 		c.rejected(e.Type)
@@ -57,4 +60,15 @@ func (st *stream) rejected(e delta.Event) {
 		st.session.Suspect(snapshot.Ref{Type: r.Type, Name: r.Name}, r.Version)
 	}
 	st.session.Remember(st.conn.Rejects())
+}
+
+// prove tells the fleet which HTTP configurations this Envoy runs, when that may have
+// changed.
+func (st *stream) prove(t snapshot.Type) {
+	if t != snapshot.ExtensionConfig {
+		return
+	}
+	for _, r := range st.conn.Proves() {
+		st.session.Prove(r)
+	}
 }

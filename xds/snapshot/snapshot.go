@@ -120,11 +120,12 @@ type Resource struct {
 	Name string
 	// Version is a hash of the body: equal on every replica, after every restart.
 	Version string
-	// Needs is what must be live at an Envoy before it may get this: clusters,
-	// and for a redirect to https the host's Chain. Sorted.
+	// Needs is what must be live at an Envoy before it may get this: clusters, for a
+	// redirect to https the host's Chain, for a listener the Listener that holds its
+	// scoped routes. Sorted.
 	Needs []Ref
-	// Pulls is what Envoy itself asks for when it gets this: cluster →
-	// Endpoints, listener → RouteConfiguration and Secrets. Sorted.
+	// Pulls is what Envoy itself asks for when it gets this: cluster → Endpoints,
+	// listener → RouteConfiguration, Secrets, ExtensionConfigs and ScopedRoute. Sorted.
 	Pulls []Ref
 	// Chains are the TLS hosts that a listener has a filter chain for. Sorted. They
 	// follow from the body.
