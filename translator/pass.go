@@ -338,7 +338,7 @@ func (p *pass) endpoints(name string, b route.Backend) {
 func (p *pass) listeners() {
 	c := &p.next.class
 	if p.all {
-		p.must(render.Holder(c.Listeners))
+		p.must(p.listenerFront().Holder(c.Listeners))
 		for _, routes := range c.routes {
 			p.must(render.Scope(routes))
 			p.must(render.RouteConfiguration(routes, &c.Settings.Route))

@@ -55,11 +55,12 @@ func Scope(routes string) (*snapshot.Resource, error) {
 // holder is the name of the listener that Holder makes.
 const holder = "routes"
 
-// Holder is a listener that nobody can reach, the same for all classes and for ever. Its
-// HTTP configuration stands in it, so that Envoy asks for scopes and routes whenever
-// those of the other listeners come, and keeps them when they go. Without it, one that
-// comes late would answer 404 for ever.
-func Holder(listeners []route.Listener) (*snapshot.Resource, error) {
+// Holder is a listener that nobody can reach. It keeps what the others ask for, whatever
+// becomes of them: by the HTTP configuration that stands in it, scopes and routes, without
+// which one that comes late would answer 404 for ever; by a chain for each manager, the
+// managers. Without these, a listener that comes back asks for its manager anew, and goes
+// into service without it if Envoy rejects another one at that moment (test/ecds).
+func (f *Front) Holder(listeners []route.Listener) (*snapshot.Resource, error) {
 	m := &listenerv3.Listener{
 		Name:       holder,
 		StatPrefix: holder,
@@ -74,6 +75,16 @@ func Holder(listeners []route.Listener) (*snapshot.Resource, error) {
 	var pulls []snapshot.Ref
 	for _, routes := range route.RoutesOf(listeners) {
 		pulls = append(pulls, pullsOf(routes)...)
+	}
+	for _, l := range listeners {
+		for _, manager := range f.managers(l) {
+			m.FilterChains = append(m.FilterChains, &listenerv3.FilterChain{
+				Name:             manager.Name,
+				FilterChainMatch: &listenerv3.FilterChainMatch{DestinationPort: number(uint32(len(m.FilterChains)) + 1)},
+				Filters:          managed(manager.Name),
+			})
+			pulls = append(pulls, manager)
+		}
 	}
 	return newResource(snapshot.Listener, m.Name, m, snapshot.Meta{Pulls: pulls})
 }
