@@ -122,20 +122,45 @@ func checkFilters(t *testing.T, r *snapshot.Resource, configs map[string]*anypb.
 	}
 }
 
-// checkManager: every filter that routes may configure stands in every chain.
+// plainOnly are the filters that do not run on WebSocket upgrades, and why. Who adds one
+// has to say here that nobody needs it to keep anybody out.
+var plainOnly = map[string]string{
+	"envoy.filters.http.health_check": "it answers for Envoy itself",
+	"envoy.filters.http.filter_chain": "what a client sends on a WebSocket is no body",
+}
+
+// checkManager: every filter that routes may configure stands in every listener, and on
+// upgrades as on other requests, in the same order.
 func checkManager(t *testing.T, m *hcmv3.HttpConnectionManager) {
 	t.Helper()
 	if m.StatPrefix == "routes" { // nobody can reach it
 		return
 	}
+	all := filterNames(m.HttpFilters)
 	for _, name := range render.FilterNames() {
-		if !slices.ContainsFunc(m.HttpFilters, func(f *hcmv3.HttpFilter) bool { return f.Name == name }) {
-			t.Errorf("a chain of %s has no filter %s", m.StatPrefix, name)
+		if !slices.Contains(all, name) {
+			t.Errorf("%s has no filter %s", m.StatPrefix, name)
+		}
+	}
+	want := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return plainOnly[name] != "" })
+	if len(m.UpgradeConfigs) == 0 {
+		t.Errorf("%s has no upgrades", m.StatPrefix)
+	}
+	for _, u := range m.UpgradeConfigs {
+		if got := filterNames(u.Filters); !slices.Equal(got, want) {
+			t.Errorf("upgrades to %s at %s run %q, want %q", u.UpgradeType, m.StatPrefix, got, want)
 		}
 	}
 	if last := m.HttpFilters[len(m.HttpFilters)-1]; last.Name != "envoy.filters.http.router" {
 		t.Errorf("the last filter of %s is %s", m.StatPrefix, last.Name)
 	}
+}
+
+func filterNames(list []*hcmv3.HttpFilter) (names []string) {
+	for _, f := range list {
+		names = append(names, f.Name)
+	}
+	return names
 }
 
 // checkEndpoints: Envoy rejects names by EDS.

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+
 	"legation.dev/object"
 	"legation.dev/test/echo"
 	"legation.dev/test/envoy"
@@ -31,6 +33,7 @@ type suite struct {
 	http, https int // ports
 	changes     []input.Change
 	settings    map[string]string
+	edit        func(host string, r *routev3.Route) // changes what was translated; nil: nothing
 	ads         *plainADS
 	envoy       *envoy.Envoy
 }
@@ -159,6 +162,9 @@ func (w *suite) start(t *testing.T) {
 		t.Logf("problem: %v", p)
 	}
 	w.ads = &plainADS{snap: fleet.Snapshot}
+	if w.edit != nil {
+		w.ads.snap = edited(t, fleet.Snapshot, w.edit)
+	}
 	e, err := envoy.Start(t.Context(), envoy.Options{Bootstrap: fmt.Appendf(nil, plainBootstrap, w.ads.serve(t), cert, key)})
 	if err != nil {
 		t.Fatal(err)

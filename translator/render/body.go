@@ -13,7 +13,8 @@ import (
 // route by itself (measured), and in the listener a change of it would drain every
 // connection: so it is a part of a filter_chain.
 var bodyLimit = part{
-	differs: func(route, class *policy.Route) bool { return route.RequestBody != class.RequestBody },
+	bodyOnly: true,
+	differs:  func(route, class *policy.Route) bool { return route.RequestBody != class.RequestBody },
 	config: func(s *policy.Route) *corev3.TypedExtensionConfig {
 		if s.RequestBody == 0 {
 			return nil

@@ -12,16 +12,21 @@ import (
 	"legation.dev/translator/policy"
 )
 
-// filter is an HTTP filter that stands in every chain, inert, and that routes
+// filter is an HTTP filter that stands in every listener, inert, and that routes
 // switch on. Envoy accepts the configuration of a filter that it does not have, and
 // ignores it: a name that stands on a route must stand in this list, or what it
 // guards would be open.
 type filter struct {
 	name string
-	// inert is its configuration in the chain.
-	inert validated
-	// upgrades: it runs on WebSocket upgrades, too. Whatever restricts access must.
-	upgrades bool
+	// config is its configuration in the listener.
+	config validated
+	// chained: it is a filter_chain, which runs what a route says of it. One filter of
+	// that kind is enough for nearly all that Envoy has (envoy.filters.http.composite is
+	// refused). The others are driven by a route's metadata.
+	chained bool
+	// bodyOnly: it does not run on WebSocket upgrades, for it looks at nothing but
+	// bodies. Never so for what restricts access: an upgrade would pass by it.
+	bodyOnly bool
 	// parts are what it runs, in order; each decides by itself.
 	parts []part
 }
@@ -32,19 +37,29 @@ type part struct {
 	differs func(route, class *policy.Route) bool
 	// config is the configuration for these settings; nil if it is not to run.
 	config func(*policy.Route) *corev3.TypedExtensionConfig
+	// bodyOnly: it may stand in a filter that is so.
+	bodyOnly bool
 }
 
-// filters are all, in the order in which they run; the router comes after them.
-// A new one is a file of its own and a line here.
+// filters are all, in the order in which they run; the router comes after them. A
+// new function of routes is a part of one of them, in a file of its own: that changes
+// no listener. A new name here changes all, and connections that are older run without
+// it, so that nothing may be guarded by it alone.
 var filters = []filter{
-	{name: "envoy.filters.http.filter_chain", inert: &chainv3.FilterChainConfig{}, parts: []part{bodyLimit}},
+	// What the limiter has to know first: who is exempt, by shadow rules.
+	{name: "legation.pre", config: &chainv3.FilterChainConfig{}, chained: true},
+	{name: "envoy.filters.http.local_ratelimit", config: limiter()},
+	{name: "legation.policy", config: &chainv3.FilterChainConfig{}, chained: true},
+	// It keeps the name that it had when it was the only one: a connection from then
+	// knows no other, and its bodies stay limited only by that name.
+	{name: "envoy.filters.http.filter_chain", config: &chainv3.FilterChainConfig{}, chained: true, bodyOnly: true, parts: []part{bodyLimit}},
 }
 
-// httpFilters are those of a chain, or of its upgrades.
+// httpFilters are those of a listener, or of its upgrades.
 func httpFilters(upgrades bool) (list []*hcmv3.HttpFilter) {
 	for _, f := range filters {
-		if f.upgrades || !upgrades {
-			list = append(list, &hcmv3.HttpFilter{Name: f.name, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: packed(f.inert)}})
+		if !f.bodyOnly || !upgrades {
+			list = append(list, &hcmv3.HttpFilter{Name: f.name, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: packed(f.config)}})
 		}
 	}
 	return append(list, router())
@@ -105,7 +120,9 @@ func with(m map[string]*anypb.Any, name string, config *anypb.Any) map[string]*a
 // FilterNames are the names that may stand on a route or a route configuration.
 func FilterNames() (names []string) {
 	for _, f := range filters {
-		names = append(names, f.name)
+		if f.chained {
+			names = append(names, f.name)
+		}
 	}
 	return names
 }

@@ -23,7 +23,7 @@ func TestParts(t *testing.T) {
 		},
 	}
 	defer func(list []filter) { filters = list }(filters)
-	filters = []filter{{name: "chain", inert: &chainv3.FilterChainConfig{}, upgrades: true, parts: []part{access, bodyLimit}}}
+	filters = []filter{{name: "chain", config: &chainv3.FilterChainConfig{}, chained: true, parts: []part{access, bodyLimit}}}
 	class := policy.Defaults().Route
 	route := class
 	if own := onRoute(&route, &class); own != nil {
@@ -51,5 +51,16 @@ func TestParts(t *testing.T) {
 	}
 	if upgrades := httpFilters(true); len(upgrades) != 2 || upgrades[0].Name != "chain" {
 		t.Errorf("upgrades run %v", upgrades)
+	}
+}
+
+// TestBodyOnly: what is no limit of bodies runs on upgrades, too.
+func TestBodyOnly(t *testing.T) {
+	for _, f := range filters {
+		for i, p := range f.parts {
+			if f.bodyOnly && !p.bodyOnly {
+				t.Errorf("%s does not run on upgrades, and its part %d must", f.name, i)
+			}
+		}
 	}
 }
