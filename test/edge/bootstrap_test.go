@@ -183,3 +183,17 @@ func TestMemoryLimit(t *testing.T) {
 		}
 	}
 }
+
+// TestControlPlaneByName: an Envoy finds its control plane by a name.
+func TestControlPlaneByName(t *testing.T) {
+	s := start(t, func(c *bootstrap.Config) {
+		_, port, err := net.SplitHostPort(c.XDSAddress)
+		if err != nil {
+			t.Error(err)
+		}
+		c.XDSAddress = "localhost:" + port
+	})
+	if got, body := s.status(t, "GET", s.HTTP, "/"); got != 404 {
+		t.Errorf("%d %.80q", got, body)
+	}
+}
