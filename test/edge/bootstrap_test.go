@@ -41,7 +41,7 @@ func start(t *testing.T, limit func(*bootstrap.Config)) *started {
 			t.Error(err)
 		}
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	t.Cleanup(cancel)
 	s.ctx = ctx
 	return s
@@ -181,5 +181,19 @@ func TestMemoryLimit(t *testing.T) {
 		if got, body := s.status(t, "GET", s.health, path); got != 200 {
 			t.Errorf("%s: %d %.80q", path, got, body)
 		}
+	}
+}
+
+// TestControlPlaneByName: an Envoy finds its control plane by a name.
+func TestControlPlaneByName(t *testing.T) {
+	s := start(t, func(c *bootstrap.Config) {
+		_, port, err := net.SplitHostPort(c.XDSAddress)
+		if err != nil {
+			t.Error(err)
+		}
+		c.XDSAddress = "localhost:" + port
+	})
+	if got, body := s.status(t, "GET", s.HTTP, "/"); got != 404 {
+		t.Errorf("%d %.80q", got, body)
 	}
 }

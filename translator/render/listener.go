@@ -113,6 +113,7 @@ func newListener(spec route.Listener, s *policy.Listener) *listenerv3.Listener {
 		StatPrefix:                    spec.Name,
 		Address:                       bindAddress(bind[0], spec.Port),
 		PerConnectionBufferLimitBytes: number(bufferBytes),
+		ListenerFiltersTimeout:        seconds(helloTime),
 		TcpKeepalive:                  tcpKeepAlive(s.TCPKeepAlive),
 	}
 	for _, ip := range bind[1:] {
