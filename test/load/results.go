@@ -44,6 +44,8 @@ type Results struct {
 // Failure is a request that failed.
 type Failure struct {
 	At         time.Time
+	Dialled    time.Time // when the connection was
+	First      bool      // nothing was answered on that connection before
 	Client     string
 	Host, Path string // empty when no connection came about
 	Kind       string
