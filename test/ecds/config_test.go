@@ -168,12 +168,12 @@ func extension(name string, m *hcmv3.HttpConnectionManager, bad bool) resource {
 // scoped is a manager that finds its routes by the scope that it says itself.
 func scoped(m *hcmv3.HttpConnectionManager) *hcmv3.HttpConnectionManager {
 	m.RouteSpecifier = byScope()
-	m.EarlyHeaderMutationExtensions = append(m.EarlyHeaderMutationExtensions, setting(header, scope))
+	m.EarlyHeaderMutationExtensions = append(m.EarlyHeaderMutationExtensions, overwriting(header, scope))
 	return m
 }
 
-// setting overwrites a header of each request before it is routed.
-func setting(name, value string) *corev3.TypedExtensionConfig {
+// overwriting sets a header of each request before it is routed.
+func overwriting(name, value string) *corev3.TypedExtensionConfig {
 	return &corev3.TypedExtensionConfig{Name: "envoy.http.early_header_mutation.header_mutation", TypedConfig: packed(&earlyv3.HeaderMutation{
 		Mutations: []*mutationv3.HeaderMutation{{Action: &mutationv3.HeaderMutation_Append{Append: &corev3.HeaderValueOption{
 			Header: &corev3.HeaderValue{Key: name, Value: value}, AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD}}}}})}

@@ -233,6 +233,15 @@ func (s *server) push(t table, patient bool) {
 	})
 }
 
+// speak ends the silence about a kind.
+func (s *server) speak(k kind) {
+	s.do(func() {
+		if s.silent[k] = false; s.stream != nil {
+			s.offer(s.stream, k)
+		}
+	})
+}
+
 // offer sends what Envoy lacks of a kind, as far as it asked.
 func (s *server) offer(st *stream, k kind) {
 	if st.asked[k] == nil || s.silent[k] {
@@ -324,10 +333,24 @@ func (s *server) cutStream() {
 }
 
 // settle waits until Envoy has acknowledged all that it is to have.
-func (s *server) settle(ctx context.Context) error {
+func (s *server) settle(ctx context.Context) error { return s.await(ctx, s.left) }
+
+// listen waits until Envoy has acknowledged listener http.
+func (s *server) listen(ctx context.Context) error {
+	return s.await(ctx, func() string {
+		st, want := s.stream, s.want[listeners][http].version
+		if st == nil || want == "" || st.has[listeners][http] != want || st.inFlight(listeners) {
+			return "listener http"
+		}
+		return ""
+	})
+}
+
+// await waits until nothing is left.
+func (s *server) await(ctx context.Context, look func() (left string)) error {
 	for {
 		s.mu.Lock()
-		left, changed := s.left(), s.changed
+		left, changed := look(), s.changed
 		s.mu.Unlock()
 		if left == "" {
 			return nil
@@ -347,22 +370,29 @@ func (s *server) left() string {
 		return "a stream"
 	}
 	for k := range numKinds {
-		if st.asked[k] == nil {
-			return k.String()
-		}
-		for name, r := range s.want[k] {
-			if st.wants(k, name) && st.has[k][name] != r.version {
-				return k.String() + " " + name
-			}
-		}
-		for name := range st.has[k] {
-			if _, ok := s.want[k][name]; !ok {
-				return k.String() + " without " + name
-			}
+		if left := s.leftOf(st, k); left != "" {
+			return k.String() + " " + left
 		}
 	}
 	for _, r := range st.flight {
 		return "an answer to " + r.kind.String()
+	}
+	return ""
+}
+
+func (s *server) leftOf(st *stream, k kind) string {
+	if st.asked[k] == nil {
+		return "to be asked for"
+	}
+	for name, r := range s.want[k] {
+		if st.wants(k, name) && st.has[k][name] != r.version {
+			return name
+		}
+	}
+	for name := range st.has[k] {
+		if _, ok := s.want[k][name]; !ok {
+			return "without " + name
+		}
 	}
 	return ""
 }

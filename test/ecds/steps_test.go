@@ -29,11 +29,12 @@ var steps = []struct {
 	{"the default chain changes", 3, func(w *walk) { w.extras.marks["default"]++ }},
 	{"listener http goes or comes", 8, (*walk).turn},
 	{"listener http is replaced", 4, func(w *walk) { w.extras.buffer = (w.extras.buffer + 1) % 1000 }},
-	{"a setting of both managers", 8, (*walk).setting},
+	{"a setting of both managers", 8, func(w *walk) { w.change(ofManagers) }},
 	{"a manager changes", 14, (*walk).tweak},
 	{"both managers change", 5, func(w *walk) { w.tweakOf(http); w.tweakOf(https) }},
 	{"a manager is rejected", 6, (*walk).reject},
 	{"a certificate is renewed", 6, func(w *walk) { w.certify(pick(w, w.tlsHosts())) }},
+	{"a setting of all routes", 4, func(w *walk) { w.change(ofRoutes) }},
 	{"a host changes its Service", 8, func(w *walk) { w.route(pick(w, slices.Concat(plain, steady, moved))) }},
 	{"a plain host comes or goes", 5, (*walk).plainHost},
 	{"the stream is cut", 3, func(w *walk) { w.server.cutStream() }},
@@ -99,15 +100,17 @@ func (w *walk) turn() {
 		w.door.shutting()
 		return
 	}
-	go w.door.opening(w.ctx)
+	go w.door.opening(w.ctx, w.server)
 }
 
-// settings are values that clients do not notice, of which every one stands in the
-// managers only.
-var settings = []struct {
+// setting is one of the class, with values that clients do not notice.
+type setting struct {
 	name   string
 	values []string
-}{
+}
+
+// ofManagers stand in the managers only.
+var ofManagers = []setting{
 	{"access-log", []string{"off", "/dev/null"}},
 	{"access-log-fields", []string{"all", "client,status", "host,path,status,flags"}},
 	{"access-log-filter", []string{"all", "errors"}},
@@ -119,7 +122,14 @@ var settings = []struct {
 	{"max-request-headers", []string{"32", "60"}},
 }
 
-func (w *walk) setting() {
+// ofRoutes stand in the route configuration or in all virtual hosts.
+var ofRoutes = []setting{
+	{"max-request-body", []string{"1Mi", "2Mi", "off"}},
+	{"retries", []string{"1", "2", "3"}},
+	{"request-timeout", []string{"30s", "60s"}},
+}
+
+func (w *walk) change(settings []setting) {
 	s := pick(w, settings)
 	w.settings[s.name] = pick(w, s.values)
 	w.set()

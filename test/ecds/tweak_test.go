@@ -70,7 +70,7 @@ func (w tweak) apply(m *hcmv3.HttpConnectionManager) *hcmv3.HttpConnectionManage
 	if w.serial == 0 {
 		return m
 	}
-	m.EarlyHeaderMutationExtensions = append(m.EarlyHeaderMutationExtensions, setting("x-serial", fmt.Sprint(w.serial)))
+	m.EarlyHeaderMutationExtensions = append(m.EarlyHeaderMutationExtensions, overwriting("x-serial", fmt.Sprint(w.serial)))
 	m.LocalReplyConfig.BodyFormat = &corev3.SubstitutionFormatString{Format: &corev3.SubstitutionFormatString_TextFormatSource{
 		TextFormatSource: &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{InlineString: fmt.Sprintf("%%RESPONSE_CODE%% %d\n", w.serial)}}}}
 	for i, f := range inert {

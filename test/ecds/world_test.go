@@ -6,11 +6,13 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"os"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +44,9 @@ var (
 	moved  = []string{"m0.test", "m1.test", "m2.test"} // TLS; their chains change
 )
 
+// worlds counts the worlds of this process, for their addresses.
+var worlds atomic.Int64
+
 // world is what Envoy is to serve. It belongs to the test's goroutine.
 type world struct {
 	t         *testing.T
@@ -62,16 +67,19 @@ type world struct {
 	first       map[string]bool // hosts whose first Service answers
 }
 
+var further = flag.Int("hosts", 0, "how many TLS hosts there are besides those that clients ask")
+
 // newWorld is a world whose server runs; Envoy does not yet.
 func newWorld(t *testing.T, seed uint64) *world {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	pid := os.Getpid()
+	pid, n := os.Getpid(), worlds.Add(1)
 	address := fmt.Sprintf("127.%d.%d.%d", 192+pid/254/254%60, pid/254%254+1, pid%254+1)
-	w := &world{t: t, ctx: ctx, rng: rand.New(rand.NewPCG(seed, 0)), site: site.New(namespace, 1_000_000+pid%200*50_000),
-		HTTP: net.JoinHostPort(address, "20080"), HTTPS: net.JoinHostPort(address, "20443"),
-		settings: map[string]string{"bind-addresses": address, "http-port": "20080", "https-port": "20443", "access-log": "off"},
+	port, portTLS := fmt.Sprint(20000+2*n), fmt.Sprint(20001+2*n)
+	w := &world{t: t, ctx: ctx, rng: rand.New(rand.NewPCG(seed, 0)), site: site.New(namespace, 1_000_000+pid%200*50_000+int(n)*100),
+		HTTP: net.JoinHostPort(address, port), HTTPS: net.JoinHostPort(address, portTLS),
+		settings: map[string]string{"bind-addresses": address, "http-port": port, "https-port": portTLS, "access-log": "off"},
 		extras:   extras{marks: map[string]int{}, manager: map[string]tweak{}},
 		comers:   map[string]bool{}, first: map[string]bool{}}
 	t.Cleanup(w.site.Close)
@@ -109,6 +117,11 @@ func (w *world) found() {
 	for _, host := range slices.Concat(steady, moved) {
 		w.certify(host)
 		w.route(host)
+	}
+	for i := range *further {
+		host := fmt.Sprintf("further%d.test", i)
+		w.certify(host)
+		w.apply(w.site.Ingress(host, host, host, site.Route{Path: "/", Service: servicesOf(moved[0])[0]}))
 	}
 }
 

@@ -68,7 +68,7 @@ type Client struct {
 	// Once makes a connection for each request, as clients do that come and go.
 	Once bool
 	// Forgive, if set, reports whether a failure is none: what the test itself did
-	// explains it. It is neither a request nor a failure then.
+	// explains it. It is neither a request nor a failure then, but counted.
 	Forgive func(*Failure) bool
 }
 
@@ -287,6 +287,7 @@ func (w *worker) failed(ctx context.Context, f *Failure) {
 	}
 	f.Client, f.At, f.Dialled, f.First = fmt.Sprintf("%s (%s)", w.Name, w.Kind), time.Now(), w.dialled, !w.used
 	if w.Forgive != nil && w.Forgive(f) {
+		w.recorder.forgiven.Add(1)
 		w.answered()
 		return
 	}

@@ -36,6 +36,7 @@ type Results struct {
 	// two, ConnectionClose how many answers said `Connection: close`, GoAways
 	// how many GOAWAY frames came.
 	Closed, ConnectionClose, GoAways uint64
+	Forgiven                         uint64 // by Client.Forgive
 	// P50, P99 and Max are times from a request to the end of its answer, the
 	// first two to 1/16 of their value.
 	P50, P99, Max time.Duration
@@ -110,9 +111,9 @@ func round(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond
 
 // recorder counts. All clients write to it at once.
 type recorder struct {
-	clients                                           int // set before the first client starts
-	requests, dials, closed, connectionClose, goAways atomic.Uint64
-	latency                                           histogram
+	clients                                                     int // set before the first client starts
+	requests, dials, closed, connectionClose, goAways, forgiven atomic.Uint64
+	latency                                                     histogram
 
 	mu       sync.Mutex // guards the fields below
 	failures map[string]uint64
@@ -136,7 +137,7 @@ func (r *recorder) results() Results {
 	defer r.mu.Unlock()
 	res := Results{
 		Clients: r.clients, Requests: r.requests.Load(), Dials: r.dials.Load(), Closed: r.closed.Load(),
-		ConnectionClose: r.connectionClose.Load(), GoAways: r.goAways.Load(),
+		ConnectionClose: r.connectionClose.Load(), GoAways: r.goAways.Load(), Forgiven: r.forgiven.Load(),
 		Failures: maps.Clone(r.failures), Examples: slices.Clone(r.examples),
 		Max: time.Duration(r.latency.max.Load()),
 	}
