@@ -11,6 +11,7 @@ import (
 	nethttp "net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -54,7 +55,9 @@ func (w *world) crowd(d *door) *crowd {
 	for i, host := range steady {
 		still = append(still, w.client(load.HTTP1, host), w.client(load.HTTP2, host), w.client(load.WebSocket, host))
 		for _, host := range []string{plain[i], moved[i]} {
-			driven = append(driven, d.watched(w.client(load.HTTP1, host)), d.watched(w.client(load.HTTP2, host)), d.watched(cuttable(w.client(load.WebSocket, host))))
+			for _, kind := range []load.Kind{load.HTTP1, load.HTTP2, load.WebSocket} {
+				driven = append(driven, d.watched(d.drainable(w.client(kind, host))))
+			}
 		}
 		for _, host := range []string{host, plain[i], moved[i]} {
 			for _, kind := range []load.Kind{load.HTTP1, load.HTTP2} {
@@ -76,12 +79,12 @@ func (w *world) crowd(d *door) *crowd {
 }
 
 // judge ends the clients and says what they met.
-func (c *crowd) judge(w *world) {
+func (c *crowd) judge(w *walk) {
 	w.t.Helper()
 	c.end()
 	still, driven, passing := c.still.Wait(), c.driven.Wait(), c.passing.Wait()
 	w.t.Logf("connections that nothing ends: %s", still)
-	w.t.Logf("connections that are drained: %s; %d ends forgiven", driven, driven.Forgiven)
+	w.t.Logf("connections that are drained: %s; %d ends forgiven, %d of them since the machine stood still", driven, driven.Forgiven, w.door.stalled.Load())
 	w.t.Logf("a connection for each request: %s; %d forgiven at a shut door", passing, passing.Forgiven)
 	if err := still.Disturbed(); err != nil {
 		w.t.Error(err)
@@ -111,12 +114,28 @@ func (w *world) client(kind load.Kind, host string) load.Client {
 	return c
 }
 
-// cuttable is a client whose connection may end at any time: a WebSocket cannot be
-// told to leave.
-func cuttable(c load.Client) load.Client {
-	c.Forgive = func(f *load.Failure) bool { return ended(f) && !f.First }
+// drainable is a client whose connection ends at the end of a drain. A WebSocket
+// cannot be told to leave before. Others are: only if they had no answer for half of
+// the shortest notice, since this machine stood still, they are forgiven.
+func (d *door) drainable(c load.Client) load.Client {
+	c.Forgive = func(f *load.Failure) bool {
+		switch {
+		case !ended(f) || f.Answered.IsZero():
+			return false
+		case c.Kind == load.WebSocket:
+			return true
+		case f.At.Sub(f.Answered) < shortestNotice/2:
+			return false
+		}
+		d.stalled.Add(1)
+		return true
+	}
 	return c
 }
+
+// shortestNotice is the least time between the first word to a client and the end of
+// its connection, in any configuration here: drain-upgrades: close.
+const shortestNotice = time.Second
 
 // ended reports whether a connection was all that failed: no answer was wrong.
 func ended(f *load.Failure) bool {
@@ -126,6 +145,7 @@ func ended(f *load.Failure) bool {
 // door is the port of listener http, which the walk takes away and puts back.
 type door struct {
 	address string
+	stalled atomic.Int64 // connections that ended because this machine stood still
 
 	mu     sync.Mutex // guards the fields below
 	shut   bool
@@ -140,7 +160,7 @@ func (d *door) watched(c load.Client) load.Client {
 	}
 	other := c.Forgive
 	c.Forgive = func(f *load.Failure) bool {
-		return ended(f) && f.First && d.shutSince(f.Dialled) || other != nil && other(f)
+		return ended(f) && f.Answered.IsZero() && d.shutSince(f.Dialled) || other != nil && other(f)
 	}
 	return c
 }

@@ -53,6 +53,16 @@ var kinds = [numKinds]struct {
 
 func (k kind) String() string { return kinds[k].name }
 
+// kindOf is the kind of a type URL; numKinds if it is none.
+func kindOf(url string) kind {
+	for k := range numKinds {
+		if kinds[k].url == url {
+			return k
+		}
+	}
+	return numKinds
+}
+
 // resource is what is sent under a name.
 type resource struct {
 	version string
@@ -137,24 +147,27 @@ func (e extras) mark(l *listenerv3.Listener) {
 		l.PerConnectionBufferLimitBytes.Value += e.buffer
 		return
 	}
-	for _, c := range append([]*listenerv3.FilterChain{l.DefaultFilterChain}, l.FilterChains...) {
+	for _, c := range append(l.FilterChains, l.DefaultFilterChain) {
 		if n := e.marks[c.Name]; n > 0 {
 			c.Metadata = &corev3.Metadata{TypedFilterMetadata: map[string]*anypb.Any{"mark": packed(wrapperspb.Int64(int64(n)))}}
 		}
 	}
 }
 
-// byECDS takes the manager out of all chains of a listener, and leaves its name.
+// byECDS takes the manager, which is the same in all chains of a listener, out of them
+// and leaves its name.
 func byECDS(l *listenerv3.Listener) *hcmv3.HttpConnectionManager {
-	m := &hcmv3.HttpConnectionManager{}
-	for _, c := range append([]*listenerv3.FilterChain{l.DefaultFilterChain}, l.FilterChains...) {
-		if c == nil {
-			continue
+	var inline *anypb.Any
+	named := &listenerv3.Filter{Name: l.Name, ConfigType: &listenerv3.Filter_ConfigDiscovery{ConfigDiscovery: &corev3.ExtensionConfigSource{
+		ConfigSource: ads(), TypeUrls: []string{"type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"}}}}
+	for _, c := range append(l.FilterChains, l.DefaultFilterChain) {
+		if c != nil {
+			inline = c.Filters[0].GetTypedConfig()
+			c.Filters = []*listenerv3.Filter{named}
 		}
-		unpack(c.Filters[0].GetTypedConfig(), m)
-		c.Filters = []*listenerv3.Filter{{Name: l.Name, ConfigType: &listenerv3.Filter_ConfigDiscovery{
-			ConfigDiscovery: &corev3.ExtensionConfigSource{ConfigSource: ads(), TypeUrls: []string{packed(m).TypeUrl}}}}}
 	}
+	m := &hcmv3.HttpConnectionManager{}
+	unpack(inline, m)
 	return m
 }
 

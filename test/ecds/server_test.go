@@ -43,6 +43,7 @@ type counts struct {
 	streams, responses, acks, held int
 	nacks                          [numKinds]int
 	ahead                          int // responses sent before an earlier one of their kind was answered
+	unasked                        int // managers that Envoy acknowledged after it gave them up
 }
 
 func newServer() (*server, error) {
@@ -142,14 +143,10 @@ func (s *server) restore(r response) {
 	}
 }
 
+// receive handles a request: what it subscribes to, what it acknowledges or rejects.
 func (s *server) receive(st *stream, req *discoveryv3.DeltaDiscoveryRequest) {
-	k := kind(slices.IndexFunc(kinds[:], func(of struct {
-		name, url string
-		wildcard  bool
-	}) bool {
-		return of.url == req.TypeUrl
-	}))
-	if k < 0 || s.stream != st {
+	k := kindOf(req.TypeUrl)
+	if k == numKinds || s.stream != st {
 		return
 	}
 	first := st.asked[k] == nil
@@ -191,16 +188,26 @@ func (s *server) answered(st *stream, req *discoveryv3.DeltaDiscoveryRequest) {
 		return
 	}
 	s.count.acks++
-	if r.bad {
-		s.odd = append(s.odd, fmt.Sprintf("acknowledged, and should be rejected: %v", r.versions))
-	}
 	if r.kind == managers {
-		for name, version := range r.versions {
-			if want := s.want[managers][name]; want.version == version {
-				s.good[name] = want
-			}
-		}
+		s.accepted(st, r)
 		s.offer(st, listeners) // which may have waited
+	}
+}
+
+// accepted notes what is good. Envoy acknowledges what it did not ask for without a
+// look: so the ACK of a manager that it gave up meanwhile, with the last of its chains,
+// says nothing.
+func (s *server) accepted(st *stream, r response) {
+	for name, version := range r.versions {
+		want := s.want[managers][name]
+		switch {
+		case !st.asked[managers][name]:
+			s.count.unasked++
+		case r.bad:
+			s.odd = append(s.odd, fmt.Sprintf("manager %s was acknowledged, and should be rejected", name))
+		case want.version == version:
+			s.good[name] = want
+		}
 	}
 }
 

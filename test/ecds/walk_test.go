@@ -64,7 +64,7 @@ func TestWalk(t *testing.T) {
 	v.check(done)
 	v.drained()
 	v.remember("after the last drain")
-	clients.judge(w)
+	clients.judge(v)
 	count, odd := w.server.counted()
 	t.Logf("%d steps in %s: %v; %+v", done, time.Since(begin).Round(time.Second), v.made, count)
 	for _, what := range odd {

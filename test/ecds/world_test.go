@@ -34,7 +34,7 @@ const (
 	// assertion: a test that passes never gets near it.
 	hang = time.Minute
 	// drainTime is that of Envoy: several changes of a walk fall into it.
-	drainTime = 3 * time.Second
+	drainTime = 5 * time.Second
 )
 
 // Hosts that exist throughout. Each has two Services, and either may answer.

@@ -158,7 +158,7 @@ type worker struct {
 	answered func()
 	start    time.Time // when the next request begins
 	dialled  time.Time // when the connection was
-	used     bool      // an answer came on the connection
+	answer   time.Time // the last good one on the connection
 }
 
 // connection is what each kind of client implements.
@@ -203,7 +203,7 @@ func (w *worker) run(ctx context.Context) {
 func (w *worker) dial(ctx context.Context) (connection, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.timeout())
 	defer cancel()
-	w.dialled, w.used = time.Now(), false
+	w.dialled, w.answer = time.Now(), time.Time{}
 	switch w.Kind {
 	case HTTP1:
 		return dialHTTP1(ctx, w)
@@ -269,7 +269,7 @@ func (w *worker) broken(ctx context.Context, host, path string, err error) {
 // judged counts an answer; verdict is what the oracle said of it.
 func (w *worker) judged(ctx context.Context, verdict error, host, path string, a answer) {
 	if verdict == nil {
-		w.used = true
+		w.answer = time.Now()
 		w.recorder.requests.Add(1)
 		w.answered()
 		return
@@ -285,7 +285,7 @@ func (w *worker) failed(ctx context.Context, f *Failure) {
 	if ctx.Err() != nil {
 		return
 	}
-	f.Client, f.At, f.Dialled, f.First = fmt.Sprintf("%s (%s)", w.Name, w.Kind), time.Now(), w.dialled, !w.used
+	f.Client, f.At, f.Dialled, f.Answered = fmt.Sprintf("%s (%s)", w.Name, w.Kind), time.Now(), w.dialled, w.answer
 	if w.Forgive != nil && w.Forgive(f) {
 		w.recorder.forgiven.Add(1)
 		w.answered()

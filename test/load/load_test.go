@@ -138,7 +138,7 @@ func TestForgiven(t *testing.T) {
 		address := s.Addr().String()
 		s.Kill()
 		c := shop(kind, address)
-		c.Forgive = func(f *Failure) bool { return f.Kind == "refused" && f.First && !f.Dialled.IsZero() }
+		c.Forgive = func(f *Failure) bool { return f.Kind == "refused" && f.Answered.IsZero() && !f.Dialled.IsZero() }
 		if r := run(t, func(r Results) bool { return r.Forgiven > 0 }, c); r.Failed > 0 || r.Requests > 0 {
 			t.Errorf("%s: %s", kind, r)
 		}

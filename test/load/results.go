@@ -46,7 +46,7 @@ type Results struct {
 type Failure struct {
 	At         time.Time
 	Dialled    time.Time // when the connection was
-	First      bool      // nothing was answered on that connection before
+	Answered   time.Time // the last answer on that connection before; zero: none
 	Client     string
 	Host, Path string // empty when no connection came about
 	Kind       string
