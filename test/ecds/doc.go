@@ -8,5 +8,6 @@
 // it has to send what a good server does not: several responses of a type ahead of
 // their ACKs, managers that Envoy rejects, and nothing at all.
 //
-// Start reading at TestWalk; steps_test.go has the changes.
+// Start reading at TestWalk; steps_test.go has the changes, start_test.go what a fresh
+// Envoy does, acks_test.go what an ACK does not prove.
 package ecds

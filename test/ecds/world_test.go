@@ -77,7 +77,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	pid, n := os.Getpid(), worlds.Add(1)
 	address := fmt.Sprintf("127.%d.%d.%d", 192+pid/254/254%60, pid/254%254+1, pid%254+1)
 	port, portTLS := fmt.Sprint(20000+2*n), fmt.Sprint(20001+2*n)
-	w := &world{t: t, ctx: ctx, rng: rand.New(rand.NewPCG(seed, 0)), site: site.New(namespace, 1_000_000+pid%200*50_000+int(n)*100),
+	w := &world{t: t, ctx: ctx, rng: rand.New(rand.NewPCG(seed, 0)), site: site.New(namespace, 11_000_000+pid%700*2000+int(n)*100),
 		HTTP: net.JoinHostPort(address, port), HTTPS: net.JoinHostPort(address, portTLS),
 		settings: map[string]string{"bind-addresses": address, "http-port": port, "https-port": portTLS, "access-log": "off"},
 		extras:   extras{marks: map[string]int{}, manager: map[string]tweak{}},
