@@ -31,7 +31,8 @@ func TestStart(t *testing.T) {
 			w.settle()
 			w.ready()
 			for _, d := range doors {
-				after := d.first(t).Sub(begin)
+				<-d.ended
+				after := d.opened.Sub(begin)
 				t.Logf("%s answers after %s", d.address, after.Round(time.Millisecond))
 				if after < *silence {
 					t.Error("before all was there")
@@ -57,7 +58,7 @@ func TestRejectedAtStart(t *testing.T) {
 			w.ready()
 			w.settle()
 			for _, d := range doors {
-				d.first(t)
+				<-d.ended
 			}
 			if count, odd := w.server.counted(); count.nacks[managers] != 2 || len(odd) > 0 {
 				t.Errorf("%d managers were rejected; %v", count.nacks[managers], odd)
@@ -69,8 +70,9 @@ func TestRejectedAtStart(t *testing.T) {
 // entrance is somebody who tries a door from the first moment of an Envoy.
 type entrance struct {
 	address string
-	opened  chan time.Time // gets when the first answer came
-	ended   chan struct{}  // closed when it is over
+	opened  time.Time     // when the first answer came; zero: none
+	fault   error         // what was wrong
+	ended   chan struct{} // closed when it is over, and the fields above may be read
 }
 
 // open starts an Envoy and tries both of its doors.
@@ -81,17 +83,16 @@ func (w *world) open() []*entrance {
 }
 
 func (w *world) enter(address, host string, config *tls.Config) *entrance {
-	d := &entrance{address: address, opened: make(chan time.Time, 1), ended: make(chan struct{})}
+	d := &entrance{address: address, ended: make(chan struct{})}
 	ctx, cancel := context.WithTimeout(w.ctx, *silence+hang)
-	var fault error
 	go func() {
 		defer close(d.ended)
-		fault = d.try(ctx, host, config)
+		d.fault = d.try(ctx, host, config)
 	}()
 	w.t.Cleanup(func() { // before Envoy ends
 		defer cancel()
-		if <-d.ended; fault != nil {
-			w.t.Error(fault)
+		if <-d.ended; d.fault != nil {
+			w.t.Error(d.fault)
 		}
 	})
 	return d
@@ -107,7 +108,7 @@ func (d *entrance) try(ctx context.Context, host string, config *tls.Config) err
 			return fmt.Errorf("%s: %w after %d answers", host, ctx.Err(), answers)
 		case status == 200:
 			if answers++; answers == 1 {
-				d.opened <- time.Now()
+				d.opened = time.Now()
 			}
 		case status != 0:
 			return fmt.Errorf("%s is answered %d", host, status)
@@ -121,14 +122,3 @@ func (d *entrance) try(ctx context.Context, host string, config *tls.Config) err
 
 // enough is how many answers show that a door stays open.
 const enough = 50
-
-// first waits until the door answers. At the end of the test no answer may have been
-// wrong.
-func (d *entrance) first(t *testing.T) (at time.Time) {
-	t.Helper()
-	select {
-	case at = <-d.opened:
-	case <-d.ended:
-	}
-	return at
-}
