@@ -153,14 +153,15 @@ type door struct {
 	opened time.Time // the last time
 }
 
-// watched forgives a client that it finds the door shut.
+// watched forgives a client that it finds the door shut: its connection is refused, or
+// reset if nobody had accepted it yet. Whoever is accepted has to be answered.
 func (d *door) watched(c load.Client) load.Client {
 	if c.Address != d.address {
 		return c
 	}
 	other := c.Forgive
 	c.Forgive = func(f *load.Failure) bool {
-		return ended(f) && f.Answered.IsZero() && d.shutSince(f.Dialled) || other != nil && other(f)
+		return ended(f) && f.Kind != "closed" && f.Answered.IsZero() && d.shutSince(f.Dialled) || other != nil && other(f)
 	}
 	return c
 }

@@ -106,11 +106,29 @@ func (w *walk) check(step int) {
 	if err := w.envoy.Err(); err != nil {
 		w.t.Fatal(err)
 	}
+	w.managed()
 	if line := crashed.FindString(w.envoy.Log()); line != "" {
 		w.t.Fatal(line)
 	}
 	if step%rememberEvery == 0 {
 		w.remember(fmt.Sprintf("step %d", step))
+	}
+}
+
+// managed fails the test if a connection met a chain without its manager.
+func (w *walk) managed() {
+	w.t.Helper()
+	stats, err := w.envoy.Stats(w.ctx, `network_extension_config_missing$`)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if len(stats) == 0 {
+		w.t.Error("Envoy does not count connections without a manager any more")
+	}
+	for name, n := range stats {
+		if n > 0 {
+			w.t.Errorf("%s is %d", name, n)
+		}
 	}
 }
 
