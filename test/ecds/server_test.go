@@ -3,6 +3,7 @@
 package ecds
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc"
@@ -36,14 +38,16 @@ type server struct {
 	changed chan struct{}       // closed when anything happened
 	count   counts
 	odd     []string // what Envoy should not have done
+	events  []string // the last ones, for a failure
 }
 
 // counts are totals of all streams.
 type counts struct {
 	streams, responses, acks, held int
 	nacks                          [numKinds]int
-	ahead                          int // responses sent before an earlier one of their kind was answered
-	unasked                        int // managers that Envoy acknowledged after it gave them up
+	ahead                          int           // responses sent before an earlier one of their kind was answered
+	unasked                        int           // managers that Envoy acknowledged after it gave them up
+	slowest                        time.Duration // from a response to its answer
 }
 
 func newServer() (*server, error) {
@@ -72,6 +76,7 @@ type response struct {
 	kind     kind
 	versions map[string]string
 	bad      bool // Envoy has to reject it
+	at       time.Time
 }
 
 // wants reports whether Envoy is to have a resource.
@@ -91,7 +96,11 @@ func (st *stream) inFlight(k kind) bool {
 // DeltaAggregatedResources implements the service.
 func (s *server) DeltaAggregatedResources(ss discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) error {
 	st := &stream{send: ss.Send, cut: make(chan struct{}), flight: map[string]response{}}
-	s.do(func() { s.stream = st; s.count.streams++ })
+	s.do(func() {
+		s.note("a stream")
+		s.stream = st
+		s.count.streams++
+	})
 	defer s.do(func() { s.end(st) })
 	ended := make(chan error, 1)
 	go func() {
@@ -110,6 +119,15 @@ func (s *server) DeltaAggregatedResources(ss discoveryv3.AggregatedDiscoveryServ
 	case <-st.cut:
 		return status.Error(codes.Unavailable, "cut")
 	}
+}
+
+// eventsKept is how many events a failure shows.
+const eventsKept = 200
+
+// note keeps an event.
+func (s *server) note(format string, args ...any) {
+	event := time.Now().Format("15:04:05.000 ") + fmt.Sprintf(format, args...)
+	s.events = append(s.events[max(0, len(s.events)+1-eventsKept):], event)
 }
 
 // do runs f under the lock, and wakes who waits.
@@ -156,6 +174,9 @@ func (s *server) receive(st *stream, req *discoveryv3.DeltaDiscoveryRequest) {
 			st.has[k] = map[string]string{}
 		}
 	}
+	if !first && len(req.ResourceNamesSubscribe)+len(req.ResourceNamesUnsubscribe) > 0 {
+		s.note("%s subscribes to %v, gives up %v", k, req.ResourceNamesSubscribe, req.ResourceNamesUnsubscribe)
+	}
 	for _, name := range req.ResourceNamesUnsubscribe {
 		if k == routes {
 			s.odd = append(s.odd, "route configuration "+name+" was given up, in spite of its holder")
@@ -183,6 +204,9 @@ func (s *server) answered(st *stream, req *discoveryv3.DeltaDiscoveryRequest) {
 		return
 	}
 	delete(st.flight, req.ResponseNonce)
+	took := time.Since(r.at)
+	s.count.slowest = max(s.count.slowest, took)
+	s.note("%s %s answered in %s: %.100s", r.kind, req.ResponseNonce, took.Round(time.Millisecond), cmp.Or(req.ErrorDetail.GetMessage(), "ACK"))
 	if req.ErrorDetail != nil {
 		s.rejected(st, r, req.ErrorDetail.Message)
 		return
@@ -316,7 +340,7 @@ func (s *server) send(st *stream, k kind, resp *discoveryv3.DeltaDiscoveryRespon
 	}
 	st.sent++
 	resp.Nonce = fmt.Sprint(st.sent)
-	r := response{kind: k, versions: map[string]string{}}
+	r := response{kind: k, versions: map[string]string{}, at: time.Now()}
 	for _, name := range resp.RemovedResources {
 		delete(st.has[k], name)
 	}
@@ -324,6 +348,7 @@ func (s *server) send(st *stream, k kind, resp *discoveryv3.DeltaDiscoveryRespon
 		st.has[k][of.Name], r.versions[of.Name] = of.Version, of.Version
 		r.bad = r.bad || s.want[k][of.Name].bad
 	}
+	s.note("%s %s sent: %v without %v, bad %v", k, resp.Nonce, slices.Sorted(maps.Keys(r.versions)), resp.RemovedResources, r.bad)
 	st.flight[resp.Nonce] = r
 	s.count.responses++
 	st.send(resp) // an error ends the stream, which is noticed there

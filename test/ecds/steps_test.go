@@ -50,6 +50,7 @@ func (w *walk) step() {
 	for _, s := range steps {
 		if n -= s.weight; n < 0 {
 			w.made[s.name]++
+			w.server.do(func() { w.server.note("%s", s.name) })
 			s.do(w)
 			return
 		}

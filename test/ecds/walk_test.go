@@ -57,6 +57,7 @@ func TestWalk(t *testing.T) {
 			v.check(done + 1)
 		}
 	}
+	v.tell(clients)
 	if w.extras.shut {
 		v.turn()
 		w.push(true)
@@ -70,6 +71,19 @@ func TestWalk(t *testing.T) {
 	for _, what := range odd {
 		t.Error(what)
 	}
+}
+
+// tell shows what led to a failure.
+func (w *walk) tell(c *crowd) {
+	if c.failed() == 0 {
+		return
+	}
+	w.server.mu.Lock()
+	defer w.server.mu.Unlock()
+	for _, event := range w.server.events {
+		w.t.Log(event)
+	}
+	w.t.Log(w.extras.marks, w.settings)
 }
 
 // pause is no time at all, until Envoy has everything, or up to 300 ms.

@@ -57,13 +57,24 @@ type Failure struct {
 }
 
 func (f Failure) String() string {
-	s := fmt.Sprintf("%s %s: %s%s: %s: %s", f.At.Format("15:04:05.000"), f.Client, f.Host, f.Path, f.Kind, f.Err)
+	s := fmt.Sprintf("%s %s: %s%s: %s: %s%s", f.At.Format("15:04:05.000"), f.Client, f.Host, f.Path, f.Kind, f.Err, f.age())
 	if f.Status == 0 {
 		return s
 	}
 	var header strings.Builder
 	f.Header.Write(&header) // sorted
 	return fmt.Sprintf("%s\n  %d %q\n  %q", s, f.Status, header.String(), f.Body)
+}
+
+// age tells of the connection, if there was one.
+func (f Failure) age() string {
+	switch {
+	case f.Dialled.IsZero() || f.Host == "":
+		return ""
+	case f.Answered.IsZero():
+		return fmt.Sprintf(" (dialled %s before, never answered)", round(f.At.Sub(f.Dialled)))
+	}
+	return fmt.Sprintf(" (dialled %s before, answered %s before)", round(f.At.Sub(f.Dialled)), round(f.At.Sub(f.Answered)))
 }
 
 // Disturbed says what would have disturbed a client: any failure, any
