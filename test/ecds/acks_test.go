@@ -41,17 +41,16 @@ func TestRepeated(t *testing.T) {
 
 // TestGivenUp: a manager that no chain names is acknowledged, whatever it is.
 func TestGivenUp(t *testing.T) {
+	const name = "gone"
 	w := newWorld(t, 1)
-	w.extras.shut = true
-	w.push(true)
 	w.start()
 	w.settle()
 	w.server.do(func() {
 		st := w.server.stream
-		st.asked[managers][http] = true
-		w.server.want[managers][http] = w.spoiled(http)
+		st.asked[managers][name] = true
+		w.server.want[managers][name] = w.spoiled(http)
 		w.server.offer(st, managers)
-		delete(st.asked[managers], http)
+		delete(st.asked[managers], name)
 	})
 	w.answered()
 	if count, odd := w.server.counted(); count.nacks[managers] != 0 || count.unasked != 1 || len(odd) > 0 {

@@ -158,17 +158,21 @@ func (e extras) mark(l *listenerv3.Listener) {
 // and leaves its name.
 func byECDS(l *listenerv3.Listener) *hcmv3.HttpConnectionManager {
 	var inline *anypb.Any
-	named := &listenerv3.Filter{Name: l.Name, ConfigType: &listenerv3.Filter_ConfigDiscovery{ConfigDiscovery: &corev3.ExtensionConfigSource{
-		ConfigSource: ads(), TypeUrls: []string{"type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"}}}}
 	for _, c := range append(l.FilterChains, l.DefaultFilterChain) {
 		if c != nil {
 			inline = c.Filters[0].GetTypedConfig()
-			c.Filters = []*listenerv3.Filter{named}
+			c.Filters = named(l.Name)
 		}
 	}
 	m := &hcmv3.HttpConnectionManager{}
 	unpack(inline, m)
 	return m
+}
+
+// named are the filters of a chain whose manager comes by ECDS.
+func named(manager string) []*listenerv3.Filter {
+	return []*listenerv3.Filter{{Name: manager, ConfigType: &listenerv3.Filter_ConfigDiscovery{ConfigDiscovery: &corev3.ExtensionConfigSource{
+		ConfigSource: ads(), TypeUrls: []string{"type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"}}}}}
 }
 
 // extension is a manager as ECDS has it.
@@ -206,15 +210,22 @@ func byScope() *hcmv3.HttpConnectionManager_ScopedRoutes {
 	}}
 }
 
-// holdingRoutes is a listener without a port, whose manager keeps scopes and routes
-// alive when no manager by ECDS does.
+// holdingRoutes is a listener without a port, which keeps alive what no other may: by a
+// manager of its own, scopes and routes; by chains that nothing reaches, the managers.
+// Else Envoy gives a manager up with the last of its chains, and a listener that comes
+// back waits for it, until it is there or *any* manager was rejected: then it opens its
+// port without one, and closes every connection (found by TestWalk).
 func holdingRoutes() *listenerv3.Listener {
 	m := &hcmv3.HttpConnectionManager{StatPrefix: holder, RouteSpecifier: byScope(), HttpFilters: []*hcmv3.HttpFilter{router()}}
-	return &listenerv3.Listener{Name: holder, BindToPort: wrapperspb.Bool(false),
+	chains := []*listenerv3.FilterChain{{Name: holder, Filters: []*listenerv3.Filter{{
+		Name: "envoy.filters.network.http_connection_manager", ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed(m)}}}}}
+	for i, name := range []string{http, https} {
+		chains = append(chains, &listenerv3.FilterChain{Name: name, Filters: named(name),
+			FilterChainMatch: &listenerv3.FilterChainMatch{DestinationPort: wrapperspb.UInt32(uint32(2 + i))}})
+	}
+	return &listenerv3.Listener{Name: holder, BindToPort: wrapperspb.Bool(false), FilterChains: chains,
 		Address: &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
-			Address: "127.0.0.1", PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: 1}}}},
-		FilterChains: []*listenerv3.FilterChain{{Filters: []*listenerv3.Filter{{
-			Name: "envoy.filters.network.http_connection_manager", ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed(m)}}}}}}
+			Address: "127.0.0.1", PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: 1}}}}}
 }
 
 func router() *hcmv3.HttpFilter {
