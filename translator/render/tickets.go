@@ -39,7 +39,7 @@ func StandInTicketKeys(seed []byte) *snapshot.Resource {
 	if err != nil {
 		panic("render: session ticket keys: " + err.Error()) // 80 bytes are within what HKDF gives
 	}
-	return standIn(m, nil)
+	return standIn(m, snapshot.Meta{})
 }
 
 func newTicketKeys(seed []byte, class string, period int64) (*tlsv3.Secret, error) {
