@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"legation.dev/cmd/cli"
+	"legation.dev/translator/policy"
 	"legation.dev/xds/bootstrap"
 	"legation.dev/xds/identity"
 )
@@ -20,6 +21,7 @@ type bootstrapFlags struct {
 	memory           string // auto, off or a quantity
 	certificate, key string // files
 	output, file     string
+	upgrades         string // hold or close
 }
 
 func bootstrapCommand() *cobra.Command {
@@ -69,10 +71,17 @@ What an Envoy can hold is checked by 'shutdown-manager check'.`,
 	flags.StringVar(&f.certificate, "certificate", "", "PEM file of the default certificate (default: self-signed)")
 	flags.StringVar(&f.key, "key", "", "PEM file of its private key")
 	flags.StringVar(&f.cfg.TLS.Folder, "tls", "", "folder with tls.crt, tls.key and ca.crt, as Envoy sees it, for mutual TLS with 'legation serve';\nneeds --file: two small files that Envoy reads, too, are written beside it")
-	flags.StringVarP(&f.output, "output", "o", string(bootstrap.YAML), "yaml or json")
 	flags.StringVar(&f.file, "file", "", "write to this file, with mode 0600, instead of standard output")
-	complete(c, "output", string(bootstrap.YAML), string(bootstrap.JSON))
+	f.addWords(c)
 	return c
+}
+
+// addWords adds the flags that are one of two words.
+func (f *bootstrapFlags) addWords(c *cobra.Command) {
+	c.Flags().StringVar(&f.upgrades, "upgrades", string(policy.HoldUpgrades), "WebSockets in a drain: hold or close, as the class's drain-upgrades and 'shutdown-manager run --upgrades'")
+	complete(c, "upgrades", string(policy.HoldUpgrades), string(policy.CloseUpgrades))
+	c.Flags().StringVarP(&f.output, "output", "o", string(bootstrap.YAML), "yaml or json")
+	complete(c, "output", string(bootstrap.YAML), string(bootstrap.JSON))
 }
 
 // defaultConnections of clients: as many as the class's connection-budget has for
@@ -108,6 +117,9 @@ func (f *bootstrapFlags) run(c *cobra.Command) error {
 	}
 	if f.cfg.MemoryLimit, err = memoryLimit(f.memory, os.DirFS("/sys/fs/cgroup")); err != nil {
 		return cli.Usage(c, fmt.Errorf("--memory-limit: %w", err))
+	}
+	if f.cfg.CloseUpgrades = f.upgrades == string(policy.CloseUpgrades); !f.cfg.CloseUpgrades && f.upgrades != string(policy.HoldUpgrades) {
+		return cli.Usage(c, fmt.Errorf("--upgrades=%s: want hold or close", f.upgrades))
 	}
 	b, err := bootstrap.New(f.cfg)
 	if err != nil {

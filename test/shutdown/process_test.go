@@ -171,7 +171,7 @@ func (w *world) prepare(t *testing.T, class string) *proxy {
 	}
 	config, err := bootstrap.New(bootstrap.Config{NodeID: filepath.Base(dir), Class: class, XDSAddress: w.xds,
 		Admin: "unix:" + p.socket, Certificate: certificate, MaxConnections: connections,
-		Health: w.health(class), Metrics: net.JoinHostPort(w.address[class], port(metricsPort))})
+		CloseUpgrades: w.closes, Health: w.health(class), Metrics: net.JoinHostPort(w.address[class], port(metricsPort))})
 	if err != nil {
 		t.Fatal(err)
 	}

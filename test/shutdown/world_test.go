@@ -36,6 +36,7 @@ type world struct {
 	given     int64  // batches of changes
 	published atomic.Int64
 	address   map[string]string // of listeners, by class
+	closes    bool              // the bootstraps are for drain-upgrades: close
 }
 
 // source hands out what it is sent.
@@ -82,7 +83,8 @@ func newWorld(t *testing.T, settings map[string]string, classes ...string) *worl
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{backend: backend, roots: authority.Roots(), feed: make(source, 16), address: map[string]string{}}
+	w := &world{backend: backend, roots: authority.Roots(), feed: make(source, 16), address: map[string]string{},
+		closes: settings["drain-upgrades"] == "close"}
 	changes := append(w.service(), secret(t, authority))
 	for _, class := range classes {
 		w.address[class] = ownAddress()

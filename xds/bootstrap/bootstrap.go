@@ -62,6 +62,9 @@ type Config struct {
 	// MemoryLimit is the bytes of memory that Envoy may use; as its heap nears them,
 	// it takes less work. 0: no limit.
 	MemoryLimit uint64
+	// CloseUpgrades lets Envoy close WebSockets and idle connections in the last third
+	// of a drain, for a class with drain-upgrades: close. Else they last to its end.
+	CloseUpgrades bool
 	// Certificate is the static secret DefaultCertificate.
 	Certificate identity.Pair
 	// TLS says how Envoy and the control plane prove who they are; the zero one,
@@ -87,10 +90,6 @@ func New(cfg Config) (*bootstrapv3.Bootstrap, error) {
 	if err != nil {
 		return nil, err
 	}
-	runtime, err := layeredRuntime()
-	if err != nil {
-		return nil, err
-	}
 	b := &bootstrapv3.Bootstrap{
 		Node: &corev3.Node{Id: cfg.NodeID, Cluster: cfg.Class, Locality: &corev3.Locality{Zone: cfg.Zone}},
 		StaticResources: &bootstrapv3.Bootstrap_StaticResources{
@@ -98,14 +97,11 @@ func New(cfg Config) (*bootstrapv3.Bootstrap, error) {
 			Secrets:  []*tlsv3.Secret{secret(cfg.Certificate)},
 		},
 		OverloadManager:  overload,
-		LayeredRuntime:   runtime,
+		LayeredRuntime:   layeredRuntime(cfg),
 		DynamicResources: dynamic(),
 		Admin:            &bootstrapv3.Admin{Address: admin},
-		// Of the hundred counters of a cluster most stay at zero for ever; they
-		// come into being when they are first counted up.
-		StatsConfig:         stats(),
-		DeferredStatOptions: &bootstrapv3.Bootstrap_DeferredStatOptions{EnableDeferredCreationStats: true},
 	}
+	counted(b)
 	inZone(b, cfg.Zone)
 	if err := addStaticListeners(b.StaticResources, cfg, admin); err != nil {
 		return nil, err

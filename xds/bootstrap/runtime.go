@@ -12,14 +12,19 @@ import (
 // which can say it of the Ingress; and to match takes time by the length of the text only.
 const regexSize = 100_000
 
+// drainEvent is whether Envoy tells connections of a drain at once, and ends their
+// WebSockets in its last third. Without it, a drain is told with the next answer, and
+// WebSockets last as long as their Envoy, while an idle client is closed as soon as its
+// listener says. It is read when a connection is made. An Envoy that no longer knows it
+// has to fail a test: it is to go some day. See TestUpgradesHeld of test/shutdown.
+const drainEvent = "envoy.reloadable_features.use_connection_event_drain"
+
 // layeredRuntime is what is set of Envoy's runtime, for as long as Envoy runs.
-func layeredRuntime() (*bootstrapv3.LayeredRuntime, error) {
-	keys, err := structpb.NewStruct(map[string]any{
-		"re2.max_program_size.error_level": regexSize,
-	})
-	if err != nil {
-		return nil, err
-	}
+func layeredRuntime(cfg Config) *bootstrapv3.LayeredRuntime {
+	keys := &structpb.Struct{Fields: map[string]*structpb.Value{
+		"re2.max_program_size.error_level": structpb.NewNumberValue(regexSize),
+		drainEvent:                         structpb.NewBoolValue(cfg.CloseUpgrades),
+	}}
 	return &bootstrapv3.LayeredRuntime{Layers: []*bootstrapv3.RuntimeLayer{{Name: "legation",
-		LayerSpecifier: &bootstrapv3.RuntimeLayer_StaticLayer{StaticLayer: keys}}}}, nil
+		LayerSpecifier: &bootstrapv3.RuntimeLayer_StaticLayer{StaticLayer: keys}}}}
 }
