@@ -23,11 +23,14 @@ import (
 // What Envoy does to a client's connection. Everything here is part of the bytes
 // of every filter chain: a change of any of it drains every connection.
 const (
-	// drainTime is how long a connection may go on after its chain was replaced
-	// or its Envoy was told to drain. Above any --drain-time-s in use, so that
-	// WebSockets last as long as that allows (measured on 1.40: a shorter one
-	// ends them in the last third of the drain).
-	drainTime = time.Hour
+	// drainTime is how long a connection goes on after it was told to end, as one
+	// of HTTP/2 that rested too long: its client may still open streams. Envoy takes
+	// it of HTTP/1.1, too, and 1 s more before it closes.
+	//
+	// WebSockets outlast a drain because the bootstrap switches off that Envoy tells
+	// connections of it (measured on 1.40). Without that they end in the last third
+	// of --drain-time-s, unless this is longer than that third.
+	drainTime = 4 * time.Second
 	// drainTimeToClose is that of a class which has WebSockets closed early: how
 	// long after its GOAWAY a client of HTTP/2 may still open streams.
 	drainTimeToClose = time.Second
@@ -54,18 +57,19 @@ func connectionManager(s *policy.Listener, l route.Listener, trusted bool) *hcmv
 		StatPrefix: l.Name,
 		RouteSpecifier: &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{
 			ConfigSource: ads(), RouteConfigName: l.Routes}},
-		HttpFilters:                   append(healthPath(s.HealthPath), httpFilters(false)...),
-		UpgradeConfigs:                []*hcmv3.HttpConnectionManager_UpgradeConfig{webSocket()},
+		HttpFilters:                   append(append(healthPath(s.HealthPath), ownFilters(s)...), httpFilters(false)...),
+		UpgradeConfigs:                []*hcmv3.HttpConnectionManager_UpgradeConfig{webSocket(s)},
 		LocalReplyConfig:              localReplies(),
 		EarlyHeaderMutationExtensions: early(s, l, trusted),
 		InternalAddressConfig:         &hcmv3.HttpConnectionManager_InternalAddressConfig{}, // nobody is internal
 		PreserveExternalRequestId:     true,
-		ServerHeaderTransformation:    hcmv3.HttpConnectionManager_PASS_THROUGH,
 		AccessLog:                     accessLog(s),
 		DrainTimeout:                  seconds(drainTimeOf(s)),
 	}
 	paths(m, s)
 	protocols(m, s)
+	standards(m)
+	serverHeader(m, s)
 	if trusted {
 		trust(m, s)
 	} else {
@@ -75,8 +79,8 @@ func connectionManager(s *policy.Listener, l route.Listener, trusted bool) *hcmv
 }
 
 // webSocket has filters of its own: what a client sends on one is no body.
-func webSocket() *hcmv3.HttpConnectionManager_UpgradeConfig {
-	return &hcmv3.HttpConnectionManager_UpgradeConfig{UpgradeType: "websocket", Filters: httpFilters(true)}
+func webSocket(s *policy.Listener) *hcmv3.HttpConnectionManager_UpgradeConfig {
+	return &hcmv3.HttpConnectionManager_UpgradeConfig{UpgradeType: "websocket", Filters: append(append(ownFilters(s), keyOverHTTP2()), httpFilters(true)...)}
 }
 
 func drainTimeOf(s *policy.Listener) time.Duration {
@@ -88,7 +92,7 @@ func drainTimeOf(s *policy.Listener) time.Duration {
 
 func router() *hcmv3.HttpFilter {
 	return &hcmv3.HttpFilter{Name: "envoy.filters.http.router", ConfigType: &hcmv3.HttpFilter_TypedConfig{
-		TypedConfig: packed(&routerv3.Router{SuppressEnvoyHeaders: true})}}
+		TypedConfig: packed(&routerv3.Router{SuppressEnvoyHeaders: true, UpstreamLog: upstreamLog()})}}
 }
 
 // healthPath answers for Envoy itself: 503 once it was told to fail.
@@ -126,6 +130,7 @@ func protocols(m *hcmv3.HttpConnectionManager, s *policy.Listener) {
 	}
 	if s.DownstreamMax > 0 {
 		m.CommonHttpProtocolOptions.MaxConnectionDuration = seconds(s.DownstreamMax)
+		m.CommonHttpProtocolOptions.MaxConnectionDurationJitter = percent(lifetimeJitter)
 		m.Http1SafeMaxConnectionDuration = true // tell the client, do not just close
 	}
 	m.HttpProtocolOptions = &corev3.Http1ProtocolOptions{AcceptHttp_10: true, DefaultHostForHttp_10: hostOfHTTP10}
@@ -210,6 +215,8 @@ func localReplies() *hcmv3.LocalReplyConfig {
 		Mappers: []*hcmv3.ResponseMapper{
 			{Filter: connectTimedOut(), StatusCode: number(504)},
 			{Filter: flagged("UF", "UC", "UR", "UPE"), StatusCode: number(502)},
+			badRequest(),
+			ignoredUpgrade(),
 		},
 		BodyFormat: &corev3.SubstitutionFormatString{Format: &corev3.SubstitutionFormatString_TextFormatSource{
 			TextFormatSource: inline("%RESPONSE_CODE%\n")}},
@@ -224,10 +231,14 @@ func flagged(flags ...string) *accesslogv3.AccessLogFilter {
 // connectTimedOut: Envoy flags a refused connection and one that did not come
 // about alike (UF), only the details tell them apart.
 func connectTimedOut() *accesslogv3.AccessLogFilter {
+	return details(`response.code_details.contains("connection_timeout")`)
+}
+
+// details is an expression of CEL about a request.
+func details(expression string) *accesslogv3.AccessLogFilter {
 	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_ExtensionFilter{
 		ExtensionFilter: &accesslogv3.ExtensionFilter{
-			Name: "envoy.access_loggers.extension_filters.cel",
-			ConfigType: &accesslogv3.ExtensionFilter_TypedConfig{TypedConfig: packed(&celv3.ExpressionFilter{
-				Expression: `response.code_details.contains("connection_timeout")`})},
+			Name:       "envoy.access_loggers.extension_filters.cel",
+			ConfigType: &accesslogv3.ExtensionFilter_TypedConfig{TypedConfig: packed(&celv3.ExpressionFilter{Expression: expression})},
 		}}}
 }
