@@ -4,6 +4,7 @@ package edge
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,7 +30,9 @@ func (w *world) ofProtocol(t *testing.T) map[string]*http.Client {
 		protocols.SetHTTP1(name == "HTTP/1.1")
 		protocols.SetUnencryptedHTTP2(name == "HTTP/2")
 		tr := &http.Transport{Protocols: protocols, MaxResponseHeaderBytes: 1 << 20, ExpectContinueTimeout: 30 * time.Second,
-			Dial: func(string, string) (net.Conn, error) { return net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", w.http)) }}
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", w.http))
+			}}
 		t.Cleanup(tr.CloseIdleConnections)
 		clients[name] = &http.Client{Transport: tr, Timeout: 30 * time.Second}
 	}
