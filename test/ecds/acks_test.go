@@ -13,7 +13,7 @@ import (
 // TestRepeated: a manager that was rejected is acknowledged when it comes again, unless
 // a good one came in between.
 func TestRepeated(t *testing.T) {
-	w := newWorld(t, 1)
+	w := newSuite(t, 1)
 	w.start()
 	w.settle()
 	bad := w.spoiled(https)
@@ -42,7 +42,7 @@ func TestRepeated(t *testing.T) {
 // TestGivenUp: a manager that no chain names is acknowledged, whatever it is.
 func TestGivenUp(t *testing.T) {
 	const name = "gone"
-	w := newWorld(t, 1)
+	w := newSuite(t, 1)
 	w.start()
 	w.settle()
 	w.server.do(func() {
@@ -59,14 +59,14 @@ func TestGivenUp(t *testing.T) {
 }
 
 // spoiled is a manager that Envoy rejects.
-func (w *world) spoiled(name string) resource {
+func (w *suite) spoiled(name string) resource {
 	fleet, _ := w.result.Fleet(class)
 	e := extras{manager: map[string]tweak{name: {serial: 1, bad: faults[0]}}}
 	return encode(w.table, fleet.Snapshot, e)[managers][name]
 }
 
 // answered waits until Envoy has answered everything.
-func (w *world) answered() {
+func (w *suite) answered() {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, hang)
 	defer cancel()

@@ -47,7 +47,7 @@ type crowd struct {
 // every is how often a client asks.
 const every = 150 * time.Millisecond
 
-func (w *world) crowd(d *door) *crowd {
+func (w *suite) crowd(d *door) *crowd {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(w.ctx)
 	w.t.Cleanup(cancel)
@@ -105,7 +105,7 @@ func (c *crowd) failed() (n uint64) {
 }
 
 // client asks for a host that exists throughout.
-func (w *world) client(kind load.Kind, host string) load.Client {
+func (w *suite) client(kind load.Kind, host string) load.Client {
 	c := load.Client{Name: host, Kind: kind, Address: w.HTTP, Oracle: either{}, Every: every,
 		Next: func() (string, string) { return host, "/" }}
 	if !slices.Contains(plain, host) {

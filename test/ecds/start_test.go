@@ -19,7 +19,7 @@ func TestStart(t *testing.T) {
 	for _, k := range []kind{clusters, managers, listeners, scopes, routes, hosts} {
 		t.Run(k.String()+" late", func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 1)
+			w := newSuite(t, 1)
 			w.server.do(func() { w.server.silent[k] = true })
 			begin := time.Now()
 			doors := w.open(false)
@@ -49,7 +49,7 @@ func TestRejectedAtStart(t *testing.T) {
 	for _, fault := range faults {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 1)
+			w := newSuite(t, 1)
 			w.server.do(func() { w.server.good = w.table.clone()[managers] })
 			for _, name := range []string{http, https} {
 				w.extras.manager[name] = tweak{serial: 1, bad: fault}
@@ -78,13 +78,13 @@ type entrance struct {
 }
 
 // open starts an Envoy and tries both of its doors.
-func (w *world) open(early bool) []*entrance {
+func (w *suite) open(early bool) []*entrance {
 	w.t.Helper()
 	w.start()
 	return []*entrance{w.enter(early, w.HTTP, plain[0], nil), w.enter(early, w.HTTPS, steady[0], w.config(steady[0]))}
 }
 
-func (w *world) enter(early bool, address, host string, config *tls.Config) *entrance {
+func (w *suite) enter(early bool, address, host string, config *tls.Config) *entrance {
 	d := &entrance{early: early, address: address, ended: make(chan struct{})}
 	ctx, cancel := context.WithTimeout(w.ctx, *silence+hang)
 	go func() {

@@ -7,12 +7,12 @@ import (
 	"maps"
 	"slices"
 
-	"legation.dev/test/site"
+	"legation.dev/test/fixture"
 )
 
-// walk is a random walk of a world under load.
+// walk is a random walk of a suite under load.
 type walk struct {
-	*world
+	*suite
 	door *door
 	made map[string]int // steps by name
 }
@@ -87,8 +87,8 @@ func (w *walk) leave() {
 	w.remove(w.ingressOf(host))
 }
 
-func (w *walk) ingressOf(comer string) site.Object {
-	return w.site.Ingress(comer, comer, comer, site.Route{Path: "/", Service: servicesOf(moved[0])[0]})
+func (w *walk) ingressOf(comer string) fixture.Object {
+	return w.backends.Ingress(comer, comer, comer, fixture.Route{Path: "/", Service: servicesOf(moved[0])[0]})
 }
 
 // mark changes the chain of a host that comes and goes, or of one under load.
@@ -161,7 +161,7 @@ func (w *walk) reject() {
 
 func (w *walk) plainHost() {
 	host := fmt.Sprintf("v%d.test", w.rng.IntN(comers))
-	object := w.site.Ingress(host, host, "", site.Route{Path: "/", Service: servicesOf(plain[0])[0]})
+	object := w.backends.Ingress(host, host, "", fixture.Route{Path: "/", Service: servicesOf(plain[0])[0]})
 	if w.rng.IntN(2) == 0 {
 		w.remove(object)
 		return

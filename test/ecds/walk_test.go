@@ -38,13 +38,13 @@ const rememberEvery = 1000
 
 // TestWalk: whatever changes, at any spacing, Envoy lives and nobody notices.
 func TestWalk(t *testing.T) {
-	w := newWorld(t, seed(t))
+	w := newSuite(t, seed(t))
 	w.start()
 	w.settle()
 	w.ready()
 	d := &door{address: w.HTTP}
 	clients := w.crowd(d)
-	v := &walk{world: w, door: d, made: map[string]int{}}
+	v := &walk{suite: w, door: d, made: map[string]int{}}
 	begin, done := time.Now(), 0
 	for ; done < *length && clients.failed() == 0; done++ {
 		v.step()
@@ -98,7 +98,7 @@ func (w *walk) pause() {
 }
 
 // ready waits until Envoy serves.
-func (w *world) ready() {
+func (w *suite) ready() {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, hang)
 	defer cancel()

@@ -113,11 +113,8 @@ func New(cfg Config) (*bootstrapv3.Bootstrap, error) {
 		LayeredRuntime:   runtime,
 		DynamicResources: dynamic(),
 		Admin:            &bootstrapv3.Admin{Address: admin},
-		// Of the hundred counters of a cluster most stay at zero for ever; they
-		// come into being when they are first counted up.
-		StatsConfig:         stats(),
-		DeferredStatOptions: &bootstrapv3.Bootstrap_DeferredStatOptions{EnableDeferredCreationStats: true},
 	}
+	counted(b)
 	inZone(b, cfg.Zone)
 	if err := addStaticListeners(b.StaticResources, cfg, admin); err != nil {
 		return nil, err

@@ -20,7 +20,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"legation.dev/test/envoy"
-	"legation.dev/test/site"
+	"legation.dev/test/fixture"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
@@ -47,13 +47,13 @@ var (
 // worlds counts the worlds of this process, for their addresses.
 var worlds atomic.Int64
 
-// world is what Envoy is to serve. It belongs to the test's goroutine.
-type world struct {
+// suite is what Envoy is to serve. It belongs to the test's goroutine.
+type suite struct {
 	t         *testing.T
 	ctx       context.Context
 	rng       *rand.Rand
-	site      *site.Site
-	authority *site.Authority
+	backends  *fixture.Namespace
+	authority *fixture.Authority
 	server    *server
 	envoy     *envoy.Envoy
 
@@ -69,22 +69,22 @@ type world struct {
 
 var further = flag.Int("hosts", 0, "how many TLS hosts there are besides those that clients ask")
 
-// newWorld is a world whose server runs; Envoy does not yet.
-func newWorld(t *testing.T, seed uint64) *world {
+// newSuite is a suite whose server runs; Envoy does not yet.
+func newSuite(t *testing.T, seed uint64) *suite {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	pid, n := os.Getpid(), worlds.Add(1)
 	address := fmt.Sprintf("127.%d.%d.%d", 192+pid/254/254%60, pid/254%254+1, pid%254+1)
 	port, portTLS := fmt.Sprint(20000+2*n), fmt.Sprint(20001+2*n)
-	w := &world{t: t, ctx: ctx, rng: rand.New(rand.NewPCG(seed, 0)), site: site.New(namespace, 11_000_000+pid%700*2000+int(n)*100),
+	w := &suite{t: t, ctx: ctx, rng: rand.New(rand.NewPCG(seed, 0)), backends: fixture.New(namespace, 11_000_000+pid%700*2000+int(n)*100),
 		HTTP: net.JoinHostPort(address, port), HTTPS: net.JoinHostPort(address, portTLS),
 		settings: map[string]string{"bind-addresses": address, "http-port": port, "https-port": portTLS, "access-log": "off"},
 		extras:   extras{marks: map[string]int{}, manager: map[string]tweak{}},
 		comers:   map[string]bool{}, first: map[string]bool{}}
-	t.Cleanup(w.site.Close)
+	t.Cleanup(w.backends.Close)
 	var err error
-	if w.authority, err = site.NewAuthority(); err != nil {
+	if w.authority, err = fixture.NewAuthority(); err != nil {
 		t.Fatal(err)
 	}
 	if w.server, err = newServer(); err != nil {
@@ -97,20 +97,20 @@ func newWorld(t *testing.T, seed uint64) *world {
 }
 
 // found makes the Services and the hosts that exist throughout.
-func (w *world) found() {
+func (w *suite) found() {
 	w.set()
-	var all []site.Route // names every cluster, so that none is new to a route
+	var all []fixture.Route // names every cluster, so that none is new to a route
 	for _, host := range slices.Concat(plain, steady, moved) {
 		for _, service := range servicesOf(host) {
-			objects, err := w.site.Service(service, 1)
+			objects, err := w.backends.Service(service, 1)
 			if err != nil {
 				w.t.Fatal(err)
 			}
 			w.apply(objects...)
-			all = append(all, site.Route{Path: "/" + service, Service: service})
+			all = append(all, fixture.Route{Path: "/" + service, Service: service})
 		}
 	}
-	w.apply(w.site.Ingress("all", "all.test", "", all...))
+	w.apply(w.backends.Ingress("all", "all.test", "", all...))
 	for _, host := range plain {
 		w.route(host)
 	}
@@ -121,18 +121,18 @@ func (w *world) found() {
 	for i := range *further {
 		host := fmt.Sprintf("further%d.test", i)
 		w.certify(host)
-		w.apply(w.site.Ingress(host, host, host, site.Route{Path: "/", Service: servicesOf(moved[0])[0]}))
+		w.apply(w.backends.Ingress(host, host, host, fixture.Route{Path: "/", Service: servicesOf(moved[0])[0]}))
 	}
 }
 
 func servicesOf(host string) []string { return []string{host[:2] + "a", host[:2] + "b"} }
 
 // set applies the settings of the class.
-func (w *world) set() { w.apply(site.Class(class, namespace, w.settings)...) }
+func (w *suite) set() { w.apply(fixture.Class(class, namespace, w.settings)...) }
 
 // certify makes a new certificate for a host.
-func (w *world) certify(host string) {
-	secret, err := w.site.Secret(w.authority, host, host)
+func (w *suite) certify(host string) {
+	secret, err := w.backends.Secret(w.authority, host, host)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func (w *world) certify(host string) {
 }
 
 // route leads a host to the other one of its Services.
-func (w *world) route(host string) {
+func (w *suite) route(host string) {
 	w.first[host] = !w.first[host]
 	services := servicesOf(host)
 	if !w.first[host] {
@@ -150,17 +150,17 @@ func (w *world) route(host string) {
 	if slices.Contains(plain, host) {
 		secret = ""
 	}
-	w.apply(w.site.Ingress(host, host, secret, site.Route{Path: "/", Service: services[0]}))
+	w.apply(w.backends.Ingress(host, host, secret, fixture.Route{Path: "/", Service: services[0]}))
 }
 
-func (w *world) apply(objects ...site.Object) {
+func (w *suite) apply(objects ...fixture.Object) {
 	for _, o := range objects {
 		read, _ := input.FromObject(o)
 		w.view = w.view.With(lower.Put(read))
 	}
 }
 
-func (w *world) remove(objects ...site.Object) {
+func (w *suite) remove(objects ...fixture.Object) {
 	for _, o := range objects {
 		read, _ := input.FromObject(o)
 		w.view = w.view.With(input.Delete(read.Ref()))
@@ -168,7 +168,7 @@ func (w *world) remove(objects ...site.Object) {
 }
 
 // push hands all of it to the server. patient makes listeners wait for managers.
-func (w *world) push(patient bool) {
+func (w *suite) push(patient bool) {
 	w.t.Helper()
 	w.result = translator.Translate(w.result, w.view)
 	if problems := w.result.Problems(time.Now()); len(problems) > 0 {
@@ -194,7 +194,7 @@ func (t table) clone() table {
 }
 
 // start starts Envoy.
-func (w *world) start() {
+func (w *suite) start() {
 	w.t.Helper()
 	own, err := bootstrap.SelfSigned(time.Now())
 	if err != nil {
@@ -229,7 +229,7 @@ func redialSoon(b *bootstrapv3.Bootstrap) {
 }
 
 // settle waits until Envoy has acknowledged everything.
-func (w *world) settle() {
+func (w *suite) settle() {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, hang)
 	defer cancel()
@@ -246,6 +246,6 @@ func (w *world) settle() {
 }
 
 // config is that of a client of a TLS host.
-func (w *world) config(host string) *tls.Config {
+func (w *suite) config(host string) *tls.Config {
 	return &tls.Config{RootCAs: w.authority.Roots(), ServerName: host}
 }
