@@ -3,22 +3,15 @@
 package e2e
 
 import (
-	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
 
-	"legation.dev/test/envoy"
 	"legation.dev/xds/bootstrap"
 )
 
 // TestEnvoyAccepts: the real Envoy finds each form of bootstrap valid.
 func TestEnvoyAccepts(t *testing.T) {
-	binary, err := envoy.Binary()
-	if err != nil {
-		t.Fatal(err)
-	}
 	certificate, err := bootstrap.SelfSigned(time.Now())
 	if err != nil {
 		t.Fatal(err)
@@ -36,15 +29,7 @@ func TestEnvoyAccepts(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				text, err := bootstrap.Render(b, f)
-				if err != nil {
-					t.Fatal(err)
-				}
-				path := filepath.Join(t.TempDir(), "bootstrap."+string(f))
-				if err := os.WriteFile(path, text, 0o600); err != nil {
-					t.Fatal(err)
-				}
-				out, err := exec.CommandContext(t.Context(), binary, "--mode", "validate", "--use-dynamic-base-id", "-l", "warning", "-c", path).CombinedOutput()
+				out, err := validated(t, b, f)
 				if err != nil {
 					t.Errorf("%v\n%s", err, out)
 				}

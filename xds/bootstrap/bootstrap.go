@@ -87,6 +87,10 @@ func New(cfg Config) (*bootstrapv3.Bootstrap, error) {
 	if err != nil {
 		return nil, err
 	}
+	runtime, err := layeredRuntime()
+	if err != nil {
+		return nil, err
+	}
 	b := &bootstrapv3.Bootstrap{
 		Node: &corev3.Node{Id: cfg.NodeID, Cluster: cfg.Class, Locality: &corev3.Locality{Zone: cfg.Zone}},
 		StaticResources: &bootstrapv3.Bootstrap_StaticResources{
@@ -94,6 +98,7 @@ func New(cfg Config) (*bootstrapv3.Bootstrap, error) {
 			Secrets:  []*tlsv3.Secret{secret(cfg.Certificate)},
 		},
 		OverloadManager:  overload,
+		LayeredRuntime:   runtime,
 		DynamicResources: dynamic(),
 		Admin:            &bootstrapv3.Admin{Address: admin},
 		// Of the hundred counters of a cluster most stay at zero for ever; they
