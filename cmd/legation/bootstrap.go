@@ -66,11 +66,13 @@ What an Envoy can hold is checked by 'shutdown-manager check'.`,
 	flags.Uint32Var(&f.cfg.MaxConnections, "max-connections", defaultConnections,
 		"how many connections of clients Envoy accepts at most; 0: no limit.\nWith the class's connection-budget it must stay below Envoy's open files (ulimit -n)")
 	flags.StringVar(&f.memory, "memory-limit", off, "memory that Envoy may use, as Kubernetes writes it (512Mi); near it, Envoy takes less work.\nauto: what the cgroup of this process says, if anything; an init container has a cgroup of its own")
+	flags.StringVar((*string)(&f.cfg.Upgrades), "upgrades", string(bootstrap.HoldUpgrades), "hold or close: what becomes of WebSockets in a drain, as drain-upgrades of the class\nand --upgrades of shutdown-manager say")
 	flags.StringVar(&f.certificate, "certificate", "", "PEM file of the default certificate (default: self-signed)")
 	flags.StringVar(&f.key, "key", "", "PEM file of its private key")
 	flags.StringVar(&f.cfg.TLS.Folder, "tls", "", "folder with tls.crt, tls.key and ca.crt, as Envoy sees it, for mutual TLS with 'legation serve';\nneeds --file: two small files that Envoy reads, too, are written beside it")
 	flags.StringVarP(&f.output, "output", "o", string(bootstrap.YAML), "yaml or json")
 	flags.StringVar(&f.file, "file", "", "write to this file, with mode 0600, instead of standard output")
+	complete(c, "upgrades", string(bootstrap.HoldUpgrades), string(bootstrap.CloseUpgrades))
 	complete(c, "output", string(bootstrap.YAML), string(bootstrap.JSON))
 	return c
 }

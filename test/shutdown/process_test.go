@@ -170,7 +170,7 @@ func (w *suite) prepare(t *testing.T, class string) *proxy {
 		t.Fatal(err)
 	}
 	config, err := bootstrap.New(bootstrap.Config{NodeID: filepath.Base(dir), Class: class, XDSAddress: w.xds,
-		Admin: "unix:" + p.socket, Certificate: certificate, MaxConnections: connections,
+		Admin: "unix:" + p.socket, Certificate: certificate, MaxConnections: connections, Upgrades: w.upgrades,
 		Health: w.health(class), Metrics: net.JoinHostPort(w.address[class], port(metricsPort))})
 	if err != nil {
 		t.Fatal(err)

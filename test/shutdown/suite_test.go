@@ -20,6 +20,7 @@ import (
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
+	"legation.dev/xds/bootstrap"
 )
 
 // host is that of the Ingress, with and without TLS.
@@ -35,7 +36,8 @@ type suite struct {
 	down      func() // ends the control plane
 	given     int64  // batches of changes
 	published atomic.Int64
-	address   map[string]string // of listeners, by class
+	address   map[string]string  // of listeners, by class
+	upgrades  bootstrap.Upgrades // of the Envoys
 }
 
 // source hands out what it is sent.
@@ -82,7 +84,7 @@ func newSuite(t *testing.T, settings map[string]string, classes ...string) *suit
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &suite{backend: backend, roots: authority.Roots(), feed: make(source, 16), address: map[string]string{}}
+	w := &suite{backend: backend, roots: authority.Roots(), feed: make(source, 16), address: map[string]string{}, upgrades: bootstrap.Upgrades(settings["drain-upgrades"])}
 	changes := append(w.service(), secret(t, authority))
 	for _, class := range classes {
 		w.address[class] = ownAddress()

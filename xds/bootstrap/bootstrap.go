@@ -36,6 +36,16 @@ const (
 	XDSCluster = "legation-xds"
 )
 
+// Upgrades says what becomes of WebSockets when Envoy drains. It must be what the
+// setting drain-upgrades of the class says, and --upgrades of shutdown-manager.
+type Upgrades string
+
+// What becomes of them.
+const (
+	HoldUpgrades  Upgrades = "hold"  // to the end of the drain; the default
+	CloseUpgrades Upgrades = "close" // in the last third of the drain time
+)
+
 // Config of one Envoy. NodeID, Admin and Certificate are required.
 type Config struct {
 	// NodeID tells this Envoy from the others of its fleet; a pod's name.
@@ -62,6 +72,8 @@ type Config struct {
 	// MemoryLimit is the bytes of memory that Envoy may use; as its heap nears them,
 	// it takes less work. 0: no limit.
 	MemoryLimit uint64
+	// Upgrades; empty: HoldUpgrades.
+	Upgrades Upgrades
 	// Certificate is the static secret DefaultCertificate.
 	Certificate identity.Pair
 	// TLS says how Envoy and the control plane prove who they are; the zero one,
@@ -87,7 +99,7 @@ func New(cfg Config) (*bootstrapv3.Bootstrap, error) {
 	if err != nil {
 		return nil, err
 	}
-	runtime, err := layeredRuntime()
+	runtime, err := layeredRuntime(cfg.Upgrades)
 	if err != nil {
 		return nil, err
 	}
@@ -120,6 +132,10 @@ func New(cfg Config) (*bootstrapv3.Bootstrap, error) {
 func (cfg Config) complete() (Config, error) {
 	cfg.Class = cmp.Or(cfg.Class, DefaultClass)
 	cfg.XDSAddress = cmp.Or(cfg.XDSAddress, DefaultXDSAddress)
+	cfg.Upgrades = cmp.Or(cfg.Upgrades, HoldUpgrades)
+	if cfg.Upgrades != HoldUpgrades && cfg.Upgrades != CloseUpgrades {
+		return cfg, fmt.Errorf("upgrades: %q: want hold or close", cfg.Upgrades)
+	}
 	if cfg.NodeID == "" {
 		return cfg, errors.New("node id: must not be empty")
 	}

@@ -153,6 +153,7 @@ func TestWrongConfig(t *testing.T) {
 		{"relative TLS folder", func(c *bootstrap.Config) { c.TLS = bootstrap.TLS{Folder: "tls", Secrets: "/etc/envoy"} }, "absolute"},
 		{"health by name", func(c *bootstrap.Config) { c.Health = "localhost:9903" }, "health"},
 		{"metrics without port", func(c *bootstrap.Config) { c.Metrics = "0.0.0.0" }, "metrics"},
+		{"upgrades cut", func(c *bootstrap.Config) { c.Upgrades = "cut" }, "upgrades"},
 		{"long socket", func(c *bootstrap.Config) { c.Admin = "unix:/" + strings.Repeat("x", 107) }, "107"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
