@@ -41,7 +41,7 @@ func start(t *testing.T, limit func(*bootstrap.Config)) *started {
 			t.Error(err)
 		}
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	t.Cleanup(cancel)
 	s.ctx = ctx
 	return s

@@ -26,8 +26,8 @@ const (
 // DrainUpgrades says what becomes of WebSockets when their Envoy drains.
 type DrainUpgrades string
 
-// What becomes of them. Envoy decides by the ratio of drain_timeout to its drain
-// time (--drain-time-s), and does the same with idle connections.
+// What becomes of them. Envoy decides by drain_timeout, its drain time (--drain-time-s)
+// and a guard in its bootstrap.
 const (
 	HoldUpgrades  DrainUpgrades = "hold"  // to the end of the drain
 	CloseUpgrades DrainUpgrades = "close" // in the last third of the drain time
@@ -39,7 +39,7 @@ var clientRows = []Setting{
 		Name: "downstream-idle-timeout", Type: duration(func(v *Values) *time.Duration { return &v.DownstreamIdle }, time.Second, 7*day),
 		Default: "1h", Why: "Envoy's own. It must be longer than what a balancer in front keeps: Google's keeps 600 s, AWS's 60 s.",
 		Envoy: "HttpProtocolOptions.idle_timeout of the listeners",
-		Doc:   "How long a client's connection may rest between requests.",
+		Doc:   "How long a client's connection may rest between requests. It is closed within 6 s more; a client of HTTP/2 is told by GOAWAY first.",
 	},
 	{
 		Name: "downstream-max-lifetime", Type: durationOrOff(func(v *Values) *time.Duration { return &v.DownstreamMax }, time.Second, 30*day),
@@ -50,8 +50,8 @@ var clientRows = []Setting{
 	{
 		Name: "drain-upgrades", Type: oneOf(func(v *Values) *DrainUpgrades { return &v.DrainUpgrades }, HoldUpgrades, CloseUpgrades),
 		Default: "hold", Why: "A WebSocket is work under way like a request. `close` empties an Envoy sooner, and tells idle clients of HTTP/2 by GOAWAY.",
-		Envoy: "HttpConnectionManager.drain_timeout (1 h or 1 s), against --drain-time-s of Envoy",
-		Doc:   "What becomes of WebSockets when their Envoy is told to end: held to the deadline, or closed in the last third of the drain time, and idle connections with them. `shutdown-manager run --upgrades` must say the same.",
+		Envoy: "HttpConnectionManager.drain_timeout (5 s or 1 s), against --drain-time-s of Envoy",
+		Doc:   "What becomes of WebSockets when their Envoy is told to end: held to the deadline, or closed in the last third of the drain time, and idle connections with them. `--upgrades` of `shutdown-manager run` and of `legation bootstrap` must say the same.",
 	},
 	{
 		Name: "escaped-slashes", Type: oneOf(func(v *Values) *EscapedSlashes { return &v.EscapedSlashes }, Unescape, Reject, Keep),

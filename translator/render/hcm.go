@@ -23,17 +23,21 @@ import (
 // What Envoy does to a client's connection. Everything here is part of the bytes
 // of every filter chain: a change of any of it drains every connection.
 const (
-	// drainTime is how long a connection may go on after its chain was replaced
-	// or its Envoy was told to drain. Above any --drain-time-s in use, so that
-	// WebSockets last as long as that allows (measured on 1.40: a shorter one
-	// ends them in the last third of the drain).
-	drainTime = time.Hour
+	// drainTime is how long a connection may go on after it was told to leave: a
+	// client of HTTP/2 may still open streams for as long after its GOAWAY, and an
+	// idle one of HTTP/1 is closed so much later than downstream-idle-timeout says.
+	// Envoy's own. WebSockets outlive it by a guard in the bootstrap, if that was made
+	// with --upgrades hold.
+	drainTime = 5 * time.Second
 	// drainTimeToClose is that of a class which has WebSockets closed early: how
 	// long after its GOAWAY a client of HTTP/2 may still open streams.
 	drainTimeToClose = time.Second
-	// headersTime is how long a client may take to send the headers of a
-	// request: as client_header_timeout of ingress-nginx.
-	headersTime = 60 * time.Second
+	// headersTime is how long a client may take to send the headers of a request, and
+	// helloTime, to say for which host it comes. Apache's packages have 10 s (SUSE) and
+	// 20 s (Debian) for headers, ingress-nginx 60 s. It bounds how long connections that
+	// trickle a request can keep others out, and is no time for a body.
+	headersTime = 10 * time.Second
+	helloTime   = 10 * time.Second
 	// streamIdle ends a stream for which no route says otherwise.
 	streamIdle = 60 * time.Second
 	// Limits of HTTP/2: streams as http2-max-concurrent-streams of ingress-nginx;

@@ -120,6 +120,7 @@ func newListener(spec route.Listener, s *policy.Values) *listenerv3.Listener {
 		StatPrefix:                    spec.Name,
 		Address:                       bindAddress(bind[0], spec.Port),
 		PerConnectionBufferLimitBytes: number(bufferBytes),
+		ListenerFiltersTimeout:        seconds(helloTime),
 		TcpKeepalive:                  tcpKeepAlive(s.TCPKeepAlive),
 	}
 	for _, ip := range bind[1:] {
