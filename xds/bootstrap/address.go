@@ -88,28 +88,23 @@ func xdsCluster(address string) (*clusterv3.Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	kind, dns := clusterv3.Cluster_STATIC, (*corev3.TypedExtensionConfig)(nil)
-	if _, err := netip.ParseAddr(host); err != nil {
-		kind = clusterv3.Cluster_STRICT_DNS
-		if dns, err = resolver(); err != nil {
-			return nil, err
-		}
-	}
 	options, err := anypb.New(overHTTP2())
 	if err != nil {
 		return nil, err
 	}
-	return &clusterv3.Cluster{
-		Name:                   XDSCluster,
-		ClusterDiscoveryType:   &clusterv3.Cluster_Type{Type: kind},
-		DnsLookupFamily:        clusterv3.Cluster_ALL,
-		TypedDnsResolverConfig: dns,
-		ConnectTimeout:         durationpb.New(xdsConnectTimeout),
+	xds := &clusterv3.Cluster{
+		Name:                 XDSCluster,
+		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC},
+		ConnectTimeout:       durationpb.New(xdsConnectTimeout),
 		LoadAssignment: &endpointv3.ClusterLoadAssignment{ClusterName: XDSCluster, Endpoints: []*endpointv3.LocalityLbEndpoints{{
 			LbEndpoints: []*endpointv3.LbEndpoint{{HostIdentifier: &endpointv3.LbEndpoint_Endpoint{
 				Endpoint: &endpointv3.Endpoint{Address: socketAddress(host, port)}}}}}}},
 		TypedExtensionProtocolOptions: map[string]*anypb.Any{"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
-	}, nil
+	}
+	if _, err := netip.ParseAddr(host); err != nil {
+		return xds, byName(xds)
+	}
+	return xds, nil
 }
 
 func overHTTP2() *httpv3.HttpProtocolOptions {

@@ -1,7 +1,10 @@
 package bootstrap
 
 import (
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	commondnsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/clusters/common/dns/v3"
+	dnsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/clusters/dns/v3"
 	caresv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/network/dns_resolver/cares/v3"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -17,6 +20,21 @@ const (
 	// in that time.
 	queryTries = 2
 )
+
+// byName makes a cluster of the addresses that the DNS has for its name, each an endpoint.
+func byName(m *clusterv3.Cluster) error {
+	how, err := resolver()
+	if err != nil {
+		return err
+	}
+	config, err := anypb.New(&dnsv3.DnsCluster{DnsLookupFamily: commondnsv3.DnsLookupFamily_ALL, TypedDnsResolverConfig: how})
+	if err != nil {
+		return err
+	}
+	m.ClusterDiscoveryType = &clusterv3.Cluster_ClusterType{ClusterType: &clusterv3.Cluster_CustomClusterType{
+		Name: "envoy.clusters.dns", TypedConfig: config}}
+	return nil
+}
 
 // resolver is that for the name of the control plane. A name that does not exist yet is
 // no failure to Envoy: it is asked for again after dns_refresh_rate (5 s), as one that

@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"testing"
 
+	dnsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/clusters/dns/v3"
 	caresv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/network/dns_resolver/cares/v3"
 )
 
@@ -13,14 +14,18 @@ func TestResolver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var dns dnsv3.DnsCluster
+	if err := named.GetClusterType().GetTypedConfig().UnmarshalTo(&dns); err != nil {
+		t.Fatal(err)
+	}
 	var c caresv3.CaresDnsResolverConfig
-	if err := named.GetTypedDnsResolverConfig().GetTypedConfig().UnmarshalTo(&c); err != nil {
+	if err := dns.GetTypedDnsResolverConfig().GetTypedConfig().UnmarshalTo(&c); err != nil {
 		t.Fatal(err)
 	}
 	if c.GetQueryTimeoutSeconds().GetValue() != queryTimeout || c.GetQueryTries().GetValue() != queryTries || c.GetQcacheMaxTtl().GetValue() != 0 {
 		t.Errorf("a lookup has %v", &c)
 	}
-	if addressed, err := xdsCluster("10.0.0.1:18000"); err != nil || addressed.TypedDnsResolverConfig != nil {
+	if addressed, err := xdsCluster("10.0.0.1:18000"); err != nil || addressed.GetClusterType() != nil {
 		t.Errorf("%v, %v", addressed, err)
 	}
 }
