@@ -103,16 +103,21 @@ func New(cfg Config) (*bootstrapv3.Bootstrap, error) {
 	if err != nil {
 		return nil, err
 	}
+	extensions, err := internalListeners()
+	if err != nil {
+		return nil, err
+	}
 	b := &bootstrapv3.Bootstrap{
 		Node: &corev3.Node{Id: cfg.NodeID, Cluster: cfg.Class, Locality: &corev3.Locality{Zone: cfg.Zone}},
 		StaticResources: &bootstrapv3.Bootstrap_StaticResources{
 			Clusters: []*clusterv3.Cluster{xds},
 			Secrets:  []*tlsv3.Secret{secret(cfg.Certificate)},
 		},
-		OverloadManager:  overload,
-		LayeredRuntime:   runtime,
-		DynamicResources: dynamic(),
-		Admin:            &bootstrapv3.Admin{Address: admin},
+		OverloadManager:     overload,
+		LayeredRuntime:      runtime,
+		BootstrapExtensions: extensions,
+		DynamicResources:    dynamic(),
+		Admin:               &bootstrapv3.Admin{Address: admin},
 		// Of the hundred counters of a cluster most stay at zero for ever; they
 		// come into being when they are first counted up.
 		StatsConfig:         stats(),
