@@ -50,12 +50,8 @@ What an Envoy can hold is checked by 'shutdown-manager check'.`,
 		Args: cli.Arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = "envoy"
-	}
 	flags := c.Flags()
-	flags.StringVar(&f.cfg.NodeID, "node-id", host, "what tells this Envoy from the others of its fleet; a pod's name")
+	flags.StringVar(&f.cfg.NodeID, "node-id", hostName(), "what tells this Envoy from the others of its fleet; a pod's name")
 	flags.StringVar(&f.cfg.Class, "class", bootstrap.DefaultClass, "the IngressClass that it serves (node.cluster)")
 	flags.StringVar(&f.cfg.Zone, "zone", "", "the zone of the node, as topology.kubernetes.io/zone has it")
 	flags.StringVar(&f.cfg.XDSAddress, "xds", bootstrap.DefaultXDSAddress, "host and port of 'legation serve'; all addresses of a name are used")
@@ -75,6 +71,15 @@ What an Envoy can hold is checked by 'shutdown-manager check'.`,
 	complete(c, "upgrades", string(bootstrap.HoldUpgrades), string(bootstrap.CloseUpgrades))
 	complete(c, "output", string(bootstrap.YAML), string(bootstrap.JSON))
 	return c
+}
+
+// hostName is that of this machine or pod.
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "envoy"
+	}
+	return name
 }
 
 // defaultConnections of clients: as many as the class's connection-budget has for

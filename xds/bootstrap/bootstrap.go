@@ -105,10 +105,7 @@ func New(cfg Config) (*bootstrapv3.Bootstrap, error) {
 	}
 	b := &bootstrapv3.Bootstrap{
 		Node: &corev3.Node{Id: cfg.NodeID, Cluster: cfg.Class, Locality: &corev3.Locality{Zone: cfg.Zone}},
-		StaticResources: &bootstrapv3.Bootstrap_StaticResources{
-			Clusters: []*clusterv3.Cluster{xds},
-			Secrets:  []*tlsv3.Secret{secret(cfg.Certificate)},
-		},
+		StaticResources: &bootstrapv3.Bootstrap_StaticResources{Clusters: []*clusterv3.Cluster{xds}, Secrets: []*tlsv3.Secret{secret(cfg.Certificate)}},
 		OverloadManager:  overload,
 		LayeredRuntime:   runtime,
 		DynamicResources: dynamic(),
@@ -122,10 +119,7 @@ func New(cfg Config) (*bootstrapv3.Bootstrap, error) {
 	if err := addStaticListeners(b.StaticResources, cfg, admin); err != nil {
 		return nil, err
 	}
-	if err := b.ValidateAll(); err != nil {
-		return nil, err
-	}
-	return b, nil
+	return b, b.ValidateAll()
 }
 
 // complete fills in defaults, and says what is missing that has none.
