@@ -52,8 +52,8 @@ func (c *Conn) subscribe(t snapshot.Type, names Names) {
 	}
 }
 
-// adopt makes have of the versions that Envoy reports. If they are what the target
-// holds, or held, have is the target's own map.
+// adopt initialises have from the versions that Envoy reports. If they match the target,
+// or an earlier snapshot that we still keep, have shares that snapshot's map.
 func (c *Conn) adopt(t snapshot.Type, r Request) {
 	st := &c.types[t]
 	if s, ok := c.recognise(t, r); ok {

@@ -131,7 +131,7 @@ func (c *Limiter) leave(a netip.Addr) {
 	}
 }
 
-// Listen is l, of which no more connections than that are accepted from one address.
+// Listen wraps l and limits the open connections of each client address.
 func (c *Limiter) Listen(l net.Listener) net.Listener { return listener{l, c} }
 
 // listener accepts for a Limiter.
