@@ -115,7 +115,7 @@ func (c *Conn) mayDrop(have, want *snapshot.Resource) bool {
 	if known(have) && !slices.ContainsFunc(have.Chains, func(host string) bool { return !want.HasChain(host) }) {
 		return true
 	}
-	if c.returned && !c.after(c.types[snapshot.Listener].firstAt, settleTime) {
+	if c.returned && !c.after(c.types[snapshot.Listener].firstAt, removalDelay) {
 		return false
 	}
 	return !c.unanswered(want)
