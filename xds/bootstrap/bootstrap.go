@@ -104,8 +104,8 @@ func New(cfg Config) (*bootstrapv3.Bootstrap, error) {
 		return nil, err
 	}
 	b := &bootstrapv3.Bootstrap{
-		Node: &corev3.Node{Id: cfg.NodeID, Cluster: cfg.Class, Locality: &corev3.Locality{Zone: cfg.Zone}},
-		StaticResources: &bootstrapv3.Bootstrap_StaticResources{Clusters: []*clusterv3.Cluster{xds}, Secrets: []*tlsv3.Secret{secret(cfg.Certificate)}},
+		Node:             &corev3.Node{Id: cfg.NodeID, Cluster: cfg.Class, Locality: &corev3.Locality{Zone: cfg.Zone}},
+		StaticResources:  &bootstrapv3.Bootstrap_StaticResources{Clusters: []*clusterv3.Cluster{xds}, Secrets: []*tlsv3.Secret{secret(cfg.Certificate)}},
 		OverloadManager:  overload,
 		LayeredRuntime:   runtime,
 		DynamicResources: dynamic(),
