@@ -81,8 +81,9 @@ func (p *pass) markFragment(f *route.Fragment) {
 	}
 }
 
-// markMissing marks a Service if something is wrong with a cluster of it: whoever
-// names one that is missing is told, so a change of who names it counts.
+// markMissing marks a Service dirty if one of its clusters has findings. A missing Service
+// is reported at every object that references it, so these findings must be made again
+// when a reference comes or goes.
 func (p *pass) markMissing(service string) {
 	for range p.old.found.Prefix(clusterUnit(service + "/")) {
 		p.services.add(service)

@@ -83,7 +83,7 @@ the streams, and Envoys go on with what they have.`,
 	f.publish.register(flags)
 	f.wire.register(flags)
 	flags.StringVar(&f.listen, "listen", bootstrap.DefaultXDSAddress, "host and port to serve Envoys and grpcurl at")
-	flags.StringVar(&f.admin, "admin", defaultAdminAddress, "host and port of /livez, /readyz and /metrics over HTTP, and for who is near /loglevel and /debug/pprof/; empty for none")
+	flags.StringVar(&f.admin, "admin", defaultAdminAddress, "host and port of /livez, /readyz and /metrics over HTTP, and, from the pod only, /loglevel and /debug/pprof/; empty for none")
 	flags.StringVar(&f.peers, "peers", "", "host and port of all replicas, each address of the host being one (a headless Service), to ask what their Envoys run (default: there are no others)")
 	flags.IntVar(&f.history, "history", store.DefaultHistory, "how many versions of each fleet are kept for late Envoys")
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")

@@ -94,18 +94,20 @@ func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 		if errors.Is(err, errAbsent) {
 			continue
 		}
-		gauge(metrics, success, truth(err == nil), name)
+		Gauge(metrics, success, Truth(err == nil), name)
 	}
 }
 
-func truth(b bool) float64 {
+// Truth is 1 or 0.
+func Truth(b bool) float64 {
 	if b {
 		return 1
 	}
 	return 0
 }
 
-func gauge(metrics chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {
+// Gauge sends the value of a gauge, with those of its labels.
+func Gauge(metrics chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {
 	metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 }
 
@@ -135,9 +137,9 @@ func (c *Collector) queues(metrics chan<- prometheus.Metric) error {
 		return err
 	}
 	for _, q := range all[:min(maxQueues, len(all))] {
-		gauge(metrics, queueWaiting, float64(q.Waiting), q.Address)
-		gauge(metrics, queueLimit, float64(q.Limit), q.Address)
-		gauge(metrics, queueFullest, q.Fullest, q.Address)
+		Gauge(metrics, queueWaiting, float64(q.Waiting), q.Address)
+		Gauge(metrics, queueLimit, float64(q.Limit), q.Address)
+		Gauge(metrics, queueFullest, q.Fullest, q.Address)
 	}
 	return nil
 }
@@ -154,8 +156,8 @@ func (c *Collector) conntrack(metrics chan<- prometheus.Metric) error {
 	if err != nil {
 		return err
 	}
-	gauge(metrics, conntrackEntries, float64(count))
-	gauge(metrics, conntrackLimit, float64(limit))
+	Gauge(metrics, conntrackEntries, float64(count))
+	Gauge(metrics, conntrackLimit, float64(limit))
 	return nil
 }
 
@@ -179,9 +181,9 @@ func (c *Collector) ports(metrics chan<- prometheus.Metric) error {
 	if err != nil {
 		return err
 	}
-	gauge(metrics, portsLimit, float64(high-low+1))
+	Gauge(metrics, portsLimit, float64(high-low+1))
 	for _, p := range ports(all, low, high) {
-		gauge(metrics, portsUsed, float64(p.Used), p.Address)
+		Gauge(metrics, portsUsed, float64(p.Used), p.Address)
 	}
 	return nil
 }
@@ -215,7 +217,7 @@ func (c *Collector) files(metrics chan<- prometheus.Metric) error {
 	if err != nil {
 		return err
 	}
-	gauge(metrics, openFiles, float64(open))
-	gauge(metrics, maxFiles, float64(limits.OpenFiles))
+	Gauge(metrics, openFiles, float64(open))
+	Gauge(metrics, maxFiles, float64(limits.OpenFiles))
 	return nil
 }

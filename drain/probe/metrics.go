@@ -7,6 +7,7 @@ import (
 
 	"legation.dev/drain"
 	"legation.dev/drain/admin"
+	"legation.dev/drain/host"
 )
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -58,22 +59,22 @@ func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
 
 func (m *Metrics) active(ctx context.Context, metrics chan<- prometheus.Metric) {
 	if info, err := m.Envoy.Info(ctx); err == nil {
-		gauge(metrics, draining, truth(info.State == admin.Draining))
+		host.Gauge(metrics, draining, host.Truth(info.State == admin.Draining))
 	}
 	reading, err := m.Envoy.Reading(ctx, m.Ignored)
-	gauge(metrics, readable, truth(err == nil))
+	host.Gauge(metrics, readable, host.Truth(err == nil))
 	if err != nil {
 		return
 	}
-	gauge(metrics, requests, float64(reading.Requests))
-	gauge(metrics, upgrades, float64(reading.Upgrades))
-	gauge(metrics, connections, float64(reading.Connections))
+	host.Gauge(metrics, requests, float64(reading.Requests))
+	host.Gauge(metrics, upgrades, float64(reading.Upgrades))
+	host.Gauge(metrics, connections, float64(reading.Connections))
 }
 
 func progress(metrics chan<- prometheus.Metric, s drain.State) {
 	if !s.Start.IsZero() {
-		gauge(metrics, start, float64(s.Start.UnixMilli())/1000)
-		gauge(metrics, deadline, float64(s.Deadline.UnixMilli())/1000)
+		host.Gauge(metrics, start, float64(s.Start.UnixMilli())/1000)
+		host.Gauge(metrics, deadline, float64(s.Deadline.UnixMilli())/1000)
 	}
 	counter(metrics, finished, s.Report.RequestsFinished)
 	counter(metrics, closed, s.Report.ClosedGracefully)
@@ -83,22 +84,11 @@ func progress(metrics chan<- prometheus.Metric, s drain.State) {
 	counter(metrics, cut, s.Report.RequestsCut, "request")
 	counter(metrics, cut, s.Report.UpgradesCut, "upgrade")
 	for _, u := range s.Report.CutFrom {
-		gauge(metrics, cutFrom, float64(u.Requests), u.Cluster, u.Address)
+		host.Gauge(metrics, cutFrom, float64(u.Requests), u.Cluster, u.Address)
 	}
 	if s.Report.CutFromOthers > 0 {
-		gauge(metrics, cutFrom, float64(s.Report.CutFromOthers), "others", "")
+		host.Gauge(metrics, cutFrom, float64(s.Report.CutFromOthers), "others", "")
 	}
-}
-
-func truth(b bool) float64 {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-func gauge(metrics chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {
-	metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 }
 
 func counter(metrics chan<- prometheus.Metric, d *prometheus.Desc, n uint64, labels ...string) {

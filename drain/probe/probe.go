@@ -75,9 +75,6 @@ func Start(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Address is where it listens.
-func (s *Server) Address() string { return s.address }
-
 // Close ends it.
 func (s *Server) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)

@@ -136,7 +136,7 @@ func TestServer(t *testing.T) {
 	}
 	defer s.Close()
 	for path, want := range map[string]string{"/live": "live", "/ready": "ready", "/metrics": "shutdown_manager_tcp_listen_overflows_total"} {
-		resp, err := http.Get("http://" + s.Address() + path)
+		resp, err := http.Get("http://" + s.address + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -146,7 +146,7 @@ func TestServer(t *testing.T) {
 			t.Errorf("%s: %s, %v", path, resp.Status, err)
 		}
 	}
-	if _, err := Start(Config{Address: s.Address(), Metrics: m, PID: func() (int, bool) { return 0, false }, Log: slog.New(slog.DiscardHandler)}); err == nil {
+	if _, err := Start(Config{Address: s.address, Metrics: m, PID: func() (int, bool) { return 0, false }, Log: slog.New(slog.DiscardHandler)}); err == nil {
 		t.Error("two at one address")
 	}
 }

@@ -170,9 +170,9 @@ func (p *plane) undisturbed() time.Duration {
 	return slowest
 }
 
-// TestRogues: beside each bad client, the good Envoy gets every change, and a fresh one all
+// TestBadClients: beside each bad client, the good Envoy gets every change, and a fresh one all
 // it asks for; what the bad client costs in memory is bounded.
-func TestRogues(t *testing.T) {
+func TestBadClients(t *testing.T) {
 	p := newPlane(t, server.Limits{Handshake: 5 * time.Second, Idle: 5 * time.Second})
 	alone, before := p.undisturbed(), heap()
 	t.Logf("alone: slowest change %v, %d MiB", alone, before)

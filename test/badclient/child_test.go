@@ -32,9 +32,9 @@ import (
 
 // Variables that make a test binary a bad client.
 const (
-	kindVariable    = "LEGATION_TEST_ROGUE"
-	addressVariable = "LEGATION_TEST_ROGUE_ADDRESS"
-	folderVariable  = "LEGATION_TEST_ROGUE_FOLDER"
+	kindVariable    = "LEGATION_TEST_BADCLIENT"
+	addressVariable = "LEGATION_TEST_BADCLIENT_ADDRESS"
+	folderVariable  = "LEGATION_TEST_BADCLIENT_FOLDER"
 )
 
 // operator is the kind of bad client whose certificate is that of an operator.

@@ -6,5 +6,5 @@
 // The bad client is a process of its own: what it costs itself is not counted. The server
 // is the real one, with mutual TLS; but for one, bad clients have a valid certificate.
 //
-// Start reading at rogue_test.go; child_test.go has what bad clients do.
+// Start reading at badclient_test.go; child_test.go has what bad clients do.
 package badclient

@@ -54,8 +54,8 @@ type Fanout struct {
 	Heap               uint64 // live, after a collection
 	RSS                uint64 // before it
 
-	totalCPU, totalCrowdCPU time.Duration
-	received                int64
+	totalCPU, totalClientCPU time.Duration
+	received                 int64
 }
 
 // Rate is many changes to many Envoys.

@@ -107,9 +107,9 @@ type changes struct {
 // outcome is what a row of changes cost and how long it took.
 type outcome struct {
 	clients.Latencies
-	CPU      time.Duration // of the server
-	CrowdCPU time.Duration
-	Received clients.Received // by all Envoys
+	CPU       time.Duration // of the server
+	ClientCPU time.Duration
+	Received  clients.Received // by all Envoys
 }
 
 // measure makes changes to Services that have not changed for longest, waits
@@ -118,13 +118,13 @@ func (s *setup) measure(c changes) (o outcome, err error) {
 	if c.count > s.size.Services {
 		return o, fmt.Errorf("%d changes need as many Services; there are %d", c.count, s.size.Services)
 	}
-	var before, after, crowdBefore, crowdAfter proc.Usage
+	var before, after, clientsBefore, clientsAfter proc.Usage
 	var made []clients.Change
 	first := s.next
 	s.next = (s.next + c.count) % s.size.Services
 	err = calls(
 		call{s.clients, "Clients.Reset", nothing, &nothing},
-		call{s.clients, "Clients.Usage", nothing, &crowdBefore},
+		call{s.clients, "Clients.Usage", nothing, &clientsBefore},
 		call{s.server, "Server.Usage", nothing, &before},
 		call{s.server, "Server.Change", peer.ChangeArgs{Kind: c.kind, After: c.after, First: first, Count: c.count, Every: c.every}, &made},
 	)
@@ -134,10 +134,10 @@ func (s *setup) measure(c changes) (o outcome, err error) {
 	err = calls(
 		call{s.clients, "Clients.Await", clients.AwaitArgs{Changes: s.names(made)}, &o.Latencies},
 		call{s.server, "Server.Usage", nothing, &after},
-		call{s.clients, "Clients.Usage", nothing, &crowdAfter},
+		call{s.clients, "Clients.Usage", nothing, &clientsAfter},
 		call{s.clients, "Clients.Received", nothing, &o.Received},
 	)
-	o.CPU, o.CrowdCPU = after.CPU-before.CPU, crowdAfter.CPU-crowdBefore.CPU
+	o.CPU, o.ClientCPU = after.CPU-before.CPU, clientsAfter.CPU-clientsBefore.CPU
 	return o, err
 }
 

@@ -125,12 +125,12 @@ func (f *Fanout) turn(s *setup, c changes) error {
 	}
 	f.Changes += c.count
 	f.totalCPU += o.CPU
-	f.totalCrowdCPU += o.CrowdCPU
+	f.totalClientCPU += o.ClientCPU
 	f.received += o.Received.Bytes
 	f.First, f.Last = o.First, o.Last
 	f.Worst = max(f.Worst, o.Max)
 	pushes := time.Duration(f.Changes * f.Envoys)
-	f.CPU, f.ClientCPU, f.Bytes = f.totalCPU/pushes, f.totalCrowdCPU/pushes, f.received/int64(pushes)
+	f.CPU, f.ClientCPU, f.Bytes = f.totalCPU/pushes, f.totalClientCPU/pushes, f.received/int64(pushes)
 	return nil
 }
 

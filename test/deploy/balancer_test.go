@@ -22,9 +22,9 @@ import (
 type balancer struct {
 	address string
 
-	mu    sync.Mutex // guards the fields below
-	doors []string   // of the pods that are ready
-	turn  int
+	mu        sync.Mutex // guards the fields below
+	addresses []string   // of the pods that are ready
+	turn      int
 	// passed is how many connections went to each.
 	passed map[string]int
 }
@@ -51,17 +51,17 @@ func (b *balancer) see(all []*corev1.Pod) {
 	var ready []string
 	for _, p := range all {
 		if p.Labels["app.kubernetes.io/component"] == "envoy" && p.DeletionTimestamp == nil && isReady(p) {
-			ready = append(ready, door(p))
+			ready = append(ready, clientAddress(p))
 		}
 	}
 	slices.Sort(ready)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.doors = ready
+	b.addresses = ready
 }
 
-// door is where the clients of an Envoy come in: a port of its node, or else of the pod.
-func door(p *corev1.Pod) string {
+// clientAddress is where the clients of an Envoy come in: a port of its node, or else of the pod.
+func clientAddress(p *corev1.Pod) string {
 	for _, c := range p.Spec.Containers {
 		for _, port := range c.Ports {
 			switch {
@@ -82,7 +82,7 @@ func (b *balancer) await(ctx context.Context, n int) error {
 	defer tick.Stop()
 	for {
 		b.mu.Lock()
-		got := len(b.doors)
+		got := len(b.addresses)
 		b.mu.Unlock()
 		if got == n {
 			return nil
@@ -103,13 +103,13 @@ func isReady(p *corev1.Pod) bool {
 func (b *balancer) next() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.doors) == 0 {
+	if len(b.addresses) == 0 {
 		return ""
 	}
 	b.turn++
-	door := b.doors[b.turn%len(b.doors)]
-	b.passed[door]++
-	return door
+	to := b.addresses[b.turn%len(b.addresses)]
+	b.passed[to]++
+	return to
 }
 
 // reached is how many pods have got connections.

@@ -202,7 +202,7 @@ func (d *deployed) shop(ns string) {
 	d.apply(in)
 	for _, p := range d.pods("envoy") {
 		d.until(func() error {
-			if status, err := d.status(door(&p), other, "/", ""); err != nil || status != http.StatusOK {
+			if status, err := d.status(clientAddress(&p), other, "/", ""); err != nil || status != http.StatusOK {
 				return fmt.Errorf("%s answers %d, %v", p.Name, status, err)
 			}
 			return nil

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"legation.dev/test/incluster"
+	"legation.dev/test/inprocess"
 	"legation.dev/test/kube"
 )
 
@@ -84,7 +84,7 @@ func (c *changes) one() error {
 	what, write := c.kinds[int(c.made.Load())%len(c.kinds)]()
 	ctx, cancel := context.WithTimeout(c.ctx, hang)
 	defer cancel()
-	if err := incluster.Await(ctx, func() error { return write(ctx) }); err != nil {
+	if err := inprocess.Await(ctx, func() error { return write(ctx) }); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	c.counts[what]++

@@ -14,6 +14,7 @@ import (
 
 	"legation.dev/test/fixture"
 	"legation.dev/test/incluster"
+	"legation.dev/test/inprocess"
 	"legation.dev/test/kube"
 	"legation.dev/translator/input"
 	"legation.dev/xds/hold"
@@ -85,7 +86,7 @@ func (w *suite) recreate(ctx context.Context, service *corev1.Service) (longest 
 // awaitService waits until replicas see so many endpoints of a Service; none only
 // if the Service and its slices are gone.
 func (w *suite) awaitService(ctx context.Context, service string, endpoints int) error {
-	return incluster.Await(ctx, func() error {
+	return inprocess.Await(ctx, func() error {
 		for _, r := range w.Replicas {
 			view := r.Plane.Result().View()
 			_, exists := view.Service(w.namespace + "/" + service)

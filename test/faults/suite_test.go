@@ -19,6 +19,7 @@ import (
 
 	"legation.dev/test/fixture"
 	"legation.dev/test/incluster"
+	"legation.dev/test/inprocess"
 	"legation.dev/test/kube"
 	"legation.dev/test/load"
 )
@@ -217,7 +218,7 @@ func (w *suite) settle() {
 // await looks until there is no error.
 func (w *suite) await(look func() error) {
 	w.t.Helper()
-	if err := incluster.Await(w.limited(), look); err != nil {
+	if err := inprocess.Await(w.limited(), look); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -32,9 +32,35 @@ var callers = []struct {
 // TestCallers: each function of callers is called from there, and from nowhere else
 // in what is shipped.
 func TestCallers(t *testing.T) {
-	root := filepath.Join("..", "..")
 	seen := map[string][]string{} // by "package.function": folders
-	for _, top := range []string{"cmd", "drain", "inspect", "controller", "translator", "watcher", "xds"} {
+	parsed(t, []string{"cmd", "drain", "inspect", "controller", "translator", "watcher", "xds"}, func(folder string, n ast.Node) {
+		if s, ok := n.(*ast.SelectorExpr); ok {
+			if x, ok := s.X.(*ast.Ident); ok {
+				name := x.Name + "." + s.Sel.Name
+				seen[name] = append(seen[name], folder)
+			}
+		}
+	})
+	for _, c := range callers {
+		name := c.pkg + "." + c.function
+		for _, folder := range seen[name] {
+			if !slices.Contains(c.from, folder) {
+				t.Errorf("%s uses %s, which only %v may: %s", folder, name, c.from, c.reason)
+			}
+		}
+		for _, folder := range c.from {
+			if !slices.Contains(seen[name], folder) {
+				t.Errorf("%s does not use %s any more: take it out of the table", folder, name)
+			}
+		}
+	}
+}
+
+// parsed calls look for each node of what is shipped below some folders.
+func parsed(t *testing.T, tops []string, look func(folder string, n ast.Node)) {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	for _, top := range tops {
 		err := filepath.WalkDir(filepath.Join(root, top), func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 				return ignoreMissing(err)
@@ -48,31 +74,13 @@ func TestCallers(t *testing.T) {
 				return err
 			}
 			ast.Inspect(file, func(n ast.Node) bool {
-				if s, ok := n.(*ast.SelectorExpr); ok {
-					if x, ok := s.X.(*ast.Ident); ok {
-						name := x.Name + "." + s.Sel.Name
-						seen[name] = append(seen[name], filepath.ToSlash(folder))
-					}
-				}
+				look(filepath.ToSlash(folder), n)
 				return true
 			})
 			return nil
 		})
 		if err != nil {
 			t.Fatal(err)
-		}
-	}
-	for _, c := range callers {
-		name := c.pkg + "." + c.function
-		for _, folder := range seen[name] {
-			if !slices.Contains(c.from, folder) {
-				t.Errorf("%s uses %s, which only %v may: %s", folder, name, c.from, c.reason)
-			}
-		}
-		for _, folder := range c.from {
-			if !slices.Contains(seen[name], folder) {
-				t.Errorf("%s does not use %s any more: take it out of the table", folder, name)
-			}
 		}
 	}
 }

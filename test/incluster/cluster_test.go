@@ -5,15 +5,13 @@ package incluster
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"testing"
 	"time"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"legation.dev/test/echo"
+	"legation.dev/test/inprocess"
 	"legation.dev/test/kube"
 )
 
@@ -77,29 +75,11 @@ func settle(ctx context.Context, t *testing.T, s *Stack) {
 	}
 }
 
-// ask asks an Envoy for a host and says what came: "200 web", "404 ", or an error.
-func ask(ctx context.Context, e *Envoy, host, path string) string {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.HTTP+path, nil)
-	if err != nil {
-		return err.Error()
-	}
-	r.Host = host
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return err.Error()
-	}
-	defer answer.Body.Close()
-	if _, err := io.Copy(io.Discard, answer.Body); err != nil {
-		return err.Error()
-	}
-	return fmt.Sprintf("%d %s", answer.StatusCode, answer.Header.Get(echo.HeaderService))
-}
-
 // wantEverywhere wants an answer of every Envoy.
 func wantEverywhere(ctx context.Context, t *testing.T, s *Stack, host, want string) {
 	t.Helper()
 	for _, e := range s.Envoys {
-		if got := ask(ctx, e, host, "/"); got != want {
+		if got := e.Ask(ctx, host, "/"); got != want {
 			t.Errorf("%s: http://%s/: got %q, want %q", e.ID, host, got, want)
 		}
 	}
@@ -141,8 +121,8 @@ func TestLateReplica(t *testing.T) {
 	if err := k.Apply(ctx, ingress(namespace, "late", "late.test", "web")); err != nil {
 		t.Fatal(err)
 	}
-	err := Await(ctx, func() error {
-		if got := ask(ctx, s.Envoys[1], "late.test", "/"); got != "200 web" {
+	err := inprocess.Await(ctx, func() error {
+		if got := s.Envoys[1].Ask(ctx, "late.test", "/"); got != "200 web" {
 			return fmt.Errorf("the other replica's Envoy answers %q", got)
 		}
 		return nil
@@ -151,7 +131,7 @@ func TestLateReplica(t *testing.T) {
 		t.Fatal(err)
 	}
 	for host, want := range map[string]string{"early.test": "200 web", "late.test": "404 "} {
-		if got := ask(ctx, s.Envoys[0], host, "/"); got != want {
+		if got := s.Envoys[0].Ask(ctx, host, "/"); got != want {
 			t.Errorf("the late replica's Envoy answers %q for %s, want %q", got, host, want)
 		}
 	}

@@ -6,8 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 
+	"legation.dev/test/echo"
 	"legation.dev/test/envoy"
 	"legation.dev/test/kube"
 	"legation.dev/xds/bootstrap"
@@ -69,4 +72,23 @@ func (e *Envoy) end() error {
 	err = errors.Join(err, e.XDS.Close())
 	envoys.free(e.number)
 	return err
+}
+
+// Ask sends a request for a host and returns the status and the Service that answered:
+// "200 web", "404 ", or an error.
+func (e *Envoy) Ask(ctx context.Context, host, path string) string {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.HTTP+path, nil)
+	if err != nil {
+		return err.Error()
+	}
+	r.Host = host
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err.Error()
+	}
+	defer answer.Body.Close()
+	if _, err := io.Copy(io.Discard, answer.Body); err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("%d %s", answer.StatusCode, answer.Header.Get(echo.HeaderService))
 }

@@ -23,6 +23,7 @@ import (
 	"legation.dev/test/echo"
 	"legation.dev/test/envoy"
 	"legation.dev/test/fixture"
+	"legation.dev/test/inprocess"
 	"legation.dev/test/kube"
 )
 
@@ -120,7 +121,7 @@ func (p promise) shown(ctx context.Context, c *http.Client) (string, error) {
 func (p promise) await(ctx context.Context, t *testing.T, s *Stack, roots *x509.CertPool) {
 	t.Helper()
 	c := p.client(s, roots)
-	err := Await(ctx, func() error {
+	err := inprocess.Await(ctx, func() error {
 		got, err := p.shown(ctx, c)
 		if words := strings.Fields(p.want); err == nil && !slices.Equal(strings.Fields(got)[:min(len(words), len(strings.Fields(got)))], words) {
 			err = fmt.Errorf("got %q", got)

@@ -140,7 +140,7 @@ func (r *Replica) execute(config *rest.Config) (err error) {
 // ends before.
 func (r *Replica) WaitReady(ctx context.Context) error {
 	if r.Plane != nil {
-		return Await(ctx, func() error {
+		return inprocess.Await(ctx, func() error {
 			if _, ok := r.Plane.Published(r.stack.options.Class); !ok {
 				return fmt.Errorf("class %s is not published", r.stack.options.Class)
 			}
@@ -150,7 +150,7 @@ func (r *Replica) WaitReady(ctx context.Context) error {
 	alive, cancel := r.process.alive(ctx)
 	defer cancel()
 	health := healthpb.NewHealthClient(r.conn)
-	err := Await(alive, func() error {
+	err := inprocess.Await(alive, func() error {
 		answer, err := health.Check(alive, &healthpb.HealthCheckRequest{}, grpc.WaitForReady(true))
 		if err == nil && answer.Status != healthpb.HealthCheckResponse_SERVING {
 			err = fmt.Errorf("it is %s", answer.Status)
@@ -211,26 +211,4 @@ func (r *Replica) envoys(ctx context.Context) (list []running, err error) {
 		}
 	}
 	return list, nil
-}
-
-// Await looks until there is no error, and fails with the last one when ctx ends
-// before.
-func Await(ctx context.Context, look func() error) error {
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
-	var last error
-	for {
-		err := look()
-		if err == nil {
-			return nil
-		}
-		if last == nil || !errors.Is(err, context.DeadlineExceeded) { // else it only says that the time is over
-			last = err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", context.Cause(ctx), last)
-		}
-	}
 }

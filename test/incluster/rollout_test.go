@@ -98,7 +98,7 @@ func TestScaledToNothing(t *testing.T) {
 	}
 	settle(ctx, t, s)
 	got := make(chan string, 1)
-	go func() { got <- ask(ctx, s.Envoys[0], "zero.test", "/?delay="+delay.String()) }()
+	go func() { got <- s.Envoys[0].Ask(ctx, "zero.test", "/?delay="+delay.String()) }()
 	active := fmt.Sprintf("cluster.%s/web/%s.upstream_rq_active", namespace, kube.PortName)
 	if err := s.Envoys[0].WaitStat(ctx, active, envoy.AtLeast(1)); err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"legation.dev/test/inprocess"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	source "legation.dev/watcher/kube"
@@ -48,7 +49,7 @@ func (s *Stack) settled(ctx context.Context) error {
 		<-round.Done() // the API server may be away
 		return err
 	}
-	return Await(round, func() error { return s.run(round, want) })
+	return inprocess.Await(round, func() error { return s.run(round, want) })
 }
 
 // want is the full translation of what the API server holds.

@@ -77,6 +77,21 @@ func (s *Stack) Settle(ctx context.Context) error {
 // Await looks until there is no error, and fails with the last one when ctx or
 // Envoy ends before.
 func (s *Stack) Await(ctx context.Context, look func() error) error {
+	alive, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	go func() {
+		select {
+		case <-s.Envoy.Done():
+			end(s.Envoy.Err())
+		case <-alive.Done():
+		}
+	}()
+	return Await(alive, look)
+}
+
+// Await looks until there is no error, and fails with the last one when ctx ends
+// before.
+func Await(ctx context.Context, look func() error) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	var last error
@@ -91,9 +106,7 @@ func (s *Stack) Await(ctx context.Context, look func() error) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", ctx.Err(), last)
-		case <-s.Envoy.Done():
-			return fmt.Errorf("%w: %w", s.Envoy.Err(), last)
+			return fmt.Errorf("%w: %w", context.Cause(ctx), last)
 		}
 	}
 }

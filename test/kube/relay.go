@@ -45,9 +45,9 @@ func (k *kubelet) nodeAddress(name string) string {
 	return ""
 }
 
-// openDoors listens at the ports of the node that the pod asks for. A port that another
+// openPorts listens at the ports of the node that the pod asks for. A port that another
 // pod has is an error: no scheduler would have put both there.
-func (s *sandbox) openDoors() error {
+func (s *sandbox) openPorts() error {
 	for _, c := range s.pod.Spec.Containers {
 		for _, p := range c.Ports {
 			if p.HostPort == 0 || p.Protocol != corev1.ProtocolTCP {
@@ -57,7 +57,7 @@ func (s *sandbox) openDoors() error {
 			if err != nil {
 				return fmt.Errorf("container %s: hostPort: %w", c.Name, err)
 			}
-			s.doors = append(s.doors, l)
+			s.listeners = append(s.listeners, l)
 			to := net.JoinHostPort(s.address, strconv.Itoa(int(p.ContainerPort)))
 			go Relay(l, func() (net.Conn, error) { return net.Dial("tcp", to) })
 		}

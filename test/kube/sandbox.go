@@ -39,15 +39,15 @@ func (k *kubelet) image(name string) Image {
 // sandbox is a pod that is run: network, volumes, and the processes of its
 // containers. Its methods may be called from any goroutine.
 type sandbox struct {
-	kubelet *kubelet
-	pod     *corev1.Pod
-	address string
-	dir     string         // for volumes, roots and logs
-	pause   *exec.Cmd      // whose network namespace is that of the pod
-	doors   []net.Listener // its ports of the node
-	volumes *volumes
-	init    []*member // one after the other
-	main    []*member // at once, when those are done
+	kubelet   *kubelet
+	pod       *corev1.Pod
+	address   string
+	dir       string         // for volumes, roots and logs
+	pause     *exec.Cmd      // whose network namespace is that of the pod
+	listeners []net.Listener // its ports of the node
+	volumes   *volumes
+	init      []*member // one after the other
+	main      []*member // at once, when those are done
 
 	ctx    context.Context // ends with the pod
 	cancel context.CancelFunc
@@ -142,7 +142,7 @@ func (s *sandbox) connect() error {
 	if err := connect(pause.Process.Pid, s.address); err != nil {
 		return err
 	}
-	return s.openDoors()
+	return s.openPorts()
 }
 
 // resolvConf is the file that says to containers where the DNS is.
@@ -223,7 +223,7 @@ func (s *sandbox) kill() {
 	s.end()
 	s.cancel()
 	<-s.ended
-	for _, l := range s.doors {
+	for _, l := range s.listeners {
 		l.Close()
 	}
 	if s.pause != nil {

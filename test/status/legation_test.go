@@ -5,8 +5,7 @@ package status
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,21 +78,13 @@ func TestServesWhenWritten(t *testing.T) {
 	t.Logf("%v from an Ingress to its address", time.Since(begin)/newIngresses)
 }
 
+// ask returns the status of an answer, or an error.
 func (w *suite) ask(e *incluster.Envoy, host string) string {
-	r, err := http.NewRequestWithContext(w.ctx, http.MethodGet, "http://"+e.HTTP+"/", nil)
-	if err != nil {
-		return err.Error()
+	got := e.Ask(w.ctx, host, "/")
+	if status, _, _ := strings.Cut(got, " "); len(status) == len("200") {
+		return status
 	}
-	r.Host = host
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return err.Error()
-	}
-	defer answer.Body.Close()
-	if _, err := io.Copy(io.Discard, answer.Body); err != nil {
-		return err.Error()
-	}
-	return fmt.Sprint(answer.StatusCode)
+	return got
 }
 
 // TestOwnerIsTold: an Ingress whose Service is missing has an Event that says so,

@@ -1,4 +1,5 @@
-// Package style holds how long a function may be. It has a test only.
+// Package style holds how long a function may be, and that none is left over. It has
+// tests only.
 package style
 
 import (
@@ -53,14 +54,19 @@ func TestFunctionLength(t *testing.T) {
 
 // isTest reports whether a function is of a test, or of what only tests run.
 func isTest(name string) bool {
-	return strings.HasPrefix(name, "test/") || strings.Contains(name, "_test.go ")
+	return strings.HasPrefix(name, "test/") || strings.Contains(name, "_test.go")
 }
 
-// functions are all functions of this repository that people wrote, as "file
-// function", with their lines. Of two methods with one name in a file it is the
-// longer.
-func functions(t *testing.T) map[string]int {
-	root, all := filepath.Join("..", ".."), map[string]int{}
+// source is a file that people wrote.
+type source struct {
+	*ast.File
+	set *token.FileSet
+}
+
+// files are all Go files of this repository that people wrote, by path.
+func files(t *testing.T) map[string]source {
+	t.Helper()
+	root, all := filepath.Join("..", ".."), map[string]source{}
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -74,10 +80,26 @@ func functions(t *testing.T) map[string]int {
 		if err != nil {
 			return err
 		}
-		return lengths(path, filepath.ToSlash(name), all)
+		set := token.NewFileSet()
+		f, err := parser.ParseFile(set, path, nil, parser.ParseComments)
+		if err == nil && !ast.IsGenerated(f) {
+			all[filepath.ToSlash(name)] = source{f, set}
+		}
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	return all
+}
+
+// functions are all functions, as "file function", with their lines. Of two methods
+// with one name in a file it is the longer.
+func functions(t *testing.T) map[string]int {
+	t.Helper()
+	all := map[string]int{}
+	for name, f := range files(t) {
+		f.lengths(name, all)
 	}
 	if len(all) < 1000 {
 		t.Fatalf("%d functions are not all of them", len(all))
@@ -86,18 +108,12 @@ func functions(t *testing.T) map[string]int {
 }
 
 // lengths adds the functions of one file.
-func lengths(path, name string, all map[string]int) error {
-	files := token.NewFileSet()
-	f, err := parser.ParseFile(files, path, nil, parser.ParseComments)
-	if err != nil || ast.IsGenerated(f) {
-		return err
-	}
-	line := func(p token.Pos) int { return files.Position(p).Line }
+func (f source) lengths(name string, all map[string]int) {
+	line := func(p token.Pos) int { return f.set.Position(p).Line }
 	for _, d := range f.Decls {
 		if fn, ok := d.(*ast.FuncDecl); ok {
 			key := name + " " + fn.Name.Name
 			all[key] = max(all[key], line(fn.End())-line(fn.Pos())+1)
 		}
 	}
-	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"legation.dev/object"
+	"legation.dev/translator/policy"
 )
 
 // FromObject reduces a Kubernetes object to what translation reads of it; false
@@ -49,10 +50,18 @@ var kindOfType = func() map[reflect.Type]object.Kind {
 // ClassAnnotation is how an Ingress named its class before it had a field.
 const ClassAnnotation = "kubernetes.io/ingress.class"
 
+// ClassOf is the class that an Ingress names: in its field, or else by annotation.
+func ClassOf(field *string, annotations map[string]string) (name string, named bool) {
+	if field != nil {
+		return *field, true
+	}
+	name, named = annotations[ClassAnnotation]
+	return name, named
+}
+
 // Annotations that are kept; all others are dropped on reading. Those of the
 // controllers that Ingresses were written for are read by a dialect of translator/lower.
 const (
-	ownPrefix         = "legation.dev/"
 	othersDomain      = ".ingress.kubernetes.io"
 	defaultAnnotation = networkingv1.AnnotationIsDefaultIngressClass
 )
@@ -82,7 +91,7 @@ func ofIngress(key string) bool {
 
 func ofClass(key string) bool { return strings.HasPrefix(key, defaultAnnotation) }
 
-func ours(key string) bool { return strings.HasPrefix(key, ownPrefix) }
+func ours(key string) bool { return strings.HasPrefix(key, policy.Prefix) }
 
 func none(string) bool { return false }
 

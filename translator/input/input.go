@@ -76,8 +76,8 @@ func Origin(o interface {
 // that are not lowered.
 func (m *Meta) Fragment() *route.Fragment { return m.fragment }
 
-// Lowered notes what was made of a sealed object, by the source that read it:
-// nobody reads its spec and annotations again.
+// Lowered notes what was made of a sealed object, by the source that read it. No other
+// code parses its annotations, or the rules of an Ingress.
 func Lowered(o interface{ meta() *Meta }, f *route.Fragment) { o.meta().fragment = f }
 
 // Sum identifies the contents that translation reads. Zero before Seal.

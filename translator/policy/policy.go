@@ -2,7 +2,7 @@
 // may stand, what they may say, what they are by default and why.
 //
 // A setting is a field of Values and the row beside it, in the file of its
-// feature, and its use in package translator. The rows parse and validate
+// feature. Packages translator/render and translator/lower/service use most of them. The rows parse and validate
 // annotations and class settings; Markdown makes docs/settings.md of them. What a
 // setting shapes, a listener, a class, a route or an upstream, says where it may
 // stand: see Values and table.go. Other prefixes can say settings, too: see Dialect.

@@ -31,12 +31,12 @@ func newResource(t snapshot.Type, name string, m validated, meta snapshot.Meta) 
 // Envoy's constraints: it is called only for messages that no input reaches
 // unchecked.
 func packed(m validated) *anypb.Any {
-	any := new(anypb.Any)
-	err := errors.Join(m.ValidateAll(), anypb.MarshalFrom(any, m, proto.MarshalOptions{Deterministic: true}))
+	packed := new(anypb.Any)
+	err := errors.Join(m.ValidateAll(), anypb.MarshalFrom(packed, m, proto.MarshalOptions{Deterministic: true}))
 	if err != nil {
 		panic("render: packing " + string(m.ProtoReflect().Descriptor().FullName()) + ": " + err.Error())
 	}
-	return any
+	return packed
 }
 
 // ads is the ConfigSource of everything that Envoy asks us for. Its bytes are

@@ -1,5 +1,5 @@
-// Package quiet lets client-go's own words through at the level of debugging: what
-// an operator should know of it, our own packages say.
+// Package quiet demotes the log lines of client-go to the level of debugging. What an
+// operator should know of them, our own packages log.
 package quiet
 
 import (
@@ -7,8 +7,8 @@ import (
 	"log/slog"
 )
 
-// Handler passes records on to another, INFO and above as DEBUG, and what is below
-// by as much less.
+// Handler demotes client-go's logs: INFO and above become DEBUG, and lower levels drop
+// by the same amount.
 type Handler struct{ slog.Handler }
 
 const quieter = slog.LevelInfo - slog.LevelDebug

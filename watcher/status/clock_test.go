@@ -51,9 +51,9 @@ func TestClockJumps(t *testing.T) {
 	}
 }
 
-// TestNotebookClockJumps: an Event comes when its Problem has lasted, and not before,
+// TestEventRecorderClockJumps: an Event comes when its Problem has lasted, and not before,
 // when the wall clock is set.
-func TestNotebookClockJumps(t *testing.T) {
+func TestEventRecorderClockJumps(t *testing.T) {
 	for _, jump := range []time.Duration{time.Hour, -time.Hour} {
 		now := time.Now()
 		b := newEventRecorder(time.Second, 30*time.Minute)

@@ -91,10 +91,9 @@ func (e *entry) member() bool {
 // isNew reports whether nothing of ours was written yet.
 func (e *entry) isNew() bool { return !e.seen.ours && e.held == "" && e.flips == 0 }
 
-// over is when we may write again: if whoever owns the Ingress has changed it, or
-// we have another address, the other writer may be gone. One that changes the
-// Ingress itself each time gets a turn no more often than each quiet time. Zero
-// means that nothing changed.
+// over returns when we may write again after yielding to another controller: one quiet
+// period after we yielded, and only if the spec of the Ingress or our address has changed
+// since, so that the other writer may be gone. Zero: not yet.
 func (f *lost) over(r rules, e *entry, desired addresses) time.Time {
 	if f.generation == e.seen.generation && f.desired == desired {
 		return time.Time{}

@@ -115,16 +115,16 @@ func (t *leadership) do(f func(now time.Time)) bool {
 // addressSource is where the addresses of a class come from: its own source, else that of
 // AnyClass. Nil means that no address is published for the class.
 func (t *leadership) addressSource(class string) *addressSource {
-	var any *addressSource
+	var general *addressSource
 	for _, o := range t.sources {
 		switch o.class {
 		case class:
 			return o
 		case AnyClass:
-			any = o
+			general = o
 		}
 	}
-	return any
+	return general
 }
 
 // nextJob is the next job and the channel to send it on. Without a job the channel is

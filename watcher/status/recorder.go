@@ -30,7 +30,7 @@ const handover = time.Minute
 // A Problem that stays is one Event. Its name follows from what it says, so that
 // another leader, or this process after a restart, finds it written already.
 type eventRecorder struct {
-	settle  time.Duration // how long a Problem must last, or be gone, to be told
+	lasting time.Duration // how long a Problem must last, or be gone, to be told
 	refresh time.Duration // after which an Event is renewed: before the API server forgets it
 	exists  func(object.Ref) bool
 	leads   bool
@@ -64,8 +64,8 @@ type account struct {
 	at       time.Time // when tokens was that
 }
 
-func newEventRecorder(settle, refresh time.Duration) *eventRecorder {
-	return &eventRecorder{settle: settle, refresh: refresh, exists: func(object.Ref) bool { return true },
+func newEventRecorder(lasting, refresh time.Duration) *eventRecorder {
+	return &eventRecorder{lasting: lasting, refresh: refresh, exists: func(object.Ref) bool { return true },
 		states: map[finding.Problem]*eventState{}, objects: map[object.Ref]*account{}, due: newTimerQueue[finding.Problem]()}
 }
 
@@ -87,7 +87,7 @@ func (b *eventRecorder) write(list []finding.Problem, exists func(object.Ref) bo
 	}
 	for p, t := range b.states { // in no order: what comes of it has one
 		if t.present && !there[p] {
-			t.present, t.since, t.lasted = false, now, now.Sub(t.since) >= b.settle
+			t.present, t.since, t.lasted = false, now, now.Sub(t.since) >= b.lasting
 		}
 	}
 	for p, t := range b.states { // now that all are known that are present
@@ -155,7 +155,7 @@ func (b *eventRecorder) plan(p finding.Problem, t *eventState, now time.Time) {
 func (b *eventRecorder) when(p finding.Problem, t *eventState) (at time.Time, forget bool) {
 	switch {
 	case t.present && !t.told:
-		return t.since.Add(b.settle), false
+		return t.since.Add(b.lasting), false
 	case t.present:
 		return t.warning.at.Add(b.refresh), false
 	case !b.leads:
@@ -163,7 +163,7 @@ func (b *eventRecorder) when(p finding.Problem, t *eventState) (at time.Time, fo
 	case !t.told && t.mended.name == "", !b.exists(p.Object):
 		return t.since, true
 	case t.told:
-		return t.since.Add(b.settle), b.replaced(p)
+		return t.since.Add(b.lasting), b.replaced(p)
 	}
 	return t.mended.at.Add(2 * b.refresh), true // until then it may be back: the same Event then counts on
 }

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	settleTime  = time.Second
+	lastingTime = time.Second
 	refreshTime = 30 * time.Minute
 )
 
@@ -27,7 +27,7 @@ type diary struct {
 }
 
 func newDiary() *diary {
-	return &diary{eventRecorder: newEventRecorder(settleTime, refreshTime), now: start}
+	return &diary{eventRecorder: newEventRecorder(lastingTime, refreshTime), now: start}
 }
 
 func about(name, field string) finding.Problem {
@@ -68,13 +68,13 @@ func (d *diary) expect(t *testing.T, when string, want ...string) {
 	d.events = nil
 }
 
-// TestNotebook: the life of a note.
-func TestNotebook(t *testing.T) {
+// TestEventRecorder: a finding becomes an Event, and its end another one.
+func TestEventRecorder(t *testing.T) {
 	d := newDiary()
 	d.lead(d.now)
 	list := []finding.Problem{about("a", "x")}
 	d.write(list, always, d.now)
-	d.pass(settleTime - 1)
+	d.pass(lastingTime - 1)
 	d.expect(t, "before it has lasted")
 	d.pass(1)
 	d.expect(t, "it has lasted", "warn a x")
@@ -84,17 +84,17 @@ func TestNotebook(t *testing.T) {
 	d.pass(1)
 	d.expect(t, "before it is forgotten", "warn again a x")
 	d.write(nil, always, d.now)
-	d.pass(settleTime / 2)
+	d.pass(lastingTime / 2)
 	d.write(list, always, d.now)
-	d.pass(2 * settleTime)
+	d.pass(2 * lastingTime)
 	d.expect(t, "it was gone for a moment")
 	d.write(nil, always, d.now)
-	d.pass(settleTime)
+	d.pass(lastingTime)
 	d.expect(t, "it is gone", "mend a x")
 	d.write(list, always, d.now)
-	d.pass(settleTime)
+	d.pass(lastingTime)
 	d.write(nil, always, d.now)
-	d.pass(settleTime)
+	d.pass(lastingTime)
 	d.expect(t, "once more", "warn again a x", "mend again a x")
 	d.pass(2 * refreshTime)
 	if len(d.states)+len(d.objects)+d.due.len() > 0 {
@@ -102,43 +102,43 @@ func TestNotebook(t *testing.T) {
 	}
 }
 
-// TestNotebookOmits: what is nothing to tell.
-func TestNotebookOmits(t *testing.T) {
+// TestEventRecorderOmits: what is nothing to tell.
+func TestEventRecorderOmits(t *testing.T) {
 	d := newDiary()
 	d.lead(d.now)
 	d.write([]finding.Problem{about("moment", "x")}, always, d.now)
-	d.pass(settleTime / 2)
+	d.pass(lastingTime / 2)
 	file := finding.Problem{Object: object.Ref{Kind: object.KindFile, Name: "f"}}
 	d.write([]finding.Problem{about("deleted", "x"), about("other", "x"), file}, always, d.now)
-	d.pass(settleTime)
+	d.pass(lastingTime)
 	d.expect(t, "a moment and a file", "warn deleted x", "warn other x")
 	replaced := about("other", "x")
 	replaced.Message = "wrong in another way"
 	d.write([]finding.Problem{replaced}, func(r object.Ref) bool { return r.Name != "deleted" }, d.now)
-	d.pass(settleTime)
+	d.pass(lastingTime)
 	d.expect(t, "one object deleted, one with another problem", "warn other x")
 	d.write([]finding.Problem{about("other", "x")}, always, d.now)
-	d.pass(settleTime / 2)
+	d.pass(lastingTime / 2)
 	d.write(nil, always, d.now)
-	d.pass(settleTime)
+	d.pass(lastingTime)
 	d.expect(t, "another problem for a moment, then none", "mend other x")
 }
 
-// TestNotebookTerms: who comes after another leader tells what is there, and what
+// TestEventRecorderTerms: who comes after another leader tells what is there, and what
 // went in between; who does not lead tells nothing.
-func TestNotebookTerms(t *testing.T) {
+func TestEventRecorderTerms(t *testing.T) {
 	d := newDiary()
 	d.write([]finding.Problem{about("stays", "x"), about("goes", "x"), about("went", "x"), about("moment", "x")}, always, d.now)
-	d.pass(settleTime / 2)
+	d.pass(lastingTime / 2)
 	d.write([]finding.Problem{about("stays", "x"), about("goes", "x"), about("went", "x")}, always, d.now)
-	d.pass(settleTime)
+	d.pass(lastingTime)
 	d.write([]finding.Problem{about("stays", "x"), about("goes", "x")}, always, d.now)
 	d.pass(handover)
 	d.write([]finding.Problem{about("stays", "x")}, always, d.now)
 	d.pass(handover / 2)
 	d.expect(t, "another one leads")
 	d.lead(d.now)
-	d.pass(settleTime)
+	d.pass(lastingTime)
 	slices.Sort(d.events)
 	d.expect(t, "now we lead", "mend goes x", "warn stays x")
 	d.follow(d.now)
@@ -151,9 +151,9 @@ func TestNotebookTerms(t *testing.T) {
 	}
 }
 
-// TestNotebookBounds: an object with many problems, and one whose problem flaps,
+// TestEventRecorderBounds: an object with many problems, and one whose problem flaps,
 // have a bounded number of Events.
-func TestNotebookBounds(t *testing.T) {
+func TestEventRecorderBounds(t *testing.T) {
 	d := newDiary()
 	d.lead(d.now)
 	var many []finding.Problem
@@ -161,48 +161,48 @@ func TestNotebookBounds(t *testing.T) {
 		many = append(many, about("many", fmt.Sprint(i)))
 	}
 	d.write(many, always, d.now)
-	d.pass(settleTime)
+	d.pass(lastingTime)
 	if len(d.events) != problemsShown+1 {
 		t.Errorf("%d Events for one object", len(d.events))
 	}
 	d.events = nil
 	for range 500 {
 		d.write([]finding.Problem{about("flaps", "x")}, always, d.now)
-		d.pass(settleTime)
+		d.pass(lastingTime)
 		d.write(nil, always, d.now)
-		d.pass(settleTime)
+		d.pass(lastingTime)
 	}
 	flaps := slices.DeleteFunc(d.events, func(p string) bool { return !strings.Contains(p, "flaps") })
-	if most := eventsAtOnce + int(1000*settleTime/eventsAgain) + 1; len(flaps) > most || len(flaps) < eventsAtOnce {
+	if most := eventsAtOnce + int(1000*lastingTime/eventsAgain) + 1; len(flaps) > most || len(flaps) < eventsAtOnce {
 		t.Errorf("%d Events of a flapping problem, want at most %d", len(flaps), most)
 	}
 }
 
-// TestNotebookRenew: an object that is re-created is told about anew.
-func TestNotebookRenew(t *testing.T) {
+// TestEventRecorderRenew: an object that is re-created is told about anew.
+func TestEventRecorderRenew(t *testing.T) {
 	d := newDiary()
 	d.lead(d.now)
 	d.write([]finding.Problem{about("a", "x"), about("b", "x")}, always, d.now)
-	d.pass(settleTime)
+	d.pass(lastingTime)
 	d.events = nil
 	d.renew(about("a", "x").Object, d.now)
 	d.renew(about("none", "x").Object, d.now)
-	d.pass(settleTime)
+	d.pass(lastingTime)
 	d.expect(t, "a is another one", "warn a x")
 }
 
-// TestNotebookFailure: what could not be written is written later, and not twice at
+// TestEventRecorderFailure: what could not be written is written later, and not twice at
 // once.
-func TestNotebookFailure(t *testing.T) {
+func TestEventRecorderFailure(t *testing.T) {
 	d := newDiary()
 	d.lead(d.now)
 	list := []finding.Problem{about("a", "x")}
 	d.write(list, always, d.now)
-	d.now = d.now.Add(settleTime)
+	d.now = d.now.Add(lastingTime)
 	p, ok := d.next(d.now)
 	d.write(nil, always, d.now)
 	d.write(list, always, d.now)
-	if _, twice := d.next(d.now.Add(settleTime)); !ok || twice {
+	if _, twice := d.next(d.now.Add(lastingTime)); !ok || twice {
 		t.Fatalf("next: %v, twice: %v", ok, twice)
 	}
 	d.failed(p, d.now.Add(time.Minute))

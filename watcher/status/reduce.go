@@ -7,6 +7,8 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"legation.dev/translator/input"
 )
 
 // Each kind of object that is followed is reduced to a comparable value, so that
@@ -20,21 +22,15 @@ type seen struct {
 	class      string // that it names
 	named      bool   // whether it names one
 	status     addresses
-	ours       bool   // we wrote the status that stands there
+	ours       bool   // we wrote the status that is there
 	writer     string // field manager of the status, if it is another
 }
 
-const (
-	classAnnotation = "kubernetes.io/ingress.class"
-	statusPart      = "status" // of managedFields
-)
+const statusPart = "status" // of managedFields
 
 func reduceIngress(o *networkingv1.Ingress) seen {
 	s := seen{uid: o.UID, version: o.ResourceVersion, generation: o.Generation, status: ofIngress(o.Status.LoadBalancer.Ingress)}
-	s.class, s.named = o.Annotations[classAnnotation]
-	if o.Spec.IngressClassName != nil {
-		s.class, s.named = *o.Spec.IngressClassName, true
-	}
+	s.class, s.named = input.ClassOf(o.Spec.IngressClassName, o.Annotations)
 	s.writer, s.ours = balancerWriter(o.ManagedFields)
 	return s
 }

@@ -6,6 +6,8 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"legation.dev/translator/input"
 )
 
 const (
@@ -47,7 +49,7 @@ func TestBalancerWriter(t *testing.T) {
 
 // TestReduceIngress: nothing but what is decided on is a difference.
 func TestReduceIngress(t *testing.T) {
-	o := &networkingv1.Ingress{ObjectMeta: metav1.ObjectMeta{UID: "u", ResourceVersion: "7", Generation: 3, Annotations: map[string]string{classAnnotation: "old"}}}
+	o := &networkingv1.Ingress{ObjectMeta: metav1.ObjectMeta{UID: "u", ResourceVersion: "7", Generation: 3, Annotations: map[string]string{input.ClassAnnotation: "old"}}}
 	if got, want := reduceIngress(o), (seen{uid: "u", version: "7", generation: 3, class: "old", named: true}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

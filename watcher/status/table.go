@@ -259,7 +259,7 @@ func (l *statusTable) done(j job, s seen, now time.Time) {
 	e := l.entry(key)
 	switch {
 	case s.uid == e.seen.uid && !isOlder(s.version, e.seen.version):
-		l.settle(key, e, s, now)
+		l.noteAnswer(key, e, s, now)
 	case s.uid == e.seen.uid && !e.landed && e.member() && e.seen.status != j.addresses: // undone before we heard of it
 		e.heldSince = now
 		l.undo(key, e, now)
@@ -268,9 +268,9 @@ func (l *statusTable) done(j job, s seen, now time.Time) {
 	l.touch(key, now)
 }
 
-// settle notes the answer to a write: what the API server made of it, such as
+// noteAnswer notes the answer to a write: what the API server made of it, such as
 // another controller's webhook, counts like a write of another's.
-func (l *statusTable) settle(key string, e *entry, s seen, now time.Time) {
+func (l *statusTable) noteAnswer(key string, e *entry, s seen, now time.Time) {
 	undone := e.note(s, now)
 	changed := e.writing != "" && s.status != e.writing
 	if changed && !undone {

@@ -206,9 +206,9 @@ func (w *walk) rest() {
 	w.Fatal("it does not come to rest")
 }
 
-// TestLedgerWalk: whatever happens, in whatever order it is heard of, nothing is
+// TestStatusTableWalk: whatever happens, in whatever order it is heard of, nothing is
 // written that should not be, and in the end all is there that should be.
-func TestLedgerWalk(t *testing.T) {
+func TestStatusTableWalk(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := &walk{T: t, l: newStatusTable(testRules), now: start, objects: map[string]seen{}}
 		for _, key := range []string{"n/a", "n/b", "n/c"} {

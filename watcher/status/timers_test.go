@@ -7,9 +7,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestAgenda: keys come out in order of time, those of one time in order of coming;
+// TestTimerQueue: keys come out in order of time, those of one time in order of coming;
 // each once, at the time that was set last.
-func TestAgenda(t *testing.T) {
+func TestTimerQueue(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, model := newTimerQueue[int](), map[int]int{}
 		for range rapid.IntRange(0, 50).Draw(t, "steps") {

@@ -139,7 +139,7 @@ func TestHTTP(t *testing.T) {
 	get("/loglevel", 200, "info")
 }
 
-// TestLogLevel: the level can be changed, by who is near.
+// TestLogLevel: the level can be changed, and only from a loopback address.
 func TestLogLevel(t *testing.T) {
 	level := new(slog.LevelVar)
 	h := HTTP{Level: level, Metrics: prometheus.NewRegistry()}.Server().Handler

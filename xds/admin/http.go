@@ -57,7 +57,7 @@ func (h HTTP) Server() *http.Server {
 	return &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}
 }
 
-// near answers only who comes from a loopback address: the admin address is for
+// near answers only requests from a loopback address: the admin address is for
 // probes and Prometheus, and has no other guard.
 func near(handle http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {

@@ -112,10 +112,7 @@ func New(cfg Config) (*bootstrapv3.Bootstrap, error) {
 	if err := addStaticListeners(b.StaticResources, cfg, admin); err != nil {
 		return nil, err
 	}
-	if err := b.ValidateAll(); err != nil {
-		return nil, err
-	}
-	return b, nil
+	return b, b.ValidateAll()
 }
 
 // abilities are what Envoy must be told at its start about what it can do.

@@ -52,8 +52,8 @@ func (c *Conn) subscribe(t snapshot.Type, names Names) {
 	}
 }
 
-// adopt makes have of the versions that Envoy reports. If they are what the target
-// holds, or held, have is the target's own map.
+// adopt initialises have from the versions that Envoy reports. If they match the target,
+// or an earlier snapshot that we still keep, have shares that snapshot's map.
 func (c *Conn) adopt(t snapshot.Type, r Request) {
 	st := &c.types[t]
 	if s, ok := c.recognise(t, r); ok {
@@ -91,9 +91,10 @@ type adoption struct {
 	pulled VersionSum // of the endpoints of that target
 }
 
-// recognise is the target if it has what Envoy reports of a type; or, of clusters and
-// endpoints, the newest one before it that has: of virtual hosts and listeners an
-// Envoy that has been away is trusted less than one that has acknowledged them here.
+// recognise finds the snapshot whose names and versions of a type are exactly those that
+// Envoy reports: the target, or, of clusters and endpoints only, the newest earlier one
+// that we still keep. Virtual hosts and listeners of an Envoy that has been away are
+// taken one by one instead: for those it matters what was acknowledged on this stream.
 func (c *Conn) recognise(t snapshot.Type, r Request) (s snapshot.Snapshot, ok bool) {
 	holds := func(s snapshot.Snapshot) bool {
 		return s.Of(t).Len() == r.Initial.Len() && s.VersionSum(t) == r.Initial.Sum()

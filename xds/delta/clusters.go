@@ -226,16 +226,16 @@ func (c *Conn) liveOrRejected(cluster string) bool {
 // whose endpoints it asks for.
 func (c *Conn) trueClusters(names Names) {
 	clusters := &c.types[snapshot.Cluster]
-	real := make(map[string]struct{}, names.Len())
+	asked := make(map[string]struct{}, names.Len())
 	for n := range names.All() {
-		real[n] = struct{}{}
+		asked[n] = struct{}{}
 		// A fresh Envoy has it because it was sent just now.
 		if _, flying := clusters.flying(n); (c.returned || !flying) && clusters.get(n) == nil && ruleTrueClusters {
 			clusters.doubt(n, unknown(snapshot.Cluster, n, "?"))
 		}
 	}
 	for n, r := range clusters.have.All() { // the map as it was: iterating is safe
-		_, there := real[n]
+		_, there := asked[n]
 		if _, sent := c.sent[n]; there || sent || !c.needsEndpoints(n, r) {
 			continue
 		}

@@ -19,7 +19,7 @@ const (
 	maxMemory     = 1024                     // names with rejected versions remembered for an Envoy
 	grace         = 5 * time.Second          // from the last route that names a cluster to its removal, if it lingers no longer
 	patience      = 15 * time.Second         // Envoy's own fetch timeout: no start is held longer
-	settleTime    = 2 * time.Second          // from a reconnect to the first removal of a route
+	removalDelay  = 2 * time.Second          // from a reconnect to the first removal of a route
 	maxGap        = time.Second              // between two route pushes
 	gapFactor     = 7                        // gap ÷ time that Envoy took for the last route push
 	forever       = time.Duration(1<<63 - 1) // no timer
@@ -63,9 +63,9 @@ type Conn struct {
 	unneeded table[time.Time]    // since when nothing names a cluster that is not in want
 
 	// Secrets and listeners.
-	varied   map[string]struct{}  // secrets whose first push on this stream is done
-	chance   map[suspect]struct{} // listeners that were rejected once
-	complete chains
+	variedSecrets map[string]struct{}  // secrets that were pushed on this stream: only the first push of each is a variant
+	rejectedOnce  map[suspect]struct{} // versions of listeners whose first rejection did not count (rule 6.5); emptied when a secret or HTTP configuration is rejected (rule 6.6)
+	complete      chains
 
 	// HTTP configurations.
 	spoiled       table[struct{}] // Envoy perhaps rejected the bytes that it saw last
@@ -127,7 +127,7 @@ type flight struct {
 // Accept is the state of an Envoy that has just opened a stream. known is what
 // Conn.Rejects of its last stream said; nil if there was none.
 func Accept(known Rejects) *Conn {
-	c := &Conn{random: random, sent: map[string]struct{}{}, varied: map[string]struct{}{}, chance: map[suspect]struct{}{}}
+	c := &Conn{random: random, sent: map[string]struct{}{}, variedSecrets: map[string]struct{}{}, rejectedOnce: map[suspect]struct{}{}}
 	for ref, versions := range known {
 		c.keep(ref, versions)
 	}

@@ -125,7 +125,7 @@ func (c *Conn) proven(name string) (found *snapshot.Resource) {
 }
 
 // provenFirst is another version in place of the first one of its name, if an Envoy
-// rejected that: a door whose first HTTP configuration is rejected opens all the same,
+// rejected that: a listener whose first HTTP configuration is rejected opens all the same,
 // and closes every connection (M24). The wanted one follows.
 func (c *Conn) provenFirst(want *snapshot.Resource) *snapshot.Resource {
 	if c.types[want.Type].get(want.Name) == nil && c.suspect(want) {

@@ -108,23 +108,24 @@ func (c *Conn) warm() bool {
 	return true
 }
 
-// mayDrop reports whether the chains that want lacks may go: no virtual host that
-// Envoy possibly runs redirects where nobody would answer, and a replica that lags
-// a little does not take away what it has not seen yet.
+// mayDrop reports whether the chains that want lacks may go. They may not while Envoy
+// possibly runs a virtual host that redirects to one of them, nor in the first seconds of
+// an Envoy that has returned: this replica may lag, and not have seen them yet.
 func (c *Conn) mayDrop(have, want *snapshot.Resource) bool {
 	if known(have) && !slices.ContainsFunc(have.Chains, func(host string) bool { return !want.HasChain(host) }) {
 		return true
 	}
-	if c.returned && !c.after(c.types[snapshot.Listener].firstAt, settleTime) {
+	if c.returned && !c.after(c.types[snapshot.Listener].firstAt, removalDelay) {
 		return false
 	}
 	return !c.unanswered(want)
 }
 
 // unanswered reports whether a virtual host that Envoy possibly runs redirects to a
-// chain that want lacks. What is as wanted needs only wanted chains. A host that is
-// to redirect by another chain of want is no reason to wait: that one answers for
-// the same names (its own instead of a wildcard's), and the host waits for it.
+// chain that want lacks. A virtual host that is already as wanted needs only wanted
+// chains. One that will redirect to another chain of want does not block the listener:
+// that chain serves the same names (the host's own instead of a wildcard's), and the
+// virtual host itself is held until the chain is live.
 func (c *Conn) unanswered(want *snapshot.Resource) bool {
 	st := &c.types[snapshot.VirtualHost]
 	waits := func(r *snapshot.Resource) bool {

@@ -66,7 +66,7 @@ func (h *modelHTTP) configured(l *snapshot.Resource) bool {
 
 func (e *envoy) onConfigs(r Response) string {
 	if len(r.Removed) > 0 {
-		e.http.broken = "an HTTP configuration is removed: its doors close every connection"
+		e.http.broken = "an HTTP configuration is removed: its listeners close every connection"
 	}
 	for _, x := range r.Resources {
 		c := e.http.configs[x.Name]

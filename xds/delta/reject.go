@@ -24,7 +24,7 @@ func (c *Conn) rejectOne(t snapshot.Type, f *flight, message string) {
 		return // a removal cannot be at fault: it stays wanted and is sent again
 	}
 	r := f.Resources[0]
-	if t == snapshot.Listener && c.firstChance(r) {
+	if t == snapshot.Listener && c.firstRejection(r) {
 		return
 	}
 	c.remember(snapshot.Ref{Type: t, Name: r.Name}, r.Version)
@@ -37,25 +37,24 @@ func (c *Conn) rejectOne(t snapshot.Type, f *flight, message string) {
 	case snapshot.Cluster:
 		c.added.drop(r.Name)
 	case snapshot.Secret:
-		clear(c.chance) // a listener on its way may be rejected for this one
+		clear(c.rejectedOnce) // a listener on its way may be rejected for this one
 	case snapshot.ExtensionConfig:
-		clear(c.chance)
+		clear(c.rejectedOnce)
 		if st.subscribed(r.Name) { // else Envoy has dropped it meanwhile
 			c.spoil(r.Name)
 		}
 	}
 }
 
-// firstChance reports whether this is the first rejection of a listener's version
-// since the last rejection of a secret.
-// Envoy may reject it for a secret whose rejected bytes it remembers (M15): each
+// firstRejection reports whether this is the first rejection of a listener's version
+// since the last rejection of a secret or HTTP configuration. Envoy may reject it for a secret whose rejected bytes it remembers (M15): each
 // secret of the listener is pushed as a variant, then the listener again.
-func (c *Conn) firstChance(r *snapshot.Resource) bool {
+func (c *Conn) firstRejection(r *snapshot.Resource) bool {
 	this := suspect{r.Name, r.Version}
-	if _, had := c.chance[this]; had || len(c.chance) >= maxMemory || !ruleLDSTwice {
+	if _, had := c.rejectedOnce[this]; had || len(c.rejectedOnce) >= maxMemory || !ruleLDSTwice {
 		return false
 	}
-	c.chance[this] = struct{}{}
+	c.rejectedOnce[this] = struct{}{}
 	secrets := &c.types[snapshot.Secret]
 	for _, ref := range r.Pulls {
 		if ref.Type == snapshot.ExtensionConfig {
@@ -63,7 +62,7 @@ func (c *Conn) firstChance(r *snapshot.Resource) bool {
 		}
 		if ref.Type == snapshot.Secret && secrets.subscribed(ref.Name) {
 			secrets.mustSend.put(ref.Name, struct{}{})
-			delete(c.varied, ref.Name)
+			delete(c.variedSecrets, ref.Name)
 			c.returned = true // variants from now on
 		}
 	}

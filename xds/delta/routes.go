@@ -58,11 +58,11 @@ func (c *Conn) routesMayGo() bool {
 	return rc.first && len(rc.subs) == 0 && rc.have.Len() > 0
 }
 
-// eligible returns which of the named virtual hosts may be sent now, and which may be
-// removed now; the others wait. held reports whether one waits because a cluster or a
-// chain that it needs is not live yet, and c.holdup is its name. held is not set by a
-// virtual host whose route configuration Envoy has not asked for, nor by a removal that
-// comes too early after a reconnect.
+// eligible decides for each named virtual host whether it may go now (step 6.2): add are
+// to be sent, remove are to be removed, and the rest waits. held reports whether one
+// waits for a cluster or a chain that is not live yet; c.holdup is then its name. Two
+// other reasons to wait do not count as held: Envoy has not asked for the route
+// configuration (rule 4.3), or it is too early after a reconnect to remove (step 6.6).
 func (c *Conn) eligible(names []string) (add []*snapshot.Resource, remove []string, held bool) {
 	const t = snapshot.VirtualHost
 	for _, n := range names {
@@ -71,7 +71,7 @@ func (c *Conn) eligible(names []string) (add []*snapshot.Resource, remove []stri
 		case !pending:
 		case want != nil && !c.types[snapshot.RouteConfiguration].have.Has(routesOf(n)): // no listener has asked for its routes (M11)
 		case want == nil:
-			if c.returned && !c.after(c.types[t].firstAt, settleTime) {
+			if c.returned && !c.after(c.types[t].firstAt, removalDelay) {
 				continue
 			}
 			remove = append(remove, n)

@@ -62,10 +62,10 @@ func (c *Conn) vary(r *snapshot.Resource) *snapshot.Resource {
 	if !c.returned || !ruleVariant {
 		return r
 	}
-	if _, done := c.varied[r.Name]; done {
+	if _, done := c.variedSecrets[r.Name]; done {
 		return r
 	}
-	c.varied[r.Name] = struct{}{}
+	c.variedSecrets[r.Name] = struct{}{}
 	return variant(r, c.random())
 }
 

@@ -116,17 +116,3 @@ func (c *Conn) rejection(ref snapshot.Ref) (Rejection, bool) {
 	}
 	return r, true
 }
-
-// NotLive are the wanted clusters that this Envoy cannot send requests to yet, at most
-// limit of them.
-func (c *Conn) NotLive(limit int) (names []string) {
-	for n := range c.want(snapshot.Cluster).All() {
-		if len(names) == limit {
-			break
-		}
-		if !c.live(n) {
-			names = append(names, n)
-		}
-	}
-	return names
-}

@@ -94,7 +94,7 @@ func (w *world) putHTTP(put func(*snapshot.Resource)) (needs, pulls []snapshot.R
 	routes := []snapshot.Ref{ref(snapshot.ScopedRoute, "all"), ref(snapshot.RouteConfiguration, "rc")}
 	put(snapshot.FromBytes(snapshot.Listener, "routes", "holder", []byte("holder"), snapshot.Meta{Pulls: slices.Clone(routes)}))
 	put(snapshot.FromBytes(snapshot.ScopedRoute, "all", "scope", []byte("scope"), snapshot.Meta{}))
-	put(snapshot.FromBytes(snapshot.Listener, "http", "door", []byte("door"),
+	put(snapshot.FromBytes(snapshot.Listener, "http", "listener", []byte("listener"),
 		snapshot.Meta{Needs: []snapshot.Ref{holder}, Pulls: append(slices.Clone(routes), ref(snapshot.ExtensionConfig, "http"))}))
 	named := [][]int{{1}, {2}, {1, 2}}[h.flavours]
 	for _, i := range named {

@@ -41,7 +41,7 @@ func excused(t snapshot.Type, c pmap.Change[*snapshot.Resource], status delta.St
 		return true
 	}
 	if t == snapshot.ExtensionConfig && !c.HadOld {
-		return false // whatever it rejected: its doors close every connection
+		return false // whatever it rejected: its listeners close every connection
 	}
 	named := func(r delta.Rejection) bool { return r.Name == c.Key }
 	return slices.ContainsFunc(status.Types[t].Rejected, named) ||

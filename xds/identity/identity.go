@@ -1,7 +1,7 @@
 // Package identity says who is at the other end of the wire, by certificates.
 //
 // The xDS stream carries private keys, so both ends prove who they are by mutual
-// TLS, with certificates of one CA that is for nothing else. A name in the
+// TLS. Use a dedicated CA: any certificate that it signs is trusted. A name in the
 // certificate, a URI in the form of SPIFFE, says what its owner may do:
 //
 //	spiffe://legation.dev/control-plane   a replica: Envoys accept it, and it may ask other replicas

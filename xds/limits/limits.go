@@ -63,7 +63,7 @@ func New(c Config) *Limiter {
 // Wait waits until nothing of it runs, when all connections are closed.
 func (c *Limiter) Wait() { c.waits.Wait() }
 
-// Room reports whether so many bytes are left for large requests.
+// Room reports whether so many bytes are left for large requests. Only tests ask.
 func (c *Limiter) Room(bytes int64) bool {
 	if !c.large.TryAcquire(bytes) {
 		return false
@@ -72,7 +72,7 @@ func (c *Limiter) Room(bytes int64) bool {
 	return true
 }
 
-// PartyAt is who is connected from an address; nil if nobody is.
+// PartyAt is the clients of one address; nil if none is connected. Only tests ask.
 func (c *Limiter) PartyAt(a netip.Addr) *Party {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -131,7 +131,7 @@ func (c *Limiter) leave(a netip.Addr) {
 	}
 }
 
-// Listen is l, of which no more connections than that are accepted from one address.
+// Listen wraps l and limits the open connections of each client address.
 func (c *Limiter) Listen(l net.Listener) net.Listener { return listener{l, c} }
 
 // listener accepts for a Limiter.

@@ -45,11 +45,11 @@ func (a ads) DeltaAggregatedResources(g discoveryv3.AggregatedDiscoveryService_D
 func (s *Server) meet(g grpc.ServerStream) error {
 	ctx := g.Context()
 	c := callOf(ctx)
-	hello := &admission{tokens: s.hello, call: c, most: s.limits.Introduction}
-	if err := hello.take(ctx, s.stopping); err != nil {
+	entry := &admission{tokens: s.admissions, call: c, most: s.limits.Introduction}
+	if err := entry.take(ctx, s.stopping); err != nil {
 		return err
 	}
-	defer hello.give()
+	defer entry.give()
 	first, err := s.introduction(g, c)
 	if err != nil {
 		return err
@@ -70,7 +70,7 @@ func (s *Server) meet(g grpc.ServerStream) error {
 	node.CertificateEnd = certificateEnd(ctx, log.With("node", node.ID))
 	session := s.fleets.Join(node, time.Now())
 	defer session.Leave()
-	st := &stream{server: s, grpc: g, call: c, session: session, hello: hello, fleet: node.Fleet, look: make(chan struct{}, 1),
+	st := &stream{server: s, grpc: g, call: c, session: session, admission: entry, fleet: node.Fleet, look: make(chan struct{}, 1),
 		log: log.With("node", node.ID, "fleet", node.Fleet)}
 	return st.logged(node, first)
 }

@@ -15,19 +15,6 @@ import (
 // keyText is what no answer for people may contain.
 const keyText = "KEY-BYTES-9f86d081"
 
-func inlineBytes(s string) *corev3.DataSource {
-	return &corev3.DataSource{Specifier: &corev3.DataSource_InlineBytes{InlineBytes: []byte(s)}}
-}
-
-func inlineString(s string) *corev3.DataSource {
-	return &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{InlineString: s}}
-}
-
-func certificate() *tlsv3.TlsCertificate {
-	return &tlsv3.TlsCertificate{CertificateChain: inlineString("CERTIFICATE"), PrivateKey: inlineBytes(keyText),
-		Password: inlineString(keyText), Pkcs12: inlineBytes(keyText)}
-}
-
 func resource(t testing.TB, typ snapshot.Type, name string, m proto.Message, meta snapshot.Meta) *snapshot.Resource {
 	t.Helper()
 	r, err := snapshot.New(typ, name, m, meta)
@@ -37,9 +24,11 @@ func resource(t testing.TB, typ snapshot.Type, name string, m proto.Message, met
 	return r
 }
 
-// certificateSecret is a certificate with its key.
+// certificateSecret is a certificate with its key. The tests of xds/redact have all other
+// places where a key may be.
 func certificateSecret() *tlsv3.Secret {
-	return &tlsv3.Secret{Name: "s", Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: certificate()}}
+	key := &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{InlineString: keyText}}
+	return &tlsv3.Secret{Name: "s", Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: &tlsv3.TlsCertificate{PrivateKey: key}}}
 }
 
 // TestRedactErrors: Envoy's error text reaches the log and the client status.

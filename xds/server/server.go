@@ -68,13 +68,13 @@ type Server struct {
 	limiter       *limits.Limiter
 	limits        Limits
 
-	grpc     *grpc.Server
-	health   *health.Server
-	hello    chan struct{} // holds a value for each admission that is taken
-	stopping chan struct{} // closed by Shutdown: every stream ends
-	stop     sync.Once     // closes stopping
-	readers  sync.WaitGroup
-	counters counters
+	grpc       *grpc.Server
+	health     *health.Server
+	admissions chan struct{} // holds a value for each admission that is taken
+	stopping   chan struct{} // closed by Shutdown: every stream ends
+	stop       sync.Once     // closes stopping
+	readers    sync.WaitGroup
+	counters   counters
 
 	mu           sync.Mutex                // guards broadcasters
 	broadcasters map[string][]*broadcaster // by fleet
@@ -87,7 +87,7 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{store: cfg.Store, fleets: cfg.Fleets, log: cfg.Log, extra: cfg.Services, sourceWaiting: cfg.Waiting,
 		gate: cfg.Gate, limits: cfg.Limits.withDefaults(),
-		health: health.NewServer(), hello: make(chan struct{}, admissions), stopping: make(chan struct{}), broadcasters: map[string][]*broadcaster{}}
+		health: health.NewServer(), admissions: make(chan struct{}, admissions), stopping: make(chan struct{}), broadcasters: map[string][]*broadcaster{}}
 	s.limiter = limits.New(s.bounds())
 	s.grpc = grpc.NewServer(s.options()...)
 	s.register()

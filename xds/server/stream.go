@@ -64,14 +64,14 @@ import (
 type stream struct {
 	// Set by meet, and never changed. admission and Session have locks of their own;
 	// on grpc, only the holder of turn sends, and only the reader receives.
-	server  *Server
-	grpc    grpc.ServerStream
-	call    *limits.Call
-	session *fleet.Session
-	hello   *admission
-	log     *slog.Logger
-	fleet   string
-	look    chan struct{} // a nudge for the handler; it has room for one
+	server    *Server
+	grpc      grpc.ServerStream
+	call      *limits.Call
+	session   *fleet.Session
+	admission *admission
+	log       *slog.Logger
+	fleet     string
+	look      chan struct{} // a nudge for the handler; it has room for one
 
 	// missed says that a broadcaster came while turn was taken. The broadcaster sets it, catchUp
 	// takes it back.
@@ -102,12 +102,6 @@ type stream struct {
 	// seen guards conn. Whoever has turn takes it to change conn, people to look.
 	seen sync.Mutex
 	conn *delta.Conn
-}
-
-// push is a response that a new target led to.
-type push struct {
-	nonce string
-	base  time.Time // when the target changed
 }
 
 // testedEnvoy is how the versions of Envoy begin that all tests run with.
@@ -167,7 +161,7 @@ func (st *stream) awaitFleet() error {
 	if st.view, known = st.server.store.Watch(st.fleet); known {
 		return nil
 	}
-	st.hello.give()
+	st.admission.give()
 	st.server.counters.waiting.Add(1)
 	defer st.server.counters.waiting.Add(-1)
 	st.log.Warn("envoy names an unknown fleet and waits", "fleets", st.server.store.Fleets())
@@ -251,23 +245,6 @@ func (st *stream) offer(view store.View) {
 	st.tell(wake)
 }
 
-// atOnce is how many bytes of resources offer may send: gRPC takes that much without
-// blocking, provided that it has written out all earlier responses. gRPC's write quota
-// for a stream is 64 KiB; atOnce stays below half of it.
-const atOnce = 24 << 10
-
-func size(responses []delta.Response) (n int) {
-	for _, r := range responses {
-		for _, x := range r.Resources {
-			n += len(x.Wire())
-		}
-		for _, name := range r.Removed {
-			n += len(name)
-		}
-	}
-	return n
-}
-
 // tell wakes the handler if what it waits for has changed: it must now wake at an
 // earlier time, or follow the endpoints of clusters that are no longer in any version.
 func (st *stream) tell(wake time.Time) {
@@ -288,9 +265,9 @@ func (st *stream) take(r *request, now time.Time) error {
 	if r.err != nil {
 		return st.server.refuse(st.log, r)
 	}
-	st.hello.heard()
+	st.admission.heard()
 	if r.URL == snapshot.VirtualHost.URL() {
-		st.hello.give() // the last of the first requests
+		st.admission.give() // the last of the first requests
 	}
 	if r.Error != nil {
 		r.Error.Message = redactError(r.URL, r.Error.Message)
@@ -383,81 +360,4 @@ func (st *stream) setAlarm(wake time.Time) (sooner bool) {
 	}
 	st.alarm = wake
 	return true
-}
-
-// prepare finds out what may be sent now, and says when there may be more; zero,
-// if only after something else.
-func (st *stream) prepare(now time.Time, asked bool) (wake time.Time) {
-	st.seen.Lock()
-	pushing := st.retarget(now)
-	responses, wake := st.conn.Next(now)
-	st.seen.Unlock()
-	if pushing && len(responses) > 0 {
-		st.pushed = now
-	}
-	for _, r := range responses {
-		if !st.base.IsZero() && !asked && len(r.Resources) > 0 {
-			st.pending = append(st.pending, push{r.Nonce, st.base})
-		}
-	}
-	if len(st.unsent) == 0 {
-		st.unsent = responses
-	} else {
-		st.unsent = append(st.unsent, responses...)
-	}
-	return st.earliest(wake)
-}
-
-// retarget looks at the newest version, unless this Envoy got a push too
-// recently.
-func (st *stream) retarget(now time.Time) bool {
-	if !st.behind || now.Before(st.due()) {
-		return false
-	}
-	st.behind = false
-	before := st.view.Number
-	st.view, _ = st.server.store.Watch(st.fleet)
-	if st.base = now; st.view.Number != before {
-		st.base = st.view.Time
-	}
-	st.conn.Target(st.view.Snapshot, st.session.Suspects())
-	return true
-}
-
-// due is when the next push may go out.
-func (st *stream) due() time.Time {
-	return st.pushed.Add(gap(st.server.counters.streams.Load()))
-}
-
-// earliest is when the stream must look again: when its Conn says so, when a
-// push is due; zero for never.
-func (st *stream) earliest(wake time.Time) time.Time {
-	if st.behind {
-		wake = sooner(wake, st.due())
-	}
-	return wake
-}
-
-// sooner is the earlier of two times, of which a may be zero for never.
-func sooner(a, b time.Time) time.Time {
-	if a.IsZero() || b.Before(a) {
-		return b
-	}
-	return a
-}
-
-// send writes what is to be sent. It waits as long as Envoy does not read.
-func (st *stream) send() error {
-	for len(st.unsent) > 0 {
-		r := &st.unsent[0]
-		data := encodeResponse(r)
-		st.server.counters.sent(r, data.Len())
-		st.unsent = st.unsent[1:]
-		st.flying++
-		if err := st.grpc.SendMsg(frame(data)); err != nil {
-			return err
-		}
-	}
-	st.unsent = nil
-	return nil
 }

@@ -34,11 +34,11 @@ func Lower(o *input.Ingress) *route.Fragment {
 // classOf is the class that an Ingress names: the field wins over the annotation of
 // old.
 func classOf(o *input.Ingress) route.ClassName {
+	name, named := input.ClassOf(o.ClassName, o.Annotations)
 	if o.ClassName != nil {
-		return route.ClassName{Name: *o.ClassName, Named: true, Field: "spec.ingressClassName"}
+		return route.ClassName{Name: name, Named: named, Field: "spec.ingressClassName"}
 	}
-	name, ok := o.Annotations[input.ClassAnnotation]
-	return route.ClassName{Name: name, Named: ok, Field: "metadata.annotations." + input.ClassAnnotation}
+	return route.ClassName{Name: name, Named: named, Field: "metadata.annotations." + input.ClassAnnotation}
 }
 
 // lowering is one call of Lower.
