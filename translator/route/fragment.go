@@ -63,6 +63,8 @@ type Fragment struct {
 	References []Reference
 	// Findings are what is wrong with it by itself, whatever its class.
 	Findings []finding.Finding
+	// Mistakes are the settings among Findings, as they were read.
+	Mistakes []*policy.FieldError
 
 	sum pmap.Sum
 }
@@ -70,7 +72,7 @@ type Fragment struct {
 // Say records the settings of the object, as package policy has read them, and a finding
 // for each one that is invalid.
 func (f *Fragment) Say(overrides policy.Overrides, errs []*policy.FieldError) {
-	f.Policy = overrides
+	f.Policy, f.Mistakes = overrides, errs
 	for _, e := range errs {
 		f.Findings = append(f.Findings, finding.SettingIgnored.At(f.At(e.Field), e.Value, e.Err))
 	}
