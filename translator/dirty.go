@@ -64,7 +64,7 @@ func (p *pass) markFragment(f *route.Fragment) {
 	if f == nil || !p.old.class.has(f) && !p.next.class.has(f) {
 		return
 	}
-	p.objects.add(f.Origin.Object.String())
+	p.objects[f.Origin.Object] = struct{}{}
 	for _, h := range f.Hosts {
 		p.markHost(h.Name)
 		if len(h.TLS) > 0 {
