@@ -197,6 +197,10 @@ type Reference struct {
 	Field string
 	// Backend is set where To is a Service that gets requests.
 	Backend *Backend
+	// Certificate: To is the certificate of those hosts whose TLS says so, and nothing
+	// else depends on it here. All that the object says depends on any other Secret or
+	// ConfigMap.
+	Certificate bool
 }
 
 // Older compares two fragments in the order in which they win a conflict: the older one
