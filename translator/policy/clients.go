@@ -87,5 +87,6 @@ var clientRows = []Setting{
 		Default: "off", Why: "As ingress-nginx. Set it below what a balancer or NAT in front forgets (AWS's network balancer: 350 s).",
 		Envoy: "Listener.tcp_keepalive",
 		Doc:   "After how long without traffic the kernel asks whether a client is still there; three times without an answer close the connection.",
+		Fixed: "It is an option of the listening socket.",
 	},
 }

@@ -23,8 +23,11 @@ func (s Setting) markdown() string {
 	}
 	fmt.Fprintf(&b, "- Value: %s\n- Default: %s\n", s.Type, orNone(s.Default))
 	fmt.Fprintf(&b, "- Why: %s\n- Set on: %s\n- Envoy: %s\n", s.Why, s.Scopes, s.Envoy)
-	if s.Fixed {
-		b.WriteString("- **Fixed at install:** a change closes every connection of the fleet, within the drain time.\n")
+	switch {
+	case s.Fixed != "":
+		fmt.Fprintf(&b, "- **Fixed at install:** a change closes every connection of the fleet, within the drain time. %s\n", s.Fixed)
+	case s.OfListener:
+		b.WriteString("- A change closes no connection: those that are there keep the old value until they end, new ones have the new one.\n")
 	}
 	if s.Upstream {
 		b.WriteString("- An Ingress that sets it gets clusters, and so upstream connections, of its own.\n")

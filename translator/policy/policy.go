@@ -52,7 +52,7 @@ const (
 	OnClass                     // key of the ConfigMap that IngressClass.spec.parameters names
 )
 
-// Setting is one row of the table. Scopes, Upstream and Fixed follow from the
+// Setting is one row of the table. Scopes, Upstream and OfListener follow from the
 // struct of Values that it stands beside: no row sets them.
 type Setting struct {
 	Name string
@@ -74,9 +74,12 @@ type Setting struct {
 	// Upstream settings shape a cluster: an Ingress that overrides one gets a
 	// cluster of its own.
 	Upstream bool
-	// Fixed settings stand in a listener-level field: a change of one drains
-	// every connection of the fleet.
-	Fixed bool
+	// OfListener settings are in the HTTP configuration of the listeners: a change of
+	// one is for new connections, and closes none.
+	OfListener bool
+	// Fixed says why a change of an OfListener setting closes every connection of the
+	// fleet all the same; empty for all others.
+	Fixed string
 }
 
 // OfRoute reports whether s is a setting of Route.

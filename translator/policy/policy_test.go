@@ -32,7 +32,7 @@ func TestTable(t *testing.T) {
 				t.Errorf("%q has no %s", s.Name, what)
 			}
 		}
-		if s.Scopes == 0 || s.Upstream && s.Scopes&OnClass == 0 || s.Fixed && s.Scopes != OnClass {
+		if s.Scopes == 0 || s.Upstream && s.Scopes&OnClass == 0 || s.OfListener && s.Scopes != OnClass || s.Fixed != "" && !s.OfListener {
 			t.Errorf("%s: wrong scopes %v", s.Name, s.Scopes)
 		}
 		checkDefault(t, s)
@@ -108,7 +108,7 @@ func structOf(s Setting) string {
 	switch {
 	case s.Upstream:
 		return "Upstream"
-	case s.Fixed:
+	case s.OfListener:
 		return "Listener"
 	case s.Scopes == OnClass:
 		return "Class"

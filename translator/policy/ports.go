@@ -22,6 +22,7 @@ var portRows = []Setting{
 		Default: "0.0.0.0,::", Why: "All IPv4 and IPv6 addresses. A node whose kernel has no IPv6 at all refuses the listener: write `0.0.0.0` there.",
 		Envoy: "Listener.address, Listener.additional_addresses",
 		Doc:   "The addresses that Envoy listens on.",
+		Fixed: "Envoy replaces a listener whose address changes.",
 	},
 	{
 		Name: "external-http-port", Type: port(func(v *Values) *uint32 { return &v.ExternalHTTPPort }),
@@ -40,12 +41,14 @@ var portRows = []Setting{
 		Default: "80", Why: "The port of http.",
 		Envoy: "Listener.address",
 		Doc:   "The port that the http listener is bound to.",
+		Fixed: "Envoy replaces a listener whose address changes.",
 	},
 	{
 		Name: "https-port", Type: port(func(v *Values) *uint32 { return &v.HTTPSPort }),
 		Default: "443", Why: "The port of https.",
 		Envoy: "Listener.address",
 		Doc:   "The port that the https listener is bound to.",
+		Fixed: "Envoy replaces a listener whose address changes.",
 	},
 }
 

@@ -37,6 +37,7 @@ var proxyRows = []Setting{
 		Envoy: "listener filter proxy_protocol",
 		Doc: "Whether each connection must begin with the header of the PROXY protocol, version 1 or 2, by which a balancer in front says who the client is. " +
 			"A connection without it is closed. Let nobody but the balancer reach the ports.",
+		Fixed: "It is read before Envoy knows which filter chain a connection belongs to, by the listener itself.",
 	},
 	{
 		Name: "trusted-hops", Type: wholeOrOff(func(v *Values) *uint32 { return &v.TrustedHops }, "proxies", 1, 16),
@@ -50,6 +51,7 @@ var proxyRows = []Setting{
 		Default: "", Why: "Nobody: what a client says of itself is overwritten. As ingress-nginx without use-forwarded-headers.",
 		Envoy: "FilterChainMatch.direct_source_prefix_ranges, original_ip_detection xff",
 		Doc:   "The proxies in front of Envoy whose X-Forwarded-* headers are believed. Each TLS host then costs two filter chains.",
+		Fixed: "Their connections have filter chains of their own, which name their addresses.",
 	},
 }
 

@@ -8,7 +8,7 @@ import (
 // table has all rows, in order of their names. What a setting shapes says where
 // it may stand. See TestTable for what every row must have.
 var table = sorted(
-	rows(Setting{Scopes: OnClass, Fixed: true}, portRows, proxyRows, clientRows, logRows),
+	rows(Setting{Scopes: OnClass, OfListener: true}, portRows, proxyRows, clientRows, logRows),
 	rows(Setting{Scopes: OnClass}, classRows, budgetRows),
 	rows(Setting{Scopes: OnIngress | OnClass}, timeoutRows, retryRows, bodyRows, redirectRows),
 	rows(Setting{Scopes: OnService | OnIngress | OnClass, Upstream: true}, limitRows, balanceRows, healthRows, lifetimeRows),
@@ -19,7 +19,7 @@ var table = sorted(
 func rows(like Setting, features ...[]Setting) []Setting {
 	list := slices.Concat(features...)
 	for i := range list {
-		list[i].Scopes, list[i].Upstream, list[i].Fixed = like.Scopes, like.Upstream, like.Fixed
+		list[i].Scopes, list[i].Upstream, list[i].OfListener = like.Scopes, like.Upstream, like.OfListener
 	}
 	return list
 }

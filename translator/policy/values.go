@@ -9,8 +9,8 @@ type Values struct {
 	Upstream
 }
 
-// Listener are the settings of a class that stand in its listeners. A change of
-// one drains every connection of the fleet.
+// Listener are the settings of a class that its listeners have. A change of one is for
+// new connections, but for those that are Fixed: these close every connection.
 type Listener struct {
 	Ports
 	Proxies

@@ -10,8 +10,8 @@ import (
 
 // bodyLimit answers 413 to what has a larger body, in bytes; 0 is no limit. It
 // counts what passes and holds nothing back. body_size_limit takes no setting of a
-// route by itself (measured), and in the listener a change of it would drain every
-// connection: so it is a part of a filter_chain.
+// route by itself (measured), and in the listener one size would have to do for all
+// routes: so it is a part of a filter_chain.
 var bodyLimit = part{
 	bodyOnly: true,
 	differs:  func(route, class *policy.Route) bool { return route.RequestBody != class.RequestBody },

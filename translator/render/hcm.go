@@ -21,8 +21,8 @@ import (
 	"legation.dev/translator/route"
 )
 
-// What Envoy does to a client's connection. Everything here is part of the bytes
-// of every filter chain: a change of any of it drains every connection.
+// What Envoy does to a client's connection. A change of any of it is for new connections:
+// those that are there keep the configuration that they began with.
 const (
 	// drainTime is how long a connection may go on after it was told to leave: a
 	// client of HTTP/2 may still open streams for as long after its GOAWAY, and an
