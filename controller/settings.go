@@ -47,14 +47,13 @@ func isSettings(v input.View, ref object.Ref) bool {
 	return false
 }
 
-// newlyWrong is what is wrong with now and was not with last.
+// newlyWrong is what is wrong with now and was not with last, by what lowering found.
 func newlyWrong(last, now *input.ConfigMap) (list []finding.Problem) {
-	_, before := policy.OfClass(last.Ref(), last.Data)
-	_, after := policy.OfClass(now.Ref(), now.Data)
-	for _, e := range after {
+	before, f := last.Fragment().Mistakes, now.Fragment()
+	for _, e := range f.Mistakes {
 		known := slices.ContainsFunc(before, func(o *policy.FieldError) bool { return o.Error() == e.Error() })
 		if !known {
-			list = append(list, finding.SettingsKept.Of(now.Fragment().At(e.Field), e.Value, e.Err))
+			list = append(list, finding.SettingsKept.Of(f.At(e.Field), e.Value, e.Err))
 		}
 	}
 	return list

@@ -86,11 +86,11 @@ func (p *Problems) All() []finding.Problem {
 }
 
 // Of are the Problems of objects, for people.
-func (p *Problems) Of(objects ...string) (list []*adminv1.Problem) {
+func (p *Problems) Of(objects ...object.Ref) (list []*adminv1.Problem) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, one := range p.list {
-		if slices.Contains(objects, one.Object.String()) {
+		if slices.Contains(objects, one.Object) {
 			list = append(list, &adminv1.Problem{Object: one.Object.String(), Field: one.Field, Value: one.Value, Message: one.Message})
 		}
 	}

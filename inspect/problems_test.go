@@ -52,3 +52,19 @@ func TestRejections(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// TestProblemsOf: they are asked for by object, a file among them.
+func TestProblemsOf(t *testing.T) {
+	web := object.Ref{Kind: object.KindService, Namespace: "shop", Name: "web"}
+	file := object.Ref{Kind: object.KindFile, Name: "shop/web.yaml"}
+	p := NewProblems(slog.New(slog.DiscardHandler), fleet.New(fleet.Config{}))
+	p.remember([]finding.Problem{{Object: web, Message: "one"}, {Object: file, Message: "two"},
+		{Object: object.Ref{Kind: object.KindIngress, Namespace: "shop", Name: "web"}, Message: "three"}})
+	var got []string
+	for _, one := range p.Of(web, file) {
+		got = append(got, one.GetObject()+": "+one.GetMessage())
+	}
+	if want := []string{"Service shop/web: one", "File shop/web.yaml: two"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -42,7 +42,7 @@ func (r Ref) String() string {
 func Parse(text string) (Ref, bool) {
 	kind, key, ok := strings.Cut(text, " ")
 	namespace, name, namespaced := strings.Cut(key, "/")
-	if !namespaced {
+	if !namespaced || Kind(kind) == KindFile { // whose name is a path
 		namespace, name = "", key
 	}
 	return Ref{Kind: Kind(kind), Namespace: namespace, Name: name}, ok && kind != "" && name != ""

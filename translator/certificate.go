@@ -7,7 +7,6 @@ import (
 	"legation.dev/object"
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
-	"legation.dev/translator/lower/secret"
 	"legation.dev/translator/render"
 	"legation.dev/translator/route"
 	"legation.dev/xds/snapshot"
@@ -28,16 +27,16 @@ func certificate(v input.View, own *route.KeyPair, name string, use route.Sectio
 	if !ok {
 		return standIn(finding.NoSecret.At(use.At, use.Secret.Key()))
 	}
-	pair, ends, err := secret.KeyPair(s)
-	if err != nil {
+	c := s.Credential()
+	if err := c.PairErr; err != nil {
 		return standIn(finding.BadSecret.At(input.Origin(s).In("data"), "", err),
 			finding.BadSecretNamed.At(use.At, use.Secret.Key(), err))
 	}
-	r, err := render.Secret(name, pair, append(from, s.Ref()))
+	r, err := render.Secret(name, c.Pair, append(from, s.Ref()))
 	if err != nil {
 		return standIn(finding.SecretNotSent.At(input.Origin(s).In("data"), ""))
 	}
-	return r, ends
+	return r, c.Ends
 }
 
 // CertificateEnd is when the first of the hosts' certificates ends that have not

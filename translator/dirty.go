@@ -30,7 +30,10 @@ func (p *pass) compare() {
 		p.markSlice(c.New)
 	}
 	for c := range pmap.Diff(before.Secrets(), p.v.Secrets()) {
-		p.markSecret(c.Key)
+		p.markReferrers(named(object.KindSecret, c.Key))
+	}
+	for c := range pmap.Diff(before.ConfigMaps(), p.v.ConfigMaps()) {
+		p.markReferrers(named(object.KindConfigMap, c.Key))
 	}
 	if before.StandIn() != p.v.StandIn() {
 		p.markTLS()
@@ -64,7 +67,7 @@ func (p *pass) markFragment(f *route.Fragment) {
 	if f == nil || !p.old.class.has(f) && !p.next.class.has(f) {
 		return
 	}
-	p.objects.add(f.Origin.Object.String())
+	p.objects[f.Origin.Object] = struct{}{}
 	for _, h := range f.Hosts {
 		p.markHost(h.Name)
 		if len(h.TLS) > 0 {
@@ -136,20 +139,33 @@ func (p *pass) markSlice(s *input.Slice) {
 	}
 }
 
-func (p *pass) markSecret(key string) {
+// named is the object of a kind and a key of the View.
+func named(kind object.Kind, key string) object.Ref {
 	namespace, name, _ := strings.Cut(key, "/")
-	secret := object.Ref{Kind: object.KindSecret, Namespace: namespace, Name: name}
-	for f := range p.v.Naming(secret) {
+	return object.Ref{Kind: kind, Namespace: namespace, Name: name}
+}
+
+// markReferrers marks what names an object that is fetched by name: the TLS hosts that
+// have it as their certificate; of whoever names it for something else, everything.
+func (p *pass) markReferrers(ref object.Ref) {
+	for f := range p.v.Naming(ref) {
 		if !p.next.class.has(f) {
 			continue
 		}
+		if slices.ContainsFunc(f.References, func(r route.Reference) bool { return r.To == ref && !r.Certificate }) {
+			p.markFragment(f)
+			if f.CatchAll != nil {
+				p.markHost(route.Any)
+			}
+			continue
+		}
 		for _, h := range f.Hosts {
-			if slices.ContainsFunc(h.TLS, func(t route.TLS) bool { return t.Secret == secret }) {
+			if slices.ContainsFunc(h.TLS, func(t route.TLS) bool { return t.Secret == ref }) {
 				p.tls.add(h.Name)
 			}
 		}
 	}
-	if p.next.class.Settings.DefaultTLSSecret == secret {
+	if p.next.class.Settings.DefaultTLSSecret == ref {
 		p.tls.add(route.DefaultCertificate)
 	}
 }

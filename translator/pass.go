@@ -28,13 +28,13 @@ type pass struct {
 	stats Stats
 
 	// What is to be computed.
-	all      bool // everything, because the class is another one
-	objects  keys // that make routes: "Ingress shop/checkout"
-	hosts    keys // as fragments name them
-	tls      keys // TLS hosts
-	services keys // namespace/service: their clusters and endpoints
-	slices   keys // namespace/service: their endpoints
-	clusters keys // clusters that are named newly or no more
+	all      bool                    // everything, because the class is another one
+	objects  map[object.Ref]struct{} // that make routes
+	hosts    keys                    // as fragments name them
+	tls      keys                    // TLS hosts
+	services keys                    // namespace/service: their clusters and endpoints
+	slices   keys                    // namespace/service: their endpoints
+	clusters keys                    // clusters that are named newly or no more
 }
 
 // keys is a set of keys.
@@ -48,7 +48,7 @@ func (k keys) sorted() iter.Seq[string] { return slices.Values(slices.Sorted(map
 func newPass(old *Fleet, v input.View, of *input.IngressClass, frozen bool) *pass {
 	next := *old
 	next.view, next.Frozen = v, frozen
-	p := &pass{old: old, v: v, next: &next, objects: keys{}, hosts: keys{}, tls: keys{},
+	p := &pass{old: old, v: v, next: &next, objects: map[object.Ref]struct{}{}, hosts: keys{}, tls: keys{},
 		services: keys{}, slices: keys{}, clusters: keys{}}
 	if p.classChanged() {
 		next.class = readClass(v, of, frozen)
@@ -77,7 +77,7 @@ func (p *pass) classChanged() bool {
 func (p *pass) run() *Fleet {
 	p.compare()
 	p.found("class", p.next.class.found)
-	for of := range p.objects.sorted() {
+	for _, of := range slices.SortedFunc(maps.Keys(p.objects), object.Ref.Compare) {
 		p.object(of)
 	}
 	for name := range p.hosts.sorted() {
@@ -93,15 +93,16 @@ func (p *pass) run() *Fleet {
 }
 
 // object tells what is wrong with one object by itself.
-func (p *pass) object(of string) {
+func (p *pass) object(of object.Ref) {
 	var found []finding.Finding
-	f, ok := p.v.Fragments().Get(of)
+	unit := of.String()
+	f, ok := p.v.Fragments().Get(unit)
 	if ok = ok && p.next.class.has(f); ok {
 		found = slices.Concat(f.Findings, service.BeyondShare(f, &p.next.class.Settings), p.next.class.guarded(f))
 	}
-	p.found("object "+of, found)
-	if ref, _ := object.Parse(of); ref.Kind == object.KindIngress {
-		p.next.Members = with(p.next.Members, ref.Key(), ok)
+	p.found("object "+unit, found)
+	if of.Kind == object.KindIngress {
+		p.next.Members = with(p.next.Members, of.Key(), ok)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"legation.dev/object"
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
-	"legation.dev/translator/lower/secret"
 	"legation.dev/translator/render"
 	"legation.dev/translator/route"
 	"legation.dev/xds/snapshot"
@@ -46,11 +45,11 @@ func (p *pass) ticketKeys(of object.Ref, s *input.Secret) (*snapshot.Resource, [
 	case s == nil:
 		return standInTickets(own(p.v)), []finding.Finding{finding.NoTicketSecret.At(at, of.Key())}
 	}
-	seed, err := secret.Seed(s)
-	if err != nil {
+	c := s.Credential()
+	if err := c.SeedErr; err != nil {
 		return standInTickets(own(p.v)), []finding.Finding{finding.BadTicketSecret.At(at, of.Key(), err)}
 	}
-	r, err := render.TicketKeys(seed, p.next.Name, p.v.Period(), []object.Ref{at.Object, of})
+	r, err := render.TicketKeys(c.Seed, p.next.Name, p.v.Period(), []object.Ref{at.Object, of})
 	if err != nil {
 		p.must(nil, err)
 	}

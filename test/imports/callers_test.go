@@ -20,10 +20,11 @@ var callers = []struct {
 }{
 	{"policy", "OfIngress", []string{"translator/lower/ingress", "translator/worlds"}, "annotations are parsed once per change, by lowering"},
 	{"policy", "OfService", []string{"translator/lower/service"}, "annotations are parsed once per change, by lowering"},
-	{"policy", "OfClass", []string{"controller", "translator/lower/settings"}, "settings are parsed by lowering, and once more to tell what is new in a mistake"},
+	{"policy", "OfClass", []string{"translator/lower/settings"}, "settings are parsed once per change, by lowering"},
 	{"ingress", "Lower", []string{"translator/lower"}, "an object is lowered where its kind is known"},
 	{"service", "Lower", []string{"translator/lower"}, "an object is lowered where its kind is known"},
 	{"settings", "Lower", []string{"translator/lower"}, "an object is lowered where its kind is known"},
+	{"secret", "Lower", []string{"translator/lower"}, "a certificate is parsed where it is read, not for each host and pass"},
 	{"lower", "Object", nil, "sources use Put and Manifests"},
 	{"lower", "Put", []string{"watcher/kube", "translator/worlds"}, "a source lowers what it reads, and nobody lowers again"},
 	{"lower", "Manifests", []string{"watcher/dir"}, "a source lowers what it reads, and nobody lowers again"},

@@ -237,7 +237,15 @@ type Secret struct {
 	Meta
 	Certificate []byte // data["tls.crt"], PEM
 	Key         []byte // data["tls.key"], PEM
+
+	credential *route.Credential
 }
+
+// Credential is what the Secret says, lowered; nil before Trusted.
+func (o *Secret) Credential() *route.Credential { return o.credential }
+
+// Trusted notes what was made of a sealed Secret, as Lowered does of others.
+func Trusted(o *Secret, c *route.Credential) { o.credential = c }
 
 // Ref identifies the object.
 func (o *Secret) Ref() object.Ref {

@@ -7,6 +7,7 @@ package lower
 import (
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower/ingress"
+	"legation.dev/translator/lower/secret"
 	"legation.dev/translator/lower/service"
 	"legation.dev/translator/lower/settings"
 )
@@ -21,6 +22,8 @@ func Object(o input.Object) input.Object {
 		input.Lowered(o, service.Lower(o))
 	case *input.ConfigMap:
 		input.Lowered(o, settings.Lower(o))
+	case *input.Secret:
+		input.Trusted(o, secret.Lower(o))
 	}
 	return o
 }

@@ -63,6 +63,8 @@ type Fragment struct {
 	References []Reference
 	// Findings are what is wrong with it by itself, whatever its class.
 	Findings []finding.Finding
+	// Mistakes are the settings among Findings, as they were read.
+	Mistakes []*policy.FieldError
 
 	sum pmap.Sum
 }
@@ -70,7 +72,7 @@ type Fragment struct {
 // Say records the settings of the object, as package policy has read them, and a finding
 // for each one that is invalid.
 func (f *Fragment) Say(overrides policy.Overrides, errs []*policy.FieldError) {
-	f.Policy = overrides
+	f.Policy, f.Mistakes = overrides, errs
 	for _, e := range errs {
 		f.Findings = append(f.Findings, finding.SettingIgnored.At(f.At(e.Field), e.Value, e.Err))
 	}
@@ -195,6 +197,10 @@ type Reference struct {
 	Field string
 	// Backend is set where To is a Service that gets requests.
 	Backend *Backend
+	// Certificate: To is the certificate of those hosts whose TLS says so, and nothing
+	// else depends on it here. All that the object says depends on any other Secret or
+	// ConfigMap.
+	Certificate bool
 }
 
 // Older compares two fragments in the order in which they win a conflict: the older one

@@ -3,6 +3,7 @@ package route
 import (
 	"net/netip"
 
+	"legation.dev/translator/finding"
 	"legation.dev/translator/policy"
 )
 
@@ -55,3 +56,17 @@ func (e Endpoint) Host() string {
 // KeyPair is a chain of certificates and the key of the first, PEM in canonical
 // form.
 type KeyPair struct{ Chain, Key []byte }
+
+// Credential is what a Secret says, read as a certificate and as a seed: who names the
+// Secret decides which of them counts.
+type Credential struct {
+	// Pair is good for a server's certificate, unless PairErr says why not. Ends are the
+	// findings that time will bring to it.
+	Pair    KeyPair
+	PairErr error
+	Ends    []finding.Finding
+	// Seed is what of the Secret nobody else knows, its private key, unless SeedErr says
+	// why there is none. Keys of other purposes are derived from it.
+	Seed    []byte
+	SeedErr error
+}

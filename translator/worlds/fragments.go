@@ -89,7 +89,16 @@ func (g *Fragments) Of(ref object.Ref) *route.Fragment {
 		}
 	}
 	f.Fallback, f.CatchAll = g.rarely(f, 4), g.rarely(f, 8)
+	if g.world.one(4) {
+		f.References = append(f.References, route.Reference{To: g.Named(f.Origin.Object.Namespace), Field: "named"})
+	}
 	return f.Sealed(pmap.SumOf(ref.String(), strconv.Itoa(g.count)))
+}
+
+// Named is a Secret or ConfigMap that fragments of a namespace name, a Secret also as a
+// certificate.
+func (g *Fragments) Named(namespace string) object.Ref {
+	return object.Ref{Kind: pick(g.world, object.KindSecret, object.KindConfigMap), Namespace: namespace, Name: ingressName(g.IntN(2))}
 }
 
 // some are up to n of a list, each once.
@@ -138,7 +147,7 @@ func (g *Fragments) host(f *route.Fragment, name string) route.Host {
 	if name != route.Any && g.world.one(3) {
 		secret := object.Ref{Kind: object.KindSecret, Namespace: f.Origin.Object.Namespace, Name: ingressName(g.IntN(2))}
 		h.TLS = []route.TLS{{Secret: secret, Field: "tls " + name}}
-		f.References = append(f.References, route.Reference{To: secret, Field: "tls " + name})
+		f.References = append(f.References, route.Reference{To: secret, Field: "tls " + name, Certificate: true})
 	}
 	return h
 }

@@ -8,9 +8,9 @@ import (
 	"legation.dev/translator/route"
 )
 
-// names counts by whom Secrets and ConfigMaps are named: by Ingresses of our
-// classes (spec.tls), by our classes (spec.parameters) and by their settings
-// (default-tls-secret).
+// names counts by whom Secrets and ConfigMaps are named: by what the fragments of our
+// classes refer to (spec.tls of Ingresses), by our classes (spec.parameters) and by
+// their settings (default-tls-secret).
 //
 // A class that is deleted counts on as it last was, since its fleet is frozen,
 // not emptied.
@@ -18,12 +18,12 @@ import (
 // It belongs to the lock of state.
 type names struct {
 	classes map[string]*input.IngressClass // by name, the deleted ones too
-	routes  map[object.Ref]routeNames      // objects that make routes and name others
+	routes  map[object.Ref]routeNames      // lowered objects that name others
 	owners  map[object.Ref][]object.Ref    // what each object names, each once
 	count   map[object.Ref]int             // how many name it; never 0
 }
 
-// routeNames is what an object that makes routes names, if its class is ours.
+// routeNames is what a lowered object names, if its class is ours.
 type routeNames struct {
 	class route.ClassName
 	refs  []object.Ref
@@ -45,12 +45,12 @@ func (n *names) update(c input.Change) (more, less []object.Ref) {
 	}
 	t := tally{names: n, before: map[object.Ref]bool{}}
 	switch c.Ref.Kind {
-	case object.KindIngress:
-		t.ingress(c.Ref, c.Object)
 	case object.KindIngressClass:
 		t.class(c.Object)
 	case object.KindConfigMap:
 		t.settings(c.Ref, c.Object)
+	default:
+		t.lowered(c.Ref, c.Object)
 	}
 	return t.difference()
 }
@@ -61,10 +61,13 @@ type tally struct {
 	before map[object.Ref]bool // whether those that the update touches were named
 }
 
-func (t tally) ingress(ref object.Ref, now input.Object) {
+// lowered takes what an object refers to by its fragment, of whatever kind it is.
+func (t tally) lowered(ref object.Ref, now input.Object) {
 	var named routeNames
-	if o, _ := now.(*input.Ingress); o != nil {
-		named = routeNames{class: o.Fragment().Class, refs: fetched(o.Fragment())}
+	if o, _ := now.(interface{ Fragment() *route.Fragment }); o != nil {
+		if f := o.Fragment(); f != nil {
+			named = routeNames{class: f.Class, refs: fetched(f)}
+		}
 	}
 	if len(named.refs) == 0 {
 		delete(t.routes, ref)
@@ -86,7 +89,7 @@ func fetched(f *route.Fragment) (list []object.Ref) {
 	return list
 }
 
-// claim lets an Ingress name its Secrets exactly if it is ours.
+// claim lets an object name others exactly if it is ours.
 func (t tally) claim(ref object.Ref, named routeNames) {
 	if t.ours(named) {
 		t.set(ref, named.refs)
@@ -95,15 +98,16 @@ func (t tally) claim(ref object.Ref, named routeNames) {
 	}
 }
 
-// ours reports whether an Ingress may be of a class of ours: without a class it is,
-// if one of ours is marked as default.
+// ours reports whether an object may be of a class of ours: without a class it is,
+// if one of ours is marked as default. What has no field for a class, as a Service,
+// is of all.
 func (n *names) ours(named routeNames) bool {
 	if named.class.Named {
 		c := n.classes[named.class.Name]
 		return c != nil && c.Controller == input.Controller
 	}
 	for _, c := range n.classes {
-		if c.Controller == input.Controller && c.IsDefault() {
+		if c.Controller == input.Controller && (c.IsDefault() || named.class.Field == "") {
 			return true
 		}
 	}

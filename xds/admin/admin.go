@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"legation.dev/object"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/fleet"
 	"legation.dev/xds/snapshot"
@@ -24,8 +25,8 @@ type Service struct {
 	Instance string
 	Fleets   *fleet.Registry
 	Store    *store.Store
-	// Problems are those of objects ("Ingress shop/checkout"); nil: none are known.
-	Problems func(objects ...string) []*adminv1.Problem
+	// Problems are those of objects; nil: none are known.
+	Problems func(objects ...object.Ref) []*adminv1.Problem
 	// Peers are all replicas; nil: there are no others.
 	Peers *Peers
 }

@@ -33,8 +33,8 @@ func (s *Service) Explain(ctx context.Context, r *adminv1.ExplainRequest) (*admi
 
 func (s *Service) localExplain(of string) *adminv1.ExplainResponse {
 	out, envoys := &adminv1.ExplainResponse{}, s.Fleets.Envoys()
-	objects := []string{of}
 	ref, _ := object.Parse(of) // nothing was made of what is no object
+	objects := []object.Ref{ref}
 	for _, name := range s.Store.Fleets() {
 		view, _ := s.Store.Watch(name)
 		for _, r := range explained(view.Snapshot, ref) {
@@ -92,11 +92,11 @@ func leads(r *snapshot.Resource) (refs []snapshot.Ref) {
 
 // parts are the objects that a resource was made of besides Ingresses and classes,
 // whose Problems are their own.
-func parts(r *snapshot.Resource) (objects []string) {
+func parts(r *snapshot.Resource) (objects []object.Ref) {
 	for _, from := range r.From {
 		switch from.Kind {
 		case object.KindService, object.KindSlice, object.KindSecret:
-			objects = append(objects, from.String())
+			objects = append(objects, from)
 		}
 	}
 	return objects

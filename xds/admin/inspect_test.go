@@ -177,8 +177,8 @@ func TestExplain(t *testing.T) {
 	a.connect("e2", "y=1", start)
 	b.connect("e3", "x=2", start)
 	a.know(t, "127.0.0.2")
-	a.Problems = func(objects ...string) []*adminv1.Problem {
-		return []*adminv1.Problem{{Message: objects[0] + " is odd"}}
+	a.Problems = func(objects ...object.Ref) []*adminv1.Problem {
+		return []*adminv1.Problem{{Message: objects[0].String() + " is odd"}}
 	}
 	explain := func(object string) (lines []string) {
 		answer, err := a.client(t).Explain(t.Context(), &adminv1.ExplainRequest{Object: object})
@@ -222,7 +222,7 @@ func TestLeads(t *testing.T) {
 		of, _ := object.Parse(text)
 		for _, r := range explained(snap, of) {
 			got = append(got, snapshot.Ref{Type: r.Type, Name: r.Name}.String())
-			objects = append(objects, parts(r)...)
+			objects = append(objects, object.Texts(parts(r))...)
 		}
 		if got = append(got, objects...); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", text, got, want)

@@ -98,7 +98,8 @@ func (c *Conn) sendClusters(list []*snapshot.Resource, send func(*flight)) {
 	endpoints := &c.types[snapshot.Endpoints]
 	for _, r := range list {
 		if a, isNew := c.added[r.Name]; isNew {
-			c.added.put(r.Name, addition{a.first, c.seq})
+			a.newest = c.seq
+			c.added.put(r.Name, a)
 		}
 		if c.sent != nil {
 			c.sent[r.Name] = struct{}{}

@@ -107,8 +107,9 @@ type state struct {
 	took     time.Duration               // from the last response to its answer
 }
 
-// addition is when a new cluster was sent, first and last.
-type addition struct{ first, newest uint64 }
+// addition is when a new cluster was sent, first and last, and when Envoy subscribed to the
+// CLA that it has acknowledged; 0 if it has not, or has unsubscribed.
+type addition struct{ first, newest, subscribed uint64 }
 
 // suspect is one resource of a rejected response: a version, "" for a removal.
 type suspect struct{ name, version string }

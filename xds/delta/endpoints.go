@@ -101,11 +101,17 @@ func (c *Conn) nextEndpoints(send func(*flight)) {
 	}
 }
 
-// endpointsLanded notes that Envoy acknowledged a CLA.
+// endpointsLanded notes that Envoy acknowledged a CLA. That of a new cluster may be older
+// than the newest version of the cluster, for which Envoy does not subscribe again: so the
+// time of the subscription stays with the cluster.
 func (c *Conn) endpointsLanded(f *flight, name string) {
 	st := &c.types[snapshot.Endpoints]
-	if subscribed, ok := st.subs[name]; ok {
-		c.noteEarly(name, subscribed, f.seq)
+	if a, isNew := c.added[name]; isNew {
+		if subscribed, ok := st.subs[name]; ok {
+			a.subscribed = subscribed
+			c.added.put(name, a)
+		}
+		c.noteEarly(name, a, f.seq)
 	}
 	st.subs.drop(name)
 }
@@ -124,9 +130,8 @@ func (c *Conn) unwantedEndpoints(name string) *snapshot.Resource {
 // yet: Envoy withholds all CDS answers while any cluster warms. But if it got the
 // cluster, then asked for its endpoints, and then acknowledged endpoints that were
 // sent after both, this cluster has finished warming.
-func (c *Conn) noteEarly(cluster string, subscribed, sent uint64) {
-	a, isNew := c.added[cluster]
-	if !isNew || a.first > subscribed || sent < max(subscribed, a.newest) {
+func (c *Conn) noteEarly(cluster string, a addition, sent uint64) {
+	if a.first > a.subscribed || sent < max(a.subscribed, a.newest) {
 		return
 	}
 	plain := true // none of the versions on their way waits for more than its CLA

@@ -77,6 +77,11 @@ func (c *Conn) forget(t snapshot.Type, name string) {
 	st.maybe.drop(name)
 	st.mustSend.drop(name)
 	switch t {
+	case snapshot.Endpoints:
+		if a, isNew := c.added[name]; isNew {
+			a.subscribed = 0
+			c.added.put(name, a)
+		}
 	case snapshot.Secret:
 		c.complete = chains{}
 	case snapshot.ExtensionConfig:

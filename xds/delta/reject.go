@@ -21,7 +21,7 @@ type Rejection struct {
 func (c *Conn) rejectOne(t snapshot.Type, f *flight, message string) {
 	st := &c.types[t]
 	if len(f.Removed) > 0 {
-		return // a removal cannot be at fault: it stays wanted and is sent again
+		return // a removal cannot be at fault: while Envoy has what it removes, it is sent again
 	}
 	r := f.Resources[0]
 	if t == snapshot.Listener && c.firstRejection(r) {

@@ -186,7 +186,7 @@ func (l *lowering) tls() {
 		section := route.TLS{Field: indexed("spec.tls", i) + ".secretName"}
 		if t.Secret != "" {
 			section.Secret = object.Ref{Kind: object.KindSecret, Namespace: l.object.Namespace, Name: t.Secret}
-			l.References = append(l.References, route.Reference{To: section.Secret, Field: section.Field})
+			l.References = append(l.References, route.Reference{To: section.Secret, Field: section.Field, Certificate: true})
 		}
 		for j, h := range t.Hosts {
 			l.checkTLSHost(h, indexed(indexed("spec.tls", i)+".hosts", j))

@@ -1,4 +1,5 @@
-// Package secret lowers a Secret into a certificate that Envoy takes.
+// Package secret lowers a Secret into a certificate that Envoy takes, and a seed of other
+// keys.
 //
 // The package is pure. Its errors never repeat bytes of a Secret.
 package secret
@@ -26,28 +27,31 @@ import (
 // response for a shorter one.
 const minRSA = 2048
 
-// KeyPair reads a certificate and its key, with the findings that time will bring.
-func KeyPair(s *input.Secret) (route.KeyPair, []finding.Finding, error) {
+// Lower reads a Secret.
+func Lower(s *input.Secret) *route.Credential {
+	c := &route.Credential{}
+	c.Seed, c.SeedErr = parseKey(s.Key)
+	c.Pair, c.Ends, c.PairErr = keyPair(s, c)
+	return c
+}
+
+// keyPair reads a certificate, whose key is c.Seed, with the findings that time will bring.
+func keyPair(s *input.Secret, c *route.Credential) (route.KeyPair, []finding.Finding, error) {
 	certificate, chain, err := parseChain(s.Certificate)
 	if err != nil {
 		return route.KeyPair{}, nil, err
 	}
-	key, err := parseKey(s.Key)
-	if err != nil {
-		return route.KeyPair{}, nil, err
+	if c.SeedErr != nil {
+		return route.KeyPair{}, nil, c.SeedErr
 	}
-	if _, err := tls.X509KeyPair(certificate, key); err != nil {
+	if _, err := tls.X509KeyPair(certificate, c.Seed); err != nil {
 		return route.KeyPair{}, nil, errors.New("tls.key is not the key of the first certificate in tls.crt")
 	}
 	if err := checkStrength(chain[0]); err != nil {
 		return route.KeyPair{}, nil, err
 	}
-	return route.KeyPair{Chain: certificate, Key: key}, ends(chain[0], input.Origin(s).In("data[tls.crt]")), nil
+	return route.KeyPair{Chain: certificate, Key: c.Seed}, ends(chain[0], input.Origin(s).In("data[tls.crt]")), nil
 }
-
-// Seed is what of a Secret nobody else knows: its private key. Keys of other purposes are
-// derived from it.
-func Seed(s *input.Secret) ([]byte, error) { return parseKey(s.Key) }
 
 // renewalDue is what is left of a certificate when nobody seems to renew it: a
 // tenth of its time, at most 14 days. cert-manager renews when a third is left
@@ -86,7 +90,7 @@ func parseChain(text []byte) ([]byte, []*x509.Certificate, error) {
 	if len(chain) == 0 {
 		return nil, nil, errors.New("tls.crt holds no certificate in PEM")
 	}
-	return out.Bytes(), chain, nil
+	return kept(out.Bytes(), text), chain, nil
 }
 
 // parseKey re-encodes the first private key.
@@ -94,10 +98,18 @@ func parseKey(text []byte) ([]byte, error) {
 	types := []string{"PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"}
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
 		if slices.Contains(types, block.Type) && len(block.Headers) == 0 {
-			return pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes}), nil
+			return kept(pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes}), text), nil
 		}
 	}
 	return nil, errors.New("tls.key holds no unencrypted private key in PEM")
+}
+
+// kept is canonical, in the memory of the Secret if that is canonical, as it mostly is.
+func kept(canonical, text []byte) []byte {
+	if bytes.Equal(canonical, text) {
+		return text
+	}
+	return canonical
 }
 
 // checkStrength refuses what Envoy refuses.
