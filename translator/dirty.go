@@ -99,7 +99,7 @@ func clusterUnit(name string) string { return "cluster " + name }
 
 func (p *pass) markHost(host string) {
 	p.hosts.add(host)
-	if host == route.Any { // what no host claims stands in each wildcard's virtual host, too
+	if host == route.Any { // what no host claims is in each wildcard's virtual host, too
 		for _, routes := range p.old.class.routes {
 			for name := range p.old.Snapshot.Of(snapshot.VirtualHost).Prefix(render.VirtualHostName(routes, "*.")) {
 				p.hosts.add(render.HostOf(name))

@@ -53,7 +53,7 @@ const (
 )
 
 // Setting is one row of the table. Scopes, Upstream and Fixed follow from the
-// struct of Values that it stands beside: no row sets them.
+// struct of Values beside it: no row sets them.
 type Setting struct {
 	Name string
 	// Aliases are other names of it, behind the same Prefix.
@@ -107,12 +107,12 @@ type Override struct {
 	written string
 }
 
-// wrong is err, at the field where o stands.
+// wrong is err, at the field where o was set.
 func (o Override) wrong(err error) *FieldError {
 	return &FieldError{Object: o.at.Object, Field: o.at.Field, Value: o.written, Err: err}
 }
 
-// Origin is where a setting stands.
+// Origin is where a setting was made.
 type Origin struct {
 	Object object.Ref
 	Field  string

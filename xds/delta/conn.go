@@ -30,7 +30,7 @@ type resources = pmap.Map[*snapshot.Resource]
 
 // Rejects are the versions that an Envoy rejected when each was sent alone:
 // name → versions, the newest last. It is a value to hand to Accept when the
-// same Envoy opens its next stream; nobody changes it.
+// same Envoy opens its next stream; it is never changed.
 type Rejects map[snapshot.Ref][]string
 
 // Fleet is what the other Envoys of the fleet made of versions. It may change at any
