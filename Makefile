@@ -213,11 +213,12 @@ lint: $(BIN)/staticcheck $(BIN)/hadolint ## gofmt, go vet, staticcheck, length o
 	$(GO) test ./test/style
 	"$(BIN)/hadolint" deploy/docker/*.Dockerfile
 
-soak: build envoy kube servers tools ## what is long: 100,000 requests to random routes, 10,000 golden worlds, SOAK changes under load, faults, 20 outages, fights, 10,000 Ingresses and 30,000 Secrets on a real Kubernetes, 100 restarts, 1,000 Envoys with 50,000 names
+soak: build envoy kube servers tools ## what is long: 100,000 requests to random routes, 10,000 golden worlds, SOAK changes under load and to managers by ECDS, faults, 20 outages, fights, 10,000 Ingresses and 30,000 Secrets on a real Kubernetes, 100 restarts, 1,000 Envoys with 50,000 names
 	$(GO) test -timeout 30m -count=1 -v ./test/golden -worlds 10000
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/decide -requests 100000
 	$(GO) test -tags real -timeout 30m -count=1 -v ./test/trials -run-patches
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/churn -changes $(SOAK) -moves $(SOAK) -walk $(SOAK) -rejected 1m
+	$(GO) test -tags real -timeout 60m -count=1 -v ./test/ecds -steps $(SOAK) -silence 17s
 	$(GO) test -tags real -timeout 120m -count=1 -v ./test/faults -rounds 30 -loops 300 -moves 100 -recreated 200 -outages 20 -outage 30s
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/source -changes $(SOAK) -secrets 30000 -outage 2m
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/upstream -lifetimes 10m -hangs 2m -cost 5m

@@ -12,8 +12,8 @@ const (
 	// Hold waits for them as for requests, to the deadline if need be.
 	Hold Upgrades = "hold"
 	// Close does not wait for them. Envoy itself closes them, as it does idle
-	// connections, in the last third of its drain time, if drain_timeout of its
-	// listeners is below that.
+	// connections, in the last third of its drain time, if its bootstrap and its
+	// listeners say the same.
 	Close Upgrades = "close"
 )
 
@@ -30,8 +30,8 @@ const (
 	// maxMinDrain is the time of three looks of a balancer that looks each 5 s;
 	// kube-proxy needs less.
 	maxMinDrain = 15 * time.Second
-	// HoldLimit is drain_timeout of the listeners that hold WebSockets: a drain
-	// time of Envoy above it closes them.
+	// HoldLimit is the longest drain time of Envoy that holds WebSockets: more is a
+	// mistake in the unit rather than somebody's promise.
 	HoldLimit = time.Hour
 )
 
@@ -95,7 +95,7 @@ func (p Plan) EnvoyDrainTime() time.Duration {
 func (p Plan) Fits(drainTime time.Duration) error {
 	switch {
 	case p.Upgrades == Hold && drainTime > HoldLimit:
-		return fmt.Errorf("--drain-time-s=%.0f of Envoy: above %.0f it closes WebSockets early, but --upgrades is hold", drainTime.Seconds(), HoldLimit.Seconds())
+		return fmt.Errorf("--drain-time-s=%.0f of Envoy: at most %.0f fits --upgrades=hold", drainTime.Seconds(), HoldLimit.Seconds())
 	case p.Upgrades == Close && p.Min+drainTime > p.Max:
 		return fmt.Errorf("--drain-time-s=%.0f of Envoy: idle connections are closed by the end of it, which is %s after --min-drain=%s began and later than --max-drain=%s; at most %.0f fits",
 			drainTime.Seconds(), p.Min+drainTime, p.Min, p.Max, p.EnvoyDrainTime().Seconds())

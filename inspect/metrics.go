@@ -12,6 +12,7 @@ import (
 	"legation.dev/translator"
 	"legation.dev/translator/finding"
 	"legation.dev/xds/admin/adminv1"
+	"legation.dev/xds/bootstrap"
 	"legation.dev/xds/fleet"
 	"legation.dev/xds/snapshot"
 	"legation.dev/xds/store"
@@ -51,6 +52,7 @@ var (
 	fleetResources = desc("fleet_resources", "Resources of the newest version.", "fleet", "type")
 	fleetEnvoys    = desc("fleet_envoys", "Envoys that are connected to this replica.", "fleet")
 	fleetCurrent   = desc("fleet_envoys_current", "Of these, those that run the newest version.", "fleet")
+	fleetOld       = desc("fleet_envoys_bootstrap_behind", "Of the Envoys of this replica, those that were started with an older bootstrap than this version makes. They get it when they are started again.", "fleet")
 	fleetLag       = desc("fleet_unacknowledged_change_age_seconds", "Age of the oldest change that some Envoy of this replica does not run; 0 if all run the newest version.", "fleet")
 	fleetRejected  = desc("fleet_rejected_resources", "Resources that Envoys of this replica reject now, each counted for each Envoy. Their last good version stays.", "fleet")
 	fleetCertEnd   = desc("fleet_client_certificate_end_timestamp_seconds", "When the first of the certificates ends with which Envoys have connected to this replica.", "fleet")
@@ -59,7 +61,7 @@ var (
 // Describe implements prometheus.Collector.
 func (m Metrics) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{inputObjects, inputDigest, problemsFound, fleetsKnown, fleetDigest, fleetFrozen, fleetHostEnd, fleetVersion,
-		fleetPublished, fleetResources, fleetEnvoys, fleetCurrent, fleetLag, fleetRejected, fleetCertEnd} {
+		fleetPublished, fleetResources, fleetEnvoys, fleetCurrent, fleetOld, fleetLag, fleetRejected, fleetCertEnd} {
 		descs <- d
 	}
 }
@@ -142,7 +144,11 @@ func (m Metrics) running(g gauges) {
 		lag[e.GetFleet()] = max(lag[e.GetFleet()], e.GetLag().AsDuration())
 		rejected[e.GetFleet()] += len(e.GetRejected())
 	}
+	old := map[string]int{}
 	for _, n := range m.Fleets.Nodes() {
+		if n.Bootstrap < bootstrap.Version {
+			old[n.Fleet]++
+		}
 		if end, ok := ends[n.Fleet]; !n.CertificateEnd.IsZero() && (!ok || n.CertificateEnd.Before(end)) {
 			ends[n.Fleet] = n.CertificateEnd
 		}
@@ -153,6 +159,7 @@ func (m Metrics) running(g gauges) {
 		}
 		g.send(fleetEnvoys, float64(f.GetEnvoys()), f.GetName())
 		g.send(fleetCurrent, float64(f.GetCurrent()), f.GetName())
+		g.send(fleetOld, float64(old[f.GetName()]), f.GetName())
 		g.send(fleetLag, lag[f.GetName()].Seconds(), f.GetName())
 		g.send(fleetRejected, float64(rejected[f.GetName()]), f.GetName())
 		if end, ok := ends[f.GetName()]; ok {

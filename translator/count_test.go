@@ -38,13 +38,13 @@ func TestCost(t *testing.T) {
 	}
 }
 
-// TestCostOfTLSHost: a new TLS host computes its virtual host, chain and
-// certificate, and the listener out of the serialised chains, whose bytes are the
+// TestCostOfTLSHost: a new TLS host computes its virtual host, chain, certificate and
+// which certificates of clients it asks for, and the listener out of the serialised chains, whose bytes are the
 // only cost that grows.
 func TestCostOfTLSHost(t *testing.T) {
 	change := func(w *worlds.World) input.Change { return w.TLSHost(20_000) }
 	small, large := cost(t, 100, change), cost(t, 10_000, change)
-	if small != large || small.Resources != 4 { // virtual host, chain, certificate, listener
+	if small != large || small.Resources != 5 { // virtual host, chain, certificate, whom it asks for one, listener
 		t.Errorf("%+v at 100 Services, %+v at 10,000", small, large)
 	}
 	bytes := func(hosts int) int {

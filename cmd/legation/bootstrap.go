@@ -51,7 +51,7 @@ What an Envoy can hold is checked by 'shutdown-manager check'.`,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
 	flags := c.Flags()
-	flags.StringVar(&f.cfg.NodeID, "node-id", hostName(), "what tells this Envoy from the others of its fleet; a pod's name")
+	flags.StringVar(&f.cfg.NodeID, "node-id", hostname(), "what tells this Envoy from the others of its fleet; a pod's name")
 	flags.StringVar(&f.cfg.Class, "class", bootstrap.DefaultClass, "the IngressClass that it serves (node.cluster)")
 	flags.StringVar(&f.cfg.Zone, "zone", "", "the zone of the node, as topology.kubernetes.io/zone has it")
 	flags.StringVar(&f.cfg.XDSAddress, "xds", bootstrap.DefaultXDSAddress, "host and port of 'legation serve'; all addresses of a name are used")
@@ -73,13 +73,12 @@ What an Envoy can hold is checked by 'shutdown-manager check'.`,
 	return c
 }
 
-// hostName is that of this machine or pod.
-func hostName() string {
-	name, err := os.Hostname()
-	if err != nil {
-		return "envoy"
+// hostname is that of this machine, which in a pod is the pod's name.
+func hostname() string {
+	if host, err := os.Hostname(); err == nil {
+		return host
 	}
-	return name
+	return "envoy"
 }
 
 // defaultConnections of clients: as many as the class's connection-budget has for

@@ -9,6 +9,7 @@ import (
 
 	"legation.dev/cmd/cli"
 	"legation.dev/xds/admin/adminv1"
+	"legation.dev/xds/bootstrap"
 )
 
 func fleetCommand() *cobra.Command {
@@ -70,13 +71,13 @@ func writeEnvoys(w io.Writer, answer *adminv1.EnvoysResponse) error {
 	}
 	fmt.Fprintln(w)
 	table = newTable(w)
-	row(table, "FLEET", "ENVOY", "ZONE", "ENVOY VERSION", "REPLICA", "SINCE", "BEHIND", "LAG", "REJECTED")
+	row(table, "FLEET", "ENVOY", "ZONE", "ENVOY VERSION", "BOOTSTRAP", "REPLICA", "SINCE", "BEHIND", "LAG", "REJECTED")
 	for _, e := range answer.GetEnvoys() {
 		behind := fmt.Sprint(e.GetBehind())
 		if e.GetWaiting() {
 			behind = "no such fleet"
 		}
-		row(table, e.GetFleet(), e.GetId(), e.GetZone(), e.GetVersion(), e.GetInstance(), age(e.GetSince()), behind,
+		row(table, e.GetFleet(), e.GetId(), e.GetZone(), e.GetVersion(), bootstrapOf(e), e.GetInstance(), age(e.GetSince()), behind,
 			lasted(e.GetLag()), fmt.Sprint(len(e.GetRejected())))
 	}
 	if err := table.Flush(); err != nil {
@@ -88,4 +89,12 @@ func writeEnvoys(w io.Writer, answer *adminv1.EnvoysResponse) error {
 		}
 	}
 	return nil
+}
+
+// bootstrapOf is the version of the bootstrap of an Envoy.
+func bootstrapOf(e *adminv1.Envoy) string {
+	if e.GetBootstrap() > 0 && e.GetBootstrap() < bootstrap.Version {
+		return fmt.Sprintf("%d (behind %d)", e.GetBootstrap(), bootstrap.Version)
+	}
+	return fmt.Sprint(e.GetBootstrap())
 }

@@ -68,6 +68,7 @@ func TestMetrics(t *testing.T) {
 	for name, want := range map[string]float64{
 		`legation_fleet_unacknowledged_change_age_seconds{fleet="legation"}`: 0,
 		`legation_fleet_rejected_resources{fleet="legation"}`:                0,
+		`legation_fleet_envoys_bootstrap_behind{fleet="legation"}`:           0,
 		`legation_input_objects{kind="Ingress"}`:                             2,
 		`legation_xds_streams`:                                               1,
 		`legation_xds_nacks_total{type="CDS"}`:                               0,

@@ -186,14 +186,34 @@ func TestMemoryLimit(t *testing.T) {
 
 // TestControlPlaneByName: an Envoy finds its control plane by a name.
 func TestControlPlaneByName(t *testing.T) {
-	s := start(t, func(c *bootstrap.Config) {
-		_, port, err := net.SplitHostPort(c.XDSAddress)
-		if err != nil {
-			t.Error(err)
-		}
-		c.XDSAddress = "localhost:" + port
-	})
+	s := start(t, func(c *bootstrap.Config) { c.XDSAddress = fmt.Sprintf("localhost:%d", relayed(t, c.XDSAddress)) })
 	if got, body := s.status(t, "GET", s.HTTP, "/"); got != 404 {
 		t.Errorf("%d %.80q", got, body)
 	}
+}
+
+// relayed is a port of 127.0.0.1 that leads to an address.
+func relayed(t *testing.T, to string) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			from, err := l.Accept()
+			if err != nil {
+				return // it is closed
+			}
+			conn, err := net.Dial("tcp", to)
+			if err != nil {
+				from.Close()
+				continue
+			}
+			go func() { io.Copy(conn, from); conn.Close() }()
+			go func() { io.Copy(from, conn); from.Close() }()
+		}
+	}()
+	return l.Addr().(*net.TCPAddr).Port
 }

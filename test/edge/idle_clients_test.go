@@ -79,9 +79,9 @@ func idlers(t *testing.T) map[string]idler {
 // emptySettings is a SETTINGS frame of HTTP/2 that sets nothing.
 const emptySettings = "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 
-// TestIdleClients: clients that take every connection and do nothing with it cannot keep
+// TestConnectionsTaken: clients that take every connection and do nothing with it cannot keep
 // others out, in an Envoy without a limit of memory, too.
-func TestIdleClients(t *testing.T) {
+func TestConnectionsTaken(t *testing.T) {
 	const limit = 60
 	for name, idler := range idlers(t) {
 		t.Run(name, func(t *testing.T) {

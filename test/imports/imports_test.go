@@ -32,7 +32,7 @@ var allowed = map[string][]string{
 	"drain/limits":              {"drain/host"},
 	"drain/probe":               {"drain", "drain/admin", "drain/host"},
 	"examples":                  {},
-	"inspect":                   {"object", "pmap", "translator", "translator/finding", "translator/policy", "xds/admin", "xds/admin/adminv1", "xds/fleet", "xds/snapshot", "xds/store"},
+	"inspect":                   {"object", "pmap", "translator", "translator/finding", "translator/policy", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/snapshot", "xds/store"},
 	"object":                    {},
 	"watcher/dir":               {"object", "translator/finding", "translator/input", "translator/lower"},
 	"watcher/kube":              {"object", "pmap", "translator/finding", "translator/input", "translator/lower", "translator/route", "watcher/quiet"},
@@ -62,7 +62,7 @@ var allowed = map[string][]string{
 	"xds/impact":                {"object", "pmap", "xds/snapshot"},
 	"pmap":                      {},
 	"xds/redact":                {"xds/snapshot"},
-	"xds/server":                {"object", "xds/limits", "xds/delta", "xds/fleet", "xds/identity", "xds/redact", "xds/snapshot", "xds/store"},
+	"xds/server":                {"object", "xds/bootstrap", "xds/limits", "xds/delta", "xds/fleet", "xds/identity", "xds/redact", "xds/snapshot", "xds/store"},
 	"xds/snapshot":              {"object", "pmap"},
 	"xds/store":                 {"xds/snapshot"},
 }

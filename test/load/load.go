@@ -65,6 +65,11 @@ type Client struct {
 	Every time.Duration
 	// Timeout is how long an answer may take; 0 means 30 s.
 	Timeout time.Duration
+	// Once makes a connection for each request, as clients do that come and go.
+	Once bool
+	// Forgive, if set, reports whether a failure is none: what the test itself did
+	// explains it. It is neither a request nor a failure then, but counted.
+	Forgive func(*Failure) bool
 }
 
 const (
@@ -152,6 +157,8 @@ type worker struct {
 	turns    *atomic.Uint64
 	answered func()
 	start    time.Time // when the next request begins
+	dialled  time.Time // when the connection was
+	answer   time.Time // the last good one on the connection
 }
 
 // connection is what each kind of client implements.
@@ -196,6 +203,7 @@ func (w *worker) run(ctx context.Context) {
 func (w *worker) dial(ctx context.Context) (connection, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.timeout())
 	defer cancel()
+	w.dialled, w.answer = time.Now(), time.Time{}
 	switch w.Kind {
 	case HTTP1:
 		return dialHTTP1(ctx, w)
@@ -246,7 +254,7 @@ func (w *worker) ask(ctx context.Context, conn connection) bool {
 	if a.closing {
 		w.recorder.closed.Add(1)
 	}
-	return !a.closing
+	return !a.closing && !w.Once
 }
 
 // broken counts a request that got no answer, or half of one.
@@ -261,6 +269,7 @@ func (w *worker) broken(ctx context.Context, host, path string, err error) {
 // judged counts an answer; verdict is what the oracle said of it.
 func (w *worker) judged(ctx context.Context, verdict error, host, path string, a answer) {
 	if verdict == nil {
+		w.answer = time.Now()
 		w.recorder.requests.Add(1)
 		w.answered()
 		return
@@ -276,7 +285,12 @@ func (w *worker) failed(ctx context.Context, f *Failure) {
 	if ctx.Err() != nil {
 		return
 	}
-	f.Client, f.At = fmt.Sprintf("%s (%s)", w.Name, w.Kind), time.Now()
+	f.Client, f.At, f.Dialled, f.Answered = fmt.Sprintf("%s (%s)", w.Name, w.Kind), time.Now(), w.dialled, w.answer
+	if w.Forgive != nil && w.Forgive(f) {
+		w.recorder.forgiven.Add(1)
+		w.answered()
+		return
+	}
 	w.recorder.requests.Add(1)
 	w.recorder.fail(f)
 	w.answered()

@@ -120,6 +120,31 @@ func TestUndisturbedByTLS(t *testing.T) {
 	}
 }
 
+func TestOnce(t *testing.T) {
+	s := backend(t, "shop")
+	for _, kind := range kinds {
+		c := shop(kind, s.Addr().String())
+		c.Once = true
+		r := run(t, requests(20), c)
+		if r.Failed > 0 || r.Dials < r.Requests/2 { // a WebSocket has its handshake and a message
+			t.Errorf("%s: %s", kind, r)
+		}
+	}
+}
+
+func TestForgiven(t *testing.T) {
+	for _, kind := range kinds {
+		s := backend(t, "shop")
+		address := s.Addr().String()
+		s.Kill()
+		c := shop(kind, address)
+		c.Forgive = func(f *Failure) bool { return f.Kind == "refused" && f.Answered.IsZero() && !f.Dialled.IsZero() }
+		if r := run(t, func(r Results) bool { return r.Forgiven > 0 }, c); r.Failed > 0 || r.Requests > 0 {
+			t.Errorf("%s: %s", kind, r)
+		}
+	}
+}
+
 func TestWrongServiceIsAFailure(t *testing.T) {
 	s := backend(t, "other")
 	for _, kind := range kinds {

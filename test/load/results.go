@@ -36,6 +36,7 @@ type Results struct {
 	// two, ConnectionClose how many answers said `Connection: close`, GoAways
 	// how many GOAWAY frames came.
 	Closed, ConnectionClose, GoAways uint64
+	Forgiven                         uint64 // by Client.Forgive
 	// P50, P99 and Max are times from a request to the end of its answer, the
 	// first two to 1/16 of their value.
 	P50, P99, Max time.Duration
@@ -44,6 +45,8 @@ type Results struct {
 // Failure is a request that failed.
 type Failure struct {
 	At         time.Time
+	Dialled    time.Time // when the connection was
+	Answered   time.Time // the last answer on that connection before; zero: none
 	Client     string
 	Host, Path string // empty when no connection came about
 	Kind       string
@@ -54,13 +57,24 @@ type Failure struct {
 }
 
 func (f Failure) String() string {
-	s := fmt.Sprintf("%s %s: %s%s: %s: %s", f.At.Format("15:04:05.000"), f.Client, f.Host, f.Path, f.Kind, f.Err)
+	s := fmt.Sprintf("%s %s: %s%s: %s: %s%s", f.At.Format("15:04:05.000"), f.Client, f.Host, f.Path, f.Kind, f.Err, f.age())
 	if f.Status == 0 {
 		return s
 	}
 	var header strings.Builder
 	f.Header.Write(&header) // sorted
 	return fmt.Sprintf("%s\n  %d %q\n  %q", s, f.Status, header.String(), f.Body)
+}
+
+// age tells of the connection, if there was one.
+func (f Failure) age() string {
+	switch {
+	case f.Dialled.IsZero() || f.Host == "":
+		return ""
+	case f.Answered.IsZero():
+		return fmt.Sprintf(" (dialled %s before, never answered)", round(f.At.Sub(f.Dialled)))
+	}
+	return fmt.Sprintf(" (dialled %s before, answered %s before)", round(f.At.Sub(f.Dialled)), round(f.At.Sub(f.Answered)))
 }
 
 // Disturbed says what would have disturbed a client: any failure, any
@@ -108,9 +122,9 @@ func round(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond
 
 // recorder counts. All clients write to it at once.
 type recorder struct {
-	clients                                           int // set before the first client starts
-	requests, dials, closed, connectionClose, goAways atomic.Uint64
-	latency                                           histogram
+	clients                                                     int // set before the first client starts
+	requests, dials, closed, connectionClose, goAways, forgiven atomic.Uint64
+	latency                                                     histogram
 
 	mu       sync.Mutex // guards the fields below
 	failures map[string]uint64
@@ -134,7 +148,7 @@ func (r *recorder) results() Results {
 	defer r.mu.Unlock()
 	res := Results{
 		Clients: r.clients, Requests: r.requests.Load(), Dials: r.dials.Load(), Closed: r.closed.Load(),
-		ConnectionClose: r.connectionClose.Load(), GoAways: r.goAways.Load(),
+		ConnectionClose: r.connectionClose.Load(), GoAways: r.goAways.Load(), Forgiven: r.forgiven.Load(),
 		Failures: maps.Clone(r.failures), Examples: slices.Clone(r.examples),
 		Max: time.Duration(r.latency.max.Load()),
 	}

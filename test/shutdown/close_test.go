@@ -100,6 +100,29 @@ func TestUpgradesClosed(t *testing.T) {
 	}
 }
 
+// TestUpgradesHeld: without drain-upgrades: close, WebSockets outlast even the drain
+// time of Envoy, which is much longer than the time that their listener gives to
+// connections that end: the bootstrap switches off that Envoy tells them. It fails if
+// Envoy no longer knows that guard.
+func TestUpgradesHeld(t *testing.T) {
+	const drainTime = 15 * time.Second
+	w := newSuite(t, nil, "one")
+	p := w.prepare(t, "one")
+	p.launch(t, launch{before: p.under(t, "--grace-period", "60s", "--min-drain", "1s"),
+		args: []string{"--drain-time-s", fmt.Sprint(drainTime.Seconds())}})
+	sockets := newClients(w.http("one"))
+	for range 5 {
+		sockets.webSocket(drainTime + 3*time.Second)
+	}
+	sockets.begun.Wait()
+	p.signal(t, syscall.SIGTERM)
+	p.wait(t)
+	sockets.allDone(t)
+	if r := p.report(t); r.Reason != drain.ReasonDone || r.UpgradesCut != 0 {
+		t.Errorf("report %+v", r)
+	}
+}
+
 // TestUpgradesNotAwaited: without a listener that closes them, WebSockets are cut
 // when all else is done, and the report says so.
 func TestUpgradesNotAwaited(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"legation.dev/test/incluster"
+	"legation.dev/test/inprocess"
 	"legation.dev/test/kube"
 )
 
@@ -114,7 +115,7 @@ func (w *suite) waitsForBoth(s *incluster.Stack, leader, other int) {
 // awaitWaiting waits until so many Ingresses wait for their address.
 func (w *suite) awaitWaiting(r *incluster.Replica, want float64) {
 	w.Helper()
-	err := incluster.Await(w.ctx, func() error {
+	err := inprocess.Await(w.ctx, func() error {
 		if n := w.metric(r, "legation_status_waiting"); n != want {
 			return fmt.Errorf("%v Ingresses wait, want %v", n, want)
 		}
@@ -148,7 +149,7 @@ func (w *suite) waitsNoLonger(s *incluster.Stack, leader, other int) {
 // awaitAnswer waits until an Envoy gives a host an answer.
 func (w *suite) awaitAnswer(e *incluster.Envoy, host, want string) {
 	w.Helper()
-	err := incluster.Await(w.ctx, func() error {
+	err := inprocess.Await(w.ctx, func() error {
 		if got := w.ask(e, host); got != want {
 			return fmt.Errorf("%s answers %s", host, got)
 		}

@@ -17,6 +17,10 @@ func ClientsOf(host string) string { return host + clientsSuffix }
 
 // NoClients is such a secret, of a chain that asks for none.
 func NoClients(host string) (*snapshot.Resource, error) {
-	m := &tlsv3.Secret{Name: ClientsOf(host), Type: &tlsv3.Secret_ValidationContext{ValidationContext: &tlsv3.CertificateValidationContext{}}}
+	m := noClients(host)
 	return newResource(snapshot.Secret, m.Name, m, snapshot.Meta{})
+}
+
+func noClients(host string) *tlsv3.Secret {
+	return &tlsv3.Secret{Name: ClientsOf(host), Type: &tlsv3.Secret_ValidationContext{ValidationContext: &tlsv3.CertificateValidationContext{}}}
 }

@@ -119,7 +119,7 @@ func protocolOptions(p route.Protocol, settings *policy.Upstream) *upstreamv3.Ht
 
 // lifetimes of a connection: it has to end before the server ends it.
 func lifetimes(settings *policy.Upstream) *corev3.HttpProtocolOptions {
-	o := &corev3.HttpProtocolOptions{IdleTimeout: seconds(settings.UpstreamIdleTimeout)}
+	o := &corev3.HttpProtocolOptions{IdleTimeout: seconds(settings.UpstreamIdleTimeout), MaxHeadersCount: number(maxHeaders)}
 	if settings.UpstreamMaxLifetime > 0 {
 		o.MaxConnectionDuration = seconds(settings.UpstreamMaxLifetime)
 	}

@@ -26,10 +26,10 @@ import (
 const (
 	// drainTime is how long a connection may go on after it was told to leave: a
 	// client of HTTP/2 may still open streams for as long after its GOAWAY, and an
-	// idle one of HTTP/1 is closed so much later than downstream-idle-timeout says.
-	// Envoy's own. WebSockets outlive it by a guard in the bootstrap, if that was made
-	// with --upgrades hold.
-	drainTime = 5 * time.Second
+	// idle one of HTTP/1.1 is closed 1 s more than it after downstream-idle-timeout.
+	// WebSockets outlive it by a guard in the bootstrap, if that was made with
+	// --upgrades hold.
+	drainTime = 4 * time.Second
 	// drainTimeToClose is that of a class which has WebSockets closed early: how
 	// long after its GOAWAY a client of HTTP/2 may still open streams.
 	drainTimeToClose = time.Second
@@ -58,18 +58,19 @@ func connectionManager(s *policy.Listener, l route.Listener, trusted bool) *hcmv
 	m := &hcmv3.HttpConnectionManager{
 		StatPrefix:                    l.Name, // shutdown-manager and alerts go by it: it never changes
 		RouteSpecifier:                scopedRoutes(),
-		HttpFilters:                   append(healthPath(s.HealthPath), httpFilters(false)...),
-		UpgradeConfigs:                []*hcmv3.HttpConnectionManager_UpgradeConfig{webSocket()},
+		HttpFilters:                   append(append(healthPath(s.HealthPath), ownFilters(s)...), httpFilters(false)...),
+		UpgradeConfigs:                []*hcmv3.HttpConnectionManager_UpgradeConfig{webSocket(s)},
 		LocalReplyConfig:              localReplies(),
 		EarlyHeaderMutationExtensions: early(s, l, trusted),
 		InternalAddressConfig:         &hcmv3.HttpConnectionManager_InternalAddressConfig{}, // no client is internal
 		PreserveExternalRequestId:     true,
-		ServerHeaderTransformation:    hcmv3.HttpConnectionManager_PASS_THROUGH,
 		AccessLog:                     accessLog(s),
 		DrainTimeout:                  seconds(drainTimeOf(s)),
 	}
 	paths(m, s)
 	protocols(m, s)
+	standards(m)
+	serverHeader(m, s)
 	if trusted {
 		trust(m, s)
 	} else {
@@ -80,8 +81,8 @@ func connectionManager(s *policy.Listener, l route.Listener, trusted bool) *hcmv
 
 // webSocket has filters of its own: all that restrict access, and none for bodies, since
 // what a client sends on one is no body.
-func webSocket() *hcmv3.HttpConnectionManager_UpgradeConfig {
-	return &hcmv3.HttpConnectionManager_UpgradeConfig{UpgradeType: "websocket", Filters: httpFilters(true)}
+func webSocket(s *policy.Listener) *hcmv3.HttpConnectionManager_UpgradeConfig {
+	return &hcmv3.HttpConnectionManager_UpgradeConfig{UpgradeType: "websocket", Filters: append(append(ownFilters(s), keyOverHTTP2()), httpFilters(true)...)}
 }
 
 func drainTimeOf(s *policy.Listener) time.Duration {
@@ -93,7 +94,7 @@ func drainTimeOf(s *policy.Listener) time.Duration {
 
 func router() *hcmv3.HttpFilter {
 	return &hcmv3.HttpFilter{Name: "envoy.filters.http.router", ConfigType: &hcmv3.HttpFilter_TypedConfig{
-		TypedConfig: packed(&routerv3.Router{SuppressEnvoyHeaders: true})}}
+		TypedConfig: packed(&routerv3.Router{SuppressEnvoyHeaders: true, UpstreamLog: upstreamLog()})}}
 }
 
 // healthPath answers for Envoy itself: 503 once it was told to fail.
@@ -131,6 +132,7 @@ func protocols(m *hcmv3.HttpConnectionManager, s *policy.Listener) {
 	}
 	if s.DownstreamMax > 0 {
 		m.CommonHttpProtocolOptions.MaxConnectionDuration = seconds(s.DownstreamMax)
+		m.CommonHttpProtocolOptions.MaxConnectionDurationJitter = percent(lifetimeJitter)
 		m.Http1SafeMaxConnectionDuration = true // tell the client, do not just close
 	}
 	m.HttpProtocolOptions = &corev3.Http1ProtocolOptions{AcceptHttp_10: true, DefaultHostForHttp_10: hostOfHTTP10}
@@ -219,6 +221,8 @@ func localReplies() *hcmv3.LocalReplyConfig {
 			bodiless(http.StatusNoContent), bodiless(http.StatusNotModified),
 			{Filter: connectTimedOut(), StatusCode: number(504)},
 			{Filter: flagged("UF", "UC", "UR", "UPE"), StatusCode: number(502)},
+			badRequest(),
+			ignoredUpgrade(),
 		},
 		BodyFormat: &corev3.SubstitutionFormatString{Format: &corev3.SubstitutionFormatString_TextFormatSource{
 			TextFormatSource: inline("%RESPONSE_CODE%\n")}},
@@ -245,10 +249,14 @@ func flagged(flags ...string) *accesslogv3.AccessLogFilter {
 // connectTimedOut: Envoy flags a refused connection and one that did not come
 // about alike (UF), only the details tell them apart.
 func connectTimedOut() *accesslogv3.AccessLogFilter {
+	return details(`response.code_details.contains("connection_timeout")`)
+}
+
+// details is an expression of CEL about a request.
+func details(expression string) *accesslogv3.AccessLogFilter {
 	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_ExtensionFilter{
 		ExtensionFilter: &accesslogv3.ExtensionFilter{
-			Name: "envoy.access_loggers.extension_filters.cel",
-			ConfigType: &accesslogv3.ExtensionFilter_TypedConfig{TypedConfig: packed(&celv3.ExpressionFilter{
-				Expression: `response.code_details.contains("connection_timeout")`})},
+			Name:       "envoy.access_loggers.extension_filters.cel",
+			ConfigType: &accesslogv3.ExtensionFilter_TypedConfig{TypedConfig: packed(&celv3.ExpressionFilter{Expression: expression})},
 		}}}
 }

@@ -13,7 +13,7 @@ import (
 
 // Secret makes the certificate that Envoy asks for by name.
 func Secret(name string, pair route.KeyPair, from []object.Ref) (*snapshot.Resource, error) {
-	return newResource(snapshot.Secret, name, newSecret(name, pair), snapshot.Meta{From: from})
+	return newResource(snapshot.Secret, name, newSecret(name, pair), snapshot.Meta{From: from, Needs: comesAfter(name)})
 }
 
 // StandIn is a certificate of the process's own under a name, if it has one; a placeholder,
@@ -24,27 +24,33 @@ func StandIn(own *route.KeyPair, name string, from []object.Ref) *snapshot.Resou
 	if own != nil {
 		m = newSecret(name, *own)
 	}
-	r, err := snapshot.StandIn(snapshot.Secret, name, m, snapshot.Meta{From: from})
-	if err != nil {
-		panic("render: stand-in certificate: " + err.Error()) // bytes always serialise
-	}
-	return r
+	return standIn(m, snapshot.Meta{From: from, Needs: comesAfter(name)})
+}
+
+// comesAfter is what an Envoy must have before the certificate of a chain. It checks the
+// secrets of a chain together, once all are there, and blames the last one.
+func comesAfter(host string) []snapshot.Ref {
+	return []snapshot.Ref{{Type: snapshot.Secret, Name: ClientsOf(host)}, {Type: snapshot.Secret, Name: sessionTickets}}
 }
 
 // StandInOf is what takes the place of a secret that an Envoy rejected: of whatever it was,
-// by its name.
+// by its name. Its version is that of stand-ins, since the rejected one is not sent again.
 func StandInOf(own *route.KeyPair, name string) *snapshot.Resource {
-	switch {
-	case name == sessionTickets:
+	if name == sessionTickets {
 		return StandInTicketKeys(own.Key)
-	case strings.HasSuffix(name, clientsSuffix):
-		r, err := NoClients(strings.TrimSuffix(name, clientsSuffix))
-		if err != nil {
-			panic("render: no client certificates: " + err.Error()) // it has no field that could be wrong
-		}
-		return r
+	}
+	if host, ok := strings.CutSuffix(name, clientsSuffix); ok {
+		return standIn(noClients(host), snapshot.Meta{})
 	}
 	return StandIn(own, name, nil)
+}
+
+func standIn(m *tlsv3.Secret, meta snapshot.Meta) *snapshot.Resource {
+	r, err := snapshot.StandIn(snapshot.Secret, m.Name, m, meta)
+	if err != nil {
+		panic("render: stand-in " + m.Name + ": " + err.Error()) // bytes always serialise
+	}
+	return r
 }
 
 func newSecret(name string, pair route.KeyPair) *tlsv3.Secret {

@@ -36,13 +36,10 @@ func TicketKeys(seed []byte, class string, period int64, from []object.Ref) (*sn
 // keeps them.
 func StandInTicketKeys(seed []byte) *snapshot.Resource {
 	m, err := newTicketKeys(seed, "", 0)
-	if err == nil {
-		var r *snapshot.Resource
-		if r, err = snapshot.StandIn(snapshot.Secret, sessionTickets, m, snapshot.Meta{}); err == nil {
-			return r
-		}
+	if err != nil {
+		panic("render: session ticket keys: " + err.Error()) // 80 bytes are within what HKDF gives
 	}
-	panic("render: stand-in session ticket keys: " + err.Error()) // 80 bytes are within what HKDF gives
+	return standIn(m, snapshot.Meta{})
 }
 
 func newTicketKeys(seed []byte, class string, period int64) (*tlsv3.Secret, error) {

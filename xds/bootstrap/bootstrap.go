@@ -95,31 +95,36 @@ func New(cfg Config) (*bootstrapv3.Bootstrap, error) {
 	if err != nil {
 		return nil, err
 	}
-	overload, err := overload(cfg)
-	if err != nil {
-		return nil, err
-	}
-	runtime, err := layeredRuntime(cfg.Upgrades)
-	if err != nil {
-		return nil, err
-	}
 	b := &bootstrapv3.Bootstrap{
-		Node:             &corev3.Node{Id: cfg.NodeID, Cluster: cfg.Class, Locality: &corev3.Locality{Zone: cfg.Zone}},
-		StaticResources:  &bootstrapv3.Bootstrap_StaticResources{Clusters: []*clusterv3.Cluster{xds}, Secrets: []*tlsv3.Secret{secret(cfg.Certificate)}},
-		OverloadManager:  overload,
-		LayeredRuntime:   runtime,
+		Node: &corev3.Node{Id: cfg.NodeID, Cluster: cfg.Class, Locality: &corev3.Locality{Zone: cfg.Zone}, Metadata: version()},
+		StaticResources: &bootstrapv3.Bootstrap_StaticResources{
+			Clusters: []*clusterv3.Cluster{xds},
+			Secrets:  []*tlsv3.Secret{secret(cfg.Certificate)},
+		},
 		DynamicResources: dynamic(),
 		Admin:            &bootstrapv3.Admin{Address: admin},
-		// Of the hundred counters of a cluster most stay at zero for ever; they
-		// come into being when they are first counted up.
-		StatsConfig:         stats(),
-		DeferredStatOptions: &bootstrapv3.Bootstrap_DeferredStatOptions{EnableDeferredCreationStats: true},
 	}
+	counted(b)
 	inZone(b, cfg.Zone)
+	if err := abilities(b, cfg); err != nil {
+		return nil, err
+	}
 	if err := addStaticListeners(b.StaticResources, cfg, admin); err != nil {
 		return nil, err
 	}
 	return b, b.ValidateAll()
+}
+
+// abilities are what Envoy must be told at its start about what it can do.
+func abilities(b *bootstrapv3.Bootstrap, cfg Config) (err error) {
+	if b.OverloadManager, err = overload(cfg); err != nil {
+		return err
+	}
+	if b.LayeredRuntime, err = layeredRuntime(cfg.Upgrades); err != nil {
+		return err
+	}
+	b.BootstrapExtensions, err = internalListeners()
+	return err
 }
 
 // complete fills in defaults, and says what is missing that has none.

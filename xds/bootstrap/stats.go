@@ -3,9 +3,12 @@ package bootstrap
 import (
 	"regexp"
 	"strings"
+	"time"
 
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	metricsv3 "github.com/envoyproxy/go-control-plane/envoy/config/metrics/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/types/known/durationpb"
 )
 
 // clusterStats are the statistics that there are of a Service's cluster: what
@@ -36,6 +39,19 @@ var lengthBuckets = []float64{1000, 2500, 6500, 21000, 62000, 77000, 600000}
 
 // rqTimeBuckets are the bounds of the histogram of how long answers take, in ms.
 var rqTimeBuckets = []float64{5, 25, 100, 250, 1000, 5000, 30000}
+
+// statsEviction is how long a series of which there may be only so many (what servers
+// announce, in translator/render) stays without being counted up: one to two of it.
+const statsEviction = time.Hour
+
+// counted says which statistics Envoy keeps, and for how long. Of the hundred counters
+// of a cluster most stay at zero for ever; they come into being when they are first
+// counted up.
+func counted(b *bootstrapv3.Bootstrap) {
+	b.StatsConfig = stats()
+	b.StatsEviction = &bootstrapv3.Bootstrap_StatsEvictionInterval{StatsEvictionInterval: durationpb.New(statsEviction)}
+	b.DeferredStatOptions = &bootstrapv3.Bootstrap_DeferredStatOptions{EnableDeferredCreationStats: true}
+}
 
 // stats says which statistics there are, and what in a name is a label. Of a TLS host
 // there are none: Envoy has 27 for each, with the host in their names (of its secret, and

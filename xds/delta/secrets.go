@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
+	"slices"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
@@ -21,7 +22,7 @@ func (c *Conn) nextSecrets(send func(*flight)) {
 	var batch []*snapshot.Resource
 	for _, n := range c.inTurn(t, c.differing(t)) {
 		want, ok := c.pendingNamed(t, n)
-		if !ok {
+		if !ok || want != nil && c.waitsForSecrets(want) {
 			continue
 		}
 		if c.full(t) {
@@ -41,6 +42,18 @@ func (c *Conn) nextSecrets(send func(*flight)) {
 	if len(batch) > 0 {
 		send(c.response(t, batch, nil))
 	}
+}
+
+// waitsForSecrets reports whether a secret that r needs is still to come. Envoy looks at
+// the secrets of a chain only when it has all of them, and rejects the one that came last,
+// whichever is bad: so a certificate comes after what cannot be bad.
+func (c *Conn) waitsForSecrets(r *snapshot.Resource) bool {
+	st := &c.types[snapshot.Secret]
+	return slices.ContainsFunc(r.Needs, func(ref snapshot.Ref) bool {
+		need, wanted := c.want(ref.Type).Get(ref.Name)
+		return ref.Type == snapshot.Secret && wanted && st.subscribed(ref.Name) && !st.have.Has(ref.Name) &&
+			!c.isRejected(ref.Type, ref.Name, need.Version)
+	})
 }
 
 // vary makes the first push of a secret on this stream a variant, if Envoy may

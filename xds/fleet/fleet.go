@@ -23,6 +23,9 @@ type Node struct {
 	ID      string // node.id
 	Fleet   string // node.cluster: the IngressClass it serves
 	Version string // of Envoy: "1.40.0"
+	// Bootstrap is the version of the bootstrap that it was started with; 1 is that of
+	// Legation 0.1.
+	Bootstrap uint32
 	// Region, Zone and SubZone are node.locality.
 	Region, Zone, SubZone string
 	Peer                  string // address and port of the connection

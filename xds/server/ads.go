@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
+	"legation.dev/xds/bootstrap"
 	"legation.dev/xds/fleet"
 	"legation.dev/xds/identity"
 	"legation.dev/xds/limits"
@@ -136,7 +137,7 @@ func (s *Server) refuse(log *slog.Logger, r *request) error {
 // nodeOf is the node that Envoy sent, in the form in which the registry keeps it.
 func nodeOf(n *corev3.Node, peer string) fleet.Node {
 	l := n.GetLocality()
-	return fleet.Node{ID: n.GetId(), Fleet: n.GetCluster(), Version: envoyVersion(n), Peer: peer,
+	return fleet.Node{ID: n.GetId(), Fleet: n.GetCluster(), Version: envoyVersion(n), Bootstrap: bootstrap.VersionOf(n), Peer: peer,
 		Region: l.GetRegion(), Zone: l.GetZone(), SubZone: l.GetSubZone()}
 }
 

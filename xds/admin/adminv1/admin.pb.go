@@ -549,7 +549,10 @@ type Envoy struct {
 	// The age of the oldest change that it does not run; not set if there is none.
 	Lag *durationpb.Duration `protobuf:"bytes,10,opt,name=lag,proto3" json:"lag,omitempty"`
 	// What it rejected of the current version. It runs what it had before.
-	Rejected      []*Rejection `protobuf:"bytes,11,rep,name=rejected,proto3" json:"rejected,omitempty"`
+	Rejected []*Rejection `protobuf:"bytes,11,rep,name=rejected,proto3" json:"rejected,omitempty"`
+	// The version of the bootstrap that it was started with, from 1, which is that of
+	// Legation 0.1. It has a newer one when it is started again.
+	Bootstrap     uint32 `protobuf:"varint,12,opt,name=bootstrap,proto3" json:"bootstrap,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -659,6 +662,13 @@ func (x *Envoy) GetRejected() []*Rejection {
 		return x.Rejected
 	}
 	return nil
+}
+
+func (x *Envoy) GetBootstrap() uint32 {
+	if x != nil {
+		return x.Bootstrap
+	}
+	return 0
 }
 
 type Rejection struct {
@@ -1611,7 +1621,7 @@ const file_admin_proto_rawDesc = "" +
 	"\x05local\x18\x02 \x01(\bR\x05local\"z\n" +
 	"\x0eEnvoysResponse\x126\n" +
 	"\breplicas\x18\x01 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas\x120\n" +
-	"\x06envoys\x18\x02 \x03(\v2\x18.legation.admin.v1.EnvoyR\x06envoys\"\xd6\x02\n" +
+	"\x06envoys\x18\x02 \x03(\v2\x18.legation.admin.v1.EnvoyR\x06envoys\"\xf4\x02\n" +
 	"\x05Envoy\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
@@ -1624,7 +1634,8 @@ const file_admin_proto_rawDesc = "" +
 	"\x06behind\x18\t \x01(\rR\x06behind\x12+\n" +
 	"\x03lag\x18\n" +
 	" \x01(\v2\x19.google.protobuf.DurationR\x03lag\x128\n" +
-	"\brejected\x18\v \x03(\v2\x1c.legation.admin.v1.RejectionR\brejected\"\x82\x01\n" +
+	"\brejected\x18\v \x03(\v2\x1c.legation.admin.v1.RejectionR\brejected\x12\x1c\n" +
+	"\tbootstrap\x18\f \x01(\rR\tbootstrap\"\x82\x01\n" +
 	"\tRejection\x12\x19\n" +
 	"\btype_url\x18\x01 \x01(\tR\atypeUrl\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
