@@ -12,7 +12,8 @@ import (
 	"legation.dev/xds/snapshot"
 )
 
-// compare marks what the difference between the views concerns.
+// compare marks what the difference between the views concerns as dirty: the pass makes
+// it anew. So do all functions whose names begin with mark.
 func (p *pass) compare() {
 	before := p.old.view
 	if p.all {
