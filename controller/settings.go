@@ -15,7 +15,7 @@ import (
 // drain every connection of the fleet.
 //
 // It is part of the Loop because it depends on the past, as View.Freeze does: to a
-// process that starts there is no last state, and the defaults are in force.
+// process that starts there is no last state, and the defaults are used.
 func keepSettings(v input.View, batch []input.Change) []input.Change {
 	kept := batch
 	for i, c := range batch {

@@ -1,6 +1,6 @@
 // Package drain ends an Envoy when its work is done.
 //
-// Envoy itself ends at once on SIGTERM, with whatever is in flight. A drain
+// Envoy itself ends immediately on SIGTERM, with whatever is in flight. A drain
 // fails its health checks, lets it accept while balancers still send, tells
 // clients to leave, waits until no request is active, and only then ends it, at
 // the latest at a deadline. All state of a drain that matters is in Envoy: a

@@ -30,7 +30,7 @@ const (
 	QuietAtMost = 5 * time.Second
 )
 
-// Machine is the state of a drain. It reads no clock and asks nobody. Times are
+// Machine is the state of a drain. It reads no clock and does no I/O. Times are
 // those of the caller's clock.
 type Machine struct {
 	Plan Plan
@@ -59,7 +59,7 @@ func (m *Machine) Next(now time.Time, r admin.Reading, err error) Order {
 	case !m.failed:
 		return FailHealth
 	case err == nil && r.Listeners == 0:
-		return Quit // nobody was ever served
+		return Quit // no client was ever served
 	case age < m.Plan.Min:
 		return Wait
 	case m.drained.IsZero():

@@ -13,7 +13,7 @@ const (
 	ReasonDeadline  = "deadline"   // what was left was cut
 	ReasonUnserved  = "unserved"   // Envoy had no listener yet
 	ReasonEnvoyGone = "envoy-gone" // Envoy ended meanwhile
-	ReasonAborted   = "aborted"    // whoever drained was told to stop
+	ReasonAborted   = "aborted"    // the drain was told to stop
 )
 
 // Report is what became of those who were connected. Counts are of data

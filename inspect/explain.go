@@ -1,5 +1,5 @@
 // Package inspect answers what people and Prometheus ask of a Legation: what is wrong
-// now, which settings are in force and who says so, what is served, and how far
+// now, which settings are effective and what sets them, what is served, and how far
 // Envoys are. It looks at results of translation and at the Envoys' own words, and
 // changes neither.
 package inspect
@@ -26,7 +26,7 @@ type Part struct {
 	Settings  []Setting `json:"settings"`
 }
 
-// Setting is one that is in force.
+// Setting is one that is effective.
 type Setting struct {
 	Name   string `json:"name"`
 	Value  string `json:"value"`

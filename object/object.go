@@ -12,7 +12,7 @@ import (
 // Kind is the kind of an object that a source reads.
 type Kind string
 
-// The kinds. File stands for a file of manifests as a whole: it carries the
+// The kinds. File is a file of manifests as a whole: it carries the
 // Problems of what could not be read as an object.
 const (
 	KindIngress      Kind = "Ingress"
@@ -94,7 +94,7 @@ type Origin struct {
 	Field string
 }
 
-// Place is where the field stands: file and line, as far as they are known.
+// Place is where the field is: file and line, as far as they are known.
 func (o Origin) Place() string {
 	if o.Places == nil {
 		return o.File

@@ -39,7 +39,7 @@ func diff[V Value](a, b *node[V], yield func(Change[V]) bool) bool {
 	}
 }
 
-// diffAt handles a root that stands above the other side's: since the shape
+// diffAt handles a root that is above the other side's: since the shape
 // is canonical, the other side lacks its key.
 func diffAt[V Value](a, b *node[V], yield func(Change[V]) bool) bool {
 	below, rest := split(b, a.key)

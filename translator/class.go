@@ -41,7 +41,7 @@ func readClass(v input.View, of *input.IngressClass, frozen bool) class {
 }
 
 // readSettings reads the ConfigMap that the class names; without one, or until
-// it is there, the defaults are in force.
+// it is there, the defaults are used.
 func (c *class) readSettings(v input.View, of *input.IngressClass) {
 	c.Settings = policy.Defaults()
 	p := of.Parameters

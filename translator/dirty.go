@@ -12,7 +12,8 @@ import (
 	"legation.dev/xds/snapshot"
 )
 
-// compare marks what the difference between the views concerns.
+// compare marks what the difference between the views concerns as dirty: the pass makes
+// it anew. So do all functions whose names begin with mark.
 func (p *pass) compare() {
 	before := p.old.view
 	if p.all {
@@ -99,7 +100,7 @@ func clusterUnit(name string) string { return "cluster " + name }
 
 func (p *pass) markHost(host string) {
 	p.hosts.add(host)
-	if host == route.Any { // what no host claims stands in each wildcard's virtual host, too
+	if host == route.Any { // what no host claims is in each wildcard's virtual host, too
 		for _, routes := range p.old.class.routes {
 			for name := range p.old.Snapshot.Of(snapshot.VirtualHost).Prefix(render.VirtualHostName(routes, "*.")) {
 				p.hosts.add(render.HostOf(name))

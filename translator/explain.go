@@ -7,7 +7,7 @@ import (
 	"legation.dev/translator/route"
 )
 
-// Explanation says which settings are in force for one cluster of a Service, or
+// Explanation says which settings are effective for one cluster of a Service, or
 // for the routes of one Ingress that lead there, and who says so.
 type Explanation struct {
 	// Cluster is the name of the cluster; empty for routes.

@@ -7,7 +7,7 @@ import (
 	"legation.dev/translator/route"
 )
 
-// orphans are Ingresses that nobody serves because their class is nobody's.
+// orphans are Ingresses that are not served because no controller has their class.
 type orphans struct {
 	found   pmap.Map[finding.List] // by object
 	classes pmap.Map[*input.IngressClass]
@@ -31,7 +31,7 @@ func findOrphans(prev orphans, before, v input.View) orphans {
 	return next
 }
 
-// orphan says why nobody serves an object. One of another controller's class is
+// orphan says why an object is not served. One of another controller's class is
 // none of our business.
 func orphan(v input.View, f *route.Fragment) []finding.Finding {
 	switch at := f.At(f.Class.Field); {

@@ -181,7 +181,7 @@ func hostOrigin(name string) object.Origin {
 	return object.Origin{Object: object.Ref{Kind: object.KindIngress, Name: name}}
 }
 
-// separator stands between the parts of an index key; no name contains it.
+// separator is between the parts of an index key; no name contains it.
 const separator = "\x00"
 
 // name notes that a host names a backend.

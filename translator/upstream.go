@@ -13,7 +13,7 @@ import (
 )
 
 // cluster computes the cluster of a backend. Where its Service or port is missing,
-// whoever names it is told.
+// the objects that name it are told.
 func cluster(v input.View, c *class, b route.Backend) (*snapshot.Resource, []finding.Finding) {
 	s, _ := v.Service(b.Key())
 	spec, missing, found := service.Cluster(b, &c.Settings, s, slicesOf(v, b))
@@ -75,7 +75,7 @@ func endpoints(v input.View, b route.Backend, cluster string) (*snapshot.Resourc
 }
 
 // spareEndpoints are the live endpoints of a cluster that no route names any
-// more, for Envoys that still have it; nil if nobody knows them, or if they have
+// more, for Envoys that still have it; nil if they are unknown, or if they have
 // become names, which Envoy rejects by EDS.
 func spareEndpoints(v input.View, cluster string) *snapshot.Resource {
 	b, ok := route.ParseCluster(cluster)

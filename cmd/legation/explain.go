@@ -34,12 +34,12 @@ func explainCommand() *cobra.Command {
 	f := &explainFlags{}
 	c := &cobra.Command{
 		Use:   "explain service/NAMESPACE/NAME [PATH] | ingress/NAMESPACE/NAME",
-		Short: "Print the settings in force for a Service, or what is made of an Ingress",
+		Short: "Print the settings that apply to a Service, or what is made of an Ingress",
 		Long: `Of an Ingress, and of a secret/NAMESPACE/NAME or ingressclass/NAME, it prints what a
 running Legation makes of it: which resources, how many of the connected Envoys run
 each, and what is wrong with it.
 
-Of a Service it prints which settings are in force for it in a folder or file of manifests,
+Of a Service it prints which settings apply to it in a folder or file of manifests,
 or in a cluster, which is read once (the rights of 'legation serve' are enough): those of
 each of its clusters, then those of the routes of each Ingress that leads there, with
 the object and field that says so, the preset that gives it, or the reason of the default.
@@ -117,7 +117,7 @@ func (f *explainFlags) arguments(args []string) (service string, err error) {
 	return service, nil
 }
 
-// checkSource says what contradicts. --class stands beside every source.
+// checkSource says what contradicts. --class goes with every source.
 func (f *explainFlags) checkSource(flags *pflag.FlagSet) error {
 	if f.class != "" {
 		f.source.classes = []string{f.class}

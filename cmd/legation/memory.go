@@ -16,7 +16,7 @@ const (
 	off        = "off"
 )
 
-// memoryLimit is the bytes that text stands for; 0 is no limit. cgroup is
+// memoryLimit is the bytes that text means; 0 is no limit. cgroup is
 // /sys/fs/cgroup.
 func memoryLimit(text string, cgroup fs.FS) (uint64, error) {
 	switch text {

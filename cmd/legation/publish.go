@@ -187,7 +187,7 @@ func fixedSource(text string) (status.Source, error) {
 	return status.Source{Fixed: list}, nil
 }
 
-// writer makes who writes to Kubernetes; nil if nobody does.
+// writer makes what writes to Kubernetes; nil if this process is not to write.
 func (f *publishFlags) writer(api *rest.Config, namespaces []string, served func(context.Context, []object.Ref) ([]bool, error), log *slog.Logger) (*status.Writer, error) {
 	if f.leaseName.Name == "" || api == nil {
 		return nil, nil

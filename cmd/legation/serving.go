@@ -29,7 +29,7 @@ import (
 )
 
 // shutdownTime bounds how long a client that does not read its stream can delay
-// shutdown. The streams of Envoys end at once.
+// shutdown. The streams of Envoys end immediately.
 const shutdownTime = time.Second
 
 // serving is a running Legation: it translates the objects of a source, stores the

@@ -28,7 +28,7 @@ since Envoy's image has neither this program nor a shell.`,
 // executable may be run by everybody: Envoy's container has a user of its own.
 const executable = 0o755
 
-// copyTo writes the copy beside its place and moves it there, so that nobody
+// copyTo writes the copy beside its place and moves it there, so that no process
 // runs half of it.
 func copyTo(dir string) (err error) {
 	self, err := os.Open("/proc/self/exe")

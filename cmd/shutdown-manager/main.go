@@ -1,4 +1,4 @@
-// Command shutdown-manager stands beside an Envoy and ends it when its work is
+// Command shutdown-manager runs beside an Envoy and ends it when its work is
 // done: as its parent, or as preStop hook and sidecar of its pod.
 //
 // It is a static binary that needs no shell, and it knows nothing of the control
@@ -31,7 +31,7 @@ func rootCommand() *cobra.Command {
 	return cli.Root(&cobra.Command{
 		Use:   "shutdown-manager",
 		Short: "Ends an Envoy when its work is done",
-		Long: `Envoy ends at once on SIGTERM, whatever is in flight. shutdown-manager stands
+		Long: `Envoy ends immediately on SIGTERM, whatever is in flight. shutdown-manager stands
 beside it and drains it first: it fails its health checks, lets it accept for a
 while, tells clients to leave, and ends it when no request is active.
 

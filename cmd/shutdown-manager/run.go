@@ -173,7 +173,7 @@ func (p *parent) send(s os.Signal) {
 }
 
 // runDrain drains Envoy. One that does not quit is sent SIGTERM, on which Envoy
-// ends at once, and SIGKILL shortly before the grace period ends.
+// ends immediately, and SIGKILL shortly before the grace period ends.
 func (p *parent) runDrain(ctx context.Context) {
 	defer close(p.drained)
 	start := time.Now()

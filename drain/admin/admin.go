@@ -3,7 +3,7 @@
 //
 // It decides nothing. What Envoy does not say, or says in another form, is an
 // error and never a zero: to take an unread gauge for an idle Envoy would cut
-// off whoever is connected.
+// off clients that are connected.
 //
 // Start reading at New; reading.go has the statistics.
 package admin
@@ -99,7 +99,7 @@ func (c *Client) DrainListeners(ctx context.Context) error {
 	return c.order(ctx, "/drain_listeners?graceful&skip_exit")
 }
 
-// Quit ends Envoy at once.
+// Quit ends Envoy immediately.
 func (c *Client) Quit(ctx context.Context) error { return c.order(ctx, "/quitquitquit") }
 
 func (c *Client) order(ctx context.Context, path string) error {
@@ -108,7 +108,7 @@ func (c *Client) order(ctx context.Context, path string) error {
 }
 
 // Ready reports whether Envoy has its configuration and does not drain. An error
-// means that nobody answered.
+// means that there was no answer.
 func (c *Client) Ready(ctx context.Context) (bool, error) {
 	_, err := c.ask(ctx, http.MethodGet, "/ready")
 	var status *StatusError

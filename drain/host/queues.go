@@ -57,7 +57,7 @@ type Ports struct {
 	Used    int
 }
 
-// Others stands for the addresses that are not told one by one.
+// Others sums up the addresses that are not told one by one.
 const Others = "others"
 
 const (

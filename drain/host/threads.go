@@ -53,7 +53,7 @@ func readCPU(proc procfs.FS, pid int) (now cpuTime, err error) {
 // Prometheus would take for a new start and count all of it again; but the kernel
 // rounds each thread by itself, and the two are not read at one moment.
 type cpuCounter struct {
-	mu   sync.Mutex // guards the fields below: there may be two scrapes at once
+	mu   sync.Mutex // guards the fields below: two scrapes may run at the same time
 	pid  int
 	told cpuTime
 }

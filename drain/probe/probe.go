@@ -48,7 +48,7 @@ type Server struct {
 	done    chan struct{} // closed when it does not serve any more
 }
 
-// Start listens and serves. Whoever calls it calls Close.
+// Start listens and serves. The caller must call Close.
 func Start(c Config) (*Server, error) {
 	registry, err := c.registry()
 	if err != nil {

@@ -23,12 +23,12 @@ type Problem struct {
 	// Code says what kind of Problem it is: a row of the table.
 	Code   Code
 	Object object.Ref
-	// File is where the field stands, "shop/ingress.yaml:12"; empty if the object
+	// File is where the field is, "shop/ingress.yaml:12"; empty if the object
 	// came from an API server.
 	File string
 	// Field is the path of the field: `spec.rules[0].http.paths[1].path`.
 	Field string
-	// Value is what stands there, if it helps; never key material.
+	// Value is the text there, if it helps; never key material.
 	Value string
 	// Message says what is wrong and what is served instead.
 	Message string

@@ -10,8 +10,7 @@ import (
 )
 
 // lines says in which lines of a file the fields of a document stand. Nearly all
-// objects are right, and nobody asks: the document is parsed for it when somebody
-// does.
+// objects are right and need no line: the document is parsed for it when one does.
 type lines struct {
 	file string
 	line int // where the document begins
@@ -61,7 +60,7 @@ func (l *lines) find(path string) int {
 	return line
 }
 
-// step takes the first part of a path: where it stands, its value, and what is left
+// step takes the first part of a path: where it is, its value, and what is left
 // of the path. A key may have dots in it, as those of annotations do.
 func step(n *yaml.Node, path string) (at, value *yaml.Node, rest string) {
 	if n.Kind == yaml.AliasNode {

@@ -21,7 +21,7 @@ import (
 
 // DecodeManifests reads the documents of a YAML or JSON file, as `kubectl apply`
 // would: fields are checked strictly, objects by the API server's rules, an
-// object without a namespace is in "default". A List stands for its items.
+// object without a namespace is in "default". A List means its items.
 // Kinds that translation does not read are passed over.
 //
 // file is how the Problems name the file. A document that cannot be used gives a
@@ -44,7 +44,7 @@ type document struct {
 }
 
 // documents splits a file at its document markers. A line that begins with
-// "---" and a space, or is just that, is one wherever it stands.
+// "---" and a space, or is just that, is one wherever it is.
 func documents(data []byte) (docs []document) {
 	doc := document{line: 1}
 	line := 0
@@ -107,7 +107,7 @@ type header struct {
 	Items             []jsonText `json:"items"`
 }
 
-// jsonText is a JSON value as it stands in the file.
+// jsonText is a JSON value as it is in the file.
 type jsonText []byte
 
 // UnmarshalJSON keeps a copy of b.

@@ -16,7 +16,7 @@ import (
 )
 
 // Validate says what of an object the API server would refuse, as far as
-// translation reads it. It serves sources that no API server stands before. One
+// translation reads it. It serves sources without an API server. One
 // rule is left out: loopback addresses in an EndpointSlice are allowed, because
 // a folder may describe servers on the same machine.
 func Validate(o runtime.Object) (errs field.ErrorList) {

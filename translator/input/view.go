@@ -149,7 +149,7 @@ func (v *View) unroute(of object.Ref) {
 	}
 }
 
-// index applies edit at each place where f stands in an index.
+// index applies edit at each place of f in an index.
 func (v *View) index(f *route.Fragment, edit func(pmap.Map[pmap.Unit], string) pmap.Map[pmap.Unit]) {
 	of := f.Origin.Object.String()
 	for _, h := range f.Hosts {

@@ -12,7 +12,7 @@ import (
 type Balance struct {
 	LoadBalancing  LoadBalancing
 	HashBy         HashKey       // with RingHash
-	SlowStart      time.Duration // of a new endpoint; zero: it gets its part at once
+	SlowStart      time.Duration // of a new endpoint; zero: it gets its part immediately
 	PanicThreshold uint32        // percent of the endpoints; if fewer are well, all are taken
 	SameZone       uint32        // endpoints that keep requests in their zone; zero: zones do not matter
 }

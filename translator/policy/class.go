@@ -8,7 +8,7 @@ import (
 )
 
 // Class are the settings of a class that stand in no listener, so that a change
-// of one drains nobody.
+// of one drains no connection.
 type Class struct {
 	Budget
 	DefaultBackend        ServicePort // of requests that no rule matches; zero: none, they are answered 404

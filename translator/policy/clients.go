@@ -19,7 +19,7 @@ type EscapedSlashes string
 
 // The ways to treat an escaped slash.
 const (
-	Unescape EscapedSlashes = "unescape" // as the slash it stands for, before routing
+	Unescape EscapedSlashes = "unescape" // as the slash that it means, before routing
 	Reject   EscapedSlashes = "reject"   // 400
 	Keep     EscapedSlashes = "keep"     // untouched: a route of /admin can be passed by
 )

@@ -17,7 +17,7 @@ type Dialect struct {
 // Word is an annotation of a Dialect.
 type Word struct {
 	// Setting is the name of ours that it says, which may be a group. If there is
-	// none of that name, whoever uses the annotation gets ErrUnknown.
+	// none of that name, an object with the annotation gets ErrUnknown.
 	Setting string
 	// Ours makes our text of one in the dialect, or says what is wrong with it.
 	Ours func(text string) (string, error)

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// Explained is one setting as it is in force, and who says so.
+// Explained is one setting with its effective value, and what sets it.
 type Explained struct {
 	Setting Setting
 	Value   string
-	// From is where it stands; zero if it is the default.
+	// From is where it is set; zero if it is the default.
 	From Origin
 	// Preset is what the group at From says that gives the value, such as
-	// "tomcat"; empty if the setting itself stands there.
+	// "tomcat"; empty if the setting itself is there.
 	Preset string
 }
 

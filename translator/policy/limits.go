@@ -63,7 +63,7 @@ func (b Budget) Share() uint32 {
 }
 
 // Beyond is what o says beyond the share of a Service in the class of b. The
-// share is then in force.
+// share is then used.
 func (b Budget) Beyond(o Overrides) (errs []*FieldError) {
 	for _, s := range shared {
 		i := o.index(s.name)

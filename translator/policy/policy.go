@@ -110,12 +110,12 @@ type Override struct {
 	written string
 }
 
-// wrong is err, at the field where o stands.
+// wrong is err, at the field where o was set.
 func (o Override) wrong(err error) *FieldError {
 	return &FieldError{Object: o.at.Object, Field: o.at.Field, Value: o.written, Err: err}
 }
 
-// Origin is where a setting stands.
+// Origin is where a setting was made.
 type Origin struct {
 	Object object.Ref
 	Field  string

@@ -13,7 +13,7 @@ import (
 // request can reach a connection that the server is just closing.
 type Preset string
 
-// NoPreset stands for an application server of an unknown kind.
+// NoPreset means an application server of an unknown kind.
 const NoPreset Preset = "none"
 
 // lifetimes are limits of one connection to an endpoint; zero means no limit.

@@ -5,9 +5,9 @@ import (
 	"net/netip"
 )
 
-// Proxies are what stands in front of Envoy, and how far it is believed.
+// Proxies are what is in front of Envoy, and how far it is believed.
 type Proxies struct {
-	TrustedProxies []netip.Prefix // whose X-Forwarded-* headers are believed; empty: nobody's
+	TrustedProxies []netip.Prefix // whose X-Forwarded-* headers are believed; empty: none
 	TrustedHops    uint32         // proxies in front; zero: as TrustedProxies says
 	ProxyProtocol  ProxyProtocol
 	HealthPath     string // that Envoy itself answers, or "off"
@@ -16,7 +16,7 @@ type Proxies struct {
 // ProxyProtocol reports whether a connection begins with who the client is.
 type ProxyProtocol string
 
-// Whether a balancer in front says who the client is. There is no "may": whoever
+// Whether a balancer in front says who the client is. There is no "may": a client that
 // reaches the port could then say to be anybody.
 const (
 	NoProxyProtocol       ProxyProtocol = "off"

@@ -62,7 +62,7 @@ func ringHash(key policy.HashKey) *clusterv3.LoadBalancingPolicy {
 }
 
 // inZone keeps requests in Envoy's own zone; Envoy knows it by the cluster of its
-// bootstrap that stands for itself.
+// bootstrap that is itself.
 func inZone(s *policy.Upstream) *clusterv3.LoadBalancingPolicy {
 	zone := &lbv3.LocalityLbConfig{LocalityConfigSpecifier: &lbv3.LocalityLbConfig_ZoneAwareLbConfig_{
 		ZoneAwareLbConfig: &lbv3.LocalityLbConfig_ZoneAwareLbConfig{
@@ -85,7 +85,7 @@ func lbPolicy(name string, config validated) *clusterv3.LoadBalancingPolicy {
 }
 
 // outliers leaves out endpoints that fail one request after the other. Success
-// rates decide nothing: what they do to a few endpoints nobody can foretell.
+// rates decide nothing: what they do to a few endpoints cannot be foretold.
 func outliers(s *policy.Upstream) *clusterv3.OutlierDetection {
 	if s.OutlierErrors == 0 {
 		return nil

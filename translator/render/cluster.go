@@ -66,7 +66,7 @@ func newCluster(b route.Backend, settings *policy.Upstream, p route.Protocol) *c
 		PerConnectionBufferLimitBytes: number(bufferBytes),
 		CommonLbConfig: &clusterv3.Cluster_CommonLbConfig{
 			HealthyPanicThreshold: &typev3.Percent{Value: float64(settings.PanicThreshold)},
-			UpdateMergeWindow:     seconds(0), // draining counts at once; Envoy's own is 1 s
+			UpdateMergeWindow:     seconds(0), // draining counts immediately; Envoy's own is 1 s
 		},
 		IgnoreHealthOnHostRemoval: true,
 		HealthChecks:              healthChecks(b, settings, p),

@@ -12,9 +12,9 @@ import (
 	"legation.dev/translator/policy"
 )
 
-// filter is an HTTP filter that stands in every listener, inert, and that routes
+// filter is an HTTP filter that is in every listener, inert, and that routes
 // switch on. Envoy accepts the configuration of a filter that it does not have, and
-// ignores it: a name that stands on a route must stand in this list, or what it
+// ignores it: a name on a route must be in this list, or what it
 // guards would be open.
 type filter struct {
 	name string
@@ -65,7 +65,7 @@ func httpFilters(upgrades bool) (list []*hcmv3.HttpFilter) {
 	return append(list, router())
 }
 
-// onAll is what runs on every route that does not say otherwise. It stands in the
+// onAll is what runs on every route that does not say otherwise. It is in the
 // route configuration, once for all hosts: Envoy makes a filter of each that a
 // virtual host has, anew with every route push.
 func onAll(class *policy.Route) map[string]*anypb.Any {

@@ -48,7 +48,7 @@ const (
 	connectionWindow = 1024 * 1024
 )
 
-// hostOfHTTP10 stands in for the Host that a client of HTTP/1.0 need not send.
+// hostOfHTTP10 replaces the Host that a client of HTTP/1.0 need not send.
 // No rule can name it.
 const hostOfHTTP10 = "_"
 
@@ -62,7 +62,7 @@ func connectionManager(s *policy.Listener, l route.Listener, trusted bool) *hcmv
 		UpgradeConfigs:                []*hcmv3.HttpConnectionManager_UpgradeConfig{webSocket(s)},
 		LocalReplyConfig:              localReplies(),
 		EarlyHeaderMutationExtensions: early(s, l, trusted),
-		InternalAddressConfig:         &hcmv3.HttpConnectionManager_InternalAddressConfig{}, // nobody is internal
+		InternalAddressConfig:         &hcmv3.HttpConnectionManager_InternalAddressConfig{}, // no client is internal
 		PreserveExternalRequestId:     true,
 		AccessLog:                     accessLog(s),
 		DrainTimeout:                  seconds(drainTimeOf(s)),
@@ -148,7 +148,7 @@ func protocols(m *hcmv3.HttpConnectionManager, s *policy.Listener) {
 func trust(m *hcmv3.HttpConnectionManager, s *policy.Listener) {
 	how := &xffv3.XffConfig{SkipXffAppend: no()}
 	if s.TrustedHops > 0 {
-		how.XffNumTrustedHops = s.TrustedHops - 1 // the first one is whoever dialled
+		how.XffNumTrustedHops = s.TrustedHops - 1 // the first one is the peer that dialled
 	} else {
 		how.XffTrustedCidrs = &xffv3.XffTrustedCidrs{Cidrs: ranges(s.TrustedProxies)}
 	}
@@ -187,7 +187,7 @@ func early(s *policy.Listener, l route.Listener, trusted bool) []*corev3.TypedEx
 	}}
 }
 
-// peer is who the client is: whoever dialled, or whom a balancer names that did.
+// peer is who the client is: the peer that dialled, or the one that a balancer names.
 func peer(s *policy.Listener) string {
 	if s.ProxyProtocol == policy.ProxyProtocolRequired {
 		return "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"

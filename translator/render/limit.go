@@ -13,12 +13,12 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-// A limiter of a route counts anew at each push of routes, whoever's they are
+// A limiter of a route counts anew at each push of routes, also for other hosts
 // (measured). So there is one limiter for all routes, in the listener, and what differs
-// stands in the metadata of a route: whose bucket a request takes from, which of the
+// is in the metadata of a route: whose bucket a request takes from, which of the
 // sizes below the bucket has, and how many tokens the request costs.
 //
-// nginx lets 1 + burst requests through at once, and then those of the rate: with r
+// nginx lets 1 + burst requests through immediately, and then those of the rate: with r
 // requests per unit of time and a multiplier m, m*r + 1. The sizes give exactly that: a
 // bucket that is filled with perUnit tokens in each unit, where a request costs
 // perUnit/r of them, has the rate r; it holds m*r + 1 requests, and not m*r + 2, if its
@@ -38,10 +38,10 @@ import (
 const (
 	// perUnit is large, for costs are whole numbers: the error of a rate r is r/perUnit.
 	// Still the greatest bucket is below 2^32, and the cost of one request per unit below
-	// 1e9, above which Envoy would limit nobody (measured).
+	// 1e9, above which Envoy would not limit at all (measured).
 	perUnit = 120_000_000
 	// maxClients is how many owners and addresses have a bucket of each size; then the one
-	// that was not used for longest is forgotten. With fewer, whoever has more addresses
+	// that was not used for longest is forgotten. With fewer, a client that has more addresses
 	// than that would have a new bucket with each request.
 	maxClients = 50_000
 )
@@ -71,7 +71,7 @@ type Limits struct {
 	Of string // an Ingress: "shop/web"
 	// PerSecond and PerMinute are requests; 0 is no limit.
 	PerSecond, PerMinute uint32
-	// Burst is the multiplier of how many may come at once.
+	// Burst multiplies the rate: as many requests may come together.
 	Burst uint32
 }
 
@@ -97,7 +97,7 @@ func (l Limits) Metadata() *corev3.Metadata {
 // (measured).
 func cost(rate uint32) uint32 { return max(1, perUnit/rate) }
 
-// sizeFor is the largest size that lets no more through at once than nginx does, else
+// sizeFor is the largest size that lets no larger burst through than nginx does, else
 // the smallest.
 func sizeFor(rate, multiplier uint32) uint32 {
 	found := sizes[0]
@@ -131,7 +131,7 @@ func limiter() *limitv3.LocalRateLimit {
 }
 
 // exempt is where the filter before says "allowed" of a client that has no limit: the
-// shadow rules of an RBAC, with the prefix "exempt_". Without rules nobody is exempt.
+// shadow rules of an RBAC, with the prefix "exempt_". Without rules no client is exempt.
 const exempt = "exempt_shadow_engine_result"
 
 // limitOf reads the limit per unit from a route's metadata. What lacks any entry is no

@@ -55,8 +55,8 @@ func Scope(routes string) (*snapshot.Resource, error) {
 // holder is the name of the listener that Holder makes.
 const holder = "routes"
 
-// Holder is a listener that nobody can reach. It keeps what the others ask for, whatever
-// becomes of them: by the HTTP configuration that stands in it, scopes and routes, without
+// Holder is a listener that no client can reach. It keeps what the others ask for, whatever
+// becomes of them: by the HTTP configuration that is in it, scopes and routes, without
 // which one that comes late would answer 404 for ever; by a chain for each manager, the
 // managers. Without these, a listener that comes back asks for its manager anew, and goes
 // into service without it if Envoy rejects another one at that moment (test/ecds).

@@ -17,7 +17,7 @@ func Secret(name string, pair route.KeyPair, from []object.Ref) (*snapshot.Resou
 }
 
 // StandIn is a certificate of the process's own under a name, if it has one; a placeholder,
-// so that whoever has a good one keeps it. An unanswered secret would hold up the
+// so that an Envoy that has a good one keeps it. An unanswered secret would hold up the
 // whole listener for 15 s.
 func StandIn(own *route.KeyPair, name string, from []object.Ref) *snapshot.Resource {
 	m := &tlsv3.Secret{Name: name, Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: &tlsv3.TlsCertificate{}}}

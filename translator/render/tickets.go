@@ -32,7 +32,7 @@ func TicketKeys(seed []byte, class string, period int64, from []object.Ref) (*sn
 	return newResource(snapshot.Secret, sessionTickets, m, snapshot.Meta{From: from})
 }
 
-// StandInTicketKeys are keys of this process's own, a placeholder: whoever has shared ones
+// StandInTicketKeys are keys of this process's own, a placeholder: an Envoy that has shared ones
 // keeps them.
 func StandInTicketKeys(seed []byte) *snapshot.Resource {
 	m, err := newTicketKeys(seed, "", 0)

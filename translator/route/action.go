@@ -28,7 +28,7 @@ type Target struct {
 	// Policy is what this share has instead of what its object says. Timeouts,
 	// retries and redirects are of the whole route: of them it can say nothing.
 	Policy policy.Overrides
-	// Settings are those in force for this share, if it has a Policy. Merge knows
+	// Settings are the effective ones of this share, if it has a Policy. Merge knows
 	// them.
 	Settings *policy.Route
 }

@@ -11,7 +11,7 @@ func FindHost(authority string, served func(name string) bool) (string, bool) {
 	if host != Any && served(host) {
 		return host, true
 	}
-	for i := 1; i < len(host); i++ { // a wildcard stands for one character at least
+	for i := 1; i < len(host); i++ { // a wildcard matches one character at least
 		if wildcard := "*" + host[i:]; host[i] == '.' && served(wildcard) {
 			return wildcard, true
 		}

@@ -34,7 +34,7 @@ func (c *Class) Has(n ClassName) bool {
 	return n.Name == c.Name
 }
 
-// Planned is an action with the settings in force for it, and who says so.
+// Planned is an action with its effective settings, and what sets them.
 type Planned struct {
 	Action
 	// Settings are those of the class with what the object says instead.

@@ -10,7 +10,7 @@ import (
 type Guard struct {
 	// Match is what it closes at the hosts of its fragment, at the place that the
 	// order of the host gives it: a rule that comes before stays open, one of equal
-	// rank does not, whoever's it is. Without a path, it closes all of the fragment.
+	// rank does not, even if it is another object's. Without a path, it closes all of the fragment.
 	Match        Match
 	Restricts    string // "client addresses", for people
 	Field, Value string

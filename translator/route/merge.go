@@ -83,7 +83,7 @@ func backends(routes []Route) (list []Backend) {
 }
 
 // deeper decides who takes names of more labels below a wildcard than one: those
-// owners that claim them, else whoever takes what no host takes.
+// owners that claim them, else the one that takes what no host takes.
 func (m *merger) deeper(in Input) {
 	var claim []*Fragment
 	for _, f := range in.Own {

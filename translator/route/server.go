@@ -8,7 +8,7 @@ import (
 	"legation.dev/translator/finding"
 )
 
-// Server is what an object says of a host as a whole, whoever has its paths.
+// Server is what an object says of a host as a whole, also if other objects have its paths.
 type Server struct {
 	// Regex: the path of each rule is a pattern, RE2, that a request's path begins
 	// with, in any case, and the order is ByText. One owner who says so is enough.

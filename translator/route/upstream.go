@@ -10,7 +10,7 @@ import (
 // Cluster is one backend as an Envoy is to know it.
 type Cluster struct {
 	Backend Backend
-	// Settings are those in force: of the class, of who names the backend, of the
+	// Settings are the effective ones: of the class, of who names the backend, of the
 	// Service, the later before the earlier.
 	Settings policy.Upstream
 	Protocol Protocol

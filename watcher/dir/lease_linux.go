@@ -9,7 +9,7 @@ import (
 
 // lease keeps writers away from a file until release is called, or fails with
 // errWriting if there is one already: a read lease (fcntl(2), F_SETLEASE) is
-// granted only on a file that nobody has open for writing, and whoever opens it
+// granted only on a file that no process has open for writing, and a process that opens it
 // then waits. Where there are no leases, or the file is somebody else's, reading
 // goes on without one.
 func lease(f *os.File) (release func(), err error) {

@@ -188,7 +188,7 @@ func (f *file) read(path string, s stamp, now time.Time) bool {
 	return true
 }
 
-// contents reads a file that nobody is writing.
+// contents reads a file that no process is writing.
 func contents(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -116,7 +116,7 @@ func (f *feed) watch(ctx context.Context, o metav1.ListOptions) (watch.Interface
 	streamed := o.SendInitialEvents != nil && *o.SendInitialEvents
 	if err != nil {
 		// If this was to be a list, the Reflector sends that in the usual way next, at
-		// once, and what has failed is told then. But if it knows that nobody answers it
+		// once, and what has failed is told then. But if it knows that no server answers it
 		// does not.
 		if !streamed || utilnet.IsConnectionRefused(err) || apierrors.IsTooManyRequests(err) {
 			f.failed(ctx, err)

@@ -76,7 +76,7 @@ func (f *fetcher) work(ctx context.Context) {
 	}
 }
 
-// fetch fetches one object, unless nobody names it any more. Only the API
+// fetch fetches one object, unless it is no longer referenced. Only the API
 // server's own word that there is no such object is a deletion.
 func (f *fetcher) fetch(ctx context.Context, ref object.Ref) {
 	if !f.state.follows(ref) {

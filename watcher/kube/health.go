@@ -33,7 +33,7 @@ type health struct {
 	listed  bool
 	reason  string // why it cannot be followed now; empty if it can
 	details string
-	away    bool      // no watch stands that misses nothing
+	away    bool      // no watch is open that misses nothing
 	since   time.Time // when it was back from the last trouble
 }
 
@@ -58,9 +58,9 @@ func (h *health) ended() {
 	h.away = true
 }
 
-// follows says that a watch stands. Unless it begins with a list, it goes on where
+// follows says that a watch is open. Unless it begins with a list, it goes on where
 // the last one, or a list, has ended. That a server ends a watch from time to time is
-// no trouble, if the next one stands at once.
+// no trouble, if the next one is open immediately.
 func (h *health) follows(listing bool, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

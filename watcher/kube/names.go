@@ -131,7 +131,7 @@ func (t tally) class(now input.Object) {
 }
 
 // settings lets a ConfigMap name the default certificate. One that is gone, or
-// has mistakes, names what it named before, too: the settings that are in force
+// has mistakes, names what it named before, too: the settings that are used
 // may be those.
 func (t tally) settings(ref object.Ref, now input.Object) {
 	o, _ := now.(*input.ConfigMap)

@@ -9,7 +9,7 @@ import (
 	"legation.dev/translator/input"
 )
 
-// routesAtOnce bounds what is handed out at once besides EndpointSlices, and
+// routesAtOnce bounds what is handed out together besides EndpointSlices, and
 // with it how long one translation keeps later changes waiting.
 const routesAtOnce = 500
 

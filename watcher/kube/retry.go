@@ -56,7 +56,7 @@ type retry struct {
 	gate    *gate
 	backoff wait.Backoff
 	failing bool            // the last request failed
-	again   time.Time       // when the next may be sent; zero if at once
+	again   time.Time       // when the next may be sent; zero if now
 	passed  <-chan struct{} // closed when another feed got through since the last request began
 }
 
@@ -90,7 +90,7 @@ func (r *retry) succeeded() {
 	}
 }
 
-// ended says for how long a watch stood. One that ends at once is a failure.
+// ended says for how long a watch stood. One that ends immediately is a failure.
 func (r *retry) ended(stood time.Duration) {
 	if stood < retryLast {
 		r.failed()

@@ -9,7 +9,7 @@ import (
 	"legation.dev/translator/input"
 )
 
-// everyNamespace stands for all namespaces, as in client-go.
+// everyNamespace means all namespaces, as in client-go.
 const everyNamespace = ""
 
 // state has everything that was read from the API server and not taken yet, and knows

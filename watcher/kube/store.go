@@ -135,7 +135,7 @@ type versions struct {
 // version is what is left of a Secret or ConfigMap.
 type version struct {
 	ref     object.Ref
-	version string // empty if nobody named it when it was listed
+	version string // empty if nothing named it when it was listed
 }
 
 // GetObjectMeta makes version an object with a name.

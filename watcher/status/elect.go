@@ -13,7 +13,7 @@ import (
 	"legation.dev/watcher/quiet"
 )
 
-// lease is a time of leadership that was won. ctx ends when the lease is lost; whoever took
+// lease is a time of leadership that was won. ctx ends when the lease is lost; the one that took
 // it up closes over when all that was done under the lease has ended.
 type lease struct {
 	ctx  context.Context

@@ -17,7 +17,7 @@ type entry struct {
 	landed  bool // it was seen
 
 	// What became of our writes.
-	held      addresses // what stands there and is ours; empty: nothing is
+	held      addresses // what is there and ours; empty: nothing is
 	heldSince time.Time
 	flips     int
 	lost      *lost // set: we write no more
@@ -58,8 +58,8 @@ type rules struct {
 }
 
 // decide says what to do, and when to look again; zero means not before something
-// changes. desired is what should stand there; known is false while nobody can
-// tell. It changes nothing.
+// changes. desired is what should be there; known is false while that is unknown. It
+// changes nothing.
 func (e *entry) decide(r rules, desired addresses, known bool, now time.Time) (step, time.Time) {
 	switch {
 	case e.busy || e.seen.version == "":
@@ -101,7 +101,7 @@ func (f *lost) over(r rules, e *entry, desired addresses) time.Time {
 	return f.since.Add(r.quiet)
 }
 
-// note takes what stands there now, and reports whether somebody undid what we wrote.
+// note takes what is there now, and reports whether somebody undid what we wrote.
 func (e *entry) note(s seen, now time.Time) (undone bool) {
 	if s.uid != e.seen.uid && e.seen.uid != "" {
 		*e = entry{class: e.class, busy: e.busy, writing: e.writing}

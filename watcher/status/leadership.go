@@ -79,7 +79,7 @@ func newLeadership(ctx context.Context, a *lease, l *loop) *leadership {
 	return t
 }
 
-// start starts whoever reads and writes.
+// start starts the goroutines that read and write.
 func (t *leadership) start(c Config) {
 	log := slog.New(quiet.Handler{Handler: t.log.Handler()})
 	for _, f := range t.feeds(c) {

@@ -11,7 +11,7 @@ import (
 
 // The bounds of Events for one object. problemsShown is what a person reads in
 // `kubectl describe`; the log has all. The budget is that of client-go's own
-// recorder (EventSourceObjectSpamFilter): 25 at once, then one each 5 minutes.
+// recorder (EventSourceObjectSpamFilter): a burst of 25, then one each 5 minutes.
 const (
 	problemsShown = 10
 	eventsAtOnce  = 25
@@ -23,7 +23,7 @@ const (
 const handover = time.Minute
 
 // eventRecorder decides which Events are written. Every replica keeps one, so that
-// whoever leads next knows what is new; only the leader writes. It is passive: it
+// the next leader knows what is new; only the leader writes. It is passive: it
 // is told what is the matter, what became of writes, and the time. It belongs to the
 // loop.
 //

@@ -69,7 +69,7 @@ type balancer struct {
 
 func reduceService(o *corev1.Service) balancer {
 	writer, ours := balancerWriter(o.ManagedFields)
-	if ours { // nobody of ours does; it would be a lie to name nobody
+	if ours { // we never write Services, but to name no writer would be untrue
 		writer = Manager
 	}
 	return balancer{ofService(o), writer}

@@ -28,7 +28,7 @@ type Pods struct {
 	Selector  labels.Selector
 }
 
-// AnyClass stands, as a key of Config.Addresses, for all classes that are not named
+// AnyClass is the key of Config.Addresses for all classes that are not named
 // there.
 const AnyClass = ""
 

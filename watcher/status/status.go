@@ -3,7 +3,7 @@
 // writes anything there, and it writes nothing else.
 //
 // It runs beside the data path and never holds it up: Writer.Report takes what is
-// served and returns at once. Every replica serves; only the one that holds a Lease
+// served and returns immediately. Every replica serves; only the one that holds a Lease
 // reads what this package reads, and writes.
 //
 // It never fights. It writes only to Ingresses of the classes that are served, only
@@ -84,9 +84,9 @@ type Config struct {
 	Timing Timing
 }
 
-// Timing has the durations and rates; a zero one stands for the default.
+// Timing has the durations and rates; a zero one means the default.
 type Timing struct {
-	// Patience is how long a first address waits for Acknowledged; 10 s. Whoever waits
+	// Patience is how long a first address waits for Acknowledged; 10 s. A client that waits
 	// for the address should find it serving, but one Envoy that is stuck must not
 	// keep every new Ingress without one: 10 s is far more than Envoy needs, and less
 	// than people or pipelines wait.
@@ -99,16 +99,16 @@ type Timing struct {
 	// write for each Ingress.
 	Gap time.Duration
 	// Settle is how long a Problem must last, or be gone, before an Event is written; 1 s.
-	// Nobody needs an Event because an Ingress was created just before its Service.
+	// No Event is needed because an Ingress was created just before its Service.
 	Settle time.Duration
 	// Refresh is how often the Event of a Problem that stays is renewed; 30 min, half
 	// of what API servers keep Events for (--event-ttl), as client-go does it.
 	Refresh time.Duration
-	// WritesPerSecond bounds writes of status; 50, of which as many can go at once.
+	// WritesPerSecond bounds writes of status; 50, and bursts of as many.
 	// A change of the address of 10,000 Ingresses takes 200 s then; a new Ingress
 	// does not queue behind them.
 	WritesPerSecond float64
-	// EventsPerSecond bounds Events; 10, of which ten times as many can go at once.
+	// EventsPerSecond bounds Events; 10, and bursts of ten times as many.
 	EventsPerSecond float64
 	// LeaseDuration, RenewDeadline and RetryPeriod are those of client-go's
 	// leaderelection; 15 s, 10 s and 2 s, as Kubernetes' own components have them.

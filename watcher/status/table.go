@@ -20,7 +20,7 @@ type statusTable struct {
 	fleets  map[string]pmap.Map[pmap.Unit] // of the last State
 	told    bool                           // a State came
 	others  map[string]bool                // classes that another Legation serves
-	wanted  map[string]addresses           // by class; missing: nobody can tell
+	wanted  map[string]addresses           // by class; missing: unknown
 	entries map[string]*entry              // by namespace/name
 	writes  *timerQueue[string]            // what can be written, the new ones first
 	asks    *timerQueue[string]            // whom to ask for, by time
@@ -181,7 +181,7 @@ func (l *statusTable) touch(key string, now time.Time) {
 	}
 }
 
-// mayRelease reports whether nobody but us can have written what stands there in our
+// mayRelease reports whether only we can have written what is there in our
 // name: another Legation of this cluster has the same name, and other classes.
 func (l *statusTable) mayRelease(s seen) bool {
 	if s.named {
@@ -253,7 +253,7 @@ func (l *statusTable) started(j job) {
 	l.later.drop(key)
 }
 
-// done takes what stands there after a job.
+// done takes what is there after a job.
 func (l *statusTable) done(j job, s seen, now time.Time) {
 	key := j.ref.Key()
 	e := l.entry(key)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// timerQueue holds keys in an order. A key stands in it once.
+// timerQueue holds keys in an order, each once.
 //
 // Times are kept as distances from the first one, by the monotonic clock: when the
 // wall clock is set back by an hour, what is due in a second is due in a second.

@@ -114,5 +114,5 @@ func say(w http.ResponseWriter, code int, what string, list []string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(code)
 	text := strings.Join(append([]string{what}, list...), "\n  ")
-	_, _ = fmt.Fprintln(w, text) // whoever asked may have left
+	_, _ = fmt.Fprintln(w, text) // the client may have left
 }

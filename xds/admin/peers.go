@@ -102,7 +102,7 @@ func ask(fleetName string, lists [][]*snapshot.Resource) (*adminv1.AcknowledgedR
 	return request, at
 }
 
-// askAll asks every replica at once; one that is this one is asked twice, which
+// askAll asks all replicas in parallel; one that is this one is asked twice, which
 // changes no proportion.
 func (p *Peers) askAll(ctx context.Context, request *adminv1.AcknowledgedRequest) ([]*adminv1.AcknowledgedResponse, error) {
 	local, err := p.local.Acknowledged(ctx, request)
@@ -131,7 +131,7 @@ type answer[T any] struct {
 	err     error
 }
 
-// others asks every replica but this one at once, in the order of their addresses.
+// others asks all replicas but this one in parallel, in the order of their addresses.
 // This one may be among them, since it does not know its own address. If they
 // cannot be found at all, that is the one answer.
 func others[T any](ctx context.Context, p *Peers, ask func(context.Context, adminv1.AdminClient) (T, error)) []answer[T] {

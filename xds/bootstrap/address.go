@@ -81,7 +81,7 @@ const (
 	keepAliveTimeout = 5 * time.Second
 )
 
-// xdsCluster is the static cluster of the control plane. A host name stands for
+// xdsCluster is the static cluster of the control plane. A host name means
 // all of its addresses, so that an Envoy whose replica ends finds another.
 func xdsCluster(address string) (*clusterv3.Cluster, error) {
 	host, port, err := splitHostPort(address)

@@ -59,7 +59,7 @@ type Config struct {
 	// DefaultXDSAddress. All addresses of a host name are used.
 	XDSAddress string
 	// Admin is where Envoy's admin interface listens: "unix:PATH", or host and
-	// port of an IP address. Whoever reaches it can stop Envoy; nothing that an
+	// port of an IP address. Any client that reaches it can stop Envoy; nothing that an
 	// Ingress may name as a backend leads to a Unix socket.
 	Admin string
 	// Health and Metrics are where Envoy shows its readiness (/ready, and /live,

@@ -11,7 +11,7 @@ import (
 
 const (
 	// selfSignedName is the subject and only name of a self-signed certificate:
-	// it says to whoever looks at it what it is, and is valid for no real host.
+	// its text says what it is, and is valid for no real host.
 	selfSignedName = "legation-stand-in.invalid"
 	// selfSignedLife is long: nothing renews the certificate while the process
 	// that presents it runs, and no client trusts it anyway.

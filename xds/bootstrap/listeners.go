@@ -20,7 +20,7 @@ import (
 )
 
 // Names of the listeners for probes and for metrics, and prefixes of their
-// statistics: whoever waits for Envoy's clients leaves these out.
+// statistics: a count of Envoy's clients leaves these out.
 const (
 	HealthListener  = "health"
 	MetricsListener = "metrics"

@@ -60,7 +60,7 @@ func overload(cfg Config) (*overloadv3.OverloadManager, error) {
 	m := &overloadv3.OverloadManager{}
 	// The limit of connections is looked at when one comes, and triggers an action only
 	// where Envoy looks at something else from time to time (measured on 1.40: with that
-	// monitor alone the action is accepted and never in force). So there is always a
+	// monitor alone the action is accepted and never has an effect). So there is always a
 	// monitor of the heap.
 	heap := &heapv3.FixedHeapConfig{MaxHeapSizeBytes: unlimitedHeap}
 	if cfg.MemoryLimit > 0 {

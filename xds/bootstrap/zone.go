@@ -7,12 +7,12 @@ import (
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 )
 
-// localCluster stands for the Envoy itself.
+// localCluster is the Envoy itself.
 const localCluster = "legation-local"
 
 // inZone tells Envoy that it is in a zone, for clusters whose requests stay there.
 // Envoy learns that of a cluster of its own kind, which has this one Envoy: what the
-// others of the fleet do decides nothing. Nobody ever connects to its endpoint.
+// others of the fleet do decides nothing. Its endpoint is never connected to.
 func inZone(b *bootstrapv3.Bootstrap, zone string) {
 	if zone == "" {
 		return
@@ -28,5 +28,5 @@ func inZone(b *bootstrapv3.Bootstrap, zone string) {
 	})
 }
 
-// discardPort is where nobody listens: the service "discard" of RFC 863.
+// discardPort is a port without a listener: the service "discard" of RFC 863.
 const discardPort = 9

@@ -30,7 +30,7 @@ type resources = pmap.Map[*snapshot.Resource]
 
 // Rejects are the versions that an Envoy rejected when each was sent alone:
 // name → versions, the newest last. It is a value to hand to Accept when the
-// same Envoy opens its next stream; nobody changes it.
+// same Envoy opens its next stream; it is never changed.
 type Rejects map[snapshot.Ref][]string
 
 // Fleet is what the other Envoys of the fleet made of versions. It may change at any
@@ -63,7 +63,7 @@ type Conn struct {
 	unneeded table[time.Time]    // since when nothing names a cluster that is not in want
 
 	// Secrets and listeners.
-	variedSecrets map[string]struct{}  // secrets that were pushed on this stream: only the first push of each is a variant
+	variedSecrets map[string]struct{}  // secrets that were pushed as a variant since Envoy has returned: the next push of each is none
 	rejectedOnce  map[suspect]struct{} // versions of listeners whose first rejection did not count (rule 6.5); emptied when a secret or HTTP configuration is rejected (rule 6.6)
 	complete      chains
 

@@ -14,7 +14,7 @@ import (
 )
 
 // retry is when an Envoy is looked at again that rejected an HTTP configuration and for
-// which nobody knows a good one: another Envoy may have proven one meanwhile.
+// which no good one is known: another Envoy may have proven one meanwhile.
 const retry = time.Second
 
 // nextExtensions is step 8: one HTTP configuration per response, which waits for nothing,
@@ -47,7 +47,7 @@ func (c *Conn) stuck(name string) bool {
 }
 
 // beginExtensions learns from the first ECDS request. Of an Envoy that rejected a
-// version on an earlier stream nobody knows whether it got a good one after it: it gets
+// version on an earlier stream it is unknown whether it got a good one after it: it gets
 // what it should have, whatever it reports. If it has it, that costs it nothing.
 func (c *Conn) beginExtensions(r Request) {
 	const t = snapshot.ExtensionConfig
@@ -79,7 +79,7 @@ func (c *Conn) spoilPulled(name string) {
 }
 
 // configsMove reports whether Envoy would perhaps reject a listener for its HTTP
-// configurations: the last bytes of one were rejected, or nobody knows yet.
+// configurations: the last bytes of one were rejected, or are not answered yet.
 func (c *Conn) configsMove(listener *snapshot.Resource) bool {
 	st := &c.types[snapshot.ExtensionConfig]
 	return ruleHoldListener && slices.ContainsFunc(listener.Pulls, func(ref snapshot.Ref) bool {
@@ -91,7 +91,7 @@ func (c *Conn) configsMove(listener *snapshot.Resource) bool {
 }
 
 // lastGood is what Envoy should have of an HTTP configuration whose wanted version it
-// rejects: what it runs; if nobody here knows that, what others run.
+// rejects: what it runs; if that is not known here, what others run.
 func (c *Conn) lastGood(name string, last *snapshot.Resource) *snapshot.Resource {
 	const t = snapshot.ExtensionConfig
 	have := c.types[t].get(name)

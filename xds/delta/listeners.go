@@ -29,7 +29,7 @@ func (c *Conn) nextListeners(send func(*flight)) {
 			waits[n] = true
 		}
 	}
-	if len(st.flight) == 0 { // whoever does not wait any more begins anew the next time
+	if len(st.flight) == 0 { // one that no longer waits begins anew the next time
 		maps.DeleteFunc(c.modifySince, func(n string, _ time.Time) bool { return !waits[n] })
 	}
 }

@@ -181,7 +181,7 @@ func (c *Conn) acknowledge(t snapshot.Type, f *flight) {
 // rejected ones.
 func skips(t snapshot.Type) bool { return t == snapshot.Secret || t == snapshot.ExtensionConfig }
 
-// canonical is the snapshot's own value for what was sent: a variant stands for
+// canonical is the snapshot's own value for what was sent: a variant has
 // the same version, and one pointer for all streams saves memory.
 func (c *Conn) canonical(r *snapshot.Resource) *snapshot.Resource {
 	if want, ok := c.want(r.Type).Get(r.Name); ok && want.Version == r.Version {

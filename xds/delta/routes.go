@@ -245,7 +245,7 @@ func (c *Conn) newRoutes(routes string) {
 	c.firstRoutes, c.routesSince = true, c.now
 }
 
-// routesOf is the route configuration of a virtual host: what stands before the last
+// routesOf is the route configuration of a virtual host: what is before the last
 // slash of its name.
 func routesOf(virtualHost string) string {
 	return virtualHost[:max(strings.LastIndexByte(virtualHost, '/'), 0)]

@@ -20,7 +20,7 @@ const (
 	ruleOneSecret     = true // one secret per response
 	ruleSkipped       = true // the ACK of a secret's rejected version says nothing
 	ruleNotWanted     = true // a cluster whose CLA is not in want is live
-	ruleLastGood      = true // a rejected HTTP configuration: a good one is due at once
+	ruleLastGood      = true // a rejected HTTP configuration: a good one is due immediately
 	ruleHoldListener  = true // no listener while an HTTP configuration of it is rejected or in flight
 	ruleVariantConfig = true // an Envoy that is not fresh: the first push of each HTTP configuration is a variant
 	ruleOwedConfig    = true // an HTTP configuration that was rejected on an earlier stream is due

@@ -15,7 +15,7 @@ import (
 )
 
 // nextSecrets is step 3: one secret per response, since Envoy applies what
-// stands before a bad one and acknowledges bad bytes the second time.
+// is before a bad one and acknowledges bad bytes the second time.
 func (c *Conn) nextSecrets(send func(*flight)) {
 	const t = snapshot.Secret
 	c.groupOf(t, send)

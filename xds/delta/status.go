@@ -97,7 +97,7 @@ func (c *Conn) Status() Status {
 	return s
 }
 
-// rejectedBefore stands in place of Envoy's error text if the version was rejected on an
+// rejectedBefore replaces Envoy's error text if the version was rejected on an
 // earlier stream: of these, the version is remembered, but not the text.
 const rejectedBefore = "rejected on an earlier stream of this Envoy; the log has its words"
 

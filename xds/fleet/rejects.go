@@ -16,7 +16,7 @@ func (s *Session) Rejects() delta.Rejects {
 }
 
 // Remember keeps what this Envoy has rejected so far, for its next stream.
-// Nobody may change it afterwards.
+// It must not be changed afterwards.
 func (s *Session) Remember(r delta.Rejects) {
 	s.registry.mu.Lock()
 	defer s.registry.mu.Unlock()

@@ -40,15 +40,15 @@ type Held struct {
 // before. wake is when to call Next again if base does not change before; zero
 // for never. Its cost follows the difference between base and the one before.
 //
-// A placeholder for a secret leaves the last good certificate in force. A placeholder for a cluster or a CLA
-// leaves the last one in force for Grace and is Final afterwards. A fleet without
+// A placeholder for a secret leaves the last good certificate in use. A placeholder for a cluster or a CLA
+// leaves the last one in use for Grace and is Final afterwards. A fleet without
 // a last one gets the placeholder itself. A virtual host that names one more
 // cluster, and one without endpoints, stays as it is for MoveGrace.
 //
 // All that counts from fresh at the earliest: it is since when base has been made of
 // inputs that are up to date, zero for ever, and now while they are not. So nothing
-// is given up for the lack of what is there and could not be read, and whoever makes
-// it has his time after an outage, too.
+// is given up for the lack of what is there and could not be read, and what is really
+// missing has its whole time to come after an outage, too.
 func Next(prev Held, base snapshot.Snapshot, now, fresh time.Time) (_ Held, wake time.Time) {
 	h := Held{Snapshot: prev.Snapshot, base: base, pending: prev.pending, moving: prev.moving, kept: prev.kept}
 	var moved []string // virtual hosts

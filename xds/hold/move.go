@@ -76,7 +76,7 @@ func (h *Held) moveOne(name string, now, fresh time.Time) {
 }
 
 // missingEndpoints are the clusters without endpoints that a virtual host names in want
-// and not as it stands; none if it does not stand, since nothing is lost then, nor
+// and not as it is now; none if there is none now, since nothing is lost then, nor
 // if it redirects to a chain that is to go, since chains are not kept for it.
 func (h *Held) missingEndpoints(ref snapshot.Ref, want *snapshot.Resource) (list []string) {
 	stands, ok := h.Snapshot.Get(ref)

@@ -34,7 +34,7 @@ const (
 )
 
 // Folder is a pair and the CAs that the other end's certificate must come from, in
-// files that may be replaced at any time. Whoever has connected stays connected; what
+// files that may be replaced at any time. Connections stay open; what
 // connects later gets the new ones. Files that cannot be used leave the last ones in
 // force. Its methods may be called from any goroutine. Make it with Open.
 type Folder struct {
@@ -86,7 +86,7 @@ func (f *Folder) Run(ctx context.Context) error {
 	}
 }
 
-// Look reads the files now. It reports whether what they hold is in force.
+// Look reads the files now. It reports whether what they hold is used now.
 func (f *Folder) Look(now time.Time) bool {
 	m, err := f.read()
 	f.mu.Lock()
@@ -157,7 +157,7 @@ func equal(a, b [3][]byte) bool {
 	return true
 }
 
-// read reads the files. Those of a mounted Secret are replaced all at once; a
+// read reads the files. Those of a mounted Secret are replaced together; a
 // certificate and a key that do not belong together are those of a replacement that
 // is under way, or a mistake.
 func (f *Folder) read() (m material, err error) {

@@ -227,7 +227,7 @@ func (g *Gate) AllowCall(ctx context.Context, method string, kind Kind) error {
 // Kind is for whom a method is.
 type Kind string
 
-// The kinds. Whoever has a name of ours may ask for health.
+// The kinds. Each client with a name of ours may ask for health.
 const (
 	Anyone    Kind = "anyone"
 	Operators Kind = "operators and the control plane"

@@ -23,7 +23,7 @@ var (
 
 // Call tracks one RPC of a client. The mutex of its connection's guard protects
 // all its fields. The exported methods are safe for concurrent use, and on a nil
-// Call, which stands for a client that has disconnected.
+// Call, which is that of a client that has disconnected.
 type Call struct {
 	guard  *guard
 	stream uint32

@@ -42,7 +42,7 @@ type guard struct {
 }
 
 // Guard is what gRPC gets of a connection, which is above TLS; raw is the one below.
-// If that was accepted by Listen, the bounds of its address are in force.
+// If that was accepted by Listen, the bounds of its address apply.
 func (c *Limiter) Guard(conn, raw net.Conn) net.Conn {
 	g := &guard{Conn: conn, limiter: c, budgets: budgets{c.large}, in: newInbound(), calls: map[uint32]*Call{}}
 	if m, ok := raw.(*member); ok {
@@ -224,7 +224,7 @@ func (g *guard) ask(stream, length uint32) bool {
 	if c == nil {
 		return true // it has ended; nothing will come
 	}
-	c.release() // the one before was taken in, else nobody would read this one
+	c.release() // the one before was taken in, else this one would not be read
 	if g.budgets.try(int64(length)) {
 		c.get(int64(length))
 		return true

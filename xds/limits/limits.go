@@ -19,7 +19,7 @@ import (
 
 const (
 	// perAddress bounds the connections from one address: room for a fleet behind
-	// one address (NAT), and less than 100 MB for whoever opens them in vain.
+	// one address (NAT), and less than 100 MB if they are opened in vain.
 	perAddress = 1000
 	// callsPerAddress bounds the calls from one address, since each has a window. An
 	// Envoy has one, and for a moment two when it connects again.
@@ -55,7 +55,7 @@ type Limiter struct {
 	at map[netip.Addr]*Party
 }
 
-// New makes a Limiter in which nobody is.
+// New makes a Limiter without clients.
 func New(c Config) *Limiter {
 	return &Limiter{Config: c, large: semaphore.NewWeighted(c.Large), at: map[netip.Addr]*Party{}}
 }
@@ -82,7 +82,7 @@ func (c *Limiter) PartyAt(a netip.Addr) *Party {
 // Party are the clients of one address.
 type Party struct {
 	// Turns holds a value for each of them whose turn it is to be read, or who waits
-	// for that; Names counts what is kept of them. Both are kept by whoever has a Call.
+	// for that; Names counts what is kept of them. Both are kept by the holder of a Call.
 	Turns chan struct{}
 	Names atomic.Int64
 

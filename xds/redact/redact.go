@@ -17,7 +17,7 @@ import (
 	"legation.dev/xds/snapshot"
 )
 
-// Text stands where a secret value was. Envoy's own config_dump uses the same.
+// Text is put where a secret value was. Envoy's own config_dump uses the same.
 const Text = "[redacted]"
 
 // View is the body of a resource as people may see it: every field that

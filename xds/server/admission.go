@@ -15,7 +15,7 @@ const (
 	// admissionPatience is how long a stream keeps its token when nothing comes.
 	admissionPatience = 200 * time.Millisecond
 	// admissionsPerAddress is how many of the admissions the streams of one address may
-	// have: who opens stream after stream stands in a queue of its own.
+	// have: a client that opens stream after stream waits in a queue of its own.
 	admissionsPerAddress = admissions / 2
 )
 

@@ -29,7 +29,7 @@ const (
 	// Envoy's take less than 1 kB.
 	maxHeaders = 16 << 10
 	// window is the flow-control window of a stream, in bytes, gRPC's smallest.
-	// It is static: what 1,000 Envoys that reconnect at once can put into our
+	// It is static: what 1,000 Envoys that reconnect together can put into our
 	// memory is 1,000 windows, and what the budgets have room for (see xds/limits).
 	window = 64 << 10
 	// connWindow is that of a connection, in bytes. It bounds no memory, since
@@ -44,7 +44,7 @@ const (
 	// the 27 MB that the largest realistic reconnect takes (see maxReceive). A client
 	// that sends many small DATA frames can make them take twice that in memory. All
 	// clients of one IP address together get half of the budget, so that one address
-	// that uses up its half delays nobody else.
+	// that uses up its half delays no other.
 	largeBytes = 256 << 20
 	// maxOther bounds a request of every method but the delta stream, in bytes. It is
 	// gRPC's default. The largest such request, which asks whether 500 Ingresses are

@@ -52,7 +52,7 @@ type Config struct {
 	// Limits are the times that clients are given.
 	Limits Limits
 	// Waiting says what keeps the first snapshot from being published, for the
-	// status of Envoys that came before; nil means that nobody knows.
+	// status of Envoys that came before; nil means that it is unknown.
 	Waiting func() []string
 }
 
@@ -145,7 +145,7 @@ func (s *Server) becomeHealthy() {
 // reads it connects to another replica.
 var errStopping = status.Error(codes.Unavailable, "legation is shutting down")
 
-// Shutdown ends every stream at once with status Unavailable, so that Envoys
+// Shutdown ends all streams immediately with status Unavailable, so that Envoys
 // move on to another replica, closes all connections and waits until nothing
 // of the server runs any more. When ctx ends, connections that are still busy
 // (a client that does not read, or one that watches health) are cut: a second

@@ -24,7 +24,7 @@ import (
 //	  ▲                      │                 │     serves many streams)
 //	  │               answer │                 │ offer
 //	  │                      ▼                 ▼
-//	  │            ┌──── whoever holds turn does all of it ────┐
+//	  │            ┌──── the holder of turn does all of it ────┐
 //	  └────────────│ take a request, prepare, send, set alarm  │
 //	   responses   └───────────────────────────────────────────┘
 //	                                   ▲
@@ -48,8 +48,8 @@ import (
 // Who may touch which fields, and when:
 //
 //	fields                     reader   broadcaster   handler  people   guarded by
-//	server ... look            read     read     read     no       nobody: they never change
-//	missed                     no       write    write    no       nobody: it is atomic
+//	server ... look            read     read     read     no       nothing: they never change
+//	missed                     no       write    write    no       nothing: it is atomic
 //	left ... held              both     both     both     no       turn
 //	conn                       both     both     both     status   seen; and turn, to change it
 //
@@ -99,7 +99,7 @@ type stream struct {
 
 	held int64 // names kept for this stream, as its party was told
 
-	// seen guards conn. Whoever has turn takes it to change conn, people to look.
+	// seen guards conn. The holder of turn takes it to change conn, people to look.
 	seen sync.Mutex
 	conn *delta.Conn
 }

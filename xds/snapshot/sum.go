@@ -13,8 +13,8 @@ import (
 // whether that is exactly what the snapshot holds, without building a map.
 //
 // What is hashed is the pair as an encoded map entry, which is how Envoy sends
-// it: so it is not even taken apart. 64 bits with a key that nobody outside the
-// process knows are enough, since nobody can look for names that collide.
+// it: so it is not even taken apart. 64 bits with a key that never leaves
+// the process are enough, since no client can look for names that collide.
 // Sums are comparable within one process only.
 type VersionSum struct {
 	sum   uint64

@@ -88,7 +88,7 @@ func New(cfg Config) *Store {
 
 // Publish makes snap the current snapshot of a fleet (the name of an
 // IngressClass, which is node.cluster of its Envoys) and wakes the watchers.
-// It waits for nobody: a watcher that misses versions gets one look at the
+// It never waits: a watcher that misses versions gets one look at the
 // current one.
 //
 // A snapshot whose digest is the current one's is no new version: the current

@@ -2,7 +2,7 @@
 // and rules, its TLS sections, its settings, and all that it names.
 //
 // The package is pure. It is the only reader of spec and annotations of an Ingress:
-// whoever asks afterwards asks the fragment.
+// all other code asks the fragment.
 package ingress
 
 import (
@@ -55,7 +55,7 @@ type lowering struct {
 }
 
 // defaultBackend is for the hosts of the Ingress or, if it has no rules, for those
-// that nobody has.
+// that no object has.
 func (l *lowering) defaultBackend() {
 	b := l.object.DefaultBackend
 	if b == nil {

@@ -55,7 +55,7 @@ func isTrue(value string) bool {
 }
 
 // restricted is what an annotation restricts; empty for nothing, by its name or by
-// its value. One that nobody knows is judged by its name, to be safe.
+// its value. An unknown one is judged by its name, to be safe.
 func restricted(name, value string) string {
 	if a, ok := annotationOf(name); ok {
 		if a.restricts == "" || restrictsNobody(name, strings.TrimSpace(value)) {
@@ -87,7 +87,7 @@ func restrictsNobody(name, value string) bool {
 }
 
 // allowsEverybody reports whether a list of addresses contains all of them. One
-// that is for IPv4 only is meant so, too: whoever wrote it keeps nobody out. A
+// that is for IPv4 only is meant so, too: its author wants to keep no client out. A
 // list with anything in it that is no range is for nginx to refuse, not for us to
 // open.
 func allowsEverybody(list string) bool {

@@ -3,7 +3,7 @@ package nginx
 // annotation is one annotation of ingress-nginx, by its name below
 // nginx.ingress.kubernetes.io/, and what it restricts, if access is what it is
 // about. Those that only say how another one works (auth-realm beside auth-type,
-// auth-signin beside auth-url) restrict nobody: the other one does.
+// auth-signin beside auth-url) restrict nothing: the other one does.
 type annotation struct{ name, restricts string }
 
 // annotations are all of them, sorted by name: those documented at

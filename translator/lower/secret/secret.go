@@ -53,7 +53,7 @@ func keyPair(s *input.Secret, c *route.Credential) (route.KeyPair, []finding.Fin
 	return route.KeyPair{Chain: certificate, Key: c.Seed}, ends(chain[0], input.Origin(s).In("data[tls.crt]")), nil
 }
 
-// renewalDue is what is left of a certificate when nobody seems to renew it: a
+// renewalDue is what is left of a certificate when it seems that it is not renewed: a
 // tenth of its time, at most 14 days. cert-manager renews when a third is left
 // (its default of renewBefore), so who is told has missed that.
 func renewalDue(leaf *x509.Certificate) time.Time {

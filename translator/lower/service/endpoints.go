@@ -57,7 +57,7 @@ type gathered struct {
 	found []finding.Finding
 }
 
-// gather reads the slices of a Service for one port. An address that stands
+// gather reads the slices of a Service for one port. An address that is
 // twice is taken in its best condition.
 func gather(list []*input.Slice, port input.ServicePort) gathered {
 	g := gathered{places: map[address]place{}}
@@ -149,7 +149,7 @@ func (g gathered) endpoints() []route.Endpoint {
 }
 
 // whyLate says why a Service whose slices are late may never have endpoints:
-// they do not have its port, or nobody writes any. The slices of one with a
+// they do not have its port, or there are none. The slices of one with a
 // selector are on their way.
 func whyLate(s *input.Service, list []*input.Slice, port input.ServicePort) (found []finding.Finding) {
 	for _, slice := range list {
