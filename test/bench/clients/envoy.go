@@ -169,7 +169,7 @@ func (e *envoy) take(t snapshot.Type, r *wire.Response, at time.Duration) {
 }
 
 // follow asks for what a fresh Envoy asks for next: the endpoints of each new
-// cluster; when all are there, listeners; then routes and secrets; and virtual
+// cluster; when all are there, listeners; then HTTP configurations, scopes, routes and secrets; and virtual
 // hosts when the route configuration is there.
 func (e *envoy) follow(t snapshot.Type, r *wire.Response) error {
 	if t == snapshot.Cluster && len(r.Resources) > 0 {
@@ -187,7 +187,10 @@ func (e *envoy) follow(t snapshot.Type, r *wire.Response) error {
 	case t == snapshot.Endpoints && len(e.clients.held[t]) == target.Expect[t]:
 		return e.ask(snapshot.Listener, none)
 	case t == snapshot.Listener:
-		return e.askNamed(snapshot.RouteConfiguration, snapshot.Secret)
+		if err := e.ask(snapshot.ScopedRoute, none); err != nil {
+			return err
+		}
+		return e.askNamed(snapshot.RouteConfiguration, snapshot.ExtensionConfig, snapshot.Secret)
 	case t == snapshot.RouteConfiguration:
 		return e.ask(snapshot.VirtualHost, none)
 	}

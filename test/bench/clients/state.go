@@ -35,7 +35,7 @@ func (s state) apply(t snapshot.Type, r *wire.Response) {
 
 // onReconnect is the order in which an Envoy asks again on a new stream.
 var onReconnect = [...]snapshot.Type{snapshot.Cluster, snapshot.Endpoints, snapshot.Listener,
-	snapshot.RouteConfiguration, snapshot.Secret, snapshot.VirtualHost}
+	snapshot.ExtensionConfig, snapshot.ScopedRoute, snapshot.RouteConfiguration, snapshot.Secret, snapshot.VirtualHost}
 
 // requests are the first requests of an Envoy that has s, encoded once for a
 // whole clients; only the node differs.

@@ -124,7 +124,7 @@ func started(snap snapshot.Snapshot) Started {
 		s.Expect[t] = snap.Of(t).Len()
 		for name, r := range snap.Of(t).All() {
 			s.Bytes += int64(len(r.Wire()))
-			if t == snapshot.RouteConfiguration || t == snapshot.Secret {
+			if t == snapshot.RouteConfiguration || t == snapshot.ExtensionConfig || t == snapshot.Secret {
 				s.Named[t] = append(s.Named[t], name)
 			}
 		}
