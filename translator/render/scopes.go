@@ -4,6 +4,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -69,7 +70,7 @@ func (f *Front) Holder(listeners []route.Listener) (*snapshot.Resource, error) {
 		FilterChains: []*listenerv3.FilterChain{{Name: defaultChain, Filters: []*listenerv3.Filter{{
 			Name: managerFilter,
 			ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed(&hcmv3.HttpConnectionManager{
-				StatPrefix: holder, RouteSpecifier: scopedRoutes(), HttpFilters: []*hcmv3.HttpFilter{router()}})},
+				StatPrefix: holder, RouteSpecifier: scopedRoutes(), HttpFilters: []*hcmv3.HttpFilter{bareRouter()}})},
 		}}}},
 	}
 	var pulls []snapshot.Ref
@@ -87,6 +88,12 @@ func (f *Front) Holder(listeners []route.Listener) (*snapshot.Resource, error) {
 		}
 	}
 	return newResource(snapshot.Listener, m.Name, m, snapshot.Meta{Pulls: pulls})
+}
+
+// bareRouter has no settings, so that the holder stays as it is whatever becomes of
+// the router of others.
+func bareRouter() *hcmv3.HttpFilter {
+	return &hcmv3.HttpFilter{Name: "envoy.filters.http.router", ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: packed(&routerv3.Router{})}}
 }
 
 // pullsOf is what Envoy asks for to have a route configuration.
