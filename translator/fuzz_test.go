@@ -148,14 +148,14 @@ func FuzzAnnotations(f *testing.F) {
 }
 
 // theirs is true for what the annotated Ingress or Service may change: the virtual
-// host, the certificate and the clusters that are its own, and the listener of HTTPS,
+// host, the secrets of its chain and the clusters that are its own, and the listener of HTTPS,
 // which loses the chain of an Ingress that is withheld or leaves the class.
 func theirs(ty snapshot.Type, key, service string) bool {
 	switch ty {
 	case snapshot.VirtualHost:
 		return key == render.VirtualHostName("ingress", worlds.HostOf(0))
 	case snapshot.Secret:
-		return key == worlds.HostOf(0)
+		return key == worlds.HostOf(0) || key == render.ClientsOf(worlds.HostOf(0))
 	case snapshot.Listener:
 		return key == "https"
 	}
