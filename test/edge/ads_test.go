@@ -28,6 +28,12 @@ type plainADS struct {
 // serve starts the server on a free port of loopback and returns the port.
 func (s *plainADS) serve(t *testing.T) int {
 	t.Helper()
+	return serveADS(t, s)
+}
+
+// serveADS serves on a free port of loopback until the test ends, and returns the port.
+func serveADS(t *testing.T, s discoveryv3.AggregatedDiscoveryServiceServer) int {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"slices"
 	"testing"
@@ -18,7 +17,6 @@ import (
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -232,18 +230,9 @@ func TestTwoRouteConfigurations(t *testing.T) {
 // startScripted starts the server and an Envoy that drains for a second.
 func startScripted(t *testing.T, s *scripted) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := grpc.NewServer()
-	discoveryv3.RegisterAggregatedDiscoveryServiceServer(server, s)
-	done := make(chan struct{})
-	go func() { server.Serve(listener); close(done) }()
-	t.Cleanup(func() { server.Stop(); <-done })
 	cert, key := selfSigned("unused")
 	e, err := envoy.Start(context.WithoutCancel(t.Context()), envoy.Options{Args: []string{"--drain-time-s", "1"},
-		Bootstrap: fmt.Appendf(nil, plainBootstrap, listener.Addr().(*net.TCPAddr).Port, cert, key)})
+		Bootstrap: fmt.Appendf(nil, plainBootstrap, serveADS(t, s), cert, key)})
 	if err != nil {
 		t.Fatal(err)
 	}
