@@ -18,30 +18,33 @@ type kind struct {
 	weight int  // how often it is drawn
 	loaded bool // it concerns a host under load
 	make   func(*driver) *effect
+	// shared says that it changes what all hosts have in common: the settings of the
+	// class, or a listener.
+	shared bool
 }
 
 var kinds = []kind{
-	{"path moved, old Service deleted", 16, true, move},
-	{"pods rolled", 16, true, roll},
-	{"certificate rotated", 8, true, rotate},
-	{"certificate broken", 2, true, breakSecret},
-	{"Service setting changed", 6, true, tuneService},
-	{"Ingress setting changed", 6, true, tuneIngress},
-	{"Service gone and back", 4, true, vanish},
-	{"path added to a host", 6, true, addPath},
-	{"class setting changed", 1, true, tuneClass},
-	{"class settings gone and back", 1, true, freeze},
-	{"host added", 6, false, addHost},
-	{"TLS host added", 4, false, addTLSHost},
-	{"host removed", 8, false, removeHost},
-	{"host renamed", 4, false, rename},
-	{"Ingress without Service", 2, false, addOrphan},
-	{"Service of nobody", 2, false, addStray},
+	{"path moved, old Service deleted", 16, true, move, false},
+	{"pods rolled", 16, true, roll, false},
+	{"certificate rotated", 8, true, rotate, false},
+	{"certificate broken", 2, true, breakSecret, false},
+	{"Service setting changed", 6, true, tuneService, false},
+	{"Ingress setting changed", 6, true, tuneIngress, false},
+	{"Service gone and back", 4, true, vanish, false},
+	{"path added to a host", 6, true, addPath, false},
+	{"class setting changed", 1, true, tuneClass, true},
+	{"class settings gone and back", 1, true, freeze, true},
+	{"host added", 6, false, addHost, false},
+	{"TLS host added", 4, false, addTLSHost, true},
+	{"host removed", 8, false, removeHost, true},
+	{"host renamed", 4, false, rename, false},
+	{"Ingress without Service", 2, false, addOrphan, false},
+	{"Service of nobody", 2, false, addStray, false},
 }
 
-// totalWeight is the sum of all weights.
-func totalWeight() (sum int) {
-	for _, k := range kinds {
+// totalWeight is the sum of the weights of the kinds that are drawn.
+func (d *driver) totalWeight() (sum int) {
+	for _, k := range d.kinds {
 		sum += k.weight
 	}
 	return sum

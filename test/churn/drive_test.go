@@ -36,6 +36,7 @@ type claim struct {
 // the test's goroutine.
 type driver struct {
 	*suite
+	kinds   []kind // of changes that are drawn
 	pending []*effect
 	counts  map[string]int            // changes by kind
 	loaded  int                       // of them, those to hosts under load
@@ -83,7 +84,7 @@ func either(list ...func(snapshot.Ref) bool) func(snapshot.Ref) bool {
 }
 
 func newDriver(w *suite) *driver {
-	return &driver{suite: w, counts: map[string]int{}, latest: map[string]*corev1.Secret{}, shown: map[string]*corev1.Secret{}}
+	return &driver{suite: w, kinds: kinds, counts: map[string]int{}, latest: map[string]*corev1.Secret{}, shown: map[string]*corev1.Secret{}}
 }
 
 // allow is to be called before a change is made.
@@ -160,8 +161,8 @@ func (d *driver) one() bool {
 }
 
 func (d *driver) draw() kind {
-	n := d.rng.IntN(totalWeight())
-	for _, k := range kinds {
+	n := d.rng.IntN(d.totalWeight())
+	for _, k := range d.kinds {
 		if n -= k.weight; n < 0 {
 			return k
 		}

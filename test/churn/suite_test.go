@@ -264,14 +264,21 @@ func cluster(service string) string { return namespace + "/" + service + "/" + f
 // in place, which would have drained everybody.
 func (w *suite) listenersInPlace() {
 	w.t.Helper()
-	stats, err := w.Envoy.Stats(w.ctx, `^listener_manager\.listener_(modified|in_place_updated|added|removed)$`)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	stats := w.listenerChanges()
 	w.t.Log(stats)
 	if stats["listener_manager.listener_modified"] != stats["listener_manager.listener_in_place_updated"] {
 		w.t.Error("a listener was not changed in place")
 	}
+}
+
+// listenerChanges is how often listeners were changed, by the way.
+func (w *suite) listenerChanges() map[string]uint64 {
+	w.t.Helper()
+	stats, err := w.Envoy.Stats(w.ctx, `^listener_manager\.listener_(modified|in_place_updated|added|removed)$`)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return stats
 }
 
 // noneRejected fails the test if Envoy rejected anything.
