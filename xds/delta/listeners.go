@@ -178,11 +178,32 @@ func (c *Conn) served(listener *snapshot.Resource) bool {
 		c.complete = chains{listener: listener}
 	}
 	for _, ref := range listener.Pulls[c.complete.served:] {
-		awaited := ref.Type == snapshot.Secret || ref.Type == snapshot.ExtensionConfig && ruleLiveConfig
-		if awaited && !c.types[ref.Type].have.Has(ref.Name) {
+		if awaited(ref) && !c.types[ref.Type].have.Has(ref.Name) {
 			return false
 		}
 		c.complete.served++
 	}
 	return true
+}
+
+// awaited reports whether a chain serves nobody without what its listener pulls.
+func awaited(ref snapshot.Ref) bool {
+	return ref.Type == snapshot.Secret || ref.Type == snapshot.ExtensionConfig && ruleLiveConfig
+}
+
+// listenersWait reports whether Envoy owes an answer to a listener, or has asked for a secret
+// or HTTP configuration of one and has neither acknowledged nor rejected it.
+func (c *Conn) listenersWait() bool {
+	owed := func(ref snapshot.Ref) bool {
+		want, wanted := c.want(ref.Type).Get(ref.Name)
+		st := &c.types[ref.Type]
+		return wanted && awaited(ref) && st.subscribed(ref.Name) && !st.have.Has(ref.Name) && !c.isRejected(ref.Type, ref.Name, want.Version)
+	}
+	listeners := &c.types[snapshot.Listener]
+	for _, r := range listeners.have.All() {
+		if slices.ContainsFunc(r.Pulls, owed) {
+			return true
+		}
+	}
+	return len(listeners.flight) > 0
 }

@@ -24,7 +24,7 @@ func (c *Conn) nextVirtualHosts(send func(*flight)) {
 			return
 		}
 	}
-	if c.firstRoutes && c.stillHeld() && !c.after(c.routesSince, patience) {
+	if c.firstRoutes && c.stillHeld() && !c.overdue() {
 		return
 	}
 	names := c.differing(t)
@@ -118,7 +118,7 @@ func (c *Conn) routeMayGo(r *snapshot.Resource) bool {
 // response, it would have no routes at all.
 func (c *Conn) sendFirst(add []*snapshot.Resource, held bool, differing int, send func(*flight)) {
 	const t = snapshot.VirtualHost
-	if held && !c.after(c.routesSince, patience) {
+	if held && !c.overdue() {
 		return
 	}
 	add, _ = c.separate(add)
@@ -130,6 +130,21 @@ func (c *Conn) sendFirst(add []*snapshot.Resource, held bool, differing int, sen
 		c.all(f, differing)
 	}
 	send(f)
+}
+
+// overdue reports whether the first routes have waited long enough. The time begins anew
+// as long as Envoy owes an answer to something else that its listeners wait for: it serves
+// nobody before, and when that has come it would answer 404 for the hosts that were left
+// out.
+func (c *Conn) overdue() bool {
+	if !c.after(c.routesSince, patience) {
+		return false
+	}
+	if !c.listenersWait() {
+		return true
+	}
+	c.routesSince = c.now
+	return c.after(c.routesSince, patience)
 }
 
 // without returns a name that no virtual host has for each route configuration that has
