@@ -109,7 +109,7 @@ func downstreamTLS(secret string, source *corev3.ConfigSource) *corev3.Transport
 			},
 			RequireClientCertificate: no(), // routes say so: they can tell who lacks one
 			SessionTicketKeysType: &tlsv3.DownstreamTlsContext_SessionTicketKeysSdsSecretConfig{
-				SessionTicketKeysSdsSecretConfig: &tlsv3.SdsSecretConfig{Name: sessionTickets, SdsConfig: ads()}},
+				SessionTicketKeysSdsSecretConfig: &tlsv3.SdsSecretConfig{Name: sessionTickets, SdsConfig: patient()}},
 		}),
 	}}
 }

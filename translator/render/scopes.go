@@ -38,7 +38,7 @@ func scopedRoutes() *hcmv3.HttpConnectionManager_ScopedRoutes {
 
 // patient is ads for what a listener cannot do without: Envoy keeps its ports closed
 // until it comes. With Envoy's own timeout it would open them after 15 s, and answer 404
-// for hosts that exist.
+// for hosts that exist, or refuse every handshake.
 func patient() *corev3.ConfigSource {
 	source := ads()
 	source.InitialFetchTimeout = durationpb.New(0)

@@ -14,7 +14,9 @@ import (
 
 // sessionTickets is the name of the keys that encrypt TLS session tickets: one secret for
 // all filter chains, so that a client resumes its session at whichever Envoy it reaches.
-// Envoy refuses every handshake of a listener that lacks it, so it is always there.
+// Envoy refuses every handshake of a listener that lacks it, so it is always there, and a
+// listener waits for it as long as it takes. Nothing about one host can be wrong with it,
+// so no host can hold up the others by that.
 const sessionTickets = "session-tickets"
 
 // ticketKeyBytes is the size of a key, which Envoy prescribes.
