@@ -5,6 +5,7 @@ package edge
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -258,13 +259,26 @@ func TestServerHeader(t *testing.T) {
 }
 
 // TestIdleClients: a client that rests is closed when its setting and 6 s are over,
-// whatever it speaks; one of HTTP/2 is told first.
+// whatever it speaks, with TLS or without; one of HTTP/2 is told first.
 func TestIdleClients(t *testing.T) {
 	const idle, grace = 2 * time.Second, 6 * time.Second
 	w := shop(t)
 	w.settings["downstream-idle-timeout"] = idle.String()
 	w.start(t)
-	for what, rest := range map[string]func(net.Conn) error{
+	type end struct {
+		what string
+		took time.Duration
+		err  error
+	}
+	ends := make(chan end)
+	begin := func(what string, conn net.Conn, rest func(net.Conn) error) {
+		began := time.Now()
+		go func() {
+			err := rest(conn)
+			ends <- end{what, time.Since(began), err}
+		}()
+	}
+	clients := map[string]func(net.Conn) error{
 		"no request": func(c net.Conn) error { return untilEOF(c) },
 		"HTTP/1.1": func(c net.Conn) error {
 			io.WriteString(c, "GET / HTTP/1.1\r\nHost: shop.example.com\r\n\r\n")
@@ -272,19 +286,34 @@ func TestIdleClients(t *testing.T) {
 		},
 		"HTTP/2":               func(c net.Conn) error { return newHTTP2(c).untilClosed(false) },
 		"HTTP/2 after request": func(c net.Conn) error { return newHTTP2(c).untilClosed(true) },
-	} {
-		t.Run(what, func(t *testing.T) {
-			t.Parallel()
-			conn := w.send(t, "")
-			began := time.Now()
-			err := rest(conn)
-			took := time.Since(began)
-			t.Logf("closed after %s", took.Round(10*time.Millisecond))
-			if err != nil || took < early(idle) || took > idle+grace {
-				t.Errorf("closed after %s, %v; want %s to %s", took, err, idle, idle+grace)
-			}
-		})
 	}
+	for what, rest := range clients { // all at once
+		begin(what, w.send(t, ""), rest)
+		begin(what+", with TLS", w.sendTLS(t, strings.HasPrefix(what, "HTTP/2")), rest)
+	}
+	for range 2 * len(clients) {
+		e := <-ends
+		t.Logf("%s: closed after %s", e.what, e.took.Round(10*time.Millisecond))
+		if e.err != nil || e.took < early(idle) || e.took > idle+grace {
+			t.Errorf("%s: closed after %s, %v; want %s to %s", e.what, e.took, e.err, idle, idle+grace)
+		}
+	}
+}
+
+// sendTLS is a new connection over TLS, which sends nothing.
+func (w *suite) sendTLS(t *testing.T, http2 bool) net.Conn {
+	t.Helper()
+	config := &tls.Config{ServerName: "tls.example.com", InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}
+	if http2 {
+		config.NextProtos = []string{"h2"}
+	}
+	conn, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", w.https), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	return conn
 }
 
 // untilEOF reads until Envoy has closed in good order.
