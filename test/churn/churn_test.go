@@ -16,6 +16,7 @@ var (
 	moves     = flag.Int("moves", 1000, "how many paths TestMoves moves")
 	rate      = flag.Int("rate", 50, "how many changes a second TestChurn makes")
 	rejected  = flag.Duration("rejected", 10*time.Second, "how long TestRejectedRoute rolls the pods of a rejected route")
+	silent    = flag.Duration("silence", 17*time.Second, "how long each type is kept back from a fresh Envoy in TestSilence; above Envoy's own 15 s")
 	walked    = flag.Int("walk", 300, "how many changes TestWalk makes")
 	withNginx = flag.Bool("nginx", false, "run TestNginx")
 	reloads   = flag.Int("reloads", 30, "how many times TestNginx reloads, once a second")

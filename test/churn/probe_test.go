@@ -45,9 +45,9 @@ func (d *driver) probeAt(address, host, path string, want load.Answer) {
 
 // https is a transport whose handshake fails unless the certificate is that of
 // the host.
-func (d *driver) https(host string) *http.Transport {
-	return &http.Transport{DialContext: dialTo(d.HTTPS), DisableKeepAlives: true,
-		TLSClientConfig: &tls.Config{RootCAs: d.authority.Roots(), ServerName: host}}
+func (w *suite) https(host string) *http.Transport {
+	return &http.Transport{DialContext: dialTo(w.HTTPS), DisableKeepAlives: true,
+		TLSClientConfig: &tls.Config{RootCAs: w.authority.Roots(), ServerName: host}}
 }
 
 // dialTo gives up an attempt sooner than the probe, which then says what it found

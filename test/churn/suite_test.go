@@ -46,6 +46,7 @@ type suite struct {
 	hosts     []*host // under load, the first half plain, the others TLS
 	named     int     // how many names of Services were used
 	running   *load.Load
+	first     []fixture.Object // what Envoy serves in the beginning
 }
 
 // workers is how far each client was when Envoy's main thread had acknowledged
@@ -106,6 +107,7 @@ func newSuite(t *testing.T, n int, o inprocess.Options, more ...func(*suite) []f
 	for _, f := range more {
 		objects = append(objects, f(w)...)
 	}
+	w.first = objects
 	if w.Stack, err = inprocess.Start(ctx, o, objects...); err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 
 	"legation.dev/xds/snapshot"
@@ -53,10 +54,51 @@ func (k *knife) cuts(frame []byte) bool {
 	return false
 }
 
-// cuttable is a listener whose connections the knife can cut.
+// silence keeps responses back, as a server does that is busy with other things.
+type silence struct {
+	begun chan struct{} // closed when the first response was kept back
+
+	mu    sync.Mutex // guards the fields below
+	types []snapshot.Type
+	kept  []func() error // write them
+}
+
+// Speak writes the responses that were kept back, and keeps no further ones.
+func (s *Stack) Speak() error {
+	q := &s.silence
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.types = nil
+	var errs []error
+	for _, write := range q.kept {
+		errs = append(errs, write())
+	}
+	q.kept = nil
+	return errors.Join(errs...)
+}
+
+// Silent is closed when a response was kept back.
+func (s *Stack) Silent() <-chan struct{} { return s.silence.begun }
+
+// keeps reports whether a frame has to wait; write is what writes it then.
+func (q *silence) keeps(frame []byte, write func() error) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !slices.ContainsFunc(q.types, func(t snapshot.Type) bool { return bytes.Contains(frame, []byte(t.URL())) }) {
+		return false
+	}
+	if q.kept == nil {
+		close(q.begun)
+	}
+	q.kept = append(q.kept, write)
+	return true
+}
+
+// cuttable is a listener whose connections the knife can cut, and the silence hold up.
 type cuttable struct {
 	net.Listener
-	knife *knife
+	knife   *knife
+	silence *silence
 }
 
 // Accept implements net.Listener.
@@ -65,15 +107,19 @@ func (l *cuttable) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &frames{Conn: conn, knife: l.knife}, nil
+	return &frames{Conn: conn, knife: l.knife, silence: l.silence}, nil
 }
 
 // frames is a connection whose writes are passed on frame by frame of HTTP/2.
-// The server writes each response in frames of its own. One goroutine writes.
+// The server writes each response in frames of its own. One that is kept back must
+// fit into one, which holds 16 KiB.
 type frames struct {
 	net.Conn
-	knife *knife
-	rest  []byte // the beginning of a frame
+	knife   *knife
+	silence *silence
+	rest    []byte // the beginning of a frame; of the goroutine of the server that writes
+
+	mu sync.Mutex // held to write a frame
 }
 
 // headerLength is the length of a frame's header, whose first three bytes are
@@ -88,13 +134,29 @@ func (c *frames) Write(p []byte) (int, error) {
 		if len(c.rest) < length {
 			break
 		}
-		if c.knife.cuts(c.rest[:length]) {
-			return 0, errors.Join(net.ErrClosed, c.Conn.Close())
-		}
-		if _, err := c.Conn.Write(c.rest[:length]); err != nil {
+		if err := c.frame(c.rest[:length]); err != nil {
 			return 0, err
 		}
 		c.rest = c.rest[length:]
 	}
 	return len(p), nil
+}
+
+// frame writes one, or keeps it back, or cuts the connection instead.
+func (c *frames) frame(frame []byte) error {
+	if c.knife.cuts(frame) {
+		return errors.Join(net.ErrClosed, c.Conn.Close())
+	}
+	late := slices.Clone(frame)
+	if c.silence.keeps(frame, func() error { return c.write(late) }) {
+		return nil
+	}
+	return c.write(frame)
+}
+
+func (c *frames) write(frame []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, err := c.Conn.Write(frame)
+	return err
 }

@@ -2,11 +2,11 @@
 // Source, Loop, store and server as `legation serve` has them, and an Envoy that
 // started from the bootstrap of xds/bootstrap.
 //
-// It adds nothing to what they do, but a hook that spoils snapshots and one that
-// cuts the stream. Waiting is by what Envoy has acknowledged, never by time.
+// It adds nothing to what they do, but hooks that spoil snapshots, cut the stream, and
+// keep responses back. Waiting is by what Envoy has acknowledged, never by time.
 //
 // Start reading at Start; plane.go has the control plane, which can be run on any
-// Source, behind.go what Envoy still lacks, cut.go how a stream is cut.
+// Source, behind.go what Envoy still lacks, cut.go how a stream is cut and held up.
 package inprocess
 
 import (
@@ -55,8 +55,13 @@ type Options struct {
 	Config func(*bootstrap.Config)
 	// Bootstrap changes the bootstrap of the Envoy.
 	Bootstrap func(*bootstrapv3.Bootstrap)
+	// Silent are types whose responses are kept back from the start on, until Speak.
+	// With one, Start does not wait for Envoy.
+	Silent []snapshot.Type
 	// EnvoyArgs are further arguments of Envoy.
 	EnvoyArgs []string
+	// Now is the clock of translation; nil means time.Now.
+	Now func() time.Time
 	// Log is that of the server; nil discards it.
 	Log *slog.Logger
 }
@@ -72,6 +77,7 @@ type Stack struct {
 	xds     string // the address of the server, the same after each Up
 	standIn *input.Secret
 	knife   knife
+	silence silence
 
 	mu      sync.Mutex // guards the fields below
 	objects map[object.Ref]input.Change
@@ -86,7 +92,7 @@ var started atomic.Int64
 // Start starts a control plane that has read objects, and an Envoy, and waits
 // until Envoy runs all of it. Who calls Start calls Close.
 func Start(ctx context.Context, o Options, objects ...fixture.Object) (*Stack, error) {
-	s := &Stack{options: o, objects: map[object.Ref]input.Change{}}
+	s := &Stack{options: o, objects: map[object.Ref]input.Change{}, silence: silence{begun: make(chan struct{}), types: o.Silent}}
 	s.options.Settings = s.settings(started.Add(1))
 	if err := s.start(ctx, objects); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -118,7 +124,7 @@ func (s *Stack) start(ctx context.Context, objects []fixture.Object) error {
 	if err := s.Up(); err != nil {
 		return err
 	}
-	if err := s.startEnvoy(ctx, certificate); err != nil {
+	if err := s.startEnvoy(ctx, certificate); err != nil || len(s.options.Silent) > 0 {
 		return err
 	}
 	waiting, cancel := context.WithTimeout(ctx, startTimeout)

@@ -33,6 +33,8 @@ type PlaneConfig struct {
 	Poison func(snapshot.Snapshot) snapshot.Snapshot
 	// Report, if set, is called after each batch, when it is published.
 	Report func(translator.Result)
+	// Now is the clock of translation; nil means time.Now.
+	Now func() time.Time
 	// Log is that of the server; nil discards it.
 	Log *slog.Logger
 }
@@ -60,7 +62,7 @@ func NewPlane(c PlaneConfig) *Plane {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &Plane{config: c, store: store.New(store.Config{}), fleets: fleet.New(fleet.Config{}), cancel: cancel}
 	p.server = server.New(server.Config{Store: p.store, Fleets: p.fleets, Log: c.Log})
-	loop := &controller.Loop{Source: c.Source, Publish: p.publish, Report: p.report, StandIn: c.StandIn}
+	loop := &controller.Loop{Source: c.Source, Publish: p.publish, Report: p.report, StandIn: c.StandIn, Now: c.Now}
 	if c.Run != nil {
 		p.done.Go(func() { p.ended(c.Run(ctx)) })
 	}
@@ -134,8 +136,8 @@ func (s *Stack) Up() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.feed = newFeed(s.given, sorted(s.objects))
-	s.plane = NewPlane(PlaneConfig{Source: s.feed, Listener: &cuttable{l, &s.knife}, StandIn: s.standIn,
-		Poison: s.options.Poison, Report: s.report(s.feed), Log: s.options.Log})
+	s.plane = NewPlane(PlaneConfig{Source: s.feed, Listener: &cuttable{l, &s.knife, &s.silence}, StandIn: s.standIn,
+		Poison: s.options.Poison, Report: s.report(s.feed), Now: s.options.Now, Log: s.options.Log})
 	return nil
 }
 
