@@ -17,23 +17,36 @@ import (
 )
 
 // TestSilence: whatever type a fresh Envoy waits for, and longer than it waits by itself,
-// its ports are closed until that has come. The first answer of a port is right, and so
-// is each one after it.
+// its ports are closed until that has come, be it by another control plane. The first
+// answer of a port is right, and so is each one after it.
 func TestSilence(t *testing.T) {
 	list := map[string]*newcomer{} // all wait at once
 	for kind := range snapshot.NumTypes {
-		n := newNewcomer(t, kind, nil)
-		n.doors = []*door{n.open("http", n.hosts), n.open("https", n.hosts[len(n.hosts)/2:])}
-		list[kind.String()] = n
+		for name, told := range map[string]func(*suite) error{"": (*suite).speak, ", then a restart": (*suite).restart} {
+			n := newNewcomer(t, kind, nil, told)
+			n.doors = []*door{n.open("http", n.hosts), n.open("https", n.hosts[len(n.hosts)/2:])}
+			list[kind.String()+name] = n
+		}
 	}
 	// If no routes wait for certificates, Envoy does for session ticket keys. Certificates
 	// follow them, so handshakes may be refused for a moment.
-	n := newNewcomer(t, snapshot.Secret, map[string]string{"ssl-redirect": "false"})
+	n := newNewcomer(t, snapshot.Secret, map[string]string{"ssl-redirect": "false"}, (*suite).speak)
 	n.doors = []*door{n.open("http", n.hosts[:len(n.hosts)/2])}
 	list["session ticket keys"] = n
 	for name, n := range list {
 		t.Run(name, n.judge)
 	}
+}
+
+func (w *suite) speak() error { return w.Speak() }
+
+// restart replaces a silent control plane by one that speaks.
+func (w *suite) restart() error {
+	if err := w.Down(); err != nil {
+		return err
+	}
+	w.Forget()
+	return w.Up()
 }
 
 // newcomer is a fresh Envoy that is told nothing of one type for a while.
@@ -43,7 +56,8 @@ type newcomer struct {
 	spoke chan time.Time // when it was told
 }
 
-func newNewcomer(t *testing.T, kind snapshot.Type, settings map[string]string) *newcomer {
+// newNewcomer starts one; told ends the silence.
+func newNewcomer(t *testing.T, kind snapshot.Type, settings map[string]string, told func(*suite) error) *newcomer {
 	w := newSuite(t, 4, inprocess.Options{Log: warnings(t), Settings: settings, Silent: []snapshot.Type{kind}})
 	n := &newcomer{suite: w, spoke: make(chan time.Time, 1)}
 	go func() {
@@ -58,7 +72,7 @@ func newNewcomer(t *testing.T, kind snapshot.Type, settings map[string]string) *
 		case <-w.Envoy.Done():
 		}
 		n.spoke <- time.Now()
-		if err := w.Speak(); err != nil {
+		if err := told(w); err != nil {
 			t.Error(err)
 		}
 	}()

@@ -77,6 +77,15 @@ func (s *Stack) Speak() error {
 	return errors.Join(errs...)
 }
 
+// Forget drops the responses that were kept back, and keeps no further ones. It is to be
+// called while the control plane is down.
+func (s *Stack) Forget() {
+	q := &s.silence
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.types, q.kept = nil, nil
+}
+
 // Silent is closed when a response was kept back.
 func (s *Stack) Silent() <-chan struct{} { return s.silence.begun }
 
