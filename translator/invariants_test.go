@@ -195,7 +195,7 @@ func checkCluster(t *testing.T, c *clusterv3.Cluster) {
 	if d := c.GetConnectTimeout().AsDuration(); d < 10*time.Millisecond {
 		t.Errorf("cluster %s has a connect timeout of %s", c.Name, d)
 	}
-	if byName := c.GetType() == clusterv3.Cluster_STRICT_DNS; byName && (c.WaitForWarmOnInit == nil || c.WaitForWarmOnInit.Value) {
+	if byName := c.GetClusterType() != nil; byName && (c.WaitForWarmOnInit == nil || c.WaitForWarmOnInit.Value) {
 		t.Errorf("cluster %s would hold back others until its names resolve", c.Name)
 	}
 }

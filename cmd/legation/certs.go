@@ -41,6 +41,11 @@ Envoys of each --class (legation-xds-envoy-CLASS) and for operators
 legation. What is mounted from such a Secret is what --tls of 'legation serve' and
 'legation bootstrap' want. All of them contain private keys.
 
+One more, legation-session-tickets, has the key that the keys of TLS session tickets
+are made of: what the setting session-ticket-secret of each class names in the chart.
+It may be replaced at any time; clients then make one full handshake. With --folder it
+is not made.
+
 A URI in a certificate says who its owner is:
 
   spiffe://legation.dev/control-plane   a replica of 'legation serve'
@@ -90,6 +95,11 @@ func (f *certsFlags) run(c *cobra.Command) error {
 	if f.folder != "" {
 		return writeFolders(f.folder, secrets)
 	}
+	seed, err := f.sessionTickets(now)
+	if err != nil {
+		return err
+	}
+	secrets = append(secrets, seed)
 	for _, s := range secrets {
 		text, err := yaml.Marshal(s)
 		if err != nil {
@@ -169,10 +179,24 @@ func (f *certsFlags) authority(now time.Time) (*identity.Authority, error) {
 	return a, nil
 }
 
+// sessionTickets is the Secret of the keys of session tickets. Its certificate, which the
+// kind of Secret wants, is signed by itself: one of the CA might be taken for a name.
+func (f *certsFlags) sessionTickets(now time.Time) (*corev1.Secret, error) {
+	pair, err := bootstrap.SelfSigned(now)
+	if err != nil {
+		return nil, err
+	}
+	return f.secret(f.release+"-session-tickets", pair, nil), nil
+}
+
+// secret holds a pair, and the certificate of the CA that signed it, if any.
 func (f *certsFlags) secret(name string, p identity.Pair, a *identity.Authority) *corev1.Secret {
+	data := map[string][]byte{identity.CertificateFile: p.Certificate, identity.KeyFile: p.Key}
+	if a != nil {
+		data[identity.CAFile] = a.Certificate
+	}
 	return &corev1.Secret{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
-		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: f.namespace}, Type: corev1.SecretTypeTLS,
-		Data: map[string][]byte{identity.CertificateFile: p.Certificate, identity.KeyFile: p.Key, identity.CAFile: a.Certificate}}
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: f.namespace}, Type: corev1.SecretTypeTLS, Data: data}
 }
 
 // writeFolders writes the files of each Secret, each file at once: whoever watches a

@@ -76,6 +76,8 @@ var suites = [...]struct {
 	{"rate", (*bench).rate},
 	{"reconnect", (*bench).reconnect},
 	{"peers", (*bench).peers},
+	{"tls-hosts", (*bench).tlsHosts},
+	{"requests", (*bench).requests},
 }
 
 func suiteNames() []string {

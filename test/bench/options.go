@@ -25,6 +25,9 @@ type options struct {
 	streams   []int // Envoys
 	peers     []int // Envoys of go-control-plane's server
 	profile   string
+	hosts     int    // TLS hosts of a real Envoy
+	turns     int    // of changes of one TLS host
+	beside    string // other builds of legation
 }
 
 func parse(args []string) (options, error) {
@@ -46,6 +49,9 @@ func parse(args []string) (options, error) {
 	f.StringVar(&streams, "streams", "1,100,1000", "`numbers` of Envoys")
 	f.StringVar(&peers, "peers", "1,100", "`numbers` of Envoys of go-control-plane's server")
 	f.StringVar(&o.profile, "profile", "", "write CPU profiles of Legation into this `directory`")
+	f.IntVar(&o.hosts, "hosts", 1000, "TLS hosts of the suite tls-hosts")
+	f.IntVar(&o.turns, "turns", 7, "of changes of one TLS host, in tls-hosts; 0: only what many cost")
+	f.StringVar(&o.beside, "beside", "", "`binaries` of legation, separated by commas, that the suites tls-hosts and requests measure in turns with this tree's")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -58,6 +64,7 @@ func parse(args []string) (options, error) {
 	if o.short {
 		o.services = min(o.services, 300)
 		sizes, streams, peers = "100,300", "1,20", "5"
+		o.hosts, o.turns = min(o.hosts, 30), min(o.turns, 1)
 	}
 	if o.profile != "" {
 		if err := os.MkdirAll(o.profile, 0o755); err != nil {

@@ -25,6 +25,9 @@ type Results struct {
 	Rate        []Rate
 	Reconnect   []Reconnect
 	Peers       []Peer
+	Hosts       []Hosts
+	HostChanges []HostChange
+	Requests    []Request
 }
 
 // Load is the start of a server and the first load of one fresh Envoy.
@@ -88,6 +91,34 @@ type Peer struct {
 	Reconnect Reconnect
 }
 
+// Hosts is what each of many TLS hosts costs a fresh Envoy. Builds are "this tree", or
+// the names of other binaries.
+type Hosts struct {
+	Build string
+	Hosts int
+	RSS   uint64        // for each host
+	Heap  uint64        // of it in use
+	CPU   time.Duration // of the main thread, for each host
+}
+
+// HostChange is a change of one TLS host beside many. Bytes and CPU are medians.
+type HostChange struct {
+	Build, Change   string
+	Times           int
+	Bytes           int64         // to Envoy
+	CPU             time.Duration // of its main thread, beyond that of rest
+	Touched, Others int           // connections of other hosts
+}
+
+// Request is what one request costs the workers of an Envoy.
+type Request struct {
+	Build            string
+	Runs, Each       int           // runs, and requests of one
+	CPU              time.Duration // median
+	Ratio, Low, High float64       // of this tree's to this build's in the same turn: median and quartiles
+	ratios           []float64
+}
+
 // print writes tables for people.
 func (r *Results) print(w io.Writer) {
 	fmt.Fprintf(w, "%d cores, %s, %s %s, %s\n", r.Machine.Cores, r.Machine.CPU, r.Machine.Go, r.Machine.OS,
@@ -99,6 +130,7 @@ func (r *Results) print(w io.Writer) {
 	r.printRate(w)
 	r.printReconnect(w)
 	r.printPeers(w)
+	r.printHosts(w)
 }
 
 func (r *Results) printTranslation(w io.Writer) {
@@ -157,6 +189,24 @@ func (r *Results) printPeers(w io.Writer) {
 	t := newTable(w, "Beside go-control-plane with its own server", len(r.Peers), "server", "Envoys", "first", "last", "server CPU/push", "heap", "fresh load", "reconnect", "CPU/Envoy", "resources sent")
 	for _, x := range r.Peers {
 		t.row(x.Server, x.Envoys, x.First, x.Last, x.CPU, size(x.Heap), x.Load, x.Reconnect.Took, x.Reconnect.CPU, x.Reconnect.Resources)
+	}
+	t.end()
+}
+
+func (r *Results) printHosts(w io.Writer) {
+	t := newTable(w, "TLS hosts of a fresh, real Envoy", len(r.Hosts), "build", "hosts", "RSS/host", "heap/host", "main thread/host")
+	for _, x := range r.Hosts {
+		t.row(x.Build, x.Hosts, size(x.RSS), size(x.Heap), x.CPU)
+	}
+	t.end()
+	t = newTable(w, "One TLS host changes", len(r.HostChanges), "build", "change", "times", "bytes", "main thread", "connections of others touched")
+	for _, x := range r.HostChanges {
+		t.row(x.Build, x.Change, x.Times, x.Bytes, x.CPU, fmt.Sprintf("%d of %d", x.Touched, x.Others))
+	}
+	t.end()
+	t = newTable(w, "Worker CPU for each request", len(r.Requests), "build", "runs", "requests", "CPU", "this tree to it", "quartiles")
+	for _, x := range r.Requests {
+		t.row(x.Build, x.Runs, x.Each, x.CPU, fmt.Sprintf("%.3f", x.Ratio), fmt.Sprintf("%.3f to %.3f", x.Low, x.High))
 	}
 	t.end()
 }

@@ -3,8 +3,10 @@
 package deploy
 
 import (
+	"bytes"
 	"maps"
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -99,13 +101,50 @@ func TestSettings(t *testing.T) {
 		}
 		got, _, _ := unstructured.NestedStringMap(o.Object, "data")
 		want := map[string]string{"max-request-body": "10485760", "panic-threshold": "0.25", "slow-start": "30s", "http10": "true",
-			"http-port": "8080", "https-port": "8443", "drain-upgrades": "hold"}
+			"http-port": "8080", "https-port": "8443", "drain-upgrades": "hold", "session-ticket-secret": "legation/legation-session-tickets"}
 		if !maps.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
 		return
 	}
 	t.Fatal("no ConfigMap")
+}
+
+// TestTicketSecret: each class names the Secret of session tickets that `legation certs`
+// prints, or cert-manager makes, for its release; or the one that its settings name. Its
+// name is all that the chart says of it, so that to render it again changes no key.
+func TestTicketSecret(t *testing.T) {
+	for _, c := range []struct{ release, namespace, set, want string }{
+		{"legation", "legation", "tls.certManager.enabled=true,fleets.public.default=true", "legation-session-tickets"},
+		{"edge", "staging", "", "edge-legation-session-tickets"},
+		{"legation", "legation", "envoy.settings.session-ticket-secret=other/seed", ""},
+	} {
+		text := render(t, c.release, c.namespace, "--set", c.set)
+		if !bytes.Equal(text, render(t, c.release, c.namespace, "--set", c.set)) {
+			t.Errorf("%+v: rendered again, it differs", c)
+		}
+		made := map[string]bool{"other/seed": c.want == ""}
+		for _, o := range objects(t, text) {
+			if name, _, _ := unstructured.NestedString(o.Object, "spec", "secretName"); o.GetKind() == "Certificate" {
+				made[o.GetNamespace()+"/"+name] = true
+			}
+		}
+		if c.want != "" && !strings.Contains(c.set, "certManager") {
+			out, err := exec.CommandContext(t.Context(), path(t, "bin", "legation"), "certs", "--namespace", c.namespace, "--release", "edge-legation").Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, o := range objects(t, out) {
+				made[o.GetNamespace()+"/"+o.GetName()] = true
+			}
+		}
+		for _, o := range objects(t, text) {
+			if got, found, _ := unstructured.NestedString(o.Object, "data", "session-ticket-secret"); o.GetKind() == "ConfigMap" &&
+				(!found || !made[got] || !strings.HasSuffix(got, c.want)) {
+				t.Errorf("%+v: %s names %q, and there are %v", c, o.GetName(), got, made)
+			}
+		}
+	}
 }
 
 // TestSignal: the rule of docs/operating.md gives the metric that the autoscaler asks

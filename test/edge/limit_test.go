@@ -22,6 +22,8 @@ var limits = map[string]render.Limits{
 	"minute.test": {Of: "shop/minute", PerMinute: 7, Burst: 5},
 	"both.test":   {Of: "shop/both", PerSecond: 100, PerMinute: 3, Burst: 5},
 	"one.test":    {Of: "shop/one", PerMinute: 1, Burst: 5},
+	"ten.test":    {Of: "shop/ten", PerMinute: 10, Burst: 5},
+	"many.test":   {Of: "shop/many", PerSecond: 100, Burst: 5},
 	"exempt.test": {Of: "shop/exempt", PerMinute: 5, Burst: 5},
 }
 
@@ -80,9 +82,11 @@ func TestLimits(t *testing.T) {
 		{"127.0.0.1", get("both.test", "/"), 16, time.Minute / 3},
 		{"127.0.0.1", upgrade("one.test", "/ws"), 6, time.Minute},
 		{"127.0.0.1", get("one.test", "/"), 6, time.Minute},
+		{"127.0.0.1", get("ten.test", "/"), 51, time.Minute / 11},
+		{"127.0.0.1", get("many.test", "/"), 501, time.Second / 100},
 		{"127.0.0.1", get("exempt.test", "/"), 26, time.Minute / 5},
 	} {
-		got, took := w.passed(t, c.from, c.text, 200)
+		got, took := w.passed(t, c.from, c.text, 2000)
 		if got < c.want || got > c.want+int(took/c.unit) {
 			t.Errorf("from %s, %.30q: %d passed in %s, want %d, and one more each %s", c.from, c.text, got, took, c.want, c.unit)
 		}

@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,20 +31,21 @@ func Binary() (string, error) {
 	return path, nil
 }
 
-// Root is the directory of this repository: the nearest one that holds a
-// go.mod, from the working directory upwards.
+// Root is the directory of this repository: the nearest one whose go.mod is of the
+// module legation.dev, from the working directory upwards.
 func Root() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return "", err
 	}
 	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+		// The benchmark is a module of its own inside this one.
+		if text, err := os.ReadFile(filepath.Join(dir, "go.mod")); err == nil && bytes.HasPrefix(text, []byte("module legation.dev\n")) {
 			return dir, nil
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", errors.New("no go.mod above the working directory: run this inside the repository")
+			return "", errors.New("no go.mod of legation.dev above the working directory: run this inside the repository")
 		}
 		dir = parent
 	}

@@ -53,7 +53,7 @@ var classRows = []Setting{
 	{
 		Name: "external-names", Type: yesNo(func(v *Values) *bool { return &v.ExternalNames }),
 		Default: "true", Why: "As ingress-nginx without --disable-svc-external-name.",
-		Envoy: "Cluster.type STRICT_DNS",
+		Envoy: "Cluster.cluster_type envoy.clusters.dns",
 		Doc:   "Whether Services of type ExternalName are served. If not, they answer 503.",
 	},
 	{

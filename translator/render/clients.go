@@ -8,7 +8,7 @@ import (
 
 // clientsSuffix ends the name of the secret that says which client certificates a filter
 // chain asks for. No host can end in it.
-const clientsSuffix = "/clients"
+const clientsSuffix = "/ca"
 
 // ClientsOf is the name of the secret that says which client certificates the filter
 // chain of a host asks for. Each chain has one from the first day, so that to ask, or to

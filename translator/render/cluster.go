@@ -6,6 +6,7 @@ import (
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	dnsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/clusters/dns/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	upstreamv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
@@ -21,8 +22,14 @@ import (
 // down, before it stops reading: 32 KiB, as Envoy's manual advises for an edge.
 const bufferBytes = 32 * 1024
 
-// dnsRefresh is how often a name is asked for whose answer gives no lifetime.
-const dnsRefresh = 30 * time.Second
+const (
+	// dnsRefresh is how often a name is asked for whose answer gives no lifetime.
+	dnsRefresh = 30 * time.Second
+	// dnsLeast is how long an answer counts at least: names of some load balancers live
+	// for a second or none, and each Envoy of a fleet would ask for each as often. Envoy
+	// asks every 5 s where it is told nothing.
+	dnsLeast = 5 * time.Second
+)
 
 // Cluster makes a cluster. Its endpoints come by EDS, unless they are names, which
 // Envoy resolves.
@@ -90,16 +97,16 @@ func byEDS(m *clusterv3.Cluster) {
 	m.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{EdsConfig: ads()}
 }
 
-// byName lets Envoy resolve. Such a cluster never warms, or a resolver that does
-// not answer would hold back every other cluster for minutes.
+// byName lets Envoy resolve, and balance over all addresses. Such a cluster never warms,
+// or a resolver that does not answer would hold back every other cluster for minutes.
 func byName(m *clusterv3.Cluster, list []*endpointv3.LocalityLbEndpoints) {
-	m.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STRICT_DNS}
+	m.ClusterDiscoveryType = &clusterv3.Cluster_ClusterType{ClusterType: &clusterv3.Cluster_CustomClusterType{
+		Name: "envoy.clusters.dns",
+		TypedConfig: packed(&dnsv3.DnsCluster{RespectDnsTtl: true, DnsRefreshRate: seconds(dnsRefresh),
+			DnsMinRefreshRate: seconds(dnsLeast)}),
+	}}
 	m.LoadAssignment = &endpointv3.ClusterLoadAssignment{ClusterName: m.Name, Endpoints: list}
 	m.WaitForWarmOnInit = no()
-	//lint:ignore SA1019 its successor, the cluster type envoy.clusters.dns, is not measured yet (a dead resolver beside new hosts)
-	m.RespectDnsTtl = true
-	//lint:ignore SA1019 as above
-	m.DnsRefreshRate = seconds(dnsRefresh)
 }
 
 // protocolOptions say how to speak to endpoints, and how long.

@@ -122,9 +122,12 @@ func read(metric string) uint64 {
 	return sample[0].Value.Uint64()
 }
 
-// status is a field of /proc/self/status in bytes; 0 where there is none.
-func status(field string) uint64 {
-	text, err := os.ReadFile("/proc/self/status")
+// status is a field of our own; see statusOf.
+func status(field string) uint64 { return statusOf("self", field) }
+
+// statusOf is a field of /proc/PID/status in bytes; 0 where there is none.
+func statusOf(pid, field string) uint64 {
+	text, err := os.ReadFile("/proc/" + pid + "/status")
 	if err != nil {
 		return 0
 	}

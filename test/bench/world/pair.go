@@ -12,36 +12,37 @@ import (
 	"time"
 )
 
-// pair is a certificate for *.example.com and its key, as PEM.
-type pair struct{ certificate, key []byte }
+// Pair is a certificate for *.example.com and its key, as PEM.
+type Pair struct{ Certificate, Key []byte }
 
-func newPair() (pair, error) {
+// NewPair makes one that differs from all others.
+func NewPair() (Pair, error) {
 	p, err := makePair()
 	if err != nil {
-		return pair{}, fmt.Errorf("making a certificate: %w", err)
+		return Pair{}, fmt.Errorf("making a certificate: %w", err)
 	}
 	return p, nil
 }
 
-func makePair() (pair, error) {
+func makePair() (Pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return pair{}, err
+		return Pair{}, err
 	}
 	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
 	if err != nil {
-		return pair{}, err
+		return Pair{}, err
 	}
 	template := &x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: "bench"}, DNSNames: []string{"*.example.com"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
-		return pair{}, err
+		return Pair{}, err
 	}
 	secret, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return pair{}, err
+		return Pair{}, err
 	}
-	return pair{pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+	return Pair{pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})}, nil
 }

@@ -87,12 +87,12 @@ func Kinds() []string { return []string{Endpoint, Path, NewHost, Secret, Setting
 // World is a cluster and what may change in it. It never changes itself.
 type World struct {
 	Size
-	pair pair // the certificate of every host at first
+	pair Pair // the certificate of every host at first
 }
 
 // New makes a World.
 func New(size Size) (World, error) {
-	first, err := newPair()
+	first, err := NewPair()
 	return World{Size: size, pair: first}, err
 }
 
@@ -121,7 +121,7 @@ func (w World) Change(kind string, i, generation int) ([]input.Change, error) {
 	case NewHost:
 		return []input.Change{w.newHost(i, generation)}, nil
 	case Secret:
-		next, err := newPair()
+		next, err := NewPair()
 		return []input.Change{secret(w.meta(i-i%tlsEvery, "tls"), next)}, err
 	case Setting:
 		return []input.Change{w.Setting(generation)}, nil
@@ -205,8 +205,8 @@ func (w World) newTLS(i, generation int) []input.Change {
 	return []input.Change{secret(m, w.pair), lower.Put(input.Seal(o))}
 }
 
-func secret(m input.Meta, p pair) input.Change {
-	return lower.Put(input.Seal(&input.Secret{Meta: m, Certificate: p.certificate, Key: p.key}))
+func secret(m input.Meta, p Pair) input.Change {
+	return lower.Put(input.Seal(&input.Secret{Meta: m, Certificate: p.Certificate, Key: p.Key}))
 }
 
 // settingValues are those that a change of the class's settings switches

@@ -47,6 +47,14 @@ legation.dev/fleet: {{ .class }}
 {{ printf "%s-xds-envoy-%s" (include "legation.name" .root) .class }}
 {{- end -}}
 
+{{/* The Secret that the keys of session tickets are made of. The chart only names it: a
+     random value of its own would be another one whenever manifests are rendered without
+     a cluster (Argo CD, Flux's post-renderers, helm template), and a Job or the control
+     plane would need the right to write Secrets. So it comes with those of the wire. */}}
+{{- define "legation.ticketSecret" -}}
+{{ printf "%s-session-tickets" (include "legation.name" .) }}
+{{- end -}}
+
 {{/* The headless Service of the replicas. */}}
 {{- define "legation.xdsHost" -}}
 {{ printf "%s-xds.%s.svc" (include "legation.name" .) .Release.Namespace }}
