@@ -27,22 +27,22 @@ func (c *class) renewal() (from, until time.Time) {
 	return from, from.Add(c.Settings.RenewWithin + max(c.Settings.DownstreamIdle, leastRenewal) + renewalMargin)
 }
 
-// renewing is the renewal that is under way at a time; nil if none is.
-func (c *class) renewing(at time.Time) *policy.Renewal {
+// renewing is the renewal that is under way at a time; zero if none is.
+func (c *class) renewing(at time.Time) policy.Renewal {
 	from, until := c.renewal()
 	if at.Before(from) || !at.Before(until) {
-		return nil
+		return policy.Renewal{}
 	}
-	return &c.Settings.Renewal
+	return c.Settings.Renewal
 }
 
-// routeConfigurations computes them if the class is another one, or a renewal of
-// connections has begun or is over.
+// routeConfigurations computes them if the class is another one, or another renewal of
+// connections is under way, or none is any more.
 func (p *pass) routeConfigurations() {
 	c := &p.next.class
 	now := c.renewing(p.v.Time())
 	p.renewalFound()
-	if before := p.old.class.renewing(p.old.view.Time()); !p.all && (before == nil) == (now == nil) {
+	if !p.all && now == p.old.class.renewing(p.old.view.Time()) {
 		return
 	}
 	for _, routes := range c.routes {

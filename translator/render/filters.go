@@ -73,7 +73,7 @@ func httpFilters(upgrades bool) (list []*hcmv3.HttpFilter) {
 // onAll is what runs on every route that does not say otherwise. It is in the
 // route configuration, once for all hosts: Envoy makes a filter of each that a
 // virtual host has, anew with every route push.
-func onAll(class *policy.Route, renewal *policy.Renewal) map[string]*anypb.Any {
+func onAll(class *policy.Route, renewal policy.Renewal) map[string]*anypb.Any {
 	var all map[string]*anypb.Any
 	for _, f := range filters {
 		running := f.running(class)

@@ -2,7 +2,6 @@ package render
 
 import (
 	"fmt"
-	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
@@ -24,60 +23,63 @@ import (
 // configuration sets: so a connection is left once at most, also at an Envoy that rejected
 // the newest, and no header says anything. Moment and age are of one clock, Envoy's.
 const (
-	ageState      = "legation.connection-age" // in ms
-	renewalMarks  = "legation.renewal"        // namespace of metadata
-	renewalTold   = "told"
+	ageState     = "legation.connection-age" // in ms
+	idState      = "legation.connection-id"
+	renewalMarks = "legation.renewal" // namespace of metadata
+	renewalTold  = "told"
+	// renewalScript: the turns of connections are spread by their numbers, which Envoy
+	// gives one after the other. Multiples of this fraction are spread evenly over 0 to 1,
+	// however many there are, so that also connections that began together, as after a
+	// node was lost, do not end together.
 	renewalScript = `
 function envoy_on_request(request)
   local info = request:streamInfo()
   local age = tonumber(info:filterState():get("%s"))
+  local id = tonumber(info:filterState():get("%s"))
   local now = tonumber(request:timestamp())
-  if age == nil then
-    return
-  end
-  local begun = now - age
-  local turn = %d + begun * %d %% %d
-  if begun < %d and now >= turn then
+  local moment, within = %d, %d
+  local turn = moment + within * (id * 0.6180339887 %% 1)
+  if now - age < moment and now >= turn then
     info:drainConnectionUponCompletion()
     info:dynamicMetadata():set("%s", "%s", true)
   end
 end
 `
-	// renewalStep spreads the turns of connections that began in the same moment, as
-	// after a node was lost: those of two successive milliseconds are 1 s apart.
-	renewalStep = 1009
 )
 
 // renewing are the filters of a renewal; none if there is none.
-func renewing(r *policy.Renewal) []*corev3.TypedExtensionConfig {
-	if r == nil {
+func renewing(r policy.Renewal) []*corev3.TypedExtensionConfig {
+	if r == (policy.Renewal{}) {
 		return nil
 	}
 	return []*corev3.TypedExtensionConfig{
-		{Name: "legation.renewal.age", TypedConfig: packed(connectionAge())},
+		{Name: "legation.renewal.connection", TypedConfig: packed(connection())},
 		{Name: "legation.renewal", TypedConfig: packed(renewalLua(r))},
 		{Name: "legation.renewal.count", TypedConfig: packed(toldCounter())},
 	}
 }
 
-// connectionAge says how old the connection of a request is. A script cannot ask for it.
-func connectionAge() *statefilterv3.Config {
-	return &statefilterv3.Config{OnRequestHeaders: []*statev3.FilterStateValue{{
-		Key:        &statev3.FilterStateValue_ObjectKey{ObjectKey: ageState},
+// connection says of the connection of a request what a script cannot ask for.
+func connection() *statefilterv3.Config {
+	return &statefilterv3.Config{OnRequestHeaders: []*statev3.FilterStateValue{
+		state(ageState, "%COMMON_DURATION(DS_CX_BEG:DS_RX_BEG:ms)%"), state(idState, "%CONNECTION_ID%")}}
+}
+
+func state(key, format string) *statev3.FilterStateValue {
+	return &statev3.FilterStateValue{
+		Key:        &statev3.FilterStateValue_ObjectKey{ObjectKey: key},
 		FactoryKey: "envoy.string",
 		Value: &statev3.FilterStateValue_FormatString{FormatString: &corev3.SubstitutionFormatString{
-			Format: &corev3.SubstitutionFormatString_TextFormatSource{
-				TextFormatSource: inline("%COMMON_DURATION(DS_CX_BEG:DS_RX_BEG:ms)%")}}},
-	}}}
+			Format: &corev3.SubstitutionFormatString_TextFormatSource{TextFormatSource: inline(format)}}},
+	}
 }
 
 // renewalLua is the script for one renewal. Envoy makes filters anew with each push of
 // routes; they share one virtual machine for each worker.
-func renewalLua(r *policy.Renewal) *luav3.Lua {
-	moment := r.RenewConnections.UnixMilli()
-	within := max(r.RenewWithin, time.Millisecond).Milliseconds()
+func renewalLua(r policy.Renewal) *luav3.Lua {
+	moment, within := r.RenewConnections.UnixMilli(), r.RenewWithin.Milliseconds()
 	return &luav3.Lua{
-		DefaultSourceCode: inline(fmt.Sprintf(renewalScript, ageState, moment, renewalStep, within, moment, renewalMarks, renewalTold)),
+		DefaultSourceCode: inline(fmt.Sprintf(renewalScript, ageState, idState, moment, within, renewalMarks, renewalTold)),
 		SharedVmId:        fmt.Sprintf("legation.renewal.%d.%d", moment, within),
 	}
 }

@@ -161,8 +161,8 @@ func oneLabel(wildcard string) string {
 
 // RouteConfiguration is the route configuration of one or several listeners. It contains
 // no virtual hosts: Envoy gets these one by one, by VHDS (see encoding.go). The renewal is
-// the one that is under way, if one is.
-func RouteConfiguration(name string, s *policy.Route, renewal *policy.Renewal) (*snapshot.Resource, error) {
+// the one that is under way; zero if none is.
+func RouteConfiguration(name string, s *policy.Route, renewal policy.Renewal) (*snapshot.Resource, error) {
 	m := &routev3.RouteConfiguration{
 		Name:                            name,
 		IgnorePortInHostMatching:        true,
