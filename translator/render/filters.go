@@ -87,9 +87,9 @@ func onAll(class *policy.Route, renewal policy.Renewal) map[string]*anypb.Any {
 	return all
 }
 
-// onRoute is what runs on a route, where that is not what runs on all. What Envoy
-// finds on a route replaces all that the class says of that filter: so all its parts
-// are there, or none.
+// onRoute is what runs on a route, where that is not what runs on all: all parts of a
+// filter, or none. A part takes the place of that of the class with its name; one that the
+// class alone has runs, too (measured), unless the route switches the whole filter off.
 func onRoute(route, class *policy.Route) map[string]*anypb.Any {
 	var own map[string]*anypb.Any
 	for _, f := range filters {
