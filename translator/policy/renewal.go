@@ -19,7 +19,7 @@ var renewalRows = []Setting{
 		Default: "", Why: "A change of an HTTP configuration is for new connections. When the old ones are to follow, by another connection for each client, is for who operates it to say.",
 		Envoy: "RouteConfiguration.typed_per_filter_config, for as long as the renewal takes",
 		Doc: "Clients are told to leave connections that began before this moment, and dial again: by `Connection: close`, or GOAWAY, with the answer to a request. No request is cut, and WebSockets and streams under way live on. " +
-			"It begins at the moment, which may lie ahead, and ends by itself when all others were told or have been closed as idle: after `renew-connections-within`, and `downstream-idle-timeout` or an hour, if that is longer. See [operating.md](operating.md#renewing-connections).",
+			"The moment must come after what they are to follow has reached all Envoys; it may lie ahead. It begins then, and ends by itself when all others were told or have been closed as idle: after `renew-connections-within`, and `downstream-idle-timeout` or an hour, if that is longer. See [operating.md](operating.md#renewing-connections).",
 	},
 	{
 		Name: "renew-connections-within", Type: duration(func(v *Values) *time.Duration { return &v.RenewWithin }, 0, day),
