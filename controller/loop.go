@@ -73,13 +73,12 @@ func (l *Loop) Run(ctx context.Context) error {
 		holds  = map[string]held{} // by fleet
 	)
 	for {
-		batch, err := l.take(ctx, wake(holds, l.now()))
+		batch, err := l.take(ctx, wake(holds, result))
 		if err != nil {
 			return fmt.Errorf("reading cluster state: %w", err)
 		}
 		begin := l.now()
-		period, _ := translator.PeriodAt(begin)
-		view = view.With(keepSettings(view, batch)...).Freeze(view, input.Controller).WithPeriod(period)
+		view = view.With(keepSettings(view, batch)...).Freeze(view, input.Controller).WithTime(begin)
 		result = translator.Translate(result, view)
 		translated := l.now()
 		l.publish(result, holds, cause(batch))
@@ -92,8 +91,11 @@ func (l *Loop) Run(ctx context.Context) error {
 	}
 }
 
-// take waits for changes, or until wake, when it returns none.
+// take waits for changes, or until wake, if there is one, when it returns none.
 func (l *Loop) take(ctx context.Context, wake time.Time) ([]input.Change, error) {
+	if wake.IsZero() {
+		return l.Source.Take(ctx)
+	}
 	wait, cancel := context.WithTimeout(ctx, wake.Sub(l.now()))
 	defer cancel()
 	batch, err := l.Source.Take(wait)
@@ -121,12 +123,12 @@ func (l *Loop) publish(r translator.Result, holds map[string]held, cause string)
 	}
 }
 
-// wake is when something changes although no object does: a hold ends, or the keys of
-// session tickets do.
-func wake(holds map[string]held, now time.Time) time.Time {
-	_, first := translator.PeriodAt(now)
+// wake is when something changes although no object does: a hold ends, or translation
+// makes something else of them; zero if nothing does.
+func wake(holds map[string]held, r translator.Result) time.Time {
+	first := r.Next()
 	for _, h := range holds {
-		if !h.wake.IsZero() && h.wake.Before(first) {
+		if !h.wake.IsZero() && (first.IsZero() || h.wake.Before(first)) {
 			first = h.wake
 		}
 	}

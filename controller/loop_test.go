@@ -207,6 +207,30 @@ func TestLoopHolds(t *testing.T) {
 	})
 }
 
+// TestLoopRenews: a renewal of connections that was set ahead begins by itself, ends by
+// itself, and leaves the routes as they were.
+func TestLoopRenews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := startLoop(t)
+		w := worlds.New(1, worlds.Size{Services: 1, Endpoints: 1, Ingresses: 1})
+		l.change(w.All()...)
+		routes := func() string { return l.version(snapshot.RouteConfiguration, "ingress") }
+		before, moment := routes(), time.Now().Add(time.Minute)
+		l.change(lower.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: worlds.Namespace, Name: worlds.Settings},
+			Data: map[string]string{"renew-connections": moment.Format(time.RFC3339Nano), "renew-connections-within": "30m"}})))
+		for _, step := range []struct {
+			until time.Duration // the moment
+			under bool
+		}{{-time.Nanosecond, false}, {0, true}, {91*time.Minute - time.Nanosecond, true}, {91 * time.Minute, false}} {
+			l.wait(time.Until(moment.Add(step.until)))
+			if under := routes() != before; under != step.under {
+				t.Errorf("%s after the moment: a renewal is under way: %t", step.until, under)
+			}
+		}
+		l.end(t)
+	})
+}
+
 // TestLoopHoldsInOutage: no hold ends while the source is away, and the loop looks
 // again by itself when it may be back.
 func TestLoopHoldsInOutage(t *testing.T) {

@@ -20,7 +20,7 @@ type class struct {
 	overrides policy.Overrides // what that says
 	found     []finding.Finding
 	routes    []string // names of route configurations
-	sum       pmap.Sum // of Class
+	sum       pmap.Sum // of Class without its Renewal, which concerns no host
 }
 
 // readClass reads the facts of a class that v has.
@@ -36,7 +36,9 @@ func readClass(v input.View, of *input.IngressClass, frozen bool) class {
 	c.Listeners = route.Listeners(&c.Settings)
 	c.routes = route.RoutesOf(c.Listeners)
 	c.readCatchAll(v)
-	c.sum = c.Sum()
+	lasting := c.Class
+	lasting.Settings.Renewal = policy.Renewal{}
+	c.sum = lasting.Sum()
 	return c
 }
 

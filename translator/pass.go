@@ -87,6 +87,7 @@ func (p *pass) run() *Fleet {
 		p.tlsHost(name)
 	}
 	p.tickets()
+	p.routeConfigurations()
 	p.backends()
 	p.listeners()
 	return p.next.finish()
@@ -342,7 +343,6 @@ func (p *pass) listeners() {
 		p.must(p.listenerFront().Holder(c.Listeners))
 		for _, routes := range c.routes {
 			p.must(render.Scope(routes))
-			p.must(render.RouteConfiguration(routes, &c.Settings.Route))
 		}
 		p.managers()
 	}

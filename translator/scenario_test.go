@@ -30,7 +30,7 @@ var update = flag.Bool("update", false, "rewrite the expected differences of the
 // testdata/base.yaml. A file x.yaml is manifests that come or change, a file
 // x.delete names objects that go, one on a line ("Service shop/web"). The file
 // x.diff after it is what that changes: resources, and Problems that come ("!")
-// or are solved ("."). A file x.show names types whose bodies are printed when
+// or are solved ("."). A file x.at is the time from then on. A file x.show names types whose bodies are printed when
 // they are new, besides virtual hosts and endpoints.
 //
 // Every step also shows that the incremental result is the full one.
@@ -90,6 +90,13 @@ func (s *scenario) play(a *txtar.Archive) {
 			for _, name := range strings.Fields(string(f.Data)) {
 				s.show[typeOf(s.T, name)] = true
 			}
+		case ".at":
+			now, err := time.Parse(time.RFC3339, strings.TrimSpace(string(f.Data)))
+			if err != nil {
+				s.Fatal(err)
+			}
+			s.now = now
+			did = s.step(nil)
 		case ".yaml":
 			did = s.step(lower.Manifests(f.Name, f.Data))
 		case ".delete":
@@ -101,7 +108,7 @@ func (s *scenario) play(a *txtar.Archive) {
 				s.Errorf("%s: run with -update and review the difference:\n%s", f.Name, difference(string(f.Data), did))
 			}
 		default:
-			s.Fatalf("%s: want .yaml, .delete, .show or .diff", f.Name)
+			s.Fatalf("%s: want .yaml, .delete, .at, .show or .diff", f.Name)
 		}
 	}
 }
@@ -121,10 +128,10 @@ func typeOf(t *testing.T, short string) snapshot.Type {
 func (s *scenario) step(batch []input.Change) string {
 	s.Helper()
 	before := s.result
-	s.view = s.view.With(batch...).Freeze(s.view, input.Controller)
+	s.view = s.view.With(batch...).Freeze(s.view, input.Controller).WithTime(s.now)
 	s.result = Translate(before, s.view)
 	if full := Translate(Result{}, s.view); full.Digest() != s.result.Digest() {
-		s.Errorf("after %v the incremental result is not the full one: %s", batch[0].Ref, firstDifference(s.result, full))
+		s.Errorf("after %v the incremental result is not the full one: %s", batch, firstDifference(s.result, full))
 	}
 	var b strings.Builder
 	for f := range s.result.Fleets() {

@@ -27,17 +27,19 @@ func (p *pass) tickets() {
 	of := p.next.class.Settings.SessionTicketSecret
 	before, _ := p.old.view.Secret(of.Key())
 	s, _ := p.v.Secret(of.Key())
-	if !p.all && before == s && p.old.view.Period() == p.v.Period() && p.old.view.StandIn() == p.v.StandIn() {
+	then, _ := PeriodAt(p.old.view.Time())
+	now, _ := PeriodAt(p.v.Time())
+	if !p.all && before == s && then == now && p.old.view.StandIn() == p.v.StandIn() {
 		return
 	}
-	r, found := p.ticketKeys(of, s)
+	r, found := p.ticketKeys(of, s, now)
 	p.found("tickets", found)
 	p.put(snapshot.Secret, r.Name, r)
 }
 
 // ticketKeys are the keys of the Secret that the class names; without one, those of this
 // process, a placeholder.
-func (p *pass) ticketKeys(of object.Ref, s *input.Secret) (*snapshot.Resource, []finding.Finding) {
+func (p *pass) ticketKeys(of object.Ref, s *input.Secret, period int64) (*snapshot.Resource, []finding.Finding) {
 	at := p.next.class.config.In("data.session-ticket-secret")
 	switch {
 	case of == (object.Ref{}):
@@ -49,7 +51,7 @@ func (p *pass) ticketKeys(of object.Ref, s *input.Secret) (*snapshot.Resource, [
 	if err := c.SeedErr; err != nil {
 		return standInTickets(own(p.v)), []finding.Finding{finding.BadTicketSecret.At(at, of.Key(), err)}
 	}
-	r, err := render.TicketKeys(c.Seed, p.next.Name, p.v.Period(), []object.Ref{at.Object, of})
+	r, err := render.TicketKeys(c.Seed, p.next.Name, period, []object.Ref{at.Object, of})
 	if err != nil {
 		p.must(nil, err)
 	}

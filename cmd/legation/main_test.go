@@ -161,7 +161,7 @@ func TestDiff(t *testing.T) {
 	old := copyShop(t, "10443", "10444", "shop.localhost", "shap.localhost")
 	status, stdout, _ := legation("translate", shop, "--diff", old)
 	want := `fleet legation: 4 changes, 1 of them drain client connections
-  changed  ECDS  https                   IngressClass legation  connections stay, and keep the old HTTP configuration until they end; new connections get the new one
+  changed  ECDS  https                   IngressClass legation  connections stay, and keep the old HTTP configuration until they end, or until renew-connections; new connections get the new one
 ! changed  LDS   https                   IngressClass legation  every connection of the listener is drained: a field was changed that Envoy cannot change in place
   removed  VHDS  ingress/shap.localhost  Ingress shop/shop      connections stay; new requests are answered 404, WebSockets and requests in flight go on
   added    VHDS  ingress/shop.localhost  Ingress shop/shop      connections stay; new requests follow it

@@ -33,6 +33,7 @@ type suite struct {
 	http, https int // ports
 	changes     []input.Change
 	settings    map[string]string
+	at          time.Time                           // when it is translated; zero: 1970
 	edit        func(host string, r *routev3.Route) // changes what was translated; nil: nothing
 	ads         *plainADS
 	envoy       *envoy.Envoy
@@ -153,6 +154,9 @@ func (w *suite) start(t *testing.T) {
 	w.put(input.Seal(&input.ConfigMap{Meta: meta("settings"), Data: w.settings}))
 	cert, key := selfSigned("stand-in")
 	view := input.View{}.WithStandIn(input.Seal(&input.Secret{Meta: meta("stand-in"), Certificate: cert, Key: key})).With(w.changes...)
+	if !w.at.IsZero() {
+		view = view.WithTime(w.at)
+	}
 	result := translator.Translate(translator.Result{}, view)
 	fleet, ok := result.Fleet(className)
 	if !ok {

@@ -68,6 +68,13 @@ func TestScenarios(t *testing.T) {
 				s.step(lower.Manifests(f.Name, f.Data))
 			case ".delete":
 				s.step(worlds.Deletions(string(f.Data)))
+			case ".at":
+				at, err := time.Parse(time.RFC3339, strings.TrimSpace(string(f.Data)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.view = s.view.WithTime(at)
+				s.step(nil)
 			default:
 				continue
 			}

@@ -55,6 +55,7 @@ const (
 	SettingsKind      Code = "SettingsKind"
 	NoSettings        Code = "NoSettings"
 	SlashesKept       Code = "SlashesKept"
+	RenewsConnections Code = "RenewsConnections"
 	BadDefaultBackend Code = "BadDefaultBackend"
 	DefaultTaken      Code = "DefaultTaken"
 
@@ -151,6 +152,8 @@ var table = []Row{
 		"Create the ConfigMap, or mend its name and namespace in `spec.parameters`."},
 	{SlashesKept, Warning, "a path with %%2F is matched as it stands: whatever guards /admin is passed by with /x/..%%2fadmin", "settings.md#escaped-slashes",
 		"Know that a rule for `/admin` does not guard what a backend decodes to it; use another value of `escaped-slashes` unless a backend needs this one."},
+	{RenewsConnections, Info, "clients are told to leave connections from before this moment, from then until %s", "operating.md#renewing-connections",
+		"Nothing: it ends by itself, and the setting may stay. To end it earlier, unset it."},
 	{BadDefaultBackend, Error, "not the name of a Service port; unmatched requests are answered 404", "settings.md#default-backend",
 		"Write `namespace/service:port` in the ConfigMap of the class."},
 	{DefaultTaken, Error, "%s is the older default of the class and wins", "differences.md",

@@ -54,7 +54,7 @@ func (v View) complete(name string, f frozen) bool {
 }
 
 // For is the View that the fleet of a class translates: v itself, or, while the
-// fleet is frozen, what it last saw with today's Services, slices and Secrets.
+// fleet is frozen, what it last saw with today's Services, slices and Secrets, at the time of v.
 func (v View) For(class string) (_ View, isFrozen bool) {
 	f, ok := v.frozen.Get(class)
 	if !ok {
@@ -62,7 +62,7 @@ func (v View) For(class string) (_ View, isFrozen bool) {
 	}
 	p := *f.view
 	p.services, p.slices, p.byService, p.secrets = v.services, v.slices, v.byService, v.secrets
-	p.standIn, p.problems = v.standIn, v.problems
+	p.standIn, p.problems, p.now = v.standIn, v.problems, v.now
 	return p, true
 }
 

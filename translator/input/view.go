@@ -3,6 +3,7 @@ package input
 import (
 	"iter"
 	"strings"
+	"time"
 
 	"legation.dev/object"
 	"legation.dev/pmap"
@@ -34,7 +35,7 @@ type View struct {
 	frozen pmap.Map[frozen] // by class name; see Freeze
 
 	standIn *Secret // see WithStandIn
-	period  int64   // see WithPeriod
+	now     int64   // in ns since 1970, see WithTime
 }
 
 const sep = "\x00"
@@ -328,15 +329,15 @@ func (v View) WithStandIn(s *Secret) View {
 // StandIn is the certificate of WithStandIn; nil if there is none.
 func (v View) StandIn() *Secret { return v.standIn }
 
-// WithPeriod is v at a time, in periods of session ticket keys: all of the clock that
-// translation sees.
-func (v View) WithPeriod(period int64) View {
-	v.period = period
+// WithTime is v at a time: all of the clock that translation sees. It is left out of the
+// digest.
+func (v View) WithTime(now time.Time) View {
+	v.now = now.UnixNano()
 	return v
 }
 
-// Period is that of WithPeriod.
-func (v View) Period() int64 { return v.period }
+// Time is that of WithTime; of a View without it, the beginning of 1970.
+func (v View) Time() time.Time { return time.Unix(0, v.now) }
 
 // Digest is equal for views that saw the same cluster, on every replica.
 func (v View) Digest() pmap.Sum {

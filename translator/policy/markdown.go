@@ -27,7 +27,7 @@ func (s Setting) markdown() string {
 	case s.Fixed != "":
 		fmt.Fprintf(&b, "- **Fixed at install:** a change closes every connection of the fleet, within the drain time. %s\n", s.Fixed)
 	case s.OfListener:
-		b.WriteString("- A change closes no connection: those that are there keep the old value until they end, new ones have the new one.\n")
+		b.WriteString("- A change closes no connection: those that are there keep the old value until they end, or until `renew-connections`; new ones have the new one.\n")
 	}
 	if s.Upstream {
 		b.WriteString("- An Ingress that sets it gets clusters, and so upstream connections, of its own.\n")

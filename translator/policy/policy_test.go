@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"legation.dev/object"
 )
@@ -97,6 +98,10 @@ func fill(v reflect.Value) {
 			fill(one)
 		}
 	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			v.Set(reflect.ValueOf(time.Unix(1, 0).UTC()))
+			return
+		}
 		fill(v.Field(0))
 	default:
 		panic(v.Kind().String())

@@ -41,13 +41,18 @@ type part struct {
 	bodyOnly bool
 }
 
+// preFilter runs before all others that routes switch on. A renewal of connections runs in
+// it, in the route configuration (renewal.go): what routes say of it is added to that,
+// but a route that disables it takes no part.
+const preFilter = "legation.pre"
+
 // filters are all, in the order in which they run; the router comes after them. A
 // new function of routes is a part of one of them, in a file of its own: that changes
 // no listener. A new name here changes all, and connections that are older run without
 // it, so that nothing may be guarded by it alone.
 var filters = []filter{
 	// What the limiter has to know first: who is exempt, by shadow rules.
-	{name: "legation.pre", config: &chainv3.FilterChainConfig{}, chained: true},
+	{name: preFilter, config: &chainv3.FilterChainConfig{}, chained: true},
 	{name: "envoy.filters.http.local_ratelimit", config: limiter()},
 	{name: "legation.policy", config: &chainv3.FilterChainConfig{}, chained: true},
 	// It keeps the name that it had when it was the only one: a connection from then
@@ -68,19 +73,23 @@ func httpFilters(upgrades bool) (list []*hcmv3.HttpFilter) {
 // onAll is what runs on every route that does not say otherwise. It is in the
 // route configuration, once for all hosts: Envoy makes a filter of each that a
 // virtual host has, anew with every route push.
-func onAll(class *policy.Route) map[string]*anypb.Any {
+func onAll(class *policy.Route, renewal policy.Renewal) map[string]*anypb.Any {
 	var all map[string]*anypb.Any
 	for _, f := range filters {
-		if running := f.running(class); len(running) > 0 {
+		running := f.running(class)
+		if f.name == preFilter {
+			running = append(renewing(renewal), running...)
+		}
+		if len(running) > 0 {
 			all = with(all, f.name, perRoute(running))
 		}
 	}
 	return all
 }
 
-// onRoute is what runs on a route, where that is not what runs on all. What Envoy
-// finds on a route replaces all that the class says of that filter: so all its parts
-// are there, or none.
+// onRoute is what runs on a route, where that is not what runs on all: all parts of a
+// filter, or none. A part takes the place of that of the class with its name; one that the
+// class alone has runs, too (measured), unless the route switches the whole filter off.
 func onRoute(route, class *policy.Route) map[string]*anypb.Any {
 	var own map[string]*anypb.Any
 	for _, f := range filters {

@@ -34,7 +34,7 @@ func TestParts(t *testing.T) {
 		got  map[string]*anypb.Any
 		want []string
 	}{
-		"class":         {onAll(&class), []string{"access", "envoy.filters.http.body_size_limit"}},
+		"class":         {onAll(&class, policy.Renewal{}), []string{"access", "envoy.filters.http.body_size_limit"}},
 		"without limit": {onRoute(&route, &class), []string{"access"}},
 	} {
 		var m chainv3.FilterChainConfigPerRoute

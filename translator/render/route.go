@@ -160,8 +160,9 @@ func oneLabel(wildcard string) string {
 }
 
 // RouteConfiguration is the route configuration of one or several listeners. It contains
-// no virtual hosts: Envoy gets these one by one, by VHDS (see encoding.go).
-func RouteConfiguration(name string, s *policy.Route) (*snapshot.Resource, error) {
+// no virtual hosts: Envoy gets these one by one, by VHDS (see encoding.go). The renewal is
+// the one that is under way; zero if none is.
+func RouteConfiguration(name string, s *policy.Route, renewal policy.Renewal) (*snapshot.Resource, error) {
 	m := &routev3.RouteConfiguration{
 		Name:                            name,
 		IgnorePortInHostMatching:        true,
@@ -171,7 +172,7 @@ func RouteConfiguration(name string, s *policy.Route) (*snapshot.Resource, error
 		RequestHeadersToAdd: []*corev3.HeaderValueOption{
 			setHeader("x-real-ip", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
 		},
-		TypedPerFilterConfig: onAll(s),
+		TypedPerFilterConfig: onAll(s, renewal),
 	}
 	return newResource(snapshot.RouteConfiguration, m.Name, m, snapshot.Meta{})
 }

@@ -110,7 +110,7 @@ var effects = [snapshot.NumTypes]map[Kind]string{
 	},
 	snapshot.RouteConfiguration: {
 		Added:   "connections stay",
-		Changed: "connections stay; new requests follow it",
+		Changed: "connections stay, unless renew-connections begins; new requests follow it",
 		Removed: "connections stay",
 	},
 	snapshot.ScopedRoute: {
@@ -120,7 +120,7 @@ var effects = [snapshot.NumTypes]map[Kind]string{
 	},
 	snapshot.ExtensionConfig: {
 		Added:   "no connection",
-		Changed: "connections stay, and keep the old HTTP configuration until they end; new connections get the new one",
+		Changed: "connections stay, and keep the old HTTP configuration until they end, or until renew-connections; new connections get the new one",
 		Removed: "no connection: it goes with its listener",
 	},
 	snapshot.VirtualHost: {
