@@ -57,6 +57,8 @@ type Options struct {
 	Bootstrap func(*bootstrapv3.Bootstrap)
 	// EnvoyArgs are further arguments of Envoy.
 	EnvoyArgs []string
+	// Window is that of what Envoys report; 0: the default.
+	Window time.Duration
 	// Log is that of the server; nil discards it.
 	Log *slog.Logger
 }
