@@ -44,11 +44,5 @@ func (m trafficMetrics) Collect(metrics chan<- prometheus.Metric) {
 	for _, t := range observedTotals {
 		metrics <- prometheus.MustNewConstMetric(t.desc, prometheus.CounterValue, float64(t.of(s)))
 	}
-	envoys := 0
-	if w, ok := m.book.Last(time.Now()); ok {
-		for _, n := range w.Envoys {
-			envoys += n
-		}
-	}
-	metrics <- prometheus.MustNewConstMetric(observedEnvoys, prometheus.GaugeValue, float64(envoys))
+	metrics <- prometheus.MustNewConstMetric(observedEnvoys, prometheus.GaugeValue, float64(m.book.Heard(time.Now())))
 }

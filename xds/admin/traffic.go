@@ -64,7 +64,15 @@ func trafficOf(t observed.Traffic) *adminv1.Traffic {
 	return &adminv1.Traffic{Fleet: t.Fleet, Service: t.Service, Envoy: t.Envoy, Envoys: uint32(t.Envoys),
 		Requests: t.Requests, Errors: t.Errors, ConnectFailures: t.ConnectFailures,
 		RemoteCloses: t.RemoteCloses, RemoteClosesInUse: t.RemoteClosesInUse, Ejections: t.Ejections, FailedChecks: t.FailedChecks,
-		Lengths: &adminv1.Lengths{Count: t.Lengths.Count, SumMs: t.Lengths.Sum, BoundsMs: observed.LengthBounds[:], Buckets: t.Lengths.Buckets[:]}}
+		Lengths: &adminv1.Lengths{Count: t.Lengths.Count, SumMs: t.Lengths.Sum, BoundsMs: observed.LengthBounds[:], Buckets: bucketsOf(t)}}
+}
+
+// bucketsOf is nothing by Envoy, for which it is not kept.
+func bucketsOf(t observed.Traffic) []uint64 {
+	if t.Envoy != "" {
+		return nil
+	}
+	return t.Buckets[:]
 }
 
 // addTraffic adds what another replica was told.

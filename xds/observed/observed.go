@@ -28,7 +28,7 @@ const (
 	// as xds/fleet remembers.
 	DefaultEnvoys = 4096
 	// DefaultPairs is how many pairs of a Service and an Envoy a window has, of all
-	// fleets: 1,000 Envoys with 200 busy Services each. A pair takes some 200 bytes, and
+	// fleets: 1,000 Envoys with 200 busy Services each. A pair takes some 120 bytes, and
 	// there are two windows.
 	DefaultPairs = 200_000
 )
@@ -57,7 +57,8 @@ type Point struct {
 	Cluster string // as in xds/snapshot: <namespace>/<service>/<port>[/<hash>]
 	Stat    Stat
 	Value   uint64
-	Lengths Lengths // of CxLength, which has no Value
+	Lengths Lengths  // of CxLength, which has no Value,
+	Buckets *Buckets // and which are these; nil of others
 }
 
 // ServiceOf is the Service of a cluster: <namespace>/<service>.
@@ -90,6 +91,7 @@ type Book struct {
 // total is what was counted of a Service since New.
 type total struct {
 	Counts
+	buckets Buckets
 	cluster string // one of the Service; when it is not served any more, the Service is forgotten
 }
 
@@ -110,43 +112,67 @@ func New(c Config) *Book {
 // Add takes in a report that came at now. It is false if nothing was taken: there is no
 // such fleet, or too many of its Envoys report.
 func (b *Book) Add(r Report, now time.Time) bool {
-	known := b.cfg.Known(r.Fleet)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.stats.Reports++
 	b.turn(now)
-	if known == nil || !b.now.hear(r.Fleet, r.Envoy, b.cfg.Envoys) {
+	fleet := b.now.of(r.Fleet, b.cfg.Known)
+	if fleet == nil {
+		b.stats.Refused++
+		return false
+	}
+	at, ok := fleet.hear(r.Envoy, b.cfg.Envoys)
+	if !ok {
 		b.stats.Refused++
 		return false
 	}
 	b.stats.Unknown += r.Unknown
 	for _, p := range r.Points {
-		if !known(p.Cluster) {
-			b.stats.Unknown++
-			continue
-		}
-		b.stats.Points++
-		b.point(r.Fleet, r.Envoy, p)
+		b.point(fleet, at, p)
 	}
 	return true
 }
 
-func (b *Book) point(fleet, envoy string, p Point) {
-	services := b.total[fleet]
-	if services == nil {
-		services = map[string]*total{}
-		b.total[fleet] = services
+func (b *Book) point(f *fleetWindow, at map[*sum]*Counts, p Point) {
+	s := f.clusters[p.Cluster]
+	if s == nil {
+		if !f.known(p.Cluster) {
+			b.stats.Unknown++
+			return
+		}
+		s = b.meet(f, p.Cluster)
 	}
-	service := ServiceOf(p.Cluster)
-	sum := services[service]
-	if sum == nil {
-		sum = &total{cluster: p.Cluster}
-		services[service] = sum
+	b.stats.Points++
+	if p.zero() {
+		return // most of what Envoy reports, and nothing to remember
 	}
-	sum.add(p)
-	if !b.now.add(Key{fleet, service, envoy}, p, b.cfg.Pairs) {
+	s.total.add(p)
+	s.total.buckets.add(p)
+	if !b.now.count(s, at, p, b.cfg.Pairs) {
 		b.stats.Cut++
 	}
+}
+
+// meet finds the Service of a cluster that was not reported yet in this window.
+func (b *Book) meet(f *fleetWindow, cluster string) *sum {
+	service := ServiceOf(cluster)
+	s := f.services[service]
+	if s == nil {
+		services := b.total[f.name]
+		if services == nil {
+			services = map[string]*total{}
+			b.total[f.name] = services
+		}
+		t := services[service]
+		if t == nil {
+			t = &total{cluster: cluster}
+			services[service] = t
+		}
+		s = &sum{Traffic: Traffic{Key: Key{Fleet: f.name, Service: service}}, total: t}
+		f.services[service] = s
+	}
+	f.clusters[cluster] = s
+	return s
 }
 
 // turn begins a new window if the time of the one before is over.

@@ -92,7 +92,7 @@ func pointOf(m *metricsv1.Metric) (Point, error) {
 func (p *Point) read(m *metricsv1.Metric) error {
 	switch {
 	case p.Stat == CxLength:
-		return p.Lengths.read(m.GetHistogram())
+		return p.lengths(m.GetHistogram())
 	case p.Stat == Ejected:
 		return p.number(m.GetGauge().GetDataPoints())
 	case m.GetSum().GetAggregationTemporality() != metricsv1.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA:
@@ -109,25 +109,18 @@ func (p *Point) number(points []*metricsv1.NumberDataPoint) error {
 	return nil
 }
 
-func (l *Lengths) read(h *metricsv1.Histogram) error {
+func (p *Point) lengths(h *metricsv1.Histogram) error {
 	points := h.GetDataPoints()
 	if len(points) != 1 || h.GetAggregationTemporality() != metricsv1.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA {
 		return errUnknown
 	}
-	p := points[0]
-	if p.GetCount() > maxValue || !(p.GetSum() >= 0 && p.GetSum() <= maxValue) {
+	of, buckets := points[0], new(Buckets)
+	counts := of.GetBucketCounts()
+	if of.GetCount() > maxValue || !(of.GetSum() >= 0 && of.GetSum() <= maxValue) ||
+		len(counts) != len(buckets) || !slices.Equal(of.GetExplicitBounds(), LengthBounds[:]) || slices.Max(counts) > of.GetCount() {
 		return errUnknown
 	}
-	l.Count, l.Sum = p.GetCount(), uint64(p.GetSum())
-	counts := p.GetBucketCounts()
-	if len(counts) != len(l.Buckets) || !slices.Equal(p.GetExplicitBounds(), LengthBounds[:]) {
-		return errUnknown
-	}
-	for i, n := range counts {
-		if n > p.GetCount() {
-			return errUnknown
-		}
-		l.Buckets[i] = n
-	}
+	copy(buckets[:], counts)
+	p.Lengths, p.Buckets = Lengths{Count: of.GetCount(), Sum: uint64(of.GetSum())}, buckets
 	return nil
 }

@@ -31,7 +31,7 @@ func number(n int64) []*metricsv1.NumberDataPoint {
 	return []*metricsv1.NumberDataPoint{{Value: &metricsv1.NumberDataPoint_AsInt{AsInt: n}}}
 }
 
-func sum(name string, n int64, temporality metricsv1.AggregationTemporality) *metricsv1.Metric {
+func counter(name string, n int64, temporality metricsv1.AggregationTemporality) *metricsv1.Metric {
 	return &metricsv1.Metric{Name: name, Data: &metricsv1.Metric_Sum{Sum: &metricsv1.Sum{AggregationTemporality: temporality, DataPoints: number(n)}}}
 }
 
@@ -53,18 +53,18 @@ func TestReport(t *testing.T) {
 	const of = "cluster.shop/web/http/0a1b."
 	bounds := LengthBounds[:]
 	got, err := ReportOf(request(
-		sum(of+"upstream_rq_completed", 7, delta),
+		counter(of+"upstream_rq_completed", 7, delta),
 		gauge(of+"outlier_detection.ejections_active", 2),
 		lengths(of+"upstream_cx_length_ms", 2500.5, bounds, 1, 1, 0, 0, 0, 0, 0, 0),
 
-		sum(of+"upstream_rq_completed", 7, cumulative),
-		sum(of+"upstream_rq_completed", -1, delta),
-		sum(of+"upstream_rq_completed", math.MaxInt64, delta),
+		counter(of+"upstream_rq_completed", 7, cumulative),
+		counter(of+"upstream_rq_completed", -1, delta),
+		counter(of+"upstream_rq_completed", math.MaxInt64, delta),
 		gauge(of+"upstream_rq_completed", 7),
-		sum(of+"outlier_detection.ejections_active", 2, delta),
-		sum(of+"upstream_rq_2xx", 7, delta),
-		sum("cluster.", 7, delta),
-		sum("listener.shop/web/http.upstream_rq_completed", 7, delta),
+		counter(of+"outlier_detection.ejections_active", 2, delta),
+		counter(of+"upstream_rq_2xx", 7, delta),
+		counter("cluster.", 7, delta),
+		counter("listener.shop/web/http.upstream_rq_completed", 7, delta),
 		lengths(of+"upstream_cx_length_ms", math.NaN(), bounds, 1, 0, 0, 0, 0, 0, 0, 0),
 		lengths(of+"upstream_cx_length_ms", 1, bounds, 1),
 		lengths(of+"upstream_cx_length_ms", 1, []float64{1, 2, 3, 4, 5, 6, 7}, 1, 0, 0, 0, 0, 0, 0, 0),
@@ -72,7 +72,7 @@ func TestReport(t *testing.T) {
 	))
 	cluster := "shop/web/http/0a1b"
 	want := Report{Fleet: "edge", Envoy: "node-a", Unknown: 14, Points: []Point{{Cluster: cluster, Stat: RqCompleted, Value: 7}, {Cluster: cluster, Stat: Ejected, Value: 2},
-		{Cluster: cluster, Stat: CxLength, Lengths: Lengths{Count: 2, Sum: 2500, Buckets: [8]uint64{1, 1}}}}}
+		{Cluster: cluster, Stat: CxLength, Lengths: Lengths{Count: 2, Sum: 2500}, Buckets: &Buckets{1, 1}}}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}
@@ -105,7 +105,7 @@ func TestPattern(t *testing.T) {
 
 // FuzzReport: whatever a client sends is read or refused, and can be added.
 func FuzzReport(f *testing.F) {
-	seed, err := proto.Marshal(request(sum("cluster.shop/web/http.upstream_rq_completed", 7, delta),
+	seed, err := proto.Marshal(request(counter("cluster.shop/web/http.upstream_rq_completed", 7, delta),
 		lengths("cluster.shop/web/http.upstream_cx_length_ms", 1, LengthBounds[:], 1, 0, 0, 0, 0, 0, 0, 0)))
 	if err != nil {
 		f.Fatal(err)

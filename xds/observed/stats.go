@@ -31,19 +31,14 @@ func (s Stat) String() string { return names[s] }
 // many 60 s and nginx 75 s.
 var LengthBounds = [...]float64{1000, 2500, 6500, 21000, 62000, 77000, 600000}
 
+// Buckets count connections that ended by how old they were: up to each of LengthBounds,
+// and older.
+type Buckets [len(LengthBounds) + 1]uint64
+
 // Lengths is how old connections were that ended.
 type Lengths struct {
-	Count   uint64
-	Sum     uint64 // of all ages, in ms
-	Buckets [len(LengthBounds) + 1]uint64
-}
-
-func (l *Lengths) add(o Lengths) {
-	l.Count += o.Count
-	l.Sum += o.Sum
-	for i, n := range o.Buckets {
-		l.Buckets[i] += n
-	}
+	Count uint64
+	Sum   uint64 // of all ages, in ms
 }
 
 // Counts are the numbers of a Service.
@@ -69,11 +64,20 @@ func (c *Counts) add(p Point) {
 	case CxDestroyActive:
 		c.RemoteClosesInUse += p.Value
 	case CxLength:
-		c.Lengths.add(p.Lengths)
+		c.Lengths.Count += p.Lengths.Count
+		c.Lengths.Sum += p.Lengths.Sum
 	case Ejected:
 		c.Ejections = max(c.Ejections, p.Value)
 	case CheckFailed:
 		c.FailedChecks += p.Value
+	}
+}
+
+func (b *Buckets) add(p Point) {
+	if p.Buckets != nil {
+		for i, n := range p.Buckets {
+			b[i] += n
+		}
 	}
 }
 

@@ -1886,7 +1886,8 @@ type Lengths struct {
 	Count uint64                 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
 	// Of all ages, in milliseconds.
 	SumMs uint64 `protobuf:"varint,2,opt,name=sum_ms,json=sumMs,proto3" json:"sum_ms,omitempty"`
-	// Upper bounds of buckets in milliseconds; one more bucket has what is older.
+	// Upper bounds of buckets in milliseconds; one more bucket has what is older. By Envoy
+	// there are none.
 	BoundsMs      []float64 `protobuf:"fixed64,3,rep,packed,name=bounds_ms,json=boundsMs,proto3" json:"bounds_ms,omitempty"`
 	Buckets       []uint64  `protobuf:"varint,4,rep,packed,name=buckets,proto3" json:"buckets,omitempty"`
 	unknownFields protoimpl.UnknownFields
