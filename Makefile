@@ -32,6 +32,7 @@ FUZZ := \
 	./translator/lower/ingress:FuzzLower:80000x \
 	./translator/route:FuzzDecide:60000x \
 	./translator/route:FuzzMerge:50000x \
+	./xds/observed:FuzzReport:40000x \
 	./xds/server:FuzzDecodeRequest:40000x
 
 # Tests on real parts. Those on a real Kubernetes run one after another, since each has a cluster of its own.

@@ -50,6 +50,11 @@ What an Envoy can hold is checked by 'shutdown-manager check'.`,
 		Args: cli.Arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
+	f.register(c)
+	return c
+}
+
+func (f *bootstrapFlags) register(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringVar(&f.cfg.NodeID, "node-id", hostname(), "what tells this Envoy from the others of its fleet; a pod's name")
 	flags.StringVar(&f.cfg.Class, "class", bootstrap.DefaultClass, "the IngressClass that it serves (node.cluster)")
@@ -62,6 +67,7 @@ What an Envoy can hold is checked by 'shutdown-manager check'.`,
 	flags.Uint32Var(&f.cfg.MaxConnections, "max-connections", defaultConnections,
 		"how many connections of clients Envoy accepts at most; 0: no limit.\nWith the class's connection-budget it must stay below Envoy's open files (ulimit -n)")
 	flags.StringVar(&f.memory, "memory-limit", off, "memory that Envoy may use, as Kubernetes writes it (512Mi); near it, Envoy takes less work.\nauto: what the cgroup of this process says, if anything; an init container has a cgroup of its own")
+	flags.DurationVar(&f.cfg.Reports, "reports", bootstrap.DefaultReports, "how often Envoy tells the control plane of the traffic to Services ('legation traffic'); 0: never")
 	flags.StringVar((*string)(&f.cfg.Upgrades), "upgrades", string(bootstrap.HoldUpgrades), "hold or close: what becomes of WebSockets in a drain, as drain-upgrades of the class\nand --upgrades of shutdown-manager say")
 	flags.StringVar(&f.certificate, "certificate", "", "PEM file of the default certificate (default: self-signed)")
 	flags.StringVar(&f.key, "key", "", "PEM file of its private key")
@@ -70,7 +76,6 @@ What an Envoy can hold is checked by 'shutdown-manager check'.`,
 	flags.StringVar(&f.file, "file", "", "write to this file, with mode 0600, instead of standard output")
 	complete(c, "upgrades", string(bootstrap.HoldUpgrades), string(bootstrap.CloseUpgrades))
 	complete(c, "output", string(bootstrap.YAML), string(bootstrap.JSON))
-	return c
 }
 
 // hostname is that of this machine, which in a pod is the pod's name.

@@ -24,6 +24,7 @@ import (
 	"legation.dev/xds/bootstrap"
 	"legation.dev/xds/fleet"
 	"legation.dev/xds/identity"
+	"legation.dev/xds/observed"
 	"legation.dev/xds/server"
 	"legation.dev/xds/store"
 )
@@ -58,19 +59,17 @@ func (s *serving) run(ctx context.Context) error {
 	}
 	snapshots, fleets := store.New(store.Config{History: s.history}), fleet.New(fleet.Config{})
 	watch := inspect.NewProblems(s.log, fleets)
-	inspection := &admin.Service{Instance: instance(), Fleets: fleets, Store: snapshots, Problems: watch.Of}
+	traffic := observed.New(observed.Config{Known: server.Known(snapshots)})
+	inspection := &admin.Service{Instance: instance(), Fleets: fleets, Store: snapshots, Problems: watch.Of, Observed: traffic}
 	peers, err := admin.NewPeers(inspection, s.peers, dialCredentials(s.folder))
 	if err != nil {
 		return err
 	}
 	defer peers.Close()
 	inspection.Peers = peers
-	var gate *identity.Gate
-	if s.folder != nil {
-		gate = identity.NewGate(s.folder, s.log)
-	}
+	gate := s.gate()
 	xds := server.New(server.Config{Store: snapshots, Fleets: fleets, Log: s.log, Services: inspection.Register, Waiting: s.waiting,
-		Gate: gate, Limits: server.Limits{Age: maxAge(s.age)}})
+		Gate: gate, Limits: server.Limits{Age: maxAge(s.age)}, Observed: traffic})
 	answers := &inspect.Served{Peers: peers}
 	writer, err := s.publish.writer(s.source.rest, s.namespaces, answers.Acknowledged, s.log)
 	if err != nil {
@@ -93,12 +92,20 @@ func (s *serving) run(ctx context.Context) error {
 	}
 	g.Go(func() error { watch.Run(ctx); return nil })
 	g.Go(func() error { return xds.Serve(s.xds) })
-	metrics := append(passes.collectors(), sourceMetrics{s.source}, streamMetrics{xds},
+	metrics := append(passes.collectors(), sourceMetrics{s.source}, streamMetrics{xds}, trafficMetrics{traffic},
 		inspect.Metrics{Result: answers.Result, Problems: watch.All, Store: snapshots, Fleets: fleets, Envoys: inspect.LocalEnvoys(inspection)})
 	metrics = append(metrics, s.optional(writer, gate)...)
 	g.Go(func() error { return s.serveAdmin(ctx, snapshots.Ready(), metrics) })
 	g.Go(func() error { s.shutDown(ctx, xds); return nil })
 	return g.Wait()
+}
+
+// gate lets clients in by their certificates; nil without TLS.
+func (s *serving) gate() *identity.Gate {
+	if s.folder == nil {
+		return nil
+	}
+	return identity.NewGate(s.folder, s.log)
 }
 
 // optional returns the metrics of the components that flags can turn off: the status

@@ -110,13 +110,13 @@ type wired struct {
 	e            *envoy.Envoy
 }
 
-func newWired(t *testing.T, c certs) *wired {
+func newWired(t *testing.T, c certs, args ...string) *wired {
 	t.Helper()
 	w := &wired{shop: newShop(t), xds: "127.0.0.1:" + freePort(t), admin: "127.0.0.1:" + freePort(t),
 		plane: newMount(t, c, planeSecret), envoy: newMount(t, c, envoySecret)}
 	w.start(t)
 	file := filepath.Join(t.TempDir(), "envoy.yaml")
-	bootstrapOf(t, "--xds", w.xds, "--node-id", "e2e", "--tls", w.envoy.dir, "--file", file)
+	bootstrapOf(t, append(args, "--xds", w.xds, "--node-id", "e2e", "--tls", w.envoy.dir, "--file", file)...)
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

@@ -20,7 +20,7 @@ const module = "legation.dev/"
 // nothing downstream calls upstream, and xds/... does not know Kubernetes.
 var allowed = map[string][]string{
 	"cmd/cli": {},
-	"cmd/legation": {"object", "controller", "cmd/cli", "examples", "inspect", "translator", "translator/finding", "translator/input", "translator/policy", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact",
+	"cmd/legation": {"object", "controller", "cmd/cli", "examples", "inspect", "translator", "translator/finding", "translator/input", "translator/policy", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact", "xds/observed",
 		"pmap", "xds/redact", "xds/server", "xds/snapshot", "xds/store"},
 	"cmd/shutdown-manager": {
 		"cmd/cli", "drain", "drain/admin", "drain/child", "drain/limits", "drain/probe"},
@@ -51,18 +51,19 @@ var allowed = map[string][]string{
 	"translator/route":          {"object", "pmap", "translator/finding", "translator/policy"},
 	"translator/policy":         {"object"},
 	"translator/worlds":         {"object", "pmap", "translator/finding", "translator/input", "translator/lower", "translator/policy", "translator/route"},
-	"xds/admin":                 {"object", "xds/admin/adminv1", "xds/fleet", "xds/impact", "xds/redact", "xds/snapshot", "xds/store"},
+	"xds/admin":                 {"object", "xds/admin/adminv1", "xds/fleet", "xds/impact", "xds/observed", "xds/redact", "xds/snapshot", "xds/store"},
 	"xds/admin/adminv1":         {},
-	"xds/bootstrap":             {"xds/identity"},
+	"xds/bootstrap":             {"xds/identity", "xds/observed"},
 	"xds/limits":                {},
 	"xds/delta":                 {"object", "pmap", "xds/snapshot"},
 	"xds/fleet":                 {"xds/delta", "pmap", "xds/snapshot"},
 	"xds/hold":                  {"pmap", "xds/snapshot"},
 	"xds/identity":              {},
 	"xds/impact":                {"object", "pmap", "xds/snapshot"},
+	"xds/observed":              {},
 	"pmap":                      {},
 	"xds/redact":                {"xds/snapshot"},
-	"xds/server":                {"object", "xds/bootstrap", "xds/limits", "xds/delta", "xds/fleet", "xds/identity", "xds/redact", "xds/snapshot", "xds/store"},
+	"xds/server":                {"object", "xds/bootstrap", "xds/limits", "xds/delta", "xds/fleet", "xds/identity", "xds/observed", "xds/redact", "xds/snapshot", "xds/store"},
 	"xds/snapshot":              {"object", "pmap"},
 	"xds/store":                 {"xds/snapshot"},
 }
@@ -76,7 +77,7 @@ var forbidden = []struct {
 	{[]string{"xds/delta", "xds/hold", "pmap", "xds/snapshot", "xds/impact", "xds/redact"},
 		[]string{"k8s.io"}, "the xDS side knows nothing of Kubernetes"},
 	{[]string{"xds/limits"}, []string{"github.com/envoyproxy/go-control-plane", "google.golang.org/grpc"}, "it knows HTTP/2 only"},
-	{[]string{"xds/admin", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/server", "xds/store"},
+	{[]string{"xds/admin", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/observed", "xds/server", "xds/store"},
 		[]string{"k8s.io"}, "the xDS side knows nothing of Kubernetes"},
 	{[]string{"translator/render"}, []string{"legation.dev/translator/input", "legation.dev/translator/lower", "k8s.io"}, "it makes Envoy resources of the route model, whatever that came from"},
 	{[]string{"translator/lower", "translator/lower/ingress", "translator/lower/nginx", "translator/lower/secret", "translator/lower/service", "translator/lower/settings"},
@@ -95,7 +96,7 @@ var forbidden = []struct {
 // values, also the time, and returns values.
 var (
 	pure = []string{"object", "translator", "translator/finding", "translator/input", "translator/lower", "translator/lower/ingress", "translator/lower/nginx",
-		"translator/lower/secret", "translator/lower/service", "translator/lower/settings", "translator/policy", "translator/render", "translator/route", "xds/delta", "xds/hold", "pmap", "xds/snapshot", "xds/impact", "xds/redact", "xds/fleet", "xds/store"}
+		"translator/lower/secret", "translator/lower/service", "translator/lower/settings", "translator/policy", "translator/render", "translator/route", "xds/delta", "xds/hold", "pmap", "xds/snapshot", "xds/impact", "xds/redact", "xds/fleet", "xds/observed", "xds/store"}
 	forbiddenDirectly = []string{"log", "log/slog", "net", "os", "math/rand", "math/rand/v2", "crypto/rand"}
 )
 

@@ -62,6 +62,8 @@ type Options struct {
 	EnvoyArgs []string
 	// Now is the clock of translation; nil means time.Now.
 	Now func() time.Time
+	// Window is that of what Envoys report; 0: the default.
+	Window time.Duration
 	// Log is that of the server; nil discards it.
 	Log *slog.Logger
 }

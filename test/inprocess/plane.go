@@ -8,11 +8,15 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"legation.dev/controller"
 	"legation.dev/translator"
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
+	"legation.dev/xds/admin"
 	"legation.dev/xds/fleet"
+	"legation.dev/xds/observed"
 	"legation.dev/xds/server"
 	"legation.dev/xds/snapshot"
 	"legation.dev/xds/store"
@@ -35,6 +39,8 @@ type PlaneConfig struct {
 	Report func(translator.Result)
 	// Now is the clock of translation; nil means time.Now.
 	Now func() time.Time
+	// Window is that of what Envoys report; 0: the default.
+	Window time.Duration
 	// Log is that of the server; nil discards it.
 	Log *slog.Logger
 }
@@ -42,12 +48,13 @@ type PlaneConfig struct {
 // Plane is a control plane as `legation serve` is one, in this process, so that
 // tests can look into it. Its methods may be called from any goroutine.
 type Plane struct {
-	config PlaneConfig
-	store  *store.Store
-	fleets *fleet.Registry
-	server *server.Server
-	cancel context.CancelFunc
-	done   sync.WaitGroup
+	config  PlaneConfig
+	store   *store.Store
+	fleets  *fleet.Registry
+	traffic *observed.Book
+	server  *server.Server
+	cancel  context.CancelFunc
+	done    sync.WaitGroup
 
 	mu     sync.Mutex // guards the fields below
 	result translator.Result
@@ -61,7 +68,8 @@ func NewPlane(c PlaneConfig) *Plane {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &Plane{config: c, store: store.New(store.Config{}), fleets: fleet.New(fleet.Config{}), cancel: cancel}
-	p.server = server.New(server.Config{Store: p.store, Fleets: p.fleets, Log: c.Log})
+	p.traffic = observed.New(observed.Config{Known: server.Known(p.store), Window: c.Window})
+	p.server = server.New(server.Config{Store: p.store, Fleets: p.fleets, Log: c.Log, Observed: p.traffic, Services: p.register})
 	loop := &controller.Loop{Source: c.Source, Publish: p.publish, Report: p.report, StandIn: c.StandIn, Now: c.Now}
 	if c.Run != nil {
 		p.done.Go(func() { p.ended(c.Run(ctx)) })
@@ -70,6 +78,14 @@ func NewPlane(c PlaneConfig) *Plane {
 	p.done.Go(func() { p.ended(p.server.Serve(c.Listener)) })
 	return p
 }
+
+// register adds the service that commands ask.
+func (p *Plane) register(to grpc.ServiceRegistrar) {
+	(&admin.Service{Instance: "inprocess", Fleets: p.fleets, Store: p.store, Observed: p.traffic}).Register(to)
+}
+
+// Traffic is what Envoys have reported.
+func (p *Plane) Traffic() *observed.Book { return p.traffic }
 
 // Close ends the Plane as `legation serve` ends on SIGTERM. The error says that a
 // part of it had ended by itself.
@@ -137,7 +153,7 @@ func (s *Stack) Up() error {
 	defer s.mu.Unlock()
 	s.feed = newFeed(s.given, sorted(s.objects))
 	s.plane = NewPlane(PlaneConfig{Source: s.feed, Listener: &cuttable{l, &s.knife, &s.silence}, StandIn: s.standIn,
-		Poison: s.options.Poison, Report: s.report(s.feed), Now: s.options.Now, Log: s.options.Log})
+		Poison: s.options.Poison, Report: s.report(s.feed), Now: s.options.Now, Window: s.options.Window, Log: s.options.Log})
 	return nil
 }
 
@@ -177,6 +193,12 @@ func (s *Stack) Problems() []finding.Problem {
 func (s *Stack) Server() server.Stats {
 	p, _ := s.running()
 	return p.Server()
+}
+
+// Traffic is what Envoys have reported since the last Up.
+func (s *Stack) Traffic() *observed.Book {
+	p, _ := s.running()
+	return p.Traffic()
 }
 
 // XDS is the address of the server.

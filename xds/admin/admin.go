@@ -14,6 +14,7 @@ import (
 	"legation.dev/object"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/fleet"
+	"legation.dev/xds/observed"
 	"legation.dev/xds/snapshot"
 	"legation.dev/xds/store"
 )
@@ -27,6 +28,8 @@ type Service struct {
 	Store    *store.Store
 	// Problems are those of objects; nil: none are known.
 	Problems func(objects ...object.Ref) []*adminv1.Problem
+	// Observed is what Envoys have reported of traffic; nil: nothing.
+	Observed *observed.Book
 	// Peers are all replicas; nil: there are no others.
 	Peers *Peers
 }

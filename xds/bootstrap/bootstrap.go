@@ -72,6 +72,8 @@ type Config struct {
 	// MemoryLimit is the bytes of memory that Envoy may use; as its heap nears them,
 	// it takes less work. 0: no limit.
 	MemoryLimit uint64
+	// Reports is how often Envoy tells the control plane of the traffic to Services; 0: never.
+	Reports time.Duration
 	// Upgrades; empty: HoldUpgrades.
 	Upgrades Upgrades
 	// Certificate is the static secret DefaultCertificate.
@@ -123,8 +125,10 @@ func abilities(b *bootstrapv3.Bootstrap, cfg Config) (err error) {
 	if b.LayeredRuntime, err = layeredRuntime(cfg.Upgrades); err != nil {
 		return err
 	}
-	b.BootstrapExtensions, err = internalListeners()
-	return err
+	if b.BootstrapExtensions, err = internalListeners(); err != nil {
+		return err
+	}
+	return reporting(b, cfg)
 }
 
 // complete fills in defaults, and says what is missing that has none.

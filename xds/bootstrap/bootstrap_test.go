@@ -27,7 +27,7 @@ var update = flag.Bool("update", false, "rewrite the expected files")
 // the same each time.
 func fixed() bootstrap.Config {
 	return bootstrap.Config{NodeID: "node-a", Zone: "zone-1", Admin: "unix:/run/envoy/admin.sock",
-		Health: "0.0.0.0:9903", Metrics: "[::]:9904", MaxConnections: 32768, MemoryLimit: 1 << 30,
+		Health: "0.0.0.0:9903", Metrics: "[::]:9904", MaxConnections: 32768, MemoryLimit: 1 << 30, Reports: bootstrap.DefaultReports,
 		Certificate: identity.Pair{Certificate: []byte("CHAIN\n"), Key: []byte("KEY\n")}}
 }
 

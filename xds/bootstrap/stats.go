@@ -9,6 +9,8 @@ import (
 	metricsv3 "github.com/envoyproxy/go-control-plane/envoy/config/metrics/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"legation.dev/xds/observed"
 )
 
 // clusterStats are the statistics that there are of a Service's cluster: what
@@ -24,18 +26,13 @@ var clusterStats = []string{
 	"upstream_cx_destroy_remote", "upstream_cx_destroy_remote_with_active_rq", "upstream_cx_length_ms",
 	"upstream_cx_idle_timeout", "upstream_cx_max_requests", "upstream_cx_max_duration_reached", "upstream_cx_rx_bytes_total", "upstream_cx_tx_bytes_total",
 	"upstream_rq_1xx", "upstream_rq_2xx", "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx",
-	"upstream_rq_active", "upstream_rq_pending_active", "upstream_rq_pending_overflow", "upstream_rq_per_try_timeout", "upstream_rq_retry", "upstream_rq_retry_success",
+	"upstream_rq_active", "upstream_rq_completed", "upstream_rq_pending_active", "upstream_rq_pending_overflow", "upstream_rq_per_try_timeout", "upstream_rq_retry", "upstream_rq_retry_success",
 	"upstream_rq_rx_reset", "upstream_rq_time", "upstream_rq_timeout", "upstream_rq_total",
 }
 
 // SeriesOfService is how many series one Service has for Prometheus at most, where a
 // few things go wrong; one in trouble of every sort has more.
 const SeriesOfService = 50
-
-// lengthBuckets are the bounds of the histogram of how old connections to endpoints grow,
-// in ms. Each but the last is somewhat above a time after which servers close an idle one:
-// gunicorn 2 s, Node (that closes at 6 s) and Apache 5 s, Tomcat 20 s, many 60 s and nginx 75 s.
-var lengthBuckets = []float64{1000, 2500, 6500, 21000, 62000, 77000, 600000}
 
 // rqTimeBuckets are the bounds of the histogram of how long answers take, in ms.
 var rqTimeBuckets = []float64{5, 25, 100, 250, 1000, 5000, 30000}
@@ -74,7 +71,7 @@ func stats() *metricsv3.StatsConfig {
 			tag("service", `^cluster\.([^/.]+/([^/.]+)/[^.]+\.)`),
 		},
 		HistogramBucketSettings: []*metricsv3.HistogramBucketSettings{{
-			Match: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Suffix{Suffix: ".upstream_cx_length_ms"}}, Buckets: lengthBuckets,
+			Match: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Suffix{Suffix: "." + observed.CxLength.String()}}, Buckets: observed.LengthBounds[:],
 		}, {
 			Match: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Prefix{Prefix: "cluster."}}, Buckets: rqTimeBuckets,
 		}},

@@ -23,6 +23,7 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/xds/fleet"
+	"legation.dev/xds/observed"
 	"legation.dev/xds/snapshot"
 	"legation.dev/xds/store"
 )
@@ -55,6 +56,7 @@ func serveWith(t *testing.T, c Config) *harness {
 	h := &harness{t: t, log: book, store: store.New(store.Config{}), fleets: fleet.New(fleet.Config{}), addr: l.Addr().String(), served: make(chan error, 1)}
 	c.Store, c.Fleets, c.Log = h.store, h.fleets, log
 	c.Waiting = func() []string { return []string{"Ingress: not listed yet"} }
+	c.Observed = observed.New(observed.Config{Known: Known(h.store)})
 	h.server = New(c)
 	go func() { h.served <- h.server.Serve(l) }()
 	t.Cleanup(func() {

@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 
+	metricsv1 "go.opentelemetry.io/proto/otlp/metrics/v1"
 	"google.golang.org/grpc/encoding"
 	protocodec "google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
@@ -36,8 +37,8 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 // small; decoded, a name of one byte takes ten times what it took on the wire.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	r, ok := v.(*request)
-	if n := data.Len(); !ok && n > maxOther {
-		return fmt.Errorf("it has %d bytes; the limit is %d for all methods but the delta stream", n, maxOther)
+	if n, most := data.Len(), mostOf(v); !ok && n > most {
+		return fmt.Errorf("it has %d bytes; the limit is %d for this method", n, most)
 	}
 	if !ok {
 		return c.standard.Unmarshal(data, v)
@@ -47,6 +48,14 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 		r.err = fmt.Errorf("undecodable DeltaDiscoveryRequest of %d bytes: %w", data.Len(), err)
 	}
 	return nil
+}
+
+// mostOf bounds a request that is decoded into v, in bytes.
+func mostOf(v any) int {
+	if _, ok := v.(*metricsv1.MetricsData); ok {
+		return maxReport
+	}
+	return maxOther
 }
 
 // Field numbers of envoy.service.discovery.v3.DeltaDiscoveryResponse. Those of

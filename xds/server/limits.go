@@ -50,6 +50,9 @@ const (
 	// gRPC's default. The largest such request, which asks whether 500 Ingresses are
 	// served, names some thousand resources of 150 bytes each.
 	maxOther = 4 << 20
+	// maxReport bounds a request that reports traffic, in bytes: twice what the longest
+	// names take (see observed.PointsOfRequest). Decoded, it may take ten times that.
+	maxReport = 256 << 10
 	// maxStreams bounds the open streams of one connection: each has a window. Envoy
 	// needs one, and our own programs a few; more of them wait.
 	maxStreams = 16
@@ -69,8 +72,10 @@ type Limits struct {
 	// Handshake is how long a connection may take until it speaks HTTP/2; 10 s,
 	// where gRPC's own is 120 s.
 	Handshake time.Duration
-	// Idle is how long a connection without an RPC stays open; 30 s. An Envoy always
-	// has its stream; other clients connect again when they need to.
+	// Idle is how long a connection without an RPC stays open; 3 min. An Envoy always has
+	// its stream, to one of the replicas, but sends its reports to one after the other, every
+	// 30 s: with up to six replicas these connections stay. Other clients connect again
+	// when they need to.
 	Idle time.Duration
 	// Introduction is how long the first request of a stream may take to arrive, counted
 	// from when the server begins to read it; 30 s. 27 MB take 2 s on a link of
@@ -92,7 +97,7 @@ const farewell = time.Second
 
 func (l Limits) withDefaults() Limits {
 	l.Handshake = cmp.Or(l.Handshake, 10*time.Second)
-	l.Idle = cmp.Or(l.Idle, 30*time.Second)
+	l.Idle = cmp.Or(l.Idle, 3*time.Minute)
 	l.Introduction = cmp.Or(l.Introduction, 30*time.Second)
 	if l.Age = cmp.Or(l.Age, 30*time.Minute); l.Age < 0 {
 		l.Age = 0 // gRPC's word for never
@@ -148,11 +153,11 @@ func newPool() mem.BufferPool {
 }
 
 // kindOf returns the kind of client that may call a method. Only the delta stream
-// carries private TLS keys, so only Envoys may open it: operators may not. Everyone may
-// call the health check.
+// carries private TLS keys, so only Envoys may open it: operators may not. Only Envoys
+// know of traffic. Everyone may call the health check.
 func kindOf(method string) identity.Kind {
 	switch {
-	case method == discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResources_FullMethodName:
+	case method == discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResources_FullMethodName, method == reportMethod:
 		return identity.Envoys
 	case strings.HasPrefix(method, "/"+healthpb.Health_ServiceDesc.ServiceName+"/"):
 		return identity.Anyone

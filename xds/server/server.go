@@ -34,6 +34,7 @@ import (
 	"legation.dev/xds/fleet"
 	"legation.dev/xds/identity"
 	"legation.dev/xds/limits"
+	"legation.dev/xds/observed"
 	"legation.dev/xds/store"
 )
 
@@ -54,6 +55,9 @@ type Config struct {
 	// Waiting says what keeps the first snapshot from being published, for the
 	// status of Envoys that came before; nil means that it is unknown.
 	Waiting func() []string
+	// Observed gets what Envoys report of the traffic to Services; nil means that reports
+	// are refused.
+	Observed *observed.Book
 }
 
 // Server is the gRPC side of Legation. Make it with New; it serves once.
@@ -67,6 +71,7 @@ type Server struct {
 	gate          *identity.Gate
 	limiter       *limits.Limiter
 	limits        Limits
+	observed      *observed.Book
 
 	grpc       *grpc.Server
 	health     *health.Server
@@ -86,7 +91,7 @@ func New(cfg Config) *Server {
 		cfg.Log = slog.Default()
 	}
 	s := &Server{store: cfg.Store, fleets: cfg.Fleets, log: cfg.Log, extra: cfg.Services, sourceWaiting: cfg.Waiting,
-		gate: cfg.Gate, limits: cfg.Limits.withDefaults(),
+		gate: cfg.Gate, limits: cfg.Limits.withDefaults(), observed: cfg.Observed,
 		health: health.NewServer(), admissions: make(chan struct{}, admissions), stopping: make(chan struct{}), broadcasters: map[string][]*broadcaster{}}
 	s.limiter = limits.New(s.bounds())
 	s.grpc = grpc.NewServer(s.options()...)
@@ -104,6 +109,9 @@ func (s *Server) register() {
 	secretservice.RegisterSecretDiscoveryServiceServer(s.grpc, v)
 	statusservice.RegisterClientStatusDiscoveryServiceServer(s.grpc, clientStatus{server: s})
 	channelz.RegisterChannelzServiceToServer(s.grpc)
+	if s.observed != nil {
+		s.grpc.RegisterService(&reportsDesc, reports{server: s})
+	}
 	if s.extra != nil {
 		s.extra(s.grpc)
 	}

@@ -1585,6 +1585,373 @@ func (x *Problem) GetObject() string {
 	return ""
 }
 
+type TrafficRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only of this fleet; empty: of all.
+	Fleet string `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	// Only of this Service: namespace/name; empty: of all.
+	Service string `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
+	// By Envoy, not for all of them together.
+	ByEnvoy bool `protobuf:"varint,3,opt,name=by_envoy,json=byEnvoy,proto3" json:"by_envoy,omitempty"`
+	// Not of the last whole window of time, but since each replica was started.
+	Total bool `protobuf:"varint,4,opt,name=total,proto3" json:"total,omitempty"`
+	// Only what the replica knows that is asked. Each Envoy reports to one after the other.
+	Local         bool `protobuf:"varint,5,opt,name=local,proto3" json:"local,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrafficRequest) Reset() {
+	*x = TrafficRequest{}
+	mi := &file_admin_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrafficRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrafficRequest) ProtoMessage() {}
+
+func (x *TrafficRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrafficRequest.ProtoReflect.Descriptor instead.
+func (*TrafficRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *TrafficRequest) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *TrafficRequest) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *TrafficRequest) GetByEnvoy() bool {
+	if x != nil {
+		return x.ByEnvoy
+	}
+	return false
+}
+
+func (x *TrafficRequest) GetTotal() bool {
+	if x != nil {
+		return x.Total
+	}
+	return false
+}
+
+func (x *TrafficRequest) GetLocal() bool {
+	if x != nil {
+		return x.Local
+	}
+	return false
+}
+
+type TrafficResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Replicas []*Replica             `protobuf:"bytes,1,rep,name=replicas,proto3" json:"replicas,omitempty"`
+	// The window; not set for a total, and if there is none yet.
+	From *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	To   *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	// Services with traffic, by fleet, Service and Envoy.
+	Traffic       []*Traffic `protobuf:"bytes,4,rep,name=traffic,proto3" json:"traffic,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrafficResponse) Reset() {
+	*x = TrafficResponse{}
+	mi := &file_admin_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrafficResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrafficResponse) ProtoMessage() {}
+
+func (x *TrafficResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrafficResponse.ProtoReflect.Descriptor instead.
+func (*TrafficResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *TrafficResponse) GetReplicas() []*Replica {
+	if x != nil {
+		return x.Replicas
+	}
+	return nil
+}
+
+func (x *TrafficResponse) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *TrafficResponse) GetTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *TrafficResponse) GetTraffic() []*Traffic {
+	if x != nil {
+		return x.Traffic
+	}
+	return nil
+}
+
+// Traffic is what was counted of a Service.
+type Traffic struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Fleet string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	// namespace/name
+	Service string `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
+	// node.id; empty: of all.
+	Envoy string `protobuf:"bytes,3,opt,name=envoy,proto3" json:"envoy,omitempty"`
+	// How many Envoys told of it; 0 if that is not known.
+	Envoys uint32 `protobuf:"varint,4,opt,name=envoys,proto3" json:"envoys,omitempty"`
+	// Requests that were answered, by an endpoint or by Envoy in its place, and those of
+	// them with a status of 500 or above. One that was tried again counts once.
+	Requests uint64 `protobuf:"varint,5,opt,name=requests,proto3" json:"requests,omitempty"`
+	Errors   uint64 `protobuf:"varint,6,opt,name=errors,proto3" json:"errors,omitempty"`
+	// Connections to endpoints that did not come about.
+	ConnectFailures uint64 `protobuf:"varint,7,opt,name=connect_failures,json=connectFailures,proto3" json:"connect_failures,omitempty"`
+	// Connections that an endpoint closed, and those of them with a request under way.
+	RemoteCloses      uint64 `protobuf:"varint,8,opt,name=remote_closes,json=remoteCloses,proto3" json:"remote_closes,omitempty"`
+	RemoteClosesInUse uint64 `protobuf:"varint,9,opt,name=remote_closes_in_use,json=remoteClosesInUse,proto3" json:"remote_closes_in_use,omitempty"`
+	// How old connections were that ended.
+	Lengths *Lengths `protobuf:"bytes,10,opt,name=lengths,proto3" json:"lengths,omitempty"`
+	// How many endpoints an Envoy keeps out because they failed requests: the most at one of
+	// the Envoys.
+	Ejections uint64 `protobuf:"varint,11,opt,name=ejections,proto3" json:"ejections,omitempty"`
+	// Health checks that failed.
+	FailedChecks  uint64 `protobuf:"varint,12,opt,name=failed_checks,json=failedChecks,proto3" json:"failed_checks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Traffic) Reset() {
+	*x = Traffic{}
+	mi := &file_admin_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Traffic) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Traffic) ProtoMessage() {}
+
+func (x *Traffic) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Traffic.ProtoReflect.Descriptor instead.
+func (*Traffic) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Traffic) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *Traffic) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *Traffic) GetEnvoy() string {
+	if x != nil {
+		return x.Envoy
+	}
+	return ""
+}
+
+func (x *Traffic) GetEnvoys() uint32 {
+	if x != nil {
+		return x.Envoys
+	}
+	return 0
+}
+
+func (x *Traffic) GetRequests() uint64 {
+	if x != nil {
+		return x.Requests
+	}
+	return 0
+}
+
+func (x *Traffic) GetErrors() uint64 {
+	if x != nil {
+		return x.Errors
+	}
+	return 0
+}
+
+func (x *Traffic) GetConnectFailures() uint64 {
+	if x != nil {
+		return x.ConnectFailures
+	}
+	return 0
+}
+
+func (x *Traffic) GetRemoteCloses() uint64 {
+	if x != nil {
+		return x.RemoteCloses
+	}
+	return 0
+}
+
+func (x *Traffic) GetRemoteClosesInUse() uint64 {
+	if x != nil {
+		return x.RemoteClosesInUse
+	}
+	return 0
+}
+
+func (x *Traffic) GetLengths() *Lengths {
+	if x != nil {
+		return x.Lengths
+	}
+	return nil
+}
+
+func (x *Traffic) GetEjections() uint64 {
+	if x != nil {
+		return x.Ejections
+	}
+	return 0
+}
+
+func (x *Traffic) GetFailedChecks() uint64 {
+	if x != nil {
+		return x.FailedChecks
+	}
+	return 0
+}
+
+// Lengths is how old connections were that ended.
+type Lengths struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Count uint64                 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	// Of all ages, in milliseconds.
+	SumMs uint64 `protobuf:"varint,2,opt,name=sum_ms,json=sumMs,proto3" json:"sum_ms,omitempty"`
+	// Upper bounds of buckets in milliseconds; one more bucket has what is older. By Envoy
+	// there are none.
+	BoundsMs      []float64 `protobuf:"fixed64,3,rep,packed,name=bounds_ms,json=boundsMs,proto3" json:"bounds_ms,omitempty"`
+	Buckets       []uint64  `protobuf:"varint,4,rep,packed,name=buckets,proto3" json:"buckets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Lengths) Reset() {
+	*x = Lengths{}
+	mi := &file_admin_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Lengths) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Lengths) ProtoMessage() {}
+
+func (x *Lengths) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Lengths.ProtoReflect.Descriptor instead.
+func (*Lengths) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Lengths) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *Lengths) GetSumMs() uint64 {
+	if x != nil {
+		return x.SumMs
+	}
+	return 0
+}
+
+func (x *Lengths) GetBoundsMs() []float64 {
+	if x != nil {
+		return x.BoundsMs
+	}
+	return nil
+}
+
+func (x *Lengths) GetBuckets() []uint64 {
+	if x != nil {
+		return x.Buckets
+	}
+	return nil
+}
+
 var File_admin_proto protoreflect.FileDescriptor
 
 const file_admin_proto_rawDesc = "" +
@@ -1697,7 +2064,37 @@ const file_admin_proto_rawDesc = "" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12\x16\n" +
-	"\x06object\x18\x04 \x01(\tR\x06object2\xcc\x04\n" +
+	"\x06object\x18\x04 \x01(\tR\x06object\"\x87\x01\n" +
+	"\x0eTrafficRequest\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x18\n" +
+	"\aservice\x18\x02 \x01(\tR\aservice\x12\x19\n" +
+	"\bby_envoy\x18\x03 \x01(\bR\abyEnvoy\x12\x14\n" +
+	"\x05total\x18\x04 \x01(\bR\x05total\x12\x14\n" +
+	"\x05local\x18\x05 \x01(\bR\x05local\"\xdb\x01\n" +
+	"\x0fTrafficResponse\x126\n" +
+	"\breplicas\x18\x01 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas\x12.\n" +
+	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
+	"\x02to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x124\n" +
+	"\atraffic\x18\x04 \x03(\v2\x1a.legation.admin.v1.TrafficR\atraffic\"\x95\x03\n" +
+	"\aTraffic\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x18\n" +
+	"\aservice\x18\x02 \x01(\tR\aservice\x12\x14\n" +
+	"\x05envoy\x18\x03 \x01(\tR\x05envoy\x12\x16\n" +
+	"\x06envoys\x18\x04 \x01(\rR\x06envoys\x12\x1a\n" +
+	"\brequests\x18\x05 \x01(\x04R\brequests\x12\x16\n" +
+	"\x06errors\x18\x06 \x01(\x04R\x06errors\x12)\n" +
+	"\x10connect_failures\x18\a \x01(\x04R\x0fconnectFailures\x12#\n" +
+	"\rremote_closes\x18\b \x01(\x04R\fremoteCloses\x12/\n" +
+	"\x14remote_closes_in_use\x18\t \x01(\x04R\x11remoteClosesInUse\x124\n" +
+	"\alengths\x18\n" +
+	" \x01(\v2\x1a.legation.admin.v1.LengthsR\alengths\x12\x1c\n" +
+	"\tejections\x18\v \x01(\x04R\tejections\x12#\n" +
+	"\rfailed_checks\x18\f \x01(\x04R\ffailedChecks\"m\n" +
+	"\aLengths\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\x04R\x05count\x12\x15\n" +
+	"\x06sum_ms\x18\x02 \x01(\x04R\x05sumMs\x12\x1b\n" +
+	"\tbounds_ms\x18\x03 \x03(\x01R\bboundsMs\x12\x18\n" +
+	"\abuckets\x18\x04 \x03(\x04R\abuckets2\x9e\x05\n" +
 	"\x05Admin\x12_\n" +
 	"\fAcknowledged\x12&.legation.admin.v1.AcknowledgedRequest\x1a'.legation.admin.v1.AcknowledgedResponse\x12M\n" +
 	"\x06Envoys\x12 .legation.admin.v1.EnvoysRequest\x1a!.legation.admin.v1.EnvoysResponse\x12X\n" +
@@ -1705,7 +2102,8 @@ const file_admin_proto_rawDesc = "" +
 	"\aHistory\x12!.legation.admin.v1.HistoryRequest\x1a\".legation.admin.v1.HistoryResponse\x12L\n" +
 	"\x05Watch\x12\x1f.legation.admin.v1.WatchRequest\x1a .legation.admin.v1.WatchResponse0\x01\x12G\n" +
 	"\x04Diff\x12\x1e.legation.admin.v1.DiffRequest\x1a\x1f.legation.admin.v1.DiffResponse\x12P\n" +
-	"\aExplain\x12!.legation.admin.v1.ExplainRequest\x1a\".legation.admin.v1.ExplainResponseB Z\x1elegation.dev/xds/admin/adminv1b\x06proto3"
+	"\aExplain\x12!.legation.admin.v1.ExplainRequest\x1a\".legation.admin.v1.ExplainResponse\x12P\n" +
+	"\aTraffic\x12!.legation.admin.v1.TrafficRequest\x1a\".legation.admin.v1.TrafficResponseB Z\x1elegation.dev/xds/admin/adminv1b\x06proto3"
 
 var (
 	file_admin_proto_rawDescOnce sync.Once
@@ -1719,7 +2117,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_admin_proto_goTypes = []any{
 	(*AcknowledgedRequest)(nil),   // 0: legation.admin.v1.AcknowledgedRequest
 	(*Resource)(nil),              // 1: legation.admin.v1.Resource
@@ -1744,22 +2142,26 @@ var file_admin_proto_goTypes = []any{
 	(*ExplainResponse)(nil),       // 20: legation.admin.v1.ExplainResponse
 	(*Made)(nil),                  // 21: legation.admin.v1.Made
 	(*Problem)(nil),               // 22: legation.admin.v1.Problem
-	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
-	(*anypb.Any)(nil),             // 25: google.protobuf.Any
+	(*TrafficRequest)(nil),        // 23: legation.admin.v1.TrafficRequest
+	(*TrafficResponse)(nil),       // 24: legation.admin.v1.TrafficResponse
+	(*Traffic)(nil),               // 25: legation.admin.v1.Traffic
+	(*Lengths)(nil),               // 26: legation.admin.v1.Lengths
+	(*timestamppb.Timestamp)(nil), // 27: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 28: google.protobuf.Duration
+	(*anypb.Any)(nil),             // 29: google.protobuf.Any
 }
 var file_admin_proto_depIdxs = []int32{
 	1,  // 0: legation.admin.v1.AcknowledgedRequest.resources:type_name -> legation.admin.v1.Resource
 	4,  // 1: legation.admin.v1.Replica.fleets:type_name -> legation.admin.v1.Fleet
 	5,  // 2: legation.admin.v1.Fleet.version:type_name -> legation.admin.v1.Version
-	23, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
+	27, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
 	3,  // 4: legation.admin.v1.EnvoysResponse.replicas:type_name -> legation.admin.v1.Replica
 	8,  // 5: legation.admin.v1.EnvoysResponse.envoys:type_name -> legation.admin.v1.Envoy
-	23, // 6: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
-	24, // 7: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
+	27, // 6: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
+	28, // 7: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
 	9,  // 8: legation.admin.v1.Envoy.rejected:type_name -> legation.admin.v1.Rejection
 	1,  // 9: legation.admin.v1.ResourcesResponse.resource:type_name -> legation.admin.v1.Resource
-	25, // 10: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
+	29, // 10: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
 	5,  // 11: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
 	5,  // 12: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
 	5,  // 13: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
@@ -1769,25 +2171,32 @@ var file_admin_proto_depIdxs = []int32{
 	21, // 17: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
 	22, // 18: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
 	1,  // 19: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
-	0,  // 20: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
-	6,  // 21: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
-	10, // 22: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
-	12, // 23: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
-	14, // 24: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
-	16, // 25: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
-	19, // 26: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
-	2,  // 27: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
-	7,  // 28: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
-	11, // 29: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
-	13, // 30: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
-	15, // 31: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
-	17, // 32: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
-	20, // 33: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
-	27, // [27:34] is the sub-list for method output_type
-	20, // [20:27] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	3,  // 20: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
+	27, // 21: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
+	27, // 22: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
+	25, // 23: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
+	26, // 24: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
+	0,  // 25: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
+	6,  // 26: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
+	10, // 27: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
+	12, // 28: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
+	14, // 29: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
+	16, // 30: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
+	19, // 31: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
+	23, // 32: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
+	2,  // 33: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
+	7,  // 34: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
+	11, // 35: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
+	13, // 36: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
+	15, // 37: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
+	17, // 38: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
+	20, // 39: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
+	24, // 40: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
+	33, // [33:41] is the sub-list for method output_type
+	25, // [25:33] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -1801,7 +2210,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -26,6 +26,7 @@ const (
 	Admin_Watch_FullMethodName        = "/legation.admin.v1.Admin/Watch"
 	Admin_Diff_FullMethodName         = "/legation.admin.v1.Admin/Diff"
 	Admin_Explain_FullMethodName      = "/legation.admin.v1.Admin/Explain"
+	Admin_Traffic_FullMethodName      = "/legation.admin.v1.Admin/Traffic"
 )
 
 // AdminClient is the client API for Admin service.
@@ -57,6 +58,9 @@ type AdminClient interface {
 	// Explain says what is made of an object, how many Envoys run it, and what is
 	// wrong with it.
 	Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error)
+	// Traffic says what Envoys have counted of the requests to Services, and of their
+	// connections to endpoints.
+	Traffic(ctx context.Context, in *TrafficRequest, opts ...grpc.CallOption) (*TrafficResponse, error)
 }
 
 type adminClient struct {
@@ -155,6 +159,16 @@ func (c *adminClient) Explain(ctx context.Context, in *ExplainRequest, opts ...g
 	return out, nil
 }
 
+func (c *adminClient) Traffic(ctx context.Context, in *TrafficRequest, opts ...grpc.CallOption) (*TrafficResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TrafficResponse)
+	err := c.cc.Invoke(ctx, Admin_Traffic_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
@@ -184,6 +198,9 @@ type AdminServer interface {
 	// Explain says what is made of an object, how many Envoys run it, and what is
 	// wrong with it.
 	Explain(context.Context, *ExplainRequest) (*ExplainResponse, error)
+	// Traffic says what Envoys have counted of the requests to Services, and of their
+	// connections to endpoints.
+	Traffic(context.Context, *TrafficRequest) (*TrafficResponse, error)
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -214,6 +231,9 @@ func (UnimplementedAdminServer) Diff(context.Context, *DiffRequest) (*DiffRespon
 }
 func (UnimplementedAdminServer) Explain(context.Context, *ExplainRequest) (*ExplainResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Explain not implemented")
+}
+func (UnimplementedAdminServer) Traffic(context.Context, *TrafficRequest) (*TrafficResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Traffic not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -348,6 +368,24 @@ func _Admin_Explain_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_Traffic_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TrafficRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Traffic(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Traffic_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Traffic(ctx, req.(*TrafficRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -374,6 +412,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Explain",
 			Handler:    _Admin_Explain_Handler,
+		},
+		{
+			MethodName: "Traffic",
+			Handler:    _Admin_Traffic_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"legation.dev/cmd/cli"
+	"legation.dev/xds/admin/adminv1"
+)
+
+// Values of --by.
+const (
+	byService = "service"
+	byEnvoy   = "envoy"
+)
+
+// trafficFlags are the flags of `legation traffic`.
+type trafficFlags struct {
+	inspectFlags
+	by    string
+	total bool
+}
+
+func trafficCommand() *cobra.Command {
+	f := &trafficFlags{}
+	c := &cobra.Command{
+		Use:   "traffic [NAMESPACE/SERVICE]",
+		Short: "List the requests to Services, and how their connections end",
+		Long: `Asks a running Legation, and through it all its replicas (--peers of 'legation serve'),
+what its Envoys have counted of the last whole minute. A Service without traffic has no
+line, and so has what only Envoys saw that do not report: those of the bootstrap of 0.1,
+or of --reports 0.
+
+ERRORS are answers with a status of 500 or above, of an endpoint or of Envoy in its
+place. CLOSED are connections that an endpoint closed, IN USE those of them with a
+request under way: such requests fail, unless they may be sent again. LIVED is how old
+connections were on average that ended. EJECTED is how many endpoints an Envoy keeps out
+now because they failed (the most at one Envoy), CHECKS how many health checks failed.
+
+A replica that does not answer is named, and the exit status is 1.`,
+		Example: `  legation traffic
+  legation traffic shop/checkout --by envoy
+  legation traffic --total -o json`,
+		Args: cli.Arguments(cobra.MaximumNArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error { return f.run(c, strings.Join(args, "")) },
+	}
+	f.register(c)
+	c.Flags().StringVar(&f.fleet, "fleet", "", "only of this fleet, which is the name of an IngressClass")
+	c.Flags().StringVar(&f.by, "by", byService, "service, or envoy for a line for each Envoy")
+	c.Flags().BoolVar(&f.total, "total", false, "all since each replica was started, in place of the last minute; not by Envoy")
+	complete(c, "by", byService, byEnvoy)
+	return c
+}
+
+// run asks for the traffic of a Service, or of all if it is empty.
+func (f *trafficFlags) run(c *cobra.Command, service string) error {
+	if f.by != byService && f.by != byEnvoy {
+		return cli.Usage(c, fmt.Errorf("--by %q: want service or envoy", f.by))
+	}
+	request := &adminv1.TrafficRequest{Fleet: f.fleet, Service: service, ByEnvoy: f.by == byEnvoy, Total: f.total}
+	if request.GetTotal() && request.GetByEnvoy() {
+		return cli.Usage(c, errors.New("--total is by Service only, without --by envoy"))
+	}
+	return f.ask(c, inspectTime, func(ctx context.Context, admin adminv1.AdminClient) error {
+		answer, err := admin.Traffic(ctx, request)
+		if err != nil {
+			return err
+		}
+		if f.output == formatJSON {
+			err = writeMessage(c.OutOrStdout(), answer)
+		} else {
+			err = writeTraffic(c.OutOrStdout(), answer, request)
+		}
+		if err != nil {
+			return err
+		}
+		return complain(c.ErrOrStderr(), answer.GetReplicas())
+	})
+}
+
+func writeTraffic(w io.Writer, answer *adminv1.TrafficResponse, asked *adminv1.TrafficRequest) error {
+	if !asked.GetTotal() {
+		if answer.GetFrom() == nil {
+			_, err := fmt.Fprintln(w, "No Envoy has reported for a whole minute yet.")
+			return err
+		}
+		fmt.Fprintf(w, "%s to %s\n\n", clock(answer.GetFrom().AsTime()), clock(answer.GetTo().AsTime()))
+	}
+	if len(answer.GetTraffic()) == 0 {
+		_, err := fmt.Fprintln(w, "There was no traffic.")
+		return err
+	}
+	table := newTable(w)
+	who := "ENVOYS"
+	if asked.GetByEnvoy() {
+		who = "ENVOY"
+	}
+	row(table, "FLEET", "SERVICE", who, "REQUESTS", "ERRORS", "CONNECT FAILED", "CLOSED", "IN USE", "LIVED", "EJECTED", "CHECKS")
+	for _, t := range answer.GetTraffic() {
+		row(table, t.GetFleet(), t.GetService(), seenBy(t), fmt.Sprint(t.GetRequests()), fmt.Sprint(t.GetErrors()), fmt.Sprint(t.GetConnectFailures()),
+			fmt.Sprint(t.GetRemoteCloses()), fmt.Sprint(t.GetRemoteClosesInUse()), lived(t.GetLengths()), fmt.Sprint(t.GetEjections()), fmt.Sprint(t.GetFailedChecks()))
+	}
+	return table.Flush()
+}
+
+// clock is a time of day for people who look at it beside others.
+func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
+
+// seenBy is the Envoy of a line, or how many there are.
+func seenBy(t *adminv1.Traffic) string {
+	if t.GetEnvoy() != "" || t.GetEnvoys() == 0 {
+		return t.GetEnvoy()
+	}
+	return fmt.Sprint(t.GetEnvoys())
+}
+
+// lived is how old connections were on average; empty if none ended.
+func lived(l *adminv1.Lengths) string {
+	if l.GetCount() == 0 {
+		return ""
+	}
+	return rounded(time.Duration(l.GetSumMs()/l.GetCount()) * time.Millisecond)
+}

@@ -1,0 +1,119 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"legation.dev/xds/admin/adminv1"
+	"legation.dev/xds/observed"
+)
+
+// Traffic adds up what all replicas were told: each Envoy reports to one after the other.
+func (s *Service) Traffic(ctx context.Context, r *adminv1.TrafficRequest) (*adminv1.TrafficResponse, error) {
+	if r.GetTotal() && r.GetByEnvoy() {
+		return nil, status.Error(codes.InvalidArgument, "a total is kept by Service only, not by Envoy")
+	}
+	out := s.localTraffic(r, time.Now())
+	if r.GetLocal() {
+		return out, nil
+	}
+	for _, a := range others(ctx, s.Peers, func(ctx context.Context, c adminv1.AdminClient) (*adminv1.TrafficResponse, error) {
+		return c.Traffic(ctx, &adminv1.TrafficRequest{Fleet: r.GetFleet(), Service: r.GetService(), ByEnvoy: r.GetByEnvoy(), Total: r.GetTotal(), Local: true})
+	}) {
+		var isNew bool
+		if out.Replicas, isNew = join(out.Replicas, a.address, a.value.GetReplicas(), a.err); isNew {
+			out.Traffic = addTraffic(out.Traffic, a.value.GetTraffic())
+			if out.From == nil {
+				out.From, out.To = a.value.GetFrom(), a.value.GetTo()
+			}
+		}
+	}
+	slices.SortFunc(out.Traffic, compareTraffic)
+	return out, nil
+}
+
+func (s *Service) localTraffic(r *adminv1.TrafficRequest, now time.Time) *adminv1.TrafficResponse {
+	out := &adminv1.TrafficResponse{Replicas: []*adminv1.Replica{{Instance: s.Instance}}}
+	if s.Observed == nil {
+		return out
+	}
+	var list []observed.Traffic
+	if r.GetTotal() {
+		list = s.Observed.Total()
+	} else if w, ok := s.Observed.Last(now); ok {
+		out.From, out.To = timestamppb.New(w.From), timestamppb.New(w.To)
+		if list = w.Services; r.GetByEnvoy() {
+			list = w.Pairs
+		}
+	}
+	for _, t := range list {
+		if (r.GetFleet() == "" || r.GetFleet() == t.Fleet) && (r.GetService() == "" || r.GetService() == t.Service) {
+			out.Traffic = append(out.Traffic, trafficOf(t))
+		}
+	}
+	return out
+}
+
+func trafficOf(t observed.Traffic) *adminv1.Traffic {
+	return &adminv1.Traffic{Fleet: t.Fleet, Service: t.Service, Envoy: t.Envoy, Envoys: uint32(t.Envoys),
+		Requests: t.Requests, Errors: t.Errors, ConnectFailures: t.ConnectFailures,
+		RemoteCloses: t.RemoteCloses, RemoteClosesInUse: t.RemoteClosesInUse, Ejections: t.Ejections, FailedChecks: t.FailedChecks,
+		Lengths: &adminv1.Lengths{Count: t.Lengths.Count, SumMs: t.Lengths.Sum, BoundsMs: observed.LengthBounds[:], Buckets: bucketsOf(t)}}
+}
+
+// bucketsOf is nothing by Envoy, for which it is not kept.
+func bucketsOf(t observed.Traffic) []uint64 {
+	if t.Envoy != "" {
+		return nil
+	}
+	return t.Buckets[:]
+}
+
+// addTraffic adds what another replica was told.
+func addTraffic(list, more []*adminv1.Traffic) []*adminv1.Traffic {
+	at := map[observed.Key]*adminv1.Traffic{}
+	for _, t := range list {
+		at[keyOf(t)] = t
+	}
+	for _, t := range more {
+		if sum := at[keyOf(t)]; sum != nil {
+			sumUp(sum, t)
+		} else {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+func keyOf(t *adminv1.Traffic) observed.Key {
+	return observed.Key{Fleet: t.GetFleet(), Service: t.GetService(), Envoy: t.GetEnvoy()}
+}
+
+// sumUp adds to a sum. The same Envoy may have told both replicas of a part.
+func sumUp(sum, t *adminv1.Traffic) {
+	sum.Envoys = max(sum.Envoys, t.GetEnvoys())
+	sum.Requests += t.GetRequests()
+	sum.Errors += t.GetErrors()
+	sum.ConnectFailures += t.GetConnectFailures()
+	sum.RemoteCloses += t.GetRemoteCloses()
+	sum.RemoteClosesInUse += t.GetRemoteClosesInUse()
+	sum.Ejections = max(sum.Ejections, t.GetEjections())
+	sum.FailedChecks += t.GetFailedChecks()
+	sum.Lengths.Count += t.GetLengths().GetCount()
+	sum.Lengths.SumMs += t.GetLengths().GetSumMs()
+	if to, from := sum.GetLengths().GetBuckets(), t.GetLengths().GetBuckets(); len(to) == len(from) {
+		for i := range to {
+			to[i] += from[i]
+		}
+	}
+}
+
+func compareTraffic(a, b *adminv1.Traffic) int {
+	return cmp.Or(cmp.Compare(a.GetFleet(), b.GetFleet()), cmp.Compare(a.GetService(), b.GetService()), cmp.Compare(a.GetEnvoy(), b.GetEnvoy()))
+}

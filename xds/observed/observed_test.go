@@ -1,0 +1,108 @@
+package observed
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+)
+
+// noon begins a window.
+var noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+
+// book serves the clusters shop/... of fleet edge.
+func book(c Config) *Book {
+	c.Known = func(fleet string) func(string) bool {
+		if fleet != "edge" {
+			return nil
+		}
+		return func(cluster string) bool { return cluster[:5] == "shop/" }
+	}
+	return New(c)
+}
+
+func requests(cluster string, n uint64) Point {
+	return Point{Cluster: cluster, Stat: RqCompleted, Value: n}
+}
+
+// TestBook: what two Envoys report is added up by Service, over its ports and settings,
+// in the last whole window and since the beginning.
+func TestBook(t *testing.T) {
+	b := book(Config{})
+	if _, ok := b.Last(noon); ok {
+		t.Error("there is a window before anything was reported")
+	}
+	add := func(envoy string, at time.Duration, points ...Point) {
+		t.Helper()
+		if !b.Add(Report{Fleet: "edge", Envoy: envoy, Points: points}, noon.Add(at)) {
+			t.Fatal("a report is refused")
+		}
+	}
+	add("a", 10*time.Second, requests("shop/web/http", 3), Point{Cluster: "shop/web/http", Stat: Rq5xx, Value: 1}, Point{Cluster: "shop/web/http", Stat: Ejected, Value: 2})
+	add("b", 20*time.Second, requests("shop/web/8080/0a1b", 4), Point{Cluster: "shop/web/http", Stat: Ejected, Value: 1}, requests("shop/idle/http", 0))
+	add("a", 59*time.Second, requests("shop/web/http", 5))
+	if _, ok := b.Last(noon.Add(59 * time.Second)); ok {
+		t.Error("a window is shown that is not over")
+	}
+	w, ok := b.Last(noon.Add(time.Minute))
+	if !ok || !w.From.Equal(noon) || !w.To.Equal(noon.Add(time.Minute)) || w.Envoys["edge"] != 2 {
+		t.Fatalf("%+v, %v", w, ok)
+	}
+	web := Key{Fleet: "edge", Service: "shop/web"}
+	if want := []Traffic{{Key: web, Envoys: 2, Counts: Counts{Requests: 12, Errors: 1, Ejections: 2}}}; !reflect.DeepEqual(w.Services, want) {
+		t.Errorf("services: %+v", w.Services)
+	}
+	a, other := web, web
+	a.Envoy, other.Envoy = "a", "b"
+	if want := []Traffic{{Key: a, Envoys: 1, Counts: Counts{Requests: 8, Errors: 1, Ejections: 2}}, {Key: other, Envoys: 1, Counts: Counts{Requests: 4, Ejections: 1}}}; !reflect.DeepEqual(w.Pairs, want) {
+		t.Errorf("pairs: %+v", w.Pairs)
+	}
+	add("a", 61*time.Second, requests("shop/web/http", 1))
+	want := []Traffic{{Key: Key{Fleet: "edge", Service: "shop/idle"}}, {Key: web, Counts: Counts{Requests: 13, Errors: 1}}}
+	if got := b.Total(); !reflect.DeepEqual(got, want) {
+		t.Errorf("total: %+v", got)
+	}
+	if _, ok := b.Last(noon.Add(3 * time.Minute)); ok {
+		t.Error("an old window is shown as the last one")
+	}
+}
+
+// TestBounds: neither names nor Envoys nor pairs grow beyond their bounds, and what is cut
+// off is counted.
+func TestBounds(t *testing.T) {
+	b := book(Config{Envoys: 10, Pairs: 15})
+	for i := range 1000 {
+		b.Add(Report{Fleet: "edge", Envoy: fmt.Sprint(i), Points: []Point{
+			requests(fmt.Sprintf("made/up-%d/http", i), 1), requests("shop/web/http", 1), requests("shop/cart/http", 1)}}, noon)
+		b.Add(Report{Fleet: fmt.Sprint(i), Envoy: "a", Points: []Point{requests("shop/web/http", 1)}}, noon)
+	}
+	if got, want := b.Stats(), (Stats{Reports: 2000, Refused: 990 + 1000, Points: 20, Unknown: 10, Cut: 5}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	w, _ := b.Last(noon.Add(time.Minute))
+	if len(w.Pairs) != 15 || len(w.Services) != 2 || len(w.Envoys) != 1 || w.Envoys["edge"] != 10 {
+		t.Errorf("%+v", w)
+	}
+	for _, s := range w.Services { // a sum has what there was no room for by Envoy
+		if s.Requests != 10 {
+			t.Errorf("%+v", s)
+		}
+	}
+}
+
+// TestForget: the sum of a Service that is not served any more is dropped with the
+// next window.
+func TestForget(t *testing.T) {
+	served := true
+	b := New(Config{Known: func(string) func(string) bool { return func(string) bool { return served } }})
+	b.Add(Report{Fleet: "edge", Envoy: "a", Points: []Point{requests("shop/web/http", 1)}}, noon)
+	b.Last(noon.Add(time.Minute))
+	if len(b.Total()) != 1 {
+		t.Errorf("%+v", b.Total())
+	}
+	served = false
+	b.Last(noon.Add(2 * time.Minute))
+	if len(b.Total()) != 0 {
+		t.Errorf("%+v", b.Total())
+	}
+}

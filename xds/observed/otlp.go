@@ -1,0 +1,126 @@
+package observed
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	commonv1 "go.opentelemetry.io/proto/otlp/common/v1"
+	metricsv1 "go.opentelemetry.io/proto/otlp/metrics/v1"
+)
+
+// The attributes of a report that say which Envoy it comes from: node.cluster and node.id.
+const (
+	FleetAttribute = "legation.dev/fleet"
+	EnvoyAttribute = "legation.dev/envoy"
+)
+
+// PointsOfRequest is how many numbers an Envoy puts into a request. Those of the longest
+// names take 110 kB so, and usual ones 20 kB, which is less than a flow-control window.
+const PointsOfRequest = 250
+
+const (
+	// maxName bounds the name of an Envoy, in bytes; that of a pod has at most 253.
+	maxName = 1 << 10
+	// maxValue bounds one number: nothing is counted as often between two reports, and
+	// sums of it overflow after 16 million.
+	maxValue = 1 << 40
+)
+
+// prefix is what Envoy puts before the names of statistics of clusters.
+const prefix = "cluster."
+
+// Pattern is an expression for the names of all statistics that Envoys report.
+func Pattern() string {
+	return `cluster\.[^/]*/[^/]*/[^.]*\.(` + strings.ReplaceAll(strings.Join(names[:], "|"), ".", `\.`) + `)`
+}
+
+// ReportOf reads a request of Envoy's sink for OpenTelemetry, in which a metric has the
+// whole name of a statistic, no attributes, and what was counted since the last report.
+// It refers to the strings of the request.
+func ReportOf(m *metricsv1.MetricsData) (Report, error) {
+	if len(m.GetResourceMetrics()) != 1 {
+		return Report{}, fmt.Errorf("it has %d resources, want one: the Envoy that reports", len(m.GetResourceMetrics()))
+	}
+	of := m.GetResourceMetrics()[0]
+	r := Report{}
+	for _, a := range of.GetResource().GetAttributes() {
+		switch a.GetKey() {
+		case FleetAttribute:
+			r.Fleet = text(a)
+		case EnvoyAttribute:
+			r.Envoy = text(a)
+		}
+	}
+	if r.Fleet == "" || r.Envoy == "" || len(r.Envoy) > maxName {
+		return Report{}, fmt.Errorf("its resource must name the Envoy in the attributes %s and %s", FleetAttribute, EnvoyAttribute)
+	}
+	for _, scope := range of.GetScopeMetrics() {
+		for _, m := range scope.GetMetrics() {
+			p, err := pointOf(m)
+			if err != nil {
+				r.Unknown++
+				continue
+			}
+			r.Points = append(r.Points, p)
+		}
+	}
+	return r, nil
+}
+
+func text(a *commonv1.KeyValue) string { return a.GetValue().GetStringValue() }
+
+var errUnknown = errors.New("not a number of ours")
+
+func pointOf(m *metricsv1.Metric) (Point, error) {
+	name, ok := strings.CutPrefix(m.GetName(), prefix)
+	cluster, stat, dot := strings.Cut(name, ".")
+	if !ok || !dot {
+		return Point{}, errUnknown
+	}
+	for s := range NumStats {
+		if names[s] == stat {
+			p := Point{Cluster: cluster, Stat: s}
+			return p, p.read(m)
+		}
+	}
+	return Point{}, errUnknown
+}
+
+// read takes the number of a metric.
+func (p *Point) read(m *metricsv1.Metric) error {
+	switch {
+	case p.Stat == CxLength:
+		return p.lengths(m.GetHistogram())
+	case p.Stat == Ejected:
+		return p.number(m.GetGauge().GetDataPoints())
+	case m.GetSum().GetAggregationTemporality() != metricsv1.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA:
+		return errUnknown // a total since Envoy's start would count again and again
+	}
+	return p.number(m.GetSum().GetDataPoints())
+}
+
+func (p *Point) number(points []*metricsv1.NumberDataPoint) error {
+	if len(points) != 1 || points[0].GetAsInt() < 0 || points[0].GetAsInt() > maxValue {
+		return errUnknown
+	}
+	p.Value = uint64(points[0].GetAsInt())
+	return nil
+}
+
+func (p *Point) lengths(h *metricsv1.Histogram) error {
+	points := h.GetDataPoints()
+	if len(points) != 1 || h.GetAggregationTemporality() != metricsv1.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA {
+		return errUnknown
+	}
+	of, buckets := points[0], new(Buckets)
+	counts := of.GetBucketCounts()
+	if of.GetCount() > maxValue || !(of.GetSum() >= 0 && of.GetSum() <= maxValue) ||
+		len(counts) != len(buckets) || !slices.Equal(of.GetExplicitBounds(), LengthBounds[:]) || slices.Max(counts) > of.GetCount() {
+		return errUnknown
+	}
+	copy(buckets[:], counts)
+	p.Lengths, p.Buckets = Lengths{Count: of.GetCount(), Sum: uint64(of.GetSum())}, buckets
+	return nil
+}

@@ -1,0 +1,85 @@
+package observed
+
+// Stat is a statistic of a cluster of which Envoys report.
+type Stat int
+
+// The statistics.
+const (
+	RqCompleted     Stat = iota // requests that were answered, by an endpoint or by Envoy in its place; retries are not counted
+	Rq5xx                       // of these, with a status of 500 or above
+	CxConnectFail               // connections to endpoints that did not come about
+	CxDestroyRemote             // connections that an endpoint closed
+	CxDestroyActive             // of these, with a request under way
+	CxLength                    // how old connections were that ended
+	Ejected                     // endpoints that outlier detection keeps out now
+	CheckFailed                 // health checks that failed
+	NumStats
+)
+
+// names are Envoy's, within a cluster. It reports a counter only after it was first
+// counted up, so what is well costs nothing: that is why the health of endpoints is
+// told by what is wrong, and not by membership_healthy, which each cluster always has.
+var names = [NumStats]string{"upstream_rq_completed", "upstream_rq_5xx", "upstream_cx_connect_fail", "upstream_cx_destroy_remote",
+	"upstream_cx_destroy_remote_with_active_rq", "upstream_cx_length_ms", "outlier_detection.ejections_active", "health_check.failure"}
+
+// String is Envoy's name of it.
+func (s Stat) String() string { return names[s] }
+
+// LengthBounds are the upper bounds of the buckets of Lengths, in ms; one more bucket has
+// what is older. Each but the last is somewhat above a time after which servers close an
+// idle connection: gunicorn 2 s, Node (that closes at 6 s) and Apache 5 s, Tomcat 20 s,
+// many 60 s and nginx 75 s.
+var LengthBounds = [...]float64{1000, 2500, 6500, 21000, 62000, 77000, 600000}
+
+// Buckets count connections that ended by how old they were: up to each of LengthBounds,
+// and older.
+type Buckets [len(LengthBounds) + 1]uint64
+
+// Lengths is how old connections were that ended.
+type Lengths struct {
+	Count uint64
+	Sum   uint64 // of all ages, in ms
+}
+
+// Counts are the numbers of a Service.
+type Counts struct {
+	Requests, Errors        uint64 // RqCompleted, Rq5xx
+	ConnectFailures         uint64 // CxConnectFail
+	RemoteCloses            uint64 // CxDestroyRemote
+	RemoteClosesInUse       uint64 // CxDestroyActive
+	Lengths                 Lengths
+	Ejections, FailedChecks uint64 // Ejected, which is not a sum over time but the most at one of the Envoys; CheckFailed
+}
+
+func (c *Counts) add(p Point) {
+	switch p.Stat {
+	case RqCompleted:
+		c.Requests += p.Value
+	case Rq5xx:
+		c.Errors += p.Value
+	case CxConnectFail:
+		c.ConnectFailures += p.Value
+	case CxDestroyRemote:
+		c.RemoteCloses += p.Value
+	case CxDestroyActive:
+		c.RemoteClosesInUse += p.Value
+	case CxLength:
+		c.Lengths.Count += p.Lengths.Count
+		c.Lengths.Sum += p.Lengths.Sum
+	case Ejected:
+		c.Ejections = max(c.Ejections, p.Value)
+	case CheckFailed:
+		c.FailedChecks += p.Value
+	}
+}
+
+func (b *Buckets) add(p Point) {
+	if p.Buckets != nil {
+		for i, n := range p.Buckets {
+			b[i] += n
+		}
+	}
+}
+
+// zero reports whether a point says that nothing happened.
+func (p Point) zero() bool { return p.Value == 0 && p.Lengths.Count == 0 }

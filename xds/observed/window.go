@@ -1,0 +1,177 @@
+package observed
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Key says of what a Traffic is.
+type Key struct {
+	Fleet   string
+	Service string // <namespace>/<service>
+	Envoy   string // node.id; empty: of all
+}
+
+func (k Key) compare(other Key) int {
+	return cmp.Or(cmp.Compare(k.Fleet, other.Fleet), cmp.Compare(k.Service, other.Service), cmp.Compare(k.Envoy, other.Envoy))
+}
+
+// Traffic is what was counted of a Service, or of a Service at one Envoy.
+type Traffic struct {
+	Key
+	Counts
+	Envoys int // how many of them told of it; 0 if that is not known
+	// Buckets divides Counts.Lengths; of a Service at one Envoy it is not kept.
+	Buckets Buckets
+}
+
+// Window is what was counted in a time. It is a value.
+type Window struct {
+	From, To time.Time
+	Services []Traffic // by fleet and Service
+	// Pairs are the same by Envoy, too: as many as there was room for.
+	Pairs []Traffic
+	// Envoys counts those that have reported, by fleet, whether there was traffic or not.
+	Envoys map[string]int
+}
+
+// window is a Window that still grows. The Book's mutex guards it.
+type window struct {
+	from   time.Time
+	fleets map[string]*fleetWindow
+	pairs  int // of all fleets
+}
+
+// fleetWindow is what Envoys of a fleet reported in a window.
+type fleetWindow struct {
+	name     string
+	known    func(cluster string) bool
+	clusters map[string]*sum // of those that were reported and are served, their Service
+	services map[string]*sum
+	envoys   map[string]map[*sum]*Counts // what is not zero
+}
+
+// sum is a Service in a window, with what was counted of it since New.
+type sum struct {
+	Traffic
+	total *total
+}
+
+func newWindow(from time.Time) *window { return &window{from: from, fleets: map[string]*fleetWindow{}} }
+
+// of is the part of a fleet; nil if there is no such fleet.
+func (w *window) of(fleet string, known func(string) func(string) bool) *fleetWindow {
+	f := w.fleets[fleet]
+	if f == nil {
+		k := known(fleet)
+		if k == nil {
+			return nil
+		}
+		f = &fleetWindow{name: fleet, known: k, clusters: map[string]*sum{}, services: map[string]*sum{}, envoys: map[string]map[*sum]*Counts{}}
+		w.fleets[fleet] = f
+	}
+	return f
+}
+
+// hear notes that an Envoy reports, and returns what was counted there; false if it is
+// one too many.
+func (f *fleetWindow) hear(envoy string, limit int) (map[*sum]*Counts, bool) {
+	counts, ok := f.envoys[envoy]
+	if !ok {
+		if len(f.envoys) >= limit {
+			return nil, false
+		}
+		counts = map[*sum]*Counts{}
+		f.envoys[envoy] = counts
+	}
+	return counts, true
+}
+
+// count adds a Point that is not zero to what was counted of its Service, and of that at an
+// Envoy; false if there are too many pairs for the latter.
+func (w *window) count(s *sum, at map[*sum]*Counts, p Point, limit int) bool {
+	s.add(p)
+	s.Buckets.add(p)
+	counts := at[s]
+	if counts == nil {
+		if w.pairs >= limit {
+			return false
+		}
+		w.pairs++
+		s.Envoys++
+		counts = &Counts{}
+		at[s] = counts
+	}
+	counts.add(p)
+	return true
+}
+
+// value is the Window as it is now.
+func (w *window) value(length time.Duration) Window {
+	out := Window{From: w.from, To: w.from.Add(length), Envoys: map[string]int{}}
+	for name, f := range w.fleets {
+		out.Envoys[name] = len(f.envoys)
+		for _, s := range f.services {
+			if s.Counts != (Counts{}) {
+				out.Services = append(out.Services, s.Traffic)
+			}
+		}
+		for envoy, at := range f.envoys {
+			for s, c := range at {
+				out.Pairs = append(out.Pairs, Traffic{Key: Key{name, s.Service, envoy}, Counts: *c, Envoys: 1})
+			}
+		}
+	}
+	for _, list := range [][]Traffic{out.Services, out.Pairs} {
+		slices.SortFunc(list, func(a, b Traffic) int { return a.compare(b.Key) })
+	}
+	return out
+}
+
+// Last is the last window that is over by now; false if none is: nothing was reported
+// for so long, or for the first time.
+func (b *Book) Last(now time.Time) (Window, bool) {
+	last, ok := b.over(now)
+	if !ok {
+		return Window{}, false
+	}
+	return last.value(b.cfg.Window), true
+}
+
+// over is the last window that is over: nothing changes it any more.
+func (b *Book) over(now time.Time) (*window, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.now != nil {
+		b.turn(now)
+	}
+	return b.last, b.last != nil
+}
+
+// Heard is how many Envoys have reported in the last window that is over by now.
+func (b *Book) Heard(now time.Time) (envoys int) {
+	last, ok := b.over(now)
+	if !ok {
+		return 0
+	}
+	for _, f := range last.fleets {
+		envoys += len(f.envoys)
+	}
+	return envoys
+}
+
+// Total is what was counted since New, by fleet and Service.
+func (b *Book) Total() (list []Traffic) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for fleet, services := range b.total {
+		for service, t := range services {
+			sum := Traffic{Key: Key{Fleet: fleet, Service: service}, Counts: t.Counts, Buckets: t.buckets}
+			sum.Ejections = 0 // which holds for a moment
+			list = append(list, sum)
+		}
+	}
+	slices.SortFunc(list, func(a, b Traffic) int { return a.compare(b.Key) })
+	return list
+}
