@@ -342,7 +342,7 @@ func (p *pass) listeners() {
 		p.must(p.listenerFront().Holder(c.Listeners))
 		for _, routes := range c.routes {
 			p.must(render.Scope(routes))
-			p.must(render.RouteConfiguration(routes, &c.Settings.Route))
+			p.must(render.RouteConfiguration(routes, &c.Settings))
 		}
 		p.managers()
 	}

@@ -11,6 +11,7 @@ import (
 // of one drains no connection.
 type Class struct {
 	Budget
+	Taste
 	DefaultBackend        ServicePort // of requests that no rule matches; zero: none, they are answered 404
 	DefaultTLSSecret      object.Ref  // for names without a TLS section; zero: none
 	SessionTicketSecret   object.Ref  // what keys of session tickets are derived from; zero: none

@@ -10,8 +10,9 @@ import "strings"
 // An annotation of the prefix that is not among the Words is not looked at.
 type Dialect struct {
 	Prefix string // "example.com/"
-	// Words are the annotations, by what follows the prefix.
-	Words map[string]Word
+	// Words are the annotations, by what follows the prefix. One may say several
+	// settings.
+	Words map[string][]Word
 }
 
 // Word is an annotation of a Dialect.
@@ -19,17 +20,17 @@ type Word struct {
 	// Setting is the name of ours that it says, which may be a group. If there is
 	// none of that name, an object with the annotation gets ErrUnknown.
 	Setting string
-	// Ours makes our text of one in the dialect, or says what is wrong with it.
+	// Ours makes our text of one in the dialect, or says what is wrong with it. An empty
+	// text says nothing.
 	Ours func(text string) (string, error)
 }
 
-// word is what an annotation says in the first of the dialects that has it.
-func word(key string, dialects []*Dialect) (w Word, dialect int, ok bool) {
+// wordsOf are what an annotation says in the first of the dialects that has it.
+func wordsOf(key string, dialects []*Dialect) (w []Word, dialect int) {
 	for i, d := range dialects {
-		name, is := strings.CutPrefix(key, d.Prefix)
-		if w, ok = d.Words[name]; is && ok {
-			return w, i, true
+		if name, is := strings.CutPrefix(key, d.Prefix); is && len(d.Words[name]) > 0 {
+			return d.Words[name], i
 		}
 	}
-	return Word{}, 0, false
+	return nil, 0
 }
