@@ -44,7 +44,7 @@ type request struct {
 	TLS     int    `json:"s"`
 	SNI     string `json:"sni"`  // empty: Host
 	Cert    string `json:"cert"` // of the client: the name of its files in commonFolder
-	Source  string `json:"src"`  // the client's address; empty: loopback
+	Source  string `json:"src"`  // the client's address; empty: 127.0.0.1
 	Drip    int    `json:"drip"`
 	// Times sends the request so often, and counts answers.
 	Times int `json:"n"`
@@ -144,7 +144,7 @@ func (c *client) one(r request, cookie string) (answer, string) {
 }
 
 func (c *client) dial(r request) (net.Conn, error) {
-	source, to := loopback, c.http
+	source, to := c.of.address, c.http
 	if r.Source != "" {
 		source = r.Source
 	}
@@ -158,9 +158,9 @@ func (c *client) dial(r request) (net.Conn, error) {
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil || r.TLS == 0 {
 		return conn, err
 	}
-	config := &tls.Config{ServerName: c.of.hosts(r.Host), InsecureSkipVerify: true} // which certificate it is belongs to the answer
+	config := &tls.Config{ServerName: c.of.own(r.Host), InsecureSkipVerify: true} // which certificate it is belongs to the answer
 	if r.SNI != "" {
-		config.ServerName = c.of.hosts(r.SNI)
+		config.ServerName = c.of.own(r.SNI)
 	}
 	if r.Cert != "" {
 		pair, err := tls.LoadX509KeyPair(commonFolder+"/"+r.Cert+".crt", commonFolder+"/"+r.Cert+".key")
@@ -177,8 +177,8 @@ func (c *client) dial(r request) (net.Conn, error) {
 func (c *client) send(conn net.Conn, r request, cookie string) {
 	w := bufio.NewWriter(conn)
 	line := func(name, value string) { fmt.Fprintf(w, "%s: %s\r\n", name, value) }
-	fmt.Fprintf(w, "%s %s HTTP/1.1\r\n", method(r), c.of.hosts(r.Path))
-	line("Host", c.of.hosts(r.Host))
+	fmt.Fprintf(w, "%s %s HTTP/1.1\r\n", method(r), c.of.own(r.Path))
+	line("Host", c.of.own(r.Host))
 	line("User-Agent", "t")
 	line("Accept", "*/*")
 	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
@@ -186,7 +186,7 @@ func (c *client) send(conn net.Conn, r request, cookie string) {
 		if n, err := strconv.Atoi(strings.TrimPrefix(value, "@")); err == nil && value[0] == '@' {
 			value = strings.Repeat("x", n)
 		}
-		line(name, c.of.hosts(value))
+		line(name, c.of.own(value))
 	}
 	if cookie != "" {
 		line("Cookie", cookie)

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"strconv"
@@ -37,7 +38,8 @@ type echoed struct {
 // backends starts those of a case.
 func backends(t *testing.T, address string, pair tls.Certificate) {
 	t.Helper()
-	server := &http.Server{Handler: http.HandlerFunc(echo), ReadHeaderTimeout: time.Minute}
+	server := &http.Server{Handler: http.HandlerFunc(echo), ReadHeaderTimeout: time.Minute,
+		ErrorLog: log.New(io.Discard, "", 0)} // who speaks http to the port with TLS sees it by the answer
 	t.Cleanup(func() { server.Close() })
 	for port := firstPort; port <= lastPort; port++ {
 		listen(t, server, address, port, nil)

@@ -27,15 +27,13 @@ const (
 	ownClass = "nginx"
 	// shared is the namespace of the objects in commonFolder.
 	shared = "team"
-	// loopback is where the backends of the cases are.
-	loopback = "127.0.0.1"
 )
 
 // testCase is one folder of casesFolder.
 type testCase struct {
 	name     string // of the folder: "04-oauth2-proxy"
 	number   string // "04", what sets its namespaces and host names apart
-	address  string // of its backends
+	address  string // of its backends and of its clients
 	class    string // the IngressClass of its Ingresses
 	objects  []manifest
 	requests []request
@@ -185,6 +183,9 @@ func (c *testCase) write(folder string, common []manifest) error {
 var (
 	// host is a name that requests are sent to, but not one that begins with a wildcard.
 	host = regexp.MustCompile(`([A-Za-z0-9-]+)\.example\.test`)
+	// loopback is where the backends and the clients of the cases are. Of clients at just
+	// this address Envoy tells its backends the address of the machine.
+	loopback = regexp.MustCompile(`\b127\.0\.0\.1\b`)
 	// other is where an annotation names an object of a namespace: team/client-ca, and
 	// auth.team.svc.
 	other = regexp.MustCompile(`^([a-z0-9-]+)(/[a-z0-9-]+)$|\.([a-z0-9-]+)(\.svc\b)`)
@@ -220,8 +221,6 @@ func (c *testCase) text(key, value string, kind any) string {
 		return value + "-" + c.number
 	case value == ownClass && (key == "ingressClassName" || key == "kubernetes.io/ingress.class"):
 		return c.class
-	case value == loopback && kind != "Ingress":
-		return c.address
 	case strings.Contains(key, "ingress.kubernetes.io/"):
 		value = other.ReplaceAllStringFunc(value, func(name string) string {
 			m := other.FindStringSubmatch(name)
@@ -231,16 +230,16 @@ func (c *testCase) text(key, value string, kind any) string {
 			return "." + m[3] + "-" + c.number + m[4]
 		})
 	}
-	return c.hosts(value)
+	return c.own(value)
 }
 
-// hosts is a text with the host names of this case. They are as deep as before, so that
-// the same certificate and the same wildcards cover them.
-func (c *testCase) hosts(text string) string {
-	return host.ReplaceAllString(text, "${1}-"+c.number+".example.test")
+// own is a text with the host names and the address of this case. The names are as deep
+// as before, so that the same certificate and the same wildcards cover them.
+func (c *testCase) own(text string) string {
+	return loopback.ReplaceAllString(host.ReplaceAllString(text, "${1}-"+c.number+".example.test"), c.address)
 }
 
 // named is an answer with the names that are in the files.
 func (c *testCase) named(text string) string {
-	return strings.NewReplacer("-"+c.number+".example.test", ".example.test", shared+"-"+c.number, shared).Replace(text)
+	return strings.NewReplacer("-"+c.number+".example.test", ".example.test", shared+"-"+c.number, shared, c.address, "127.0.0.1").Replace(text)
 }
