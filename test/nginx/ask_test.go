@@ -105,7 +105,7 @@ func (c *client) answers(r request) answer {
 		counts := map[string]int{}
 		for range r.Times {
 			a, _ := c.one(r, "")
-			counts[a.outcome()]++
+			counts[c.of.any(a).outcome()]++
 		}
 		return answer{Counts: counts}
 	case r.Follow > 0:
@@ -121,6 +121,19 @@ func (c *client) answers(r request) answer {
 		return answer{Cookie: &ok, Endpoints: &n}
 	}
 	a, _ := c.one(r, "")
+	return c.of.any(a)
+}
+
+// any is an answer as if it was of the first endpoint of the Service that it is of.
+func (c *testCase) any(a answer) answer {
+	if a.Upstream == nil {
+		return a
+	}
+	u := *a.Upstream
+	if first, ok := c.service[u.Port]; ok {
+		u.Port = first
+	}
+	a.Upstream = &u
 	return a
 }
 
@@ -312,9 +325,6 @@ func (c *testCase) upstream(body []byte) *upstream {
 			value = fmt.Sprintf("<%d bytes>", len(value))
 		}
 		u.Headers[name] = value
-	}
-	if first, ok := c.service[u.Port]; ok {
-		u.Port = first
 	}
 	if e.Address != c.address {
 		u.Foreign = e.Address

@@ -56,9 +56,17 @@ func readCases(t *testing.T) (list []*testCase) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(folders) >= firstEnvoy {
+		t.Fatalf("%d cases: there are addresses for %d", len(folders), firstEnvoy-1)
+	}
+	names := map[string]string{} // by number
 	for i, folder := range folders {
 		c := &testCase{name: filepath.Base(folder), address: address(i + 1)}
 		c.number, _, _ = strings.Cut(c.name, "-")
+		if names[c.number] != "" {
+			t.Fatalf("cases %s and %s have the same number, so their objects would meet", names[c.number], c.name)
+		}
+		names[c.number] = c.name
 		if err := c.read(folder); err != nil {
 			t.Fatalf("case %s: %v", c.name, err)
 		}
@@ -77,21 +85,27 @@ func readCases(t *testing.T) (list []*testCase) {
 // read reads the files of a case.
 func (c *testCase) read(folder string) error {
 	var script struct {
-		Flags    string
-		Requests []request
+		Want, Source, Notes string // for people
+		Flags               string // of ingress-nginx
+		Requests            []request
 	}
-	if err := errors.Join(readJSON(folder+"/requests.json", &script), readJSON(folder+"/expected.json", &c.want)); err != nil {
+	err := errors.Join(readJSON(folder+"/requests.json", &script), readJSON(folder+"/expected.json", &c.want))
+	if err != nil {
 		return err
 	}
 	if len(script.Requests) != len(c.want) || len(c.want) == 0 {
 		return fmt.Errorf("%d requests and %d answers", len(script.Requests), len(c.want))
 	}
 	c.requests = script.Requests
-	settings, err := os.ReadFile(folder + "/nginx-configmap.yaml")
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if c.objects, err = manifests(folder + "/ingress.yaml"); err != nil {
 		return err
 	}
-	if c.objects, err = manifests(folder + "/ingress.yaml"); err != nil {
+	c.service = services(c.objects)
+	for i := range c.want {
+		c.want[i] = c.any(c.want[i])
+	}
+	settings, err := os.ReadFile(folder + "/nginx-configmap.yaml")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	c.wide = string(settings) + script.Flags
@@ -100,16 +114,17 @@ func (c *testCase) read(folder string) error {
 			c.wide += "the catch-all of case " + c.number
 		}
 	}
-	c.service = services(c.objects)
 	return nil
 }
 
+// readJSON reads a file that has nothing but what is read.
 func readJSON(path string, into any) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -186,9 +201,10 @@ var (
 	// loopback is where the backends and the clients of the cases are. Of clients at just
 	// this address Envoy tells its backends the address of the machine.
 	loopback = regexp.MustCompile(`\b127\.0\.0\.1\b`)
-	// other is where an annotation names an object of a namespace: team/client-ca, and
-	// auth.team.svc.
-	other = regexp.MustCompile(`^([a-z0-9-]+)(/[a-z0-9-]+)$|\.([a-z0-9-]+)(\.svc\b)`)
+	// other is an annotation that names an object of a namespace, as team/client-ca.
+	other = regexp.MustCompile(`^([a-z0-9-]+)(/[a-z0-9-]+)$`)
+	// name is a name of the DNS for a Service: auth.team.svc.cluster.local.
+	name = regexp.MustCompile(`(\.[a-z0-9-]+)(\.svc\b)`)
 )
 
 // apart is a value of an object, or all of it, with the names of this case. The key is
@@ -222,20 +238,15 @@ func (c *testCase) text(key, value string, kind any) string {
 	case value == ownClass && (key == "ingressClassName" || key == "kubernetes.io/ingress.class"):
 		return c.class
 	case strings.Contains(key, "ingress.kubernetes.io/"):
-		value = other.ReplaceAllStringFunc(value, func(name string) string {
-			m := other.FindStringSubmatch(name)
-			if m[1] != "" {
-				return m[1] + "-" + c.number + m[2]
-			}
-			return "." + m[3] + "-" + c.number + m[4]
-		})
+		value = other.ReplaceAllString(value, "${1}-"+c.number+"${2}")
 	}
 	return c.own(value)
 }
 
-// own is a text with the host names and the address of this case. The names are as deep
+// own is a text with the names and the address of this case. Hosts are as deep
 // as before, so that the same certificate and the same wildcards cover them.
 func (c *testCase) own(text string) string {
+	text = name.ReplaceAllString(text, "${1}-"+c.number+"${2}")
 	return loopback.ReplaceAllString(host.ReplaceAllString(text, "${1}-"+c.number+".example.test"), c.address)
 }
 
