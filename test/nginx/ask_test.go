@@ -62,9 +62,9 @@ func (r request) String() string {
 	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
 		text += " " + name + ":" + r.Header[name]
 	}
-	for name, value := range map[string]string{"user": r.User, "sni": r.SNI, "certificate": r.Cert, "from": r.Source} {
-		if value != "" {
-			text += " " + name + "=" + value
+	for _, one := range [][2]string{{"user", r.User}, {"sni", r.SNI}, {"certificate", r.Cert}, {"from", r.Source}} {
+		if one[1] != "" {
+			text += " " + one[0] + "=" + one[1]
 		}
 	}
 	if r.Body > 0 {
@@ -142,7 +142,7 @@ func (c *testCase) any(a answer) answer {
 func (c *client) one(r request, cookie string) (answer, string) {
 	conn, err := c.dial(r)
 	if err != nil {
-		return answer{Error: err.Error()}, ""
+		return answer{Error: cause(err)}, ""
 	}
 	defer conn.Close()
 	sent := make(chan struct{})
@@ -154,6 +154,14 @@ func (c *client) one(r request, cookie string) (answer, string) {
 	conn.Close()
 	<-sent
 	return a, set
+}
+
+// cause is an error without the addresses and ports, which differ from run to run.
+func cause(err error) string {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Err.Error()
+	}
+	return err.Error()
 }
 
 func (c *client) dial(r request) (net.Conn, error) {
@@ -258,7 +266,7 @@ func (c *client) receive(conn net.Conn, r request) (answer, string) {
 		got, err = http.ReadResponse(in, &http.Request{Method: method(r)})
 	}
 	if err != nil {
-		return answer{Error: err.Error()}, ""
+		return answer{Error: cause(err)}, ""
 	}
 	a := answer{Status: got.StatusCode, Headers: kept(got.Header)}
 	if secure, ok := conn.(*tls.Conn); ok {
