@@ -115,14 +115,15 @@ func chainOf(host string, in Input) string {
 
 // merger is one host in the making.
 type merger struct {
-	class  *Class
-	host   VirtualHost
-	chain  string
-	plans  []plan // of the owners, in their order
-	winner map[matchKey]*Fragment
-	found  []finding.Finding
-	regex  bool      // all paths are patterns
-	https  *Redirect // of this host; made when it is first needed
+	class     *Class
+	host      VirtualHost
+	chain     string
+	plans     []plan // of the owners, in their order
+	winner    map[matchKey]*Fragment
+	found     []finding.Finding
+	regex     bool      // all paths are patterns
+	keepSlash bool      // at the end of a path, when http is sent to https
+	https     *Redirect // of this host; made when it is first needed
 }
 
 // candidate is a rule with who says so.
@@ -299,7 +300,11 @@ func (m *merger) toHTTPS(name string, match Match) {
 	if m.https == nil {
 		m.https = ToHTTPS(m.class.Settings.ExternalHTTPSPort, m.portless())
 	}
-	m.add(Route{Name: name, Match: match, Plain: true, Challenges: m.class.Settings.Compatible(), Planned: Planned{Action: Action{Redirect: m.https}}})
+	r := Route{Name: name, Match: match, Plain: true, Planned: Planned{Action: Action{Redirect: m.https}}}
+	if r.Challenges = m.class.Settings.Compatible(); r.Challenges && !m.keepSlash {
+		m.unslashed(r)
+	}
+	m.add(r)
 }
 
 // passDeeper puts other routes before those of a wildcard, for names of more labels

@@ -13,12 +13,16 @@ type Server struct {
 	// with, in any case, and the order is ByText. One owner who says so is enough.
 	// Fragments that ask for BySpecificity are left as they are.
 	Regex bool
+	// KeepSlash: a redirect from http to https in a compatible class keeps the slash at
+	// the end of a path. One owner who says so is enough.
+	KeepSlash bool
 }
 
 // server hears what the owners say of the host as a whole.
 func (m *merger) server() {
 	for _, p := range m.plans {
-		m.regex = m.regex || p.fragment.Host(m.host.Host).Server.Regex
+		said := p.fragment.Host(m.host.Host).Server
+		m.regex, m.keepSlash = m.regex || said.Regex, m.keepSlash || said.KeepSlash
 	}
 }
 

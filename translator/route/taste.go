@@ -3,6 +3,7 @@ package route
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -15,6 +16,31 @@ func (m *merger) portless() string {
 		return ""
 	}
 	return m.host.Host
+}
+
+// unslashed adds, before a redirect to https, those that lose the slash at the end of a
+// path. The path / alone is a case of its own: Envoy sends nobody to an empty path.
+func (m *merger) unslashed(r Route) {
+	root, below := r, r
+	host := Piece{Literal: m.portless()}
+	if host.Literal == "" {
+		host = Piece{Part: Authority}
+	}
+	root.Name, root.Redirect = r.Name+" root", &Redirect{Status: r.Redirect.Status, To: Text{{Literal: "https://"}, host}}
+	if port := r.Redirect.Port; port != 0 {
+		root.Redirect.To = append(root.Redirect.To, Piece{Literal: ":" + strconv.Itoa(int(port))})
+	}
+	to := *r.Redirect
+	to.Rewrite = &Rewrite{Pattern: "^(.+)/$", To: `\1`}
+	below.Name, below.Redirect = r.Name+" without its slash", &to
+	at := func(pattern string) []ValueMatch {
+		return append(slices.Clip(r.Match.Headers), ValueMatch{Name: ":path", Value: pattern, Regex: true})
+	}
+	root.Match.Headers, below.Match.Headers = at("/"), at("(?s:.+)/")
+	if r.Match.takesPath("/") {
+		m.add(root)
+	}
+	m.add(below)
 }
 
 // leaves reports whether a request by plain http that a candidate takes is sent to https.

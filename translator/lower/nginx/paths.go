@@ -16,13 +16,14 @@ import (
 type Paths struct {
 	fragment *route.Fragment
 	regex    bool
+	slash    bool   // is kept at the end of a path that is sent to https
 	target   string // of a rewrite; empty for none
 	redirect *route.Redirect
 	root     *route.Redirect // for the path / alone
 }
 
 func pathsOf(f *route.Fragment, said map[string]string) Paths {
-	p := Paths{fragment: f, regex: isTrue(said[useRegex]), target: strings.TrimSpace(said[rewriteTarget])}
+	p := Paths{fragment: f, regex: isTrue(said[useRegex]), slash: isTrue(said[preserveSlash]), target: strings.TrimSpace(said[rewriteTarget])}
 	p.redirect = p.moved(said, temporalRedirect, http.StatusFound)
 	if p.redirect == nil {
 		p.redirect = p.moved(said, permanentRedirect, http.StatusMovedPermanently)
@@ -36,6 +37,7 @@ func pathsOf(f *route.Fragment, said map[string]string) Paths {
 
 // Annotations that are read here.
 const (
+	preserveSlash     = "preserve-trailing-slash"
 	useRegex          = "use-regex"
 	rewriteTarget     = "rewrite-target"
 	appRoot           = "app-root"
@@ -59,6 +61,7 @@ func (p Paths) Host(h *route.Host) {
 	for _, r := range h.Rules {
 		h.Server.Regex = h.Server.Regex || p.regex || p.rewrites(r.Path)
 	}
+	h.Server.KeepSlash = p.slash
 	if p.root != nil {
 		h.Root = &route.Action{Redirect: p.root}
 	}

@@ -105,7 +105,7 @@ var annotations = []annotation{
 	{name: "opentelemetry-trust-incoming-span"},
 	{name: "permanent-redirect", as: ours},
 	{name: "permanent-redirect-code", as: ours},
-	{name: "preserve-trailing-slash", as: nothing, why: "a redirect to https keeps the path as it is"},
+	{name: "preserve-trailing-slash", as: ours},
 	{name: "proxy-body-size", as: setting},
 	{name: "proxy-buffer-size", as: nothing, why: "Envoy passes on what comes, as it comes, in buffers of its own"},
 	{name: "proxy-buffering", as: nothing, why: "Envoy passes on what comes, as it comes, in buffers of its own"},
