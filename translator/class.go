@@ -43,7 +43,7 @@ func readClass(v input.View, of *input.IngressClass, frozen bool) class {
 // readSettings reads the ConfigMap that the class names; without one, or until
 // it is there, the defaults are used.
 func (c *class) readSettings(v input.View, of *input.IngressClass) {
-	c.Settings = policy.Defaults()
+	c.Settings = policy.DefaultsOf(of.Claimed)
 	p := of.Parameters
 	if p == (object.Ref{}) {
 		return

@@ -102,7 +102,7 @@ func TestToward(t *testing.T) {
 // TestCompatible: what a class does as ingress-nginx did, where a client sees it.
 func TestCompatible(t *testing.T) {
 	w := newSuite(t)
-	w.settings["compatibility"] = "ingress-nginx"
+	w.settings["compatibility"], w.settings["hsts"] = "ingress-nginx", "max-age=60; preload"
 	w.echo(t, "web", "")
 	w.ingress("tls", "tls.test", true, route{"/", input.PathPrefix, "web"})
 	w.annotated("forced", "forced.test", false, map[string]string{"force-ssl-redirect": "true"}, route{"/docs/", input.PathPrefix, "web"}, route{acme, input.PathExact, "web"})
@@ -144,7 +144,7 @@ func TestCompatible(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if got := resp.Header.Get("Strict-Transport-Security"); got != "max-age=31536000; includeSubDomains" || resp.Header.Get(echo.HeaderService) != "web" {
+	if got := resp.Header.Get("Strict-Transport-Security"); got != "max-age=60; preload" || resp.Header.Get(echo.HeaderService) != "web" {
 		t.Errorf("by TLS: hsts is %q", got)
 	}
 }

@@ -7,7 +7,7 @@ package nginx
 type annotation struct {
 	name, restricts string
 	as              as
-	why             string // it has no effect here
+	why             string // it has no effect here; or what it does, if it is ours
 }
 
 // as is what becomes of an annotation.
@@ -27,7 +27,7 @@ var annotations = []annotation{
 	{name: "affinity-canary-behavior"},
 	{name: "affinity-mode"},
 	{name: "allowlist-source-range", restricts: "client addresses", as: setting},
-	{name: "app-root", as: ours},
+	{name: "app-root", as: ours, why: "The path / is sent there, 302, if the Ingress has /, or is the oldest of the host."},
 	{name: "auth-always-set-cookie"},
 	{name: "auth-cache-duration"},
 	{name: "auth-cache-key"},
@@ -103,9 +103,9 @@ var annotations = []annotation{
 	{name: "modsecurity-transaction-id"},
 	{name: "opentelemetry-operation-name"},
 	{name: "opentelemetry-trust-incoming-span"},
-	{name: "permanent-redirect", as: ours},
-	{name: "permanent-redirect-code", as: ours},
-	{name: "preserve-trailing-slash", as: ours},
+	{name: "permanent-redirect", as: ours, why: "301, or the status beside it. $request_uri, $uri, $host, $http_host and $scheme are understood."},
+	{name: "permanent-redirect-code", as: ours, why: "300 to 308, but for 304."},
+	{name: "preserve-trailing-slash", as: ours, why: "For the host: a redirect to https keeps a slash at the end, which it loses otherwise in a compatible class."},
 	{name: "proxy-body-size", as: setting},
 	{name: "proxy-buffer-size", as: nothing, why: "Envoy passes on what comes, as it comes, in buffers of its own"},
 	{name: "proxy-buffering", as: nothing, why: "Envoy passes on what comes, as it comes, in buffers of its own"},
@@ -132,7 +132,7 @@ var annotations = []annotation{
 	{name: "proxy-ssl-verify"},
 	{name: "proxy-ssl-verify-depth"},
 	{name: "relative-redirects"},
-	{name: "rewrite-target", as: ours},
+	{name: "rewrite-target", as: ours, why: "As there, and the host's paths are patterns. $1 to $9 are groups; variables, and arguments in the target, close the path."},
 	{name: "satisfy"},
 	{name: "server-alias"},
 	{name: "server-snippet"},
@@ -151,14 +151,14 @@ var annotations = []annotation{
 	{name: "ssl-prefer-server-ciphers", as: nothing, why: "Envoy chooses the cipher"},
 	{name: "ssl-redirect", as: setting},
 	{name: "stream-snippet"},
-	{name: "temporal-redirect", as: ours},
-	{name: "temporal-redirect-code", as: ours},
+	{name: "temporal-redirect", as: ours, why: "302, or the status beside it; it wins over permanent-redirect."},
+	{name: "temporal-redirect-code", as: ours, why: "300 to 308, but for 304."},
 	{name: "upstream-hash-by", as: setting},
 	{name: "upstream-hash-by-subset"},
 	{name: "upstream-hash-by-subset-size"},
 	{name: "upstream-vhost", as: setting},
 	{name: "use-port-in-redirects"},
-	{name: "use-regex", as: ours},
+	{name: "use-regex", as: ours, why: "All paths of the host are patterns (RE2) that a path begins with, in any case; the longest text of a pattern is tried first."},
 	{name: "whitelist-source-range", restricts: "client addresses", as: setting},
 	{name: "x-forwarded-prefix", as: setting},
 }
