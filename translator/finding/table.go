@@ -64,6 +64,7 @@ const (
 	NotHonored        Code = "NotHonored"
 	UnknownAnnotation Code = "UnknownAnnotation"
 	NoEffect          Code = "NoEffect"
+	ValueIgnored      Code = "ValueIgnored"
 	BadRewrite        Code = "BadRewrite"
 	RestrictsNobody   Code = "RestrictsNobody"
 	PathsClosed       Code = "PathsClosed"
@@ -167,6 +168,8 @@ var table = []Row{
 		"Look for a typing error in its name; else nothing."},
 	{NoEffect, Info, "has no effect here: %s", "differences.md",
 		"Nothing has to be done. The annotation can stay, for the controller that you come from."},
+	{ValueIgnored, Info, "%v; ingress-nginx ignores the value, too, so nothing changes", "ingress-nginx.md",
+		"Nothing has to be done to keep what is. If the owner meant something by it, it never was so: mend the value."},
 	{BadRewrite, Error, "%v; the path answers 503", "differences.md",
 		"Write the target and the path so that the message no longer holds. What would reach the Service under a wrong path is not sent there."},
 	{RestrictsNobody, Info, "is not honoured yet; with this value it restricts nobody", "differences.md#settings",

@@ -1,6 +1,23 @@
 package policy
 
-import "strings"
+import (
+	"errors"
+	"strings"
+)
+
+// Ignored is what is wrong with a text that the controller of a dialect takes no notice
+// of either: so it means the same here as there, nothing.
+type Ignored struct{ Err error }
+
+// Error says what is wrong.
+func (e Ignored) Error() string { return e.Err.Error() }
+
+// IgnoredThere reports whether the text is one that the controller of its dialect ignores,
+// too.
+func IgnoredThere(e *FieldError) bool {
+	var there Ignored
+	return errors.As(e.Err, &there)
+}
 
 // Dialect is the annotations of another prefix that say settings of ours. What
 // one says is the same Override as if it were said in our words, with the same

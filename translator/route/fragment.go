@@ -77,7 +77,11 @@ type Fragment struct {
 func (f *Fragment) Say(overrides policy.Overrides, errs []*policy.FieldError) {
 	f.Policy, f.Mistakes = overrides, errs
 	for _, e := range errs {
-		f.Findings = append(f.Findings, finding.SettingIgnored.At(f.At(e.Field), e.Value, e.Err))
+		code := finding.SettingIgnored
+		if policy.IgnoredThere(e) {
+			code = finding.ValueIgnored
+		}
+		f.Find(code, e.Field, e.Value, e.Err)
 	}
 }
 

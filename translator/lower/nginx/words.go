@@ -34,11 +34,14 @@ var words = map[string][]policy.Word{
 	"ssl-redirect":              {{Setting: "ssl-redirect", Ours: boolean}},
 }
 
+// ignored is what is wrong with a text that ingress-nginx takes no notice of.
+func ignored(what string) error { return policy.Ignored{Err: errors.New(what)} }
+
 // boolean is true or false, as package strconv of Go reads it: T, 1, TRUE.
 func boolean(text string) (string, error) {
 	on, err := strconv.ParseBool(text)
 	if err != nil {
-		return "", errors.New("neither true nor false")
+		return "", ignored("neither true nor false")
 	}
 	return strconv.FormatBool(on), nil
 }
@@ -48,9 +51,9 @@ func whole(text string) (int, error) {
 	n, err := strconv.Atoi(text)
 	switch {
 	case err != nil && strings.TrimLeft(text, "0123456789") != text:
-		return 0, errors.New("has a unit: ingress-nginx takes whole numbers of seconds only, and its default for all else")
+		return 0, ignored("has a unit, but only whole numbers of seconds count")
 	case err != nil || n < 0:
-		return 0, errors.New("not a whole number")
+		return 0, ignored("not a whole number")
 	}
 	return n, nil
 }
@@ -83,7 +86,7 @@ func size(text string) (string, error) {
 	}
 	n, err := strconv.ParseUint(text, 10, 63)
 	if err != nil {
-		return "", errors.New("not a number of bytes such as 512k, 8m or 1g")
+		return "", ignored("not a number of bytes such as 512k, 8m or 1g")
 	}
 	if n == 0 {
 		return "off", nil
@@ -131,7 +134,7 @@ func balance(text string) (string, error) {
 	case "ewma":
 		return "least-request", nil
 	}
-	return "", errors.New("neither round_robin nor ewma")
+	return "", ignored("neither round_robin nor ewma")
 }
 
 // nextUpstream is when another endpoint is tried. Those that are tried anyway say
