@@ -45,7 +45,7 @@ func readClass(v input.View, of *input.IngressClass, frozen bool) class {
 // readSettings reads the ConfigMap that the class names; without one, or until
 // it is there, the defaults are used.
 func (c *class) readSettings(v input.View, of *input.IngressClass) {
-	c.Settings = policy.Defaults()
+	c.Settings = policy.DefaultsOf(of.Claimed)
 	p := of.Parameters
 	if p == (object.Ref{}) {
 		return
@@ -66,7 +66,8 @@ func (c *class) readSettings(v input.View, of *input.IngressClass) {
 }
 
 // readCatchAll finds what the class does with a request that nothing matches: the
-// catch-all of the oldest object that has one, else that of the settings, else 404.
+// catch-all of the oldest object that has one, else that of the settings, else 404. In a
+// compatible class an object's is for unknown hosts only.
 func (c *class) readCatchAll(v input.View) {
 	list := c.members(v.CatchingAll())
 	for i, f := range list {
@@ -74,12 +75,12 @@ func (c *class) readCatchAll(v input.View) {
 			c.found = append(c.found, finding.DefaultTaken.At(f.At("spec.defaultBackend"), "", list[0].Origin.Object))
 		}
 	}
+	c.Unmatched = c.settingsCatchAll()
+	c.CatchAll = c.Unmatched
 	if len(list) > 0 {
 		planned, wrong := c.Plan(list[0], *list[0].CatchAll)
 		c.CatchAll, c.found = planned, append(c.found, wrong...)
-		return
 	}
-	c.CatchAll = c.settingsCatchAll()
 }
 
 func (c *class) settingsCatchAll() route.Planned {

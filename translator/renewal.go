@@ -46,7 +46,7 @@ func (p *pass) routeConfigurations() {
 		return
 	}
 	for _, routes := range c.routes {
-		p.must(render.RouteConfiguration(routes, &c.Settings.Route, now))
+		p.must(render.RouteConfiguration(routes, &c.Settings, now))
 	}
 }
 

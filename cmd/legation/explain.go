@@ -128,7 +128,7 @@ func (f *explainFlags) checkSource(flags *pflag.FlagSet) error {
 // translate reads the objects, once, and translates them.
 func (f *explainFlags) translate(ctx context.Context) (translator.Result, error) {
 	if path, ok := strings.CutPrefix(f.source.source, folderSource); ok {
-		return translate(path)
+		return translate(path, f.source.controllers)
 	}
 	changes, err := f.source.readOnce(ctx, f.timeout)
 	if err != nil {

@@ -33,6 +33,7 @@ type sourceFlags struct {
 	source              string
 	kubeconfig, context string
 	namespaces, classes []string
+	controllers         []string
 }
 
 func (f *sourceFlags) register(c *cobra.Command) {
@@ -48,8 +49,14 @@ func (f *sourceFlags) register(c *cobra.Command) {
 func (f *sourceFlags) registerKube(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "with kube: the file that says where the API server is and who we are (default: $KUBECONFIG, ~/.kube/config, inside a cluster the pod's service account)")
+	controllerClass(flags, &f.controllers)
 	flags.StringVar(&f.context, "context", "", "with kube: the context of the kubeconfig (default: its current one)")
 	flags.StringSliceVar(&f.namespaces, "namespaces", nil, "with kube: read only these namespaces; no right beyond them is needed, but for IngressClasses (default: all)")
+}
+
+// controllerClass registers the flag that says whose classes are ours, too.
+func controllerClass(flags *pflag.FlagSet, controllers *[]string) {
+	flags.StringSliceVar(controllers, "controller-class", nil, "take the place of this controller: IngressClasses that name it are served as they are (k8s.io/ingress-nginx: with the setting compatibility: ingress-nginx)")
 }
 
 // check fills in the default of --source and says what contradicts; only are the
@@ -93,7 +100,7 @@ func (f *sourceFlags) open(log *slog.Logger) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := dir.Open(path)
+	d, err := dir.Open(path, f.controllers...)
 	if err != nil {
 		remove()
 		return nil, fmt.Errorf("--source: %w", err)
@@ -126,7 +133,7 @@ func (f *sourceFlags) openKube(log *slog.Logger) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := kube.New(kube.Config{REST: config, Namespaces: f.namespaces, Classes: f.classes, Log: log})
+	s, err := kube.New(kube.Config{REST: config, Namespaces: f.namespaces, Classes: f.classes, Controllers: f.controllers, Log: log})
 	if err != nil {
 		return nil, fmt.Errorf("--source %s: %w", kubeSource, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,6 +21,7 @@ import (
 // translateFlags are the flags of `legation translate`.
 type translateFlags struct {
 	class, output, diff string
+	controllers         []string
 }
 
 func translateCommand() *cobra.Command {
@@ -40,6 +42,9 @@ OLD, and which connections each change concerns.`,
 		Example: `  legation translate examples/shop
   legation translate examples/shop --output json | jq '.fleets[].resources.VHDS[].name'
 
+  # what becomes of Ingresses of ingress-nginx, as they are
+  legation translate manifests --controller-class k8s.io/ingress-nginx
+
   # what does this branch change, and whom does it disconnect?
   git worktree add /tmp/main main
   legation translate manifests --diff /tmp/main/manifests`,
@@ -48,6 +53,7 @@ OLD, and which connections each change concerns.`,
 	}
 	flags := c.Flags()
 	flags.StringVar(&f.class, "class", "", "only the fleet of this IngressClass")
+	controllerClass(flags, &f.controllers)
 	flags.StringVarP(&f.output, "output", "o", formatYAML, "yaml or json")
 	flags.StringVar(&f.diff, "diff", "", "folder or file of the manifests to compare with")
 	complete(c, "output", formatYAML, formatJSON)
@@ -58,7 +64,7 @@ func (f *translateFlags) run(c *cobra.Command, path string) error {
 	if f.output != formatYAML && f.output != formatJSON {
 		return cli.Usage(c, fmt.Errorf("--output %q: want yaml or json", f.output))
 	}
-	result, err := translate(path)
+	result, err := translate(path, f.controllers)
 	if err != nil {
 		return err
 	}
@@ -114,8 +120,8 @@ func (f *translateFlags) printProblems(w io.Writer, problems []finding.Problem) 
 
 // translate reads and translates a folder or file. The stand-in certificate is
 // left out: it would make the output differ from run to run.
-func translate(path string) (translator.Result, error) {
-	changes, err := dir.Read(path)
+func translate(path string, controllers []string) (translator.Result, error) {
+	changes, err := dir.Read(path, controllers...)
 	if err != nil {
 		return translator.Result{}, err
 	}
@@ -124,7 +130,7 @@ func translate(path string) (translator.Result, error) {
 
 func (f *translateFlags) checkClass(r translator.Result) error {
 	if _, ok := r.Fleet(f.class); f.class != "" && !ok {
-		return fmt.Errorf("--class %s: there is no such IngressClass with spec.controller %s", f.class, input.Controller)
+		return fmt.Errorf("--class %s: there is no such IngressClass with spec.controller %s", f.class, strings.Join(append([]string{input.Controller}, f.controllers...), " or "))
 	}
 	return nil
 }
@@ -133,7 +139,7 @@ func (f *translateFlags) checkClass(r translator.Result) error {
 func (f *translateFlags) wanted(name string) bool { return f.class == "" || f.class == name }
 
 func (f *translateFlags) printDiff(w io.Writer, now translator.Result) error {
-	before, err := translate(f.diff)
+	before, err := translate(f.diff, f.controllers)
 	if err != nil {
 		return fmt.Errorf("--diff: %w", err)
 	}

@@ -137,25 +137,33 @@ func (s *Stack) start(ctx context.Context, objects []fixture.Object) error {
 	return s.Settle(waiting)
 }
 
-// startEnvoy starts the Envoy. The admin address is replaced by test/envoy.
+// startEnvoy starts the Envoy.
 func (s *Stack) startEnvoy(ctx context.Context, certificate identity.Pair) error {
-	from := bootstrap.Config{NodeID: "one", Class: Class, XDSAddress: s.xds, Admin: "unix:" + envoy.AdminPath, Certificate: certificate}
+	from := bootstrap.Config{NodeID: "one", Class: Class, XDSAddress: s.xds, Certificate: certificate}
 	if s.options.Config != nil {
 		s.options.Config(&from)
 	}
+	var err error
+	s.Envoy, err = StartEnvoy(ctx, from, s.options.Bootstrap, s.options.EnvoyArgs...)
+	return err
+}
+
+// StartEnvoy starts an Envoy with the bootstrap that is made of a configuration, and
+// that edit, if there is one, has changed. Its admin interface is that of test/envoy.
+func StartEnvoy(ctx context.Context, from bootstrap.Config, edit func(*bootstrapv3.Bootstrap), args ...string) (*envoy.Envoy, error) {
+	from.Admin = "unix:" + envoy.AdminPath
 	config, err := bootstrap.New(from)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if s.options.Bootstrap != nil {
-		s.options.Bootstrap(config)
+	if edit != nil {
+		edit(config)
 	}
 	text, err := bootstrap.Render(config, bootstrap.YAML)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s.Envoy, err = envoy.Start(ctx, envoy.Options{Bootstrap: text, Args: s.options.EnvoyArgs})
-	return err
+	return envoy.Start(ctx, envoy.Options{Bootstrap: text, Args: args})
 }
 
 // Base are the settings that every ConfigMap of the class must have, or Envoy

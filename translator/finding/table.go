@@ -64,6 +64,9 @@ const (
 	ShareCapped       Code = "ShareCapped"
 	NotHonored        Code = "NotHonored"
 	UnknownAnnotation Code = "UnknownAnnotation"
+	NoEffect          Code = "NoEffect"
+	ValueIgnored      Code = "ValueIgnored"
+	BadRewrite        Code = "BadRewrite"
 	RestrictsNobody   Code = "RestrictsNobody"
 	PathsClosed       Code = "PathsClosed"
 	Unprotected       Code = "Unprotected"
@@ -76,7 +79,6 @@ const (
 	BadPath           Code = "BadPath"
 	PathTaken         Code = "PathTaken"
 	PathTwice         Code = "PathTwice"
-	HostTaken         Code = "HostTaken"
 	ResourceBackend   Code = "ResourceBackend"
 	BadServiceName    Code = "BadServiceName"
 	BadPortNumber     Code = "BadPortNumber"
@@ -167,6 +169,12 @@ var table = []Row{
 		"Look for the setting of Legation that does the same, or delete the annotation."},
 	{UnknownAnnotation, Info, "is not honoured, and ingress-nginx knows no such annotation", "differences.md#settings",
 		"Look for a typing error in its name; else nothing."},
+	{NoEffect, Info, "has no effect here: %s", "differences.md",
+		"Nothing has to be done. The annotation can stay, for the controller that you come from."},
+	{ValueIgnored, Info, "%v; ingress-nginx ignores the value, too, so nothing changes", "ingress-nginx.md",
+		"Nothing has to be done to keep what is. If the owner meant something by it, it never was so: mend the value."},
+	{BadRewrite, Error, "%v; the path answers 503", "differences.md",
+		"Write the target and the path so that the message no longer holds. What would reach the Service under a wrong path is not sent there."},
 	{RestrictsNobody, Info, "is not honoured yet; with this value it restricts nobody", "differences.md#settings",
 		"Nothing. Delete the annotation when nothing else reads it."},
 	{PathsClosed, Error, "is not honoured yet and restricts %s: the paths answer 503 (see the class setting serve-unprotected)", "settings.md#serve-unprotected",
@@ -188,8 +196,6 @@ var table = []Row{
 		"Agree with the owner of the other Ingress on who has the path; delete it from one of the two."},
 	{PathTwice, Error, "the Ingress has this path of host %s already; the first one counts", "differences.md",
 		"Delete one of the two paths."},
-	{HostTaken, Error, "%s says this of host %s already and is older: %v", "security.md",
-		"Say the same in both Ingresses, or leave it to the older one."},
 	{ResourceBackend, Error, "resource backends are not served; the path answers 503", "differences.md",
 		"Name a Service as the backend."},
 	{BadServiceName, Error, "not the name of a Service; the path answers 503", "differences.md",

@@ -13,6 +13,7 @@ package input
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"legation.dev/object"
@@ -48,6 +49,19 @@ type Change struct {
 
 // Delete is the Change that removes ref.
 func Delete(ref object.Ref) Change { return Change{Ref: ref, Deleted: true} }
+
+// Claim is c with an IngressClass of one of these controllers made ours: we take that
+// controller's place, and the object stays as it is.
+func (c Change) Claim(controllers []string) Change {
+	o, ok := c.Object.(*IngressClass)
+	if !ok || o.Controller == Controller || !slices.Contains(controllers, o.Controller) {
+		return c
+	}
+	ours := *o
+	ours.Claimed, ours.Controller = o.Controller, Controller
+	c.Object = Seal(&ours)
+	return c
+}
 
 // Meta is what every object has.
 type Meta struct {
@@ -162,6 +176,9 @@ func (o *Ingress) Ref() object.Ref {
 type IngressClass struct {
 	Meta
 	Controller string
+	// Claimed is the controller that the object names, if that is another one whose place
+	// we take: see Claim.
+	Claimed string `json:",omitempty"`
 	// Parameters is the ConfigMap of the class's settings; zero if unset.
 	Parameters object.Ref
 }

@@ -27,17 +27,28 @@ const (
 	RingHash     LoadBalancing = "ring-hash"     // always the same for the same HashKey
 )
 
-// HashKey is what requests are told apart by: a client's address if both fields
-// are empty, else one of the two, by its name.
-type HashKey struct{ Header, Cookie string }
+// HashKey is what requests are told apart by: a client's address if all fields are
+// empty, else one of them, by its name. The host and the path are headers, as Envoy has
+// them: ":authority", ":path".
+type HashKey struct{ Header, Cookie, Query string }
 
-// String is "address", "header:NAME" or "cookie:NAME".
+// headerOf are the parts of a request that have a word of their own.
+var headerOf = map[string]string{"host": ":authority", "path": ":path"}
+
+// String is "address", "host", "path", "header:NAME", "cookie:NAME" or "query:NAME".
 func (k HashKey) String() string {
+	for word, header := range headerOf {
+		if k.Header == header {
+			return word
+		}
+	}
 	switch {
 	case k.Header != "":
 		return "header:" + k.Header
 	case k.Cookie != "":
 		return "cookie:" + k.Cookie
+	case k.Query != "":
+		return "query:" + k.Query
 	}
 	return "address"
 }
@@ -51,14 +62,19 @@ func hashKey(field func(*Values) *HashKey) Type {
 		switch {
 		case text == "address":
 			return HashKey{}, nil
-		case kind == "header" && token.MatchString(name):
+		case headerOf[text] != "":
+			return HashKey{Header: headerOf[text]}, nil
+		case !token.MatchString(name):
+		case kind == "header":
 			return HashKey{Header: strings.ToLower(name)}, nil
-		case kind == "cookie" && token.MatchString(name):
+		case kind == "cookie":
 			return HashKey{Cookie: name}, nil
+		case kind == "query":
+			return HashKey{Query: name}, nil
 		}
-		return HashKey{}, errors.New("neither address nor header:NAME nor cookie:NAME")
+		return HashKey{}, errors.New("not address, host, path, header:NAME, cookie:NAME or query:NAME")
 	}
-	return typeOf("part of a request", "address, header:NAME or cookie:NAME", field, parse, HashKey.String)
+	return typeOf("part of a request", "address, host, path, header:NAME, cookie:NAME or query:NAME", field, parse, HashKey.String)
 }
 
 // balanceRows are the settings of Balance.
@@ -67,7 +83,7 @@ var balanceRows = []Setting{
 		Name: "hash-by", Type: hashKey(func(v *Values) *HashKey { return &v.HashBy }),
 		Default: "address", Why: "Every client has one.",
 		Envoy: "RingHash.consistent_hashing_lb_config.hash_policy",
-		Doc: "What a request is hashed by with `load-balancing: ring-hash`: the client's `address`, `header:NAME` or `cookie:NAME`. " +
+		Doc: "What a request is hashed by with `load-balancing: ring-hash`: the client's `address`, the `host`, the `path` with its query, `header:NAME`, `cookie:NAME` or `query:NAME`. " +
 			"A request without it goes to any endpoint. The cookie is the application's own: Envoy sets none.",
 	},
 	{

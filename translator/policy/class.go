@@ -12,6 +12,7 @@ import (
 type Class struct {
 	Budget
 	Renewal
+	Taste
 	DefaultBackend        ServicePort // of requests that no rule matches; zero: none, they are answered 404
 	DefaultTLSSecret      object.Ref  // for names without a TLS section; zero: none
 	SessionTicketSecret   object.Ref  // what keys of session tickets are derived from; zero: none

@@ -1,6 +1,23 @@
 package policy
 
-import "strings"
+import (
+	"errors"
+	"strings"
+)
+
+// Ignored is what is wrong with a text that the controller of a dialect takes no notice
+// of either: so it means the same here as there, nothing.
+type Ignored struct{ Err error }
+
+// Error says what is wrong.
+func (e Ignored) Error() string { return e.Err.Error() }
+
+// IgnoredThere reports whether the text is one that the controller of its dialect ignores,
+// too.
+func IgnoredThere(e *FieldError) bool {
+	var there Ignored
+	return errors.As(e.Err, &there)
+}
 
 // Dialect is the annotations of another prefix that say settings of ours. What
 // one says is the same Override as if it were said in our words, with the same
@@ -10,8 +27,9 @@ import "strings"
 // An annotation of the prefix that is not among the Words is not looked at.
 type Dialect struct {
 	Prefix string // "example.com/"
-	// Words are the annotations, by what follows the prefix.
-	Words map[string]Word
+	// Words are the annotations, by what follows the prefix. One may say several
+	// settings.
+	Words map[string][]Word
 }
 
 // Word is an annotation of a Dialect.
@@ -19,17 +37,17 @@ type Word struct {
 	// Setting is the name of ours that it says, which may be a group. If there is
 	// none of that name, an object with the annotation gets ErrUnknown.
 	Setting string
-	// Ours makes our text of one in the dialect, or says what is wrong with it.
+	// Ours makes our text of one in the dialect, or says what is wrong with it. An empty
+	// text says nothing.
 	Ours func(text string) (string, error)
 }
 
-// word is what an annotation says in the first of the dialects that has it.
-func word(key string, dialects []*Dialect) (w Word, dialect int, ok bool) {
+// wordsOf are what an annotation says in the first of the dialects that has it.
+func wordsOf(key string, dialects []*Dialect) (w []Word, dialect int) {
 	for i, d := range dialects {
-		name, is := strings.CutPrefix(key, d.Prefix)
-		if w, ok = d.Words[name]; is && ok {
-			return w, i, true
+		if name, is := strings.CutPrefix(key, d.Prefix); is && len(d.Words[name]) > 0 {
+			return d.Words[name], i
 		}
 	}
-	return Word{}, 0, false
+	return nil, 0
 }

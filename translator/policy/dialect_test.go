@@ -10,15 +10,17 @@ import (
 )
 
 // theirs is a dialect that says seconds without a unit, as many do.
-var theirs = &Dialect{Prefix: "example.com/", Words: map[string]Word{
-	"read-timeout": {"idle-timeout", inSeconds},
-	"send-timeout": {"idle-timeout", inSeconds},
-	"connect-time": {"upstream-connect-timeout", inSeconds},
-	"keepalive":    {"upstream-idle-timeout", inSeconds},
-	"app-server": {presetName, func(text string) (string, error) {
+var theirs = &Dialect{Prefix: "example.com/", Words: map[string][]Word{
+	"read-timeout": {{"idle-timeout", inSeconds}},
+	"send-timeout": {{"idle-timeout", inSeconds}},
+	"connect-time": {{"upstream-connect-timeout", inSeconds}},
+	"keepalive":    {{"upstream-idle-timeout", inSeconds}},
+	"app-server": {{presetName, func(text string) (string, error) {
 		return strings.ToLower(text), nil
-	}},
-	"listen": {"http-port", func(text string) (string, error) { return text, nil }},
+	}}},
+	"listen":  {{"http-port", func(text string) (string, error) { return text, nil }}},
+	"nothing": {{"retries", func(string) (string, error) { return "", nil }}},
+	"ring-by": {{"hash-by", func(text string) (string, error) { return text, nil }}, {"load-balancing", func(string) (string, error) { return "ring-hash", nil }}},
 }}
 
 func inSeconds(text string) (string, error) {
@@ -36,6 +38,7 @@ func TestDialectMeansTheSame(t *testing.T) {
 		{map[string]string{"idle-timeout": "1m", "upstream-connect-timeout": "2000ms"}, map[string]string{"send-timeout": " 60 ", "connect-time": "2.0"}},
 		{map[string]string{"upstream-preset": "tomcat"}, map[string]string{"app-server": "Tomcat"}},
 		{map[string]string{"upstream-preset": "tomcat", "upstream-idle-timeout": "10s"}, map[string]string{"app-server": "TOMCAT", "keepalive": "10"}},
+		{map[string]string{"load-balancing": "ring-hash", "hash-by": "address"}, map[string]string{"ring-by": "address", "nothing": "x"}},
 	} {
 		annotations := map[string]string{"example.com/other": "x"}
 		for name, text := range c.theirs {
@@ -93,7 +96,7 @@ func TestDialectOrigin(t *testing.T) {
 	if want := (Origin{service, "metadata.annotations.example.com/app-server"}); row.From != want || row.Preset != "tomcat" || row.Value != "98" {
 		t.Errorf("%v of preset %q from %v, want it from %v", row.Value, row.Preset, row.From, want)
 	}
-	many := &Dialect{Prefix: "example.com/", Words: map[string]Word{"dozens": {"max-connections", func(s string) (string, error) { return s + "000", nil }}}}
+	many := &Dialect{Prefix: "example.com/", Words: map[string][]Word{"dozens": {{"max-connections", func(s string) (string, error) { return s + "000", nil }}}}}
 	o, _ = OfService(service, map[string]string{"example.com/dozens": "17"}, many)
 	errs := Defaults().Beyond(o)
 	if len(errs) != 1 || errs[0].Field != "metadata.annotations.example.com/dozens" || errs[0].Value != "17" {

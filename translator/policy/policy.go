@@ -183,6 +183,23 @@ func (v Values) print(which func(*Setting) bool) string {
 	return strings.Join(parts, "\n")
 }
 
+// DefaultsOf are the values without any setting of a class whose place we have taken
+// from a controller; empty if the class was ours from the beginning.
+func DefaultsOf(controller string) Values {
+	v := Defaults()
+	if controller == ingressNginx {
+		text, err := named["compatibility"].Type.parse(string(IngressNginx))
+		if err != nil { // the row of the table is wrong; its test says so
+			panic(fmt.Sprintf("policy: compatibility: %v", err))
+		}
+		text.apply(&v)
+	}
+	return v
+}
+
+// ingressNginx is what the IngressClasses of ingress-nginx have as their controller.
+const ingressNginx = "k8s.io/ingress-nginx"
+
 // Defaults are the values without any setting.
 func Defaults() Values {
 	var v Values

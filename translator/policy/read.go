@@ -63,27 +63,16 @@ type saying struct {
 func (r reader) annotations(all map[string]string, dialects []*Dialect) (Overrides, []*FieldError) {
 	var list []saying
 	for key := range all {
-		s, ok := r.annotation(key, dialects)
-		if !ok {
+		if strings.HasPrefix(key, Prefix) {
+			list = append(list, r.ours(key))
 			continue
 		}
-		if list == nil {
-			list = make([]saying, 0, len(all))
+		words, dialect := wordsOf(key, dialects)
+		for _, w := range words {
+			list = append(list, saying{key: key, setting: r.named[w.Setting], translate: w.Ours, rank: 2 + dialect})
 		}
-		list = append(list, s)
 	}
 	return r.read(list, all)
-}
-
-func (r reader) annotation(key string, dialects []*Dialect) (s saying, ok bool) {
-	if strings.HasPrefix(key, Prefix) {
-		return r.ours(key), true
-	}
-	w, dialect, ok := word(key, dialects)
-	if !ok {
-		return saying{}, false
-	}
-	return saying{key: key, setting: r.named[w.Setting], translate: w.Ours, rank: 2 + dialect}, true
 }
 
 // ours is a key in our words.
@@ -110,6 +99,9 @@ func (r reader) read(list []saying, texts map[string]string) (Overrides, []*Fiel
 			errs = append(errs, o.wrong(err))
 			continue
 		}
+		if o.apply == nil { // an annotation of another dialect that says nothing
+			continue
+		}
 		if s.translate == nil {
 			o.written = o.text
 		}
@@ -130,7 +122,7 @@ func (r reader) parse(s saying, text string) (given, error) {
 	text = strings.TrimSpace(text)
 	if s.translate != nil {
 		var err error
-		if text, err = s.translate(text); err != nil {
+		if text, err = s.translate(text); err != nil || text == "" {
 			return given{}, err
 		}
 	}

@@ -9,9 +9,9 @@ import (
 // it may stand. See TestTable for what every row must have.
 var table = sorted(
 	rows(Setting{Scopes: OnClass, OfListener: true}, portRows, proxyRows, clientRows, logRows),
-	rows(Setting{Scopes: OnClass}, classRows, budgetRows, renewalRows),
-	rows(Setting{Scopes: OnIngress | OnClass}, timeoutRows, retryRows, bodyRows, redirectRows),
-	rows(Setting{Scopes: OnService | OnIngress | OnClass, Upstream: true}, limitRows, balanceRows, healthRows, lifetimeRows),
+	rows(Setting{Scopes: OnClass}, classRows, budgetRows, renewalRows, tasteRows),
+	rows(Setting{Scopes: OnIngress | OnClass}, timeoutRows, retryRows, bodyRows, redirectRows, addressRows, rateRows, towardRows),
+	rows(Setting{Scopes: OnService | OnIngress | OnClass, Upstream: true}, limitRows, balanceRows, healthRows, lifetimeRows, protocolRows),
 )
 
 // rows are those of the features of one struct of Values; they have in common

@@ -25,6 +25,9 @@ type Route struct {
 	Retry
 	Body
 	Redirect
+	Addresses
+	Rate
+	Toward
 }
 
 // Upstream are the settings of the connections to a Service port, which are a
@@ -34,4 +37,5 @@ type Upstream struct {
 	Balance
 	Health
 	Lifetime
+	Speaks
 }

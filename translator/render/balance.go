@@ -52,6 +52,8 @@ func ringHash(key policy.HashKey) *clusterv3.LoadBalancingPolicy {
 	switch {
 	case key.Header != "":
 		by.PolicySpecifier = &routev3.RouteAction_HashPolicy_Header_{Header: &routev3.RouteAction_HashPolicy_Header{HeaderName: key.Header}}
+	case key.Query != "":
+		by.PolicySpecifier = &routev3.RouteAction_HashPolicy_QueryParameter_{QueryParameter: &routev3.RouteAction_HashPolicy_QueryParameter{Name: key.Query}}
 	case key.Cookie != "":
 		by.PolicySpecifier = &routev3.RouteAction_HashPolicy_Cookie_{Cookie: &routev3.RouteAction_HashPolicy_Cookie{Name: key.Cookie}}
 	default:

@@ -3,11 +3,14 @@ package render
 import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
-	"legation.dev/translator/route"
+	"legation.dev/translator/policy"
 )
 
-// hsts is a header of answers to clients that came by https, also to a trusted proxy in
-// front. An empty value is not added.
-func hsts(h *route.HSTS) *corev3.HeaderValueOption {
-	return setHeader("strict-transport-security", `%CEL(request.headers['x-forwarded-proto'] == 'https' ? '`+h.String()+`' : '')%`)
+// hsts are the headers of answers to clients whose https ends here: a proxy in front that
+// ends it decides for its clients, as with ingress-nginx. An empty value is not added.
+func hsts(h policy.HSTS) []*corev3.HeaderValueOption {
+	if h == (policy.HSTS{}) {
+		return nil
+	}
+	return []*corev3.HeaderValueOption{setHeader("strict-transport-security", `%CEL(has(connection.tls_version) ? '`+h.String()+`' : '')%`)}
 }

@@ -26,9 +26,30 @@ func redirect(to *route.Redirect, from route.Match) *routev3.Route_Redirect {
 		m.PathRewriteSpecifier = &routev3.RedirectAction_PathRedirect{PathRedirect: to.Path}
 	case to.Prefix != "":
 		replacePrefix(m, to.Prefix, from)
+	case to.Rewrite != nil:
+		m.PathRewriteSpecifier = &routev3.RedirectAction_RegexRewrite{RegexRewrite: substitution(to.Rewrite)}
 	}
+	m.StripQuery = to.NoQuery
 	return &routev3.Route_Redirect{Redirect: m}
 }
+
+// substitution is a rewrite of the whole path.
+func substitution(r *route.Rewrite) *matcherv3.RegexMatchAndSubstitute {
+	return &matcherv3.RegexMatchAndSubstitute{Pattern: &matcherv3.RegexMatcher{Regex: r.Whole()}, Substitution: r.To}
+}
+
+// formatted is a text as a format string of Envoy, in which each % of a literal is
+// doubled.
+func formatted(t route.Text) string {
+	var b strings.Builder
+	for _, p := range t {
+		b.WriteString(strings.ReplaceAll(p.Literal, "%", "%%") + parts[p.Part])
+	}
+	return b.String()
+}
+
+// parts are how Envoy writes the parts of a request.
+var parts = [...]string{route.PathAndQuery: "%REQ(:PATH)%", route.PathOnly: "%PATH(NQ)%", route.Authority: "%REQ(:AUTHORITY)%", route.Scheme: "%REQ(X-FORWARDED-PROTO)%"}
 
 // redirectCodes are how Envoy calls the statuses.
 var redirectCodes = map[uint32]routev3.RedirectAction_RedirectResponseCode{

@@ -52,10 +52,10 @@ type shared struct {
 
 func (b *builder) route(r *route.Route) *routev3.Route {
 	m := &routev3.Route{Name: r.Name, Match: matchOf(r)}
-	if r.HSTS != nil {
-		m.ResponseHeadersToAdd = []*corev3.HeaderValueOption{hsts(r.HSTS)}
-	}
 	switch {
+	case len(r.Targets) == 0 && r.Redirect != nil && len(r.Redirect.To) > 0:
+		m.Action = &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: r.Redirect.Status}}
+		m.ResponseHeadersToAdd = []*corev3.HeaderValueOption{setHeader("location", formatted(r.Redirect.To))}
 	case len(r.Targets) == 0 && r.Redirect != nil:
 		m.Action = redirect(r.Redirect, r.Match)
 	case len(r.Targets) == 0:
@@ -63,9 +63,19 @@ func (b *builder) route(r *route.Route) *routev3.Route {
 	default:
 		b.use(r.Settings)
 		m.Action = &routev3.Route_Route{Route: b.toTargets(&r.Planned)}
-		m.RequestHeadersToAdd, m.TypedPerFilterConfig = b.headers, b.filters
+		m.RequestHeadersToAdd = b.headers
+	}
+	if r.Settings != nil { // who may come, and how often, holds for answers of our own, too
+		b.use(r.Settings)
+		m.TypedPerFilterConfig = b.filters
+		m.Metadata = limits(r.Settings.Rate, r.Owner).Metadata()
 	}
 	return m
+}
+
+// limits are the rates of what one object has.
+func limits(r policy.Rate, of string) Limits {
+	return Limits{Of: of, PerSecond: r.PerSecond, PerMinute: r.PerMinute, Burst: r.Burst}
 }
 
 // use makes what routes with these settings share, unless the last route had them.
@@ -83,7 +93,10 @@ func (b *builder) use(s *policy.Route) {
 		b.longest = &routev3.RouteAction_MaxStreamDuration{MaxStreamDuration: seconds(s.MaxStreamDuration)}
 	}
 	if s.RetryIdempotent {
-		b.headers = []*corev3.HeaderValueOption{retryIdempotent()}
+		b.headers = append(b.headers, retryIdempotent())
+	}
+	if s.Prefix != "" {
+		b.headers = append(b.headers, setHeader("x-forwarded-prefix", strings.ReplaceAll(s.Prefix, "%", "%%")))
 	}
 }
 
@@ -103,8 +116,10 @@ func matchOf(r *route.Route) *routev3.RouteMatch {
 			QueryParameterMatchSpecifier: &routev3.QueryParameterMatcher_StringMatch{StringMatch: valueMatch(q)}})
 	}
 	if r.Plain {
-		m.Headers = append(m.Headers, header("x-forwarded-proto", exactly("http"), false),
-			header(":path", &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Prefix{Prefix: route.ACME}}, true))
+		m.Headers = append(m.Headers, header("x-forwarded-proto", exactly("http"), false))
+	}
+	if r.Plain && !r.Challenges {
+		m.Headers = append(m.Headers, header(":path", &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Prefix{Prefix: route.ACME}}, true))
 	}
 	if r.Deeper != "" {
 		m.Headers = append(m.Headers, notOneLabel(r.Deeper))
@@ -162,7 +177,7 @@ func oneLabel(wildcard string) string {
 // RouteConfiguration is the route configuration of one or several listeners. It contains
 // no virtual hosts: Envoy gets these one by one, by VHDS (see encoding.go). The renewal is
 // the one that is under way; zero if none is.
-func RouteConfiguration(name string, s *policy.Route, renewal policy.Renewal) (*snapshot.Resource, error) {
+func RouteConfiguration(name string, s *policy.Values, renewal policy.Renewal) (*snapshot.Resource, error) {
 	m := &routev3.RouteConfiguration{
 		Name:                            name,
 		IgnorePortInHostMatching:        true,
@@ -172,7 +187,8 @@ func RouteConfiguration(name string, s *policy.Route, renewal policy.Renewal) (*
 		RequestHeadersToAdd: []*corev3.HeaderValueOption{
 			setHeader("x-real-ip", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
 		},
-		TypedPerFilterConfig: onAll(s, renewal),
+		ResponseHeadersToAdd: hsts(s.HSTS),
+		TypedPerFilterConfig: onAll(&s.Route, renewal),
 	}
 	return newResource(snapshot.RouteConfiguration, m.Name, m, snapshot.Meta{})
 }

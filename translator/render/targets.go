@@ -13,6 +13,12 @@ import (
 func (b *builder) toTargets(p *route.Planned) *routev3.RouteAction {
 	to := &routev3.RouteAction{Timeout: b.timeout, IdleTimeout: b.idle, RetryPolicy: b.retry, MaxStreamDuration: b.longest,
 		RequestMirrorPolicies: mirrors(p.Calls)}
+	if host := p.Settings.Host; host != "" {
+		to.HostRewriteSpecifier = &routev3.RouteAction_HostRewriteLiteral{HostRewriteLiteral: host}
+	}
+	if p.Rewrite != nil {
+		to.RegexRewrite = substitution(p.Rewrite)
+	}
 	if t := &p.Targets[0]; len(p.Targets) > 1 || t.Headers != nil || t.Settings != nil {
 		to.ClusterSpecifier = weighted(p)
 	} else {

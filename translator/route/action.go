@@ -12,7 +12,9 @@ import (
 type Action struct {
 	Targets []Target
 	// Calls are who else is called for a request that goes to a target.
-	Calls    []Call
+	Calls []Call
+	// Rewrite changes the path for the targets; nil leaves it.
+	Rewrite  *Rewrite
 	Redirect *Redirect
 	Status   uint32
 	// Wrong is why the targets cannot be served; it is told where the action is used.
@@ -45,6 +47,15 @@ type HeaderChange struct {
 
 // Header is a header with its value, which is text, not a format.
 type Header struct{ Name, Value string }
+
+// Rewrite replaces a whole path where Pattern, RE2, is found anywhere in it: by To, in
+// which \1 is the first group of Pattern. What To does not repeat is lost; the query
+// stays. A path in which it is not found stays as it is.
+type Rewrite struct{ Pattern, To string }
+
+// Whole is the pattern of the whole path, for whoever replaces only what matches: the
+// first place that fits counts, and groups keep their numbers.
+func (r Rewrite) Whole() string { return `(?s:^.*?)(?:` + r.Pattern + `)(?s:.*$)` }
 
 // Call is a Service that is called beside the target of a request.
 type Call struct {

@@ -18,12 +18,13 @@ type Class struct {
 	Settings  policy.Values // over the defaults
 	Order     Order         // of the rules of a host
 	Listeners []Listener    // of its fleet
-	CatchAll  Planned       // for requests that nothing else takes
+	CatchAll  Planned       // for requests that no host takes
+	Unmatched Planned       // for paths of a host that no rule of it matches, in a compatible class; else CatchAll is
 }
 
 // Sum identifies the class.
 func (c *Class) Sum() pmap.Sum {
-	return pmap.SumOf(c.Name, fmt.Sprint(c.Default, c.Order), c.Settings.String(), c.CatchAll.text())
+	return pmap.SumOf(c.Name, fmt.Sprint(c.Default, c.Order), c.Settings.String(), c.CatchAll.text(), c.Unmatched.text())
 }
 
 // Has reports whether an object that names its class so is of this class.
@@ -48,6 +49,9 @@ func (p Planned) text() string {
 	text := fmt.Sprint(p.Status, " ", p.Owner)
 	if p.Redirect != nil {
 		text += fmt.Sprintf(" %+v", *p.Redirect)
+	}
+	if p.Rewrite != nil {
+		text += fmt.Sprintf(" %+v", *p.Rewrite)
 	}
 	for _, t := range p.Targets {
 		text += fmt.Sprintf(" %s %d %s", t.Backend.Cluster(), t.Weight, t.Policy)

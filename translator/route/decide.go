@@ -100,7 +100,7 @@ func (r *Route) differs(req Request) string {
 		return "method differs"
 	case r.Plain && req.Proto != "http":
 		return "it takes plain http only"
-	case r.Plain && strings.HasPrefix(req.Path, ACME):
+	case r.Plain && !r.Challenges && strings.HasPrefix(req.Path, ACME):
 		return "challenges for certificates stay on http"
 	case r.Deeper != "" && oneLabelBelow(r.Deeper, req.Host):
 		return "the host is one label below " + r.Deeper

@@ -24,7 +24,7 @@ func target(service string, weight uint32) route.Target {
 func decided(port uint32) *route.VirtualHost {
 	return &route.VirtualHost{Host: "*.shop.test", Routes: []route.Route{
 		{Name: "deeper", Match: route.Match{Path: "/"}, Deeper: "*.shop.test", Planned: route.NotFound()},
-		{Name: "redirect", Match: route.Match{Path: "/secure/"}, Plain: true, Planned: sent(route.ToHTTPS(port))},
+		{Name: "redirect", Match: route.Match{Path: "/secure/"}, Plain: true, Planned: sent(route.ToHTTPS(port, ""))},
 		{Name: "post", Match: route.Match{Kind: route.Exact, Path: "/pay", Method: "POST"}, Planned: to(target("pay", 0))},
 		{Name: "beta", Match: route.Match{Path: "/pay", Headers: []route.ValueMatch{{Name: "X-Beta", Value: "[1-9]", Regex: true}}}, Planned: to(target("beta", 0))},
 		{Name: "query", Match: route.Match{Path: "/pay", Query: []route.ValueMatch{{Name: "v", Value: "2"}}}, Planned: to(target("v2", 0))},
@@ -131,7 +131,7 @@ func TestDecideLost(t *testing.T) {
 		{"/secure", "https", "it takes plain http only"},
 		{route.ACME + "x", "http", "challenges for certificates stay on http"},
 	} {
-		vh := &route.VirtualHost{Routes: []route.Route{{Match: route.Match{Path: "/"}, Plain: true, Planned: sent(route.ToHTTPS(443))}}}
+		vh := &route.VirtualHost{Routes: []route.Route{{Match: route.Match{Path: "/"}, Plain: true, Planned: sent(route.ToHTTPS(443, ""))}}}
 		d := route.Decide(vh, route.Request{Path: c.path, Proto: c.proto})
 		if len(d.Lost) != 1 || d.Lost[0].Why != c.why {
 			t.Errorf("%s by %s: %q, want %q", c.path, c.proto, d.Lost, c.why)

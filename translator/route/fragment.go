@@ -49,6 +49,9 @@ type Fragment struct {
 	// CatchAll is for requests that no host of the class takes; nil if the object
 	// does not say.
 	CatchAll *Action
+	// Lends is what the oldest fragment of a host does, in a compatible class, with a
+	// path that no rule has: nil is what the class does, with the settings of this object.
+	Lends *Action
 	// Policy has the settings that the object sets.
 	Policy policy.Overrides
 	// Guards are restrictions of access that the object asks for and that Legation does
@@ -74,7 +77,11 @@ type Fragment struct {
 func (f *Fragment) Say(overrides policy.Overrides, errs []*policy.FieldError) {
 	f.Policy, f.Mistakes = overrides, errs
 	for _, e := range errs {
-		f.Findings = append(f.Findings, finding.SettingIgnored.At(f.At(e.Field), e.Value, e.Err))
+		code := finding.SettingIgnored
+		if policy.IgnoredThere(e) {
+			code = finding.ValueIgnored
+		}
+		f.Find(code, e.Field, e.Value, e.Err)
 	}
 }
 
@@ -90,6 +97,11 @@ func (f *Fragment) Sum() pmap.Sum { return f.sum }
 
 // At is the origin of one field of the object.
 func (f *Fragment) At(field string) object.Origin { return f.Origin.In(field) }
+
+// Find adds what is wrong at a field of the object.
+func (f *Fragment) Find(code finding.Code, field, value string, args ...any) {
+	f.Findings = append(f.Findings, code.At(f.At(field), value, args...))
+}
 
 // ClassName is how an object names its class.
 type ClassName struct {
@@ -112,6 +124,9 @@ type Host struct {
 	// TLS are the sections that name a certificate for the host, in order of their
 	// fields; with none the object wants no chain for it.
 	TLS []TLS
+	// Root, if not nil, is for the path / alone, where the requests to / are of this
+	// fragment: by its own rule, or because it lends what no rule has.
+	Root *Action
 	// Server is what it says of the host as a whole.
 	Server Server
 }

@@ -43,14 +43,12 @@ type Route struct {
 	// Name begins with the object that it came from.
 	Name  string
 	Match Match
-	// Plain: the route takes only requests by plain http, but for the challenges by
-	// which certificates are issued.
-	Plain bool
+	// Plain: the route takes only requests by plain http; Challenges: those, too, by which
+	// certificates are issued.
+	Plain, Challenges bool
 	// Deeper: the route takes only names that are more than one label below this
 	// wildcard; empty for all.
 	Deeper string
-	// HSTS is sent with answers by https; nil for none.
-	HSTS *HSTS
 	Planned
 }
 
@@ -117,15 +115,15 @@ func chainOf(host string, in Input) string {
 
 // merger is one host in the making.
 type merger struct {
-	class  *Class
-	host   VirtualHost
-	chain  string
-	plans  []plan // of the owners, in their order
-	winner map[matchKey]*Fragment
-	found  []finding.Finding
-	regex  bool // all paths are patterns
-	hsts   *HSTS
-	https  *Redirect // of this host; made when it is first needed
+	class     *Class
+	host      VirtualHost
+	chain     string
+	plans     []plan // of the owners, in their order
+	winner    map[matchKey]*Fragment
+	found     []finding.Finding
+	regex     bool      // all paths are patterns
+	keepSlash bool      // at the end of a path, when http is sent to https
+	https     *Redirect // of this host; made when it is first needed
 }
 
 // candidate is a rule with who says so.
@@ -158,14 +156,15 @@ func mergeHost(name string, class *Class, owners []*Fragment, chain string) *mer
 	m.server()
 	candidates := m.candidates()
 	m.host.Routes = make([]Route, 0, len(candidates)+2) // a redirect and the fallback
-	redirect := m.redirects()
+	redirect := m.redirects(candidates)
+	m.roots(candidates)
 	for _, c := range candidates {
-		if redirect == byPath && !c.guard && c.plan.settings.SSLRedirect {
+		if redirect == byPath && m.leaves(c) {
 			m.toHTTPS("redirect "+c.rule.Name, c.rule.Match)
 		}
 		m.add(Route{Name: c.rule.Name, Match: c.rule.Match, Planned: m.planned(c.plan, c.rule.Action)})
 	}
-	if redirect == byPath && m.plans[0].settings.SSLRedirect {
+	if redirect == byPath && m.wantsHTTPS(m.plans[0]) && !m.lentRedirect() {
 		m.toHTTPS("redirect", Match{Path: "/"})
 	}
 	last := m.fallback()
@@ -196,6 +195,7 @@ func (m *merger) candidates() []candidate {
 			list = append(list, c)
 		}
 	}
+	list = m.slashes(list)
 	slices.SortStableFunc(list, m.order().compare)
 	return list
 }
@@ -250,13 +250,16 @@ func (m *merger) fallback() Planned {
 			return m.planned(p, *p.fragment.Fallback)
 		}
 	}
+	switch {
+	case m.host.Host == Any || len(m.plans) == 0:
+		return m.class.CatchAll
+	case m.class.Settings.Compatible():
+		return m.lent()
+	}
 	return m.class.CatchAll
 }
 
 func (m *merger) add(r Route) {
-	if !r.Plain {
-		r.HSTS = m.hsts
-	}
 	m.host.Routes = append(m.host.Routes, r)
 }
 
@@ -269,28 +272,39 @@ const (
 	byPath             // one before each path whose owner wants it
 )
 
-// redirects decides how the host redirects, and adds the route if it does so
-// wholly. Only a host with a chain redirects, and it then needs that chain.
-func (m *merger) redirects() redirecting {
-	wants := func(p plan) bool { return p.settings.SSLRedirect }
-	if m.chain == "" || !slices.ContainsFunc(m.plans, wants) {
+// redirects decides how the host redirects, and adds the route if it does so wholly. A
+// host that has a chain then needs it; only who is forced to redirects without one.
+func (m *merger) redirects(candidates []candidate) redirecting {
+	if !slices.ContainsFunc(m.plans, m.wantsHTTPS) {
 		return never
 	}
 	m.host.Chain = m.chain
 	for _, p := range m.plans {
-		if !wants(p) {
+		if !m.wantsHTTPS(p) {
 			return byPath
 		}
+	}
+	if m.class.Settings.Compatible() && (m.lentRedirect() || slices.ContainsFunc(candidates, func(c candidate) bool { return !c.guard && !m.leaves(c) })) {
+		return byPath
 	}
 	m.toHTTPS("redirect", Match{Path: "/"})
 	return wholly
 }
 
+// wantsHTTPS reports whether the requests of a plan by plain http are sent to https.
+func (m *merger) wantsHTTPS(p plan) bool {
+	return p.settings.SSLRedirect && m.chain != "" || p.settings.ForceSSLRedirect
+}
+
 func (m *merger) toHTTPS(name string, match Match) {
 	if m.https == nil {
-		m.https = ToHTTPS(m.class.Settings.ExternalHTTPSPort)
+		m.https = ToHTTPS(m.class.Settings.ExternalHTTPSPort, m.portless())
 	}
-	m.add(Route{Name: name, Match: match, Plain: true, Planned: Planned{Action: Action{Redirect: m.https}}})
+	r := Route{Name: name, Match: match, Plain: true, Planned: Planned{Action: Action{Redirect: m.https}}}
+	if r.Challenges = m.class.Settings.Compatible(); r.Challenges && !m.keepSlash {
+		m.unslashed(r)
+	}
+	m.add(r)
 }
 
 // passDeeper puts other routes before those of a wildcard, for names of more labels

@@ -2,6 +2,7 @@ package route
 
 import (
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -21,20 +22,74 @@ type Redirect struct {
 	// Prefix takes the place of what the rule asks for: of its prefix, element by
 	// element, or of the whole path. Path must be empty then.
 	Prefix string
+	// Rewrite changes the path, if not nil. Path and Prefix must be empty then.
+	Rewrite *Rewrite
+	// NoQuery drops the query.
+	NoQuery bool
+	// To, if it has any piece, is the whole Location. All but the Status must be empty
+	// then.
+	To Text
+}
+
+// Text is a text with parts of a request in it.
+type Text []Piece
+
+// Piece is a literal, or a part of a request.
+type Piece struct {
+	Literal string
+	Part    Part // 0 is none
+}
+
+// Part is a part of a request that can stand in a Text.
+type Part uint8
+
+// The parts.
+const (
+	PathAndQuery Part = iota + 1
+	PathOnly
+	Authority // as the client wrote it, with its port
+	Scheme
+)
+
+// of is the text for one request.
+func (t Text) of(r Request) string {
+	var b strings.Builder
+	path, _ := cutQuery(r.Path)
+	for _, p := range t {
+		b.WriteString(p.Literal + [...]string{"", r.Path, path, r.Host, r.Proto}[p.Part])
+	}
+	return b.String()
 }
 
 // ToHTTPS sends a client that came by plain http to the same place by TLS, at the port
-// that clients know. The usual one is not written.
-func ToHTTPS(port uint32) *Redirect {
+// that clients know. The usual one is not written. A host that is not empty takes the
+// place of the client's, which may have a port.
+func ToHTTPS(port uint32, host string) *Redirect {
 	if port == 443 {
 		port = 0
 	}
-	return &Redirect{Status: http.StatusPermanentRedirect, Scheme: "https", Port: port}
+	return &Redirect{Status: http.StatusPermanentRedirect, Scheme: "https", Host: host, Port: port}
 }
+
+// path is a path as the rewrite leaves it. Envoy computes the same.
+func (r Rewrite) path(path string) string {
+	re, err := regexp.Compile(r.Whole())
+	if err != nil {
+		return path
+	}
+	return re.ReplaceAllString(path, expandable.Replace(r.To))
+}
+
+// expandable makes a template of package regexp of a Rewrite's.
+var expandable = strings.NewReplacer(`\\`, `\`, `$`, `$$`, `\0`, `${0}`, `\1`, `${1}`, `\2`, `${2}`, `\3`, `${3}`, `\4`, `${4}`,
+	`\5`, `${5}`, `\6`, `${6}`, `\7`, `${7}`, `\8`, `${8}`, `\9`, `${9}`)
 
 // location is where a request is sent that a rule with this match takes. Envoy
 // computes the same.
 func (d *Redirect) location(m Match, r Request) string {
+	if len(d.To) > 0 {
+		return d.To.of(r)
+	}
 	scheme := d.Scheme
 	if scheme == "" {
 		scheme = r.Proto
@@ -69,8 +124,10 @@ func (d *Redirect) path(m Match, sent string) string {
 		path = d.Path
 	case d.Prefix != "":
 		path = d.replaced(m, path)
+	case d.Rewrite != nil:
+		path = d.Rewrite.path(path)
 	}
-	if strings.Contains(sent, "?") {
+	if strings.Contains(sent, "?") && !d.NoQuery {
 		path += "?" + query
 	}
 	return path

@@ -2,8 +2,7 @@ package route
 
 import (
 	"regexp"
-	"strconv"
-	"time"
+	"strings"
 
 	"legation.dev/translator/finding"
 )
@@ -14,45 +13,16 @@ type Server struct {
 	// with, in any case, and the order is ByText. One owner who says so is enough.
 	// Fragments that ask for BySpecificity are left as they are.
 	Regex bool
-	// HSTS is the header of answers by https; nil if the object does not say. The
-	// oldest owner that does is heard.
-	HSTS *HSTS
+	// KeepSlash: a redirect from http to https in a compatible class keeps the slash at
+	// the end of a path. One owner who says so is enough.
+	KeepSlash bool
 }
 
-// HSTS has a browser come by https only. RFC 6797.
-type HSTS struct {
-	MaxAge              time.Duration // in whole seconds
-	Subdomains, Preload bool
-	Field               string // that says so
-}
-
-// String is the value of the header.
-func (h HSTS) String() string {
-	text := "max-age=" + strconv.FormatInt(int64(h.MaxAge/time.Second), 10)
-	if h.Subdomains {
-		text += "; includeSubDomains"
-	}
-	if h.Preload {
-		text += "; preload"
-	}
-	return text
-}
-
-// server hears what the owners say of the host as a whole. Who says otherwise than an
-// older one is told.
+// server hears what the owners say of the host as a whole.
 func (m *merger) server() {
-	var by *Fragment
 	for _, p := range m.plans {
-		f := p.fragment
-		said := f.Host(m.host.Host).Server
-		m.regex = m.regex || said.Regex
-		switch {
-		case said.HSTS == nil:
-		case m.hsts == nil:
-			m.hsts, by = said.HSTS, f
-		case said.HSTS.String() != m.hsts.String():
-			m.found = append(m.found, finding.HostTaken.At(f.At(said.HSTS.Field), said.HSTS.String(), by.Origin.Object, m.host.Host, m.hsts))
-		}
+		said := p.fragment.Host(m.host.Host).Server
+		m.regex, m.keepSlash = m.regex || said.Regex, m.keepSlash || said.KeepSlash
 	}
 }
 
@@ -73,11 +43,20 @@ func asPattern(c candidate) (Match, bool) {
 	return m, true
 }
 
+// possible reports whether a path can be one of a request, and tells its owner if not.
+func (m *merger) possible(c candidate) bool {
+	ok := c.guard || c.rule.Match.Kind == Regex || !strings.ContainsAny(c.rule.Path, "?#")
+	if !ok {
+		m.found = append(m.found, finding.BadPath.At(c.plan.fragment.At(c.rule.Field), c.rule.Path, "contains what no path of a request can contain"))
+	}
+	return ok
+}
+
 // patterned makes a pattern of the path of a candidate, if the host has patterns. One
 // that is none is not served, and its owner is told.
 func (m *merger) patterned(c candidate) (candidate, bool) {
 	if !m.regex {
-		return c, true
+		return c, m.possible(c)
 	}
 	match, ok := asPattern(c)
 	if c.rule.Match = match; !ok {

@@ -2,7 +2,6 @@ package route_test
 
 import (
 	"testing"
-	"time"
 
 	"legation.dev/object"
 	"legation.dev/translator/finding"
@@ -33,27 +32,6 @@ func TestRegexHost(t *testing.T) {
 		codes[f.Code]++
 	}
 	if len(found) != 2 || codes[finding.BadPath] != 1 || codes[finding.PathTaken] != 1 {
-		t.Errorf("found %v", found)
-	}
-}
-
-// TestHSTS: the oldest owner who says it is heard, for all routes of the host that
-// answer by https; who says otherwise is told. Deeper names have their own.
-func TestHSTS(t *testing.T) {
-	class := &route.Class{Settings: policy.Defaults(), CatchAll: route.NotFound()}
-	owner := func(name string, hours int, h *route.HSTS) *route.Fragment {
-		f := fragment(object.KindIngress, name, hours, route.ByElement, route.Match{Path: "/" + name})
-		f.Hosts[0] = route.Host{Name: "*.test", Rules: f.Hosts[0].Rules, Server: route.Server{HSTS: h}, TLS: []route.TLS{{Field: "tls"}}}
-		return f
-	}
-	hour, also, day := &route.HSTS{MaxAge: time.Hour}, &route.HSTS{MaxAge: time.Hour}, &route.HSTS{MaxAge: 24 * time.Hour, Subdomains: true, Preload: true, Field: "hsts"}
-	vh, found := route.Merge("*.test", route.Input{Class: class, Own: []*route.Fragment{owner("silent", 0, nil), owner("hour", 1, hour), owner("also", 2, also), owner("day", 3, day)}})
-	for _, r := range vh.Routes {
-		if want := !r.Plain && r.Deeper == ""; (r.HSTS == hour) != want || r.HSTS != nil && !want {
-			t.Errorf("%s: %v", r.Name, r.HSTS)
-		}
-	}
-	if len(found) != 1 || found[0].Code != finding.HostTaken || found[0].Field != "hsts" || found[0].Value != "max-age=86400; includeSubDomains; preload" {
 		t.Errorf("found %v", found)
 	}
 }

@@ -12,7 +12,7 @@ type sample struct {
 // Ingress and in the class. In order of their names.
 var upstream = []sample{
 	{"drain-duration", []string{"5s", "1m", "30"}},
-	{"hash-by", []string{"address", "header:X-User", "cookie:session", "path"}},
+	{"hash-by", []string{"address", "header:X-User", "cookie:session", "path", "query:q", "body"}},
 	{"health-check-interval", []string{"1s", "5s", "1ms"}},
 	{"health-check-path", []string{"/healthz", "/healthz?deep=1", "off", "healthz"}},
 	{"health-check-timeout", []string{"100ms", "1s", "5s"}},
@@ -30,19 +30,28 @@ var upstream = []sample{
 	{"upstream-max-lifetime", []string{"10s", "1h", "off", "0"}},
 	{"upstream-max-requests", []string{"1", "100", "off", "0"}},
 	{"upstream-preset", []string{"gunicorn", "nginx", "none", "tomcat", "websphere"}},
+	{"upstream-protocol", []string{"auto", "http", "https", "h2c", "h2", "ftp"}},
 	{"upstream-tcp-keepalive", []string{"1m", "off", "0s"}},
 }
 
 // Settings of a route: they may stand on an Ingress and in the class.
 var routing = []sample{
+	{"allowed-addresses", []string{"10.0.0.0/8", "127.0.0.0/8,2001:db8::/32", "10.0.0.0/33"}},
+	{"denied-addresses", []string{"10.1.0.0/16", "192.0.2.1", "here"}},
+	{"force-ssl-redirect", []string{"true", "false", "1"}},
+	{"forwarded-prefix", []string{"/shop", "/100%", "a b"}},
 	{"idle-timeout", []string{"5s", "1m", "60"}},
 	{"max-request-body", []string{"1Mi", "100Mi", "1Ki", "off", "10m"}},
 	{"max-stream-duration", []string{"1h", "10s", "off", "0s"}},
 	{"per-try-timeout", []string{"1s", "10s", "off"}},
+	{"rate-burst", []string{"1", "5", "11"}},
 	{"request-timeout", []string{"5s", "30s", "off", "15"}},
+	{"requests-per-minute", []string{"1", "60", "off", "0"}},
+	{"requests-per-second", []string{"1", "100", "off", "many"}},
 	{"retries", []string{"0", "1", "5", "11"}},
 	{"retry-idempotent", []string{"true", "false", "yes"}},
 	{"ssl-redirect", []string{"true", "false"}},
+	{"upstream-host", []string{"inner.example.com", "100%", "a b"}},
 }
 
 // Drawn are the names of the settings that Random gives objects, besides those

@@ -41,6 +41,7 @@ const (
 // Source reads a folder again and again. Make it with Open.
 type Source struct {
 	root    string
+	claim   []string // controllers whose classes are ours
 	watcher *fsnotify.Watcher
 	tree    tree
 	taken   state // what Take has handed out
@@ -50,8 +51,8 @@ type Source struct {
 	read    time.Time
 }
 
-// Open watches a folder. An error names what is wrong with it.
-func Open(root string) (*Source, error) {
+// Open watches a folder. IngressClasses of the controllers in claim are ours. An error names what is wrong with it.
+func Open(root string, claim ...string) (*Source, error) {
 	info, err := os.Stat(root)
 	if err != nil {
 		return nil, err
@@ -63,7 +64,7 @@ func Open(root string) (*Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("watching %s: %w", root, err)
 	}
-	s := &Source{root: root, watcher: watcher, first: true, dirty: true, taken: state{}}
+	s := &Source{root: root, claim: claim, watcher: watcher, first: true, dirty: true, taken: state{}}
 	s.tree = newTree(root, func(folder string) { _ = watcher.Add(folder) }) // without notice, rounds find the change
 	return s, nil
 }
@@ -72,13 +73,13 @@ func Open(root string) (*Source, error) {
 func (s *Source) Close() error { return s.watcher.Close() }
 
 // Read reads a folder, or a single file, once.
-func Read(root string) ([]input.Change, error) {
+func Read(root string, claim ...string) ([]input.Change, error) {
 	if _, err := os.Stat(root); err != nil {
 		return nil, err
 	}
 	t := newTree(root, func(string) {})
 	t.scan(time.Now())
-	return changes(state{}, t.state()), nil
+	return claimed(changes(state{}, t.state()), claim), nil
 }
 
 // Take waits for changes and returns all that have come, each object once. The
@@ -97,7 +98,7 @@ func (s *Source) Take(ctx context.Context) ([]input.Change, error) {
 			continue
 		}
 		now := s.tree.state()
-		if list := changes(s.taken, now); len(list) > 0 {
+		if list := claimed(changes(s.taken, now), s.claim); len(list) > 0 {
 			s.taken, s.first = now, false
 			return list, nil
 		}
@@ -163,4 +164,12 @@ func (s *Source) rest(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// claimed makes the IngressClasses of controllers ours.
+func claimed(list []input.Change, controllers []string) []input.Change {
+	for i := range list {
+		list[i] = list[i].Claim(controllers)
+	}
+	return list
 }

@@ -239,3 +239,25 @@ func TestOpen(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestClaim: the classes of a controller whose place we take are ours, and say whose they
+// were; those of others are not.
+func TestClaim(t *testing.T) {
+	root := t.TempDir()
+	text := "apiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: theirs}\nspec: {controller: example.com/theirs}\n---\n" +
+		"apiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: other}\nspec: {controller: example.com/other}\n"
+	if err := os.WriteFile(filepath.Join(root, "classes.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	list, err := Read(root, "example.com/theirs")
+	if err != nil || len(list) != 2 {
+		t.Fatalf("read %v, %v", list, err)
+	}
+	for _, c := range list {
+		o := c.Object.(*input.IngressClass)
+		ours := o.Controller == input.Controller && o.Claimed == "example.com/theirs"
+		if ours != (o.Name == "theirs") {
+			t.Errorf("class %s is of %s, claimed from %q", o.Name, o.Controller, o.Claimed)
+		}
+	}
+}

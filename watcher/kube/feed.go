@@ -53,7 +53,7 @@ func newFeeds(c clients, s *state, config Config) []*feed {
 
 func newFeed(c clients, s *state, config Config, kind object.Kind, namespace string, gate *gate) *feed {
 	f := &feed{kind: kind, namespace: namespace, access: c.of(kind, namespace), state: s,
-		reduce: reducer(config.Classes), log: config.Log, retry: newRetry(gate)}
+		reduce: reducer(config.Classes, config.Controllers), log: config.Log, retry: newRetry(gate)}
 	what := string(kind)
 	if namespace != everyNamespace {
 		what += " in namespace " + namespace

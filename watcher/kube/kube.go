@@ -40,6 +40,8 @@ type Config struct {
 	// Namespaces are those that are read; none means all. The namespaces of the
 	// settings of a class and of its default certificate must be among them.
 	Namespaces []string
+	// Controllers are those whose IngressClasses are ours, too: we take their place.
+	Controllers []string
 	// Classes are the IngressClasses that are served; none means all that are ours.
 	Classes []string
 	// Log gets a line for each change of state; nil means slog.Default().

@@ -344,6 +344,16 @@ func TestClasses(t *testing.T) {
 	c.expect("delete Ingress shop/b")
 }
 
+// TestClaim: a class of a controller whose place we take is ours, with the Secrets that
+// its Ingresses name.
+func TestClaim(t *testing.T) {
+	theirs := ingress("a")
+	*theirs.Spec.IngressClassName = "theirs"
+	theirs.Spec.TLS = []networkingv1.IngressTLS{{Hosts: []string{"a.example.com"}, SecretName: "s"}}
+	c := start(t, Config{Controllers: []string{"example.com/theirs"}}, class("theirs", "example.com/theirs", ""), theirs, secret("s", "1"))
+	c.expect("put IngressClass theirs", "put Ingress shop/a", "put Secret shop/s")
+}
+
 // TestNamespaces: only those are read, and what is named elsewhere is a Problem.
 func TestNamespaces(t *testing.T) {
 	elsewhere := service("s", 80)

@@ -43,15 +43,15 @@ func refOf(o runtime.Object) object.Ref {
 // among Config.Classes: it may be the default class all the same.
 const NotServed = "legation.dev/not-served-here"
 
-// reducer is Reduce for Config.Classes. An Ingress of another class is a
+// reducer is Reduce for Config.Classes and Config.Controllers. An Ingress of another class is a
 // deletion; one without a class is kept, since which class is the default is
 // decided by translation.
-func reducer(classes []string) func(runtime.Object) input.Change {
+func reducer(classes, controllers []string) func(runtime.Object) input.Change {
 	if len(classes) == 0 {
-		return Reduce
+		return func(o runtime.Object) input.Change { return Reduce(o).Claim(controllers) }
 	}
 	return func(o runtime.Object) input.Change {
-		c := Reduce(o)
+		c := Reduce(o).Claim(controllers)
 		switch reduced := c.Object.(type) {
 		case *input.Ingress:
 			if class := reduced.Fragment().Class; class.Named && !slices.Contains(classes, class.Name) {

@@ -21,10 +21,10 @@ import (
 // Lower reads an Ingress.
 func Lower(o *input.Ingress) *route.Fragment {
 	f := &route.Fragment{Origin: input.Origin(o), Age: o.Created, Class: classOf(o)}
-	f.Say(policy.OfIngress(o.Ref(), o.Annotations))
-	nginx.Lower(f, o.Annotations)
+	f.Say(policy.OfIngress(o.Ref(), o.Annotations, nginx.Dialect))
+	paths := nginx.Read(f, o.Annotations)
 	shape := f.Policy.Upstream()
-	l := lowering{Fragment: f, object: o, shape: shape, hash: shape.Hash()}
+	l := lowering{Fragment: f, object: o, paths: paths, shape: shape, hash: shape.Hash()}
 	l.defaultBackend()
 	l.rules()
 	l.tls()
@@ -45,6 +45,7 @@ func classOf(o *input.Ingress) route.ClassName {
 type lowering struct {
 	*route.Fragment
 	object *input.Ingress
+	paths  nginx.Paths
 	shape  policy.Overrides // of its settings, those that shape a cluster
 	hash   string           // of shape
 	hosts  map[string]int   // index in Hosts; nil while they are few
@@ -73,13 +74,16 @@ func (l *lowering) rules() {
 	for i, r := range l.object.Rules {
 		at := indexed("spec.rules", i)
 		if !validHost(r.Host) {
-			l.find(finding.BadHost, at+".host", r.Host)
+			l.Find(finding.BadHost, at+".host", r.Host)
 			continue
 		}
 		host := l.host(hostName(r.Host))
 		for j, p := range r.Paths {
 			l.rule(host, p, at+indexed(".http.paths", j))
 		}
+	}
+	for i := range l.Hosts {
+		l.paths.Host(&l.Hosts[i])
 	}
 }
 
@@ -128,15 +132,15 @@ func (l *lowering) rule(host int, p input.Path, at string) {
 	a := l.action(p.Backend, at+".backend")
 	m, wrong := match(p)
 	if wrong != "" {
-		l.find(finding.BadPath, at+".path", m.Path, wrong)
+		l.Find(finding.BadPath, at+".path", m.Path, wrong)
 		return
 	}
 	kind := p.Type
 	if kind == "" {
 		kind = input.PathImplementationSpecific
 	}
-	l.Hosts[host].Rules = append(l.Hosts[host].Rules, route.Rule{Match: m, Action: a,
-		Name: l.object.Key() + " " + string(kind) + " " + m.Path, Path: m.Path, Field: at + ".path"})
+	rule := route.Rule{Match: m, Action: a, Name: l.object.Key() + " " + string(kind) + " " + m.Path, Path: m.Path, Field: at + ".path"}
+	l.Hosts[host].Rules = append(l.Hosts[host].Rules, l.paths.Rule(rule))
 }
 
 // action is what a backend at a field leads to.
@@ -195,7 +199,7 @@ func (l *lowering) tls() {
 			}
 		}
 		if len(t.Hosts) == 0 && t.Secret != "" {
-			l.find(finding.TLSWithoutHosts, indexed("spec.tls", i)+".hosts", "", t.Secret)
+			l.Find(finding.TLSWithoutHosts, indexed("spec.tls", i)+".hosts", "", t.Secret)
 		}
 	}
 	for i := range l.Hosts {
@@ -213,9 +217,9 @@ func (l *lowering) tls() {
 func (l *lowering) checkTLSHost(host, field string) {
 	switch {
 	case !validTLSHost(host):
-		l.find(finding.BadTLSHost, field, host)
+		l.Find(finding.BadTLSHost, field, host)
 	case !l.covers(host):
-		l.find(finding.TLSWithoutRule, field, host)
+		l.Find(finding.TLSWithoutRule, field, host)
 	}
 }
 
@@ -230,10 +234,6 @@ func (l *lowering) covers(named string) bool {
 		}
 	}
 	return false
-}
-
-func (l *lowering) find(code finding.Code, field, value string, args ...any) {
-	l.Findings = append(l.Findings, code.At(l.At(field), value, args...))
 }
 
 func indexed(field string, i int) string { return field + "[" + strconv.Itoa(i) + "]" }

@@ -28,7 +28,7 @@ func match(p input.Path) (m route.Match, wrong string) {
 	switch {
 	case !strings.HasPrefix(m.Path, "/"):
 		return m, "does not begin with /"
-	case strings.ContainsAny(m.Path, "?#"), strings.ContainsFunc(m.Path, unprintable):
+	case strings.ContainsFunc(m.Path, unprintable):
 		return m, "contains what no path of a request can contain"
 	case strict && len(input.BadInPath(m.Path)) > 0:
 		return m, "contains //, /./, /../ or %2F"

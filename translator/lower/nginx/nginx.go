@@ -1,6 +1,7 @@
-// Package nginx lowers the annotations of ingress-nginx. None of them is honoured
-// yet: what restricts access becomes a guard, which closes the paths; everything
-// else is told.
+// Package nginx lowers the annotations of ingress-nginx. Each row of its table says what
+// becomes of one: it is a setting of ours (words.go), a part of the route model
+// (paths.go), without effect here, or not honoured yet. What restricts access and is not
+// honoured, or not understood, becomes a guard, which closes the paths.
 package nginx
 
 import (
@@ -17,30 +18,54 @@ import (
 // Prefix of the annotations of ingress-nginx.
 const Prefix = "nginx.ingress.kubernetes.io/"
 
-// Lower adds what the annotations of an object say to its fragment.
-func Lower(f *route.Fragment, annotations map[string]string) {
+// field is where an annotation stands.
+func field(name string) string { return "metadata.annotations." + Prefix + name }
+
+// Read adds what the annotations of an object say to its fragment, which has its settings
+// already, and returns what they say of its rules.
+func Read(f *route.Fragment, annotations map[string]string) Paths {
+	var said map[string]string
 	for _, key := range slices.Sorted(maps.Keys(annotations)) {
 		if name, ok := strings.CutPrefix(key, Prefix); ok {
-			lower(f, name, annotations[key], "metadata.annotations."+key)
+			if said == nil {
+				said = map[string]string{}
+			}
+			said[name] = annotations[key]
+			read(f, name, annotations[key])
 		}
+	}
+	return pathsOf(f, said)
+}
+
+func read(f *route.Fragment, name, value string) {
+	a, known := annotationOf(name)
+	switch restricts := restricted(name, value); {
+	case a.as == ours || a.as == setting && !mistaken(f, name): // told where it is read
+	case restricts != "": // the class decides what to say
+		f.Guards = append(f.Guards, route.Guard{Restricts: restricts, Field: field(name), Value: shown(value)})
+	case a.as == setting: // the mistake is told
+	case name == canary && isTrue(value):
+		f.Withheld = true
+		f.Find(finding.CanaryWithheld, field(name), shown(value))
+	case a.restricts != "":
+		f.Find(finding.RestrictsNobody, field(name), shown(value))
+	case a.as == nothing:
+		f.Find(finding.NoEffect, field(name), shown(value), a.why)
+	case !known:
+		f.Find(finding.UnknownAnnotation, field(name), shown(value))
+	default:
+		f.Find(finding.NotHonored, field(name), shown(value))
 	}
 }
 
-func lower(f *route.Fragment, name, value, field string) {
-	code := finding.NotHonored
-	a, known := annotationOf(name)
-	switch restricts := restricted(name, value); {
-	case restricts != "": // the class decides what to say
-		f.Guards = append(f.Guards, route.Guard{Restricts: restricts, Field: field, Value: shown(value)})
-		return
-	case name == canary && isTrue(value):
-		f.Withheld, code = true, finding.CanaryWithheld
-	case a.restricts != "":
-		code = finding.RestrictsNobody
-	case !known:
-		code = finding.UnknownAnnotation
+// mistaken reports whether the setting that an annotation says was invalid.
+func mistaken(f *route.Fragment, name string) bool {
+	for _, m := range f.Mistakes {
+		if m.Field == field(name) {
+			return true
+		}
 	}
-	f.Findings = append(f.Findings, code.At(f.At(field), shown(value)))
+	return false
 }
 
 // canary is the annotation by which an Ingress takes a share of another one's

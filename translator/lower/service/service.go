@@ -53,6 +53,9 @@ func Cluster(b route.Backend, class *policy.Values, s *input.Service, list []*in
 	}
 	settings.MaxConnections = min(settings.MaxConnections, class.Share())
 	settings.MaxPending = min(settings.MaxPending, class.Share())
+	if own, ok := protocols[settings.Protocol]; ok {
+		c.Protocol = own
+	}
 	c.Settings = settings.Upstream
 	return c, missing, found
 }
@@ -88,6 +91,9 @@ func servicePort(b route.Backend, s *input.Service) (input.ServicePort, bool) {
 	}
 	return input.ServicePort{}, false
 }
+
+// protocols are those that a setting says, whatever the port says.
+var protocols = map[policy.Protocol]route.Protocol{policy.HTTP: {}, policy.HTTPS: {TLS: true}, policy.H2C: {HTTP2: true}, policy.H2: {HTTP2: true, TLS: true}}
 
 // protocolOf returns the protocol for an appProtocol. An unknown one, or none, means
 // HTTP/1.1 without TLS.

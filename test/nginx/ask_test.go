@@ -1,0 +1,341 @@
+//go:build real
+
+package nginx
+
+import (
+	"bufio"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	// patience is how long a request may take in all.
+	patience = 8 * time.Second
+	// drip is how many bytes a backend sends one by one, a second apart, if asked to.
+	drip = "4"
+	// longest is how long a header of a request may be to be told as it is.
+	longest = 400
+	// covering is the name in the certificate of the cases, which answers leave out.
+	covering = "*.example.test"
+)
+
+// request is what is asked, as requests.json has it.
+type request struct {
+	Host   string            `json:"host"`
+	Path   string            `json:"path"`
+	Method string            `json:"m"`
+	Header map[string]string `json:"h"`
+	User   string            `json:"u"` // name:password of basic authentication
+	Body   int               `json:"b"` // bytes
+	// Chunked sends the body without its length.
+	Chunked int    `json:"chunked"`
+	TLS     int    `json:"s"`
+	SNI     string `json:"sni"`  // empty: Host
+	Cert    string `json:"cert"` // of the client: the name of its files in commonFolder
+	Source  string `json:"src"`  // the client's address; empty: 127.0.0.1
+	Drip    int    `json:"drip"`
+	// Times sends the request so often, and counts answers.
+	Times int `json:"n"`
+	// Follow sends the request again, so often, with the cookie of its answer.
+	Follow int `json:"follow_cookie"`
+}
+
+// String says of a request what it is recognised by.
+func (r request) String() string {
+	scheme := "http"
+	if r.TLS != 0 {
+		scheme = "https"
+	}
+	text := method(r) + " " + scheme + "://" + r.Host + r.Path
+	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
+		text += " " + name + ":" + r.Header[name]
+	}
+	for _, one := range [][2]string{{"user", r.User}, {"sni", r.SNI}, {"certificate", r.Cert}, {"from", r.Source}} {
+		if one[1] != "" {
+			text += " " + one[0] + "=" + one[1]
+		}
+	}
+	if r.Body > 0 {
+		text += fmt.Sprint(" body=", r.Body)
+	}
+	if r.Chunked != 0 {
+		text += " chunked"
+	}
+	return text
+}
+
+func method(r request) string {
+	if r.Method == "" {
+		return http.MethodGet
+	}
+	return r.Method
+}
+
+// client sends the requests of a case to an Envoy.
+type client struct {
+	http, https string
+	of          *testCase
+}
+
+// ask sends a request as often as it says, and tells what came of it with the names of
+// the files.
+func (c *client) ask(r request) (told answer, err error) {
+	text, err := json.Marshal(c.answers(r))
+	if err != nil {
+		return told, err
+	}
+	return told, json.Unmarshal([]byte(c.of.named(string(text))), &told)
+}
+
+func (c *client) answers(r request) answer {
+	switch {
+	case r.Times > 0:
+		counts := map[string]int{}
+		for range r.Times {
+			a, _ := c.one(r, "")
+			counts[c.of.any(a).outcome()]++
+		}
+		return answer{Counts: counts}
+	case r.Follow > 0:
+		_, cookie := c.one(r, "")
+		ports := map[string]bool{}
+		for range r.Follow {
+			if cookie != "" {
+				a, _ := c.one(r, cookie)
+				ports[a.outcome()] = true
+			}
+		}
+		n, ok := len(ports), cookie != ""
+		return answer{Cookie: &ok, Endpoints: &n}
+	}
+	a, _ := c.one(r, "")
+	return c.of.any(a)
+}
+
+// any is an answer as if it was of the first endpoint of the Service that it is of.
+func (c *testCase) any(a answer) answer {
+	if a.Upstream == nil {
+		return a
+	}
+	u := *a.Upstream
+	if first, ok := c.service[u.Port]; ok {
+		u.Port = first
+	}
+	a.Upstream = &u
+	return a
+}
+
+// one sends a request once. The cookie that it returns is the first that was set, as a
+// client sends it back.
+func (c *client) one(r request, cookie string) (answer, string) {
+	conn, err := c.dial(r)
+	if err != nil {
+		return answer{Error: cause(err)}, ""
+	}
+	defer conn.Close()
+	sent := make(chan struct{})
+	go func() { // while the answer is read: it may come before the body is sent
+		defer close(sent)
+		c.send(conn, r, cookie)
+	}()
+	a, set := c.receive(conn, r)
+	conn.Close()
+	<-sent
+	return a, set
+}
+
+// cause is an error without the addresses and ports, which differ from run to run.
+func cause(err error) string {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Err.Error()
+	}
+	return err.Error()
+}
+
+func (c *client) dial(r request) (net.Conn, error) {
+	source, to := c.of.address, c.http
+	if r.Source != "" {
+		source = r.Source
+	}
+	if r.TLS != 0 {
+		to = c.https
+	}
+	conn, err := (&net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}).Dial("tcp", to)
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil || r.TLS == 0 {
+		return conn, err
+	}
+	config := &tls.Config{ServerName: c.of.own(r.Host), InsecureSkipVerify: true} // which certificate it is belongs to the answer
+	if r.SNI != "" {
+		config.ServerName = c.of.own(r.SNI)
+	}
+	if r.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(commonFolder+"/"+r.Cert+".crt", commonFolder+"/"+r.Cert+".key")
+		if err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+		// It is sent whatever authorities the server names, as OpenSSL does.
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
+	}
+	return tls.Client(conn, config), nil
+}
+
+// send writes a request byte by byte as it is in the file. Errors show in the answer.
+func (c *client) send(conn net.Conn, r request, cookie string) {
+	w := bufio.NewWriter(conn)
+	line := func(name, value string) { fmt.Fprintf(w, "%s: %s\r\n", name, value) }
+	fmt.Fprintf(w, "%s %s HTTP/1.1\r\n", method(r), c.of.own(r.Path))
+	line("Host", c.of.own(r.Host))
+	line("User-Agent", "t")
+	line("Accept", "*/*")
+	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
+		value := r.Header[name]
+		if n, err := strconv.Atoi(strings.TrimPrefix(value, "@")); err == nil && value[0] == '@' {
+			value = strings.Repeat("x", n)
+		}
+		line(name, c.of.own(value))
+	}
+	if cookie != "" {
+		line("Cookie", cookie)
+	}
+	if r.User != "" {
+		line("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(r.User)))
+	}
+	if r.Drip != 0 {
+		line("X-Echo-Drip", drip)
+	}
+	if r.Header["Connection"] == "" {
+		line("Connection", "close")
+	}
+	var body io.Writer = w
+	switch {
+	case r.Chunked != 0:
+		line("Transfer-Encoding", "chunked")
+		fmt.Fprint(w, "\r\n")
+		chunks := &chunked{w}
+		defer w.Flush()
+		defer chunks.end()
+		body = chunks
+	case r.Body > 0:
+		line("Content-Length", strconv.Itoa(r.Body))
+		fallthrough
+	default:
+		fmt.Fprint(w, "\r\n")
+		defer w.Flush()
+	}
+	block := []byte(strings.Repeat("x", 1<<16))
+	for left := r.Body; left > 0; left -= len(block) {
+		if _, err := body.Write(block[:min(left, len(block))]); err != nil {
+			return
+		}
+	}
+}
+
+// chunked writes a body in chunks.
+type chunked struct{ *bufio.Writer }
+
+// Write implements io.Writer.
+func (c *chunked) Write(p []byte) (int, error) {
+	fmt.Fprintf(c.Writer, "%x\r\n", len(p))
+	_, _ = c.Writer.Write(p) // an error comes again
+	_, err := c.WriteString("\r\n")
+	return len(p), err
+}
+
+func (c *chunked) end() { _, _ = c.WriteString("0\r\n\r\n") }
+
+// receive reads the answer, and the first cookie that it sets.
+func (c *client) receive(conn net.Conn, r request) (answer, string) {
+	in := bufio.NewReader(conn)
+	got, err := http.ReadResponse(in, &http.Request{Method: method(r)})
+	for err == nil && got.StatusCode == http.StatusContinue {
+		got, err = http.ReadResponse(in, &http.Request{Method: method(r)})
+	}
+	if err != nil {
+		return answer{Error: cause(err)}, ""
+	}
+	a := answer{Status: got.StatusCode, Headers: kept(got.Header)}
+	if secure, ok := conn.(*tls.Conn); ok {
+		if name := secure.ConnectionState().PeerCertificates[0].Subject.CommonName; name != covering {
+			a.Certificate = name
+		}
+	}
+	cookie := ""
+	if cookies := got.Header.Values("Set-Cookie"); len(cookies) > 0 {
+		cookie, _, _ = strings.Cut(cookies[0], ";")
+	}
+	if got.StatusCode == http.StatusSwitchingProtocols {
+		return a, cookie
+	}
+	body, _ := io.ReadAll(got.Body) // what came counts, as far as it came
+	if a.Upstream = c.of.upstream(body); a.Upstream == nil && r.Drip != 0 {
+		n := len(body)
+		a.BodyBytes = &n
+	}
+	return a, cookie
+}
+
+// Headers of an answer, besides those of CORS, and of what a backend received that count.
+var (
+	answered = []string{"location", "set-cookie", "www-authenticate", "strict-transport-security", "x-frame-options",
+		"x-content-type-options", "vary", "server", "retry-after"}
+	received = []string{"host", "x-seen", "x-forwarded-prefix", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port",
+		"x-forwarded-for", "authorization", "x-auth-request-user", "x-auth-request-email", "x-code", "x-format",
+		"x-original-uri", "x-namespace", "x-ingress-name", "x-service-name", "x-service-port", "x-site", "ssl-client-verify",
+		"ssl-client-subject-dn", "ssl-client-cert", "cookie", "connection", "upgrade", "x-original-forwarded-host"}
+
+	expires = regexp.MustCompile(`(?i)expires=[^;]+`)
+	opaque  = regexp.MustCompile(`(?i)^(route|INGRESSCOOKIE)=[^;]+`)
+)
+
+// kept are the headers of an answer that count, without what is by chance or by the clock.
+func kept(all http.Header) map[string]string {
+	out := map[string]string{}
+	for name, values := range all {
+		name = strings.ToLower(name)
+		if slices.Contains(answered, name) || strings.HasPrefix(name, "access-control-") {
+			out[name] = strings.Join(values, " || ")
+		}
+	}
+	if cookie, ok := out["set-cookie"]; ok {
+		out["set-cookie"] = opaque.ReplaceAllString(expires.ReplaceAllString(cookie, "Expires=*"), "$1=*")
+	}
+	return out
+}
+
+// upstream is what of the answer of a backend counts; nil if it is not of one.
+func (c *testCase) upstream(body []byte) *upstream {
+	var e echoed
+	if json.Unmarshal(body, &e) != nil || e.Address == "" {
+		return nil
+	}
+	u := e.upstream
+	u.Headers = map[string]string{}
+	for name, value := range e.Headers {
+		if !slices.Contains(received, name) || name == "connection" && value == "close" {
+			continue
+		}
+		if len(value) >= longest {
+			value = fmt.Sprintf("<%d bytes>", len(value))
+		}
+		u.Headers[name] = value
+	}
+	if e.Address != c.address {
+		u.Foreign = e.Address
+	}
+	return &u
+}

@@ -1,0 +1,277 @@
+//go:build real
+
+package nginx
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	"sigs.k8s.io/yaml"
+
+	"legation.dev/test/inprocess"
+	"legation.dev/translator/input"
+	"legation.dev/watcher/dir"
+	"legation.dev/xds/bootstrap"
+)
+
+var update = flag.Bool("update", false, "write testdata/differences.tsv, and take out of testdata/open.tsv what is mended")
+
+const (
+	differencesFile = "testdata/differences.tsv"
+	openFile        = "testdata/open.tsv"
+	settingsFile    = "testdata/settings.yaml"
+	// notYet is the reason of a row until somebody knows a better one.
+	notYet = "not built yet"
+	// startTimeout bounds the wait for an Envoy that never gets all.
+	startTimeout = time.Minute
+	// Ports of an Envoy, at an address of its own.
+	httpPort, httpsPort = "18080", "18444"
+	// firstEnvoy is the number of the address of the first Envoy: those before it are of
+	// backends.
+	firstEnvoy = 200
+)
+
+// address is one of 254 that no other process of a test has.
+func address(n int) string {
+	pid := os.Getpid()
+	return fmt.Sprintf("127.%d.%d.%d", 192+pid/256%64, pid%256, n)
+}
+
+// TestCases asks what ingress-nginx was asked.
+func TestCases(t *testing.T) {
+	cases := readCases(t)
+	pair := certificate(t)
+	for _, c := range cases {
+		backends(t, c.address, pair)
+	}
+	clients := serve(t, cases)
+	var differ, open []row
+	total, same := 0, 0
+	for i, c := range cases {
+		d, o := clients[i].askAll(t)
+		differ, open = append(differ, d...), append(open, o...)
+		equal := len(c.requests) - len(d) - len(o)
+		total, same = total+len(c.requests), same+equal
+		t.Logf("%-32s %2d/%d", c.name, equal, len(c.requests))
+	}
+	t.Logf("%-32s %d/%d, %.1f %%", "all", same, total, 100*float64(same)/float64(total))
+	hold(t, differ)
+	holdOpen(t, open)
+}
+
+// askAll asks all requests of a case. What is let through is not among what differs.
+func (c *client) askAll(t *testing.T) (differs, open []row) {
+	t.Helper()
+	for i, r := range c.of.requests {
+		got, err := c.ask(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := row{Case: c.of.name, Request: fmt.Sprint(i+1, " ", r), What: differ(got, c.of.want[i])}
+		switch {
+		case letThrough(got, c.of.want[i]):
+			open = append(open, found)
+		case found.What != "":
+			differs = append(differs, found)
+		}
+	}
+	return differs, open
+}
+
+// hold holds what differs against the table.
+func hold(t *testing.T, now []row) {
+	t.Helper()
+	listed, err := readRows(differencesFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := writeRows(differencesFile, reasoned(now, listed, notYet)); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	v := judge(now, listed)
+	for _, r := range v.Unlisted {
+		t.Errorf("%s, request %s: %s", r.Case, r.Request, r.What)
+	}
+	for _, r := range v.Changed {
+		t.Errorf("%s, request %s differs otherwise than its row says: %s", r.Case, r.Request, r.What)
+	}
+	for _, r := range v.Stale {
+		t.Errorf("%s, request %s: the answer is that of ingress-nginx: remove the row (-update does)", r.Case, r.Request)
+	}
+}
+
+// holdOpen holds what is let through against the list, which -update only shortens.
+func holdOpen(t *testing.T, now []row) {
+	t.Helper()
+	listed, err := readRows(openFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := judge(now, listed)
+	for _, r := range v.Unlisted {
+		t.Errorf("%s, request %s is let through, and ingress-nginx refuses or redirects it: %s", r.Case, r.Request, r.What)
+	}
+	for _, r := range v.Changed {
+		t.Errorf("%s, request %s is let through otherwise than its row says: %s", r.Case, r.Request, r.What)
+	}
+	kept := judge(v.Stale, listed).Stale // those that are let through still
+	if *update {
+		if err := writeRows(openFile, kept); err != nil {
+			t.Fatal(err)
+		}
+	} else {
+		for _, r := range v.Stale {
+			t.Errorf("%s, request %s is not let through any more: remove the row (-update does)", r.Case, r.Request)
+		}
+	}
+	for _, r := range kept {
+		t.Logf("OPEN: %s, request %s: %s (%s)", r.Case, r.Request, r.What, r.Reason)
+	}
+}
+
+// serve writes the objects of all cases into a folder, has one Legation serve it, and
+// starts an Envoy for each class. The clients are in the order of the cases.
+func serve(t *testing.T, cases []*testCase) (clients []*client) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
+	defer cancel()
+	folder, addresses := written(t, cases)
+	standIn, err := bootstrap.SelfSigned(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := dir.Open(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.2:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plane := inprocess.NewPlane(inprocess.PlaneConfig{Source: source, Listener: l, StandIn: input.Seal(&input.Secret{
+		Meta: input.Meta{Name: "stand-in"}, Certificate: standIn.Certificate, Key: standIn.Key})})
+	t.Cleanup(func() {
+		if err := plane.Close(); err != nil {
+			t.Error(err)
+		}
+		source.Close()
+	})
+	names := startDNS(t, cases)
+	for class := range addresses {
+		startEnvoy(t, bootstrap.Config{NodeID: class, Class: class, XDSAddress: l.Addr().String(), Certificate: standIn}, names)
+	}
+	for class := range addresses {
+		if err := inprocess.Await(ctx, func() error {
+			if refs, ok := plane.Behind(class); !ok || len(refs) > 0 {
+				return fmt.Errorf("the Envoy of class %s lacks %d resources: %.300v", class, len(refs), refs)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range cases {
+		at := addresses[c.class]
+		clients = append(clients, &client{of: c, http: net.JoinHostPort(at, httpPort), https: net.JoinHostPort(at, httpsPort)})
+	}
+	return clients
+}
+
+// written is a folder with the objects of all cases, and of each class the address of its
+// Envoy.
+func written(t *testing.T, cases []*testCase) (folder string, addresses map[string]string) {
+	t.Helper()
+	folder, addresses = t.TempDir(), map[string]string{}
+	common, err := manifests(commonFolder + "/secrets.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range cases {
+		if err := c.write(folder, common); err != nil {
+			t.Fatal(err)
+		}
+		if addresses[c.class] == "" {
+			addresses[c.class] = address(firstEnvoy + len(addresses))
+			if err := writeClass(folder, c.class, addresses[c.class]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return folder, addresses
+}
+
+// writeClass puts an IngressClass into the folder: that of the cases, under its own name
+// and with its own settings.
+func writeClass(folder, class, address string) error {
+	objects, err := manifests(commonFolder + "/class-legation.yaml")
+	if err != nil {
+		return err
+	}
+	settings, err := settingsOf(class)
+	if err != nil {
+		return err
+	}
+	space := "class-" + class
+	var text []byte
+	for _, m := range objects {
+		switch m["kind"] {
+		case "IngressClass":
+			m.meta()["name"] = class
+			m["spec"].(map[string]any)["parameters"].(map[string]any)["namespace"] = space
+			if class != ownClass {
+				delete(m.meta(), "annotations") // only one can be the default class
+			}
+		case "ConfigMap":
+			m.meta()["namespace"] = space
+			data := m["data"].(map[string]any)
+			maps.Copy(data, settings)
+			data["bind-addresses"], data["http-port"], data["https-port"], data["access-log"] = address, httpPort, httpsPort, "off"
+		}
+		own, err := yaml.Marshal(m)
+		if err != nil {
+			return err
+		}
+		text = append(append(text, "---\n"...), own...)
+	}
+	return os.WriteFile(folder+"/class-"+class+".yaml", text, 0o600)
+}
+
+// settingsOf are the settings of a class, besides addresses and ports.
+func settingsOf(class string) (map[string]any, error) {
+	text, err := os.ReadFile(settingsFile)
+	if err != nil {
+		return nil, err
+	}
+	var all map[string]map[string]any
+	if err := yaml.UnmarshalStrict(text, &all); err != nil {
+		return nil, fmt.Errorf("%s: %w", settingsFile, err)
+	}
+	settings := map[string]any{}
+	maps.Copy(settings, all["all"])
+	maps.Copy(settings, all[class])
+	return settings, nil
+}
+
+// startEnvoy starts the Envoy of a class. One thread does: nothing here is about load.
+func startEnvoy(t *testing.T, config bootstrap.Config, names func(*bootstrapv3.Bootstrap)) {
+	t.Helper()
+	e, err := inprocess.StartEnvoy(t.Context(), config, names, "--concurrency", "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}

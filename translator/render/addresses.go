@@ -1,0 +1,53 @@
+package render
+
+import (
+	"net/netip"
+	"slices"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
+	rbacfilterv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
+
+	"legation.dev/translator/policy"
+)
+
+// addresses answers 403 to clients that may not come. The address is that of the client,
+// also behind proxies that are trusted.
+var addresses = part{
+	differs: func(route, class *policy.Route) bool {
+		return !slices.Equal(route.Allowed, class.Allowed) || !slices.Equal(route.Denied, class.Denied)
+	},
+	config: func(s *policy.Route) *corev3.TypedExtensionConfig {
+		if len(s.Allowed)+len(s.Denied) == 0 {
+			return nil
+		}
+		return &corev3.TypedExtensionConfig{Name: "legation.addresses", TypedConfig: packed(&rbacfilterv3.RBAC{
+			RulesStatPrefix: "addresses_",
+			Rules: &rbacv3.RBAC{Action: rbacv3.RBAC_ALLOW, Policies: map[string]*rbacv3.Policy{"allowed": {
+				Permissions: []*rbacv3.Permission{{Rule: &rbacv3.Permission_Any{Any: true}}},
+				Principals:  []*rbacv3.Principal{mayCome(s.Addresses)},
+			}}},
+		})}
+	},
+}
+
+// mayCome is who is allowed and not denied.
+func mayCome(a policy.Addresses) *rbacv3.Principal {
+	var all []*rbacv3.Principal
+	if len(a.Denied) > 0 {
+		all = append(all, &rbacv3.Principal{Identifier: &rbacv3.Principal_NotId{NotId: anyOf(a.Denied)}})
+	}
+	if len(a.Allowed) > 0 {
+		all = append(all, anyOf(a.Allowed))
+	}
+	return &rbacv3.Principal{Identifier: &rbacv3.Principal_AndIds{AndIds: &rbacv3.Principal_Set{Ids: all}}}
+}
+
+func anyOf(list []netip.Prefix) *rbacv3.Principal {
+	var ids []*rbacv3.Principal
+	for _, p := range list {
+		ids = append(ids, &rbacv3.Principal{Identifier: &rbacv3.Principal_RemoteIp{RemoteIp: &corev3.CidrRange{
+			AddressPrefix: p.Addr().String(), PrefixLen: number(uint32(p.Bits()))}}})
+	}
+	return &rbacv3.Principal{Identifier: &rbacv3.Principal_OrIds{OrIds: &rbacv3.Principal_Set{Ids: ids}}}
+}

@@ -1,0 +1,109 @@
+package route
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// What a compatible class does as ingress-nginx did, where the API leaves it open.
+
+// portless is what a redirect puts in place of the client's host, so that a port goes; empty
+// where the client's host stays as it is.
+func (m *merger) portless() string {
+	if !m.class.Settings.Compatible() || m.host.Host == Any || strings.HasPrefix(m.host.Host, "*.") {
+		return ""
+	}
+	return m.host.Host
+}
+
+// unslashed adds, before a redirect to https, those that lose the slash at the end of a
+// path. The path / alone is a case of its own: Envoy sends nobody to an empty path.
+func (m *merger) unslashed(r Route) {
+	root, below := r, r
+	host := Piece{Literal: m.portless()}
+	if host.Literal == "" {
+		host = Piece{Part: Authority}
+	}
+	root.Name, root.Redirect = r.Name+" root", &Redirect{Status: r.Redirect.Status, To: Text{{Literal: "https://"}, host}}
+	if port := r.Redirect.Port; port != 0 {
+		root.Redirect.To = append(root.Redirect.To, Piece{Literal: ":" + strconv.Itoa(int(port))})
+	}
+	to := *r.Redirect
+	to.Rewrite = &Rewrite{Pattern: "^(.+)/$", To: `\1`}
+	below.Name, below.Redirect = r.Name+" without its slash", &to
+	at := func(pattern string) []ValueMatch {
+		return append(slices.Clip(r.Match.Headers), ValueMatch{Name: ":path", Value: pattern, Regex: true})
+	}
+	root.Match.Headers, below.Match.Headers = at("/"), at("(?s:.+)/")
+	if r.Match.takesPath("/") {
+		m.add(root)
+	}
+	m.add(below)
+}
+
+// leaves reports whether a request by plain http that a candidate takes is sent to https.
+// A redirect of its own comes first, and a path of challenges for certificates stays.
+func (m *merger) leaves(c candidate) bool {
+	if c.guard || !m.wantsHTTPS(c.plan) {
+		return false
+	}
+	return !m.class.Settings.Compatible() || c.rule.Action.Redirect == nil && !strings.HasPrefix(c.rule.Path, strings.TrimSuffix(ACME, "/"))
+}
+
+// slashes adds, for each path that ends with a slash, the same path without it, which
+// sends there, unless a rule has that. Patterns have no such thing.
+func (m *merger) slashes(list []candidate) []candidate {
+	if !m.class.Settings.Compatible() || m.regex {
+		return list
+	}
+	for _, c := range slices.Clone(list) {
+		bare := strings.TrimSuffix(c.rule.Match.Path, "/")
+		match := Match{Kind: Exact, Path: bare}
+		if c.guard || bare == "" || bare == c.rule.Match.Path || c.rule.Match.Kind == Regex || m.has(match) || m.has(Match{Path: bare}) {
+			continue
+		}
+		m.winner[match.key()] = c.plan.fragment
+		c.rule.Name += " without its slash"
+		c.rule.Match = match
+		c.rule.Action = Action{Redirect: &Redirect{Status: http.StatusMovedPermanently, Host: m.portless(), Path: bare + "/"}}
+		list = append(list, c)
+	}
+	return list
+}
+
+func (m *merger) has(match Match) bool { return m.winner[match.key()] != nil }
+
+// roots puts first what fragments have for the path / alone.
+func (m *merger) roots(candidates []candidate) {
+	has := func(p plan) bool {
+		return slices.ContainsFunc(candidates, func(c candidate) bool {
+			return !c.guard && (p.fragment == nil || c.plan.fragment == p.fragment) && c.rule.Match.takesPath("/")
+		})
+	}
+	anybody := has(plan{})
+	for i, p := range m.plans {
+		if root := p.fragment.Host(m.host.Host).Root; root != nil && (has(p) || i == 0 && !anybody) {
+			m.add(Route{Name: p.fragment.Origin.Object.Key() + " root", Match: Match{Kind: Exact, Path: "/"}, Planned: m.planned(p, *root)})
+			return
+		}
+	}
+}
+
+// lent is what a host does with paths that no rule has: what the class does with
+// them, under the settings of its oldest owner.
+func (m *merger) lent() Planned {
+	p := m.plans[0]
+	action := m.class.Unmatched.Action
+	if p.fragment.Lends != nil {
+		action = *p.fragment.Lends
+	}
+	return m.planned(p, action)
+}
+
+// lentRedirect reports whether paths that no rule has are redirected by their owner.
+func (m *merger) lentRedirect() bool {
+	lends := m.plans[0].fragment.Lends
+	return m.class.Settings.Compatible() && lends != nil && lends.Redirect != nil
+}
