@@ -3,7 +3,7 @@
 // and hands them on.
 //
 // Everything that depends on the past is called from here: View.Freeze (a class that
-// is gone), keepSettings (settings that are wrong now), hold.Next (a Secret, a Service
+// is gone), View.Keep (a name whose Ingress is gone), keepSettings (settings that are wrong now), hold.Next (a Secret, a Service
 // or endpoints that are missing). docs/architecture.md lists all places that keep a
 // last good state.
 //
@@ -73,20 +73,21 @@ func (l *Loop) Run(ctx context.Context) error {
 		holds  = map[string]held{} // by fleet
 	)
 	for {
-		batch, err := l.take(ctx, wake(holds, l.now()))
+		batch, err := l.take(ctx, wake(view.KeptUntil(), holds, l.now()))
 		if err != nil {
 			return fmt.Errorf("reading cluster state: %w", err)
 		}
 		begin := l.now()
 		period, _ := translator.PeriodAt(begin)
-		view = view.With(keepSettings(view, batch)...).Freeze(view, input.Controller).WithPeriod(period)
+		kept := view.Kept()
+		view = view.With(keepSettings(view, batch)...).Freeze(view, input.Controller).Keep(view, begin).WithPeriod(period)
 		result = translator.Translate(result, view)
 		translated := l.now()
 		l.publish(result, holds, cause(batch))
 		if l.Observe != nil {
 			l.Observe(Pass{translated.Sub(begin), l.now().Sub(translated), result.Stats})
 		}
-		if l.Report != nil && len(batch) > 0 {
+		if l.Report != nil && (len(batch) > 0 || !kept.Same(view.Kept())) {
 			l.Report(result)
 		}
 	}
@@ -121,10 +122,13 @@ func (l *Loop) publish(r translator.Result, holds map[string]held, cause string)
 	}
 }
 
-// wake is when something changes although no object does: a hold ends, or the keys of
-// session tickets do.
-func wake(holds map[string]held, now time.Time) time.Time {
+// wake is when something changes although no object does: a name is kept no longer, a
+// hold ends, or the keys of session tickets do.
+func wake(kept time.Time, holds map[string]held, now time.Time) time.Time {
 	_, first := translator.PeriodAt(now)
+	if !kept.IsZero() && kept.Before(first) {
+		first = kept
+	}
 	for _, h := range holds {
 		if !h.wake.IsZero() && h.wake.Before(first) {
 			first = h.wake

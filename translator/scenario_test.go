@@ -28,7 +28,8 @@ var update = flag.Bool("update", false, "rewrite the expected differences of the
 
 // TestScenarios plays testdata/*.txtar. A scenario begins with the objects of
 // testdata/base.yaml. A file x.yaml is manifests that come or change, a file
-// x.delete names objects that go, one on a line ("Service shop/web"). The file
+// x.delete names objects that go, one on a line ("Service shop/web"), a file x.wait is a
+// time that passes ("59s"). The file
 // x.diff after it is what that changes: resources, and Problems that come ("!")
 // or are solved ("."). A file x.show names types whose bodies are printed when
 // they are new, besides virtual hosts and endpoints.
@@ -94,6 +95,13 @@ func (s *scenario) play(a *txtar.Archive) {
 			did = s.step(lower.Manifests(f.Name, f.Data))
 		case ".delete":
 			did = s.step(worlds.Deletions(string(f.Data)))
+		case ".wait":
+			wait, err := time.ParseDuration(strings.TrimSpace(string(f.Data)))
+			if err != nil {
+				s.Fatal(err)
+			}
+			s.now = s.now.Add(wait)
+			did = s.step(nil)
 		case ".diff":
 			if *update {
 				f.Data = []byte(did)
@@ -101,7 +109,7 @@ func (s *scenario) play(a *txtar.Archive) {
 				s.Errorf("%s: run with -update and review the difference:\n%s", f.Name, difference(string(f.Data), did))
 			}
 		default:
-			s.Fatalf("%s: want .yaml, .delete, .show or .diff", f.Name)
+			s.Fatalf("%s: want .yaml, .delete, .wait, .show or .diff", f.Name)
 		}
 	}
 }
@@ -121,10 +129,10 @@ func typeOf(t *testing.T, short string) snapshot.Type {
 func (s *scenario) step(batch []input.Change) string {
 	s.Helper()
 	before := s.result
-	s.view = s.view.With(batch...).Freeze(s.view, input.Controller)
+	s.view = s.view.With(batch...).Freeze(s.view, input.Controller).Keep(s.view, s.now)
 	s.result = Translate(before, s.view)
 	if full := Translate(Result{}, s.view); full.Digest() != s.result.Digest() {
-		s.Errorf("after %v the incremental result is not the full one: %s", batch[0].Ref, firstDifference(s.result, full))
+		s.Errorf("after %v the incremental result is not the full one: %s", batch, firstDifference(s.result, full))
 	}
 	var b strings.Builder
 	for f := range s.result.Fleets() {

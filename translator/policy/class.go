@@ -11,6 +11,7 @@ import (
 // of one drains no connection.
 type Class struct {
 	Budget
+	Owners
 	DefaultBackend        ServicePort // of requests that no rule matches; zero: none, they are answered 404
 	DefaultTLSSecret      object.Ref  // for names without a TLS section; zero: none
 	SessionTicketSecret   object.Ref  // what keys of session tickets are derived from; zero: none
@@ -30,7 +31,7 @@ func (p ServicePort) String() string {
 	return p.Namespace + "/" + p.Service + ":" + p.Port
 }
 
-// classRows are the settings of Class but for its Budget.
+// classRows are the settings of Class but for its Budget and its Owners.
 var classRows = []Setting{
 	{
 		Name: "default-backend", Type: servicePort(func(v *Values) *ServicePort { return &v.DefaultBackend }),

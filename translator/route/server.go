@@ -11,11 +11,11 @@ import (
 // Server is what an object says of a host as a whole, also if other objects have its paths.
 type Server struct {
 	// Regex: the path of each rule is a pattern, RE2, that a request's path begins
-	// with, in any case, and the order is ByText. One owner who says so is enough.
+	// with, in any case, and the order is ByText. One object of the owner that says so is enough.
 	// Fragments that ask for BySpecificity are left as they are.
 	Regex bool
 	// HSTS is the header of answers by https; nil if the object does not say. The
-	// oldest owner that does is heard.
+	// oldest one of the owner that does is heard.
 	HSTS *HSTS
 }
 
@@ -38,11 +38,11 @@ func (h HSTS) String() string {
 	return text
 }
 
-// server hears what the owners say of the host as a whole. Who says otherwise than an
-// older one is told.
+// server hears what objects of the owner say of the host as a whole. Who says otherwise
+// than an older one is told.
 func (m *merger) server() {
 	var by *Fragment
-	for _, p := range m.plans {
+	for p := range m.owning {
 		f := p.fragment
 		said := f.Host(m.host.Host).Server
 		m.regex = m.regex || said.Regex

@@ -19,7 +19,7 @@ func TestRegexHost(t *testing.T) {
 	two := fragment(object.KindIngress, "two", 1, route.ByElement, route.Match{Path: "/a/12/private"}, route.Match{Path: "/a"})
 	two.Hosts[0].Server.Regex = true
 	two.Guards = []route.Guard{{Match: route.Match{Path: "/a/[0-9]+/x"}, Restricts: "users", Field: "guard"}, {Match: route.Match{Path: "/c("}, Restricts: "users", Field: "guard"}}
-	vh, found := route.Merge("a.test", route.Input{Class: class, Own: []*route.Fragment{one, two}})
+	vh, found := route.Merge("a.test", route.Input{Class: class, Own: owned(one, two)})
 	for path, want := range map[string]string{
 		"/a": "one /a", "/abc": "one /a", "/A?q": "one /a", "/a/7": "one /a/[0-9]+", "/A/77/y": "one /a/[0-9]+", "/a/12/private": "two /a/12/private",
 		"/x/1": "one /x|/y", "/z/y": "one /x|/y", "/a/99/x": "shop/two closed /a/[0-9]+/x", "/b(": "legation/not-found default", "/C(/d": "shop/two closed /c(",
@@ -47,7 +47,7 @@ func TestHSTS(t *testing.T) {
 		return f
 	}
 	hour, also, day := &route.HSTS{MaxAge: time.Hour}, &route.HSTS{MaxAge: time.Hour}, &route.HSTS{MaxAge: 24 * time.Hour, Subdomains: true, Preload: true, Field: "hsts"}
-	vh, found := route.Merge("*.test", route.Input{Class: class, Own: []*route.Fragment{owner("silent", 0, nil), owner("hour", 1, hour), owner("also", 2, also), owner("day", 3, day)}})
+	vh, found := route.Merge("*.test", route.Input{Class: class, Own: owned(owner("silent", 0, nil), owner("hour", 1, hour), owner("also", 2, also), owner("day", 3, day))})
 	for _, r := range vh.Routes {
 		if want := !r.Plain && r.Deeper == ""; (r.HSTS == hour) != want || r.HSTS != nil && !want {
 			t.Errorf("%s: %v", r.Name, r.HSTS)
