@@ -59,6 +59,8 @@ type Options struct {
 	EnvoyArgs []string
 	// Log is that of the server; nil discards it.
 	Log *slog.Logger
+	// Now is the clock of the control plane; nil means time.Now.
+	Now func() time.Time
 }
 
 // Stack is a control plane and an Envoy. Its methods may be called from any

@@ -35,6 +35,8 @@ type PlaneConfig struct {
 	Report func(translator.Result)
 	// Log is that of the server; nil discards it.
 	Log *slog.Logger
+	// Now is the clock of the Loop; nil means time.Now.
+	Now func() time.Time
 }
 
 // Plane is a control plane as `legation serve` is one, in this process, so that
@@ -60,7 +62,7 @@ func NewPlane(c PlaneConfig) *Plane {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &Plane{config: c, store: store.New(store.Config{}), fleets: fleet.New(fleet.Config{}), cancel: cancel}
 	p.server = server.New(server.Config{Store: p.store, Fleets: p.fleets, Log: c.Log})
-	loop := &controller.Loop{Source: c.Source, Publish: p.publish, Report: p.report, StandIn: c.StandIn}
+	loop := &controller.Loop{Source: c.Source, Publish: p.publish, Report: p.report, StandIn: c.StandIn, Now: c.Now}
 	if c.Run != nil {
 		p.done.Go(func() { p.ended(c.Run(ctx)) })
 	}
@@ -135,7 +137,7 @@ func (s *Stack) Up() error {
 	defer s.mu.Unlock()
 	s.feed = newFeed(s.given, sorted(s.objects))
 	s.plane = NewPlane(PlaneConfig{Source: s.feed, Listener: &cuttable{l, &s.knife}, StandIn: s.standIn,
-		Poison: s.options.Poison, Report: s.report(s.feed), Log: s.options.Log})
+		Poison: s.options.Poison, Report: s.report(s.feed), Log: s.options.Log, Now: s.options.Now})
 	return nil
 }
 
