@@ -2,10 +2,9 @@ package policy
 
 import (
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
-
-	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // Owners are who may have a name that another namespace has, too.
@@ -90,17 +89,27 @@ func hostOwners(field func(*Values) *[]HostOwner) Type {
 	return typeOf("list of host=namespace+namespace", "", field, parse, printItems[HostOwner])
 }
 
+// What Kubernetes lets a host of a rule, besides the catch-all, and a namespace be called.
+var (
+	hostName      = regexp.MustCompile(`^(\*\.)?` + dnsLabel + `(\.` + dnsLabel + `)*$`)
+	namespaceName = regexp.MustCompile(`^` + dnsLabel + `$`)
+)
+
+const (
+	dnsLabel    = `[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?`
+	longestHost = 253 // bytes
+)
+
 func parseHostOwner(text string) (HostOwner, error) {
 	host, owners, ok := strings.Cut(text, "=")
 	h := HostOwner{Host: strings.TrimSpace(host)}
-	wildcard := len(validation.IsWildcardDNS1123Subdomain(h.Host)) == 0
-	if !ok || h.Host != "*" && !wildcard && len(validation.IsDNS1123Subdomain(h.Host)) > 0 {
+	if !ok || h.Host != "*" && !hostName.MatchString(h.Host) || len(h.Host) > longestHost {
 		return HostOwner{}, errors.New("no host")
 	}
 	var list []string
 	for one := range strings.SplitSeq(owners, "+") {
 		one = strings.TrimSpace(one)
-		if one != AnyNamespace && len(validation.IsDNS1123Label(one)) > 0 {
+		if one != AnyNamespace && !namespaceName.MatchString(one) {
 			return HostOwner{}, errors.New("no namespace")
 		}
 		list = append(list, one)
