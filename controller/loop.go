@@ -3,7 +3,7 @@
 // and hands them on.
 //
 // Everything that depends on the past is called from here: View.Freeze (a class that
-// is gone), keepSettings (settings that are wrong now), hold.Next (a Secret, a Service
+// is gone), View.Keep (a name whose Ingress is gone), keepSettings (settings that are wrong now), hold.Next (a Secret, a Service
 // or endpoints that are missing). docs/architecture.md lists all places that keep a
 // last good state.
 //
@@ -73,19 +73,20 @@ func (l *Loop) Run(ctx context.Context) error {
 		holds  = map[string]held{} // by fleet
 	)
 	for {
-		batch, err := l.take(ctx, wake(holds, result))
+		batch, err := l.take(ctx, wake(view.KeptUntil(), holds, result))
 		if err != nil {
 			return fmt.Errorf("reading cluster state: %w", err)
 		}
 		begin := l.now()
-		view = view.With(keepSettings(view, batch)...).Freeze(view, input.Controller).WithTime(begin)
+		kept := view.Kept()
+		view = view.With(keepSettings(view, batch)...).Freeze(view, input.Controller).Keep(view, begin).WithTime(begin)
 		result = translator.Translate(result, view)
 		translated := l.now()
 		l.publish(result, holds, cause(batch))
 		if l.Observe != nil {
 			l.Observe(Pass{translated.Sub(begin), l.now().Sub(translated), result.Stats})
 		}
-		if l.Report != nil && len(batch) > 0 {
+		if l.Report != nil && (len(batch) > 0 || !kept.Same(view.Kept())) {
 			l.Report(result)
 		}
 	}
@@ -123,10 +124,13 @@ func (l *Loop) publish(r translator.Result, holds map[string]held, cause string)
 	}
 }
 
-// wake is when something changes although no object does: a hold ends, or translation
-// makes something else of them; zero if nothing does.
-func wake(holds map[string]held, r translator.Result) time.Time {
+// wake is when something changes although no object does: a name is kept no longer, a
+// hold ends, or translation makes something else of them; zero if nothing does.
+func wake(kept time.Time, holds map[string]held, r translator.Result) time.Time {
 	first := r.Next()
+	if !kept.IsZero() && (first.IsZero() || kept.Before(first)) {
+		first = kept
+	}
 	for _, h := range holds {
 		if !h.wake.IsZero() && (first.IsZero() || h.wake.Before(first)) {
 			first = h.wake

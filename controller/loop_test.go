@@ -289,6 +289,44 @@ func TestLoopFreezes(t *testing.T) {
 	})
 }
 
+// TestLoopKeepsNames: a host stays with the namespace of an Ingress that is gone, and then
+// goes to the next by itself, which is reported.
+func TestLoopKeepsNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := startLoop(t)
+		w := worlds.New(1, worlds.Size{Services: 1, Endpoints: 1, Ingresses: 1})
+		all := w.All()
+		l.change(all...)
+		host := "ingress/" + worlds.HostOf(0)
+		owners := l.version(snapshot.VirtualHost, host)
+		var other input.Ingress
+		for _, c := range all {
+			if o, ok := c.Object.(*input.Ingress); ok {
+				other = *o
+			}
+		}
+		other.Namespace, other.Created = worlds.OtherSpace, other.Created.Add(time.Second)
+		l.change(lower.Put(input.Seal(&other)))
+		if got := l.version(snapshot.VirtualHost, host); got != owners {
+			t.Errorf("host %s, before another namespace wanted it %s", got, owners)
+		}
+		l.change(deletions(all, object.KindIngress)...)
+		l.wait(input.KeepNames - time.Nanosecond)
+		if got := l.version(snapshot.VirtualHost, host); got != "none" {
+			t.Errorf("host %s within the minute of its owner", got)
+		}
+		_, before := l.counts()
+		l.wait(time.Nanosecond)
+		if got := l.version(snapshot.VirtualHost, host); got == "none" || got == owners {
+			t.Errorf("host %s after the minute, its former owner had %s", got, owners)
+		}
+		if _, reports := l.counts(); reports != before+1 {
+			t.Errorf("%d reports of that, want 1", reports-before)
+		}
+		l.end(t)
+	})
+}
+
 // TestLoopEnds: when its context ends, Run returns that, also while it waits for
 // the end of a hold.
 func TestLoopEnds(t *testing.T) {

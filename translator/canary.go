@@ -2,7 +2,6 @@ package translator
 
 import (
 	"maps"
-	"slices"
 	"strings"
 
 	"legation.dev/translator/route"
@@ -10,13 +9,13 @@ import (
 
 // canaries are those on the Services that fragments, or the class for all hosts, lead
 // to.
-func (p *pass) canaries(in route.Input) []route.Canary {
+func (p *pass) canaries(of []*route.Fragment) []route.Canary {
 	c := &p.next.class
 	if !p.v.HasCanaries() {
 		return nil
 	}
 	mains := keys{}
-	for _, f := range slices.Concat(in.Own, in.Any) {
+	for _, f := range of {
 		for _, r := range f.References {
 			if r.Backend != nil {
 				mains.add(r.To.Key())

@@ -19,8 +19,9 @@ type class struct {
 	config    object.Origin    // the ConfigMap of its settings; zero if there is none
 	overrides policy.Overrides // what that says
 	found     []finding.Finding
-	routes    []string // names of route configurations
-	sum       pmap.Sum // of Class without its Renewal, which concerns no host
+	routes    []string     // names of route configurations
+	any       route.Tenure // of route.Any
+	sum       pmap.Sum     // of Class without its Renewal, which concerns no host
 }
 
 // readClass reads the facts of a class that v has.
@@ -66,21 +67,38 @@ func (c *class) readSettings(v input.View, of *input.IngressClass) {
 }
 
 // readCatchAll finds what the class does with a request that nothing matches: the
-// catch-all of the oldest object that has one, else that of the settings, else 404. In a
-// compatible class an object's is for unknown hosts only.
+// catch-all of the oldest object that has one and is served, else that of the settings,
+// else 404. In a compatible class an object's is for unknown hosts only.
 func (c *class) readCatchAll(v input.View) {
-	list := c.members(v.CatchingAll())
-	for i, f := range list {
-		if i > 0 {
-			c.found = append(c.found, finding.DefaultTaken.At(f.At("spec.defaultBackend"), "", list[0].Origin.Object))
+	c.any = c.tenure(v, route.Any)
+	rest := c.settingsCatchAll()
+	c.CatchAll = rest
+	var first *route.Fragment
+	for _, f := range c.any.Served {
+		switch {
+		case f.CatchAll == nil:
+		case first == nil:
+			first = f
+			planned, wrong := c.Plan(f, *f.CatchAll)
+			c.CatchAll, c.Rest, c.found = planned, &rest, append(c.found, wrong...)
+		default:
+			c.found = append(c.found, finding.DefaultTaken.At(f.Names(route.Any), "", first.Origin.Object))
 		}
 	}
-	c.Unmatched = c.settingsCatchAll()
-	c.CatchAll = c.Unmatched
-	if len(list) > 0 {
-		planned, wrong := c.Plan(list[0], *list[0].CatchAll)
-		c.CatchAll, c.found = planned, append(c.found, wrong...)
+}
+
+// tenure says whose a name is, by the objects and the past that v has.
+func (c *class) tenure(v input.View, name string) route.Tenure {
+	var above route.Claims
+	if wildcard, ok := route.Wildcard(name); ok {
+		above = c.claims(v, wildcard)
 	}
+	return c.Tenure(c.claims(v, name), above)
+}
+
+func (c *class) claims(v input.View, name string) route.Claims {
+	of := route.Claims{Host: name, Fragments: c.members(v.Claimants(name)), Kept: slices.Collect(v.KeptOf(name, &c.Class))}
+	return of
 }
 
 func (c *class) settingsCatchAll() route.Planned {

@@ -1,6 +1,7 @@
 package translator
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -22,6 +23,9 @@ func (p *pass) compare() {
 	for c := range pmap.Diff(before.Fragments(), p.v.Fragments()) {
 		p.markFragment(c.Old)
 		p.markFragment(c.New)
+	}
+	for c := range pmap.Diff(before.Kept(), p.v.Kept()) {
+		p.markClaim(cmp.Or(c.Old.Host, c.New.Host))
 	}
 	for c := range pmap.Diff(before.Services(), p.v.Services()) {
 		p.services.add(c.Key)
@@ -70,10 +74,13 @@ func (p *pass) markFragment(f *route.Fragment) {
 	}
 	p.objects[f.Origin.Object] = struct{}{}
 	for _, h := range f.Hosts {
-		p.markHost(h.Name)
+		p.markClaim(h.Name)
 		if len(h.TLS) > 0 {
 			p.markTLSHost(h.Name)
 		}
+	}
+	if f.CatchAll != nil {
+		p.markClaim(route.Any)
 	}
 	for _, c := range f.Canaries {
 		p.markMain(c)
@@ -106,6 +113,41 @@ func (p *pass) markHost(host string) {
 				p.hosts.add(render.HostOf(name))
 			}
 		}
+		p.markKept(route.Any)
+	}
+}
+
+// markClaim marks what a claim to a host has a part in. If the host changes hands, its
+// certificate does, too, and perhaps the names below it.
+func (p *pass) markClaim(host string) {
+	p.markHost(host)
+	if p.all { // everything is marked
+		return
+	}
+	before, now := p.old.class.tenure(p.old.view, host), p.next.class.tenure(p.v, host)
+	if before.Same(&now) {
+		return
+	}
+	p.markTLSHost(host)
+	if !strings.HasPrefix(host, "*.") {
+		return
+	}
+	for _, v := range []input.View{p.old.view, p.v} {
+		for below := range v.HostsBelow(host) {
+			p.hosts.add(below)
+			p.tls.add(below)
+		}
+	}
+	p.markKept(host)
+}
+
+// markKept marks the hosts that are kept for an owner who is gone: all, or those that
+// fall under a wildcard. Who else would take their requests has changed.
+func (p *pass) markKept(above string) {
+	for _, k := range p.v.Kept().All() {
+		if wildcard, ok := route.Wildcard(k.Host); above == route.Any || ok && wildcard == above {
+			p.hosts.add(k.Host)
+		}
 	}
 }
 
@@ -120,7 +162,7 @@ func (p *pass) markTLSHost(host string) {
 	if !wildcard {
 		return
 	}
-	if _, _, has := route.Certificate(host, p.next.class.members(p.v.OfHost(host))); has == p.old.chains.has(host) {
+	if _, _, has := route.Certificate(host, p.next.class.tenure(p.v, host)); has == p.old.chains.has(host) {
 		return
 	}
 	for name := range p.old.Snapshot.Of(snapshot.VirtualHost).All() {

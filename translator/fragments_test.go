@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -28,7 +29,10 @@ func TestWalkFragments(t *testing.T) {
 		g := worlds.NewFragments(rand.NewPCG(seed, 0))
 		view := input.View{}.With(worlds.New(seed, worlds.Size{Services: worlds.FragmentServices, Endpoints: 1}).All()...)
 		result := Translate(Result{}, view)
-		var refs []object.Ref
+		var (
+			refs []object.Ref
+			now  time.Time
+		)
 		for range fragmentSteps {
 			before := result
 			c := worlds.Carry(g.Fragment())
@@ -46,6 +50,8 @@ func TestWalkFragments(t *testing.T) {
 			changed := view
 			view = view.With(c)
 			checkReferrers(t, before, changed, view, c.Ref)
+			now = now.Add(time.Duration(g.IntN(3)) * input.KeepNames / 10)
+			view = view.Keep(changed, now)
 			result = Translate(before, view)
 			if full := Translate(Result{}, view); result.Digest() != full.Digest() {
 				t.Fatalf("after %v: incremental and full differ: %s", c.Ref, firstDifference(result, full))

@@ -1,6 +1,7 @@
 package translator
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"maps"
@@ -65,11 +66,22 @@ func (p *pass) classChanged() bool {
 		return true
 	}
 	for c := range pmap.Diff(before.Fragments(), p.v.Fragments()) {
-		if c.HadOld && c.Old.CatchAll != nil || c.HasNew && c.New.CatchAll != nil {
+		if catches(c.Old) || catches(c.New) {
+			return true
+		}
+	}
+	for c := range pmap.Diff(before.Kept(), p.v.Kept()) {
+		if cmp.Or(c.Old.Host, c.New.Host) == route.Any {
 			return true
 		}
 	}
 	return false
+}
+
+// catches reports whether an object takes requests to no host: it decides, with others,
+// who has the catch-all.
+func catches(f *route.Fragment) bool {
+	return f != nil && (f.CatchAll != nil || f.Host(route.Any) != nil)
 }
 
 // run computes the fleet. The order matters: hosts decide which clusters there
@@ -151,21 +163,22 @@ func (p *pass) unname(before, now *snapshot.Resource, host string) {
 	}
 }
 
-// merge builds the virtual host of a name from the fragments that have a rule for
-// it. It also looks at the parent wildcard, for the TLS chain, and, for a
-// wildcard, at the fragments of Any, for deeper names. It returns nil if no
-// fragment has a rule for the name, except for Any, which always exists. It never
-// reads Services: a route names its cluster whether or not the Service exists.
+// merge builds the virtual host of a name from the fragments that have a rule for it. It
+// also looks at the parent wildcard, for the owner and the TLS chain, and at those of Any,
+// for deeper names. It returns nil if no fragment has a rule for the name that is served,
+// except for Any, which always exists. It never reads Services: a route names its cluster
+// whether or not the Service exists.
 func (p *pass) merge(name string) (*route.VirtualHost, []finding.Finding) {
 	c := &p.next.class
-	in := route.Input{Class: &c.Class, Own: c.members(p.v.OfHost(name))}
+	in := route.Input{Class: &c.Class, Own: c.tenure(p.v, name), Any: c.any}
 	if wildcard, ok := route.Wildcard(name); ok {
-		in.Wildcard = c.members(p.v.OfHost(wildcard))
+		in.Wildcard = c.tenure(p.v, wildcard)
 	}
+	leading := in.Own.Served
 	if strings.HasPrefix(name, "*.") {
-		in.Any = c.members(p.v.OfHost(route.Any))
+		leading = slices.Concat(leading, in.Any.Served)
 	}
-	in.Canaries = p.canaries(in)
+	in.Canaries = p.canaries(leading)
 	return route.Merge(name, in)
 }
 
@@ -204,7 +217,7 @@ func (p *pass) tlsHost(name string) {
 		p.clients(name, true)
 		return
 	}
-	section, found, ok := route.Certificate(name, c.members(p.v.OfHost(name)))
+	section, found, ok := route.Certificate(name, c.tenure(p.v, name))
 	p.secret(name, section, ok, found)
 	p.clients(name, ok)
 	switch {

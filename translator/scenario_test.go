@@ -28,7 +28,8 @@ var update = flag.Bool("update", false, "rewrite the expected differences of the
 
 // TestScenarios plays testdata/*.txtar. A scenario begins with the objects of
 // testdata/base.yaml. A file x.yaml is manifests that come or change, a file
-// x.delete names objects that go, one on a line ("Service shop/web"). The file
+// x.delete names objects that go, one on a line ("Service shop/web"), a file x.wait is a
+// time that passes ("59s"). The file
 // x.diff after it is what that changes: resources, and Problems that come ("!")
 // or are solved ("."). A file x.at is the time from then on. A file x.show names types whose bodies are printed when
 // they are new, besides virtual hosts and endpoints.
@@ -101,6 +102,13 @@ func (s *scenario) play(a *txtar.Archive) {
 			did = s.step(lower.Manifests(f.Name, f.Data))
 		case ".delete":
 			did = s.step(worlds.Deletions(string(f.Data)))
+		case ".wait":
+			wait, err := time.ParseDuration(strings.TrimSpace(string(f.Data)))
+			if err != nil {
+				s.Fatal(err)
+			}
+			s.now = s.now.Add(wait)
+			did = s.step(nil)
 		case ".diff":
 			if *update {
 				f.Data = []byte(did)
@@ -108,7 +116,7 @@ func (s *scenario) play(a *txtar.Archive) {
 				s.Errorf("%s: run with -update and review the difference:\n%s", f.Name, difference(string(f.Data), did))
 			}
 		default:
-			s.Fatalf("%s: want .yaml, .delete, .at, .show or .diff", f.Name)
+			s.Fatalf("%s: want .yaml, .delete, .wait, .at, .show or .diff", f.Name)
 		}
 	}
 }
@@ -128,7 +136,7 @@ func typeOf(t *testing.T, short string) snapshot.Type {
 func (s *scenario) step(batch []input.Change) string {
 	s.Helper()
 	before := s.result
-	s.view = s.view.With(batch...).Freeze(s.view, input.Controller).WithTime(s.now)
+	s.view = s.view.With(batch...).Freeze(s.view, input.Controller).Keep(s.view, s.now).WithTime(s.now)
 	s.result = Translate(before, s.view)
 	if full := Translate(Result{}, s.view); full.Digest() != s.result.Digest() {
 		s.Errorf("after %v the incremental result is not the full one: %s", batch, firstDifference(s.result, full))

@@ -30,10 +30,12 @@ func TestWalk(t *testing.T) {
 		var (
 			view   input.View
 			result Result
+			now    time.Time
 		)
 		step := func(batch ...input.Change) {
 			before, digest := result, result.Digest()
-			view = view.With(batch...).Freeze(view, input.Controller)
+			view = view.With(batch...).Freeze(view, input.Controller).Keep(view, now)
+			now = now.Add(input.KeepNames / 10)
 			result = Translate(result, view)
 			full := Translate(Result{}, view)
 			if result.Digest() != full.Digest() {

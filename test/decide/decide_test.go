@@ -41,7 +41,7 @@ func TestDecide(t *testing.T) {
 		settings map[string]string
 	}{
 		{"own ports", nil},
-		{"port 443, unprotected", map[string]string{"external-https-port": "443", "serve-unprotected": "true"}},
+		{"port 443, unprotected, shared hosts", map[string]string{"external-https-port": "443", "serve-unprotected": "true", "host-ownership": "shared"}},
 	} {
 		t.Run(c.name, func(t *testing.T) { compare(t, newSuite(t, c.settings), rand.NewPCG(*seed, uint64(i)), *requests/2) })
 	}

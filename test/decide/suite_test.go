@@ -5,14 +5,16 @@ package decide
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strconv"
-	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -67,13 +69,16 @@ type suite struct {
 	fragments []*route.Fragment
 	hosts     map[string]*route.VirtualHost
 	arrived   chan struct{} // one for each request that a backend had
+	ahead     *atomic.Int64 // of the control plane's clock, in ns
 }
 
 // newSuite starts a Stack where each Service leads to one backend: which cluster a
 // request went to is what Envoy says.
 func newSuite(t *testing.T, settings map[string]string) *suite {
 	t.Helper()
-	s, err := inprocess.Start(t.Context(), inprocess.Options{Settings: settings, Poison: telling(t)})
+	ahead := new(atomic.Int64)
+	s, err := inprocess.Start(t.Context(), inprocess.Options{Settings: settings, Poison: telling(t),
+		Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +99,7 @@ func newSuite(t *testing.T, settings map[string]string) *suite {
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	return &suite{Stack: s, arrived: arrived, class: route.Class{Name: inprocess.Class, Default: true, Settings: policy.Defaults().With(overrides)}}
+	return &suite{Stack: s, arrived: arrived, ahead: ahead, class: route.Class{Name: inprocess.Class, Default: true, Settings: policy.Defaults().With(overrides)}}
 }
 
 // services are all that random fragments and Ingresses may name.
@@ -143,10 +148,23 @@ func (w *suite) serve(t *testing.T, list []input.Change) {
 	for _, c := range list {
 		w.fragments = append(w.fragments, c.Object.(*input.Ingress).Fragment())
 	}
-	w.Change(append(changes, list...)...)
-	w.merge()
 	ctx, cancel := context.WithTimeout(t.Context(), settleTimeout)
 	defer cancel()
+	var gone uint64
+	if len(changes) > 0 {
+		gone = w.Change(changes...)
+	}
+	if err := w.Await(ctx, func() error {
+		if _, published := w.Behind(gone); !published {
+			return errors.New("the deletions are not published")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	w.ahead.Add(int64(input.KeepNames)) // nobody keeps a name of what was there
+	w.Change(list...)
+	w.merge()
 	if err := w.Await(ctx, w.published); err != nil {
 		t.Fatal(err)
 	}
@@ -158,8 +176,14 @@ func (w *suite) serve(t *testing.T, list []input.Change) {
 // merge makes the virtual hosts of the fragments, as translation does.
 func (w *suite) merge() {
 	w.class.CatchAll = route.NotFound()
-	if f := w.members(func(f *route.Fragment) bool { return f.CatchAll != nil }); len(f) > 0 {
-		w.class.CatchAll, _ = w.class.Plan(f[0], *f[0].CatchAll)
+	rest := w.class.CatchAll
+	w.class.Rest = nil
+	catchAll := w.tenure(route.Any)
+	for _, f := range slices.Backward(catchAll.Served) {
+		if f.CatchAll != nil {
+			w.class.CatchAll, _ = w.class.Plan(f, *f.CatchAll)
+			w.class.Rest = &rest
+		}
 	}
 	names := map[string]bool{route.Any: true}
 	for _, f := range w.fragments {
@@ -169,12 +193,9 @@ func (w *suite) merge() {
 	}
 	w.hosts = map[string]*route.VirtualHost{}
 	for name := range names {
-		in := route.Input{Class: &w.class, Own: w.of(name)}
+		in := route.Input{Class: &w.class, Own: w.tenure(name), Any: catchAll}
 		if wildcard, ok := route.Wildcard(name); ok {
-			in.Wildcard = w.of(wildcard)
-		}
-		if strings.HasPrefix(name, "*.") {
-			in.Any = w.of(route.Any)
+			in.Wildcard = w.tenure(wildcard)
 		}
 		in.Canaries = w.class.Canaries(slices.SortedFunc(slices.Values(w.fragments), route.Older))
 		if vh, _ := route.Merge(name, in); vh != nil {
@@ -183,9 +204,20 @@ func (w *suite) merge() {
 	}
 }
 
-// of are the fragments with rules for a host.
-func (w *suite) of(host string) []*route.Fragment {
-	return w.members(func(f *route.Fragment) bool { return f.Host(host) != nil })
+// tenure says whose a host is.
+func (w *suite) tenure(host string) route.Tenure {
+	var above route.Claims
+	if wildcard, ok := route.Wildcard(host); ok {
+		above = w.claims(wildcard)
+	}
+	return w.class.Tenure(w.claims(host), above)
+}
+
+// claims are the fragments with rules for a host.
+func (w *suite) claims(host string) route.Claims {
+	return route.Claims{Host: host, Fragments: w.members(func(f *route.Fragment) bool {
+		return f.Host(host) != nil || host == route.Any && f.CatchAll != nil
+	})}
 }
 
 func (w *suite) members(with func(*route.Fragment) bool) (list []*route.Fragment) {

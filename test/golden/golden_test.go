@@ -75,6 +75,13 @@ func TestScenarios(t *testing.T) {
 				}
 				s.view = s.view.WithTime(at)
 				s.step(nil)
+			case ".wait":
+				wait, err := time.ParseDuration(strings.TrimSpace(string(f.Data)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.passed += wait
+				s.step(nil)
 			default:
 				continue
 			}
@@ -98,6 +105,7 @@ func TestWorlds(t *testing.T) {
 		s := state{t: t}
 		of, all := sha256.New(), sha256.New()
 		play := func(batch ...input.Change) {
+			s.passed += input.KeepNames / 3
 			for _, c := range batch {
 				fmt.Fprintln(of, c.Ref, c.Deleted)
 				if c.Object != nil {
@@ -153,10 +161,11 @@ type state struct {
 	t      *testing.T
 	view   input.View
 	result translator.Result
+	passed time.Duration // since now
 }
 
 func (s *state) step(batch []input.Change) {
-	s.view = s.view.With(batch...).Freeze(s.view, input.Controller)
+	s.view = s.view.With(batch...).Freeze(s.view, input.Controller).Keep(s.view, now.Add(s.passed))
 	s.result = translator.Translate(s.result, s.view)
 	for _, p := range s.result.Problems(now) {
 		if p.Code.Row().Code == "" {

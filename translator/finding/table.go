@@ -79,6 +79,11 @@ const (
 	BadPath           Code = "BadPath"
 	PathTaken         Code = "PathTaken"
 	PathTwice         Code = "PathTwice"
+	HostOwned         Code = "HostOwned"
+	HostShared        Code = "HostShared"
+	HostClaimed       Code = "HostClaimed"
+	HostRemembered    Code = "HostRemembered"
+	PublicSuffix      Code = "PublicSuffix"
 	ResourceBackend   Code = "ResourceBackend"
 	BadServiceName    Code = "BadServiceName"
 	BadPortNumber     Code = "BadPortNumber"
@@ -196,6 +201,16 @@ var table = []Row{
 		"Agree with the owner of the other Ingress on who has the path; delete it from one of the two."},
 	{PathTwice, Error, "the Ingress has this path of host %s already; the first one counts", "differences.md",
 		"Delete one of the two paths."},
+	{HostOwned, Error, "%s: what this Ingress says of it is not served", "ownership.md",
+		"Use a host of your own; or have who operates the class name both namespaces in `host-owners`, or set `host-ownership: shared`."},
+	{HostShared, Info, "%s: of this Ingress the paths are served, but its certificate, redirect, default backend and all else that concerns the whole host count for nothing", "ownership.md",
+		"Nothing, if that is meant. What concerns the whole host is for an Ingress of the owner's namespace to say."},
+	{HostClaimed, Info, "%s of another namespace has rules for host %s, too; they are %s", "ownership.md",
+		"Nothing, if that is meant. Else talk to the owner of the other Ingress."},
+	{HostRemembered, Warning, "the namespace keeps the host by its former %s, which this process remembers; one that starts later does not, and gives it to %s, which is older than this Ingress", "ownership.md#memory",
+		"Have who operates the class name the namespace in `host-owners`, before Legation is restarted; or have the other Ingress deleted."},
+	{PublicSuffix, Error, "is a wildcard directly below a public suffix: everybody's names are below it. It is not served unless `host-owners` of the class names it", "ownership.md#public-suffixes",
+		"Name a wildcard of a domain of your own; or have who operates the class name the wildcard in `host-owners`."},
 	{ResourceBackend, Error, "resource backends are not served; the path answers 503", "differences.md",
 		"Name a Service as the backend."},
 	{BadServiceName, Error, "not the name of a Service; the path answers 503", "differences.md",

@@ -33,6 +33,7 @@ type View struct {
 	fragments pmap.Map[*route.Fragment] // by object: of those that make routes
 
 	frozen pmap.Map[frozen] // by class name; see Freeze
+	kept   pmap.Map[Kept]   // by claimKey; see Keep
 
 	standIn *Secret // see WithStandIn
 	now     int64   // in ns since 1970, see WithTime
@@ -236,6 +237,19 @@ func (v View) Fragments() pmap.Map[*route.Fragment] { return v.fragments }
 // OfHost yields the fragments with a rule for a host, as they name it.
 func (v View) OfHost(host string) iter.Seq[*route.Fragment] { return v.lookUp(v.byHost, host+sep) }
 
+// HostsBelow yields the hosts that fall under a wildcard and that a fragment has a rule
+// for, some perhaps twice. It looks at all hosts.
+func (v View) HostsBelow(wildcard string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for k := range v.byHost.All() {
+			host, _, _ := strings.Cut(k, sep)
+			if above, ok := route.Wildcard(host); ok && above == wildcard && !yield(host) {
+				return
+			}
+		}
+	}
+}
+
 // Naming yields the fragments that name an object.
 func (v View) Naming(ref object.Ref) iter.Seq[*route.Fragment] {
 	return v.lookUp(v.byRef, refKey(ref, ""))
@@ -343,7 +357,7 @@ func (v View) Time() time.Time { return time.Unix(0, v.now) }
 func (v View) Digest() pmap.Sum {
 	var parts []string
 	for _, d := range []pmap.Sum{v.ingresses.Digest(), v.classes.Digest(), v.services.Digest(),
-		v.slices.Digest(), v.secrets.Digest(), v.configs.Digest(), v.problems.Digest(), v.frozen.Digest()} {
+		v.slices.Digest(), v.secrets.Digest(), v.configs.Digest(), v.problems.Digest(), v.frozen.Digest(), v.kept.Digest()} {
 		parts = append(parts, string(d[:]))
 	}
 	return pmap.SumOf(parts...)

@@ -11,6 +11,7 @@ import (
 // of one drains no connection.
 type Class struct {
 	Budget
+	Owners
 	Renewal
 	Taste
 	DefaultBackend        ServicePort // of requests that no rule matches; zero: none, they are answered 404
@@ -32,7 +33,7 @@ func (p ServicePort) String() string {
 	return p.Namespace + "/" + p.Service + ":" + p.Port
 }
 
-// classRows are the settings of Class but for its Budget and Renewal.
+// classRows are the settings of Class but for its Budget, Owners, Renewal and Taste.
 var classRows = []Setting{
 	{
 		Name: "default-backend", Type: servicePort(func(v *Values) *ServicePort { return &v.DefaultBackend }),

@@ -88,15 +88,15 @@ func hstsOf(field func(*Values) *HSTS) Type {
 var tasteRows = []Setting{
 	{
 		Name: "compatibility", Type: group(oneOf(func(v *Values) *Compatibility { return &v.Compatibility }, Own, IngressNginx), func(v *Values) {
-			v.HSTS = HSTS{}
+			v.HSTS, v.HostOwnership = HSTS{}, OwnedByNamespace
 			if v.Compatible() {
-				v.HSTS = HSTS{MaxAge: 365 * day, Subdomains: true}
+				v.HSTS, v.HostOwnership = HSTS{MaxAge: 365 * day, Subdomains: true}, SharedHosts
 			}
 		}),
-		Gives:   []string{"hsts"},
+		Gives:   []string{"host-ownership", "hsts"},
 		Default: off, Why: "What the API of Ingress says, and nothing besides it, is what other controllers do, too.",
 		Envoy: "several",
-		Doc: "Whose taste decides where the API leaves something open. With `ingress-nginx` the Ingresses of that controller get the answers that it gave: HSTS on https, `/docs` sent to `/docs/` where only that is a path, " +
+		Doc: "Whose taste decides where the API leaves something open. With `ingress-nginx` the Ingresses of that controller get the answers that it gave: hosts that namespaces share, HSTS on https, `/docs` sent to `/docs/` where only that is a path, " +
 			"redirects without a port, unmatched paths of a host under the settings of its oldest Ingress, challenges for certificates redirected like all else unless an Ingress has a path for them.",
 	},
 	{

@@ -9,7 +9,7 @@ import (
 // it may stand. See TestTable for what every row must have.
 var table = sorted(
 	rows(Setting{Scopes: OnClass, OfListener: true}, portRows, proxyRows, clientRows, logRows),
-	rows(Setting{Scopes: OnClass}, classRows, budgetRows, renewalRows, tasteRows),
+	rows(Setting{Scopes: OnClass}, classRows, budgetRows, ownerRows, renewalRows, tasteRows),
 	rows(Setting{Scopes: OnIngress | OnClass}, timeoutRows, retryRows, bodyRows, redirectRows, addressRows, rateRows, towardRows),
 	rows(Setting{Scopes: OnService | OnIngress | OnClass, Upstream: true}, limitRows, balanceRows, healthRows, lifetimeRows, protocolRows),
 )

@@ -58,7 +58,7 @@ func TestCanary(t *testing.T) {
 		{route.Canary{Cookie: "c", Header: "X-C"}, http.Header{"X-C": {"always"}, "Cookie": {"c=never"}}, next},
 	} {
 		class := &route.Class{Settings: policy.Defaults(), CatchAll: route.NotFound()}
-		vh, found := route.Merge("a.test", route.Input{Class: class, Own: []*route.Fragment{leading("main", 0, "web", "other")}, Canaries: []route.Canary{canary("web", c.canary)}})
+		vh, found := route.Merge("a.test", route.Input{Class: class, Own: owned(leading("main", 0, "web", "other")), Canaries: []route.Canary{canary("web", c.canary)}})
 		d := route.Decide(vh, route.Request{Host: "a.test", Path: "/web", Headers: c.headers})
 		if !reflect.DeepEqual(d.Allowed, c.want) || len(found) > 0 {
 			t.Errorf("%+v: %v leads to %+v, want %+v; %v", c.canary, c.headers, d.Allowed, c.want, found)
@@ -88,7 +88,7 @@ func TestCanaries(t *testing.T) {
 		return class.Canaries([]*route.Fragment{first, second})
 	}
 	for guarded, want := range map[bool]string{false: "next", true: "second"} {
-		vh, found := route.Merge("a.test", route.Input{Class: class, Own: []*route.Fragment{leading("main", 0, "web"), splits}, Canaries: list(guarded)})
+		vh, found := route.Merge("a.test", route.Input{Class: class, Own: owned(leading("main", 0, "web"), splits), Canaries: list(guarded)})
 		for path, want := range map[string][]route.Outcome{"/web": cluster(want), "/": cluster(want), "/splits": cluster("web", "other"), "/other": cluster("other")} {
 			if got := route.Decide(vh, route.Request{Host: "a.test", Path: path}).Allowed; !reflect.DeepEqual(got, want) {
 				t.Errorf("guarded %t: %s leads to %+v, want %+v", guarded, path, got, want)

@@ -18,13 +18,28 @@ type Class struct {
 	Settings  policy.Values // over the defaults
 	Order     Order         // of the rules of a host
 	Listeners []Listener    // of its fleet
-	CatchAll  Planned       // for requests that no host takes
-	Unmatched Planned       // for paths of a host that no rule of it matches, in a compatible class; else CatchAll is
+	CatchAll  Planned       // for requests that nothing else takes
+	// Rest takes the place of CatchAll at hosts of other namespaces, if that is of an
+	// object; nil if it is nobody's.
+	Rest *Planned
 }
 
 // Sum identifies the class.
 func (c *Class) Sum() pmap.Sum {
-	return pmap.SumOf(c.Name, fmt.Sprint(c.Default, c.Order), c.Settings.String(), c.CatchAll.text(), c.Unmatched.text())
+	parts := []string{c.Name, fmt.Sprint(c.Default, c.Order), c.Settings.String(), c.CatchAll.text()}
+	if c.Rest != nil {
+		parts = append(parts, c.Rest.text())
+	}
+	return pmap.SumOf(parts...)
+}
+
+// unmatched is for paths of a host that no rule of it matches. Nobody gets the requests to
+// hosts of other namespaces by a catch-all of his own.
+func (c *Class) unmatched(host, owner string) Planned {
+	if c.Rest == nil || host == Any || c.CatchAll.From.Namespace == owner && !c.Settings.Compatible() {
+		return c.CatchAll
+	}
+	return *c.Rest
 }
 
 // Has reports whether an object that names its class so is of this class.
@@ -80,6 +95,7 @@ type plan struct {
 	fragment *Fragment
 	settings *policy.Route
 	closed   bool
+	owns     bool // the object is one of the owner of the host
 }
 
 // planOf brings class and fragment together. Whatever restricts access and is not
@@ -90,7 +106,7 @@ func (c *Class) planOf(f *Fragment) plan {
 		own := c.Settings.With(f.Policy).Route
 		settings = &own
 	}
-	return plan{class: c, fragment: f, settings: settings, closed: c.closes(f)}
+	return plan{class: c, fragment: f, settings: settings, closed: c.closes(f), owns: true}
 }
 
 // Plan is what the class makes of one action of a fragment that is used, and what is

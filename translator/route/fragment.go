@@ -116,6 +116,8 @@ type ClassName struct {
 // Host is the part of an object that is about one host.
 type Host struct {
 	Name string // "shop.example.com", "*.example.com" or Any
+	// Field is the first that names it.
+	Field string
 	// Deep: a wildcard takes names of any number of labels, as those of Gateway API
 	// do. Else it takes one label, as those of Ingress do.
 	Deep bool

@@ -23,6 +23,9 @@ func world(data []byte) (*worlds.Fragments, *route.Class, []*route.Fragment) {
 	class := &route.Class{Name: worlds.Class, Settings: policy.Defaults(), CatchAll: route.NotFound(),
 		Order: []route.Order{route.ByElement, route.ByText, route.BySpecificity}[g.IntN(3)]}
 	class.Settings.ServeUnprotected = g.IntN(2) == 0
+	owners := []map[string]string{{}, {"host-ownership": "shared"}, {"host-owners": "a.test=other+shop, *.a.test=*, *.test=shop"}, {"host-owners": "*=other", "host-ownership": "shared"}}[g.IntN(4)]
+	overrides, _ := policy.OfClass(object.Ref{}, owners)
+	class.Settings = class.Settings.With(overrides)
 	var list []*route.Fragment
 	for range 1 + g.IntN(6) {
 		list = append(list, g.Fragment())
@@ -30,23 +33,32 @@ func world(data []byte) (*worlds.Fragments, *route.Class, []*route.Fragment) {
 	return g, class, list
 }
 
+// claims are those of fragments to a name, whatever their order.
+func claims(name string, list []*route.Fragment) route.Claims {
+	of := route.Claims{Host: name}
+	for _, f := range list {
+		if (f.Host(name) != nil || name == route.Any && f.CatchAll != nil) && !f.Withheld {
+			of.Fragments = append(of.Fragments, f)
+		}
+	}
+	slices.SortStableFunc(of.Fragments, route.Older)
+	return of
+}
+
+// tenure says whose a name is.
+func tenure(name string, class *route.Class, list []*route.Fragment) route.Tenure {
+	var above route.Claims
+	if wildcard, ok := route.Wildcard(name); ok {
+		above = claims(wildcard, list)
+	}
+	return class.Tenure(claims(name, list), above)
+}
+
 // merged is a host of fragments as translation makes it, whatever their order.
 func merged(host string, class *route.Class, list []*route.Fragment) (*route.VirtualHost, []finding.Finding) {
-	of := func(name string) (of []*route.Fragment) {
-		for _, f := range list {
-			if f.Host(name) != nil && !f.Withheld {
-				of = append(of, f)
-			}
-		}
-		slices.SortStableFunc(of, route.Older)
-		return of
-	}
-	in := route.Input{Class: class, Own: of(host)}
+	in := route.Input{Class: class, Own: tenure(host, class, list), Any: tenure(route.Any, class, list)}
 	if wildcard, ok := route.Wildcard(host); ok {
-		in.Wildcard = of(wildcard)
-	}
-	if strings.HasPrefix(host, "*.") {
-		in.Any = of(route.Any)
+		in.Wildcard = tenure(wildcard, class, list)
 	}
 	all := slices.SortedStableFunc(slices.Values(list), route.Older)
 	in.Canaries = class.Canaries(all)
@@ -54,7 +66,8 @@ func merged(host string, class *route.Class, list []*route.Fragment) (*route.Vir
 }
 
 // FuzzMerge: the order in which fragments come has no influence; rules are tried in
-// the order of the host; each one is served, or its owner is told why not.
+// the order of the host; each one is served, or its owner is told why not. Nobody but the
+// owner of the host decides what concerns all of it.
 func FuzzMerge(f *testing.F) {
 	for _, s := range seeds {
 		f.Add([]byte(s))
@@ -68,22 +81,27 @@ func FuzzMerge(f *testing.F) {
 			if again, foundAgain := merged(host, class, list); !reflect.DeepEqual(vh, again) || !reflect.DeepEqual(found, foundAgain) {
 				t.Fatalf("%s: the order of fragments matters:\n%+v %v\n%+v %v", host, vh, found, again, foundAgain)
 			}
+			of := tenure(host, class, list)
+			checkOwned(t, host, class, of, found, list)
 			if vh != nil {
-				checkServed(t, vh, found, list)
-				checkSorted(t, vh, class, list)
-				checkGuarded(t, vh, class, list)
+				checkServed(t, vh, found, of)
+				checkSorted(t, vh, class, of)
+				checkGuarded(t, vh, class, of)
+			}
+			if alone, ok := alone(host, of, list); ok {
+				checkAlone(t, host, class, alone, list)
 			}
 		}
 	})
 }
 
 // checkServed: each rule is a route, or a finding at its field.
-func checkServed(t *testing.T, vh *route.VirtualHost, found []finding.Finding, list []*route.Fragment) {
+func checkServed(t *testing.T, vh *route.VirtualHost, found []finding.Finding, of route.Tenure) {
 	t.Helper()
-	regex := isRegex(vh, list)
-	for _, f := range list {
+	regex := isRegex(vh, of)
+	for _, f := range of.Served {
 		h := f.Host(vh.Host)
-		if h == nil || f.Withheld {
+		if h == nil {
 			continue
 		}
 		for _, r := range h.Rules {
@@ -102,11 +120,11 @@ func checkServed(t *testing.T, vh *route.VirtualHost, found []finding.Finding, l
 
 // checkSorted: rules of the host itself are in its order; what BySpecificity leaves
 // open is in the order of the owners. The last route takes what is left.
-func checkSorted(t *testing.T, vh *route.VirtualHost, class *route.Class, list []*route.Fragment) {
+func checkSorted(t *testing.T, vh *route.VirtualHost, class *route.Class, of route.Tenure) {
 	t.Helper()
-	order := orderOf(vh, class, list)
+	order := orderOf(vh, class, of)
 	age := map[object.Ref]*route.Fragment{}
-	for _, f := range list {
+	for _, f := range of.Served {
 		age[f.Origin.Object] = f
 	}
 	var rules []route.Route
@@ -127,13 +145,13 @@ func checkSorted(t *testing.T, vh *route.VirtualHost, class *route.Class, list [
 }
 
 // orderOf is the order of a host.
-func orderOf(vh *route.VirtualHost, class *route.Class, list []*route.Fragment) route.Order {
+func orderOf(vh *route.VirtualHost, class *route.Class, of route.Tenure) route.Order {
 	order := class.Order
-	if isRegex(vh, list) {
+	if isRegex(vh, of) {
 		order = max(order, route.ByText)
 	}
-	for _, f := range list {
-		if f.Host(vh.Host) != nil && !f.Withheld {
+	for _, f := range of.Served {
+		if f.Host(vh.Host) != nil && of.Owns(f) {
 			order = max(order, f.Order)
 		}
 	}
@@ -146,10 +164,10 @@ func byCanary(r route.Route) bool {
 }
 
 // isRegex reports whether the paths of a host are patterns.
-func isRegex(vh *route.VirtualHost, list []*route.Fragment) bool {
-	return slices.ContainsFunc(list, func(f *route.Fragment) bool {
+func isRegex(vh *route.VirtualHost, of route.Tenure) bool {
+	return slices.ContainsFunc(of.Served, func(f *route.Fragment) bool {
 		h := f.Host(vh.Host)
-		return h != nil && !f.Withheld && h.Server.Regex
+		return h != nil && of.Owns(f) && h.Server.Regex
 	})
 }
 
@@ -158,18 +176,18 @@ func isGuard(r route.Route) bool { return strings.Contains(r.Name, " closed ") }
 
 // checkGuarded: what a fragment guards is closed, unless the class serves it. Before
 // a guard stand only rules that the order prefers.
-func checkGuarded(t *testing.T, vh *route.VirtualHost, class *route.Class, list []*route.Fragment) {
+func checkGuarded(t *testing.T, vh *route.VirtualHost, class *route.Class, of route.Tenure) {
 	t.Helper()
-	order := orderOf(vh, class, list)
-	for _, f := range list {
-		whole := slices.ContainsFunc(f.Guards, func(g route.Guard) bool { return g.Match.Path == "" })
+	order := orderOf(vh, class, of)
+	for _, f := range of.Served {
+		whole := len(f.Guards) > 0 && !of.Owns(f) || slices.ContainsFunc(f.Guards, func(g route.Guard) bool { return g.Match.Path == "" })
 		for _, r := range vh.Routes {
-			if r.From == f.Origin.Object && whole && !class.Settings.ServeUnprotected && r.Status != 503 {
+			if r.From == f.Origin.Object && r.Deeper == "" && whole && !class.Settings.ServeUnprotected && r.Status != 503 {
 				t.Errorf("%s is open", r.Name)
 			}
 		}
 		for _, g := range f.Guards {
-			if whole || f.Withheld || f.Host(vh.Host) == nil || class.Settings.ServeUnprotected {
+			if whole || f.Host(vh.Host) == nil || class.Settings.ServeUnprotected {
 				continue
 			}
 			i := slices.IndexFunc(vh.Routes, func(r route.Route) bool {

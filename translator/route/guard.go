@@ -33,6 +33,14 @@ func (p plan) guards() (list []candidate) {
 	return list
 }
 
+// guest is p as it counts for a host that belongs to another namespace: its guards close
+// all of its own paths, and no path of others.
+func (p plan) guest() plan {
+	p.owns = false
+	p.closed = len(p.fragment.Guards) > 0 && !p.class.Settings.ServeUnprotected
+	return p
+}
+
 // closes reports whether class lets the guards of a fragment close all of it.
 func (c *Class) closes(f *Fragment) bool {
 	return !c.Settings.ServeUnprotected && slices.ContainsFunc(f.Guards, Guard.wholly)

@@ -38,7 +38,7 @@ func TestGuards(t *testing.T) {
 		class.Settings.ServeUnprotected = c.open
 		older := fragment(object.KindIngress, "older", 0, route.ByElement, route.Match{Path: "/other"})
 		older.Hosts[0].Rules[0].Action.Status = 201
-		vh, _ := route.Merge("a.test", route.Input{Class: class, Own: []*route.Fragment{older, guarded(c.guards...)}})
+		vh, _ := route.Merge("a.test", route.Input{Class: class, Own: owned(older, guarded(c.guards...))})
 		c.want["/other"] = 201 // is another object's
 		for path, want := range c.want {
 			if got := route.Decide(vh, route.Request{Host: "a.test", Path: path}).Allowed[0].Status; got != want {

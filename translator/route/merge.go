@@ -13,10 +13,10 @@ import (
 // Input is all that Merge may read.
 type Input struct {
 	Class *Class
-	// Own are the fragments with a rule for the host, Wildcard those with one for
-	// the wildcard it falls under, Any those with one for Any, which names below a
-	// wildcard fall through to. Each sorted by Older, and of this class.
-	Own, Wildcard, Any []*Fragment
+	// Own is whose the host is, with the fragments that are served; Wildcard the same of
+	// the wildcard it falls under, and Any of Any, which names below a wildcard fall
+	// through to. All by Class.
+	Own, Wildcard, Any Tenure
 	// Canaries are those on the Services that Own, Any and the class lead to, in the
 	// order of their fragments. Others do no harm.
 	Canaries []Canary
@@ -53,19 +53,32 @@ type Route struct {
 }
 
 // Merge builds the virtual host of a name; nil if no fragment has a rule for it,
-// except for Any, which always exists. The order of the fragments decides
-// conflicts, and nothing else does.
+// except for Any, which always exists, and for a name that is kept for its owner. The
+// order of the fragments decides conflicts, and nothing else does.
 func Merge(host string, in Input) (*VirtualHost, []finding.Finding) {
 	m := mergeHost(host, in.Class, in.Own, chainOf(host, in))
+	if m == nil && in.keeps() {
+		m = newMerger(host, in.Class, in.Own, "")
+		m.last()
+	}
 	if m == nil {
-		return nil, nil
+		return nil, in.Own.Found
 	}
 	if strings.HasPrefix(host, "*.") {
 		m.deeper(in)
 	}
 	m.canaries(in.Canaries)
 	m.host.Backends = backends(m.host.Routes)
-	return &m.host, m.found
+	return &m.host, slices.Concat(in.Own.Found, m.found)
+}
+
+// keeps reports whether the host has a virtual host of its own although no rule is served
+// for it: its owner is gone, and others would take its requests before the time of that.
+func (in *Input) keeps() bool {
+	if !in.Own.Claim.Lapsed || in.Own.Owner == in.Wildcard.Owner {
+		return false
+	}
+	return in.Wildcard.Owner != "" || in.Any.Owner != "" && in.Any.Owner != in.Own.Owner
 }
 
 func backends(routes []Route) (list []Backend) {
@@ -83,29 +96,27 @@ func backends(routes []Route) (list []Backend) {
 // deeper decides who takes names of more labels below a wildcard than one: those
 // owners that claim them, else the one that takes what no host takes.
 func (m *merger) deeper(in Input) {
-	var claim []*Fragment
-	for _, f := range in.Own {
-		if f.Host(m.host.Host).Deep {
-			claim = append(claim, f)
-		}
-	}
-	switch len(claim) {
+	claim := in.Own
+	claim.Served = slices.DeleteFunc(slices.Clone(in.Own.Served), func(f *Fragment) bool { return !f.Host(m.host.Host).Deep })
+	switch len(claim.Served) {
 	case 0:
-		m.passDeeper(mergeHost(Any, in.Class, in.Any, ""))
-		m.host.From = append(m.host.From, refs(in.Any)...)
-	case len(in.Own): // they are served like the others
+		other := mergeHost(Any, in.Class, in.Any, "")
+		m.passDeeper(other)
+		m.host.From = append(m.host.From, other.host.From...)
+	case len(in.Own.Served): // they are served like the others
 	default:
 		m.passDeeper(mergeHost(m.host.Host, in.Class, claim, m.chain))
 	}
 }
 
 // chainOf is the host whose filter chain serves this host over TLS: the host itself, or
-// the wildcard that it falls under. It is empty if neither has a certificate.
+// the wildcard that it falls under, if it has the same owner. It is empty if neither has
+// a certificate.
 func chainOf(host string, in Input) string {
 	if _, _, ok := Certificate(host, in.Own); ok {
 		return host
 	}
-	if wildcard, ok := Wildcard(host); ok {
+	if wildcard, ok := Wildcard(host); ok && in.Wildcard.Owner == in.Own.Owner {
 		if _, _, ok := Certificate(wildcard, in.Wildcard); ok {
 			return wildcard
 		}
@@ -118,7 +129,8 @@ type merger struct {
 	class     *Class
 	host      VirtualHost
 	chain     string
-	plans     []plan // of the owners, in their order
+	owner     string // namespace
+	plans     []plan // of the fragments that are served, in their order
 	winner    map[matchKey]*Fragment
 	found     []finding.Finding
 	regex     bool      // all paths are patterns
@@ -145,39 +157,59 @@ func (o Order) compare(a, b candidate) int {
 	return cmp.Or(o.precedence(a.rule.Match, b.rule.Match), cmp.Compare(first(a), first(b)))
 }
 
-func mergeHost(name string, class *Class, owners []*Fragment, chain string) *merger {
-	if len(owners) == 0 && name != Any {
-		return nil
+// newMerger plans all that is served of a name.
+func newMerger(name string, class *Class, of Tenure, chain string) *merger {
+	m := &merger{class: class, host: VirtualHost{Host: name, Settings: &class.Settings.Route}, owner: of.Owner, chain: chain, winner: map[matchKey]*Fragment{}}
+	for _, f := range of.Served {
+		if f.Host(name) == nil { // it has a catch-all
+			continue
+		}
+		p := class.planOf(f)
+		if !of.Owns(f) {
+			p = p.guest()
+		}
+		m.plans = append(m.plans, p)
+		m.host.From = append(m.host.From, f.Origin.Object)
 	}
-	m := &merger{class: class, host: VirtualHost{Host: name, Settings: &class.Settings.Route, From: refs(owners)}, chain: chain, winner: map[matchKey]*Fragment{}}
-	for _, f := range owners {
-		m.plans = append(m.plans, class.planOf(f))
+	return m
+}
+
+// owning yields the plans of the owner.
+func (m *merger) owning(yield func(plan) bool) {
+	for _, p := range m.plans {
+		if p.owns && !yield(p) {
+			return
+		}
+	}
+}
+
+func mergeHost(name string, class *Class, of Tenure, chain string) *merger {
+	m := newMerger(name, class, of, chain)
+	if len(m.plans) == 0 && name != Any {
+		return nil
 	}
 	m.server()
 	candidates := m.candidates()
 	m.host.Routes = make([]Route, 0, len(candidates)+2) // a redirect and the fallback
-	redirect := m.redirects(candidates)
 	m.roots(candidates)
+	redirect := m.redirects(candidates)
 	for _, c := range candidates {
 		if redirect == byPath && m.leaves(c) {
 			m.toHTTPS("redirect "+c.rule.Name, c.rule.Match)
 		}
 		m.add(Route{Name: c.rule.Name, Match: c.rule.Match, Planned: m.planned(c.plan, c.rule.Action)})
 	}
-	if redirect == byPath && m.wantsHTTPS(m.plans[0]) && !m.lentRedirect() {
+	if redirect == byPath && m.redirectsRest() {
 		m.toHTTPS("redirect", Match{Path: "/"})
 	}
-	last := m.fallback()
-	m.add(Route{Name: last.Owner + " default", Match: Match{Path: "/"}, Planned: last})
+	m.last()
 	return m
 }
 
-// refs are the objects of fragments.
-func refs(of []*Fragment) (list []object.Ref) {
-	for _, f := range of {
-		list = append(list, f.Origin.Object)
-	}
-	return list
+// last adds the route of what no rule matches.
+func (m *merger) last() {
+	last := m.fallback()
+	m.add(Route{Name: last.Owner + " default", Match: Match{Path: "/"}, Planned: last})
 }
 
 // candidates are the rules of all owners in the order in which they must be tried.
@@ -208,13 +240,13 @@ func (m *merger) size() (n int) {
 	return n
 }
 
-// order is that of the class, unless an owner asks for another one.
+// order is that of the class, unless an object of the owner asks for another one.
 func (m *merger) order() Order {
 	order := m.class.Order
 	if m.regex {
 		order = max(order, ByText)
 	}
-	for _, p := range m.plans {
+	for p := range m.owning {
 		order = max(order, p.fragment.Order)
 	}
 	return order
@@ -242,21 +274,20 @@ func (m *merger) planned(p plan, a Action) Planned {
 	return planned
 }
 
-// fallback is what the host does with a path that no rule matches: that of its
-// oldest owner that says so, else that of the class.
+// fallback is what the host does with a path that no rule matches: that of the oldest
+// object of its owner that says so, else that of the class.
 func (m *merger) fallback() Planned {
-	for _, p := range m.plans {
+	for p := range m.owning {
 		if p.fragment.Fallback != nil {
 			return m.planned(p, *p.fragment.Fallback)
 		}
 	}
-	switch {
-	case m.host.Host == Any || len(m.plans) == 0:
-		return m.class.CatchAll
-	case m.class.Settings.Compatible():
-		return m.lent()
+	if m.host.Host != Any && m.class.Settings.Compatible() {
+		for p := range m.owning {
+			return m.lent(p)
+		}
 	}
-	return m.class.CatchAll
+	return m.class.unmatched(m.host.Host, m.owner)
 }
 
 func (m *merger) add(r Route) {
@@ -289,6 +320,15 @@ func (m *merger) redirects(candidates []candidate) redirecting {
 	}
 	m.toHTTPS("redirect", Match{Path: "/"})
 	return wholly
+}
+
+// redirectsRest reports whether plain http is redirected where no rule matches: as the
+// oldest object of the owner says.
+func (m *merger) redirectsRest() bool {
+	for p := range m.owning {
+		return m.wantsHTTPS(p) && !m.lentRedirect()
+	}
+	return false
 }
 
 // wantsHTTPS reports whether the requests of a plan by plain http are sent to https.
@@ -324,17 +364,20 @@ type Section struct {
 }
 
 // Certificate is the TLS section whose Secret has the certificate of a host: the first
-// section of the oldest owner that has one. Each other section that names another Secret
-// gets a finding. False means that the host has no TLS.
+// section of the oldest object of the owner that has one. Each other section of the owner
+// that names another Secret gets a finding. False means that the host has no TLS.
 //
-// owners must be only fragments that have a rule for the host, oldest first. A fragment
-// with a TLS section for the host and no rule must not count: it could make hosts of
-// other people redirect to https, and be served with a certificate of its own.
-func Certificate(host string, owners []*Fragment) (use Section, found []finding.Finding, ok bool) {
+// Only fragments that have a rule for the host count. One with a TLS section for the host
+// and no rule could make hosts of other people redirect to https, and be served with a
+// certificate of its own.
+func Certificate(host string, of Tenure) (use Section, found []finding.Finding, ok bool) {
 	if host == Any {
 		return Section{}, nil, false
 	}
-	for _, f := range owners {
+	for _, f := range of.Served {
+		if !of.Owns(f) {
+			continue
+		}
 		for _, t := range f.Host(host).TLS {
 			at := f.At(t.Field)
 			switch {

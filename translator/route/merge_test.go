@@ -20,6 +20,11 @@ func fragment(kind object.Kind, name string, hours int, order route.Order, match
 	return f
 }
 
+// owned is a name that belongs to the namespace of all fragments.
+func owned(list ...*route.Fragment) route.Tenure {
+	return route.Tenure{Owner: list[0].Origin.Object.Namespace, Served: list}
+}
+
 // TestOrderOfHost: an owner that asks for the order of Gateway API has it for the
 // host; what that order leaves open goes to the older owner, then to the rule that
 // stands first.
@@ -30,7 +35,7 @@ func TestOrderOfHost(t *testing.T) {
 		route.Match{Path: "/z", Headers: header("z")}, route.Match{Path: "/z", Headers: header("y")})
 	young := fragment("HTTPRoute", "young", 1, route.BySpecificity, route.Match{Path: "/z", Headers: header("a")}, route.Match{Path: "/z/", Method: "GET"})
 	ingress := fragment(object.KindIngress, "ingress", 2, route.ByElement, route.Match{Path: "/z/long"}, route.Match{Kind: route.Exact, Path: "/z"})
-	vh, found := route.Merge("a.test", route.Input{Class: class, Own: []*route.Fragment{old, young, ingress}})
+	vh, found := route.Merge("a.test", route.Input{Class: class, Own: owned(old, young, ingress)})
 	var order []string
 	for _, r := range vh.Routes {
 		text := r.Name
@@ -66,14 +71,14 @@ func TestDeepWildcard(t *testing.T) {
 		{"one of two", []*route.Fragment{flat, deep}, "flat /all", "deeper deep /all"},
 		{"all", []*route.Fragment{deep}, "deep /all", "deep /all"},
 	} {
-		vh, _ := route.Merge("*.test", route.Input{Class: class, Own: c.own, Any: []*route.Fragment{rest}})
+		vh, _ := route.Merge("*.test", route.Input{Class: class, Own: owned(c.own...), Any: owned(rest)})
 		for host, want := range map[string]string{"a.test": c.one, "b.a.test": c.more} {
 			if got := name(route.Decide(vh, route.Request{Host: host, Path: "/all"})); got != want {
 				t.Errorf("%s: %s is taken by %q, want %q", c.name, host, got, want)
 			}
 		}
 	}
-	vh, _ := route.Merge("*.test", route.Input{Class: class, Own: []*route.Fragment{flat, deep}, Any: []*route.Fragment{rest}})
+	vh, _ := route.Merge("*.test", route.Input{Class: class, Own: owned(flat, deep), Any: owned(rest)})
 	if want := []object.Ref{flat.Origin.Object, deep.Origin.Object}; !slices.Equal(vh.From, want) {
 		t.Errorf("made of %v, want %v", vh.From, want)
 	}

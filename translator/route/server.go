@@ -10,17 +10,17 @@ import (
 // Server is what an object says of a host as a whole, also if other objects have its paths.
 type Server struct {
 	// Regex: the path of each rule is a pattern, RE2, that a request's path begins
-	// with, in any case, and the order is ByText. One owner who says so is enough.
+	// with, in any case, and the order is ByText. One object of the owner that says so is enough.
 	// Fragments that ask for BySpecificity are left as they are.
 	Regex bool
 	// KeepSlash: a redirect from http to https in a compatible class keeps the slash at
-	// the end of a path. One owner who says so is enough.
+	// the end of a path. One object of the owner that says so is enough.
 	KeepSlash bool
 }
 
-// server hears what the owners say of the host as a whole.
+// server hears what objects of the owner say of the host as a whole.
 func (m *merger) server() {
-	for _, p := range m.plans {
+	for p := range m.owning {
 		said := p.fragment.Host(m.host.Host).Server
 		m.regex, m.keepSlash = m.regex || said.Regex, m.keepSlash || said.KeepSlash
 	}

@@ -18,7 +18,7 @@ func TestRegexHost(t *testing.T) {
 	two := fragment(object.KindIngress, "two", 1, route.ByElement, route.Match{Path: "/a/12/private"}, route.Match{Path: "/a"})
 	two.Hosts[0].Server.Regex = true
 	two.Guards = []route.Guard{{Match: route.Match{Path: "/a/[0-9]+/x"}, Restricts: "users", Field: "guard"}, {Match: route.Match{Path: "/c("}, Restricts: "users", Field: "guard"}}
-	vh, found := route.Merge("a.test", route.Input{Class: class, Own: []*route.Fragment{one, two}})
+	vh, found := route.Merge("a.test", route.Input{Class: class, Own: owned(one, two)})
 	for path, want := range map[string]string{
 		"/a": "one /a", "/abc": "one /a", "/A?q": "one /a", "/a/7": "one /a/[0-9]+", "/A/77/y": "one /a/[0-9]+", "/a/12/private": "two /a/12/private",
 		"/x/1": "one /x|/y", "/z/y": "one /x|/y", "/a/99/x": "shop/two closed /a/[0-9]+/x", "/b(": "legation/not-found default", "/C(/d": "shop/two closed /c(",

@@ -83,8 +83,8 @@ func (m *merger) roots(candidates []candidate) {
 		})
 	}
 	anybody := has(plan{})
-	for i, p := range m.plans {
-		if root := p.fragment.Host(m.host.Host).Root; root != nil && (has(p) || i == 0 && !anybody) {
+	for _, p := range m.plans {
+		if root := p.fragment.Host(m.host.Host).Root; root != nil && (has(p) || m.lends(p) && !anybody) {
 			m.add(Route{Name: p.fragment.Origin.Object.Key() + " root", Match: Match{Kind: Exact, Path: "/"}, Planned: m.planned(p, *root)})
 			return
 		}
@@ -92,10 +92,9 @@ func (m *merger) roots(candidates []candidate) {
 }
 
 // lent is what a host does with paths that no rule has: what the class does with
-// them, under the settings of its oldest owner.
-func (m *merger) lent() Planned {
-	p := m.plans[0]
-	action := m.class.Unmatched.Action
+// them, under the settings of the oldest object of its owner.
+func (m *merger) lent(p plan) Planned {
+	action := m.class.unmatched(m.host.Host, m.owner).Action
 	if p.fragment.Lends != nil {
 		action = *p.fragment.Lends
 	}
@@ -104,6 +103,17 @@ func (m *merger) lent() Planned {
 
 // lentRedirect reports whether paths that no rule has are redirected by their owner.
 func (m *merger) lentRedirect() bool {
-	lends := m.plans[0].fragment.Lends
-	return m.class.Settings.Compatible() && lends != nil && lends.Redirect != nil
+	for p := range m.owning {
+		lends := p.fragment.Lends
+		return m.class.Settings.Compatible() && lends != nil && lends.Redirect != nil
+	}
+	return false
+}
+
+// lends reports whether a plan is the one that lends its settings to paths without a rule.
+func (m *merger) lends(p plan) bool {
+	for first := range m.owning {
+		return first.fragment == p.fragment
+	}
+	return false
 }

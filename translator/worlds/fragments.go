@@ -133,7 +133,7 @@ func (g *Fragments) policy(ref object.Ref) policy.Overrides {
 }
 
 func (g *Fragments) host(f *route.Fragment, name string) route.Host {
-	h := route.Host{Name: name, Deep: strings.HasPrefix(name, "*.") && g.world.one(3)}
+	h := route.Host{Name: name, Field: "host " + name, Deep: strings.HasPrefix(name, "*.") && g.world.one(3)}
 	h.Server.Regex = g.world.one(12)
 	for i := range g.IntN(5) {
 		m := g.match()

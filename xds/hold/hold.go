@@ -40,7 +40,8 @@ type Held struct {
 // before. wake is when to call Next again if base does not change before; zero
 // for never. Its cost follows the difference between base and the one before.
 //
-// A placeholder for a secret leaves the last good certificate in use. A placeholder for a cluster or a CLA
+// A placeholder for a secret leaves the last good certificate in use, unless that was of
+// another namespace. A placeholder for a cluster or a CLA
 // leaves the last one in use for Grace and is Final afterwards. A fleet without
 // a last one gets the placeholder itself. A virtual host that names one more
 // cluster, and one without endpoints, stays as it is for MoveGrace.
@@ -119,10 +120,18 @@ func (h *Held) follow(t snapshot.Type, c pmap.Change[*snapshot.Resource], now ti
 	switch {
 	case graced(t) && !h.pending.has(ref):
 		h.set(ref, c.New.Final())
+	case ok && changedHands(last, c.New): // nobody is served with the certificate of another namespace
+		h.set(ref, c.New.Final())
 	case ok && !last.Placeholder: // it stays
 	default:
 		h.set(ref, c.New)
 	}
+}
+
+// changedHands reports whether two resources of one name come from objects of different
+// namespaces: a host that has another owner now.
+func changedHands(a, b *snapshot.Resource) bool {
+	return len(a.From) > 0 && len(b.From) > 0 && a.From[0].Namespace != b.From[0].Namespace
 }
 
 // graced reports whether a placeholder stays one for Grace only.

@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"legation.dev/object"
 	"legation.dev/xds/snapshot"
 )
 
@@ -125,6 +126,24 @@ func (k kept) next(t snapshot.Type, version string, now, fresh time.Time) kept {
 		k.shown, k.final = version, false
 	}
 	return k
+}
+
+// TestChangedHands: a host that has another owner, who has no certificate, is not served
+// with that of the former one.
+func TestChangedHands(t *testing.T) {
+	ref := snapshot.Ref{Type: snapshot.Secret, Name: "shop.example.com"}
+	of := func(namespace, version string) (s snapshot.Snapshot) {
+		from := []object.Ref{{Kind: object.KindIngress, Namespace: namespace, Name: "web"}}
+		r := snapshot.FromBytes(ref.Type, ref.Name, version, []byte(version), snapshot.Meta{Placeholder: isPlaceholder(version), From: from})
+		return s.With(ref.Type, s.Of(ref.Type).Set(ref.Name, r))
+	}
+	h, _ := Next(Held{}, of("shop", "a"), start, time.Time{})
+	if h, _ := Next(h, of("shop", "placeholder0"), start, time.Time{}); shown(h, ref) != "a" {
+		t.Errorf("the same owner has %s, want the last certificate", shown(h, ref))
+	}
+	if h, _ := Next(h, of("blog", "placeholder0"), start, time.Time{}); shown(h, ref) != "placeholder0" {
+		t.Errorf("another owner has %s, want the stand-in", shown(h, ref))
+	}
 }
 
 // TestNextIsTheRule: random histories of several names at once follow the rule

@@ -77,7 +77,7 @@ func (l *lowering) rules() {
 			l.Find(finding.BadHost, at+".host", r.Host)
 			continue
 		}
-		host := l.host(hostName(r.Host))
+		host := l.host(hostName(r.Host), at+".host")
 		for j, p := range r.Paths {
 			l.rule(host, p, at+indexed(".http.paths", j))
 		}
@@ -87,12 +87,12 @@ func (l *lowering) rules() {
 	}
 }
 
-// host is what the fragment says of a host, made when it is first named.
-func (l *lowering) host(name string) int {
+// host is what the fragment says of a host, made when a field first names it.
+func (l *lowering) host(name, field string) int {
 	i := l.index(name)
 	if i < 0 {
 		i = len(l.Hosts)
-		l.Hosts = append(l.Hosts, route.Host{Name: name})
+		l.Hosts = append(l.Hosts, route.Host{Name: name, Field: field})
 		if l.hosts != nil {
 			l.hosts[name] = i
 		}
