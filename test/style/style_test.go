@@ -25,7 +25,6 @@ const (
 // takes it out; nobody adds one.
 var longer = map[string]int{
 	"cmd/legation/bootstrap.go bootstrapCommand": 50,
-	"cmd/legation/certs.go certsCommand":         47,
 	"cmd/legation/serve.go serveCommand":         63,
 	"cmd/legation/serving.go run":                49,
 }
