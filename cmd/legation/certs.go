@@ -30,12 +30,7 @@ type certsFlags struct {
 	folder       string
 }
 
-func certsCommand() *cobra.Command {
-	f := &certsFlags{}
-	c := &cobra.Command{
-		Use:   "certs",
-		Short: "Make certificates for the connection between Envoys and the control plane",
-		Long: `Prints Secrets with a CA and with a pair for the control plane (legation-xds), for the
+const certsHelp = `Prints Secrets with a CA and with a pair for the control plane (legation-xds), for the
 Envoys of each --class (legation-xds-envoy-CLASS) and for operators
 (legation-xds-operator), by the names that the chart expects for a --release called
 legation. What is mounted from such a Secret is what --tls of 'legation serve' and
@@ -61,7 +56,14 @@ no Envoy can connect anew. The metric legation_xds_certificate_end_timestamp_sec
 says when, and the log from 30 days before.
 
 To replace the CA, have both ends trust both first: put the old and the new
-certificate into ca.crt, then replace the pairs, then take out the old one.`,
+certificate into ca.crt, then replace the pairs, then take out the old one.`
+
+func certsCommand() *cobra.Command {
+	f := &certsFlags{}
+	c := &cobra.Command{
+		Use:   "certs",
+		Short: "Make certificates for the connection between Envoys and the control plane",
+		Long:  certsHelp,
 		Example: `  legation certs --namespace legation-system --class public | kubectl apply -f -
   legation certs --class edge --folder ./certs    # ./certs/legation-xds/tls.crt ...
 
