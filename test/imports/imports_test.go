@@ -43,7 +43,9 @@ var allowed = map[string][]string{
 	"translator/finding":        {"object", "pmap"},
 	"translator/lower":          {"translator/input", "translator/lower/ingress", "translator/lower/secret", "translator/lower/service", "translator/lower/settings"},
 	"translator/lower/ingress":  {"object", "translator/finding", "translator/input", "translator/lower/nginx", "translator/policy", "translator/route"},
-	"translator/lower/nginx":    {"translator/finding", "translator/policy", "translator/route"},
+	"translator/lower/nginx":    {"translator/finding", "translator/lower/nginx/snippet", "translator/policy", "translator/route"},
+	"translator/lower/nginx/snippet": {
+		"translator/route"},
 	"translator/lower/secret":   {"object", "translator/finding", "translator/input", "translator/route"},
 	"translator/lower/service":  {"translator/finding", "translator/input", "translator/policy", "translator/route"},
 	"translator/lower/settings": {"object", "translator/input", "translator/policy", "translator/route"},

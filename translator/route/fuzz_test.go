@@ -162,7 +162,7 @@ func checkGuarded(t *testing.T, vh *route.VirtualHost, class *route.Class, list 
 	t.Helper()
 	order := orderOf(vh, class, list)
 	for _, f := range list {
-		whole := slices.ContainsFunc(f.Guards, func(g route.Guard) bool { return g.Match.Path == "" })
+		whole := slices.ContainsFunc(f.Guards, func(g route.Guard) bool { return g.Match.Path == "" }) || reached(vh.Host, f, list)
 		for _, r := range vh.Routes {
 			if r.From == f.Origin.Object && whole && !class.Settings.ServeUnprotected && r.Status != 503 {
 				t.Errorf("%s is open", r.Name)
@@ -188,6 +188,16 @@ func checkGuarded(t *testing.T, vh *route.VirtualHost, class *route.Class, list 
 			}
 		}
 	}
+}
+
+// reached reports whether a guard of another fragment with the same host closes all of f.
+func reached(host string, f *route.Fragment, list []*route.Fragment) bool {
+	return slices.ContainsFunc(list, func(other *route.Fragment) bool {
+		return other.Host(host) != nil && f.Host(host) != nil && !other.Withheld && slices.ContainsFunc(other.Guards, func(g route.Guard) bool {
+			near := other.Origin.Object.Namespace == f.Origin.Object.Namespace
+			return g.Match.Path == "" && (g.Reach == route.OfHost || g.Reach == route.OfNamespace && near)
+		})
+	})
 }
 
 // moreSpecific is the rule of Gateway API, told anew.

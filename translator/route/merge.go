@@ -153,6 +153,7 @@ func mergeHost(name string, class *Class, owners []*Fragment, chain string) *mer
 	for _, f := range owners {
 		m.plans = append(m.plans, class.planOf(f))
 	}
+	m.widen()
 	m.server()
 	candidates := m.candidates()
 	m.host.Routes = make([]Route, 0, len(candidates)+2) // a redirect and the fallback

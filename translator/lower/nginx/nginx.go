@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"legation.dev/translator/finding"
+	"legation.dev/translator/lower/nginx/snippet"
 	"legation.dev/translator/route"
 )
 
@@ -42,7 +43,7 @@ func read(f *route.Fragment, name, value string) {
 	switch restricts := restricted(name, value); {
 	case a.as == ours || a.as == setting && !mistaken(f, name): // told where it is read
 	case restricts != "": // the class decides what to say
-		f.Guards = append(f.Guards, route.Guard{Restricts: restricts, Field: field(name), Value: shown(value)})
+		f.Guards = append(f.Guards, route.Guard{Reach: a.reach, Restricts: restricts, Field: field(name), Value: shown(value)})
 	case a.as == setting: // the mistake is told
 	case name == canary && isTrue(value):
 		f.Withheld = true
@@ -103,6 +104,8 @@ func restrictsNobody(name, value string) bool {
 		return err == nil && !on
 	case name == "auth-tls-verify-client":
 		return value == "off"
+	case strings.HasSuffix(name, "-snippet"):
+		return snippet.Harmless(value)
 	case name == "denylist-source-range":
 		return value == ""
 	case strings.HasSuffix(name, "-source-range"):
