@@ -68,6 +68,7 @@ const (
 	RestrictsNobody   Code = "RestrictsNobody"
 	PathsClosed       Code = "PathsClosed"
 	Unprotected       Code = "Unprotected"
+	ClientsClosed     Code = "ClientsClosed"
 	CanaryWithheld    Code = "CanaryWithheld"
 	CanaryTaken       Code = "CanaryTaken"
 
@@ -175,6 +176,8 @@ var table = []Row{
 		"Restrict access elsewhere (in the backend, in front of Envoy, by a NetworkPolicy) and delete the annotation; or, if the paths may be open, set `serve-unprotected` on the class."},
 	{Unprotected, Warning, "is not honoured yet; the class serves the paths without it, though it restricts %s", "settings.md#serve-unprotected",
 		"Make sure that something else restricts access. Then delete the annotation."},
+	{ClientsClosed, Error, "client certificates cannot be checked: %v; https of the host answers 503", "security.md",
+		"Name a Secret of the same namespace that has the certificates of the authorities in `ca.crt`, as PEM, and give the host a TLS section."},
 	{CanaryWithheld, Error, "is not honoured yet: a canary takes part in no routing, and its paths and certificates count for nothing", "differences.md#settings",
 		"Shift traffic otherwise, for example by the endpoints of one Service, and delete the canary Ingress."},
 	{CanaryTaken, Error, "%s is a canary of Service %s, too, and is older: this one gets no requests", "differences.md#settings",

@@ -19,9 +19,10 @@ import (
 // their Services exist.
 func VirtualHost(routes string, v *route.VirtualHost) (*snapshot.Resource, error) {
 	m := &routev3.VirtualHost{Name: VirtualHostName(routes, v.Host), Domains: []string{v.Host}, RetryPolicy: retries(v.Settings)}
-	b := builder{class: v.Settings}
+	b := builder{class: v.Settings, clients: certified(v.Clients)}
+	m.Routes = refusals(v.Clients)
 	for i := range v.Routes {
-		m.Routes = append(m.Routes, b.route(&v.Routes[i]))
+		m.Routes = append(m.Routes, told(v.Clients, v.Routes[i].Plain, b.route(&v.Routes[i]))...)
 	}
 	meta := snapshot.Meta{From: v.From}
 	if v.Chain != "" {
@@ -37,7 +38,9 @@ func VirtualHost(routes string, v *route.VirtualHost) (*snapshot.Resource, error
 // settings, and so share the messages made from them. These must not be changed.
 type builder struct {
 	class *policy.Route
-	last  *policy.Route // those that shared was made of
+	// clients are filters that run on each route of the host, before its own.
+	clients []*corev3.TypedExtensionConfig
+	last    *policy.Route // those that shared was made of
 	shared
 }
 
@@ -65,7 +68,9 @@ func (b *builder) route(r *route.Route) *routev3.Route {
 		m.Action = &routev3.Route_Route{Route: b.toTargets(&r.Planned)}
 		m.RequestHeadersToAdd = b.headers
 	}
-	if r.Settings != nil { // who may come, and how often, holds for answers of our own, too
+	if r.Settings == nil {
+		m.TypedPerFilterConfig = onRoute(b.class, b.class, b.clients...)
+	} else { // who may come, and how often, holds for answers of our own, too
 		b.use(r.Settings)
 		m.TypedPerFilterConfig = b.filters
 		m.Metadata = limits(r.Settings.Rate, r.Owner).Metadata()
@@ -83,7 +88,7 @@ func (b *builder) use(s *policy.Route) {
 	if b.last == s {
 		return
 	}
-	b.last, b.shared = s, shared{filters: onRoute(s, b.class),
+	b.last, b.shared = s, shared{filters: onRoute(s, b.class, b.clients...),
 		timeout: seconds(s.RequestTimeout), // 0 is no limit; Envoy's own is 15 s
 		idle:    seconds(s.IdleTimeout)}
 	if retriesDiffer(s, b.class) { // else that of the virtual host

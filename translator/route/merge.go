@@ -20,6 +20,8 @@ type Input struct {
 	// Canaries are those on the Services that Own, Any and the class lead to, in the
 	// order of their fragments. Others do no harm.
 	Canaries []Canary
+	// Authority is why a Secret has no authorities for client certificates; nil if it has.
+	Authority func(object.Ref) error
 }
 
 // VirtualHost is what becomes of the requests to one host.
@@ -32,6 +34,8 @@ type VirtualHost struct {
 	// Chain is the host whose filter chain serves this one over TLS, if it redirects to
 	// https: that chain must be live first. It is empty if the host does not redirect.
 	Chain string
+	// Clients is how it checks client certificates; nil if it asks for none.
+	Clients *Checked
 	// Backends are those that it leads to, each once, in order of their clusters.
 	Backends []Backend
 	// From are the objects that it is made of.
@@ -64,6 +68,7 @@ func Merge(host string, in Input) (*VirtualHost, []finding.Finding) {
 		m.deeper(in)
 	}
 	m.canaries(in.Canaries)
+	m.clients(in.Own, in.Authority)
 	m.host.Backends = backends(m.host.Routes)
 	return &m.host, m.found
 }

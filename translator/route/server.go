@@ -16,6 +16,8 @@ type Server struct {
 	// KeepSlash: a redirect from http to https in a compatible class keeps the slash at
 	// the end of a path. One owner who says so is enough.
 	KeepSlash bool
+	// Clients, if not nil, is which client certificates the host asks for.
+	Clients *Clients
 }
 
 // server hears what the owners say of the host as a whole.

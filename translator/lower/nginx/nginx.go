@@ -102,8 +102,6 @@ func restrictsNobody(name, value string) bool {
 	case strings.HasPrefix(name, "enable-"):
 		on, err := strconv.ParseBool(value)
 		return err == nil && !on
-	case name == "auth-tls-verify-client":
-		return value == "off"
 	case strings.HasSuffix(name, "-snippet"):
 		return snippet.Harmless(value)
 	case name == "denylist-source-range":

@@ -20,6 +20,7 @@ type Paths struct {
 	target   string // of a rewrite; empty for none
 	redirect *route.Redirect
 	root     *route.Redirect // for the path / alone
+	clients  *route.Clients
 }
 
 func pathsOf(f *route.Fragment, said map[string]string) Paths {
@@ -28,7 +29,7 @@ func pathsOf(f *route.Fragment, said map[string]string) Paths {
 	if p.redirect == nil {
 		p.redirect = p.moved(said, permanentRedirect, http.StatusMovedPermanently)
 	}
-	p.root = p.appRoot(said[appRoot])
+	p.root, p.clients = p.appRoot(said[appRoot]), clientsOf(f, said)
 	if p.redirect != nil {
 		f.Lends = &route.Action{Redirect: p.redirect}
 	}
@@ -61,7 +62,7 @@ func (p Paths) Host(h *route.Host) {
 	for _, r := range h.Rules {
 		h.Server.Regex = h.Server.Regex || p.regex || p.rewrites(r.Path)
 	}
-	h.Server.KeepSlash = p.slash
+	h.Server.KeepSlash, h.Server.Clients = p.slash, p.clients
 	if p.root != nil {
 		h.Root = &route.Action{Redirect: p.root}
 	}
