@@ -151,9 +151,11 @@ func allow(name string, policies map[string]*rbacv3.Policy) *corev3.TypedExtensi
 		if len(p.Permissions) == 0 {
 			p.Permissions = []*rbacv3.Permission{{Rule: &rbacv3.Permission_Any{Any: true}}}
 		}
-		p.Principals = []*rbacv3.Principal{{Identifier: &rbacv3.Principal_Any{Any: true}}}
+		if len(p.Principals) == 0 {
+			p.Principals = []*rbacv3.Principal{{Identifier: &rbacv3.Principal_Any{Any: true}}}
+		}
 	}
-	return &corev3.TypedExtensionConfig{Name: name, TypedConfig: packed(&rbacfilterv3.RBAC{RulesStatPrefix: "clients_",
+	return &corev3.TypedExtensionConfig{Name: name, TypedConfig: packed(&rbacfilterv3.RBAC{RulesStatPrefix: name + "_",
 		Rules: &rbacv3.RBAC{Action: rbacv3.RBAC_ALLOW, Policies: policies}})}
 }
 

@@ -2,6 +2,7 @@ package render
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -39,8 +40,9 @@ func VirtualHost(routes string, v *route.VirtualHost) (*snapshot.Resource, error
 type builder struct {
 	class *policy.Route
 	// clients are filters that run on each route of the host, before its own.
-	clients []*corev3.TypedExtensionConfig
-	last    *policy.Route // those that shared was made of
+	clients  []*corev3.TypedExtensionConfig
+	last     *policy.Route   // those that shared was made of
+	measures *route.Measures // and these
 	shared
 }
 
@@ -64,14 +66,14 @@ func (b *builder) route(r *route.Route) *routev3.Route {
 	case len(r.Targets) == 0:
 		m.Action = &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: r.Status}}
 	default:
-		b.use(r.Settings)
+		b.use(r.Settings, r.Measures)
 		m.Action = &routev3.Route_Route{Route: b.toTargets(&r.Planned)}
 		m.RequestHeadersToAdd = b.headers
 	}
 	if r.Settings == nil {
 		m.TypedPerFilterConfig = onRoute(b.class, b.class, b.clients...)
 	} else { // who may come, and how often, holds for answers of our own, too
-		b.use(r.Settings)
+		b.use(r.Settings, r.Measures)
 		m.TypedPerFilterConfig = b.filters
 		m.Metadata = limits(r.Settings.Rate, r.Owner).Metadata()
 	}
@@ -84,11 +86,12 @@ func limits(r policy.Rate, of string) Limits {
 }
 
 // use makes what routes with these settings share, unless the last route had them.
-func (b *builder) use(s *policy.Route) {
-	if b.last == s {
+func (b *builder) use(s *policy.Route, measures *route.Measures) {
+	if b.last == s && b.measures == measures {
 		return
 	}
-	b.last, b.shared = s, shared{filters: onRoute(s, b.class, b.clients...),
+	b.measures = measures
+	b.last, b.shared = s, shared{filters: onRoute(s, b.class, slices.Concat(b.clients, measured(measures))...),
 		timeout: seconds(s.RequestTimeout), // 0 is no limit; Envoy's own is 15 s
 		idle:    seconds(s.IdleTimeout)}
 	if retriesDiffer(s, b.class) { // else that of the virtual host
@@ -114,7 +117,9 @@ func matchOf(r *route.Route) *routev3.RouteMatch {
 		m.Headers = append(m.Headers, header(":method", exactly(r.Match.Method), false))
 	}
 	for _, h := range r.Match.Headers {
-		m.Headers = append(m.Headers, header(h.Name, valueMatch(h), false))
+		condition := header(h.Name, valueMatch(h), h.Not)
+		condition.TreatMissingHeaderAsEmpty = h.Not
+		m.Headers = append(m.Headers, condition)
 	}
 	for _, q := range r.Match.Query {
 		m.QueryParameters = append(m.QueryParameters, &routev3.QueryParameterMatcher{Name: q.Name,

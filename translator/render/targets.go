@@ -1,7 +1,7 @@
 package render
 
 import (
-	"strings"
+	"slices"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -57,7 +57,7 @@ func (b *builder) share(p *route.Planned, t *route.Target) *routev3.WeightedClus
 		m.ResponseHeadersToAdd, m.ResponseHeadersToRemove = added(h.Response), h.Response.Remove
 	}
 	if t.Settings != nil {
-		m.TypedPerFilterConfig = onRoute(t.Settings, p.Settings, b.clients...)
+		m.TypedPerFilterConfig = onRoute(t.Settings, p.Settings, slices.Concat(b.clients, measured(p.Measures))...)
 	}
 	return m
 }
@@ -66,7 +66,7 @@ func (b *builder) share(p *route.Planned, t *route.Target) *routev3.WeightedClus
 func added(c route.HeaderChange) (list []*corev3.HeaderValueOption) {
 	put := func(headers []route.Header, how corev3.HeaderValueOption_HeaderAppendAction) {
 		for _, h := range headers {
-			o := setHeader(h.Name, strings.ReplaceAll(h.Value, "%", "%%"))
+			o := setHeader(h.Name, valueOf(h))
 			o.AppendAction, o.KeepEmptyValue = how, true
 			list = append(list, o)
 		}

@@ -129,6 +129,7 @@ type merger struct {
 	regex     bool      // all paths are patterns
 	keepSlash bool      // at the end of a path, when http is sent to https
 	https     *Redirect // of this host; made when it is first needed
+	first     []Route   // before all others
 }
 
 // candidate is a rule with who says so.
@@ -136,13 +137,14 @@ type candidate struct {
 	rule  Rule
 	plan  plan
 	guard bool
+	apart bool // it is a place of the host: it is not sent to https
 }
 
 // compare orders candidates; what is equal is tried in the order of the owners. A
 // guard comes before what it has equal rank with.
 func (o Order) compare(a, b candidate) int {
 	first := func(c candidate) int {
-		if c.guard {
+		if c.guard || c.apart {
 			return 0
 		}
 		return 1
@@ -159,12 +161,17 @@ func mergeHost(name string, class *Class, owners []*Fragment, chain string) *mer
 		m.plans = append(m.plans, class.planOf(f))
 	}
 	m.widen()
+	m.everywhere()
 	m.server()
 	candidates := m.candidates()
 	m.host.Routes = make([]Route, 0, len(candidates)+2) // a redirect and the fallback
+	for _, r := range m.first {
+		m.add(r)
+	}
 	redirect := m.redirects(candidates)
 	m.roots(candidates)
 	for _, c := range candidates {
+		m.before(c)
 		if redirect == byPath && m.leaves(c) {
 			m.toHTTPS("redirect "+c.rule.Name, c.rule.Match)
 		}
@@ -174,6 +181,9 @@ func mergeHost(name string, class *Class, owners []*Fragment, chain string) *mer
 		m.toHTTPS("redirect", Match{Path: "/"})
 	}
 	last := m.fallback()
+	if len(m.plans) > 0 && m.class.Settings.Compatible() { // the oldest owner lends what it asks for
+		m.before(candidate{plan: m.plans[0], rule: Rule{Name: last.Owner + " default", Match: Match{Path: "/"}}})
+	}
 	m.add(Route{Name: last.Owner + " default", Match: Match{Path: "/"}, Planned: last})
 	return m
 }
@@ -201,7 +211,7 @@ func (m *merger) candidates() []candidate {
 			list = append(list, c)
 		}
 	}
-	list = m.slashes(list)
+	list = append(m.slashes(list), m.places()...)
 	slices.SortStableFunc(list, m.order().compare)
 	return list
 }
@@ -289,6 +299,9 @@ func (m *merger) redirects(candidates []candidate) redirecting {
 		if !m.wantsHTTPS(p) {
 			return byPath
 		}
+	}
+	if slices.ContainsFunc(candidates, candidate.answers) {
+		return byPath
 	}
 	if m.class.Settings.Compatible() && (m.lentRedirect() || slices.ContainsFunc(candidates, func(c candidate) bool { return !c.guard && !m.leaves(c) })) {
 		return byPath

@@ -18,6 +18,10 @@ type Server struct {
 	KeepSlash bool
 	// Clients, if not nil, is which client certificates the host asks for.
 	Clients *Clients
+	// Measures, if not nil, are for all routes of the host, of whomever they are.
+	Measures *Measures
+	// Places are paths of the host beside the rules.
+	Places []Place
 }
 
 // server hears what the owners say of the host as a whole.

@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"legation.dev/translator/finding"
-	"legation.dev/translator/lower/nginx/snippet"
 	"legation.dev/translator/route"
 )
 
@@ -43,7 +42,7 @@ func read(f *route.Fragment, name, value string) {
 	switch restricts := restricted(name, value); {
 	case a.as == ours || a.as == setting && !mistaken(f, name): // told where it is read
 	case restricts != "": // the class decides what to say
-		f.Guards = append(f.Guards, route.Guard{Reach: a.reach, Restricts: restricts, Field: field(name), Value: shown(value)})
+		f.Guards = append(f.Guards, route.Guard{Restricts: restricts, Field: field(name), Value: shown(value)})
 	case a.as == setting: // the mistake is told
 	case name == canary && isTrue(value):
 		f.Withheld = true
@@ -102,8 +101,6 @@ func restrictsNobody(name, value string) bool {
 	case strings.HasPrefix(name, "enable-"):
 		on, err := strconv.ParseBool(value)
 		return err == nil && !on
-	case strings.HasSuffix(name, "-snippet"):
-		return snippet.Harmless(value)
 	case name == "denylist-source-range":
 		return value == ""
 	case strings.HasSuffix(name, "-source-range"):

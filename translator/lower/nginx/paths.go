@@ -21,6 +21,8 @@ type Paths struct {
 	redirect *route.Redirect
 	root     *route.Redirect // for the path / alone
 	clients  *route.Clients
+	measures *route.Measures // of the server
+	places   []route.Place   // of the server
 }
 
 func pathsOf(f *route.Fragment, said map[string]string) Paths {
@@ -30,6 +32,7 @@ func pathsOf(f *route.Fragment, said map[string]string) Paths {
 		p.redirect = p.moved(said, permanentRedirect, http.StatusMovedPermanently)
 	}
 	p.root, p.clients = p.appRoot(said[appRoot]), clientsOf(f, said)
+	p.snippets(said)
 	if p.redirect != nil {
 		f.Lends = &route.Action{Redirect: p.redirect}
 	}
@@ -63,6 +66,7 @@ func (p Paths) Host(h *route.Host) {
 		h.Server.Regex = h.Server.Regex || p.regex || p.rewrites(r.Path)
 	}
 	h.Server.KeepSlash, h.Server.Clients = p.slash, p.clients
+	h.Server.Measures, h.Server.Places = p.measures, p.places
 	if p.root != nil {
 		h.Root = &route.Action{Redirect: p.root}
 	}

@@ -1,14 +1,11 @@
 package nginx
 
-import "legation.dev/translator/route"
-
 // annotation is one annotation of ingress-nginx, by its name below
 // nginx.ingress.kubernetes.io/, and what it restricts, if access is what it is
 // about. Those that only say how another one works (auth-realm beside auth-type,
 // auth-signin beside auth-url) restrict nothing: the other one does.
 type annotation struct {
 	name, restricts string
-	reach           route.Reach // of what closes because it is not honoured
 	as              as
 	why             string // it has no effect here
 }
@@ -65,7 +62,7 @@ var annotations = []annotation{
 	{name: "canary-weight"},
 	{name: "canary-weight-total"},
 	{name: "client-body-buffer-size", as: nothing, why: "Envoy passes on what comes, as it comes, in buffers of its own"},
-	{name: "configuration-snippet", restricts: "requests"},
+	{name: "configuration-snippet", restricts: "requests", as: ours},
 	{name: "connection-proxy-header", as: nothing, why: "the Connection header is one of each hop, and Envoy makes its own"},
 	{name: "cors-allow-credentials"},
 	{name: "cors-allow-headers"},
@@ -138,7 +135,7 @@ var annotations = []annotation{
 	{name: "rewrite-target", as: ours},
 	{name: "satisfy"},
 	{name: "server-alias"},
-	{name: "server-snippet", restricts: "requests to the host", reach: route.OfNamespace},
+	{name: "server-snippet", restricts: "requests to the host", as: ours},
 	{name: "service-upstream"},
 	{name: "session-cookie-change-on-failure"},
 	{name: "session-cookie-conditional-samesite-none"},
