@@ -10,6 +10,7 @@ import (
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"legation.dev/translator/policy"
 	"legation.dev/translator/route"
@@ -76,7 +77,18 @@ func (b *builder) route(r *route.Route) *routev3.Route {
 		b.use(r.Settings, r.Measures)
 		m.TypedPerFilterConfig = b.filters
 		m.Metadata = limits(r.Settings.Rate, r.Owner).Metadata()
+		if r.Measures != nil && r.Measures.Answers != nil {
+			m.Metadata = withMetadata(m.Metadata, answerRules, answerMetadata(r.Measures.Answers))
+		}
 	}
+	return m
+}
+
+func withMetadata(m *corev3.Metadata, name string, data *structpb.Struct) *corev3.Metadata {
+	if m == nil {
+		m = &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{}}
+	}
+	m.FilterMetadata[name] = data
 	return m
 }
 

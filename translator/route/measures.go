@@ -15,6 +15,8 @@ type Measures struct {
 	// Before are tried in order, before the rule and before a redirect to https. No address
 	// is asked there.
 	Before []Conditional
+	// Answers is what is replaced in answers of targets; nil for nothing.
+	Answers *Answers
 }
 
 // AddressRule lets clients come, or keeps them out.
@@ -47,7 +49,7 @@ func (m *Measures) with(host *Measures) *Measures {
 		return m
 	}
 	return &Measures{Headers: Headers{Request: m.Headers.Request.with(host.Headers.Request), Response: m.Headers.Response.with(host.Headers.Response)},
-		Addresses: slices.Concat(m.Addresses, host.Addresses), Before: slices.Concat(m.Before, host.Before)}
+		Addresses: slices.Concat(m.Addresses, host.Addresses), Before: slices.Concat(m.Before, host.Before), Answers: m.Answers}
 }
 
 func (c HeaderChange) with(other HeaderChange) HeaderChange {
@@ -63,6 +65,9 @@ func (m *merger) everywhere() {
 			host = said.with(host)
 		}
 	}
+	if host != nil {
+		m.apart = &Measures{Headers: host.Headers}
+	}
 	for i := range m.plans {
 		m.plans[i].measures = m.plans[i].fragment.Measures.with(host)
 	}
@@ -72,6 +77,7 @@ func (m *merger) everywhere() {
 // added, the others are candidates.
 func (m *merger) places() (list []candidate) {
 	for _, p := range m.plans {
+		p.measures = m.apart // those of rules are not for them
 		for _, place := range p.fragment.Host(m.host.Host).Server.Places {
 			rule := Rule{Match: place.Match, Action: place.Action, Path: place.Match.Path, Name: p.fragment.Origin.Object.Key() + " location " + place.Match.Path}
 			c := candidate{plan: p, apart: true, rule: rule}

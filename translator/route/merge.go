@@ -130,6 +130,7 @@ type merger struct {
 	keepSlash bool      // at the end of a path, when http is sent to https
 	https     *Redirect // of this host; made when it is first needed
 	first     []Route   // before all others
+	apart     *Measures // of places
 }
 
 // candidate is a rule with who says so.

@@ -33,6 +33,12 @@ func pathsOf(f *route.Fragment, said map[string]string) Paths {
 	}
 	p.root, p.clients = p.appRoot(said[appRoot]), clientsOf(f, said)
 	p.snippets(said)
+	if a := answersOf(f, said); a != nil {
+		if f.Measures == nil {
+			f.Measures = &route.Measures{}
+		}
+		f.Measures.Answers = a
+	}
 	if p.redirect != nil {
 		f.Lends = &route.Action{Redirect: p.redirect}
 	}
