@@ -2,6 +2,7 @@ package translator
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -178,7 +179,7 @@ func (p *pass) merge(name string) (*route.VirtualHost, []finding.Finding) {
 	if strings.HasPrefix(name, "*.") {
 		leading = slices.Concat(leading, in.Any.Served)
 	}
-	in.Canaries = p.canaries(leading)
+	in.Canaries, in.Authority = p.canaries(leading), p.authority
 	return route.Merge(name, in)
 }
 
@@ -214,12 +215,14 @@ func (p *pass) tlsHost(name string) {
 	if name == route.DefaultCertificate {
 		section, ok := c.defaultCertificate()
 		p.secret(name, section, ok, nil)
-		p.clients(name, true)
+		p.clients(name, true, nil)
 		return
 	}
-	section, found, ok := route.Certificate(name, c.tenure(p.v, name))
+	tenure := c.tenure(p.v, name)
+	section, found, ok := route.Certificate(name, tenure)
 	p.secret(name, section, ok, found)
-	p.clients(name, ok)
+	asks, _ := route.ClientsOf(name, tenure)
+	p.clients(name, ok, asks)
 	switch {
 	case !ok:
 		p.next.chains = p.next.chains.without(name)
@@ -240,20 +243,30 @@ func (p *pass) secret(name string, use route.Section, ok bool, found []finding.F
 }
 
 // clients says which client certificates the chain of a host asks for.
-func (p *pass) clients(host string, has bool) {
+func (p *pass) clients(host string, has bool, asks *route.Clients) {
 	name := render.ClientsOf(host)
 	if !has {
 		p.put(snapshot.Secret, name, nil)
 		return
 	}
-	if p.next.Snapshot.Of(snapshot.Secret).Has(name) {
-		return
-	}
 	r, err := render.NoClients(host)
+	if asks != nil && asks.Wrong == nil && p.authority(asks.Secret) == nil {
+		s, _ := p.v.Secret(asks.Secret.Key())
+		r, err = render.Clients(host, asks, s.Credential().Authorities)
+	}
 	if err != nil {
 		p.must(nil, err)
 	}
 	p.put(snapshot.Secret, name, r)
+}
+
+// authority is why a Secret has nothing to check client certificates by; nil if it has.
+func (p *pass) authority(ref object.Ref) error {
+	s, ok := p.v.Secret(ref.Key())
+	if !ok {
+		return errors.New("there is no such Secret")
+	}
+	return s.Credential().AuthorityErr
 }
 
 // chain makes the chain of a host for each listener that ends TLS.

@@ -70,8 +70,11 @@ const (
 	RestrictsNobody   Code = "RestrictsNobody"
 	PathsClosed       Code = "PathsClosed"
 	Unprotected       Code = "Unprotected"
-	CanaryWithheld    Code = "CanaryWithheld"
-	CanaryTaken       Code = "CanaryTaken"
+	ClientsClosed     Code = "ClientsClosed"
+
+	SnippetNotUnderstood Code = "SnippetNotUnderstood"
+	CanaryWithheld       Code = "CanaryWithheld"
+	CanaryTaken          Code = "CanaryTaken"
 
 	// Of hosts and paths.
 	BadHost           Code = "BadHost"
@@ -186,6 +189,10 @@ var table = []Row{
 		"Restrict access elsewhere (in the backend, in front of Envoy, by a NetworkPolicy) and delete the annotation; or, if the paths may be open, set `serve-unprotected` on the class."},
 	{Unprotected, Warning, "is not honoured yet; the class serves the paths without it, though it restricts %s", "settings.md#serve-unprotected",
 		"Make sure that something else restricts access. Then delete the annotation."},
+	{SnippetNotUnderstood, Warning, "%v; nothing of the snippet has an effect", "differences.md#settings",
+		"Say it by an annotation or a setting, or write it without what is not understood. A snippet that may restrict access closes its paths meanwhile, as another Problem says."},
+	{ClientsClosed, Error, "client certificates cannot be checked: %v; https of the host answers 503", "security.md",
+		"Name a Secret of the same namespace that has the certificates of the authorities in `ca.crt`, as PEM, and give the host a TLS section."},
 	{CanaryWithheld, Error, "is not honoured yet: a canary takes part in no routing, and its paths and certificates count for nothing", "differences.md#settings",
 		"Shift traffic otherwise, for example by the endpoints of one Service, and delete the canary Ingress."},
 	{CanaryTaken, Error, "%s is a canary of Service %s, too, and is older: this one gets no requests", "differences.md#settings",

@@ -254,6 +254,8 @@ type Secret struct {
 	Meta
 	Certificate []byte // data["tls.crt"], PEM
 	Key         []byte // data["tls.key"], PEM
+	Authorities []byte `json:",omitempty"` // data["ca.crt"], PEM
+	Revoked     []byte `json:",omitempty"` // data["ca.crl"], PEM
 
 	credential *route.Credential
 }

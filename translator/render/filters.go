@@ -46,6 +46,9 @@ type part struct {
 // but a route that disables it takes no part.
 const preFilter = "legation.pre"
 
+// policyFilter runs what restricts access and changes requests and answers.
+const policyFilter = "legation.policy"
+
 // filters are all, in the order in which they run; the router comes after them. A
 // new function of routes is a part of one of them, in a file of its own: that changes
 // no listener. A new name here changes all, and connections that are older run without
@@ -54,7 +57,7 @@ var filters = []filter{
 	// What the limiter has to know first: who is exempt, by shadow rules.
 	{name: preFilter, config: &chainv3.FilterChainConfig{}, chained: true},
 	{name: "envoy.filters.http.local_ratelimit", config: limiter()},
-	{name: "legation.policy", config: &chainv3.FilterChainConfig{}, chained: true, parts: []part{addresses}},
+	{name: policyFilter, config: &chainv3.FilterChainConfig{}, chained: true, parts: []part{addresses}},
 	// It keeps the name that it had when it was the only one: a connection from then
 	// knows no other, and its bodies stay limited only by that name.
 	{name: "envoy.filters.http.filter_chain", config: &chainv3.FilterChainConfig{}, chained: true, bodyOnly: true, parts: []part{bodyLimit}},
@@ -90,11 +93,15 @@ func onAll(class *policy.Route, renewal policy.Renewal) map[string]*anypb.Any {
 // onRoute is what runs on a route, where that is not what runs on all: all parts of a
 // filter, or none. A part takes the place of that of the class with its name; one that the
 // class alone has runs, too (measured), unless the route switches the whole filter off.
-func onRoute(route, class *policy.Route) map[string]*anypb.Any {
+// What comes first is of the host, and runs before the others.
+func onRoute(route, class *policy.Route, first ...*corev3.TypedExtensionConfig) map[string]*anypb.Any {
 	var own map[string]*anypb.Any
 	for _, f := range filters {
 		differs := func(p part) bool { return p.differs(route, class) }
-		if slices.ContainsFunc(f.parts, differs) {
+		switch {
+		case f.name == policyFilter && len(first) > 0:
+			own = with(own, f.name, perRoute(slices.Concat(first, f.running(route))))
+		case slices.ContainsFunc(f.parts, differs):
 			own = with(own, f.name, perRoute(f.running(route)))
 		}
 	}

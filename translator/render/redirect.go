@@ -49,7 +49,8 @@ func formatted(t route.Text) string {
 }
 
 // parts are how Envoy writes the parts of a request.
-var parts = [...]string{route.PathAndQuery: "%REQ(:PATH)%", route.PathOnly: "%PATH(NQ)%", route.Authority: "%REQ(:AUTHORITY)%", route.Scheme: "%REQ(X-FORWARDED-PROTO)%"}
+var parts = [...]string{route.PathAndQuery: "%REQ(:PATH)%", route.PathOnly: "%PATH(NQ)%", route.Authority: "%REQ(:AUTHORITY)%", route.Scheme: "%REQ(X-FORWARDED-PROTO)%",
+	route.Address: "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"}
 
 // redirectCodes are how Envoy calls the statuses.
 var redirectCodes = map[uint32]routev3.RedirectAction_RedirectResponseCode{

@@ -2,6 +2,7 @@ package render
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -9,6 +10,7 @@ import (
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"legation.dev/translator/policy"
 	"legation.dev/translator/route"
@@ -19,9 +21,10 @@ import (
 // their Services exist.
 func VirtualHost(routes string, v *route.VirtualHost) (*snapshot.Resource, error) {
 	m := &routev3.VirtualHost{Name: VirtualHostName(routes, v.Host), Domains: []string{v.Host}, RetryPolicy: retries(v.Settings)}
-	b := builder{class: v.Settings}
+	b := builder{class: v.Settings, clients: certified(v.Clients)}
+	m.Routes = refusals(v.Clients)
 	for i := range v.Routes {
-		m.Routes = append(m.Routes, b.route(&v.Routes[i]))
+		m.Routes = append(m.Routes, told(v.Clients, v.Routes[i].Plain, b.route(&v.Routes[i]))...)
 	}
 	meta := snapshot.Meta{From: v.From}
 	if v.Chain != "" {
@@ -37,7 +40,10 @@ func VirtualHost(routes string, v *route.VirtualHost) (*snapshot.Resource, error
 // settings, and so share the messages made from them. These must not be changed.
 type builder struct {
 	class *policy.Route
-	last  *policy.Route // those that shared was made of
+	// clients are filters that run on each route of the host, before its own.
+	clients  []*corev3.TypedExtensionConfig
+	last     *policy.Route   // those that shared was made of
+	measures *route.Measures // and these
 	shared
 }
 
@@ -61,15 +67,28 @@ func (b *builder) route(r *route.Route) *routev3.Route {
 	case len(r.Targets) == 0:
 		m.Action = &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: r.Status}}
 	default:
-		b.use(r.Settings)
+		b.use(r.Settings, r.Measures)
 		m.Action = &routev3.Route_Route{Route: b.toTargets(&r.Planned)}
 		m.RequestHeadersToAdd = b.headers
 	}
-	if r.Settings != nil { // who may come, and how often, holds for answers of our own, too
-		b.use(r.Settings)
+	if r.Settings == nil {
+		m.TypedPerFilterConfig = onRoute(b.class, b.class, b.clients...)
+	} else { // who may come, and how often, holds for answers of our own, too
+		b.use(r.Settings, r.Measures)
 		m.TypedPerFilterConfig = b.filters
 		m.Metadata = limits(r.Settings.Rate, r.Owner).Metadata()
+		if r.Measures != nil && r.Measures.Answers != nil {
+			m.Metadata = withMetadata(m.Metadata, answerRules, answerMetadata(r.Measures.Answers))
+		}
 	}
+	return m
+}
+
+func withMetadata(m *corev3.Metadata, name string, data *structpb.Struct) *corev3.Metadata {
+	if m == nil {
+		m = &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{}}
+	}
+	m.FilterMetadata[name] = data
 	return m
 }
 
@@ -79,11 +98,12 @@ func limits(r policy.Rate, of string) Limits {
 }
 
 // use makes what routes with these settings share, unless the last route had them.
-func (b *builder) use(s *policy.Route) {
-	if b.last == s {
+func (b *builder) use(s *policy.Route, measures *route.Measures) {
+	if b.last == s && b.measures == measures {
 		return
 	}
-	b.last, b.shared = s, shared{filters: onRoute(s, b.class),
+	b.measures = measures
+	b.last, b.shared = s, shared{filters: onRoute(s, b.class, slices.Concat(b.clients, measured(measures))...),
 		timeout: seconds(s.RequestTimeout), // 0 is no limit; Envoy's own is 15 s
 		idle:    seconds(s.IdleTimeout)}
 	if retriesDiffer(s, b.class) { // else that of the virtual host
@@ -109,7 +129,9 @@ func matchOf(r *route.Route) *routev3.RouteMatch {
 		m.Headers = append(m.Headers, header(":method", exactly(r.Match.Method), false))
 	}
 	for _, h := range r.Match.Headers {
-		m.Headers = append(m.Headers, header(h.Name, valueMatch(h), false))
+		condition := header(h.Name, valueMatch(h), h.Not)
+		condition.TreatMissingHeaderAsEmpty = h.Not
+		m.Headers = append(m.Headers, condition)
 	}
 	for _, q := range r.Match.Query {
 		m.QueryParameters = append(m.QueryParameters, &routev3.QueryParameterMatcher{Name: q.Name,

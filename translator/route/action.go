@@ -46,7 +46,14 @@ type HeaderChange struct {
 }
 
 // Header is a header with its value, which is text, not a format.
-type Header struct{ Name, Value string }
+type Header struct {
+	Name, Value string
+	// Parts, if there are any, are the value instead: parts of the request in a text.
+	Parts Text
+	// Ordinary: it is for the usual statuses of success and redirects only, as add_header
+	// of nginx has it.
+	Ordinary bool
+}
 
 // Rewrite replaces a whole path where Pattern, RE2, is found anywhere in it: by To, in
 // which \1 is the first group of Pattern. What To does not repeat is lost; the query

@@ -58,6 +58,8 @@ type Planned struct {
 	// Owner is the object, in the name of a route: "shop/checkout".
 	Owner string
 	From  object.Ref
+	// Measures are those of the object and of the host; nil for none.
+	Measures *Measures
 }
 
 func (p Planned) text() string {
@@ -71,11 +73,14 @@ func (p Planned) text() string {
 	for _, t := range p.Targets {
 		text += fmt.Sprintf(" %s %d %s", t.Backend.Cluster(), t.Weight, t.Policy)
 		if t.Headers != nil {
-			text += fmt.Sprintf(" %q", *t.Headers)
+			text += fmt.Sprintf(" %+v", *t.Headers)
 		}
 	}
 	for _, c := range p.Calls {
 		text += fmt.Sprint(" ", c.Why, " ", c.Backend.Cluster())
+	}
+	if p.Measures != nil {
+		text += fmt.Sprintf(" %+v", *p.Measures)
 	}
 	if p.Settings != nil {
 		text += " " + p.Settings.String()
@@ -96,6 +101,7 @@ type plan struct {
 	settings *policy.Route
 	closed   bool
 	owns     bool // the object is one of the owner of the host
+	measures *Measures
 }
 
 // planOf brings class and fragment together. Whatever restricts access and is not
@@ -106,7 +112,7 @@ func (c *Class) planOf(f *Fragment) plan {
 		own := c.Settings.With(f.Policy).Route
 		settings = &own
 	}
-	return plan{class: c, fragment: f, settings: settings, closed: c.closes(f), owns: true}
+	return plan{class: c, fragment: f, settings: settings, closed: c.closes(f), owns: true, measures: f.Measures}
 }
 
 // Plan is what the class makes of one action of a fragment that is used, and what is
@@ -124,5 +130,5 @@ func (p plan) of(a Action) (_ Planned, found []finding.Finding) {
 	}
 	a.Targets = sides(a.Targets, func() policy.Values { return p.class.Settings.With(p.fragment.Policy) })
 	ref := p.fragment.Origin.Object
-	return Planned{Action: a, Settings: p.settings, Owner: ref.Key(), From: ref}, found
+	return Planned{Action: a, Settings: p.settings, Owner: ref.Key(), From: ref, Measures: p.measures}, found
 }

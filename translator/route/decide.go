@@ -106,7 +106,11 @@ func (r *Route) differs(req Request) string {
 		return "the host is one label below " + r.Deeper
 	}
 	for _, h := range r.Match.Headers {
-		if !slices.ContainsFunc(req.header(h.Name), h.takes) {
+		values := req.header(h.Name)
+		if h.Not && len(values) == 0 {
+			values = []string{""}
+		}
+		if slices.ContainsFunc(values, h.takes) == h.Not {
 			return fmt.Sprintf("header %s differs", h.Name)
 		}
 	}

@@ -54,6 +54,8 @@ type Fragment struct {
 	Lends *Action
 	// Policy has the settings that the object sets.
 	Policy policy.Overrides
+	// Measures are what it asks for on all its routes beside settings; nil for nothing.
+	Measures *Measures
 	// Guards are restrictions of access that the object asks for and that Legation does
 	// not implement. To serve without them would be unsafe: what they name answers 503,
 	// unless the class sets serve-unprotected.

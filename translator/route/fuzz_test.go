@@ -180,7 +180,7 @@ func checkGuarded(t *testing.T, vh *route.VirtualHost, class *route.Class, of ro
 	t.Helper()
 	order := orderOf(vh, class, of)
 	for _, f := range of.Served {
-		whole := len(f.Guards) > 0 && !of.Owns(f) || slices.ContainsFunc(f.Guards, func(g route.Guard) bool { return g.Match.Path == "" })
+		whole := len(f.Guards) > 0 && !of.Owns(f) || slices.ContainsFunc(f.Guards, func(g route.Guard) bool { return g.Match.Path == "" }) || reached(vh.Host, f, of)
 		for _, r := range vh.Routes {
 			if r.From == f.Origin.Object && r.Deeper == "" && whole && !class.Settings.ServeUnprotected && r.Status != 503 {
 				t.Errorf("%s is open", r.Name)
@@ -206,6 +206,16 @@ func checkGuarded(t *testing.T, vh *route.VirtualHost, class *route.Class, of ro
 			}
 		}
 	}
+}
+
+// reached reports whether a guard of another fragment with the same host closes all of f.
+func reached(host string, f *route.Fragment, of route.Tenure) bool {
+	return slices.ContainsFunc(of.Served, func(other *route.Fragment) bool {
+		return other.Host(host) != nil && f.Host(host) != nil && !other.Withheld && slices.ContainsFunc(other.Guards, func(g route.Guard) bool {
+			near := other.Origin.Object.Namespace == f.Origin.Object.Namespace
+			return g.Match.Path == "" && (g.Reach == route.OfHost && of.Owns(other) || g.Reach != route.OfObject && near)
+		})
+	})
 }
 
 // moreSpecific is the rule of Gateway API, told anew.

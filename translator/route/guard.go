@@ -11,9 +11,42 @@ type Guard struct {
 	// Match is what it closes at the hosts of its fragment, at the place that the
 	// order of the host gives it: a rule that comes before stays open, one of equal
 	// rank does not, even if it is another object's. Without a path, it closes all of the fragment.
-	Match        Match
+	Match Match
+	// Reach is which other objects it closes, too, where it closes all of its fragment.
+	Reach        Reach
 	Restricts    string // "client addresses", for people
 	Field, Value string
+}
+
+// Reach is how far at its hosts a guard reaches that closes all of its fragment.
+type Reach uint8
+
+// The reaches.
+const (
+	OfObject    Reach = iota // its own fragment only
+	OfNamespace              // also those of its namespace, where they have rules for the same host
+	OfHost                   // also all others that have, if its namespace owns the host
+)
+
+// closesToo reports whether an object with this guard closes another one at a host that
+// both have. Who does not own the host closes nobody's paths but those of its namespace.
+func (g Guard) closesToo(p, other plan) bool {
+	near := p.fragment.Origin.Object.Namespace == other.fragment.Origin.Object.Namespace
+	return g.wholly() && (g.Reach == OfHost && p.owns || g.Reach != OfObject && near)
+}
+
+// widen closes the plans of a host that guards of others reach.
+func (m *merger) widen() {
+	if m.class.Settings.ServeUnprotected {
+		return
+	}
+	for _, p := range m.plans {
+		for _, g := range p.fragment.Guards {
+			for i := range m.plans {
+				m.plans[i].closed = m.plans[i].closed || g.closesToo(p, m.plans[i])
+			}
+		}
+	}
 }
 
 // wholly reports whether g closes all of its fragment.

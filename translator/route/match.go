@@ -42,6 +42,8 @@ func (k PathKind) String() string {
 type ValueMatch struct {
 	Name, Value string
 	Regex       bool // Value is RE2, over the whole value
+	// Not: it must have another value. One that is absent is empty then.
+	Not bool
 }
 
 // Order selects how the rules of a host are sorted: the first rule that matches
@@ -122,6 +124,9 @@ func valuesText(list []ValueMatch) string {
 		b.WriteString(v.Name + "\x00" + v.Value + "\x00")
 		if v.Regex {
 			b.WriteString("regex")
+		}
+		if v.Not {
+			b.WriteString("not")
 		}
 		b.WriteString("\x00")
 	}

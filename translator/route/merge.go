@@ -20,6 +20,8 @@ type Input struct {
 	// Canaries are those on the Services that Own, Any and the class lead to, in the
 	// order of their fragments. Others do no harm.
 	Canaries []Canary
+	// Authority is why a Secret has no authorities for client certificates; nil if it has.
+	Authority func(object.Ref) error
 }
 
 // VirtualHost is what becomes of the requests to one host.
@@ -32,6 +34,8 @@ type VirtualHost struct {
 	// Chain is the host whose filter chain serves this one over TLS, if it redirects to
 	// https: that chain must be live first. It is empty if the host does not redirect.
 	Chain string
+	// Clients is how it checks client certificates; nil if it asks for none.
+	Clients *Checked
 	// Backends are those that it leads to, each once, in order of their clusters.
 	Backends []Backend
 	// From are the objects that it is made of.
@@ -68,6 +72,7 @@ func Merge(host string, in Input) (*VirtualHost, []finding.Finding) {
 		m.deeper(in)
 	}
 	m.canaries(in.Canaries)
+	m.clients(in.Own, in.Authority)
 	m.host.Backends = backends(m.host.Routes)
 	return &m.host, slices.Concat(in.Own.Found, m.found)
 }
@@ -136,6 +141,8 @@ type merger struct {
 	regex     bool      // all paths are patterns
 	keepSlash bool      // at the end of a path, when http is sent to https
 	https     *Redirect // of this host; made when it is first needed
+	first     []Route   // before all others
+	apart     *Measures // of places
 }
 
 // candidate is a rule with who says so.
@@ -143,13 +150,14 @@ type candidate struct {
 	rule  Rule
 	plan  plan
 	guard bool
+	apart bool // it is a place of the host: it is not sent to https
 }
 
 // compare orders candidates; what is equal is tried in the order of the owners. A
 // guard comes before what it has equal rank with.
 func (o Order) compare(a, b candidate) int {
 	first := func(c candidate) int {
-		if c.guard {
+		if c.guard || c.apart {
 			return 0
 		}
 		return 1
@@ -188,12 +196,18 @@ func mergeHost(name string, class *Class, of Tenure, chain string) *merger {
 	if len(m.plans) == 0 && name != Any {
 		return nil
 	}
+	m.widen()
+	m.everywhere()
 	m.server()
 	candidates := m.candidates()
 	m.host.Routes = make([]Route, 0, len(candidates)+2) // a redirect and the fallback
+	for _, r := range m.first {
+		m.add(r)
+	}
 	m.roots(candidates)
 	redirect := m.redirects(candidates)
 	for _, c := range candidates {
+		m.before(c)
 		if redirect == byPath && m.leaves(c) {
 			m.toHTTPS("redirect "+c.rule.Name, c.rule.Match)
 		}
@@ -209,6 +223,12 @@ func mergeHost(name string, class *Class, of Tenure, chain string) *merger {
 // last adds the route of what no rule matches.
 func (m *merger) last() {
 	last := m.fallback()
+	if m.class.Settings.Compatible() { // the oldest object of the owner lends what it asks for
+		for p := range m.owning {
+			m.before(candidate{plan: p, rule: Rule{Name: last.Owner + " default", Match: Match{Path: "/"}}})
+			break
+		}
+	}
 	m.add(Route{Name: last.Owner + " default", Match: Match{Path: "/"}, Planned: last})
 }
 
@@ -227,7 +247,7 @@ func (m *merger) candidates() []candidate {
 			list = append(list, c)
 		}
 	}
-	list = m.slashes(list)
+	list = append(m.slashes(list), m.places()...)
 	slices.SortStableFunc(list, m.order().compare)
 	return list
 }
@@ -314,6 +334,9 @@ func (m *merger) redirects(candidates []candidate) redirecting {
 		if !m.wantsHTTPS(p) {
 			return byPath
 		}
+	}
+	if slices.ContainsFunc(candidates, candidate.answers) {
+		return byPath
 	}
 	if m.class.Settings.Compatible() && (m.lentRedirect() || slices.ContainsFunc(candidates, func(c candidate) bool { return !c.guard && !m.leaves(c) })) {
 		return byPath

@@ -49,6 +49,7 @@ const (
 	PathOnly
 	Authority // as the client wrote it, with its port
 	Scheme
+	Address // of the client
 )
 
 // of is the text for one request.
@@ -56,7 +57,7 @@ func (t Text) of(r Request) string {
 	var b strings.Builder
 	path, _ := cutQuery(r.Path)
 	for _, p := range t {
-		b.WriteString(p.Literal + [...]string{"", r.Path, path, r.Host, r.Proto}[p.Part])
+		b.WriteString(p.Literal + [...]string{"", r.Path, path, r.Host, r.Proto, ""}[p.Part])
 	}
 	return b.String()
 }

@@ -16,6 +16,12 @@ type Server struct {
 	// KeepSlash: a redirect from http to https in a compatible class keeps the slash at
 	// the end of a path. One object of the owner that says so is enough.
 	KeepSlash bool
+	// Clients, if not nil, is which client certificates the host asks for.
+	Clients *Clients
+	// Measures, if not nil, are for all routes of the host, of whomever they are.
+	Measures *Measures
+	// Places are paths of the host beside the rules.
+	Places []Place
 }
 
 // server hears what objects of the owner say of the host as a whole.

@@ -46,7 +46,7 @@ func (m *merger) unslashed(r Route) {
 // leaves reports whether a request by plain http that a candidate takes is sent to https.
 // A redirect of its own comes first, and a path of challenges for certificates stays.
 func (m *merger) leaves(c candidate) bool {
-	if c.guard || !m.wantsHTTPS(c.plan) {
+	if c.guard || c.apart || !m.wantsHTTPS(c.plan) {
 		return false
 	}
 	return !m.class.Settings.Compatible() || c.rule.Action.Redirect == nil && !strings.HasPrefix(c.rule.Path, strings.TrimSuffix(ACME, "/"))

@@ -69,4 +69,8 @@ type Credential struct {
 	// why there is none. Keys of other purposes are derived from it.
 	Seed    []byte
 	SeedErr error
+	// Authorities are good to check client certificates by, unless AuthorityErr says why
+	// not.
+	Authorities  Authorities
+	AuthorityErr error
 }

@@ -74,7 +74,7 @@ func (g *Fragments) Of(ref object.Ref) *route.Fragment {
 	}
 	f.Policy = g.policy(ref)
 	if g.world.one(12) {
-		f.Guards = append(f.Guards, route.Guard{Restricts: "client addresses", Field: "guard"})
+		f.Guards = append(f.Guards, route.Guard{Reach: pick(g.world, route.OfObject, route.OfNamespace, route.OfHost), Restricts: "client addresses", Field: "guard"})
 	}
 	for g.world.one(8) {
 		f.Guards = append(f.Guards, route.Guard{Match: g.match(), Restricts: "users", Field: "guard " + strconv.Itoa(len(f.Guards))})

@@ -101,8 +101,6 @@ func restrictsNobody(name, value string) bool {
 	case strings.HasPrefix(name, "enable-"):
 		on, err := strconv.ParseBool(value)
 		return err == nil && !on
-	case name == "auth-tls-verify-client":
-		return value == "off"
 	case name == "denylist-source-range":
 		return value == ""
 	case strings.HasSuffix(name, "-source-range"):

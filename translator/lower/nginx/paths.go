@@ -20,6 +20,9 @@ type Paths struct {
 	target   string // of a rewrite; empty for none
 	redirect *route.Redirect
 	root     *route.Redirect // for the path / alone
+	clients  *route.Clients
+	measures *route.Measures // of the server
+	places   []route.Place   // of the server
 }
 
 func pathsOf(f *route.Fragment, said map[string]string) Paths {
@@ -28,7 +31,14 @@ func pathsOf(f *route.Fragment, said map[string]string) Paths {
 	if p.redirect == nil {
 		p.redirect = p.moved(said, permanentRedirect, http.StatusMovedPermanently)
 	}
-	p.root = p.appRoot(said[appRoot])
+	p.root, p.clients = p.appRoot(said[appRoot]), clientsOf(f, said)
+	p.snippets(said)
+	if a := answersOf(f, said); a != nil {
+		if f.Measures == nil {
+			f.Measures = &route.Measures{}
+		}
+		f.Measures.Answers = a
+	}
 	if p.redirect != nil {
 		f.Lends = &route.Action{Redirect: p.redirect}
 	}
@@ -61,7 +71,8 @@ func (p Paths) Host(h *route.Host) {
 	for _, r := range h.Rules {
 		h.Server.Regex = h.Server.Regex || p.regex || p.rewrites(r.Path)
 	}
-	h.Server.KeepSlash = p.slash
+	h.Server.KeepSlash, h.Server.Clients = p.slash, p.clients
+	h.Server.Measures, h.Server.Places = p.measures, p.places
 	if p.root != nil {
 		h.Root = &route.Action{Redirect: p.root}
 	}

@@ -32,6 +32,7 @@ func Lower(s *input.Secret) *route.Credential {
 	c := &route.Credential{}
 	c.Seed, c.SeedErr = parseKey(s.Key)
 	c.Pair, c.Ends, c.PairErr = keyPair(s, c)
+	c.Authorities, c.AuthorityErr = authorities(s)
 	return c
 }
 

@@ -1,0 +1,114 @@
+package route
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// Measures are what an object asks for on its routes that no setting says.
+type Measures struct {
+	// Headers are changed in requests, and in all answers, also in those of Envoy's own.
+	Headers Headers
+	// Addresses are tried in order; the first that has the client's decides whether it may
+	// come, and whom none has may.
+	Addresses []AddressRule
+	// Before are tried in order, before the rule and before a redirect to https. No address
+	// is asked there.
+	Before []Conditional
+	// Answers is what is replaced in answers of targets; nil for nothing.
+	Answers *Answers
+}
+
+// AddressRule lets clients come, or keeps them out.
+type AddressRule struct {
+	Of    netip.Prefix // the zero one is everybody
+	Allow bool
+}
+
+// Conditional is what becomes of some of the requests that a rule takes.
+type Conditional struct {
+	// Method and Headers of the match are the condition; its path is not looked at.
+	Match  Match
+	Action Action
+}
+
+// Place is a path of a host that is answered as it stands: it is not sent to https first.
+type Place struct {
+	Match  Match
+	Action Action
+	// First: it is tried before all rules of the host, whatever their paths.
+	First bool
+}
+
+// with are the measures of an object and those of a whole host; nil for none.
+func (m *Measures) with(host *Measures) *Measures {
+	if m == nil || host == nil {
+		if m == nil {
+			return host
+		}
+		return m
+	}
+	return &Measures{Headers: Headers{Request: m.Headers.Request.with(host.Headers.Request), Response: m.Headers.Response.with(host.Headers.Response)},
+		Addresses: slices.Concat(m.Addresses, host.Addresses), Before: slices.Concat(m.Before, host.Before), Answers: m.Answers}
+}
+
+func (c HeaderChange) with(other HeaderChange) HeaderChange {
+	return HeaderChange{Remove: slices.Concat(other.Remove, c.Remove), Set: slices.Concat(other.Set, c.Set), Add: slices.Concat(other.Add, c.Add)}
+}
+
+// everywhere hears what owners say of the host as a whole, for all of them: who keeps
+// somebody out of the host keeps him out of each path.
+func (m *merger) everywhere() {
+	var host *Measures
+	for p := range m.owning {
+		if said := p.fragment.Host(m.host.Host).Server.Measures; said != nil && !p.closed {
+			host = said.with(host)
+		}
+	}
+	if host != nil {
+		m.apart = &Measures{Headers: host.Headers}
+	}
+	for i := range m.plans {
+		m.plans[i].measures = m.plans[i].fragment.Measures.with(host)
+	}
+}
+
+// places are those that owners have at the host: the ones that come before all rules are
+// added, the others are candidates.
+func (m *merger) places() (list []candidate) {
+	for p := range m.owning {
+		p.measures = m.apart // those of rules are not for them
+		for _, place := range p.fragment.Host(m.host.Host).Server.Places {
+			rule := Rule{Match: place.Match, Action: place.Action, Path: place.Match.Path, Name: p.fragment.Origin.Object.Key() + " location " + place.Match.Path}
+			c := candidate{plan: p, apart: true, rule: rule}
+			if place.First {
+				m.first = append(m.first, Route{Name: rule.Name, Match: rule.Match, Planned: m.planned(p, rule.Action)})
+				continue
+			}
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// before adds what is tried before the rule of a candidate.
+func (m *merger) before(c candidate) {
+	if c.apart || c.guard || c.plan.closed || c.plan.measures == nil {
+		return
+	}
+	for _, b := range c.plan.measures.Before {
+		match := c.rule.Match
+		if match.Method == "" {
+			match.Method = b.Match.Method
+		}
+		match.Headers = append(slices.Clip(match.Headers), b.Match.Headers...)
+		planned := m.planned(c.plan, b.Action)
+		planned.Measures = &Measures{Headers: c.plan.measures.Headers}
+		m.add(Route{Name: c.rule.Name + " if", Match: match, Planned: planned})
+	}
+}
+
+// answers reports whether anything of a candidate is answered before a redirect to https.
+func (c candidate) answers() bool {
+	return c.apart || !c.guard && !c.plan.closed && c.plan.measures != nil && len(c.plan.measures.Before) > 0
+}
