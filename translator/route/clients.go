@@ -52,6 +52,20 @@ func ClientsOf(host string, owners []*Fragment) (*Clients, *Fragment) {
 	return nil, nil
 }
 
+// Through is who gets the connections with TLS to a host as they are, for the oldest owner
+// that says so; nil if TLS ends here. Nothing that is said of requests holds for them.
+func Through(host string, owners []*Fragment) *Backend {
+	if host == Any {
+		return nil
+	}
+	for _, f := range owners {
+		if b := f.Host(host).Server.Through; b != nil {
+			return b
+		}
+	}
+	return nil
+}
+
 // Checked is how a host checks client certificates.
 type Checked struct {
 	Clients
