@@ -75,7 +75,7 @@ func (p *pass) markFragment(f *route.Fragment) {
 	p.objects[f.Origin.Object] = struct{}{}
 	for _, h := range f.Hosts {
 		p.markClaim(h.Name)
-		if len(h.TLS) > 0 || h.Server.Clients != nil {
+		if len(h.TLS) > 0 || h.Server.Clients != nil || h.Server.Through != nil {
 			p.markTLSHost(h.Name)
 		}
 	}

@@ -219,6 +219,13 @@ func (p *pass) tlsHost(name string) {
 		return
 	}
 	tenure := c.tenure(p.v, name)
+	through, before := route.Through(name, tenure), p.old.through(name)
+	if through != nil {
+		p.secret(name, route.Section{}, false, nil)
+		p.clients(name, false, nil)
+		p.chain(name, through)
+		return
+	}
 	section, found, ok := route.Certificate(name, tenure)
 	p.secret(name, section, ok, found)
 	asks, _ := route.ClientsOf(name, tenure)
@@ -226,8 +233,8 @@ func (p *pass) tlsHost(name string) {
 	switch {
 	case !ok:
 		p.next.chains = p.next.chains.without(name)
-	case p.all || !p.next.chains.has(name):
-		p.chain(name)
+	case p.all || before || !p.next.chains.has(name):
+		p.chain(name, nil)
 	}
 }
 
@@ -269,13 +276,19 @@ func (p *pass) authority(ref object.Ref) error {
 	return s.Credential().AuthorityErr
 }
 
-// chain makes the chain of a host for each listener that ends TLS.
-func (p *pass) chain(host string) {
+// through reports whether the chain of a host passes connections on as they are.
+func (f *Fleet) through(host string) bool {
+	return f.chains.has(host) && !f.Snapshot.Of(snapshot.Secret).Has(host)
+}
+
+// chain makes the chain of a host for each listener that ends TLS, or one that passes
+// connections on to a Service.
+func (p *pass) chain(host string, through *route.Backend) {
 	for _, l := range p.next.class.Listeners {
 		if !l.TLS {
 			continue
 		}
-		ch, err := p.listenerFront().Chain(l, host)
+		ch, err := p.listenerFront().Chain(l, host, through)
 		if err != nil { // no input is known to get here: the host was validated
 			p.found("chain "+host, []finding.Finding{finding.ChainNotServed.At(hostOrigin(host), "", err)})
 			return

@@ -43,7 +43,7 @@ var allowed = map[string][]string{
 	"translator/finding":       {"object", "pmap"},
 	"translator/lower":         {"translator/input", "translator/lower/ingress", "translator/lower/secret", "translator/lower/service", "translator/lower/settings"},
 	"translator/lower/ingress": {"object", "translator/finding", "translator/input", "translator/lower/nginx", "translator/policy", "translator/route"},
-	"translator/lower/nginx":   {"translator/finding", "translator/lower/nginx/snippet", "translator/policy", "translator/route"},
+	"translator/lower/nginx":   {"object", "translator/finding", "translator/lower/nginx/snippet", "translator/policy", "translator/route"},
 	"translator/lower/nginx/snippet": {
 		"translator/route"},
 	"translator/lower/secret":   {"object", "translator/finding", "translator/input", "translator/route"},

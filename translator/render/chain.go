@@ -5,6 +5,7 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	tcpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -22,6 +23,8 @@ import (
 type Chain struct {
 	wire []byte
 	sum  pmap.Sum
+	// through: it passes connections on as they are, and needs no secret.
+	through bool
 }
 
 // Sum identifies the bytes.
@@ -60,8 +63,16 @@ func newChain(list ...*listenerv3.FilterChain) (Chain, error) {
 	return c, nil
 }
 
-// Chain makes the chain of a TLS host for a listener.
-func (f *Front) Chain(l route.Listener, host string) (Chain, error) {
+// Chain makes the chain of a TLS host for a listener: it ends TLS, unless the connections go
+// through to a Service.
+func (f *Front) Chain(l route.Listener, host string, through *route.Backend) (Chain, error) {
+	if through != nil {
+		c, err := newChain(&listenerv3.FilterChain{Name: host, FilterChainMatch: &listenerv3.FilterChainMatch{ServerNames: []string{host}},
+			Filters: []*listenerv3.Filter{{Name: "envoy.filters.network.tcp_proxy", ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed(
+				&tcpv3.TcpProxy{StatPrefix: "through", ClusterSpecifier: &tcpv3.TcpProxy_Cluster{Cluster: through.Cluster()}})}}}})
+		c.through = true
+		return c, err
+	}
 	socket := downstreamTLS(host, ads())
 	list := []*listenerv3.FilterChain{{
 		Name:             host,

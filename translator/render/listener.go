@@ -68,6 +68,9 @@ func withChains(head *listenerv3.Listener, chains pmap.Map[Chain], meta snapshot
 	for host, ch := range chains.All() {
 		body = append(body, ch.wire...)
 		meta.Chains = append(meta.Chains, host)
+		if ch.through {
+			continue
+		}
 		meta.Pulls = append(meta.Pulls, snapshot.Ref{Type: snapshot.Secret, Name: host}, snapshot.Ref{Type: snapshot.Secret, Name: ClientsOf(host)})
 	}
 	version := pmap.SumOf(string(headSum[:]), string(chainsSum[:]))

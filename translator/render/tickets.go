@@ -17,7 +17,7 @@ import (
 // Envoy refuses every handshake of a listener that lacks it, so it is always there, and a
 // listener waits for it as long as it takes. Nothing about one host can be wrong with it,
 // so no host can hold up the others by that.
-const sessionTickets = "session-tickets"
+const sessionTickets = "tickets"
 
 // ticketKeyBytes is the size of a key, which Envoy prescribes.
 const ticketKeyBytes = 80

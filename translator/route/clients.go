@@ -55,6 +55,23 @@ func ClientsOf(host string, of Tenure) (*Clients, *Fragment) {
 	return nil, nil
 }
 
+// Through is who gets the connections with TLS to a host as they are, for the oldest owner
+// that says so; nil if TLS ends here. Nothing that is said of requests holds for them.
+func Through(host string, of Tenure) *Backend {
+	if host == Any {
+		return nil
+	}
+	for _, f := range of.Served {
+		if !of.Owns(f) || f.Host(host) == nil {
+			continue
+		}
+		if b := f.Host(host).Server.Through; b != nil {
+			return b
+		}
+	}
+	return nil
+}
+
 // Checked is how a host checks client certificates.
 type Checked struct {
 	Clients

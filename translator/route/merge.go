@@ -73,7 +73,7 @@ func Merge(host string, in Input) (*VirtualHost, []finding.Finding) {
 	}
 	m.canaries(in.Canaries)
 	m.clients(in.Own, in.Authority)
-	m.host.Backends = backends(m.host.Routes)
+	m.host.Backends = backends(m.host.Routes, Through(host, in.Own))
 	return &m.host, slices.Concat(in.Own.Found, m.found)
 }
 
@@ -86,7 +86,11 @@ func (in *Input) keeps() bool {
 	return in.Wildcard.Owner != "" || in.Any.Owner != "" && in.Any.Owner != in.Own.Owner
 }
 
-func backends(routes []Route) (list []Backend) {
+// backends are those of routes, and the one that gets connections as they are.
+func backends(routes []Route, through *Backend) (list []Backend) {
+	if through != nil {
+		list = append(list, *through)
+	}
 	for i := range routes {
 		for b := range routes[i].backends {
 			if n := len(list); n == 0 || list[n-1].Cluster() != b.Cluster() {

@@ -20,6 +20,8 @@ type Server struct {
 	Clients *Clients
 	// Measures, if not nil, are for all routes of the host, of whomever they are.
 	Measures *Measures
+	// Through, if not nil, gets the connections with TLS to the host as they are.
+	Through *Backend
 	// Places are paths of the host beside the rules.
 	Places []Place
 }

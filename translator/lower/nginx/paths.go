@@ -21,6 +21,7 @@ type Paths struct {
 	redirect *route.Redirect
 	root     *route.Redirect // for the path / alone
 	clients  *route.Clients
+	passes   bool            // connections with TLS go to the Service as they are
 	measures *route.Measures // of the server
 	places   []route.Place   // of the server
 }
@@ -33,6 +34,7 @@ func pathsOf(f *route.Fragment, said map[string]string) Paths {
 	}
 	p.root, p.clients = p.appRoot(said[appRoot]), clientsOf(f, said)
 	p.snippets(said)
+	p.passes = isTrue(said[passthrough])
 	if a := answersOf(f, said); a != nil {
 		if f.Measures == nil {
 			f.Measures = &route.Measures{}
@@ -67,12 +69,12 @@ func (p Paths) Rule(r route.Rule) route.Rule {
 }
 
 // Host says of a host, whose rules are there, what the annotations say of it.
-func (p Paths) Host(h *route.Host) {
+func (p *Paths) Host(h *route.Host) {
 	for _, r := range h.Rules {
 		h.Server.Regex = h.Server.Regex || p.regex || p.rewrites(r.Path)
 	}
 	h.Server.KeepSlash, h.Server.Clients = p.slash, p.clients
-	h.Server.Measures, h.Server.Places = p.measures, p.places
+	h.Server.Measures, h.Server.Places, h.Server.Through = p.measures, p.places, p.through(h)
 	if p.root != nil {
 		h.Root = &route.Action{Redirect: p.root}
 	}

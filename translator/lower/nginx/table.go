@@ -147,7 +147,7 @@ var annotations = []annotation{
 	{name: "session-cookie-samesite"},
 	{name: "session-cookie-secure"},
 	{name: "ssl-ciphers"},
-	{name: "ssl-passthrough"},
+	{name: "ssl-passthrough", as: ours},
 	{name: "ssl-prefer-server-ciphers", as: nothing, why: "Envoy chooses the cipher"},
 	{name: "ssl-redirect", as: setting},
 	{name: "stream-snippet"},

@@ -167,16 +167,7 @@ func (r *reader) condition(d directive) error {
 // comparison reads ($variable = value) with =, !=, ~, ~*, !~ or !~*; nginx counts the brackets
 // as part of the words.
 func comparison(words []string) (route.Match, error) {
-	text := append([]string(nil), words...)
-	if n := len(text); n > 0 && strings.HasPrefix(text[0], "(") && strings.HasSuffix(text[n-1], ")") {
-		text[0], text[n-1] = strings.TrimPrefix(text[0], "("), strings.TrimSuffix(text[n-1], ")")
-	}
-	if n := len(text); n > 0 && text[0] == "" {
-		text = text[1:]
-	}
-	if n := len(text); n == 4 && text[3] == "" {
-		text = text[:3]
-	}
+	text := unbracketed(words)
 	if len(text) != 3 {
 		return route.Match{}, errors.New("only a comparison of one variable with a text is understood")
 	}
@@ -209,6 +200,21 @@ func comparison(words []string) (route.Match, error) {
 		value = route.ValueMatch{Name: name, Value: "(?s:.+)", Regex: true}
 	}
 	return route.Match{Headers: []route.ValueMatch{value}}, nil
+}
+
+// unbracketed are the words within brackets, which may be words of their own.
+func unbracketed(words []string) []string {
+	text := append([]string(nil), words...)
+	if n := len(text); n > 0 && strings.HasPrefix(text[0], "(") && strings.HasSuffix(text[n-1], ")") {
+		text[0], text[n-1] = strings.TrimPrefix(text[0], "("), strings.TrimSuffix(text[n-1], ")")
+	}
+	if n := len(text); n > 0 && text[0] == "" {
+		text = text[1:]
+	}
+	if n := len(text); n == 4 && text[3] == "" {
+		text = text[:3]
+	}
+	return text
 }
 
 // headerOf is the header that a variable has.

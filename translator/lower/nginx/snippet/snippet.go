@@ -2,7 +2,7 @@
 // types: a part of its directives, and of each what can be said without nginx. Nothing of
 // such a text ever becomes configuration: what is not understood is named.
 //
-// Start reading at Harmless.
+// Start reading at Location and Server.
 package snippet
 
 import (
