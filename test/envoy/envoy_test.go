@@ -56,7 +56,7 @@ func TestMissingBinarySaysWhatToDo(t *testing.T) {
 	t.Setenv("ENVOY", "")
 	dir := t.TempDir()
 	t.Chdir(dir)
-	if err := os.WriteFile("go.mod", []byte("module example\n"), 0o600); err != nil {
+	if err := os.WriteFile("go.mod", []byte("module legation.dev\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Binary(); err == nil || !strings.Contains(err.Error(), "make envoy") {
