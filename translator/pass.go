@@ -264,6 +264,9 @@ func (p *pass) clients(host string, has bool, asks *route.Clients) {
 	if err != nil {
 		p.must(nil, err)
 	}
+	if have, ok := p.next.Snapshot.Of(snapshot.Secret).Get(name); ok && have.Version == r.Version {
+		return // a certificate changed, and these did not
+	}
 	p.put(snapshot.Secret, name, r)
 }
 
