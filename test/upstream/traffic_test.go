@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	sinkv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/stat_sinks/open_telemetry/v3"
+
 	"legation.dev/test/badserver"
 	"legation.dev/test/inprocess"
 	"legation.dev/xds/bootstrap"
@@ -68,6 +71,39 @@ func TestTraffic(t *testing.T) {
 	}
 	if s := w.Traffic().Stats(); s.Unknown != 0 || s.Refused != 0 || s.Reports == 0 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestReportsShareConnection: however many requests a report takes, they come on the
+// connection of the stream.
+func TestReportsShareConnection(t *testing.T) {
+	o := reporting()
+	o.Bootstrap = func(b *bootstrapv3.Bootstrap) {
+		sink, err := b.GetStatsSinks()[0].GetTypedConfig().UnmarshalNew()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sink.(*sinkv3.SinkConfig).MaxDataPointsPerRequest = 1
+		if err := b.GetStatsSinks()[0].GetTypedConfig().MarshalFrom(sink); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := newSuite(t, o)
+	server := w.echoes("many", 1)[0].Addr().String()
+	const services = 60
+	for n := range services {
+		name := fmt.Sprintf("many-%d", n)
+		w.put(service(name, nil), endpoint(name, 0, server, ready), ingress(name+".test", name, nil))
+	}
+	w.settle()
+	for n := range services {
+		w.status(fmt.Sprintf("many-%d.test", n), "/", 200)
+	}
+	for n := range services {
+		w.traffic(fmt.Sprintf("many-%d", n), func(c observed.Counts) bool { return c.Requests == 1 })
+	}
+	if n := w.stat("cluster.legation-xds.upstream_cx_total"); n != 1 {
+		t.Errorf("Envoy opened %d connections", n)
 	}
 }
 

@@ -53,9 +53,11 @@ const (
 	// maxReport bounds a request that reports traffic, in bytes: twice what the longest
 	// names take (see observed.PointsOfRequest). Decoded, it may take ten times that.
 	maxReport = 256 << 10
-	// maxStreams bounds the open streams of one connection: each has a window. Envoy
-	// needs one, and our own programs a few; more of them wait.
-	maxStreams = 16
+	// maxStreams bounds the open streams of one connection: each has a window. Envoy needs
+	// one, and for a moment one for each request of a report: 10,000 busy Services take
+	// some 100. With fewer it would open more connections, which then stay.
+	// What one address can take so is bounded by its calls (see xds/limits).
+	maxStreams = 128
 	// pingInterval is how often a client may ping. Envoy's own h2 keep-alive
 	// pings every 30 s in our bootstrap; people set it down to some seconds.
 	// gRPC's default of 5 min would end their connections.
