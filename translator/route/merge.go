@@ -2,6 +2,7 @@ package route
 
 import (
 	"cmp"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -49,6 +50,8 @@ type Route struct {
 	// Deeper: the route takes only names that are more than one label below this
 	// wildcard; empty for all.
 	Deeper string
+	// Preflight, if not nil, is what browsers are told by an answer to a preflight.
+	Preflight *policy.Cors
 	Planned
 }
 
@@ -159,15 +162,21 @@ func mergeHost(name string, class *Class, owners []*Fragment, chain string) *mer
 	redirect := m.redirects(candidates)
 	m.roots(candidates)
 	for _, c := range candidates {
+		if m.preflights(c) {
+			m.preflight(c.rule.Name, c.rule.Match, &c.plan.settings.Cors)
+		}
 		if redirect == byPath && m.leaves(c) {
 			m.toHTTPS("redirect "+c.rule.Name, c.rule.Match)
 		}
 		m.add(Route{Name: c.rule.Name, Match: c.rule.Match, Planned: m.planned(c.plan, c.rule.Action)})
 	}
+	last := m.fallback()
+	if s := last.Settings; s != nil && s.Cors.Active() && last.Status != http.StatusServiceUnavailable {
+		m.preflight(last.Owner+" default", Match{Path: "/"}, &s.Cors)
+	}
 	if redirect == byPath && m.wantsHTTPS(m.plans[0]) && !m.lentRedirect() {
 		m.toHTTPS("redirect", Match{Path: "/"})
 	}
-	last := m.fallback()
 	m.add(Route{Name: last.Owner + " default", Match: Match{Path: "/"}, Planned: last})
 	return m
 }
@@ -283,6 +292,9 @@ func (m *merger) redirects(candidates []candidate) redirecting {
 		if !m.wantsHTTPS(p) {
 			return byPath
 		}
+	}
+	if slices.ContainsFunc(candidates, m.preflights) {
+		return byPath
 	}
 	if m.class.Settings.Compatible() && (m.lentRedirect() || slices.ContainsFunc(candidates, func(c candidate) bool { return !c.guard && !m.leaves(c) })) {
 		return byPath

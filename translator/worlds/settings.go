@@ -37,6 +37,13 @@ var upstream = []sample{
 // Settings of a route: they may stand on an Ingress and in the class.
 var routing = []sample{
 	{"allowed-addresses", []string{"10.0.0.0/8", "127.0.0.0/8,2001:db8::/32", "10.0.0.0/33"}},
+	{"cors", []string{"true", "true", "on"}},
+	{"cors-credentials", []string{"true", "false", "no"}},
+	{"cors-expose-headers", []string{"X-Total", "X-A, X-B", "X:A"}},
+	{"cors-headers", []string{"Authorization,X-Key", "*", "a b,,c"}},
+	{"cors-max-age", []string{"10m", "0s", "600"}},
+	{"cors-methods", []string{"GET, POST", "PUT", "GET;POST"}},
+	{"cors-origins", []string{"*", "https://a.example.com,https://*.b.example.com:8443", "none", "a.example.com"}},
 	{"denied-addresses", []string{"10.1.0.0/16", "192.0.2.1", "here"}},
 	{"force-ssl-redirect", []string{"true", "false", "1"}},
 	{"forwarded-prefix", []string{"/shop", "/100%", "a b"}},

@@ -15,6 +15,13 @@ var Dialect = &policy.Dialect{Prefix: Prefix, Words: words}
 // an annotation counts as not there, as it does there; but here it is told.
 var words = map[string][]policy.Word{
 	"allowlist-source-range":    {{Setting: "allowed-addresses", Ours: ranges}},
+	"cors-allow-credentials":    {{Setting: "cors-credentials", Ours: boolean}},
+	"cors-allow-headers":        {{Setting: "cors-headers", Ours: asIs}},
+	"cors-allow-methods":        {{Setting: "cors-methods", Ours: asIs}},
+	"cors-allow-origin":         {{Setting: "cors-origins", Ours: origins}},
+	"cors-expose-headers":       {{Setting: "cors-expose-headers", Ours: asIs}},
+	"cors-max-age":              {{Setting: "cors-max-age", Ours: seconds}},
+	"enable-cors":               {{Setting: "cors", Ours: boolean}, {Setting: "cors-origins", Ours: fromAnywhere, Yields: true}},
 	"backend-protocol":          {{Setting: "upstream-protocol", Ours: protocol}},
 	"denylist-source-range":     {{Setting: "denied-addresses", Ours: ranges}},
 	"limit-burst-multiplier":    {{Setting: "rate-burst", Ours: number}},
