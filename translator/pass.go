@@ -164,7 +164,7 @@ func (p *pass) merge(name string) (*route.VirtualHost, []finding.Finding) {
 	if strings.HasPrefix(name, "*.") {
 		in.Any = c.members(p.v.OfHost(route.Any))
 	}
-	in.Canaries = p.canaries(in)
+	in.Canaries, in.Secret = p.canaries(in), p.credential
 	return route.Merge(name, in)
 }
 
@@ -396,4 +396,13 @@ func (p *pass) put(t snapshot.Type, name string, r *snapshot.Resource) {
 		p.stats.Bytes += len(r.Wire())
 		p.next.Snapshot = p.next.Snapshot.With(t, after)
 	}
+}
+
+// credential is what a Secret says; nil if there is none of that name.
+func (p *pass) credential(ref object.Ref) *route.Credential {
+	s, ok := p.v.Secret(ref.Key())
+	if !ok {
+		return nil
+	}
+	return s.Credential()
 }

@@ -3,6 +3,7 @@
 package edge
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	cryptorand "crypto/rand"
@@ -34,6 +35,7 @@ type suite struct {
 	changes     []input.Change
 	settings    map[string]string
 	edit        func(host string, r *routev3.Route) // changes what was translated; nil: nothing
+	authz       string                              // the socket of the authorization server; empty: there is none
 	ads         *plainADS
 	envoy       *envoy.Envoy
 }
@@ -165,7 +167,7 @@ func (w *suite) start(t *testing.T) {
 	if w.edit != nil {
 		w.ads.snap = edited(t, fleet.Snapshot, w.edit)
 	}
-	e, err := envoy.Start(t.Context(), envoy.Options{Bootstrap: fmt.Appendf(nil, plainBootstrap, w.ads.serve(t), cert, key)})
+	e, err := envoy.Start(t.Context(), envoy.Options{Bootstrap: fmt.Appendf(nil, plainBootstrap, w.ads.serve(t), cmp.Or(w.authz, "/nonexistent"), cert, key)})
 	if err != nil {
 		t.Fatal(err)
 	}

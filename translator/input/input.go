@@ -237,6 +237,7 @@ type Secret struct {
 	Meta
 	Certificate []byte // data["tls.crt"], PEM
 	Key         []byte // data["tls.key"], PEM
+	Passwords   []byte // data["auth"], htpasswd
 
 	credential *route.Credential
 }

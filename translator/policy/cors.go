@@ -24,6 +24,14 @@ type Cors struct {
 // Active reports whether anybody is told anything.
 func (c Cors) Active() bool { return c.CorsOn && c.CorsOrigins != "" }
 
+// Told is c if anybody is told anything, else the zero one.
+func (c Cors) Told() Cors {
+	if !c.Active() {
+		return Cors{}
+	}
+	return c
+}
+
 // Origins are those whose pages may use what a route serves: a list separated by commas,
 // AnyOrigin, or nothing.
 type Origins string

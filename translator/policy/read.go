@@ -100,7 +100,11 @@ func (r reader) read(list []saying, texts map[string]string) (Overrides, []*Fiel
 		o := Override{setting: s.setting, at: Origin{r.of, r.path + s.key}, written: texts[s.key]}
 		var err error
 		if o.given, err = r.parse(s, o.written); err != nil {
-			errs = append(errs, o.wrong(err))
+			wrong := o.wrong(err)
+			if s.translate == nil && s.setting != nil {
+				wrong.Restricts = s.setting.Restricts
+			}
+			errs = append(errs, wrong)
 		}
 		if o.apply == nil || s.yields && all.index(s.setting.Name) >= 0 { // it is wrong, or says nothing
 			continue

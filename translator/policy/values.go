@@ -29,6 +29,7 @@ type Route struct {
 	Rate
 	Toward
 	Cors
+	Auth
 }
 
 // Upstream are the settings of the connections to a Service port, which are a

@@ -18,7 +18,7 @@ import (
 // whether the origin is allowed, and a change of headers tells it. They come first, so that
 // they see the refusals of the parts behind them.
 
-func corsDiffers(route, class *policy.Route) bool { return route.Cors != class.Cors }
+func corsDiffers(route, class *policy.Route) bool { return route.Told() != class.Told() }
 
 // corsOrigin finds out whether the origin is allowed, where not all are.
 var corsOrigin = part{

@@ -78,6 +78,9 @@ func (f *Fragment) Say(overrides policy.Overrides, errs []*policy.FieldError) {
 	f.Policy, f.Mistakes = overrides, errs
 	for _, e := range errs {
 		f.Findings = append(f.Findings, finding.SettingIgnored.At(f.At(e.Field), e.Value, e.Err))
+		if e.Restricts != "" {
+			f.Guards = append(f.Guards, Guard{Restricts: e.Restricts, Field: e.Field, Value: e.Value})
+		}
 	}
 }
 

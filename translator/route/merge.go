@@ -21,6 +21,8 @@ type Input struct {
 	// Canaries are those on the Services that Own, Any and the class lead to, in the
 	// order of their fragments. Others do no harm.
 	Canaries []Canary
+	// Secret is what a Secret says; nil if there is none of that name.
+	Secret func(object.Ref) *Credential
 }
 
 // VirtualHost is what becomes of the requests to one host.
@@ -59,7 +61,7 @@ type Route struct {
 // except for Any, which always exists. The order of the fragments decides
 // conflicts, and nothing else does.
 func Merge(host string, in Input) (*VirtualHost, []finding.Finding) {
-	m := mergeHost(host, in.Class, in.Own, chainOf(host, in))
+	m := mergeHost(host, in.Class, in.Own, chainOf(host, in), in.Secret)
 	if m == nil {
 		return nil, nil
 	}
@@ -94,11 +96,11 @@ func (m *merger) deeper(in Input) {
 	}
 	switch len(claim) {
 	case 0:
-		m.passDeeper(mergeHost(Any, in.Class, in.Any, ""))
+		m.passDeeper(mergeHost(Any, in.Class, in.Any, "", in.Secret))
 		m.host.From = append(m.host.From, refs(in.Any)...)
 	case len(in.Own): // they are served like the others
 	default:
-		m.passDeeper(mergeHost(m.host.Host, in.Class, claim, m.chain))
+		m.passDeeper(mergeHost(m.host.Host, in.Class, claim, m.chain, in.Secret))
 	}
 }
 
@@ -148,13 +150,15 @@ func (o Order) compare(a, b candidate) int {
 	return cmp.Or(o.precedence(a.rule.Match, b.rule.Match), cmp.Compare(first(a), first(b)))
 }
 
-func mergeHost(name string, class *Class, owners []*Fragment, chain string) *merger {
+func mergeHost(name string, class *Class, owners []*Fragment, chain string, secrets func(object.Ref) *Credential) *merger {
 	if len(owners) == 0 && name != Any {
 		return nil
 	}
 	m := &merger{class: class, host: VirtualHost{Host: name, Settings: &class.Settings.Route, From: refs(owners)}, chain: chain, winner: map[matchKey]*Fragment{}}
 	for _, f := range owners {
-		m.plans = append(m.plans, class.planOf(f))
+		p := class.planOf(f)
+		m.found = append(m.found, p.admit(secrets)...)
+		m.plans = append(m.plans, p)
 	}
 	m.server()
 	candidates := m.candidates()

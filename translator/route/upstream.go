@@ -69,4 +69,8 @@ type Credential struct {
 	// why there is none. Keys of other purposes are derived from it.
 	Seed    []byte
 	SeedErr error
+	// Users are its lines of htpasswd by which somebody can come, and BadUsers how many
+	// there are by which nobody can.
+	Users    []string
+	BadUsers int
 }

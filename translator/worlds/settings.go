@@ -37,6 +37,14 @@ var upstream = []sample{
 // Settings of a route: they may stand on an Ingress and in the class.
 var routing = []sample{
 	{"allowed-addresses", []string{"10.0.0.0/8", "127.0.0.0/8,2001:db8::/32", "10.0.0.0/33"}},
+	{"auth-method", []string{"GET", "POST", "CONNECT"}},
+	{"auth-realm", []string{"Staff \"only\"", "a\\b", "\x01"}},
+	{"auth-response-headers", []string{"X-User,X-Email", "Authorization", "Host"}},
+	{"auth-secret", []string{"users", "shop/users", "A_B"}},
+	{"auth-signin", []string{"https://{host}/oauth2/start?rd={uri-escaped}", "https://login.example.com", "login"}},
+	{"auth-signin-redirect-param", []string{"rd", "back", "a b"}},
+	{"auth-type", []string{"basic", "none", "digest"}},
+	{"auth-url", []string{"http://auth.shop.svc:8080/check", "https://{host}/oauth2/auth", "http://x/{path}", "ftp://x"}},
 	{"cors", []string{"true", "true", "on"}},
 	{"cors-credentials", []string{"true", "false", "no"}},
 	{"cors-expose-headers", []string{"X-Total", "X-A, X-B", "X:A"}},
@@ -57,6 +65,7 @@ var routing = []sample{
 	{"requests-per-second", []string{"1", "100", "off", "many"}},
 	{"retries", []string{"0", "1", "5", "11"}},
 	{"retry-idempotent", []string{"true", "false", "yes"}},
+	{"satisfy", []string{"any", "all", "both"}},
 	{"ssl-redirect", []string{"true", "false"}},
 	{"upstream-host", []string{"inner.example.com", "100%", "a b"}},
 }
