@@ -179,7 +179,7 @@ func (p *pass) merge(name string) (*route.VirtualHost, []finding.Finding) {
 	if strings.HasPrefix(name, "*.") {
 		leading = slices.Concat(leading, in.Any.Served)
 	}
-	in.Canaries, in.Authority = p.canaries(leading), p.authority
+	in.Canaries, in.Authority, in.Secret = p.canaries(leading), p.authority, p.credential
 	return route.Merge(name, in)
 }
 
@@ -438,4 +438,13 @@ func (p *pass) put(t snapshot.Type, name string, r *snapshot.Resource) {
 		p.stats.Bytes += len(r.Wire())
 		p.next.Snapshot = p.next.Snapshot.With(t, after)
 	}
+}
+
+// credential is what a Secret says; nil if there is none of that name.
+func (p *pass) credential(ref object.Ref) *route.Credential {
+	s, ok := p.v.Secret(ref.Key())
+	if !ok {
+		return nil
+	}
+	return s.Credential()
 }

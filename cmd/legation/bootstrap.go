@@ -62,6 +62,7 @@ func (f *bootstrapFlags) register(c *cobra.Command) {
 	flags.StringVar(&f.cfg.XDSAddress, "xds", bootstrap.DefaultXDSAddress, "host and port of 'legation serve'; all addresses of a name are used")
 	flags.StringVar(&f.cfg.Admin, "admin", "unix:/run/legation/envoy-admin.sock",
 		"where Envoy's admin interface listens: unix:PATH, or IP:PORT.\nWhoever reaches it can stop Envoy, so a socket that no backend name leads to is best")
+	flags.StringVar(&f.cfg.Authz, "authz", "", "where the authorization server of 'shutdown-manager run --authz' is: unix:PATH;\nempty: none, and routes that ask for a password or a service answer 500")
 	flags.StringVar(&f.cfg.Health, "health", "0.0.0.0:9903", "IP:PORT of /ready and /live, or off")
 	flags.StringVar(&f.cfg.Metrics, "metrics", "0.0.0.0:9904", "IP:PORT of /metrics, or off")
 	flags.Uint32Var(&f.cfg.MaxConnections, "max-connections", defaultConnections,
@@ -74,6 +75,11 @@ func (f *bootstrapFlags) register(c *cobra.Command) {
 	flags.StringVar(&f.cfg.TLS.Folder, "tls", "", "folder with tls.crt, tls.key and ca.crt, as Envoy sees it, for mutual TLS with 'legation serve';\nneeds --file: two small files that Envoy reads, too, are written beside it")
 	flags.StringVarP(&f.output, "output", "o", string(bootstrap.YAML), "yaml or json")
 	flags.StringVar(&f.file, "file", "", "write to this file, with mode 0600, instead of standard output")
+	proposed(c)
+}
+
+// proposed are the values of flags that have a few.
+func proposed(c *cobra.Command) {
 	complete(c, "upgrades", string(bootstrap.HoldUpgrades), string(bootstrap.CloseUpgrades))
 	complete(c, "output", string(bootstrap.YAML), string(bootstrap.JSON))
 }

@@ -46,6 +46,7 @@ says which there are).`,
 	o.add(c.Flags())
 	o.addReport(c.Flags())
 	o.addListen(c.Flags())
+	o.addAuthz(c.Flags())
 	return c
 }
 
@@ -53,6 +54,7 @@ type runOptions struct {
 	envoyFlags
 	reportFlags
 	listenFlags
+	authzFlags
 }
 
 func (o *runOptions) run(c *cobra.Command, args []string) error {
@@ -74,6 +76,11 @@ func (o *runOptions) run(c *cobra.Command, args []string) error {
 	if server != nil {
 		defer server.Close()
 	}
+	authorization, err := o.authorize(c.Context(), p.log)
+	if err != nil {
+		return err
+	}
+	defer authorization()
 	signal.Notify(p.signals, passedOn...)
 	defer signal.Stop(p.signals)
 	if p.child, err = child.Start(args); err != nil {

@@ -129,6 +129,12 @@ static_resources:
     load_assignment:
       cluster_name: xds
       endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: %d}}}}]}]
+  - name: legation-authz
+    type: STATIC
+    connect_timeout: 1s
+    load_assignment:
+      cluster_name: legation-authz
+      endpoints: [{lb_endpoints: [{endpoint: {address: {pipe: {path: %q}}}}]}]
   secrets:
   - name: default-certificate
     tls_certificate:

@@ -232,7 +232,7 @@ func startScripted(t *testing.T, s *scripted) {
 	t.Helper()
 	cert, key := selfSigned("unused")
 	e, err := envoy.Start(context.WithoutCancel(t.Context()), envoy.Options{Args: []string{"--drain-time-s", "1"},
-		Bootstrap: fmt.Appendf(nil, plainBootstrap, serveADS(t, s), cert, key)})
+		Bootstrap: fmt.Appendf(nil, plainBootstrap, serveADS(t, s), "/nonexistent", cert, key)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func TestClassSettings(t *testing.T) {
 	o := &input.Ingress{Meta: meta("guarded"), Rules: []input.Rule{{Host: "guarded.test",
 		Paths: []input.Path{{Path: "/", Type: input.PathPrefix, Backend: input.Backend{Service: "web", Port: 80}}}}}}
 	class := className
-	o.ClassName, o.Annotations = &class, map[string]string{"nginx.ingress.kubernetes.io/auth-url": "http://auth.test"}
+	o.ClassName, o.Annotations = &class, map[string]string{"nginx.ingress.kubernetes.io/enable-modsecurity": "true"}
 	w.put(input.Seal(o))
 	w.annotated("plain", "plain.test", true, map[string]string{"ssl-redirect": "false"}, route{"/", input.PathPrefix, "web"})
 	w.start(t)
@@ -62,7 +62,7 @@ func TestUnprotected(t *testing.T) {
 	class := className
 	o := &input.Ingress{Meta: meta("guarded"), ClassName: &class, Rules: []input.Rule{{Host: "guarded.test",
 		Paths: []input.Path{{Path: "/", Type: input.PathPrefix, Backend: input.Backend{Service: "web", Port: 80}}}}}}
-	o.Annotations = map[string]string{"nginx.ingress.kubernetes.io/auth-url": "http://auth.test"}
+	o.Annotations = map[string]string{"nginx.ingress.kubernetes.io/enable-modsecurity": "true"}
 	w.put(input.Seal(o))
 	w.start(t)
 	w.want(t, "by default", get("guarded.test", "/"), 503, "")

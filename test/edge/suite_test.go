@@ -3,6 +3,7 @@
 package edge
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	cryptorand "crypto/rand"
@@ -35,6 +36,7 @@ type suite struct {
 	settings    map[string]string
 	at          time.Time                           // when it is translated; zero: 1970
 	edit        func(host string, r *routev3.Route) // changes what was translated; nil: nothing
+	authz       string                              // the socket of the authorization server; empty: there is none
 	ads         *plainADS
 	envoy       *envoy.Envoy
 }
@@ -169,7 +171,7 @@ func (w *suite) start(t *testing.T) {
 	if w.edit != nil {
 		w.ads.snap = edited(t, fleet.Snapshot, w.edit)
 	}
-	e, err := envoy.Start(t.Context(), envoy.Options{Bootstrap: fmt.Appendf(nil, plainBootstrap, w.ads.serve(t), cert, key)})
+	e, err := envoy.Start(t.Context(), envoy.Options{Bootstrap: fmt.Appendf(nil, plainBootstrap, w.ads.serve(t), cmp.Or(w.authz, "/nonexistent"), cert, key)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,12 +9,14 @@ import (
 	"maps"
 	"net"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	"sigs.k8s.io/yaml"
 
+	"legation.dev/authz"
 	"legation.dev/test/inprocess"
 	"legation.dev/translator/input"
 	"legation.dev/watcher/dir"
@@ -166,9 +168,10 @@ func serve(t *testing.T, cases []*testCase) (clients []*client) {
 		}
 		source.Close()
 	})
-	names := startDNS(t, cases)
+	dns := startDNS(t, cases)
+	authorization := startAuthz(t, dns)
 	for class := range addresses {
-		startEnvoy(t, bootstrap.Config{NodeID: class, Class: class, XDSAddress: l.Addr().String(), Certificate: standIn}, names)
+		startEnvoy(t, bootstrap.Config{NodeID: class, Class: class, XDSAddress: l.Addr().String(), Certificate: standIn, Authz: authorization}, asking(t, dns))
 	}
 	for class := range addresses {
 		if err := inprocess.Await(ctx, func() error {
@@ -274,4 +277,26 @@ func startEnvoy(t *testing.T, config bootstrap.Config, names func(*bootstrapv3.B
 			t.Error(err)
 		}
 	})
+}
+
+// startAuthz starts an authorization server, and returns where it is.
+func startAuthz(t *testing.T, dns *net.UDPAddr) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "authz.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- authz.New(authz.Config{Dialer: &net.Dialer{Resolver: resolver(dns)}, Local: true}).Serve(ctx, l)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return "unix:" + path
 }

@@ -25,8 +25,8 @@ const largestQuery = 1232
 var apartName = regexp.MustCompile(`-([0-9]+)\.(svc|example\.test)\b`)
 
 // startDNS starts a DNS where each name of a case leads to its backends, as all names did
-// for ingress-nginx. It returns what has an Envoy ask it.
-func startDNS(t *testing.T, cases []*testCase) func(*bootstrapv3.Bootstrap) {
+// for ingress-nginx. It returns where it is.
+func startDNS(t *testing.T, cases []*testCase) *net.UDPAddr {
 	t.Helper()
 	socket, err := net.ListenPacket("udp", "127.0.0.2:0")
 	if err != nil {
@@ -38,7 +38,19 @@ func startDNS(t *testing.T, cases []*testCase) func(*bootstrapv3.Bootstrap) {
 		addresses[c.number] = netip.MustParseAddr(c.address)
 	}
 	go serveDNS(socket, addresses)
-	at := socket.LocalAddr().(*net.UDPAddr)
+	return socket.LocalAddr().(*net.UDPAddr)
+}
+
+// resolver asks a DNS.
+func resolver(at *net.UDPAddr) *net.Resolver {
+	return &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		return net.DialUDP("udp", nil, at)
+	}}
+}
+
+// asking has an Envoy ask a DNS.
+func asking(t *testing.T, at *net.UDPAddr) func(*bootstrapv3.Bootstrap) {
+	t.Helper()
 	config, err := anypb.New(&caresv3.CaresDnsResolverConfig{Resolvers: []*corev3.Address{{Address: &corev3.Address_SocketAddress{
 		SocketAddress: &corev3.SocketAddress{Protocol: corev3.SocketAddress_UDP, Address: at.IP.String(),
 			PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(at.Port)}}}}}})
@@ -80,19 +92,10 @@ func serveDNS(socket net.PacketConn, addresses map[string]netip.Addr) {
 
 // TestDNS: a name of a case leads to its backends, and no other name exists.
 func TestDNS(t *testing.T) {
-	var b bootstrapv3.Bootstrap
-	startDNS(t, []*testCase{{number: "04", address: "127.0.0.4"}})(&b)
-	var cares caresv3.CaresDnsResolverConfig
-	if err := b.TypedDnsResolverConfig.TypedConfig.UnmarshalTo(&cares); err != nil {
-		t.Fatal(err)
-	}
-	at := cares.Resolvers[0].GetSocketAddress()
-	resolver := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
-		return net.DialUDP("udp", nil, &net.UDPAddr{IP: net.ParseIP(at.Address), Port: int(at.GetPortValue())})
-	}}
+	names := resolver(startDNS(t, []*testCase{{number: "04", address: "127.0.0.4"}}))
 	for name, want := range map[string][]string{"auth.team-04.svc.cluster.local.": {"127.0.0.4"}, "app-04.example.test.": {"127.0.0.4"},
 		"auth.team-05.svc.cluster.local.": nil, "example.test.": nil} {
-		got, err := resolver.LookupHost(t.Context(), name)
+		got, err := names.LookupHost(t.Context(), name)
 		var no *net.DNSError
 		if !slices.Equal(got, want) || err != nil && !(errors.As(err, &no) && no.IsNotFound) {
 			t.Errorf("%s: %v %v, want %v", name, got, err, want)

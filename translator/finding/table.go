@@ -103,6 +103,8 @@ const (
 	SecretNotSent     Code = "SecretNotSent"
 	CertificateEnds   Code = "CertificateEnds"
 	CertificateIsOver Code = "CertificateIsOver"
+	NoPasswords       Code = "NoPasswords"
+	BadPasswords      Code = "BadPasswords"
 	NoTicketSecret    Code = "NoTicketSecret"
 	BadTicketSecret   Code = "BadTicketSecret"
 
@@ -244,6 +246,10 @@ var table = []Row{
 		"Write a certificate with its chain to `tls.crt` and the key that belongs to it to `tls.key`, both as PEM."},
 	{BadSecretNamed, Error, "the Secret holds no usable certificate: %v", "troubleshooting.md",
 		"Mend the Secret that is named; its own Events say what is wrong with it."},
+	{NoPasswords, Error, "asks for passwords of which there are none: %v; the paths answer 503", "settings.md",
+		"Create the Secret in the namespace of the Ingress, with a key `auth` as htpasswd writes it."},
+	{BadPasswords, Warning, "%v lines of the Secret name nobody who could come: they have no hash of a kind that is known", "settings.md",
+		"Write these lines anew by `htpasswd -B` or `openssl passwd -6`."},
 	{SecretNotSent, Error, "cannot be sent to Envoy", "troubleshooting.md",
 		"Report it, without the key: what kind of key and certificate it is."},
 	{CertificateEnds, Warning, "the certificate ends at %s; nobody has renewed it yet", "operating.md",

@@ -195,7 +195,7 @@ func valueOr[T any](p *T, unset T) T {
 	return *p
 }
 
-// FromSecret keeps the namespace, name, creation time, tls.crt, tls.key, ca.crt and ca.crl of a
+// FromSecret keeps the namespace, name, creation time, tls.crt, tls.key, ca.crt, ca.crl and auth of a
 // Secret and drops everything else: other data and all annotations are never
 // stored.
 func FromSecret(o *corev1.Secret) *Secret {
@@ -206,7 +206,7 @@ func FromSecret(o *corev1.Secret) *Secret {
 		return o.Data[key]
 	}
 	return Seal(&Secret{Meta: metaOf(o.ObjectMeta, none), Certificate: data(corev1.TLSCertKey), Key: data(corev1.TLSPrivateKeyKey),
-		Authorities: data(corev1.ServiceAccountRootCAKey), Revoked: data("ca.crl")})
+		Authorities: data(corev1.ServiceAccountRootCAKey), Revoked: data("ca.crl"), Passwords: data("auth")})
 }
 
 // FromConfigMap reduces a ConfigMap.

@@ -256,6 +256,7 @@ type Secret struct {
 	Key         []byte // data["tls.key"], PEM
 	Authorities []byte `json:",omitempty"` // data["ca.crt"], PEM
 	Revoked     []byte `json:",omitempty"` // data["ca.crl"], PEM
+	Passwords   []byte `json:",omitempty"` // data["auth"], htpasswd
 
 	credential *route.Credential
 }

@@ -13,13 +13,13 @@ var addressRows = []Setting{
 	{
 		Name: "allowed-addresses", Type: prefixes(func(v *Values) *[]netip.Prefix { return &v.Allowed }),
 		Default: "", Why: "Everybody may come.",
-		Envoy: "http filter rbac of the route",
-		Doc:   "The clients that may come, by address; others are answered 403, WebSockets too. The address is the one that `trusted-hops` and `trusted-proxies` give. A value that cannot be read closes the paths.",
+		Envoy: "http filter rbac of the route", Restricts: "client addresses",
+		Doc: "The clients that may come, by address; others are answered 403, WebSockets too. The address is the one that `trusted-hops` and `trusted-proxies` give. A value that cannot be read closes the paths.",
 	},
 	{
 		Name: "denied-addresses", Type: prefixes(func(v *Values) *[]netip.Prefix { return &v.Denied }),
 		Default: "", Why: "Nobody is kept out.",
-		Envoy: "http filter rbac of the route",
-		Doc:   "The clients that may not come, by address, even if `allowed-addresses` names them: they are answered 403. A value that cannot be read closes the paths.",
+		Envoy: "http filter rbac of the route", Restricts: "client addresses",
+		Doc: "The clients that may not come, by address, even if `allowed-addresses` names them: they are answered 403. A value that cannot be read closes the paths.",
 	},
 }

@@ -38,9 +38,16 @@ type Word struct {
 	// none of that name, an object with the annotation gets ErrUnknown.
 	Setting string
 	// Ours makes our text of one in the dialect, or says what is wrong with it. An empty
-	// text says nothing.
+	// text says nothing. With an InPart the text counts all the same.
 	Ours func(text string) (string, error)
+	// Yields: it counts only where no other annotation of the object says the setting.
+	Yields bool
 }
+
+// InPart is what is wrong with a part of a text, where the rest of it counts.
+type InPart struct{ Err error }
+
+func (e InPart) Error() string { return e.Err.Error() }
 
 // wordsOf are what an annotation says in the first of the dialects that has it.
 func wordsOf(key string, dialects []*Dialect) (w []Word, dialect int) {

@@ -32,7 +32,10 @@ const Prefix = "legation.dev/"
 type FieldError struct {
 	Object       object.Ref
 	Field, Value string
-	Err          error
+	// Restricts is what of requests the setting would restrict; empty for nothing, and for
+	// annotations of a dialect.
+	Restricts string
+	Err       error
 }
 
 func (e *FieldError) Error() string {
@@ -71,6 +74,9 @@ type Setting struct {
 	Envoy string
 	// Doc says what it does, in a sentence or two; More is Markdown below all that.
 	Doc, More string
+	// Restricts is what it restricts, if it keeps clients out: a value that cannot be read
+	// closes the paths.
+	Restricts string
 	// Upstream settings shape a cluster: an Ingress that overrides one gets a
 	// cluster of its own.
 	Upstream bool
@@ -134,6 +140,14 @@ func (o Overrides) Upstream() Overrides {
 		}
 	}
 	return list
+}
+
+// FieldOf is where a setting was made; empty if it was not.
+func (o Overrides) FieldOf(setting string) string {
+	if i := o.index(setting); i >= 0 {
+		return o[i].at.Field
+	}
+	return ""
 }
 
 // hashBytes of the SHA-256 stand in a cluster's name: 48 bits tell apart the

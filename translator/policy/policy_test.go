@@ -72,6 +72,9 @@ func TestFields(t *testing.T) {
 func eachField(of reflect.Type, path string, index []int, visit func(path string, index []int)) {
 	for i := range of.NumField() {
 		f := of.Field(i)
+		if !f.IsExported() { // no setting, but what the merge adds
+			continue
+		}
 		path, index := path+f.Name, append(slices.Clone(index), i)
 		if f.Anonymous {
 			eachField(f.Type, path+".", index, visit)

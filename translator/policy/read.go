@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -55,7 +56,8 @@ type saying struct {
 	translate func(text string) (string, error)
 	// rank says which of several counts that say the same setting: the least. It
 	// is 0 for the setting's name, 1 for an alias, 2 for the first dialect.
-	rank int
+	rank   int
+	yields bool // to any other
 }
 
 // annotations reads those that say a setting. Most objects have none, which
@@ -69,7 +71,7 @@ func (r reader) annotations(all map[string]string, dialects []*Dialect) (Overrid
 		}
 		words, dialect := wordsOf(key, dialects)
 		for _, w := range words {
-			list = append(list, saying{key: key, setting: r.named[w.Setting], translate: w.Ours, rank: 2 + dialect})
+			list = append(list, saying{key: key, setting: r.named[w.Setting], translate: w.Ours, rank: 2 + dialect, yields: w.Yields})
 		}
 	}
 	return r.read(list, all)
@@ -90,16 +92,21 @@ func (r reader) read(list []saying, texts map[string]string) (Overrides, []*Fiel
 	if len(list) == 0 {
 		return nil, nil
 	}
-	slices.SortFunc(list, func(a, b saying) int { return cmp.Or(cmp.Compare(a.rank, b.rank), strings.Compare(a.key, b.key)) })
+	slices.SortFunc(list, func(a, b saying) int {
+		return cmp.Or(last(a.yields)-last(b.yields), cmp.Compare(a.rank, b.rank), strings.Compare(a.key, b.key))
+	})
 	all, errs := make(Overrides, 0, len(list)), []*FieldError(nil)
 	for _, s := range list {
 		o := Override{setting: s.setting, at: Origin{r.of, r.path + s.key}, written: texts[s.key]}
 		var err error
 		if o.given, err = r.parse(s, o.written); err != nil {
-			errs = append(errs, o.wrong(err))
-			continue
+			wrong := o.wrong(err)
+			if s.translate == nil && s.setting != nil {
+				wrong.Restricts = s.setting.Restricts
+			}
+			errs = append(errs, wrong)
 		}
-		if o.apply == nil { // an annotation of another dialect that says nothing
+		if o.apply == nil || s.yields && all.index(s.setting.Name) >= 0 { // it is wrong, or says nothing
 			continue
 		}
 		if s.translate == nil {
@@ -120,13 +127,23 @@ func (r reader) parse(s saying, text string) (given, error) {
 		return given{}, ErrScope
 	}
 	text = strings.TrimSpace(text)
-	if s.translate != nil {
-		var err error
-		if text, err = s.translate(text); err != nil || text == "" {
-			return given{}, err
-		}
+	if s.translate == nil {
+		return s.setting.Type.parse(text)
 	}
-	return s.setting.Type.parse(text)
+	text, wrong := s.translate(text)
+	if text == "" || wrong != nil && !errors.As(wrong, new(InPart)) {
+		return given{}, wrong
+	}
+	g, err := s.setting.Type.parse(text)
+	return g, cmp.Or(err, wrong)
+}
+
+// last sorts what yields behind the others.
+func last(yields bool) int {
+	if yields {
+		return 1
+	}
+	return 0
 }
 
 // once takes out what says a setting that the one before it says.

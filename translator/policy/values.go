@@ -28,6 +28,8 @@ type Route struct {
 	Addresses
 	Rate
 	Toward
+	Cors
+	Auth
 }
 
 // Upstream are the settings of the connections to a Service port, which are a

@@ -15,19 +15,21 @@ import (
 // also behind proxies that are trusted.
 var addresses = part{
 	differs: func(route, class *policy.Route) bool {
-		return !slices.Equal(route.Allowed, class.Allowed) || !slices.Equal(route.Denied, class.Denied)
+		return !slices.Equal(route.Allowed, class.Allowed) || !slices.Equal(route.Denied, class.Denied) || enough(route) != enough(class)
 	},
 	config: func(s *policy.Route) *corev3.TypedExtensionConfig {
 		if len(s.Allowed)+len(s.Denied) == 0 {
 			return nil
 		}
-		return &corev3.TypedExtensionConfig{Name: "legation.addresses", TypedConfig: packed(&rbacfilterv3.RBAC{
-			RulesStatPrefix: "addresses_",
-			Rules: &rbacv3.RBAC{Action: rbacv3.RBAC_ALLOW, Policies: map[string]*rbacv3.Policy{"allowed": {
-				Permissions: []*rbacv3.Permission{{Rule: &rbacv3.Permission_Any{Any: true}}},
-				Principals:  []*rbacv3.Principal{mayCome(s.Addresses)},
-			}}},
-		})}
+		rules := &rbacv3.RBAC{Action: rbacv3.RBAC_ALLOW, Policies: map[string]*rbacv3.Policy{"allowed": {
+			Permissions: []*rbacv3.Permission{{Rule: &rbacv3.Permission_Any{Any: true}}},
+			Principals:  []*rbacv3.Principal{mayCome(s.Addresses)},
+		}}}
+		m := &rbacfilterv3.RBAC{RulesStatPrefix: "addresses_", Rules: rules}
+		if enough(s) { // who may not come by address is asked who it is
+			m = &rbacfilterv3.RBAC{ShadowRulesStatPrefix: "addresses_", ShadowRules: rules}
+		}
+		return &corev3.TypedExtensionConfig{Name: "legation.addresses", TypedConfig: packed(m)}
 	},
 }
 

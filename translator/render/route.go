@@ -66,6 +66,9 @@ func (b *builder) route(r *route.Route) *routev3.Route {
 		m.Action = redirect(r.Redirect, r.Match)
 	case len(r.Targets) == 0:
 		m.Action = &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: r.Status}}
+		if r.Preflight != nil {
+			m.ResponseHeadersToAdd = corsAnswer(r.Preflight)
+		}
 	default:
 		b.use(r.Settings, r.Measures)
 		m.Action = &routev3.Route_Route{Route: b.toTargets(&r.Planned)}

@@ -99,6 +99,7 @@ type plan struct {
 	class    *Class
 	fragment *Fragment
 	settings *policy.Route
+	open     *policy.Route // settings without Auth; nil if they have none
 	closed   bool
 	owns     bool // the object is one of the owner of the host
 	measures *Measures
@@ -112,12 +113,22 @@ func (c *Class) planOf(f *Fragment) plan {
 		own := c.Settings.With(f.Policy).Route
 		settings = &own
 	}
-	return plan{class: c, fragment: f, settings: settings, closed: c.closes(f), owns: true, measures: f.Measures}
+	p := plan{class: c, fragment: f, settings: settings, closed: c.closes(f), owns: true, measures: f.Measures}
+	if settings.Auth.Active() {
+		open := *settings
+		open.Auth, p.open = policy.Auth{}, &open
+	}
+	return p
 }
 
 // Plan is what the class makes of one action of a fragment that is used, and what is
 // wrong with that.
-func (c *Class) Plan(f *Fragment, a Action) (Planned, []finding.Finding) { return c.planOf(f).of(a) }
+func (c *Class) Plan(f *Fragment, a Action) (Planned, []finding.Finding) {
+	p := c.planOf(f)
+	found := p.admit(nil)
+	planned, wrong := p.of(a)
+	return planned, append(found, wrong...)
+}
 
 // of is the action as it is served. What cannot be served as its owner wants is
 // answered 503, never served otherwise.
@@ -130,5 +141,9 @@ func (p plan) of(a Action) (_ Planned, found []finding.Finding) {
 	}
 	a.Targets = sides(a.Targets, func() policy.Values { return p.class.Settings.With(p.fragment.Policy) })
 	ref := p.fragment.Origin.Object
-	return Planned{Action: a, Settings: p.settings, Owner: ref.Key(), From: ref, Measures: p.measures}, found
+	settings := p.settings
+	if p.open != nil && (p.closed || a.Redirect != nil) { // which come before authentication, as in nginx
+		settings = p.open
+	}
+	return Planned{Action: a, Settings: settings, Owner: ref.Key(), From: ref, Measures: p.measures}, found
 }

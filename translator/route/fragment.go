@@ -84,6 +84,9 @@ func (f *Fragment) Say(overrides policy.Overrides, errs []*policy.FieldError) {
 			code = finding.ValueIgnored
 		}
 		f.Find(code, e.Field, e.Value, e.Err)
+		if e.Restricts != "" {
+			f.Guards = append(f.Guards, Guard{Restricts: e.Restricts, Field: e.Field, Value: e.Value})
+		}
 	}
 }
 

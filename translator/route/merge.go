@@ -2,6 +2,7 @@ package route
 
 import (
 	"cmp"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -22,6 +23,8 @@ type Input struct {
 	Canaries []Canary
 	// Authority is why a Secret has no authorities for client certificates; nil if it has.
 	Authority func(object.Ref) error
+	// Secret is what a Secret says; nil if there is none of that name.
+	Secret func(object.Ref) *Credential
 }
 
 // VirtualHost is what becomes of the requests to one host.
@@ -53,6 +56,8 @@ type Route struct {
 	// Deeper: the route takes only names that are more than one label below this
 	// wildcard; empty for all.
 	Deeper string
+	// Preflight, if not nil, is what browsers are told by an answer to a preflight.
+	Preflight *policy.Cors
 	Planned
 }
 
@@ -60,10 +65,10 @@ type Route struct {
 // except for Any, which always exists, and for a name that is kept for its owner. The
 // order of the fragments decides conflicts, and nothing else does.
 func Merge(host string, in Input) (*VirtualHost, []finding.Finding) {
-	m := mergeHost(host, in.Class, in.Own, chainOf(host, in))
+	m := mergeHost(host, &in, in.Own, chainOf(host, in))
 	if m == nil && in.keeps() {
-		m = newMerger(host, in.Class, in.Own, "")
-		m.last()
+		m = newMerger(host, &in, in.Own, "")
+		m.last(m.fallback())
 	}
 	if m == nil {
 		return nil, in.Own.Found
@@ -109,12 +114,12 @@ func (m *merger) deeper(in Input) {
 	claim.Served = slices.DeleteFunc(slices.Clone(in.Own.Served), func(f *Fragment) bool { return !f.Host(m.host.Host).Deep })
 	switch len(claim.Served) {
 	case 0:
-		other := mergeHost(Any, in.Class, in.Any, "")
+		other := mergeHost(Any, &in, in.Any, "")
 		m.passDeeper(other)
 		m.host.From = append(m.host.From, other.host.From...)
 	case len(in.Own.Served): // they are served like the others
 	default:
-		m.passDeeper(mergeHost(m.host.Host, in.Class, claim, m.chain))
+		m.passDeeper(mergeHost(m.host.Host, &in, claim, m.chain))
 	}
 }
 
@@ -170,13 +175,15 @@ func (o Order) compare(a, b candidate) int {
 }
 
 // newMerger plans all that is served of a name.
-func newMerger(name string, class *Class, of Tenure, chain string) *merger {
+func newMerger(name string, in *Input, of Tenure, chain string) *merger {
+	class := in.Class
 	m := &merger{class: class, host: VirtualHost{Host: name, Settings: &class.Settings.Route}, owner: of.Owner, chain: chain, winner: map[matchKey]*Fragment{}}
 	for _, f := range of.Served {
 		if f.Host(name) == nil { // it has a catch-all
 			continue
 		}
 		p := class.planOf(f)
+		m.found = append(m.found, p.admit(in.Secret)...)
 		if !of.Owns(f) {
 			p = p.guest()
 		}
@@ -195,8 +202,8 @@ func (m *merger) owning(yield func(plan) bool) {
 	}
 }
 
-func mergeHost(name string, class *Class, of Tenure, chain string) *merger {
-	m := newMerger(name, class, of, chain)
+func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
+	m := newMerger(name, in, of, chain)
 	if len(m.plans) == 0 && name != Any {
 		return nil
 	}
@@ -212,21 +219,27 @@ func mergeHost(name string, class *Class, of Tenure, chain string) *merger {
 	redirect := m.redirects(candidates)
 	for _, c := range candidates {
 		m.before(c)
+		if m.preflights(c) {
+			m.preflight(c.rule.Name, c.rule.Match, &c.plan.settings.Cors)
+		}
 		if redirect == byPath && m.leaves(c) {
 			m.toHTTPS("redirect "+c.rule.Name, c.rule.Match)
 		}
 		m.add(Route{Name: c.rule.Name, Match: c.rule.Match, Planned: m.planned(c.plan, c.rule.Action)})
 	}
+	last := m.fallback()
+	if s := last.Settings; s != nil && s.Cors.Active() && last.Status != http.StatusServiceUnavailable {
+		m.preflight(last.Owner+" default", Match{Path: "/"}, &s.Cors)
+	}
 	if redirect == byPath && m.redirectsRest() {
 		m.toHTTPS("redirect", Match{Path: "/"})
 	}
-	m.last()
+	m.last(last)
 	return m
 }
 
 // last adds the route of what no rule matches.
-func (m *merger) last() {
-	last := m.fallback()
+func (m *merger) last(last Planned) {
 	if m.class.Settings.Compatible() { // the oldest object of the owner lends what it asks for
 		for p := range m.owning {
 			m.before(candidate{plan: p, rule: Rule{Name: last.Owner + " default", Match: Match{Path: "/"}}})
@@ -339,7 +352,7 @@ func (m *merger) redirects(candidates []candidate) redirecting {
 			return byPath
 		}
 	}
-	if slices.ContainsFunc(candidates, candidate.answers) {
+	if slices.ContainsFunc(candidates, candidate.answers) || slices.ContainsFunc(candidates, m.preflights) {
 		return byPath
 	}
 	if m.class.Settings.Compatible() && (m.lentRedirect() || slices.ContainsFunc(candidates, func(c candidate) bool { return !c.guard && !m.leaves(c) })) {

@@ -73,4 +73,8 @@ type Credential struct {
 	// not.
 	Authorities  Authorities
 	AuthorityErr error
+	// Users are its lines of htpasswd by which somebody can come, and BadUsers how many
+	// there are by which nobody can.
+	Users    []string
+	BadUsers int
 }

@@ -62,6 +62,10 @@ type Config struct {
 	// port of an IP address. Any client that reaches it can stop Envoy; nothing that an
 	// Ingress may name as a backend leads to a Unix socket.
 	Admin string
+	// Authz is where the authorization server of `shutdown-manager run` listens:
+	// "unix:PATH"; empty: there is none, and routes that ask for a password or a service
+	// answer 500.
+	Authz string
 	// Health and Metrics are where Envoy shows its readiness (/ready, and /live,
 	// which fails only when Envoy does not answer) and its statistics (/metrics):
 	// IP:PORT, empty for not at all.
@@ -108,6 +112,9 @@ func New(cfg Config) (*bootstrapv3.Bootstrap, error) {
 	}
 	counted(b)
 	inZone(b, cfg.Zone)
+	if err := authorization(b.StaticResources, cfg.Authz); err != nil {
+		return nil, err
+	}
 	if err := abilities(b, cfg); err != nil {
 		return nil, err
 	}

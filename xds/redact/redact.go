@@ -13,7 +13,9 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	udpa "github.com/cncf/xds/go/udpa/annotations"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
+	"legation.dev/authz/rule"
 	"legation.dev/xds/snapshot"
 )
 
@@ -23,7 +25,8 @@ const Text = "[redacted]"
 // View is the body of a resource as people may see it: every field that
 // Envoy's API marks as sensitive (udpa.annotations.sensitive: private keys and
 // their passwords, session ticket keys, generic secrets) is overwritten, at any
-// depth, packed messages included. What cannot be decoded might hide a key, so
+// depth, packed messages included; and so are passwords that a
+// route has the authorization server told. What cannot be decoded might hide a key, so
 // of that only the type is shown.
 func View(r *snapshot.Resource) *anypb.Any {
 	a := r.Any()
@@ -47,6 +50,10 @@ func redactPacked(a *anypb.Any) []byte {
 func redactMessage(m protoreflect.Message) {
 	if a, ok := m.Interface().(*anypb.Any); ok {
 		a.Value = redactPacked(a)
+		return
+	}
+	if h, ok := m.Interface().(*corev3.HeaderValue); ok && h.Key == rule.UsersHeader {
+		h.Value, h.RawValue = Text, nil
 		return
 	}
 	m.SetUnknown(nil)

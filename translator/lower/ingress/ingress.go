@@ -25,6 +25,7 @@ func Lower(o *input.Ingress) *route.Fragment {
 	paths := nginx.Read(f, o.Annotations)
 	shape := f.Policy.Upstream()
 	l := lowering{Fragment: f, object: o, paths: paths, shape: shape, hash: shape.Hash()}
+	l.passwords()
 	l.defaultBackend()
 	l.rules()
 	l.tls()
@@ -53,6 +54,14 @@ type lowering struct {
 	// The last backend and what it leads to: mostly that of the next path, too.
 	last input.Backend
 	to   route.Action
+}
+
+// passwords names the Secret of its passwords. One of another namespace is not looked at.
+func (l *lowering) passwords() {
+	auth := policy.Values{}.With(l.Policy).Auth
+	if ref, ok := route.PasswordsOf(l.Fragment, &auth); ok && ref.Namespace == l.object.Namespace {
+		l.References = append(l.References, route.Reference{To: ref, Field: l.Policy.FieldOf("auth-secret")})
+	}
 }
 
 // defaultBackend is for the hosts of the Ingress or, if it has no rules, for those

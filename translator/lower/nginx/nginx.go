@@ -101,6 +101,8 @@ func restrictsNobody(name, value string) bool {
 	case strings.HasPrefix(name, "enable-"):
 		on, err := strconv.ParseBool(value)
 		return err == nil && !on
+	case name == "auth-secret-type":
+		return value == "auth-file"
 	case name == "denylist-source-range":
 		return value == ""
 	case strings.HasSuffix(name, "-source-range"):

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"time"
 
+	"legation.dev/authz/rule"
 	"legation.dev/object"
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
@@ -33,6 +34,7 @@ func Lower(s *input.Secret) *route.Credential {
 	c.Seed, c.SeedErr = parseKey(s.Key)
 	c.Pair, c.Ends, c.PairErr = keyPair(s, c)
 	c.Authorities, c.AuthorityErr = authorities(s)
+	c.Users, c.BadUsers = rule.Lines(string(s.Passwords))
 	return c
 }
 

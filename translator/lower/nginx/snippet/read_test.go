@@ -9,7 +9,7 @@ import (
 func TestNotUnderstood(t *testing.T) {
 	for text, want := range map[string]string{
 		"auth_request /a;":                         "not understood",
-		"add_header Set-Cookie \"a$host\";":           "always only",
+		"add_header Set-Cookie \"a$host\";":        "always only",
 		"add_header X \"$remote_user\" always;":    "$remote_user",
 		"proxy_set_header Host evil;":              "can be set",
 		"more_set_headers 'a b: c';":               "can be set",

@@ -1,0 +1,90 @@
+package authz
+
+import (
+	"io"
+	"net/http"
+	"strings"
+
+	"legation.dev/authz/rule"
+)
+
+// mostBody of an answer, in bytes, is read so that its connection can be used again.
+const mostBody = 64 << 10
+
+// byService asks the service of a rule. Any 2xx is a yes, 401 and 403 are a no, and all
+// else is a fault, as in nginx.
+func (s *Server) byService(r *http.Request, ru *rule.Rule) verdict {
+	q, err := http.NewRequestWithContext(r.Context(), ru.Method, fill(ru.URL, r), nil)
+	if err != nil {
+		return broken
+	}
+	q.Host = q.URL.Hostname() // without a port, as ingress-nginx says it
+	ask(q, r)
+	a, err := s.client.Do(q)
+	if err != nil {
+		return broken
+	}
+	defer a.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(a.Body, mostBody)) // its connection is closed otherwise, and nothing else
+	switch {
+	case a.StatusCode >= 200 && a.StatusCode < 300:
+		return yes(ru, a.Header)
+	case a.StatusCode == http.StatusUnauthorized && ru.SignIn != "":
+		return signIn(r, ru, a.Header)
+	case a.StatusCode == http.StatusUnauthorized:
+		return verdict{a.StatusCode, only(a.Header, "Www-Authenticate")}
+	case a.StatusCode == http.StatusForbidden:
+		return verdict{status: a.StatusCode}
+	}
+	return broken
+}
+
+// ask says in q what the service is told of r: its headers, and what ingress-nginx adds.
+func ask(q, r *http.Request) {
+	for name, values := range r.Header {
+		switch name {
+		case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Expect", "Content-Length", "X-Forwarded-Proto":
+		default:
+			if !strings.HasPrefix(strings.ToLower(name), rule.HeaderPrefix) && !strings.HasPrefix(name, "X-Envoy-") {
+				q.Header[name] = values
+			}
+		}
+	}
+	if _, ok := q.Header["User-Agent"]; !ok {
+		q.Header["User-Agent"] = nil // else Go says its own
+	}
+	client := r.Header.Get(rule.ClientHeader)
+	for name, value := range map[string]string{
+		"X-Original-URL":          schemeOf(r) + "://" + r.Host + r.URL.RawQuery,
+		"X-Original-Method":       r.Method,
+		"X-Sent-From":             "nginx-ingress-controller", // as services know it
+		"X-Auth-Request-Redirect": r.URL.RawQuery,
+		"X-Real-IP":               client,
+		"X-Forwarded-For":         client,
+	} {
+		q.Header.Set(name, value)
+	}
+}
+
+// yes lets a request pass with headers of the answer. What the answer does not have, the
+// client may not say instead.
+func yes(ru *rule.Rule, answer http.Header) verdict {
+	v := verdict{http.StatusOK, only(answer, "Set-Cookie")}
+	for _, name := range ru.Headers {
+		if value := answer.Get(name); value != "" {
+			v.header.Set(name, value)
+		} else {
+			v.remove(name)
+		}
+	}
+	return v
+}
+
+// only is the one header of an answer.
+func only(h http.Header, name string) http.Header {
+	one := http.Header{}
+	if values := h.Values(name); len(values) > 0 {
+		one[name] = values
+	}
+	return one
+}

@@ -1,0 +1,165 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"legation.dev/authz/rule"
+)
+
+// Auth is who may come, by what a request says of its sender.
+type Auth struct {
+	AuthType                                       AuthType
+	AuthSecret, AuthRealm                          string
+	AuthURL, AuthMethod, AuthSignIn, AuthSignInArg string
+	AuthResponseHeaders                            string // separated by commas
+	Satisfy                                        Satisfy
+
+	users string // no setting, but what is in the Secret
+}
+
+// WithUsers is a with the lines of htpasswd that its Secret has, joined by commas.
+func (a Auth) WithUsers(lines string) Auth {
+	a.users = lines
+	return a
+}
+
+// Users are those lines; without any, nobody has a password.
+func (a Auth) Users() string { return a.users }
+
+// Asked is a if anybody is asked who they are, else the zero one.
+func (a Auth) Asked() Auth {
+	if !a.Active() {
+		return Auth{}
+	}
+	return a
+}
+
+// Active reports whether anybody is asked who they are.
+func (a Auth) Active() bool { return a.AuthType == Basic || a.AuthURL != "" }
+
+// AuthType is how a name and a password are asked for.
+type AuthType string
+
+// The types.
+const (
+	NoAuth AuthType = "none"
+	Basic  AuthType = "basic"
+)
+
+// Satisfy says how many restrictions of access a request has to meet.
+type Satisfy string
+
+// What it takes.
+const (
+	All Satisfy = "all"
+	Any Satisfy = "any"
+)
+
+// authRows are the settings of Auth. A class has none of them: if one of its settings is
+// wrong, the default counts, which keeps nobody out.
+var authRows = []Setting{
+	{
+		Name: "auth-method", Type: oneOf(func(v *Values) *string { return &v.AuthMethod }, "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"),
+		Default: "GET", Why: "As ingress-nginx.",
+		Envoy: "http filter ext_authz of the route",
+		Doc:   "The method by which the service of `auth-url` is asked.",
+	},
+	{
+		Name: "auth-realm", Type: typeOf("text", "printable ASCII", func(v *Values) *string { return &v.AuthRealm }, parseRealm, func(s string) string { return s }),
+		Default: "", Why: "As ingress-nginx.",
+		Envoy: "http filter ext_authz of the route",
+		Doc:   "What a browser shows when it asks for a password.",
+	},
+	{
+		Name: "auth-response-headers", Type: typeOf("list of headers", "separated by commas", func(v *Values) *string { return &v.AuthResponseHeaders }, parseHeaders, func(s string) string { return s }),
+		Default: "", Why: "The Service is told what the client says.",
+		Envoy:     "AuthorizationResponse.allowed_upstream_headers of http filter ext_authz",
+		Restricts: "authentication",
+		Doc:       "Headers of the answer of `auth-url` that the Service is told. What the client says in them is taken out, even if the answer has none of them.",
+	},
+	{
+		Name: "auth-secret", Type: typeOf("name of a Secret", "of the same namespace", func(v *Values) *string { return &v.AuthSecret }, parseSecretName, func(s string) string { return s }),
+		Default: "", Why: "There are no passwords.",
+		Envoy:     "http filter ext_authz of the route",
+		Restricts: "authentication",
+		Doc:       "The Secret whose key `auth` has names and passwords, as htpasswd and `openssl passwd` write them ($apr1$, $1$, $2y$, $5$, $6$, {SHA}, {SSHA}). It counts where `auth-type` is basic. Without the Secret, or without a line that counts, the paths answer 503.",
+	},
+	{
+		Name: "auth-signin", Type: authURL(func(v *Values) *string { return &v.AuthSignIn }),
+		Default: "", Why: "The client is told 401.",
+		Envoy: "http filter ext_authz of the route",
+		Doc:   "Where a client is sent, by 302, to whom `auth-url` answers 401. The page that it asked for is added as the parameter of `auth-signin-redirect-param`, unless the URL has that. The places of `auth-url` may be in it.",
+	},
+	{
+		Name: "auth-signin-redirect-param", Type: headerText(func(v *Values) *string { return &v.AuthSignInArg }),
+		Default: "rd", Why: "As ingress-nginx, and what oauth2-proxy reads.",
+		Envoy: "http filter ext_authz of the route",
+		Doc:   "The parameter of `auth-signin` that is the page that was asked for.",
+	},
+	{
+		Name: "auth-type", Type: oneOf(func(v *Values) *AuthType { return &v.AuthType }, NoAuth, Basic),
+		Default: "none", Why: "Everybody may come.",
+		Envoy:     "http filter ext_authz of the route",
+		Restricts: "authentication",
+		Doc:       "Whether a name and a password of `auth-secret` are asked for. The Service is not told them. A value that cannot be read closes the paths.",
+	},
+	{
+		Name: "auth-url", Type: authURL(func(v *Values) *string { return &v.AuthURL }),
+		Default: "", Why: "Everybody may come.",
+		Envoy:     "http filter ext_authz of the route",
+		Restricts: "authentication",
+		Doc:       "A service that is asked before each request, WebSockets too, without its body: any 2xx is a yes, 401 and 403 are passed on, all else, and no answer, is 500. It is told the headers of the client, and X-Original-URL, X-Original-Method, X-Auth-Request-Redirect, X-Real-IP. `{host}`, `{authority}`, `{scheme}`, `{uri}` and `{uri-escaped}` stand for those of the request. A certificate of it is verified. A value that cannot be read closes the paths.",
+	},
+	{
+		Name: "satisfy", Type: oneOf(func(v *Values) *Satisfy { return &v.Satisfy }, All, Any),
+		Default: "all", Why: "As ingress-nginx.",
+		Envoy: "ExtAuthz.filter_enabled_metadata, shadow rules of http filter rbac",
+		Doc:   "Whether a request has to meet all of `allowed-addresses`, `denied-addresses`, `auth-type` and `auth-url`, or any one of those that are set.",
+	},
+}
+
+func authURL(field func(*Values) *string) Type {
+	parse := func(text string) (string, error) {
+		if text == "" {
+			return "", nil
+		}
+		return text, rule.CheckURL(text)
+	}
+	return typeOf("URL", "http or https", field, parse, func(s string) string { return s })
+}
+
+func parseRealm(text string) (string, error) {
+	if len(text) > longestHeader || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
+		return "", fmt.Errorf("not printable ASCII of at most %d bytes", longestHeader)
+	}
+	return text, nil
+}
+
+// secretOf may have the namespace of the object before it.
+var secretOf = regexp.MustCompile(`^([a-z0-9]([-a-z0-9]*[a-z0-9])?/)?[a-z0-9]([-.a-z0-9]*[a-z0-9])?$`)
+
+func parseSecretName(text string) (string, error) {
+	if text != "" && (len(text) > 317 || !secretOf.MatchString(text)) { // 63, a slash, 253
+		return "", errors.New("not the name of a Secret")
+	}
+	return text, nil
+}
+
+var headerName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+
+// reserved headers are none that a service may say instead of the client.
+var reserved = []string{"host", "connection", "content-length", "transfer-encoding", "upgrade", "te"}
+
+func parseHeaders(text string) (string, error) {
+	list, err := items(text, "a header that a service may say", func(one string) (string, error) {
+		if !headerName.MatchString(one) || slices.Contains(reserved, strings.ToLower(one)) || strings.HasPrefix(strings.ToLower(one), "x-envoy-") {
+			return "", errors.New("no")
+		}
+		return one, nil
+	})
+	return strings.Join(list, ","), err
+}

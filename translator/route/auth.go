@@ -1,0 +1,67 @@
+package route
+
+import (
+	"strings"
+
+	"legation.dev/object"
+	"legation.dev/translator/finding"
+	"legation.dev/translator/policy"
+)
+
+// mostUsers is how many bytes of htpasswd a route may have: Envoy sends them along with
+// each question.
+const mostUsers = 16 << 10
+
+// PasswordsOf is the Secret that a fragment takes passwords from; ok is false if it takes
+// none.
+func PasswordsOf(f *Fragment, a *policy.Auth) (secret object.Ref, ok bool) {
+	if a.AuthType != policy.Basic || a.AuthSecret == "" {
+		return object.Ref{}, false
+	}
+	namespace, name, other := strings.Cut(a.AuthSecret, "/")
+	if !other {
+		namespace, name = f.Origin.Object.Namespace, a.AuthSecret
+	}
+	return object.Ref{Kind: object.KindSecret, Namespace: namespace, Name: name}, true
+}
+
+// admit finds the users of a plan that asks for passwords. Without any it is closed, and
+// its owner is told.
+func (p *plan) admit(secrets func(object.Ref) *Credential) []finding.Finding {
+	if p.closed || p.settings.AuthType != policy.Basic {
+		return nil
+	}
+	at := p.fragment.At(p.fragment.Policy.FieldOf("auth-type"))
+	ref, named := PasswordsOf(p.fragment, &p.settings.Auth)
+	var c *Credential
+	switch {
+	case !named:
+		p.closed = true
+		return []finding.Finding{finding.NoPasswords.At(at, "", "no Secret is named by auth-secret")}
+	case ref.Namespace != p.fragment.Origin.Object.Namespace:
+		p.closed = true
+		return []finding.Finding{finding.NoPasswords.At(at, ref.Key(), "the Secret is in another namespace")}
+	case secrets != nil:
+		c = secrets(ref)
+	}
+	if c == nil {
+		p.closed = true
+		return []finding.Finding{finding.NoPasswords.At(at, ref.Key(), "there is no such Secret")}
+	}
+	settings := *p.settings
+	users := strings.Join(c.Users, ",")
+	settings.Auth = settings.Auth.WithUsers(users)
+	switch {
+	case users == "":
+		p.closed = true
+		return []finding.Finding{finding.NoPasswords.At(at, ref.Key(), "the key auth of the Secret has no line that can be used")}
+	case len(users) > mostUsers:
+		p.closed = true
+		return []finding.Finding{finding.NoPasswords.At(at, ref.Key(), "the Secret has more than 16 KiB of passwords")}
+	}
+	p.settings = &settings
+	if c.BadUsers > 0 {
+		return []finding.Finding{finding.BadPasswords.At(at, ref.Key(), c.BadUsers)}
+	}
+	return nil
+}
