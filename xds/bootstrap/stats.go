@@ -26,7 +26,7 @@ var clusterStats = []string{
 	"upstream_cx_destroy_remote", "upstream_cx_destroy_remote_with_active_rq", "upstream_cx_length_ms",
 	"upstream_cx_idle_timeout", "upstream_cx_max_requests", "upstream_cx_max_duration_reached", "upstream_cx_rx_bytes_total", "upstream_cx_tx_bytes_total",
 	"upstream_rq_1xx", "upstream_rq_2xx", "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx",
-	"upstream_rq_active", "upstream_rq_completed", "upstream_rq_pending_active", "upstream_rq_pending_overflow", "upstream_rq_per_try_timeout", "upstream_rq_retry", "upstream_rq_retry_success",
+	"upstream_rq_active", "upstream_rq_pending_active", "upstream_rq_pending_overflow", "upstream_rq_per_try_timeout", "upstream_rq_retry", "upstream_rq_retry_success",
 	"upstream_rq_rx_reset", "upstream_rq_time", "upstream_rq_timeout", "upstream_rq_total",
 }
 
@@ -63,6 +63,7 @@ func stats() *metricsv3.StatsConfig {
 				expression(`listener\.[^.]*\.(` + beginsWithNone("ssl.certificate.") + `)`),
 				expression(`sds\.(` + pairName + `|` + rootsName + `)\..*`), // of the wire
 				expression(`cluster\.[^/]*`),                                // of a cluster of the bootstrap
+				expression(observed.Pattern()),                              // what is reported, without Envoy's copies for requests from outside
 				expression(`cluster\.[^/]*/[^/]*/.*\.(` + strings.ReplaceAll(strings.Join(clusterStats, "|"), ".", `\.`) + `)`),
 			}}}},
 		// The name of a Service's cluster is namespace/service/port[/policy].
