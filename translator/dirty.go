@@ -54,6 +54,9 @@ func (p *pass) markAll() {
 		for _, f := range v.Fragments().All() {
 			p.markFragment(f)
 		}
+		for _, k := range v.Kept().All() { // nobody may have a fragment for the name
+			p.markClaim(k.Host)
+		}
 	}
 	for name := range p.old.backends.All() {
 		p.clusters.add(name)
