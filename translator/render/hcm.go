@@ -221,7 +221,6 @@ func localReplies() *hcmv3.LocalReplyConfig {
 			bodiless(http.StatusNoContent), bodiless(http.StatusNotModified),
 			{Filter: connectTimedOut(), StatusCode: number(504)},
 			{Filter: flagged("UF", "UC", "UR", "UPE"), StatusCode: number(502)},
-			badRequest(),
 			ignoredUpgrade(),
 		},
 		BodyFormat: &corev3.SubstitutionFormatString{Format: &corev3.SubstitutionFormatString_TextFormatSource{

@@ -22,7 +22,7 @@ import (
 func VirtualHost(routes string, v *route.VirtualHost) (*snapshot.Resource, error) {
 	m := &routev3.VirtualHost{Name: VirtualHostName(routes, v.Host), Domains: []string{v.Host}, RetryPolicy: retries(v.Settings)}
 	b := builder{class: v.Settings, clients: certified(v.Clients)}
-	m.Routes = refusals(v.Clients)
+	m.Routes = append(twoHosts(v.Host), refusals(v.Clients)...)
 	for i := range v.Routes {
 		m.Routes = append(m.Routes, told(v.Clients, v.Routes[i].Plain, b.route(&v.Routes[i]))...)
 	}
