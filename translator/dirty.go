@@ -39,6 +39,7 @@ func (p *pass) compare() {
 	if before.StandIn() != p.v.StandIn() {
 		p.markTLS()
 	}
+	p.resolveCanaries()
 }
 
 // markAll marks everything that the fleet has or should have.
@@ -71,12 +72,13 @@ func (p *pass) markFragment(f *route.Fragment) {
 	p.objects[f.Origin.Object] = struct{}{}
 	for _, h := range f.Hosts {
 		p.markHost(h.Name)
-		if len(h.TLS) > 0 {
+		if len(h.TLS) > 0 || p.called(h.Name) {
 			p.markTLSHost(h.Name)
 		}
-	}
-	for _, c := range f.Canaries {
-		p.markMain(c)
+		for _, o := range h.Others {
+			p.markHost(o.Name)
+			p.markTLSHost(o.Name)
+		}
 	}
 	for _, r := range f.References {
 		if r.Backend != nil {
@@ -99,7 +101,10 @@ func (p *pass) markMissing(service string) {
 func clusterUnit(name string) string { return "cluster " + name }
 
 func (p *pass) markHost(host string) {
-	p.hosts.add(host)
+	if _, marked := p.hosts[host]; !marked {
+		p.hosts.add(host)
+		p.others(host, p.markHost)
+	}
 	if host == route.Any { // what no host claims is in each wildcard's virtual host, too
 		for _, routes := range p.old.class.routes {
 			for name := range p.old.Snapshot.Of(snapshot.VirtualHost).Prefix(render.VirtualHostName(routes, "*.")) {
@@ -116,11 +121,13 @@ func (p *pass) markTLSHost(host string) {
 		return
 	}
 	p.tls.add(host)
+	p.others(host, p.markTLSHost)
 	below, wildcard := strings.CutPrefix(host, "*")
 	if !wildcard {
 		return
 	}
-	if _, _, has := route.Certificate(host, p.next.class.members(p.v.OfHost(host))); has == p.old.chains.has(host) {
+	owners, _ := p.owners(host)
+	if _, _, has := route.Certificate(host, owners); has == p.old.chains.has(host) {
 		return
 	}
 	for name := range p.old.Snapshot.Of(snapshot.VirtualHost).All() {
@@ -162,7 +169,7 @@ func (p *pass) markReferrers(ref object.Ref) {
 		}
 		for _, h := range f.Hosts {
 			if slices.ContainsFunc(h.TLS, func(t route.TLS) bool { return t.Secret == ref }) {
-				p.tls.add(h.Name)
+				p.markTLSHost(h.Name)
 			}
 		}
 	}

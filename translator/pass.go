@@ -157,15 +157,21 @@ func (p *pass) unname(before, now *snapshot.Resource, host string) {
 // reads Services: a route names its cluster whether or not the Service exists.
 func (p *pass) merge(name string) (*route.VirtualHost, []finding.Finding) {
 	c := &p.next.class
-	in := route.Input{Class: &c.Class, Own: c.members(p.v.OfHost(name))}
+	in := route.Input{Class: &c.Class}
+	var of string
+	in.Own, of = p.owners(name)
 	if wildcard, ok := route.Wildcard(name); ok {
-		in.Wildcard = c.members(p.v.OfHost(wildcard))
+		in.Wildcard, _ = p.owners(wildcard)
 	}
 	if strings.HasPrefix(name, "*.") {
 		in.Any = c.members(p.v.OfHost(route.Any))
 	}
 	in.Canaries = p.canaries(in)
-	return route.Merge(name, in)
+	v, found := route.Merge(name, in)
+	if of != "" { // what is wrong with rules is told where they are
+		found = nil
+	}
+	return v, append(found, p.nameTaken(name, of)...)
 }
 
 // with is m with a key, or without it.
@@ -196,14 +202,17 @@ func (p *pass) name(b route.Backend, host string) {
 
 // tlsHost computes the certificate and the chain of a TLS host.
 func (p *pass) tlsHost(name string) {
-	c := &p.next.class
 	if name == route.DefaultCertificate {
-		section, ok := c.defaultCertificate()
+		section, ok := p.next.class.defaultCertificate()
 		p.secret(name, section, ok, nil)
 		p.clients(name, true)
 		return
 	}
-	section, found, ok := route.Certificate(name, c.members(p.v.OfHost(name)))
+	owners, of := p.owners(name)
+	section, found, ok := route.Certificate(name, owners)
+	if of != "" {
+		found = nil
+	}
 	p.secret(name, section, ok, found)
 	p.clients(name, ok)
 	switch {

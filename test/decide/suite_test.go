@@ -176,11 +176,20 @@ func (w *suite) merge() {
 		if strings.HasPrefix(name, "*.") {
 			in.Any = w.of(route.Any)
 		}
-		in.Canaries = w.class.Canaries(slices.SortedFunc(slices.Values(w.fragments), route.Older))
+		in.Canaries = w.canaries()
 		if vh, _ := route.Merge(name, in); vh != nil {
 			w.hosts[name] = vh
 		}
 	}
+}
+
+// canaries are those of all fragments that have a main Service.
+func (w *suite) canaries() []route.Canary {
+	var list []*route.Fragment
+	for _, f := range slices.SortedFunc(slices.Values(w.fragments), route.Older) {
+		list = append(list, f.Resolved(w.of))
+	}
+	return w.class.Canaries(list)
 }
 
 // of are the fragments with rules for a host.

@@ -27,7 +27,8 @@ type View struct {
 	byService pmap.Map[pmap.Unit]       // slices: namespace/service + sep + slice name
 	byHost    pmap.Map[pmap.Unit]       // host + sep + object
 	byRef     pmap.Map[pmap.Unit]       // object that is named + sep + object
-	byMain    pmap.Map[pmap.Unit]       // main Service of a canary (namespace/name) + sep + object
+	byName    pmap.Map[pmap.Unit]       // name of a host beside its own + sep + object
+	canaries  pmap.Map[pmap.Unit]       // host of a canary + sep + object
 	catchAll  pmap.Map[pmap.Unit]       // objects with a catch-all
 	fragments pmap.Map[*route.Fragment] // by object: of those that make routes
 
@@ -154,12 +155,15 @@ func (v *View) index(f *route.Fragment, edit func(pmap.Map[pmap.Unit], string) p
 	of := f.Origin.Object.String()
 	for _, h := range f.Hosts {
 		v.byHost = edit(v.byHost, h.Name+sep+of)
+		for _, o := range h.Others {
+			v.byName = edit(v.byName, o.Name+sep+of)
+		}
 	}
 	for _, r := range f.References {
 		v.byRef = edit(v.byRef, refKey(r.To, of))
 	}
 	for _, c := range f.Canaries {
-		v.byMain = edit(v.byMain, c.Main.Key()+sep+of)
+		v.canaries = edit(v.canaries, c.Host+sep+of)
 	}
 	if f.CatchAll != nil {
 		v.catchAll = edit(v.catchAll, of)
@@ -235,18 +239,24 @@ func (v View) Fragments() pmap.Map[*route.Fragment] { return v.fragments }
 // OfHost yields the fragments with a rule for a host, as they name it.
 func (v View) OfHost(host string) iter.Seq[*route.Fragment] { return v.lookUp(v.byHost, host+sep) }
 
+// Calling yields the fragments that give a host this name beside its own.
+func (v View) Calling(name string) iter.Seq[*route.Fragment] { return v.lookUp(v.byName, name+sep) }
+
+// HasNames reports whether any host has a name beside its own.
+func (v View) HasNames() bool { return v.byName.Len() > 0 }
+
 // Naming yields the fragments that name an object.
 func (v View) Naming(ref object.Ref) iter.Seq[*route.Fragment] {
 	return v.lookUp(v.byRef, refKey(ref, ""))
 }
 
-// CanariesOn yields the fragments with a canary on a Service ("namespace/name").
-func (v View) CanariesOn(service string) iter.Seq[*route.Fragment] {
-	return v.lookUp(v.byMain, service+sep)
+// CanariesOf yields the fragments with a canary on a rule of a host.
+func (v View) CanariesOf(host string) iter.Seq[*route.Fragment] {
+	return v.lookUp(v.canaries, host+sep)
 }
 
 // HasCanaries reports whether there is a canary at all.
-func (v View) HasCanaries() bool { return v.byMain.Len() > 0 }
+func (v View) HasCanaries() bool { return v.canaries.Len() > 0 }
 
 // CatchingAll yields the fragments with a catch-all.
 func (v View) CatchingAll() iter.Seq[*route.Fragment] { return v.lookUp(v.catchAll, "") }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"legation.dev/object"
+	"legation.dev/pmap"
 	"legation.dev/translator/finding"
 )
 
@@ -12,7 +13,13 @@ import (
 // to To, whatever host and rule leads to Main. A header decides first, then a cookie,
 // then the weight; which of them are empty plays no part.
 type Canary struct {
-	Main, To Backend
+	// Host and Match are those of the rule, of another object, that leads to Main.
+	Host  string
+	Match Match
+	// Main is found by Resolved: an object alone does not know it.
+	Main Backend
+	// To has the settings of what it stands in for, not those of its own object.
+	To Backend
 	// Header has Value, or matches Pattern (RE2, over the whole value), in what goes to
 	// To. If both are empty, its value "always" does, and "never" stays with Main.
 	Header, Value, Pattern string
@@ -29,6 +36,36 @@ const (
 	sayAlways = "always"
 	sayNever  = "never"
 )
+
+// Resolved is f with those of its canaries that have a main Service, which owners of
+// the host say: it is that of the oldest rule with the same match, if that leads to one
+// Service, and to another one than the canary.
+func (f *Fragment) Resolved(owners func(host string) []*Fragment) *Fragment {
+	one := *f
+	one.Canaries = nil
+	sums := []string{string(f.sum[:])}
+	for _, c := range f.Canaries {
+		if main, ok := ruleOf(c.Host, c.Match, owners(c.Host)); ok && len(main.Action.Targets) == 1 {
+			c.Main = main.Action.Targets[0].Backend
+			if !c.on(c.To) {
+				one.Canaries, sums = append(one.Canaries, c), append(sums, c.Main.Cluster())
+			}
+		}
+	}
+	return one.Sealed(pmap.SumOf(sums...))
+}
+
+// ruleOf is the rule of a host with this match that wins.
+func ruleOf(host string, m Match, owners []*Fragment) (Rule, bool) {
+	for _, f := range owners {
+		for _, r := range f.Host(host).Rules {
+			if r.Match.key() == m.key() {
+				return r, true
+			}
+		}
+	}
+	return Rule{}, false
+}
 
 // Canaries are those of fragments in their order, but for those that the class has
 // guards close: a canary that should be guarded gets no requests.
@@ -82,7 +119,8 @@ func (c *Canary) on(b Backend) bool {
 
 // split is a route to Main, after those by which a header or a cookie decides.
 func (c *Canary) split(r Route) (list []Route) {
-	toMain, toCanary := r.Targets, []Target{{Backend: c.To}}
+	to := c.To.like(r.Targets[0].Backend)
+	toMain, toCanary := r.Targets, []Target{{Backend: to}}
 	decides := func(by, name, pattern string, to []Target) {
 		one := r
 		one.Name, one.Targets = by+" "+r.Name, to
@@ -106,7 +144,7 @@ func (c *Canary) split(r Route) (list []Route) {
 	if weight := min(c.Weight, c.Total); weight > 0 {
 		main := r.Targets[0]
 		main.Weight = c.Total - weight
-		r.Targets = []Target{main, {Backend: c.To, Weight: weight}}
+		r.Targets = []Target{main, {Backend: to, Weight: weight}}
 	}
 	return append(list, r)
 }

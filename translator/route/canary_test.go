@@ -107,3 +107,32 @@ func TestCanaries(t *testing.T) {
 		}
 	}
 }
+
+// TestResolved: the main Service is that of the oldest rule with the same host, path and
+// type; a canary that has none, or is that Service itself, is left out.
+func TestResolved(t *testing.T) {
+	older, newer := leading("older", 0, "web"), leading("newer", 1, "web", "other")
+	newer.Hosts[0].Rules[0].Action = to(target("newer", 0)).Action
+	owners := func(host string) []*route.Fragment {
+		if host != older.Hosts[0].Name {
+			return nil
+		}
+		return []*route.Fragment{older, newer}
+	}
+	on := func(host, service string, m route.Match) route.Canary {
+		return route.Canary{Host: host, Match: m, To: target(service, 0).Backend}
+	}
+	f := leading("canary", 2)
+	host := older.Hosts[0].Name
+	f.Canaries = []route.Canary{
+		on(host, "next", route.Match{Path: "/web"}), on(host, "web", route.Match{Path: "/web"}), on(host, "next", route.Match{Path: "/other"}),
+		on(host, "next", route.Match{Path: "/web", Kind: route.Exact}), on("elsewhere.test", "next", route.Match{Path: "/web"}),
+	}
+	var got []string
+	for _, c := range f.Resolved(owners).Canaries {
+		got = append(got, c.Main.Service+" "+c.To.Service)
+	}
+	if want := []string{"web next", "other next"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}

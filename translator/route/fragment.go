@@ -125,6 +125,8 @@ type Host struct {
 	Root *Action
 	// Server is what it says of the host as a whole.
 	Server Server
+	// Others are names that the host has beside its own, in order of their fields.
+	Others []Other
 }
 
 // Rule is one path of a host.
@@ -167,6 +169,16 @@ func NewBackend(namespace, service, port string, shape policy.Overrides, hash st
 		b.cluster += "/" + hash
 	}
 	return b, true
+}
+
+// like is b with the settings of another backend for its cluster.
+func (b Backend) like(other Backend) Backend {
+	_, hash, hashed := strings.Cut(strings.TrimPrefix(other.cluster, other.Key()+"/"+other.Port), "/")
+	b.Policy, b.cluster = other.Policy, b.Key()+"/"+b.Port
+	if hashed {
+		b.cluster += "/" + hash
+	}
+	return b
 }
 
 // Cluster is the name of its cluster: namespace/service/port, and the hash of the

@@ -49,6 +49,9 @@ func merged(host string, class *route.Class, list []*route.Fragment) (*route.Vir
 		in.Any = of(route.Any)
 	}
 	all := slices.SortedStableFunc(slices.Values(list), route.Older)
+	for i, f := range all {
+		all[i] = f.Resolved(of)
+	}
 	in.Canaries = class.Canaries(all)
 	return route.Merge(host, in)
 }

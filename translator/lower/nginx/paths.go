@@ -15,6 +15,7 @@ import (
 // Paths are what the annotations of an object say of all its rules.
 type Paths struct {
 	fragment *route.Fragment
+	said     map[string]string // all annotations, by their names without Prefix
 	regex    bool
 	slash    bool   // is kept at the end of a path that is sent to https
 	target   string // of a rewrite; empty for none
@@ -23,7 +24,7 @@ type Paths struct {
 }
 
 func pathsOf(f *route.Fragment, said map[string]string) Paths {
-	p := Paths{fragment: f, regex: isTrue(said[useRegex]), slash: isTrue(said[preserveSlash]), target: strings.TrimSpace(said[rewriteTarget])}
+	p := Paths{fragment: f, said: said, regex: isTrue(said[useRegex]), slash: isTrue(said[preserveSlash]), target: strings.TrimSpace(said[rewriteTarget])}
 	p.redirect = p.moved(said, temporalRedirect, http.StatusFound)
 	if p.redirect == nil {
 		p.redirect = p.moved(said, permanentRedirect, http.StatusMovedPermanently)
@@ -62,6 +63,7 @@ func (p Paths) Host(h *route.Host) {
 		h.Server.Regex = h.Server.Regex || p.regex || p.rewrites(r.Path)
 	}
 	h.Server.KeepSlash = p.slash
+	h.Others = p.others(h.Name)
 	if p.root != nil {
 		h.Root = &route.Action{Redirect: p.root}
 	}
