@@ -23,6 +23,8 @@ type Word struct {
 	// Ours makes our text of one in the dialect, or says what is wrong with it. An empty
 	// text says nothing.
 	Ours func(text string) (string, error)
+	// Yields: it counts only where nothing else says the setting, and nobody is told.
+	Yields bool
 }
 
 // wordsOf are what an annotation says in the first of the dialects that has it.

@@ -11,16 +11,16 @@ import (
 
 // theirs is a dialect that says seconds without a unit, as many do.
 var theirs = &Dialect{Prefix: "example.com/", Words: map[string][]Word{
-	"read-timeout": {{"idle-timeout", inSeconds}},
-	"send-timeout": {{"idle-timeout", inSeconds}},
-	"connect-time": {{"upstream-connect-timeout", inSeconds}},
-	"keepalive":    {{"upstream-idle-timeout", inSeconds}},
-	"app-server": {{presetName, func(text string) (string, error) {
+	"read-timeout": {{Setting: "idle-timeout", Ours: inSeconds}},
+	"send-timeout": {{Setting: "idle-timeout", Ours: inSeconds}},
+	"connect-time": {{Setting: "upstream-connect-timeout", Ours: inSeconds}},
+	"keepalive":    {{Setting: "upstream-idle-timeout", Ours: inSeconds}},
+	"app-server": {{Setting: presetName, Ours: func(text string) (string, error) {
 		return strings.ToLower(text), nil
 	}}},
-	"listen":  {{"http-port", func(text string) (string, error) { return text, nil }}},
-	"nothing": {{"retries", func(string) (string, error) { return "", nil }}},
-	"ring-by": {{"hash-by", func(text string) (string, error) { return text, nil }}, {"load-balancing", func(string) (string, error) { return "ring-hash", nil }}},
+	"listen":  {{Setting: "http-port", Ours: func(text string) (string, error) { return text, nil }}},
+	"nothing": {{Setting: "retries", Ours: func(string) (string, error) { return "", nil }}},
+	"ring-by": {{Setting: "hash-by", Ours: func(text string) (string, error) { return text, nil }}, {Setting: "load-balancing", Ours: func(string) (string, error) { return "ring-hash", nil }}},
 }}
 
 func inSeconds(text string) (string, error) {
@@ -96,7 +96,7 @@ func TestDialectOrigin(t *testing.T) {
 	if want := (Origin{service, "metadata.annotations.example.com/app-server"}); row.From != want || row.Preset != "tomcat" || row.Value != "98" {
 		t.Errorf("%v of preset %q from %v, want it from %v", row.Value, row.Preset, row.From, want)
 	}
-	many := &Dialect{Prefix: "example.com/", Words: map[string][]Word{"dozens": {{"max-connections", func(s string) (string, error) { return s + "000", nil }}}}}
+	many := &Dialect{Prefix: "example.com/", Words: map[string][]Word{"dozens": {{Setting: "max-connections", Ours: func(s string) (string, error) { return s + "000", nil }}}}}
 	o, _ = OfService(service, map[string]string{"example.com/dozens": "17"}, many)
 	errs := Defaults().Beyond(o)
 	if len(errs) != 1 || errs[0].Field != "metadata.annotations.example.com/dozens" || errs[0].Value != "17" {

@@ -108,6 +108,7 @@ type Override struct {
 	// written is the text for a FieldError: the canonical one, but as it stands
 	// there if it is in a dialect.
 	written string
+	yields  bool // to any other one of its setting
 }
 
 // wrong is err, at the field where o was set.

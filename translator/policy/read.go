@@ -56,6 +56,8 @@ type saying struct {
 	// rank says which of several counts that say the same setting: the least. It
 	// is 0 for the setting's name, 1 for an alias, 2 for the first dialect.
 	rank int
+	// yields: it is dropped without a word if another one counts.
+	yields bool
 }
 
 // annotations reads those that say a setting. Most objects have none, which
@@ -69,7 +71,11 @@ func (r reader) annotations(all map[string]string, dialects []*Dialect) (Overrid
 		}
 		words, dialect := wordsOf(key, dialects)
 		for _, w := range words {
-			list = append(list, saying{key: key, setting: r.named[w.Setting], translate: w.Ours, rank: 2 + dialect})
+			one := saying{key: key, setting: r.named[w.Setting], translate: w.Ours, rank: 2 + dialect, yields: w.Yields}
+			if w.Yields {
+				one.rank += len(dialects)
+			}
+			list = append(list, one)
 		}
 	}
 	return r.read(list, all)
@@ -93,7 +99,7 @@ func (r reader) read(list []saying, texts map[string]string) (Overrides, []*Fiel
 	slices.SortFunc(list, func(a, b saying) int { return cmp.Or(cmp.Compare(a.rank, b.rank), strings.Compare(a.key, b.key)) })
 	all, errs := make(Overrides, 0, len(list)), []*FieldError(nil)
 	for _, s := range list {
-		o := Override{setting: s.setting, at: Origin{r.of, r.path + s.key}, written: texts[s.key]}
+		o := Override{setting: s.setting, at: Origin{r.of, r.path + s.key}, written: texts[s.key], yields: s.yields}
 		var err error
 		if o.given, err = r.parse(s, o.written); err != nil {
 			errs = append(errs, o.wrong(err))
@@ -134,7 +140,9 @@ func (o Overrides) once(errs []*FieldError) (Overrides, []*FieldError) {
 	kept := o[:0]
 	for _, one := range o {
 		if n := len(kept); n > 0 && kept[n-1].setting == one.setting {
-			errs = append(errs, one.wrong(fmt.Errorf("counts for nothing: %s beside it says the same setting", kept[n-1].at.Field)))
+			if !one.yields {
+				errs = append(errs, one.wrong(fmt.Errorf("counts for nothing: %s beside it says the same setting", kept[n-1].at.Field)))
+			}
 			continue
 		}
 		kept = append(kept, one)

@@ -10,7 +10,7 @@ import (
 var table = sorted(
 	rows(Setting{Scopes: OnClass, OfListener: true}, portRows, proxyRows, clientRows, logRows),
 	rows(Setting{Scopes: OnClass}, classRows, budgetRows, tasteRows),
-	rows(Setting{Scopes: OnIngress | OnClass}, timeoutRows, retryRows, bodyRows, redirectRows, addressRows, rateRows, towardRows),
+	rows(Setting{Scopes: OnIngress | OnClass}, timeoutRows, retryRows, bodyRows, redirectRows, addressRows, rateRows, towardRows, sessionRows),
 	rows(Setting{Scopes: OnService | OnIngress | OnClass, Upstream: true}, limitRows, balanceRows, healthRows, lifetimeRows, protocolRows),
 )
 

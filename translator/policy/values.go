@@ -28,6 +28,7 @@ type Route struct {
 	Addresses
 	Rate
 	Toward
+	Session
 }
 
 // Upstream are the settings of the connections to a Service port, which are a

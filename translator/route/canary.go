@@ -119,8 +119,9 @@ func (c *Canary) on(b Backend) bool {
 
 // split is a route to Main, after those by which a header or a cookie decides.
 func (c *Canary) split(r Route) (list []Route) {
-	to := c.To.like(r.Targets[0].Backend)
-	toMain, toCanary := r.Targets, []Target{{Backend: to}}
+	to := Target{Backend: c.To.like(r.Targets[0].Backend)}
+	list, to.Settings = c.sessions(r, to.Backend)
+	toMain, toCanary := r.Targets, []Target{to}
 	decides := func(by, name, pattern string, to []Target) {
 		one := r
 		one.Name, one.Targets = by+" "+r.Name, to
@@ -144,7 +145,8 @@ func (c *Canary) split(r Route) (list []Route) {
 	if weight := min(c.Weight, c.Total); weight > 0 {
 		main := r.Targets[0]
 		main.Weight = c.Total - weight
-		r.Targets = []Target{main, {Backend: to, Weight: weight}}
+		to.Weight = weight
+		r.Targets = []Target{main, to}
 	}
 	return append(list, r)
 }

@@ -162,7 +162,7 @@ func mergeHost(name string, class *Class, owners []*Fragment, chain string) *mer
 		if redirect == byPath && m.leaves(c) {
 			m.toHTTPS("redirect "+c.rule.Name, c.rule.Match)
 		}
-		m.add(Route{Name: c.rule.Name, Match: c.rule.Match, Planned: m.planned(c.plan, c.rule.Action)})
+		m.add(Route{Name: c.rule.Name, Match: c.rule.Match, Planned: m.withSession(m.planned(c.plan, c.rule.Action), c.rule)})
 	}
 	if redirect == byPath && m.wantsHTTPS(m.plans[0]) && !m.lentRedirect() {
 		m.toHTTPS("redirect", Match{Path: "/"})

@@ -14,6 +14,15 @@ var Dialect = &policy.Dialect{Prefix: Prefix, Words: words}
 // words are the settings that annotations say. What ingress-nginx takes for no value of
 // an annotation counts as not there, as it does there; but here it is told.
 var words = map[string][]policy.Word{
+	"affinity":                  {{Setting: "session-affinity", Ours: affinity}},
+	"affinity-canary-behavior":  {{Setting: "session-on-canary", Ours: canaryBehavior}},
+	"session-cookie-domain":     {{Setting: "session-cookie-domain", Ours: literal}},
+	"session-cookie-expires":    {{Setting: "session-cookie-max-age", Ours: age, Yields: true}},
+	"session-cookie-max-age":    {{Setting: "session-cookie-max-age", Ours: age}},
+	"session-cookie-name":       {{Setting: "session-cookie-name", Ours: literal}},
+	"session-cookie-path":       {{Setting: "session-cookie-path", Ours: literal}},
+	"session-cookie-samesite":   {{Setting: "session-cookie-same-site", Ours: literal}},
+	"session-cookie-secure":     {{Setting: "session-cookie-secure", Ours: boolean}},
 	"allowlist-source-range":    {{Setting: "allowed-addresses", Ours: ranges}},
 	"backend-protocol":          {{Setting: "upstream-protocol", Ours: protocol}},
 	"denylist-source-range":     {{Setting: "denied-addresses", Ours: ranges}},
