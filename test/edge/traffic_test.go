@@ -62,7 +62,7 @@ func TestCanaryAndNames(t *testing.T) {
 // say; beside a canary it stays on its side, too, unless that is not wanted.
 func TestSessions(t *testing.T) {
 	w := newSuite(t)
-	for _, service := range []string{"web", "next"} {
+	for _, service := range []string{"web", "next", "alone"} {
 		var at []string
 		for range 3 {
 			s, err := echo.Start(service, "127.0.0.1:0")
@@ -75,14 +75,14 @@ func TestSessions(t *testing.T) {
 		w.service(service, "", at...)
 	}
 	w.annotated("said", "said.test", false, map[string]string{"session-affinity": "cookie", "session-cookie-name": "stay", "session-cookie-domain": "said.test",
-		"session-cookie-max-age": "1h", "session-cookie-path": "/x", "session-cookie-same-site": "Lax", "session-cookie-secure": "true"}, route{"/", input.PathPrefix, "web"})
+		"session-cookie-max-age": "1h", "session-cookie-path": "/x", "session-cookie-same-site": "Lax", "session-cookie-secure": "true"}, route{"/", input.PathPrefix, "alone"})
 	for name, on := range map[string]string{"sticky": "true", "legacy": "false"} {
 		w.annotated(name, name+".test", false, map[string]string{"session-affinity": "cookie", "session-on-canary": on}, route{"/p", input.PathPrefix, "web"})
 	}
 	w.moved("canary", "sticky.test", map[string]string{"canary": "true", "canary-weight": "50"}, route{"/p", input.PathPrefix, "next"})
 	w.start(t)
 
-	resp := w.want(t, "a new client", get("said.test", "/x/y"), 200, "web")
+	resp := w.want(t, "a new client", get("said.test", "/x/y"), 200, "alone")
 	cookie := resp.Header.Get("Set-Cookie")
 	for _, part := range []string{"stay=", "Domain=said.test", "Max-Age=3600", "Path=/x", "SameSite=Lax", "Secure", "HttpOnly"} {
 		if !strings.Contains(cookie, part) {
@@ -121,4 +121,37 @@ func (w *suite) stays(t *testing.T, host, path string, first *http.Response) {
 			return
 		}
 	}
+}
+
+// TestPages: a Service answers in place of another one, for the statuses that are named,
+// and where no endpoint can be reached. It is told what was asked; nobody else reaches it.
+func TestPages(t *testing.T) {
+	w := newSuite(t)
+	w.echo(t, "web", "")
+	w.echo(t, "pages", "")
+	w.service("down", "")
+	w.moved("main", "a.test", map[string]string{"default-backend": "pages", "custom-http-errors": "404,503", "rewrite-target": "/rewritten/$1"},
+		route{"/x/(.*)", input.PathImplementationSpecific, "web"})
+	w.moved("none", "b.test", map[string]string{"default-backend": "pages"}, route{"/", input.PathPrefix, "web"}, route{"/down", input.PathPrefix, "down"})
+	w.start(t)
+	w.want(t, "no error", get("a.test", "/x/y"), 200, "web")
+	w.want(t, "another error", get("a.test", "/x/y?status=500"), 500, "web")
+	for _, code := range []string{"404", "503"} {
+		_, body := ask(t, w.http, get("a.test", "/x/y?status="+code, "Accept: text/html", "X-Envoy-Legation-Page: shop/pages/0"))
+		got := seen(t, body)
+		if got.Service != "pages" || got.Method != "GET" || got.Path != "/?status="+code && got.Path != "/" {
+			t.Errorf("%s: %s was asked %s %s", code, got.Service, got.Method, got.Path)
+		}
+		for name, want := range map[string]string{"X-Code": code, "X-Format": "text/html", "X-Original-Uri": "/x/y?status=" + code, "X-Namespace": "shop",
+			"X-Ingress-Name": "main", "X-Service-Name": "web", "X-Service-Port": "80"} {
+			if have := got.Headers.Get(name); have != want {
+				t.Errorf("%s: %s is %q, want %q", code, name, have, want)
+			}
+		}
+	}
+	_, body := ask(t, w.http, get("b.test", "/down/y?z"))
+	if got := seen(t, body); got.Service != "pages" || got.Path != "/down/y?z" || got.Headers.Get("X-Service-Name") != "down" || got.Headers.Get("X-Code") != "503" {
+		t.Errorf("no endpoint: got %+v", got)
+	}
+	w.want(t, "an error that is not named", get("b.test", "/?status=503"), 503, "web")
 }

@@ -49,11 +49,14 @@ var filters = []filter{
 	// What the limiter has to know first: who is exempt, by shadow rules.
 	{name: "legation.pre", config: &chainv3.FilterChainConfig{}, chained: true},
 	{name: "envoy.filters.http.local_ratelimit", config: limiter()},
-	{name: "legation.policy", config: &chainv3.FilterChainConfig{}, chained: true, parts: []part{addresses, session}},
+	{name: policyFilter, config: &chainv3.FilterChainConfig{}, chained: true, parts: []part{addresses, session}},
 	// It keeps the name that it had when it was the only one: a connection from then
 	// knows no other, and its bodies stay limited only by that name.
 	{name: "envoy.filters.http.filter_chain", config: &chainv3.FilterChainConfig{}, chained: true, bodyOnly: true, parts: []part{bodyLimit}},
 }
+
+// policyFilter runs what decides over requests.
+const policyFilter = "legation.policy"
 
 // httpFilters are those of a listener, or of its upgrades.
 func httpFilters(upgrades bool) (list []*hcmv3.HttpFilter) {
@@ -80,13 +83,17 @@ func onAll(class *policy.Route) map[string]*anypb.Any {
 
 // onRoute is what runs on a route, where that is not what runs on all. What Envoy
 // finds on a route replaces all that the class says of that filter: so all its parts
-// are there, or none.
-func onRoute(route, class *policy.Route) map[string]*anypb.Any {
+// are there, or none. What comes first of the policy is of this route alone.
+func onRoute(route, class *policy.Route, first ...*corev3.TypedExtensionConfig) map[string]*anypb.Any {
 	var own map[string]*anypb.Any
 	for _, f := range filters {
 		differs := func(p part) bool { return p.differs(route, class) }
-		if slices.ContainsFunc(f.parts, differs) {
-			own = with(own, f.name, perRoute(f.running(route)))
+		var before []*corev3.TypedExtensionConfig
+		if f.name == policyFilter {
+			before = first
+		}
+		if len(before) > 0 || slices.ContainsFunc(f.parts, differs) {
+			own = with(own, f.name, perRoute(append(before, f.running(route)...)))
 		}
 	}
 	return own

@@ -19,7 +19,7 @@ import (
 // their Services exist.
 func VirtualHost(routes string, v *route.VirtualHost) (*snapshot.Resource, error) {
 	m := &routev3.VirtualHost{Name: VirtualHostName(routes, v.Host), Domains: []string{v.Host}, RetryPolicy: retries(v.Settings)}
-	b := builder{class: v.Settings}
+	b := builder{class: v.Settings, place: place{routes, v.Host}}
 	for i := range v.Routes {
 		m.Routes = append(m.Routes, b.route(&v.Routes[i]))
 	}
@@ -33,9 +33,13 @@ func VirtualHost(routes string, v *route.VirtualHost) (*snapshot.Resource, error
 	return newResource(snapshot.VirtualHost, m.Name, m, meta)
 }
 
+// place is where a virtual host is.
+type place struct{ routes, host string }
+
 // builder makes the routes of one virtual host. Routes of one object share their
 // settings, and so share the messages made from them. These must not be changed.
 type builder struct {
+	place
 	class *policy.Route
 	last  *policy.Route // those that shared was made of
 	shared
@@ -64,10 +68,16 @@ func (b *builder) route(r *route.Route) *routev3.Route {
 		b.use(r.Settings)
 		m.Action = &routev3.Route_Route{Route: b.toTargets(&r.Planned)}
 		m.RequestHeadersToAdd = b.headers
+		if r.Page {
+			asPage(m, r.Match)
+		}
 	}
 	if r.Settings != nil { // who may come, and how often, holds for answers of our own, too
 		b.use(r.Settings)
 		m.TypedPerFilterConfig = b.filters
+		if r.Pages != nil {
+			m.TypedPerFilterConfig = onRoute(r.Settings, b.class, pages(r.Pages, b.place)...)
+		}
 		m.Metadata = limits(r.Settings.Rate, r.Owner).Metadata()
 	}
 	return m

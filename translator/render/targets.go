@@ -20,7 +20,7 @@ func (b *builder) toTargets(p *route.Planned) *routev3.RouteAction {
 		to.RegexRewrite = substitution(p.Rewrite)
 	}
 	if t := &p.Targets[0]; len(p.Targets) > 1 || t.Headers != nil || t.Settings != nil {
-		to.ClusterSpecifier = weighted(p)
+		to.ClusterSpecifier = weighted(p, b.place)
 	} else {
 		to.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: t.Backend.Cluster()}
 	}
@@ -37,17 +37,17 @@ func mirrors(calls []route.Call) (list []*routev3.RouteAction_RequestMirrorPolic
 	return list
 }
 
-func weighted(p *route.Planned) *routev3.RouteAction_WeightedClusters {
+func weighted(p *route.Planned, in place) *routev3.RouteAction_WeightedClusters {
 	m := &routev3.WeightedCluster{}
 	for i := range p.Targets {
-		m.Clusters = append(m.Clusters, share(p, &p.Targets[i]))
+		m.Clusters = append(m.Clusters, share(p, &p.Targets[i], in))
 	}
 	return &routev3.RouteAction_WeightedClusters{WeightedClusters: m}
 }
 
 // share is one side of a split. What differs for it from the route runs in place of
 // the route's: Envoy looks at it first.
-func share(p *route.Planned, t *route.Target) *routev3.WeightedCluster_ClusterWeight {
+func share(p *route.Planned, t *route.Target, in place) *routev3.WeightedCluster_ClusterWeight {
 	m := &routev3.WeightedCluster_ClusterWeight{Name: t.Backend.Cluster(), Weight: number(t.Weight)}
 	if len(p.Targets) == 1 {
 		m.Weight = number(1) // Envoy takes no list whose weights are all 0
@@ -57,7 +57,7 @@ func share(p *route.Planned, t *route.Target) *routev3.WeightedCluster_ClusterWe
 		m.ResponseHeadersToAdd, m.ResponseHeadersToRemove = added(h.Response), h.Response.Remove
 	}
 	if t.Settings != nil {
-		m.TypedPerFilterConfig = onRoute(t.Settings, p.Settings)
+		m.TypedPerFilterConfig = onRoute(t.Settings, p.Settings, pages(p.Pages, in)...)
 	}
 	return m
 }

@@ -75,7 +75,7 @@ func TestCanary(t *testing.T) {
 // that its object has closed does not.
 func TestCanaries(t *testing.T) {
 	class := &route.Class{Settings: policy.Defaults(), CatchAll: to(target("web", 0))}
-	class.CatchAll.Owner = "default"
+	class.CatchAll.Owner, class.CatchAll.Settings = "default", &class.Settings.Route
 	splits := leading("splits", 1, "splits", "other")
 	splits.Hosts[0].Rules[0].Action.Targets = []route.Target{target("web", 1), target("other", 1)}
 	all := route.Canary{Weight: 1, Total: 1}

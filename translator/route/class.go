@@ -62,6 +62,9 @@ func (p Planned) text() string {
 	for _, c := range p.Calls {
 		text += fmt.Sprint(" ", c.Why, " ", c.Backend.Cluster())
 	}
+	if p.Pages != nil {
+		text += fmt.Sprintf(" %s %v %q", p.Pages.Backend.Cluster(), p.Pages.Codes, p.Pages.Headers)
+	}
 	if p.Settings != nil {
 		text += " " + p.Settings.String()
 	}

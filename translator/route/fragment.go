@@ -155,6 +155,9 @@ type Backend struct {
 	cluster string
 }
 
+// FirstPort in place of a port is the first TCP port that the Service has.
+const FirstPort = "0"
+
 // NewBackend makes a Backend. hash is the hash of shape: the caller computes it once for
 // many backends. It returns false if one of the names is invalid.
 func NewBackend(namespace, service, port string, shape policy.Overrides, hash string) (Backend, bool) {

@@ -49,6 +49,8 @@ type Route struct {
 	// Deeper: the route takes only names that are more than one label below this
 	// wildcard; empty for all.
 	Deeper string
+	// Page: the route takes only what Envoy itself asks in place of a target.
+	Page bool
 	Planned
 }
 
@@ -64,6 +66,7 @@ func Merge(host string, in Input) (*VirtualHost, []finding.Finding) {
 		m.deeper(in)
 	}
 	m.canaries(in.Canaries)
+	m.pages()
 	m.host.Backends = backends(m.host.Routes)
 	return &m.host, m.found
 }

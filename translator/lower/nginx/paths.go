@@ -21,6 +21,7 @@ type Paths struct {
 	target   string // of a rewrite; empty for none
 	redirect *route.Redirect
 	root     *route.Redirect // for the path / alone
+	pages    *route.Pages    // of all rules; nil for none
 }
 
 func pathsOf(f *route.Fragment, said map[string]string) Paths {
@@ -30,6 +31,7 @@ func pathsOf(f *route.Fragment, said map[string]string) Paths {
 		p.redirect = p.moved(said, permanentRedirect, http.StatusMovedPermanently)
 	}
 	p.root = p.appRoot(said[appRoot])
+	p.pages = p.pagesOf()
 	if p.redirect != nil {
 		f.Lends = &route.Action{Redirect: p.redirect}
 	}
@@ -54,6 +56,7 @@ func (p Paths) Rule(r route.Rule) route.Rule {
 	case p.rewrites(r.Path):
 		r.Action = p.rewritten(r)
 	}
+	r.Action = p.withPages(r.Action)
 	return r
 }
 
