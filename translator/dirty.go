@@ -76,8 +76,7 @@ func (p *pass) markFragment(f *route.Fragment) {
 			p.markTLSHost(h.Name)
 		}
 		for _, o := range h.Others {
-			p.markHost(o.Name)
-			p.markTLSHost(o.Name)
+			p.markName(o.Name)
 		}
 	}
 	for _, r := range f.References {
@@ -103,15 +102,21 @@ func clusterUnit(name string) string { return "cluster " + name }
 func (p *pass) markHost(host string) {
 	if _, marked := p.hosts[host]; !marked {
 		p.hosts.add(host)
-		p.others(host, p.markHost)
+		p.others(host, p.markName)
 	}
 	if host == route.Any { // what no host claims is in each wildcard's virtual host, too
 		for _, routes := range p.old.class.routes {
 			for name := range p.old.Snapshot.Of(snapshot.VirtualHost).Prefix(render.VirtualHostName(routes, "*.")) {
-				p.hosts.add(render.HostOf(name))
+				p.markHost(render.HostOf(name))
 			}
 		}
 	}
+}
+
+// markName marks a name that a host has, or had, beside its own.
+func (p *pass) markName(name string) {
+	p.markHost(name)
+	p.markTLSHost(name)
 }
 
 // markTLSHost marks a TLS host. A wildcard that comes or goes decides whether the
@@ -132,7 +137,7 @@ func (p *pass) markTLSHost(host string) {
 	}
 	for name := range p.old.Snapshot.Of(snapshot.VirtualHost).All() {
 		if strings.HasSuffix(name, below) {
-			p.hosts.add(render.HostOf(name))
+			p.markHost(render.HostOf(name))
 		}
 	}
 }

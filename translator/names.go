@@ -5,30 +5,14 @@ import (
 	"legation.dev/translator/route"
 )
 
-// owners are the members with a rule for a host, oldest first. Where there is none, they
-// are those of the host that has the name beside its own, as if their rules were for the
-// name: which host is that, else empty. Of several a redirect wins, then the first by name.
+// owners are the members that make the virtual host of a name: see route.Owners.
 func (p *pass) owners(name string) (list []*route.Fragment, of string) {
 	c := &p.next.class
-	if list = c.members(p.v.OfHost(name)); len(list) > 0 || !p.v.HasNames() {
-		return list, ""
+	members := func(host string) []*route.Fragment { return c.members(p.v.OfHost(host)) }
+	if !p.v.HasNames() {
+		return members(name), ""
 	}
-	hosts := keys{}
-	for f := range p.v.Calling(name) {
-		for _, h := range f.Hosts {
-			hosts.add(h.Name)
-		}
-	}
-	for host := range hosts.sorted() {
-		called, redirect := route.Called(c.members(p.v.OfHost(host)), host, name)
-		if called != nil && (of == "" || redirect) {
-			list, of = called, host
-		}
-		if redirect {
-			break
-		}
-	}
-	return list, of
+	return route.Owners(name, members, c.members(p.v.Calling(name)))
 }
 
 // nameTaken tells whoever gives a name to a host that it is another one's: of is the host

@@ -165,13 +165,16 @@ func (w *suite) merge() {
 	for _, f := range w.fragments {
 		for _, h := range f.Hosts {
 			names[h.Name] = true
+			for _, o := range h.Others {
+				names[o.Name] = true
+			}
 		}
 	}
 	w.hosts = map[string]*route.VirtualHost{}
 	for name := range names {
-		in := route.Input{Class: &w.class, Own: w.of(name)}
+		in := route.Input{Class: &w.class, Own: w.owners(name)}
 		if wildcard, ok := route.Wildcard(name); ok {
-			in.Wildcard = w.of(wildcard)
+			in.Wildcard = w.owners(wildcard)
 		}
 		if strings.HasPrefix(name, "*.") {
 			in.Any = w.of(route.Any)
@@ -190,6 +193,12 @@ func (w *suite) canaries() []route.Canary {
 		list = append(list, f.Resolved(w.of))
 	}
 	return w.class.Canaries(list)
+}
+
+// owners are the fragments that make the virtual host of a name.
+func (w *suite) owners(name string) []*route.Fragment {
+	list, _ := route.Owners(name, w.of, w.members(func(*route.Fragment) bool { return true }))
+	return list
 }
 
 // of are the fragments with rules for a host.

@@ -13,10 +13,38 @@ type Other struct {
 	Field    string // that says so
 }
 
-// Called is what owners of a host say of it, oldest first, as if it were about another
+// Owners are the fragments that make the virtual host of a name, oldest first: those with
+// a rule for it, which members gives. Where there is none, they are those of the host that
+// has the name beside its own, as one of calling says, as if their rules were for the
+// name. Which host that is is returned, else empty. Of several a redirect wins, then the
+// first by name.
+func Owners(name string, members func(host string) []*Fragment, calling []*Fragment) (list []*Fragment, of string) {
+	if list = members(name); len(list) > 0 {
+		return list, ""
+	}
+	var hosts []string
+	for _, f := range calling {
+		for _, h := range f.Hosts {
+			hosts = append(hosts, h.Name)
+		}
+	}
+	slices.Sort(hosts)
+	for _, host := range slices.Compact(hosts) {
+		called, redirect := called(members(host), host, name)
+		if called != nil && (of == "" || redirect) {
+			list, of = called, host
+		}
+		if redirect {
+			break
+		}
+	}
+	return list, of
+}
+
+// called is what owners of a host say of it, oldest first, as if it were about another
 // name that they give it; nil if they do not. Of aliases, those of the oldest owner that
 // has any are in force; a redirect comes before an alias.
-func Called(owners []*Fragment, host, name string) (list []*Fragment, redirect bool) {
+func called(owners []*Fragment, host, name string) (list []*Fragment, redirect bool) {
 	aliases, aliased := false, false
 	for _, f := range owners {
 		own := f.Host(host).Others

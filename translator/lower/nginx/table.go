@@ -136,7 +136,7 @@ var annotations = []annotation{
 	{name: "satisfy"},
 	{name: "server-alias", as: ours},
 	{name: "server-snippet"},
-	{name: "service-upstream"},
+	{name: "service-upstream", as: nothing, why: "Envoy goes to the endpoints of a Service, and follows them without a reload"},
 	{name: "session-cookie-change-on-failure", as: nothing, why: "a client always gets another endpoint, and a new cookie, when its own fails"},
 	{name: "session-cookie-conditional-samesite-none", as: nothing, why: "the clients that take SameSite=None for Strict are of 2019 and before"},
 	{name: "session-cookie-domain", as: setting},
