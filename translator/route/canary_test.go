@@ -113,11 +113,11 @@ func TestCanaries(t *testing.T) {
 func TestResolved(t *testing.T) {
 	older, newer := leading("older", 0, "web"), leading("newer", 1, "web", "other")
 	newer.Hosts[0].Rules[0].Action = to(target("newer", 0)).Action
-	owners := func(host string) []*route.Fragment {
+	tenure := func(host string) route.Tenure {
 		if host != older.Hosts[0].Name {
-			return nil
+			return route.Tenure{}
 		}
-		return []*route.Fragment{older, newer}
+		return route.Tenure{Served: []*route.Fragment{older, newer}}
 	}
 	on := func(host, service string, m route.Match) route.Canary {
 		return route.Canary{Host: host, Match: m, To: target(service, 0).Backend}
@@ -129,10 +129,14 @@ func TestResolved(t *testing.T) {
 		on(host, "next", route.Match{Path: "/web", Kind: route.Exact}), on("elsewhere.test", "next", route.Match{Path: "/web"}),
 	}
 	var got []string
-	for _, c := range f.Resolved(owners).Canaries {
+	for _, c := range f.Resolved(tenure).Canaries {
 		got = append(got, c.Main.Service+" "+c.To.Service)
 	}
 	if want := []string{"web next", "other next"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+	f.Origin.Object.Namespace = "elsewhere"
+	if list := f.Resolved(tenure).Canaries; len(list) > 0 {
+		t.Errorf("a canary of another namespace than the rule's has a share: %v", list)
 	}
 }
