@@ -195,7 +195,7 @@ func (w *suite) merge() {
 	w.class.CatchAll = route.NotFound()
 	rest := w.class.CatchAll
 	w.class.Rest = nil
-	catchAll := w.tenure(route.Any)
+	catchAll := w.owners(route.Any)
 	for _, f := range slices.Backward(catchAll.Served) {
 		if f.CatchAll != nil {
 			w.class.CatchAll, _ = w.class.Plan(f, *f.CatchAll)
