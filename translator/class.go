@@ -136,24 +136,19 @@ func (c *class) has(f *route.Fragment) bool { return c.Has(f.Class) }
 // members are those of list that are of this class and routed, sorted by
 // route.Older: the order in which conflicts are decided.
 func (c *class) members(list iter.Seq[*route.Fragment]) []*route.Fragment {
-	return c.sorted(list, func(f *route.Fragment) bool { return !f.Withheld })
+	return slices.DeleteFunc(c.sorted(list), func(f *route.Fragment) bool { return f.Withheld })
 }
 
-// leading are those of list that are of this class and lead to Services: members, and
-// canaries.
-func (c *class) leading(list iter.Seq[*route.Fragment]) []*route.Fragment {
-	return c.sorted(list, func(f *route.Fragment) bool { return !f.Withheld || len(f.Canaries) > 0 })
-}
-
-func (c *class) sorted(list iter.Seq[*route.Fragment], which func(*route.Fragment) bool) []*route.Fragment {
-	var members []*route.Fragment
+// sorted are those of list that are of this class, in the same order.
+func (c *class) sorted(list iter.Seq[*route.Fragment]) []*route.Fragment {
+	var of []*route.Fragment
 	for f := range list {
-		if c.has(f) && which(f) {
-			members = append(members, f)
+		if c.has(f) {
+			of = append(of, f)
 		}
 	}
-	slices.SortStableFunc(members, route.Older)
-	return members
+	slices.SortStableFunc(of, route.Older)
+	return of
 }
 
 // defaultCertificate is the section of the settings that names the default

@@ -43,6 +43,7 @@ func (p *pass) compare() {
 	if before.StandIn() != p.v.StandIn() {
 		p.markTLS()
 	}
+	p.resolveCanaries()
 }
 
 // markAll marks everything that the fleet has or should have.
@@ -78,15 +79,15 @@ func (p *pass) markFragment(f *route.Fragment) {
 	p.objects[f.Origin.Object] = struct{}{}
 	for _, h := range f.Hosts {
 		p.markClaim(h.Name)
-		if len(h.TLS) > 0 || h.Server.Clients != nil || h.Server.Through != nil {
+		if len(h.TLS) > 0 || h.Server.Clients != nil || h.Server.Through != nil || p.called(h.Name) {
 			p.markTLSHost(h.Name)
+		}
+		for _, o := range h.Others {
+			p.markName(o.Name)
 		}
 	}
 	if f.CatchAll != nil {
 		p.markClaim(route.Any)
-	}
-	for _, c := range f.Canaries {
-		p.markMain(c)
 	}
 	for _, r := range f.References {
 		if r.Backend != nil {
@@ -109,11 +110,14 @@ func (p *pass) markMissing(service string) {
 func clusterUnit(name string) string { return "cluster " + name }
 
 func (p *pass) markHost(host string) {
-	p.hosts.add(host)
+	if _, marked := p.hosts[host]; !marked {
+		p.hosts.add(host)
+		p.others(host, p.markName)
+	}
 	if host == route.Any { // what no host claims is in each wildcard's virtual host, too
 		for _, routes := range p.old.class.routes {
 			for name := range p.old.Snapshot.Of(snapshot.VirtualHost).Prefix(render.VirtualHostName(routes, "*.")) {
-				p.hosts.add(render.HostOf(name))
+				p.markHost(render.HostOf(name))
 			}
 		}
 		p.markKept(route.Any)
@@ -137,7 +141,7 @@ func (p *pass) markClaim(host string) {
 	}
 	for _, v := range []input.View{p.old.view, p.v} {
 		for below := range v.HostsBelow(host) {
-			p.hosts.add(below)
+			p.markHost(below)
 			p.tls.add(below)
 		}
 	}
@@ -154,6 +158,12 @@ func (p *pass) markKept(above string) {
 	}
 }
 
+// markName marks a name that a host has, or had, beside its own.
+func (p *pass) markName(name string) {
+	p.markHost(name)
+	p.markTLSHost(name)
+}
+
 // markTLSHost marks a TLS host. A wildcard that comes or goes decides whether the
 // hosts below it redirect.
 func (p *pass) markTLSHost(host string) {
@@ -161,16 +171,18 @@ func (p *pass) markTLSHost(host string) {
 		return
 	}
 	p.tls.add(host)
+	p.others(host, p.markTLSHost)
 	below, wildcard := strings.CutPrefix(host, "*")
 	if !wildcard {
 		return
 	}
-	if _, _, has := route.Certificate(host, p.next.class.tenure(p.v, host)); has == p.old.chains.has(host) {
+	tenure, _ := p.owners(host)
+	if _, _, has := route.Certificate(host, tenure); has == p.old.chains.has(host) {
 		return
 	}
 	for name := range p.old.Snapshot.Of(snapshot.VirtualHost).All() {
 		if strings.HasSuffix(name, below) {
-			p.hosts.add(render.HostOf(name))
+			p.markHost(render.HostOf(name))
 		}
 	}
 }
@@ -207,7 +219,7 @@ func (p *pass) markReferrers(ref object.Ref) {
 		}
 		for _, h := range f.Hosts {
 			if slices.ContainsFunc(h.TLS, func(t route.TLS) bool { return t.Secret == ref }) {
-				p.tls.add(h.Name)
+				p.markTLSHost(h.Name)
 			}
 		}
 	}

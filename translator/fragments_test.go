@@ -97,10 +97,16 @@ func checkReferrers(t *rapid.T, before Result, old, now input.View, ref object.R
 			}
 			if other && len(h.TLS) > 0 || slices.ContainsFunc(h.TLS, func(s route.TLS) bool { return s.Secret == ref }) {
 				tls.add(h.Name)
+				p.others(h.Name, tls.add) // and names of those, which are not followed here
 			}
 		}
 	}
-	if !maps.Equal(p.tls, tls) {
+	for host := range tls {
+		if _, ok := p.tls[host]; !ok {
+			t.Errorf("%s: TLS host %s is not computed, but %v", ref, host, p.tls)
+		}
+	}
+	if !now.HasNames() && !maps.Equal(p.tls, tls) {
 		t.Errorf("%s: TLS hosts %v, want %v", ref, p.tls, tls)
 	}
 	for host := range hosts {

@@ -171,16 +171,22 @@ func (p *pass) unname(before, now *snapshot.Resource, host string) {
 // whether or not the Service exists.
 func (p *pass) merge(name string) (*route.VirtualHost, []finding.Finding) {
 	c := &p.next.class
-	in := route.Input{Class: &c.Class, Own: c.tenure(p.v, name), Any: c.any}
+	in := route.Input{Class: &c.Class, Any: c.any}
+	var of string
+	in.Own, of = p.owners(name)
 	if wildcard, ok := route.Wildcard(name); ok {
-		in.Wildcard = c.tenure(p.v, wildcard)
+		in.Wildcard, _ = p.owners(wildcard)
 	}
 	leading := in.Own.Served
 	if strings.HasPrefix(name, "*.") {
 		leading = slices.Concat(leading, in.Any.Served)
 	}
 	in.Canaries, in.Authority, in.Secret = p.canaries(leading), p.authority, p.credential
-	return route.Merge(name, in)
+	v, found := route.Merge(name, in)
+	if of != "" { // what is wrong with rules is told where they are
+		found = nil
+	}
+	return v, append(found, p.nameTaken(name, of)...)
 }
 
 // with is m with a key, or without it.
@@ -211,14 +217,13 @@ func (p *pass) name(b route.Backend, host string) {
 
 // tlsHost computes the certificate and the chain of a TLS host.
 func (p *pass) tlsHost(name string) {
-	c := &p.next.class
 	if name == route.DefaultCertificate {
-		section, ok := c.defaultCertificate()
+		section, ok := p.next.class.defaultCertificate()
 		p.secret(name, section, ok, nil)
 		p.clients(name, true, nil)
 		return
 	}
-	tenure := c.tenure(p.v, name)
+	tenure, of := p.owners(name)
 	through, before := route.Through(name, tenure), p.old.through(name)
 	if through != nil {
 		p.secret(name, route.Section{}, false, nil)
@@ -227,6 +232,9 @@ func (p *pass) tlsHost(name string) {
 		return
 	}
 	section, found, ok := route.Certificate(name, tenure)
+	if of != "" {
+		found = nil
+	}
 	p.secret(name, section, ok, found)
 	asks, _ := route.ClientsOf(name, tenure)
 	p.clients(name, ok, asks)

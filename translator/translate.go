@@ -64,6 +64,7 @@ type Fleet struct {
 	named    pmap.Map[pmap.Unit]     // cluster + separator + host: who names a cluster
 	backends pmap.Map[route.Backend] // by cluster: those that are named
 	chains   hostChains
+	canaries canaries
 	found    pmap.Map[finding.List] // by unit: a resource, an Ingress or the class
 	standIns *standIns              // shared by the versions of the fleet
 	sum      pmap.Sum

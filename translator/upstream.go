@@ -50,11 +50,13 @@ func (c *class) missing(v input.View, b route.Backend, field, value string, code
 // references yields where objects of the class name b: those whose owners have to know
 // that the Service is missing.
 func (c *class) references(v input.View, b route.Backend) func(func(*route.Fragment, route.Reference) bool) {
-	name := b.Cluster()
+	names := func(f *route.Fragment, r *route.Backend) bool {
+		return r.Cluster() == b.Cluster() || f.Withheld && r.Key() == b.Key() && r.Port == b.Port // a canary has other settings than its own
+	}
 	return func(yield func(*route.Fragment, route.Reference) bool) {
-		for _, f := range c.leading(v.Naming(b.Ref())) {
+		for _, f := range c.sorted(v.Naming(b.Ref())) {
 			for _, r := range f.References {
-				if r.Backend != nil && r.Backend.Cluster() == name && !yield(f, r) {
+				if r.Backend != nil && names(f, r.Backend) && !yield(f, r) {
 					return
 				}
 			}

@@ -195,7 +195,7 @@ func (w *suite) merge() {
 	w.class.CatchAll = route.NotFound()
 	rest := w.class.CatchAll
 	w.class.Rest = nil
-	catchAll := w.tenure(route.Any)
+	catchAll := w.owners(route.Any)
 	for _, f := range slices.Backward(catchAll.Served) {
 		if f.CatchAll != nil {
 			w.class.CatchAll, _ = w.class.Plan(f, *f.CatchAll)
@@ -206,28 +206,37 @@ func (w *suite) merge() {
 	for _, f := range w.fragments {
 		for _, h := range f.Hosts {
 			names[h.Name] = true
+			for _, o := range h.Others {
+				names[o.Name] = true
+			}
 		}
 	}
 	w.hosts = map[string]*route.VirtualHost{}
 	for name := range names {
-		in := route.Input{Class: &w.class, Own: w.tenure(name), Any: catchAll}
+		in := route.Input{Class: &w.class, Own: w.owners(name), Any: catchAll}
 		if wildcard, ok := route.Wildcard(name); ok {
-			in.Wildcard = w.tenure(wildcard)
+			in.Wildcard = w.owners(wildcard)
 		}
-		in.Canaries = w.class.Canaries(slices.SortedFunc(slices.Values(w.fragments), route.Older))
+		in.Canaries = w.canaries()
 		if vh, _ := route.Merge(name, in); vh != nil {
 			w.hosts[name] = vh
 		}
 	}
 }
 
-// tenure says whose a host is.
-func (w *suite) tenure(host string) route.Tenure {
-	var above route.Claims
-	if wildcard, ok := route.Wildcard(host); ok {
-		above = w.claims(wildcard)
+// canaries are those of all fragments that have a main Service.
+func (w *suite) canaries() []route.Canary {
+	var list []*route.Fragment
+	for _, f := range slices.SortedFunc(slices.Values(w.fragments), route.Older) {
+		list = append(list, f.Resolved(w.owners))
 	}
-	return w.class.Tenure(w.claims(host), above)
+	return w.class.Canaries(list)
+}
+
+// owners says whose a name is, which may be one that a host has beside its own.
+func (w *suite) owners(name string) route.Tenure {
+	t, _ := w.class.Owners(name, w.claims, w.members(func(*route.Fragment) bool { return true }))
+	return t
 }
 
 // claims are the fragments with rules for a host.

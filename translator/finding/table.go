@@ -73,8 +73,11 @@ const (
 	ClientsClosed     Code = "ClientsClosed"
 
 	SnippetNotUnderstood Code = "SnippetNotUnderstood"
-	CanaryWithheld       Code = "CanaryWithheld"
-	CanaryTaken          Code = "CanaryTaken"
+
+	BadAlias    Code = "BadAlias"
+	NameTaken   Code = "NameTaken"
+	CanaryAlone Code = "CanaryAlone"
+	CanaryTaken Code = "CanaryTaken"
 
 	// Of hosts and paths.
 	BadHost           Code = "BadHost"
@@ -195,11 +198,15 @@ var table = []Row{
 		"Say it by an annotation or a setting, or write it without what is not understood. A snippet that may restrict access closes its paths meanwhile, as another Problem says."},
 	{ClientsClosed, Error, "client certificates cannot be checked: %v; https of the host answers 503", "security.md",
 		"Name a Secret of the same namespace that has the certificates of the authorities in `ca.crt`, as PEM, and give the host a TLS section."},
-	{CanaryWithheld, Error, "is not honoured yet: a canary takes part in no routing, and its paths and certificates count for nothing", "differences.md#settings",
-		"Shift traffic otherwise, for example by the endpoints of one Service, and delete the canary Ingress."},
+	{CanaryAlone, Error, "no rule of another Ingress has the same host, path and type, and leads to another Service: the canary gets no requests", "differences.md#settings",
+		"Write the host, the path and the `pathType` as the Ingress has them whose requests the canary is to get a share of."},
 	{CanaryTaken, Error, "%s is a canary of Service %s, too, and is older: this one gets no requests", "differences.md#settings",
 		"Keep one canary of a Service at a time, and delete the other."},
 
+	{BadAlias, Error, "is not a host: a DNS name, or one after *.; it is no alias", "differences.md",
+		"Write the names one by one; regular expressions are not supported."},
+	{NameTaken, Warning, "another host has this name already, by a rule or by an older claim; host %s does not get it", "differences.md",
+		"Delete the alias or the annotation, or the rule for the name if that is to have it."},
 	{BadHost, Error, "is not a host: a DNS name, or one after *.; the rule is not served", "differences.md",
 		"Mend the host of the rule."},
 	{BadTLSHost, Error, "is not a host: a DNS name, or one after *.; it gets no certificate", "differences.md",

@@ -28,7 +28,8 @@ type View struct {
 	byService pmap.Map[pmap.Unit]       // slices: namespace/service + sep + slice name
 	byHost    pmap.Map[pmap.Unit]       // host + sep + object
 	byRef     pmap.Map[pmap.Unit]       // object that is named + sep + object
-	byMain    pmap.Map[pmap.Unit]       // main Service of a canary (namespace/name) + sep + object
+	byName    pmap.Map[pmap.Unit]       // name of a host beside its own + sep + object
+	canaries  pmap.Map[pmap.Unit]       // host of a canary + sep + object
 	catchAll  pmap.Map[pmap.Unit]       // objects with a catch-all
 	fragments pmap.Map[*route.Fragment] // by object: of those that make routes
 
@@ -156,12 +157,15 @@ func (v *View) index(f *route.Fragment, edit func(pmap.Map[pmap.Unit], string) p
 	of := f.Origin.Object.String()
 	for _, h := range f.Hosts {
 		v.byHost = edit(v.byHost, h.Name+sep+of)
+		for _, o := range h.Others {
+			v.byName = edit(v.byName, o.Name+sep+of)
+		}
 	}
 	for _, r := range f.References {
 		v.byRef = edit(v.byRef, refKey(r.To, of))
 	}
 	for _, c := range f.Canaries {
-		v.byMain = edit(v.byMain, c.Main.Key()+sep+of)
+		v.canaries = edit(v.canaries, c.Host+sep+of)
 	}
 	if f.CatchAll != nil {
 		v.catchAll = edit(v.catchAll, of)
@@ -238,30 +242,38 @@ func (v View) Fragments() pmap.Map[*route.Fragment] { return v.fragments }
 func (v View) OfHost(host string) iter.Seq[*route.Fragment] { return v.lookUp(v.byHost, host+sep) }
 
 // HostsBelow yields the hosts that fall under a wildcard and that a fragment has a rule
-// for, some perhaps twice. It looks at all hosts.
+// for, or gives to a host beside its own, some perhaps twice. It looks at all hosts.
 func (v View) HostsBelow(wildcard string) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		for k := range v.byHost.All() {
-			host, _, _ := strings.Cut(k, sep)
-			if above, ok := route.Wildcard(host); ok && above == wildcard && !yield(host) {
-				return
+		for _, index := range []pmap.Map[pmap.Unit]{v.byHost, v.byName} {
+			for k := range index.All() {
+				host, _, _ := strings.Cut(k, sep)
+				if above, ok := route.Wildcard(host); ok && above == wildcard && !yield(host) {
+					return
+				}
 			}
 		}
 	}
 }
+
+// Calling yields the fragments that give a host this name beside its own.
+func (v View) Calling(name string) iter.Seq[*route.Fragment] { return v.lookUp(v.byName, name+sep) }
+
+// HasNames reports whether any host has a name beside its own.
+func (v View) HasNames() bool { return v.byName.Len() > 0 }
 
 // Naming yields the fragments that name an object.
 func (v View) Naming(ref object.Ref) iter.Seq[*route.Fragment] {
 	return v.lookUp(v.byRef, refKey(ref, ""))
 }
 
-// CanariesOn yields the fragments with a canary on a Service ("namespace/name").
-func (v View) CanariesOn(service string) iter.Seq[*route.Fragment] {
-	return v.lookUp(v.byMain, service+sep)
+// CanariesOf yields the fragments with a canary on a rule of a host.
+func (v View) CanariesOf(host string) iter.Seq[*route.Fragment] {
+	return v.lookUp(v.canaries, host+sep)
 }
 
 // HasCanaries reports whether there is a canary at all.
-func (v View) HasCanaries() bool { return v.byMain.Len() > 0 }
+func (v View) HasCanaries() bool { return v.canaries.Len() > 0 }
 
 // CatchingAll yields the fragments with a catch-all.
 func (v View) CatchingAll() iter.Seq[*route.Fragment] { return v.lookUp(v.catchAll, "") }

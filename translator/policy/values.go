@@ -30,6 +30,7 @@ type Route struct {
 	Toward
 	Cors
 	Auth
+	Session
 }
 
 // Upstream are the settings of the connections to a Service port, which are a

@@ -57,7 +57,7 @@ var filters = []filter{
 	// What the limiter has to know first: who is exempt, by shadow rules.
 	{name: preFilter, config: &chainv3.FilterChainConfig{}, chained: true},
 	{name: "envoy.filters.http.local_ratelimit", config: limiter()},
-	{name: policyFilter, config: &chainv3.FilterChainConfig{}, chained: true, parts: []part{corsOrigin, corsHeaders, addresses, auth}},
+	{name: policyFilter, config: &chainv3.FilterChainConfig{}, chained: true, parts: []part{corsOrigin, corsHeaders, addresses, auth, session}},
 	// It keeps the name that it had when it was the only one: a connection from then
 	// knows no other, and its bodies stay limited only by that name.
 	{name: "envoy.filters.http.filter_chain", config: &chainv3.FilterChainConfig{}, chained: true, bodyOnly: true, parts: []part{bodyLimit}},

@@ -21,7 +21,7 @@ import (
 // their Services exist.
 func VirtualHost(routes string, v *route.VirtualHost) (*snapshot.Resource, error) {
 	m := &routev3.VirtualHost{Name: VirtualHostName(routes, v.Host), Domains: []string{v.Host}, RetryPolicy: retries(v.Settings)}
-	b := builder{class: v.Settings, clients: certified(v.Clients)}
+	b := builder{class: v.Settings, clients: certified(v.Clients), place: place{routes, v.Host}}
 	m.Routes = append(twoHosts(v.Host), refusals(v.Clients)...)
 	for i := range v.Routes {
 		m.Routes = append(m.Routes, told(v.Clients, v.Routes[i].Plain, b.route(&v.Routes[i]))...)
@@ -36,9 +36,13 @@ func VirtualHost(routes string, v *route.VirtualHost) (*snapshot.Resource, error
 	return newResource(snapshot.VirtualHost, m.Name, m, meta)
 }
 
+// place is where a virtual host is.
+type place struct{ routes, host string }
+
 // builder makes the routes of one virtual host. Routes of one object share their
 // settings, and so share the messages made from them. These must not be changed.
 type builder struct {
+	place
 	class *policy.Route
 	// clients are filters that run on each route of the host, before its own.
 	clients  []*corev3.TypedExtensionConfig
@@ -73,12 +77,18 @@ func (b *builder) route(r *route.Route) *routev3.Route {
 		b.use(r.Settings, r.Measures)
 		m.Action = &routev3.Route_Route{Route: b.toTargets(&r.Planned)}
 		m.RequestHeadersToAdd = b.headers
+		if r.Page {
+			asPage(m, r.Match)
+		}
 	}
 	if r.Settings == nil {
 		m.TypedPerFilterConfig = onRoute(b.class, b.class, b.clients...)
 	} else { // who may come, and how often, holds for answers of our own, too
 		b.use(r.Settings, r.Measures)
 		m.TypedPerFilterConfig = b.filters
+		if r.Pages != nil {
+			m.TypedPerFilterConfig = onRoute(r.Settings, b.class, slices.Concat(b.clients, pages(r.Pages, b.place), measured(r.Measures))...)
+		}
 		m.Metadata = limits(r.Settings.Rate, r.Owner).Metadata()
 		if r.Measures != nil && r.Measures.Answers != nil {
 			m.Metadata = withMetadata(m.Metadata, answerRules, answerMetadata(r.Measures.Answers))

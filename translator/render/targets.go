@@ -57,7 +57,7 @@ func (b *builder) share(p *route.Planned, t *route.Target) *routev3.WeightedClus
 		m.ResponseHeadersToAdd, m.ResponseHeadersToRemove = added(h.Response), h.Response.Remove
 	}
 	if t.Settings != nil {
-		m.TypedPerFilterConfig = onRoute(t.Settings, p.Settings, slices.Concat(b.clients, measured(p.Measures))...)
+		m.TypedPerFilterConfig = onRoute(t.Settings, p.Settings, slices.Concat(b.clients, pages(p.Pages, b.place), measured(p.Measures))...)
 	}
 	return m
 }

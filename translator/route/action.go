@@ -13,6 +13,8 @@ type Action struct {
 	Targets []Target
 	// Calls are who else is called for a request that goes to a target.
 	Calls []Call
+	// Pages answer in place of the targets when these fail; nil for none.
+	Pages *Pages
 	// Rewrite changes the path for the targets; nil leaves it.
 	Rewrite  *Rewrite
 	Redirect *Redirect
@@ -84,6 +86,9 @@ func (a *Action) backends(yield func(*Backend) bool) {
 		if !yield(&a.Targets[i].Backend) {
 			return
 		}
+	}
+	if a.Pages != nil && !yield(&a.Pages.Backend) {
+		return
 	}
 	for i := range a.Calls {
 		if !yield(&a.Calls[i].Backend) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"legation.dev/object"
+	"legation.dev/pmap"
 	"legation.dev/translator/finding"
 )
 
@@ -12,7 +13,13 @@ import (
 // to To, whatever host and rule leads to Main. A header decides first, then a cookie,
 // then the weight; which of them are empty plays no part.
 type Canary struct {
-	Main, To Backend
+	// Host and Match are those of the rule, of another object, that leads to Main.
+	Host  string
+	Match Match
+	// Main is found by Resolved: an object alone does not know it.
+	Main Backend
+	// To has the settings of what it stands in for, not those of its own object.
+	To Backend
 	// Header has Value, or matches Pattern (RE2, over the whole value), in what goes to
 	// To. If both are empty, its value "always" does, and "never" stays with Main.
 	Header, Value, Pattern string
@@ -29,6 +36,40 @@ const (
 	sayAlways = "always"
 	sayNever  = "never"
 )
+
+// Resolved is f with those of its canaries that have a main Service, which the
+// tenure of the host says: it is that of the oldest rule with the same match, if an object of
+// the same namespace has it, and it leads to one Service, and to another one than the canary.
+func (f *Fragment) Resolved(tenure func(host string) Tenure) *Fragment {
+	one := *f
+	one.Canaries = nil
+	sums := []string{string(f.sum[:])}
+	for _, c := range f.Canaries {
+		if main, ok := ruleOf(c.Host, c.Match, f.Origin.Object.Namespace, tenure(c.Host)); ok && len(main.Action.Targets) == 1 {
+			c.Main = main.Action.Targets[0].Backend
+			if !c.on(c.To) {
+				one.Canaries, sums = append(one.Canaries, c), append(sums, c.Main.Cluster())
+			}
+		}
+	}
+	return one.Sealed(pmap.SumOf(sums...))
+}
+
+// ruleOf is the rule of a host with this match that wins; false if it is of another namespace.
+func ruleOf(host string, m Match, namespace string, t Tenure) (Rule, bool) {
+	for _, f := range t.Served {
+		h := f.Host(host)
+		if h == nil { // it has a catch-all only
+			continue
+		}
+		for _, r := range h.Rules {
+			if r.Match.key() == m.key() {
+				return r, f.Origin.Object.Namespace == namespace
+			}
+		}
+	}
+	return Rule{}, false
+}
 
 // Canaries are those of fragments in their order, but for those that the class has
 // guards close: a canary that should be guarded gets no requests.
@@ -82,7 +123,9 @@ func (c *Canary) on(b Backend) bool {
 
 // split is a route to Main, after those by which a header or a cookie decides.
 func (c *Canary) split(r Route) (list []Route) {
-	toMain, toCanary := r.Targets, []Target{{Backend: c.To}}
+	to := Target{Backend: c.To.like(r.Targets[0].Backend)}
+	list, to.Settings = c.sessions(r, to.Backend)
+	toMain, toCanary := r.Targets, []Target{to}
 	decides := func(by, name, pattern string, to []Target) {
 		one := r
 		one.Name, one.Targets = by+" "+r.Name, to
@@ -106,7 +149,8 @@ func (c *Canary) split(r Route) (list []Route) {
 	if weight := min(c.Weight, c.Total); weight > 0 {
 		main := r.Targets[0]
 		main.Weight = c.Total - weight
-		r.Targets = []Target{main, {Backend: c.To, Weight: weight}}
+		to.Weight = weight
+		r.Targets = []Target{main, to}
 	}
 	return append(list, r)
 }

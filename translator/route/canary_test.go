@@ -75,7 +75,7 @@ func TestCanary(t *testing.T) {
 // that its object has closed does not.
 func TestCanaries(t *testing.T) {
 	class := &route.Class{Settings: policy.Defaults(), CatchAll: to(target("web", 0))}
-	class.CatchAll.Owner = "default"
+	class.CatchAll.Owner, class.CatchAll.Settings = "default", &class.Settings.Route
 	splits := leading("splits", 1, "splits", "other")
 	splits.Hosts[0].Rules[0].Action.Targets = []route.Target{target("web", 1), target("other", 1)}
 	all := route.Canary{Weight: 1, Total: 1}
@@ -105,5 +105,38 @@ func TestCanaries(t *testing.T) {
 		if told == guarded || !slices.ContainsFunc(vh.From, func(r object.Ref) bool { return r.Name == "canary" }) {
 			t.Errorf("guarded %t: found %v, made of %v", guarded, found, vh.From)
 		}
+	}
+}
+
+// TestResolved: the main Service is that of the oldest rule with the same host, path and
+// type; a canary that has none, or is that Service itself, is left out.
+func TestResolved(t *testing.T) {
+	older, newer := leading("older", 0, "web"), leading("newer", 1, "web", "other")
+	newer.Hosts[0].Rules[0].Action = to(target("newer", 0)).Action
+	tenure := func(host string) route.Tenure {
+		if host != older.Hosts[0].Name {
+			return route.Tenure{}
+		}
+		return route.Tenure{Served: []*route.Fragment{older, newer}}
+	}
+	on := func(host, service string, m route.Match) route.Canary {
+		return route.Canary{Host: host, Match: m, To: target(service, 0).Backend}
+	}
+	f := leading("canary", 2)
+	host := older.Hosts[0].Name
+	f.Canaries = []route.Canary{
+		on(host, "next", route.Match{Path: "/web"}), on(host, "web", route.Match{Path: "/web"}), on(host, "next", route.Match{Path: "/other"}),
+		on(host, "next", route.Match{Path: "/web", Kind: route.Exact}), on("elsewhere.test", "next", route.Match{Path: "/web"}),
+	}
+	var got []string
+	for _, c := range f.Resolved(tenure).Canaries {
+		got = append(got, c.Main.Service+" "+c.To.Service)
+	}
+	if want := []string{"web next", "other next"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	f.Origin.Object.Namespace = "elsewhere"
+	if list := f.Resolved(tenure).Canaries; len(list) > 0 {
+		t.Errorf("a canary of another namespace than the rule's has a share: %v", list)
 	}
 }

@@ -82,6 +82,9 @@ func (p Planned) text() string {
 	if p.Measures != nil {
 		text += fmt.Sprintf(" %+v", *p.Measures)
 	}
+	if p.Pages != nil {
+		text += fmt.Sprintf(" %s %v %+v", p.Pages.Backend.Cluster(), p.Pages.Codes, p.Pages.Headers)
+	}
 	if p.Settings != nil {
 		text += " " + p.Settings.String()
 	}

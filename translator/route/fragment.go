@@ -136,6 +136,8 @@ type Host struct {
 	Root *Action
 	// Server is what it says of the host as a whole.
 	Server Server
+	// Others are names that the host has beside its own, in order of their fields.
+	Others []Other
 }
 
 // Rule is one path of a host.
@@ -164,6 +166,9 @@ type Backend struct {
 	cluster string
 }
 
+// FirstPort in place of a port is the first TCP port that the Service has.
+const FirstPort = "0"
+
 // NewBackend makes a Backend. hash is the hash of shape: the caller computes it once for
 // many backends. It returns false if one of the names is invalid.
 func NewBackend(namespace, service, port string, shape policy.Overrides, hash string) (Backend, bool) {
@@ -178,6 +183,16 @@ func NewBackend(namespace, service, port string, shape policy.Overrides, hash st
 		b.cluster += "/" + hash
 	}
 	return b, true
+}
+
+// like is b with the settings of another backend for its cluster.
+func (b Backend) like(other Backend) Backend {
+	_, hash, hashed := strings.Cut(strings.TrimPrefix(other.cluster, other.Key()+"/"+other.Port), "/")
+	b.Policy, b.cluster = other.Policy, b.Key()+"/"+b.Port
+	if hashed {
+		b.cluster += "/" + hash
+	}
+	return b
 }
 
 // Cluster is the name of its cluster: namespace/service/port, and the hash of the

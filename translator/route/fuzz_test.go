@@ -61,6 +61,9 @@ func merged(host string, class *route.Class, list []*route.Fragment) (*route.Vir
 		in.Wildcard = tenure(wildcard, class, list)
 	}
 	all := slices.SortedStableFunc(slices.Values(list), route.Older)
+	for i, f := range all {
+		all[i] = f.Resolved(func(name string) route.Tenure { return tenure(name, class, list) })
+	}
 	in.Canaries = class.Canaries(all)
 	return route.Merge(host, in)
 }

@@ -58,6 +58,8 @@ type Route struct {
 	Deeper string
 	// Preflight, if not nil, is what browsers are told by an answer to a preflight.
 	Preflight *policy.Cors
+	// Page: the route takes only what Envoy itself asks in place of a target.
+	Page bool
 	Planned
 }
 
@@ -78,6 +80,7 @@ func Merge(host string, in Input) (*VirtualHost, []finding.Finding) {
 	}
 	m.canaries(in.Canaries)
 	m.clients(in.Own, in.Authority)
+	m.pages()
 	m.host.Backends = backends(m.host.Routes, Through(host, in.Own))
 	return &m.host, slices.Concat(in.Own.Found, m.found)
 }
@@ -225,7 +228,7 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 		if redirect == byPath && m.leaves(c) {
 			m.toHTTPS("redirect "+c.rule.Name, c.rule.Match)
 		}
-		m.add(Route{Name: c.rule.Name, Match: c.rule.Match, Planned: m.planned(c.plan, c.rule.Action)})
+		m.add(Route{Name: c.rule.Name, Match: c.rule.Match, Planned: m.withSession(m.planned(c.plan, c.rule.Action), c.rule)})
 	}
 	last := m.fallback()
 	if s := last.Settings; s != nil && s.Cors.Active() && last.Status != http.StatusServiceUnavailable {

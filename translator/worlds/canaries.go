@@ -2,10 +2,9 @@ package worlds
 
 import "legation.dev/translator/route"
 
-// canary relates two Services of the fragment's namespace.
+// canary is one on a rule of some host, which may be there.
 func (g *Fragments) canary(f *route.Fragment) route.Canary {
-	main, _ := route.NewBackend(f.Origin.Object.Namespace, ServiceName(g.IntN(FragmentServices)), pick(g.world, "80", "http"), nil, "")
-	c := route.Canary{Main: main, To: g.backend(f, "canary"), Origin: f.At("canary")}
+	c := route.Canary{Host: pick(g.world, Hosts...), Match: route.Match{Kind: pick(g.world, route.Prefix, route.Exact), Path: pick(g.world, paths[:4]...)}, To: g.backend(f, "canary"), Origin: f.At("canary")}
 	if g.world.one(2) {
 		c.Header = pick(g.world, "x-one", "X-Canary")
 		switch g.IntN(3) {

@@ -141,6 +141,10 @@ func (g *Fragments) host(f *route.Fragment, name string) route.Host {
 		h.Rules = append(h.Rules, route.Rule{Match: m, Action: g.action(f, field), Path: m.Path, Field: field,
 			Name: f.Origin.Object.Key() + " " + field})
 	}
+	if name != route.Any && g.world.one(4) {
+		other := route.Other{Name: pick(g.world, "a.test", "x.test", "www.x.test", "*.x.test"), Redirect: g.world.one(3), Field: "other " + name}
+		h.Others = append(h.Others, other)
+	}
 	if name != route.Any && g.world.one(3) {
 		secret := object.Ref{Kind: object.KindSecret, Namespace: f.Origin.Object.Namespace, Name: ingressName(g.IntN(2))}
 		h.TLS = []route.TLS{{Secret: secret, Field: "tls " + name}}

@@ -93,7 +93,20 @@ func (l *lowering) rules() {
 	}
 	for i := range l.Hosts {
 		l.paths.Host(&l.Hosts[i])
+		l.others(&l.Hosts[i])
 	}
+	l.paths.Canaries()
+}
+
+// others drops the names of a host that can be none.
+func (l *lowering) others(h *route.Host) {
+	h.Others = slices.DeleteFunc(h.Others, func(o route.Other) bool {
+		bad := !validTLSHost(o.Name)
+		if bad {
+			l.Find(finding.BadAlias, o.Field, o.Name)
+		}
+		return bad
+	})
 }
 
 // host is what the fragment says of a host, made when a field first names it.

@@ -44,9 +44,6 @@ func read(f *route.Fragment, name, value string) {
 	case restricts != "": // the class decides what to say
 		f.Guards = append(f.Guards, route.Guard{Restricts: restricts, Field: field(name), Value: shown(value)})
 	case a.as == setting: // the mistake is told
-	case name == canary && isTrue(value):
-		f.Withheld = true
-		f.Find(finding.CanaryWithheld, field(name), shown(value))
 	case a.restricts != "":
 		f.Find(finding.RestrictsNobody, field(name), shown(value))
 	case a.as == nothing:
@@ -67,11 +64,6 @@ func mistaken(f *route.Fragment, name string) bool {
 	}
 	return false
 }
-
-// canary is the annotation by which an Ingress takes a share of another one's
-// requests. As an Ingress of its own it would take all requests of the path, or
-// none.
-const canary = "canary"
 
 // isTrue reads a boolean as ingress-nginx does; what is none is false.
 func isTrue(value string) bool {

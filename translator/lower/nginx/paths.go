@@ -15,6 +15,7 @@ import (
 // Paths are what the annotations of an object say of all its rules.
 type Paths struct {
 	fragment *route.Fragment
+	said     map[string]string // all annotations, by their names without Prefix
 	regex    bool
 	slash    bool   // is kept at the end of a path that is sent to https
 	target   string // of a rewrite; empty for none
@@ -24,16 +25,18 @@ type Paths struct {
 	passes   bool            // connections with TLS go to the Service as they are
 	measures *route.Measures // of the server
 	places   []route.Place   // of the server
+	pages    *route.Pages    // of all rules; nil for none
 }
 
 func pathsOf(f *route.Fragment, said map[string]string) Paths {
-	p := Paths{fragment: f, regex: isTrue(said[useRegex]), slash: isTrue(said[preserveSlash]), target: strings.TrimSpace(said[rewriteTarget])}
+	p := Paths{fragment: f, said: said, regex: isTrue(said[useRegex]), slash: isTrue(said[preserveSlash]), target: strings.TrimSpace(said[rewriteTarget])}
 	p.redirect = p.moved(said, temporalRedirect, http.StatusFound)
 	if p.redirect == nil {
 		p.redirect = p.moved(said, permanentRedirect, http.StatusMovedPermanently)
 	}
 	p.root, p.clients = p.appRoot(said[appRoot]), clientsOf(f, said)
 	p.snippets(said)
+	p.pages = p.pagesOf()
 	p.passes = isTrue(said[passthrough])
 	if a := answersOf(f, said); a != nil {
 		if f.Measures == nil {
@@ -65,6 +68,7 @@ func (p Paths) Rule(r route.Rule) route.Rule {
 	case p.rewrites(r.Path):
 		r.Action = p.rewritten(r)
 	}
+	r.Action = p.withPages(r.Action)
 	return r
 }
 
@@ -75,6 +79,7 @@ func (p *Paths) Host(h *route.Host) {
 	}
 	h.Server.KeepSlash, h.Server.Clients = p.slash, p.clients
 	h.Server.Measures, h.Server.Places, h.Server.Through = p.measures, p.places, p.through(h)
+	h.Others = p.others(h.Name)
 	if p.root != nil {
 		h.Root = &route.Action{Redirect: p.root}
 	}

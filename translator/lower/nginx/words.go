@@ -48,6 +48,15 @@ var words = map[string][]policy.Word{
 	"proxy-next-upstream-tries":  {{Setting: "retries", Ours: tries}},
 	"proxy-read-timeout":         {{Setting: "idle-timeout", Ours: seconds}},
 	"ssl-redirect":               {{Setting: "ssl-redirect", Ours: boolean}},
+	"affinity":                   {{Setting: "session-affinity", Ours: affinity}},
+	"affinity-canary-behavior":   {{Setting: "session-on-canary", Ours: canaryBehavior}},
+	"session-cookie-domain":      {{Setting: "session-cookie-domain", Ours: literal}},
+	"session-cookie-expires":     {{Setting: "session-cookie-max-age", Ours: age, Yields: true}},
+	"session-cookie-max-age":     {{Setting: "session-cookie-max-age", Ours: age}},
+	"session-cookie-name":        {{Setting: "session-cookie-name", Ours: literal}},
+	"session-cookie-path":        {{Setting: "session-cookie-path", Ours: literal}},
+	"session-cookie-samesite":    {{Setting: "session-cookie-same-site", Ours: literal}},
+	"session-cookie-secure":      {{Setting: "session-cookie-secure", Ours: boolean}},
 }
 
 // ignored is what is wrong with a text that ingress-nginx takes no notice of.

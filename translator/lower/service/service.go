@@ -80,12 +80,12 @@ func BeyondShare(f *route.Fragment, class *policy.Values) (list []finding.Findin
 	return list
 }
 
-// servicePort returns the TCP port of s that b names, by name or by number.
+// servicePort returns the TCP port of s that b names, by name or by number, or the first.
 func servicePort(b route.Backend, s *input.Service) (input.ServicePort, bool) {
 	number, err := strconv.Atoi(b.Port)
 	for _, p := range s.Ports {
 		tcp := p.Protocol == "" || p.Protocol == "TCP"
-		if tcp && (p.Name == b.Port || err == nil && int(p.Port) == number) {
+		if tcp && (b.Port == route.FirstPort || p.Name == b.Port || err == nil && int(p.Port) == number) {
 			return p, true
 		}
 	}

@@ -1,0 +1,57 @@
+package translator
+
+import (
+	"legation.dev/translator/finding"
+	"legation.dev/translator/route"
+)
+
+// owners says whose a name is, and of which host if it is one beside a host's own: see
+// route.Class.Owners.
+func (p *pass) owners(name string) (t route.Tenure, of string) {
+	c := &p.next.class
+	if !p.v.HasNames() {
+		return c.tenure(p.v, name), ""
+	}
+	return c.Owners(name, func(host string) route.Claims { return c.claims(p.v, host) }, c.members(p.v.Calling(name)))
+}
+
+// nameTaken tells whoever gives a name to a host that it is another one's: of is the host
+// that has it, or is empty if rules are for it.
+func (p *pass) nameTaken(name, of string) (found []finding.Finding) {
+	if !p.v.HasNames() {
+		return nil
+	}
+	for _, f := range p.next.class.members(p.v.Calling(name)) {
+		for _, h := range f.Hosts {
+			for _, o := range h.Others {
+				if o.Name == name && h.Name != of {
+					found = append(found, finding.NameTaken.At(f.At(o.Field), name, h.Name))
+				}
+			}
+		}
+	}
+	return found
+}
+
+// others calls mark with each name that a host has beside its own.
+func (p *pass) others(host string, mark func(string)) {
+	if !p.v.HasNames() {
+		return
+	}
+	for f := range p.v.OfHost(host) {
+		for _, o := range f.Host(host).Others {
+			mark(o.Name)
+		}
+	}
+}
+
+// called reports whether a name is given to a host, or was before the change.
+func (p *pass) called(name string) bool {
+	for range p.v.Calling(name) {
+		return true
+	}
+	for range p.old.view.Calling(name) {
+		return true
+	}
+	return false
+}

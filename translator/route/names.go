@@ -1,0 +1,116 @@
+package route
+
+import (
+	"net/http"
+	"slices"
+)
+
+// Other is a name that a host has beside its own, unless a rule of any object is for it.
+type Other struct {
+	Name string
+	// Redirect: the name sends to the host. Else it is an alias, served as the host is.
+	Redirect bool
+	Field    string // that says so
+}
+
+// Owners says whose a name is: by the rules for it, as Tenure does with what claims gives.
+// Where there are none, the name is of the host that has it beside its own, as one of
+// calling says, and served as if the rules of that host were for the name. Which host that
+// is is returned, else empty. Of several a redirect wins, then the first by name.
+//
+// The owner of the host needs the same right to the name as by a rule for it: a name that
+// is kept for others, or is below a wildcard of others, it does not get.
+func (c *Class) Owners(name string, claims func(host string) Claims, calling []*Fragment) (own Tenure, of string) {
+	own = c.tenure(name, claims)
+	if rules := claims(name); len(rules.Fragments)+len(rules.Kept) > 0 {
+		return own, ""
+	}
+	var hosts []string
+	for _, f := range calling {
+		for _, h := range f.Hosts {
+			hosts = append(hosts, h.Name)
+		}
+	}
+	slices.Sort(hosts)
+	for _, host := range slices.Compact(hosts) {
+		called, redirect := c.called(host, name, claims)
+		if len(called.Served) > 0 && (of == "" || redirect) {
+			own, of = called, host
+			if redirect {
+				break
+			}
+		}
+	}
+	return own, of
+}
+
+// tenure says whose a name is by the rules for it.
+func (c *Class) tenure(name string, claims func(host string) Claims) Tenure {
+	return c.Tenure(claims(name), claimsAbove(name, claims))
+}
+
+// claimsAbove are those to the wildcard that a name falls under.
+func claimsAbove(name string, claims func(host string) Claims) Claims {
+	if wildcard, ok := Wildcard(name); ok {
+		return claims(wildcard)
+	}
+	return Claims{}
+}
+
+// called is the tenure of a host as if it were about another name that the owner of the
+// host gives it; nobody is served if it does not, or has no right to the name.
+func (c *Class) called(host, name string, claims func(host string) Claims) (t Tenure, redirect bool) {
+	main := c.tenure(host, claims)
+	has, redirect := main.calls(host, name)
+	if !has {
+		return Tenure{}, false
+	}
+	var all, owned []*Fragment
+	for _, f := range main.Served {
+		if f.Host(host) == nil {
+			continue
+		}
+		one := f.as(host, name, redirect)
+		if all = append(all, one); main.Owns(f) {
+			owned = append(owned, one)
+		}
+	}
+	t = c.Tenure(Claims{Host: name, Fragments: owned}, claimsAbove(name, claims))
+	if t.Owner != main.Owner || len(t.Served) == 0 {
+		return Tenure{}, false
+	}
+	t.Served, t.Found = all, nil
+	return t, redirect
+}
+
+// calls reports whether the owner of a host gives it another name. Of aliases, those of its
+// oldest object that has any are in force; a redirect comes before an alias.
+func (t *Tenure) calls(host, name string) (has, redirect bool) {
+	aliases, aliased := false, false
+	for _, f := range t.Served {
+		h := f.Host(host)
+		if h == nil || !t.Owns(f) {
+			continue
+		}
+		redirect = redirect || slices.ContainsFunc(h.Others, func(o Other) bool { return o.Redirect && o.Name == name })
+		if !aliases {
+			aliases = slices.ContainsFunc(h.Others, func(o Other) bool { return !o.Redirect })
+			aliased = slices.ContainsFunc(h.Others, func(o Other) bool { return !o.Redirect && o.Name == name })
+		}
+	}
+	return redirect || aliased, redirect
+}
+
+// as is f with what it says of a host for another name: the same, or to be sent to the
+// host. A wildcard takes names of any number of labels then.
+func (f *Fragment) as(host, name string, redirect bool) *Fragment {
+	one, of := *f, *f.Host(host)
+	of.Name, of.Deep, of.Others = name, true, nil
+	if redirect {
+		to := &Action{Redirect: &Redirect{Status: http.StatusPermanentRedirect, Host: host}}
+		of = Host{Name: name, TLS: of.TLS}
+		one.Policy, one.Guards, one.Fallback, one.Lends = nil, nil, to, to
+	}
+	one.Hosts = []Host{of}
+	return &one
+}

@@ -1,0 +1,60 @@
+package route
+
+import (
+	"net/http"
+	"strings"
+)
+
+// Pages is a Service that answers in place of the targets of an action.
+type Pages struct {
+	Backend Backend
+	// Codes are the statuses, of a target or of Envoy, that it answers instead: by GET,
+	// for the path /. Without any it answers only where no endpoint can be reached, by
+	// GET, for the path as it was. The status that the client sees is its own.
+	Codes []uint32
+	// Headers tell it what is the matter. Beside them it is told the status and the path.
+	Headers []Header
+}
+
+// PageHeader has the cluster of a Service that is asked in place of a target. No client can
+// send it: what begins with x-envoy- is dropped.
+const (
+	PageHeader    = "x-envoy-legation-page"
+	StandInHeader = "x-envoy-legation-stand-in"
+	// HostHeader has the host that the client asked for.
+	HostHeader = "x-envoy-legation-host"
+)
+
+// Within is a host that the virtual host of a name takes, and no other one: Envoy asks
+// there in place of a target.
+func Within(host string) string {
+	rest, wildcard := strings.CutPrefix(host, "*")
+	if !wildcard {
+		return host
+	}
+	return "_legation" + rest // no host of an object has such a label
+}
+
+// pages adds the routes by which Services with pages are asked. They come first, and take
+// what Envoy itself sends there.
+func (m *merger) pages() {
+	var first []Route
+	told := map[string]bool{}
+	for _, r := range m.host.Routes {
+		if r.Pages == nil || told[r.Pages.Backend.Cluster()] {
+			continue
+		}
+		cluster := r.Pages.Backend.Cluster()
+		told[cluster] = true
+		for _, header := range []string{PageHeader, StandInHeader} {
+			match := Match{Path: "/", Headers: []ValueMatch{{Name: header, Value: cluster}}}
+			action := Action{Targets: []Target{{Backend: r.Pages.Backend}}}
+			first = append(first, Route{Name: r.Owner + " " + header, Match: match, Page: true,
+				Planned: Planned{Action: action, Settings: m.host.Settings, Owner: r.Owner, From: r.From}})
+		}
+	}
+	m.host.Routes = append(first, m.host.Routes...)
+}
+
+// Unreachable is the status with which Envoy says that no endpoint can be reached.
+const Unreachable = http.StatusServiceUnavailable
