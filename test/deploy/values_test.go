@@ -189,3 +189,21 @@ var odd = map[string]string{
 	"annotations":   `envoy.podAnnotations.cluster-autoscaler\.kubernetes\.io/enable-ds-eviction=no`,
 	"no networks":   "networkPolicy.enabled=false,monitoring.rules=true,monitoring.labels.release=prometheus",
 }
+
+// TestControllerClasses: the control plane takes the place of the controllers that the
+// values name, and of none by default.
+func TestControllerClasses(t *testing.T) {
+	const flag = "--controller-class="
+	if text := render(t, "legation", "legation"); bytes.Contains(text, []byte(flag)) {
+		t.Errorf("by default there is %s", flag)
+	}
+	text := render(t, "legation", "legation", "--set", "controlPlane.controllerClasses={k8s.io/ingress-nginx,example.com/other}", "--set", "fleets.legation=null,fleets.nginx.createClass=false")
+	if want := flag + "k8s.io/ingress-nginx,example.com/other\n"; !bytes.Contains(text, []byte(want)) {
+		t.Errorf("there is no %s", want)
+	}
+	for _, o := range objects(t, text) {
+		if o.GetKind() == "IngressClass" {
+			t.Errorf("IngressClass %s is made, which the other controller has", o.GetName())
+		}
+	}
+}
