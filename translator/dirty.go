@@ -23,9 +23,11 @@ func (p *pass) compare() {
 	for c := range pmap.Diff(before.Fragments(), p.v.Fragments()) {
 		p.markFragment(c.Old)
 		p.markFragment(c.New)
+		p.markNames()
 	}
 	for c := range pmap.Diff(before.Kept(), p.v.Kept()) {
 		p.markClaim(cmp.Or(c.Old.Host, c.New.Host))
+		p.markNames()
 	}
 	for c := range pmap.Diff(before.Services(), p.v.Services()) {
 		p.services.add(c.Key)
@@ -48,7 +50,7 @@ func (p *pass) compare() {
 
 // markAll marks everything that the fleet has or should have.
 func (p *pass) markAll() {
-	p.hosts.add(route.Any)
+	p.markHost(route.Any)
 	p.tls.add(route.DefaultCertificate)
 	p.markTLS()
 	for _, v := range []input.View{p.old.view, p.v} {
@@ -66,7 +68,7 @@ func (p *pass) markAll() {
 
 func (p *pass) markTLS() {
 	for host := range p.old.chains.hosts {
-		p.tls.add(host)
+		p.markTLSHost(host)
 	}
 	p.tls.add(route.DefaultCertificate)
 }
@@ -110,10 +112,11 @@ func (p *pass) markMissing(service string) {
 func clusterUnit(name string) string { return "cluster " + name }
 
 func (p *pass) markHost(host string) {
-	if _, marked := p.hosts[host]; !marked {
-		p.hosts.add(host)
-		p.others(host, p.markName)
+	if _, marked := p.hosts[host]; marked {
+		return
 	}
+	p.hosts.add(host)
+	p.others(host, p.markName)
 	if host == route.Any { // what no host claims is in each wildcard's virtual host, too
 		for _, routes := range p.old.class.routes {
 			for name := range p.old.Snapshot.Of(snapshot.VirtualHost).Prefix(render.VirtualHostName(routes, "*.")) {
@@ -141,8 +144,7 @@ func (p *pass) markClaim(host string) {
 	}
 	for _, v := range []input.View{p.old.view, p.v} {
 		for below := range v.HostsBelow(host) {
-			p.markHost(below)
-			p.tls.add(below)
+			p.markName(below)
 		}
 	}
 	p.markKept(host)
@@ -153,7 +155,18 @@ func (p *pass) markClaim(host string) {
 func (p *pass) markKept(above string) {
 	for _, k := range p.v.Kept().All() {
 		if wildcard, ok := route.Wildcard(k.Host); above == route.Any || ok && wildcard == above {
-			p.hosts.add(k.Host)
+			p.markHost(k.Host)
+		}
+	}
+}
+
+// markNames marks all names that hosts have beside their own. Who has one depends on the
+// rules for it, on those of its host, and on the wildcards above both, before and after: it is
+// cheaper to make each anew than to be sure which cannot be concerned. There are few.
+func (p *pass) markNames() {
+	for _, v := range []input.View{p.old.view, p.v} {
+		for name := range v.Names() {
+			p.markName(name)
 		}
 	}
 }
@@ -222,6 +235,9 @@ func (p *pass) markReferrers(ref object.Ref) {
 				p.markTLSHost(h.Name)
 			}
 		}
+	}
+	for name := range p.v.Names() { // it may have the certificate of its host
+		p.markTLSHost(name)
 	}
 	if p.next.class.Settings.DefaultTLSSecret == ref {
 		p.tls.add(route.DefaultCertificate)

@@ -1,0 +1,222 @@
+package nginx
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"legation.dev/object"
+	"legation.dev/translator/policy"
+)
+
+// Fate is what becomes of a key of the ConfigMap of ingress-nginx.
+type Fate string
+
+// The fates.
+const (
+	AsSetting Fate = "setting"   // it is settings of the class
+	NoEffect  Fate = "no effect" // nothing is lost by leaving it out
+	Decide    Fate = "decide"    // somebody has to
+	Lost      Fate = "lost"      // there is nothing like it
+)
+
+// Key is what became of one key.
+type Key struct {
+	Name, Value string
+	Fate        Fate
+	Settings    []string // those that it became
+	Why         string   // if it is no setting, or not wholly
+}
+
+// key is how a key is read.
+type key struct {
+	says []policy.Word
+	fate Fate // if it says nothing
+	why  string
+}
+
+// ofConfigMap are the keys that are understood. Values have nginx's units.
+var ofConfigMap = map[string]key{
+	"allow-backend-server-header":           {says: []policy.Word{{Setting: "server-header", Ours: passed}}},
+	"allow-snippet-annotations":             {fate: NoEffect, why: "snippets are read into types, and never become configuration text"},
+	"annotations-risk-level":                {fate: NoEffect, why: "no annotation becomes configuration text"},
+	"client-body-timeout":                   {fate: NoEffect, why: "idle-timeout ends a body that stands still"},
+	"client-header-timeout":                 {fate: NoEffect, why: "a request has 10 s for its headers"},
+	"custom-http-errors":                    {fate: Decide, why: "say it on the Ingresses that want it, with default-backend"},
+	"denylist-source-range":                 {says: []policy.Word{{Setting: "denied-addresses", Ours: ranges}}},
+	"force-ssl-redirect":                    {says: []policy.Word{{Setting: "force-ssl-redirect", Ours: boolean}}},
+	"keep-alive":                            {says: []policy.Word{{Setting: "downstream-idle-timeout", Ours: seconds}}},
+	"keep-alive-requests":                   {fate: NoEffect, why: "Envoy's connections have no number of requests"},
+	"large-client-header-buffers":           {fate: Decide, why: "max-request-headers bounds all headers together, in KiB"},
+	"load-balance":                          {says: []policy.Word{{Setting: "load-balancing", Ours: balance}}},
+	"max-worker-connections":                {fate: NoEffect, why: "legation bootstrap --max-connections bounds them"},
+	"max-worker-open-files":                 {fate: NoEffect, why: "Envoy has the limit of its container"},
+	"proxy-body-size":                       {says: []policy.Word{{Setting: "max-request-body", Ours: size}}},
+	"proxy-connect-timeout":                 {says: []policy.Word{{Setting: "upstream-connect-timeout", Ours: seconds}}},
+	"proxy-next-upstream":                   {says: []policy.Word{{Setting: "retries", Ours: nextUpstream}}},
+	"proxy-next-upstream-tries":             {says: []policy.Word{{Setting: "retries", Ours: tries}}},
+	"proxy-read-timeout":                    {says: []policy.Word{{Setting: "idle-timeout", Ours: seconds}}},
+	"proxy-send-timeout":                    {fate: NoEffect, why: "proxy-read-timeout ends both directions when they stand still"},
+	"reuse-port":                            {fate: NoEffect, why: "Envoy always does"},
+	"server-tokens":                         {fate: NoEffect, why: "Envoy says no version"},
+	"ssl-redirect":                          {says: []policy.Word{{Setting: "ssl-redirect", Ours: boolean}}},
+	"strict-validate-path-type":             {fate: NoEffect, why: "paths are patterns where an Ingress says so, whatever their type"},
+	"upstream-keepalive-requests":           {says: []policy.Word{{Setting: "upstream-max-requests", Ours: number}}},
+	"upstream-keepalive-time":               {says: []policy.Word{{Setting: "upstream-max-lifetime", Ours: literal}}},
+	"upstream-keepalive-timeout":            {says: []policy.Word{{Setting: "upstream-idle-timeout", Ours: seconds}}},
+	"use-gzip":                              {fate: Lost, why: "answers are not compressed"},
+	"enable-brotli":                         {fate: Lost, why: "answers are not compressed"},
+	"use-http2":                             {fate: NoEffect, why: "HTTP/2 is always offered"},
+	"use-proxy-protocol":                    {says: []policy.Word{{Setting: "proxy-protocol", Ours: required}}},
+	"whitelist-source-range":                {says: []policy.Word{{Setting: "allowed-addresses", Ours: ranges}}},
+	"worker-processes":                      {fate: NoEffect, why: "Envoy has --concurrency"},
+	"worker-shutdown-timeout":               {fate: NoEffect, why: "shutdown-manager ends Envoy when its work is done, at the latest after its deadline"},
+	"log-format-upstream":                   {fate: Decide, why: "access-log-fields chooses among the fields of a JSON line"},
+	"compute-full-forwarded-for":            {fate: NoEffect, why: "addresses are added to X-Forwarded-For"},
+	"proxy-buffer-size":                     {fate: NoEffect, why: passesOn},
+	"proxy-buffers-number":                  {fate: NoEffect, why: passesOn},
+	"proxy-buffering":                       {fate: NoEffect, why: passesOn},
+	"proxy-request-buffering":               {fate: NoEffect, why: passesOn},
+	"client-body-buffer-size":               {fate: NoEffect, why: passesOn},
+	"enable-access-log-for-default-backend": {fate: NoEffect, why: "every request is logged that access-log-filter names"},
+}
+
+const passesOn = "Envoy passes on what comes, as it comes"
+
+// passed is whether the Server of a backend is.
+func passed(text string) (string, error) {
+	on, err := strconv.ParseBool(text)
+	if err != nil {
+		return "", errors.New("neither true nor false")
+	}
+	return map[bool]string{true: "pass", false: "remove"}[on], nil
+}
+
+// required is whether clients begin with a header of the PROXY protocol.
+func required(text string) (string, error) {
+	on, err := strconv.ParseBool(text)
+	if err != nil {
+		return "", errors.New("neither true nor false")
+	}
+	return map[bool]string{true: "required", false: "off"}[on], nil
+}
+
+// Import makes settings of a class of the ConfigMap of ingress-nginx, and says what became
+// of each key, in order. The settings can be read; what cannot be is to be decided.
+func Import(data map[string]string) (settings map[string]string, keys []Key) {
+	settings = map[string]string{"compatibility": string(policy.IngressNginx), "server-header": "remove"}
+	for _, name := range slices.Sorted(maps.Keys(data)) {
+		switch {
+		case strings.HasPrefix(name, "hsts"), name == "use-forwarded-headers", name == "proxy-real-ip-cidr", name == "forwarded-for-header":
+			continue // together, below
+		}
+		keys = append(keys, imported(settings, name, strings.TrimSpace(data[name])))
+	}
+	keys = append(keys, strict(settings, data)...)
+	keys = append(keys, forwarded(settings, data)...)
+	slices.SortFunc(keys, func(a, b Key) int { return strings.Compare(a.Name, b.Name) })
+	return settings, keys
+}
+
+// imported reads one key by itself.
+func imported(settings map[string]string, name, value string) Key {
+	k, known := ofConfigMap[name]
+	switch {
+	case !known:
+		return Key{Name: name, Value: value, Fate: Lost, Why: "is not known here: look for it in docs/differences.md"}
+	case len(k.says) == 0:
+		return Key{Name: name, Value: value, Fate: k.fate, Why: k.why}
+	}
+	key := Key{Name: name, Value: value, Fate: AsSetting}
+	for _, w := range k.says {
+		ours, err := w.Ours(value)
+		if err == nil && ours != "" {
+			_, errs := policy.OfClass(object.Ref{}, map[string]string{w.Setting: ours})
+			for _, e := range errs {
+				err = e.Err
+			}
+		}
+		switch {
+		case err != nil:
+			key.Fate, key.Why = Decide, err.Error()
+		case ours != "":
+			settings[w.Setting] = ours
+			key.Settings = append(key.Settings, w.Setting)
+		}
+	}
+	if key.Fate == AsSetting && len(key.Settings) == 0 {
+		key.Fate, key.Why = NoEffect, "says what is done anyway"
+	}
+	return key
+}
+
+// strict reads the keys of HSTS, which are one setting.
+func strict(settings, data map[string]string) (keys []Key) {
+	names := []string{"hsts", "hsts-include-subdomains", "hsts-max-age", "hsts-preload"}
+	on := func(name string, otherwise bool) bool {
+		if v, err := strconv.ParseBool(strings.TrimSpace(data[name])); err == nil {
+			return v
+		}
+		return otherwise
+	}
+	said := false
+	for _, name := range names {
+		if value, has := data[name]; has {
+			said = true
+			keys = append(keys, Key{Name: name, Value: value, Fate: AsSetting, Settings: []string{"hsts"}})
+		}
+	}
+	switch age := strings.TrimSpace(data["hsts-max-age"]); {
+	case !said:
+	case !on("hsts", true):
+		settings["hsts"] = "off"
+	default:
+		if n, err := strconv.Atoi(age); err != nil || n <= 0 {
+			age = "31536000"
+		}
+		settings["hsts"] = "max-age=" + age
+		if on("hsts-include-subdomains", true) {
+			settings["hsts"] += "; includeSubDomains"
+		}
+		if on("hsts-preload", false) {
+			settings["hsts"] += "; preload"
+		}
+	}
+	return keys
+}
+
+// forwarded reads the keys that say whose word on the client counts. Nobody's does whom
+// they do not name: ingress-nginx believes everybody by default.
+func forwarded(settings, data map[string]string) (keys []Key) {
+	believes := isTrue(data["use-forwarded-headers"])
+	for _, name := range []string{"forwarded-for-header", "proxy-real-ip-cidr", "use-forwarded-headers"} {
+		value, has := data[name]
+		if !has {
+			continue
+		}
+		k := Key{Name: name, Value: value, Fate: NoEffect, Why: "use-forwarded-headers is off"}
+		switch {
+		case !believes:
+		case name == "forwarded-for-header" && value != "X-Forwarded-For":
+			k.Fate, k.Why = Lost, "clients are told apart by X-Forwarded-For only"
+		case name == "use-forwarded-headers" && settings["trusted-proxies"] == "":
+			k.Fate, k.Why = Decide, "name the proxies in front in trusted-proxies, or their number in trusted-hops: ingress-nginx believes everybody"
+		case name == "proxy-real-ip-cidr" && !allowsEverybody(value):
+			_, errs := policy.OfClass(object.Ref{}, map[string]string{"trusted-proxies": value})
+			if k.Fate, k.Why = AsSetting, ""; len(errs) > 0 {
+				k.Fate, k.Why = Decide, errs[0].Err.Error()
+			} else {
+				settings["trusted-proxies"], k.Settings = value, []string{"trusted-proxies"}
+			}
+		default:
+			k.Why = "says what is done anyway"
+			if name == "use-forwarded-headers" {
+				k.Fate, k.Settings, k.Why = AsSetting, []string{"trusted-proxies"}, ""
+			}
+		}
+		keys = append(keys, k)
+	}
+	return keys
+}
