@@ -87,7 +87,9 @@ func TestLimits(t *testing.T) {
 		{"127.0.0.1", get("exempt.test", "/"), 26, time.Minute / 5},
 	} {
 		got, took := w.passed(t, c.from, c.text, 2000)
-		if got < c.want || got > c.want+int(took/c.unit) {
+		// A bucket may hold a part of a token more than so many requests take: it counts
+		// towards the first that is filled in.
+		if got < c.want || got > c.want+1+int(took/c.unit) {
 			t.Errorf("from %s, %.30q: %d passed in %s, want %d, and one more each %s", c.from, c.text, got, took, c.want, c.unit)
 		}
 	}
