@@ -10,7 +10,7 @@ import (
 )
 
 func settingsCommand() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:   "settings",
 		Short: "Print all settings: where they stand, what they say, their defaults and reasons",
 		Long: `Prints the reference of all settings as Markdown, the same text as docs/settings.md:
@@ -23,4 +23,6 @@ ConfigMap that an IngressClass names in spec.parameters.`,
 			return err
 		},
 	}
+	c.AddCommand(importCommand())
+	return c
 }

@@ -20,7 +20,7 @@ var callers = []struct {
 }{
 	{"policy", "OfIngress", []string{"translator/lower/ingress", "translator/worlds"}, "annotations are parsed once per change, by lowering"},
 	{"policy", "OfService", []string{"translator/lower/service"}, "annotations are parsed once per change, by lowering"},
-	{"policy", "OfClass", []string{"translator/lower/settings"}, "settings are parsed once per change, by lowering"},
+	{"policy", "OfClass", []string{"translator/lower/nginx", "translator/lower/settings"}, "settings are parsed once per change, by lowering"},
 	{"ingress", "Lower", []string{"translator/lower"}, "an object is lowered where its kind is known"},
 	{"service", "Lower", []string{"translator/lower"}, "an object is lowered where its kind is known"},
 	{"settings", "Lower", []string{"translator/lower"}, "an object is lowered where its kind is known"},

@@ -22,7 +22,7 @@ var allowed = map[string][]string{
 	"authz":      {"authz/rule"},
 	"authz/rule": {},
 	"cmd/cli":    {},
-	"cmd/legation": {"object", "controller", "cmd/cli", "examples", "inspect", "translator", "translator/finding", "translator/input", "translator/policy", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact", "xds/observed",
+	"cmd/legation": {"object", "controller", "cmd/cli", "examples", "inspect", "translator", "translator/finding", "translator/input", "translator/lower/nginx", "translator/policy", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact", "xds/observed",
 		"pmap", "xds/redact", "xds/server", "xds/snapshot", "xds/store"},
 	"cmd/shutdown-manager": {
 		"authz", "cmd/cli", "drain", "drain/admin", "drain/child", "drain/limits", "drain/probe"},

@@ -18,7 +18,7 @@ type Fate string
 const (
 	AsSetting Fate = "setting"   // it is settings of the class
 	NoEffect  Fate = "no effect" // nothing is lost by leaving it out
-	Decide    Fate = "decide"    // somebody has to
+	ToDecide  Fate = "decide"    // somebody has to
 	Lost      Fate = "lost"      // there is nothing like it
 )
 
@@ -44,12 +44,12 @@ var ofConfigMap = map[string]key{
 	"annotations-risk-level":                {fate: NoEffect, why: "no annotation becomes configuration text"},
 	"client-body-timeout":                   {fate: NoEffect, why: "idle-timeout ends a body that stands still"},
 	"client-header-timeout":                 {fate: NoEffect, why: "a request has 10 s for its headers"},
-	"custom-http-errors":                    {fate: Decide, why: "say it on the Ingresses that want it, with default-backend"},
+	"custom-http-errors":                    {fate: ToDecide, why: "say it on the Ingresses that want it, with default-backend"},
 	"denylist-source-range":                 {says: []policy.Word{{Setting: "denied-addresses", Ours: ranges}}},
 	"force-ssl-redirect":                    {says: []policy.Word{{Setting: "force-ssl-redirect", Ours: boolean}}},
 	"keep-alive":                            {says: []policy.Word{{Setting: "downstream-idle-timeout", Ours: seconds}}},
 	"keep-alive-requests":                   {fate: NoEffect, why: "Envoy's connections have no number of requests"},
-	"large-client-header-buffers":           {fate: Decide, why: "max-request-headers bounds all headers together, in KiB"},
+	"large-client-header-buffers":           {fate: ToDecide, why: "max-request-headers bounds all headers together, in KiB"},
 	"load-balance":                          {says: []policy.Word{{Setting: "load-balancing", Ours: balance}}},
 	"max-worker-connections":                {fate: NoEffect, why: "legation bootstrap --max-connections bounds them"},
 	"max-worker-open-files":                 {fate: NoEffect, why: "Envoy has the limit of its container"},
@@ -73,7 +73,7 @@ var ofConfigMap = map[string]key{
 	"whitelist-source-range":                {says: []policy.Word{{Setting: "allowed-addresses", Ours: ranges}}},
 	"worker-processes":                      {fate: NoEffect, why: "Envoy has --concurrency"},
 	"worker-shutdown-timeout":               {fate: NoEffect, why: "shutdown-manager ends Envoy when its work is done, at the latest after its deadline"},
-	"log-format-upstream":                   {fate: Decide, why: "access-log-fields chooses among the fields of a JSON line"},
+	"log-format-upstream":                   {fate: ToDecide, why: "access-log-fields chooses among the fields of a JSON line"},
 	"compute-full-forwarded-for":            {fate: NoEffect, why: "addresses are added to X-Forwarded-For"},
 	"proxy-buffer-size":                     {fate: NoEffect, why: passesOn},
 	"proxy-buffers-number":                  {fate: NoEffect, why: passesOn},
@@ -140,7 +140,7 @@ func imported(settings map[string]string, name, value string) Key {
 		}
 		switch {
 		case err != nil:
-			key.Fate, key.Why = Decide, err.Error()
+			key.Fate, key.Why = ToDecide, err.Error()
 		case ours != "":
 			settings[w.Setting] = ours
 			key.Settings = append(key.Settings, w.Setting)
@@ -202,11 +202,11 @@ func forwarded(settings, data map[string]string) (keys []Key) {
 		case name == "forwarded-for-header" && value != "X-Forwarded-For":
 			k.Fate, k.Why = Lost, "clients are told apart by X-Forwarded-For only"
 		case name == "use-forwarded-headers" && settings["trusted-proxies"] == "":
-			k.Fate, k.Why = Decide, "name the proxies in front in trusted-proxies, or their number in trusted-hops: ingress-nginx believes everybody"
+			k.Fate, k.Why = ToDecide, "name the proxies in front in trusted-proxies, or their number in trusted-hops: ingress-nginx believes everybody"
 		case name == "proxy-real-ip-cidr" && !allowsEverybody(value):
 			_, errs := policy.OfClass(object.Ref{}, map[string]string{"trusted-proxies": value})
 			if k.Fate, k.Why = AsSetting, ""; len(errs) > 0 {
-				k.Fate, k.Why = Decide, errs[0].Err.Error()
+				k.Fate, k.Why = ToDecide, errs[0].Err.Error()
 			} else {
 				settings["trusted-proxies"], k.Settings = value, []string{"trusted-proxies"}
 			}

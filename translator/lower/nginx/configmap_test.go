@@ -22,7 +22,7 @@ func TestImport(t *testing.T) {
 	if _, errs := policy.OfClass(object.Ref{}, settings); len(errs) > 0 {
 		t.Errorf("a class cannot read them: %v", errs)
 	}
-	fates := map[string]Fate{"proxy-body-size": AsSetting, "proxy-connect-timeout": Decide, "server-tokens": NoEffect, "use-gzip": Lost, "no-such-key": Lost, "proxy-next-upstream": NoEffect,
+	fates := map[string]Fate{"proxy-body-size": AsSetting, "proxy-connect-timeout": ToDecide, "server-tokens": NoEffect, "use-gzip": Lost, "no-such-key": Lost, "proxy-next-upstream": NoEffect,
 		"hsts-preload": AsSetting, "use-forwarded-headers": AsSetting, "proxy-real-ip-cidr": AsSetting}
 	got := map[string]Fate{}
 	for _, k := range keys {
@@ -45,7 +45,7 @@ func TestImportBelieves(t *testing.T) {
 		if _, has := settings["trusted-proxies"]; has {
 			t.Errorf("%v: %v", data, settings)
 		}
-		if isTrue(data["use-forwarded-headers"]) && keys[len(keys)-1].Fate != Decide {
+		if isTrue(data["use-forwarded-headers"]) && keys[len(keys)-1].Fate != ToDecide {
 			t.Errorf("%v: %+v", data, keys)
 		}
 	}
