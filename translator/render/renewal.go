@@ -97,6 +97,6 @@ func toldCounter() *rbacfilterv3.RBAC {
 		Action: rbacv3.RBAC_DENY,
 		Policies: map[string]*rbacv3.Policy{renewalTold: {
 			Permissions: []*rbacv3.Permission{{Rule: &rbacv3.Permission_Any{Any: true}}},
-			Principals:  []*rbacv3.Principal{{Identifier: &rbacv3.Principal_Metadata{Metadata: told}}},
+			Principals:  []*rbacv3.Principal{{Identifier: &rbacv3.Principal_SourcedMetadata{SourcedMetadata: &rbacv3.SourcedMetadata{MetadataMatcher: told}}}},
 		}}}}
 }
