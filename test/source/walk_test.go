@@ -136,12 +136,15 @@ func write(ctx context.Context, t testing.TB, c input.Change) bool {
 }
 
 // leavesHistory reports whether the result depends on what was before: a class or
-// its settings that are gone or have become wrong stay as they were.
+// its settings that are gone or have become wrong stay as they were, and where two
+// namespaces want a name, the one that had it keeps it.
 func leavesHistory(c input.Change) bool {
 	switch o := c.Object.(type) {
 	case *input.ConfigMap:
 		_, mistakes := policy.OfClass(o.Ref(), o.Data)
 		return len(mistakes) > 0
+	case *input.Ingress:
+		return o.Namespace != worlds.Namespace
 	case nil:
 		return c.Ref.Kind == object.KindIngressClass || c.Ref.Kind == object.KindConfigMap
 	}
