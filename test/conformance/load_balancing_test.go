@@ -14,7 +14,7 @@ import (
 // TestLoadBalancing: requests are spread over all pods of a Deployment, also when
 // it has grown.
 func TestLoadBalancing(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), hang)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*hang)
 	defer cancel()
 	namespace := k.Namespace(t)
 	deployment, service := kube.Web(namespace, "web", 1, time.Second)

@@ -46,7 +46,10 @@ type withLegation struct{ *testing.M }
 
 func (m withLegation) Run() int {
 	var err error
-	options := incluster.Options{Binary: true, Args: []string{"--lease", incluster.Namespace + "/legation", "--publish-address", address}}
+	options := incluster.Options{Binary: true, Args: []string{"--lease", incluster.Namespace + "/legation", "--publish-address", address},
+		// Each scenario has a namespace of its own, and some the same hosts: which of them had a
+		// name before must not matter.
+		Settings: map[string]string{"host-ownership": "shared"}}
 	if legation, err = incluster.Start(context.Background(), k, options); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
