@@ -89,16 +89,20 @@ func (c *class) readCatchAll(v input.View) {
 
 // tenure says whose a name is, by the objects and the past that v has.
 func (c *class) tenure(v input.View, name string) route.Tenure {
-	var above route.Claims
-	if wildcard, ok := route.Wildcard(name); ok {
-		above = c.claims(v, wildcard)
+	return c.TenureOf(name, func(host string) route.Claims { return c.claims(v, host) })
+}
+
+// owners says whose a name is, and of which host if it is one beside a host's own: see
+// route.Class.Owners.
+func (c *class) owners(v input.View, name string) (t route.Tenure, of string) {
+	if !v.HasNames() {
+		return c.tenure(v, name), ""
 	}
-	return c.Tenure(c.claims(v, name), above)
+	return c.Owners(name, func(host string) route.Claims { return c.claims(v, host) }, c.members(v.Calling(name)))
 }
 
 func (c *class) claims(v input.View, name string) route.Claims {
-	of := route.Claims{Host: name, Fragments: c.members(v.Claimants(name)), Kept: slices.Collect(v.KeptOf(name, &c.Class))}
-	return of
+	return route.Claims{Host: name, Fragments: c.members(v.Claimants(name)), Kept: slices.Collect(v.KeptOf(name, &c.Class))}
 }
 
 func (c *class) settingsCatchAll() route.Planned {

@@ -23,11 +23,9 @@ func (p *pass) compare() {
 	for c := range pmap.Diff(before.Fragments(), p.v.Fragments()) {
 		p.markFragment(c.Old)
 		p.markFragment(c.New)
-		p.markNames()
 	}
 	for c := range pmap.Diff(before.Kept(), p.v.Kept()) {
 		p.markClaim(cmp.Or(c.Old.Host, c.New.Host))
-		p.markNames()
 	}
 	for c := range pmap.Diff(before.Services(), p.v.Services()) {
 		p.services.add(c.Key)
@@ -134,20 +132,26 @@ func (p *pass) markClaim(host string) {
 	if p.all { // everything is marked
 		return
 	}
-	before, now := p.old.class.tenure(p.old.view, host), p.next.class.tenure(p.v, host)
-	if before.Same(&now) {
+	before, was := p.old.class.owners(p.old.view, host)
+	if now, is := p.owners(host); was == is && before.Same(&now) {
 		return
 	}
 	p.markTLSHost(host)
-	if !strings.HasPrefix(host, "*.") {
+	p.markBelow(host)
+}
+
+// markBelow marks the hosts that fall under a wildcard: those that have rules, those that
+// are names of others, and those that are kept.
+func (p *pass) markBelow(wildcard string) {
+	if !strings.HasPrefix(wildcard, "*.") {
 		return
 	}
 	for _, v := range []input.View{p.old.view, p.v} {
-		for below := range v.HostsBelow(host) {
+		for below := range v.HostsBelow(wildcard) {
 			p.markName(below)
 		}
 	}
-	p.markKept(host)
+	p.markKept(wildcard)
 }
 
 // markKept marks the hosts that are kept for an owner who is gone: all, or those that
@@ -160,21 +164,11 @@ func (p *pass) markKept(above string) {
 	}
 }
 
-// markNames marks all names that hosts have beside their own. Who has one depends on the
-// rules for it, on those of its host, and on the wildcards above both, before and after: it is
-// cheaper to make each anew than to be sure which cannot be concerned. There are few.
-func (p *pass) markNames() {
-	for _, v := range []input.View{p.old.view, p.v} {
-		for name := range v.Names() {
-			p.markName(name)
-		}
-	}
-}
-
-// markName marks a name that a host has, or had, beside its own.
+// markName marks a name that a host has, or had, beside its own, with what falls under it.
 func (p *pass) markName(name string) {
 	p.markHost(name)
 	p.markTLSHost(name)
+	p.markBelow(name)
 }
 
 // markTLSHost marks a TLS host. A wildcard that comes or goes decides whether the
@@ -235,9 +229,6 @@ func (p *pass) markReferrers(ref object.Ref) {
 				p.markTLSHost(h.Name)
 			}
 		}
-	}
-	for name := range p.v.Names() { // it may have the certificate of its host
-		p.markTLSHost(name)
 	}
 	if p.next.class.Settings.DefaultTLSSecret == ref {
 		p.tls.add(route.DefaultCertificate)

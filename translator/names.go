@@ -5,14 +5,9 @@ import (
 	"legation.dev/translator/route"
 )
 
-// owners says whose a name is, and of which host if it is one beside a host's own: see
-// route.Class.Owners.
+// owners are those of a name, as the class has it now.
 func (p *pass) owners(name string) (t route.Tenure, of string) {
-	c := &p.next.class
-	if !p.v.HasNames() {
-		return c.tenure(p.v, name), ""
-	}
-	return c.Owners(name, func(host string) route.Claims { return c.claims(p.v, host) }, c.members(p.v.Calling(name)))
+	return p.next.class.owners(p.v, name)
 }
 
 // nameTaken tells whoever gives a name to a host that it is another one's: of is the host

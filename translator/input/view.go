@@ -259,17 +259,6 @@ func (v View) HostsBelow(wildcard string) iter.Seq[string] {
 // Calling yields the fragments that give a host this name beside its own.
 func (v View) Calling(name string) iter.Seq[*route.Fragment] { return v.lookUp(v.byName, name+sep) }
 
-// Names yields the names that hosts have beside their own, some perhaps twice.
-func (v View) Names() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for k := range v.byName.All() {
-			if name, _, _ := strings.Cut(k, sep); !yield(name) {
-				return
-			}
-		}
-	}
-}
-
 // HasNames reports whether any host has a name beside its own.
 func (v View) HasNames() bool { return v.byName.Len() > 0 }
 

@@ -21,7 +21,7 @@ type Other struct {
 // The owner of the host needs the same right to the name as by a rule for it: a name that
 // is kept for others, or is below a wildcard of others, it does not get.
 func (c *Class) Owners(name string, claims func(host string) Claims, calling []*Fragment) (own Tenure, of string) {
-	own = c.tenure(name, claims)
+	own = c.TenureOf(name, claims)
 	if rules := claims(name); len(rules.Fragments)+len(rules.Kept) > 0 {
 		return own, ""
 	}
@@ -44,8 +44,8 @@ func (c *Class) Owners(name string, claims func(host string) Claims, calling []*
 	return own, of
 }
 
-// tenure says whose a name is by the rules for it.
-func (c *Class) tenure(name string, claims func(host string) Claims) Tenure {
+// TenureOf says whose a name is by the rules for it; claims are those to any host.
+func (c *Class) TenureOf(name string, claims func(host string) Claims) Tenure {
 	return c.Tenure(claims(name), claimsAbove(name, claims))
 }
 
@@ -60,7 +60,7 @@ func claimsAbove(name string, claims func(host string) Claims) Claims {
 // called is the tenure of a host as if it were about another name that the owner of the
 // host gives it; nobody is served if it does not, or has no right to the name.
 func (c *Class) called(host, name string, claims func(host string) Claims) (t Tenure, redirect bool) {
-	main := c.tenure(host, claims)
+	main := c.TenureOf(host, claims)
 	has, redirect := main.calls(host, name)
 	if !has {
 		return Tenure{}, false
