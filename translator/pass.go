@@ -2,7 +2,6 @@ package translator
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -181,7 +180,7 @@ func (p *pass) merge(name string) (*route.VirtualHost, []finding.Finding) {
 	if strings.HasPrefix(name, "*.") {
 		leading = slices.Concat(leading, in.Any.Served)
 	}
-	in.Canaries, in.Authority, in.Secret = p.canaries(leading), p.authority, p.credential
+	in.Canaries, in.Secret = p.canaries(leading), p.credential
 	v, found := route.Merge(name, in)
 	if of != "" { // what is wrong with rules is told where they are
 		found = nil
@@ -265,9 +264,10 @@ func (p *pass) clients(host string, has bool, asks *route.Clients) {
 		return
 	}
 	r, err := render.NoClients(host)
-	if asks != nil && asks.Wrong == nil && p.authority(asks.Secret) == nil {
-		s, _ := p.v.Secret(asks.Secret.Key())
-		r, err = render.Clients(host, asks, s.Credential().Authorities)
+	if asks != nil && asks.Wrong == nil {
+		if c := p.credential(asks.Secret); c.NoAuthorities() == nil {
+			r, err = render.Clients(host, asks, c.Authorities)
+		}
 	}
 	if err != nil {
 		p.must(nil, err)
@@ -276,15 +276,6 @@ func (p *pass) clients(host string, has bool, asks *route.Clients) {
 		return // a certificate changed, and these did not
 	}
 	p.put(snapshot.Secret, name, r)
-}
-
-// authority is why a Secret has nothing to check client certificates by; nil if it has.
-func (p *pass) authority(ref object.Ref) error {
-	s, ok := p.v.Secret(ref.Key())
-	if !ok {
-		return errors.New("there is no such Secret")
-	}
-	return s.Credential().AuthorityErr
 }
 
 // through reports whether the chain of a host passes connections on as they are.

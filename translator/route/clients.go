@@ -85,15 +85,15 @@ type Checked struct {
 
 // clients decides how the host checks client certificates, and tells the owner who asks for
 // it why it cannot.
-func (m *merger) clients(of Tenure, authority func(object.Ref) error) {
+func (m *merger) clients(of Tenure, secrets func(object.Ref) *Credential) {
 	c, f := ClientsOf(m.host.Host, of)
 	if c == nil {
 		return
 	}
 	checked := &Checked{Clients: *c}
 	err := c.Wrong
-	if err == nil && authority != nil {
-		err = authority(c.Secret)
+	if err == nil && secrets != nil {
+		err = secrets(c.Secret).NoAuthorities()
 	}
 	if checked.Chain = m.chain; err == nil && m.chain != m.host.Host {
 		err = errors.New("the host has no TLS section of its own, so that nobody is asked")

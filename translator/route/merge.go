@@ -21,8 +21,6 @@ type Input struct {
 	// Canaries are those on the Services that Own, Any and the class lead to, in the
 	// order of their fragments. Others do no harm.
 	Canaries []Canary
-	// Authority is why a Secret has no authorities for client certificates; nil if it has.
-	Authority func(object.Ref) error
 	// Secret is what a Secret says; nil if there is none of that name.
 	Secret func(object.Ref) *Credential
 }
@@ -79,7 +77,7 @@ func Merge(host string, in Input) (*VirtualHost, []finding.Finding) {
 		m.deeper(in)
 	}
 	m.canaries(in.Canaries)
-	m.clients(in.Own, in.Authority)
+	m.clients(in.Own, in.Secret)
 	m.pages()
 	m.host.Backends = backends(m.host.Routes, Through(host, in.Own))
 	return &m.host, slices.Concat(in.Own.Found, m.found)

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"errors"
 	"net/netip"
 
 	"legation.dev/translator/finding"
@@ -77,4 +78,13 @@ type Credential struct {
 	// there are by which nobody can.
 	Users    []string
 	BadUsers int
+}
+
+// NoAuthorities is why c has no authorities to check client certificates by; nil if it
+// has. c is nil for a Secret that does not exist.
+func (c *Credential) NoAuthorities() error {
+	if c == nil {
+		return errors.New("there is no such Secret")
+	}
+	return c.AuthorityErr
 }
