@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -14,9 +13,7 @@ import (
 
 	"legation.dev/cmd/cli"
 	"legation.dev/inspect"
-	"legation.dev/translator"
 	"legation.dev/translator/finding"
-	"legation.dev/translator/input"
 )
 
 // formatTable is the value of --output for people.
@@ -24,10 +21,9 @@ const formatTable = "table"
 
 // explainFlags are the flags of `legation explain`.
 type explainFlags struct {
-	source        sourceFlags
+	source        onceFlags
 	inspect       inspectFlags // for all but a Service
 	class, output string
-	timeout       time.Duration
 }
 
 func explainCommand() *cobra.Command {
@@ -61,9 +57,7 @@ the exit status 1.`,
 	}
 	flags := c.Flags()
 	f.inspect.registerWhere(flags)
-	flags.StringVar(&f.source.source, "source", "", "where the objects are: kube, or dir:PATH, the same as PATH (default: kube with --kubeconfig)")
-	f.source.registerKube(c)
-	flags.DurationVar(&f.timeout, "timeout", time.Minute, "with kube: how long the cluster may take to be read")
+	f.source.register(c)
 	flags.StringVar(&f.class, "class", "", "only the fleet of this IngressClass")
 	flags.StringVarP(&f.output, "output", "o", formatTable, "table, yaml or json")
 	complete(c, "output", formatTable, formatYAML, formatJSON)
@@ -78,7 +72,7 @@ func (f *explainFlags) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return cli.Usage(c, err)
 	}
-	result, err := f.translate(c.Context())
+	result, err := f.source.translate(c.Context())
 	if err != nil {
 		return err
 	}
@@ -109,12 +103,8 @@ func (f *explainFlags) arguments(args []string) (service string, err error) {
 		return "", fmt.Errorf("%q: want service/NAMESPACE/NAME or ingress/NAMESPACE/NAME", args[0])
 	case f.output != formatTable && f.output != formatYAML && f.output != formatJSON:
 		return "", fmt.Errorf("--output %q: want table, yaml or json", f.output)
-	case len(args) == 2 && f.source.source != "", len(args) == 1 && f.source.source == "" && f.source.kubeconfig == "":
-		return "", fmt.Errorf("name the objects once: PATH, --source %sPATH or --source %s", folderSource, kubeSource)
-	case len(args) == 2:
-		f.source.source = folderSource + args[1]
 	}
-	return service, nil
+	return service, f.source.named(args[1:])
 }
 
 // checkSource says what contradicts. --class goes with every source.
@@ -122,19 +112,7 @@ func (f *explainFlags) checkSource(flags *pflag.FlagSet) error {
 	if f.class != "" {
 		f.source.classes = []string{f.class}
 	}
-	return f.source.check(flags, "kubeconfig", "context", "namespaces", "timeout")
-}
-
-// translate reads the objects, once, and translates them.
-func (f *explainFlags) translate(ctx context.Context) (translator.Result, error) {
-	if path, ok := strings.CutPrefix(f.source.source, folderSource); ok {
-		return translate(path, f.source.controllers)
-	}
-	changes, err := f.source.readOnce(ctx, f.timeout)
-	if err != nil {
-		return translator.Result{}, err
-	}
-	return translator.Translate(translator.Result{}, input.View{}.With(changes...)), nil
+	return f.source.check(flags)
 }
 
 // writeExplained writes tables for people.

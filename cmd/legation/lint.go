@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -18,8 +17,6 @@ import (
 
 	"legation.dev/cmd/cli"
 	"legation.dev/inspect"
-	"legation.dev/translator"
-	"legation.dev/translator/input"
 )
 
 // Values of --output of lint besides table and json.
@@ -33,9 +30,8 @@ const inheritedController = "k8s.io/ingress-nginx"
 
 // lintFlags are the flags of `legation lint`.
 type lintFlags struct {
-	source                       sourceFlags
+	source                       onceFlags
 	output, by, baseline, record string
-	timeout                      time.Duration
 }
 
 func lintCommand() *cobra.Command {
@@ -59,10 +55,8 @@ only what is not in that file counts: --record writes such a file.`,
 		RunE: f.run,
 	}
 	flags := c.Flags()
-	flags.StringVar(&f.source.source, "source", "", "where the objects are: kube, or dir:PATH, the same as PATH (default: kube with --kubeconfig)")
-	f.source.registerKube(c)
+	f.source.register(c)
 	f.source.controllers = []string{inheritedController}
-	flags.DurationVar(&f.timeout, "timeout", time.Minute, "with kube: how long the cluster may take to be read")
 	flags.StringVarP(&f.output, "output", "o", formatTable, "table, json, csv or sarif")
 	flags.StringVar(&f.by, "by", "", "namespace: count the Ingresses of each verdict by namespace, too")
 	flags.StringVar(&f.baseline, "baseline", "", "file of Problems that are known and count for nothing")
@@ -80,7 +74,7 @@ func (f *lintFlags) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	result, err := f.translate(c.Context())
+	result, err := f.source.translate(c.Context())
 	if err != nil {
 		return err
 	}
@@ -103,23 +97,11 @@ func (f *lintFlags) check(c *cobra.Command, args []string) error {
 		return fmt.Errorf("--output %q: want table, json, csv or sarif", f.output)
 	case f.by != "" && f.by != "namespace":
 		return fmt.Errorf("--by %q: want namespace", f.by)
-	case len(args) == 1 && f.source.source != "", len(args) == 0 && f.source.source == "" && f.source.kubeconfig == "":
-		return fmt.Errorf("name the objects once: PATH, --source %sPATH or --source %s", folderSource, kubeSource)
-	case len(args) == 1:
-		f.source.source = folderSource + args[0]
 	}
-	return f.source.check(c.Flags(), "kubeconfig", "context", "namespaces", "timeout")
-}
-
-func (f *lintFlags) translate(ctx context.Context) (translator.Result, error) {
-	if path, ok := strings.CutPrefix(f.source.source, folderSource); ok {
-		return translate(path, f.source.controllers)
+	if err := f.source.named(args); err != nil {
+		return err
 	}
-	changes, err := f.source.readOnce(ctx, f.timeout)
-	if err != nil {
-		return translator.Result{}, err
-	}
-	return translator.Translate(translator.Result{}, input.View{}.With(changes...)), nil
+	return f.source.check(c.Flags())
 }
 
 // known are the Problems of the baseline.

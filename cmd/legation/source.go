@@ -17,6 +17,7 @@ import (
 	"legation.dev/cmd/cli"
 	"legation.dev/controller"
 	"legation.dev/examples"
+	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/watcher/dir"
 	"legation.dev/watcher/kube"
@@ -156,6 +157,47 @@ func (f *sourceFlags) restConfig() (*rest.Config, error) {
 	}
 	config.UserAgent = "legation/" + cli.Version()
 	return config, nil
+}
+
+// onceFlags are those of a command that reads the objects once.
+type onceFlags struct {
+	sourceFlags
+	timeout time.Duration
+}
+
+func (f *onceFlags) register(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringVar(&f.source, "source", "", "where the objects are: kube, or dir:PATH, the same as PATH (default: kube with --kubeconfig)")
+	f.registerKube(c)
+	flags.DurationVar(&f.timeout, "timeout", time.Minute, "with kube: how long the cluster may take to be read")
+}
+
+// named takes the PATH among the arguments, if there is one, for --source: the objects
+// must be named once.
+func (f *onceFlags) named(path []string) error {
+	if len(path) > 0 && f.source != "" || len(path) == 0 && f.source == "" && f.kubeconfig == "" {
+		return fmt.Errorf("name the objects once: PATH, --source %sPATH or --source %s", folderSource, kubeSource)
+	}
+	if len(path) > 0 {
+		f.source = folderSource + path[0]
+	}
+	return nil
+}
+
+func (f *onceFlags) check(flags *pflag.FlagSet) error {
+	return f.sourceFlags.check(flags, "kubeconfig", "context", "namespaces", "timeout")
+}
+
+// translate reads the objects, once, and translates them.
+func (f *onceFlags) translate(ctx context.Context) (translator.Result, error) {
+	if path, ok := strings.CutPrefix(f.source, folderSource); ok {
+		return translate(path, f.controllers)
+	}
+	changes, err := f.readOnce(ctx, f.timeout)
+	if err != nil {
+		return translator.Result{}, err
+	}
+	return translator.Translate(translator.Result{}, input.View{}.With(changes...)), nil
 }
 
 // readOnce reads an API server until it was read in full. An error says what could

@@ -45,10 +45,16 @@ type builder struct {
 	place
 	class *policy.Route
 	// clients are filters that run on each route of the host, before its own.
-	clients  []*corev3.TypedExtensionConfig
-	last     *policy.Route   // those that shared was made of
-	measures *route.Measures // and these
+	clients []*corev3.TypedExtensionConfig
+	last    origin // what shared was made of
 	shared
+}
+
+// origin is what an object says of its routes.
+type origin struct {
+	settings *policy.Route
+	measures *route.Measures
+	pages    *route.Pages
 }
 
 // shared is what routes with the same settings have in common.
@@ -74,7 +80,7 @@ func (b *builder) route(r *route.Route) *routev3.Route {
 			m.ResponseHeadersToAdd = corsAnswer(r.Preflight)
 		}
 	default:
-		b.use(r.Settings, r.Measures)
+		b.use(&r.Planned)
 		m.Action = &routev3.Route_Route{Route: b.toTargets(&r.Planned)}
 		m.RequestHeadersToAdd = b.headers
 		if r.Page {
@@ -84,11 +90,8 @@ func (b *builder) route(r *route.Route) *routev3.Route {
 	if r.Settings == nil {
 		m.TypedPerFilterConfig = onRoute(b.class, b.class, b.clients...)
 	} else { // who may come, and how often, holds for answers of our own, too
-		b.use(r.Settings, r.Measures)
+		b.use(&r.Planned)
 		m.TypedPerFilterConfig = b.filters
-		if r.Pages != nil {
-			m.TypedPerFilterConfig = onRoute(r.Settings, b.class, slices.Concat(b.clients, pages(r.Pages, b.place), measured(r.Measures))...)
-		}
 		m.Metadata = limits(r.Settings.Rate, r.Owner).Metadata()
 		if r.Measures != nil && r.Measures.Answers != nil {
 			m.Metadata = withMetadata(m.Metadata, answerRules, answerMetadata(r.Measures.Answers))
@@ -110,13 +113,21 @@ func limits(r policy.Rate, of string) Limits {
 	return Limits{Of: of, PerSecond: r.PerSecond, PerMinute: r.PerMinute, Burst: r.Burst}
 }
 
-// use makes what routes with these settings share, unless the last route had them.
-func (b *builder) use(s *policy.Route, measures *route.Measures) {
-	if b.last == s && b.measures == measures {
+// first are the filters that run before those of settings: of the host, and of what an
+// object says beside settings.
+func (b *builder) first(p *route.Planned) []*corev3.TypedExtensionConfig {
+	return slices.Concat(b.clients, pages(p.Pages, b.place), measured(p.Measures))
+}
+
+// use makes what routes of one object share, unless the last route was of it.
+func (b *builder) use(p *route.Planned) {
+	s := p.Settings
+	of := origin{s, p.Measures, p.Pages}
+	if b.last == of {
 		return
 	}
-	b.measures = measures
-	b.last, b.shared = s, shared{filters: onRoute(s, b.class, slices.Concat(b.clients, measured(measures))...),
+	b.last = of
+	b.shared = shared{filters: onRoute(s, b.class, b.first(p)...),
 		timeout: seconds(s.RequestTimeout), // 0 is no limit; Envoy's own is 15 s
 		idle:    seconds(s.IdleTimeout)}
 	if retriesDiffer(s, b.class) { // else that of the virtual host

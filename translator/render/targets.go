@@ -1,7 +1,6 @@
 package render
 
 import (
-	"slices"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -57,7 +56,7 @@ func (b *builder) share(p *route.Planned, t *route.Target) *routev3.WeightedClus
 		m.ResponseHeadersToAdd, m.ResponseHeadersToRemove = added(h.Response), h.Response.Remove
 	}
 	if t.Settings != nil {
-		m.TypedPerFilterConfig = onRoute(t.Settings, p.Settings, slices.Concat(b.clients, pages(p.Pages, b.place), measured(p.Measures))...)
+		m.TypedPerFilterConfig = onRoute(t.Settings, p.Settings, b.first(p)...)
 	}
 	return m
 }
