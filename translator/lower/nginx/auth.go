@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"legation.dev/authz/rule"
+	"legation.dev/translator/lower/nginx/snippet"
 )
 
 // places are the variables of nginx that the URLs of a service may have.
@@ -17,7 +18,7 @@ func serviceURL(text string) (string, error) {
 		return "", errors.New("has a brace")
 	}
 	var err error
-	ours := variable.ReplaceAllStringFunc(text, func(name string) string {
+	ours := snippet.Variable.ReplaceAllStringFunc(text, func(name string) string {
 		place, ok := places[strings.NewReplacer("{", "", "}", "").Replace(name)]
 		if !ok {
 			err = errors.New(name + " is not supported here")

@@ -1,7 +1,6 @@
 package nginx
 
 import (
-	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -37,31 +36,22 @@ type key struct {
 	why  string
 }
 
-// ofConfigMap are the keys that are understood. Values have nginx's units.
+// ofConfigMap are the keys that no annotation is called by; the others mean what the
+// annotation does. Values have nginx's units.
 var ofConfigMap = map[string]key{
-	"allow-backend-server-header":           {says: []policy.Word{{Setting: "server-header", Ours: passed}}},
+	"allow-backend-server-header":           {says: []policy.Word{{Setting: "server-header", Ours: either("pass", "remove")}}},
 	"allow-snippet-annotations":             {fate: NoEffect, why: "snippets are read into types, and never become configuration text"},
 	"annotations-risk-level":                {fate: NoEffect, why: "no annotation becomes configuration text"},
 	"client-body-timeout":                   {fate: NoEffect, why: "idle-timeout ends a body that stands still"},
 	"client-header-timeout":                 {fate: NoEffect, why: "a request has 10 s for its headers"},
 	"custom-http-errors":                    {fate: ToDecide, why: "say it on the Ingresses that want it, with default-backend"},
-	"denylist-source-range":                 {says: []policy.Word{{Setting: "denied-addresses", Ours: ranges}}},
-	"force-ssl-redirect":                    {says: []policy.Word{{Setting: "force-ssl-redirect", Ours: boolean}}},
 	"keep-alive":                            {says: []policy.Word{{Setting: "downstream-idle-timeout", Ours: seconds}}},
 	"keep-alive-requests":                   {fate: NoEffect, why: "Envoy's connections have no number of requests"},
 	"large-client-header-buffers":           {fate: ToDecide, why: "max-request-headers bounds all headers together, in KiB"},
-	"load-balance":                          {says: []policy.Word{{Setting: "load-balancing", Ours: balance}}},
 	"max-worker-connections":                {fate: NoEffect, why: "legation bootstrap --max-connections bounds them"},
 	"max-worker-open-files":                 {fate: NoEffect, why: "Envoy has the limit of its container"},
-	"proxy-body-size":                       {says: []policy.Word{{Setting: "max-request-body", Ours: size}}},
-	"proxy-connect-timeout":                 {says: []policy.Word{{Setting: "upstream-connect-timeout", Ours: seconds}}},
-	"proxy-next-upstream":                   {says: []policy.Word{{Setting: "retries", Ours: nextUpstream}}},
-	"proxy-next-upstream-tries":             {says: []policy.Word{{Setting: "retries", Ours: tries}}},
-	"proxy-read-timeout":                    {says: []policy.Word{{Setting: "idle-timeout", Ours: seconds}}},
-	"proxy-send-timeout":                    {fate: NoEffect, why: "proxy-read-timeout ends both directions when they stand still"},
 	"reuse-port":                            {fate: NoEffect, why: "Envoy always does"},
 	"server-tokens":                         {fate: NoEffect, why: "Envoy says no version"},
-	"ssl-redirect":                          {says: []policy.Word{{Setting: "ssl-redirect", Ours: boolean}}},
 	"strict-validate-path-type":             {fate: NoEffect, why: "paths are patterns where an Ingress says so, whatever their type"},
 	"upstream-keepalive-requests":           {says: []policy.Word{{Setting: "upstream-max-requests", Ours: number}}},
 	"upstream-keepalive-time":               {says: []policy.Word{{Setting: "upstream-max-lifetime", Ours: literal}}},
@@ -69,38 +59,37 @@ var ofConfigMap = map[string]key{
 	"use-gzip":                              {fate: Lost, why: "answers are not compressed"},
 	"enable-brotli":                         {fate: Lost, why: "answers are not compressed"},
 	"use-http2":                             {fate: NoEffect, why: "HTTP/2 is always offered"},
-	"use-proxy-protocol":                    {says: []policy.Word{{Setting: "proxy-protocol", Ours: required}}},
-	"whitelist-source-range":                {says: []policy.Word{{Setting: "allowed-addresses", Ours: ranges}}},
+	"use-proxy-protocol":                    {says: []policy.Word{{Setting: "proxy-protocol", Ours: either("required", "off")}}},
 	"worker-processes":                      {fate: NoEffect, why: "Envoy has --concurrency"},
 	"worker-shutdown-timeout":               {fate: NoEffect, why: "shutdown-manager ends Envoy when its work is done, at the latest after its deadline"},
 	"log-format-upstream":                   {fate: ToDecide, why: "access-log-fields chooses among the fields of a JSON line"},
 	"compute-full-forwarded-for":            {fate: NoEffect, why: "addresses are added to X-Forwarded-For"},
-	"proxy-buffer-size":                     {fate: NoEffect, why: passesOn},
-	"proxy-buffers-number":                  {fate: NoEffect, why: passesOn},
-	"proxy-buffering":                       {fate: NoEffect, why: passesOn},
-	"proxy-request-buffering":               {fate: NoEffect, why: passesOn},
-	"client-body-buffer-size":               {fate: NoEffect, why: passesOn},
 	"enable-access-log-for-default-backend": {fate: NoEffect, why: "every request is logged that access-log-filter names"},
 }
 
-const passesOn = "Envoy passes on what comes, as it comes"
-
-// passed is whether the Server of a backend is.
-func passed(text string) (string, error) {
-	on, err := strconv.ParseBool(text)
-	if err != nil {
-		return "", errors.New("neither true nor false")
+// either is one of two words of ours for true and false.
+func either(yes, no string) func(string) (string, error) {
+	return func(text string) (string, error) {
+		ours, err := boolean(text)
+		switch {
+		case err != nil:
+			return "", err
+		case ours == "true":
+			return yes, nil
+		}
+		return no, nil
 	}
-	return map[bool]string{true: "pass", false: "remove"}[on], nil
 }
 
-// required is whether clients begin with a header of the PROXY protocol.
-func required(text string) (string, error) {
-	on, err := strconv.ParseBool(text)
-	if err != nil {
-		return "", errors.New("neither true nor false")
+// asAnnotation is a key that means what the annotation of its name does.
+func asAnnotation(name string) (key, bool) {
+	switch a, _ := annotationOf(name); a.as {
+	case setting:
+		return key{says: words[name]}, true
+	case nothing:
+		return key{fate: NoEffect, why: a.why}, true
 	}
-	return map[bool]string{true: "required", false: "off"}[on], nil
+	return key{}, false
 }
 
 // Import makes settings of a class of the ConfigMap of ingress-nginx, and says what became
@@ -123,6 +112,9 @@ func Import(data map[string]string) (settings map[string]string, keys []Key) {
 // imported reads one key by itself.
 func imported(settings map[string]string, name, value string) Key {
 	k, known := ofConfigMap[name]
+	if !known {
+		k, known = asAnnotation(name)
+	}
 	switch {
 	case !known:
 		return Key{Name: name, Value: value, Fate: Lost, Why: "is not known here: look for it in docs/differences.md"}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"legation.dev/translator/finding"
+	"legation.dev/translator/lower/nginx/snippet"
 	"legation.dev/translator/route"
 )
 
@@ -159,33 +160,15 @@ func (p Paths) moved(said map[string]string, name string, status uint32) *route.
 }
 
 // parts are the variables of nginx that a redirect may have.
-var parts = map[string]route.Part{"$request_uri": route.PathAndQuery, "$uri": route.PathOnly, "$http_host": route.Authority, "$host": route.Authority, "$scheme": route.Scheme}
-
-// variable is one of nginx.
-var variable = regexp.MustCompile(`\$\{?[A-Za-z0-9_]+\}?`)
+var parts = map[string]route.Part{"request_uri": route.PathAndQuery, "uri": route.PathOnly, "http_host": route.Authority, "host": route.Authority, "scheme": route.Scheme}
 
 // textOf reads the URL of a redirect.
-func textOf(value string) (text route.Text, err error) {
-	u, err := url.Parse(variable.ReplaceAllString(value, "x"))
+func textOf(value string) (route.Text, error) {
+	u, err := url.Parse(snippet.Variable.ReplaceAllString(value, "x"))
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" && !strings.HasPrefix(value, "$scheme://") || u.Host == "" || strings.ContainsFunc(value, unprintable) {
 		return nil, errors.New("not a URL that begins with http:// or https://")
 	}
-	for value != "" {
-		at := variable.FindStringIndex(value)
-		if at == nil {
-			return append(text, route.Piece{Literal: value}), nil
-		}
-		if at[0] > 0 {
-			text = append(text, route.Piece{Literal: value[:at[0]]})
-		}
-		name := value[at[0]:at[1]]
-		part, ok := parts[strings.NewReplacer("{", "", "}", "").Replace(name)]
-		if !ok {
-			return nil, errors.New(name + " is not supported in a redirect")
-		}
-		text, value = append(text, route.Piece{Part: part}), value[at[1]:]
-	}
-	return text, nil
+	return snippet.Text(value, parts)
 }
 
 func unprintable(r rune) bool { return r <= ' ' || r >= 0x7f }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"legation.dev/translator/lower/nginx/snippet"
 	"legation.dev/translator/policy"
 )
 
@@ -209,7 +210,7 @@ func byHash(text string) (string, error) {
 
 // literal is a text without variables.
 func literal(text string) (string, error) {
-	if variable.MatchString(text) {
+	if snippet.Variable.MatchString(text) {
 		return "", errors.New("variables are not supported")
 	}
 	return text, nil

@@ -128,31 +128,6 @@ func header(name, value string) (h route.Header, err error) {
 		h.Value = value
 		return h, nil
 	}
-	h.Parts, err = textOf(value)
+	h.Parts, err = Text(value, parts)
 	return h, err
-}
-
-// variable is one of nginx.
-var variable = regexp.MustCompile(`\$\{?[A-Za-z0-9_]+\}?`)
-
-// parts are the variables that are understood.
-var parts = map[string]route.Part{"host": route.Authority, "http_host": route.Authority, "remote_addr": route.Address, "request_uri": route.PathAndQuery,
-	"scheme": route.Scheme, "uri": route.PathOnly}
-
-func textOf(value string) (text route.Text, err error) {
-	for value != "" {
-		at := variable.FindStringIndex(value)
-		if at == nil {
-			return append(text, route.Piece{Literal: value}), nil
-		}
-		if at[0] > 0 {
-			text = append(text, route.Piece{Literal: value[:at[0]]})
-		}
-		part, ok := parts[strings.Trim(value[at[0]:at[1]], "${}")]
-		if !ok {
-			return nil, fmt.Errorf("the variable %s is not understood", value[at[0]:at[1]])
-		}
-		text, value = append(text, route.Piece{Part: part}), value[at[1]:]
-	}
-	return text, nil
 }
