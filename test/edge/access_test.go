@@ -12,23 +12,7 @@ import (
 
 	"legation.dev/test/echo"
 	"legation.dev/translator/input"
-	"legation.dev/translator/lower/nginx"
 )
-
-// foreign adds an Ingress with annotations of ingress-nginx, named without their prefix.
-func (w *suite) foreign(name, host string, theirs map[string]string, routes ...route) {
-	class := className
-	rule := input.Rule{Host: host}
-	for _, r := range routes {
-		rule.Paths = append(rule.Paths, input.Path{Path: r.path, Type: r.kind, Backend: input.Backend{Service: r.service, Port: 80}})
-	}
-	o := &input.Ingress{Meta: meta(name), ClassName: &class, Rules: []input.Rule{rule}}
-	o.Annotations = map[string]string{}
-	for key, text := range theirs {
-		o.Annotations[nginx.Prefix+key] = text
-	}
-	w.put(input.Seal(o))
-}
 
 // TestAddresses: who may come to a path is said by address, for WebSockets, too, and for
 // answers of Envoy's own. A list that cannot be read lets nobody in.
@@ -39,8 +23,8 @@ func TestAddresses(t *testing.T) {
 	w.annotated("allowed", "allowed.test", false, map[string]string{"allowed-addresses": "127.0.0.2, 127.0.1.0/24"}, paths...)
 	w.annotated("denied", "denied.test", false, map[string]string{"denied-addresses": "127.0.0.2"}, paths...)
 	w.annotated("both", "both.test", false, map[string]string{"allowed-addresses": "127.0.0.0/8", "denied-addresses": "127.0.0.2"}, paths...)
-	w.foreign("there", "there.test", map[string]string{"whitelist-source-range": "127.0.0.2"}, paths...)
-	w.foreign("wrong", "wrong.test", map[string]string{"whitelist-source-range": "127.0.0.2/33"}, paths...)
+	w.foreign("there", "there.test", false, map[string]string{"whitelist-source-range": "127.0.0.2"}, paths...)
+	w.foreign("wrong", "wrong.test", false, map[string]string{"whitelist-source-range": "127.0.0.2/33"}, paths...)
 	w.start(t)
 	for host, want := range map[string]map[string]int{
 		"allowed.test": {"127.0.0.2": 200, "127.0.1.9": 200, "127.0.0.3": 403},
@@ -106,7 +90,7 @@ func TestCompatible(t *testing.T) {
 	w.echo(t, "web", "")
 	w.ingress("tls", "tls.test", true, route{"/", input.PathPrefix, "web"})
 	w.annotated("forced", "forced.test", false, map[string]string{"force-ssl-redirect": "true"}, route{"/docs/", input.PathPrefix, "web"}, route{acme, input.PathExact, "web"})
-	w.foreign("rewritten", "rewritten.test", map[string]string{"rewrite-target": "/$2", "app-root": "/api"}, route{"/api(/|$)(.*)", input.PathImplementationSpecific, "web"})
+	w.foreign("rewritten", "rewritten.test", false, map[string]string{"rewrite-target": "/$2", "app-root": "/api"}, route{"/api(/|$)(.*)", input.PathImplementationSpecific, "web"})
 	w.start(t)
 	for _, c := range []struct {
 		name, request string

@@ -18,9 +18,9 @@ func TestAnswers(t *testing.T) {
 		rw.Header().Set("Location", r.Header.Get("X-To"))
 		rw.WriteHeader(http.StatusFound)
 	})
-	w.foreign("both", "a.test", map[string]string{"proxy-cookie-path": "/ /mesh/", "proxy-cookie-domain": "inner.test a.test",
+	w.foreign("both", "a.test", false, map[string]string{"proxy-cookie-path": "/ /mesh/", "proxy-cookie-domain": "inner.test a.test",
 		"proxy-redirect-from": "http://inner.test/", "proxy-redirect-to": "/mesh/"}, route{"/", input.PathPrefix, "web"})
-	w.foreign("none", "b.test", map[string]string{"proxy-cookie-path": "~^/ /x", "proxy-cookie-domain": "off"}, route{"/", input.PathPrefix, "web"})
+	w.foreign("none", "b.test", false, map[string]string{"proxy-cookie-path": "~^/ /x", "proxy-cookie-domain": "off"}, route{"/", input.PathPrefix, "web"})
 	w.start(t)
 	for host, want := range map[string][]string{
 		"a.test": {"path=/; Path=/mesh/a; HttpOnly", "b=1; Domain=a.test; path=/mesh/", "c=2"},

@@ -15,22 +15,7 @@ import (
 
 	"legation.dev/test/echo"
 	"legation.dev/translator/input"
-	"legation.dev/translator/lower/nginx"
 )
-
-// certified adds an Ingress with TLS and annotations of ingress-nginx, named without their
-// prefix.
-func (w *suite) certified(host string, theirs map[string]string) {
-	class := className
-	o := &input.Ingress{Meta: meta(host), ClassName: &class, TLS: []input.TLS{{Hosts: []string{host}, Secret: host}},
-		Rules: []input.Rule{{Host: host, Paths: []input.Path{{Path: "/", Type: input.PathPrefix, Backend: input.Backend{Service: "web", Port: 80}}}}}}
-	o.Annotations = map[string]string{}
-	for key, text := range theirs {
-		o.Annotations[nginx.Prefix+key] = text
-	}
-	w.put(input.Seal(o))
-	w.secret(host, host)
-}
 
 // authority adds a Secret that takes the one certificate of a client, and returns that.
 func (w *suite) authority(t *testing.T, name, client string) *tls.Certificate {
@@ -99,7 +84,7 @@ func TestClients(t *testing.T) {
 		"any.test": by("ann", "verify-client", "optional_no_ca"), "cn.test": by("ann", "match-cn", "CN=(bob|cid)"), "page.test": by("ann", "error-page", "https://help.test/100%25"),
 		"gone.test": by("gone", "verify-client", "optional"), "off.test": by("ann", "verify-client", "off"), "open.test": nil, "*.wild.test": by("ben"), "on.wild.test": by("ann"),
 	} {
-		w.certified(host, theirs)
+		w.foreign(host, host, true, theirs, route{"/", input.PathPrefix, "web"})
 	}
 	w.start(t)
 	for _, c := range []struct {

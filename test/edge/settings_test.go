@@ -36,11 +36,7 @@ func TestClassSettings(t *testing.T) {
 	w.settings["external-http-port"] = "8080"
 	w.settings["max-request-headers"] = "4"
 	w.settings["serve-unprotected"] = "true"
-	o := &input.Ingress{Meta: meta("guarded"), Rules: []input.Rule{{Host: "guarded.test",
-		Paths: []input.Path{{Path: "/", Type: input.PathPrefix, Backend: input.Backend{Service: "web", Port: 80}}}}}}
-	class := className
-	o.ClassName, o.Annotations = &class, map[string]string{"nginx.ingress.kubernetes.io/enable-modsecurity": "true"}
-	w.put(input.Seal(o))
+	w.foreign("guarded", "guarded.test", false, map[string]string{"enable-modsecurity": "true"}, route{"/", input.PathPrefix, "web"})
 	w.annotated("plain", "plain.test", true, map[string]string{"ssl-redirect": "false"}, route{"/", input.PathPrefix, "web"})
 	w.start(t)
 	w.want(t, "default-backend", get("nobody.test", "/"), 200, "static")
@@ -59,11 +55,7 @@ func TestClassSettings(t *testing.T) {
 func TestUnprotected(t *testing.T) {
 	w := newSuite(t)
 	w.echo(t, "web", "")
-	class := className
-	o := &input.Ingress{Meta: meta("guarded"), ClassName: &class, Rules: []input.Rule{{Host: "guarded.test",
-		Paths: []input.Path{{Path: "/", Type: input.PathPrefix, Backend: input.Backend{Service: "web", Port: 80}}}}}}
-	o.Annotations = map[string]string{"nginx.ingress.kubernetes.io/enable-modsecurity": "true"}
-	w.put(input.Seal(o))
+	w.foreign("guarded", "guarded.test", false, map[string]string{"enable-modsecurity": "true"}, route{"/", input.PathPrefix, "web"})
 	w.start(t)
 	w.want(t, "by default", get("guarded.test", "/"), 503, "")
 }

@@ -22,10 +22,10 @@ func TestSnippets(t *testing.T) {
 		"unknown.test": "auth_request /ask;",
 		"dull.test":    "expires 1h; proxy_read_timeout 5;",
 	} {
-		w.foreign(host, host, map[string]string{"configuration-snippet": text}, paths...)
+		w.foreign(host, host, false, map[string]string{"configuration-snippet": text}, paths...)
 	}
-	w.foreign("server", "server.test", map[string]string{"server-snippet": "location /-/reload { return 403; } location = /metrics { deny all; } location ~* \\.php$ { return 444; }\nmore_set_headers 'X-All: yes';"}, paths...)
-	w.foreign("other", "server.test", nil, route{"/-/", input.PathPrefix, "web"})
+	w.foreign("server", "server.test", false, map[string]string{"server-snippet": "location /-/reload { return 403; } location = /metrics { deny all; } location ~* \\.php$ { return 444; }\nmore_set_headers 'X-All: yes';"}, paths...)
+	w.foreign("other", "server.test", false, nil, route{"/-/", input.PathPrefix, "web"})
 	w.start(t)
 	ask := func(from, method, host, path string, headers ...string) (*http.Response, string) {
 		request := method + " " + path + " HTTP/1.1\r\nHost: " + host + "\r\n"

@@ -24,6 +24,7 @@ import (
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
+	"legation.dev/translator/lower/nginx"
 	"legation.dev/translator/policy"
 )
 
@@ -88,9 +89,14 @@ func meta(name string) input.Meta { return input.Meta{Namespace: "shop", Name: n
 
 // annotations are settings with our prefix.
 func annotations(settings map[string]string) map[string]string {
+	return prefixed(policy.Prefix, settings)
+}
+
+// prefixed are annotations that are named without their prefix.
+func prefixed(prefix string, short map[string]string) map[string]string {
 	list := map[string]string{}
-	for setting, text := range settings {
-		list[policy.Prefix+setting] = text
+	for name, text := range short {
+		list[prefix+name] = text
 	}
 	return list
 }
@@ -108,13 +114,23 @@ func (w *suite) ingress(name, host string, tls bool, routes ...route) {
 
 // annotated adds an Ingress with our annotations, named without their prefix.
 func (w *suite) annotated(name, host string, tls bool, settings map[string]string, routes ...route) {
+	w.with(name, host, tls, annotations(settings), routes...)
+}
+
+// foreign adds an Ingress with annotations of ingress-nginx, named without their prefix.
+func (w *suite) foreign(name, host string, tls bool, theirs map[string]string, routes ...route) {
+	w.with(name, host, tls, prefixed(nginx.Prefix, theirs), routes...)
+}
+
+// with adds an Ingress with annotations.
+func (w *suite) with(name, host string, tls bool, annotations map[string]string, routes ...route) {
 	class := className
 	rule := input.Rule{Host: host}
 	for _, r := range routes {
 		rule.Paths = append(rule.Paths, input.Path{Path: r.path, Type: r.kind, Backend: input.Backend{Service: r.service, Port: 80}})
 	}
 	o := &input.Ingress{Meta: meta(name), ClassName: &class, Rules: []input.Rule{rule}}
-	o.Annotations = annotations(settings)
+	o.Annotations = annotations
 	if tls {
 		o.TLS = []input.TLS{{Hosts: []string{host}, Secret: name}}
 		w.secret(name, host)

@@ -9,23 +9,7 @@ import (
 
 	"legation.dev/test/echo"
 	"legation.dev/translator/input"
-	"legation.dev/translator/lower/nginx"
 )
-
-// moved adds an Ingress with annotations of ingress-nginx, named without their prefix.
-func (w *suite) moved(name, host string, said map[string]string, routes ...route) {
-	class := className
-	rule := input.Rule{Host: host}
-	for _, r := range routes {
-		rule.Paths = append(rule.Paths, input.Path{Path: r.path, Type: r.kind, Backend: input.Backend{Service: r.service, Port: 80}})
-	}
-	o := &input.Ingress{Meta: meta(name), ClassName: &class, Rules: []input.Rule{rule}}
-	o.Annotations = map[string]string{}
-	for annotation, text := range said {
-		o.Annotations[nginx.Prefix+annotation] = text
-	}
-	w.put(input.Seal(o))
-}
 
 // TestCanaryAndNames: a canary has its part of the requests to its main Service, by a
 // header, a cookie and its weight; an alias has all of its host; www is sent to it.
@@ -33,9 +17,9 @@ func TestCanaryAndNames(t *testing.T) {
 	w := newSuite(t)
 	w.echo(t, "web", "")
 	w.echo(t, "next", "")
-	w.moved("main", "a.test", map[string]string{"server-alias": "b.test,*.c.test", "from-to-www-redirect": "true"},
+	w.foreign("main", "a.test", false, map[string]string{"server-alias": "b.test,*.c.test", "from-to-www-redirect": "true"},
 		route{"/", input.PathPrefix, "web"}, route{"/else", input.PathPrefix, "web"})
-	w.moved("canary", "a.test", map[string]string{"canary": "true", "canary-by-header": "X-C", "canary-by-header-pattern": "^be", "canary-by-cookie": "beta", "canary-weight": "30"},
+	w.foreign("canary", "a.test", false, map[string]string{"canary": "true", "canary-by-header": "X-C", "canary-by-header-pattern": "^be", "canary-by-cookie": "beta", "canary-weight": "30"},
 		route{"/", input.PathPrefix, "next"})
 	w.start(t)
 	for _, host := range []string{"a.test", "b.test", "x.c.test", "y.x.c.test:8080"} {
@@ -79,7 +63,7 @@ func TestSessions(t *testing.T) {
 	for name, on := range map[string]string{"sticky": "true", "legacy": "false"} {
 		w.annotated(name, name+".test", false, map[string]string{"session-affinity": "cookie", "session-on-canary": on}, route{"/p", input.PathPrefix, "web"})
 	}
-	w.moved("canary", "sticky.test", map[string]string{"canary": "true", "canary-weight": "50"}, route{"/p", input.PathPrefix, "next"})
+	w.foreign("canary", "sticky.test", false, map[string]string{"canary": "true", "canary-weight": "50"}, route{"/p", input.PathPrefix, "next"})
 	w.start(t)
 
 	resp := w.want(t, "a new client", get("said.test", "/x/y"), 200, "alone")
@@ -130,9 +114,9 @@ func TestPages(t *testing.T) {
 	w.echo(t, "web", "")
 	w.echo(t, "pages", "")
 	w.service("down", "")
-	w.moved("main", "a.test", map[string]string{"default-backend": "pages", "custom-http-errors": "404,503", "rewrite-target": "/rewritten/$1"},
+	w.foreign("main", "a.test", false, map[string]string{"default-backend": "pages", "custom-http-errors": "404,503", "rewrite-target": "/rewritten/$1"},
 		route{"/x/(.*)", input.PathImplementationSpecific, "web"})
-	w.moved("none", "b.test", map[string]string{"default-backend": "pages"}, route{"/", input.PathPrefix, "web"}, route{"/down", input.PathPrefix, "down"})
+	w.foreign("none", "b.test", false, map[string]string{"default-backend": "pages"}, route{"/", input.PathPrefix, "web"}, route{"/down", input.PathPrefix, "down"})
 	w.start(t)
 	w.want(t, "no error", get("a.test", "/x/y"), 200, "web")
 	w.want(t, "another error", get("a.test", "/x/y?status=500"), 500, "web")
