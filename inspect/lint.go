@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/translator/finding"
 )
@@ -46,8 +47,10 @@ func verdictOf(c finding.Code) Verdict {
 type Lint struct {
 	Ingresses int             `json:"ingresses"`
 	Verdicts  map[Verdict]int `json:"verdicts"` // Ingresses by their worst Problem
-	Causes    []Cause         `json:"causes"`   // those of most Ingresses first, the worst verdict before others
-	Problems  []LintProblem   `json:"problems"`
+	// Namespaces are the Verdicts of each.
+	Namespaces map[string]map[Verdict]int `json:"namespaces"`
+	Causes     []Cause                    `json:"causes"` // those of most Ingresses first, the worst verdict before others
+	Problems   []LintProblem              `json:"problems"`
 }
 
 // Cause is one kind of Problem at one kind of field.
@@ -73,16 +76,6 @@ type LintProblem struct {
 	Message string       `json:"message"`
 }
 
-// Namespace is that of the object; empty for what has none.
-func (p LintProblem) Namespace() string {
-	_, key, _ := strings.Cut(p.Object, " ")
-	namespace, _, ok := strings.Cut(key, "/")
-	if !ok {
-		return ""
-	}
-	return namespace
-}
-
 // ID identifies a Problem, whatever else changes in its file.
 func (p LintProblem) ID() string {
 	return strings.Join([]string{string(p.Code), p.Object, p.Field, p.Value}, "\x00")
@@ -90,11 +83,11 @@ func (p LintProblem) ID() string {
 
 // LintOf looks at a result. Problems that are known count for nothing; nil if none are.
 func LintOf(r translator.Result, now time.Time, known map[string]bool) Lint {
-	l := Lint{Verdicts: map[Verdict]int{}, Problems: []LintProblem{}}
-	worst := map[string]Verdict{} // by Ingress
+	l := Lint{Verdicts: map[Verdict]int{}, Namespaces: map[string]map[Verdict]int{}, Problems: []LintProblem{}}
+	worst := map[object.Ref]Verdict{} // by Ingress
 	for f := range r.Fleets() {
 		for o := range f.Ingresses() {
-			worst[o.Ref().String()] = Unchanged
+			worst[o.Ref()] = Unchanged
 		}
 	}
 	causes := causes{}
@@ -105,13 +98,17 @@ func LintOf(r translator.Result, now time.Time, known map[string]bool) Lint {
 		}
 		l.Problems = append(l.Problems, one)
 		causes.add(one)
-		if was, ok := worst[one.Object]; ok && rank(one.Verdict) > rank(was) {
-			worst[one.Object] = one.Verdict
+		if was, ok := worst[p.Object]; ok && rank(one.Verdict) > rank(was) {
+			worst[p.Object] = one.Verdict
 		}
 	}
 	l.Ingresses, l.Causes = len(worst), causes.sorted()
-	for _, v := range worst {
+	for o, v := range worst {
 		l.Verdicts[v]++
+		if l.Namespaces[o.Namespace] == nil {
+			l.Namespaces[o.Namespace] = map[Verdict]int{}
+		}
+		l.Namespaces[o.Namespace][v]++
 	}
 	return l
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -154,31 +155,12 @@ func (f *lintFlags) print(w io.Writer, l inspect.Lint) error {
 	return table.Flush()
 }
 
-// byNamespace counts objects with Problems.
+// byNamespace counts the Ingresses of each namespace.
 func byNamespace(w io.Writer, l inspect.Lint) {
-	worst := map[string]map[string]inspect.Verdict{} // by namespace and object
-	for _, p := range l.Problems {
-		of := worst[p.Namespace()]
-		if of == nil {
-			of = map[string]inspect.Verdict{}
-			worst[p.Namespace()] = of
-		}
-		if slices.Index(inspect.Verdicts, p.Verdict) > slices.Index(inspect.Verdicts, of[p.Object]) {
-			of[p.Object] = p.Verdict
-		}
-	}
-	fmt.Fprintf(w, "\nNAMESPACE\tDIFFERENCE\tDECISION\tREFUSED\n")
-	var names []string
-	for name := range worst {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		count := map[inspect.Verdict]int{}
-		for _, v := range worst[name] {
-			count[v]++
-		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\n", name, count[inspect.Different], count[inspect.Undecided], count[inspect.NotAllowed])
+	fmt.Fprintf(w, "\nNAMESPACE\tUNCHANGED\tDIFFERENCE\tDECISION\tREFUSED\n")
+	for _, name := range slices.Sorted(maps.Keys(l.Namespaces)) {
+		of := l.Namespaces[name]
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\n", name, of[inspect.Unchanged], of[inspect.Different], of[inspect.Undecided], of[inspect.NotAllowed])
 	}
 }
 
