@@ -67,7 +67,7 @@ var classRows = []Setting{
 	},
 	{
 		Name: "serve-unprotected", Type: yesNo(func(v *Values) *bool { return &v.ServeUnprotected }),
-		Default: "false", Why: "Annotations of ingress-nginx that restrict access are not honoured yet; to serve such a path openly must be somebody's decision.",
+		Default: "false", Why: "Some annotations of ingress-nginx that restrict access are not honoured; to serve such a path openly must be somebody's decision.",
 		Envoy: "none",
 		Doc:   "Whether paths are served whose Ingress restricts access by a `nginx.ingress.kubernetes.io/` annotation. If not, they answer 503.",
 	},
