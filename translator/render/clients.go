@@ -2,7 +2,6 @@ package render
 
 import (
 	"slices"
-	"strings"
 
 	xdscorev3 "github.com/cncf/xds/go/xds/core/v3"
 	xdsmatcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
@@ -90,7 +89,7 @@ func uncertified(c *route.Checked, by *routev3.RouteMatch_TlsContextMatchOptions
 	r := refusal("clients without a certificate", by, 400)
 	if c.ErrorPage != "" {
 		r.GetDirectResponse().Status = 302
-		r.ResponseHeadersToAdd = []*corev3.HeaderValueOption{setHeader("location", strings.ReplaceAll(c.ErrorPage, "%", "%%"))}
+		r.ResponseHeadersToAdd = []*corev3.HeaderValueOption{setHeader("location", escaped(c.ErrorPage))}
 	}
 	chain := []*corev3.TypedExtensionConfig{withoutHSTS(), misdirected(), ofChain(c.Chain)}
 	r.TypedPerFilterConfig = with(nil, policyFilter, perRoute(chain))

@@ -51,7 +51,7 @@ func valueOf(h route.Header) string {
 	case len(h.Parts) > 0:
 		return formatted(h.Parts)
 	}
-	return strings.ReplaceAll(h.Value, "%", "%%")
+	return escaped(h.Value)
 }
 
 // ordinary is a format string that gives a value with the statuses that nginx calls ordinary,

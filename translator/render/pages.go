@@ -2,7 +2,6 @@ package render
 
 import (
 	"strconv"
-	"strings"
 
 	xdscorev3 "github.com/cncf/xds/go/xds/core/v3"
 	xdsmatchv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
@@ -52,7 +51,7 @@ func asks(p *route.Pages, routes, header string, code uint32, to *routev3.Redire
 		add = append(add, setHeader("x-original-uri", "%DYNAMIC_METADATA(legation:path)%"))
 	}
 	for _, h := range p.Headers {
-		add = append(add, setHeader(h.Name, strings.ReplaceAll(h.Value, "%", "%%")))
+		add = append(add, setHeader(h.Name, escaped(h.Value)))
 	}
 	policy := &redirectv3.RedirectPolicy{RequestHeadersToAdd: add,
 		RedirectActionSpecifier: &redirectv3.RedirectPolicy_RedirectAction{RedirectAction: to}}

@@ -43,7 +43,7 @@ func substitution(r *route.Rewrite) *matcherv3.RegexMatchAndSubstitute {
 func formatted(t route.Text) string {
 	var b strings.Builder
 	for _, p := range t {
-		b.WriteString(strings.ReplaceAll(p.Literal, "%", "%%") + parts[p.Part])
+		b.WriteString(escaped(p.Literal) + parts[p.Part])
 	}
 	return b.String()
 }

@@ -140,7 +140,7 @@ func (b *builder) use(p *route.Planned) {
 		b.headers = append(b.headers, retryIdempotent())
 	}
 	if s.Prefix != "" {
-		b.headers = append(b.headers, setHeader("x-forwarded-prefix", strings.ReplaceAll(s.Prefix, "%", "%%")))
+		b.headers = append(b.headers, setHeader("x-forwarded-prefix", escaped(s.Prefix)))
 	}
 }
 
