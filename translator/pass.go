@@ -412,7 +412,7 @@ func (p *pass) managers() {
 	}
 }
 
-// must puts a resource that no unchecked input reaches.
+// must puts a resource of which no part is unchecked input: an error is ours, and panics.
 func (p *pass) must(r *snapshot.Resource, err error) {
 	if err != nil {
 		panic(fmt.Sprintf("translator: fleet %s: %v", p.next.Name, err))

@@ -92,7 +92,7 @@ type source struct {
 	close func()
 }
 
-// open opens the source that check has approved of.
+// open opens what --source names, after check; without it, a copy of the example.
 func (f *sourceFlags) open(log *slog.Logger) (*source, error) {
 	if f.source == kubeSource {
 		return f.openKube(log)

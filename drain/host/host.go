@@ -128,7 +128,7 @@ func (c *Collector) netstat(metrics chan<- prometheus.Metric) error {
 	return nil
 }
 
-// maxQueues bounds the number of addresses whose queues are told.
+// maxQueues bounds the series. Addresses beyond it, in order, have none.
 const maxQueues = 100
 
 func (c *Collector) queues(metrics chan<- prometheus.Metric) error {

@@ -78,7 +78,7 @@ type Meta struct {
 	fragment *route.Fragment
 }
 
-// Origin is an object, and where it was read.
+// Origin is the object.Origin of o. What an API server sent has no Places.
 func Origin(o interface {
 	Object
 	meta() *Meta

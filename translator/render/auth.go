@@ -101,8 +101,8 @@ func named(names ...string) *matcherv3.ListStringMatcher {
 	return list
 }
 
-// notAsked are headers of a client that the server is not to see: those that say a rule,
-// and those that are about a connection or a body of its own.
+// notAsked are headers of a client that the authorization server must not get: ours, by
+// which it could choose its own rule, and those about the client's connection and body.
 func notAsked() *matcherv3.ListStringMatcher {
 	list := named("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "expect", "content-length")
 	list.Patterns = append(list.Patterns, &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Prefix{Prefix: rule.HeaderPrefix}})

@@ -125,8 +125,8 @@ func ofChain(host string) *corev3.TypedExtensionConfig {
 		"trusted": {Condition: equal(attribute("xds", "filter_chain_name"), host+trustedSuffix)}})
 }
 
-// certified runs on each other route of a host that checks client certificates. What came by
-// plain http is not asked.
+// certified is a filter of all routes behind refusals: 403, unless the request came by the
+// host's own chain with the right subject, or by plain http.
 func certified(c *route.Checked) []*corev3.TypedExtensionConfig {
 	if c == nil || c.Closed {
 		return nil

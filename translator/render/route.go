@@ -50,14 +50,15 @@ type builder struct {
 	shared
 }
 
-// origin is what an object says of its routes.
+// origin is what shared was made of. It is compared by its pointers, which most routes of
+// one object have in common.
 type origin struct {
 	settings *policy.Route
 	measures *route.Measures
 	pages    *route.Pages
 }
 
-// shared is what routes with the same settings have in common.
+// shared is what routes of the same origin have in common.
 type shared struct {
 	timeout, idle *durationpb.Duration
 	longest       *routev3.RouteAction_MaxStreamDuration

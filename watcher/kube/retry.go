@@ -82,7 +82,8 @@ func (r *retry) failed() {
 	r.again = time.Now().Add(r.backoff.Step())
 }
 
-// succeeded says that a request was answered.
+// succeeded says that a request was answered. The first after a failure wakes the other
+// feeds. The waits stay as long as they are until a watch has stood: see ended.
 func (r *retry) succeeded() {
 	if r.failing {
 		r.failing = false

@@ -70,7 +70,7 @@ func (s *state) named(ref object.Ref) {
 }
 
 // unnamed ends following a Secret or ConfigMap, because no object refers to it any more.
-// What it referred to itself loses that reference, too.
+// It counts as deleted, so what it refers to loses a reference, too.
 func (s *state) unnamed(ref object.Ref) {
 	delete(s.unread, ref)
 	delete(s.heard, ref)

@@ -88,7 +88,8 @@ func (e *entry) member() bool {
 	return e.class != "" && (!e.seen.named || e.seen.class == e.class)
 }
 
-// isNew reports whether nothing of ours was written yet.
+// isNew reports whether no address of ours is there, and none was undone: then one waits
+// until the Ingress is served, and goes before other writes.
 func (e *entry) isNew() bool { return !e.seen.ours && e.held == "" && e.flips == 0 }
 
 // over returns when we may write again after yielding to another controller: one quiet

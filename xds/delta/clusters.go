@@ -41,9 +41,9 @@ func (c *Conn) nextClusters(send func(*flight)) {
 	}
 }
 
-// changedClusters are those to send. A modify goes alone, so there may be more of
-// them than there is room for, and newer ones with each change of the class: they
-// take turns, and what routes wait for goes before them.
+// changedClusters are those to send. A modify, of what Envoy may have, goes alone, so
+// there may be more than there is room for, and newer ones with each change of the class:
+// they take turns. nextClusters sends the adds before them.
 func (c *Conn) changedClusters(names []string) (adds, modifies []*snapshot.Resource) {
 	const t = snapshot.Cluster
 	for _, n := range c.inTurn(t, names) {

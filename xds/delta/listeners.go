@@ -9,7 +9,8 @@ import (
 	"legation.dev/xds/snapshot"
 )
 
-// nextListeners is step 5: one listener in flight, when what it needs is live.
+// nextListeners is step 5: one listener in flight, when listenerMayGo. A removal waits
+// only for those that need it.
 func (c *Conn) nextListeners(send func(*flight)) {
 	const t = snapshot.Listener
 	st := &c.types[t]

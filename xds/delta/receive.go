@@ -140,7 +140,7 @@ func (c *Conn) take(t snapshot.Type, nonce string) *flight {
 	return nil
 }
 
-// acknowledge is rule 5: Envoy runs what was sent.
+// acknowledge is rule 5: Envoy has what was sent, but for what it forgot or skipped.
 func (c *Conn) acknowledge(t snapshot.Type, f *flight) {
 	st := &c.types[t]
 	if f.whole && len(f.superseded) == 0 && len(st.maybe) == 0 && st.have.Same(f.base) {

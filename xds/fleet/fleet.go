@@ -121,7 +121,7 @@ func (r *Registry) Envoys() []Envoy {
 	return out
 }
 
-// Nodes is who is connected, in no order. It costs less than Envoys.
+// Nodes is who is connected, once for each stream, in no order. It costs less than Envoys.
 func (r *Registry) Nodes() []Node {
 	r.mu.Lock()
 	defer r.mu.Unlock()

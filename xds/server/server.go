@@ -149,8 +149,8 @@ func (s *Server) becomeHealthy() {
 	}
 }
 
-// errStopping ends the streams of a server that shuts down. An Envoy that
-// reads it connects to another replica.
+// errStopping ends the streams of a server that shuts down. It accepts no more
+// connections, so an Envoy that dials again finds another replica.
 var errStopping = status.Error(codes.Unavailable, "legation is shutting down")
 
 // Shutdown ends all streams immediately with status Unavailable, so that Envoys

@@ -58,7 +58,8 @@ func pairOf(f *route.Fragment, said map[string]string, name string) (r route.Rep
 	return r
 }
 
-// literals reports whether texts have neither variables nor patterns, and can stand in a header.
+// literals reports whether texts stand for themselves: no variable, pattern or quote of
+// nginx is in them, nor what would end a header or an attribute of a cookie.
 func literals(texts ...string) bool {
 	for _, text := range texts {
 		if strings.HasPrefix(text, "~") || strings.ContainsAny(text, `$;"'\`) || strings.ContainsFunc(text, unprintable) {

@@ -179,8 +179,8 @@ func strict(settings, data map[string]string) (keys []Key) {
 	return keys
 }
 
-// forwarded reads the keys that say whose word on the client counts. Nobody's does whom
-// they do not name: ingress-nginx believes everybody by default.
+// forwarded reads the keys that say whose X-Forwarded-For counts. Without a list of them
+// ingress-nginx believes everybody: that becomes no setting, somebody has to decide.
 func forwarded(settings, data map[string]string) (keys []Key) {
 	believes := isTrue(data["use-forwarded-headers"])
 	for _, name := range []string{"forwarded-for-header", "proxy-real-ip-cidr", "use-forwarded-headers"} {
