@@ -182,7 +182,7 @@ func strict(settings, data map[string]string) (keys []Key) {
 // forwarded reads the keys that say whose X-Forwarded-For counts. Without a list of them
 // ingress-nginx believes everybody: that becomes no setting, somebody has to decide.
 func forwarded(settings, data map[string]string) (keys []Key) {
-	believes := isTrue(data["use-forwarded-headers"])
+	believes, protocol := isTrue(data["use-forwarded-headers"]), isTrue(data["use-proxy-protocol"])
 	for _, name := range []string{"forwarded-for-header", "proxy-real-ip-cidr", "use-forwarded-headers"} {
 		value, has := data[name]
 		if !has {
@@ -190,10 +190,12 @@ func forwarded(settings, data map[string]string) (keys []Key) {
 		}
 		k := Key{Name: name, Value: value, Fate: NoEffect, Why: "use-forwarded-headers is off"}
 		switch {
+		case name == "proxy-real-ip-cidr" && protocol && !believes && !allowsEverybody(value):
+			k.Fate, k.Why = ToDecide, "proxy-protocol: required takes the client's address from whoever connects: let nobody else reach the listeners"
 		case !believes:
-		case name == "forwarded-for-header" && value != "X-Forwarded-For":
+		case name == "forwarded-for-header" && !strings.EqualFold(strings.TrimSpace(value), "X-Forwarded-For"):
 			k.Fate, k.Why = Lost, "clients are told apart by X-Forwarded-For only"
-		case name == "use-forwarded-headers" && settings["trusted-proxies"] == "":
+		case name != "forwarded-for-header" && settings["trusted-proxies"] == "" && (name == "use-forwarded-headers" || allowsEverybody(value)):
 			k.Fate, k.Why = ToDecide, "name the proxies in front in trusted-proxies, or their number in trusted-hops: ingress-nginx believes everybody"
 		case name == "proxy-real-ip-cidr" && !allowsEverybody(value):
 			_, errs := policy.OfClass(object.Ref{}, map[string]string{"trusted-proxies": value})

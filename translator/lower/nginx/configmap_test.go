@@ -50,3 +50,25 @@ func TestImportBelieves(t *testing.T) {
 		}
 	}
 }
+
+// TestImportRealIP: who may say a client's address is never lost in silence.
+func TestImportRealIP(t *testing.T) {
+	for name, c := range map[string]struct {
+		data map[string]string
+		key  string
+		want Fate
+	}{
+		"everybody":      {map[string]string{"use-forwarded-headers": "true", "proxy-real-ip-cidr": "0.0.0.0/0"}, "proxy-real-ip-cidr", ToDecide},
+		"PROXY":          {map[string]string{"use-proxy-protocol": "true", "proxy-real-ip-cidr": "10.0.0.0/8"}, "proxy-real-ip-cidr", ToDecide},
+		"PROXY, all":     {map[string]string{"use-proxy-protocol": "true", "proxy-real-ip-cidr": "0.0.0.0/0"}, "proxy-real-ip-cidr", NoEffect},
+		"of any case":    {map[string]string{"use-forwarded-headers": "true", "forwarded-for-header": " x-forwarded-for"}, "forwarded-for-header", NoEffect},
+		"another header": {map[string]string{"use-forwarded-headers": "true", "forwarded-for-header": "CF-Connecting-IP"}, "forwarded-for-header", Lost},
+	} {
+		_, keys := Import(c.data)
+		for _, k := range keys {
+			if k.Name == c.key && k.Fate != c.want {
+				t.Errorf("%s: %+v, want %s", name, k, c.want)
+			}
+		}
+	}
+}
