@@ -181,3 +181,38 @@ func (r Request) query(name string) (string, bool) {
 	}
 	return "", false
 }
+
+// Possible are the routes that may take a request of which only Method, Host, Path and
+// Proto are known, in the order in which they are tried: each but the last of them may be
+// passed over for a header.
+func Possible(vh *VirtualHost, r Request) (list []*Route) {
+	r.Host = undotted(r.Host)
+	for i := range vh.Routes {
+		candidate := vh.Routes[i]
+		if candidate.Page { // nobody but Envoy asks for it
+			continue
+		}
+		all := len(candidate.Match.Headers)
+		candidate.Match.Headers = slices.DeleteFunc(slices.Clone(candidate.Match.Headers), func(h ValueMatch) bool { return !h.known() })
+		if candidate.differs(r) != "" {
+			continue
+		}
+		list = append(list, &vh.Routes[i])
+		if len(candidate.Match.Headers) == all {
+			return list
+		}
+	}
+	return list
+}
+
+// known reports whether the value follows from the method, the host, the path and the
+// protocol of a request.
+func (v ValueMatch) known() bool {
+	return strings.HasPrefix(v.Name, ":") || strings.EqualFold(v.Name, "host") || strings.EqualFold(v.Name, "x-forwarded-proto")
+}
+
+// Outcomes are what a route does with a request that it takes; nil is no route.
+func Outcomes(taken *Route, r Request) []Outcome {
+	r.Host = undotted(r.Host)
+	return outcomes(taken, r)
+}
