@@ -263,23 +263,7 @@ func (o answer) settings() policy.Route {
 
 // bars reports whether a client may not come for its address, whoever it is.
 func (o answer) bars(from netip.Addr) bool {
-	s := o.settings()
-	if o.Cluster == "" || !from.IsValid() || s.Satisfy == policy.Any && s.Auth.Active() {
-		return false
-	}
-	in := func(p netip.Prefix) bool { return p.Contains(from) }
-	if slices.ContainsFunc(s.Denied, in) || len(s.Allowed) > 0 && !slices.ContainsFunc(s.Allowed, in) {
-		return true
-	}
-	if o.by.Measures == nil || len(o.by.Measures.Addresses) == 0 {
-		return false
-	}
-	for _, rule := range o.by.Measures.Addresses {
-		if rule.Of == (netip.Prefix{}) || rule.Of.Contains(from) {
-			return !rule.Allow
-		}
-	}
-	return false
+	return o.Cluster != "" && from.IsValid() && o.by.Bars(from)
 }
 
 // serviceOf is how the log calls the Service of a cluster.
