@@ -3,6 +3,7 @@ package translator
 import (
 	"slices"
 
+	"legation.dev/object"
 	"legation.dev/translator/policy"
 	"legation.dev/translator/route"
 )
@@ -39,6 +40,19 @@ func (f *Fleet) Explain(service string) (list []Explanation) {
 		list = append(list, one)
 	}
 	return append(list, routes...)
+}
+
+// RouteSettings are the effective settings of the routes of an object.
+func (f *Fleet) RouteSettings(of object.Ref) []policy.Explained {
+	if fragment, ok := f.view.Fragments().Get(of.String()); ok {
+		return f.routeSettings(fragment.Policy)
+	}
+	return f.routeSettings(nil)
+}
+
+// ClusterSettings are the effective settings of the cluster of a backend.
+func (f *Fleet) ClusterSettings(b route.Backend) []policy.Explained {
+	return f.clusterSettings(b.Key(), b.Policy)
 }
 
 func (f *Fleet) clusterSettings(service string, ofIngress policy.Overrides) []policy.Explained {

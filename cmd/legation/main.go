@@ -42,6 +42,6 @@ To try it without a cluster:
   legation serve
   legation bootstrap --admin unix:/tmp/envoy-admin.sock > envoy.yaml
   envoy -c envoy.yaml`,
-	}, serveCommand(), bootstrapCommand(), certsCommand(), translateCommand(), explainCommand(), settingsCommand(), lintCommand(), codesCommand(),
+	}, serveCommand(), bootstrapCommand(), certsCommand(), translateCommand(), explainCommand(), whyCommand(), settingsCommand(), lintCommand(), compareCommand(), codesCommand(),
 		fleetCommand(), trafficCommand(), snapshotCommand(), historyCommand(), diffCommand(), watchCommand())
 }

@@ -26,7 +26,7 @@ var callers = []struct {
 	{"settings", "Lower", []string{"translator/lower"}, "an object is lowered where its kind is known"},
 	{"secret", "Lower", []string{"translator/lower"}, "a certificate is parsed where it is read, not for each host and pass"},
 	{"lower", "Object", nil, "sources use Put and Manifests"},
-	{"lower", "Put", []string{"watcher/kube", "translator/worlds"}, "a source lowers what it reads, and nobody lowers again"},
+	{"lower", "Put", []string{"inspect/compare", "watcher/kube", "translator/worlds"}, "a source lowers what it reads, and nobody lowers again; compare lowers what an object would be"},
 	{"lower", "Manifests", []string{"watcher/dir"}, "a source lowers what it reads, and nobody lowers again"},
 }
 

@@ -22,7 +22,7 @@ var allowed = map[string][]string{
 	"authz":      {"authz/rule"},
 	"authz/rule": {},
 	"cmd/cli":    {},
-	"cmd/legation": {"object", "controller", "cmd/cli", "examples", "inspect", "translator", "translator/finding", "translator/input", "translator/lower/nginx", "translator/policy", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact", "xds/observed",
+	"cmd/legation": {"object", "controller", "cmd/cli", "examples", "inspect", "inspect/compare", "translator", "translator/finding", "translator/input", "translator/lower/nginx", "translator/policy", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact", "xds/observed",
 		"pmap", "xds/redact", "xds/server", "xds/snapshot", "xds/store"},
 	"cmd/shutdown-manager": {
 		"authz", "cmd/cli", "drain", "drain/admin", "drain/child", "drain/limits", "drain/probe"},
@@ -34,7 +34,8 @@ var allowed = map[string][]string{
 	"drain/limits":             {"drain/host"},
 	"drain/probe":              {"drain", "drain/admin", "drain/host"},
 	"examples":                 {},
-	"inspect":                  {"object", "pmap", "translator", "translator/finding", "translator/policy", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/snapshot", "xds/store"},
+	"inspect":                  {"object", "pmap", "translator", "translator/finding", "translator/input", "translator/policy", "translator/route", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/snapshot", "xds/store"},
+	"inspect/compare":          {"object", "translator", "translator/finding", "translator/input", "translator/lower", "translator/policy", "translator/route"}, // lower: an object as it would be without an annotation
 	"object":                   {},
 	"watcher/dir":              {"object", "translator/finding", "translator/input", "translator/lower"},
 	"watcher/kube":             {"object", "pmap", "translator/finding", "translator/input", "translator/lower", "translator/route", "watcher/quiet"},

@@ -13,8 +13,6 @@ var unused = map[string]string{
 	"translator/finding/table.go Table":        "test/docs holds the pages against it",
 	"translator/policy/table.go Table":         "tests ask for a scenario of each setting",
 	"translator/render/filters.go FilterNames": "tests hold what is rendered against it",
-	"translator/route/authority.go FindHost":   "beside Decide",
-	"translator/route/decide.go Decide":        "test/decide holds it against Envoy; lint and why are to be built on it",
 	"xds/limits/limits.go PartyAt":             "tests of xds/server look whether an address is forgotten",
 	"xds/limits/limits.go Room":                "tests of xds/server look whether all room is given back",
 	"xds/server/stats.go Quantile":             "programs of test/ print it; Prometheus computes its own",

@@ -3,9 +3,12 @@ package route
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
+
+	"legation.dev/translator/policy"
 )
 
 // Request is what of a request decides over its route, as Envoy has it when it
@@ -46,8 +49,11 @@ type Outcome struct {
 	Location string
 }
 
-// Why a route does not take a request that it matches.
-const earlier = "a rule before it matches"
+// Why a route does not take a request.
+const (
+	PathDiffers = "path differs"
+	earlier     = "a rule before it matches"
+)
 
 // Decide says which route of a virtual host takes a request, and why the others do
 // not. It follows Envoy, which is asked the same in test/decide. What a cluster
@@ -95,7 +101,7 @@ func outcomes(taken *Route, r Request) (list []Outcome) {
 func (r *Route) differs(req Request) string {
 	switch {
 	case !r.Match.takesPath(req.Path):
-		return "path differs"
+		return PathDiffers
 	case r.Match.Method != "" && r.Match.Method != req.Method:
 		return "method differs"
 	case r.Plain && req.Proto != "http":
@@ -180,4 +186,62 @@ func (r Request) query(name string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// Possible are the routes that may take a request of which only Method, Host, Path and
+// Proto are known, in the order in which they are tried: each but the last of them may be
+// passed over for a header.
+func Possible(vh *VirtualHost, r Request) (list []*Route) {
+	r.Host = undotted(r.Host)
+	for i := range vh.Routes {
+		candidate := vh.Routes[i]
+		if candidate.Page { // nobody but Envoy asks for it
+			continue
+		}
+		all := len(candidate.Match.Headers)
+		candidate.Match.Headers = slices.DeleteFunc(slices.Clone(candidate.Match.Headers), func(h ValueMatch) bool { return !h.known() })
+		if candidate.differs(r) != "" {
+			continue
+		}
+		list = append(list, &vh.Routes[i])
+		if len(candidate.Match.Headers) == all {
+			return list
+		}
+	}
+	return list
+}
+
+// known reports whether the value follows from the method, the host, the path and the
+// protocol of a request.
+func (v ValueMatch) known() bool {
+	return strings.HasPrefix(v.Name, ":") || strings.EqualFold(v.Name, "host") || strings.EqualFold(v.Name, "x-forwarded-proto")
+}
+
+// Outcomes are what a route does with a request that it takes; nil is no route.
+func Outcomes(taken *Route, r Request) []Outcome {
+	r.Host = undotted(r.Host)
+	return outcomes(taken, r)
+}
+
+// Bars reports whether a client may not come for its address, whoever it is. Addresses are
+// looked at for what goes to a target; a redirect tells everybody.
+func (p *Planned) Bars(from netip.Addr) bool {
+	if s := p.Settings; s != nil {
+		in := func(p netip.Prefix) bool { return p.Contains(from) }
+		switch {
+		case s.Satisfy == policy.Any && s.Auth.Active():
+			return false
+		case slices.ContainsFunc(s.Denied, in), len(s.Allowed) > 0 && !slices.ContainsFunc(s.Allowed, in):
+			return true
+		}
+	}
+	if p.Measures == nil {
+		return false
+	}
+	for _, rule := range p.Measures.Addresses {
+		if rule.Of == (netip.Prefix{}) || rule.Of.Contains(from) {
+			return !rule.Allow
+		}
+	}
+	return false
 }

@@ -1,0 +1,286 @@
+package inspect
+
+import (
+	"cmp"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"legation.dev/object"
+	"legation.dev/translator"
+	"legation.dev/translator/finding"
+	"legation.dev/translator/input"
+	"legation.dev/translator/policy"
+	"legation.dev/translator/route"
+)
+
+// Question is one request of a client.
+type Question struct {
+	Method  string
+	URL     *url.URL // http or https, with a host
+	Headers http.Header
+	From    netip.Addr // of the client; the zero one is unknown
+}
+
+// Why is what a fleet does with a request, and why.
+type Why struct {
+	Fleet string `json:"fleet"`
+	// Host is the virtual host that takes the request, such as "*.example.com".
+	Host        string       `json:"host"`
+	Certificate *Certificate `json:"certificate,omitempty"` // by https
+	// Object and Rule take the request; empty if nothing does.
+	Object string `json:"object,omitempty"`
+	Rule   string `json:"rule,omitempty"`
+	// Answers are all that may happen: more than one where chance decides.
+	Answers []Answer `json:"answers"`
+	// Guards are what the request has to pass first.
+	Guards []string `json:"guards,omitempty"`
+	// Lost are the other rules of the host, and why they do not take the request.
+	Lost []Lost `json:"lost,omitempty"`
+	// Settings of the route that somebody has set.
+	Settings []Setting         `json:"settings,omitempty"`
+	Problems []finding.Problem `json:"-"`
+}
+
+// Answer is one thing that may happen to a request.
+type Answer struct {
+	Status   uint32 `json:"status,omitempty"` // that Envoy answers; zero if an endpoint does
+	Location string `json:"location,omitempty"`
+	Cluster  string `json:"cluster,omitempty"`
+	Share    string `json:"share,omitempty"` // of the requests, such as "10 %"; empty for all
+	// Endpoints are those of the cluster; empty: the answer is 503.
+	Endpoints []Endpoint `json:"endpoints,omitempty"`
+	// Name is where an ExternalName Service leads.
+	Name     string    `json:"name,omitempty"`
+	Settings []Setting `json:"settings,omitempty"`
+}
+
+// Endpoint is one address of a Service.
+type Endpoint struct {
+	Address  string `json:"address"`
+	Zone     string `json:"zone,omitempty"`
+	Draining bool   `json:"draining,omitempty"` // no new requests while others are there
+}
+
+// Certificate is what a client is shown.
+type Certificate struct {
+	Secret  string    `json:"secret,omitempty"` // object that it is from; empty: nobody's
+	StandIn bool      `json:"stand_in"`         // browsers refuse it
+	Names   []string  `json:"names,omitempty"`
+	Issuer  string    `json:"issuer,omitempty"`
+	Ends    time.Time `json:"ends,omitzero"`
+}
+
+// Lost is a rule that does not take a request.
+type Lost struct {
+	Rule string `json:"rule"`
+	Why  string `json:"why"`
+}
+
+// Asks says what each fleet does with a request: all that have a virtual host for its host,
+// or, if none has, all of them. Only those of class, if that is not empty.
+func Asks(r translator.Result, q Question, class string, now time.Time) (list []Why) {
+	var others []Why
+	for fleet := range r.Fleets() {
+		if class != "" && class != fleet.Name {
+			continue
+		}
+		name, ok := route.FindHost(q.URL.Host, func(name string) bool { return fleet.VirtualHost(name) != nil })
+		if !ok {
+			continue
+		}
+		if w := why(r, fleet, name, q, now); name == route.Any {
+			others = append(others, w)
+		} else {
+			list = append(list, w)
+		}
+	}
+	if len(list) == 0 {
+		return others
+	}
+	return list
+}
+
+func why(r translator.Result, fleet *translator.Fleet, host string, q Question, now time.Time) Why {
+	vh := fleet.VirtualHost(host)
+	path := q.URL.JoinPath() // as Envoy does it: without dots and double slashes
+	request := route.Request{Method: q.Method, Host: q.URL.Host, Path: path.RequestURI(), Proto: q.URL.Scheme, Headers: q.Headers}
+	d := route.Decide(vh, request)
+	w := Why{Fleet: fleet.Name, Host: host}
+	if q.URL.Scheme == "https" {
+		if w.Certificate = certificateOf(fleet, q.URL.Hostname()); w.Certificate == nil {
+			w.Guards = []string{noTLS}
+			return w
+		}
+	}
+	w.Lost = lost(vh, d)
+	objects := map[object.Ref]bool{}
+	if taken := d.Route; taken != nil {
+		w.Object, w.Rule = taken.From.String(), fmt.Sprint(taken.Match.Kind, " ", taken.Match.Path)
+		if taken.From == (object.Ref{}) {
+			w.Object = taken.Owner
+		}
+		objects[taken.From] = true
+		w.Guards = guards(vh, taken, q)
+		w.Settings = set(fleet.RouteSettings(taken.From))
+	}
+	if q.URL.Scheme == "https" && vh.Clients != nil && vh.Clients.Closed {
+		d.Allowed = []route.Outcome{{Status: http.StatusServiceUnavailable}}
+	}
+	for _, o := range d.Allowed {
+		w.Answers = append(w.Answers, answerOf(fleet, d.Route, o, objects))
+	}
+	for _, p := range r.Problems(now) {
+		if objects[p.Object] {
+			w.Problems = append(w.Problems, p)
+		}
+	}
+	return w
+}
+
+// lost are the rules that were passed over, those that have the path first. Those that only
+// Envoy asks for are left out.
+func lost(vh *route.VirtualHost, d route.Decision) (list []Lost) {
+	inner := map[string]bool{}
+	for i := range vh.Routes {
+		inner[vh.Routes[i].Name] = vh.Routes[i].Page
+	}
+	for _, l := range d.Lost {
+		if !inner[l.Route] {
+			list = append(list, Lost{l.Route, l.Why})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Lost) int {
+		return strings.Compare(strconv.FormatBool(a.Why == route.PathDiffers), strconv.FormatBool(b.Why == route.PathDiffers))
+	})
+	return list
+}
+
+// answerOf is one outcome, with what is behind its cluster.
+func answerOf(fleet *translator.Fleet, taken *route.Route, o route.Outcome, objects map[object.Ref]bool) Answer {
+	a := Answer{Status: o.Status, Location: o.Location, Cluster: o.Cluster}
+	if o.Cluster == "" {
+		return a
+	}
+	total := uint32(0)
+	for _, t := range taken.Targets {
+		total += t.Weight
+	}
+	for _, t := range taken.Targets {
+		b := t.Backend
+		if b.Cluster() != o.Cluster || a.Endpoints != nil {
+			continue
+		}
+		if len(taken.Targets) > 1 {
+			a.Share = fmt.Sprintf("%.4g %%", 100*float64(t.Weight)/float64(max(total, 1)))
+		}
+		objects[b.Ref()] = true
+		if s, ok := fleet.View().Service(b.Key()); ok {
+			a.Name = s.ExternalName
+		}
+		for _, e := range fleet.Endpoints(b).List {
+			a.Endpoints = append(a.Endpoints, Endpoint{fmt.Sprintf("%s:%d", bracketed(e), e.Port), e.Zone, e.Draining})
+		}
+		a.Settings = set(fleet.ClusterSettings(b))
+	}
+	return a
+}
+
+func bracketed(e route.Endpoint) string {
+	if e.IP.Is6() {
+		return "[" + e.Host() + "]"
+	}
+	return e.Host()
+}
+
+// Serves reports whether an endpoint answers, or the client is sent elsewhere.
+func (w Why) Serves() bool {
+	return slices.ContainsFunc(w.Answers, func(a Answer) bool {
+		return a.Location != "" || a.Cluster != "" && (len(a.Endpoints) > 0 || a.Name != "")
+	}) && !slices.Contains(w.Guards, barred)
+}
+
+// Guards that nothing gets past.
+const (
+	barred = "address: this client is answered 403"
+	noTLS  = "TLS: no host of the fleet has a certificate, so it has no listener for https"
+)
+
+// guards are what a route asks of a request before its target gets it.
+func guards(vh *route.VirtualHost, taken *route.Route, q Question) (list []string) {
+	add := func(ok bool, format string, args ...any) {
+		if ok {
+			list = append(list, fmt.Sprintf(format, args...))
+		}
+	}
+	if c := vh.Clients; c != nil && q.URL.Scheme == "https" {
+		add(c.Closed, "client certificate: nobody can be checked, so all of https is answered 503")
+		add(!c.Closed, "client certificate: by the authorities of %s", c.Secret)
+	}
+	if len(taken.Targets) == 0 || taken.Settings == nil {
+		return list
+	}
+	s := taken.Settings
+	restricted := len(s.Allowed)+len(s.Denied) > 0 || taken.Measures != nil && len(taken.Measures.Addresses) > 0
+	switch {
+	case restricted && !q.From.IsValid():
+		add(true, "address: it decides who may come; say which with --from")
+	case restricted && taken.Bars(q.From):
+		list = append(list, barred)
+	case restricted:
+		add(true, "address: %s may come", q.From)
+	}
+	add(s.AuthType != "" && s.AuthType != "none", "password: %s, by Secret %s", s.AuthType, s.AuthSecret)
+	add(s.AuthURL != "", "authorization: %s %s says yes by any 2xx", s.AuthMethod, s.AuthURL)
+	add(s.PerSecond > 0, "rate: %d requests a second, %d at once; beyond it 503 or the status of the class", s.PerSecond, s.PerSecond*s.Burst)
+	add(s.PerMinute > 0, "rate: %d requests a minute", s.PerMinute)
+	add(s.RequestBody > 0, "body: at most %d bytes, else 413", s.RequestBody)
+	return list
+}
+
+// set are the settings that somebody has set.
+func set(list []policy.Explained) (rows []Setting) {
+	for _, e := range list {
+		if s := settingOf(e); s.Object != "" {
+			rows = append(rows, s)
+		}
+	}
+	return rows
+}
+
+// certificateOf is what a client is shown that asks for a name; nil without TLS.
+func certificateOf(fleet *translator.Fleet, name string) *Certificate {
+	r := fleet.Certificate(name)
+	if r == nil {
+		return nil
+	}
+	c := &Certificate{StandIn: r.Placeholder}
+	for _, ref := range r.From {
+		if s, ok := fleet.View().Secret(ref.Key()); ok && ref.Kind == object.KindSecret && !c.StandIn {
+			c.Secret = ref.String()
+			c.read(s)
+		}
+	}
+	return c
+}
+
+// read takes what people look for in a certificate.
+func (c *Certificate) read(s *input.Secret) {
+	block, _ := pem.Decode(s.Certificate)
+	if block == nil {
+		return
+	}
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return
+	}
+	c.Names, c.Ends = leaf.DNSNames, leaf.NotAfter
+	c.Issuer = cmp.Or(leaf.Issuer.CommonName, strings.Join(leaf.Issuer.Organization, ", "))
+}
