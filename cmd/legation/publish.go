@@ -26,6 +26,7 @@ import (
 type publishFlags struct {
 	lease                      string
 	services, nodes, addresses []string
+	takeOver                   bool
 
 	// What check made of them.
 	leaseName types.NamespacedName // empty: nothing is written
@@ -39,6 +40,7 @@ func (f *publishFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.lease, "lease", "", "with kube: NAMESPACE/NAME of the Lease of the replica that writes addresses of Ingresses and Events; empty writes nothing (default: inside a cluster "+defaultLease+", with --class "+defaultLease+"-CLASS, in the pod's namespace, else empty)")
 	flags.StringArrayVar(&f.services, "publish-service", nil, "[CLASS=]NAMESPACE/NAME of the Service whose load balancer's addresses, or else externalIPs, the Ingresses get")
 	flags.StringArrayVar(&f.nodes, "publish-nodes", nil, "[CLASS=]NAMESPACE/SELECTOR of the pods that run Envoy: Ingresses get the addresses of the nodes of those that are ready")
+	flags.BoolVar(&f.takeOver, "take-over-status", false, "write addresses of Ingresses immediately, also those that another controller, whose class is served, has written (default: when that has been silent for 10 minutes)")
 	flags.StringArrayVar(&f.addresses, "publish-address", nil, "[CLASS=]ADDRESS[,ADDRESS...]: IP addresses and host names that the Ingresses get")
 }
 
@@ -49,7 +51,7 @@ var publishNames = []string{"publish-service", "publish-nodes", "publish-address
 // those of --class.
 func (f *publishFlags) check(flags *pflag.FlagSet, source string, classes []string) error {
 	if source != kubeSource {
-		for _, name := range append([]string{"lease"}, publishNames...) {
+		for _, name := range append([]string{"lease", "take-over-status"}, publishNames...) {
 			if flags.Changed(name) {
 				return fmt.Errorf("--%s: only with --source %s", name, kubeSource)
 			}

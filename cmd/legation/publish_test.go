@@ -114,10 +114,15 @@ func TestStateOf(t *testing.T) {
 	r, ref := shopResult(t)
 	other := input.Seal(&input.IngressClass{Meta: input.Meta{Name: "theirs"}, Controller: kube.NotServed})
 	r = translator.Translate(r, r.View().With(lower.Put(other)))
-	s := stateOf(r, nil)
+	old := input.Seal(&input.IngressClass{Meta: input.Meta{Name: "old"}, Controller: input.Controller, Claimed: "k8s.io/ingress-nginx"})
+	r = translator.Translate(r, r.View().With(lower.Put(old)))
+	if s := stateOf(r, nil, true); len(s.Inherited) > 0 {
+		t.Errorf("--take-over-status waits for %v", s.Inherited)
+	}
+	s := stateOf(r, nil, false)
 	gone := ref
 	gone.Name = "gone"
-	if !s.Fleets[input.DefaultClass].Has(ref.Key()) || !s.Elsewhere["theirs"] || s.Elsewhere[input.DefaultClass] || !s.Exists(ref) || s.Exists(gone) {
+	if !s.Fleets[input.DefaultClass].Has(ref.Key()) || !s.Elsewhere["theirs"] || !s.Inherited["old"] || len(s.Inherited) > 1 || s.Elsewhere[input.DefaultClass] || !s.Exists(ref) || s.Exists(gone) {
 		t.Errorf("got %+v", s)
 	}
 }

@@ -84,7 +84,7 @@ func (s *serving) run(ctx context.Context) error {
 	}
 	g.Go(func() error { return unlessEnded(ctx, loop.Run(ctx)) })
 	if writer != nil {
-		watch.Tell = func(r translator.Result, list []finding.Problem) { writer.Report(stateOf(r, list)) }
+		watch.Tell = func(r translator.Result, list []finding.Problem) { writer.Report(stateOf(r, list, s.publish.takeOver)) }
 		g.Go(func() error { return unlessEnded(ctx, writer.Run(ctx)) })
 	}
 	if s.folder != nil {

@@ -9,15 +9,20 @@ import (
 )
 
 // stateOf is what a result and all that is wrong mean for who writes to Kubernetes.
-func stateOf(r translator.Result, problems []finding.Problem) status.State {
+//
+// takeOver: other controllers are not waited for.
+func stateOf(r translator.Result, problems []finding.Problem, takeOver bool) status.State {
 	view := r.View()
-	s := status.State{Fleets: map[string]pmap.Map[pmap.Unit]{}, Elsewhere: map[string]bool{}, Problems: problems, Exists: view.Has}
+	s := status.State{Fleets: map[string]pmap.Map[pmap.Unit]{}, Elsewhere: map[string]bool{}, Inherited: map[string]bool{}, Problems: problems, Exists: view.Has}
 	for f := range r.Fleets() {
 		s.Fleets[f.Name] = f.Members
 	}
 	for name, class := range view.Classes().All() {
 		if class.Controller == kube.NotServed {
 			s.Elsewhere[name] = true
+		}
+		if class.Claimed != "" && !takeOver {
+			s.Inherited[name] = true
 		}
 	}
 	return s

@@ -198,6 +198,12 @@ func TestControllerClasses(t *testing.T) {
 		t.Errorf("by default there is %s", flag)
 	}
 	text := render(t, "legation", "legation", "--set", "controlPlane.controllerClasses={k8s.io/ingress-nginx,example.com/other}", "--set", "fleets.legation=null,fleets.nginx.createClass=false")
+	if bytes.Contains(text, []byte("--take-over-status")) {
+		t.Error("by default the other controller is not waited for")
+	}
+	if text := render(t, "legation", "legation", "--set", "controlPlane.takeOverStatus=true"); !bytes.Contains(text, []byte("- --take-over-status\n")) {
+		t.Error("takeOverStatus has no effect")
+	}
 	if want := flag + "k8s.io/ingress-nginx,example.com/other\n"; !bytes.Contains(text, []byte(want)) {
 		t.Errorf("there is no %s", want)
 	}

@@ -50,8 +50,9 @@ type suite struct {
 	config    status.Config
 	replicas  []*replica
 
-	served   pmap.Map[pmap.Unit]
-	problems []finding.Problem
+	served    pmap.Map[pmap.Unit]
+	inherited bool // the class is another controller's
+	problems  []finding.Problem
 }
 
 func newSuite(t *testing.T) *suite {
@@ -113,7 +114,11 @@ func (w *suite) start() *replica {
 // report tells all replicas what is served.
 func (w *suite) report() {
 	for _, r := range w.replicas {
-		r.Report(status.State{Fleets: map[string]pmap.Map[pmap.Unit]{class: w.served}, Problems: w.problems})
+		s := status.State{Fleets: map[string]pmap.Map[pmap.Unit]{class: w.served}, Problems: w.problems}
+		if w.inherited {
+			s.Inherited = map[string]bool{class: true}
+		}
+		r.Report(s)
 	}
 }
 

@@ -130,6 +130,7 @@ const (
 	// Of writing to Kubernetes.
 	AddressContested Code = "AddressContested"
 	AddressInTurns   Code = "AddressInTurns"
+	AddressInherited Code = "AddressInherited"
 	MoreProblems     Code = "MoreProblems"
 )
 
@@ -298,6 +299,8 @@ var table = []Row{
 		"Decide who writes the status of the Ingress, and stop the other one: most often another controller that serves the same class."},
 	{AddressInTurns, Warning, "%s rewrite it in turns: Ingresses keep the address %s until it has stood still; traffic is not concerned", "status.md#other-writers",
 		"Decide who gives the Service its address, and stop the other one."},
+	{AddressInherited, Warning, "%s has written the addresses of its Ingresses, and may be at work: Legation writes them when that has been silent for 10 minutes and undoes nothing; traffic is not concerned", "status.md#a-class-of-another-controller",
+		"Stop the other controller when no client needs it any more. If it is gone already, `--take-over-status` (`controlPlane.takeOverStatus` of the chart) waits for nothing."},
 	{MoreProblems, Info, "there are more problems; the log of Legation has them all", "status.md#events",
 		"Mend those that are told; the next ones follow. The log has all at once."},
 }

@@ -20,7 +20,8 @@ type entry struct {
 	held      addresses // what is there and ours; empty: nothing is
 	heldSince time.Time
 	flips     int
-	lost      *lost // set: we write no more
+	lost      *lost     // set: we write no more
+	otherAt   time.Time // when another writer wrote what is there
 
 	// A first address waits until it is acknowledged that the Ingress is served.
 	waits    time.Time // since when; zero: it does not, or not yet
@@ -107,6 +108,7 @@ func (e *entry) note(s seen, now time.Time) (undone bool) {
 	if s.uid != e.seen.uid && e.seen.uid != "" {
 		*e = entry{class: e.class, busy: e.busy, writing: e.writing}
 	}
+	e.others(s, now)
 	e.seen = s
 	switch {
 	case s.ours && s.status == e.writing:
@@ -123,6 +125,18 @@ func (e *entry) note(s seen, now time.Time) (undone bool) {
 		return true
 	}
 	return false
+}
+
+// others notes when another writer wrote last: now, if we see it happen, else as long ago
+// as the object says. By the clock of the API server that may be in the future.
+func (e *entry) others(s seen, now time.Time) {
+	switch {
+	case s.ours || s.writer == "":
+	case e.seen.version == "":
+		e.otherAt = now.Add(-max(0, now.Sub(s.writerAt)))
+	case s.status != e.seen.status || s.writerAt.After(e.seen.writerAt):
+		e.otherAt = now
+	}
 }
 
 func (e *entry) hold(now time.Time) {

@@ -163,6 +163,7 @@ func (l *loop) tell(t *leadership, now time.Time) {
 		}
 	}
 	t.table.news = nil
+	l.inherit(t)
 	if t.fought {
 		t.fought = false
 		l.note(now)
@@ -179,6 +180,21 @@ func (l *loop) tell(t *leadership, now time.Time) {
 			}
 		}
 	})
+}
+
+// inherit passes on which classes are left to the controller that had them.
+func (l *loop) inherit(t *leadership) {
+	for ref := range t.fights { // in no order: they do not depend on each other
+		if h := t.table.heirs[ref.Name]; ref.Kind == object.KindIngressClass && (h == nil || h.holds.IsZero()) {
+			l.settled(t, ref)
+		}
+	}
+	for class, h := range t.table.heirs { // likewise
+		ref := object.Ref{Kind: object.KindIngressClass, Name: class}
+		if _, told := t.fights[ref]; !told && !h.holds.IsZero() {
+			l.fight(t, fight{Fight: Fight{Object: ref, Managers: []string{h.writer}, Since: h.holds}})
+		}
+	}
 }
 
 func (l *loop) fight(t *leadership, f fight) {

@@ -2,6 +2,7 @@ package status
 
 import (
 	"encoding/json"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -22,8 +23,9 @@ type seen struct {
 	class      string // that it names
 	named      bool   // whether it names one
 	status     addresses
-	ours       bool   // we wrote the status that is there
-	writer     string // field manager of the status, if it is another
+	ours       bool      // we wrote the status that is there
+	writer     string    // field manager of the status, if it is another
+	writerAt   time.Time // when that wrote last
 }
 
 const statusPart = "status" // of managedFields
@@ -31,24 +33,27 @@ const statusPart = "status" // of managedFields
 func reduceIngress(o *networkingv1.Ingress) seen {
 	s := seen{uid: o.UID, version: o.ResourceVersion, generation: o.Generation, status: ofIngress(o.Status.LoadBalancer.Ingress)}
 	s.class, s.named = input.ClassOf(o.Spec.IngressClassName, o.Annotations)
-	s.writer, s.ours = balancerWriter(o.ManagedFields)
+	s.writer, s.writerAt, s.ours = balancerWriter(o.ManagedFields)
 	return s
 }
 
-// balancerWriter is the field manager that has status.loadBalancer, and whether
-// that is us. Several have it if they wrote the same; then we count first.
-func balancerWriter(list []metav1.ManagedFieldsEntry) (name string, ours bool) {
+// balancerWriter is the field manager that has status.loadBalancer, when it wrote that,
+// and whether it is us. Several have it if they wrote the same; then we count first.
+func balancerWriter(list []metav1.ManagedFieldsEntry) (name string, at time.Time, ours bool) {
 	var last *metav1.Time
 	for _, e := range list {
 		switch {
 		case e.Subresource != statusPart || !hasBalancer(e.FieldsV1):
 		case e.Manager == Manager && e.Operation == metav1.ManagedFieldsOperationApply:
-			return "", true
+			return "", time.Time{}, true
 		case last == nil || last.Before(e.Time):
 			name, last = e.Manager, e.Time
 		}
 	}
-	return name, false
+	if last != nil {
+		at = last.Time
+	}
+	return name, at, false
 }
 
 // hasBalancer reports whether fields of the load balancer's status are among f.
@@ -68,7 +73,7 @@ type balancer struct {
 }
 
 func reduceService(o *corev1.Service) balancer {
-	writer, ours := balancerWriter(o.ManagedFields)
+	writer, _, ours := balancerWriter(o.ManagedFields)
 	if ours { // we never write Services, but to name no writer would be untrue
 		writer = Manager
 	}

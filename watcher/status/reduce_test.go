@@ -41,7 +41,7 @@ func TestBalancerWriter(t *testing.T) {
 		"we, of something else":  {list: []metav1.ManagedFieldsEntry{managed(Manager, apply, "status", otherFields, 1)}},
 		"nonsense":               {list: []metav1.ManagedFieldsEntry{managed("x", update, "status", `[`, 1), {Manager: "y", Subresource: "status"}}},
 	} {
-		if writer, ours := balancerWriter(test.list); writer != test.writer || ours != test.ours {
+		if writer, _, ours := balancerWriter(test.list); writer != test.writer || ours != test.ours {
 			t.Errorf("%s: got %q, %v", name, writer, ours)
 		}
 	}

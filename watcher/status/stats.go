@@ -61,6 +61,10 @@ func (f fight) problem() finding.Problem {
 	if who == Manager {
 		who = "another Legation, with another Lease,"
 	}
+	if f.Object.Kind == object.KindIngressClass {
+		at.Field = "spec.controller"
+		return finding.AddressInherited.Of(at, "", who)
+	}
 	if f.Object.Kind == object.KindService {
 		return finding.AddressInTurns.Of(at, "", who, f.stays)
 	}

@@ -139,6 +139,9 @@ type State struct {
 	// uses the same field manager, so a status that we seem to have written there
 	// belongs to that Legation and is left alone.
 	Elsewhere map[string]bool
+	// Inherited are the classes that another controller has, or had, whose place we take.
+	// Their addresses are not written while that one may be at work, see heir.
+	Inherited map[string]bool
 	// Problems are told by Events, in this order.
 	Problems []finding.Problem
 	// Exists reports whether an object is there. A Problem that is gone because its

@@ -29,6 +29,7 @@ type statusTable struct {
 	flips int                 // in all
 	news  []string            // keys whose fight began or ended; the loop takes them
 	lost  map[string]struct{} // keys that we left to another writer
+	heirs map[string]*heir    // by class that another controller had
 }
 
 // Ranks among writes: an Ingress without an address goes before those that have one.
@@ -47,7 +48,7 @@ const retryMin, retryMax = 100 * time.Millisecond, 30 * time.Second
 func newStatusTable(r rules) *statusTable {
 	return &statusTable{rules: r, fleets: map[string]pmap.Map[pmap.Unit]{}, wanted: map[string]addresses{},
 		entries: map[string]*entry{}, writes: newTimerQueue[string](), asks: newTimerQueue[string](), later: newTimerQueue[string](),
-		lost: map[string]struct{}{}}
+		lost: map[string]struct{}{}, heirs: map[string]*heir{}}
 }
 
 // serve takes the newest State. Its cost follows the difference to the one before,
@@ -59,6 +60,7 @@ func (l *statusTable) serve(s State, now time.Time) {
 			changed[c.Key] = true
 		}
 	}
+	l.inherit(s.Inherited)
 	first := !l.told || !maps.Equal(l.others, s.Elsewhere)
 	l.fleets, l.others, l.told = s.Fleets, s.Elsewhere, true
 	if first {
@@ -69,6 +71,16 @@ func (l *statusTable) serve(s State, now time.Time) {
 	for _, key := range slices.Sorted(maps.Keys(changed)) {
 		l.entry(key).class = l.classOf(key)
 		l.touch(key, now)
+	}
+}
+
+// inherit takes the classes that another controller had.
+func (l *statusTable) inherit(classes map[string]bool) {
+	maps.DeleteFunc(l.heirs, func(class string, _ *heir) bool { return !classes[class] })
+	for class := range classes {
+		if l.heirs[class] == nil {
+			l.heirs[class] = &heir{}
+		}
 	}
 }
 
@@ -136,6 +148,9 @@ func isOlder(a, b string) bool {
 
 func (l *statusTable) undo(key string, e *entry, now time.Time) {
 	l.flips++
+	if h := l.heirs[e.class]; h != nil {
+		h.undone(e, now)
+	}
 	if e.undo(l.rules, l.wanted[e.class], now) {
 		l.lost[key] = struct{}{}
 		l.news = append(l.news, key)
@@ -175,10 +190,37 @@ func (l *statusTable) touch(key string, now time.Time) {
 	if do == release && !l.mayRelease(e.seen) {
 		do = idle
 	}
+	if h := l.heirs[e.class]; h != nil && e.member() {
+		do, again = l.ofHeir(h, key, do, again, now)
+	}
+	for class, h := range l.heirs { // in no order: they do not depend on each other
+		h.left(key, e.member() && e.class == class)
+	}
 	l.schedule(key, e, do, again)
 	if e.class == "" && e.seen.version == "" {
 		delete(l.entries, key)
 	}
+}
+
+// ofHeir is what is to be done about an Ingress of a class that another controller had.
+func (l *statusTable) ofHeir(h *heir, key string, do step, again, now time.Time) (step, time.Time) {
+	e := l.entries[key]
+	if h.saw(key, e, l.rules.quiet, now) {
+		for other := range l.fleets[e.class].All() { // they waited for it
+			if other != key {
+				l.touch(other, now)
+			}
+		}
+	}
+	if do == write && !e.seen.ours {
+		if may, at := h.may(key, e, l.rules.quiet, now); !may {
+			return idle, at
+		}
+	}
+	if do == idle && key == h.trial && !h.proven && e.held != "" {
+		again = e.heldSince.Add(l.rules.quiet)
+	}
+	return do, again
 }
 
 // mayRelease reports whether only we can have written what is there in our
