@@ -201,7 +201,7 @@ func TestTrustedProxies(t *testing.T) {
 func TestTrustedHops(t *testing.T) {
 	for hops, client := range map[string]string{"1": "192.0.2.2", "2": "192.0.2.1", "off": "127.0.0.1"} {
 		w := shop(t)
-		w.settings["trusted-hops"] = hops
+		w.settings["trusted-hops"], w.settings["forwarded-for"] = hops, "client"
 		w.start(t)
 		_, body := ask(t, w.http, get("shop.example.com", "/", "X-Forwarded-For: 1.2.3.4, 192.0.2.1, 192.0.2.2", "X-Forwarded-Proto: https"))
 		h := seen(t, body).Headers
@@ -209,7 +209,7 @@ func TestTrustedHops(t *testing.T) {
 		if hops == "off" {
 			proto = "http"
 		}
-		if h.Get("X-Real-Ip") != client || h.Get("X-Forwarded-Proto") != proto {
+		if h.Get("X-Real-Ip") != client || h.Get("X-Forwarded-For") != client || h.Get("X-Forwarded-Proto") != proto {
 			t.Errorf("%s proxies: the backend was told client %s by %s, want %s by %s", hops, h.Get("X-Real-Ip"), h.Get("X-Forwarded-Proto"), client, proto)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"legation.dev/test/echo"
 	"legation.dev/translator/input"
@@ -59,7 +60,7 @@ func TestSessions(t *testing.T) {
 		w.service(service, "", at...)
 	}
 	w.annotated("said", "said.test", false, map[string]string{"session-affinity": "cookie", "session-cookie-name": "stay", "session-cookie-domain": "said.test",
-		"session-cookie-max-age": "1h", "session-cookie-path": "/x", "session-cookie-same-site": "Lax", "session-cookie-secure": "true"}, route{"/", input.PathPrefix, "alone"})
+		"session-cookie-max-age": "1h", "session-cookie-expires": "2h", "session-cookie-path": "/x", "session-cookie-same-site": "Lax", "session-cookie-secure": "true"}, route{"/", input.PathPrefix, "alone"})
 	for name, on := range map[string]string{"sticky": "true", "legacy": "false"} {
 		w.annotated(name, name+".test", false, map[string]string{"session-affinity": "cookie", "session-on-canary": on}, route{"/p", input.PathPrefix, "web"})
 	}
@@ -72,6 +73,9 @@ func TestSessions(t *testing.T) {
 		if !strings.Contains(cookie, part) {
 			t.Errorf("the cookie %q does not say %s", cookie, part)
 		}
+	}
+	if left := time.Until(resp.Cookies()[0].Expires); left < 90*time.Minute || left > 2*time.Hour+time.Minute {
+		t.Errorf("the cookie %q does not expire in two hours", cookie)
 	}
 	w.stays(t, "said.test", "/x", resp)
 	for range 8 {

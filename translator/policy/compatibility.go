@@ -13,7 +13,17 @@ import (
 type Taste struct {
 	Compatibility Compatibility
 	HSTS          HSTS // of every host; zero: none
+	ForwardedFor  ForwardedFor
 }
+
+// ForwardedFor is what Services are told in X-Forwarded-For.
+type ForwardedFor string
+
+// What they are told.
+const (
+	EveryHop   ForwardedFor = "hops"   // the client, and each proxy that is trusted
+	ClientOnly ForwardedFor = "client" // the client alone
+)
 
 // Compatibility is whose taste a class has.
 type Compatibility string
@@ -88,16 +98,22 @@ func hstsOf(field func(*Values) *HSTS) Type {
 var tasteRows = []Setting{
 	{
 		Name: "compatibility", Type: group(oneOf(func(v *Values) *Compatibility { return &v.Compatibility }, Own, IngressNginx), func(v *Values) {
-			v.HSTS, v.HostOwnership = HSTS{}, OwnedByNamespace
+			v.HSTS, v.HostOwnership, v.ForwardedFor = HSTS{}, OwnedByNamespace, EveryHop
 			if v.Compatible() {
-				v.HSTS, v.HostOwnership = HSTS{MaxAge: 365 * day, Subdomains: true}, SharedHosts
+				v.HSTS, v.HostOwnership, v.ForwardedFor = HSTS{MaxAge: 365 * day, Subdomains: true}, SharedHosts, ClientOnly
 			}
 		}),
-		Gives:   []string{"host-ownership", "hsts"},
+		Gives:   []string{"forwarded-for", "host-ownership", "hsts"},
 		Default: off, Why: "What the API of Ingress says, and nothing besides it, is what other controllers do, too.",
 		Envoy: "several",
 		Doc: "Whose taste decides where the API leaves something open. With `ingress-nginx` the Ingresses of that controller get the answers that it gave: hosts that namespaces share, HSTS on https, `/docs` sent to `/docs/` where only that is a path, " +
 			"redirects without a port, unmatched paths of a host under the settings of its oldest Ingress, challenges for certificates redirected like all else unless an Ingress has a path for them.",
+	},
+	{
+		Name: "forwarded-for", Type: oneOf(func(v *Values) *ForwardedFor { return &v.ForwardedFor }, EveryHop, ClientOnly),
+		Default: string(EveryHop), Why: "A Service can tell by which way a request came.",
+		Envoy: "RouteConfiguration.request_headers_to_add",
+		Doc:   "What Services are told in X-Forwarded-For behind proxies that are trusted: `hops` is the client, and each of them; `client` is the client alone, as X-Real-IP has it.",
 	},
 	{
 		Name: "hsts", Type: hstsOf(func(v *Values) *HSTS { return &v.HSTS }),

@@ -11,6 +11,7 @@ type Session struct {
 	Affinity Affinity
 	Cookie   string        // its name
 	MaxAge   time.Duration // of the cookie; zero: until the client forgets it
+	Expires  time.Duration // of the cookie, as a date; zero: it has none
 	Path     string        // of the cookie; empty: that of the rule
 	Domain   string        // of the cookie; empty: none
 	Site     SameSite      // of the cookie
@@ -56,6 +57,12 @@ var sessionRows = []Setting{
 		Default: "", Why: "The cookie is for the host alone.",
 		Envoy: "type.http.v3.Cookie.attributes",
 		Doc:   "The Domain of the cookie of `session-affinity`.",
+	},
+	{
+		Name: "session-cookie-expires", Type: durationOrOff(func(v *Values) *time.Duration { return &v.Session.Expires }, time.Second, longestSession),
+		Default: off, Why: "All clients since 2013 follow `session-cookie-max-age`.",
+		Envoy: "http filter lua of the route",
+		Doc:   "How long a client keeps the cookie of `session-affinity` that knows a date, Expires, and no Max-Age. Each answer that sets the cookie then costs a short script.",
 	},
 	{
 		Name: "session-cookie-max-age", Type: durationOrOff(func(v *Values) *time.Duration { return &v.Session.MaxAge }, time.Second, longestSession),

@@ -7,6 +7,7 @@ import (
 	luav3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/lua/v3"
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"legation.dev/translator/policy"
 	"legation.dev/translator/route"
 )
 
@@ -19,18 +20,32 @@ const answerRules = "envoy.filters.http.lua"
 
 // answerFilter rewrites cookies and Location in answers, for which Envoy has nothing of its
 // own. All routes share the states of the script.
-func answerFilter() *corev3.TypedExtensionConfig {
-	return &corev3.TypedExtensionConfig{Name: "legation.answer", TypedConfig: packed(&luav3.Lua{DefaultSourceCode: inline(answerScript), SharedVmId: "legation.answer"})}
+func answerFilter(p *route.Planned) []*corev3.TypedExtensionConfig {
+	if answerMetadata(p) == nil {
+		return nil
+	}
+	return []*corev3.TypedExtensionConfig{{Name: "legation.answer", TypedConfig: packed(&luav3.Lua{DefaultSourceCode: inline(answerScript), SharedVmId: "legation.answer"})}}
 }
 
-// answerMetadata is what the script replaces.
-func answerMetadata(a *route.Answers) *structpb.Struct {
-	rules := &structpb.Struct{Fields: map[string]*structpb.Value{}}
-	for name, r := range map[string]route.Replacement{"cookie_path": a.CookiePath, "cookie_domain": a.CookieDomain, "location": a.Location} {
-		if r.From != "" {
-			rules.Fields[name] = structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{
-				"from": structpb.NewStringValue(r.From), "to": structpb.NewStringValue(r.To)}})
+// answerMetadata is what the script does to answers of a route; nil for nothing.
+func answerMetadata(p *route.Planned) *structpb.Struct {
+	rules := map[string]*structpb.Value{}
+	add := func(name string, fields map[string]*structpb.Value) {
+		rules[name] = structpb.NewStructValue(&structpb.Struct{Fields: fields})
+	}
+	if p.Measures != nil && p.Measures.Answers != nil {
+		a := p.Measures.Answers
+		for name, r := range map[string]route.Replacement{"cookie_path": a.CookiePath, "cookie_domain": a.CookieDomain, "location": a.Location} {
+			if r.From != "" {
+				add(name, map[string]*structpb.Value{"from": structpb.NewStringValue(r.From), "to": structpb.NewStringValue(r.To)})
+			}
 		}
 	}
-	return rules
+	if s := &p.Settings.Session; s.Affinity == policy.ByCookie && s.Expires > 0 && len(p.Targets) > 0 {
+		add("session", map[string]*structpb.Value{"name": structpb.NewStringValue(s.Cookie), "age": structpb.NewNumberValue(s.Expires.Seconds())})
+	}
+	if len(rules) == 0 {
+		return nil
+	}
+	return &structpb.Struct{Fields: rules}
 }

@@ -24,6 +24,16 @@ local function cookie(text, rules)
   return table.concat(out, ";")
 end
 
+-- dated gives the cookie of a session a date, in the order of attributes that nginx has.
+local function dated(text, session)
+  local name, rest = text:match("^([^=]*)=[^;]*()")
+  if name ~= session.name and name ~= session.name .. "-canary" then
+    return text
+  end
+  local site = text:match("; SameSite=%a+", rest) or ""
+  return text:sub(1, rest - 1) .. os.date("!; Expires=%a, %d %b %Y %H:%M:%S GMT", os.time() + session.age) .. text:sub(rest):gsub("; SameSite=%a+", "") .. site
+end
+
 function envoy_on_request(handle)
   local headers = handle:headers()
   local host = (headers:get(":authority") or ""):gsub(":%d+$", "")
@@ -33,11 +43,16 @@ end
 function envoy_on_response(handle)
   local rules, headers = handle:metadata(), handle:headers()
   local all = {path = rules:get("cookie_path"), domain = rules:get("cookie_domain")}
+  local session = rules:get("session")
   local n = headers:getNumValues("set-cookie")
-  if n > 0 and (all.path or all.domain) then
+  if n > 0 and (all.path or all.domain or session) then
     local cookies = {}
     for i = 0, n - 1 do
-      cookies[#cookies + 1] = cookie(headers:getAtIndex("set-cookie", i), all)
+      local text = headers:getAtIndex("set-cookie", i)
+      if all.path or all.domain then
+        text = cookie(text, all)
+      end
+      cookies[#cookies + 1] = session and dated(text, session) or text
     end
     headers:remove("set-cookie")
     for _, text in ipairs(cookies) do

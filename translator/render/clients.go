@@ -100,7 +100,7 @@ func uncertified(c *route.Checked, by *routev3.RouteMatch_TlsContextMatchOptions
 // asked another host.
 func withoutHSTS() *corev3.TypedExtensionConfig {
 	return &corev3.TypedExtensionConfig{Name: "legation.clients.answer", TypedConfig: packed(&headersv3.HeaderMutation{Mutations: &headersv3.Mutations{
-		ResponseMutations: []*mutationv3.HeaderMutation{{Action: &mutationv3.HeaderMutation_Remove{Remove: "strict-transport-security"}}}}})}
+		ResponseMutations: []*mutationv3.HeaderMutation{{Action: &mutationv3.HeaderMutation_Remove{Remove: hstsHeader}}}}})}
 }
 
 // misdirected makes 421 of what the filter behind it answers 403.

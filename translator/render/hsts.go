@@ -1,16 +1,41 @@
 package render
 
 import (
+	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	headersv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 
 	"legation.dev/translator/policy"
 )
 
-// hsts are the headers of answers to clients whose https ends here: a proxy in front that
-// ends it decides for its clients, as with ingress-nginx. An empty value is not added.
+const (
+	hstsHeader = "strict-transport-security"
+	// byTLS: the client's https ends here. A proxy in front that ends it decides for its
+	// clients, as with ingress-nginx.
+	byTLS = "has(connection.tls_version)"
+)
+
+// hsts are the headers of answers to clients whose https ends here.
 func hsts(h policy.HSTS) []*corev3.HeaderValueOption {
 	if h == (policy.HSTS{}) {
 		return nil
 	}
-	return []*corev3.HeaderValueOption{setHeader("strict-transport-security", `%CEL(has(connection.tls_version) ? '`+h.String()+`' : '')%`)}
+	return []*corev3.HeaderValueOption{hstsWhere(h, byTLS)}
+}
+
+// hstsWhere is the header where an expression of CEL is true: an empty value is not added.
+func hstsWhere(h policy.HSTS, condition string) *corev3.HeaderValueOption {
+	return setHeader(hstsHeader, "%CEL("+condition+" ? '"+h.String()+"' : '')%")
+}
+
+// signInWithout takes the header from the answer that sends a client to a sign-in, as a
+// compatible class has it. Where Envoy adds the headers of all answers it does not know yet
+// what this one is.
+func signInWithout(t *policy.Taste, a *policy.Auth) []*corev3.TypedExtensionConfig {
+	if !t.Compatible() || t.HSTS == (policy.HSTS{}) || a.AuthURL == "" || a.AuthSignIn == "" {
+		return nil
+	}
+	other := hstsWhere(t.HSTS, byTLS+" && !(response.code == 302 && response.code_details == 'ext_authz_denied')")
+	return []*corev3.TypedExtensionConfig{{Name: "legation.signin", TypedConfig: packed(&headersv3.HeaderMutation{Mutations: &headersv3.Mutations{
+		ResponseMutations: []*mutationv3.HeaderMutation{drop(hstsHeader), {Action: &mutationv3.HeaderMutation_Append{Append: other}}}}})}}
 }

@@ -26,9 +26,6 @@ func measured(m *route.Measures) (list []*corev3.TypedExtensionConfig) {
 	if len(m.Addresses) > 0 {
 		list = append(list, inOrder(m.Addresses))
 	}
-	if m.Answers != nil {
-		list = append(list, answerFilter())
-	}
 	return list
 }
 

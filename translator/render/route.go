@@ -20,8 +20,8 @@ import (
 // VirtualHost makes the virtual host of a name in a route configuration. It names clusters whether or not
 // their Services exist.
 func VirtualHost(routes string, v *route.VirtualHost) (*snapshot.Resource, error) {
-	m := &routev3.VirtualHost{Name: VirtualHostName(routes, v.Host), Domains: []string{v.Host}, RetryPolicy: retries(v.Settings)}
-	b := builder{class: v.Settings, clients: certified(v.Clients), place: place{routes, v.Host}}
+	m := &routev3.VirtualHost{Name: VirtualHostName(routes, v.Host), Domains: []string{v.Host}, RetryPolicy: retries(&v.Class.Route)}
+	b := builder{class: &v.Class.Route, taste: &v.Class.Taste, clients: certified(v.Clients), place: place{routes, v.Host}}
 	m.Routes = append(twoHosts(v.Host), refusals(v.Clients)...)
 	for i := range v.Routes {
 		m.Routes = append(m.Routes, told(v.Clients, v.Routes[i].Plain, b.route(&v.Routes[i]))...)
@@ -44,6 +44,7 @@ type place struct{ routes, host string }
 type builder struct {
 	place
 	class *policy.Route
+	taste *policy.Taste
 	// clients are filters that run on each route of the host, before its own.
 	clients []*corev3.TypedExtensionConfig
 	last    origin // what shared was made of
@@ -94,8 +95,8 @@ func (b *builder) route(r *route.Route) *routev3.Route {
 		b.use(&r.Planned)
 		m.TypedPerFilterConfig = b.filters
 		m.Metadata = limits(r.Settings.Rate, r.Owner).Metadata()
-		if r.Measures != nil && r.Measures.Answers != nil {
-			m.Metadata = withMetadata(m.Metadata, answerRules, answerMetadata(r.Measures.Answers))
+		if rules := answerMetadata(&r.Planned); rules != nil {
+			m.Metadata = withMetadata(m.Metadata, answerRules, rules)
 		}
 	}
 	return m
@@ -117,7 +118,7 @@ func limits(r policy.Rate, of string) Limits {
 // first are the filters that run before those of settings: of the host, and of what an
 // object says beside settings.
 func (b *builder) first(p *route.Planned) []*corev3.TypedExtensionConfig {
-	return slices.Concat(b.clients, pages(p.Pages, b.place), measured(p.Measures))
+	return slices.Concat(b.clients, pages(p.Pages, b.place), measured(p.Measures), answerFilter(p), signInWithout(b.taste, &p.Settings.Auth))
 }
 
 // use makes what routes of one object share, unless the last route was of it.
@@ -231,13 +232,21 @@ func RouteConfiguration(name string, s *policy.Values, renewal policy.Renewal) (
 		Vhds:                            virtualHosts(),
 		RequestHeadersToRemove:          []string{scopeHeader, "x-envoy-external-address", "x-envoy-internal", "x-envoy-expected-rq-timeout-ms"},
 		MostSpecificHeaderMutationsWins: false,
-		RequestHeadersToAdd: []*corev3.HeaderValueOption{
-			setHeader("x-real-ip", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
-		},
-		ResponseHeadersToAdd: hsts(s.HSTS),
-		TypedPerFilterConfig: onAll(&s.Route, renewal),
+		RequestHeadersToAdd:             whoAsks(&s.Taste),
+		ResponseHeadersToAdd:            hsts(s.HSTS),
+		TypedPerFilterConfig:            onAll(&s.Route, renewal),
 	}
 	return newResource(snapshot.RouteConfiguration, m.Name, m, snapshot.Meta{})
+}
+
+// whoAsks tells targets who the client is.
+func whoAsks(t *policy.Taste) []*corev3.HeaderValueOption {
+	const client = "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"
+	list := []*corev3.HeaderValueOption{setHeader("x-real-ip", client)}
+	if t.ForwardedFor == policy.ClientOnly {
+		list = append(list, setHeader("x-forwarded-for", client))
+	}
+	return list
 }
 
 // setHeader overwrites a header. Envoy reads the value as a format string, so in a text

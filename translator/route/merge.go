@@ -28,8 +28,8 @@ type Input struct {
 // VirtualHost is what becomes of the requests to one host.
 type VirtualHost struct {
 	Host string
-	// Settings are those of the class.
-	Settings *policy.Route
+	// Class are the settings of the class.
+	Class *policy.Values
 	// Routes are in the order in which they are tried.
 	Routes []Route
 	// Chain is the host whose filter chain serves this one over TLS, if it redirects to
@@ -178,7 +178,7 @@ func (o Order) compare(a, b candidate) int {
 // newMerger plans all that is served of a name.
 func newMerger(name string, in *Input, of Tenure, chain string) *merger {
 	class := in.Class
-	m := &merger{class: class, host: VirtualHost{Host: name, Settings: &class.Settings.Route}, owner: of.Owner, chain: chain, winner: map[matchKey]*Fragment{}}
+	m := &merger{class: class, host: VirtualHost{Host: name, Class: &class.Settings}, owner: of.Owner, chain: chain, winner: map[matchKey]*Fragment{}}
 	for _, f := range of.Served {
 		if f.Host(name) == nil { // it has a catch-all
 			continue

@@ -50,7 +50,7 @@ func (m *merger) pages() {
 			match := Match{Path: "/", Headers: []ValueMatch{{Name: header, Value: cluster}}}
 			action := Action{Targets: []Target{{Backend: r.Pages.Backend}}}
 			first = append(first, Route{Name: r.Owner + " " + header, Match: match, Page: true,
-				Planned: Planned{Action: action, Settings: m.host.Settings, Owner: r.Owner, From: r.From}})
+				Planned: Planned{Action: action, Settings: &m.host.Class.Route, Owner: r.Owner, From: r.From}})
 		}
 	}
 	m.host.Routes = append(first, m.host.Routes...)

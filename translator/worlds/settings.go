@@ -68,6 +68,7 @@ var routing = []sample{
 	{"satisfy", []string{"any", "all", "both"}},
 	{"session-affinity", []string{"cookie", "off", "address"}},
 	{"session-cookie-domain", []string{"example.com", "a b"}},
+	{"session-cookie-expires", []string{"1h", "off", "0"}},
 	{"session-cookie-max-age", []string{"1h", "off", "0"}},
 	{"session-cookie-name", []string{"route", "a=b"}},
 	{"session-cookie-path", []string{"/", "/shop", "shop"}},

@@ -63,7 +63,7 @@ var ofConfigMap = map[string]key{
 	"worker-processes":                      {fate: NoEffect, why: "Envoy has --concurrency"},
 	"worker-shutdown-timeout":               {fate: NoEffect, why: "shutdown-manager ends Envoy when its work is done, at the latest after its deadline"},
 	"log-format-upstream":                   {fate: ToDecide, why: "access-log-fields chooses among the fields of a JSON line"},
-	"compute-full-forwarded-for":            {fate: NoEffect, why: "addresses are added to X-Forwarded-For"},
+	"compute-full-forwarded-for":            {says: []policy.Word{{Setting: "forwarded-for", Ours: either("hops", "client")}}},
 	"enable-access-log-for-default-backend": {fate: NoEffect, why: "every request is logged that access-log-filter names"},
 }
 

@@ -52,7 +52,7 @@ var words = map[string][]policy.Word{
 	"affinity":                   {{Setting: "session-affinity", Ours: affinity}},
 	"affinity-canary-behavior":   {{Setting: "session-on-canary", Ours: canaryBehavior}},
 	"session-cookie-domain":      {{Setting: "session-cookie-domain", Ours: literal}},
-	"session-cookie-expires":     {{Setting: "session-cookie-max-age", Ours: age, Yields: true}},
+	"session-cookie-expires":     {{Setting: "session-cookie-expires", Ours: age}},
 	"session-cookie-max-age":     {{Setting: "session-cookie-max-age", Ours: age}},
 	"session-cookie-name":        {{Setting: "session-cookie-name", Ours: literal}},
 	"session-cookie-path":        {{Setting: "session-cookie-path", Ours: literal}},
