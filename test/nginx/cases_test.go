@@ -3,24 +3,9 @@
 package nginx
 
 import (
-	"context"
 	"flag"
 	"fmt"
-	"maps"
-	"net"
-	"os"
-	"path/filepath"
 	"testing"
-	"time"
-
-	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
-	"sigs.k8s.io/yaml"
-
-	"legation.dev/authz"
-	"legation.dev/test/inprocess"
-	"legation.dev/translator/input"
-	"legation.dev/watcher/dir"
-	"legation.dev/xds/bootstrap"
 )
 
 var update = flag.Bool("update", false, "write testdata/differences.tsv, and take out of testdata/open.tsv what is mended")
@@ -28,40 +13,28 @@ var update = flag.Bool("update", false, "write testdata/differences.tsv, and tak
 const (
 	differencesFile = "testdata/differences.tsv"
 	openFile        = "testdata/open.tsv"
-	settingsFile    = "testdata/settings.yaml"
 	// notYet is the reason of a row until somebody knows a better one.
 	notYet = "not built yet"
-	// startTimeout bounds the wait for an Envoy that never gets all.
-	startTimeout = time.Minute
-	// Ports of an Envoy, at an address of its own.
-	httpPort, httpsPort = "18080", "18444"
-	// firstEnvoy is the number of the address of the first Envoy: those before it are of
-	// backends.
-	firstEnvoy = 200
 )
-
-// address is one of 254 that no other process of a test has.
-func address(n int) string {
-	pid := os.Getpid()
-	return fmt.Sprintf("127.%d.%d.%d", 192+pid/256%64, pid%256, n)
-}
 
 // TestCases asks what ingress-nginx was asked.
 func TestCases(t *testing.T) {
-	cases := readCases(t)
-	pair := certificate(t)
+	cases := ReadCases(t)
 	for _, c := range cases {
-		backends(t, c.address, pair)
+		if c.Want == nil {
+			t.Fatalf("case %s has no answers: go test -tags real ./test/oracle -run TestCases -update asks for them", c.Name)
+		}
 	}
-	clients := serve(t, cases)
+	Backends(t, cases)
+	clients := Serve(t, cases)
 	var differ, open []row
 	total, same := 0, 0
 	for i, c := range cases {
 		d, o := clients[i].askAll(t)
 		differ, open = append(differ, d...), append(open, o...)
-		equal := len(c.requests) - len(d) - len(o)
-		total, same = total+len(c.requests), same+equal
-		t.Logf("%-32s %2d/%d", c.name, equal, len(c.requests))
+		equal := len(c.Requests) - len(d) - len(o)
+		total, same = total+len(c.Requests), same+equal
+		t.Logf("%-32s %2d/%d", c.Name, equal, len(c.Requests))
 	}
 	t.Logf("%-32s %d/%d, %.1f %%", "all", same, total, 100*float64(same)/float64(total))
 	hold(t, differ)
@@ -69,16 +42,16 @@ func TestCases(t *testing.T) {
 }
 
 // askAll asks all requests of a case. What is let through is not among what differs.
-func (c *client) askAll(t *testing.T) (differs, open []row) {
+func (c *Client) askAll(t *testing.T) (differs, open []row) {
 	t.Helper()
-	for i, r := range c.of.requests {
-		got, err := c.ask(r)
+	for i, r := range c.Of.Requests {
+		got, err := c.Ask(r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		found := row{Case: c.of.name, Request: fmt.Sprint(i+1, " ", r), What: differ(got, c.of.want[i])}
+		found := row{Case: c.Of.Name, Request: fmt.Sprint(i+1, " ", r), What: Differ(got, c.Of.Want[i])}
 		switch {
-		case letThrough(got, c.of.want[i]):
+		case LetThrough(got, c.Of.Want[i]):
 			open = append(open, found)
 		case found.What != "":
 			differs = append(differs, found)
@@ -139,164 +112,4 @@ func holdOpen(t *testing.T, now []row) {
 	for _, r := range kept {
 		t.Logf("OPEN: %s, request %s: %s (%s)", r.Case, r.Request, r.What, r.Reason)
 	}
-}
-
-// serve writes the objects of all cases into a folder, has one Legation serve it, and
-// starts an Envoy for each class. The clients are in the order of the cases.
-func serve(t *testing.T, cases []*testCase) (clients []*client) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
-	defer cancel()
-	folder, addresses := written(t, cases)
-	standIn, err := bootstrap.SelfSigned(time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	source, err := dir.Open(folder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.2:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	plane := inprocess.NewPlane(inprocess.PlaneConfig{Source: source, Listener: l, StandIn: input.Seal(&input.Secret{
-		Meta: input.Meta{Name: "stand-in"}, Certificate: standIn.Certificate, Key: standIn.Key})})
-	t.Cleanup(func() {
-		if err := plane.Close(); err != nil {
-			t.Error(err)
-		}
-		source.Close()
-	})
-	dns := startDNS(t, cases)
-	authorization := startAuthz(t, dns)
-	for class := range addresses {
-		startEnvoy(t, bootstrap.Config{NodeID: class, Class: class, XDSAddress: l.Addr().String(), Certificate: standIn, Authz: authorization}, asking(t, dns))
-	}
-	for class := range addresses {
-		if err := inprocess.Await(ctx, func() error {
-			if refs, ok := plane.Behind(class); !ok || len(refs) > 0 {
-				return fmt.Errorf("the Envoy of class %s lacks %d resources: %.300v", class, len(refs), refs)
-			}
-			return nil
-		}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, c := range cases {
-		at := addresses[c.class]
-		clients = append(clients, &client{of: c, http: net.JoinHostPort(at, httpPort), https: net.JoinHostPort(at, httpsPort)})
-	}
-	return clients
-}
-
-// written is a folder with the objects of all cases, and of each class the address of its
-// Envoy.
-func written(t *testing.T, cases []*testCase) (folder string, addresses map[string]string) {
-	t.Helper()
-	folder, addresses = t.TempDir(), map[string]string{}
-	common, err := manifests(commonFolder + "/secrets.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range cases {
-		if err := c.write(folder, common); err != nil {
-			t.Fatal(err)
-		}
-		if addresses[c.class] == "" {
-			addresses[c.class] = address(firstEnvoy + len(addresses))
-			if err := writeClass(folder, c.class, addresses[c.class]); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	return folder, addresses
-}
-
-// writeClass puts an IngressClass into the folder: that of the cases, under its own name
-// and with its own settings.
-func writeClass(folder, class, address string) error {
-	objects, err := manifests(commonFolder + "/class-legation.yaml")
-	if err != nil {
-		return err
-	}
-	settings, err := settingsOf(class)
-	if err != nil {
-		return err
-	}
-	space := "class-" + class
-	var text []byte
-	for _, m := range objects {
-		switch m["kind"] {
-		case "IngressClass":
-			m.meta()["name"] = class
-			m["spec"].(map[string]any)["parameters"].(map[string]any)["namespace"] = space
-			if class != ownClass {
-				delete(m.meta(), "annotations") // only one can be the default class
-			}
-		case "ConfigMap":
-			m.meta()["namespace"] = space
-			data := m["data"].(map[string]any)
-			maps.Copy(data, settings)
-			data["bind-addresses"], data["http-port"], data["https-port"], data["access-log"] = address, httpPort, httpsPort, "off"
-		}
-		own, err := yaml.Marshal(m)
-		if err != nil {
-			return err
-		}
-		text = append(append(text, "---\n"...), own...)
-	}
-	return os.WriteFile(folder+"/class-"+class+".yaml", text, 0o600)
-}
-
-// settingsOf are the settings of a class, besides addresses and ports.
-func settingsOf(class string) (map[string]any, error) {
-	text, err := os.ReadFile(settingsFile)
-	if err != nil {
-		return nil, err
-	}
-	var all map[string]map[string]any
-	if err := yaml.UnmarshalStrict(text, &all); err != nil {
-		return nil, fmt.Errorf("%s: %w", settingsFile, err)
-	}
-	settings := map[string]any{}
-	maps.Copy(settings, all["all"])
-	maps.Copy(settings, all[class])
-	return settings, nil
-}
-
-// startEnvoy starts the Envoy of a class. One thread does: nothing here is about load.
-func startEnvoy(t *testing.T, config bootstrap.Config, names func(*bootstrapv3.Bootstrap)) {
-	t.Helper()
-	e, err := inprocess.StartEnvoy(t.Context(), config, names, "--concurrency", "1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := e.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// startAuthz starts an authorization server, and returns where it is.
-func startAuthz(t *testing.T, dns *net.UDPAddr) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "authz.sock")
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() {
-		done <- authz.New(authz.Config{Dialer: &net.Dialer{Resolver: resolver(dns)}, Local: true}).Serve(ctx, l)
-	}()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	return "unix:" + path
 }

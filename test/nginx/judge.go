@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// answer is what came of a request, in the form of expected.json.
-type answer struct {
+// Answer is what came of a request, in the form of expected.json.
+type Answer struct {
 	Status  int               `json:"status,omitempty"`
 	Headers map[string]string `json:"headers,omitempty"`
 	// Certificate is the name in that of the server, unless it is that of the cases.
@@ -41,7 +41,7 @@ type upstream struct {
 }
 
 // outcome is an answer as Counts have it: status or error, and the port of the backend.
-func (a answer) outcome() string {
+func (a Answer) outcome() string {
 	what, port := fmt.Sprint(a.Status), "-"
 	if a.Error != "" {
 		what = a.Error
@@ -52,8 +52,8 @@ func (a answer) outcome() string {
 	return what + "@" + port
 }
 
-// differ is in what two answers differ: "status 503, not 200; upstream none, not 18001".
-func differ(got, want answer) string {
+// Differ says in what two answers differ: "status 503, not 200; upstream none, not 18001".
+func Differ(got, want Answer) string {
 	g, w := flat(got), flat(want)
 	keys := maps.Clone(g)
 	maps.Copy(keys, w)
@@ -77,7 +77,7 @@ func named(value string) string {
 }
 
 // flat is an answer as texts by dotted names.
-func flat(a answer) map[string]string {
+func flat(a Answer) map[string]string {
 	text, err := json.Marshal(a)
 	if err != nil {
 		panic(err) // strings and numbers
@@ -104,9 +104,9 @@ func flatten(prefix string, tree map[string]any, out map[string]string) {
 	}
 }
 
-// letThrough reports whether a backend served what ingress-nginx answers by itself, with
+// LetThrough reports whether a backend served what ingress-nginx answers by itself, with
 // a refusal or with a redirect, which may lead to a login or to https.
-func letThrough(got, want answer) bool {
+func LetThrough(got, want Answer) bool {
 	if len(want.Counts) > 0 {
 		return served(got) > served(want)
 	}
@@ -114,7 +114,7 @@ func letThrough(got, want answer) bool {
 }
 
 // served is how many answers of a backend there were that are no refusal of its own.
-func served(a answer) (n int) {
+func served(a Answer) (n int) {
 	for outcome, times := range a.Counts {
 		if !strings.HasSuffix(outcome, "@-") && (outcome[0] == '2' || outcome[0] == '3') {
 			n += times

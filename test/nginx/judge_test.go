@@ -8,39 +8,39 @@ import (
 )
 
 // at is an answer of a backend, own one of the proxy.
-func at(status, port int) answer { return answer{Status: status, Upstream: &upstream{Port: port}} }
-func own(status int) answer      { return answer{Status: status} }
+func at(status, port int) Answer { return Answer{Status: status, Upstream: &upstream{Port: port}} }
+func own(status int) Answer      { return Answer{Status: status} }
 
 func TestDiffer(t *testing.T) {
 	found := map[string]string{"location": "/"}
 	for _, test := range []struct {
 		name      string
-		got, want answer
-		differ    string
+		got, want Answer
+		Differ    string
 	}{
 		{"equal", at(200, 1), at(200, 1), ""},
 		{"status", own(503), own(403), "status 503, not 403"},
 		{"no backend", own(404), at(200, 18001), "status 404, not 200; upstream none, not there"},
 		{"other backend", at(200, 2), at(200, 1), "upstream.port 2, not 1"},
-		{"another case's backend", answer{Upstream: &upstream{Foreign: "127.0.0.9"}}, at(0, 0), "upstream.foreign 127.0.0.9, not none"},
-		{"header too many", answer{Status: 302, Headers: found}, own(302), "headers.location /, not none"},
-		{"no answer", answer{Error: "EOF"}, own(400), "error EOF, not none; status none, not 400"},
-		{"counts", answer{Counts: map[string]int{"200@1": 2}}, answer{Counts: map[string]int{"200@1": 1, "503@-": 1}},
+		{"another case's backend", Answer{Upstream: &upstream{Foreign: "127.0.0.9"}}, at(0, 0), "upstream.foreign 127.0.0.9, not none"},
+		{"header too many", Answer{Status: 302, Headers: found}, own(302), "headers.location /, not none"},
+		{"no answer", Answer{Error: "EOF"}, own(400), "error EOF, not none; status none, not 400"},
+		{"counts", Answer{Counts: map[string]int{"200@1": 2}}, Answer{Counts: map[string]int{"200@1": 1, "503@-": 1}},
 			"counts.200@1 2, not 1; counts.503@- none, not 1"},
 	} {
-		if got := differ(test.got, test.want); got != test.differ {
-			t.Errorf("%s: %q, want %q", test.name, got, test.differ)
+		if got := Differ(test.got, test.want); got != test.Differ {
+			t.Errorf("%s: %q, want %q", test.name, got, test.Differ)
 		}
 	}
 }
 
 func TestLetThrough(t *testing.T) {
-	many := func(served, refused int) answer {
-		return answer{Counts: map[string]int{"200@1": served, "503@-": refused}}
+	many := func(served, refused int) Answer {
+		return Answer{Counts: map[string]int{"200@1": served, "503@-": refused}}
 	}
 	for _, test := range []struct {
 		name      string
-		got, want answer
+		got, want Answer
 		through   bool
 	}{
 		{"refused by both", own(503), own(403), false},
@@ -55,7 +55,7 @@ func TestLetThrough(t *testing.T) {
 		{"more than the limit", many(7, 8), many(6, 9), true},
 		{"fewer than the limit", many(5, 10), many(6, 9), false},
 	} {
-		if got := letThrough(test.got, test.want); got != test.through {
+		if got := LetThrough(test.got, test.want); got != test.through {
 			t.Errorf("%s: %t, want %t", test.name, got, test.through)
 		}
 	}

@@ -31,8 +31,8 @@ const (
 	covering = "*.example.test"
 )
 
-// request is what is asked, as requests.json has it.
-type request struct {
+// Request is what is asked, as requests.json has it.
+type Request struct {
 	Host   string            `json:"host"`
 	Path   string            `json:"path"`
 	Method string            `json:"m"`
@@ -53,7 +53,7 @@ type request struct {
 }
 
 // String says of a request what it is recognised by.
-func (r request) String() string {
+func (r Request) String() string {
 	scheme := "http"
 	if r.TLS != 0 {
 		scheme = "https"
@@ -76,38 +76,38 @@ func (r request) String() string {
 	return text
 }
 
-func method(r request) string {
+func method(r Request) string {
 	if r.Method == "" {
 		return http.MethodGet
 	}
 	return r.Method
 }
 
-// client sends the requests of a case to an Envoy.
-type client struct {
-	http, https string
-	of          *testCase
+// Client sends the requests of a case to an Envoy.
+type Client struct {
+	HTTP, HTTPS string // addresses
+	Of          *Case
 }
 
-// ask sends a request as often as it says, and tells what came of it with the names of
+// Ask sends a request as often as it says, and tells what came of it with the names of
 // the files.
-func (c *client) ask(r request) (told answer, err error) {
+func (c *Client) Ask(r Request) (told Answer, err error) {
 	text, err := json.Marshal(c.answers(r))
 	if err != nil {
 		return told, err
 	}
-	return told, json.Unmarshal([]byte(c.of.named(string(text))), &told)
+	return told, json.Unmarshal([]byte(c.Of.named(string(text))), &told)
 }
 
-func (c *client) answers(r request) answer {
+func (c *Client) answers(r Request) Answer {
 	switch {
 	case r.Times > 0:
 		counts := map[string]int{}
 		for range r.Times {
 			a, _ := c.one(r, "")
-			counts[c.of.any(a).outcome()]++
+			counts[c.Of.any(a).outcome()]++
 		}
-		return answer{Counts: counts}
+		return Answer{Counts: counts}
 	case r.Follow > 0:
 		_, cookie := c.one(r, "")
 		ports := map[string]bool{}
@@ -118,14 +118,14 @@ func (c *client) answers(r request) answer {
 			}
 		}
 		n, ok := len(ports), cookie != ""
-		return answer{Cookie: &ok, Endpoints: &n}
+		return Answer{Cookie: &ok, Endpoints: &n}
 	}
 	a, _ := c.one(r, "")
-	return c.of.any(a)
+	return c.Of.any(a)
 }
 
 // any is an answer as if it was of the first endpoint of the Service that it is of.
-func (c *testCase) any(a answer) answer {
+func (c *Case) any(a Answer) Answer {
 	if a.Upstream == nil {
 		return a
 	}
@@ -138,11 +138,11 @@ func (c *testCase) any(a answer) answer {
 }
 
 // one sends a request once. The cookie that it returns is the first that was set, as a
-// client sends it back.
-func (c *client) one(r request, cookie string) (answer, string) {
+// Client sends it back.
+func (c *Client) one(r Request, cookie string) (Answer, string) {
 	conn, err := c.dial(r)
 	if err != nil {
-		return answer{Error: cause(err)}, ""
+		return Answer{Error: cause(err)}, ""
 	}
 	defer conn.Close()
 	sent := make(chan struct{})
@@ -164,13 +164,13 @@ func cause(err error) string {
 	return err.Error()
 }
 
-func (c *client) dial(r request) (net.Conn, error) {
-	source, to := c.of.address, c.http
+func (c *Client) dial(r Request) (net.Conn, error) {
+	source, to := c.Of.Address, c.HTTP
 	if r.Source != "" {
 		source = r.Source
 	}
 	if r.TLS != 0 {
-		to = c.https
+		to = c.HTTPS
 	}
 	conn, err := (&net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}).Dial("tcp", to)
 	if err != nil {
@@ -179,9 +179,9 @@ func (c *client) dial(r request) (net.Conn, error) {
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil || r.TLS == 0 {
 		return conn, err
 	}
-	config := &tls.Config{ServerName: c.of.own(r.Host), InsecureSkipVerify: true} // which certificate it is belongs to the answer
+	config := &tls.Config{ServerName: c.Of.own(r.Host), InsecureSkipVerify: true} // which certificate it is belongs to the answer
 	if r.SNI != "" {
-		config.ServerName = c.of.own(r.SNI)
+		config.ServerName = c.Of.own(r.SNI)
 	}
 	if r.Cert != "" {
 		pair, err := tls.LoadX509KeyPair(commonFolder+"/"+r.Cert+".crt", commonFolder+"/"+r.Cert+".key")
@@ -195,11 +195,11 @@ func (c *client) dial(r request) (net.Conn, error) {
 }
 
 // send writes a request byte by byte as it is in the file. Errors show in the answer.
-func (c *client) send(conn net.Conn, r request, cookie string) {
+func (c *Client) send(conn net.Conn, r Request, cookie string) {
 	w := bufio.NewWriter(conn)
 	line := func(name, value string) { fmt.Fprintf(w, "%s: %s\r\n", name, value) }
-	fmt.Fprintf(w, "%s %s HTTP/1.1\r\n", method(r), c.of.own(r.Path))
-	line("Host", c.of.own(r.Host))
+	fmt.Fprintf(w, "%s %s HTTP/1.1\r\n", method(r), c.Of.own(r.Path))
+	line("Host", c.Of.own(r.Host))
 	line("User-Agent", "t")
 	line("Accept", "*/*")
 	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
@@ -207,7 +207,7 @@ func (c *client) send(conn net.Conn, r request, cookie string) {
 		if n, err := strconv.Atoi(strings.TrimPrefix(value, "@")); err == nil && value[0] == '@' {
 			value = strings.Repeat("x", n)
 		}
-		line(name, c.of.own(value))
+		line(name, c.Of.own(value))
 	}
 	if cookie != "" {
 		line("Cookie", cookie)
@@ -259,16 +259,16 @@ func (c *chunked) Write(p []byte) (int, error) {
 func (c *chunked) end() { _, _ = c.WriteString("0\r\n\r\n") }
 
 // receive reads the answer, and the first cookie that it sets.
-func (c *client) receive(conn net.Conn, r request) (answer, string) {
+func (c *Client) receive(conn net.Conn, r Request) (Answer, string) {
 	in := bufio.NewReader(conn)
 	got, err := http.ReadResponse(in, &http.Request{Method: method(r)})
 	for err == nil && got.StatusCode == http.StatusContinue {
 		got, err = http.ReadResponse(in, &http.Request{Method: method(r)})
 	}
 	if err != nil {
-		return answer{Error: cause(err)}, ""
+		return Answer{Error: cause(err)}, ""
 	}
-	a := answer{Status: got.StatusCode, Headers: kept(got.Header)}
+	a := Answer{Status: got.StatusCode, Headers: kept(got.Header)}
 	if secure, ok := conn.(*tls.Conn); ok {
 		if name := secure.ConnectionState().PeerCertificates[0].Subject.CommonName; name != covering {
 			a.Certificate = name
@@ -282,7 +282,7 @@ func (c *client) receive(conn net.Conn, r request) (answer, string) {
 		return a, cookie
 	}
 	body, _ := io.ReadAll(got.Body) // what came counts, as far as it came
-	if a.Upstream = c.of.upstream(body); a.Upstream == nil && r.Drip != 0 {
+	if a.Upstream = c.Of.upstream(body); a.Upstream == nil && r.Drip != 0 {
 		n := len(body)
 		a.BodyBytes = &n
 	}
@@ -318,7 +318,7 @@ func kept(all http.Header) map[string]string {
 }
 
 // upstream is what of the answer of a backend counts; nil if it is not of one.
-func (c *testCase) upstream(body []byte) *upstream {
+func (c *Case) upstream(body []byte) *upstream {
 	var e echoed
 	if json.Unmarshal(body, &e) != nil || e.Address == "" {
 		return nil
@@ -334,7 +334,7 @@ func (c *testCase) upstream(body []byte) *upstream {
 		}
 		u.Headers[name] = value
 	}
-	if e.Address != c.address {
+	if e.Address != c.Address {
 		u.Foreign = e.Address
 	}
 	return &u

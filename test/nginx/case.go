@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,7 +22,9 @@ import (
 )
 
 const (
-	casesFolder  = "testdata/cases"
+	// here is testdata, as test/oracle sees it, too.
+	here         = "../nginx/testdata"
+	casesFolder  = here + "/cases"
 	commonFolder = casesFolder + "/_common"
 	// ownClass is the IngressClass that the cases name.
 	ownClass = "nginx"
@@ -29,15 +32,19 @@ const (
 	shared = "team"
 )
 
-// testCase is one folder of casesFolder.
-type testCase struct {
-	name     string // of the folder: "04-oauth2-proxy"
-	number   string // "04", what sets its namespaces and host names apart
-	address  string // of its backends and of its clients
-	class    string // the IngressClass of its Ingresses
-	objects  []manifest
-	requests []request
-	want     []answer
+// Case is what is asked of a few objects: a folder of casesFolder, or one made by chance.
+type Case struct {
+	Name    string // of the folder: "04-oauth2-proxy"
+	Number  string // "04", what sets its namespaces and host names apart
+	Address string // of its backends and of its clients
+	Class   string // the IngressClass of its Ingresses
+	// Objects have the names that they have in the file; see Apart.
+	Objects  []Manifest
+	Requests []Request
+	Want     []Answer // of ingress-nginx; none: nobody has asked it
+	// Settings are the ConfigMap of ingress-nginx, Flags those of its command line.
+	Settings map[string]string
+	Flags    string
 	// wide is what of the case holds for a whole class: empty, or the same text for cases
 	// that can share one.
 	wide string
@@ -46,72 +53,95 @@ type testCase struct {
 	service map[int]int
 }
 
-// manifest is a Kubernetes object as it is in its file.
-type manifest map[string]any
+// Manifest is a Kubernetes object as it is in its file.
+type Manifest map[string]any
 
-// readCases reads all cases, in the order of their names.
-func readCases(t *testing.T) (list []*testCase) {
+// ReadCases reads all cases, in the order of their names.
+func ReadCases(t *testing.T) (list []*Case) {
 	t.Helper()
 	folders, err := filepath.Glob(casesFolder + "/[0-9]*")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(folders) >= firstEnvoy {
-		t.Fatalf("%d cases: there are addresses for %d", len(folders), firstEnvoy-1)
-	}
-	names := map[string]string{} // by number
-	for i, folder := range folders {
-		c := &testCase{name: filepath.Base(folder), address: address(i + 1)}
-		c.number, _, _ = strings.Cut(c.name, "-")
-		if names[c.number] != "" {
-			t.Fatalf("cases %s and %s have the same number, so their objects would meet", names[c.number], c.name)
-		}
-		names[c.number] = c.name
+	for _, folder := range folders {
+		c := &Case{Name: filepath.Base(folder)}
 		if err := c.read(folder); err != nil {
-			t.Fatalf("case %s: %v", c.name, err)
+			t.Fatalf("case %s: %v", c.Name, err)
 		}
 		list = append(list, c)
 	}
-	byWide := map[string]string{"": ownClass}
-	for _, c := range list {
-		if byWide[c.wide] == "" {
-			byWide[c.wide] = ownClass + "-" + c.number
-		}
-		c.class = byWide[c.wide]
-	}
+	Place(t, list)
 	return list
 }
 
+// Place gives cases that are served together what sets them apart.
+func Place(t *testing.T, list []*Case) {
+	t.Helper()
+	if len(list) >= firstEnvoy {
+		t.Fatalf("%d cases: there are addresses for %d", len(list), firstEnvoy-1)
+	}
+	names, byWide := map[string]string{}, map[string]string{"": ownClass}
+	for i, c := range list {
+		c.Address = address(i + 1)
+		c.Number, _, _ = strings.Cut(c.Name, "-")
+		if names[c.Number] != "" {
+			t.Fatalf("cases %s and %s have the same number, so their objects would meet", names[c.Number], c.Name)
+		}
+		names[c.Number] = c.Name
+		c.prepare()
+		if byWide[c.wide] == "" {
+			byWide[c.wide] = ownClass + "-" + c.Number
+		}
+		c.Class = byWide[c.wide]
+	}
+}
+
+// prepare makes what follows from the files of a case.
+func (c *Case) prepare() {
+	c.service = services(c.Objects)
+	for i := range c.Want {
+		c.Want[i] = c.any(c.Want[i])
+	}
+	c.wide = c.Flags
+	for _, key := range slices.Sorted(maps.Keys(c.Settings)) {
+		c.wide += " " + key + "=" + c.Settings[key]
+	}
+	for _, m := range c.Objects {
+		if spec, _ := m["spec"].(map[string]any); m["kind"] == "Ingress" && spec["rules"] == nil {
+			c.wide += "the catch-all of case " + c.Number
+		}
+	}
+}
+
 // read reads the files of a case.
-func (c *testCase) read(folder string) error {
+func (c *Case) read(folder string) error {
 	var script struct {
 		Want, Source, Notes string // for people
 		Flags               string // of ingress-nginx
-		Requests            []request
+		Requests            []Request
 	}
-	err := errors.Join(readJSON(folder+"/requests.json", &script), readJSON(folder+"/expected.json", &c.want))
+	err := readJSON(folder+"/requests.json", &script)
+	if known := readJSON(folder+"/expected.json", &c.Want); !errors.Is(known, fs.ErrNotExist) {
+		err = errors.Join(err, known)
+	}
 	if err != nil {
 		return err
 	}
-	if len(script.Requests) != len(c.want) || len(c.want) == 0 {
-		return fmt.Errorf("%d requests and %d answers", len(script.Requests), len(c.want))
+	c.Requests, c.Flags = script.Requests, script.Flags
+	if c.Want != nil && len(c.Requests) != len(c.Want) || len(c.Requests) == 0 {
+		return fmt.Errorf("%d requests and %d answers", len(c.Requests), len(c.Want))
 	}
-	c.requests = script.Requests
-	if c.objects, err = manifests(folder + "/ingress.yaml"); err != nil {
+	if c.Objects, err = manifests(folder + "/ingress.yaml"); err != nil {
 		return err
 	}
-	c.service = services(c.objects)
-	for i := range c.want {
-		c.want[i] = c.any(c.want[i])
-	}
-	settings, err := os.ReadFile(folder + "/nginx-configmap.yaml")
+	settings, err := manifests(folder + "/nginx-configmap.yaml")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	c.wide = string(settings) + script.Flags
-	for _, m := range c.objects {
-		if spec, _ := m["spec"].(map[string]any); m["kind"] == "Ingress" && spec["rules"] == nil {
-			c.wide += "the catch-all of case " + c.number
+	for _, m := range settings {
+		c.Settings = map[string]string{}
+		for key, value := range m["data"].(map[string]any) {
+			c.Settings[key] = value.(string)
 		}
 	}
 	return nil
@@ -132,14 +162,14 @@ func readJSON(path string, into any) error {
 }
 
 // manifests are the objects of a file.
-func manifests(path string) (list []manifest, err error) {
+func manifests(path string) (list []Manifest, err error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
 	for d := utilyaml.NewYAMLOrJSONDecoder(file, 4096); ; {
-		var m manifest
+		var m Manifest
 		if err := d.Decode(&m); errors.Is(err, io.EOF) {
 			return list, nil
 		} else if err != nil {
@@ -152,13 +182,13 @@ func manifests(path string) (list []manifest, err error) {
 }
 
 // meta is the metadata of an object.
-func (m manifest) meta() map[string]any {
+func (m Manifest) meta() map[string]any {
 	meta, _ := m["metadata"].(map[string]any)
 	return meta
 }
 
 // services makes testCase.service.
-func services(objects []manifest) map[int]int {
+func services(objects []Manifest) map[int]int {
 	least := map[string]int{}
 	ports := map[int]string{}
 	for _, m := range objects {
@@ -182,17 +212,31 @@ func services(objects []manifest) map[int]int {
 	return same
 }
 
+// Apart are the objects of a case and those that each has, with names of their own.
+func (c *Case) Apart() ([]Manifest, error) {
+	common, err := manifests(commonFolder + "/secrets.yaml")
+	var list []Manifest
+	for _, m := range append(common, c.Objects...) {
+		list = append(list, c.apart("", map[string]any(m), m["kind"]).(map[string]any))
+	}
+	return list, err
+}
+
 // write puts the objects of a case into a folder, with names of its own.
-func (c *testCase) write(folder string, common []manifest) error {
+func (c *Case) write(folder string) error {
+	list, err := c.Apart()
+	if err != nil {
+		return err
+	}
 	var text []byte
-	for _, m := range append(append([]manifest{}, common...), c.objects...) {
-		own, err := yaml.Marshal(c.apart("", map[string]any(m), m["kind"]))
+	for _, m := range list {
+		own, err := yaml.Marshal(m)
 		if err != nil {
 			return err
 		}
 		text = append(append(text, "---\n"...), own...)
 	}
-	return os.WriteFile(filepath.Join(folder, c.name+".yaml"), text, 0o600)
+	return os.WriteFile(filepath.Join(folder, c.Name+".yaml"), text, 0o600)
 }
 
 var (
@@ -209,7 +253,7 @@ var (
 
 // apart is a value of an object, or all of it, with the names of this case. The key is
 // the one that the value stands at.
-func (c *testCase) apart(key string, value, kind any) any {
+func (c *Case) apart(key string, value, kind any) any {
 	switch v := value.(type) {
 	case map[string]any:
 		out := map[string]any{}
@@ -231,26 +275,26 @@ func (c *testCase) apart(key string, value, kind any) any {
 	return value
 }
 
-func (c *testCase) text(key, value string, kind any) string {
+func (c *Case) text(key, value string, kind any) string {
 	switch {
 	case key == "namespace", kind == "Namespace" && key == "name":
-		return value + "-" + c.number
+		return value + "-" + c.Number
 	case value == ownClass && (key == "ingressClassName" || key == "kubernetes.io/ingress.class"):
-		return c.class
+		return c.Class
 	case strings.Contains(key, "ingress.kubernetes.io/"):
-		value = other.ReplaceAllString(value, "${1}-"+c.number+"${2}")
+		value = other.ReplaceAllString(value, "${1}-"+c.Number+"${2}")
 	}
 	return c.own(value)
 }
 
 // own is a text with the names and the address of this case. Hosts are as deep
 // as before, so that the same certificate and the same wildcards cover them.
-func (c *testCase) own(text string) string {
-	text = name.ReplaceAllString(text, "${1}-"+c.number+"${2}")
-	return loopback.ReplaceAllString(host.ReplaceAllString(text, "${1}-"+c.number+".example.test"), c.address)
+func (c *Case) own(text string) string {
+	text = name.ReplaceAllString(text, "${1}-"+c.Number+"${2}")
+	return loopback.ReplaceAllString(host.ReplaceAllString(text, "${1}-"+c.Number+".example.test"), c.Address)
 }
 
 // named is an answer with the names that are in the files.
-func (c *testCase) named(text string) string {
-	return strings.NewReplacer("-"+c.number+".example.test", ".example.test", shared+"-"+c.number, shared, c.address, "127.0.0.1").Replace(text)
+func (c *Case) named(text string) string {
+	return strings.NewReplacer("-"+c.Number+".example.test", ".example.test", shared+"-"+c.Number, shared, c.Address, "127.0.0.1").Replace(text)
 }

@@ -35,7 +35,18 @@ type echoed struct {
 	Address string `json:"address"`
 }
 
-// backends starts those of a case.
+// BackendOf is the address of the backends of the n-th case, from 1 on.
+func BackendOf(n int) string { return address(n) }
+
+// Backends starts those of cases.
+func Backends(t *testing.T, cases []*Case) {
+	t.Helper()
+	pair := certificate(t)
+	for _, c := range cases {
+		backends(t, c.Address, pair)
+	}
+}
+
 func backends(t *testing.T, address string, pair tls.Certificate) {
 	t.Helper()
 	server := &http.Server{Handler: http.HandlerFunc(echo), ReadHeaderTimeout: time.Minute,

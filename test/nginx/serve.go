@@ -1,0 +1,196 @@
+//go:build real
+
+package nginx
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	"sigs.k8s.io/yaml"
+
+	"legation.dev/authz"
+	"legation.dev/test/inprocess"
+	"legation.dev/translator/input"
+	"legation.dev/watcher/dir"
+	"legation.dev/xds/bootstrap"
+)
+
+const (
+	settingsFile = here + "/settings.yaml"
+	// startTimeout bounds the wait for an Envoy that never gets all.
+	startTimeout = time.Minute
+	// Ports of an Envoy, at an address of its own.
+	httpPort, httpsPort = "18080", "18444"
+	// firstEnvoy is the number of the address of the first Envoy: those before it are of
+	// backends.
+	firstEnvoy = 200
+)
+
+// address is one of 254 that no other process of a test has.
+func address(n int) string {
+	pid := os.Getpid()
+	return fmt.Sprintf("127.%d.%d.%d", 192+pid/256%64, pid%256, n)
+}
+
+// Serve writes the objects of all cases into a folder, has one Legation serve it, and
+// starts an Envoy for each class. The clients are in the order of the cases.
+func Serve(t *testing.T, cases []*Case) (clients []*Client) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
+	defer cancel()
+	folder, addresses := written(t, cases)
+	standIn, err := bootstrap.SelfSigned(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := dir.Open(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.2:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plane := inprocess.NewPlane(inprocess.PlaneConfig{Source: source, Listener: l, StandIn: input.Seal(&input.Secret{
+		Meta: input.Meta{Name: "stand-in"}, Certificate: standIn.Certificate, Key: standIn.Key})})
+	t.Cleanup(func() {
+		if err := plane.Close(); err != nil {
+			t.Error(err)
+		}
+		source.Close()
+	})
+	dns := StartDNS(t, 0, cases)
+	authorization := startAuthz(t, dns)
+	for class := range addresses {
+		startEnvoy(t, bootstrap.Config{NodeID: class, Class: class, XDSAddress: l.Addr().String(), Certificate: standIn, Authz: authorization}, asking(t, dns))
+	}
+	for class := range addresses {
+		if err := inprocess.Await(ctx, func() error {
+			if refs, ok := plane.Behind(class); !ok || len(refs) > 0 {
+				return fmt.Errorf("the Envoy of class %s lacks %d resources: %.300v", class, len(refs), refs)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range cases {
+		at := addresses[c.Class]
+		clients = append(clients, &Client{Of: c, HTTP: net.JoinHostPort(at, httpPort), HTTPS: net.JoinHostPort(at, httpsPort)})
+	}
+	return clients
+}
+
+// written is a folder with the objects of all cases, and of each class the address of its
+// Envoy.
+func written(t *testing.T, cases []*Case) (folder string, addresses map[string]string) {
+	t.Helper()
+	folder, addresses = t.TempDir(), map[string]string{}
+	for _, c := range cases {
+		if err := c.write(folder); err != nil {
+			t.Fatal(err)
+		}
+		if addresses[c.Class] == "" {
+			addresses[c.Class] = address(firstEnvoy + len(addresses))
+			if err := writeClass(folder, c.Class, addresses[c.Class]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return folder, addresses
+}
+
+// writeClass puts an IngressClass into the folder: that of the cases, under its own name
+// and with its own settings.
+func writeClass(folder, class, address string) error {
+	objects, err := manifests(commonFolder + "/class-legation.yaml")
+	if err != nil {
+		return err
+	}
+	settings, err := settingsOf(class)
+	if err != nil {
+		return err
+	}
+	space := "class-" + class
+	var text []byte
+	for _, m := range objects {
+		switch m["kind"] {
+		case "IngressClass":
+			m.meta()["name"] = class
+			m["spec"].(map[string]any)["parameters"].(map[string]any)["namespace"] = space
+			if class != ownClass {
+				delete(m.meta(), "annotations") // only one can be the default class
+			}
+		case "ConfigMap":
+			m.meta()["namespace"] = space
+			data := m["data"].(map[string]any)
+			maps.Copy(data, settings)
+			data["bind-addresses"], data["http-port"], data["https-port"], data["access-log"] = address, httpPort, httpsPort, "off"
+		}
+		own, err := yaml.Marshal(m)
+		if err != nil {
+			return err
+		}
+		text = append(append(text, "---\n"...), own...)
+	}
+	return os.WriteFile(folder+"/class-"+class+".yaml", text, 0o600)
+}
+
+// settingsOf are the settings of a class, besides addresses and ports.
+func settingsOf(class string) (map[string]any, error) {
+	text, err := os.ReadFile(settingsFile)
+	if err != nil {
+		return nil, err
+	}
+	var all map[string]map[string]any
+	if err := yaml.UnmarshalStrict(text, &all); err != nil {
+		return nil, fmt.Errorf("%s: %w", settingsFile, err)
+	}
+	settings := map[string]any{}
+	maps.Copy(settings, all["all"])
+	maps.Copy(settings, all[class])
+	return settings, nil
+}
+
+// startEnvoy starts the Envoy of a class. One thread does: nothing here is about load.
+func startEnvoy(t *testing.T, config bootstrap.Config, names func(*bootstrapv3.Bootstrap)) {
+	t.Helper()
+	e, err := inprocess.StartEnvoy(t.Context(), config, names, "--concurrency", "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// startAuthz starts an authorization server, and returns where it is.
+func startAuthz(t *testing.T, dns *net.UDPAddr) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "authz.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- authz.New(authz.Config{Dialer: &net.Dialer{Resolver: resolver(dns)}, Local: true}).Serve(ctx, l)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return "unix:" + path
+}

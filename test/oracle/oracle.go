@@ -1,0 +1,268 @@
+//go:build real
+
+package oracle
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"legation.dev/test/nginx"
+)
+
+const (
+	// tools is where `make oracle` puts the controller, nginx and what they load.
+	tools = "../../.tools/oracle"
+	// listening is the address of nginx; backends and clients have others.
+	listening = "127.0.0.1"
+	// dnsPort is the one that a resolv.conf cannot change.
+	dnsPort = 53
+	// startTimeout bounds the wait for a controller that never serves what it should.
+	startTimeout = 2 * time.Minute
+	// pollEvery is the pause between two looks at what the controller serves.
+	pollEvery = 50 * time.Millisecond
+)
+
+// shims are Lua modules that ingress-nginx loads and Debian has not.
+//
+//go:embed lua
+var shims embed.FS
+
+// oracle is a running ingress-nginx.
+type oracle struct {
+	api  *apiServer
+	log  *os.File
+	cmd  *exec.Cmd
+	done chan error
+	// round counts what was served: each has a host and a certificate of its own.
+	round int
+}
+
+// inside makes, in a mount namespace, the folders that ingress-nginx expects, and starts
+// it. /etc is what it was, with what upper adds.
+const inside = `
+mount -t overlay overlay -o "lowerdir=/etc,upperdir=$DIR/upper,workdir=$DIR/work" /etc
+mkdir /etc/oracle
+mount --bind "$TOOLS" /etc/oracle
+mount -t tmpfs tmpfs /tmp
+mkdir /tmp/nginx /tmp/lib
+mount -t tmpfs tmpfs /var/lib
+mkdir /var/lib/nginx
+PATH=/etc/nginx/bin:$PATH exec /etc/oracle/controller "$@"
+`
+
+// wrapper is nginx with its modules.
+const wrapper = `#!/bin/sh
+export LD_LIBRARY_PATH=/etc/oracle/lib LUA_CPATH=/etc/oracle/lib/lua/?.so
+M=/etc/oracle/modules
+exec /etc/oracle/nginx -g "load_module $M/ndk_http_module.so; load_module $M/ngx_http_lua_module.so;
+load_module $M/ngx_http_headers_more_filter_module.so; load_module $M/ngx_http_set_misc_module.so; user root;" "$@"
+`
+
+// start starts an ingress-nginx with flags of its own, that has nothing to serve yet.
+func start(t *testing.T, flags ...string) *oracle {
+	t.Helper()
+	o := &oracle{api: newAPIServer(), done: make(chan error, 1)}
+	o.api.set([]nginx.Manifest{{"kind": "Pod", "apiVersion": "v1", "metadata": map[string]any{"namespace": "oracle", "name": "oracle"}},
+		{"kind": "Namespace", "apiVersion": "v1", "metadata": map[string]any{"name": "oracle"}}})
+	l, err := net.Listen("tcp", "127.0.0.3:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: o.api}
+	go server.Serve(l)
+	t.Cleanup(func() { server.Close() })
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+	if err := furnish(dir); err != nil {
+		t.Fatal(err)
+	}
+	if o.log, err = os.CreateTemp("", "oracle*.log"); err != nil {
+		t.Fatal(err)
+	}
+	o.cmd = exec.Command("/bin/sh", append([]string{"-eu", "-c", inside, "sh", "--apiserver-host=http://" + l.Addr().String(),
+		"--update-status=false", "--disable-leader-election", "--enable-metrics=false", "--sync-rate-limit=2", "--configmap=oracle/settings",
+		"--shutdown-grace-period=0", "--post-shutdown-grace-period=0", "--disable-sync-events", "--profiling=false"}, flags...)...)
+	absolute, err := filepath.Abs(tools)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.cmd.Env = append(os.Environ(), "DIR="+dir, "TOOLS="+absolute, "NGINX_BINARY=/etc/nginx/bin/nginx", "POD_NAME=oracle", "POD_NAMESPACE=oracle")
+	o.cmd.Stdout, o.cmd.Stderr = o.log, o.log
+	o.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	if err := o.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { o.done <- o.cmd.Wait() }()
+	t.Cleanup(o.stop)
+	return o
+}
+
+// stop ends the controller, which ends its nginx.
+func (o *oracle) stop() {
+	_ = o.cmd.Process.Signal(syscall.SIGTERM) // it has ended, or will
+	<-o.done
+	o.log.Close()
+	os.Remove(o.log.Name())
+}
+
+// furnish puts into a folder what comes over /etc.
+func furnish(dir string) error {
+	upper := dir + "/upper/nginx"
+	if err := errors.Join(os.MkdirAll(upper+"/bin", 0o755), os.Mkdir(dir+"/work", 0o755),
+		os.WriteFile(upper+"/bin/nginx", []byte(wrapper), 0o755), os.WriteFile(dir+"/upper/resolv.conf", []byte("nameserver 127.0.0.2\n"), 0o644),
+		os.CopyFS(upper, os.DirFS(tools+"/etc"))); err != nil {
+		return err
+	}
+	if err := copyOver(upper+"/lua", os.DirFS(tools+"/lua"), "."); err != nil {
+		return err
+	}
+	if err := copyOver(upper, shims, "lua"); err != nil {
+		return err
+	}
+	return edit(upper + "/template/nginx.tmpl")
+}
+
+// copyOver copies files into a folder that may have some of the folders already.
+func copyOver(to string, from fs.FS, root string) error {
+	return fs.WalkDir(from, root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := fs.ReadFile(from, path)
+		if err != nil {
+			return err
+		}
+		return errors.Join(os.MkdirAll(filepath.Dir(filepath.Join(to, path)), 0o755), os.WriteFile(filepath.Join(to, path), text, 0o644))
+	})
+}
+
+// edit changes of the template what Debian's nginx cannot read. It is older than `http2
+// on`, which stood at the port then; one server that says so says it for the port. What
+// the stream block is asked on its port is taken, and nobody asks for more of it.
+func edit(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	start := bytes.Index(text, []byte("\nstream {"))
+	end := bytes.Index(text, []byte("{{/* definition of templates"))
+	if start < 0 || end < start || bytes.Count(text, []byte("http2 on;")) != 1 {
+		return errors.New("the template is not that of the version that is edited here")
+	}
+	const port = `
+    server { listen 127.0.0.1:10247; access_log off; location / { return 200; } }
+    {{ if $cfg.UseHTTP2 }}
+    server { server_name http2.invalid; listen ` + listening + `:443 ssl http2; return 404; }
+    {{ end }}
+}
+`
+	http := bytes.TrimRight(text[:start], "\n\t ")
+	http = bytes.Replace(http[:len(http)-1], []byte("http2 on;"), nil, 1) // without the brace that ends it
+	return os.WriteFile(path, []byte(string(http)+port+string(text[end:])), 0o644)
+}
+
+// serve makes these the objects, beside a ConfigMap with settings, and waits until nginx
+// serves all of them.
+func (o *oracle) serve(t *testing.T, class string, settings map[string]string, list []nginx.Manifest) {
+	t.Helper()
+	o.round++
+	marker := fmt.Sprintf("marker-%d.oracle.test", o.round)
+	data := map[string]any{"bind-address": listening, "worker-processes": "1"}
+	for name, value := range settings {
+		data[name] = value
+	}
+	all := append([]nginx.Manifest{
+		{"kind": "ConfigMap", "apiVersion": "v1", "metadata": map[string]any{"namespace": "oracle", "name": "settings"}, "data": data},
+		{"kind": "IngressClass", "apiVersion": "networking.k8s.io/v1", "metadata": map[string]any{"name": class}, "spec": map[string]any{"controller": "k8s.io/ingress-nginx"}},
+		{"kind": "Pod", "apiVersion": "v1", "metadata": map[string]any{"namespace": "oracle", "name": "oracle"}}}, list...)
+	o.api.set(append(all, marking(class, marker)...))
+	deadline := time.Now().Add(startTimeout)
+	for {
+		err := o.serving(marker)
+		if err == nil {
+			return
+		}
+		select {
+		case ended := <-o.done:
+			o.done <- ended
+			t.Fatalf("ingress-nginx ended: %v\n%s", ended, o.tail())
+		case <-time.After(pollEvery):
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("ingress-nginx does not serve the objects: %v\n%s", err, o.tail())
+		}
+	}
+}
+
+// marking are an Ingress and what it leads to: who serves it has read all that came before.
+func marking(class, host string) []nginx.Manifest {
+	meta := map[string]any{"namespace": "oracle", "name": "marker", "creationTimestamp": "2020-01-01T00:00:00Z"}
+	labelled := map[string]any{"namespace": "oracle", "name": "marker", "labels": map[string]any{"kubernetes.io/service-name": "marker"}}
+	return []nginx.Manifest{
+		{"kind": "Service", "apiVersion": "v1", "metadata": meta, "spec": map[string]any{"ports": []any{map[string]any{"port": 80, "targetPort": 80}}}},
+		{"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "metadata": labelled, "addressType": "IPv4", "ports": []any{map[string]any{"name": "", "port": 18001}},
+			"endpoints": []any{map[string]any{"addresses": []any{nginx.BackendOf(1)}, "conditions": map[string]any{"ready": true}}}},
+		{"kind": "Ingress", "apiVersion": "networking.k8s.io/v1", "metadata": meta, "spec": map[string]any{"ingressClassName": class, "rules": []any{
+			map[string]any{"host": host, "http": map[string]any{"paths": []any{map[string]any{"path": "/", "pathType": "Prefix", "backend": map[string]any{
+				"service": map[string]any{"name": "marker", "port": map[string]any{"number": 80}}}}}}}}}}}
+}
+
+// serving reports whether the newest nginx serves the marker, and no older one takes
+// connections any more.
+func (o *oracle) serving(marker string) error {
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	r, err := http.NewRequest(http.MethodGet, "http://"+listening+"/", nil)
+	if err != nil {
+		return err
+	}
+	r.Host = marker
+	answer, err := client.Do(r)
+	if err != nil {
+		return err
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("status %d", answer.StatusCode)
+	}
+	workers, err := workers()
+	if err == nil && workers != 1 {
+		err = fmt.Errorf("%d workers", workers)
+	}
+	return err
+}
+
+// workers counts those that take connections: who shuts down says so in its title.
+func workers() (n int, err error) {
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, f := range files {
+		text, _ := os.ReadFile(f) // it may have ended
+		if strings.TrimRight(string(text), "\x00 ") == "nginx: worker process" {
+			n++
+		}
+	}
+	return n, err
+}
+
+// tail is the end of the log.
+func (o *oracle) tail() string {
+	text, err := os.ReadFile(o.log.Name())
+	if err != nil {
+		return err.Error()
+	}
+	return string(text[max(0, len(text)-6000):])
+}
