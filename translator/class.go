@@ -164,12 +164,19 @@ func (c *class) defaultCertificate() (route.Section, bool) {
 
 // guarded tells of each restriction that is not honoured what the class does about it.
 func (c *class) guarded(f *route.Fragment) (list []finding.Finding) {
-	code := finding.PathsClosed
+	closed, foreign := finding.PathsClosed, finding.ForeignGuard
 	if c.Settings.ServeUnprotected {
-		code = finding.Unprotected
+		closed = finding.Unprotected
+	}
+	if c.Settings.ForeignGuards == policy.CloseForeign {
+		foreign = finding.ForeignClosed
 	}
 	for _, g := range f.Guards {
-		list = append(list, code.At(f.At(g.Field), g.Value, g.Restricts))
+		if g.Foreign != "" {
+			list = append(list, foreign.At(f.At(g.Field), g.Value, g.Foreign, g.Restricts))
+			continue
+		}
+		list = append(list, closed.At(f.At(g.Field), g.Value, g.Restricts))
 	}
 	return list
 }

@@ -42,10 +42,11 @@ var allowed = map[string][]string{
 	"watcher/quiet":            {},
 	"watcher/status":           {"object", "translator/finding", "translator/input", "watcher/quiet", "pmap"},
 	"translator":               {"object", "pmap", "translator/finding", "translator/input", "translator/lower/service", "translator/policy", "translator/render", "translator/route", "xds/snapshot"},
-	"translator/input":         {"object", "pmap", "translator/finding", "translator/policy", "translator/route"},
+	"translator/input":         {"object", "pmap", "translator/finding", "translator/lower/foreign", "translator/policy", "translator/route"},
 	"translator/finding":       {"object", "pmap"},
 	"translator/lower":         {"translator/input", "translator/lower/ingress", "translator/lower/secret", "translator/lower/service", "translator/lower/settings"},
-	"translator/lower/ingress": {"object", "translator/finding", "translator/input", "translator/lower/nginx", "translator/policy", "translator/route"},
+	"translator/lower/foreign": {"translator/route"},
+	"translator/lower/ingress": {"object", "translator/finding", "translator/input", "translator/lower/foreign", "translator/lower/nginx", "translator/policy", "translator/route"},
 	"translator/lower/nginx":   {"authz/rule", "object", "translator/finding", "translator/lower/nginx/snippet", "translator/policy", "translator/route"},
 	"translator/lower/nginx/snippet": {
 		"translator/route"},
@@ -85,7 +86,7 @@ var forbidden = []struct {
 	{[]string{"xds/admin", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/observed", "xds/server", "xds/store"},
 		[]string{"k8s.io"}, "the xDS side knows nothing of Kubernetes"},
 	{[]string{"translator/render"}, []string{"legation.dev/translator/input", "legation.dev/translator/lower", "k8s.io"}, "it makes Envoy resources of the route model, whatever that came from"},
-	{[]string{"translator/lower", "translator/lower/ingress", "translator/lower/nginx", "translator/lower/secret", "translator/lower/service", "translator/lower/settings"},
+	{[]string{"translator/lower", "translator/lower/foreign", "translator/lower/ingress", "translator/lower/nginx", "translator/lower/secret", "translator/lower/service", "translator/lower/settings"},
 		[]string{"github.com/envoyproxy/go-control-plane", "legation.dev/xds"}, "it makes the route model of objects, whatever becomes of that"},
 	{[]string{"translator/route"}, []string{"github.com/envoyproxy/go-control-plane", "legation.dev/xds", "legation.dev/translator/input", "legation.dev/translator/lower", "k8s.io"},
 		"the model stands between Kubernetes and Envoy, and knows neither"},
@@ -100,7 +101,7 @@ var forbidden = []struct {
 // forbiddenDirectly is what a pure package may not import itself: it takes
 // values, also the time, and returns values.
 var (
-	pure = []string{"object", "translator", "translator/finding", "translator/input", "translator/lower", "translator/lower/ingress", "translator/lower/nginx",
+	pure = []string{"object", "translator", "translator/finding", "translator/input", "translator/lower", "translator/lower/foreign", "translator/lower/ingress", "translator/lower/nginx",
 		"translator/lower/secret", "translator/lower/service", "translator/lower/settings", "translator/policy", "translator/render", "translator/route", "xds/delta", "xds/hold", "pmap", "xds/snapshot", "xds/impact", "xds/redact", "xds/fleet", "xds/observed", "xds/store"}
 	forbiddenDirectly = []string{"log", "log/slog", "net", "os", "math/rand", "math/rand/v2", "crypto/rand"}
 )

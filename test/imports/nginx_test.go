@@ -10,6 +10,7 @@ import (
 // why. Comments may have it anywhere: they say what is compared.
 var mayNameNginx = map[string]string{
 	"translator/lower/nginx":   "the dialect",
+	"translator/lower/foreign": "names of other controllers",
 	"translator/lower/ingress": "it asks the dialect",
 	"translator/finding":       "texts for operators",
 	"translator/policy":        "texts for operators, and the server of that name as a preset",

@@ -71,6 +71,10 @@ const (
 	PathsClosed       Code = "PathsClosed"
 	Unprotected       Code = "Unprotected"
 	ClientsClosed     Code = "ClientsClosed"
+	GuestClosed       Code = "GuestClosed"
+	BeginningClosed   Code = "BeginningClosed"
+	ForeignGuard      Code = "ForeignGuard"
+	ForeignClosed     Code = "ForeignClosed"
 
 	SnippetNotUnderstood Code = "SnippetNotUnderstood"
 
@@ -199,6 +203,14 @@ var table = []Row{
 		"Say it by an annotation or a setting, or write it without what is not understood. A snippet that may restrict access closes its paths meanwhile, as another Problem says."},
 	{ClientsClosed, Error, "client certificates cannot be checked: %v; https of the host answers 503", "security.md",
 		"Name a Secret of the same namespace that has the certificates of the authorities in `ca.crt`, as PEM, and give the host a TLS section."},
+	{GuestClosed, Error, "restricts %s of a host that belongs to another namespace, which decides over that: the paths of this Ingress answer 503 there", "security.md#neighbours",
+		"Have the annotation on an Ingress of the namespace that the host belongs to, and delete it here; or use a host of your own."},
+	{BeginningClosed, Error, "the Ingress restricts access and this path cannot be served: all that begins with %s answers 503, as far as no rule comes before it", "security.md#neighbours",
+		"Mend the path as another Problem of it says. What it guards would be open in the meantime, so it is closed."},
+	{ForeignGuard, Warning, "is of another controller (%s) and restricts %s: it is not honoured, the paths are served without it (see the class setting foreign-guards)", "settings.md#foreign-guards",
+		"Say it by an annotation that is honoured, then delete this one; or set `foreign-guards: close` on the class."},
+	{ForeignClosed, Error, "is of another controller (%s), is not honoured, and restricts %s: the paths answer 503 (see the class setting foreign-guards)", "settings.md#foreign-guards",
+		"Say it by an annotation that is honoured, then delete this one."},
 	{CanaryAlone, Error, "no rule of another Ingress has the same host, path and type, and leads to another Service: the canary gets no requests", "differences.md#settings",
 		"Write the host, the path and the `pathType` as the Ingress has them whose requests the canary is to get a share of."},
 	{CanaryTaken, Error, "%s is a canary of Service %s, too, and is older: this one gets no requests", "differences.md#settings",

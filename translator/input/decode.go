@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"legation.dev/object"
+	"legation.dev/translator/lower/foreign"
 	"legation.dev/translator/policy"
 )
 
@@ -60,7 +61,8 @@ func ClassOf(field *string, annotations map[string]string) (name string, named b
 }
 
 // Annotations that are kept; all others are dropped on reading. Those of the
-// controllers that Ingresses were written for are read by a dialect of translator/lower.
+// controllers that Ingresses were written for are read by a dialect of translator/lower,
+// and those of others that restrict access are told.
 const (
 	othersDomain      = ".ingress.kubernetes.io"
 	defaultAnnotation = networkingv1.AnnotationIsDefaultIngressClass
@@ -86,7 +88,7 @@ func metaOf(o metav1.ObjectMeta, read func(key string) bool) Meta {
 
 func ofIngress(key string) bool {
 	domain, _, _ := strings.Cut(key, "/")
-	return ours(key) || key == ClassAnnotation || strings.HasSuffix(domain, othersDomain)
+	return ours(key) || key == ClassAnnotation || strings.HasSuffix(domain, othersDomain) || foreign.Restricts(key)
 }
 
 func ofClass(key string) bool { return strings.HasPrefix(key, defaultAnnotation) }

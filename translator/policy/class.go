@@ -18,9 +18,19 @@ type Class struct {
 	DefaultTLSSecret      object.Ref  // for names without a TLS section; zero: none
 	SessionTicketSecret   object.Ref  // what keys of session tickets are derived from; zero: none
 	ServeUnprotected      bool        // paths whose restriction is not honoured
+	ForeignGuards         Foreign     // what restrictions do that other controllers would honour
 	ExternalNames         bool        // Services of type ExternalName are served
 	LoopbackExternalNames bool        // even if they name this node
 }
+
+// Foreign is what becomes of an annotation of another controller that restricts access.
+type Foreign string
+
+// What becomes of it.
+const (
+	TellForeign  Foreign = "tell"  // a Problem
+	CloseForeign Foreign = "close" // and the paths answer 503
+)
 
 // ServicePort names one port of a Service. The zero value names none.
 type ServicePort struct{ Namespace, Service, Port string }
@@ -64,6 +74,12 @@ var classRows = []Setting{
 		Default: "false", Why: "Whoever may write a Service would reach what listens on the node's loopback, or a cloud's metadata service.",
 		Envoy: "none",
 		Doc:   "Whether an ExternalName may be localhost, a loopback, an unspecified or a link-local address.",
+	},
+	{
+		Name: "foreign-guards", Type: oneOf(func(v *Values) *Foreign { return &v.ForeignGuards }, TellForeign, CloseForeign),
+		Default: "tell", Why: "An Ingress may carry the annotations of several controllers, of which one serves it. Whoever moves from another one should set close.",
+		Envoy: "none",
+		Doc:   "What an annotation of another controller does that restricts access, as by a password or addresses: `tell` makes it a Problem, `close` also answers the paths of its Ingress 503.",
 	},
 	{
 		Name: "serve-unprotected", Type: yesNo(func(v *Values) *bool { return &v.ServeUnprotected }),

@@ -104,6 +104,7 @@ type plan struct {
 	settings *policy.Route
 	open     *policy.Route // settings without Auth; nil if they have none
 	closed   bool
+	byOthers bool // closed by a guard of another object, and else open
 	owns     bool // the object is one of the owner of the host
 	measures *Measures
 }

@@ -128,6 +128,9 @@ type Host struct {
 	Deep bool
 	// Rules are in order of their fields.
 	Rules []Rule
+	// Refused are rules that cannot be served; lowering told why. If the object restricts
+	// access, the beginning of their paths is closed.
+	Refused []Rule
 	// TLS are the sections that name a certificate for the host, in order of their
 	// fields; with none the object wants no chain for it.
 	TLS []TLS

@@ -183,7 +183,7 @@ func checkGuarded(t *testing.T, vh *route.VirtualHost, class *route.Class, of ro
 	t.Helper()
 	order := orderOf(vh, class, of)
 	for _, f := range of.Served {
-		whole := len(f.Guards) > 0 && !of.Owns(f) || slices.ContainsFunc(f.Guards, func(g route.Guard) bool { return g.Match.Path == "" }) || reached(vh.Host, f, of)
+		whole := (len(f.Guards) > 0 || f.Host(vh.Host) != nil && len(f.Host(vh.Host).Server.Guards) > 0) && !of.Owns(f) || slices.ContainsFunc(f.Guards, func(g route.Guard) bool { return g.Match.Path == "" }) || reached(vh.Host, f, of)
 		for _, r := range vh.Routes {
 			if r.From == f.Origin.Object && r.Deeper == "" && whole && !class.Settings.ServeUnprotected && r.Status != 503 {
 				t.Errorf("%s is open", r.Name)

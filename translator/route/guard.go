@@ -3,6 +3,9 @@ package route
 import (
 	"net/http"
 	"slices"
+
+	"legation.dev/translator/finding"
+	"legation.dev/translator/policy"
 )
 
 // Guard is a restriction that is not honoured: what it would have guarded is closed,
@@ -16,6 +19,9 @@ type Guard struct {
 	Reach        Reach
 	Restricts    string // "client addresses", for people
 	Field, Value string
+	// Foreign is the controller that it is written for, if that is another one: it closes
+	// only where the class says so.
+	Foreign string
 }
 
 // Reach is how far at its hosts a guard reaches that closes all of its fragment.
@@ -37,16 +43,23 @@ func (g Guard) closesToo(p, other plan) bool {
 
 // widen closes the plans of a host that guards of others reach.
 func (m *merger) widen() {
-	if m.class.Settings.ServeUnprotected {
-		return
-	}
 	for _, p := range m.plans {
 		for _, g := range p.fragment.Guards {
 			for i := range m.plans {
-				m.plans[i].closed = m.plans[i].closed || g.closesToo(p, m.plans[i])
+				if m.class.heeds(g) && g.closesToo(p, m.plans[i]) && !m.plans[i].closed {
+					m.plans[i].closed, m.plans[i].byOthers = true, p.fragment != m.plans[i].fragment
+				}
 			}
 		}
 	}
+}
+
+// heeds reports whether a guard closes anything in the class.
+func (c *Class) heeds(g Guard) bool {
+	if g.Foreign != "" {
+		return c.Settings.ForeignGuards == policy.CloseForeign
+	}
+	return !c.Settings.ServeUnprotected
 }
 
 // wholly reports whether g closes all of its fragment.
@@ -54,11 +67,14 @@ func (g Guard) wholly() bool { return g.Match.Path == "" }
 
 // guards are the places that a plan closes, as rules.
 func (p plan) guards() (list []candidate) {
-	if p.closed || p.class.Settings.ServeUnprotected {
+	if p.closed {
 		return nil
 	}
 	f := p.fragment
 	for _, g := range f.Guards {
+		if !p.class.heeds(g) {
+			continue
+		}
 		name := f.Origin.Object.Key() + " closed " + g.Match.Path
 		list = append(list, candidate{plan: p, guard: true, rule: Rule{Match: g.Match, Name: name, Path: g.Match.Path, Field: g.Field,
 			Action: Action{Status: http.StatusServiceUnavailable}}})
@@ -66,15 +82,38 @@ func (p plan) guards() (list []candidate) {
 	return list
 }
 
-// guest is p as it counts for a host that belongs to another namespace: its guards close
-// all of its own paths, and no path of others.
-func (p plan) guest() plan {
+// guest is p as it counts for a host that belongs to another namespace: whatever it
+// restricts, of its own paths without being honoured or of the whole host, closes all of
+// its own paths, and no path of others.
+func (m *merger) guest(p plan) plan {
 	p.owns = false
-	p.closed = len(p.fragment.Guards) > 0 && !p.class.Settings.ServeUnprotected
+	for _, g := range p.fragment.Guards {
+		p.closed = p.closed || p.class.heeds(g)
+	}
+	for _, g := range p.fragment.Host(m.host.Host).Server.Guards {
+		code := finding.Unprotected
+		if p.class.heeds(g) {
+			p.closed, code = true, finding.GuestClosed
+		}
+		m.found = append(m.found, code.At(p.fragment.At(g.Field), g.Value, g.Restricts))
+	}
 	return p
 }
 
 // closes reports whether class lets the guards of a fragment close all of it.
 func (c *Class) closes(f *Fragment) bool {
-	return !c.Settings.ServeUnprotected && slices.ContainsFunc(f.Guards, Guard.wholly)
+	return slices.ContainsFunc(f.Guards, func(g Guard) bool { return c.heeds(g) && g.wholly() })
+}
+
+// restricts reports whether the object of a plan keeps anybody out, honoured or not. What
+// the class says counts for everybody, and is not meant.
+func (p plan) restricts(host string) bool {
+	f, said := p.fragment, policy.Values{}.With(p.fragment.Policy)
+	return slices.ContainsFunc(f.Guards, p.class.heeds) || len(f.Host(host).Server.Guards) > 0 ||
+		said.Auth.Active() || len(said.Allowed)+len(said.Denied) > 0 || f.Measures.Restrict()
+}
+
+// Restrict reports whether measures keep anybody out.
+func (m *Measures) Restrict() bool {
+	return m != nil && (len(m.Addresses) > 0 || slices.ContainsFunc(m.Before, func(c Conditional) bool { return c.Action.Status >= 400 }))
 }

@@ -61,7 +61,7 @@ func (c HeaderChange) with(other HeaderChange) HeaderChange {
 func (m *merger) everywhere() {
 	var host *Measures
 	for p := range m.owning {
-		if said := p.fragment.Host(m.host.Host).Server.Measures; said != nil && !p.closed {
+		if said := p.fragment.Host(m.host.Host).Server.Measures; said != nil {
 			host = said.with(host)
 		}
 	}

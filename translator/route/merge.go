@@ -124,14 +124,15 @@ func (m *merger) deeper(in Input) {
 	}
 }
 
-// chainOf is the host whose filter chain serves this host over TLS: the host itself, or
-// the wildcard that it falls under, if it has the same owner. It is empty if neither has
-// a certificate.
+// chainOf is the host whose filter chain serves this host over TLS: the host itself or,
+// in a compatible class, the wildcard that it falls under, if it has the same owner. It
+// is empty if neither has a certificate. Elsewhere only an Ingress that names the
+// wildcard in a TLS section of its own wants it for its hosts, and lowering knows that.
 func chainOf(host string, in Input) string {
 	if _, _, ok := Certificate(host, in.Own); ok {
 		return host
 	}
-	if wildcard, ok := Wildcard(host); ok && in.Wildcard.Owner == in.Own.Owner {
+	if wildcard, ok := Wildcard(host); ok && in.Class.Settings.Compatible() && in.Wildcard.Owner == in.Own.Owner {
 		if _, _, ok := Certificate(wildcard, in.Wildcard); ok {
 			return wildcard
 		}
@@ -160,7 +161,16 @@ type candidate struct {
 	rule  Rule
 	plan  plan
 	guard bool
-	apart bool // it is a place of the host: it is not sent to https
+	apart bool   // it is a place of the host: it is not sent to https
+	place *Match // in the order, if that is not the place of its match
+}
+
+// ranks is the match that gives c its place in the order.
+func (c candidate) ranks() Match {
+	if c.place != nil {
+		return *c.place
+	}
+	return c.rule.Match
 }
 
 // compare orders candidates; what is equal is tried in the order of the owners. A
@@ -172,7 +182,7 @@ func (o Order) compare(a, b candidate) int {
 		}
 		return 1
 	}
-	return cmp.Or(o.precedence(a.rule.Match, b.rule.Match), cmp.Compare(first(a), first(b)))
+	return cmp.Or(o.precedence(a.ranks(), b.ranks()), cmp.Compare(first(a), first(b)))
 }
 
 // newMerger plans all that is served of a name.
@@ -186,7 +196,7 @@ func newMerger(name string, in *Input, of Tenure, chain string) *merger {
 		p := class.planOf(f)
 		m.found = append(m.found, p.admit(in.Secret)...)
 		if !of.Owns(f) {
-			p = p.guest()
+			p = m.guest(p)
 		}
 		m.plans = append(m.plans, p)
 		m.host.From = append(m.host.From, f.Origin.Object)
@@ -213,6 +223,7 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 	m.server()
 	candidates := m.candidates()
 	m.host.Routes = make([]Route, 0, len(candidates)+2) // a redirect and the fallback
+	m.solvers(candidates)
 	for _, r := range m.first {
 		m.add(r)
 	}
@@ -256,7 +267,18 @@ func (m *merger) candidates() []candidate {
 	list := make([]candidate, 0, m.size())
 	for _, p := range m.plans {
 		for _, r := range p.fragment.Host(m.host.Host).Rules {
-			if c, ok := m.patterned(candidate{rule: r, plan: p}); ok && !m.taken(p.fragment, c.rule) {
+			c, ok := m.patterned(candidate{rule: r, plan: p})
+			switch {
+			case !ok:
+				if c, ok := m.shut(p, r); ok {
+					list = append(list, c)
+				}
+			case !m.taken(p.fragment, c.rule):
+				list = append(list, c)
+			}
+		}
+		for _, r := range p.fragment.Host(m.host.Host).Refused {
+			if c, ok := m.shut(p, r); ok {
 				list = append(list, c)
 			}
 		}

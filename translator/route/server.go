@@ -24,6 +24,9 @@ type Server struct {
 	Through *Backend
 	// Places are paths of the host beside the rules.
 	Places []Place
+	// Guards are those among these that keep somebody out of the whole host. They are
+	// honoured where the object decides over that; else they close its own paths.
+	Guards []Guard
 }
 
 // server hears what objects of the owner say of the host as a whole.
@@ -41,14 +44,9 @@ func asPattern(c candidate) (Match, bool) {
 	if m.Kind == Regex || c.plan.fragment.Order == BySpecificity {
 		return m, true
 	}
-	path := m.Path
-	if _, err := regexp.Compile(path); err != nil && c.guard { // it closes what it names, at least
-		path = regexp.QuoteMeta(path)
-	} else if err != nil {
-		return m, false
-	}
-	m.Kind, m.Path = Regex, `(?i)(?s:.*)(?:^`+path+`)(?s:.*)` // ^ is that of the whole path, also behind .*
-	return m, true
+	_, err := regexp.Compile(m.Path)
+	m.Kind, m.Path = Regex, `(?i)(?s:.*)(?:^`+m.Path+`)(?s:.*)` // ^ is that of the whole path, also behind .*
+	return m, err == nil
 }
 
 // possible reports whether a path can be one of a request, and tells its owner if not.
@@ -61,13 +59,18 @@ func (m *merger) possible(c candidate) bool {
 }
 
 // patterned makes a pattern of the path of a candidate, if the host has patterns. One
-// that is none is not served, and its owner is told.
+// that is none is not served, and its owner is told; a guard closes its beginning instead.
 func (m *merger) patterned(c candidate) (candidate, bool) {
 	if !m.regex {
 		return c, m.possible(c)
 	}
+	path := c.rule.Match.Path
 	match, ok := asPattern(c)
-	if c.rule.Match = match; !ok {
+	c.rule.Match = match
+	switch {
+	case !ok && c.guard:
+		return c.beginning(path), true
+	case !ok:
 		m.found = append(m.found, finding.BadPath.At(c.plan.fragment.At(c.rule.Field), c.rule.Path,
 			"is no regular expression, as the paths of host "+m.host.Host+" are"))
 	}

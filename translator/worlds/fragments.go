@@ -141,6 +141,12 @@ func (g *Fragments) host(f *route.Fragment, name string) route.Host {
 		h.Rules = append(h.Rules, route.Rule{Match: m, Action: g.action(f, field), Path: m.Path, Field: field,
 			Name: f.Origin.Object.Key() + " " + field})
 	}
+	if g.world.one(12) {
+		h.Server.Guards = []route.Guard{{Restricts: "client certificates", Field: "clients " + name}}
+	}
+	if g.world.one(12) {
+		h.Refused = []route.Rule{{Match: route.Match{Path: "/a b"}, Path: "/a b", Field: "refused " + name}}
+	}
 	if name != route.Any && g.world.one(4) {
 		other := route.Other{Name: pick(g.world, "a.test", "x.test", "www.x.test", "*.x.test"), Redirect: g.world.one(3), Field: "other " + name}
 		h.Others = append(h.Others, other)

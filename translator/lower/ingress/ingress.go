@@ -13,6 +13,7 @@ import (
 	"legation.dev/object"
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
+	"legation.dev/translator/lower/foreign"
 	"legation.dev/translator/lower/nginx"
 	"legation.dev/translator/policy"
 	"legation.dev/translator/route"
@@ -23,6 +24,7 @@ func Lower(o *input.Ingress) *route.Fragment {
 	f := &route.Fragment{Origin: input.Origin(o), Age: o.Created, Class: classOf(o)}
 	f.Say(policy.OfIngress(o.Ref(), o.Annotations, nginx.Dialect))
 	paths := nginx.Read(f, o.Annotations)
+	f.Guards = append(f.Guards, foreign.Guards(o.Annotations)...)
 	shape := f.Policy.Upstream()
 	l := lowering{Fragment: f, object: o, paths: paths, shape: shape, hash: shape.Hash()}
 	l.passwords()
@@ -155,6 +157,7 @@ func (l *lowering) rule(host int, p input.Path, at string) {
 	m, wrong := match(p)
 	if wrong != "" {
 		l.Find(finding.BadPath, at+".path", m.Path, wrong)
+		l.Hosts[host].Refused = append(l.Hosts[host].Refused, route.Rule{Match: m, Path: m.Path, Field: at + ".path"})
 		return
 	}
 	kind := p.Type

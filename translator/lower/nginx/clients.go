@@ -2,8 +2,10 @@ package nginx
 
 import (
 	"errors"
+	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -65,6 +67,17 @@ func clientsOf(f *route.Fragment, said map[string]string) *route.Clients {
 		}
 	}
 	return c
+}
+
+// hostGuards are what keeps somebody out of a whole host, as the annotations say.
+func (p *Paths) hostGuards() (list []route.Guard) {
+	if c := p.clients; c != nil && (c.Mode == route.Required || c.Subject != "") {
+		list = append(list, route.Guard{Restricts: "client certificates", Field: c.Field})
+	}
+	if p.measures.Restrict() || slices.ContainsFunc(p.places, func(o route.Place) bool { return o.Action.Status >= http.StatusBadRequest }) {
+		list = append(list, route.Guard{Restricts: "requests to the host", Field: field(serverSnippet)})
+	}
+	return list
 }
 
 // maxSubject is the longest pattern of a subject, in bytes: that of a name in a certificate

@@ -80,6 +80,7 @@ func (p *Paths) Host(h *route.Host) {
 	}
 	h.Server.KeepSlash, h.Server.Clients = p.slash, p.clients
 	h.Server.Measures, h.Server.Places, h.Server.Through = p.measures, p.places, p.through(h)
+	h.Server.Guards = p.hostGuards()
 	h.Others = p.others(h.Name)
 	if p.root != nil {
 		h.Root = &route.Action{Redirect: p.root}

@@ -26,7 +26,7 @@ func (p *Paths) snippets(said map[string]string) {
 		m, places, err := snippet.Server(text)
 		if p.measures, p.places = m, places; err != nil {
 			p.measures, p.places = nil, nil
-			p.misunderstood(serverSnippet, text, "requests to the host", route.OfNamespace, err)
+			p.misunderstood(serverSnippet, text, "requests to the host", route.OfHost, err)
 		}
 	}
 }
