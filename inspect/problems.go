@@ -3,10 +3,11 @@ package inspect
 import (
 	"context"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"legation.dev/object"
 	"legation.dev/translator"
@@ -29,15 +30,21 @@ type Problems struct {
 	// Tell hears of each result, and of all Problems, if set. It must not block.
 	Tell func(translator.Result, []finding.Problem)
 
-	known map[finding.Problem]finding.Problem // by identity; owned by Run
+	known map[finding.Problem]known // by identity; owned by Run
 
 	mu   sync.Mutex
-	list []finding.Problem // guarded by mu: those of the last look
+	list []known // guarded by mu: those of the last look
+}
+
+// known is a Problem, and since when it is known.
+type known struct {
+	finding.Problem
+	since time.Time
 }
 
 // NewProblems makes one; it does nothing before Run.
 func NewProblems(log *slog.Logger, fleets *fleet.Registry) *Problems {
-	return &Problems{log: log, fleets: fleets, results: make(chan translator.Result, 1), known: map[finding.Problem]finding.Problem{}}
+	return &Problems{log: log, fleets: fleets, results: make(chan translator.Result, 1), known: map[finding.Problem]known{}}
 }
 
 // Report takes a new result. It does not wait. Only one goroutine may call it.
@@ -64,15 +71,14 @@ func (p *Problems) Run(ctx context.Context) {
 		case <-tick.C:
 		}
 		list := append(last.Problems(time.Now()), rejections(p.fleets.Envoys())...)
-		p.look(list)
-		p.remember(list)
+		p.remember(p.look(list, time.Now()))
 		if p.Tell != nil && taken { // before, nothing is known to be not served
 			p.Tell(last, list)
 		}
 	}
 }
 
-func (p *Problems) remember(list []finding.Problem) {
+func (p *Problems) remember(list []known) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.list = list
@@ -80,18 +86,27 @@ func (p *Problems) remember(list []finding.Problem) {
 
 // All are the Problems of the last look.
 func (p *Problems) All() []finding.Problem {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.list // which is never changed, only replaced
+	all := p.last()
+	list := make([]finding.Problem, len(all))
+	for i, one := range all {
+		list[i] = one.Problem
+	}
+	return list
 }
 
-// Of are the Problems of objects, for people.
-func (p *Problems) Of(objects ...object.Ref) (list []*adminv1.Problem) {
+// last is the last look, which is never changed, only replaced.
+func (p *Problems) last() []known {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, one := range p.list {
-		if slices.Contains(objects, one.Object) {
-			list = append(list, &adminv1.Problem{Object: one.Object.String(), Field: one.Field, Value: one.Value, Message: one.Message})
+	return p.list
+}
+
+// Of are the Problems of those objects that are asked for, for people.
+func (p *Problems) Of(asked func(object.Ref) bool) (list []*adminv1.Problem) {
+	for _, one := range p.last() {
+		if asked(one.Object) {
+			list = append(list, &adminv1.Problem{Object: one.Object.String(), Field: one.Field, Value: one.Value, Message: one.Message,
+				Code: string(one.Code), Severity: string(one.Code.Row().Severity), File: one.File, Since: timestamppb.New(one.since)})
 		}
 	}
 	return list
@@ -99,25 +114,31 @@ func (p *Problems) Of(objects ...object.Ref) (list []*adminv1.Problem) {
 
 // look logs how list differs from the Problems that are known. One that only stands in
 // another line now, since something was written above it, is none that is new.
-func (p *Problems) look(list []finding.Problem) {
-	now := map[finding.Problem]finding.Problem{}
+func (p *Problems) look(list []finding.Problem, at time.Time) (all []known) {
+	now := map[finding.Problem]known{}
 	for _, one := range list {
 		id := identity(one)
-		if _, known := p.known[id]; !known && now[id] == (finding.Problem{}) {
+		before, isOld := p.known[id]
+		if !isOld {
+			before.since = at
+		}
+		if _, twice := now[id]; !isOld && !twice {
 			level := slog.LevelWarn
 			if one.Code.Row().Severity == finding.Info {
 				level = slog.LevelInfo
 			}
 			p.log.Log(context.Background(), level, "problem", attributes(one)...)
 		}
-		now[id] = one
+		now[id] = known{one, before.since}
+		all = append(all, now[id])
 	}
 	for id, one := range p.known { // the order of lines of a log means nothing
 		if _, still := now[id]; !still {
-			p.log.Info("problem solved", attributes(one)...)
+			p.log.Info("problem solved", attributes(one.Problem)...)
 		}
 	}
 	p.known = now
+	return all
 }
 
 // identity is a Problem without the line.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"testing"
+	"time"
 
 	"legation.dev/object"
 	"legation.dev/translator/finding"
@@ -25,10 +26,14 @@ func TestProblemLog(t *testing.T) {
 	}}))
 	p := NewProblems(log, fleet.New(fleet.Config{}))
 	at := object.Origin{Object: object.Ref{Kind: object.KindIngress, Namespace: "shop", Name: "web"}, Field: "f", File: "a.yaml:3"}
-	p.look([]finding.Problem{finding.NoService.Of(at, "")})
+	begin := time.Unix(1000, 0)
+	p.look([]finding.Problem{finding.NoService.Of(at, "")}, begin)
 	at.File = "a.yaml:4"
-	p.look([]finding.Problem{finding.NoService.Of(at, "")}) // a line was written above it
-	p.look([]finding.Problem{finding.RestrictsNobody.Of(at, "")})
+	again := p.look([]finding.Problem{finding.NoService.Of(at, "")}, begin.Add(time.Minute)) // a line was written above it
+	if len(again) != 1 || again[0].File != at.File || again[0].since != begin {
+		t.Errorf("a Problem that stands in another line is known as %v", again)
+	}
+	p.look([]finding.Problem{finding.RestrictsNobody.Of(at, "")}, begin.Add(time.Minute))
 	want := `level=WARN msg=problem object="Ingress shop/web" file=a.yaml:3 field=f message="there is no such Service; its paths answer 503" code=NoService severity=error
 level=INFO msg=problem object="Ingress shop/web" file=a.yaml:4 field=f message="is not honoured yet; with this value it restricts nobody" code=RestrictsNobody severity=info
 level=INFO msg="problem solved" object="Ingress shop/web" file=a.yaml:4 field=f message="there is no such Service; its paths answer 503" code=NoService severity=error
@@ -58,10 +63,10 @@ func TestProblemsOf(t *testing.T) {
 	web := object.Ref{Kind: object.KindService, Namespace: "shop", Name: "web"}
 	file := object.Ref{Kind: object.KindFile, Name: "shop/web.yaml"}
 	p := NewProblems(slog.New(slog.DiscardHandler), fleet.New(fleet.Config{}))
-	p.remember([]finding.Problem{{Object: web, Message: "one"}, {Object: file, Message: "two"},
-		{Object: object.Ref{Kind: object.KindIngress, Namespace: "shop", Name: "web"}, Message: "three"}})
+	p.remember(p.look([]finding.Problem{{Object: web, Message: "one"}, {Object: file, Message: "two"},
+		{Object: object.Ref{Kind: object.KindIngress, Namespace: "shop", Name: "web"}, Message: "three"}}, time.Unix(1000, 0)))
 	var got []string
-	for _, one := range p.Of(web, file) {
+	for _, one := range p.Of(func(o object.Ref) bool { return o == web || o == file }) {
 		got = append(got, one.GetObject()+": "+one.GetMessage())
 	}
 	if want := []string{"Service shop/web: one", "File shop/web.yaml: two"}; !slices.Equal(got, want) {

@@ -60,7 +60,7 @@ func (s *serving) run(ctx context.Context) error {
 	snapshots, fleets := store.New(store.Config{History: s.history}), fleet.New(fleet.Config{})
 	watch := inspect.NewProblems(s.log, fleets)
 	traffic := observed.New(observed.Config{Known: server.Known(snapshots)})
-	inspection := &admin.Service{Instance: instance(), Fleets: fleets, Store: snapshots, Problems: watch.Of, Observed: traffic}
+	inspection := &admin.Service{Instance: instance(), Fleets: fleets, Store: snapshots, Wrong: watch.Of, Observed: traffic}
 	peers, err := admin.NewPeers(inspection, s.peers, dialCredentials(s.folder))
 	if err != nil {
 		return err

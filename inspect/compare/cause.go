@@ -166,7 +166,7 @@ func severity(p *finding.Problem) int {
 	if p == nil {
 		return -1
 	}
-	return slices.Index([]finding.Severity{finding.Info, finding.Warning, finding.Error}, p.Code.Row().Severity)
+	return p.Code.Row().Severity.Rank()
 }
 
 // worst is the difference that no annotation explains: at the Ingress that has the rule.

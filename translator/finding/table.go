@@ -2,6 +2,7 @@ package finding
 
 import (
 	"fmt"
+	"slices"
 
 	"legation.dev/object"
 )
@@ -22,6 +23,9 @@ const (
 	// Info: nothing is wrong; somebody may want to know.
 	Info Severity = "info"
 )
+
+// Rank orders severities: the worst is the greatest, and what is none the least.
+func (s Severity) Rank() int { return slices.Index([]Severity{Info, Warning, Error}, s) }
 
 // Row is what all Problems of one code have in common.
 type Row struct {

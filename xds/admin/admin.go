@@ -26,8 +26,8 @@ type Service struct {
 	Instance string
 	Fleets   *fleet.Registry
 	Store    *store.Store
-	// Problems are those of objects; nil: none are known.
-	Problems func(objects ...object.Ref) []*adminv1.Problem
+	// Wrong are the Problems of the objects that are asked for; nil: none are known.
+	Wrong func(asked func(object.Ref) bool) []*adminv1.Problem
 	// Observed is what Envoys have reported of traffic; nil: nothing.
 	Observed *observed.Book
 	// Peers are all replicas; nil: there are no others.

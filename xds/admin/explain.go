@@ -5,8 +5,6 @@ import (
 	"context"
 	"slices"
 
-	"google.golang.org/protobuf/proto"
-
 	"legation.dev/object"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/fleet"
@@ -42,8 +40,8 @@ func (s *Service) localExplain(of string) *adminv1.ExplainResponse {
 			objects = append(objects, parts(r)...)
 		}
 	}
-	if s.Problems != nil {
-		out.Problems = s.Problems(objects...)
+	if s.Wrong != nil {
+		out.Problems = s.Wrong(func(o object.Ref) bool { return slices.Contains(objects, o) })
 	}
 	out.Replicas = []*adminv1.Replica{s.self(s.localEnvoys("").GetEnvoys())}
 	return out
@@ -100,16 +98,6 @@ func parts(r *snapshot.Resource) (objects []object.Ref) {
 		}
 	}
 	return objects
-}
-
-// addProblems joins what two replicas say: each knows what its own Envoys reject.
-func addProblems(a, b []*adminv1.Problem) []*adminv1.Problem {
-	for _, p := range b {
-		if !slices.ContainsFunc(a, func(known *adminv1.Problem) bool { return proto.Equal(known, p) }) {
-			a = append(a, p)
-		}
-	}
-	return a
 }
 
 // madeOf counts the Envoys of a fleet that run a resource.

@@ -19,6 +19,8 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"legation.dev/object"
 	"legation.dev/test/envoy"
 	"legation.dev/xds/admin/adminv1"
@@ -177,8 +179,13 @@ func TestExplain(t *testing.T) {
 	a.connect("e2", "y=1", start)
 	b.connect("e3", "x=2", start)
 	a.know(t, "127.0.0.2")
-	a.Problems = func(objects ...object.Ref) []*adminv1.Problem {
-		return []*adminv1.Problem{{Message: objects[0].String() + " is odd"}}
+	a.Wrong = func(asked func(object.Ref) bool) (list []*adminv1.Problem) {
+		for _, o := range []object.Ref{{Kind: object.KindIngress, Namespace: "shop", Name: "x"}, {Kind: object.KindIngress, Namespace: "shop", Name: "y"}} {
+			if asked(o) {
+				list = append(list, &adminv1.Problem{Message: o.String() + " is odd"})
+			}
+		}
+		return list
 	}
 	explain := func(object string) (lines []string) {
 		answer, err := a.client(t).Explain(t.Context(), &adminv1.ExplainRequest{Object: object})
@@ -196,6 +203,42 @@ func TestExplain(t *testing.T) {
 	}
 	if got, want := explain("Ingress shop/y"), []string{"edge y=1 ++-", "Ingress shop/y is odd"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestProblems: replicas know different Problems, and of those that both know the time of
+// the one that knew first counts.
+func TestProblems(t *testing.T) {
+	port := strconv.Itoa(envoy.FreePort(t))
+	a := inspect(t, "a", net.JoinHostPort("127.0.0.1", port))
+	b := inspect(t, "b", net.JoinHostPort("127.0.0.2", port))
+	a.know(t, "127.0.0.2")
+	wrong := func(since int64, objects ...string) func(func(object.Ref) bool) []*adminv1.Problem {
+		return func(asked func(object.Ref) bool) (list []*adminv1.Problem) {
+			for _, text := range objects {
+				if o, _ := object.Parse(text); asked(o) {
+					list = append(list, &adminv1.Problem{Object: text, Message: "odd", Since: &timestamppb.Timestamp{Seconds: since}})
+				}
+			}
+			return list
+		}
+	}
+	a.Wrong, b.Wrong = wrong(7, "Ingress shop/both", "Ingress shop/a", "Ingress other/a"), wrong(5, "Ingress shop/both", "Ingress shop/b")
+	for namespace, want := range map[string][]string{
+		"":     {"Ingress other/a 7", "Ingress shop/a 7", "Ingress shop/b 5", "Ingress shop/both 5"},
+		"shop": {"Ingress shop/a 7", "Ingress shop/b 5", "Ingress shop/both 5"},
+	} {
+		answer, err := a.client(t).Problems(t.Context(), &adminv1.ProblemsRequest{Namespace: namespace})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, p := range answer.GetProblems() {
+			got = append(got, p.GetObject()+" "+strconv.FormatInt(p.GetSince().GetSeconds(), 10))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("namespace %q: got %q, want %q", namespace, got, want)
+		}
 	}
 }
 

@@ -1522,7 +1522,15 @@ type Problem struct {
 	Value   string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
 	Message string                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	// The object, as in ExplainRequest.
-	Object        string `protobuf:"bytes,4,opt,name=object,proto3" json:"object,omitempty"`
+	Object string `protobuf:"bytes,4,opt,name=object,proto3" json:"object,omitempty"`
+	// What kind of Problem it is: one of `legation codes`.
+	Code string `protobuf:"bytes,5,opt,name=code,proto3" json:"code,omitempty"`
+	// error, warning or info.
+	Severity string `protobuf:"bytes,6,opt,name=severity,proto3" json:"severity,omitempty"`
+	// Where the field is, "shop/ingress.yaml:12"; empty for objects of an API server.
+	File string `protobuf:"bytes,7,opt,name=file,proto3" json:"file,omitempty"`
+	// Since when a replica knows of it: of several the one that knew first.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=since,proto3" json:"since,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1585,6 +1593,141 @@ func (x *Problem) GetObject() string {
 	return ""
 }
 
+func (x *Problem) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Problem) GetSeverity() string {
+	if x != nil {
+		return x.Severity
+	}
+	return ""
+}
+
+func (x *Problem) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
+func (x *Problem) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+type ProblemsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only of objects of this namespace; empty: of all.
+	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// Only what the replica that is asked knows.
+	Local         bool `protobuf:"varint,2,opt,name=local,proto3" json:"local,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProblemsRequest) Reset() {
+	*x = ProblemsRequest{}
+	mi := &file_admin_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProblemsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProblemsRequest) ProtoMessage() {}
+
+func (x *ProblemsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProblemsRequest.ProtoReflect.Descriptor instead.
+func (*ProblemsRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ProblemsRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ProblemsRequest) GetLocal() bool {
+	if x != nil {
+		return x.Local
+	}
+	return false
+}
+
+type ProblemsResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Replicas []*Replica             `protobuf:"bytes,1,rep,name=replicas,proto3" json:"replicas,omitempty"`
+	// By object and field.
+	Problems      []*Problem `protobuf:"bytes,2,rep,name=problems,proto3" json:"problems,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProblemsResponse) Reset() {
+	*x = ProblemsResponse{}
+	mi := &file_admin_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProblemsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProblemsResponse) ProtoMessage() {}
+
+func (x *ProblemsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProblemsResponse.ProtoReflect.Descriptor instead.
+func (*ProblemsResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ProblemsResponse) GetReplicas() []*Replica {
+	if x != nil {
+		return x.Replicas
+	}
+	return nil
+}
+
+func (x *ProblemsResponse) GetProblems() []*Problem {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
 type TrafficRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Only of this fleet; empty: of all.
@@ -1603,7 +1746,7 @@ type TrafficRequest struct {
 
 func (x *TrafficRequest) Reset() {
 	*x = TrafficRequest{}
-	mi := &file_admin_proto_msgTypes[23]
+	mi := &file_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1615,7 +1758,7 @@ func (x *TrafficRequest) String() string {
 func (*TrafficRequest) ProtoMessage() {}
 
 func (x *TrafficRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[23]
+	mi := &file_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1628,7 +1771,7 @@ func (x *TrafficRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrafficRequest.ProtoReflect.Descriptor instead.
 func (*TrafficRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{23}
+	return file_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *TrafficRequest) GetFleet() string {
@@ -1680,7 +1823,7 @@ type TrafficResponse struct {
 
 func (x *TrafficResponse) Reset() {
 	*x = TrafficResponse{}
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1692,7 +1835,7 @@ func (x *TrafficResponse) String() string {
 func (*TrafficResponse) ProtoMessage() {}
 
 func (x *TrafficResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1705,7 +1848,7 @@ func (x *TrafficResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrafficResponse.ProtoReflect.Descriptor instead.
 func (*TrafficResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{24}
+	return file_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *TrafficResponse) GetReplicas() []*Replica {
@@ -1768,7 +1911,7 @@ type Traffic struct {
 
 func (x *Traffic) Reset() {
 	*x = Traffic{}
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1780,7 +1923,7 @@ func (x *Traffic) String() string {
 func (*Traffic) ProtoMessage() {}
 
 func (x *Traffic) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1793,7 +1936,7 @@ func (x *Traffic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Traffic.ProtoReflect.Descriptor instead.
 func (*Traffic) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{25}
+	return file_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Traffic) GetFleet() string {
@@ -1896,7 +2039,7 @@ type Lengths struct {
 
 func (x *Lengths) Reset() {
 	*x = Lengths{}
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1908,7 +2051,7 @@ func (x *Lengths) String() string {
 func (*Lengths) ProtoMessage() {}
 
 func (x *Lengths) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1921,7 +2064,7 @@ func (x *Lengths) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lengths.ProtoReflect.Descriptor instead.
 func (*Lengths) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{26}
+	return file_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Lengths) GetCount() uint64 {
@@ -2059,12 +2202,22 @@ const file_admin_proto_rawDesc = "" +
 	"\bresource\x18\x02 \x01(\v2\x1b.legation.admin.v1.ResourceR\bresource\x12\x16\n" +
 	"\x06envoys\x18\x03 \x01(\rR\x06envoys\x12\x18\n" +
 	"\arunning\x18\x04 \x01(\rR\arunning\x12\x12\n" +
-	"\x04from\x18\x05 \x03(\tR\x04from\"g\n" +
+	"\x04from\x18\x05 \x03(\tR\x04from\"\xdd\x01\n" +
 	"\aProblem\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12\x16\n" +
-	"\x06object\x18\x04 \x01(\tR\x06object\"\x87\x01\n" +
+	"\x06object\x18\x04 \x01(\tR\x06object\x12\x12\n" +
+	"\x04code\x18\x05 \x01(\tR\x04code\x12\x1a\n" +
+	"\bseverity\x18\x06 \x01(\tR\bseverity\x12\x12\n" +
+	"\x04file\x18\a \x01(\tR\x04file\x120\n" +
+	"\x05since\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"E\n" +
+	"\x0fProblemsRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n" +
+	"\x05local\x18\x02 \x01(\bR\x05local\"\x82\x01\n" +
+	"\x10ProblemsResponse\x126\n" +
+	"\breplicas\x18\x01 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas\x126\n" +
+	"\bproblems\x18\x02 \x03(\v2\x1a.legation.admin.v1.ProblemR\bproblems\"\x87\x01\n" +
 	"\x0eTrafficRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x19\n" +
@@ -2094,7 +2247,7 @@ const file_admin_proto_rawDesc = "" +
 	"\x05count\x18\x01 \x01(\x04R\x05count\x12\x15\n" +
 	"\x06sum_ms\x18\x02 \x01(\x04R\x05sumMs\x12\x1b\n" +
 	"\tbounds_ms\x18\x03 \x03(\x01R\bboundsMs\x12\x18\n" +
-	"\abuckets\x18\x04 \x03(\x04R\abuckets2\x9e\x05\n" +
+	"\abuckets\x18\x04 \x03(\x04R\abuckets2\xf3\x05\n" +
 	"\x05Admin\x12_\n" +
 	"\fAcknowledged\x12&.legation.admin.v1.AcknowledgedRequest\x1a'.legation.admin.v1.AcknowledgedResponse\x12M\n" +
 	"\x06Envoys\x12 .legation.admin.v1.EnvoysRequest\x1a!.legation.admin.v1.EnvoysResponse\x12X\n" +
@@ -2102,7 +2255,8 @@ const file_admin_proto_rawDesc = "" +
 	"\aHistory\x12!.legation.admin.v1.HistoryRequest\x1a\".legation.admin.v1.HistoryResponse\x12L\n" +
 	"\x05Watch\x12\x1f.legation.admin.v1.WatchRequest\x1a .legation.admin.v1.WatchResponse0\x01\x12G\n" +
 	"\x04Diff\x12\x1e.legation.admin.v1.DiffRequest\x1a\x1f.legation.admin.v1.DiffResponse\x12P\n" +
-	"\aExplain\x12!.legation.admin.v1.ExplainRequest\x1a\".legation.admin.v1.ExplainResponse\x12P\n" +
+	"\aExplain\x12!.legation.admin.v1.ExplainRequest\x1a\".legation.admin.v1.ExplainResponse\x12S\n" +
+	"\bProblems\x12\".legation.admin.v1.ProblemsRequest\x1a#.legation.admin.v1.ProblemsResponse\x12P\n" +
 	"\aTraffic\x12!.legation.admin.v1.TrafficRequest\x1a\".legation.admin.v1.TrafficResponseB Z\x1elegation.dev/xds/admin/adminv1b\x06proto3"
 
 var (
@@ -2117,7 +2271,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_admin_proto_goTypes = []any{
 	(*AcknowledgedRequest)(nil),   // 0: legation.admin.v1.AcknowledgedRequest
 	(*Resource)(nil),              // 1: legation.admin.v1.Resource
@@ -2142,26 +2296,28 @@ var file_admin_proto_goTypes = []any{
 	(*ExplainResponse)(nil),       // 20: legation.admin.v1.ExplainResponse
 	(*Made)(nil),                  // 21: legation.admin.v1.Made
 	(*Problem)(nil),               // 22: legation.admin.v1.Problem
-	(*TrafficRequest)(nil),        // 23: legation.admin.v1.TrafficRequest
-	(*TrafficResponse)(nil),       // 24: legation.admin.v1.TrafficResponse
-	(*Traffic)(nil),               // 25: legation.admin.v1.Traffic
-	(*Lengths)(nil),               // 26: legation.admin.v1.Lengths
-	(*timestamppb.Timestamp)(nil), // 27: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 28: google.protobuf.Duration
-	(*anypb.Any)(nil),             // 29: google.protobuf.Any
+	(*ProblemsRequest)(nil),       // 23: legation.admin.v1.ProblemsRequest
+	(*ProblemsResponse)(nil),      // 24: legation.admin.v1.ProblemsResponse
+	(*TrafficRequest)(nil),        // 25: legation.admin.v1.TrafficRequest
+	(*TrafficResponse)(nil),       // 26: legation.admin.v1.TrafficResponse
+	(*Traffic)(nil),               // 27: legation.admin.v1.Traffic
+	(*Lengths)(nil),               // 28: legation.admin.v1.Lengths
+	(*timestamppb.Timestamp)(nil), // 29: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 30: google.protobuf.Duration
+	(*anypb.Any)(nil),             // 31: google.protobuf.Any
 }
 var file_admin_proto_depIdxs = []int32{
 	1,  // 0: legation.admin.v1.AcknowledgedRequest.resources:type_name -> legation.admin.v1.Resource
 	4,  // 1: legation.admin.v1.Replica.fleets:type_name -> legation.admin.v1.Fleet
 	5,  // 2: legation.admin.v1.Fleet.version:type_name -> legation.admin.v1.Version
-	27, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
+	29, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
 	3,  // 4: legation.admin.v1.EnvoysResponse.replicas:type_name -> legation.admin.v1.Replica
 	8,  // 5: legation.admin.v1.EnvoysResponse.envoys:type_name -> legation.admin.v1.Envoy
-	27, // 6: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
-	28, // 7: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
+	29, // 6: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
+	30, // 7: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
 	9,  // 8: legation.admin.v1.Envoy.rejected:type_name -> legation.admin.v1.Rejection
 	1,  // 9: legation.admin.v1.ResourcesResponse.resource:type_name -> legation.admin.v1.Resource
-	29, // 10: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
+	31, // 10: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
 	5,  // 11: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
 	5,  // 12: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
 	5,  // 13: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
@@ -2171,32 +2327,37 @@ var file_admin_proto_depIdxs = []int32{
 	21, // 17: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
 	22, // 18: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
 	1,  // 19: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
-	3,  // 20: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
-	27, // 21: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
-	27, // 22: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
-	25, // 23: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
-	26, // 24: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
-	0,  // 25: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
-	6,  // 26: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
-	10, // 27: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
-	12, // 28: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
-	14, // 29: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
-	16, // 30: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
-	19, // 31: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
-	23, // 32: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
-	2,  // 33: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
-	7,  // 34: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
-	11, // 35: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
-	13, // 36: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
-	15, // 37: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
-	17, // 38: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
-	20, // 39: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
-	24, // 40: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
-	33, // [33:41] is the sub-list for method output_type
-	25, // [25:33] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	29, // 20: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
+	3,  // 21: legation.admin.v1.ProblemsResponse.replicas:type_name -> legation.admin.v1.Replica
+	22, // 22: legation.admin.v1.ProblemsResponse.problems:type_name -> legation.admin.v1.Problem
+	3,  // 23: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
+	29, // 24: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
+	29, // 25: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
+	27, // 26: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
+	28, // 27: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
+	0,  // 28: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
+	6,  // 29: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
+	10, // 30: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
+	12, // 31: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
+	14, // 32: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
+	16, // 33: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
+	19, // 34: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
+	23, // 35: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
+	25, // 36: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
+	2,  // 37: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
+	7,  // 38: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
+	11, // 39: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
+	13, // 40: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
+	15, // 41: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
+	17, // 42: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
+	20, // 43: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
+	24, // 44: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
+	26, // 45: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
+	37, // [37:46] is the sub-list for method output_type
+	28, // [28:37] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -2210,7 +2371,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   27,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -26,6 +26,7 @@ const (
 	Admin_Watch_FullMethodName        = "/legation.admin.v1.Admin/Watch"
 	Admin_Diff_FullMethodName         = "/legation.admin.v1.Admin/Diff"
 	Admin_Explain_FullMethodName      = "/legation.admin.v1.Admin/Explain"
+	Admin_Problems_FullMethodName     = "/legation.admin.v1.Admin/Problems"
 	Admin_Traffic_FullMethodName      = "/legation.admin.v1.Admin/Traffic"
 )
 
@@ -58,6 +59,8 @@ type AdminClient interface {
 	// Explain says what is made of an object, how many Envoys run it, and what is
 	// wrong with it.
 	Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error)
+	// Problems lists what is wrong with objects, of whatever kind, and what Envoys reject.
+	Problems(ctx context.Context, in *ProblemsRequest, opts ...grpc.CallOption) (*ProblemsResponse, error)
 	// Traffic says what Envoys have counted of the requests to Services, and of their
 	// connections to endpoints.
 	Traffic(ctx context.Context, in *TrafficRequest, opts ...grpc.CallOption) (*TrafficResponse, error)
@@ -159,6 +162,16 @@ func (c *adminClient) Explain(ctx context.Context, in *ExplainRequest, opts ...g
 	return out, nil
 }
 
+func (c *adminClient) Problems(ctx context.Context, in *ProblemsRequest, opts ...grpc.CallOption) (*ProblemsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ProblemsResponse)
+	err := c.cc.Invoke(ctx, Admin_Problems_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminClient) Traffic(ctx context.Context, in *TrafficRequest, opts ...grpc.CallOption) (*TrafficResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(TrafficResponse)
@@ -198,6 +211,8 @@ type AdminServer interface {
 	// Explain says what is made of an object, how many Envoys run it, and what is
 	// wrong with it.
 	Explain(context.Context, *ExplainRequest) (*ExplainResponse, error)
+	// Problems lists what is wrong with objects, of whatever kind, and what Envoys reject.
+	Problems(context.Context, *ProblemsRequest) (*ProblemsResponse, error)
 	// Traffic says what Envoys have counted of the requests to Services, and of their
 	// connections to endpoints.
 	Traffic(context.Context, *TrafficRequest) (*TrafficResponse, error)
@@ -231,6 +246,9 @@ func (UnimplementedAdminServer) Diff(context.Context, *DiffRequest) (*DiffRespon
 }
 func (UnimplementedAdminServer) Explain(context.Context, *ExplainRequest) (*ExplainResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Explain not implemented")
+}
+func (UnimplementedAdminServer) Problems(context.Context, *ProblemsRequest) (*ProblemsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Problems not implemented")
 }
 func (UnimplementedAdminServer) Traffic(context.Context, *TrafficRequest) (*TrafficResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Traffic not implemented")
@@ -368,6 +386,24 @@ func _Admin_Explain_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_Problems_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ProblemsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Problems(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Problems_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Problems(ctx, req.(*ProblemsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Admin_Traffic_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(TrafficRequest)
 	if err := dec(in); err != nil {
@@ -412,6 +448,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Explain",
 			Handler:    _Admin_Explain_Handler,
+		},
+		{
+			MethodName: "Problems",
+			Handler:    _Admin_Problems_Handler,
 		},
 		{
 			MethodName: "Traffic",
