@@ -11,6 +11,7 @@ import (
 	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/translator/finding"
+	"legation.dev/translator/input"
 )
 
 // Verdict is what moving an Ingress here as it is would mean, the better one first.
@@ -28,14 +29,15 @@ const (
 var Verdicts = []Verdict{Unchanged, Different, Undecided, NotAllowed}
 
 // refused are the codes of what is not served at all.
-var refused = []finding.Code{finding.PathsClosed, finding.BadRewrite, finding.BadPath, finding.BadHost, finding.ResourceBackend, finding.Invalid, finding.Unreadable}
+var refused = []finding.Code{finding.PathsClosed, finding.BadRewrite, finding.BadPath, finding.BadHost, finding.ResourceBackend, finding.Invalid, finding.Unreadable,
+	finding.ClientsClosed, finding.NoPasswords, finding.ClosedByAnother}
 
 // verdictOf is what a Problem means for its Ingress.
 func verdictOf(c finding.Code) Verdict {
 	switch severity := c.Row().Severity; {
 	case slices.Contains(refused, c):
 		return NotAllowed
-	case severity == finding.Error:
+	case severity == finding.Error, c == finding.Unprotected: // what is more open than it was needs a decision
 		return Undecided
 	case severity == finding.Warning:
 		return Different
@@ -47,10 +49,11 @@ func verdictOf(c finding.Code) Verdict {
 type Lint struct {
 	Ingresses int             `json:"ingresses"`
 	Verdicts  map[Verdict]int `json:"verdicts"` // Ingresses by their worst Problem
-	// Namespaces are the Verdicts of each.
-	Namespaces map[string]map[Verdict]int `json:"namespaces"`
-	Causes     []Cause                    `json:"causes"` // those of most Ingresses first, the worst verdict before others
-	Problems   []LintProblem              `json:"problems"`
+	// By is what Groups are by, and Groups the Verdicts of each.
+	By       string                     `json:"by,omitempty"`
+	Groups   map[string]map[Verdict]int `json:"groups,omitempty"`
+	Causes   []Cause                    `json:"causes"` // those of most Ingresses first, the worst verdict before others
+	Problems []LintProblem              `json:"problems"`
 }
 
 // Cause is one kind of Problem at one kind of field.
@@ -81,9 +84,47 @@ func (p LintProblem) ID() string {
 	return strings.Join([]string{string(p.Code), p.Object, p.Field, p.Value}, "\x00")
 }
 
-// LintOf looks at a result. Problems that are known count for nothing; nil if none are.
-func LintOf(r translator.Result, now time.Time, known map[string]bool) Lint {
-	l := Lint{Verdicts: map[Verdict]int{}, Namespaces: map[string]map[Verdict]int{}, Problems: []LintProblem{}}
+// LintOptions say how to look.
+type LintOptions struct {
+	// Known are the IDs of Problems that count for nothing.
+	Known map[string]bool
+	// By names what Group tells of an Ingress; nil for no groups.
+	By    string
+	Group func(object.Ref) string
+	// Before is what was made of an Ingress before the move; nil for nothing.
+	Before func(*input.Ingress) []finding.Problem
+	// MoreOpen is what is kept out at a field before the move and not here, where a Problem
+	// says that it is not honoured; empty for nothing.
+	MoreOpen func(finding.Problem) string
+}
+
+// problems are all of a result, with those that only lint tells, sorted.
+func (o LintOptions) problems(r translator.Result, now time.Time) (list []finding.Problem) {
+	for _, p := range r.Problems(now) {
+		if o.MoreOpen != nil && p.Code == finding.NotHonored {
+			if kept := o.MoreOpen(p); kept != "" {
+				more := finding.MoreOpen.Of(object.Origin{Object: p.Object, Field: p.Field}, p.Value, kept)
+				more.File = p.File
+				p = more
+			}
+		}
+		list = append(list, p)
+	}
+	list = append(list, ofHosts(r)...)
+	for f := range r.Fleets() {
+		for i := range f.Ingresses() {
+			if o.Before != nil {
+				list = append(list, o.Before(i)...)
+			}
+		}
+	}
+	slices.SortFunc(list, finding.Problem.Compare)
+	return slices.Compact(list)
+}
+
+// LintOf looks at a result.
+func LintOf(r translator.Result, now time.Time, options LintOptions) Lint {
+	l := Lint{Verdicts: map[Verdict]int{}, By: options.By, Groups: map[string]map[Verdict]int{}, Problems: []LintProblem{}}
 	worst := map[object.Ref]Verdict{} // by Ingress
 	for f := range r.Fleets() {
 		for o := range f.Ingresses() {
@@ -91,9 +132,9 @@ func LintOf(r translator.Result, now time.Time, known map[string]bool) Lint {
 		}
 	}
 	causes := causes{}
-	for _, p := range r.Problems(now) {
+	for _, p := range options.problems(r, now) {
 		one := LintProblem{verdictOf(p.Code), p.Code, p.Object.String(), p.File, p.Field, p.Value, p.Message}
-		if known[one.ID()] {
+		if options.Known[one.ID()] {
 			continue
 		}
 		l.Problems = append(l.Problems, one)
@@ -105,10 +146,14 @@ func LintOf(r translator.Result, now time.Time, known map[string]bool) Lint {
 	l.Ingresses, l.Causes = len(worst), causes.sorted()
 	for o, v := range worst {
 		l.Verdicts[v]++
-		if l.Namespaces[o.Namespace] == nil {
-			l.Namespaces[o.Namespace] = map[Verdict]int{}
+		if options.Group == nil {
+			continue
 		}
-		l.Namespaces[o.Namespace][v]++
+		group := options.Group(o)
+		if l.Groups[group] == nil {
+			l.Groups[group] = map[Verdict]int{}
+		}
+		l.Groups[group][v]++
 	}
 	return l
 }

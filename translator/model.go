@@ -36,3 +36,9 @@ func (f *Fleet) Certificate(name string) *snapshot.Resource {
 
 // View is what the fleet was made of.
 func (f *Fleet) View() input.View { return f.view }
+
+// Tenure says whose a name is in the fleet, and what is served there.
+func (f *Fleet) Tenure(name string) route.Tenure { return f.class.tenure(f.view, name) }
+
+// Class is what all hosts of the fleet depend on.
+func (f *Fleet) Class() *route.Class { return &f.class.Class }

@@ -82,6 +82,14 @@ const (
 
 	SnippetNotUnderstood Code = "SnippetNotUnderstood"
 
+	// Of lint only: what no object shows by itself, and what was so before a move.
+	DroppedThere    Code = "DroppedThere"
+	ServedThere     Code = "ServedThere"
+	MoreOpen        Code = "MoreOpen"
+	HostPatterns    Code = "HostPatterns"
+	HostLends       Code = "HostLends"
+	ClosedByAnother Code = "ClosedByAnother"
+
 	BadAlias    Code = "BadAlias"
 	NameTaken   Code = "NameTaken"
 	CanaryAlone Code = "CanaryAlone"
@@ -219,6 +227,19 @@ var table = []Row{
 		"Write the host, the path and the `pathType` as the Ingress has them whose requests the canary is to get a share of."},
 	{CanaryTaken, Error, "%s is a canary of Service %s, too, and is older: this one gets no requests", "differences.md#settings",
 		"Keep one canary of a Service at a time, and delete the other."},
+
+	{DroppedThere, Warning, "ingress-nginx %s; here the Ingress is served", "migrate.md#1-what-would-change",
+		"Look whether the Ingress is meant to be served at all: with ingress-nginx it may never have been. If not, delete it before the move."},
+	{ServedThere, Info, "ingress-nginx %s", "migrate.md#1-what-would-change",
+		"Nothing. Know that its versions differ, if you compare answers."},
+	{MoreOpen, Error, "is not honoured: %s, and here not", "migrate.md#1-what-would-change",
+		"Decide whether that may be open here. If not, restrict it elsewhere: in the backend, in front of Envoy, or by a NetworkPolicy."},
+	{HostPatterns, Info, "makes patterns of all paths of host %s, also of those of %d other Ingresses: any case, and longer paths, match", "migrate.md#1-what-would-change",
+		"Nothing, it was so before. Whoever has a path there should know."},
+	{HostLends, Info, "is the oldest of host %s, which has no rule for /: what it asks of its own paths it asks of all that no rule has", "migrate.md#1-what-would-change",
+		"Nothing, it was so before. A rule for / takes it back."},
+	{ClosedByAnother, Error, "%s closes all of host %s, these paths, too: they answer 503", "migrate.md#1-what-would-change",
+		"Mend what that Ingress says, which has a Problem of its own."},
 
 	{BadAlias, Error, "is not a host: a DNS name, or one after *.; it is no alias", "differences.md",
 		"Write the names one by one; regular expressions are not supported."},

@@ -36,9 +36,25 @@ const (
 
 // closesToo reports whether an object with this guard closes another one at a host that
 // both have. Who does not own the host closes nobody's paths but those of its namespace.
-func (g Guard) closesToo(p, other plan) bool {
-	near := p.fragment.Origin.Object.Namespace == other.fragment.Origin.Object.Namespace
-	return g.wholly() && (g.Reach == OfHost && p.owns || g.Reach != OfObject && near)
+func (g Guard) closesToo(p, other plan) bool { return g.reaches(p.fragment, other.fragment, p.owns) }
+
+func (g Guard) reaches(by, other *Fragment, owns bool) bool {
+	near := by.Origin.Object.Namespace == other.Origin.Object.Namespace
+	return g.wholly() && (g.Reach == OfHost && owns || g.Reach != OfObject && near)
+}
+
+// ClosedBy is another object whose guard closes the paths of f at a host that both have; nil
+// if none does.
+func (c *Class) ClosedBy(of Tenure, f *Fragment) *Fragment {
+	if c.Settings.ServeUnprotected {
+		return nil
+	}
+	for _, by := range of.Served {
+		if by != f && slices.ContainsFunc(by.Guards, func(g Guard) bool { return g.reaches(by, f, of.Owns(by)) }) {
+			return by
+		}
+	}
+	return nil
 }
 
 // widen closes the plans of a host that guards of others reach.
