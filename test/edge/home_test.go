@@ -5,6 +5,8 @@ package edge
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -15,6 +17,7 @@ import (
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"legation.dev/test/echo"
@@ -22,6 +25,7 @@ import (
 	"legation.dev/translator/policy"
 	"legation.dev/translator/render"
 	model "legation.dev/translator/route"
+	"legation.dev/xds/admin"
 )
 
 // homes are names and addresses that lead an Envoy to its own node or link. Each passes
@@ -68,6 +72,35 @@ func TestNamesNeverLeadHome(t *testing.T) {
 		if n, err := e.Stat(t.Context(), fmt.Sprintf("cluster.%s.upstream_cx_total", clusters[i+1].Name)); err != nil || n > 0 {
 			t.Errorf("%s: %d connections, %v", name, n, err)
 		}
+	}
+}
+
+// TestLoopbackAsks: a request that comes through an Envoy on the same machine comes from
+// loopback. What listens there for everybody has neither the level of the log nor profiles.
+func TestLoopbackAsks(t *testing.T) {
+	server := admin.HTTP{Level: new(slog.LevelVar), Metrics: prometheus.NewRegistry()}.Server()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { _ = server.Close() })
+	at := envoy.FreePort(t)
+	c := namedCluster(t, "admin", "127.0.0.1", uint32(l.Addr().(*net.TCPAddr).Port), false)
+	e := startStatic(t, at, []*clusterv3.Cluster{c}, []*routev3.VirtualHost{{Name: "any", Domains: []string{"*"}, Routes: []*routev3.Route{{
+		Match:  &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
+		Action: &routev3.Route_Route{Route: &routev3.RouteAction{ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: c.Name}}}}}}})
+	if err := e.WaitStat(t.Context(), "cluster."+c.Name+".membership_total", envoy.AtLeast(1)); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]int{"/livez": 200, "/loglevel": 404, "/debug/pprof/": 404, "/debug/pprof/heap": 404} {
+		if resp, _ := ask(t, at, get("any.test", path)); resp.StatusCode != want {
+			t.Errorf("%s: got %d, want %d", path, resp.StatusCode, want)
+		}
+	}
+	put := "PUT /loglevel HTTP/1.1\r\nHost: any.test\r\nContent-Length: 5\r\nConnection: close\r\n\r\ndebug"
+	if resp, _ := ask(t, at, put); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("PUT /loglevel: %d", resp.StatusCode)
 	}
 }
 
