@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,7 @@ type serveFlags struct {
 	source              sourceFlags
 	publish             publishFlags
 	listen, admin       string
+	debug               string // socket
 	peers               string
 	wire                wireFlags
 	logFormat, logLevel string
@@ -83,7 +85,8 @@ the streams, and Envoys go on with what they have.`,
 	f.publish.register(flags)
 	f.wire.register(flags)
 	flags.StringVar(&f.listen, "listen", bootstrap.DefaultXDSAddress, "host and port to serve Envoys and grpcurl at")
-	flags.StringVar(&f.admin, "admin", defaultAdminAddress, "host and port of /livez, /readyz and /metrics over HTTP, and, from the pod only, /loglevel and /debug/pprof/; empty for none")
+	flags.StringVar(&f.admin, "admin", defaultAdminAddress, "host and port of /livez, /readyz and /metrics over HTTP; empty for none")
+	flags.StringVar(&f.debug, "debug-socket", "", "path of a Unix socket, for its owner only, that `legation debug` asks for the level of the log and for profiles (default: none)")
 	flags.StringVar(&f.peers, "peers", "", "host and port of all replicas, each address of the host being one (a headless Service), to ask what their Envoys run (default: there are no others)")
 	flags.IntVar(&f.history, "history", store.DefaultHistory, "how many versions of each fleet are kept for late Envoys")
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
@@ -127,9 +130,13 @@ func (f *serveFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	debug, err := listenDebug(c.Context(), f.debug)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	log.Info("serving", "address", listener.Addr().String(), "source", f.source.source, "version", cli.Version())
 	return (&serving{source: source, publish: f.publish, namespaces: f.source.namespaces,
-		xds: listener, admin: admin, peers: f.peers, folder: folder, age: f.wire.age, history: f.history, log: log, level: level}).run(c.Context())
+		xds: listener, admin: admin, debug: debug, peers: f.peers, folder: folder, age: f.wire.age, history: f.history, log: log, level: level}).run(c.Context())
 }
 
 // listenAdmin listens for probes; nil if there is no address.
@@ -140,6 +147,25 @@ func listenAdmin(ctx context.Context, address string) (net.Listener, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("--admin: %w", err)
+	}
+	return l, nil
+}
+
+// listenDebug listens on a socket that only its owner may use; nil if there is no path. A
+// socket that a process left behind is taken over.
+func listenDebug(ctx context.Context, path string) (net.Listener, error) {
+	if path == "" {
+		return nil, nil
+	}
+	if at, err := os.Lstat(path); err == nil && at.Mode().Type() == os.ModeSocket {
+		_ = os.Remove(path) // Listen says what is wrong
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "unix", path)
+	if err == nil {
+		err = os.Chmod(path, 0o600)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--debug-socket: %w", err)
 	}
 	return l, nil
 }

@@ -36,16 +36,17 @@ const shutdownTime = time.Second
 // serving is a running Legation: it translates the objects of a source, stores the
 // result and serves it to Envoys.
 type serving struct {
-	source     *source
-	publish    publishFlags
-	namespaces []string         // the namespaces to read; none means all
-	xds, admin net.Listener     // admin may be nil
-	peers      string           // --peers
-	folder     *identity.Folder // nil: no TLS
-	age        time.Duration    // maximum age of a connection; 0: no maximum
-	history    int
-	log        *slog.Logger
-	level      *slog.LevelVar // of log
+	source       *source
+	publish      publishFlags
+	namespaces   []string // the namespaces to read; none means all
+	xds          net.Listener
+	admin, debug net.Listener     // each may be nil
+	peers        string           // --peers
+	folder       *identity.Folder // nil: no TLS
+	age          time.Duration    // maximum age of a connection; 0: no maximum
+	history      int
+	log          *slog.Logger
+	level        *slog.LevelVar // of log
 }
 
 // run serves until ctx is cancelled or one component fails. It returns nil when ctx
@@ -96,6 +97,7 @@ func (s *serving) run(ctx context.Context) error {
 		inspect.Metrics{Result: answers.Result, Problems: watch.All, Store: snapshots, Fleets: fleets, Envoys: inspect.LocalEnvoys(inspection)})
 	metrics = append(metrics, s.optional(writer, gate)...)
 	g.Go(func() error { return s.serveAdmin(ctx, snapshots.Ready(), metrics) })
+	g.Go(func() error { return s.serveDebug(ctx) })
 	g.Go(func() error { s.shutDown(ctx, xds); return nil })
 	return g.Wait()
 }
@@ -145,10 +147,22 @@ func (s *serving) serveAdmin(ctx context.Context, ready <-chan struct{}, list []
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics.MustRegister(list...)
-	h := admin.HTTP{Ready: ready, Waiting: s.waiting, Metrics: metrics, Level: s.level}.Server()
+	return serveHTTP(ctx, admin.HTTP{Ready: ready, Waiting: s.waiting, Metrics: metrics, Level: s.level}.Server(), s.admin)
+}
+
+// serveDebug answers whoever may use the debug socket, until ctx ends.
+func (s *serving) serveDebug(ctx context.Context) error {
+	if s.debug == nil {
+		return nil
+	}
+	return serveHTTP(ctx, admin.HTTP{Level: s.level}.Debug(), s.debug)
+}
+
+// serveHTTP serves on l until ctx ends.
+func serveHTTP(ctx context.Context, h *http.Server, l net.Listener) error {
 	ended := context.AfterFunc(ctx, func() { _ = h.Close() }) // probes and scrapes may be cut
 	defer ended()
-	if err := h.Serve(s.admin); !errors.Is(err, http.ErrServerClosed) {
+	if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

@@ -61,15 +61,18 @@ func TestUnprotected(t *testing.T) {
 }
 
 // TestExternalNames: a name is served, one of loopback only if the class says so,
-// and none if it says that.
+// and none if it does not say that.
 func TestExternalNames(t *testing.T) {
 	for _, c := range []struct {
 		names, loopback string
 		status          int
 		service         string
-	}{{"true", "true", 200, "outside"}, {"true", "false", 503, ""}, {"false", "true", 503, ""}} {
+	}{{"true", "true", 200, "outside"}, {"true", "false", 503, ""}, {"", "true", 503, ""}} {
 		w := newSuite(t)
-		w.settings["external-names"], w.settings["loopback-external-names"] = c.names, c.loopback
+		w.settings["loopback-external-names"] = c.loopback
+		if c.names != "" {
+			w.settings["external-names"] = c.names
+		}
 		server := pods(t, "outside", 1)[0]
 		port := int32(server.Addr().Port())
 		w.put(input.Seal(&input.Service{Meta: meta("outside"), ExternalName: "127.0.0.1", Ports: []input.ServicePort{{Name: "http", Port: port}}}))

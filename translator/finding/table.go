@@ -128,15 +128,21 @@ const (
 	BadTicketSecret   Code = "BadTicketSecret"
 
 	// Of Services.
-	NoService          Code = "NoService"
-	NoServicePort      Code = "NoServicePort"
-	NoSelector         Code = "NoSelector"
-	NoSlicePort        Code = "NoSlicePort"
-	BadAddress         Code = "BadAddress"
-	ExternalNameOff    Code = "ExternalNameOff"
-	BadExternalName    Code = "BadExternalName"
-	OwnExternalName    Code = "OwnExternalName"
-	NoExternalPort     Code = "NoExternalPort"
+	NoService       Code = "NoService"
+	NoServicePort   Code = "NoServicePort"
+	NoSelector      Code = "NoSelector"
+	NoSlicePort     Code = "NoSlicePort"
+	BadAddress      Code = "BadAddress"
+	ExternalNameOff Code = "ExternalNameOff"
+	BadExternalName Code = "BadExternalName"
+	OwnExternalName Code = "OwnExternalName"
+	NoExternalPort  Code = "NoExternalPort"
+
+	ExternalNameOutside Code = "ExternalNameOutside"
+	OwnPort             Code = "OwnPort"
+	NameThrough         Code = "NameThrough"
+	NameUnchecked       Code = "NameUnchecked"
+
 	ClusterNotServed   Code = "ClusterNotServed"
 	EndpointsNotServed Code = "EndpointsNotServed"
 
@@ -322,6 +328,14 @@ var table = []Row{
 		"Write a DNS name in `spec.externalName`."},
 	{OwnExternalName, Error, "an external name must not lead to Envoy's own node; its paths answer 503", "settings.md#loopback-external-names",
 		"Name another host; or set `loopback-external-names` on the class, if Services may lead to Envoy's own node."},
+	{ExternalNameOutside, Error, "the class serves external names only below its external-name-suffixes; its paths answer 503", "settings.md#external-name-suffixes",
+		"Name another host; or add the suffix to `external-name-suffixes` of the class."},
+	{OwnPort, Error, "a port of Envoy's own, to which no external name leads; its paths answer 503", "settings.md#external-names",
+		"Have the service listen on a port other than 9901 to 9904."},
+	{NameThrough, Error, "connections cannot be passed as they are (ssl-passthrough) to a Service of names, since no request is seen whose address could be checked; they end at once", "settings.md#external-names",
+		"Use a Service with endpoints, or let TLS end at Envoy."},
+	{NameUnchecked, Warning, "endpoints that are names have no health checks: Envoy would send them wherever the name resolves to", "settings.md#external-names",
+		"Delete the settings of health checks from the Service; requests that fail take an endpoint out for a while, as everywhere."},
 	{NoExternalPort, Error, "no such port; its paths answer 503", "settings.md#external-names",
 		"Mend the port of the backend: a number, or a name that the Service has."},
 	{ClusterNotServed, Error, "%v", "troubleshooting.md",

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 
 	"legation.dev/object"
@@ -20,6 +21,7 @@ type Class struct {
 	ServeUnprotected      bool        // paths whose restriction is not honoured
 	ForeignGuards         Foreign     // what restrictions do that other controllers would honour
 	ExternalNames         bool        // Services of type ExternalName are served
+	ExternalNameSuffixes  []string    // below which they must be; empty: anywhere
 	LoopbackExternalNames bool        // even if they name this node
 }
 
@@ -65,15 +67,21 @@ var classRows = []Setting{
 	},
 	{
 		Name: "external-names", Type: yesNo(func(v *Values) *bool { return &v.ExternalNames }),
-		Default: "true", Why: "As ingress-nginx without --disable-svc-external-name.",
+		Default: "false", Why: "Who may write a Service in one namespace could have Envoy ask whatever its network reaches, Services of other namespaces among it. With `compatibility: ingress-nginx` it is true, as there without --disable-svc-external-name.",
 		Envoy: "Cluster.cluster_type envoy.clusters.dns",
-		Doc:   "Whether Services of type ExternalName are served. If not, they answer 503.",
+		Doc:   "Whether Services whose endpoints are names are served: of type ExternalName, or with an EndpointSlice of type FQDN. If not, they answer 503. Whatever a name resolves to, a request is never sent to loopback, link-local or unspecified addresses, nor to those by which clouds tell secrets: it is answered 403. See external-name-suffixes.",
+	},
+	{
+		Name: "external-name-suffixes", Type: typeOf("list of DNS names", "separated by commas", func(v *Values) *[]string { return &v.ExternalNameSuffixes }, parseSuffixes, func(list []string) string { return strings.Join(list, ",") }),
+		Default: "", Why: "Any name.",
+		Envoy: "none",
+		Doc:   "The names that external names may have, and those below which they may be: `example.com, internal.example.net`. Others answer 503, and so does an address.",
 	},
 	{
 		Name: "loopback-external-names", Type: yesNo(func(v *Values) *bool { return &v.LoopbackExternalNames }),
 		Default: "false", Why: "Whoever may write a Service would reach what listens on the node's loopback, or a cloud's metadata service.",
 		Envoy: "none",
-		Doc:   "Whether an ExternalName may be localhost, a loopback, an unspecified or a link-local address.",
+		Doc:   "Whether an external name may be, or resolve to, a loopback, an unspecified, a link-local address or one by which a cloud tells secrets.",
 	},
 	{
 		Name: "foreign-guards", Type: oneOf(func(v *Values) *Foreign { return &v.ForeignGuards }, TellForeign, CloseForeign),
@@ -118,4 +126,15 @@ func servicePort(field func(*Values) *ServicePort) Type {
 		return ServicePort{Namespace: namespace, Service: name, Port: port}, nil
 	}
 	return typeOf("namespace/service:port", "port by number or name", field, parse, ServicePort.String)
+}
+
+var dnsSuffix = regexp.MustCompile(`^[a-z0-9_]([-a-z0-9_]*[a-z0-9])?(\.[a-z0-9_]([-a-z0-9_]*[a-z0-9])?)*$`)
+
+func parseSuffixes(text string) ([]string, error) {
+	return items(text, "a DNS name in lower case", func(one string) (string, error) {
+		if len(one) > 253 || !dnsSuffix.MatchString(one) {
+			return "", errors.New("no")
+		}
+		return one, nil
+	})
 }

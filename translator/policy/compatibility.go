@@ -98,15 +98,15 @@ func hstsOf(field func(*Values) *HSTS) Type {
 var tasteRows = []Setting{
 	{
 		Name: "compatibility", Type: group(oneOf(func(v *Values) *Compatibility { return &v.Compatibility }, Own, IngressNginx), func(v *Values) {
-			v.HSTS, v.HostOwnership, v.ForwardedFor = HSTS{}, OwnedByNamespace, EveryHop
+			v.HSTS, v.HostOwnership, v.ForwardedFor, v.ExternalNames = HSTS{}, OwnedByNamespace, EveryHop, false
 			if v.Compatible() {
-				v.HSTS, v.HostOwnership, v.ForwardedFor = HSTS{MaxAge: 365 * day, Subdomains: true}, SharedHosts, ClientOnly
+				v.HSTS, v.HostOwnership, v.ForwardedFor, v.ExternalNames = HSTS{MaxAge: 365 * day, Subdomains: true}, SharedHosts, ClientOnly, true
 			}
 		}),
-		Gives:   []string{"forwarded-for", "host-ownership", "hsts"},
+		Gives:   []string{"external-names", "forwarded-for", "host-ownership", "hsts"},
 		Default: off, Why: "What the API of Ingress says, and nothing besides it, is what other controllers do, too.",
 		Envoy: "several",
-		Doc: "Whose taste decides where the API leaves something open. With `ingress-nginx` the Ingresses of that controller get the answers that it gave: hosts that namespaces share, HSTS on https, `/docs` sent to `/docs/` where only that is a path, " +
+		Doc: "Whose taste decides where the API leaves something open. With `ingress-nginx` the Ingresses of that controller get the answers that it gave: hosts that namespaces share, external names, HSTS on https, `/docs` sent to `/docs/` where only that is a path, " +
 			"redirects without a port, unmatched paths of a host under the settings of its oldest Ingress, challenges for certificates redirected like all else unless an Ingress has a path for them.",
 	},
 	{

@@ -21,6 +21,12 @@ func (h Health) HealthChecked() (path string, interval, timeout time.Duration, o
 	return h.HealthCheckPath, h.HealthCheckInterval, h.HealthCheckTimeout, h.HealthCheckPath != off
 }
 
+// WithoutChecks is h, and no endpoint is asked for its health.
+func (h Health) WithoutChecks() Health {
+	h.HealthCheckPath = off
+	return h
+}
+
 // healthRows are the settings of Health.
 var healthRows = []Setting{
 	{

@@ -40,6 +40,9 @@ func Cluster(c route.Cluster) (*snapshot.Resource, error) {
 		From: []object.Ref{c.Backend.Ref()}}
 	if c.Named {
 		byName(m, localities(c.Endpoints))
+		if c.NotHome {
+			m.TypedExtensionProtocolOptions[httpOptions] = packed(guarded(protocolOptions(c.Protocol, &c.Settings)))
+		}
 	} else {
 		byEDS(m)
 		meta.Pulls = []snapshot.Ref{{Type: snapshot.Endpoints, Name: name}}
@@ -82,7 +85,7 @@ func newCluster(b route.Backend, settings *policy.Upstream, p route.Protocol) *c
 			MaxConnections: most, MaxPendingRequests: number(settings.MaxPending), MaxRequests: most, MaxRetries: most,
 		}}},
 		TypedExtensionProtocolOptions: map[string]*anypb.Any{
-			"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": packed(protocolOptions(p, settings)),
+			httpOptions: packed(protocolOptions(p, settings)),
 		},
 	}
 	if alive := tcpKeepAlive(settings.UpstreamTCPKeepAlive); alive != nil {
@@ -107,6 +110,15 @@ func byName(m *clusterv3.Cluster, list []*endpointv3.LocalityLbEndpoints) {
 	}}
 	m.LoadAssignment = &endpointv3.ClusterLoadAssignment{ClusterName: m.Name, Endpoints: list}
 	m.WaitForWarmOnInit = no()
+}
+
+// httpOptions is where a cluster has its options of HTTP.
+const httpOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+// guarded is o with filters that let no request go home.
+func guarded(o *upstreamv3.HttpProtocolOptions) *upstreamv3.HttpProtocolOptions {
+	o.HttpFilters = notHome()
+	return o
 }
 
 // protocolOptions say how to speak to endpoints, and how long.

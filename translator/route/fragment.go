@@ -188,6 +188,18 @@ func NewBackend(namespace, service, port string, shape policy.Overrides, hash st
 	return b, true
 }
 
+// raw is in the place of the hash of a backend that gets connections as they are.
+const raw = "tcp"
+
+// NewRawBackend makes a backend that gets connections as they are. It has a cluster of
+// its own: what holds for requests cannot hold there, and so it leads to no names.
+func NewRawBackend(namespace, service, port string) (Backend, bool) {
+	return NewBackend(namespace, service, port, nil, raw)
+}
+
+// Raw reports whether b gets connections as they are.
+func (b Backend) Raw() bool { return b.cluster == b.Key()+"/"+b.Port+"/"+raw }
+
 // like is b with the settings of another backend for its cluster.
 func (b Backend) like(other Backend) Backend {
 	_, hash, hashed := strings.Cut(strings.TrimPrefix(other.cluster, other.Key()+"/"+other.Port), "/")

@@ -21,6 +21,8 @@ type Cluster struct {
 	// Endpoints is empty.
 	Named     bool
 	Endpoints []Endpoint
+	// NotHome: no request is sent to an address of Home that a name resolves to.
+	NotHome bool
 	// Placeholder: the Service or its port is missing, and may come back.
 	Placeholder bool
 }

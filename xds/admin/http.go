@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -30,16 +29,11 @@ type HTTP struct {
 // headerTimeout bounds how long a client may take for the head of a request.
 const headerTimeout = 5 * time.Second
 
-// Server answers these paths:
+// Server answers these paths, to everybody:
 //
 //	/livez    200 while the process answers at all
 //	/readyz   200 once Envoys are served, else 503; says what it waits for, or what cannot be followed now
 //	/metrics  for Prometheus
-//
-// and these only to who is on the same machine, in the pod, or has a port-forward:
-//
-//	/loglevel        the least level that is logged; PUT with debug, info, warn or error changes it
-//	/debug/pprof/    profiles (net/http/pprof)
 //
 // A replica that cannot follow its source is ready all the same: what it has is
 // better than nothing, and Envoys that asked no replica would get nothing.
@@ -48,26 +42,24 @@ func (h HTTP) Server() *http.Server {
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive", nil) })
 	mux.HandleFunc("GET /readyz", h.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(h.Metrics, promhttp.HandlerOpts{EnableOpenMetrics: true}))
-	mux.HandleFunc("/loglevel", near(h.loglevel))
-	mux.HandleFunc("/debug/pprof/", near(pprof.Index))
-	mux.HandleFunc("/debug/pprof/cmdline", near(pprof.Cmdline))
-	mux.HandleFunc("/debug/pprof/profile", near(pprof.Profile))
-	mux.HandleFunc("/debug/pprof/symbol", near(pprof.Symbol))
-	mux.HandleFunc("/debug/pprof/trace", near(pprof.Trace))
 	return &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}
 }
 
-// near answers only requests from a loopback address: the admin address is for
-// probes and Prometheus, and has no other guard.
-func near(handle http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		from, err := netip.ParseAddrPort(r.RemoteAddr)
-		if err != nil || !from.Addr().Unmap().IsLoopback() {
-			say(w, http.StatusForbidden, "only from the same machine or pod; kubectl port-forward leads there", nil)
-			return
-		}
-		handle(w, r)
-	}
+// Debug answers these paths. It is for a Unix socket, whose mode says who may ask: where a
+// request comes from says nothing, since one that an Envoy on the same machine passes on
+// comes from there, too.
+//
+//	/loglevel        the least level that is logged; PUT with debug, info, warn or error changes it
+//	/debug/pprof/    profiles (net/http/pprof)
+func (h HTTP) Debug() *http.Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/loglevel", h.loglevel)
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	return &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}
 }
 
 // levelBytes is more than the name of any level has.

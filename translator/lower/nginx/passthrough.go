@@ -19,7 +19,7 @@ func (p *Paths) through(h *route.Host) *route.Backend {
 			continue
 		}
 		to := r.Action.Targets[0].Backend
-		if b, ok := route.NewBackend(to.Namespace, to.Service, to.Port, nil, ""); ok {
+		if b, ok := route.NewRawBackend(to.Namespace, to.Service, to.Port); ok {
 			return &b
 		}
 	}

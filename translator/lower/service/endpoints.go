@@ -25,6 +25,7 @@ func Endpoints(b route.Backend, s *input.Service, list []*input.Slice) (e route.
 	if port, ok := servicePort(b, s); ok {
 		g := gather(list, port)
 		e.List, e.Placeholder, found = g.endpoints(), g.late, g.found
+		e.List = slices.DeleteFunc(e.List, func(one route.Endpoint) bool { return !one.IP.IsValid() }) // refused: by EDS no name is resolved
 		if g.late {
 			found = append(found, whyLate(s, list, port)...)
 		}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"legation.dev/object"
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
@@ -26,9 +27,48 @@ func resolve(b route.Backend, class *policy.Values, s *input.Service, list []*in
 		return []route.Endpoint{e}, true, nil
 	case !HasNames(list) || port.Port == 0:
 		return nil, false, nil
+	case b.Raw():
+		return nil, false, []finding.Finding{finding.NameThrough.At(input.Origin(s).In("spec.ports"), b.Port)}
 	}
 	g := gather(list, port)
-	return g.endpoints(), true, g.found
+	endpoints, found = allowed(g.endpoints(), class, input.Origin(s).In("spec.ports"))
+	return endpoints, len(endpoints) > 0, append(g.found, found...)
+}
+
+// allowed are the endpoints of slices that the class lets Envoy have, beside names at
+// least one of which it lets it have.
+func allowed(list []route.Endpoint, class *policy.Values, at object.Origin) (may []route.Endpoint, found []finding.Finding) {
+	for _, e := range list {
+		if code := refused(class, strings.ToLower(e.Host()), e.Port); code != "" {
+			found = append(found, code.At(at, e.Host()))
+			continue
+		}
+		may = append(may, e)
+	}
+	return may, found
+}
+
+// refused is why a class does not let Envoy ask a name or an address, which is in lower
+// case; empty if it does.
+func refused(class *policy.Values, name string, port uint32) finding.Code {
+	switch {
+	case !class.ExternalNames:
+		return finding.ExternalNameOff
+	case !dnsName(name):
+		return finding.BadExternalName
+	case ownNode(name) && !class.LoopbackExternalNames:
+		return finding.OwnExternalName
+	case !below(name, class.ExternalNameSuffixes):
+		return finding.ExternalNameOutside
+	case route.EnvoysOwn(port) && !class.LoopbackExternalNames:
+		return finding.OwnPort
+	}
+	return ""
+}
+
+// below reports whether a name is one of a list, or below one; all are below an empty list.
+func below(name string, suffixes []string) bool {
+	return len(suffixes) == 0 || slices.ContainsFunc(suffixes, func(s string) bool { return name == s || strings.HasSuffix(name, "."+s) })
 }
 
 // HasNames reports whether there are slices of names.
@@ -43,16 +83,15 @@ func external(b route.Backend, class *policy.Values, s *input.Service, port inpu
 		return route.Endpoint{}, &wrong
 	}
 	name := strings.TrimSuffix(strings.ToLower(s.ExternalName), ".")
-	switch {
-	case !class.ExternalNames:
-		return refuse(finding.ExternalNameOff, "spec.externalName", s.ExternalName)
-	case !dnsName(name):
-		return refuse(finding.BadExternalName, "spec.externalName", s.ExternalName)
-	case ownNode(name) && !class.LoopbackExternalNames:
-		return refuse(finding.OwnExternalName, "spec.externalName", s.ExternalName)
-	}
 	n, ok := externalPort(b, port)
-	if !ok {
+	switch code := refused(class, name, n); {
+	case code == finding.OwnPort:
+		return refuse(code, "spec.ports", strconv.Itoa(int(n)))
+	case code != "":
+		return refuse(code, "spec.externalName", s.ExternalName)
+	case b.Raw():
+		return refuse(finding.NameThrough, "spec.externalName", s.ExternalName)
+	case !ok:
 		return refuse(finding.NoExternalPort, "spec.ports", b.Port)
 	}
 	if ip, err := netip.ParseAddr(name); err == nil {
@@ -91,8 +130,7 @@ func dnsName(s string) bool {
 // among it.
 func ownNode(name string) bool {
 	if ip, err := netip.ParseAddr(name); err == nil {
-		ip = ip.Unmap()
-		return ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast()
+		return route.LeadsHome(ip)
 	}
 	return name == "localhost" || strings.HasSuffix(name, ".localhost") ||
 		name == "localhost.localdomain" || name == "ip6-localhost" || name == "ip6-loopback"

@@ -49,6 +49,7 @@ func Cluster(b route.Backend, class *policy.Values, s *input.Service, list []*in
 		c.SNI = s.ExternalName
 		var wrong []finding.Finding
 		c.Endpoints, c.Named, wrong = resolve(b, class, s, list, port)
+		c.NotHome = !class.LoopbackExternalNames
 		found = append(found, wrong...)
 	}
 	settings.MaxConnections = min(settings.MaxConnections, class.Share())
@@ -56,7 +57,14 @@ func Cluster(b route.Backend, class *policy.Values, s *input.Service, list []*in
 	if own, ok := protocols[settings.Protocol]; ok {
 		c.Protocol = own
 	}
+	if b.Raw() { // what is in the connections is between client and Service
+		c.Protocol, c.SNI = route.Protocol{}, ""
+	}
 	c.Settings = settings.Upstream
+	if _, _, _, checked := c.Settings.HealthChecked(); checked && c.Named && c.NotHome {
+		c.Settings.Health = c.Settings.WithoutChecks() // which no filter sees
+		found = append(found, finding.NameUnchecked.At(input.Origin(s).In("spec"), s.ExternalName))
+	}
 	return c, missing, found
 }
 
