@@ -19,6 +19,7 @@ type Reading struct {
 	Requests    uint64 // active, upgraded ones included
 	Upgrades    uint64 // active: WebSockets
 	Connections uint64 // open, those in a handshake included
+	Unsent      uint64 // connections whose client has not taken all of an answer; asked elsewhere
 	// Since Envoy started.
 	Began       uint64 // requests
 	Closed      uint64 // connections
