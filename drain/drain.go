@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"syscall"
 	"time"
 
 	"legation.dev/drain/admin"
@@ -42,6 +43,12 @@ type Config struct {
 	Log     *slog.Logger
 	// Watch, if set, is told of each look.
 	Watch *Progress
+	// Unsent, if set, is how many connections have an answer that their client has not
+	// taken in full: for Envoy such a request has ended.
+	Unsent func(context.Context) (uint64, error)
+	// GoneAfter is how long nobody may listen at the admin interface until Envoy counts as
+	// gone; zero: for ever, since somebody else knows.
+	GoneAfter time.Duration
 }
 
 // ErrNotQuit says that Envoy did not take the order to end.
@@ -73,7 +80,10 @@ type runner struct {
 	Config
 	machine *Machine
 	tally   tally
-	unread  string // the last error that was logged
+	unread  string    // the last error that was logged
+	failed  string    // the same, of an order
+	unasked string    // the same, of Unsent
+	absent  time.Time // since when nobody listens; zero: somebody does
 }
 
 // readDrainTime asks for what decides when idle clients have been told.
@@ -98,6 +108,9 @@ func (r *runner) run(ctx context.Context) (Report, error) {
 		before := time.Now()
 		reading, err := r.look(asking)
 		took := time.Since(before)
+		if r.gone(err) {
+			return r.ended(ctx), nil
+		}
 		order := r.machine.Next(time.Now(), reading, err)
 		if order == Quit {
 			return r.quit(ctx, reading, err)
@@ -106,13 +119,16 @@ func (r *runner) run(ctx context.Context) (Report, error) {
 			continue // what comes next may be due already
 		}
 		if !r.rest(ctx, min(max(pollEvery, restFactor*took), maxPoll)) {
-			return r.ended(ctx), nil
+			return r.stopped(ctx)
 		}
 	}
 }
 
 func (r *runner) look(ctx context.Context) (admin.Reading, error) {
 	reading, err := r.Envoy.Reading(ctx, r.Ignored)
+	if err == nil && r.Unsent != nil {
+		reading.Unsent = r.unsent(ctx)
+	}
 	r.tally.add(reading, err)
 	if err != nil && err.Error() != r.unread && ctx.Err() == nil {
 		r.unread = err.Error()
@@ -122,6 +138,29 @@ func (r *runner) look(ctx context.Context) (admin.Reading, error) {
 	return reading, err
 }
 
+// unsent is what the kernel says. One that does not tell is no reason to wait: then it is
+// as if nobody was slow.
+func (r *runner) unsent(ctx context.Context) uint64 {
+	n, err := r.Unsent(ctx)
+	if err != nil && err.Error() != r.unasked && ctx.Err() == nil {
+		r.unasked = err.Error()
+		r.Log.Warn("who has not taken all of an answer is unknown", "error", err)
+	}
+	return n
+}
+
+// gone reports whether Envoy counts as gone, by what became of a look.
+func (r *runner) gone(err error) bool {
+	if !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, syscall.ENOENT) {
+		r.absent = time.Time{}
+		return false
+	}
+	if r.absent.IsZero() {
+		r.absent = time.Now()
+	}
+	return r.GoneAfter > 0 && time.Since(r.absent) >= r.GoneAfter
+}
+
 // obey carries an order out. One that fails is given again after the next look.
 func (r *runner) obey(ctx context.Context, order Order) bool {
 	do := r.Envoy.FailHealth
@@ -129,7 +168,8 @@ func (r *runner) obey(ctx context.Context, order Order) bool {
 		do = r.Envoy.DrainListeners
 	}
 	if err := do(ctx); err != nil {
-		if ctx.Err() == nil {
+		if text := order.String() + err.Error(); ctx.Err() == nil && text != r.failed {
+			r.failed = text
 			r.Log.Warn("order failed, will be repeated", "order", order.String(), "error", err)
 		}
 		return false
@@ -201,15 +241,32 @@ func (r *runner) whose(ctx context.Context, report *Report) {
 	report.name(busy)
 }
 
+// stopped is the end of a drain that is not to be waited for: of Envoy, too, if that is
+// what was asked for.
+func (r *runner) stopped(ctx context.Context) (Report, error) {
+	report := r.ended(ctx)
+	if !errors.Is(context.Cause(ctx), ErrToldToEnd) {
+		return report, nil
+	}
+	if err := r.order(ctx); err != nil {
+		r.Log.Warn("order failed", "order", Quit.String(), "error", err)
+		return report, ErrNotQuit
+	}
+	return report, nil
+}
+
 func (r *runner) ended(ctx context.Context) Report {
 	report := r.tally.report(time.Since(r.machine.Start))
 	report.Reason = ReasonAborted
-	if errors.Is(context.Cause(ctx), ErrEnvoyGone) {
+	if errors.Is(context.Cause(ctx), ErrEnvoyGone) || ctx.Err() == nil {
 		report.Reason = ReasonEnvoyGone
 	}
 	r.Watch.Finish(report)
 	return report
 }
+
+// ErrToldToEnd is the cause of a context that ended because Envoy is to end at once.
+var ErrToldToEnd = errors.New("told to end at once")
 
 // ErrEnvoyGone is the cause of a context that ended because Envoy did.
 var ErrEnvoyGone = errors.New("Envoy has ended")

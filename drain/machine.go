@@ -64,7 +64,7 @@ func (m *Machine) Next(now time.Time, r admin.Reading, err error) Order {
 		return Wait
 	case m.drained.IsZero():
 		return DrainListeners
-	case err != nil || m.awaits(r) > 0 || !m.told(now, r) || !m.quiet(now):
+	case err != nil || m.awaits(r) > 0 || r.Unsent > 0 || !m.told(now, r) || !m.quiet(now):
 		return Wait
 	}
 	return Quit
@@ -81,7 +81,7 @@ func (m *Machine) Did(o Order, now time.Time) {
 }
 
 func (m *Machine) see(now time.Time, r admin.Reading) {
-	if m.awaits(r) > 0 || !m.known || r.Began != m.began {
+	if m.awaits(r) > 0 || r.Unsent > 0 || !m.known || r.Began != m.began {
 		m.busy = now
 	}
 	m.began, m.known = r.Began, true

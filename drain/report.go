@@ -23,7 +23,8 @@ type Report struct {
 	Seconds float64 `json:"seconds"`
 	// RequestsFinished ended during the drain, ClosedGracefully is connections
 	// that ended without a request under way, those that were idle at the end
-	// included. IdleAtEnd is the part that heard of it by the end alone.
+	// included. IdleAtEnd is the part that heard of it by the end alone; at least so many,
+	// since one of HTTP/2 may have had several requests.
 	RequestsFinished uint64 `json:"requests_finished"`
 	ClosedGracefully uint64 `json:"connections_closed_gracefully"`
 	IdleAtEnd        uint64 `json:"connections_idle_at_end"`
@@ -33,6 +34,8 @@ type Report struct {
 	// RequestsCut and UpgradesCut were active at the end.
 	RequestsCut uint64 `json:"requests_cut"`
 	UpgradesCut uint64 `json:"upgrades_cut"`
+	// AnswersCut is connections whose client had not taken all of an answer at the end.
+	AnswersCut uint64 `json:"answers_cut"`
 	// CutFrom is the endpoints that these were with, at most maxHosts, and
 	// CutFromOthers the number of such requests at further endpoints.
 	CutFrom       []admin.Upstream `json:"cut_from,omitempty"`
@@ -53,7 +56,7 @@ func (r Report) LogValue() slog.Value {
 		slog.String("reason", r.Reason), slog.Float64("seconds", r.Seconds), slog.Bool("known", r.Known),
 		slog.Uint64("requests_finished", r.RequestsFinished), slog.Uint64("connections_closed_gracefully", r.ClosedGracefully),
 		slog.Uint64("connections_idle_at_end", r.IdleAtEnd), slog.Uint64("connections_ended_in_use", r.LeftInUse),
-		slog.Uint64("requests_cut", r.RequestsCut), slog.Uint64("upgrades_cut", r.UpgradesCut), slog.Int("unread", r.Unread),
+		slog.Uint64("requests_cut", r.RequestsCut), slog.Uint64("upgrades_cut", r.UpgradesCut), slog.Uint64("answers_cut", r.AnswersCut), slog.Int("unread", r.Unread),
 	}
 	if len(r.CutFrom) > 0 {
 		attrs = append(attrs, slog.Any("cut_from", r.CutFrom), slog.Uint64("cut_from_others", r.CutFromOthers))
@@ -92,6 +95,7 @@ func (t *tally) report(took time.Duration) Report {
 		LeftInUse:        inUse,
 		RequestsCut:      less(b.Requests, b.Upgrades),
 		UpgradesCut:      b.Upgrades,
+		AnswersCut:       less(b.Unsent, b.Requests),
 	}
 }
 

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +24,8 @@ which Envoys are connected. BEHIND is how many resources of the current version 
 Envoy does not run, LAG the age of the oldest change that it does not run, REJECTED
 how many resources it rejected: it goes on with what it had for them.
 
-A replica that does not answer is named, and the exit status is 1.`,
+The exit status is 1 if a replica does not answer, if an Envoy rejected something, or if
+there is no such fleet.`,
 		Example: `  legation fleet
   legation fleet public -o json
   kubectl exec deploy/legation -- legation fleet`,
@@ -44,12 +47,31 @@ A replica that does not answer is named, and the exit status is 1.`,
 				if err != nil {
 					return err
 				}
-				return complain(c.ErrOrStderr(), answer.GetReplicas())
+				return errors.Join(complain(c.ErrOrStderr(), answer.GetReplicas()), f.verdict(answer))
 			})
 		},
 	}
 	f.register(c)
 	return c
+}
+
+// verdict is what makes the exit status 1: a script is to see what a person reads.
+func (f *inspectFlags) verdict(answer *adminv1.EnvoysResponse) error {
+	known := f.fleet == ""
+	for _, r := range answer.GetReplicas() {
+		known = known || slices.ContainsFunc(r.GetFleets(), func(x *adminv1.Fleet) bool { return x.GetName() == f.fleet })
+	}
+	if !known {
+		return fmt.Errorf("there is no fleet %q", f.fleet)
+	}
+	rejected := 0
+	for _, e := range answer.GetEnvoys() {
+		rejected += len(e.GetRejected())
+	}
+	if rejected > 0 {
+		return fmt.Errorf("%d resources are rejected", rejected)
+	}
+	return nil
 }
 
 func writeEnvoys(w io.Writer, answer *adminv1.EnvoysResponse) error {

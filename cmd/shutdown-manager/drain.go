@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"legation.dev/cmd/cli"
@@ -27,6 +29,10 @@ it goes on where Envoy is.`,
 	return c
 }
 
+// goneAfter is how long nobody listens at the admin interface until Envoy counts as gone:
+// more than it takes to look twice, and less than anybody waits.
+const goneAfter = 2 * time.Second
+
 type drainOptions struct {
 	envoyFlags
 	reportFlags
@@ -39,8 +45,9 @@ func (o *drainOptions) drain(c *cobra.Command) error {
 	}
 	ctx, stop := untilTold(c)
 	defer stop()
-	log := logger(c.ErrOrStderr())
-	report, err := drain.Run(ctx, drain.Config{Envoy: client, Plan: plan, Ignored: o.ignored, Log: log})
+	log, end := logger(c.ErrOrStderr())
+	defer end()
+	report, err := drain.Run(ctx, drain.Config{Envoy: client, Plan: plan, Ignored: o.ignored, Log: log, Unsent: o.unsent(client), GoneAfter: goneAfter})
 	log.Info("drained", "report", report)
 	if writing := o.write(report); writing != nil {
 		log.Warn("report not written", "error", writing)

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -10,6 +14,7 @@ import (
 	"legation.dev/cmd/cli"
 	"legation.dev/drain"
 	"legation.dev/drain/admin"
+	"legation.dev/drain/host"
 )
 
 // envoyFlags say where an Envoy is and how it is drained.
@@ -52,6 +57,29 @@ func (e *envoyFlags) read(c *cobra.Command) (*admin.Client, drain.Plan, error) {
 	if err != nil {
 		return nil, drain.Plan{}, err
 	}
+	for name, value := range map[string]time.Duration{"min-drain": e.times.Min, "max-drain": e.times.Max} {
+		if value < 0 && c.Flags().Changed(name) {
+			return nil, drain.Plan{}, cli.Usage(c, fmt.Errorf("--%s=%s: must not be negative", name, value))
+		}
+	}
 	plan, err := drain.NewPlan(e.times)
 	return client, plan, cli.Usage(c, err)
+}
+
+// unsent asks the kernel who has not taken all that Envoy has answered at its data
+// listeners.
+func (e *envoyFlags) unsent(client *admin.Client) func(context.Context) (uint64, error) {
+	return func(ctx context.Context) (uint64, error) {
+		listeners, err := client.Listeners(ctx)
+		if err != nil {
+			return 0, err
+		}
+		var addresses []netip.AddrPort
+		for _, l := range listeners {
+			if at, err := netip.ParseAddrPort(l.Address); err == nil && !slices.Contains(e.ignored, l.Name) {
+				addresses = append(addresses, at)
+			}
+		}
+		return host.Unsent(addresses)
+	}
 }

@@ -10,7 +10,6 @@ package main
 import (
 	"context"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -24,6 +23,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run is main without the process: it returns the exit status.
 func run(args []string, stdout, stderr io.Writer) int {
+	signal.Ignore(syscall.SIGPIPE) // a reader of our output that is gone ends nothing
 	return cli.Run(context.Background(), rootCommand(), args, stdout, stderr)
 }
 
@@ -44,11 +44,6 @@ Or as the preStop hook of Envoy's container, with a sidecar:
   shutdown-manager drain --admin unix:/run/envoy/admin.sock --grace-period 5m
   shutdown-manager serve --admin unix:/run/envoy/admin.sock --grace-period 5m`,
 	}, runCommand(), drainCommand(), serveCommand(), checkCommand(), copyCommand())
-}
-
-// logger writes lines of JSON.
-func logger(w io.Writer) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(w, nil))
 }
 
 // untilTold is a context that ends at SIGTERM or SIGINT.

@@ -27,8 +27,9 @@ func runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run [flags] -- ENVOY [ARGUMENTS]",
 		Short: "Run Envoy, and drain it on SIGTERM before it ends",
-		Long: `Run Envoy as its parent. SIGTERM and SIGINT begin the drain; a second SIGINT ends
-Envoy at once; other signals are passed on. The exit status is that of Envoy.
+		Long: `Run Envoy as its parent. SIGTERM and SIGINT begin the drain; after a SIGINT, a
+second one ends Envoy at once. SIGTERM and SIGINT do not reach Envoy itself, whoever
+sends them; other signals are passed on. The exit status is that of Envoy.
 
 It may be process 1 of a container: processes that lose their parent are reaped.
 --drain-time-s is added to Envoy's arguments if they have none. When Envoy has its
@@ -66,8 +67,10 @@ func (o *runOptions) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return cli.Usage(c, err)
 	}
-	p := &parent{log: logger(c.ErrOrStderr()), plan: plan, signals: make(chan os.Signal, signalsKept)}
-	p.drain = drain.Config{Envoy: client, Plan: plan, Ignored: o.ignored, Log: p.log, Watch: &drain.Progress{}}
+	log, flush := logger(c.ErrOrStderr())
+	defer flush()
+	p := &parent{log: log, plan: plan, signals: make(chan os.Signal, signalsKept)}
+	p.drain = drain.Config{Envoy: client, Plan: plan, Ignored: o.ignored, Log: p.log, Watch: &drain.Progress{}, Unsent: o.unsent(client)}
 	p.report = o.write
 	server, err := o.server(&probe.Metrics{Envoy: client, Ignored: o.ignored, Progress: p.drain.Watch}, p.pid, p.log)
 	if err != nil {
@@ -133,7 +136,9 @@ type parent struct {
 	child   *child.Child
 	signals chan os.Signal
 	drained chan struct{} // closed at the end of the drain; nil before it began
-	running atomic.Int64  // process id of Envoy; 0 before it was started
+	began   os.Signal     // what began it
+	told    context.CancelCauseFunc
+	running atomic.Int64 // process id of Envoy; 0 before it was started
 }
 
 // pid is the process id of Envoy, for any goroutine.
@@ -146,6 +151,7 @@ func (p *parent) pid() (int, bool) {
 func (p *parent) wait(ctx context.Context) int {
 	ctx, gone := context.WithCancelCause(ctx)
 	defer gone(nil)
+	p.told = gone
 	for {
 		select {
 		case <-p.child.Done():
@@ -163,11 +169,11 @@ func (p *parent) take(ctx context.Context, s os.Signal) {
 		p.send(s)
 	case p.drained == nil:
 		p.log.Info("told to end", "signal", s.String())
-		p.drained = make(chan struct{})
+		p.began, p.drained = s, make(chan struct{})
 		go p.runDrain(ctx)
-	case s == syscall.SIGINT:
+	case s == syscall.SIGINT && p.began == syscall.SIGINT: // twice at a terminal
 		p.log.Info("told to end at once", "signal", s.String())
-		p.send(syscall.SIGTERM)
+		p.told(drain.ErrToldToEnd)
 	default:
 		p.log.Info("drains already", "signal", s.String())
 	}
@@ -179,8 +185,8 @@ func (p *parent) send(s os.Signal) {
 	}
 }
 
-// runDrain drains Envoy. One that does not quit is sent SIGTERM, on which Envoy
-// ends immediately, and SIGKILL shortly before the grace period ends.
+// runDrain drains Envoy. One that does not take the order to quit, or does not follow it
+// until shortly before the grace period ends, is killed.
 func (p *parent) runDrain(ctx context.Context) {
 	defer close(p.drained)
 	start := time.Now()
@@ -190,7 +196,7 @@ func (p *parent) runDrain(ctx context.Context) {
 		p.log.Warn("report not written", "error", err)
 	}
 	if err != nil {
-		p.send(syscall.SIGTERM)
+		p.send(syscall.SIGKILL)
 	}
 	timer := time.NewTimer(p.plan.Grace - killBefore - time.Since(start))
 	defer timer.Stop()
@@ -211,6 +217,8 @@ func (p *parent) end(gone context.CancelCauseFunc) int {
 	gone(drain.ErrEnvoyGone)
 	if p.drained != nil {
 		<-p.drained
+	}
+	if p.drained != nil && p.drain.Watch.State().Report.Reason != drain.ReasonEnvoyGone {
 		p.log.Info("Envoy ended", "cause", p.child.Cause())
 	} else {
 		p.log.Error("Envoy ended by itself", "cause", p.child.Cause())

@@ -67,7 +67,9 @@ func (o *serveOptions) serve(c *cobra.Command) error {
 	}
 	told, stop := untilTold(c)
 	defer stop()
-	side := &sidecar{client: client, plan: plan, path: o.report, log: logger(c.ErrOrStderr())}
+	log, end := logger(c.ErrOrStderr())
+	defer end()
+	side := &sidecar{client: client, plan: plan, path: o.report, log: log, since: time.Now()}
 	pid := func() (int, bool) { return client.PID(c.Context()) }
 	server, err := o.server(&probe.Metrics{Envoy: client, Ignored: o.ignored, Progress: &side.progress}, pid, side.log)
 	if err != nil {
@@ -88,8 +90,9 @@ type sidecar struct {
 	log      *slog.Logger
 	progress drain.Progress
 
-	fits bool      // that the times of Envoy fit is checked
-	seen time.Time // when the report that was read was written
+	fits  bool      // that the times of Envoy fit is checked
+	since time.Time // when Envoy started; before it answered, when we did
+	seen  time.Time // when the report that was read was written
 }
 
 // run looks until it was told to end and Envoy is gone, or the grace period over.
@@ -123,6 +126,9 @@ func (s *sidecar) run(ctx, told context.Context) error {
 func (s *sidecar) look(ctx context.Context) (alive bool, err error) {
 	info, err := s.client.Info(ctx)
 	alive = err == nil
+	if alive {
+		s.since = time.Now().Add(-info.Uptime)
+	}
 	if alive && !s.fits {
 		if err := s.plan.Fits(info.DrainTime); err != nil && info.State != admin.Draining {
 			return alive, err
@@ -139,8 +145,8 @@ func (s *sidecar) readReport() {
 		return
 	}
 	stat, err := os.Stat(s.path)
-	if err != nil || !stat.ModTime().After(s.seen) {
-		return // there is none, or none that is new
+	if err != nil || !stat.ModTime().After(s.seen) || stat.ModTime().Before(s.since) {
+		return // there is none, none that is new, or that of an Envoy before this one
 	}
 	text, err := os.ReadFile(s.path)
 	var report drain.Report

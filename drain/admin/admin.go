@@ -9,6 +9,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -138,12 +139,14 @@ type Info struct {
 	Workers int
 	// DrainTime is --drain-time-s.
 	DrainTime time.Duration
+	Uptime    time.Duration // of this process
 }
 
 // Info asks for it.
 func (c *Client) Info(ctx context.Context) (Info, error) {
 	var answer struct {
 		State   string `json:"state"`
+		Uptime  string `json:"uptime_current_epoch"`
 		Options struct {
 			Concurrency int    `json:"concurrency"`
 			DrainTime   string `json:"drain_time"`
@@ -156,7 +159,11 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 	if err != nil {
 		return Info{}, fmt.Errorf("/server_info: drain_time: %w", err)
 	}
-	return Info{State: answer.State, Workers: answer.Options.Concurrency, DrainTime: drain}, nil
+	uptime, err := time.ParseDuration(cmp.Or(answer.Uptime, "0s"))
+	if err != nil {
+		return Info{}, fmt.Errorf("/server_info: uptime_current_epoch: %w", err)
+	}
+	return Info{State: answer.State, Workers: answer.Options.Concurrency, DrainTime: drain, Uptime: uptime}, nil
 }
 
 func (c *Client) read(ctx context.Context, path string, answer any) error {

@@ -19,6 +19,7 @@ type Reading struct {
 	Requests    uint64 // active, upgraded ones included
 	Upgrades    uint64 // active: WebSockets
 	Connections uint64 // open, those in a handshake included
+	Unsent      uint64 // connections whose client has not taken all of an answer; asked elsewhere
 	// Since Envoy started.
 	Began       uint64 // requests
 	Closed      uint64 // connections
@@ -84,26 +85,6 @@ func (c *Client) Reading(ctx context.Context, ignored []string) (Reading, error)
 		return Reading{}, err
 	}
 	return sum(names, stats)
-}
-
-// warmingStats are the gauges of what Envoy does not use yet.
-var warmingStats = []string{"cluster_manager.warming_clusters", "listener_manager.total_listeners_warming"}
-
-// Warming is how many clusters and listeners wait for what they need before Envoy
-// uses them.
-func (c *Client) Warming(ctx context.Context) (n uint64, err error) {
-	stats, err := c.stats(ctx, "^("+strings.ReplaceAll(strings.Join(warmingStats, "|"), ".", `\.`)+")$")
-	if err != nil {
-		return 0, err
-	}
-	for _, name := range warmingStats {
-		value, ok := stats[name]
-		if !ok {
-			return 0, fmt.Errorf("Envoy has no statistic %s, so what is warming is unknown", name)
-		}
-		n += value
-	}
-	return n, nil
 }
 
 // sum is pure.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -27,8 +28,10 @@ type Child struct {
 // The limit of open files (RLIMIT_NOFILE) of the child, and ours, is raised to the hard
 // limit: container runtimes set a soft limit of 1024, and one Envoy needs more.
 //
-// The child gets a process group of its own, so a Ctrl-C at the terminal reaches only
-// us: the caller must forward signals with Signal.
+// The child gets a process group of its own, and SIGTERM and SIGINT are blocked in it: a
+// Ctrl-C at the terminal, or a SIGTERM to all processes of a control group (systemd, the end
+// of a node), concerns only us. The caller must forward other signals with Signal, and end
+// the child by other means.
 //
 // If we are killed, the child lives on: its clients must not lose their connections.
 func Start(args []string) (*Child, error) {
@@ -42,16 +45,32 @@ func Start(args []string) (*Child, error) {
 	if err := raiseOpenFiles(); err != nil {
 		return nil, err
 	}
-	process, err := os.StartProcess(path, args, &os.ProcAttr{
-		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
-		Sys:   &syscall.SysProcAttr{Setpgid: true},
-	})
+	process, err := startShielded(path, args)
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", path, err)
 	}
 	c := &Child{process: process, done: make(chan struct{})}
 	go c.reap()
 	return c, nil
+}
+
+// startShielded starts a process in which SIGTERM and SIGINT are blocked: it inherits what
+// is blocked in the thread that starts it, as all of its own threads do.
+func startShielded(path string, args []string) (*os.Process, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var blocked, before unix.Sigset_t
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		blocked.Val[0] |= 1 << (s - 1)
+	}
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &blocked, &before); err != nil {
+		return nil, err
+	}
+	defer unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
+	return os.StartProcess(path, args, &os.ProcAttr{
+		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
+		Sys:   &syscall.SysProcAttr{Setpgid: true},
+	})
 }
 
 // raiseOpenFiles sets our soft limit, which children inherit. (The runtime of Go

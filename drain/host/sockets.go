@@ -15,6 +15,7 @@ type socket struct {
 	local, remote netip.AddrPort
 	// listening ones: connections that wait to be accepted, and how many may.
 	queue, limit uint32
+	unsent       uint32 // bytes that the other side has not confirmed
 }
 
 // The states of a TCP socket as the kernel counts them (include/net/tcp_states.h).
@@ -33,7 +34,7 @@ const (
 	atSource    = 8
 	atRemote    = 24
 	atQueue     = 56 // of a listening socket: the accept queue
-	atLimit     = 60 // of a listening socket: its limit
+	atLimit     = 60 // of a listening socket: its limit; of others: what is not confirmed
 )
 
 // sockets are those of both families in given states.
@@ -84,6 +85,8 @@ func parse(b []byte) (socket, error) {
 	}
 	if b[1] == stateListen {
 		s.queue, s.limit = binary.NativeEndian.Uint32(b[atQueue:]), binary.NativeEndian.Uint32(b[atLimit:])
+	} else {
+		s.unsent = binary.NativeEndian.Uint32(b[atLimit:])
 	}
 	return s, nil
 }

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -105,7 +106,7 @@ func (c *Config) live(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, "live")
 }
 
-// ready is 200 while Envoy has its configuration and does not drain.
+// ready is 200 while Envoy serves what it is to serve and does not drain.
 func (r *readiness) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	if err := r.err(request.Context()); err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
@@ -117,12 +118,15 @@ func (r *readiness) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 // readiness of one Envoy after another: a container that restarts begins anew.
 type readiness struct {
 	envoy *admin.Client
-	// whole says that this Envoy once had nothing that was warming: then it had the
-	// whole configuration. What warms later is a change, which takes nothing away.
+	// whole says that this Envoy once had all of its listeners. What it rejects later is a
+	// change, which takes nothing away.
 	whole atomic.Bool
 }
 
-// err says why Envoy is not ready; nil if it is.
+// err says why Envoy is not ready; nil if it is. It asks for what belongs to everybody,
+// the listeners, and not for what belongs to one Service, such as a cluster that is
+// warming: who breaks his own must not stop a roll-out. (A control plane sends a fresh
+// Envoy its listeners when it has answered for everything else.)
 func (r *readiness) err(ctx context.Context) error {
 	ready, err := r.envoy.Ready(ctx)
 	if err != nil || !ready {
@@ -132,12 +136,12 @@ func (r *readiness) err(ctx context.Context) error {
 	if r.whole.Load() {
 		return nil
 	}
-	n, err := r.envoy.Warming(ctx)
+	missing, err := r.envoy.Missing(ctx)
 	if err != nil {
 		return err
 	}
-	if n > 0 {
-		return fmt.Errorf("%d clusters and listeners of the first configuration are warming", n)
+	if len(missing) > 0 {
+		return fmt.Errorf("Envoy lacks %s: not there yet, or rejected", strings.Join(missing, ", "))
 	}
 	r.whole.Store(true)
 	return nil

@@ -33,6 +33,8 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `{"state":%q,"command_line_options":{"concurrency":2,"drain_time":"9s"}}`, f.state.Load())
 	case "/listeners":
 		fmt.Fprint(w, `{"listener_statuses":[{"name":"http","local_address":{"socket_address":{"address":"0.0.0.0","port_value":80}}}]}`)
+	case "/config_dump":
+		w.WriteHeader(http.StatusNotFound)
 	case "/stats":
 		if !f.stats.Load() {
 			fmt.Fprint(w, `{"stats":[]}`)
@@ -42,9 +44,6 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		for _, s := range []string{"http.http.downstream_rq_active", "http.http.downstream_cx_upgrades_active", "listener.http.downstream_cx_active",
 			"http.http.downstream_rq_total", "http.http.downstream_cx_destroy", "http.http.downstream_cx_destroy_active_rq"} {
 			all = append(all, fmt.Sprintf(`{"name":%q,"value":3}`, s))
-		}
-		for _, s := range []string{"cluster_manager.warming_clusters", "listener_manager.total_listeners_warming"} {
-			all = append(all, fmt.Sprintf(`{"name":%q,"value":0}`, s))
 		}
 		fmt.Fprintf(w, `{"stats":[%s]}`, strings.Join(all, ","))
 	default:

@@ -10,18 +10,24 @@ import (
 	"legation.dev/drain/admin"
 )
 
-// TestReadiness: an Envoy that is live is ready once nothing of its first
-// configuration is warming, and stays so when a change warms; the next Envoy begins
-// anew. What cannot be read is no readiness.
+// TestReadiness: an Envoy that is live is ready once it has each listener that it is to
+// have, with its HTTP configurations, and stays so when it lacks a later one; the next
+// Envoy begins anew. What cannot be read is no readiness.
 func TestReadiness(t *testing.T) {
 	var live bool
-	var stats string
+	var expected, listeners, configs string
 	envoy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
+		switch resource := r.URL.Query().Get("resource"); {
 		case r.URL.Path == "/ready" && !live:
 			w.WriteHeader(http.StatusServiceUnavailable)
-		case r.URL.Path == "/stats":
-			fmt.Fprint(w, stats)
+		case r.URL.Path == "/listeners":
+			fmt.Fprintf(w, `{"listener_statuses":[%s]}`, named(listeners, `{"name":%q}`))
+		case resource == "dynamic_listeners":
+			fmt.Fprintf(w, `{"configs":[{"name":"routes","active_state":{"listener":{"filter_chains":[%s]}}}]}`, named(expected, `{"name":%q}`))
+		case resource == "ecds_filters" && configs == "":
+			w.WriteHeader(http.StatusNotFound)
+		case resource == "ecds_filters":
+			fmt.Fprintf(w, `{"configs":[%s]}`, named(configs, `{"ecds_filter":{"name":%q}}`))
 		}
 	}))
 	defer envoy.Close()
@@ -30,23 +36,22 @@ func TestReadiness(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &readiness{envoy: client}
-	warming := func(clusters, listeners int) string {
-		return fmt.Sprintf(`{"stats":[{"name":"cluster_manager.warming_clusters","value":%d},{"name":"listener_manager.total_listeners_warming","value":%d}]}`, clusters, listeners)
-	}
 	for i, s := range []struct {
-		live  bool
-		stats string
-		want  string // what the error says; "" if it is ready
+		live                         bool
+		expected, listeners, configs string
+		want                         string // what the error says; "" if it is ready
 	}{
-		{false, warming(0, 0), "no configuration yet"},
-		{true, warming(2, 1), "3 clusters and listeners"},
-		{true, `{"stats":[]}`, "unknown"},
-		{true, warming(0, 0), ""},
-		{true, warming(5, 0), ""},
-		{false, warming(0, 0), "or drains"},
-		{true, warming(1, 0), "1 clusters"},
+		{false, "default http", "routes http", "http", "no configuration yet"},
+		{true, "default http https https/trusted", "routes http", "", "lacks HTTP configuration http, listener https, HTTP configuration https, HTTP configuration https/trusted"},
+		{true, "default http https", "routes", "http https", "lacks listener http, listener https:"},
+		{true, "default http https", "routes http https", "http", "lacks HTTP configuration https:"},
+		{true, "default http https", "routes http https", "http https", ""},
+		{true, "default http https", "routes http", "http", ""},
+		{false, "", "", "", "or drains"},
+		{true, "default http https", "routes http", "http https", "lacks listener https:"},
+		{true, "", "", "", ""}, // of another control plane
 	} {
-		live, stats = s.live, s.stats
+		live, expected, listeners, configs = s.live, s.expected, s.listeners, s.configs
 		if err := r.err(t.Context()); err == nil && s.want != "" || err != nil && (s.want == "" || !strings.Contains(err.Error(), s.want)) {
 			t.Errorf("step %d: %v, want %q", i, err, s.want)
 		}
@@ -55,4 +60,13 @@ func TestReadiness(t *testing.T) {
 	if err := r.err(t.Context()); err == nil {
 		t.Error("an Envoy that is gone is ready")
 	}
+}
+
+// named is the elements of a JSON list, one for each of the names.
+func named(names, format string) string {
+	var list []string
+	for _, n := range strings.Fields(names) {
+		list = append(list, fmt.Sprintf(format, n))
+	}
+	return strings.Join(list, ",")
 }

@@ -51,7 +51,7 @@ var allowed = map[string][]string{
 	"translator/lower/nginx/snippet": {
 		"translator/route"},
 	"translator/lower/secret":   {"authz/rule", "object", "translator/finding", "translator/input", "translator/route"},
-	"translator/lower/service":  {"object", "translator/finding", "translator/input", "translator/policy", "translator/route"},
+	"translator/lower/service":  {"object", "pmap", "translator/finding", "translator/input", "translator/policy", "translator/route"},
 	"translator/lower/settings": {"object", "translator/input", "translator/policy", "translator/route"},
 	"translator/render":         {"authz/rule", "object", "pmap", "translator/policy", "translator/route", "xds/snapshot"},
 	"translator/route":          {"object", "pmap", "translator/finding", "translator/policy"},

@@ -104,7 +104,7 @@ func (s *Stack) run(ctx context.Context, want snapshot.Snapshot) error {
 		}
 		for _, e := range list {
 			connected[e.id] = connected[e.id] || s.leads(e.id, r)
-			if refs := fleet.Behind(want, e.status); len(refs) > 0 {
+			if refs := fleet.Due(want, e.status); len(refs) > 0 {
 				return fmt.Errorf("%s lacks %d resources: %.300v", e.id, len(refs), refs)
 			}
 		}

@@ -38,7 +38,7 @@ func (s *Stack) Behind(number uint64) ([]snapshot.Ref, bool) {
 }
 
 // Behind is what is published for a fleet and not run by every Envoy of it that
-// is connected. It is false if nothing is published, or no Envoy is there.
+// is connected, but for what they rejected. It is false if nothing is published, or no Envoy is there.
 func (p *Plane) Behind(class string) (refs []snapshot.Ref, ok bool) {
 	view, published := p.store.Watch(class)
 	if !published {
@@ -46,7 +46,7 @@ func (p *Plane) Behind(class string) (refs []snapshot.Ref, ok bool) {
 	}
 	for _, e := range p.fleets.Envoys() {
 		if e.Fleet == class {
-			refs, ok = append(refs, fleet.Behind(view.Snapshot, e.Status)...), true
+			refs, ok = append(refs, fleet.Due(view.Snapshot, e.Status)...), true
 		}
 	}
 	return refs, ok

@@ -156,7 +156,7 @@ func TestRefused(t *testing.T) {
 		{"--min-drain=29s", "--min-drain=29s: must be below --max-drain=27s"},
 		{"--upgrades=close", "--drain-time-s=600 of Envoy"},
 	} {
-		p := begin(t, nil, manager(t), "run", "--admin", "127.0.0.1:1", "--listen", "", c.flags, "--", "/bin/sh", "-c", "echo started", "--drain-time-s", "600")
+		p := begin(t, nil, nil, manager(t), "run", "--admin", "127.0.0.1:1", "--listen", "", c.flags, "--", "/bin/sh", "-c", "echo started", "--drain-time-s", "600")
 		if status := p.wait(t); status != 2 {
 			t.Errorf("%s: exit status %d, want 2", c.flags, status)
 		}

@@ -21,7 +21,7 @@ import (
 func (p *proxy) hook(t *testing.T, flags ...string) *process {
 	t.Helper()
 	args := []string{manager(t), "drain", "--admin", "unix:" + p.socket, "--report", p.reportPath()}
-	return begin(t, nil, append(args, flags...)...)
+	return begin(t, nil, nil, append(args, flags...)...)
 }
 
 // sidecar starts `shutdown-manager serve` for an Envoy and waits until it
@@ -29,7 +29,7 @@ func (p *proxy) hook(t *testing.T, flags ...string) *process {
 func (p *proxy) sidecar(t *testing.T, flags ...string) *process {
 	t.Helper()
 	args := []string{manager(t), "serve", "--admin", "unix:" + p.socket, "--report", p.reportPath(), "--listen", p.probes}
-	s := begin(t, nil, append(args, flags...)...)
+	s := begin(t, nil, nil, append(args, flags...)...)
 	await(t, "the sidecar to answer", func() error {
 		_, err := fetch(t, "http://"+p.probes+"/metrics")
 		return err
@@ -254,7 +254,7 @@ func TestStatic(t *testing.T) {
 // are passed on.
 func TestExitStatus(t *testing.T) {
 	run := func(script string) *process {
-		return begin(t, nil, manager(t), "run", "--admin", "127.0.0.1:1", "--listen", "", "--", "/bin/sh", "-c", script)
+		return begin(t, nil, nil, manager(t), "run", "--admin", "127.0.0.1:1", "--listen", "", "--", "/bin/sh", "-c", script)
 	}
 	if status := run("exit 7").wait(t); status != 7 {
 		t.Errorf("exit status %d, want 7", status)

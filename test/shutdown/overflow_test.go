@@ -84,7 +84,7 @@ func TestBurst(t *testing.T) {
 // them.
 func (p *proxy) tooSmall(t *testing.T) {
 	t.Helper()
-	check := begin(t, nil, manager(t), "check", "--admin", "unix:"+p.socket, "--upstream-connections", "100")
+	check := begin(t, nil, nil, manager(t), "check", "--admin", "unix:"+p.socket, "--upstream-connections", "100")
 	if status := check.wait(t); status != 1 {
 		t.Errorf("check ends with %d, want 1", status)
 	}

@@ -68,11 +68,14 @@ func (l *log) String() string {
 	return string(l.text)
 }
 
-// begin starts a program. attr may be nil.
-func begin(t *testing.T, attr *syscall.SysProcAttr, args ...string) *process {
+// begin starts a program. attr may be nil, and so may be what its log goes to.
+func begin(t *testing.T, attr *syscall.SysProcAttr, to *os.File, args ...string) *process {
 	t.Helper()
 	p := &process{cmd: exec.Command(args[0], args[1:]...), out: &log{}, ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = p.out, p.out, attr
+	if to != nil {
+		p.cmd.Stdout, p.cmd.Stderr = to, to
+	}
 	p.cmd.WaitDelay = time.Second // a killed parent leaves Envoy, which holds the pipe
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -117,6 +120,7 @@ type proxy struct {
 	socket string // of the admin interface
 	probes string // address of probes and metrics
 	envoy  *admin.Client
+	logsTo *os.File // where its log goes; nil: to out
 }
 
 // Ports beside those of a class: of shutdown-manager's probes and metrics, and of
@@ -203,7 +207,7 @@ func (p *proxy) launch(t *testing.T, l launch) {
 		t.Fatal(err)
 	}
 	command := append(l.before, binary, "-c", p.configPath(), "-l", "warning", "--disable-hot-restart")
-	p.process = begin(t, l.attr, append(command, l.args...)...)
+	p.process = begin(t, l.attr, p.logsTo, append(command, l.args...)...)
 	t.Cleanup(p.quit)
 	await(t, "Envoy to be ready", func() error {
 		if ready, err := p.envoy.Ready(t.Context()); err != nil || !ready {

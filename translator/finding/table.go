@@ -128,23 +128,23 @@ const (
 	BadTicketSecret   Code = "BadTicketSecret"
 
 	// Of Services.
-	NoService       Code = "NoService"
-	NoServicePort   Code = "NoServicePort"
-	NoSelector      Code = "NoSelector"
-	NoSlicePort     Code = "NoSlicePort"
-	BadAddress      Code = "BadAddress"
-	ExternalNameOff Code = "ExternalNameOff"
-	BadExternalName Code = "BadExternalName"
-	OwnExternalName Code = "OwnExternalName"
-	NoExternalPort  Code = "NoExternalPort"
+	NoService          Code = "NoService"
+	NoServicePort      Code = "NoServicePort"
+	NoSelector         Code = "NoSelector"
+	NoSlicePort        Code = "NoSlicePort"
+	BadAddress         Code = "BadAddress"
+	UnknownAppProtocol Code = "UnknownAppProtocol"
+	ExternalNameOff    Code = "ExternalNameOff"
+	BadExternalName    Code = "BadExternalName"
+	OwnExternalName    Code = "OwnExternalName"
+	NoExternalPort     Code = "NoExternalPort"
 
 	ExternalNameOutside Code = "ExternalNameOutside"
 	OwnPort             Code = "OwnPort"
 	NameThrough         Code = "NameThrough"
 	NameUnchecked       Code = "NameUnchecked"
-
-	ClusterNotServed   Code = "ClusterNotServed"
-	EndpointsNotServed Code = "EndpointsNotServed"
+	ClusterNotServed    Code = "ClusterNotServed"
+	EndpointsNotServed  Code = "EndpointsNotServed"
 
 	// Of Envoys.
 	Rejected Code = "Rejected"
@@ -322,6 +322,8 @@ var table = []Row{
 		"Add the port to the EndpointSlice, under the name that the Service has for it."},
 	{BadAddress, Error, "not an address of type %s; it is left out", "troubleshooting.md",
 		"Mend the address, or `addressType` of the EndpointSlice."},
+	{UnknownAppProtocol, Warning, "not known here, so %s is spoken", "settings.md#upstream-protocol",
+		"Set `upstream-protocol` on the Service, or a name that is known: `http`, `https`, `kubernetes.io/h2c`, `kubernetes.io/ws`, `kubernetes.io/wss`, `grpc`, `grpcs`, `h2`."},
 	{ExternalNameOff, Error, "the class does not serve external names; its paths answer 503", "settings.md#external-names",
 		"Set `external-names` on the class, if its tenants may name any host; else use a Service with endpoints."},
 	{BadExternalName, Error, "not a name; its paths answer 503", "settings.md#external-names",

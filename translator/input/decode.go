@@ -157,6 +157,10 @@ func FromService(o *corev1.Service) *Service {
 	} else {
 		r.NoSelector = len(o.Spec.Selector) == 0
 	}
+	switch valueOr(o.Spec.TrafficDistribution, "") {
+	case corev1.ServiceTrafficDistributionPreferClose, corev1.ServiceTrafficDistributionPreferSameZone, corev1.ServiceTrafficDistributionPreferSameNode:
+		r.PrefersZone = true // by its node, too: what is there is in the zone
+	}
 	for _, p := range o.Spec.Ports {
 		port := ServicePort{Name: p.Name, Port: p.Port, TargetPort: p.TargetPort.String(), Protocol: cmp.Or(string(p.Protocol), "TCP")}
 		if p.AppProtocol != nil {
@@ -179,7 +183,12 @@ func FromSlice(o *discoveryv1.EndpointSlice) *Slice {
 	}
 	for _, e := range o.Endpoints {
 		ready := valueOr(e.Conditions.Ready, true)
+		pod := ""
+		if e.TargetRef != nil {
+			pod = string(e.TargetRef.UID)
+		}
 		r.Endpoints = append(r.Endpoints, Endpoint{
+			Pod:         pod,
 			Addresses:   e.Addresses,
 			Ready:       ready,
 			Serving:     valueOr(e.Conditions.Serving, ready),

@@ -201,6 +201,8 @@ type Service struct {
 	// NoSelector says that no controller writes its slices; never of one with an
 	// ExternalName.
 	NoSelector bool `json:",omitempty"`
+	// PrefersZone says that spec.trafficDistribution prefers what is near.
+	PrefersZone bool `json:",omitempty"`
 }
 
 // ServicePort is one of spec.ports.
@@ -241,6 +243,8 @@ type Endpoint struct {
 	Serving     bool
 	Terminating bool
 	Zone        string `json:",omitempty"`
+	// Pod is the uid of the pod, which may be in slices of both address families.
+	Pod string `json:",omitempty"`
 }
 
 // Ref identifies the object.

@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 )
@@ -100,6 +101,9 @@ func filePath(field func(*Values) *string) Type {
 	parse := func(text string) (string, error) {
 		if text != off && (!strings.HasPrefix(text, "/") || strings.ContainsFunc(text, isControl)) {
 			return "", errors.New("neither off nor an absolute path")
+		}
+		if text != off && (strings.HasSuffix(text, "/") || path.Clean(text) != text) {
+			return "", errors.New("not the path of a file, in its shortest form")
 		}
 		return text, nil
 	}

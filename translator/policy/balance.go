@@ -103,7 +103,7 @@ var balanceRows = []Setting{
 		Default: "off", Why: "As ingress-nginx without topology aware hints: each endpoint gets the same. Zones with few endpoints and many Envoys would be too busy.",
 		Envoy: "ZoneAwareLbConfig.force_local_zone, min_size",
 		Doc: "Requests stay in the zone of the Envoy (`legation bootstrap --zone`) as long as so many endpoints there are well; with fewer, or without a zone, they go to all zones. " +
-			"It has no effect with ring-hash.",
+			"It has no effect with ring-hash. A Service whose `spec.trafficDistribution` is PreferSameZone, PreferClose or PreferSameNode has 1, where neither it nor the Ingress says another.",
 	},
 	{
 		Name: "slow-start", Type: durationOrOff(func(v *Values) *time.Duration { return &v.SlowStart }, time.Second, time.Hour),

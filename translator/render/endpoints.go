@@ -40,9 +40,15 @@ func lbEndpoint(e route.Endpoint) *endpointv3.LbEndpoint {
 	if e.Draining {
 		status = corev3.HealthStatus_DRAINING
 	}
-	return &endpointv3.LbEndpoint{
-		HealthStatus: status,
-		HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{
-			Address: socketAddress(e.Host(), e.Port)}},
+	m := &endpointv3.Endpoint{Address: socketAddress(e.Host(), e.Port)}
+	if len(e.Also) > 0 {
+		// Envoy ignores a change of additional addresses alone, and takes it with another
+		// hostname (measured); nothing else reads that here.
+		m.Hostname = e.Host()
+		for _, ip := range e.Also {
+			m.Hostname += "," + ip.String()
+			m.AdditionalAddresses = append(m.AdditionalAddresses, &endpointv3.Endpoint_AdditionalAddress{Address: socketAddress(ip.String(), e.Port)})
+		}
 	}
+	return &endpointv3.LbEndpoint{HealthStatus: status, HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: m}}
 }

@@ -61,6 +61,9 @@ const holder = "routes"
 // which one that comes late would answer 404 for ever; by a chain for each manager, the
 // managers. Without these, a listener that comes back asks for its manager anew, and goes
 // into service without it if Envoy rejects another one at that moment (test/ecds).
+//
+// By the names of its chains shutdown-manager knows which listeners and managers there are
+// to be (drain/admin).
 func (f *Front) Holder(listeners []route.Listener) (*snapshot.Resource, error) {
 	m := &listenerv3.Listener{
 		Name:       holder,

@@ -30,17 +30,30 @@ type Cluster struct {
 // Protocol is what is spoken to endpoints.
 type Protocol struct{ HTTP2, TLS bool }
 
+func (p Protocol) String() string {
+	text := "HTTP/1.1"
+	if p.HTTP2 {
+		text = "HTTP/2"
+	}
+	if p.TLS {
+		return text + " over TLS"
+	}
+	return text + " in clear text"
+}
+
 // Endpoints are those of a cluster that gets them by EDS.
 type Endpoints struct {
 	Backend Backend
-	List    []Endpoint // sorted by zone, then by address
+	List    []Endpoint // sorted by zone, then by a hash of the address
 	// Placeholder: the Service, its port or its slices are missing, and may come.
 	Placeholder bool
 }
 
 // Endpoint is one address that requests go to.
 type Endpoint struct {
-	IP   netip.Addr
+	IP netip.Addr
+	// Also are further addresses of the same pod, in the other family, in their order.
+	Also []netip.Addr
 	Name string // if IP is invalid
 	Port uint32
 	Zone string

@@ -174,7 +174,7 @@ func (w *World) randomSlice() input.Change {
 
 func (w *World) endpoint(kind string) input.Endpoint {
 	n := w.rng.IntN(6)
-	e := input.Endpoint{Zone: pick(w, "", "", "a", "b")}
+	e := input.Endpoint{Zone: pick(w, "", "", "a", "b"), Pod: pick(w, "", fmt.Sprintf("pod-%d", n))}
 	switch kind {
 	case "FQDN":
 		e.Addresses = []string{fmt.Sprintf("e%d.example.org", n)}
@@ -185,7 +185,7 @@ func (w *World) endpoint(kind string) input.Endpoint {
 	}
 	e.Ready = !w.one(4)
 	e.Serving = e.Ready || w.one(2)
-	e.Terminating = !e.Ready && w.one(2)
+	e.Terminating = w.one(3)
 	return e
 }
 

@@ -35,6 +35,8 @@ func (c *Conn) begin(t snapshot.Type, r Request) {
 		c.subscribe(t, r.names())
 	case snapshot.ExtensionConfig:
 		c.beginExtensions(r)
+	case snapshot.Listener:
+		c.beginListeners(reported)
 	}
 }
 

@@ -39,7 +39,8 @@ type Fleet interface {
 	// Suspect reports whether one of them rejected a version: it is then sent last and
 	// alone.
 	Suspect(ref snapshot.Ref, version string) bool
-	// Proven are versions of an HTTP configuration that they run, the newest first.
+	// Proven are versions of a listener or an HTTP configuration that they run, the newest
+	// first.
 	Proven(ref snapshot.Ref) []*snapshot.Resource
 }
 
@@ -74,6 +75,7 @@ type Conn struct {
 	// Listeners that wait.
 	// modifySince is since when a change of each listener waits for virtual hosts.
 	modifySince table[time.Time]
+	retries     table[again] // of listeners that were rejected
 
 	// Routes.
 	newcomers   table[struct{}] // route configurations that Envoy asked for anew before its first VHDS request
@@ -333,8 +335,11 @@ func (c *Conn) instead(t snapshot.Type, name string, last *snapshot.Resource, ce
 	if have := c.types[t].get(name); have != nil {
 		return have
 	}
-	if t == snapshot.Secret {
+	switch t {
+	case snapshot.Secret:
 		return c.target.StandIn(name)
+	case snapshot.Listener: // a fresh Envoy is to open its ports
+		return c.proven(t, name)
 	}
 	return nil
 }

@@ -95,7 +95,7 @@ func (c *Conn) configsMove(listener *snapshot.Resource) bool {
 func (c *Conn) lastGood(name string, last *snapshot.Resource) *snapshot.Resource {
 	const t = snapshot.ExtensionConfig
 	have := c.types[t].get(name)
-	for _, r := range []*snapshot.Resource{last, have, c.proven(name)} {
+	for _, r := range []*snapshot.Resource{last, have, c.proven(t, name)} {
 		if r != nil && known(r) && !c.isRejected(t, name, r.Version) {
 			return r
 		}
@@ -106,13 +106,13 @@ func (c *Conn) lastGood(name string, last *snapshot.Resource) *snapshot.Resource
 	return have
 }
 
-// proven is an HTTP configuration that other Envoys of the fleet run and that this one
-// has not rejected; nil if there is none.
-func (c *Conn) proven(name string) (found *snapshot.Resource) {
+// proven is a listener or an HTTP configuration that other Envoys of the fleet run and that
+// this one has not rejected; nil if there is none.
+func (c *Conn) proven(t snapshot.Type, name string) (found *snapshot.Resource) {
 	if c.fleet == nil {
 		return nil
 	}
-	for _, r := range c.fleet.Proven(snapshot.Ref{Type: snapshot.ExtensionConfig, Name: name}) {
+	for _, r := range c.fleet.Proven(snapshot.Ref{Type: t, Name: name}) {
 		switch {
 		case c.isRejected(r.Type, name, r.Version):
 		case !c.suspect(r):
@@ -129,18 +129,18 @@ func (c *Conn) proven(name string) (found *snapshot.Resource) {
 // and closes every connection (M24). The wanted one follows.
 func (c *Conn) provenFirst(want *snapshot.Resource) *snapshot.Resource {
 	if c.types[want.Type].get(want.Name) == nil && c.suspect(want) {
-		if r := c.proven(want.Name); r != nil {
+		if r := c.proven(want.Type, want.Name); r != nil {
 			return r
 		}
 	}
 	return want
 }
 
-// Proves are the HTTP configurations that this Envoy certainly runs, for the others of
-// its fleet.
-func (c *Conn) Proves() (list []*snapshot.Resource) {
-	for n, r := range c.types[snapshot.ExtensionConfig].have.All() {
-		if _, spoiled := c.spoiled[n]; known(r) && !spoiled {
+// Proves are the listeners or HTTP configurations that this Envoy certainly runs, for the
+// others of its fleet.
+func (c *Conn) Proves(t snapshot.Type) (list []*snapshot.Resource) {
+	for n, r := range c.types[t].have.All() {
+		if _, spoiled := c.spoiled[n]; known(r) && (!spoiled || t != snapshot.ExtensionConfig) {
 			list = append(list, r)
 		}
 	}

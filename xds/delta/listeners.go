@@ -30,6 +30,7 @@ func (c *Conn) nextListeners(send func(*flight)) {
 			waits[n] = true
 		}
 	}
+	c.retryListeners(send)
 	if len(st.flight) == 0 { // one that no longer waits begins anew the next time
 		maps.DeleteFunc(c.modifySince, func(n string, _ time.Time) bool { return !waits[n] })
 	}

@@ -36,6 +36,8 @@ func (c *Conn) rejectOne(t snapshot.Type, f *flight, message string) {
 	switch t {
 	case snapshot.Cluster:
 		c.added.drop(r.Name)
+	case snapshot.Listener:
+		c.rejectedAgain(r)
 	case snapshot.Secret:
 		clear(c.rejectedOnce) // a listener on its way may be rejected for this one
 	case snapshot.ExtensionConfig:

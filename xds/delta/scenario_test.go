@@ -95,7 +95,7 @@ func (o *others) Suspect(ref snapshot.Ref, version string) bool {
 
 func (o *others) Proven(ref snapshot.Ref) (list []*snapshot.Resource) {
 	for _, r := range o.proven {
-		if r.Name == ref.Name {
+		if r.Type == ref.Type && r.Name == ref.Name {
 			list = append(list, r)
 		}
 	}
@@ -106,7 +106,11 @@ func (s *script) proven(args []string) {
 	s.others.proven = nil
 	for _, arg := range args {
 		name, version, _ := strings.Cut(arg, "=")
-		s.others.proven = append(s.others.proven, config(name, version))
+		r := config(name, version)
+		if listener, ok := strings.CutPrefix(name, "LDS:"); ok {
+			r = snapshot.FromBytes(snapshot.Listener, listener, version, []byte(version), snapshot.Meta{})
+		}
+		s.others.proven = append(s.others.proven, r)
 	}
 }
 

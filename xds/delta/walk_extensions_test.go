@@ -118,6 +118,9 @@ func (o worldFleet) Suspect(_ snapshot.Ref, version string) bool {
 }
 
 func (o worldFleet) Proven(ref snapshot.Ref) []*snapshot.Resource {
+	if ref.Type != snapshot.ExtensionConfig {
+		return nil
+	}
 	return o.world.http.proven[ref.Name]
 }
 

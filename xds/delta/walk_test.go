@@ -270,10 +270,12 @@ type walk struct {
 	recent  map[string][]string // type and name → the keys of alone, oldest first
 	forced  bool
 	excused map[string]bool
-	hidden  map[string]bool      // clusters that Envoy did not tell of when the stream began
-	named   map[string]time.Time // clusters that Envoy's virtual hosts name, and when they last did
-	cut     map[string]bool      // CLAs in doubt or in flight when a stream broke: an accepted gap
-	alone   map[string]int       // type/name/version rejected alone on this stream → times
+	hidden  map[string]bool                 // clusters that Envoy did not tell of when the stream began
+	named   map[string]time.Time            // clusters that Envoy's virtual hosts name, and when they last did
+	cut     map[string]bool                 // CLAs in doubt or in flight when a stream broke: an accepted gap
+	alone   map[string]int                  // type/name/version rejected alone on this stream → times
+	tried   map[string][]*snapshot.Resource // listeners, by the nonce of their response
+	refused map[string]time.Time            // type/name/version → when it was last rejected alone
 	trace   func(string, ...any)
 	walkHTTP
 }
@@ -285,7 +287,7 @@ const twoRoutes = 1 << 40
 func newWalk(seed uint64, trace func(string, ...any)) *walk {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	w := &walk{rng: rng, world: newWorld(rng, []float64{0, 0.1, 0.3}[seed%3]),
-		now: time.Unix(1_800_000_000, 0), trace: trace, excused: map[string]bool{}, named: map[string]time.Time{}, cut: map[string]bool{}}
+		now: time.Unix(1_800_000_000, 0), trace: trace, excused: map[string]bool{}, refused: map[string]time.Time{}, named: map[string]time.Time{}, cut: map[string]bool{}}
 	w.world.two = seed >= twoRoutes
 	w.envoy = newEnvoy(w.world.quality)
 	w.envoy.now = w.now
@@ -302,6 +304,7 @@ func (w *walk) stream(known Rejects) {
 	w.conn.random = w.rng.Uint64
 	w.conn.Target(w.world.snapshot(), w.others)
 	w.toEnvoy, w.alone, w.recent = nil, map[string]int{}, map[string][]string{}
+	w.tried = map[string][]*snapshot.Resource{}
 	w.keepAlone(known)
 	w.hidden = w.envoy.hidden()
 	w.envoy.connect()
@@ -336,12 +339,11 @@ func (w *walk) next() error {
 		if err := w.outlived(r); err != nil {
 			return err
 		}
+		if r.Type == snapshot.Listener {
+			w.tried[r.Nonce] = r.Resources
+		}
 		for _, x := range r.Resources {
-			limit := 0
-			if x.Type == snapshot.Listener {
-				limit = 1
-			}
-			if w.alone[key(x)] > limit {
+			if n := w.alone[key(x)]; n > 0 && (x.Type != snapshot.Listener || n > 1 && w.now.Sub(w.refused[key(x)]) < firstAgain) {
 				return fmt.Errorf("%v %s %s is sent again although rejected alone (invariant 2)", x.Type, x.Name, x.Version)
 			}
 		}
@@ -401,15 +403,22 @@ func (w *walk) deliver(toEnvoy bool) (bool, error) {
 	t, _ := snapshot.TypeOf(r.URL)
 	w.trace("recv %v nonce=%s +%v -%v initial=%v error=%v", t, r.Nonce, r.Subscribe, r.Unsubscribe, r.Initial, r.Error)
 	r.Past = w.past
+	if t == snapshot.Listener && r.Error == nil {
+		for _, x := range w.tried[r.Nonce] {
+			delete(w.alone, key(x)) // what was in its way is gone
+		}
+	}
 	ev := w.conn.Receive(r, w.now)
 	if ev.Alone && len(ev.Rejected) == 1 {
 		x := ev.Rejected[0]
 		w.alone[key(x)]++
+		w.refused[key(x)] = w.now
 		if skips(x.Type) { // a listener may have been rejected for it
 			maps.DeleteFunc(w.alone, func(k string, _ int) bool { return strings.HasPrefix(k, snapshot.Listener.String()) })
 		}
 		w.forget(x)
-		if w.world.quality(x) == good && w.conn.isRejected(x.Type, x.Name, x.Version) && !w.beyondHelp(x) {
+		again := x.Type == snapshot.Listener && w.alone[key(x)] > 2 // counted before, and is tried on
+		if !again && w.world.quality(x) == good && w.conn.isRejected(x.Type, x.Name, x.Version) && !w.beyondHelp(x) {
 			return true, fmt.Errorf("fit %v %s %s counts as rejected (invariant 2)", x.Type, x.Name, x.Version)
 		}
 	}

@@ -8,9 +8,9 @@ import (
 	"legation.dev/xds/snapshot"
 )
 
-// Behind is what an Envoy lacks of what its fleet should run. What lingers on
-// purpose does not count, nor what it rejected, nor a stand-in where it has
-// something. It costs O(what differs).
+// Behind is what an Envoy lacks of what its fleet should run, what it rejected included.
+// What lingers on purpose does not count, nor a stand-in where it has something. It costs
+// O(what differs).
 func Behind(want snapshot.Snapshot, status delta.Status) (refs []snapshot.Ref) {
 	for t := range snapshot.Types() {
 		s := status.Types[t]
@@ -18,12 +18,25 @@ func Behind(want snapshot.Snapshot, status delta.Status) (refs []snapshot.Ref) {
 			refs = append(refs, snapshot.Ref{Type: t})
 		}
 		for c := range pmap.Diff(s.Have, want.Of(t)) {
-			if !excused(t, c, status) && (t != snapshot.Endpoints || asked(want, c)) {
+			if !excused(t, c) && (t != snapshot.Endpoints || asked(want, c)) {
 				refs = append(refs, snapshot.Ref{Type: t, Name: c.Key})
 			}
 		}
 	}
 	return refs
+}
+
+// Due is what of Behind is still to come: it leaves out what the Envoy rejected, if it has
+// something in its place or can do without.
+func Due(want snapshot.Snapshot, status delta.Status) []snapshot.Ref {
+	return slices.DeleteFunc(Behind(want, status), func(ref snapshot.Ref) bool {
+		if _, has := status.Types[ref.Type].Have.Get(ref.Name); ref.Type == snapshot.ExtensionConfig && !has {
+			return false // whatever it rejected: its listeners close every connection
+		}
+		named := func(r delta.Rejection) bool { return r.Name == ref.Name }
+		return slices.ContainsFunc(status.Types[ref.Type].Rejected, named) ||
+			ref.Type == snapshot.Endpoints && slices.ContainsFunc(status.Types[snapshot.Cluster].Rejected, named) // Envoy has no such cluster
+	})
 }
 
 // asked reports whether Envoy asks for endpoints at all: a cluster that is held as it
@@ -33,17 +46,9 @@ func asked(want snapshot.Snapshot, c pmap.Change[*snapshot.Resource]) bool {
 	return !ok || cluster.Pulled(snapshot.Ref{Type: snapshot.Endpoints, Name: c.Key})
 }
 
-func excused(t snapshot.Type, c pmap.Change[*snapshot.Resource], status delta.Status) bool {
+func excused(t snapshot.Type, c pmap.Change[*snapshot.Resource]) bool {
 	if !c.HasNew {
 		return t != snapshot.VirtualHost && t != snapshot.Listener
 	}
-	if c.HadOld && (c.New.Placeholder || c.Old.Version == c.New.Version) {
-		return true
-	}
-	if t == snapshot.ExtensionConfig && !c.HadOld {
-		return false // whatever it rejected: its listeners close every connection
-	}
-	named := func(r delta.Rejection) bool { return r.Name == c.Key }
-	return slices.ContainsFunc(status.Types[t].Rejected, named) ||
-		t == snapshot.Endpoints && slices.ContainsFunc(status.Types[snapshot.Cluster].Rejected, named) // Envoy has no such cluster
+	return c.HadOld && (c.New.Placeholder || c.Old.Version == c.New.Version)
 }

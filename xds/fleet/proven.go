@@ -12,7 +12,7 @@ import (
 // rejected of it.
 const maxProven = 4
 
-// proven are the HTTP configurations that Envoys of a fleet run: what a fresh Envoy gets
+// proven are the listeners and HTTP configurations that Envoys of a fleet run: what a fresh Envoy gets
 // that rejects the newest one. The history of snapshots does not do: it has 64 versions,
 // which pass in minutes, and does not say which of them an Envoy runs.
 type proven struct {

@@ -38,17 +38,22 @@ func TestProven(t *testing.T) {
 }
 
 // TestBehindWithoutHTTPConfiguration: an Envoy that rejected its first HTTP configuration
-// serves nothing, so it is behind; one that rejected a later one runs the one before.
+// serves nothing, so that is still to come; one that rejected a later one runs the one
+// before. Both are behind.
 func TestBehindWithoutHTTPConfiguration(t *testing.T) {
 	var want snapshot.Snapshot
 	want = want.With(snapshot.ExtensionConfig, want.Of(snapshot.ExtensionConfig).Set("https", configOf("2")))
 	var status delta.Status
 	status.Types[snapshot.ExtensionConfig] = delta.TypeStatus{Requested: true, Rejected: []delta.Rejection{{Name: "https", Version: "2"}}}
-	if got := Behind(want, status); len(got) != 1 || got[0].String() != "ECDS https" {
-		t.Errorf("with none it lacks %v, want ECDS https", got)
+	expect := func(what string, got []snapshot.Ref, lacks bool) {
+		t.Helper()
+		if lacks != (len(got) == 1 && got[0].String() == "ECDS https") {
+			t.Errorf("%s: %v", what, got)
+		}
 	}
+	expect("behind with none", Behind(want, status), true)
+	expect("due with none", Due(want, status), true)
 	status.Types[snapshot.ExtensionConfig].Have = want.Of(snapshot.ExtensionConfig).Set("https", configOf("1"))
-	if got := Behind(want, status); got != nil {
-		t.Errorf("with an older one it lacks %v", got)
-	}
+	expect("behind with an older one", Behind(want, status), true)
+	expect("due with an older one", Due(want, status), false)
 }

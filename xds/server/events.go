@@ -62,13 +62,13 @@ func (st *stream) rejected(e delta.Event) {
 	st.session.Remember(st.conn.Rejects())
 }
 
-// prove tells the fleet which HTTP configurations this Envoy runs, when that may have
-// changed.
+// prove tells the fleet which listeners and HTTP configurations this Envoy runs, when that
+// may have changed.
 func (st *stream) prove(t snapshot.Type) {
-	if t != snapshot.ExtensionConfig {
+	if t != snapshot.ExtensionConfig && t != snapshot.Listener {
 		return
 	}
-	for _, r := range st.conn.Proves() {
+	for _, r := range st.conn.Proves(t) {
 		st.session.Prove(r)
 	}
 }

@@ -1,12 +1,14 @@
 package service
 
 import (
+	"bytes"
 	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
 
+	"legation.dev/pmap"
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 	"legation.dev/translator/route"
@@ -47,6 +49,7 @@ type address struct {
 type place struct {
 	zone     string
 	draining bool
+	pod      string // its uid; may be empty
 }
 
 // gathered is what the slices of a Service say about one of its ports.
@@ -98,27 +101,27 @@ func (g *gathered) add(s *input.Slice, port uint32) {
 		if !ok {
 			continue
 		}
-		for _, text := range e.Addresses {
-			a, ok := readAddress(s.AddressType, text, port)
-			if !ok {
-				g.found = append(g.found, finding.BadAddress.At(input.Origin(s).In("endpoints["+strconv.Itoa(i)+"].addresses"), text, s.AddressType))
-				continue
-			}
-			if was, twice := g.places[a]; !twice || better(at, was) {
-				g.places[a] = at
-			}
+		if len(e.Addresses) == 0 {
+			continue
+		}
+		// The addresses of one endpoint all lead to it, and consumers take the first.
+		a, ok := readAddress(s.AddressType, e.Addresses[0], port)
+		if !ok {
+			g.found = append(g.found, finding.BadAddress.At(input.Origin(s).In("endpoints["+strconv.Itoa(i)+"].addresses"), e.Addresses[0], s.AddressType))
+			continue
+		}
+		if was, twice := g.places[a]; !twice || better(at, was) {
+			g.places[a] = at
 		}
 	}
 }
 
-// placeOf is the condition in which an endpoint is served: ready, or draining
-// while it terminates and still serves. Any other is left out: to Envoy an
-// unhealthy endpoint is one to fall back to when most are.
+// placeOf is the condition in which an endpoint is served: ready, whatever else is said of
+// it, as where a Service publishes addresses that are not; or draining while it terminates
+// and still serves. Any other is left out: to Envoy an unhealthy endpoint is one to fall
+// back to when most are.
 func placeOf(e input.Endpoint) (place, bool) {
-	if e.Terminating {
-		return place{zone: e.Zone, draining: true}, e.Serving
-	}
-	return place{zone: e.Zone}, e.Ready
+	return place{zone: e.Zone, pod: e.Pod, draining: !e.Ready}, e.Ready || e.Terminating && e.Serving
 }
 
 // better is a total order, so that the order of slices does not matter.
@@ -126,7 +129,7 @@ func better(a, b place) bool {
 	if a.draining != b.draining {
 		return b.draining
 	}
-	return a.zone < b.zone
+	return cmp.Or(cmp.Compare(a.zone, b.zone), cmp.Compare(a.pod, b.pod)) < 0
 }
 
 func readAddress(kind, text string, port uint32) (address, bool) {
@@ -137,16 +140,62 @@ func readAddress(kind, text string, port uint32) (address, bool) {
 	return address{ip: ip, port: port}, err == nil && ip.Zone() == "" && ip.Is4() == (kind != "IPv6")
 }
 
-// endpoints are sorted by zone, then by address.
+// endpoints are sorted by zone, then by a hash of their address. Envoy takes them in turn:
+// pods of a node, whose addresses are neighbours, would be tried one after the other, and
+// if the node dies, so do all tries of a request. The hash is the same on all replicas, and
+// a new endpoint moves no other.
 func (g gathered) endpoints() []route.Endpoint {
-	list := make([]route.Endpoint, 0, len(g.places))
-	for a, at := range maps.All(g.places) {
-		list = append(list, route.Endpoint{IP: a.ip, Name: a.name, Port: a.port, Zone: at.zone, Draining: at.draining})
+	type keyed struct {
+		route.Endpoint
+		hash pmap.Sum
 	}
-	slices.SortFunc(list, func(a, b route.Endpoint) int {
-		return cmp.Or(cmp.Compare(a.Zone, b.Zone), a.IP.Compare(b.IP), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Port, b.Port))
+	list := make([]keyed, 0, len(g.places))
+	second := g.pair()
+	for a, at := range maps.All(g.places) {
+		six, paired := second[a]
+		if paired && six == a {
+			continue // it is beside its pod's first one
+		}
+		e := route.Endpoint{IP: a.ip, Name: a.name, Port: a.port, Zone: at.zone, Draining: at.draining}
+		if paired {
+			e.Also, e.Draining = []netip.Addr{six.ip}, at.draining || g.places[six].draining
+		}
+		list = append(list, keyed{e, pmap.SumOf(e.Host(), strconv.Itoa(int(e.Port)))})
+	}
+	slices.SortFunc(list, func(a, b keyed) int {
+		return cmp.Or(cmp.Compare(a.Zone, b.Zone), bytes.Compare(a.hash[:], b.hash[:]))
 	})
-	return list
+	out := make([]route.Endpoint, len(list))
+	for i, e := range list {
+		out[i] = e.Endpoint
+	}
+	return out
+}
+
+// pair finds the pods that have an address in each family: by both of them, their IPv6
+// address. The IPv4 address is the first one: Envoy tries both, and tells a pod by the
+// first. A pod with several addresses of one family is left as it is.
+func (g gathered) pair() map[address]address {
+	type family struct {
+		pod  string
+		six  bool
+		port uint32
+	}
+	by := map[family][]address{}
+	for a, at := range g.places {
+		if at.pod != "" && a.ip.IsValid() {
+			f := family{at.pod, a.ip.Is6(), a.port}
+			by[f] = append(by[f], a)
+		}
+	}
+	second := map[address]address{}
+	for f, six := range by {
+		four := by[family{f.pod, false, f.port}]
+		if f.six && len(six) == 1 && len(four) == 1 {
+			second[six[0]], second[four[0]] = six[0], six[0]
+		}
+	}
+	return second
 }
 
 // whyLate says why a Service whose slices are late may never have endpoints:

@@ -7,7 +7,9 @@
 package service
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
@@ -45,12 +47,19 @@ func Cluster(b route.Backend, class *policy.Values, s *input.Service, list []*in
 		if port, ok = servicePort(b, s); !ok && s.ExternalName == "" {
 			c.Placeholder, missing = true, PortMissing
 		}
-		c.Protocol = protocolOf(port.AppProtocol)
+		var sure bool
+		if c.Protocol, sure = protocolOf(port.AppProtocol); !sure && settings.Protocol == policy.ByPort {
+			field := "spec.ports[" + strconv.Itoa(slices.Index(s.Ports, port)) + "].appProtocol"
+			found = append(found, finding.UnknownAppProtocol.At(input.Origin(s).In(field), port.AppProtocol, c.Protocol))
+		}
 		c.SNI = s.ExternalName
 		var wrong []finding.Finding
 		c.Endpoints, c.Named, wrong = resolve(b, class, s, list, port)
 		c.NotHome = !class.LoopbackExternalNames
 		found = append(found, wrong...)
+	}
+	if s != nil && s.PrefersZone && settings.SameZone == 0 && b.Policy.FieldOf(zoneSetting)+s.Fragment().Policy.FieldOf(zoneSetting) == "" {
+		settings.SameZone = 1
 	}
 	settings.MaxConnections = min(settings.MaxConnections, class.Share())
 	settings.MaxPending = min(settings.MaxPending, class.Share())
@@ -103,14 +112,26 @@ func servicePort(b route.Backend, s *input.Service) (input.ServicePort, bool) {
 // protocols are those that a setting says, whatever the port says.
 var protocols = map[policy.Protocol]route.Protocol{policy.HTTP: {}, policy.HTTPS: {TLS: true}, policy.H2C: {HTTP2: true}, policy.H2: {HTTP2: true, TLS: true}}
 
-// protocolOf returns the protocol for an appProtocol. An unknown one, or none, means
-// HTTP/1.1 without TLS.
-func protocolOf(app string) route.Protocol {
-	switch app {
-	case "kubernetes.io/h2c", "grpc":
-		return route.Protocol{HTTP2: true}
-	case "https", "kubernetes.io/wss":
-		return route.Protocol{TLS: true}
+// zoneSetting is what spec.trafficDistribution of a Service says in Kubernetes' own field.
+const zoneSetting = "same-zone-endpoints"
+
+// appProtocols are the names of spec.ports[].appProtocol that say what is spoken: those of
+// Kubernetes, of IANA, and what controllers read alike.
+var appProtocols = map[string]route.Protocol{
+	"": {}, "http": {}, "ws": {}, "kubernetes.io/ws": {},
+	"https": {TLS: true}, "wss": {TLS: true}, "kubernetes.io/wss": {TLS: true}, "tls": {TLS: true}, "ssl": {TLS: true},
+	"h2c": {HTTP2: true}, "kubernetes.io/h2c": {HTTP2: true}, "grpc": {HTTP2: true},
+	"h2": {HTTP2: true, TLS: true}, "kubernetes.io/h2": {HTTP2: true, TLS: true}, "grpcs": {HTTP2: true, TLS: true},
+}
+
+// protocolOf returns the protocol for an appProtocol, whose case does not count. Of an
+// unknown one it is not sure: HTTP/1.1, with TLS if the name sounds like it, for what is
+// meant to be hidden must not be sent in clear text.
+func protocolOf(app string) (p route.Protocol, sure bool) {
+	app = strings.ToLower(app)
+	if p, sure = appProtocols[app]; sure {
+		return p, true
 	}
-	return route.Protocol{}
+	secret := func(word string) bool { return strings.Contains(app, word) }
+	return route.Protocol{TLS: slices.ContainsFunc([]string{"tls", "ssl", "https", "wss", "grpcs", "secure"}, secret)}, false
 }

@@ -1,0 +1,166 @@
+//go:build real
+
+package shutdown
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+
+	"legation.dev/drain"
+)
+
+// TestSignalOfAll: SIGTERM reaches all processes at once, as systemd sends it to a control
+// group, twice, and a SIGINT to Envoy's own group behind it. All work is done.
+func TestSignalOfAll(t *testing.T) {
+	w := newSuite(t, nil, "one")
+	p := w.start(t, "one", ample()...)
+	working := atWork(w.http("one"))
+	envoy, ok := p.envoy.PID(t.Context())
+	if !ok {
+		t.Fatal("Envoy's process is unknown")
+	}
+	for range 2 {
+		for _, err := range []error{syscall.Kill(envoy, syscall.SIGTERM), syscall.Kill(-envoy, syscall.SIGINT), p.cmd.Process.Signal(syscall.SIGTERM)} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	p.signal(t, syscall.SIGINT) // no order to hurry: SIGTERM began it
+	working.allDone(t)
+	if status := p.wait(t); status != 0 || p.report(t).Reason != drain.ReasonDone {
+		t.Errorf("exit status %d, report %+v", status, p.report(t))
+	}
+}
+
+// TestTwoInterrupts: the second Ctrl-C at a terminal ends Envoy at once, and the report says
+// that it was told to.
+func TestTwoInterrupts(t *testing.T) {
+	w := newSuite(t, nil, "one")
+	p := w.start(t, "one", "--grace-period", "1h")
+	c := newClients(w.http("one"))
+	c.slow(time.Hour)
+	c.begun.Wait()
+	p.signal(t, syscall.SIGINT)
+	p.awaitLog(t, `"msg":"fail the health checks"`)
+	p.signal(t, syscall.SIGINT)
+	if status := p.wait(t); status != 0 || p.report(t).Reason != drain.ReasonAborted {
+		t.Errorf("exit status %d, report %+v", status, p.report(t))
+	}
+}
+
+// TestUnreadLog: a log that nobody reads, or whose reader is gone, neither holds a drain
+// up nor ends it.
+func TestUnreadLog(t *testing.T) {
+	for name, reader := range map[string]func(*os.File) error{
+		"full": func(*os.File) error { return nil },
+		"gone": (*os.File).Close,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newSuite(t, nil, "one")
+			p := w.prepare(t, "one")
+			in, out, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer in.Close()
+			if err := errors.Join(fill(out), reader(in)); err != nil {
+				t.Fatal(err)
+			}
+			p.logsTo = out
+			p.launch(t, launch{before: p.under(t, ample()...)})
+			out.Close()
+			working := atWork(w.http("one"))
+			p.signal(t, syscall.SIGTERM)
+			working.allDone(t)
+			if status := p.wait(t); status != 0 || p.report(t).Reason != drain.ReasonDone {
+				t.Errorf("exit status %d, report %+v", status, p.report(t))
+			}
+		})
+	}
+}
+
+// fill writes into a pipe what it holds.
+func fill(pipe *os.File) error {
+	if err := pipe.SetWriteDeadline(time.Now()); err != nil {
+		return err
+	}
+	for {
+		if _, err := pipe.Write(make([]byte, 4096)); errors.Is(err, os.ErrDeadlineExceeded) {
+			return pipe.SetWriteDeadline(time.Time{})
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// TestSlowReader: for Envoy an answer is complete when it lies in buffers. Who reads it
+// slowly gets its end all the same.
+func TestSlowReader(t *testing.T) {
+	w := newSuite(t, nil, "one")
+	p := w.start(t, "one", ample()...)
+	const lines = 20_000
+	c, told := newClients(w.http("one")), make(chan struct{})
+	c.add("slow reader", func(begun func()) error {
+		conn, err := net.Dial("tcp", w.http("one"))
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		conn.(*net.TCPConn).SetReadBuffer(4096)
+		fmt.Fprintf(conn, "GET /?stream=%d HTTP/1.1\r\nHost: %s\r\n\r\n", lines, host)
+		buffered := bufio.NewReaderSize(conn, 4096)
+		resp, err := http.ReadResponse(buffered, nil)
+		if err != nil {
+			return err
+		}
+		begun()
+		<-told
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		text := make([]byte, 0, lines*8)
+		for err == nil {
+			<-tick.C
+			var n int
+			piece := make([]byte, 8192)
+			n, err = resp.Body.Read(piece)
+			text = append(text, piece[:n]...)
+		}
+		if got := len(bytesLines(string(text))); err != io.EOF || got != lines {
+			return fmt.Errorf("%d of %d lines, %v", got, lines, err)
+		}
+		return nil
+	})
+	c.begun.Wait()
+	await(t, "the request to end for Envoy", func() error {
+		if r, err := p.envoy.Reading(t.Context(), nil); err != nil || r.Requests > 0 {
+			return fmt.Errorf("%+v, %v", r, err)
+		}
+		return nil
+	})
+	p.signal(t, syscall.SIGTERM)
+	p.awaitLog(t, `"msg":"drain the listeners"`)
+	close(told)
+	c.allDone(t)
+	if status := p.wait(t); status != 0 || p.report(t).Reason != drain.ReasonDone || p.report(t).AnswersCut != 0 {
+		t.Errorf("exit status %d, report %+v", status, p.report(t))
+	}
+}
+
+// TestGoneBefore: the hook of an Envoy that is gone ends soon, and says so once.
+func TestGoneBefore(t *testing.T) {
+	hook := exec.Command(manager(t), "drain", "--admin", "unix:"+t.TempDir()+"/none.sock", "--grace-period", "1h")
+	out, err := hook.CombinedOutput()
+	if lines := bytesLines(string(out)); err != nil || len(lines) > 5 {
+		t.Errorf("%v, %d lines: %.2000s", err, len(lines), out)
+	}
+}
