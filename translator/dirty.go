@@ -29,6 +29,9 @@ func (p *pass) compare() {
 	}
 	for c := range pmap.Diff(before.Services(), p.v.Services()) {
 		p.services.add(c.Key)
+		if c.Old == nil || c.New == nil {
+			p.markOptional(named(object.KindService, c.Key))
+		}
 	}
 	for c := range pmap.Diff(before.Slices(), p.v.Slices()) {
 		p.markSlice(c.Old)
@@ -208,6 +211,15 @@ func (p *pass) markSlice(s *input.Slice) {
 func named(kind object.Kind, key string) object.Ref {
 	namespace, name, _ := strings.Cut(key, "/")
 	return object.Ref{Kind: kind, Namespace: namespace, Name: name}
+}
+
+// markOptional marks who does without a Service that comes or goes.
+func (p *pass) markOptional(service object.Ref) {
+	for f := range p.v.Naming(service) {
+		if slices.ContainsFunc(f.References, func(r route.Reference) bool { return r.To == service && r.Optional }) {
+			p.markFragment(f)
+		}
+	}
 }
 
 // markReferrers marks what names an object that is fetched by name: the TLS hosts that

@@ -180,7 +180,7 @@ func (p *pass) merge(name string) (*route.VirtualHost, []finding.Finding) {
 	if strings.HasPrefix(name, "*.") {
 		leading = slices.Concat(leading, in.Any.Served)
 	}
-	in.Canaries, in.Secret = p.canaries(leading), p.credential
+	in.Canaries, in.Secret, in.ConfigMap, in.Lacks = p.canaries(leading), p.credential, p.configMap, p.lacks
 	v, found := route.Merge(name, in)
 	if of != "" { // what is wrong with rules is told where they are
 		found = nil
@@ -446,4 +446,21 @@ func (p *pass) credential(ref object.Ref) *route.Credential {
 		return nil
 	}
 	return s.Credential()
+}
+
+// configMap is what a ConfigMap has; nil if there is none of that name.
+func (p *pass) configMap(ref object.Ref) map[string]string {
+	c, ok := p.v.ConfigMap(ref.Key())
+	switch {
+	case !ok:
+		return nil
+	case c.Data == nil:
+		return map[string]string{}
+	}
+	return c.Data
+}
+
+func (p *pass) lacks(service object.Ref) bool {
+	_, ok := p.v.Service(service.Key())
+	return !ok
 }

@@ -16,7 +16,13 @@ import (
 // the objects that name it are told.
 func cluster(v input.View, c *class, b route.Backend) (*snapshot.Resource, []finding.Finding) {
 	s, _ := v.Service(b.Key())
+	if b.Outside() {
+		s = service.Outside(b)
+	}
 	spec, missing, found := service.Cluster(b, &c.Settings, s, slicesOf(v, b))
+	if b.Outside() {
+		found = c.blamed(v, b, found)
+	}
 	switch missing {
 	case service.ServiceMissing:
 		found = append(found, c.missing(v, b, "service.name", b.Key(), finding.NoService)...)
@@ -33,6 +39,18 @@ func cluster(v input.View, c *class, b route.Backend) (*snapshot.Resource, []fin
 
 func slicesOf(v input.View, b route.Backend) []*input.Slice {
 	return slices.Collect(v.SlicesOf(b.Key()))
+}
+
+// blamed tells those who name b what is wrong with it: there is no object for it.
+func (c *class) blamed(v input.View, b route.Backend, found []finding.Finding) (list []finding.Finding) {
+	for f, r := range c.references(v, b) {
+		for _, one := range found {
+			at := f.At(r.Field)
+			one.Object, one.File, one.Field = at.Object, at.Place(), at.Field
+			list = append(list, one)
+		}
+	}
+	return list
 }
 
 // missing is a finding for each place that names b: at a field below it in objects

@@ -80,6 +80,8 @@ type Credential struct {
 	// there are by which nobody can.
 	Users    []string
 	BadUsers int
+	// Named are such lines, too, of keys that are names.
+	Named []string
 }
 
 // NoAuthorities is why c has no authorities to check client certificates by; nil if it

@@ -27,6 +27,7 @@ type Paths struct {
 	measures *route.Measures // of the server
 	places   []route.Place   // of the server
 	pages    *route.Pages    // of all rules; nil for none
+	mirror   *route.Call     // of all rules; nil for none
 }
 
 func pathsOf(f *route.Fragment, said map[string]string) Paths {
@@ -37,7 +38,7 @@ func pathsOf(f *route.Fragment, said map[string]string) Paths {
 	}
 	p.root, p.clients = p.appRoot(said[appRoot]), clientsOf(f, said)
 	p.snippets(said)
-	p.pages = p.pagesOf()
+	p.pages, p.mirror = p.pagesOf(), p.mirrorOf()
 	p.passes = isTrue(said[passthrough])
 	if a := answersOf(f, said); a != nil {
 		if f.Measures == nil {
@@ -69,7 +70,7 @@ func (p Paths) Rule(r route.Rule) route.Rule {
 	case p.rewrites(r.Path):
 		r.Action = p.rewritten(r)
 	}
-	r.Action = p.withPages(r.Action)
+	r.Action = p.copied(p.withPages(r.Action))
 	return r
 }
 
