@@ -38,6 +38,7 @@ func (p *pass) compare() {
 		p.markSlice(c.New)
 	}
 	for c := range pmap.Diff(before.Secrets(), p.v.Secrets()) {
+		p.secrets.add(c.Key)
 		p.markReferrers(named(object.KindSecret, c.Key))
 	}
 	for c := range pmap.Diff(before.ConfigMaps(), p.v.ConfigMaps()) {
@@ -82,7 +83,7 @@ func (p *pass) markFragment(f *route.Fragment) {
 	p.objects[f.Origin.Object] = struct{}{}
 	for _, h := range f.Hosts {
 		p.markClaim(h.Name)
-		if len(h.TLS) > 0 || h.Server.Clients != nil || h.Server.Through != nil || p.called(h.Name) {
+		if len(h.TLS) > 0 || h.Server.Clients != nil || h.Server.Through != nil || h.Server.Ciphers != "" || p.called(h.Name) {
 			p.markTLSHost(h.Name)
 		}
 		for _, o := range h.Others {

@@ -29,6 +29,7 @@ func cluster(v input.View, c *class, b route.Backend) (*snapshot.Resource, []fin
 	case service.PortMissing:
 		found = append(found, c.missing(v, b, "service.port", b.Port, finding.NoServicePort, b.Ref())...)
 	}
+	spec.TLS, _ = route.TLSOf(b.Namespace, &spec.Settings.UpstreamTLS, credentials(v)) // who names the Secret is told
 	r, err := render.Cluster(spec)
 	if err != nil { // no input is known to get here; the fleet must not miss a cluster that a route names
 		found = append(found, finding.ClusterNotServed.At(object.Origin{Object: b.Ref()}, "", err))

@@ -12,16 +12,13 @@ import (
 
 // Auth is who may come, by what a request says of its sender.
 type Auth struct {
-	AuthType                                       AuthType
-	AuthSecret, AuthRealm                          string
-	AuthURL, AuthMethod, AuthSignIn, AuthSignInArg string
-	AuthResponseHeaders                            string // separated by commas
-	AuthSecretType                                 SecretType
-	AuthRedirect                                   string
-	AuthAlwaysSetCookie                            bool
-	AuthHeadersFrom                                string // a ConfigMap
-	Everyone                                       bool   // the service of the class is asked, too
-	Satisfy                                        Satisfy
+	AuthService
+	AuthType              AuthType
+	AuthSecret, AuthRealm string
+	AuthSecretType        SecretType
+	AuthHeadersFrom       string // a ConfigMap
+	Everyone              bool   // the service of the class is asked, too
+	Satisfy               Satisfy
 
 	users string // no setting, but what is in the Secret
 	set   string // no setting, but what is in the ConfigMap: lines of headers
@@ -35,6 +32,14 @@ func (a Auth) WithSet(lines string) Auth {
 
 // Set are those lines.
 func (a Auth) Set() string { return a.set }
+
+// AuthService is a service that is asked, and how.
+type AuthService struct {
+	AuthURL, AuthMethod, AuthSignIn, AuthSignInArg string
+	AuthResponseHeaders                            string // separated by commas
+	AuthRedirect                                   string
+	AuthAlwaysSetCookie                            bool
+}
 
 // WithUsers is a with the lines of htpasswd that its Secret has, joined by commas.
 func (a Auth) WithUsers(lines string) Auth {
@@ -86,7 +91,7 @@ const (
 // authRows are the settings of Auth. A class has none of them: if one of its settings is
 // wrong, the default counts, which keeps nobody out. Those of the service have names of
 // their own there: see GlobalAuth.
-var authRows = slices.Concat(serviceRows(func(v *Values) *Auth { return &v.Auth }), []Setting{
+var authRows = slices.Concat(serviceRows(func(v *Values) *AuthService { return &v.AuthService }), []Setting{
 	{
 		Name: "auth-realm", Type: typeOf("text", "printable ASCII", func(v *Values) *string { return &v.AuthRealm }, parseRealm, func(s string) string { return s }),
 		Default: "", Why: "As ingress-nginx.",
@@ -135,7 +140,7 @@ var authRows = slices.Concat(serviceRows(func(v *Values) *Auth { return &v.Auth 
 })
 
 // serviceRows are those of what asks a service.
-func serviceRows(of func(*Values) *Auth) []Setting {
+func serviceRows(of func(*Values) *AuthService) []Setting {
 	return []Setting{
 		{
 			Name: "auth-always-set-cookie", Type: yesNo(func(v *Values) *bool { return &of(v).AuthAlwaysSetCookie }),

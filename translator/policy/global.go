@@ -2,17 +2,15 @@ package policy
 
 // GlobalAuth is the service that is asked about requests to all Ingresses of a class that
 // name none of their own.
-type GlobalAuth struct{ Global Auth }
+type GlobalAuth struct{ Global AuthService }
 
 // Everywhere is a with the service of the class, unless it has one of its own.
 func (g GlobalAuth) Everywhere(a Auth) Auth {
 	if a.AuthURL != "" || g.Global.AuthURL == "" {
 		return a
 	}
-	own := g.Global
-	own.AuthType, own.AuthSecret, own.AuthSecretType, own.AuthRealm, own.Satisfy, own.users = a.AuthType, a.AuthSecret, a.AuthSecretType, a.AuthRealm, a.Satisfy, a.users
-	own.AuthHeadersFrom, own.set = a.AuthHeadersFrom, a.set
-	return own
+	a.AuthService = g.Global
+	return a
 }
 
 // NoGlobalAuth is in place of a URL that cannot be read: nobody answers there, so that
@@ -20,7 +18,7 @@ func (g GlobalAuth) Everywhere(a Auth) Auth {
 const NoGlobalAuth = "http://global-auth-url.invalid/"
 
 // globalAuthRows are the settings of GlobalAuth: those of an Ingress, for the class.
-var globalAuthRows = globally(serviceRows(func(v *Values) *Auth { return &v.Global }))
+var globalAuthRows = globally(serviceRows(func(v *Values) *AuthService { return &v.Global }))
 
 func globally(rows []Setting) []Setting {
 	for i := range rows {

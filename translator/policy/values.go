@@ -44,4 +44,5 @@ type Upstream struct {
 	Health
 	Lifetime
 	Speaks
+	UpstreamTLS
 }

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"slices"
 	"strings"
 
 	"legation.dev/object"
@@ -18,18 +19,14 @@ func PasswordsOf(f *Fragment, a *policy.Auth) (secret object.Ref, ok bool) {
 	if a.AuthType != policy.Basic || a.AuthSecret == "" {
 		return object.Ref{}, false
 	}
-	namespace, name, other := strings.Cut(a.AuthSecret, "/")
-	if !other {
-		namespace, name = f.Origin.Object.Namespace, a.AuthSecret
-	}
-	return object.Ref{Kind: object.KindSecret, Namespace: namespace, Name: name}, true
+	return secretOf(f.Origin.Object.Namespace, a.AuthSecret), true
 }
 
 // admit finds what settings of a plan name: users, and headers. Without what keeps clients
 // out it is closed, and its owner is told.
 func (p *plan) admit(in *Input) []finding.Finding {
 	found := p.passwords(in.Secret)
-	return append(append(found, p.custom(in)...), p.telling(in)...)
+	return slices.Concat(found, p.custom(in), p.telling(in), p.trusts(in))
 }
 
 func (p *plan) passwords(secrets func(object.Ref) *Credential) []finding.Finding {

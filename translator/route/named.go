@@ -14,11 +14,9 @@ import (
 
 // ConfigMapOf is the ConfigMap that a setting of a fragment names.
 func ConfigMapOf(f *Fragment, name string) object.Ref {
-	namespace, rest, other := strings.Cut(name, "/")
-	if !other {
-		namespace, rest = f.Origin.Object.Namespace, name
-	}
-	return object.Ref{Kind: object.KindConfigMap, Namespace: namespace, Name: rest}
+	ref := secretOf(f.Origin.Object.Namespace, name)
+	ref.Kind = object.KindConfigMap
+	return ref
 }
 
 var (

@@ -84,6 +84,13 @@ var routing = []sample{
 	{"session-cookie-secure", []string{"true", "false", "1"}},
 	{"session-on-canary", []string{"true", "false", "no"}},
 	{"ssl-redirect", []string{"true", "false"}},
+	{"upstream-tls-ciphers", []string{"ECDHE-RSA-AES128-GCM-SHA256", "AES128-SHA,AES256-SHA", "DEFAULT"}},
+	{"upstream-tls-name", []string{"inner.example.com", "a b"}},
+	{"upstream-tls-secret", []string{"i00000", "shop/i00001", "i00002", "A_B"}},
+	{"upstream-tls-server-name", []string{"true", "false", "on"}},
+	{"upstream-tls-verify", []string{"true", "false", "on"}},
+	{"upstream-tls-verify-depth", []string{"0", "2", "11"}},
+	{"upstream-tls-versions", []string{"1.2", "1.2-1.3", "1.1"}},
 	{"upstream-host", []string{"inner.example.com", "100%", "a b"}},
 }
 

@@ -59,11 +59,14 @@ type lowering struct {
 	to   route.Action
 }
 
-// passwords names the Secret of its passwords. One of another namespace is not looked at.
+// passwords names the Secrets of its passwords and of its endpoints. One of another namespace is not looked at.
 func (l *lowering) passwords() {
 	auth := policy.Values{}.With(l.Policy).Auth
 	if ref, ok := route.PasswordsOf(l.Fragment, &auth); ok && ref.Namespace == l.object.Namespace {
 		l.References = append(l.References, route.Reference{To: ref, Field: l.Policy.FieldOf("auth-secret")})
+	}
+	if ref, ok := route.UpstreamSecretOf(l.Fragment); ok && ref.Namespace == l.object.Namespace {
+		l.References = append(l.References, route.Reference{To: ref, Field: l.Policy.FieldOf("upstream-tls-secret")})
 	}
 }
 

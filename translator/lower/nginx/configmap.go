@@ -100,6 +100,8 @@ func asAnnotation(name string) (key, bool) {
 		return key{says: words[name]}, true
 	case nothing:
 		return key{fate: NoEffect, why: a.why}, true
+	case refused:
+		return key{fate: Lost, why: a.why}, true
 	}
 	return key{}, false
 }

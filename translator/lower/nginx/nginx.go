@@ -95,11 +95,6 @@ func restrictsNobody(name, value string) bool {
 	case strings.HasPrefix(name, "enable-"):
 		on, err := strconv.ParseBool(value)
 		return err == nil && !on
-	case name == "limit-connections":
-		n, err := strconv.Atoi(value)
-		return err != nil || n <= 0
-	case name == "modsecurity-snippet":
-		return value == ""
 	case name == "denylist-source-range":
 		return value == ""
 	case strings.HasSuffix(name, "-source-range"):
