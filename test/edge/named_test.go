@@ -56,8 +56,6 @@ func TestNamed(t *testing.T) {
 		"mirror":    open(map[string]string{"mirror-target": mirror.URL + "$request_uri", "mirror-host": "copy.test"}),
 		"headers":   open(map[string]string{"custom-headers": "extra"}),
 		"forbidden": open(map[string]string{"custom-headers": "more"}),
-		"exempt":    open(map[string]string{"limit-rpm": "1", "limit-burst-multiplier": "1", "limit-whitelist": "127.0.0.9"}),
-		"silent":    open(map[string]string{"enable-access-log": "false"}),
 		"map":       open(map[string]string{"auth-type": "basic", "auth-secret": "users", "auth-secret-type": "auth-map"}),
 		"own":       {"auth-url": service.URL, "auth-proxy-set-headers": "more"},
 		"unheard":   {"auth-url": service.URL, "auth-proxy-set-headers": "lost"},
@@ -65,6 +63,12 @@ func TestNamed(t *testing.T) {
 		"lost":      open(map[string]string{"default-backend": "nowhere", "custom-http-errors": "404"}),
 	} {
 		w.foreign(host, host+".test", false, annotations, all...)
+	}
+	for host, settings := range map[string]map[string]string{
+		"exempt": {"requests-per-minute": "1", "rate-burst": "1", "rate-exempt-addresses": "127.0.0.9"}, "silent": {"log-requests": "false"},
+	} {
+		settings["global-auth"] = "false"
+		w.annotated(host, host+".test", false, settings, all...)
 	}
 	w.foreign("intercept", "intercept.test", false, open(map[string]string{"default-backend": "pages", "custom-http-errors": "404,503", "disable-proxy-intercept-errors": "true"}), append(all, route{"/down", input.PathPrefix, "down"})...)
 	w.start(t)
