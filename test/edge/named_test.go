@@ -73,6 +73,20 @@ func TestNamed(t *testing.T) {
 	w.foreign("intercept", "intercept.test", false, open(map[string]string{"default-backend": "pages", "custom-http-errors": "404,503", "disable-proxy-intercept-errors": "true"}), append(all, route{"/down", input.PathPrefix, "down"})...)
 	w.start(t)
 
+	w.copies(t, copies)
+	w.asks(t, asked)
+	w.headersAndUsers(t)
+	w.want(t, "a status of the Service stands", get("intercept.test", "/?status=404"), 404, "web")
+	w.want(t, "a status of Envoy does not", get("intercept.test", "/down"), 200, "pages")
+	w.want(t, "pages of no Service: the default backend", get("lost.test", "/?status=404"), 200, "fallback")
+	w.want(t, "and no error", get("lost.test", "/"), 200, "web")
+	w.want(t, "not logged", get("silent.test", "/silent"), 200, "web")
+	w.logs(t, file)
+}
+
+// copies asks once, and looks at the copy.
+func (w *suite) copies(t *testing.T, copies chan *http.Request) {
+	t.Helper()
 	w.want(t, "a request that is copied", get("mirror.test", "/a?b=c"), 200, "web")
 	select {
 	case r := <-copies:
@@ -82,6 +96,11 @@ func TestNamed(t *testing.T) {
 	case <-time.After(30 * time.Second):
 		t.Error("no copy came")
 	}
+}
+
+// headersAndUsers asks for what ConfigMaps, addresses and a Secret decide.
+func (w *suite) headersAndUsers(t *testing.T) {
+	t.Helper()
 	for _, path := range []string{"/", "/?status=404"} {
 		if resp, _ := ask(t, w.http, get("headers.test", path)); resp.Header.Get("X-Team") != "100% shop" {
 			t.Errorf("%s: X-Team is %q", path, resp.Header.Get("X-Team"))
@@ -102,13 +121,11 @@ func TestNamed(t *testing.T) {
 	w.want(t, "a user of a key", get("map.test", "/", "Authorization: Basic YW5uOm9wZW4gc2VzYW1l"), 200, "web")
 	w.want(t, "a wrong password", get("map.test", "/", "Authorization: Basic YW5uOm9wZW4="), 401, "")
 	w.want(t, "a ConfigMap that is not there", get("unheard.test", "/", "X-Let: me"), 503, "")
-	w.asks(t, asked)
+}
 
-	w.want(t, "a status of the Service stands", get("intercept.test", "/?status=404"), 404, "web")
-	w.want(t, "a status of Envoy does not", get("intercept.test", "/down"), 200, "pages")
-	w.want(t, "pages of no Service: the default backend", get("lost.test", "/?status=404"), 200, "fallback")
-	w.want(t, "and no error", get("lost.test", "/"), 200, "web")
-	w.want(t, "not logged", get("silent.test", "/silent"), 200, "web")
+// logs looks at the access log, after the end of the Envoy.
+func (w *suite) logs(t *testing.T, file string) {
+	t.Helper()
 	logged := 0
 	for _, line := range w.lines(t, file) {
 		logged++

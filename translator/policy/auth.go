@@ -141,7 +141,7 @@ var authRows = slices.Concat(serviceRows(func(v *Values) *AuthService { return &
 
 // serviceRows are those of what asks a service.
 func serviceRows(of func(*Values) *AuthService) []Setting {
-	return []Setting{
+	list := []Setting{
 		{
 			Name: "auth-always-set-cookie", Type: yesNo(func(v *Values) *bool { return &of(v).AuthAlwaysSetCookie }),
 			Default: "false", Why: "As ingress-nginx.",
@@ -167,6 +167,13 @@ func serviceRows(of func(*Values) *AuthService) []Setting {
 			Restricts: "authentication",
 			Doc:       "Headers of the answer of `auth-url` that the Service is told. What the client says in them is taken out, even if the answer has none of them.",
 		},
+	}
+	return append(list, signInRows(of)...)
+}
+
+// signInRows are those of serviceRows about whom the service does not know, and its URL.
+func signInRows(of func(*Values) *AuthService) []Setting {
+	return []Setting{
 		{
 			Name: "auth-signin", Type: authURL(func(v *Values) *string { return &of(v).AuthSignIn }),
 			Default: "", Why: "The client is told 401.",

@@ -50,6 +50,11 @@ func (p *plan) passwords(secrets func(object.Ref) *Credential) []finding.Finding
 		p.closed = true
 		return []finding.Finding{finding.NoPasswords.At(at, ref.Key(), "there is no such Secret")}
 	}
+	return p.users(c, at, ref)
+}
+
+// users gives a plan the users of a Secret.
+func (p *plan) users(c *Credential, at object.Origin, ref object.Ref) []finding.Finding {
 	settings := *p.settings
 	lines, key := c.Users, "the key auth of the Secret has"
 	if settings.AuthSecretType == policy.AuthMap {
