@@ -19,7 +19,7 @@ func (s *Server) byService(r *http.Request, ru *rule.Rule) verdict {
 		return broken
 	}
 	q.Host = q.URL.Hostname() // without a port, as ingress-nginx says it
-	ask(q, r)
+	ask(q, r, ru)
 	a, err := s.client.Do(q)
 	if err != nil {
 		return broken
@@ -32,15 +32,23 @@ func (s *Server) byService(r *http.Request, ru *rule.Rule) verdict {
 	case a.StatusCode == http.StatusUnauthorized && ru.SignIn != "":
 		return signIn(r, ru, a.Header)
 	case a.StatusCode == http.StatusUnauthorized:
-		return verdict{a.StatusCode, only(a.Header, "Www-Authenticate")}
+		return refused(ru, a.StatusCode, only(a.Header, "Www-Authenticate"), a.Header)
 	case a.StatusCode == http.StatusForbidden:
-		return verdict{status: a.StatusCode}
+		return refused(ru, a.StatusCode, http.Header{}, a.Header)
 	}
 	return broken
 }
 
+// refused is a no, with the cookies of the answer if the rule says so.
+func refused(ru *rule.Rule, status int, told, answer http.Header) verdict {
+	if cookies := answer.Values("Set-Cookie"); ru.Cookies && len(cookies) > 0 {
+		told["Set-Cookie"] = cookies
+	}
+	return verdict{status, told}
+}
+
 // ask says in q what the service is told of r: its headers, and what ingress-nginx adds.
-func ask(q, r *http.Request) {
+func ask(q, r *http.Request, ru *rule.Rule) {
 	for name, values := range r.Header {
 		switch name {
 		case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Expect", "Content-Length", "X-Forwarded-Proto":
@@ -53,16 +61,24 @@ func ask(q, r *http.Request) {
 	if _, ok := q.Header["User-Agent"]; !ok {
 		q.Header["User-Agent"] = nil // else Go says its own
 	}
-	client := r.Header.Get(rule.ClientHeader)
+	client, back := r.Header.Get(rule.ClientHeader), r.URL.RawQuery
+	if ru.Redirect != "" {
+		back = fill(ru.Redirect, r)
+	}
 	for name, value := range map[string]string{
 		"X-Original-URL":          schemeOf(r) + "://" + r.Host + r.URL.RawQuery,
 		"X-Original-Method":       r.Method,
 		"X-Sent-From":             "nginx-ingress-controller", // as services know it
-		"X-Auth-Request-Redirect": r.URL.RawQuery,
+		"X-Auth-Request-Redirect": back,
 		"X-Real-IP":               client,
 		"X-Forwarded-For":         client,
 	} {
 		q.Header.Set(name, value)
+	}
+	for _, line := range ru.Set {
+		if name, value, ok := strings.Cut(line, ": "); ok {
+			q.Header.Set(name, value)
+		}
 	}
 }
 

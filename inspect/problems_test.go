@@ -35,7 +35,7 @@ func TestProblemLog(t *testing.T) {
 	}
 	p.look([]finding.Problem{finding.RestrictsNobody.Of(at, "")}, begin.Add(time.Minute))
 	want := `level=WARN msg=problem object="Ingress shop/web" file=a.yaml:3 field=f message="there is no such Service; its paths answer 503" code=NoService severity=error
-level=INFO msg=problem object="Ingress shop/web" file=a.yaml:4 field=f message="is not honoured yet; with this value it restricts nobody" code=RestrictsNobody severity=info
+level=INFO msg=problem object="Ingress shop/web" file=a.yaml:4 field=f message="is not honoured; with this value it restricts nobody" code=RestrictsNobody severity=info
 level=INFO msg="problem solved" object="Ingress shop/web" file=a.yaml:4 field=f message="there is no such Service; its paths answer 503" code=NoService severity=error
 `
 	if text.String() != want {

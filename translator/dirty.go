@@ -29,12 +29,16 @@ func (p *pass) compare() {
 	}
 	for c := range pmap.Diff(before.Services(), p.v.Services()) {
 		p.services.add(c.Key)
+		if c.Old == nil || c.New == nil {
+			p.markOptional(named(object.KindService, c.Key))
+		}
 	}
 	for c := range pmap.Diff(before.Slices(), p.v.Slices()) {
 		p.markSlice(c.Old)
 		p.markSlice(c.New)
 	}
 	for c := range pmap.Diff(before.Secrets(), p.v.Secrets()) {
+		p.secrets.add(c.Key)
 		p.markReferrers(named(object.KindSecret, c.Key))
 	}
 	for c := range pmap.Diff(before.ConfigMaps(), p.v.ConfigMaps()) {
@@ -79,7 +83,7 @@ func (p *pass) markFragment(f *route.Fragment) {
 	p.objects[f.Origin.Object] = struct{}{}
 	for _, h := range f.Hosts {
 		p.markClaim(h.Name)
-		if len(h.TLS) > 0 || h.Server.Clients != nil || h.Server.Through != nil || p.called(h.Name) {
+		if len(h.TLS) > 0 || h.Server.Clients != nil || h.Server.Through != nil || h.Server.Ciphers != "" || p.called(h.Name) {
 			p.markTLSHost(h.Name)
 		}
 		for _, o := range h.Others {
@@ -208,6 +212,15 @@ func (p *pass) markSlice(s *input.Slice) {
 func named(kind object.Kind, key string) object.Ref {
 	namespace, name, _ := strings.Cut(key, "/")
 	return object.Ref{Kind: kind, Namespace: namespace, Name: name}
+}
+
+// markOptional marks who does without a Service that comes or goes.
+func (p *pass) markOptional(service object.Ref) {
+	for f := range p.v.Naming(service) {
+		if slices.ContainsFunc(f.References, func(r route.Reference) bool { return r.To == service && r.Optional }) {
+			p.markFragment(f)
+		}
+	}
 }
 
 // markReferrers marks what names an object that is fetched by name: the TLS hosts that

@@ -13,6 +13,7 @@ import (
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower/service"
+	"legation.dev/translator/policy"
 	"legation.dev/translator/render"
 	"legation.dev/translator/route"
 	"legation.dev/xds/snapshot"
@@ -36,6 +37,7 @@ type pass struct {
 	services keys                    // namespace/service: their clusters and endpoints
 	slices   keys                    // namespace/service: their endpoints
 	clusters keys                    // clusters that are named newly or no more
+	secrets  keys                    // namespace/name: Secrets that have changed
 }
 
 // keys is a set of keys.
@@ -50,7 +52,7 @@ func newPass(old *Fleet, v input.View, of *input.IngressClass, frozen bool) *pas
 	next := *old
 	next.view, next.Frozen = v, frozen
 	p := &pass{old: old, v: v, next: &next, objects: map[object.Ref]struct{}{}, hosts: keys{}, tls: keys{},
-		services: keys{}, slices: keys{}, clusters: keys{}}
+		services: keys{}, slices: keys{}, clusters: keys{}, secrets: keys{}}
 	if p.classChanged() {
 		next.class = readClass(v, of, frozen)
 	}
@@ -150,6 +152,16 @@ func (p *pass) virtualHost(routes string, v *route.VirtualHost) (*snapshot.Resou
 	return r, nil
 }
 
+// madeAnew reports whether a cluster is made with a Secret that has changed.
+func (p *pass) madeAnew(b route.Backend) bool {
+	secret := policy.Values{}.With(b.Policy).TLSSecret
+	if !strings.Contains(secret, "/") {
+		secret = b.Namespace + "/" + secret
+	}
+	_, changed := p.secrets[secret]
+	return changed
+}
+
 // unname notes which clusters a host names no more.
 func (p *pass) unname(before, now *snapshot.Resource, host string) {
 	if before == nil {
@@ -180,7 +192,7 @@ func (p *pass) merge(name string) (*route.VirtualHost, []finding.Finding) {
 	if strings.HasPrefix(name, "*.") {
 		leading = slices.Concat(leading, in.Any.Served)
 	}
-	in.Canaries, in.Secret = p.canaries(leading), p.credential
+	in.Canaries, in.Secret, in.ConfigMap, in.Lacks = p.canaries(leading), p.credential, p.configMap, p.lacks
 	v, found := route.Merge(name, in)
 	if of != "" { // what is wrong with rules is told where they are
 		found = nil
@@ -208,6 +220,9 @@ const separator = "\x00"
 func (p *pass) name(b route.Backend, host string) {
 	cluster := b.Cluster()
 	p.next.named = p.next.named.Set(cluster+separator+host, pmap.Unit{})
+	if len(p.secrets) > 0 && len(b.Policy) > 0 && p.madeAnew(b) {
+		p.clusters.add(cluster)
+	}
 	if !p.next.backends.Has(cluster) {
 		p.next.backends = p.next.backends.Set(cluster, b)
 		p.clusters.add(cluster)
@@ -240,9 +255,15 @@ func (p *pass) tlsHost(name string) {
 	switch {
 	case !ok:
 		p.next.chains = p.next.chains.without(name)
-	case p.all || before || !p.next.chains.has(name):
+	case p.all || before || !p.next.chains.has(name) || p.ciphersBefore(name) != route.CiphersOf(name, tenure):
 		p.chain(name, nil)
 	}
+}
+
+// ciphersBefore are those that the chain of a host has.
+func (p *pass) ciphersBefore(host string) string {
+	tenure, _ := p.old.class.owners(p.old.view, host)
+	return route.CiphersOf(host, tenure)
 }
 
 func (p *pass) secret(name string, use route.Section, ok bool, found []finding.Finding) {
@@ -290,7 +311,8 @@ func (p *pass) chain(host string, through *route.Backend) {
 		if !l.TLS {
 			continue
 		}
-		ch, err := p.listenerFront().Chain(l, host, through)
+		tenure, _ := p.owners(host)
+		ch, err := p.listenerFront().Chain(l, host, through, route.CiphersOf(host, tenure))
 		if err != nil { // no input is known to get here: the host was validated
 			p.found("chain "+host, []finding.Finding{finding.ChainNotServed.At(hostOrigin(host), "", err)})
 			return
@@ -440,10 +462,31 @@ func (p *pass) put(t snapshot.Type, name string, r *snapshot.Resource) {
 }
 
 // credential is what a Secret says; nil if there is none of that name.
-func (p *pass) credential(ref object.Ref) *route.Credential {
-	s, ok := p.v.Secret(ref.Key())
-	if !ok {
-		return nil
+func (p *pass) credential(ref object.Ref) *route.Credential { return credentials(p.v)(ref) }
+
+func credentials(v input.View) func(object.Ref) *route.Credential {
+	return func(ref object.Ref) *route.Credential {
+		s, ok := v.Secret(ref.Key())
+		if !ok {
+			return nil
+		}
+		return s.Credential()
 	}
-	return s.Credential()
+}
+
+// configMap is what a ConfigMap has; nil if there is none of that name.
+func (p *pass) configMap(ref object.Ref) map[string]string {
+	c, ok := p.v.ConfigMap(ref.Key())
+	switch {
+	case !ok:
+		return nil
+	case c.Data == nil:
+		return map[string]string{}
+	}
+	return c.Data
+}
+
+func (p *pass) lacks(service object.Ref) bool {
+	_, ok := p.v.Service(service.Key())
+	return !ok
 }

@@ -16,13 +16,20 @@ import (
 // the objects that name it are told.
 func cluster(v input.View, c *class, b route.Backend) (*snapshot.Resource, []finding.Finding) {
 	s, _ := v.Service(b.Key())
+	if b.Outside() {
+		s = service.Outside(b)
+	}
 	spec, missing, found := service.Cluster(b, &c.Settings, s, slicesOf(v, b))
+	if b.Outside() {
+		found = c.blamed(v, b, found)
+	}
 	switch missing {
 	case service.ServiceMissing:
 		found = append(found, c.missing(v, b, "service.name", b.Key(), finding.NoService)...)
 	case service.PortMissing:
 		found = append(found, c.missing(v, b, "service.port", b.Port, finding.NoServicePort, b.Ref())...)
 	}
+	spec.TLS, _ = route.TLSOf(b.Namespace, &spec.Settings.UpstreamTLS, credentials(v)) // who names the Secret is told
 	r, err := render.Cluster(spec)
 	if err != nil { // no input is known to get here; the fleet must not miss a cluster that a route names
 		found = append(found, finding.ClusterNotServed.At(object.Origin{Object: b.Ref()}, "", err))
@@ -33,6 +40,18 @@ func cluster(v input.View, c *class, b route.Backend) (*snapshot.Resource, []fin
 
 func slicesOf(v input.View, b route.Backend) []*input.Slice {
 	return slices.Collect(v.SlicesOf(b.Key()))
+}
+
+// blamed tells those who name b what is wrong with it: there is no object for it.
+func (c *class) blamed(v input.View, b route.Backend, found []finding.Finding) (list []finding.Finding) {
+	for f, r := range c.references(v, b) {
+		for _, one := range found {
+			at := f.At(r.Field)
+			one.Object, one.File, one.Field = at.Object, at.Place(), at.Field
+			list = append(list, one)
+		}
+	}
+	return list
 }
 
 // missing is a finding for each place that names b: at a field below it in objects

@@ -46,6 +46,12 @@ type Rule struct {
 	Back   string `json:"back,omitempty"`
 	// Headers are those of its answer that the backend is given, in place of the client's.
 	Headers []string `json:"headers,omitempty"`
+	// Redirect, if not empty, is what the service is told of where to send the client back.
+	Redirect string `json:"redirect,omitempty"`
+	// Set are headers that the service is told besides, "name: value".
+	Set []string `json:"set,omitempty"`
+	// Cookies: a client that the service refuses is given its cookies.
+	Cookies bool `json:"cookies,omitempty"`
 	// Any: a password or the service is enough; else it takes both.
 	Any bool `json:"any,omitempty"`
 }
@@ -81,8 +87,8 @@ const (
 
 var place = regexp.MustCompile(`\{[^{}]*\}`)
 
-// CheckURL says what is wrong with a URL that may have places.
-func CheckURL(text string) error {
+// CheckText says what is wrong with a text that may have places.
+func CheckText(text string) error {
 	unfit := func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"\<>^`+"`|", r) }
 	if len(text) > 1024 || strings.ContainsFunc(text, unfit) {
 		return errors.New("not printable ASCII without spaces and quotes, of at most 1024 bytes")
@@ -93,6 +99,14 @@ func CheckURL(text string) error {
 		default:
 			return errors.New(p + " is not one of {host}, {authority}, {scheme}, {uri}, {uri-escaped}")
 		}
+	}
+	return nil
+}
+
+// CheckURL says what is wrong with a URL that may have places.
+func CheckURL(text string) error {
+	if err := CheckText(text); err != nil {
+		return err
 	}
 	plain := place.ReplaceAllString(strings.Replace(text, Scheme+"://", "http://", 1), "x")
 	u, err := url.Parse(plain)

@@ -42,7 +42,7 @@ var allowed = map[string][]string{
 	"watcher/quiet":            {},
 	"watcher/status":           {"object", "translator/finding", "translator/input", "watcher/quiet", "pmap"},
 	"translator":               {"object", "pmap", "translator/finding", "translator/input", "translator/lower/service", "translator/policy", "translator/render", "translator/route", "xds/snapshot"},
-	"translator/input":         {"object", "pmap", "translator/finding", "translator/lower/foreign", "translator/policy", "translator/route"},
+	"translator/input":         {"authz/rule", "object", "pmap", "translator/finding", "translator/lower/foreign", "translator/policy", "translator/route"},
 	"translator/finding":       {"object", "pmap"},
 	"translator/lower":         {"translator/input", "translator/lower/ingress", "translator/lower/secret", "translator/lower/service", "translator/lower/settings"},
 	"translator/lower/foreign": {"translator/route"},

@@ -120,6 +120,9 @@ const (
 	BadSecret         Code = "BadSecret"
 	BadSecretNamed    Code = "BadSecretNamed"
 	SecretNotSent     Code = "SecretNotSent"
+	HeadersClosed     Code = "HeadersClosed"
+	BackendClosed     Code = "BackendClosed"
+	NoPagesService    Code = "NoPagesService"
 	CertificateEnds   Code = "CertificateEnds"
 	CertificateIsOver Code = "CertificateIsOver"
 	NoPasswords       Code = "NoPasswords"
@@ -201,7 +204,7 @@ var table = []Row{
 		"Mend the value; `legation settings` says what the setting takes."},
 	{ShareCapped, Warning, "%v; that share is in force", "settings.md#service-share",
 		"Ask for less on the Service, or raise `service-share` or `connection-budget` of the class."},
-	{NotHonored, Warning, "is not honoured yet", "differences.md#settings",
+	{NotHonored, Warning, "is not honoured: %s", "differences.md#settings",
 		"Look for the setting of Legation that does the same, or delete the annotation."},
 	{UnknownAnnotation, Info, "is not honoured, and ingress-nginx knows no such annotation", "differences.md#settings",
 		"Look for a typing error in its name; else nothing."},
@@ -211,11 +214,11 @@ var table = []Row{
 		"Nothing has to be done to keep what is. If the owner meant something by it, it never was so: mend the value."},
 	{BadRewrite, Error, "%v; the path answers 503", "differences.md",
 		"Write the target and the path so that the message no longer holds. What would reach the Service under a wrong path is not sent there."},
-	{RestrictsNobody, Info, "is not honoured yet; with this value it restricts nobody", "differences.md#settings",
+	{RestrictsNobody, Info, "is not honoured; with this value it restricts nobody", "differences.md#settings",
 		"Nothing. Delete the annotation when nothing else reads it."},
-	{PathsClosed, Error, "is not honoured yet and restricts %s: the paths answer 503 (see the class setting serve-unprotected)", "settings.md#serve-unprotected",
+	{PathsClosed, Error, "is not honoured and restricts %s: the paths answer 503 (see the class setting serve-unprotected)", "settings.md#serve-unprotected",
 		"Restrict access elsewhere (in the backend, in front of Envoy, by a NetworkPolicy) and delete the annotation; or, if the paths may be open, set `serve-unprotected` on the class."},
-	{Unprotected, Warning, "is not honoured yet; the class serves the paths without it, though it restricts %s", "settings.md#serve-unprotected",
+	{Unprotected, Warning, "is not honoured; the class serves the paths without it, though it restricts %s", "settings.md#serve-unprotected",
 		"Make sure that something else restricts access. Then delete the annotation."},
 	{SnippetNotUnderstood, Warning, "%v; nothing of the snippet has an effect", "differences.md#settings",
 		"Say it by an annotation or a setting, or write it without what is not understood. A snippet that may restrict access closes its paths meanwhile, as another Problem says."},
@@ -301,6 +304,12 @@ var table = []Row{
 		"Create the Secret in the namespace of the Ingress, with a key `auth` as htpasswd writes it."},
 	{BadPasswords, Warning, "%v lines of the Secret name nobody who could come: they have no hash of a kind that is known", "settings.md",
 		"Write these lines anew by `htpasswd -B` or `openssl passwd -6`."},
+	{HeadersClosed, Error, "headers cannot be set: %v; the paths answer 503", "settings.md",
+		"Create the ConfigMap in the namespace of the Ingress, with headers that can stand in a message and, for answers, that the class setting `allowed-response-headers` names."},
+	{BackendClosed, Error, "the Service cannot be spoken to as the owner wants: %v; the paths answer 503", "settings.md",
+		"Create the Secret in the namespace of the Ingress, with `ca.crt`, `tls.crt` and `tls.key` as PEM; for verification `ca.crt` is enough."},
+	{NoPagesService, Warning, "there is no such Service; the annotation is ignored", "ingress-nginx.md",
+		"Create the Service, or mend its name. Paths answer by their own Service meanwhile, and statuses of custom-http-errors go to the default backend of the class, if it has one."},
 	{SecretNotSent, Error, "cannot be sent to Envoy", "troubleshooting.md",
 		"Report it, without the key: what kind of key and certificate it is."},
 	{CertificateEnds, Warning, "the certificate ends at %s; nobody has renewed it yet", "operating.md",

@@ -2,7 +2,9 @@ package input
 
 import (
 	"cmp"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -11,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"legation.dev/authz/rule"
 	"legation.dev/object"
 	"legation.dev/translator/lower/foreign"
 	"legation.dev/translator/policy"
@@ -207,8 +210,8 @@ func valueOr[T any](p *T, unset T) T {
 }
 
 // FromSecret keeps the namespace, name, creation time, tls.crt, tls.key, ca.crt, ca.crl and auth of a
-// Secret and drops everything else: other data and all annotations are never
-// stored.
+// Secret, and what is the hash of a password, and drops everything else: other data and all annotations
+// are never stored.
 func FromSecret(o *corev1.Secret) *Secret {
 	data := func(key string) []byte {
 		if text, ok := o.StringData[key]; ok { // wins, as in the API server
@@ -217,7 +220,25 @@ func FromSecret(o *corev1.Secret) *Secret {
 		return o.Data[key]
 	}
 	return Seal(&Secret{Meta: metaOf(o.ObjectMeta, none), Certificate: data(corev1.TLSCertKey), Key: data(corev1.TLSPrivateKeyKey),
-		Authorities: data(corev1.ServiceAccountRootCAKey), Revoked: data("ca.crl"), Passwords: data("auth")})
+		Authorities: data(corev1.ServiceAccountRootCAKey), Revoked: data("ca.crl"), Passwords: data("auth"), Named: hashesOf(o, data)})
+}
+
+// hashesOf are the keys of a Secret whose values are hashes of passwords, as lines of htpasswd.
+func hashesOf(o *corev1.Secret, data func(string) []byte) (lines []byte) {
+	keys := maps.Clone(o.StringData)
+	if keys == nil {
+		keys = map[string]string{}
+	}
+	for key := range o.Data {
+		keys[key] = ""
+	}
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		good, _ := rule.Lines(key + ":" + strings.TrimSpace(string(data(key))))
+		for _, line := range good {
+			lines = append(lines, line+"\n"...)
+		}
+	}
+	return lines
 }
 
 // FromConfigMap reduces a ConfigMap.

@@ -261,6 +261,8 @@ type Secret struct {
 	Authorities []byte `json:",omitempty"` // data["ca.crt"], PEM
 	Revoked     []byte `json:",omitempty"` // data["ca.crl"], PEM
 	Passwords   []byte `json:",omitempty"` // data["auth"], htpasswd
+	// Named are lines of htpasswd, too: of each key whose value is one hash.
+	Named []byte `json:",omitempty"`
 
 	credential *route.Credential
 }

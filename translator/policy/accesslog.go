@@ -34,6 +34,19 @@ type LogField string
 var LogFields = []LogField{"client", "cluster", "details", "duration", "flags", "host", "method", "path", "protocol", "received", "referer", "request_id",
 	"route", "sent", "sni", "status", "termination", "time", "tls", "tries", "upstream", "upstream_duration", "upstream_failure", "user_agent"}
 
+// Logged is whether requests are written to the access log.
+type Logged struct{ LogRequests bool }
+
+// loggedRows are the settings of Logged.
+var loggedRows = []Setting{
+	{
+		Name: "log-requests", Type: yesNo(func(v *Values) *bool { return &v.LogRequests }),
+		Default: "true", Why: "As ingress-nginx.",
+		Envoy: "http filter set_metadata of the route, read by AccessLog.filter",
+		Doc:   "Whether requests to the paths are written to the access log, if the class has one.",
+	},
+}
+
 // logRows are the settings of Log.
 var logRows = []Setting{
 	{

@@ -15,6 +15,8 @@ type Class struct {
 	Owners
 	Renewal
 	Taste
+	GlobalAuth
+	AllowedHeaders        string      // of answers, that custom-headers may set; separated by commas
 	DefaultBackend        ServicePort // of requests that no rule matches; zero: none, they are answered 404
 	DefaultTLSSecret      object.Ref  // for names without a TLS section; zero: none
 	SessionTicketSecret   object.Ref  // what keys of session tickets are derived from; zero: none
@@ -47,6 +49,12 @@ func (p ServicePort) String() string {
 
 // classRows are the settings of Class but for its Budget, Owners, Renewal and Taste.
 var classRows = []Setting{
+	{
+		Name: "allowed-response-headers", Type: typeOf("list of headers", "separated by commas", func(v *Values) *string { return &v.AllowedHeaders }, parseHeaders, func(s string) string { return s }),
+		Default: "", Why: "None: an Ingress could speak for the whole host, and turn off what protects its neighbours.",
+		Envoy: "none",
+		Doc:   "The headers of answers that `custom-headers` of an Ingress may set.",
+	},
 	{
 		Name: "default-backend", Type: servicePort(func(v *Values) *ServicePort { return &v.DefaultBackend }),
 		Default: "", Why: "Without one, what no rule matches is answered 404, as ingress-nginx does.",

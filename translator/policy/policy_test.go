@@ -33,7 +33,7 @@ func TestTable(t *testing.T) {
 				t.Errorf("%q has no %s", s.Name, what)
 			}
 		}
-		if s.Scopes == 0 || s.Upstream && s.Scopes&OnClass == 0 || s.OfListener && s.Scopes != OnClass || s.Fixed != "" && !s.OfListener {
+		if s.Scopes == 0 || s.Upstream && s.Scopes&OnIngress == 0 || s.OfListener && s.Scopes != OnClass || s.Fixed != "" && !s.OfListener {
 			t.Errorf("%s: wrong scopes %v", s.Name, s.Scopes)
 		}
 		checkDefault(t, s)
@@ -76,7 +76,7 @@ func eachField(of reflect.Type, path string, index []int, visit func(path string
 			continue
 		}
 		path, index := path+f.Name, append(slices.Clone(index), i)
-		if f.Anonymous {
+		if f.Anonymous || f.Type == reflect.TypeFor[AuthService]() {
 			eachField(f.Type, path+".", index, visit)
 			continue
 		}

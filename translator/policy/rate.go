@@ -1,9 +1,24 @@
 package policy
 
+import "net/netip"
+
 // Rate is how many requests a client may make, by its address.
 type Rate struct {
 	PerSecond, PerMinute uint32 // zero: no limit
 	Burst                uint32 // the rate, so many times, may come at once
+}
+
+// Exempt are clients that no Rate holds.
+type Exempt struct{ RateExempt []netip.Prefix }
+
+// exemptRows are the settings of Exempt.
+var exemptRows = []Setting{
+	{
+		Name: "rate-exempt-addresses", Type: prefixes(func(v *Values) *[]netip.Prefix { return &v.RateExempt }),
+		Default: "", Why: "Everybody is limited.",
+		Envoy: "shadow rules of http filter rbac of the route, read by local_ratelimit",
+		Doc:   "The clients, by address, that `requests-per-second` and `requests-per-minute` do not limit. If the value cannot be read, all are limited.",
+	},
 }
 
 // rateRows are the settings of Rate.

@@ -9,9 +9,10 @@ import (
 // it may stand. See TestTable for what every row must have.
 var table = sorted(
 	rows(Setting{Scopes: OnClass, OfListener: true}, portRows, proxyRows, clientRows, logRows),
-	rows(Setting{Scopes: OnClass}, classRows, budgetRows, ownerRows, renewalRows, tasteRows),
+	rows(Setting{Scopes: OnClass}, classRows, globalAuthRows, budgetRows, ownerRows, renewalRows, tasteRows),
 	rows(Setting{Scopes: OnIngress | OnClass}, timeoutRows, retryRows, bodyRows, redirectRows, addressRows, rateRows, towardRows, corsRows, sessionRows),
-	rows(Setting{Scopes: OnIngress}, authRows),
+	rows(Setting{Scopes: OnIngress}, authRows, exemptRows, loggedRows, customRows),
+	rows(Setting{Scopes: OnIngress, Upstream: true}, upstreamTLSRows),
 	rows(Setting{Scopes: OnService | OnIngress | OnClass, Upstream: true}, limitRows, balanceRows, healthRows, lifetimeRows, protocolRows),
 )
 

@@ -27,6 +27,19 @@ var towardRows = []Setting{
 	},
 }
 
+// Custom are headers of answers that an Ingress has in a ConfigMap.
+type Custom struct{ CustomHeaders string }
+
+// customRows are the settings of Custom.
+var customRows = []Setting{
+	{
+		Name: "custom-headers", Type: configMapName(func(v *Values) *string { return &v.CustomHeaders }),
+		Default: "", Why: "Answers are passed on as they are.",
+		Envoy: "http filter header_mutation of the route", Restricts: "headers of answers",
+		Doc: "A ConfigMap of the same namespace with headers that all answers have, those of Envoy's own too, in place of what the Service says: each key is a name that `allowed-response-headers` of the class has. Without the ConfigMap, or with a header that is not allowed, the paths answer 503.",
+	},
+}
+
 // headerText is a text that can stand in a header.
 func headerText(field func(*Values) *string) Type {
 	parse := func(text string) (string, error) {

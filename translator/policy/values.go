@@ -31,6 +31,9 @@ type Route struct {
 	Cors
 	Auth
 	Session
+	Exempt
+	Logged
+	Custom
 }
 
 // Upstream are the settings of the connections to a Service port, which are a
@@ -41,4 +44,5 @@ type Upstream struct {
 	Health
 	Lifetime
 	Speaks
+	UpstreamTLS
 }

@@ -5,6 +5,8 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	filelogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/file/v3"
 	streamlogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/stream/v3"
+	setmetadatav3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/set_metadata/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"legation.dev/translator/policy"
@@ -41,6 +43,29 @@ var logFields = map[policy.LogField]string{
 	"referer":           "%REQ(REFERER)%",
 }
 
+// unlogged marks requests of a route that are not to be logged.
+var unlogged = part{
+	differs: func(route, _ *policy.Route) bool { return !route.LogRequests },
+	config: func(s *policy.Route) *corev3.TypedExtensionConfig {
+		if s.LogRequests {
+			return nil
+		}
+		return &corev3.TypedExtensionConfig{Name: "legation.unlogged", TypedConfig: packed(&setmetadatav3.Config{Metadata: []*setmetadatav3.Metadata{{
+			MetadataNamespace: unloggedNamespace, Value: &structpb.Struct{Fields: map[string]*structpb.Value{"off": structpb.NewBoolValue(true)}}}}})}
+	},
+}
+
+const unloggedNamespace = "legation.log"
+
+// wanted lets requests be logged that no route has marked.
+func wanted() *accesslogv3.AccessLogFilter {
+	unmarked := &matcherv3.MetadataMatcher{Filter: unloggedNamespace, // Envoy ignores an invert here (measured)
+		Path:  []*matcherv3.MetadataMatcher_PathSegment{{Segment: &matcherv3.MetadataMatcher_PathSegment_Key{Key: "off"}}},
+		Value: &matcherv3.ValueMatcher{MatchPattern: &matcherv3.ValueMatcher_BoolMatch{BoolMatch: false}}}
+	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_MetadataFilter{
+		MetadataFilter: &accesslogv3.MetadataFilter{Matcher: unmarked, MatchIfKeyNotFound: yes()}}}
+}
+
 // accessLog is one line of JSON for each request.
 func accessLog(s *policy.Listener) []*accesslogv3.AccessLog {
 	if s.AccessLog == "off" {
@@ -72,14 +97,16 @@ func logLine(fields []policy.LogField) *structpb.Struct {
 // serverErrors are the statuses that are somebody's fault here.
 const serverErrors = 500
 
-// logged says which requests are logged; nil: all.
+// logged says which requests are logged.
 func logged(filter policy.LogFilter) *accesslogv3.AccessLogFilter {
 	if filter == policy.LogAll {
-		return nil
+		return wanted()
 	}
 	failed := &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_StatusCodeFilter{
 		StatusCodeFilter: &accesslogv3.StatusCodeFilter{Comparison: &accesslogv3.ComparisonFilter{
 			Op: accesslogv3.ComparisonFilter_GE, Value: &corev3.RuntimeUInt32{DefaultValue: serverErrors, RuntimeKey: "legation.access_log.errors"}}}}}
-	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_OrFilter{
+	bad := &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_OrFilter{
 		OrFilter: &accesslogv3.OrFilter{Filters: []*accesslogv3.AccessLogFilter{failed, flagged()}}}}
+	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_AndFilter{
+		AndFilter: &accesslogv3.AndFilter{Filters: []*accesslogv3.AccessLogFilter{wanted(), bad}}}}
 }

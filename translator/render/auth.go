@@ -50,7 +50,10 @@ func ruleOf(a *policy.Auth) rule.Rule {
 		r.Realm, r.Users = a.AuthRealm, strings.Split(a.Users(), ",")
 	}
 	if a.AuthURL != "" {
-		r.URL, r.Method = a.AuthURL, a.AuthMethod
+		r.URL, r.Method, r.Redirect, r.Cookies = a.AuthURL, a.AuthMethod, a.AuthRedirect, a.AuthAlwaysSetCookie
+		if set := a.Set(); set != "" {
+			r.Set = strings.Split(set, "\n")
+		}
 		if a.AuthSignIn != "" {
 			r.SignIn, r.Back = a.AuthSignIn, a.AuthSignInArg
 		}

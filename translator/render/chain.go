@@ -64,8 +64,8 @@ func newChain(list ...*listenerv3.FilterChain) (Chain, error) {
 }
 
 // Chain makes the chain of a TLS host for a listener: it ends TLS, unless the connections go
-// through to a Service.
-func (f *Front) Chain(l route.Listener, host string, through *route.Backend) (Chain, error) {
+// through to a Service. The ciphers are those of route.Server.
+func (f *Front) Chain(l route.Listener, host string, through *route.Backend, ciphers string) (Chain, error) {
 	if through != nil {
 		c, err := newChain(&listenerv3.FilterChain{Name: host, FilterChainMatch: &listenerv3.FilterChainMatch{ServerNames: []string{host}},
 			Filters: []*listenerv3.Filter{{Name: "envoy.filters.network.tcp_proxy", ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed(
@@ -73,7 +73,7 @@ func (f *Front) Chain(l route.Listener, host string, through *route.Backend) (Ch
 		c.through = true
 		return c, err
 	}
-	socket := downstreamTLS(host, ads())
+	socket := downstreamTLS(host, ads(), suites(ciphers))
 	list := []*listenerv3.FilterChain{{
 		Name:             host,
 		FilterChainMatch: &listenerv3.FilterChainMatch{ServerNames: []string{host}},
@@ -105,7 +105,7 @@ func (f *Front) trusted(l route.Listener, name string, match *listenerv3.FilterC
 // the name secret. A nil source means a static secret of Envoy's bootstrap. Everything
 // else comes as a secret, too: which client certificates are asked for, and the keys of
 // session tickets.
-func downstreamTLS(secret string, source *corev3.ConfigSource) *corev3.TransportSocket {
+func downstreamTLS(secret string, source *corev3.ConfigSource, ciphers []string) *corev3.TransportSocket {
 	return &corev3.TransportSocket{Name: tlsSocket, ConfigType: &corev3.TransportSocket_TypedConfig{
 		TypedConfig: packed(&tlsv3.DownstreamTlsContext{
 			CommonTlsContext: &tlsv3.CommonTlsContext{
@@ -113,6 +113,7 @@ func downstreamTLS(secret string, source *corev3.ConfigSource) *corev3.Transport
 				TlsParams: &tlsv3.TlsParameters{
 					TlsMinimumProtocolVersion: tlsv3.TlsParameters_TLSv1_2,
 					TlsMaximumProtocolVersion: tlsv3.TlsParameters_TLSv1_3,
+					CipherSuites:              ciphers,
 				},
 				TlsCertificateSdsSecretConfigs: []*tlsv3.SdsSecretConfig{{Name: secret, SdsConfig: source}},
 				ValidationContextType: &tlsv3.CommonTlsContext_ValidationContextSdsSecretConfig{

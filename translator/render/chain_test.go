@@ -15,7 +15,7 @@ func TestChainSize(t *testing.T) {
 	const budget = 450
 	class := policy.Defaults().Listener
 	host := strings.Repeat("h", 30)
-	c, err := NewFront(&class).Chain(route.Listener{Name: "https", TLS: true}, host, nil)
+	c, err := NewFront(&class).Chain(route.Listener{Name: "https", TLS: true}, host, nil, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,9 @@
 package render
 
 import (
+	"crypto/sha256"
+	"net/netip"
+	"strings"
 	"time"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
@@ -48,7 +51,7 @@ func Cluster(c route.Cluster) (*snapshot.Resource, error) {
 		meta.Pulls = []snapshot.Ref{{Type: snapshot.Endpoints, Name: name}}
 	}
 	if c.Protocol.TLS {
-		m.TransportSocket = upstreamTLS(c.SNI)
+		m.TransportSocket = upstreamTLS(&c)
 	}
 	return newResource(snapshot.Cluster, name, m, meta)
 }
@@ -148,11 +151,60 @@ func lifetimes(settings *policy.Upstream) *corev3.HttpProtocolOptions {
 	return o
 }
 
-// upstreamTLS verifies nothing, as ingress-nginx, whose users have endpoints
-// with certificates of their own making; sni is the external name, if any.
-func upstreamTLS(sni string) *corev3.TransportSocket {
-	return &corev3.TransportSocket{Name: tlsSocket,
-		ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: packed(&tlsv3.UpstreamTlsContext{Sni: sni})}}
+// upstreamTLS verifies nothing unless a Secret says by what, as ingress-nginx, whose users
+// have endpoints with certificates of their own making. What is in the Secret is in the cluster, and
+// so comes with it: by a secret of its own it could be late, while routes lead to the cluster.
+func upstreamTLS(c *route.Cluster) *corev3.TransportSocket {
+	m := &tlsv3.UpstreamTlsContext{Sni: c.SNI}
+	if c.TLS != nil {
+		s := &c.Settings.UpstreamTLS
+		m.CommonTlsContext = &tlsv3.CommonTlsContext{TlsParams: tlsParams(s)}
+		if s.TLSServer && s.TLSName != "" {
+			m.Sni = s.TLSName
+		}
+		if pair := c.TLS.Pair; pair != nil {
+			m.CommonTlsContext.TlsCertificates = []*tlsv3.TlsCertificate{newSecret("", *pair).GetTlsCertificate()}
+		}
+		if by := believed(c); by != nil {
+			m.CommonTlsContext.ValidationContextType = &tlsv3.CommonTlsContext_ValidationContext{ValidationContext: by}
+		}
+	}
+	return &corev3.TransportSocket{Name: tlsSocket, ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: packed(m)}}
+}
+
+// believed is what an endpoint must show; nil for nothing.
+func believed(c *route.Cluster) *tlsv3.CertificateValidationContext {
+	switch {
+	case c.TLS.Nobody: // no certificate has this hash
+		return &tlsv3.CertificateValidationContext{VerifyCertificateHash: []string{strings.Repeat("00", sha256.Size)}}
+	case c.TLS.Authorities == nil:
+		return nil
+	}
+	name := &tlsv3.SubjectAltNameMatcher{SanType: tlsv3.SubjectAltNameMatcher_DNS, Matcher: exactly(c.Settings.TLSName)}
+	if _, err := netip.ParseAddr(c.Settings.TLSName); err == nil {
+		name.SanType = tlsv3.SubjectAltNameMatcher_IP_ADDRESS
+	}
+	return &tlsv3.CertificateValidationContext{TrustedCa: inlineBytes(c.TLS.Authorities), MaxVerifyDepth: number(c.Settings.TLSDepth + 1), // Envoy counts the authority, too
+		MatchTypedSubjectAltNames: []*tlsv3.SubjectAltNameMatcher{name}}
+}
+
+func tlsParams(s *policy.UpstreamTLS) *tlsv3.TlsParameters {
+	p := &tlsv3.TlsParameters{TlsMinimumProtocolVersion: tlsv3.TlsParameters_TLSv1_2, TlsMaximumProtocolVersion: tlsv3.TlsParameters_TLSv1_3, CipherSuites: suites(s.TLSCiphers)}
+	switch s.TLSVersions {
+	case policy.TLSOnly12:
+		p.TlsMaximumProtocolVersion = tlsv3.TlsParameters_TLSv1_2
+	case policy.TLSOnly13:
+		p.TlsMinimumProtocolVersion = tlsv3.TlsParameters_TLSv1_3
+	}
+	return p
+}
+
+// suites are ciphers as Envoy has them; none for its own.
+func suites(list string) []string {
+	if list == "" {
+		return nil
+	}
+	return strings.Split(list, ",")
 }
 
 const tlsSocket = "envoy.transport_sockets.tls"

@@ -55,7 +55,7 @@ const policyFilter = "legation.policy"
 // it, so that nothing may be guarded by it alone.
 var filters = []filter{
 	// What the limiter has to know first: who is exempt, by shadow rules.
-	{name: preFilter, config: &chainv3.FilterChainConfig{}, chained: true},
+	{name: preFilter, config: &chainv3.FilterChainConfig{}, chained: true, parts: []part{exemption, unlogged}},
 	{name: "envoy.filters.http.local_ratelimit", config: limiter()},
 	{name: policyFilter, config: &chainv3.FilterChainConfig{}, chained: true, parts: []part{corsOrigin, corsHeaders, addresses, auth, session}},
 	// It keeps the name that it had when it was the only one: a connection from then

@@ -103,7 +103,7 @@ func versionOf(sum pmap.Sum) string { return base64.RawURLEncoding.EncodeToStrin
 // defaultChains serve names without a chain of their own, and clients that name
 // none: a listener with TLS answers for every host.
 func (f *Front) defaultChains(head *listenerv3.Listener, l route.Listener, source *corev3.ConfigSource) {
-	socket := downstreamTLS(route.DefaultCertificate, source)
+	socket := downstreamTLS(route.DefaultCertificate, source, nil)
 	head.DefaultFilterChain = &listenerv3.FilterChain{Name: defaultChain, TransportSocket: socket, Filters: managed(l.Name),
 		TransportSocketConnectTimeout: timeOf(socket)}
 	head.FilterChains = append(head.FilterChains, f.trusted(l, defaultChain, &listenerv3.FilterChainMatch{}, socket)...)

@@ -26,14 +26,18 @@ func pages(p *route.Pages, in place) []*corev3.TypedExtensionConfig {
 	noted := func(header, key string) *tometadatav3.Config_Rule {
 		return &tometadatav3.Config_Rule{Header: header, OnHeaderPresent: &tometadatav3.Config_KeyValuePair{MetadataNamespace: "legation", Key: key}}
 	}
-	list := []*xdsmatchv3.Matcher_MatcherList_FieldMatcher{{
-		Predicate: both(is(&matcherv3.HttpResponseStatusCodeMatchInput{}, strconv.Itoa(route.Unreachable)), is(&matcherv3.HttpResponseLocalReplyMatchInput{}, "true")),
-		OnMatch:   asks(p, in.routes, route.StandInHeader, route.Unreachable, &routev3.RedirectAction{HostRedirect: route.Within(in.host)}),
-	}}
+	var list []*xdsmatchv3.Matcher_MatcherList_FieldMatcher
+	if !p.CodesAlone {
+		list = append(list, &xdsmatchv3.Matcher_MatcherList_FieldMatcher{Predicate: ofEnvoy(route.Unreachable),
+			OnMatch: asks(p, in.routes, route.StandInHeader, route.Unreachable, &routev3.RedirectAction{HostRedirect: route.Within(in.host)})})
+	}
 	for _, code := range p.Codes {
-		list = append(list, &xdsmatchv3.Matcher_MatcherList_FieldMatcher{
-			Predicate: is(&matcherv3.HttpResponseStatusCodeMatchInput{}, strconv.Itoa(int(code))), OnMatch: asks(p, in.routes, route.PageHeader, code, &routev3.RedirectAction{HostRedirect: route.Within(in.host), StripQuery: true,
-				PathRewriteSpecifier: &routev3.RedirectAction_PathRedirect{PathRedirect: "/"}})})
+		predicate := is(&matcherv3.HttpResponseStatusCodeMatchInput{}, strconv.Itoa(int(code)))
+		if p.OwnOnly {
+			predicate = ofEnvoy(int(code))
+		}
+		list = append(list, &xdsmatchv3.Matcher_MatcherList_FieldMatcher{Predicate: predicate, OnMatch: asks(p, in.routes, route.PageHeader, code, &routev3.RedirectAction{HostRedirect: route.Within(in.host), StripQuery: true,
+			PathRewriteSpecifier: &routev3.RedirectAction_PathRedirect{PathRedirect: "/"}})})
 	}
 	matcher := &xdsmatchv3.Matcher{MatcherType: &xdsmatchv3.Matcher_MatcherList_{MatcherList: &xdsmatchv3.Matcher_MatcherList{Matchers: list}}}
 	return []*corev3.TypedExtensionConfig{
@@ -57,6 +61,11 @@ func asks(p *route.Pages, routes, header string, code uint32, to *routev3.Redire
 		RedirectActionSpecifier: &redirectv3.RedirectPolicy_RedirectAction{RedirectAction: to}}
 	return &xdsmatchv3.Matcher_OnMatch{OnMatch: &xdsmatchv3.Matcher_OnMatch_Action{Action: &xdscorev3.TypedExtensionConfig{
 		Name: "asks", TypedConfig: packed(policy)}}}
+}
+
+// ofEnvoy is a status that Envoy itself answers.
+func ofEnvoy(status int) *xdsmatchv3.Matcher_MatcherList_Predicate {
+	return both(is(&matcherv3.HttpResponseStatusCodeMatchInput{}, strconv.Itoa(status)), is(&matcherv3.HttpResponseLocalReplyMatchInput{}, "true"))
 }
 
 // is compares what an input says.

@@ -25,11 +25,12 @@ func (b *builder) toTargets(p *route.Planned) *routev3.RouteAction {
 	return to
 }
 
-// mirrors get a request as the target gets it, also under the same host.
+// mirrors get a request as the target gets it, also under the same host unless they have one
+// of their own.
 func mirrors(calls []route.Call) (list []*routev3.RouteAction_RequestMirrorPolicy) {
 	for _, c := range calls {
 		if c.Why == route.Mirror {
-			list = append(list, &routev3.RouteAction_RequestMirrorPolicy{Cluster: c.Backend.Cluster(), DisableShadowHostSuffixAppend: true})
+			list = append(list, &routev3.RouteAction_RequestMirrorPolicy{Cluster: c.Backend.Cluster(), DisableShadowHostSuffixAppend: true, HostRewriteLiteral: c.Host})
 		}
 	}
 	return list

@@ -70,6 +70,7 @@ func (r Rewrite) Whole() string { return `(?s:^.*?)(?:` + r.Pattern + `)(?s:.*$)
 type Call struct {
 	Backend Backend
 	Why     CallKind
+	Host    string // that it is told; empty: as the target
 }
 
 // CallKind is what a Service is called for. The clusters of a virtual host, and what

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"slices"
 	"strings"
 
 	"legation.dev/object"
@@ -18,16 +19,17 @@ func PasswordsOf(f *Fragment, a *policy.Auth) (secret object.Ref, ok bool) {
 	if a.AuthType != policy.Basic || a.AuthSecret == "" {
 		return object.Ref{}, false
 	}
-	namespace, name, other := strings.Cut(a.AuthSecret, "/")
-	if !other {
-		namespace, name = f.Origin.Object.Namespace, a.AuthSecret
-	}
-	return object.Ref{Kind: object.KindSecret, Namespace: namespace, Name: name}, true
+	return secretOf(f.Origin.Object.Namespace, a.AuthSecret), true
 }
 
-// admit finds the users of a plan that asks for passwords. Without any it is closed, and
-// its owner is told.
-func (p *plan) admit(secrets func(object.Ref) *Credential) []finding.Finding {
+// admit finds what settings of a plan name: users, and headers. Without what keeps clients
+// out it is closed, and its owner is told.
+func (p *plan) admit(in *Input) []finding.Finding {
+	found := p.passwords(in.Secret)
+	return slices.Concat(found, p.custom(in), p.telling(in), p.trusts(in))
+}
+
+func (p *plan) passwords(secrets func(object.Ref) *Credential) []finding.Finding {
 	if p.closed || p.settings.AuthType != policy.Basic {
 		return nil
 	}
@@ -48,19 +50,33 @@ func (p *plan) admit(secrets func(object.Ref) *Credential) []finding.Finding {
 		p.closed = true
 		return []finding.Finding{finding.NoPasswords.At(at, ref.Key(), "there is no such Secret")}
 	}
+	return p.users(c, at, ref)
+}
+
+// users gives a plan the users of a Secret.
+func (p *plan) users(c *Credential, at object.Origin, ref object.Ref) []finding.Finding {
 	settings := *p.settings
-	users := strings.Join(c.Users, ",")
+	lines, key := c.Users, "the key auth of the Secret has"
+	if settings.AuthSecretType == policy.AuthMap {
+		lines, key = c.Named, "the keys of the Secret have"
+	}
+	users := strings.Join(lines, ",")
 	settings.Auth = settings.Auth.WithUsers(users)
 	switch {
 	case users == "":
 		p.closed = true
-		return []finding.Finding{finding.NoPasswords.At(at, ref.Key(), "the key auth of the Secret has no line that can be used")}
+		return []finding.Finding{finding.NoPasswords.At(at, ref.Key(), key+" no line that can be used")}
 	case len(users) > mostUsers:
 		p.closed = true
 		return []finding.Finding{finding.NoPasswords.At(at, ref.Key(), "the Secret has more than 16 KiB of passwords")}
 	}
 	p.settings = &settings
-	if c.BadUsers > 0 {
+	if p.local != nil {
+		local := *p.local
+		local.Auth = local.Auth.WithUsers(users)
+		p.local = &local
+	}
+	if c.BadUsers > 0 && settings.AuthSecretType != policy.AuthMap {
 		return []finding.Finding{finding.BadPasswords.At(at, ref.Key(), c.BadUsers)}
 	}
 	return nil

@@ -77,13 +77,13 @@ func (p Planned) text() string {
 		}
 	}
 	for _, c := range p.Calls {
-		text += fmt.Sprint(" ", c.Why, " ", c.Backend.Cluster())
+		text += fmt.Sprint(" ", c.Why, " ", c.Backend.Cluster(), c.Host)
 	}
 	if p.Measures != nil {
 		text += fmt.Sprintf(" %+v", *p.Measures)
 	}
 	if p.Pages != nil {
-		text += fmt.Sprintf(" %s %v %+v", p.Pages.Backend.Cluster(), p.Pages.Codes, p.Pages.Headers)
+		text += fmt.Sprintf(" %s %v %v %v %+v", p.Pages.Backend.Cluster(), p.Pages.Codes, p.Pages.OwnOnly, p.Pages.CodesAlone, p.Pages.Headers)
 	}
 	if p.Settings != nil {
 		text += " " + p.Settings.String()
@@ -103,10 +103,12 @@ type plan struct {
 	fragment *Fragment
 	settings *policy.Route
 	open     *policy.Route // settings without Auth; nil if they have none
+	local    *policy.Route // settings without the service of the class; nil if that is not asked
 	closed   bool
 	byOthers bool // closed by a guard of another object, and else open
 	owns     bool // the object is one of the owner of the host
 	measures *Measures
+	missing  []object.Ref // Services of pages that there are not
 }
 
 // planOf brings class and fragment together. Whatever restricts access and is not
@@ -118,7 +120,12 @@ func (c *Class) planOf(f *Fragment) plan {
 		settings = &own
 	}
 	p := plan{class: c, fragment: f, settings: settings, closed: c.closes(f), owns: true, measures: f.Measures}
-	if settings.Auth.Active() {
+	if everywhere := c.Settings.Everywhere(settings.Auth); settings.Everyone && everywhere != settings.Auth {
+		p.local = settings
+		own := *settings
+		own.Auth, p.settings = everywhere, &own
+	}
+	if p.settings.Auth.Active() {
 		open := *settings
 		open.Auth, p.open = policy.Auth{}, &open
 	}
@@ -129,7 +136,7 @@ func (c *Class) planOf(f *Fragment) plan {
 // wrong with that.
 func (c *Class) Plan(f *Fragment, a Action) (Planned, []finding.Finding) {
 	p := c.planOf(f)
-	found := p.admit(nil)
+	found := p.admit(&Input{})
 	planned, wrong := p.of(a)
 	return planned, append(found, wrong...)
 }
@@ -143,6 +150,7 @@ func (p plan) of(a Action) (_ Planned, found []finding.Finding) {
 	if a.Wrong != nil {
 		found = append(found, *a.Wrong)
 	}
+	a.Pages = p.pagesOf(a)
 	a.Targets = sides(a.Targets, func() policy.Values { return p.class.Settings.With(p.fragment.Policy) })
 	ref := p.fragment.Origin.Object
 	settings := p.settings

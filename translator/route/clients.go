@@ -72,6 +72,19 @@ func Through(host string, of Tenure) *Backend {
 	return nil
 }
 
+// CiphersOf are the ciphers of the oldest owner of a host that names any.
+func CiphersOf(host string, of Tenure) string {
+	for _, f := range of.Served {
+		if !of.Owns(f) || f.Host(host) == nil {
+			continue
+		}
+		if c := f.Host(host).Server.Ciphers; c != "" {
+			return c
+		}
+	}
+	return ""
+}
+
 // Checked is how a host checks client certificates.
 type Checked struct {
 	Clients

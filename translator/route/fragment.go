@@ -15,6 +15,7 @@ package route
 import (
 	"cmp"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -200,6 +201,26 @@ func NewRawBackend(namespace, service, port string) (Backend, bool) {
 // Raw reports whether b gets connections as they are.
 func (b Backend) Raw() bool { return b.cluster == b.Key()+"/"+b.Port+"/"+raw }
 
+// NewOutside makes a Backend of a name of the DNS, or an address, that is no Service: no
+// Service has a dot in its name. It returns false if it can be none.
+func NewOutside(namespace, host string, port uint16, shape policy.Overrides, hash string) (Backend, bool) {
+	b := Backend{Namespace: namespace, Service: host, Port: strconv.Itoa(int(port)), Policy: shape}
+	if !label.MatchString(namespace) || !outside.MatchString(host) || port == 0 {
+		return b, false
+	}
+	b.cluster = namespace + "/" + host + "/" + b.Port
+	if hash != "" {
+		b.cluster += "/" + hash
+	}
+	return b, true
+}
+
+// outside is a name with a dot at least.
+var outside = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$`)
+
+// Outside reports whether b is no Service.
+func (b Backend) Outside() bool { return strings.Contains(b.Service, ".") }
+
 // like is b with the settings of another backend for its cluster.
 func (b Backend) like(other Backend) Backend {
 	_, hash, hashed := strings.Cut(strings.TrimPrefix(other.cluster, other.Key()+"/"+other.Port), "/")
@@ -253,6 +274,9 @@ type Reference struct {
 	// else depends on it here. All that the object says depends on any other Secret or
 	// ConfigMap.
 	Certificate bool
+	// Optional: To is a Service without which the object means something else, so that all
+	// that it says is looked at again when the Service comes or goes.
+	Optional bool
 }
 
 // Older compares two fragments in the order in which they win a conflict: the older one

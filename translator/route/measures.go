@@ -69,7 +69,7 @@ func (m *merger) everywhere() {
 		m.apart = &Measures{Headers: host.Headers}
 	}
 	for i := range m.plans {
-		m.plans[i].measures = m.plans[i].fragment.Measures.with(host)
+		m.plans[i].measures = m.plans[i].measures.with(host)
 	}
 }
 

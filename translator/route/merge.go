@@ -23,6 +23,11 @@ type Input struct {
 	Canaries []Canary
 	// Secret is what a Secret says; nil if there is none of that name.
 	Secret func(object.Ref) *Credential
+	// ConfigMap is what a ConfigMap has; nil if there is none of that name.
+	ConfigMap func(object.Ref) map[string]string
+	// Lacks reports whether there is no Service of that name. Only those are asked for that
+	// are Optional where they are named.
+	Lacks func(object.Ref) bool
 }
 
 // VirtualHost is what becomes of the requests to one host.
@@ -194,7 +199,7 @@ func newMerger(name string, in *Input, of Tenure, chain string) *merger {
 			continue
 		}
 		p := class.planOf(f)
-		m.found = append(m.found, p.admit(in.Secret)...)
+		m.found = append(append(m.found, p.admit(in)...), p.lost(in)...)
 		if !of.Owns(f) {
 			p = m.guest(p)
 		}
@@ -237,7 +242,7 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 		if redirect == byPath && m.leaves(c) {
 			m.toHTTPS("redirect "+c.rule.Name, c.rule.Match)
 		}
-		m.add(Route{Name: c.rule.Name, Match: c.rule.Match, Planned: m.withSession(m.planned(c.plan, c.rule.Action), c.rule)})
+		m.add(Route{Name: c.rule.Name, Match: c.rule.Match, Planned: m.withSession(m.planned(c.plan.challenged(c.rule), c.rule.Action), c.rule)})
 	}
 	last := m.fallback()
 	if s := last.Settings; s != nil && s.Cors.Active() && last.Status != http.StatusServiceUnavailable {

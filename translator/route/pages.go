@@ -2,7 +2,10 @@ package route
 
 import (
 	"net/http"
+	"slices"
 	"strings"
+
+	"legation.dev/translator/finding"
 )
 
 // Pages is a Service that answers in place of the targets of an action.
@@ -12,6 +15,10 @@ type Pages struct {
 	// for the path /. Without any it answers only where no endpoint can be reached, by
 	// GET, for the path as it was. The status that the client sees is its own.
 	Codes []uint32
+	// OwnOnly: a status of a target stands; only those of Envoy are replaced.
+	OwnOnly bool
+	// Codes alone: where no endpoint can be reached, Envoy says so.
+	CodesAlone bool
 	// Headers tell it what is the matter. Beside them it is told the status and the path.
 	Headers []Header
 }
@@ -33,6 +40,36 @@ func Within(host string) string {
 		return host
 	}
 	return "_legation" + rest // no host of an object has such a label
+}
+
+// lost notes which Services of pages there are not, and tells the owner.
+func (p *plan) lost(in *Input) (found []finding.Finding) {
+	if in.Lacks == nil {
+		return nil
+	}
+	for _, r := range p.fragment.References {
+		if r.Optional && in.Lacks(r.To) {
+			p.missing = append(p.missing, r.To)
+			found = append(found, finding.NoPagesService.At(p.fragment.At(r.Field), r.To.Name))
+		}
+	}
+	return found
+}
+
+// pagesOf are the pages of an action. Where their Service does not exist it is as if none
+// was named: the default backend of the class answers in place of statuses.
+func (p plan) pagesOf(a Action) *Pages {
+	if a.Pages == nil || a.Pages.Backend.Service != "" && !slices.Contains(p.missing, a.Pages.Backend.Ref()) {
+		return a.Pages
+	}
+	d := p.class.Settings.DefaultBackend
+	b, ok := NewBackend(d.Namespace, d.Service, d.Port, nil, "")
+	if !ok || len(a.Pages.Codes) == 0 {
+		return nil
+	}
+	own := *a.Pages
+	own.Backend, own.CodesAlone = b, true
+	return &own
 }
 
 // pages adds the routes by which Services with pages are asked. They come first, and take

@@ -22,6 +22,8 @@ type Server struct {
 	Measures *Measures
 	// Through, if not nil, gets the connections with TLS to the host as they are.
 	Through *Backend
+	// Ciphers are those of TLS 1.2 with clients, separated by commas; empty: Envoy's own.
+	Ciphers string
 	// Places are paths of the host beside the rules.
 	Places []Place
 	// Guards are those among these that keep somebody out of the whole host. They are

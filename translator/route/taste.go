@@ -110,6 +110,15 @@ func (m *merger) lentRedirect() bool {
 	return false
 }
 
+// challenged is p for one rule: about challenges for certificates the service of the class is
+// not asked, or there would never be one.
+func (p plan) challenged(r Rule) plan {
+	if p.local != nil && strings.HasPrefix(r.Path, strings.TrimSuffix(ACME, "/")) {
+		p.settings = p.local
+	}
+	return p
+}
+
 // lends reports whether a plan is the one that lends its settings to paths without a rule.
 func (m *merger) lends(p plan) bool {
 	for first := range m.owning {

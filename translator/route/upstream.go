@@ -2,8 +2,11 @@ package route
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
+	"strings"
 
+	"legation.dev/object"
 	"legation.dev/translator/finding"
 	"legation.dev/translator/policy"
 )
@@ -15,6 +18,8 @@ type Cluster struct {
 	// Service, the later before the earlier.
 	Settings policy.Upstream
 	Protocol Protocol
+	// TLS is with what an endpoint is spoken to, and what it must show; nil: nothing.
+	TLS *BackendTLS
 	// SNI is the name in a handshake with an endpoint; empty for none.
 	SNI string
 	// Named: Endpoints are names, which Envoy resolves. Else they come by EDS, and
@@ -25,6 +30,79 @@ type Cluster struct {
 	NotHome bool
 	// Placeholder: the Service or its port is missing, and may come back.
 	Placeholder bool
+}
+
+// BackendTLS is with what endpoints are spoken to by TLS.
+type BackendTLS struct {
+	Pair *KeyPair // shown to an endpoint that asks; nil for none
+	// Authorities are PEM, by which the certificate of an endpoint is verified; nil: it is not.
+	Authorities []byte
+	// Nobody: no endpoint is believed.
+	Nobody bool
+}
+
+// TLSOf is with what the endpoints of a cluster are spoken to, by what its Secret says; nil
+// if it names none. If there is not all that is needed, nobody is believed.
+func TLSOf(namespace string, s *policy.UpstreamTLS, secrets func(object.Ref) *Credential) (*BackendTLS, error) {
+	if s.TLSSecret == "" {
+		return nil, nil
+	}
+	nobody := &BackendTLS{Nobody: true}
+	ref := secretOf(namespace, s.TLSSecret)
+	if ref.Namespace != namespace {
+		return nobody, errors.New("the Secret is in another namespace")
+	}
+	var c *Credential
+	if secrets != nil {
+		c = secrets(ref)
+	}
+	switch {
+	case c == nil:
+		return nobody, errors.New("there is no such Secret")
+	case c.PairErr != nil && c.AuthorityErr != nil:
+		return nobody, errors.New("the Secret has neither a certificate nor an authority that can be used")
+	case s.TLSVerify && c.AuthorityErr != nil:
+		return nobody, fmt.Errorf("to verify, ca.crt is needed: %w", c.AuthorityErr)
+	case s.TLSVerify && s.TLSName == "":
+		return nobody, errors.New("to verify, a name is needed that certificates must have")
+	}
+	tls := &BackendTLS{}
+	if c.PairErr == nil {
+		tls.Pair = &c.Pair
+	}
+	if s.TLSVerify {
+		tls.Authorities = c.Authorities.Certificates
+	}
+	return tls, nil
+}
+
+// secretOf is a Secret by its name, or by namespace/name.
+func secretOf(namespace, name string) object.Ref {
+	if other, rest, ok := strings.Cut(name, "/"); ok {
+		namespace, name = other, rest
+	}
+	return object.Ref{Kind: object.KindSecret, Namespace: namespace, Name: name}
+}
+
+// UpstreamSecretOf is the Secret that the clusters of a fragment are made with; ok is false
+// if it names none.
+func UpstreamSecretOf(f *Fragment) (secret object.Ref, ok bool) {
+	s := policy.Values{}.With(f.Policy).UpstreamTLS
+	return secretOf(f.Origin.Object.Namespace, s.TLSSecret), s.TLSSecret != ""
+}
+
+// trusts closes a plan whose endpoints cannot be spoken to as its owner wants.
+func (p *plan) trusts(in *Input) []finding.Finding {
+	if _, ok := UpstreamSecretOf(p.fragment); !ok || p.closed {
+		return nil
+	}
+	s := p.class.Settings.With(p.fragment.Policy).UpstreamTLS
+	_, err := TLSOf(p.fragment.Origin.Object.Namespace, &s, in.Secret)
+	if err == nil {
+		return nil
+	}
+	p.closed = true
+	return []finding.Finding{finding.BackendClosed.At(p.fragment.At(p.fragment.Policy.FieldOf("upstream-tls-secret")), s.TLSSecret, err)}
 }
 
 // Protocol is what is spoken to endpoints.
@@ -93,6 +171,8 @@ type Credential struct {
 	// there are by which nobody can.
 	Users    []string
 	BadUsers int
+	// Named are such lines, too, of keys that are names.
+	Named []string
 }
 
 // NoAuthorities is why c has no authorities to check client certificates by; nil if it

@@ -219,6 +219,9 @@ func (w *World) randomSettings() input.Change {
 		o.Data["serve-unprotected"] = "true"
 	case 3, 4, 5:
 		w.classSettings(o.Data)
+	case 6:
+		o.Data["global-auth-url"] = pick(w, "http://auth.example.net/check", "nowhere")
+		o.Data["allowed-response-headers"] = "bind-addresses,global-auth-url,allowed-response-headers" // all that it has itself
 	}
 	return lower.Put(input.Seal(o))
 }

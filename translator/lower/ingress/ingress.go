@@ -28,6 +28,7 @@ func Lower(o *input.Ingress) *route.Fragment {
 	shape := f.Policy.Upstream()
 	l := lowering{Fragment: f, object: o, paths: paths, shape: shape, hash: shape.Hash()}
 	l.passwords()
+	l.configMaps()
 	l.defaultBackend()
 	l.rules()
 	l.tls()
@@ -58,11 +59,24 @@ type lowering struct {
 	to   route.Action
 }
 
-// passwords names the Secret of its passwords. One of another namespace is not looked at.
+// passwords names the Secrets of its passwords and of its endpoints. One of another namespace is not looked at.
 func (l *lowering) passwords() {
 	auth := policy.Values{}.With(l.Policy).Auth
 	if ref, ok := route.PasswordsOf(l.Fragment, &auth); ok && ref.Namespace == l.object.Namespace {
 		l.References = append(l.References, route.Reference{To: ref, Field: l.Policy.FieldOf("auth-secret")})
+	}
+	if ref, ok := route.UpstreamSecretOf(l.Fragment); ok && ref.Namespace == l.object.Namespace {
+		l.References = append(l.References, route.Reference{To: ref, Field: l.Policy.FieldOf("upstream-tls-secret")})
+	}
+}
+
+// configMaps names those that its settings name. One of another namespace is not looked at.
+func (l *lowering) configMaps() {
+	v := policy.Values{}.With(l.Policy)
+	for _, named := range [][2]string{{"auth-headers-from", v.AuthHeadersFrom}, {"custom-headers", v.CustomHeaders}} {
+		if ref := route.ConfigMapOf(l.Fragment, named[1]); named[1] != "" && ref.Namespace == l.object.Namespace {
+			l.References = append(l.References, route.Reference{To: ref, Field: l.Policy.FieldOf(named[0])})
+		}
 	}
 }
 

@@ -12,8 +12,16 @@ import (
 var places = map[string]string{"$host": rule.Host, "$http_host": rule.Authority, "$best_http_host": rule.Authority, "$scheme": rule.Scheme, "$pass_access_scheme": rule.Scheme,
 	"$request_uri": rule.URI, "$escaped_request_uri": rule.Escaped}
 
-// serviceURL is a URL with places for its variables.
-func serviceURL(text string) (string, error) {
+// secretType is how a Secret has passwords; what is none counts as a file, as there.
+func secretType(text string) (string, error) {
+	if text != "auth-file" && text != "auth-map" {
+		return "", ignored("neither auth-file nor auth-map")
+	}
+	return text, nil
+}
+
+// withPlaces is a text with places for its variables.
+func withPlaces(text string) (string, error) {
 	if strings.ContainsAny(text, "{}") && !strings.Contains(text, "${") {
 		return "", errors.New("has a brace")
 	}

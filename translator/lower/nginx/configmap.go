@@ -45,6 +45,18 @@ var ofConfigMap = map[string]key{
 	"client-body-timeout":                   {fate: NoEffect, why: "idle-timeout ends a body that stands still"},
 	"client-header-timeout":                 {fate: NoEffect, why: "a request has 10 s for its headers"},
 	"custom-http-errors":                    {fate: ToDecide, why: "say it on the Ingresses that want it, with default-backend"},
+	"global-allowed-response-headers":       {says: []policy.Word{{Setting: "allowed-response-headers", Ours: asIs}}},
+	"global-auth-always-set-cookie":         {says: []policy.Word{{Setting: "global-auth-always-set-cookie", Ours: boolean}}},
+	"global-auth-cache-duration":            {fate: NoEffect, why: "the service is asked about each request"},
+	"global-auth-cache-key":                 {fate: NoEffect, why: "the service is asked about each request"},
+	"global-auth-method":                    {says: []policy.Word{{Setting: "global-auth-method", Ours: asIs}}},
+	"global-auth-request-redirect":          {says: []policy.Word{{Setting: "global-auth-request-redirect", Ours: withPlaces}}},
+	"global-auth-response-headers":          {says: []policy.Word{{Setting: "global-auth-response-headers", Ours: asIs}}},
+	"global-auth-signin":                    {says: []policy.Word{{Setting: "global-auth-signin", Ours: withPlaces}}},
+	"global-auth-signin-redirect-param":     {says: []policy.Word{{Setting: "global-auth-signin-redirect-param", Ours: asIs}}},
+	"global-auth-snippet":                   {fate: ToDecide, why: "text of nginx is not taken; say what it is for"},
+	"global-auth-url":                       {says: []policy.Word{{Setting: "global-auth-url", Ours: withPlaces}}},
+	"no-auth-locations":                     {fate: ToDecide, why: "only /.well-known/acme-challenge, its default, is exempt from global-auth-url; say global-auth: \"false\" on other Ingresses that are to be open"},
 	"keep-alive":                            {says: []policy.Word{{Setting: "downstream-idle-timeout", Ours: seconds}}},
 	"keep-alive-requests":                   {fate: NoEffect, why: "Envoy's connections have no number of requests"},
 	"large-client-header-buffers":           {fate: ToDecide, why: "max-request-headers bounds all headers together, in KiB"},
@@ -88,6 +100,8 @@ func asAnnotation(name string) (key, bool) {
 		return key{says: words[name]}, true
 	case nothing:
 		return key{fate: NoEffect, why: a.why}, true
+	case refused:
+		return key{fate: Lost, why: a.why}, true
 	}
 	return key{}, false
 }

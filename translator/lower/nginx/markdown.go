@@ -12,7 +12,7 @@ func Markdown() string {
 		count[a.as]++
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, preface, len(annotations), count[setting]+count[ours], count[nothing], count[notYet])
+	fmt.Fprintf(&b, preface, len(annotations), count[setting]+count[ours], count[nothing], count[refused])
 	for _, a := range annotations {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", a.name, a.does())
 	}
@@ -23,8 +23,8 @@ const preface = `# Annotations of ingress-nginx
 
 Generated from the table in ` + "`translator/lower/nginx`" + `.
 
-Of the %d annotations under ` + "`nginx.ingress.kubernetes.io/`" + ` that ingress-nginx 1.15.1 documents, %d are honoured, %d have no effect here and need none, and %d are not honoured yet.
-None is dropped in silence: what is not honoured is a Problem of its Ingress, and so is a name that ingress-nginx does not know. What restricts access and is not honoured,
+Of the %d annotations under ` + "`nginx.ingress.kubernetes.io/`" + ` that ingress-nginx 1.15.1 documents, %d are honoured, %d have no effect here and need none, and %d are refused, with the reason.
+None is dropped in silence: what is refused is a Problem of its Ingress, and so is a name that ingress-nginx does not know. What restricts access and is refused,
 or cannot be read, closes its paths: they answer 503, unless the class says ` + "`serve-unprotected: \"true\"`" + `.
 
 A setting that an annotation says has the same meaning as if it were written in our words, and a number has nginx's unit; [settings.md](settings.md) explains each.
@@ -48,7 +48,7 @@ func (a annotation) does() string {
 	case a.as == nothing:
 		return "no effect: " + a.why
 	case a.restricts != "":
-		return "not honoured yet; it restricts " + a.restricts + ", so its paths are closed"
+		return "refused: " + a.why + "; it restricts " + a.restricts + ", so its paths are closed"
 	}
-	return "not honoured yet"
+	return "refused: " + a.why
 }

@@ -1,6 +1,6 @@
 // Package nginx lowers the annotations of ingress-nginx. Each row of its table says what
 // becomes of one: it is a setting of ours (words.go), a part of the route model
-// (paths.go), without effect here, or not honoured yet. What restricts access and is not
+// (paths.go), without effect here, or refused. What restricts access and is not
 // honoured, or not understood, becomes a guard, which closes the paths.
 package nginx
 
@@ -50,8 +50,10 @@ func read(f *route.Fragment, name, value string) {
 		f.Find(finding.NoEffect, field(name), shown(value), a.why)
 	case !known:
 		f.Find(finding.UnknownAnnotation, field(name), shown(value))
+	case a.as == refused:
+		f.Find(finding.NotHonored, field(name), shown(value), a.why)
 	default:
-		f.Find(finding.NotHonored, field(name), shown(value))
+		f.Find(finding.NotHonored, field(name), shown(value), "not yet")
 	}
 }
 
@@ -93,8 +95,6 @@ func restrictsNobody(name, value string) bool {
 	case strings.HasPrefix(name, "enable-"):
 		on, err := strconv.ParseBool(value)
 		return err == nil && !on
-	case name == "auth-secret-type":
-		return value == "auth-file"
 	case name == "denylist-source-range":
 		return value == ""
 	case strings.HasSuffix(name, "-source-range"):

@@ -13,6 +13,7 @@ import (
 const (
 	defaultBackend = "default-backend"
 	httpErrors     = "custom-http-errors"
+	noIntercept    = "disable-proxy-intercept-errors"
 )
 
 // pagesOf is the Service that the annotations name, in the namespace of the object; nil if
@@ -21,9 +22,8 @@ func (p Paths) pagesOf() *route.Pages {
 	name := strings.TrimSpace(p.said[defaultBackend])
 	_, errorsToo := p.said[httpErrors]
 	switch {
-	case name == "" && errorsToo:
-		p.ignored(httpErrors, errors.New("needs "+defaultBackend+" beside it"))
-		return nil
+	case name == "" && errorsToo: // the class knows who answers
+		return &route.Pages{Codes: p.codes(), OwnOnly: isTrue(p.said[noIntercept])}
 	case name == "":
 		return nil
 	}
@@ -33,8 +33,8 @@ func (p Paths) pagesOf() *route.Pages {
 		p.ignored(defaultBackend, errors.New("not the name of a Service"))
 		return nil
 	}
-	f.References = append(f.References, route.Reference{To: b.Ref(), Field: field(defaultBackend), Backend: &b})
-	return &route.Pages{Backend: b, Codes: p.codes()}
+	f.References = append(f.References, route.Reference{To: b.Ref(), Field: field(defaultBackend), Backend: &b, Optional: true})
+	return &route.Pages{Backend: b, Codes: p.codes(), OwnOnly: isTrue(p.said[noIntercept])}
 }
 
 // codes are the statuses for which pages are asked. One that is none, and the others count

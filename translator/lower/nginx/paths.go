@@ -27,6 +27,8 @@ type Paths struct {
 	measures *route.Measures // of the server
 	places   []route.Place   // of the server
 	pages    *route.Pages    // of all rules; nil for none
+	mirror   *route.Call     // of all rules; nil for none
+	ciphers  string          // of the server
 }
 
 func pathsOf(f *route.Fragment, said map[string]string) Paths {
@@ -37,7 +39,7 @@ func pathsOf(f *route.Fragment, said map[string]string) Paths {
 	}
 	p.root, p.clients = p.appRoot(said[appRoot]), clientsOf(f, said)
 	p.snippets(said)
-	p.pages = p.pagesOf()
+	p.pages, p.mirror, p.ciphers = p.pagesOf(), p.mirrorOf(), p.ciphersOf()
 	p.passes = isTrue(said[passthrough])
 	if a := answersOf(f, said); a != nil {
 		if f.Measures == nil {
@@ -69,7 +71,7 @@ func (p Paths) Rule(r route.Rule) route.Rule {
 	case p.rewrites(r.Path):
 		r.Action = p.rewritten(r)
 	}
-	r.Action = p.withPages(r.Action)
+	r.Action = p.copied(p.withPages(r.Action))
 	return r
 }
 
@@ -78,7 +80,7 @@ func (p *Paths) Host(h *route.Host) {
 	for _, r := range h.Rules {
 		h.Server.Regex = h.Server.Regex || p.regex || p.rewrites(r.Path)
 	}
-	h.Server.KeepSlash, h.Server.Clients = p.slash, p.clients
+	h.Server.KeepSlash, h.Server.Clients, h.Server.Ciphers = p.slash, p.clients, p.ciphers
 	h.Server.Measures, h.Server.Places, h.Server.Through = p.measures, p.places, p.through(h)
 	h.Server.Guards = p.hostGuards()
 	h.Others = p.others(h.Name)

@@ -35,6 +35,7 @@ func Lower(s *input.Secret) *route.Credential {
 	c.Pair, c.Ends, c.PairErr = keyPair(s, c)
 	c.Authorities, c.AuthorityErr = authorities(s)
 	c.Users, c.BadUsers = rule.Lines(string(s.Passwords))
+	c.Named, _ = rule.Lines(string(s.Named))
 	return c
 }
 

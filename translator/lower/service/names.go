@@ -76,6 +76,15 @@ func HasNames(list []*input.Slice) bool {
 	return slices.ContainsFunc(list, func(s *input.Slice) bool { return s.AddressType == "FQDN" })
 }
 
+// Outside is the Service that a backend would have that is none.
+func Outside(b route.Backend) *input.Service {
+	port, _ := strconv.Atoi(b.Port)
+	s := input.Seal(&input.Service{Meta: input.Meta{Namespace: b.Namespace, Name: b.Service}, ExternalName: b.Service,
+		Ports: []input.ServicePort{{Port: int32(port), TargetPort: b.Port, Protocol: "TCP"}}})
+	input.Lowered(s, Lower(s))
+	return s
+}
+
 // external is the endpoint of an external name, or why it is not served.
 func external(b route.Backend, class *policy.Values, s *input.Service, port input.ServicePort) (route.Endpoint, *finding.Finding) {
 	refuse := func(code finding.Code, field, value string) (route.Endpoint, *finding.Finding) {
