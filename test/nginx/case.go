@@ -212,6 +212,15 @@ func services(objects []Manifest) map[int]int {
 	return same
 }
 
+// Record writes the answers of a case into its folder.
+func (c *Case) Record(answers []Answer) error {
+	text, err := json.MarshalIndent(answers, "", " ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(casesFolder, c.Name, "expected.json"), append(text, '\n'), 0o644)
+}
+
 // Apart are the objects of a case and those that each has, with names of their own.
 func (c *Case) Apart() ([]Manifest, error) {
 	common, err := manifests(commonFolder + "/secrets.yaml")
