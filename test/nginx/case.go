@@ -101,6 +101,7 @@ func (c *Case) prepare() {
 	c.service = services(c.Objects)
 	for i := range c.Want {
 		c.Want[i] = c.any(c.Want[i])
+		c.Want[i].Certificate = certified(c.Want[i].Certificate)
 	}
 	c.wide = c.Flags
 	for _, key := range slices.Sorted(maps.Keys(c.Settings)) {

@@ -13,6 +13,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -275,13 +277,29 @@ func workers() (n int, err error) {
 	return n, err
 }
 
-// refused is what nginx says of a configuration that it cannot read.
+// emergency is what nginx says of a configuration that it cannot read, and where in it.
+var emergency = regexp.MustCompile(`\[emerg\] .* in (/tmp/nginx/[^:\s]+):([0-9]+)`)
+
+// refused is what nginx says of a configuration that it cannot read, and the server of it
+// that is meant.
 func (o *oracle) refused() string {
 	text, _ := os.ReadFile(o.log.Name()) // if it is gone, nothing is found
-	if at := bytes.Index(text, []byte("[emerg]")); at >= 0 {
-		return string(text[at:min(len(text), at+500)])
+	found := emergency.FindSubmatch(text)
+	if found == nil {
+		return ""
 	}
-	return ""
+	config, _ := os.ReadFile(fmt.Sprintf("/proc/%d/root%s", o.cmd.Process.Pid, found[1]))
+	lines := strings.Split(string(config), "\n")
+	line, _ := strconv.Atoi(string(found[2]))
+	for at := min(line, len(lines)) - 1; at >= 0; at-- {
+		if strings.Contains(lines[at], "## start server") || strings.Contains(lines[at], "location ") {
+			found[0] = append(found[0], "\n"+lines[at]...)
+		}
+		if strings.Contains(lines[at], "## start server") {
+			break
+		}
+	}
+	return string(found[0])
 }
 
 // tail is the end of the log.
