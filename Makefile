@@ -19,6 +19,8 @@ DEMO ?=
 FUZZTIME ?=
 # BENCH holds flags of the benchmark, a module of its own (it needs go-control-plane).
 BENCH ?=
+# ORACLE holds flags of `make oracle`.
+ORACLE ?=
 # SOAK is the number of changes of `make soak`.
 SOAK ?= 10000
 
@@ -36,7 +38,8 @@ FUZZ := \
 	./xds/server:FuzzDecodeRequest:40000x
 
 # Tests on real parts. Those on a real Kubernetes run one after another, since each has a cluster of its own.
-REAL_TESTS := $(patsubst %/,./%,$(sort $(dir $(wildcard test/*/*_test.go))))
+# `make oracle` runs test/oracle, which needs Debian.
+REAL_TESTS := $(filter-out ./test/oracle,$(patsubst %/,./%,$(sort $(dir $(wildcard test/*/*_test.go)))))
 KUBE_TESTS := ./test/kube ./test/source ./test/status ./test/incluster ./test/conformance ./test/faults ./test/deploy
 
 # Packages whose tests rewrite their expected files with -update.
@@ -74,7 +77,7 @@ export ENVOY KUBE KUBEBUILDER_ASSETS NGINX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build envoy kube servers crds tools test test-unit test-real test-kube race fuzz lint soak bench bench-nginx proto manifests golden demo clean
+.PHONY: help build envoy kube servers crds tools test test-unit test-real test-kube race fuzz lint soak bench bench-nginx oracle proto manifests golden demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -215,9 +218,10 @@ lint: $(BIN)/staticcheck $(BIN)/hadolint ## gofmt, go vet, staticcheck, length o
 	$(GO) test ./test/style
 	"$(BIN)/hadolint" deploy/docker/*.Dockerfile
 
-soak: build envoy kube servers tools ## what is long: 100,000 requests to random routes, 10,000 golden worlds, SOAK changes under load and to managers by ECDS, faults, 20 outages, fights, 10,000 Ingresses and 30,000 Secrets on a real Kubernetes, 100 restarts, 1,000 Envoys with 50,000 names
+soak: build envoy kube servers tools $(TOOLS)/oracle ## what is long: 100,000 requests to random routes, 10,000 to the real ingress-nginx, 10,000 golden worlds, SOAK changes under load and to managers by ECDS, faults, 20 outages, fights, 10,000 Ingresses and 30,000 Secrets on a real Kubernetes, 100 restarts, 1,000 Envoys with 50,000 names
 	$(GO) test -timeout 30m -count=1 -v ./test/golden -worlds 10000
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/decide -requests 100000
+	$(GO) test -tags real -timeout 60m -count=1 -v ./test/oracle -requests 10000
 	$(GO) test -tags real -timeout 30m -count=1 -v ./test/trials -run-patches
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/churn -changes $(SOAK) -moves $(SOAK) -walk $(SOAK) -rejected 1m
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/ecds -steps $(SOAK) -silence 17s
@@ -258,6 +262,14 @@ bench: build kube ## measure translation and fan-out, beside go-control-plane's 
 
 bench-nginx: $(if $(NGINX),,$(TOOLS)/nginx) ## the churn load on Debian's nginx with a reload a second
 	$(GO) test -tags real -timeout 10m -count=1 -v -run TestNginx ./test/churn -nginx
+
+oracle: envoy $(TOOLS)/oracle ## ask the real ingress-nginx, on Debian, what Legation is asked: our cases, and random Ingresses and requests (ORACLE="-seed 7 -requests 10000")
+	$(GO) test -tags real -timeout 60m -count=1 -v ./test/oracle $(ORACLE)
+
+# INGRESS_NGINX_VERSION is 1.11, the newest that the Go module proxy has.
+INGRESS_NGINX_VERSION := v0.0.0-20240708192948-52c50467d67d
+$(TOOLS)/oracle: $(AT)/oracle-$(INGRESS_NGINX_VERSION) test/oracle/fetch.sh
+	test/oracle/fetch.sh "$@" $(INGRESS_NGINX_VERSION)
 
 # On Debian and what comes from it; elsewhere set NGINX=/path. Nothing is installed.
 $(TOOLS)/nginx:

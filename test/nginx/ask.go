@@ -13,11 +13,14 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 const (
@@ -46,6 +49,7 @@ type Request struct {
 	Cert    string `json:"cert"` // of the client: the name of its files in commonFolder
 	Source  string `json:"src"`  // the client's address; empty: 127.0.0.1
 	Drip    int    `json:"drip"`
+	HTTP2   bool   `json:"h2"` // of requests with TLS
 	// Times sends the request so often, and counts answers.
 	Times int `json:"n"`
 	// Follow sends the request again, so often, with the cookie of its answer.
@@ -72,6 +76,9 @@ func (r Request) String() string {
 	}
 	if r.Chunked != 0 {
 		text += " chunked"
+	}
+	if r.HTTP2 {
+		text += " by HTTP/2"
 	}
 	return text
 }
@@ -145,6 +152,9 @@ func (c *Client) one(r Request, cookie string) (Answer, string) {
 		return Answer{Error: cause(err)}, ""
 	}
 	defer conn.Close()
+	if r.HTTP2 {
+		return c.byHTTP2(conn, r)
+	}
 	sent := make(chan struct{})
 	go func() { // while the answer is read: it may come before the body is sent
 		defer close(sent)
@@ -180,6 +190,9 @@ func (c *Client) dial(r Request) (net.Conn, error) {
 		return conn, err
 	}
 	config := &tls.Config{ServerName: c.Of.own(r.Host), InsecureSkipVerify: true} // which certificate it is belongs to the answer
+	if r.HTTP2 {
+		config.NextProtos = []string{"h2"}
+	}
 	if r.SNI != "" {
 		config.ServerName = c.Of.own(r.SNI)
 	}
@@ -268,11 +281,39 @@ func (c *Client) receive(conn net.Conn, r Request) (Answer, string) {
 	if err != nil {
 		return Answer{Error: cause(err)}, ""
 	}
+	return c.told(conn, r, got)
+}
+
+// byHTTP2 sends a request by HTTP/2.
+func (c *Client) byHTTP2(conn net.Conn, r Request) (Answer, string) {
+	to := &http.Request{Method: method(r), URL: &url.URL{Scheme: "https", Host: c.Of.own(r.Host), Opaque: c.Of.own(r.Path)}, Host: c.Of.own(r.Host),
+		Header: http.Header{"User-Agent": {"t"}, "Accept": {"*/*"}}}
+	for name, value := range r.Header {
+		to.Header[http.CanonicalHeaderKey(name)] = []string{c.Of.own(value)}
+	}
+	if name, password, ok := strings.Cut(r.User, ":"); ok {
+		to.SetBasicAuth(name, password)
+	}
+	if r.Body > 0 {
+		to.Body, to.ContentLength = io.NopCloser(strings.NewReader(strings.Repeat("x", r.Body))), int64(r.Body)
+	}
+	transport := http2.Transport{DisableCompression: true}
+	client, err := transport.NewClientConn(conn)
+	if err != nil {
+		return Answer{Error: cause(err)}, ""
+	}
+	got, err := client.RoundTrip(to)
+	if err != nil {
+		return Answer{Error: cause(err)}, ""
+	}
+	return c.told(conn, r, got)
+}
+
+// told is what an answer tells, and the first cookie that it sets.
+func (c *Client) told(conn net.Conn, r Request, got *http.Response) (Answer, string) {
 	a := Answer{Status: got.StatusCode, Headers: kept(got.Header)}
 	if secure, ok := conn.(*tls.Conn); ok {
-		if name := secure.ConnectionState().PeerCertificates[0].Subject.CommonName; name != covering {
-			a.Certificate = name
-		}
+		a.Certificate = certified(secure.ConnectionState().PeerCertificates[0].Subject.CommonName)
 	}
 	cookie := ""
 	if cookies := got.Header.Values("Set-Cookie"); len(cookies) > 0 {
@@ -287,6 +328,18 @@ func (c *Client) receive(conn net.Conn, r Request) (Answer, string) {
 		a.BodyBytes = &n
 	}
 	return a, cookie
+}
+
+// certified is the name in a certificate, if it is worth telling. That which stands in for
+// one that is missing is valid for nobody, so its name is no difference.
+func certified(name string) string {
+	switch name {
+	case covering:
+		return ""
+	case "legation-stand-in.invalid", "Kubernetes Ingress Controller Fake Certificate":
+		return "one that stands in"
+	}
+	return name
 }
 
 // Headers of an answer, besides those of CORS, and of what a backend received that count.

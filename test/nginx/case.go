@@ -101,6 +101,7 @@ func (c *Case) prepare() {
 	c.service = services(c.Objects)
 	for i := range c.Want {
 		c.Want[i] = c.any(c.Want[i])
+		c.Want[i].Certificate = certified(c.Want[i].Certificate)
 	}
 	c.wide = c.Flags
 	for _, key := range slices.Sorted(maps.Keys(c.Settings)) {
@@ -210,6 +211,15 @@ func services(objects []Manifest) map[int]int {
 		same[n] = least[name]
 	}
 	return same
+}
+
+// Record writes the answers of a case into its folder.
+func (c *Case) Record(answers []Answer) error {
+	text, err := json.MarshalIndent(answers, "", " ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(casesFolder, c.Name, "expected.json"), append(text, '\n'), 0o644)
 }
 
 // Apart are the objects of a case and those that each has, with names of their own.

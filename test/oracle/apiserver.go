@@ -79,7 +79,7 @@ func (s *apiServer) put(o nginx.Manifest) {
 func (s *apiServer) say(what, plural string, o nginx.Manifest) {
 	s.version++
 	meta := maps.Clone(meta(o))
-	meta["resourceVersion"], meta["uid"] = fmt.Sprint(s.version), fmt.Sprint(plural, "-", key(o))
+	meta["resourceVersion"], meta["uid"] = fmt.Sprint(s.version), strings.ReplaceAll(plural+"-"+key(o), "/", "-") // it becomes the name of a file
 	told := maps.Clone(o)
 	told["metadata"] = meta
 	if what != "DELETED" {

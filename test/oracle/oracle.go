@@ -13,6 +13,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -29,7 +31,9 @@ const (
 	// dnsPort is the one that a resolv.conf cannot change.
 	dnsPort = 53
 	// startTimeout bounds the wait for a controller that never serves what it should.
-	startTimeout = 2 * time.Minute
+	startTimeout = 30 * time.Second
+	// httpPort and httpsPort are those of nginx.
+	httpPort, httpsPort = ":80", ":443"
 	// pollEvery is the pause between two looks at what the controller serves.
 	pollEvery = 50 * time.Millisecond
 )
@@ -58,13 +62,14 @@ mount --bind "$TOOLS" /etc/oracle
 mount -t tmpfs tmpfs /tmp
 mkdir /tmp/nginx /tmp/lib
 mount -t tmpfs tmpfs /var/lib
-mkdir /var/lib/nginx
+mount -t tmpfs tmpfs /var/log
+mkdir /var/lib/nginx /var/log/nginx
 PATH=/etc/nginx/bin:$PATH exec /etc/oracle/controller "$@"
 `
 
 // wrapper is nginx with its modules.
 const wrapper = `#!/bin/sh
-export LD_LIBRARY_PATH=/etc/oracle/lib LUA_CPATH=/etc/oracle/lib/lua/?.so
+export LD_LIBRARY_PATH=/etc/oracle/lib LUA_CPATH=/etc/oracle/lib/lua/?.so LUA_PATH='/etc/nginx/lua/?.lua;;'
 M=/etc/oracle/modules
 exec /etc/oracle/nginx -g "load_module $M/ndk_http_module.so; load_module $M/ngx_http_lua_module.so;
 load_module $M/ngx_http_headers_more_filter_module.so; load_module $M/ngx_http_set_misc_module.so; user root;" "$@"
@@ -91,7 +96,7 @@ func start(t *testing.T, flags ...string) *oracle {
 	if err := furnish(dir); err != nil {
 		t.Fatal(err)
 	}
-	if o.log, err = os.CreateTemp("", "oracle*.log"); err != nil {
+	if o.log, err = os.Create(filepath.Join(os.TempDir(), "oracle.log")); err != nil {
 		t.Fatal(err)
 	}
 	o.cmd = exec.Command("/bin/sh", append([]string{"-eu", "-c", inside, "sh", "--apiserver-host=http://" + l.Addr().String(),
@@ -117,15 +122,14 @@ func (o *oracle) stop() {
 	_ = o.cmd.Process.Signal(syscall.SIGTERM) // it has ended, or will
 	<-o.done
 	o.log.Close()
-	os.Remove(o.log.Name())
 }
 
 // furnish puts into a folder what comes over /etc.
 func furnish(dir string) error {
 	upper := dir + "/upper/nginx"
-	if err := errors.Join(os.MkdirAll(upper+"/bin", 0o755), os.Mkdir(dir+"/work", 0o755),
+	if err := errors.Join(os.MkdirAll(upper+"/bin", 0o755), os.Mkdir(dir+"/work", 0o755), os.MkdirAll(dir+"/upper/ingress-controller/telemetry", 0o755),
 		os.WriteFile(upper+"/bin/nginx", []byte(wrapper), 0o755), os.WriteFile(dir+"/upper/resolv.conf", []byte("nameserver 127.0.0.2\n"), 0o644),
-		os.CopyFS(upper, os.DirFS(tools+"/etc"))); err != nil {
+		os.WriteFile(upper+"/mime.types", []byte("types { }\n"), 0o644), os.CopyFS(upper, os.DirFS(tools+"/etc"))); err != nil {
 		return err
 	}
 	if err := copyOver(upper+"/lua", os.DirFS(tools+"/lua"), "."); err != nil {
@@ -166,8 +170,8 @@ func edit(path string) error {
 	}
 	const port = `
     server { listen 127.0.0.1:10247; access_log off; location / { return 200; } }
-    {{ if $cfg.UseHTTP2 }}
-    server { server_name http2.invalid; listen ` + listening + `:443 ssl http2; return 404; }
+    {{ if and $cfg.UseHTTP2 (not $all.IsSSLPassthroughEnabled) }}
+    server { server_name http2.invalid; listen ` + listening + httpsPort + ` ssl http2; return 404; }
     {{ end }}
 }
 `
@@ -176,20 +180,27 @@ func edit(path string) error {
 	return os.WriteFile(path, []byte(string(http)+port+string(text[end:])), 0o644)
 }
 
-// serve makes these the objects, beside a ConfigMap with settings, and waits until nginx
-// serves all of them.
-func (o *oracle) serve(t *testing.T, class string, settings map[string]string, list []nginx.Manifest) {
+// serve serves cases of one class, with a ConfigMap, and waits until nginx serves all of
+// them. No objects are there but theirs.
+func (o *oracle) serve(t *testing.T, settings map[string]string, cases []*nginx.Case) {
 	t.Helper()
 	o.round++
-	marker := fmt.Sprintf("marker-%d.oracle.test", o.round)
+	class, marker := cases[0].Class, fmt.Sprintf("marker-%d.oracle.test", o.round)
 	data := map[string]any{"bind-address": listening, "worker-processes": "1"}
 	for name, value := range settings {
 		data[name] = value
 	}
-	all := append([]nginx.Manifest{
+	all := []nginx.Manifest{
 		{"kind": "ConfigMap", "apiVersion": "v1", "metadata": map[string]any{"namespace": "oracle", "name": "settings"}, "data": data},
 		{"kind": "IngressClass", "apiVersion": "networking.k8s.io/v1", "metadata": map[string]any{"name": class}, "spec": map[string]any{"controller": "k8s.io/ingress-nginx"}},
-		{"kind": "Pod", "apiVersion": "v1", "metadata": map[string]any{"namespace": "oracle", "name": "oracle"}}}, list...)
+		{"kind": "Pod", "apiVersion": "v1", "metadata": map[string]any{"namespace": "oracle", "name": "oracle"}}}
+	for _, c := range cases {
+		list, err := c.Apart()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, list...)
+	}
 	o.api.set(append(all, marking(class, marker)...))
 	deadline := time.Now().Add(startTimeout)
 	for {
@@ -203,10 +214,18 @@ func (o *oracle) serve(t *testing.T, class string, settings map[string]string, l
 			t.Fatalf("ingress-nginx ended: %v\n%s", ended, o.tail())
 		case <-time.After(pollEvery):
 		}
+		if refused := o.refused(); refused != "" {
+			t.Fatalf("nginx refuses its configuration: %s", refused)
+		}
 		if time.Now().After(deadline) {
 			t.Fatalf("ingress-nginx does not serve the objects: %v\n%s", err, o.tail())
 		}
 	}
+}
+
+// client asks nginx what a case asks.
+func (o *oracle) client(c *nginx.Case) *nginx.Client {
+	return &nginx.Client{HTTP: listening + httpPort, HTTPS: listening + httpsPort, Of: c}
 }
 
 // marking are an Ingress and what it leads to: who serves it has read all that came before.
@@ -258,11 +277,36 @@ func workers() (n int, err error) {
 	return n, err
 }
 
+// emergency is what nginx says of a configuration that it cannot read, and where in it.
+var emergency = regexp.MustCompile(`\[emerg\] .* in (/tmp/nginx/[^:\s]+):([0-9]+)`)
+
+// refused is what nginx says of a configuration that it cannot read, and the server of it
+// that is meant.
+func (o *oracle) refused() string {
+	text, _ := os.ReadFile(o.log.Name()) // if it is gone, nothing is found
+	found := emergency.FindSubmatch(text)
+	if found == nil {
+		return ""
+	}
+	config, _ := os.ReadFile(fmt.Sprintf("/proc/%d/root%s", o.cmd.Process.Pid, found[1]))
+	lines := strings.Split(string(config), "\n")
+	line, _ := strconv.Atoi(string(found[2]))
+	for at := min(line, len(lines)) - 1; at >= 0; at-- {
+		if strings.Contains(lines[at], "## start server") || strings.Contains(lines[at], "location ") {
+			found[0] = append(found[0], "\n"+lines[at]...)
+		}
+		if strings.Contains(lines[at], "## start server") {
+			break
+		}
+	}
+	return string(found[0])
+}
+
 // tail is the end of the log.
 func (o *oracle) tail() string {
 	text, err := os.ReadFile(o.log.Name())
 	if err != nil {
 		return err.Error()
 	}
-	return string(text[max(0, len(text)-6000):])
+	return string(text[max(0, len(text)-3000):])
 }

@@ -1,0 +1,13 @@
+// Package oracle asks the real ingress-nginx what Legation is asked, and compares. It has
+// tests only (build tag real), and runs on Debian: `make oracle`.
+//
+// The controller is that of version 1.11 on the Go module proxy; nginx and the modules
+// that it loads are Debian's; Lua modules that Debian has not are ours (folder lua). It
+// all runs in the namespaces of test/kube, on an API server of our own, so that Ingresses
+// are as old as a test says.
+//
+// TestCases asks it the cases of test/nginx: those that were handed, which are of 1.15.1
+// and win where the two differ, and our own, whose answers -update writes.
+//
+// Start reading at TestCases; oracle.go has how the controller is started.
+package oracle
