@@ -153,7 +153,7 @@ func start(t *testing.T, source onceSource) *process {
 	fleets, versions := fleet.New(fleet.Config{}), store.New(store.Config{})
 	watch := inspect.NewProblems(slog.New(slog.DiscardHandler), fleets)
 	p := &process{source: source, results: make(chan translator.Result, 100),
-		admin: &admin.Service{Instance: "a", Fleets: fleets, Store: versions, Problems: watch.Of}}
+		admin: &admin.Service{Instance: "a", Fleets: fleets, Store: versions, Wrong: watch.Of}}
 	loop := controller.Loop{Source: source,
 		Publish: func(name string, s snapshot.Snapshot, cause string) { versions.Publish(name, s, cause) },
 		Report:  func(r translator.Result) { watch.Report(r); p.results <- r }}
