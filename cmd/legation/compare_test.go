@@ -53,7 +53,7 @@ var differing = []struct {
 	{site{[]string{"configuration-snippet: 'access_by_lua_file /etc/a.lua;'"}, "/", [][4]string{{"GET", "/lua", "200", reached}, {"GET", "/no", "403", itself}}}, "configuration-snippet", "503"},
 	{site{[]string{"server-snippet: 'auth_request /check;'", "use-regex: 'true'"}, "/srv", [][4]string{{"GET", "/srv/1", "200", reached}}}, "server-snippet", "503"},
 	{site{[]string{"rewrite-target: '/$1?from=old'"}, "/re/(.*)", [][4]string{{"GET", "/re/x", "200", reached}}}, "rewrite-target", "503"},
-	{site{[]string{"auth-secret-type: auth-map", "auth-type: basic", "auth-secret: users"}, "/", [][4]string{{"GET", "/map", "200", reached}}}, "auth-secret-type", "503"},
+	{site{[]string{"auth-type: digest", "auth-secret: users"}, "/", [][4]string{{"GET", "/map", "200", reached}}}, "auth-type", "503"},
 }
 
 // moving writes Ingresses and the log of their requests, at least lines of it; every tenth

@@ -34,7 +34,7 @@ func served(t *testing.T, class string, ingresses ...string) translator.Result {
 // TestCompare: what differs is put down to what makes it differ, and what cannot be told
 // is told.
 func TestCompare(t *testing.T) {
-	const firewall, map_ = "enable-modsecurity=true", "auth-secret-type=auth-map"
+	const firewall, map_ = "enable-modsecurity=true", "auth-type=digest"
 	for name, c := range map[string]struct {
 		class     string
 		ingresses []string
@@ -45,7 +45,7 @@ func TestCompare(t *testing.T) {
 		"the same": {"", []string{"a/i h.test / web"}, withHost, `1.1.1.1 http h.test:8080 "GET / HTTP/1.1" 200 [a-web-80] 9.9.9.9:1`, "same"},
 		"a guard":  {"", []string{"a/i h.test / web " + firewall}, withHost, `1.1.1.1 http h.test "GET / HTTP/1.1" 200 [a-web-80] 9.9.9.9:1`, "Ingress a/i enable-modsecurity: backend a-web-80, 503"},
 		"two guards": {"", []string{"a/i h.test / web " + firewall + " " + map_}, withHost, `1.1.1.1 http h.test "GET / HTTP/1.1" 200 [a-web-80] 9.9.9.9:1`,
-			"Ingress a/i auth-secret-type: backend a-web-80, 503\nIngress a/i enable-modsecurity: backend a-web-80, 503"},
+			"Ingress a/i auth-type: backend a-web-80, 503\nIngress a/i enable-modsecurity: backend a-web-80, 503"},
 		"a guard that is left off": {`serve-unprotected: "true"`, []string{"a/i h.test / web " + firewall}, withHost, `1.1.1.1 http h.test "GET / HTTP/1.1" 403 [a-web-80] -`,
 			"open: Ingress a/i enable-modsecurity: 403, backend a-web-80"},
 		"an address that came": {"", []string{"a/i h.test / web whitelist-source-range=2.0.0.0/8"}, withHost, `1.1.1.1 http h.test "GET / HTTP/1.1" 200 [a-web-80] 9.9.9.9:1`,

@@ -35,10 +35,10 @@ func withLimits(t *testing.T) *suite {
 	}
 	w.ingress("free", "free.test", false, route{"/", input.PathPrefix, "web"})
 	w.edit = func(host string, r *routev3.Route) {
-		r.Metadata = limits[host].Metadata()
 		if host == "exempt.test" {
 			guarded(t, r, "legation.pre", &rbacv3.RBAC{ShadowRules: only("127.0.0.9"), ShadowRulesStatPrefix: "exempt_"})
 		}
+		limits[host].SetOn(r)
 	}
 	w.start(t)
 	return w

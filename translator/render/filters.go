@@ -12,18 +12,17 @@ import (
 	"legation.dev/translator/policy"
 )
 
-// filter is an HTTP filter that is in every listener, inert, and that routes
-// switch on. Envoy accepts the configuration of a filter that it does not have, and
-// ignores it: a name on a route must be in this list, or what it
-// guards would be open.
+// filter is an HTTP filter that is in every listener, switched off, and that routes
+// switch on, by any configuration for it: their own, or that of their route configuration. If it
+// were on and had nothing to do, it would cost each request time all the same. Envoy accepts
+// the configuration of a filter that it does not have, and ignores it: a name on a route must
+// be in this list, or what it guards would be open.
 type filter struct {
 	name string
-	// config is its configuration in the listener.
+	// config is its configuration in the listener. A filter_chain runs what a route says of it:
+	// that is enough for nearly all that Envoy has (envoy.filters.http.composite is refused).
+	// Others are driven by a route's metadata.
 	config validated
-	// chained: it is a filter_chain, which runs what a route says of it. One filter of
-	// that kind is enough for nearly all that Envoy has (envoy.filters.http.composite is
-	// refused). The others are driven by a route's metadata.
-	chained bool
 	// bodyOnly: it does not run on WebSocket upgrades, for it looks at nothing but
 	// bodies. Never so for what restricts access: an upgrade would pass by it.
 	bodyOnly bool
@@ -55,19 +54,19 @@ const policyFilter = "legation.policy"
 // it, so that nothing may be guarded by it alone.
 var filters = []filter{
 	// What the limiter has to know first: who is exempt, by shadow rules.
-	{name: preFilter, config: &chainv3.FilterChainConfig{}, chained: true, parts: []part{exemption, unlogged}},
-	{name: "envoy.filters.http.local_ratelimit", config: limiter()},
-	{name: policyFilter, config: &chainv3.FilterChainConfig{}, chained: true, parts: []part{corsOrigin, corsHeaders, addresses, auth, session}},
+	{name: preFilter, config: &chainv3.FilterChainConfig{}, parts: []part{exemption, unlogged}},
+	{name: limiterFilter, config: limiter()},
+	{name: policyFilter, config: &chainv3.FilterChainConfig{}, parts: []part{corsOrigin, corsHeaders, addresses, auth, session}},
 	// It keeps the name that it had when it was the only one: a connection from then
 	// knows no other, and its bodies stay limited only by that name.
-	{name: "envoy.filters.http.filter_chain", config: &chainv3.FilterChainConfig{}, chained: true, bodyOnly: true, parts: []part{bodyLimit}},
+	{name: "envoy.filters.http.filter_chain", config: &chainv3.FilterChainConfig{}, bodyOnly: true, parts: []part{bodyLimit}},
 }
 
 // httpFilters are those of a listener, or of its upgrades.
 func httpFilters(upgrades bool) (list []*hcmv3.HttpFilter) {
 	for _, f := range filters {
 		if !f.bodyOnly || !upgrades {
-			list = append(list, &hcmv3.HttpFilter{Name: f.name, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: packed(f.config)}})
+			list = append(list, &hcmv3.HttpFilter{Name: f.name, Disabled: true, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: packed(f.config)}})
 		}
 	}
 	return append(list, router())
@@ -125,6 +124,10 @@ func perRoute(parts []*corev3.TypedExtensionConfig) *anypb.Any {
 	return packed(&chainv3.FilterChainConfigPerRoute{FilterChain: &chainv3.FilterChain{Filters: parts}})
 }
 
+// ask switches a filter on for a route, with the configuration that it has in the listener, and
+// so with what it has counted there.
+func ask() *anypb.Any { return packed(&routev3.FilterConfig{Config: &anypb.Any{}}) }
+
 func with(m map[string]*anypb.Any, name string, config *anypb.Any) map[string]*anypb.Any {
 	if m == nil {
 		m = map[string]*anypb.Any{}
@@ -136,9 +139,7 @@ func with(m map[string]*anypb.Any, name string, config *anypb.Any) map[string]*a
 // FilterNames are the names that may stand on a route or a route configuration.
 func FilterNames() (names []string) {
 	for _, f := range filters {
-		if f.chained {
-			names = append(names, f.name)
-		}
+		names = append(names, f.name)
 	}
 	return names
 }

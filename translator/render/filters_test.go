@@ -23,7 +23,7 @@ func TestParts(t *testing.T) {
 		},
 	}
 	defer func(list []filter) { filters = list }(filters)
-	filters = []filter{{name: "chain", config: &chainv3.FilterChainConfig{}, chained: true, parts: []part{access, bodyLimit}}}
+	filters = []filter{{name: "chain", config: &chainv3.FilterChainConfig{}, parts: []part{access, bodyLimit}}}
 	class := policy.Defaults().Route
 	route := class
 	if own := onRoute(&route, &class); own != nil {

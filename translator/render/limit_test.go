@@ -50,7 +50,7 @@ func TestLimitsOdd(t *testing.T) {
 		"minute 640 937500":       {PerMinute: 128, Burst: 1000},
 		"second 321 1":            {PerSecond: 4e9, Burst: 5},
 	} {
-		for unit, v := range l.Metadata().FilterMetadata[limitNamespace].Fields {
+		for unit, v := range l.metadata().FilterMetadata[limitNamespace].Fields {
 			said := v.GetStructValue().Fields
 			size := unit + " " + said["size"].GetStringValue()
 			if got := fmt.Sprint(size, " ", said["cost"].GetNumberValue()); got != want || !there[size] {
@@ -58,7 +58,7 @@ func TestLimitsOdd(t *testing.T) {
 			}
 		}
 	}
-	if m := (Limits{Of: "shop/web", Burst: 5}).Metadata(); m != nil {
+	if m := (Limits{Of: "shop/web", Burst: 5}).metadata(); m != nil {
 		t.Errorf("no limits are %v", m)
 	}
 }

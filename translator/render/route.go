@@ -94,7 +94,7 @@ func (b *builder) route(r *route.Route) *routev3.Route {
 	} else { // who may come, and how often, holds for answers of our own, too
 		b.use(&r.Planned)
 		m.TypedPerFilterConfig = b.filters
-		m.Metadata = limits(r.Settings.Rate, r.Owner).Metadata()
+		limits(r.Settings.Rate, r.Owner).SetOn(m)
 		if rules := answerMetadata(&r.Planned); rules != nil {
 			m.Metadata = withMetadata(m.Metadata, answerRules, rules)
 		}
