@@ -39,7 +39,7 @@ func TestNamed(t *testing.T) {
 	}))
 	t.Cleanup(service.Close)
 	file := filepath.Join(t.TempDir(), "access.log")
-	for name, value := range map[string]string{"loopback-external-names": "true", "allowed-response-headers": "X-Team", "access-log": file, "access-log-fields": "path", "default-backend": "shop/fallback:80",
+	for name, value := range map[string]string{"external-names": "true", "loopback-external-names": "true", "allowed-response-headers": "X-Team", "access-log": file, "access-log-fields": "path", "default-backend": "shop/fallback:80",
 		"global-auth-url": service.URL, "global-auth-always-set-cookie": "true", "global-auth-request-redirect": "{scheme}://{host}/back", "global-auth-method": "POST", "global-auth-response-headers": "X-User",
 		"global-auth-signin": "", "global-auth-signin-redirect-param": "back"} {
 		w.settings[name] = value
@@ -57,7 +57,6 @@ func TestNamed(t *testing.T) {
 		"headers":   open(map[string]string{"custom-headers": "extra"}),
 		"forbidden": open(map[string]string{"custom-headers": "more"}),
 		"map":       open(map[string]string{"auth-type": "basic", "auth-secret": "users", "auth-secret-type": "auth-map"}),
-		"own":       {"auth-url": service.URL, "auth-proxy-set-headers": "more"},
 		"unheard":   {"auth-url": service.URL, "auth-proxy-set-headers": "lost"},
 		"global":    {},
 		"lost":      open(map[string]string{"default-backend": "nowhere", "custom-http-errors": "404"}),
@@ -66,8 +65,11 @@ func TestNamed(t *testing.T) {
 	}
 	for host, settings := range map[string]map[string]string{
 		"exempt": {"requests-per-minute": "1", "rate-burst": "1", "rate-exempt-addresses": "127.0.0.9"}, "silent": {"log-requests": "false"},
+		"own": {"auth-url": service.URL, "auth-headers-from": "more", "auth-request-redirect": "{uri}", "auth-always-set-cookie": "false"},
 	} {
-		settings["global-auth"] = "false"
+		if settings["auth-url"] == "" {
+			settings["global-auth"] = "false"
+		}
 		w.annotated(host, host+".test", false, settings, all...)
 	}
 	w.foreign("intercept", "intercept.test", false, open(map[string]string{"default-backend": "pages", "custom-http-errors": "404,503", "disable-proxy-intercept-errors": "true"}), append(all, route{"/down", input.PathPrefix, "down"})...)
