@@ -30,7 +30,7 @@ var Verdicts = []Verdict{Unchanged, Different, Undecided, NotAllowed}
 
 // refused are the codes of what is not served at all.
 var refused = []finding.Code{finding.PathsClosed, finding.BadRewrite, finding.BadPath, finding.BadHost, finding.ResourceBackend, finding.Invalid, finding.Unreadable,
-	finding.ClientsClosed, finding.NoPasswords, finding.ClosedByAnother}
+	finding.ClientsClosed, finding.NoPasswords, finding.AuthAnywhere, finding.ClosedByAnother}
 
 // verdictOf is what a Problem means for its Ingress.
 func verdictOf(c finding.Code) Verdict {

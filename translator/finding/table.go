@@ -126,6 +126,7 @@ const (
 	CertificateEnds   Code = "CertificateEnds"
 	CertificateIsOver Code = "CertificateIsOver"
 	NoPasswords       Code = "NoPasswords"
+	AuthAnywhere      Code = "AuthAnywhere"
 	BadPasswords      Code = "BadPasswords"
 	NoTicketSecret    Code = "NoTicketSecret"
 	BadTicketSecret   Code = "BadTicketSecret"
@@ -300,6 +301,8 @@ var table = []Row{
 		"Write a certificate with its chain to `tls.crt` and the key that belongs to it to `tls.key`, both as PEM."},
 	{BadSecretNamed, Error, "the Secret holds no usable certificate: %v", "troubleshooting.md",
 		"Mend the Secret that is named; its own Events say what is wrong with it."},
+	{AuthAnywhere, Error, "has the service named by the client, who may name any host here, and so one that lets it in; the paths answer 503", "settings.md#auth-url",
+		"Name the service without {host}, $host and the like, or give the rules a host."},
 	{NoPasswords, Error, "asks for passwords of which there are none: %v; the paths answer 503", "settings.md",
 		"Create the Secret in the namespace of the Ingress, with a key `auth` as htpasswd writes it."},
 	{BadPasswords, Warning, "%v lines of the Secret name nobody who could come: they have no hash of a kind that is known", "settings.md",

@@ -50,6 +50,14 @@ func (a Auth) WithUsers(lines string) Auth {
 // Users are those lines; without any, nobody has a password.
 func (a Auth) Users() string { return a.users }
 
+// ClientNames reports whether the client names the host of the service that is asked,
+// where it may name any host: it could name one of its own, which says yes.
+func (a Auth) ClientNames() bool {
+	_, rest, _ := strings.Cut(a.AuthURL, "://")
+	host, _, _ := strings.Cut(rest, "/")
+	return strings.Contains(host, rule.Host) || strings.Contains(host, rule.Authority)
+}
+
 // Asked is a if anybody is asked who they are, else the zero one.
 func (a Auth) Asked() Auth {
 	if !a.Active() {
@@ -191,7 +199,7 @@ func signInRows(of func(*Values) *AuthService) []Setting {
 			Default: "", Why: "Everybody may come.",
 			Envoy:     "http filter ext_authz of the route",
 			Restricts: "authentication",
-			Doc:       "A service that is asked before each request, WebSockets too, without its body: any 2xx is a yes, 401 and 403 are passed on, all else, and no answer, is 500. It is told the headers of the client, and X-Original-URL, X-Original-Method, X-Auth-Request-Redirect, X-Real-IP. `{host}`, `{authority}`, `{scheme}`, `{uri}` and `{uri-escaped}` stand for those of the request. A certificate of it is verified. A value that cannot be read closes the paths.",
+			Doc:       "A service that is asked before each request, WebSockets too, without its body: any 2xx is a yes, 401 and 403 are passed on, all else, and no answer, is 500. It is told the headers of the client, and X-Original-URL, X-Original-Method, X-Auth-Request-Redirect, X-Real-IP. `{host}`, `{authority}`, `{scheme}`, `{uri}` and `{uri-escaped}` stand for those of the request. A certificate of it is verified. Where an Ingress has rules for no host, so that clients name any, `{host}` and `{authority}` cannot be the host of the service: its paths answer 503. A value that cannot be read closes the paths.",
 		},
 	}
 }

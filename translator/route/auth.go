@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -24,9 +25,18 @@ func PasswordsOf(f *Fragment, a *policy.Auth) (secret object.Ref, ok bool) {
 
 // admit finds what settings of a plan name: users, and headers. Without what keeps clients
 // out it is closed, and its owner is told.
-func (p *plan) admit(in *Input) []finding.Finding {
-	found := p.passwords(in.Secret)
+func (p *plan) admit(host string, in *Input) []finding.Finding {
+	found := append(p.anywhere(host), p.passwords(in.Secret)...)
 	return slices.Concat(found, p.custom(in), p.telling(in), p.trusts(in))
+}
+
+// anywhere closes a plan where a client could name the service that lets it in.
+func (p *plan) anywhere(host string) []finding.Finding {
+	if p.closed || host != Any || !p.settings.ClientNames() {
+		return nil
+	}
+	p.closed = true
+	return []finding.Finding{finding.AuthAnywhere.At(p.fragment.At(cmp.Or(p.fragment.Policy.FieldOf("auth-url"), "spec.rules")), p.settings.AuthURL)}
 }
 
 func (p *plan) passwords(secrets func(object.Ref) *Credential) []finding.Finding {

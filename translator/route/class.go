@@ -136,7 +136,7 @@ func (c *Class) planOf(f *Fragment) plan {
 // wrong with that.
 func (c *Class) Plan(f *Fragment, a Action) (Planned, []finding.Finding) {
 	p := c.planOf(f)
-	found := p.admit(&Input{})
+	found := p.admit(Any, &Input{})
 	planned, wrong := p.of(a)
 	return planned, append(found, wrong...)
 }

@@ -199,7 +199,7 @@ func newMerger(name string, in *Input, of Tenure, chain string) *merger {
 			continue
 		}
 		p := class.planOf(f)
-		m.found = append(append(m.found, p.admit(in)...), p.lost(in)...)
+		m.found = append(append(m.found, p.admit(name, in)...), p.lost(in)...)
 		if !of.Owns(f) {
 			p = m.guest(p)
 		}
