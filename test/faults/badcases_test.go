@@ -136,10 +136,10 @@ func (w *suite) annotations() badCase {
 	ingress := w.badIngress("annotated", fixture.Route{Path: "/", Service: steady}, fixture.Route{Path: "/([", Service: steady})
 	anything := networkingv1.PathTypeImplementationSpecific
 	ingress.Spec.Rules[0].HTTP.Paths[1].PathType = &anything
-	ingress.Annotations = map[string]string{nginx + "mirror-target": "x", nginx + "server-alias": "~^[(", nginx + "no-such": "1",
+	ingress.Annotations = map[string]string{nginx + "limit-rate": "10", nginx + "server-alias": "~^[(", nginx + "no-such": "1",
 		"legation.dev/upstream-connect-timeout": "soon", "legation.dev/no-such": "1"}
 	c := badCase{name: "annotations", objects: []kube.Object{ingress}, serves: "/"}
-	for _, name := range []string{nginx + "mirror-target", nginx + "server-alias", nginx + "no-such", "legation.dev/upstream-connect-timeout", "legation.dev/no-such"} {
+	for _, name := range []string{nginx + "limit-rate", nginx + "server-alias", nginx + "no-such", "legation.dev/upstream-connect-timeout", "legation.dev/no-such"} {
 		c.want = append(c.want, wanted{object.KindIngress, "annotated", "metadata.annotations." + name})
 	}
 	return c

@@ -13,9 +13,11 @@ import (
 func TestImport(t *testing.T) {
 	settings, keys := Import(map[string]string{"proxy-body-size": "8m", "proxy-read-timeout": "120", "proxy-connect-timeout": "5s", "hsts-max-age": "60", "hsts-preload": "true",
 		"use-forwarded-headers": "true", "proxy-real-ip-cidr": "10.0.0.0/8", "keep-alive": "30", "use-proxy-protocol": "true", "server-tokens": "false", "use-gzip": "true",
-		"no-such-key": "x", "proxy-next-upstream": "error timeout"})
+		"no-such-key": "x", "proxy-next-upstream": "error timeout", "global-auth-url": "http://auth.ns.svc/check?h=$host", "global-auth-response-headers": "X-User", "global-auth-cache-key": "$remote_user",
+		"global-allowed-response-headers": "X-Team", "compute-full-forwarded-for": "true", "enable-modsecurity": "true"})
 	want := map[string]string{"compatibility": "ingress-nginx", "server-header": "remove", "max-request-body": "8Mi", "idle-timeout": "120s", "hsts": "max-age=60; includeSubDomains; preload",
-		"trusted-proxies": "10.0.0.0/8", "downstream-idle-timeout": "30s", "proxy-protocol": "required"}
+		"trusted-proxies": "10.0.0.0/8", "downstream-idle-timeout": "30s", "proxy-protocol": "required",
+		"global-auth-url": "http://auth.ns.svc/check?h={host}", "global-auth-response-headers": "X-User", "allowed-response-headers": "X-Team", "forwarded-for": "hops"}
 	if !maps.Equal(settings, want) {
 		t.Errorf("got %v", settings)
 	}
@@ -23,7 +25,7 @@ func TestImport(t *testing.T) {
 		t.Errorf("a class cannot read them: %v", errs)
 	}
 	fates := map[string]Fate{"proxy-body-size": AsSetting, "proxy-connect-timeout": ToDecide, "server-tokens": NoEffect, "use-gzip": Lost, "no-such-key": Lost, "proxy-next-upstream": NoEffect,
-		"hsts-preload": AsSetting, "use-forwarded-headers": AsSetting, "proxy-real-ip-cidr": AsSetting}
+		"global-auth-url": AsSetting, "global-auth-cache-key": NoEffect, "enable-modsecurity": Lost, "hsts-preload": AsSetting, "use-forwarded-headers": AsSetting, "proxy-real-ip-cidr": AsSetting}
 	got := map[string]Fate{}
 	for _, k := range keys {
 		got[k.Name] = k.Fate
