@@ -349,12 +349,12 @@ func (p *pass) backends() {
 }
 
 // followSlices computes what a change of slices concerns: the endpoints, or the
-// cluster that contains them because Envoy resolves them.
+// cluster that contains them because Envoy resolves them, or would if the class let it.
 func (p *pass) followSlices(name string, b route.Backend) {
 	if _, done := p.clusters[name]; done {
 		return
 	}
-	if c, _ := p.next.Snapshot.Of(snapshot.Cluster).Get(name); len(c.Pulls) == 0 {
+	if c, _ := p.next.Snapshot.Of(snapshot.Cluster).Get(name); len(c.Pulls) == 0 || service.HasNames(slicesOf(p.v, b)) {
 		p.cluster(name)
 		return
 	}
