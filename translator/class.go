@@ -24,9 +24,9 @@ type class struct {
 	sum       pmap.Sum     // of Class without its Renewal, which concerns no host
 }
 
-// readClass reads the facts of a class that v has.
-func readClass(v input.View, of *input.IngressClass, frozen bool) class {
-	c := class{Class: route.Class{Name: of.Name, Default: defaultClass(v) == of.Name}}
+// readClass reads the facts of a class that v has; over are the objects that are over budgets.
+func readClass(v input.View, of *input.IngressClass, frozen bool, over pmap.Map[pmap.Unit]) class {
+	c := class{Class: route.Class{Name: of.Name, Default: defaultClass(v) == of.Name, Over: over}}
 	c.readSettings(v, of)
 	if frozen {
 		c.found = append(c.found, finding.ClassFrozen.At(input.Origin(of), ""))

@@ -25,6 +25,7 @@ import (
 type pass struct {
 	old   *Fleet
 	v     input.View
+	of    *input.IngressClass
 	next  *Fleet
 	front *render.Front // made when it is needed
 	stats Stats
@@ -54,8 +55,9 @@ func newPass(old *Fleet, v input.View, of *input.IngressClass, frozen bool) *pas
 	p := &pass{old: old, v: v, next: &next, objects: map[object.Ref]struct{}{}, hosts: keys{}, tls: keys{},
 		services: keys{}, slices: keys{}, clusters: keys{}, secrets: keys{}}
 	if p.classChanged() {
-		next.class = readClass(v, of, frozen)
+		next.class = readClass(v, of, frozen, old.class.Over)
 	}
+	p.of = of
 	p.all = next.class.sum != old.class.sum
 	return p
 }
@@ -89,6 +91,7 @@ func catches(f *route.Fragment) bool {
 // run computes the fleet. The order matters: hosts decide which clusters there
 // are, TLS hosts which chains the listener has.
 func (p *pass) run() *Fleet {
+	p.budget()
 	p.compare()
 	p.found("class", p.next.class.found)
 	for _, of := range slices.SortedFunc(maps.Keys(p.objects), object.Ref.Compare) {

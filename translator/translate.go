@@ -65,6 +65,7 @@ type Fleet struct {
 	backends pmap.Map[route.Backend] // by cluster: those that are named
 	chains   hostChains
 	canaries canaries
+	budgets  budgets
 	found    pmap.Map[finding.List] // by unit: a resource, an Ingress or the class
 	standIns *standIns              // shared by the versions of the fleet
 	sum      pmap.Sum

@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"legation.dev/cmd/cli"
 	"legation.dev/xds/bootstrap"
@@ -85,8 +86,7 @@ the streams, and Envoys go on with what they have.`,
 	f.publish.register(flags)
 	f.wire.register(flags)
 	flags.StringVar(&f.listen, "listen", bootstrap.DefaultXDSAddress, "host and port to serve Envoys and grpcurl at")
-	flags.StringVar(&f.admin, "admin", defaultAdminAddress, "host and port of /livez, /readyz and /metrics over HTTP; empty for none")
-	flags.StringVar(&f.debug, "debug-socket", "", "path of a Unix socket, for its owner only, that `legation debug` asks for the level of the log and for profiles (default: none)")
+	f.registerAdmin(flags)
 	flags.StringVar(&f.peers, "peers", "", "host and port of all replicas, each address of the host being one (a headless Service), to ask what their Envoys run (default: there are no others)")
 	flags.IntVar(&f.history, "history", store.DefaultHistory, "how many versions of each fleet are kept for late Envoys")
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
@@ -94,6 +94,11 @@ the streams, and Envoys go on with what they have.`,
 	complete(c, "log-format", "text", "json")
 	complete(c, "log-level", "debug", "info", "warn", "error")
 	return c
+}
+
+func (f *serveFlags) registerAdmin(flags *pflag.FlagSet) {
+	flags.StringVar(&f.admin, "admin", defaultAdminAddress, "host and port of /livez, /readyz and /metrics over HTTP; empty for none")
+	flags.StringVar(&f.debug, "debug-socket", "", "path of a Unix socket, for its owner only, that `legation debug` asks for the level of the log and for profiles (default: none)")
 }
 
 func (f *serveFlags) run(c *cobra.Command) error {
@@ -127,11 +132,8 @@ func (f *serveFlags) run(c *cobra.Command) error {
 		return cli.Usage(c, errors.Join(err, listener.Close()))
 	}
 	admin, err := listenAdmin(c.Context(), f.admin)
-	if err != nil {
-		return errors.Join(err, listener.Close())
-	}
-	debug, err := listenDebug(c.Context(), f.debug)
-	if err != nil {
+	debug, wrong := listenDebug(c.Context(), f.debug)
+	if err = errors.Join(err, wrong); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	log.Info("serving", "address", listener.Addr().String(), "source", f.source.source, "version", cli.Version())

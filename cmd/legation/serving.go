@@ -96,8 +96,7 @@ func (s *serving) run(ctx context.Context) error {
 	metrics := append(passes.collectors(), sourceMetrics{s.source}, streamMetrics{xds}, trafficMetrics{traffic},
 		inspect.Metrics{Result: answers.Result, Problems: watch.All, Store: snapshots, Fleets: fleets, Envoys: inspect.LocalEnvoys(inspection)})
 	metrics = append(metrics, s.optional(writer, gate)...)
-	g.Go(func() error { return s.serveAdmin(ctx, snapshots.Ready(), metrics) })
-	g.Go(func() error { return s.serveDebug(ctx) })
+	s.serveAdmin(ctx, g, snapshots.Ready(), metrics)
 	g.Go(func() error { s.shutDown(ctx, xds); return nil })
 	return g.Wait()
 }
@@ -139,23 +138,19 @@ func (s *serving) waiting() (list []string) {
 	return list
 }
 
-// serveAdmin answers probes and Prometheus until ctx ends.
-func (s *serving) serveAdmin(ctx context.Context, ready <-chan struct{}, list []prometheus.Collector) error {
-	if s.admin == nil {
-		return nil
-	}
+// serveAdmin answers probes and Prometheus, and whoever may use the debug socket, until ctx
+// ends.
+func (s *serving) serveAdmin(ctx context.Context, g *errgroup.Group, ready <-chan struct{}, list []prometheus.Collector) {
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics.MustRegister(list...)
-	return serveHTTP(ctx, admin.HTTP{Ready: ready, Waiting: s.waiting, Metrics: metrics, Level: s.level}.Server(), s.admin)
-}
-
-// serveDebug answers whoever may use the debug socket, until ctx ends.
-func (s *serving) serveDebug(ctx context.Context) error {
-	if s.debug == nil {
-		return nil
+	h := admin.HTTP{Ready: ready, Waiting: s.waiting, Metrics: metrics, Level: s.level}
+	if s.admin != nil {
+		g.Go(func() error { return serveHTTP(ctx, h.Server(), s.admin) })
 	}
-	return serveHTTP(ctx, admin.HTTP{Level: s.level}.Debug(), s.debug)
+	if s.debug != nil {
+		g.Go(func() error { return serveHTTP(ctx, h.Debug(), s.debug) })
+	}
 }
 
 // serveHTTP serves on l until ctx ends.

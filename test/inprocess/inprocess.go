@@ -110,7 +110,8 @@ func (s *Stack) settings(n int64) map[string]string {
 	http, https := fmt.Sprint(20000+2*n), fmt.Sprint(20001+2*n)
 	s.HTTP, s.HTTPS = net.JoinHostPort(address, http), net.JoinHostPort(address, https)
 	all := map[string]string{"bind-addresses": address, "http-port": http, "https-port": https,
-		"external-https-port": https, "access-log": "off"}
+		"external-https-port": https, "access-log": "off",
+		"namespace-hosts": "0", "namespace-routes": "0", "namespace-tls-hosts": "0", "namespace-bytes": "0"} // all is in one
 	maps.Copy(all, s.options.Settings)
 	return all
 }

@@ -93,7 +93,11 @@ const (
 	BadAlias    Code = "BadAlias"
 	NameTaken   Code = "NameTaken"
 	CanaryAlone Code = "CanaryAlone"
-	CanaryTaken Code = "CanaryTaken"
+
+	OverBudget   Code = "OverBudget"
+	NearBudget   Code = "NearBudget"
+	RulesNotDeep Code = "RulesNotDeep"
+	CanaryTaken  Code = "CanaryTaken"
 
 	// Of hosts and paths.
 	BadHost           Code = "BadHost"
@@ -233,6 +237,12 @@ var table = []Row{
 		"Say it by an annotation that is honoured, then delete this one; or set `foreign-guards: close` on the class."},
 	{ForeignClosed, Error, "is of another controller (%s), is not honoured, and restricts %s: the paths answer 503 (see the class setting foreign-guards)", "settings.md#foreign-guards",
 		"Say it by an annotation that is honoured, then delete this one."},
+	{OverBudget, Error, "with this Ingress the namespace is over %s, which is %d (it would be %d): the Ingress is not served. Older ones come first", "settings.md#namespace-hosts",
+		"Delete what is not needed of the namespace's Ingresses, or split them over namespaces; or have who operates the class raise the budget."},
+	{NearBudget, Warning, "the namespace uses %d of %d, with this Ingress and those that are older: more than 80 %% of %s", "settings.md#namespace-hosts",
+		"Ask who operates the class for a larger budget before it is used up: Ingresses that do not fit are not served."},
+	{RulesNotDeep, Warning, "there are more than %d rules without a host: they do not take names more than one label below a wildcard of the class (requests to a.b.example.com, where there is *.example.com); those are answered as if no rule matched", "security.md#neighbours",
+		"Write the rules for the hosts that they are meant for, or fewer of them."},
 	{CanaryAlone, Error, "no rule of another Ingress has the same host, path and type, and leads to another Service: the canary gets no requests", "differences.md#settings",
 		"Write the host, the path and the `pathType` as the Ingress has them whose requests the canary is to get a share of."},
 	{CanaryTaken, Error, "%s is a canary of Service %s, too, and is older: this one gets no requests", "differences.md#settings",

@@ -12,6 +12,7 @@ import (
 // of one drains no connection.
 type Class struct {
 	Budget
+	NamespaceBudget
 	Owners
 	Renewal
 	Taste
@@ -47,7 +48,7 @@ func (p ServicePort) String() string {
 	return p.Namespace + "/" + p.Service + ":" + p.Port
 }
 
-// classRows are the settings of Class but for its Budget, Owners, Renewal and Taste.
+// classRows are the settings of Class but for its Budgets, Owners, Renewal and Taste.
 var classRows = []Setting{
 	{
 		Name: "allowed-response-headers", Type: typeOf("list of headers", "separated by commas", func(v *Values) *string { return &v.AllowedHeaders }, parseHeaders, func(s string) string { return s }),

@@ -8,6 +8,43 @@ type Budget struct {
 	ServiceShare     uint32 // percent of it that one Service port may have
 }
 
+// NamespaceBudget is what the Ingresses of one namespace may have made of them in a class;
+// zero is any number.
+type NamespaceBudget struct {
+	NamespaceHosts    uint32 // each counts once
+	NamespaceRoutes   uint32
+	NamespaceTLSHosts uint32
+	NamespaceBytes    uint32
+}
+
+// namespaceRows are the settings of NamespaceBudget.
+var namespaceRows = []Setting{
+	{
+		Name: "namespace-bytes", Type: whole(func(v *Values) *uint32 { return &v.NamespaceBytes }, "bytes", 0, 1<<31-1),
+		Default: "8388608", Why: "8 MiB is what some 10,000 routes with their settings take, in Legation and in each Envoy several times that.",
+		Envoy: "none",
+		Doc:   "How many bytes of virtual hosts, routes and filter chains may be made of the Ingresses of one namespace, as estimated from what they say. See namespace-hosts.",
+	},
+	{
+		Name: "namespace-hosts", Type: whole(func(v *Values) *uint32 { return &v.NamespaceHosts }, "hosts", 0, 1<<24),
+		Default: "1000", Why: "Each host costs every Envoy memory, and each change of a class all hosts: one namespace should not have the most of it unasked.",
+		Envoy: "none",
+		Doc:   "How many hosts the Ingresses of one namespace may have, aliases among them; 0 is any number, here and for the other budgets of a namespace. Ingresses are let in by age, the oldest first. One that does not fit is not served at all, but keeps its hosts for its namespace; a younger one that fits is served. At 80 % there is a Problem. The Ingresses of cert-manager's solvers cost nothing.",
+	},
+	{
+		Name: "namespace-routes", Type: whole(func(v *Values) *uint32 { return &v.NamespaceRoutes }, "routes", 0, 1<<24),
+		Default: "10000", Why: "Ten for each host.",
+		Envoy: "none",
+		Doc:   "How many paths the Ingresses of one namespace may have. Those of a host count for each name that it has; a wildcard counts for 32 more, which are rules without a host that are copied to it. See namespace-hosts.",
+	},
+	{
+		Name: "namespace-tls-hosts", Type: whole(func(v *Values) *uint32 { return &v.NamespaceTLSHosts }, "hosts", 0, 1<<24),
+		Default: "500", Why: "Envoy's main thread makes all filter chains anew when a TLS host comes or goes.",
+		Envoy: "none",
+		Doc:   "How many hosts with a TLS section the Ingresses of one namespace may have. See namespace-hosts.",
+	},
+}
+
 // Limits are what one Envoy may have open to a Service port.
 type Limits struct {
 	MaxConnections uint32 // and as many requests

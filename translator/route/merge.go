@@ -113,6 +113,10 @@ func backends(routes []Route, through *Backend) (list []Backend) {
 	return slices.CompactFunc(list, func(a, b Backend) bool { return a.Cluster() == b.Cluster() })
 }
 
+// mostDeeper is how many routes of rules without a host are copied to each wildcard: there
+// may be many wildcards, and many such rules, and the product of both is nobody's wish.
+const mostDeeper = 32
+
 // deeper decides who takes names of more labels below a wildcard than one: those
 // owners that claim them, else the one that takes what no host takes.
 func (m *merger) deeper(in Input) {
@@ -121,6 +125,12 @@ func (m *merger) deeper(in Input) {
 	switch len(claim.Served) {
 	case 0:
 		other := mergeHost(Any, &in, in.Any, "")
+		if len(other.host.Routes) > mostDeeper {
+			other.host.Routes = other.host.Routes[len(other.host.Routes)-1:] // of what no rule matches
+			for _, f := range in.Any.Served[:1] {
+				m.found = append(m.found, finding.RulesNotDeep.At(f.Names(Any), "", mostDeeper))
+			}
+		}
 		m.passDeeper(other)
 		m.host.From = append(m.host.From, other.host.From...)
 	case len(in.Own.Served): // they are served like the others

@@ -222,6 +222,9 @@ func (w *World) randomSettings() input.Change {
 	case 6:
 		o.Data["global-auth-url"] = pick(w, "http://auth.example.net/check", "nowhere")
 		o.Data["allowed-response-headers"] = "bind-addresses,global-auth-url,allowed-response-headers" // all that it has itself
+	case 7:
+		o.Data["external-names"], o.Data["foreign-guards"] = "true", "close"
+		o.Data[pick(w, "namespace-hosts", "namespace-routes", "namespace-tls-hosts")] = pick(w, "1", "2", "4", "0")
 	}
 	return lower.Put(input.Seal(o))
 }

@@ -61,7 +61,7 @@ func (w *World) All() []input.Change {
 		lower.Put(class(Class, object.Ref{Kind: object.KindConfigMap, Namespace: Namespace, Name: Settings}, false)),
 		lower.Put(class(Other, object.Ref{}, false)),
 		lower.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: Namespace, Name: Settings},
-			Data: map[string]string{"bind-addresses": "127.0.0.1"}})),
+			Data: Unbounded(map[string]string{"bind-addresses": "127.0.0.1"})})),
 	}
 	for i := range w.size.Services {
 		list = append(list, lower.Put(service(Namespace, ServiceName(i), 80, "http", "")), lower.Put(w.slice(i, w.size.Endpoints)))
@@ -149,4 +149,13 @@ func ingress(i int, host, service string, tls bool) *input.Ingress {
 
 func secret(namespace, name string, certificate, key []byte) *input.Secret {
 	return input.Seal(&input.Secret{Meta: input.Meta{Namespace: namespace, Name: name}, Certificate: certificate, Key: key})
+}
+
+// Unbounded are settings of a class without budgets of namespaces: the one of a world has
+// more than anybody's.
+func Unbounded(data map[string]string) map[string]string {
+	for _, name := range []string{"namespace-bytes", "namespace-hosts", "namespace-routes", "namespace-tls-hosts"} {
+		data[name] = "0"
+	}
+	return data
 }

@@ -31,21 +31,28 @@ func resolve(b route.Backend, class *policy.Values, s *input.Service, list []*in
 		return nil, false, []finding.Finding{finding.NameThrough.At(input.Origin(s).In("spec.ports"), b.Port)}
 	}
 	g := gather(list, port)
-	endpoints, found = allowed(g.endpoints(), class, input.Origin(s).In("spec.ports"))
-	return endpoints, len(endpoints) > 0, append(g.found, found...)
+	endpoints, named, found = allowed(g.endpoints(), class, input.Origin(s).In("spec.ports"))
+	if !named { // what is wrong with addresses is told with those
+		return nil, false, found
+	}
+	return endpoints, true, append(g.found, found...)
 }
 
-// allowed are the endpoints of slices that the class lets Envoy have, beside names at
-// least one of which it lets it have.
-func allowed(list []route.Endpoint, class *policy.Values, at object.Origin) (may []route.Endpoint, found []finding.Finding) {
+// allowed are the endpoints of slices without the names that the class does not let Envoy
+// ask, and whether a name is left.
+func allowed(list []route.Endpoint, class *policy.Values, at object.Origin) (may []route.Endpoint, named bool, found []finding.Finding) {
 	for _, e := range list {
+		if e.IP.IsValid() {
+			may = append(may, e)
+			continue
+		}
 		if code := refused(class, strings.ToLower(e.Host()), e.Port); code != "" {
 			found = append(found, code.At(at, e.Host()))
 			continue
 		}
-		may = append(may, e)
+		may, named = append(may, e), true
 	}
-	return may, found
+	return may, named, found
 }
 
 // refused is why a class does not let Envoy ask a name or an address, which is in lower

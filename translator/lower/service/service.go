@@ -66,15 +66,23 @@ func Cluster(b route.Backend, class *policy.Values, s *input.Service, list []*in
 	if own, ok := protocols[settings.Protocol]; ok {
 		c.Protocol = own
 	}
-	if b.Raw() { // what is in the connections is between client and Service
+	c.Settings = settings.Upstream
+	return c, missing, append(found, restrict(&c, s)...)
+}
+
+// restrict takes from a cluster what it cannot have: a backend that gets connections as they
+// are has no protocol, since what is in them is between client and Service, and names have
+// no health checks, which no filter sees.
+func restrict(c *route.Cluster, s *input.Service) []finding.Finding {
+	if c.Backend.Raw() {
 		c.Protocol, c.SNI = route.Protocol{}, ""
 	}
-	c.Settings = settings.Upstream
-	if _, _, _, checked := c.Settings.HealthChecked(); checked && c.Named && c.NotHome {
-		c.Settings.Health = c.Settings.WithoutChecks() // which no filter sees
-		found = append(found, finding.NameUnchecked.At(input.Origin(s).In("spec"), s.ExternalName))
+	_, _, _, checked := c.Settings.HealthChecked()
+	if !checked || !c.Named || !c.NotHome {
+		return nil
 	}
-	return c, missing, found
+	c.Settings.Health = c.Settings.WithoutChecks()
+	return []finding.Finding{finding.NameUnchecked.At(input.Origin(s).In("spec"), s.ExternalName)}
 }
 
 // Missing says which part of a backend does not exist. It is reported at each object
