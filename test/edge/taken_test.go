@@ -15,11 +15,12 @@ import (
 	"legation.dev/translator/input"
 )
 
-// harmless are parts of filters that keep nobody out.
-var harmless = []string{"legation.cors", "legation.session", "legation.headers", "legation.answer", "legation.exempt", "legation.unlogged", "legation.signin"}
+// harmless are parts of filters that keep nobody out, or stand on a route that refuses
+// without them, too.
+var harmless = []string{"legation.cors", "legation.session", "legation.headers", "legation.answer", "legation.exempt", "legation.unlogged", "legation.signin", "legation.clients.answer", "legation.clients.misdirected", "legation.clients.chain"}
 
 // taken are guards, each with the part of a route that does it, a request that is kept out,
-// and with which status. The part is that of a filter, or metadata, or the answer of a
+// and with which status; without a request it is asked by TLS. The part is that of a filter, or metadata, or the answer of a
 // route of its own.
 var taken = map[string]struct {
 	settings map[string]string // annotations of ingress-nginx
@@ -35,6 +36,8 @@ var taken = map[string]struct {
 	"service": {map[string]string{"auth-url": "http://127.0.0.1:1/"}, "legation.auth", plainly, 500},
 	"body":    {map[string]string{"proxy-body-size": "1k"}, "envoy.filters.http.body_size_limit", withBody, 413},
 	"rate":    {map[string]string{"limit-rpm": "1", "limit-burst-multiplier": "1"}, "metadata", plainly, 503},
+	"clients": {map[string]string{"auth-tls-secret": "shop/ann"}, "answer", nil, 400},
+	"chain":   {map[string]string{"auth-tls-secret": "shop/ann"}, "legation.clients", nil, 403},
 	"closed":  {map[string]string{"server-snippet": "auth_request /check;"}, "answer", plainly, 503},
 }
 
@@ -53,9 +56,10 @@ func TestGuardsTakenAway(t *testing.T) {
 	w.authorized(t)
 	w.echo(t, "web", "")
 	w.passwords("users", htpasswd)
+	ann := w.authority(t, "ann", "ann")
 	for name, guard := range taken {
 		for _, host := range []string{name + ".test", name + twin} {
-			w.foreign(host, host, false, guard.settings, route{"/", input.PathPrefix, "web"})
+			w.foreign(host, host, guard.request == nil, guard.settings, route{"/", input.PathPrefix, "web"})
 		}
 	}
 	parts, cluster := map[string]bool{}, ""
@@ -72,6 +76,9 @@ func TestGuardsTakenAway(t *testing.T) {
 	}
 	w.start(t)
 	for name, guard := range taken {
+		if guard.request == nil {
+			continue // by TLS, below
+		}
 		for host, let := range map[string]bool{name + ".test": false, name + twin: true} {
 			var last *http.Response
 			for range 4 { // of which the limit of requests lets two through
@@ -82,6 +89,16 @@ func TestGuardsTakenAway(t *testing.T) {
 			if want := map[bool]int{true: 200, false: guard.status}[let]; last.StatusCode != want {
 				t.Errorf("%s: got %d, want %d", host, last.StatusCode, want)
 			}
+		}
+	}
+	for host, want := range map[string]int{"clients.test": 400, "clients" + twin: 200} {
+		if resp, _ := w.presenting(t, host, host, nil); resp.StatusCode != want {
+			t.Errorf("%s without a certificate: got %d, want %d", host, resp.StatusCode, want)
+		}
+	}
+	for host, want := range map[string]int{"chain.test": 403, "chain" + twin: 200} { // by the name of a host that asks for the same certificate
+		if resp, _ := w.presenting(t, "clients.test", host, ann); resp.StatusCode != want {
+			t.Errorf("%s on a connection to another host: got %d, want %d", host, resp.StatusCode, want)
 		}
 	}
 	for part := range parts {
