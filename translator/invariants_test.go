@@ -186,7 +186,7 @@ func checkEndpoints(t *testing.T, cla *endpointv3.ClusterLoadAssignment) {
 // and its own panic threshold is written down where draining is relied on.
 func checkCluster(t *testing.T, c *clusterv3.Cluster) {
 	t.Helper()
-	if th := c.GetCircuitBreakers().GetThresholds(); len(th) == 0 || th[0].MaxConnections == nil || th[0].MaxPendingRequests == nil || th[0].MaxRequests == nil || th[0].MaxRetries == nil {
+	if th := c.GetCircuitBreakers().GetThresholds(); len(th) == 0 || th[0].MaxConnections == nil || th[0].MaxPendingRequests == nil || th[0].MaxRequests == nil || th[0].RetryBudget == nil {
 		t.Errorf("cluster %s leaves a limit to Envoy's default", c.Name)
 	}
 	if c.GetCommonLbConfig().GetHealthyPanicThreshold() == nil {

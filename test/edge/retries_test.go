@@ -8,7 +8,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,9 +72,8 @@ func body(method, host, path string, headers string) string {
 	return fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\n%sContent-Length: 5\r\n\r\nhello", method, path, host, headers)
 }
 
-// TestSentOnce: a request that may have been executed is sent once, whatever a
-// client asks for; if the Ingress says that idempotent ones may be repeated, those
-// are, and a POST or PATCH is still sent once.
+// TestSentOnce: a request that may have been executed is sent once, whatever a client asks
+// for, unless its method is idempotent; then, too, if the Ingress says so.
 func TestSentOnce(t *testing.T) {
 	w := newSuite(t)
 	server := countAndHangUp(t)
@@ -79,6 +81,7 @@ func TestSentOnce(t *testing.T) {
 	all := route{"/", input.PathPrefix, "hangs-up"}
 	w.ingress("default", "default.test", false, all)
 	w.annotated("idempotent", "idempotent.test", false, map[string]string{"retry-idempotent": "true", "retries": "3"}, all)
+	w.annotated("once", "once.test", false, map[string]string{"retry-idempotent": "false"}, all)
 	w.annotated("none", "none.test", false, map[string]string{"retry-idempotent": "true", "retries": "0"}, all)
 	w.start(t)
 	const greedy = "X-Envoy-Retry-On: reset,5xx\r\nX-Envoy-Max-Retries: 5\r\n"
@@ -86,9 +89,10 @@ func TestSentOnce(t *testing.T) {
 		host, method, headers string
 		want                  int
 	}{
-		{"default.test", "GET", "", 1}, {"default.test", "PUT", "", 1}, {"default.test", "POST", "", 1}, {"default.test", "POST", greedy, 1},
+		{"default.test", "GET", "", 3}, {"default.test", "PUT", "", 3}, {"default.test", "POST", "", 1}, {"default.test", "POST", greedy, 1},
+		{"once.test", "GET", "", 1}, {"once.test", "PUT", "", 1}, {"once.test", "POST", "", 1}, {"once.test", "GET", greedy, 1},
 		{"idempotent.test", "GET", "", 4}, {"idempotent.test", "HEAD", "", 4}, {"idempotent.test", "OPTIONS", "", 4},
-		{"idempotent.test", "PUT", "", 4}, {"idempotent.test", "DELETE", "", 4}, {"idempotent.test", "TRACE", "", 4},
+		{"idempotent.test", "PUT", "", 4}, {"idempotent.test", "DELETE", "", 4},
 		{"idempotent.test", "POST", "", 1}, {"idempotent.test", "PATCH", "", 1}, {"idempotent.test", "LINK", "", 1}, {"idempotent.test", "POST", greedy, 1},
 		{"none.test", "GET", "", 1}, {"none.test", "POST", "", 1},
 	} {
@@ -189,4 +193,101 @@ func TestMaxStreamDuration(t *testing.T) {
 	if took := time.Since(began); took < early(time.Second) || took > 11*time.Second {
 		t.Errorf("the WebSocket lasted %v, want 1 s", took)
 	}
+}
+
+// restless is a server that closes a connection 300 ms after its last answer, and counts
+// how often each request was executed.
+type restless struct {
+	address string
+	mu      sync.Mutex // guards seen
+	seen    map[string]int
+}
+
+func startRestless(t *testing.T) *restless {
+	r := &restless{seen: map[string]int{}}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, request *http.Request) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.seen[request.Method+" "+request.URL.Path]++
+	}))
+	server.Config.IdleTimeout = restlessTime
+	server.Start()
+	t.Cleanup(server.Close)
+	r.address = server.Listener.Addr().String()
+	return r
+}
+
+const restlessTime = 300 * time.Millisecond
+
+// TestServerThatCloses: with no preset, requests that arrive just as the server closes are
+// tried again, and no POST is executed twice. Each client has a Service of its own, so that
+// its connection rests as long as the client does.
+func TestServerThatCloses(t *testing.T) {
+	w := newSuite(t)
+	a, b := startRestless(t), startRestless(t)
+	cases := []struct {
+		name, method string
+		servers      []string
+		most         int // that may fail
+	}{
+		{"two", http.MethodGet, []string{a.address, b.address}, 0},
+		{"one", http.MethodGet, []string{a.address}, 1},
+		{"post", http.MethodPost, []string{a.address}, clientsEach * requestsEach},
+	}
+	for _, c := range cases {
+		for i := range clientsEach {
+			name := fmt.Sprintf("%s-%d", c.name, i)
+			w.service(name, "", c.servers...)
+			w.ingress(name, name+".test", false, route{"/", input.PathPrefix, name})
+		}
+	}
+	w.start(t)
+	failed := make([]atomic.Int64, len(cases))
+	var all sync.WaitGroup
+	for i, c := range cases {
+		for j := range clientsEach {
+			all.Go(func() { failed[i].Add(w.paced(t, c.method, fmt.Sprintf("%s-%d.test", c.name, j))) })
+		}
+	}
+	all.Wait()
+	for i, c := range cases {
+		n := int(failed[i].Load())
+		t.Logf("%s: %d of %d failed", c.name, n, clientsEach*requestsEach)
+		if n > c.most {
+			t.Errorf("%s: %d of %d failed, want at most %d", c.name, n, clientsEach*requestsEach, c.most)
+		}
+	}
+	for request, n := range a.seen {
+		if n > 1 && strings.HasPrefix(request, http.MethodPost) {
+			t.Errorf("%s was executed %d times", request, n)
+		}
+	}
+}
+
+const clientsEach, requestsEach = 25, 40
+
+// paced sends requests as the server closes, and counts those that fail.
+func (w *suite) paced(t *testing.T, method, host string) (failed int64) {
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	tick := time.NewTicker(restlessTime)
+	defer tick.Stop()
+	for i := range requestsEach {
+		request, err := http.NewRequestWithContext(t.Context(), method, fmt.Sprintf("http://127.0.0.1:%d/%s/%d", w.http, host, i), nil)
+		if err != nil {
+			t.Error(err)
+			return failed
+		}
+		request.Host = host
+		resp, err := client.Do(request)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			failed++
+		}
+		if err == nil {
+			io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+		}
+		<-tick.C
+	}
+	return failed
 }

@@ -108,7 +108,7 @@ func fill(pipe *os.File) error {
 func TestSlowReader(t *testing.T) {
 	w := newSuite(t, nil, "one")
 	p := w.start(t, "one", ample()...)
-	const lines = 20_000
+	const lines = 120_000
 	c, told := newClients(w.http("one")), make(chan struct{})
 	c.add("slow reader", func(begun func()) error {
 		conn, err := net.Dial("tcp", w.http("one"))
@@ -150,8 +150,10 @@ func TestSlowReader(t *testing.T) {
 	p.signal(t, syscall.SIGTERM)
 	p.awaitLog(t, `"msg":"drain the listeners"`)
 	close(told)
-	c.allDone(t)
-	if status := p.wait(t); status != 0 || p.report(t).Reason != drain.ReasonDone || p.report(t).AnswersCut != 0 {
+	last := c.allDone(t)
+	if status := p.wait(t); p.at.Before(last) {
+		t.Error("Envoy had ended before its client had all of the answer")
+	} else if status != 0 || p.report(t).Reason != drain.ReasonDone || p.report(t).AnswersCut != 0 {
 		t.Errorf("exit status %d, report %+v", status, p.report(t))
 	}
 }

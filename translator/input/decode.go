@@ -160,6 +160,9 @@ func FromService(o *corev1.Service) *Service {
 	} else {
 		r.NoSelector = len(o.Spec.Selector) == 0
 	}
+	if len(o.Spec.IPFamilies) == 2 {
+		r.Family = string(o.Spec.IPFamilies[0])
+	}
 	switch valueOr(o.Spec.TrafficDistribution, "") {
 	case corev1.ServiceTrafficDistributionPreferClose, corev1.ServiceTrafficDistributionPreferSameZone, corev1.ServiceTrafficDistributionPreferSameNode:
 		r.PrefersZone = true // by its node, too: what is there is in the zone

@@ -201,6 +201,8 @@ type Service struct {
 	// NoSelector says that no controller writes its slices; never of one with an
 	// ExternalName.
 	NoSelector bool `json:",omitempty"`
+	// Family is the first of two spec.ipFamilies, IPv4 or IPv6; empty if it has not two.
+	Family string `json:",omitempty"`
 	// PrefersZone says that spec.trafficDistribution prefers what is near.
 	PrefersZone bool `json:",omitempty"`
 }

@@ -177,7 +177,7 @@ func TestValues(t *testing.T) {
 		{"upstream-max-lifetime", "off", "off", ""},
 		{"upstream-max-lifetime", "60m", "1h0m0s", ""},
 		{"upstream-preset", "tomcat", "tomcat", ""},
-		{"upstream-preset", "websphere", "", "not one of none, apache, dotnet-kestrel, go, gunicorn, iis, jetty, nginx, node, php-fpm-nginx, puma, spring-boot, tomcat, uvicorn"},
+		{"upstream-preset", "websphere", "", "not one of none, actix, aiohttp, apache, caddy, daphne, dotnet-kestrel, fastify, go, granian, gunicorn, haproxy, hypercorn, iis, jetty, lighttpd, nginx, node, php-fpm-nginx, puma, sanic, spring-boot, starman, tomcat, undertow, uvicorn, uwsgi, varnish, waitress"},
 		{"max-connections", "many", "", "not a whole number"},
 		{"max-request-body", "1024Ki", "1Mi", ""},
 		{"max-request-body", "1000", "1000", ""},

@@ -44,23 +44,40 @@ const idlePercent = 75
 
 // servers has the limits of each server, measured on a release or read in its source
 // (nginx's own nginx.conf, Puma, Kestrel, IIS). Where versions differ, the lowest limit
-// is used: that of Puma 6 (65 s since version 7), and that of nginx before 1.19.10
-// (1,000 requests since then).
+// is used: that of Puma 6 (65 s since version 7), that of nginx before 1.19.10 (1,000
+// requests since then), and that of Jetty for Spring Boot, which has 60 s on Tomcat. uWSGI
+// closes after each answer without a word where keep-alive is off, which is its default:
+// its connections are not used again.
 var servers = []server{
 	{NoPreset, lifetimes{}, lifetimes{idle: 1500 * time.Millisecond}, ""},
+	{"actix", lifetimes{4500 * time.Millisecond, 0, 0}, lifetimes{3 * time.Second, 0, 0}, "`HttpServer.keep_alive`"},
+	{"aiohttp", lifetimes{75 * time.Second, 0, 0}, lifetimes{56 * time.Second, 0, 0}, "`keepalive_timeout`"},
 	{"apache", lifetimes{5 * time.Second, 100, 0}, lifetimes{3500 * time.Millisecond, 98, 0}, "`KeepAliveTimeout`, `MaxKeepAliveRequests`"},
+	{"caddy", lifetimes{30 * time.Second, 0, 0}, lifetimes{22 * time.Second, 0, 0}, "`timeouts.idle`"},
+	{"daphne", lifetimes{60 * time.Second, 0, 0}, lifetimes{45 * time.Second, 0, 0}, "`--http-timeout`"},
 	{"dotnet-kestrel", lifetimes{130 * time.Second, 0, 0}, lifetimes{90 * time.Second, 0, 0}, "`KestrelServerLimits.KeepAliveTimeout`"},
+	{"fastify", lifetimes{72 * time.Second, 0, 0}, lifetimes{54 * time.Second, 0, 0}, "`keepAliveTimeout`"},
 	{"go", lifetimes{}, lifetimes{60 * time.Second, 0, 0}, "`http.Server.IdleTimeout`, `ReadTimeout`"},
+	{"granian", lifetimes{30 * time.Second, 0, 0}, lifetimes{22 * time.Second, 0, 0}, "`--http1-keep-alive`"},
 	{"gunicorn", lifetimes{2 * time.Second, 0, 0}, lifetimes{1500 * time.Millisecond, 0, 0}, "`keepalive`, `max_requests`"},
+	{"haproxy", lifetimes{50 * time.Second, 0, 0}, lifetimes{37 * time.Second, 0, 0}, "`timeout http-keep-alive`, `timeout client`"},
+	{"hypercorn", lifetimes{5 * time.Second, 1000, 0}, lifetimes{3500 * time.Millisecond, 998, 0}, "`keep_alive_timeout`, `keep_alive_max_requests`"},
 	{"iis", lifetimes{120 * time.Second, 0, 0}, lifetimes{90 * time.Second, 0, 0}, "`limits connectionTimeout`"},
 	{"jetty", lifetimes{30 * time.Second, 0, 0}, lifetimes{22 * time.Second, 0, 0}, "`idleTimeout` of the connector"},
+	{"lighttpd", lifetimes{5 * time.Second, 1000, 0}, lifetimes{3500 * time.Millisecond, 998, 0}, "`server.max-keep-alive-idle`, `server.max-keep-alive-requests`"},
 	{"nginx", nginxLimits, nginxUse, "`keepalive_timeout`, `keepalive_requests`, `keepalive_time`"},
 	{"node", lifetimes{5 * time.Second, 0, 0}, lifetimes{3500 * time.Millisecond, 0, 0}, "`server.keepAliveTimeout`, `server.maxRequestsPerSocket`"},
 	{"php-fpm-nginx", nginxLimits, nginxUse, "those of the nginx before it"},
 	{"puma", lifetimes{20 * time.Second, 0, 0}, lifetimes{15 * time.Second, 0, 0}, "`persistent_timeout`, `max_keep_alive`"},
-	{"spring-boot", lifetimes{60 * time.Second, 100, 0}, lifetimes{45 * time.Second, 98, 0}, "`server.tomcat.keep-alive-timeout`, `server.tomcat.max-keep-alive-requests`"},
+	{"sanic", lifetimes{120 * time.Second, 0, 0}, lifetimes{90 * time.Second, 0, 0}, "`KEEP_ALIVE_TIMEOUT`"},
+	{"spring-boot", lifetimes{30 * time.Second, 100, 0}, lifetimes{22 * time.Second, 98, 0}, "`server.jetty.connection-idle-timeout`, `server.tomcat.keep-alive-timeout`, `server.tomcat.max-keep-alive-requests`"},
+	{"starman", lifetimes{time.Second, 0, 0}, lifetimes{700 * time.Millisecond, 0, 0}, "`--keepalive-timeout`"},
 	{"tomcat", lifetimes{20 * time.Second, 100, 0}, lifetimes{15 * time.Second, 98, 0}, "`keepAliveTimeout` or `connectionTimeout`, `maxKeepAliveRequests` of the Connector"},
+	{"undertow", lifetimes{60 * time.Second, 0, 0}, lifetimes{45 * time.Second, 0, 0}, "`NO_REQUEST_TIMEOUT`"},
 	{"uvicorn", lifetimes{5 * time.Second, 0, 0}, lifetimes{3500 * time.Millisecond, 0, 0}, "`--timeout-keep-alive`, `--limit-max-requests`"},
+	{"uwsgi", lifetimes{4 * time.Second, 0, 0}, lifetimes{3 * time.Second, 1, 0}, "`--http-keepalive`, `--so-keepalive`"},
+	{"varnish", lifetimes{5 * time.Second, 0, 0}, lifetimes{3500 * time.Millisecond, 0, 0}, "`timeout_idle`"},
+	{"waitress", lifetimes{120 * time.Second, 0, 0}, lifetimes{90 * time.Second, 0, 0}, "`channel_timeout`"},
 }
 
 var (

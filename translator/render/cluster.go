@@ -85,7 +85,7 @@ func newCluster(b route.Backend, settings *policy.Upstream, p route.Protocol) *c
 		HealthChecks:              healthChecks(b, settings, p),
 		OutlierDetection:          outliers(settings),
 		CircuitBreakers: &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{{
-			MaxConnections: most, MaxPendingRequests: number(settings.MaxPending), MaxRequests: most, MaxRetries: most,
+			MaxConnections: most, MaxPendingRequests: number(settings.MaxPending), MaxRequests: most, RetryBudget: retryBudget(),
 		}}},
 		TypedExtensionProtocolOptions: map[string]*anypb.Any{
 			httpOptions: packed(protocolOptions(p, settings)),

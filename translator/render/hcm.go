@@ -175,7 +175,11 @@ func early(s *policy.Listener, l route.Listener, trusted bool) []*corev3.TypedEx
 		action = corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD
 		// Envoy itself would write its own address in the place of a client on
 		// the same node.
-		list = append(list, drop("forwarded"), drop("x-real-ip"), dropPrefix("x-forwarded-"),
+		list = append(list, drop("forwarded"), drop("x-real-ip"), dropPrefix("x-forwarded-"))
+		for _, prefix := range guardPrefixes {
+			list = append(list, dropPrefix(prefix))
+		}
+		list = append(list, drop("true-client-ip"), drop("x-rewrite-url"),
 			put("x-forwarded-for", peer(s), action))
 	}
 	list = append(list, put("x-forwarded-host", "%REQ(:AUTHORITY)%", action),
@@ -186,6 +190,10 @@ func early(s *policy.Listener, l route.Listener, trusted bool) []*corev3.TypedEx
 		TypedConfig: packed(&earlyv3.HeaderMutation{Mutations: list}),
 	}}
 }
+
+// guardPrefixes are of headers that a guard in front of a backend sets, so that backends
+// believe them, or that say what a request was before another proxy changed it.
+var guardPrefixes = []string{"ssl-client-", "x-auth-request-", "x-original-"}
 
 // peer is who the client is: the peer that dialled, or the one that a balancer names.
 func peer(s *policy.Listener) string {

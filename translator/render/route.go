@@ -22,7 +22,7 @@ import (
 func VirtualHost(routes string, v *route.VirtualHost) (*snapshot.Resource, error) {
 	m := &routev3.VirtualHost{Name: VirtualHostName(routes, v.Host), Domains: []string{v.Host}, RetryPolicy: retries(&v.Class.Route)}
 	b := builder{class: &v.Class.Route, taste: &v.Class.Taste, clients: certified(v.Clients), place: place{routes, v.Host}}
-	m.Routes = append(twoHosts(v.Host), refusals(v.Clients)...)
+	m.Routes = append(append(twoHosts(v.Host), noTrace()), refusals(v.Clients)...)
 	for i := range v.Routes {
 		m.Routes = append(m.Routes, told(v.Clients, v.Routes[i].Plain, b.route(&v.Routes[i]))...)
 	}
@@ -138,9 +138,7 @@ func (b *builder) use(p *route.Planned) {
 	if s.MaxStreamDuration > 0 {
 		b.longest = &routev3.RouteAction_MaxStreamDuration{MaxStreamDuration: seconds(s.MaxStreamDuration)}
 	}
-	if s.RetryIdempotent {
-		b.headers = append(b.headers, retryIdempotent())
-	}
+	b.headers = append(b.headers, retryUnlike(s, b.class)...)
 	if s.Prefix != "" {
 		b.headers = append(b.headers, setHeader("x-forwarded-prefix", escaped(s.Prefix)))
 	}
@@ -232,17 +230,18 @@ func RouteConfiguration(name string, s *policy.Values, renewal policy.Renewal) (
 		Vhds:                            virtualHosts(),
 		RequestHeadersToRemove:          []string{scopeHeader, "x-envoy-external-address", "x-envoy-internal", "x-envoy-expected-rq-timeout-ms"},
 		MostSpecificHeaderMutationsWins: false,
-		RequestHeadersToAdd:             whoAsks(&s.Taste),
+		RequestHeadersToAdd:             append(retryForAll(&s.Route), whoAsks(&s.Taste)...),
 		ResponseHeadersToAdd:            hsts(s.HSTS),
 		TypedPerFilterConfig:            onAll(&s.Route, renewal),
 	}
 	return newResource(snapshot.RouteConfiguration, m.Name, m, snapshot.Meta{})
 }
 
-// whoAsks tells targets who the client is.
+// whoAsks tells targets who the client is, and how it came.
 func whoAsks(t *policy.Taste) []*corev3.HeaderValueOption {
 	const client = "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"
-	list := []*corev3.HeaderValueOption{setHeader("x-real-ip", client)}
+	const scheme = "%REQ(X-FORWARDED-PROTO)%"
+	list := []*corev3.HeaderValueOption{setHeader("x-real-ip", client), setHeader("x-scheme", scheme), setHeader("x-forwarded-scheme", scheme)}
 	if t.ForwardedFor == policy.ClientOnly {
 		list = append(list, setHeader("x-forwarded-for", client))
 	}

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 
@@ -46,8 +47,9 @@ func asPattern(c candidate) (Match, bool) {
 	if m.Kind == Regex || c.plan.fragment.Order == BySpecificity {
 		return m, true
 	}
-	_, err := regexp.Compile(m.Path)
-	m.Kind, m.Path = Regex, `(?i)(?s:.*)(?:^`+m.Path+`)(?s:.*)` // ^ is that of the whole path, also behind .*
+	written := cmp.Or(c.rule.Path, m.Path) // which is not spelled as the paths of requests are
+	_, err := regexp.Compile(written)
+	m.Kind, m.Path = Regex, `(?i)(?s:.*)(?:^`+written+`)(?s:.*)` // ^ is that of the whole path, also behind .*
 	return m, err == nil
 }
 

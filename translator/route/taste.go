@@ -9,10 +9,10 @@ import (
 
 // What a compatible class does as ingress-nginx did, where the API leaves it open.
 
-// portless is what a redirect puts in place of the client's host, so that a port goes; empty
-// where the client's host stays as it is.
+// portless is what a redirect puts in place of the client's host, so that a port goes, which
+// is not that of https; empty where the host is not known, and stays as the client wrote it.
 func (m *merger) portless() string {
-	if !m.class.Settings.Compatible() || m.host.Host == Any || strings.HasPrefix(m.host.Host, "*.") {
+	if m.host.Host == Any || strings.HasPrefix(m.host.Host, "*.") {
 		return ""
 	}
 	return m.host.Host

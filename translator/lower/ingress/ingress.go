@@ -174,11 +174,13 @@ func (l *lowering) rule(host int, p input.Path, at string) {
 		l.Hosts[host].Refused = append(l.Hosts[host].Refused, route.Rule{Match: m, Path: m.Path, Field: at + ".path"})
 		return
 	}
+	written := m.Path
+	m.Path = spelled(written)
 	kind := p.Type
 	if kind == "" {
 		kind = input.PathImplementationSpecific
 	}
-	rule := route.Rule{Match: m, Action: a, Name: l.object.Key() + " " + string(kind) + " " + m.Path, Path: m.Path, Field: at + ".path"}
+	rule := route.Rule{Match: m, Action: a, Name: l.object.Key() + " " + string(kind) + " " + written, Path: written, Field: at + ".path"}
 	l.Hosts[host].Rules = append(l.Hosts[host].Rules, l.paths.Rule(rule))
 }
 

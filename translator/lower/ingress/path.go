@@ -38,4 +38,4 @@ func match(p input.Path) (m route.Match, wrong string) {
 	return m, ""
 }
 
-func unprintable(r rune) bool { return r <= ' ' || r == 0x7f || r == '�' }
+func unprintable(r rune) bool { return r < ' ' || r == 0x7f || r == '�' }

@@ -26,6 +26,7 @@ func Endpoints(b route.Backend, s *input.Service, list []*input.Slice) (e route.
 	}
 	if port, ok := servicePort(b, s); ok {
 		g := gather(list, port)
+		g.oneFamily(s.Family)
 		e.List, e.Placeholder, found = g.endpoints(), g.late, g.found
 		e.List = slices.DeleteFunc(e.List, func(one route.Endpoint) bool { return !one.IP.IsValid() }) // refused: by EDS no name is resolved
 		if g.late {
@@ -170,6 +171,26 @@ func (g gathered) endpoints() []route.Endpoint {
 		out[i] = e.Endpoint
 	}
 	return out
+}
+
+// oneFamily leaves out the second family of a Service of two, where endpoints name no pod:
+// nobody can say which two addresses are of one server, and each would count twice. They
+// stay if the first family has none.
+func (g gathered) oneFamily(first string) {
+	nameless := func(six bool) (list []address) {
+		for a, at := range g.places {
+			if at.pod == "" && a.ip.IsValid() && a.ip.Is6() == six {
+				list = append(list, a)
+			}
+		}
+		return list
+	}
+	if first == "" || len(nameless(first == "IPv6")) == 0 {
+		return
+	}
+	for _, a := range nameless(first != "IPv6") {
+		delete(g.places, a)
+	}
 }
 
 // pair finds the pods that have an address in each family: by both of them, their IPv6

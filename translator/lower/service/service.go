@@ -47,19 +47,13 @@ func Cluster(b route.Backend, class *policy.Values, s *input.Service, list []*in
 		if port, ok = servicePort(b, s); !ok && s.ExternalName == "" {
 			c.Placeholder, missing = true, PortMissing
 		}
-		var sure bool
-		if c.Protocol, sure = protocolOf(port.AppProtocol); !sure && settings.Protocol == policy.ByPort {
-			field := "spec.ports[" + strconv.Itoa(slices.Index(s.Ports, port)) + "].appProtocol"
-			found = append(found, finding.UnknownAppProtocol.At(input.Origin(s).In(field), port.AppProtocol, c.Protocol))
-		}
+		var unknown, wrong []finding.Finding
+		c.Protocol, unknown = spoken(s, port, settings.Protocol)
 		c.SNI = s.ExternalName
-		var wrong []finding.Finding
 		c.Endpoints, c.Named, wrong = resolve(b, class, s, list, port)
 		c.NotHome = !class.LoopbackExternalNames
-		found = append(found, wrong...)
-	}
-	if s != nil && s.PrefersZone && settings.SameZone == 0 && b.Policy.FieldOf(zoneSetting)+s.Fragment().Policy.FieldOf(zoneSetting) == "" {
-		settings.SameZone = 1
+		found = append(append(found, unknown...), wrong...)
+		preferZone(&settings.Upstream, b, s)
 	}
 	settings.MaxConnections = min(settings.MaxConnections, class.Share())
 	settings.MaxPending = min(settings.MaxPending, class.Share())
@@ -83,6 +77,26 @@ func restrict(c *route.Cluster, s *input.Service) []finding.Finding {
 	}
 	c.Settings.Health = c.Settings.WithoutChecks()
 	return []finding.Finding{finding.NameUnchecked.At(input.Origin(s).In("spec"), s.ExternalName)}
+}
+
+// spoken is the protocol that a port of a Service says. One that is not known is told,
+// unless a setting says another.
+func spoken(s *input.Service, port input.ServicePort, setting policy.Protocol) (route.Protocol, []finding.Finding) {
+	p, sure := protocolOf(port.AppProtocol)
+	if sure || setting != policy.ByPort {
+		return p, nil
+	}
+	field := "spec.ports[" + strconv.Itoa(slices.Index(s.Ports, port)) + "].appProtocol"
+	return p, []finding.Finding{finding.UnknownAppProtocol.At(input.Origin(s).In(field), port.AppProtocol, p)}
+}
+
+// preferZone keeps the requests to a Service in their zone that prefers what is near, unless
+// it or the Ingress has a setting for that.
+func preferZone(settings *policy.Upstream, b route.Backend, s *input.Service) {
+	const setting = "same-zone-endpoints"
+	if s.PrefersZone && settings.SameZone == 0 && b.Policy.FieldOf(setting)+s.Fragment().Policy.FieldOf(setting) == "" {
+		settings.SameZone = 1
+	}
 }
 
 // Missing says which part of a backend does not exist. It is reported at each object
@@ -119,9 +133,6 @@ func servicePort(b route.Backend, s *input.Service) (input.ServicePort, bool) {
 
 // protocols are those that a setting says, whatever the port says.
 var protocols = map[policy.Protocol]route.Protocol{policy.HTTP: {}, policy.HTTPS: {TLS: true}, policy.H2C: {HTTP2: true}, policy.H2: {HTTP2: true, TLS: true}}
-
-// zoneSetting is what spec.trafficDistribution of a Service says in Kubernetes' own field.
-const zoneSetting = "same-zone-endpoints"
 
 // appProtocols are the names of spec.ports[].appProtocol that say what is spoken: those of
 // Kubernetes, of IANA, and what controllers read alike.

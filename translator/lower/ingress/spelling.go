@@ -1,0 +1,78 @@
+package ingress
+
+import (
+	"strings"
+)
+
+// spelled is a path as Envoy spells those of requests before it compares them, byte by
+// byte: what may stand as it is stands so, all else as %XX in capitals, a backslash and an
+// escaped slash are slashes, and there are no empty or dotted elements. A rule that were
+// compared as it is written would never match. (Of what a request has escaped without need
+// only the unreserved is spelled anew: a request with %c3 for %C3 matches no rule.)
+func spelled(path string) string {
+	if !strings.ContainsFunc(path, respelled) && !strings.Contains(path, "//") && !strings.Contains(path, "/.") {
+		return path
+	}
+	var b strings.Builder
+	for i := 0; i < len(path); i++ {
+		c, escaped := path[i], false
+		if c == '%' && i+2 < len(path) {
+			if high, low := hex(path[i+1]), hex(path[i+2]); high >= 0 && low >= 0 {
+				c, escaped = byte(high<<4|low), true
+				i += 2
+			}
+		}
+		switch {
+		case c == '\\' || c == '/':
+			b.WriteByte('/')
+		case unreserved(c) || !escaped && !encoded(c):
+			b.WriteByte(c)
+		default:
+			b.WriteByte('%')
+			b.WriteByte(digits[c>>4])
+			b.WriteByte(digits[c&15])
+		}
+	}
+	return shortest(b.String())
+}
+
+const digits = "0123456789ABCDEF"
+
+// respelled is what makes a path another one.
+func respelled(r rune) bool { return r == '%' || r == '\\' || r > 0x7e || encoded(byte(r)) }
+
+// encoded is what a path may not have as it is: Envoy escapes it, or refuses the request.
+func encoded(c byte) bool { return c <= ' ' || c > 0x7e || strings.IndexByte("\"<>^`{|}", c) >= 0 }
+
+// unreserved is what is the same with and without an escape. RFC 3986, 2.3.
+func unreserved(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~", c) >= 0
+}
+
+func hex(c byte) int {
+	if 'a' <= c && c <= 'f' {
+		c -= 'a' - 'A'
+	}
+	return strings.IndexByte(digits, c)
+}
+
+// shortest takes out empty elements, and dotted ones with what they lead back from.
+func shortest(path string) string {
+	var kept []string
+	elements := strings.Split(path, "/")
+	for i, e := range elements {
+		last := i == len(elements)-1
+		switch {
+		case e == "." || e == "" && !last:
+		case e == "..":
+			kept = kept[:max(0, len(kept)-1)]
+		default:
+			kept = append(kept, e)
+			continue
+		}
+		if last {
+			kept = append(kept, "") // what ends in a dotted element is a folder
+		}
+	}
+	return "/" + strings.Join(kept, "/")
+}
