@@ -27,11 +27,25 @@ func (a Asked) each(do func(said, spec, rule map[string]any)) {
 			rule := r.(map[string]any)
 			host, _ := rule["host"].(string)
 			alias, _ := said[prefix+"server-alias"].(string)
-			if a.at(host) || a.www() && a.named("www."+host) || alias != "" && a.at(strings.Split(alias, ",")...) {
+			if a.at(host) && (a.named(host) || !a.exact()) || a.www() && a.named("www."+host) || alias != "" && a.at(strings.Split(alias, ",")...) {
 				do(said, spec, rule)
 			}
 		}
 	}
+}
+
+// exact reports whether a rule names the very host.
+func (a Asked) exact() bool {
+	for _, m := range a.Objects {
+		spec, _ := m["spec"].(map[string]any)
+		rules, _ := spec["rules"].([]any)
+		for _, r := range rules {
+			if host, _ := r.(map[string]any)["host"].(string); m["kind"] == "Ingress" && a.named(host) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (a Asked) named(host string) bool { return strings.EqualFold(a.Host, host) }
@@ -169,6 +183,9 @@ func (a Asked) endpoints(service string) (n int) {
 // canaryOfNone reports whether the path leads to a Service without endpoints, and there
 // are canaries, which act on all paths that lead to it.
 func (a Asked) canaryOfNone() bool {
+	if a.Header["X-Canary"] == "never" {
+		return false
+	}
 	canaries := false
 	for _, m := range a.Objects {
 		said, _ := m.meta()["annotations"].(map[string]any)
@@ -185,4 +202,14 @@ func (a Asked) aliased() bool {
 		is = is || !a.at(host)
 	})
 	return is
+}
+
+// noRoot reports whether the host is in regex mode, and has the path / of type Exact only.
+func (a Asked) noRoot() bool {
+	exact, prefix, pattern := false, false, a.has("use-regex", "rewrite-target")
+	a.rules(func(path, kind, _ string, _ map[string]any) {
+		exact = exact || path == "/" && kind == "Exact"
+		prefix = prefix || path == "/" && kind != "Exact"
+	})
+	return pattern && exact && !prefix
 }

@@ -23,10 +23,14 @@ type Difference struct {
 // Differences are all that are known.
 var Differences = []Difference{
 	{What: "Host of a redirect", Theirs: "as the client wrote it", Ours: "in lower case", Why: "Envoy compares and keeps host names in lower case; clients do not tell them apart",
-		Fields: fields("headers.location"), When: func(a Asked) bool { return a.Host != strings.ToLower(a.Host) }},
+		Fields: fields("headers.location"), When: func(a Asked) bool {
+			return a.Host != strings.ToLower(a.Host) && (a.TLS == 0 && a.tls() || a.has("app-root", "from-to-www-redirect", "force-ssl-redirect") || a.Header["X-Echo-Set"] != "")
+		}},
 	{What: "Path with `//` or `%2F`", Theirs: "passed on, and told in redirects, as the client wrote it", Ours: "as it was matched", Why: "what a backend gets is what the guards have seen",
 		Fields: fields("headers.location", "upstream.path", "upstream.headers.x-original-uri", "headers.set-cookie"),
-		When:   func(a Asked) bool { return strings.Contains(a.Path, "//") || strings.Contains(a.Path, "%2F") }},
+		When: func(a Asked) bool {
+			return !a.has("rewrite-target") && (strings.Contains(a.Path, "//") || strings.Contains(a.Path, "%2F"))
+		}},
 	{What: "HSTS on answers of a `server-snippet`, `app-root`, the www redirect, error pages and a sign-in", Theirs: "none", Ours: "as on every answer by TLS", Why: "a host has the header, or it has not",
 		Fields: fields("headers.strict-transport-security"), When: func(a Asked) bool {
 			return a.TLS != 0 && (a.snipped() || a.rooted() || a.has("from-to-www-redirect") && a.www() || a.has("custom-http-errors") && a.Header["X-Echo-Status"] != "" || a.has("auth-signin") && a.Header["Cookie"] == "")
@@ -54,15 +58,21 @@ var Differences = []Difference{
 		Fields: fields("upstream.headers.x-forwarded-prefix"), When: func(a Asked) bool { return a.has("x-forwarded-prefix") }},
 	{What: "Path that no rule has, of a host whose oldest Ingress has `default-backend`", Theirs: "404", Ours: "the pages of that backend, or 503", Why: "pages are served for what nobody else answers", Mend: true,
 		Fields: fields("status", "upstream", "headers"), When: func(a Asked) bool { return a.has("default-backend") && a.unruled() }},
-	{What: "Path that no rule has, of a host whose oldest Ingress redirects and guards", Theirs: "redirected", Ours: "refused", Why: "closed, where it could be sent on", Mend: true,
+	{What: "Redirect by an Ingress that guards", Theirs: "comes before addresses and passwords", Ours: "after them: 401, 403", Why: "closed, where it could be sent on", Mend: true,
 		Fields: fields("status", "headers"), When: func(a Asked) bool {
-			return a.has("temporal-redirect", "permanent-redirect") && a.unruled()
+			return a.has("temporal-redirect", "permanent-redirect") && a.has("auth-type", "auth-url", "whitelist-source-range", "denylist-source-range")
 		}},
+	{What: "`return` in a `configuration-snippet`", Theirs: "comes before the redirect to https and before authentication", Ours: "after them", Why: "refused either way, in another order",
+		Fields: fields("status", "headers"), When: func(a Asked) bool {
+			return strings.Contains(strings.Join(a.values("configuration-snippet"), ""), "return")
+		}},
+	{What: "Path / of type Exact, on a host of patterns that has no other rule for /", Theirs: "404: the location for paths without a rule comes first", Ours: "the rule answers", Why: "it is what its owner wrote",
+		Fields: fields("status", "headers", "upstream"), When: func(a Asked) bool { return a.noRoot() }},
 	{What: "`default-backend` for a Service without endpoints", Theirs: "is told X-Code, X-Format and the like", Ours: "gets the request as it is", Why: "it is a Service in the place of another", Mend: true,
 		Fields: fields("upstream.headers", "status", "upstream", "headers.strict-transport-security"), When: func(a Asked) bool { return a.has("default-backend") && a.none() }},
 	{What: "Request to an error page", Theirs: "with the method and query of the client, without what was set for the Service", Ours: "GET, without query", Why: "a page is fetched, and nothing is done again",
 		Fields: fields("upstream.method", "upstream.path", "upstream.headers", "headers", "status"), When: func(a Asked) bool {
-			return a.has("custom-http-errors") && (a.Header["X-Echo-Status"] != "" || a.none())
+			return a.has("custom-http-errors") && a.Method != "" && (a.Header["X-Echo-Status"] != "" || a.none())
 		}},
 	{What: "Authorization, where `satisfy: any` let an address pass", Theirs: "removed", Ours: "passed on", Why: "nobody has looked at it", Mend: true,
 		Fields: fields("upstream.headers.authorization"), When: func(a Asked) bool { return a.has("satisfy") && a.User != "" }},
