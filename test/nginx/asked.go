@@ -2,7 +2,10 @@
 
 package nginx
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Asked is a request to the hosts of a case, with the names of the files.
 type Asked struct {
@@ -79,6 +82,16 @@ func (a Asked) has(names ...string) bool {
 		}
 	}
 	return false
+}
+
+// together reports whether one Ingress of the host has one of some annotations, and one of
+// others.
+func (a Asked) together(some []string, others ...string) (is bool) {
+	a.each(func(said, _, _ map[string]any) {
+		of := func(name string) bool { return said[prefix+name] != nil }
+		is = is || slices.ContainsFunc(some, of) && slices.ContainsFunc(others, of)
+	})
+	return is
 }
 
 func (a Asked) path() string { path, _, _ := strings.Cut(a.Path, "?"); return path }
@@ -183,13 +196,12 @@ func (a Asked) endpoints(service string) (n int) {
 // canaryOfNone reports whether the path leads to a Service without endpoints, and there
 // are canaries, which act on all paths that lead to it.
 func (a Asked) canaryOfNone() bool {
-	if a.Header["X-Canary"] == "never" {
-		return false
-	}
 	canaries := false
 	for _, m := range a.Objects {
 		said, _ := m.meta()["annotations"].(map[string]any)
-		canaries = canaries || said[prefix+"canary"] == "true"
+		_, byHeader := said[prefix+"canary-by-header"]
+		_, byCookie := said[prefix+"canary-by-cookie"]
+		canaries = canaries || said[prefix+"canary-weight"] == "100" || byHeader && a.Header["X-Canary"] != "" || byCookie && a.Header["Cookie"] != ""
 	}
 	return canaries && a.none()
 }

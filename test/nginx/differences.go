@@ -29,7 +29,7 @@ var Differences = []Difference{
 	{What: "Path with `//` or `%2F`", Theirs: "passed on, and told in redirects, as the client wrote it", Ours: "as it was matched", Why: "what a backend gets is what the guards have seen",
 		Fields: fields("headers.location", "upstream.path", "upstream.headers.x-original-uri", "headers.set-cookie"),
 		When: func(a Asked) bool {
-			return !a.has("rewrite-target") && (strings.Contains(a.Path, "//") || strings.Contains(a.Path, "%2F"))
+			return strings.Contains(a.Path, "//") || strings.Contains(a.Path, "%2F")
 		}},
 	{What: "HSTS on answers of a `server-snippet`, `app-root`, the www redirect, error pages and a sign-in", Theirs: "none", Ours: "as on every answer by TLS", Why: "a host has the header, or it has not",
 		Fields: fields("headers.strict-transport-security"), When: func(a Asked) bool {
@@ -60,7 +60,7 @@ var Differences = []Difference{
 		Fields: fields("status", "upstream", "headers"), When: func(a Asked) bool { return a.has("default-backend") && a.unruled() }},
 	{What: "Redirect by an Ingress that guards", Theirs: "comes before addresses and passwords", Ours: "after them: 401, 403", Why: "closed, where it could be sent on", Mend: true,
 		Fields: fields("status", "headers"), When: func(a Asked) bool {
-			return a.has("temporal-redirect", "permanent-redirect") && a.has("auth-type", "auth-url", "whitelist-source-range", "denylist-source-range")
+			return a.together([]string{"temporal-redirect", "permanent-redirect"}, "auth-type", "auth-url", "whitelist-source-range", "denylist-source-range")
 		}},
 	{What: "`return` in a `configuration-snippet`", Theirs: "comes before the redirect to https and before authentication", Ours: "after them", Why: "refused either way, in another order",
 		Fields: fields("status", "headers"), When: func(a Asked) bool {

@@ -208,18 +208,3 @@ func judge(now, listed []row) (v verdict) {
 	}
 	return v
 }
-
-// reasoned are rows with the reasons of older ones for the same requests, or else with
-// this one.
-func reasoned(now, old []row, reason string) (list []row) {
-	for _, r := range now {
-		r.Reason = reason
-		for _, o := range old {
-			if o.Case == r.Case && o.Request == r.Request {
-				r.Reason = o.Reason
-			}
-		}
-		list = append(list, r)
-	}
-	return list
-}

@@ -318,6 +318,6 @@ func (w *world) path() string {
 		path = pick(w, "/a/b", "/a", "/x/7", "/b/c", "/v2/y/z", "/a/c")
 	}
 	path += pick(w, "", "", "", "", "/", "x", "/x")
-	path = strings.ReplaceAll(path, "//", pick(w, "/", "/", "/", "//"))
+	path = strings.ReplaceAll(path, "//", pick(w, "/", "/", "/", "/", "/", "/", "/", "//"))
 	return path + pick(w, "", "", "", "?q=1", "?q=/a%20b&r")
 }
