@@ -70,6 +70,10 @@ var Differences = []Difference{
 		Fields: fields("status", "headers", "upstream"), When: func(a Asked) bool { return a.noRoot() }},
 	{What: "`default-backend` for a Service without endpoints", Theirs: "is told X-Code, X-Format and the like", Ours: "gets the request as it is", Why: "it is a Service in the place of another", Mend: true,
 		Fields: fields("upstream.headers", "status", "upstream", "headers.strict-transport-security"), When: func(a Asked) bool { return a.has("default-backend") && a.none() }},
+	{What: "Guard before a Service without endpoints", Theirs: "503", Ours: "the guard answers first: 401, 403, the redirect to https", Why: "who may not come in is not told what is there",
+		Fields: fields("status", "headers"), When: func(a Asked) bool {
+			return a.none() && a.has("auth-type", "auth-url", "whitelist-source-range", "denylist-source-range")
+		}},
 	{What: "Request to an error page", Theirs: "with the method and query of the client, without what was set for the Service", Ours: "GET, without query", Why: "a page is fetched, and nothing is done again",
 		Fields: fields("upstream.method", "upstream.path", "upstream.headers", "headers", "status"), When: func(a Asked) bool {
 			return a.has("custom-http-errors") && a.Method != "" && (a.Header["X-Echo-Status"] != "" || a.none())

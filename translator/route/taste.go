@@ -75,16 +75,11 @@ func (m *merger) slashes(list []candidate) []candidate {
 
 func (m *merger) has(match Match) bool { return m.winner[match.key()] != nil }
 
-// roots puts first what fragments have for the path / alone.
-func (m *merger) roots(candidates []candidate) {
-	has := func(p plan) bool {
-		return slices.ContainsFunc(candidates, func(c candidate) bool {
-			return !c.guard && (p.fragment == nil || c.plan.fragment == p.fragment) && c.rule.Match.takesPath("/")
-		})
-	}
-	anybody := has(plan{})
+// roots puts first what the oldest fragment that says so has for the path / alone, whoever
+// has a rule for it.
+func (m *merger) roots() {
 	for _, p := range m.plans {
-		if root := p.fragment.Host(m.host.Host).Root; root != nil && (has(p) || m.lends(p) && !anybody) {
+		if root := p.fragment.Host(m.host.Host).Root; root != nil {
 			m.add(Route{Name: p.fragment.Origin.Object.Key() + " root", Match: Match{Kind: Exact, Path: "/"}, Planned: m.planned(p, *root)})
 			return
 		}
