@@ -115,13 +115,15 @@ func (a Asked) snipped() bool {
 
 func (a Asked) rooted() bool { return a.path() == "/" && a.has("app-root") }
 
-// tls reports whether a TLS section names the host.
+// tls reports whether a TLS section of any Ingress names the host, or a wildcard above it.
 func (a Asked) tls() (is bool) {
-	a.each(func(_, spec, _ map[string]any) {
-		for _, section := range sections(spec) {
-			is = is || a.at(section...)
+	for _, m := range a.Objects {
+		if spec, _ := m["spec"].(map[string]any); m["kind"] == "Ingress" {
+			for _, section := range sections(spec) {
+				is = is || a.at(section...)
+			}
 		}
-	})
+	}
 	return is
 }
 
@@ -175,10 +177,14 @@ func (a Asked) unruled() bool {
 	return is
 }
 
-// none reports whether a rule of the host leads to a Service that has no endpoint.
+// none reports whether the longest rule of the host that the path begins with leads to a
+// Service that has no endpoint.
 func (a Asked) none() (is bool) {
+	longest := -1
 	a.rules(func(path, _, service string, _ map[string]any) {
-		is = is || a.endpoints(service) == 0 && strings.HasPrefix(a.path(), strings.TrimSuffix(path, "/"))
+		if len(path) > longest && strings.HasPrefix(strings.ToLower(a.path()), strings.ToLower(strings.TrimSuffix(path, "/"))) {
+			longest, is = len(path), a.endpoints(service) == 0
+		}
 	})
 	return is
 }

@@ -55,7 +55,9 @@ var Differences = []Difference{
 	{What: "Canary of a Service without endpoints", Theirs: "503 for all", Ours: "the canary answers its share", Why: "a share that can be served is served",
 		Fields: fields("status", "upstream", "headers"), When: func(a Asked) bool { return a.canaryOfNone() }},
 	{What: "`x-forwarded-prefix` where nothing is rewritten", Theirs: "not sent", Ours: "sent", Why: "who sets it wants it told",
-		Fields: fields("upstream.headers.x-forwarded-prefix"), When: func(a Asked) bool { return a.has("x-forwarded-prefix") }},
+		Fields: fields("upstream.headers.x-forwarded-prefix"), When: func(a Asked) bool {
+			return a.has("x-forwarded-prefix") && !a.together([]string{"x-forwarded-prefix"}, "rewrite-target")
+		}},
 	{What: "Path that no rule has, of a host whose oldest Ingress has `default-backend`", Theirs: "404", Ours: "the pages of that backend, or 503", Why: "pages are served for what nobody else answers", Mend: true,
 		Fields: fields("status", "upstream", "headers"), When: func(a Asked) bool { return a.has("default-backend") && a.unruled() }},
 	{What: "Redirect by an Ingress that guards", Theirs: "comes before addresses and passwords", Ours: "after them: 401, 403", Why: "closed, where it could be sent on", Mend: true,
@@ -80,8 +82,10 @@ var Differences = []Difference{
 		}},
 	{What: "Authorization, where `satisfy: any` let an address pass", Theirs: "removed", Ours: "passed on", Why: "nobody has looked at it", Mend: true,
 		Fields: fields("upstream.headers.authorization"), When: func(a Asked) bool { return a.has("satisfy") && a.User != "" }},
-	{What: "Headers of a snippet on a redirect to https", Theirs: "added", Ours: "not added", Why: "the redirect comes before the rule whose snippet it is",
-		Fields: fields("headers.x-frame-options", "headers.x-content-type-options"), When: func(a Asked) bool { return a.TLS == 0 && a.has("configuration-snippet") }},
+	{What: "Headers of a snippet, and of CORS, on a redirect to https; those of CORS on that of `app-root`", Theirs: "added; not added", Ours: "not added; added", Why: "the redirect to https comes before the rule whose headers they are",
+		Fields: fields("headers.x-frame-options", "headers.x-content-type-options", "headers.access-control-"), When: func(a Asked) bool {
+			return a.TLS == 0 && a.has("configuration-snippet") || a.has("enable-cors") && (a.TLS == 0 && (a.tlsAnywhere() || a.has("force-ssl-redirect")) || a.rooted())
+		}},
 	{What: "Variable in `permanent-redirect`", Theirs: "1.15 drops the whole Ingress, which 1.11 served", Ours: "the redirect that its owner wrote", Why: "nothing is guarded by leaving it out",
 		Fields: fields("headers.location", "status"), When: func(a Asked) bool { return strings.Contains(strings.Join(a.values("permanent-redirect"), ""), "$") }},
 	{What: "X-Forwarded-For and -Host of a proxy in front", Theirs: "believed of everybody: the left-most address is the client, and the host takes the place of Host", Ours: "believed as far as `trusted-proxies` says, the last address that none of them wrote is the client, and Host stays", Why: "who may write the header would choose address and virtual host",
