@@ -94,7 +94,11 @@ func (a Asked) together(some []string, others ...string) (is bool) {
 	return is
 }
 
-func (a Asked) path() string { path, _, _ := strings.Cut(a.Path, "?"); return path }
+// path is what rules are compared with.
+func (a Asked) path() string {
+	path, _, _ := strings.Cut(a.Path, "?")
+	return strings.NewReplacer("%2F", "/", "//", "/").Replace(path)
+}
 
 func (a Asked) www() bool { return strings.HasPrefix(strings.ToLower(a.Host), "www.") }
 
@@ -131,6 +135,14 @@ func (a Asked) tls() (is bool) {
 func (a Asked) tlsAnywhere() (is bool) {
 	a.each(func(_, spec, _ map[string]any) { is = is || len(sections(spec)) > 0 })
 	return is
+}
+
+// anyTLS reports whether any Ingress has a TLS section.
+func (a Asked) anyTLS() bool {
+	return slices.ContainsFunc(a.Objects, func(m Manifest) bool {
+		spec, _ := m["spec"].(map[string]any)
+		return m["kind"] == "Ingress" && len(sections(spec)) > 0
+	})
 }
 
 // lendsTLS reports whether an Ingress of the host has a TLS section, and none names it.

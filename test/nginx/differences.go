@@ -45,7 +45,7 @@ var Differences = []Difference{
 		Why: "name each host in a TLS section until this is built", Mend: true,
 		Fields: fields(""), When: func(a Asked) bool { return a.lendsTLS() }},
 	{What: "Alias, or www name, of a host with TLS", Theirs: "has the default certificate, and is not sent to https", Ours: "as its host", Why: "an alias is another name of the same host",
-		Fields: fields(""), When: func(a Asked) bool { return a.tlsAnywhere() && (a.aliased() || a.www()) }},
+		Fields: fields(""), When: func(a Asked) bool { return a.anyTLS() && (a.aliased() || a.www()) }},
 	{What: "Cookie of a session, by https", Theirs: "Secure, unless `session-cookie-secure` says otherwise", Ours: "as `session-cookie-secure` says, and not otherwise", Why: "Envoy has one cookie for http and https",
 		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.TLS != 0 && a.has("affinity") && !a.has("session-cookie-secure") }},
 	{What: "Lifetime of the cookie of a session", Theirs: "Expires and Max-Age", Ours: "Max-Age", Why: "which is what browsers follow",
@@ -62,7 +62,7 @@ var Differences = []Difference{
 		Fields: fields("status", "upstream", "headers"), When: func(a Asked) bool { return a.has("default-backend") && a.unruled() }},
 	{What: "Redirect by an Ingress that guards", Theirs: "comes before addresses and passwords", Ours: "after them: 401, 403", Why: "closed, where it could be sent on", Mend: true,
 		Fields: fields("status", "headers"), When: func(a Asked) bool {
-			return a.together([]string{"temporal-redirect", "permanent-redirect"}, "auth-type", "auth-url", "whitelist-source-range", "denylist-source-range")
+			return a.together([]string{"app-root", "temporal-redirect", "permanent-redirect"}, "auth-type", "auth-url", "whitelist-source-range", "denylist-source-range")
 		}},
 	{What: "`return` in a `configuration-snippet`", Theirs: "comes before the redirect to https and before authentication", Ours: "after them", Why: "refused either way, in another order",
 		Fields: fields("status", "headers"), When: func(a Asked) bool {
@@ -78,7 +78,7 @@ var Differences = []Difference{
 		}},
 	{What: "Request to an error page", Theirs: "with the method and query of the client, without what was set for the Service", Ours: "GET, without query", Why: "a page is fetched, and nothing is done again",
 		Fields: fields("upstream.method", "upstream.path", "upstream.headers", "headers", "status"), When: func(a Asked) bool {
-			return a.has("custom-http-errors") && a.Method != "" && (a.Header["X-Echo-Status"] != "" || a.none())
+			return a.has("custom-http-errors") && (a.Method != "" || strings.Contains(a.Path, "?")) && (a.Header["X-Echo-Status"] != "" || a.none())
 		}},
 	{What: "Authorization, where `satisfy: any` let an address pass", Theirs: "removed", Ours: "passed on", Why: "nobody has looked at it", Mend: true,
 		Fields: fields("upstream.headers.authorization"), When: func(a Asked) bool { return a.has("satisfy") && a.User != "" }},

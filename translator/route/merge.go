@@ -232,7 +232,7 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 	for _, r := range m.first {
 		m.add(r)
 	}
-	m.roots()
+	m.roots(candidates)
 	redirect := m.redirects(candidates)
 	for _, c := range candidates {
 		m.before(c)

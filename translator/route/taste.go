@@ -75,11 +75,12 @@ func (m *merger) slashes(list []candidate) []candidate {
 
 func (m *merger) has(match Match) bool { return m.winner[match.key()] != nil }
 
-// roots puts first what the oldest fragment that says so has for the path / alone, whoever
-// has a rule for it.
-func (m *merger) roots() {
+// roots puts first what the oldest fragment that says so has for the path / alone, if it
+// has a rule here, or lends its settings: whoever has a rule for /.
+func (m *merger) roots(candidates []candidate) {
 	for _, p := range m.plans {
-		if root := p.fragment.Host(m.host.Host).Root; root != nil {
+		served := slices.ContainsFunc(candidates, func(c candidate) bool { return !c.guard && c.plan.fragment == p.fragment })
+		if root := p.fragment.Host(m.host.Host).Root; root != nil && (served || m.lends(p)) {
 			m.add(Route{Name: p.fragment.Origin.Object.Key() + " root", Match: Match{Kind: Exact, Path: "/"}, Planned: m.planned(p, *root)})
 			return
 		}
