@@ -38,22 +38,22 @@ const (
 type Request struct {
 	Host   string            `json:"host"`
 	Path   string            `json:"path"`
-	Method string            `json:"m"`
-	Header map[string]string `json:"h"`
-	User   string            `json:"u"` // name:password of basic authentication
-	Body   int               `json:"b"` // bytes
+	Method string            `json:"m,omitempty"`
+	Header map[string]string `json:"h,omitempty"`
+	User   string            `json:"u,omitempty"` // name:password of basic authentication
+	Body   int               `json:"b,omitempty"` // bytes
 	// Chunked sends the body without its length.
-	Chunked int    `json:"chunked"`
-	TLS     int    `json:"s"`
-	SNI     string `json:"sni"`  // empty: Host
-	Cert    string `json:"cert"` // of the client: the name of its files in commonFolder
-	Source  string `json:"src"`  // the client's address; empty: 127.0.0.1
-	Drip    int    `json:"drip"`
-	HTTP2   bool   `json:"h2"` // of requests with TLS
+	Chunked int    `json:"chunked,omitempty"`
+	TLS     int    `json:"s,omitempty"`
+	SNI     string `json:"sni,omitempty"`  // empty: Host
+	Cert    string `json:"cert,omitempty"` // of the client: the name of its files in commonFolder
+	Source  string `json:"src,omitempty"`  // the client's address; empty: 127.0.0.1
+	Drip    int    `json:"drip,omitempty"`
+	HTTP2   bool   `json:"h2,omitempty"` // of requests with TLS
 	// Times sends the request so often, and counts answers.
-	Times int `json:"n"`
+	Times int `json:"n,omitempty"`
 	// Follow sends the request again, so often, with the cookie of its answer.
-	Follow int `json:"follow_cookie"`
+	Follow int `json:"follow_cookie,omitempty"`
 }
 
 // String says of a request what it is recognised by.
@@ -352,7 +352,7 @@ var (
 		"ssl-client-subject-dn", "ssl-client-cert", "cookie", "connection", "upgrade", "x-original-forwarded-host"}
 
 	expires = regexp.MustCompile(`(?i)expires=[^;]+`)
-	opaque  = regexp.MustCompile(`(?i)^(route|INGRESSCOOKIE)=[^;]+`)
+	opaque  = regexp.MustCompile(`(?i)^(route|INGRESSCOOKIE|stay)=[^;]+`)
 )
 
 // kept are the headers of an answer that count, without what is by chance or by the clock.

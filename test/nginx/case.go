@@ -213,6 +213,21 @@ func services(objects []Manifest) map[int]int {
 	return same
 }
 
+// Write writes a case without its answers into a folder.
+func (c *Case) Write(folder string) error {
+	var text []byte
+	for _, m := range c.Objects {
+		one, err := yaml.Marshal(m)
+		if err != nil {
+			return err
+		}
+		text = append(append(text, "---\n"...), one...)
+	}
+	asked, err := json.MarshalIndent(map[string]any{"requests": c.Requests}, "", " ")
+	return errors.Join(err, os.MkdirAll(folder, 0o755), os.WriteFile(folder+"/ingress.yaml", text, 0o644),
+		os.WriteFile(folder+"/requests.json", append(asked, '\n'), 0o644))
+}
+
 // Record writes the answers of a case into its folder.
 func (c *Case) Record(answers []Answer) error {
 	text, err := json.MarshalIndent(answers, "", " ")

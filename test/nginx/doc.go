@@ -9,14 +9,15 @@
 // a case that sets what holds for a whole class has an IngressClass and an Envoy of its
 // own.
 //
-// An answer that differs fails unless testdata/differences.tsv has a row with the reason,
-// and so does a row of which nothing is true any more. A request that is let through where
+// An answer that differs fails unless that is one of the Differences, which say where they
+// may show, and are what docs/differences.md lists. A request that is let through where
 // ingress-nginx refuses it is no difference: testdata/open.tsv has those that there are,
 // and may only shrink.
 //
 //	go test -tags real ./test/nginx -update
 //
-// writes differences.tsv anew, keeps the reasons, and takes out of open.tsv what is mended.
+// writes the list of the page anew, and takes out of open.tsv what is mended. The answers
+// of cases from number 60 on are those that test/oracle was given.
 //
 // Start reading at TestCases; case_test.go has how a case is read, ask_test.go how a request
 // is sent and what counts of an answer, judge.go what becomes of a difference.

@@ -55,18 +55,27 @@ func (a Answer) outcome() string {
 // Differ says in what two answers differ: "status 503, not 200; upstream none, not 18001".
 func Differ(got, want Answer) string {
 	g, w := flat(got), flat(want)
+	var list []string
+	for _, key := range differing(got, want) {
+		list = append(list, fmt.Sprintf("%s %s, not %s", key, named(g[key]), named(w[key])))
+	}
+	return strings.Join(list, "; ")
+}
+
+// differing are the names of what differs in two answers.
+func differing(got, want Answer) (list []string) {
+	g, w := flat(got), flat(want)
 	keys := maps.Clone(g)
 	maps.Copy(keys, w)
-	var list []string
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		if (got.Upstream == nil || want.Upstream == nil) && strings.HasPrefix(key, "upstream.") {
 			continue // that there is none says it all
 		}
 		if g[key] != w[key] {
-			list = append(list, fmt.Sprintf("%s %s, not %s", key, named(g[key]), named(w[key])))
+			list = append(list, key)
 		}
 	}
-	return strings.Join(list, "; ")
+	return list
 }
 
 func named(value string) string {
@@ -198,19 +207,4 @@ func judge(now, listed []row) (v verdict) {
 		}
 	}
 	return v
-}
-
-// reasoned are rows with the reasons of older ones for the same requests, or else with
-// this one.
-func reasoned(now, old []row, reason string) (list []row) {
-	for _, r := range now {
-		r.Reason = reason
-		for _, o := range old {
-			if o.Case == r.Case && o.Request == r.Request {
-				r.Reason = o.Reason
-			}
-		}
-		list = append(list, r)
-	}
-	return list
 }

@@ -39,7 +39,7 @@ func TestCases(t *testing.T) {
 		t.Run(class, func(t *testing.T) { askCases(t, byClass[class], seen) })
 	}
 	for name := range older {
-		if !seen[name] && !t.Failed() {
+		if differs, asked := seen[name]; asked && !differs {
 			t.Errorf("%s is answered as by 1.15.1: take it out of the list", name)
 		}
 	}

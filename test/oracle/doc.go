@@ -9,5 +9,10 @@
 // TestCases asks it the cases of test/nginx: those that were handed, which are of 1.15.1
 // and win where the two differ, and our own, whose answers -update writes.
 //
-// Start reading at TestCases; oracle.go has how the controller is started.
+// TestWorlds draws Ingresses with annotations, and requests near their rules, from a seed,
+// and asks both. What differs must be one of nginx.Differences, each of which may be true
+// of one in twenty of the equal answers at most.
+//
+// Start reading at TestWorlds; worlds.go has what is drawn, oracle.go how the controller is
+// started.
 package oracle

@@ -278,7 +278,7 @@ func workers() (n int, err error) {
 }
 
 // emergency is what nginx says of a configuration that it cannot read, and where in it.
-var emergency = regexp.MustCompile(`\[emerg\] .* in (/tmp/nginx/[^:\s]+):([0-9]+)`)
+var emergency = regexp.MustCompile(`\[emerg\] .*?(?: in (/tmp/nginx/[^:\s]+):([0-9]+))?\n`)
 
 // refused is what nginx says of a configuration that it cannot read, and the server of it
 // that is meant.

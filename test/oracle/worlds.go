@@ -53,8 +53,9 @@ func newWorld(seed uint64, number, requests int) *nginx.Case {
 	for _, name := range slices.Sorted(maps.Keys(services)) {
 		w.service(name, services[name])
 	}
-	w.list = append(w.list, nginx.Manifest{"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": "users", "namespace": "team"}, "data": map[string]any{"auth": users}})
-	c := &nginx.Case{Name: fmt.Sprintf("%02d-world-%d-of-seed-%d", number%batch, number, seed), Objects: w.list,
+	w.list = append(w.list, nginx.Manifest{"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": "staff", "namespace": "team"}, "data": map[string]any{"auth": users}})
+	// nginx keeps the certificates of hosts that are gone, so no two worlds have the same.
+	c := &nginx.Case{Name: fmt.Sprintf("%04d-world-%d-of-seed-%d", number, number, seed), Objects: w.list,
 		Settings: map[string]string{"allow-snippet-annotations": "true"}}
 	for range requests {
 		c.Requests = append(c.Requests, w.request())
@@ -93,6 +94,9 @@ func (w *world) ingress(i int) {
 		}
 		taken[host] = true
 		rules = append(rules, map[string]any{"host": host, "http": map[string]any{"paths": w.rulePaths(host, said)}})
+	}
+	if strings.Contains(fmt.Sprint(rules), "*.") {
+		delete(said, prefix+"from-to-www-redirect") // www.*.example.test, which nginx refuses
 	}
 	spec := map[string]any{"ingressClassName": "nginx", "rules": rules}
 	if w.one(3) {
@@ -193,14 +197,14 @@ var features = []func(*world, map[string]any){
 	said("use-regex", "true", "true", "false"),
 	said("app-root", "/start"),
 	both(said("permanent-redirect", "https://new.example.org/x"), maybe(said("permanent-redirect-code", "308", "307"))),
-	both(said("temporal-redirect", "https://later.example.org"), maybe(said("temporal-redirect-code", "307"))),
+	said("temporal-redirect", "https://later.example.org"),
 	said("ssl-redirect", "false", "true"),
 	said("force-ssl-redirect", "true", "false"),
 	said("preserve-trailing-slash", "true"),
 	said("whitelist-source-range", "127.0.0.1/32", "127.9.0.0/16", "10.0.0.0/8,127.0.0.0/8"),
 	said("denylist-source-range", "127.9.0.0/16", "127.0.0.1"),
-	both(said("auth-type", "basic"), said("auth-secret", "users", "team/users"), maybe(said("auth-realm", "Staff only"))),
-	both(said("auth-type", "basic"), said("auth-secret", "users"), said("whitelist-source-range", "127.9.0.0/16"), said("satisfy", "any", "all")),
+	both(said("auth-type", "basic"), said("auth-secret", "staff", "team/staff"), maybe(said("auth-realm", "Staff only"))),
+	both(said("auth-type", "basic"), said("auth-secret", "staff"), said("whitelist-source-range", "127.9.0.0/16"), said("satisfy", "any", "all")),
 	both(said("auth-url", "http://auth.team.svc.cluster.local:18007/auth"), maybe(said("auth-response-headers", "X-Auth-Request-User, X-Auth-Request-Email")),
 		maybe(said("auth-signin", "https://login.example.test/start"))),
 	both(said("enable-cors", "true"), maybe(said("cors-allow-origin", "https://front.example.test", "https://front.example.test, https://*.other.example.test")),
@@ -314,6 +318,6 @@ func (w *world) path() string {
 		path = pick(w, "/a/b", "/a", "/x/7", "/b/c", "/v2/y/z", "/a/c")
 	}
 	path += pick(w, "", "", "", "", "/", "x", "/x")
-	path = strings.ReplaceAll(path, "//", pick(w, "/", "/", "/", "//"))
+	path = strings.ReplaceAll(path, "//", pick(w, "/", "/", "/", "/", "/", "/", "/", "//"))
 	return path + pick(w, "", "", "", "?q=1", "?q=/a%20b&r")
 }

@@ -75,16 +75,12 @@ func (m *merger) slashes(list []candidate) []candidate {
 
 func (m *merger) has(match Match) bool { return m.winner[match.key()] != nil }
 
-// roots puts first what fragments have for the path / alone.
+// roots puts first what the oldest fragment that says so has for the path / alone, if it
+// has a rule here, or lends its settings: whoever has a rule for /.
 func (m *merger) roots(candidates []candidate) {
-	has := func(p plan) bool {
-		return slices.ContainsFunc(candidates, func(c candidate) bool {
-			return !c.guard && (p.fragment == nil || c.plan.fragment == p.fragment) && c.rule.Match.takesPath("/")
-		})
-	}
-	anybody := has(plan{})
 	for _, p := range m.plans {
-		if root := p.fragment.Host(m.host.Host).Root; root != nil && (has(p) || m.lends(p) && !anybody) {
+		served := slices.ContainsFunc(candidates, func(c candidate) bool { return !c.guard && c.plan.fragment == p.fragment })
+		if root := p.fragment.Host(m.host.Host).Root; root != nil && (served || m.lends(p)) {
 			m.add(Route{Name: p.fragment.Origin.Object.Key() + " root", Match: Match{Kind: Exact, Path: "/"}, Planned: m.planned(p, *root)})
 			return
 		}
