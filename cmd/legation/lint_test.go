@@ -60,7 +60,8 @@ type told struct {
 func manifests(t testing.TB, n int) (folder string, want told) {
 	t.Helper()
 	var b strings.Builder
-	b.WriteString("apiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: nginx}\nspec: {controller: k8s.io/ingress-nginx}\n")
+	b.WriteString("apiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: nginx}\nspec: {controller: k8s.io/ingress-nginx, parameters: {kind: ConfigMap, name: all, namespace: all, scope: Namespace}}\n" +
+		"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: all, namespace: all}\ndata: {namespace-hosts: '0', namespace-routes: '0', namespace-tls-hosts: '0', namespace-bytes: '0'}\n")
 	for _, namespace := range []string{"shop", "tools"} {
 		fmt.Fprintf(&b, "---\napiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: %s}\nspec: {selector: {app: web}, ports: [{port: 80}]}\n", namespace)
 	}
