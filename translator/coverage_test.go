@@ -14,7 +14,7 @@ import (
 // test on a real one can tell from their absence, with the reason.
 var withoutEnvoy = map[string]string{
 	"external-name-suffixes": "what is outside of them never gets to Envoy: a cluster without endpoints, as with external-names off; scenario names-refused",
-	"slow-start": "a share of the requests that grows with time: Envoy's own random draws, of which no count tells in a short test",
+	"slow-start":             "a share of the requests that grows with time: Envoy's own random draws, of which no count tells in a short test",
 }
 
 // TestEverySetting: each setting stands in a scenario, which shows its effect on
