@@ -103,10 +103,17 @@ func CheckText(text string) error {
 	return nil
 }
 
-// CheckURL says what is wrong with a URL that may have places.
+// CheckURL says what is wrong with a URL that may have places. Of a request only its host
+// may stand in the host of the URL; {uri}, which begins with a slash, ends it.
 func CheckURL(text string) error {
 	if err := CheckText(text); err != nil {
 		return err
+	}
+	_, rest, _ := strings.Cut(text, "://")
+	authority, _, _ := strings.Cut(strings.ReplaceAll(rest, URI, "/"), "/")
+	authority, _, _ = strings.Cut(authority, "?")
+	if authority == "" || strings.Contains(authority, Escaped) || strings.Contains(authority, Scheme) {
+		return errors.New("has no host before its path, or one of the path or scheme that a client asks for")
 	}
 	plain := place.ReplaceAllString(strings.Replace(text, Scheme+"://", "http://", 1), "x")
 	u, err := url.Parse(plain)
