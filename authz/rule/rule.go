@@ -109,16 +109,16 @@ func CheckURL(text string) error {
 	if err := CheckText(text); err != nil {
 		return err
 	}
+	plain := place.ReplaceAllString(strings.Replace(text, Scheme+"://", "http://", 1), "x")
+	u, err := url.Parse(plain)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.ContainsAny(plain, "{}#") {
+		return errors.New("not a URL that begins with http:// or https://")
+	}
 	_, rest, _ := strings.Cut(text, "://")
 	authority, _, _ := strings.Cut(strings.ReplaceAll(rest, URI, "/"), "/")
 	authority, _, _ = strings.Cut(authority, "?")
 	if authority == "" || strings.Contains(authority, Escaped) || strings.Contains(authority, Scheme) {
 		return errors.New("has no host before its path, or one of the path or scheme that a client asks for")
-	}
-	plain := place.ReplaceAllString(strings.Replace(text, Scheme+"://", "http://", 1), "x")
-	u, err := url.Parse(plain)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.ContainsAny(plain, "{}#") {
-		return errors.New("not a URL that begins with http:// or https://")
 	}
 	return nil
 }

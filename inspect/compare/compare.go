@@ -199,9 +199,7 @@ func newJudge(r translator.Result) *judge {
 			j.lead(fleet.Name, o)
 		}
 	}
-	for _, p := range r.Problems(time.Time{}) {
-		j.problems = append(j.problems, p)
-	}
+	j.problems = append(j.problems, r.Problems(time.Time{})...)
 	return j
 }
 

@@ -4,6 +4,7 @@ package nginx
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
@@ -19,8 +20,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/net/http2"
 )
 
 const (
@@ -297,12 +296,10 @@ func (c *Client) byHTTP2(conn net.Conn, r Request) (Answer, string) {
 	if r.Body > 0 {
 		to.Body, to.ContentLength = io.NopCloser(strings.NewReader(strings.Repeat("x", r.Body))), int64(r.Body)
 	}
-	transport := http2.Transport{DisableCompression: true}
-	client, err := transport.NewClientConn(conn)
-	if err != nil {
-		return Answer{Error: cause(err)}, ""
-	}
-	got, err := client.RoundTrip(to)
+	transport := http.Transport{DisableCompression: true, Protocols: new(http.Protocols),
+		DialTLSContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}
+	transport.Protocols.SetHTTP2(true)
+	got, err := transport.RoundTrip(to)
 	if err != nil {
 		return Answer{Error: cause(err)}, ""
 	}
