@@ -55,6 +55,9 @@ func TestWorlds(t *testing.T) {
 		}
 	}
 	t.Logf("%d requests: %d equal, %d differ as listed, %d otherwise", all.asked, all.equal, all.known, all.other)
+	if all.asked == 0 {
+		t.Error("nothing was asked: -world is beyond what -requests need")
+	}
 }
 
 // kept writes a world into the folder of -keep.
