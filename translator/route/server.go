@@ -3,6 +3,7 @@ package route
 import (
 	"cmp"
 	"regexp"
+	"slices"
 	"strings"
 
 	"legation.dev/translator/finding"
@@ -32,12 +33,26 @@ type Server struct {
 	Guards []Guard
 }
 
-// server hears what objects of the owner say of the host as a whole.
+// server hears what objects of the owner say of the host as a whole. To make patterns of
+// its paths, an object must have one that no older object has: ingress-nginx asks the
+// paths that it serves, not the Ingresses.
 func (m *merger) server() {
-	for p := range m.owning {
+	for i, p := range m.plans {
 		said := p.fragment.Host(m.host.Host).Server
-		m.regex, m.keepSlash = m.regex || said.Regex, m.keepSlash || said.KeepSlash
+		m.regex = m.regex || p.owns && said.Regex && m.adds(i)
+		m.keepSlash = m.keepSlash || p.owns && said.KeepSlash
 	}
+}
+
+// adds reports whether an object, by its place, has a rule that no older one has.
+func (m *merger) adds(place int) bool {
+	older := map[matchKey]bool{}
+	for _, p := range m.plans[:place] {
+		for _, r := range p.fragment.Host(m.host.Host).Rules {
+			older[r.Match.key()] = true
+		}
+	}
+	return slices.ContainsFunc(m.plans[place].fragment.Host(m.host.Host).Rules, func(r Rule) bool { return !older[r.Match.key()] })
 }
 
 // asPattern is the match of a rule or guard at a host whose paths are patterns; false

@@ -9,6 +9,21 @@ import (
 	"legation.dev/translator/route"
 )
 
+// TestRegexHostOfNothing: who asks for patterns and has no path that is not an older one's
+// makes none.
+func TestRegexHostOfNothing(t *testing.T) {
+	class := &route.Class{Settings: policy.Defaults(), CatchAll: route.NotFound()}
+	one := fragment(object.KindIngress, "one", 0, route.ByElement, route.Match{Path: "/a"})
+	for own, want := range map[string]string{"/a": "legation/not-found default", "/b": "one /a"} {
+		two := fragment(object.KindIngress, "two", 1, route.ByElement, route.Match{Path: own})
+		two.Hosts[0].Server.Regex = true
+		vh, _ := route.Merge("a.test", route.Input{Class: class, Own: owned(one, two)})
+		if got := name(route.Decide(vh, route.Request{Host: "a.test", Path: "/abc"})); got != want {
+			t.Errorf("beside %s, /abc is taken by %q, want %q", own, got, want)
+		}
+	}
+}
+
 // TestRegexHost: one owner who says so makes patterns of all paths of the host. What is
 // no pattern is not served, and told; a guard closes its place also then.
 func TestRegexHost(t *testing.T) {
