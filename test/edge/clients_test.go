@@ -94,8 +94,8 @@ func TestClients(t *testing.T) {
 		verify    string
 	}{
 		{"on.test", "on.test", nil, 400, ""}, {"on.test", "on.test", ben, 400, ""}, {"on.test", "on.test", ann, 200, "SUCCESS"},
-		{"open.test", "open.test", nil, 200, "forged"}, {"off.test", "off.test", nil, 200, "forged"},
-		{"open.test", "on.test", ann, 421, ""}, {"ben.test", "on.test", ben, 403, ""}, {"optional.test", "on.test", ann, 403, ""}, {"on.test", "open.test", nil, 200, "forged"},
+		{"open.test", "open.test", nil, 200, ""}, {"off.test", "off.test", nil, 200, ""},
+		{"open.test", "on.test", ann, 421, ""}, {"ben.test", "on.test", ben, 403, ""}, {"optional.test", "on.test", ann, 403, ""}, {"on.test", "open.test", nil, 200, ""},
 		{"optional.test", "optional.test", nil, 200, "NONE"}, {"optional.test", "optional.test", ben, 400, ""}, {"optional.test", "optional.test", ann, 200, "SUCCESS"},
 		{"open.test", "optional.test", nil, 403, ""},
 		{"any.test", "any.test", nil, 200, "NONE"}, {"any.test", "any.test", ben, 200, "FAILED"}, {"any.test", "any.test", ann, 200, "SUCCESS"},
