@@ -69,7 +69,7 @@ func (o *serveOptions) serve(c *cobra.Command) error {
 	defer stop()
 	log, end := logger(c.ErrOrStderr())
 	defer end()
-	side := &sidecar{client: client, plan: plan, path: o.report, log: log, since: time.Now()}
+	side := &sidecar{client: client, plan: plan, path: o.report, log: log, since: time.Now().Add(-plan.Max)}
 	pid := func() (int, bool) { return client.PID(c.Context()) }
 	server, err := o.server(&probe.Metrics{Envoy: client, Ignored: o.ignored, Progress: &side.progress}, pid, side.log)
 	if err != nil {
@@ -91,7 +91,7 @@ type sidecar struct {
 	progress drain.Progress
 
 	fits  bool      // that the times of Envoy fit is checked
-	since time.Time // when Envoy started; before it answered, when we did
+	since time.Time // when Envoy started; before it answered, as long ago as a drain may last
 	seen  time.Time // when the report that was read was written
 }
 

@@ -108,7 +108,7 @@ func (w *suite) dead(name string) []fixture.Object {
 // TestDeadResolver: a name that does not resolve delays nothing else.
 func TestDeadResolver(t *testing.T) {
 	resolver := newSilentResolver(t)
-	w := newSuite(t, 10, inprocess.Options{Bootstrap: resolver.bootstrap})
+	w := newSuite(t, 10, inprocess.Options{Bootstrap: resolver.bootstrap, Settings: map[string]string{"external-names": "true"}})
 	_, end := w.load(w.few()...)
 	w.Apply(w.dead("dead1")...)
 	w.settle()
@@ -142,7 +142,7 @@ func TestDeadResolver(t *testing.T) {
 // until Envoy serves.
 func TestDeadResolverAtStart(t *testing.T) {
 	resolver := newSilentResolver(t)
-	w := newSuite(t, 10, inprocess.Options{Bootstrap: resolver.bootstrap}, (*suite).deadHost)
+	w := newSuite(t, 10, inprocess.Options{Bootstrap: resolver.bootstrap, Settings: map[string]string{"external-names": "true"}}, (*suite).deadHost)
 	_, end := w.load(w.few()...)
 	end()
 	w.noTimeouts()

@@ -34,8 +34,13 @@ func TestReady(t *testing.T) {
 	again.ready(t, "lacks listener https:")
 	taken.Close()
 	again.ready(t, "")
-	settings := w.class("one", map[string]string{"https-port": port(probesPort)})
-	w.feed <- settings[1:2] // the port of shutdown-manager itself
+	other, err := net.Listen("tcp", net.JoinHostPort(w.address["one"], "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	settings := w.class("one", map[string]string{"https-port": port(other.Addr().(*net.TCPAddr).Port)})
+	w.feed <- settings[1:2] // a port that is taken, too
 	await(t, "a rejection of the listener", func() error {
 		for _, e := range w.plane.Envoys() {
 			if e.Status.Types[snapshot.Listener].Rejected != nil {

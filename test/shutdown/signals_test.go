@@ -116,7 +116,7 @@ func TestSlowReader(t *testing.T) {
 			return err
 		}
 		defer conn.Close()
-		conn.(*net.TCPConn).SetReadBuffer(4096)
+		conn.(*net.TCPConn).SetReadBuffer(64 << 10)
 		fmt.Fprintf(conn, "GET /?stream=%d HTTP/1.1\r\nHost: %s\r\n\r\n", lines, host)
 		buffered := bufio.NewReaderSize(conn, 4096)
 		resp, err := http.ReadResponse(buffered, nil)
@@ -132,8 +132,11 @@ func TestSlowReader(t *testing.T) {
 			<-tick.C
 			var n int
 			piece := make([]byte, 8192)
-			n, err = resp.Body.Read(piece)
+			n, err = io.ReadFull(resp.Body, piece)
 			text = append(text, piece[:n]...)
+		}
+		if err == io.ErrUnexpectedEOF { // of a piece
+			err = io.EOF
 		}
 		if got := len(bytesLines(string(text))); err != io.EOF || got != lines {
 			return fmt.Errorf("%d of %d lines, %v", got, lines, err)

@@ -286,7 +286,7 @@ func TestRouteLeaves(t *testing.T) {
 // cluster lasts for drain-duration. With one that is shorter than the connection
 // takes it fails.
 func TestDrainDuration(t *testing.T) {
-	const requests = 8
+	const requests = 6 // half of them wait: as many as may be tried again at once
 	connect := map[string]string{"upstream-connect-timeout": "12s"}
 	short := map[string]string{"upstream-connect-timeout": "12s", "drain-duration": "5s"}
 	w := newSuite(t, inprocess.Options{Settings: map[string]string{"drain-duration": "1m"}})
