@@ -9,19 +9,20 @@ const mostPauses = 6
 // controller has, or had. That one may be at work although it has not written for months:
 // it writes what differs only, and would undo all that we write.
 //
-// So nothing is written before it has been silent for quiet, by what the Ingresses say of
+// So nothing is written before all Ingresses of the class were read, and it has been silent for quiet, by what the Ingresses say of
 // their writers. Then one Ingress is written, and if that has stood for quiet, the others
 // are. If it is undone, the next trial waits twice as long. Where the other one has taken
 // its addresses away, as it does when it ends, nothing is waited for.
 //
 // An heir is passive and belongs to the statusTable.
 type heir struct {
-	writer string    // the other one, by the name that it wrote under
-	last   time.Time // when it wrote last; zero: it wrote none that is there
-	trial  string    // the Ingress that is written first
-	trials int       // that were undone
-	proven bool      // nothing was undone for long enough
-	holds  time.Time // since when something is not written because of it; zero: nothing is
+	unread map[string]struct{} // Ingresses of the class that were not read yet when it began
+	writer string              // the other one, by the name that it wrote under
+	last   time.Time           // when it wrote last; zero: it wrote none that is there
+	trial  string              // the Ingress that is written first
+	trials int                 // that were undone
+	proven bool                // nothing was undone for long enough
+	holds  time.Time           // since when something is not written because of it; zero: nothing is
 }
 
 // saw takes what is there now of an Ingress of the class, and reports whether the class has
@@ -56,6 +57,9 @@ func (h *heir) undone(e *entry, now time.Time) {
 // may reports whether an Ingress that is not ours may be written, and else when to look
 // again.
 func (h *heir) may(key string, e *entry, quiet time.Duration, now time.Time) (bool, time.Time) {
+	if len(h.unread) > 0 { // they are looked at again when the last one is read
+		return false, time.Time{}
+	}
 	if h.proven || h.last.IsZero() || e.seen.status == "" && (e.seen.writer != "" || !e.otherAt.IsZero()) {
 		return true, time.Time{}
 	}

@@ -141,3 +141,21 @@ func TestHeirAtOnce(t *testing.T) {
 		t.Error("a class that is ours is inherited")
 	}
 }
+
+// TestHeirReadsAll: what another controller wrote may be read last. Until then nothing is
+// written, and what is gone meanwhile is not waited for.
+func TestHeirReadsAll(t *testing.T) {
+	h := &house{T: t, statusTable: newStatusTable(rules{quiet: 10 * time.Minute}), now: start, objects: map[string]seen{}}
+	h.want("old", "ip 1", h.now)
+	served := func(keys ...string) State {
+		return State{Fleets: map[string]pmap.Map[pmap.Unit]{"old": fleetOf(keys...)}, Inherited: map[string]bool{"old": true}}
+	}
+	h.serve(served("n/a", "n/gone", "n/left", "n/new"), h.now)
+	h.put("n/new", seen{uid: "u", class: "old", named: true})
+	h.expect("only one was read", 0, false)
+	h.gone("n/gone", h.now)
+	h.serve(served("n/a", "n/gone", "n/new"), h.now)
+	h.expect("one is not read", 0, false)
+	h.put("n/a", seen{uid: "u", class: "old", named: true, generation: 1, status: "ip 9", writer: "other", writerAt: start.Add(-time.Minute)})
+	h.expect("the other one wrote a minute ago", 0, true)
+}

@@ -63,14 +63,23 @@ func (l *statusTable) serve(s State, now time.Time) {
 	l.inherit(s.Inherited)
 	first := !l.told || !maps.Equal(l.others, s.Elsewhere)
 	l.fleets, l.others, l.told = s.Fleets, s.Elsewhere, true
+	for class, h := range l.heirs {
+		if h.unread == nil {
+			h.unread = l.unread(class)
+		}
+	}
 	if first {
 		for key := range l.entries {
 			changed[key] = true
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(changed)) {
-		l.entry(key).class = l.classOf(key)
+		e := l.entry(key)
+		e.class = l.classOf(key)
 		l.touch(key, now)
+		if e.class == "" { // it may never be read
+			l.read(key, now)
+		}
 	}
 }
 
@@ -80,6 +89,32 @@ func (l *statusTable) inherit(classes map[string]bool) {
 	for class := range classes {
 		if l.heirs[class] == nil {
 			l.heirs[class] = &heir{}
+		}
+	}
+}
+
+// unread are the Ingresses of a class that were not read yet.
+func (l *statusTable) unread(class string) map[string]struct{} {
+	keys := map[string]struct{}{}
+	for key := range l.fleets[class].All() {
+		if e := l.entries[key]; e == nil || e.seen.version == "" {
+			keys[key] = struct{}{}
+		}
+	}
+	return keys
+}
+
+// read notes that an Ingress was read, or is gone. With the last one of a class that another
+// controller had, all others are looked at anew.
+func (l *statusTable) read(key string, now time.Time) {
+	for class, h := range l.heirs { // in no order: they do not depend on each other
+		if _, waited := h.unread[key]; !waited {
+			continue
+		}
+		if delete(h.unread, key); len(h.unread) == 0 {
+			for other := range l.fleets[class].All() {
+				l.touch(other, now)
+			}
 		}
 	}
 }
@@ -138,6 +173,7 @@ func (l *statusTable) observe(key string, s seen, now time.Time) {
 		l.undo(key, e, now)
 	}
 	l.touch(key, now)
+	l.read(key, now)
 }
 
 // isOlder compares versions of one object; what cannot be compared is not.
@@ -165,6 +201,7 @@ func (l *statusTable) gone(key string, now time.Time) {
 	}
 	*e = entry{class: e.class, busy: e.busy, writing: e.writing}
 	l.touch(key, now)
+	l.read(key, now)
 }
 
 // touch looks at an Ingress anew.
