@@ -1,7 +1,8 @@
 // Package child runs one process as its parent, which may be process 1 of a
 // container: it inherits and reaps whatever loses its parent there.
 //
-// A process may have one Child: waiting takes every child that ends.
+// Waiting takes every child that ends: whoever uses this package starts no process by other
+// means.
 package child
 
 import (
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -45,14 +47,27 @@ func Start(args []string) (*Child, error) {
 	if err := raiseOpenFiles(); err != nil {
 		return nil, err
 	}
+	all.Lock() // until it is known by its pid: it may end at once
+	defer all.Unlock()
 	process, err := startShielded(path, args)
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", path, err)
 	}
 	c := &Child{process: process, done: make(chan struct{})}
-	go c.reap()
+	all.running[process.Pid] = c
+	if !all.reaping {
+		all.reaping = true
+		go reap()
+	}
 	return c, nil
 }
+
+// all are the children of the process that were not waited for yet.
+var all = struct {
+	sync.Mutex
+	running map[int]*Child // by pid
+	reaping bool           // reap runs
+}{running: map[int]*Child{}}
 
 // startShielded starts a process in which SIGTERM and SIGINT are blocked: it inherits what
 // is blocked in the thread that starts it, as all of its own threads do.
@@ -88,21 +103,42 @@ func raiseOpenFiles() error {
 	return nil
 }
 
-// reap takes every child that ends, ours and inherited ones, until there is
-// none. Its goroutine ends with the last child.
-func (c *Child) reap() {
+// reap takes every child that ends, ours and inherited ones, until there is none. Its
+// goroutine ends with the last child.
+func reap() {
 	for {
 		var status syscall.WaitStatus
 		pid, err := syscall.Wait4(-1, &status, 0, nil)
 		switch {
 		case errors.Is(err, syscall.EINTR):
 		case err != nil: // ECHILD: none is left
-			return
-		case pid == c.process.Pid:
-			c.status = status
-			close(c.done)
+			if ended() {
+				return
+			}
+		default:
+			if c := taken(pid); c != nil {
+				c.status = status
+				close(c.done)
+			}
 		}
 	}
+}
+
+// ended reports whether no child was started since none was left.
+func ended() bool {
+	all.Lock()
+	defer all.Unlock()
+	all.reaping = len(all.running) > 0
+	return !all.reaping
+}
+
+// taken is the child with this pid, which has ended; nil for one that was inherited.
+func taken(pid int) *Child {
+	all.Lock()
+	defer all.Unlock()
+	c := all.running[pid]
+	delete(all.running, pid)
+	return c
 }
 
 // PID is the process id of the child.
