@@ -92,11 +92,12 @@ func Asks(r translator.Result, q Question, class string, now time.Time) (list []
 		if class != "" && class != fleet.Name {
 			continue
 		}
-		name, ok := route.FindHost(q.URL.Host, func(name string) bool { return fleet.VirtualHost(name) != nil })
+		var vh *route.VirtualHost // the last one that was looked for
+		_, ok := route.FindHost(q.URL.Host, func(name string) bool { vh = fleet.VirtualHost(name); return vh != nil })
 		if !ok {
 			continue
 		}
-		if w := why(r, fleet, name, q, now); name == route.Any {
+		if w := why(r, fleet, vh, q, now); vh.Host == route.Any {
 			others = append(others, w)
 		} else {
 			list = append(list, w)
@@ -108,12 +109,11 @@ func Asks(r translator.Result, q Question, class string, now time.Time) (list []
 	return list
 }
 
-func why(r translator.Result, fleet *translator.Fleet, host string, q Question, now time.Time) Why {
-	vh := fleet.VirtualHost(host)
+func why(r translator.Result, fleet *translator.Fleet, vh *route.VirtualHost, q Question, now time.Time) Why {
 	path := q.URL.JoinPath() // as Envoy does it: without dots and double slashes
 	request := route.Request{Method: q.Method, Host: q.URL.Host, Path: path.RequestURI(), Proto: q.URL.Scheme, Headers: q.Headers}
 	d := route.Decide(vh, request)
-	w := Why{Fleet: fleet.Name, Host: host}
+	w := Why{Fleet: fleet.Name, Host: vh.Host}
 	if q.URL.Scheme == "https" {
 		if w.Certificate = certificateOf(fleet, q.URL.Hostname()); w.Certificate == nil {
 			w.Guards = []string{noTLS}

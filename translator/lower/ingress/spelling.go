@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"path"
 	"strings"
 )
 
@@ -9,15 +10,15 @@ import (
 // escaped slash are slashes, and there are no empty or dotted elements. A rule that were
 // compared as it is written would never match. (Of what a request has escaped without need
 // only the unreserved is spelled anew: a request with %c3 for %C3 matches no rule.)
-func spelled(path string) string {
-	if !strings.ContainsFunc(path, respelled) && !strings.Contains(path, "//") && !strings.Contains(path, "/.") {
-		return path
+func spelled(written string) string {
+	if !strings.ContainsFunc(written, respelled) && !strings.Contains(written, "//") && !strings.Contains(written, "/.") {
+		return written
 	}
 	var b strings.Builder
-	for i := 0; i < len(path); i++ {
-		c, escaped := path[i], false
-		if c == '%' && i+2 < len(path) {
-			if high, low := hex(path[i+1]), hex(path[i+2]); high >= 0 && low >= 0 {
+	for i := 0; i < len(written); i++ {
+		c, escaped := written[i], false
+		if c == '%' && i+2 < len(written) {
+			if high, low := hex(written[i+1]), hex(written[i+2]); high >= 0 && low >= 0 {
 				c, escaped = byte(high<<4|low), true
 				i += 2
 			}
@@ -57,22 +58,11 @@ func hex(c byte) int {
 }
 
 // shortest takes out empty elements, and dotted ones with what they lead back from.
-func shortest(path string) string {
-	var kept []string
-	elements := strings.Split(path, "/")
-	for i, e := range elements {
-		last := i == len(elements)-1
-		switch {
-		case e == "." || e == "" && !last:
-		case e == "..":
-			kept = kept[:max(0, len(kept)-1)]
-		default:
-			kept = append(kept, e)
-			continue
-		}
-		if last {
-			kept = append(kept, "") // what ends in a dotted element is a folder
-		}
+func shortest(written string) string {
+	clean := path.Clean("/" + written)
+	last := written[strings.LastIndexByte(written, '/')+1:]
+	if clean != "/" && (last == "" || last == "." || last == "..") { // what ends in a dotted element is a folder
+		return clean + "/"
 	}
-	return "/" + strings.Join(kept, "/")
+	return clean
 }
