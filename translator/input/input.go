@@ -254,8 +254,8 @@ func (o *Slice) Ref() object.Ref {
 	return object.Ref{Kind: object.KindSlice, Namespace: o.Namespace, Name: o.Name}
 }
 
-// Secret is core/v1 Secret of type kubernetes.io/tls, or of any type with these
-// two keys. It never prints its key.
+// Secret is core/v1 Secret, of any type, reduced to certificate and key, what checks client
+// certificates, and passwords. What it has not is empty. It is never printed.
 type Secret struct {
 	Meta
 	Certificate []byte // data["tls.crt"], PEM

@@ -120,9 +120,10 @@ type Resource struct {
 	Name string
 	// Version is a hash of the body: equal on every replica, after every restart.
 	Version string
-	// Needs is what must be live at an Envoy before it may get this: clusters, for a
-	// redirect to https the host's Chain, for a listener the Listener that holds its
-	// scoped routes. Sorted.
+	// Needs is what must be live at an Envoy before it may get this: clusters; for a
+	// redirect to https the host's Chain; for a listener the Listener that holds its
+	// scoped routes; for a certificate the other Secrets of its chain. Some of these do not hold
+	// it up if they were rejected or are not wanted: see docs/delta.md. Sorted.
 	Needs []Ref
 	// Pulls is what Envoy itself asks for when it gets this: cluster → Endpoints,
 	// listener → RouteConfiguration, Secrets, ExtensionConfigs and ScopedRoute. Sorted.
