@@ -6,11 +6,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -116,6 +120,34 @@ func atWire(host string, w *Wire) (string, error) {
 
 // Admin is where the binary answers probes and Prometheus.
 func (r *Replica) Admin() string { return kube.Address(firstReplica+r.number) + ":18080" }
+
+// Page is what the binary answers at a path of Admin, whatever the status.
+func (r *Replica) Page(ctx context.Context, path string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.Admin()+path, nil)
+	if err != nil {
+		return "", err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	return string(text), err
+}
+
+// Metric is the sum of what the binary says of a metric whose name, labels included, begins
+// so; 0 if it says nothing of it.
+func (r *Replica) Metric(ctx context.Context, prefix string) (sum float64, err error) {
+	text, err := r.Page(ctx, "/metrics")
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), " "); ok && strings.HasPrefix(name, prefix) {
+			n, wrong := strconv.ParseFloat(value, 64)
+			sum, err = sum+n, errors.Join(err, wrong)
+		}
+	}
+	return sum, err
+}
 
 // PID is the process id of the binary while it runs.
 func (r *Replica) PID() int { return r.process.cmd.Process.Pid }

@@ -1,0 +1,122 @@
+//go:build real
+
+package faults
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"legation.dev/test/incluster"
+	"legation.dev/test/kube"
+)
+
+var coldHosts = flag.Int("cold-hosts", 100, "how many hosts the API server of TestColdStart has")
+
+// coldStart is --cold-start-after of TestColdStart.
+const coldStart = 2 * time.Second
+
+// TestColdStart: API server and etcd are killed, then Legation, and it starts again. An Envoy
+// that starts then is served what was stored, and one that ran before notices nothing. When
+// the API server is back, both are brought to what that holds: of what is equal, nothing is
+// sent, but the certificates, which are not stored.
+func TestColdStart(t *testing.T) {
+	w := newSuite(t, 4, grace, incluster.Options{Binary: true, Args: []string{"--state", t.TempDir(), "--cold-start-after", coldStart.String()}})
+	w.addHosts("more", *coldHosts, 0)
+	w.settle()
+	w.stored()
+	l, end := w.load(w.clients(100*time.Millisecond, 12, 6, 4)...)
+	dead := []*kube.Process{k.APIServer, k.Etcd}
+	for _, p := range dead {
+		if err := p.Kill(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := w.Replicas[0]
+	if err := r.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	if err := r.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	e, err := w.AddEnvoy(w.limited(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{"h0.test", fmt.Sprintf("more%d.test", *coldHosts-1)} {
+		if got := e.Ask(w.ctx, host, pathSteady); got != "200 "+steady {
+			t.Errorf("a fresh Envoy answers %q for %s", got, host)
+		}
+	}
+	t.Logf("a fresh Envoy serves %d hosts %v after Legation was started without an API server", *coldHosts+4, time.Since(begin).Round(10*time.Millisecond))
+	w.marked(r)
+	w.more(l, 200)
+	for _, p := range []*kube.Process{k.Etcd, k.APIServer} {
+		if err := p.Start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := k.WaitReady(w.limited()); err != nil {
+		t.Fatal(err)
+	}
+	before := w.sent(r)
+	w.await(func() error {
+		if age, err := r.Metric(w.ctx, "legation_fleet_stored_age_seconds"); err != nil || age > 0 {
+			return errors.Join(err, fmt.Errorf("what is served is still the stored state: %v s old", age))
+		}
+		return nil
+	})
+	w.settle()
+	if after := w.sent(r); after != before {
+		t.Errorf("the API server has what was stored, and %v resources were sent", after-before)
+	}
+	w.more(l, 200)
+	end()
+}
+
+// stored waits until the replica has stored all that was written before.
+func (w *suite) stored() {
+	w.t.Helper()
+	begin := time.Now()
+	w.addHosts("last", 1, 0)
+	w.settle()
+	w.await(func() error {
+		at, err := w.Replicas[0].Metric(w.ctx, "legation_state_written_timestamp_seconds")
+		if err != nil || at < float64(begin.UnixMilli())/1000+0.001 {
+			return errors.Join(err, errors.New("the last state is not stored"))
+		}
+		return nil
+	})
+}
+
+// marked wants the replica to say that it serves what was stored.
+func (w *suite) marked(r *incluster.Replica) {
+	w.t.Helper()
+	ready, err := r.Page(w.ctx, "/readyz")
+	if err != nil || !strings.HasPrefix(ready, "ready, with what was stored ") || !strings.Contains(ready, "Ingress: the API server cannot be reached") {
+		w.t.Errorf("/readyz says %q, %v", ready, err)
+	}
+	if age, err := r.Metric(w.ctx, "legation_fleet_stored_age_seconds"); err != nil || age < 1 {
+		w.t.Errorf("the age is %v s, %v", age, err)
+	}
+}
+
+// sent is how many resources the replica has sent or removed since it was started, but for
+// certificates.
+func (w *suite) sent(r *incluster.Replica) (sum float64) {
+	w.t.Helper()
+	for _, kind := range []string{"CDS", "EDS", "SRDS", "RDS", "ECDS", "LDS", "VHDS"} {
+		for _, what := range []string{"resources_sent", "resources_removed"} {
+			n, err := r.Metric(w.ctx, fmt.Sprintf(`legation_xds_%s_total{type="%s"}`, what, kind))
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			sum += n
+		}
+	}
+	return sum
+}
