@@ -97,7 +97,7 @@ func (w *suite) stored() {
 func (w *suite) marked(r *incluster.Replica) {
 	w.t.Helper()
 	ready, err := r.Page(w.ctx, "/readyz")
-	if err != nil || !strings.HasPrefix(ready, "ready, with what was stored ") || !strings.Contains(ready, "Ingress: the API server cannot be reached") {
+	if err != nil || !strings.HasPrefix(ready, "ready, with what was stored ") || !strings.Contains(ready, "\n  Ingress: ") {
 		w.t.Errorf("/readyz says %q, %v", ready, err)
 	}
 	if age, err := r.Metric(w.ctx, "legation_fleet_stored_age_seconds"); err != nil || age < 1 {
