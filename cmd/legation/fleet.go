@@ -86,7 +86,7 @@ func writeEnvoys(w io.Writer, answer *adminv1.EnvoysResponse) error {
 	for _, e := range answer.GetEnvoys() {
 		behind := fmt.Sprint(e.GetBehind())
 		if e.GetWaiting() {
-			behind = "no such fleet, or only stored"
+			behind = waitsFor(e, answer.GetReplicas())
 		}
 		row(table, e.GetFleet(), e.GetId(), e.GetZone(), e.GetVersion(), bootstrapOf(e), e.GetInstance(), age(e.GetSince()), behind,
 			lasted(e.GetLag()), fmt.Sprint(len(e.GetRejected())))
@@ -100,6 +100,18 @@ func writeEnvoys(w io.Writer, answer *adminv1.EnvoysResponse) error {
 		}
 	}
 	return nil
+}
+
+// waitsFor is why an Envoy is served nothing.
+func waitsFor(e *adminv1.Envoy, replicas []*adminv1.Replica) string {
+	for _, r := range replicas {
+		for _, f := range r.GetFleets() {
+			if r.GetInstance() == e.GetInstance() && f.GetName() == e.GetFleet() && f.GetVersion().GetStored() != nil {
+				return "keeps what it has"
+			}
+		}
+	}
+	return "no such fleet"
 }
 
 // writeFleets lists what each replica serves.
