@@ -127,15 +127,21 @@ func (f *Folder) Load() input.View {
 	}
 	if f.config.Key != nil {
 		if secrets, _, ok := f.load(secretsFile, f.config.Key.open); ok {
-			for _, s := range secrets.Secrets().All() {
-				view = view.With(input.Change{Ref: s.Ref(), Object: s})
-			}
+			view = withSecrets(view, secrets)
 		}
 	}
 	if now := f.now(); at.After(now) { // the clock was set back
 		at = now
 	}
 	return view.WithStored(at)
+}
+
+// withSecrets is a View with the Secrets of another one.
+func withSecrets(v, from input.View) input.View {
+	for _, s := range from.Secrets().All() {
+		v = v.With(input.Change{Ref: s.Ref(), Object: s})
+	}
+	return v
 }
 
 // load reads one file, and puts it aside if it cannot be used.

@@ -6,9 +6,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"filippo.io/age"
 
 	"legation.dev/test/incluster"
 	"legation.dev/test/kube"
@@ -22,19 +27,35 @@ const coldStart = 2 * time.Second
 // TestColdStart: API server and etcd are killed, then Legation, and it starts again. An Envoy
 // that starts then is served what was stored, and one that ran before notices nothing. When
 // the API server is back, both are brought to what that holds: of what is equal, nothing is
-// sent, but the certificates, which are not stored.
+// sent, but the certificates if they were not stored.
 func TestColdStart(t *testing.T) {
-	w := newSuite(t, 4, grace, incluster.Options{Binary: true, Args: []string{"--state", t.TempDir(), "--cold-start-after", coldStart.String()}})
-	w.addHosts("more", *coldHosts, 0)
+	t.Run("without a key", func(t *testing.T) { coldStartOf(t, *coldHosts, "") })
+	t.Run("with a key", func(t *testing.T) {
+		identity, err := age.GenerateX25519Identity()
+		if err != nil {
+			t.Fatal(err)
+		}
+		key := filepath.Join(t.TempDir(), "identity")
+		if err := os.WriteFile(key, []byte(identity.String()+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		coldStartOf(t, 1, key)
+	})
+}
+
+// coldStartOf is TestColdStart with so many plain hosts, and a key for what comes from
+// Secrets; empty: none.
+func coldStartOf(t *testing.T, hosts int, key string) {
+	args := []string{"--state", t.TempDir(), "--cold-start-after", coldStart.String()}
+	if key != "" {
+		args = append(args, "--state-key", key)
+	}
+	w := newSuite(t, 4, grace, incluster.Options{Binary: true, Args: args})
+	w.addHosts("more", hosts, 0)
 	w.settle()
 	w.stored()
 	l, end := w.load(w.clients(100*time.Millisecond, 12, 6, 4)...)
-	dead := []*kube.Process{k.APIServer, k.Etcd}
-	for _, p := range dead {
-		if err := p.Kill(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	mend := w.breakAll()
 	r := w.Replicas[0]
 	if err := r.Kill(); err != nil {
 		t.Fatal(err)
@@ -47,23 +68,21 @@ func TestColdStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, host := range []string{"h0.test", fmt.Sprintf("more%d.test", *coldHosts-1)} {
+	for _, host := range []string{"h0.test", fmt.Sprintf("more%d.test", hosts-1)} {
 		if got := e.Ask(w.ctx, host, pathSteady); got != "200 "+steady {
 			t.Errorf("a fresh Envoy answers %q for %s", got, host)
 		}
 	}
-	t.Logf("a fresh Envoy serves %d hosts %v after Legation was started without an API server", *coldHosts+4, time.Since(begin).Round(10*time.Millisecond))
+	t.Logf("a fresh Envoy serves %d hosts %v after Legation was started without an API server", hosts+4, time.Since(begin).Round(10*time.Millisecond))
+	w.wantOwn(e, w.hosts[3].name, key != "")
 	w.marked(r)
 	w.more(l, 200)
-	for _, p := range []*kube.Process{k.Etcd, k.APIServer} {
-		if err := p.Start(); err != nil {
-			t.Fatal(err)
-		}
+	mend()
+	kinds := []string{"CDS", "EDS", "SRDS", "RDS", "ECDS", "LDS", "VHDS"}
+	if key != "" {
+		kinds = append(kinds, "SDS")
 	}
-	if err := k.WaitReady(w.limited()); err != nil {
-		t.Fatal(err)
-	}
-	before := w.sent(r)
+	before := w.sent(r, kinds)
 	w.await(func() error {
 		if age, err := r.Metric(w.ctx, "legation_fleet_stored_age_seconds"); err != nil || age > 0 {
 			return errors.Join(err, fmt.Errorf("what is served is still the stored state: %v s old", age))
@@ -71,11 +90,48 @@ func TestColdStart(t *testing.T) {
 		return nil
 	})
 	w.settle()
-	if after := w.sent(r); after != before {
+	if after := w.sent(r, kinds); after != before {
 		t.Errorf("the API server has what was stored, and %v resources were sent", after-before)
 	}
+	w.await(func() error { // Envoy's workers follow what it has acknowledged
+		if got, err := w.presents(e.HTTPS, w.hosts[3].name); err != nil || got == standIn {
+			return errors.Join(err, errors.New("the fresh Envoy still presents the stand-in"))
+		}
+		return nil
+	})
 	w.more(l, 200)
 	end()
+}
+
+// breakAll kills the API server and etcd. What it returns starts both.
+func (w *suite) breakAll() (mend func()) {
+	w.t.Helper()
+	for _, p := range []*kube.Process{k.APIServer, k.Etcd} {
+		if err := p.Kill(); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	mend = sync.OnceFunc(func() {
+		for _, p := range []*kube.Process{k.Etcd, k.APIServer} {
+			if err := p.Start(); err != nil {
+				w.t.Error(err)
+			}
+		}
+		if err := k.WaitReady(w.limited()); err != nil {
+			w.t.Error(err)
+		}
+	})
+	w.t.Cleanup(mend) // the tests that follow need both
+	return mend
+}
+
+// wantOwn wants an Envoy to present the certificate of a host, or else the stand-in.
+func (w *suite) wantOwn(e *incluster.Envoy, host string, own bool) {
+	w.t.Helper()
+	got, err := w.presents(e.HTTPS, host)
+	if err != nil || (got != standIn) != own {
+		w.t.Errorf("%s presents %q for %s, %v; its own certificate: want %t", e.ID, got, host, err, own)
+	}
 }
 
 // stored waits until the replica has stored all that was written before.
@@ -105,11 +161,11 @@ func (w *suite) marked(r *incluster.Replica) {
 	}
 }
 
-// sent is how many resources the replica has sent or removed since it was started, but for
-// certificates.
-func (w *suite) sent(r *incluster.Replica) (sum float64) {
+// sent is how many resources of some kinds the replica has sent or removed since it was
+// started.
+func (w *suite) sent(r *incluster.Replica, kinds []string) (sum float64) {
 	w.t.Helper()
-	for _, kind := range []string{"CDS", "EDS", "SRDS", "RDS", "ECDS", "LDS", "VHDS"} {
+	for _, kind := range kinds {
 		for _, what := range []string{"resources_sent", "resources_removed"} {
 			n, err := r.Metric(w.ctx, fmt.Sprintf(`legation_xds_%s_total{type="%s"}`, what, kind))
 			if err != nil {
