@@ -46,11 +46,11 @@ func TestColdStart(t *testing.T) {
 // coldStartOf is TestColdStart with so many plain hosts, and a key for what comes from
 // Secrets; empty: none.
 func coldStartOf(t *testing.T, hosts int, key string) {
-	args := []string{"--state", t.TempDir(), "--cold-start-after", coldStart.String()}
+	args := []string{"--cold-start-after", coldStart.String()}
 	if key != "" {
 		args = append(args, "--state-key", key)
 	}
-	w := newSuite(t, 4, grace, incluster.Options{Binary: true, Args: args})
+	w := newSuite(t, 4, grace, incluster.Options{Binary: true, State: true, Args: args})
 	w.addHosts("more", hosts, 0)
 	w.settle()
 	w.stored()

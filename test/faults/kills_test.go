@@ -14,12 +14,12 @@ import (
 
 var rounds = flag.Int("rounds", 3, "how many times TestKills kills each program")
 
-// TestKills: both replicas of Legation, which share a folder of --state, the API server and
+// TestKills: both replicas of Legation, each with a folder of --state, the API server and
 // etcd are killed in turns, as by kill -9, while the cluster changes. No request fails, and
 // whenever all run again, every Envoy comes to run the full translation of what the API
 // server holds. Whatever a kill interrupts, what was stored opens.
 func TestKills(t *testing.T) {
-	w := newSuite(t, 8, grace, incluster.Options{Replicas: 2, Envoys: 2, Binary: true, Args: []string{"--state", t.TempDir()}})
+	w := newSuite(t, 8, grace, incluster.Options{Replicas: 2, Envoys: 2, Binary: true, State: true})
 	l, end := w.load(w.clients(100*time.Millisecond, 12, 6, 4)...)
 	c := newChanges(w)
 	for range *rounds {

@@ -36,7 +36,7 @@ const (
 )
 
 // Replica is a control plane. It can be stopped or killed, and started again at
-// the same address without any memory.
+// the same address, without any memory but that of Options.State.
 type Replica struct {
 	Address string // where Envoys connect
 	// Plane is the control plane while it runs in this process, else nil.
@@ -45,6 +45,7 @@ type Replica struct {
 	API *Wire
 
 	stack   *Stack
+	state   string // folder; empty: none
 	number  int
 	process *process         // nil if it is in this process, or does not run
 	conn    *grpc.ClientConn // to Address
@@ -60,6 +61,11 @@ func (s *Stack) newReplica() (*Replica, error) {
 	if err != nil {
 		replicas.free(n)
 		return nil, err
+	}
+	if s.options.State {
+		if r.state, err = os.MkdirTemp("", "state"); err != nil {
+			return nil, errors.Join(err, r.close())
+		}
 	}
 	r.conn, err = grpc.NewClient(r.Address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -164,6 +170,9 @@ func (r *Replica) execute(config *rest.Config) (err error) {
 	}
 	args := append([]string{"serve", "--source", "kube", "--kubeconfig", file, "--class", r.stack.options.Class, "--listen", r.Address, "--plaintext",
 		"--admin", r.Admin()}, r.stack.options.Args...)
+	if r.state != "" {
+		args = append(args, "--state", r.state)
+	}
 	r.process, err = startBinary(dir, r.stack.options.Build, r.stack.options.Env, args...)
 	return err
 }
@@ -221,6 +230,9 @@ func (r *Replica) close() error {
 	err := r.Stop()
 	if r.conn != nil {
 		err = errors.Join(err, r.conn.Close())
+	}
+	if r.state != "" {
+		err = errors.Join(err, os.RemoveAll(r.state))
 	}
 	replicas.free(r.number)
 	return errors.Join(err, r.API.Close())
