@@ -49,7 +49,7 @@ type Loop struct {
 	StandIn *input.Secret
 	// Last is what an earlier process read, with the time of View.WithStored; the zero View
 	// if nothing is known of it. The first reading counts as a change of it: a class that is
-	// gone since is frozen, and settings that are wrong since are kept.
+	// gone since is frozen, and settings that are wrong since are kept. Run takes it.
 	Last input.View
 	// ColdStart is how long the first reading may take before Last is published in its
 	// place, marked with its age, until the source was read; 0: it is not.
@@ -80,6 +80,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		holds  = map[string]held{} // by fleet
 		next   = l.coldStart()     // when something changes although no object does
 	)
+	l.Last = input.View{} // nobody needs it beside view
 	for first := true; ; first = false {
 		batch, err := l.take(ctx, next)
 		if err != nil {

@@ -517,13 +517,15 @@ func FuzzFile(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	first, entries, _ := bytes.Cut(unpack(body), []byte("\n"))
 	f.Add(whole, false)
-	f.Add(unpack(body), true)
-	f.Add([]byte(`{"schema":"x"}`+"\n"+`{"kind":"Secret","object":{"Name":"a","Key":1}}`), true)
+	f.Add(entries, true)
+	f.Add([]byte(`{"kind":"Secret","object":{"Name":"a","Key":1}}`), true)
+	f.Add([]byte(`{"frozen":"edge","kind":"Ingress","object":{"Name":"a"}}`+"\n"+`{"kept":{"Host":"x","By":{"Kind":"Ingress"}}}`), true)
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, text []byte, packed bool) {
-		if packed { // else few inputs would get past the checksum
-			text = pack(text)
+		if packed { // else few inputs would get past the checksum and the header
+			text = pack(slices.Concat(first, []byte("\n"), text))
 		}
 		d := folder(t, Config{Path: dir, Source: "s"})
 		if err := os.WriteFile(filepath.Join(dir, viewFile), text, 0o600); err != nil {

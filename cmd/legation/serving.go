@@ -104,7 +104,7 @@ func (s *serving) run(ctx context.Context) error {
 func (s *serving) read(ctx context.Context, g *errgroup.Group, loop *controller.Loop) {
 	if s.stored != nil {
 		s.stored.source = s.source
-		loop.Last, loop.ColdStart = s.stored.last, s.stored.coldStart
+		loop.Last, loop.ColdStart = s.stored.take(), s.stored.coldStart
 		g.Go(func() error { s.stored.Run(ctx); return nil })
 	}
 	if s.source.run != nil {

@@ -90,6 +90,7 @@ func New(c Config) (*Source, error) {
 func (s *Source) Run(ctx context.Context) error {
 	s.fetcher.open()
 	s.state.recall(s.config.Last)
+	s.config.Last = nil
 	var group sync.WaitGroup
 	for _, f := range s.feeds {
 		group.Go(func() { f.run(ctx) })
