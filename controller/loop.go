@@ -47,6 +47,13 @@ type Loop struct {
 	Observe func(Pass)
 	// StandIn is the certificate for hosts whose Secret never was there.
 	StandIn *input.Secret
+	// Last is what an earlier process read, with the time of View.WithStored; the zero View
+	// if nothing is known of it. The first reading counts as a change of it: a class that is
+	// gone since is frozen, and settings that are wrong since are kept. Run takes it.
+	Last input.View
+	// ColdStart is how long the first reading may take before Last is published in its
+	// place, marked with its age, until the source was read; 0: it is not.
+	ColdStart time.Duration
 	// Now reads the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -68,28 +75,48 @@ type held struct {
 // guards them. It returns when ctx ends or the source fails.
 func (l *Loop) Run(ctx context.Context) error {
 	var (
-		view   = input.View{}.WithStandIn(l.StandIn)
+		view   = l.Last.WithStandIn(l.StandIn)
 		result translator.Result
 		holds  = map[string]held{} // by fleet
+		next   = l.coldStart()     // when something changes although no object does
 	)
-	for {
-		batch, err := l.take(ctx, wake(view.KeptUntil(), holds, result))
+	l.Last = input.View{} // nobody needs it beside view
+	for first := true; ; first = false {
+		batch, err := l.take(ctx, next)
 		if err != nil {
 			return fmt.Errorf("reading cluster state: %w", err)
 		}
 		begin := l.now()
 		kept := view.Kept()
-		view = view.With(keepSettings(view, batch)...).Freeze(view, input.Controller).Keep(view, begin).WithTime(begin)
+		view = after(view, batch).Freeze(view, input.Controller).Keep(view, begin).WithTime(begin)
 		result = translator.Translate(result, view)
 		translated := l.now()
-		l.publish(result, holds, cause(batch))
+		l.publish(result, holds, cause(batch, first))
 		if l.Observe != nil {
 			l.Observe(Pass{translated.Sub(begin), l.now().Sub(translated), result.Stats})
 		}
-		if l.Report != nil && (len(batch) > 0 || !kept.Same(view.Kept())) {
+		if l.Report != nil && (first || len(batch) > 0 || !kept.Same(view.Kept())) {
 			l.Report(result)
 		}
+		next = wake(view.KeptUntil(), holds, result)
 	}
+}
+
+// after is a View after changes. The first batch is all that there is.
+func after(v input.View, batch []input.Change) input.View {
+	kept := keepSettings(v, batch)
+	if batch != nil && !v.Stored().IsZero() {
+		return v.Resume(kept)
+	}
+	return v.With(kept...)
+}
+
+// coldStart is when Last is published unless the source is read before; zero for never.
+func (l *Loop) coldStart() time.Time {
+	if l.ColdStart <= 0 || l.Last.Stored().IsZero() {
+		return time.Time{}
+	}
+	return l.now().Add(l.ColdStart)
 }
 
 // take waits for changes, or until wake, if there is one, when it returns none.
@@ -115,7 +142,7 @@ func (l *Loop) publish(r translator.Result, holds map[string]held, cause string)
 		last := holds[f.Name]
 		next, wake := hold.Next(last.Held, f.Snapshot, now, fresh)
 		holds[f.Name] = held{next, wake}
-		l.Publish(f.Name, next.Snapshot, cause)
+		l.Publish(f.Name, next.Snapshot.WithStored(r.View().Stored()), cause)
 	}
 	for name := range holds {
 		if _, ok := r.Fleet(name); !ok {
@@ -150,8 +177,12 @@ func (l *Loop) now() time.Time {
 const namedInCause = 3
 
 // cause says which objects changed: "Ingress shop/checkout, Service shop/api and 4 more".
-func cause(batch []input.Change) string {
-	if len(batch) == 0 {
+func cause(batch []input.Change, first bool) string {
+	switch {
+	case len(batch) > 0:
+	case first && batch == nil:
+		return "what an earlier process stored: the source was not read in time"
+	default:
 		return "time passed"
 	}
 	var names []string

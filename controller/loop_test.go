@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"legation.dev/object"
+	"legation.dev/pmap"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
@@ -72,19 +73,23 @@ func startLoop(t *testing.T) *loopTest {
 
 // startLoopOf starts a Loop of a source that hands out what comes from a channel.
 func startLoopOf(t *testing.T, source Source, from channel) *loopTest {
+	return startLoopWith(t, from, &Loop{Source: source})
+}
+
+// startLoopWith starts a Loop that is set up but for who hears of it.
+func startLoopWith(t *testing.T, from channel, loop *Loop) *loopTest {
 	l := &loopTest{source: from, fleets: map[string]snapshot.Snapshot{}}
-	loop := &Loop{Source: source,
-		Publish: func(fleet string, s snapshot.Snapshot, cause string) {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			l.published = append(l.published, fleet+": "+cause)
-			l.fleets[fleet] = s
-		},
-		Report: func(translator.Result) {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			l.reports++
-		}}
+	loop.Publish = func(fleet string, s snapshot.Snapshot, cause string) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.published = append(l.published, fleet+": "+cause)
+		l.fleets[fleet] = s
+	}
+	loop.Report = func(translator.Result) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.reports++
+	}
 	go func() {
 		err := loop.Run(t.Context())
 		l.mu.Lock()
@@ -136,6 +141,19 @@ func (l *loopTest) hosts(fleet string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.fleets[fleet].Of(snapshot.VirtualHost).Len()
+}
+
+// stored is the mark of the fleet of every World, and digest what it is served.
+func (l *loopTest) stored() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fleets[worlds.Class].Stored()
+}
+
+func (l *loopTest) digest() pmap.Sum {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fleets[worlds.Class].Digest()
 }
 
 func (l *loopTest) end(t *testing.T) {

@@ -24,8 +24,8 @@ const (
 // has. The table may only shrink: whoever shortens a function lowers its number, or
 // takes it out; nobody adds one.
 var longer = map[string]int{
-	"cmd/legation/serve.go serveCommand": 63,
-	"cmd/legation/serving.go run":        47,
+	"cmd/legation/serve.go serveCommand": 59,
+	"cmd/legation/serving.go run":        44,
 }
 
 func TestFunctionLength(t *testing.T) {

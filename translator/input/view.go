@@ -36,8 +36,9 @@ type View struct {
 	frozen pmap.Map[frozen] // by class name; see Freeze
 	kept   pmap.Map[Kept]   // by claimKey; see Keep
 
-	standIn *Secret // see WithStandIn
-	now     int64   // in ns since 1970, see WithTime
+	standIn *Secret   // see WithStandIn
+	now     int64     // in ns since 1970, see WithTime
+	stored  time.Time // see WithStored
 }
 
 const sep = "\x00"

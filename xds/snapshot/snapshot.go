@@ -284,6 +284,7 @@ func encode(t Type, name, version string, body []byte) (wire []byte, bodyAt int)
 type Snapshot struct {
 	types   [NumTypes]pmap.Map[*Resource]
 	reserve Reserve
+	stored  time.Time
 	shared  *shared
 }
 
@@ -322,6 +323,17 @@ func (s Snapshot) WithReserve(r Reserve) Snapshot {
 	s.reserve = r
 	return s
 }
+
+// WithStored is s, made of what an earlier process stored and was right at a moment; the
+// zero time is for what comes from the source. It is no part of the digest.
+func (s Snapshot) WithStored(at time.Time) Snapshot {
+	s.stored = at
+	return s
+}
+
+// Stored is that of WithStored. Envoys that have a configuration keep it as long as this is
+// not zero, since theirs may be newer; those that start are served.
+func (s Snapshot) Stored() time.Time { return s.stored }
 
 // Reserve is what WithReserve was given; nil if there is none.
 func (s Snapshot) Reserve() Reserve { return s.reserve }

@@ -349,7 +349,10 @@ type Version struct {
 	// Equal on all replicas that serve the same.
 	Digest string `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
 	// How many resources it has.
-	Resources     uint32 `protobuf:"varint,5,opt,name=resources,proto3" json:"resources,omitempty"`
+	Resources uint32 `protobuf:"varint,5,opt,name=resources,proto3" json:"resources,omitempty"`
+	// When what it was made of was last known to be right, if an earlier process has stored
+	// that and the source was not read since. Only Envoys that start are served it.
+	Stored        *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=stored,proto3" json:"stored,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -417,6 +420,13 @@ func (x *Version) GetResources() uint32 {
 		return x.Resources
 	}
 	return 0
+}
+
+func (x *Version) GetStored() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Stored
+	}
+	return nil
 }
 
 type EnvoysRequest struct {
@@ -541,7 +551,8 @@ type Envoy struct {
 	Instance string `protobuf:"bytes,6,opt,name=instance,proto3" json:"instance,omitempty"`
 	// When its stream began.
 	Since *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=since,proto3" json:"since,omitempty"`
-	// Its fleet does not exist (yet), so it is served nothing.
+	// It is served nothing: its fleet does not exist (yet), or what is served there was only
+	// stored, and it keeps what it has.
 	Waiting bool `protobuf:"varint,8,opt,name=waiting,proto3" json:"waiting,omitempty"`
 	// How many resources of the current version it does not run. Those that it
 	// rejected are not among them.
@@ -2119,13 +2130,14 @@ const file_admin_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x124\n" +
 	"\aversion\x18\x02 \x01(\v2\x1a.legation.admin.v1.VersionR\aversion\x12\x16\n" +
 	"\x06envoys\x18\x03 \x01(\rR\x06envoys\x12\x18\n" +
-	"\acurrent\x18\x04 \x01(\rR\acurrent\"\x9d\x01\n" +
+	"\acurrent\x18\x04 \x01(\rR\acurrent\"\xd1\x01\n" +
 	"\aVersion\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
 	"\x05cause\x18\x03 \x01(\tR\x05cause\x12\x16\n" +
 	"\x06digest\x18\x04 \x01(\tR\x06digest\x12\x1c\n" +
-	"\tresources\x18\x05 \x01(\rR\tresources\";\n" +
+	"\tresources\x18\x05 \x01(\rR\tresources\x122\n" +
+	"\x06stored\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x06stored\";\n" +
 	"\rEnvoysRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x14\n" +
 	"\x05local\x18\x02 \x01(\bR\x05local\"z\n" +
@@ -2311,53 +2323,54 @@ var file_admin_proto_depIdxs = []int32{
 	4,  // 1: legation.admin.v1.Replica.fleets:type_name -> legation.admin.v1.Fleet
 	5,  // 2: legation.admin.v1.Fleet.version:type_name -> legation.admin.v1.Version
 	29, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
-	3,  // 4: legation.admin.v1.EnvoysResponse.replicas:type_name -> legation.admin.v1.Replica
-	8,  // 5: legation.admin.v1.EnvoysResponse.envoys:type_name -> legation.admin.v1.Envoy
-	29, // 6: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
-	30, // 7: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
-	9,  // 8: legation.admin.v1.Envoy.rejected:type_name -> legation.admin.v1.Rejection
-	1,  // 9: legation.admin.v1.ResourcesResponse.resource:type_name -> legation.admin.v1.Resource
-	31, // 10: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
-	5,  // 11: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
-	5,  // 12: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
-	5,  // 13: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
-	5,  // 14: legation.admin.v1.DiffResponse.to:type_name -> legation.admin.v1.Version
-	18, // 15: legation.admin.v1.DiffResponse.changes:type_name -> legation.admin.v1.Change
-	3,  // 16: legation.admin.v1.ExplainResponse.replicas:type_name -> legation.admin.v1.Replica
-	21, // 17: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
-	22, // 18: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
-	1,  // 19: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
-	29, // 20: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
-	3,  // 21: legation.admin.v1.ProblemsResponse.replicas:type_name -> legation.admin.v1.Replica
-	22, // 22: legation.admin.v1.ProblemsResponse.problems:type_name -> legation.admin.v1.Problem
-	3,  // 23: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
-	29, // 24: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
-	29, // 25: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
-	27, // 26: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
-	28, // 27: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
-	0,  // 28: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
-	6,  // 29: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
-	10, // 30: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
-	12, // 31: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
-	14, // 32: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
-	16, // 33: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
-	19, // 34: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
-	23, // 35: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
-	25, // 36: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
-	2,  // 37: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
-	7,  // 38: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
-	11, // 39: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
-	13, // 40: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
-	15, // 41: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
-	17, // 42: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
-	20, // 43: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
-	24, // 44: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
-	26, // 45: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
-	37, // [37:46] is the sub-list for method output_type
-	28, // [28:37] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	29, // 4: legation.admin.v1.Version.stored:type_name -> google.protobuf.Timestamp
+	3,  // 5: legation.admin.v1.EnvoysResponse.replicas:type_name -> legation.admin.v1.Replica
+	8,  // 6: legation.admin.v1.EnvoysResponse.envoys:type_name -> legation.admin.v1.Envoy
+	29, // 7: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
+	30, // 8: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
+	9,  // 9: legation.admin.v1.Envoy.rejected:type_name -> legation.admin.v1.Rejection
+	1,  // 10: legation.admin.v1.ResourcesResponse.resource:type_name -> legation.admin.v1.Resource
+	31, // 11: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
+	5,  // 12: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
+	5,  // 13: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
+	5,  // 14: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
+	5,  // 15: legation.admin.v1.DiffResponse.to:type_name -> legation.admin.v1.Version
+	18, // 16: legation.admin.v1.DiffResponse.changes:type_name -> legation.admin.v1.Change
+	3,  // 17: legation.admin.v1.ExplainResponse.replicas:type_name -> legation.admin.v1.Replica
+	21, // 18: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
+	22, // 19: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
+	1,  // 20: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
+	29, // 21: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
+	3,  // 22: legation.admin.v1.ProblemsResponse.replicas:type_name -> legation.admin.v1.Replica
+	22, // 23: legation.admin.v1.ProblemsResponse.problems:type_name -> legation.admin.v1.Problem
+	3,  // 24: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
+	29, // 25: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
+	29, // 26: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
+	27, // 27: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
+	28, // 28: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
+	0,  // 29: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
+	6,  // 30: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
+	10, // 31: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
+	12, // 32: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
+	14, // 33: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
+	16, // 34: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
+	19, // 35: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
+	23, // 36: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
+	25, // 37: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
+	2,  // 38: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
+	7,  // 39: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
+	11, // 40: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
+	13, // 41: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
+	15, // 42: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
+	17, // 43: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
+	20, // 44: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
+	24, // 45: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
+	26, // 46: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
+	38, // [38:47] is the sub-list for method output_type
+	29, // [29:38] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
