@@ -50,8 +50,9 @@ written.
 
 The source dir:PATH is a folder of manifests (.yaml, .yml, .json, also in folders
 below). Files may be edited while it runs; one that is being written, or does not
-parse, keeps what it last said. A folder without any IngressClass is served as
-class "legation", for all Ingresses that name no class.
+parse, keeps what it last said, and so does a folder without a single one. A folder
+without any IngressClass is served as class "legation", for all Ingresses that name no
+class.
 
 Without --source it is kube inside a cluster or with --kubeconfig, and else a copy
 of the built-in example, in a temporary folder that the log names.
@@ -64,8 +65,9 @@ certificate makes a client an Envoy of that class; 'legation certs --help' has t
 other names. Without flags it listens on this machine only.
 
 What is wrong with an object is logged with
-its field. Nothing is served before the source was read in full: /readyz at the
-address of --admin says what it waits for, and /metrics is there too. SIGTERM ends
+its field. Nothing is served before the source was read in full, and had a class of
+ours (or --allow-empty says that it is a new cluster): /readyz at the address of --admin
+says what it waits for, and /metrics is there too. SIGTERM ends
 the streams, and Envoys go on with what they have.`,
 		Example: `  legation serve
   legation serve --source dir:examples/shop
@@ -137,7 +139,7 @@ func (f *serveFlags) run(c *cobra.Command) error {
 		return errors.Join(err, listener.Close())
 	}
 	log.Info("serving", "address", listener.Addr().String(), "source", f.source.source, "version", cli.Version())
-	return (&serving{source: source, publish: f.publish, namespaces: f.source.namespaces,
+	return (&serving{source: source, publish: f.publish, namespaces: f.source.namespaces, allowEmpty: f.source.allowEmpty,
 		xds: listener, admin: admin, debug: debug, peers: f.peers, folder: folder, age: f.wire.age, history: f.history, log: log, level: level}).run(c.Context())
 }
 

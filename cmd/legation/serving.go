@@ -39,6 +39,8 @@ type serving struct {
 	source       *source
 	publish      publishFlags
 	namespaces   []string // the namespaces to read; none means all
+	allowEmpty   bool     // --allow-empty
+	first        *firstReading
 	xds          net.Listener
 	admin, debug net.Listener     // each may be nil
 	peers        string           // --peers
@@ -59,6 +61,7 @@ func (s *serving) run(ctx context.Context) error {
 		return err
 	}
 	snapshots, fleets := store.New(store.Config{History: s.history}), fleet.New(fleet.Config{})
+	s.first = &firstReading{store: snapshots, allowEmpty: s.allowEmpty}
 	watch := inspect.NewProblems(s.log, fleets)
 	traffic := observed.New(observed.Config{Known: server.Known(snapshots)})
 	inspection := &admin.Service{Instance: instance(), Fleets: fleets, Store: snapshots, Wrong: watch.Of, Observed: traffic}
@@ -78,7 +81,7 @@ func (s *serving) run(ctx context.Context) error {
 	}
 	passes := newPassMetrics()
 	loop := &controller.Loop{Source: s.source, StandIn: standIn, Publish: publisher(snapshots, s.log), Observe: passes.observe,
-		Report: func(r translator.Result) { answers.Report(r); watch.Report(r) }}
+		Report: func(r translator.Result) { answers.Report(r); watch.Report(r); s.first.report(r) }}
 	g, ctx := errgroup.WithContext(ctx)
 	if s.source.run != nil {
 		g.Go(func() error { return unlessEnded(ctx, s.source.run(ctx)) })
@@ -130,12 +133,13 @@ func (s *serving) shutDown(ctx context.Context, xds *server.Server) {
 	xds.Shutdown(limit)
 }
 
-// waiting describes what the source still waits for, one line for each condition.
+// waiting describes what the source still waits for, and what was not there when it was
+// read, one line for each condition.
 func (s *serving) waiting() (list []string) {
 	for _, c := range s.source.waiting() {
 		list = append(list, c.String())
 	}
-	return list
+	return append(list, s.first.waiting()...)
 }
 
 // serveAdmin answers probes and Prometheus, and whoever may use the debug socket, until ctx
