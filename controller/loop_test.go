@@ -56,6 +56,7 @@ func (p patchy) FollowedSince(now time.Time) time.Time {
 // loopTest is a Loop that runs by a virtual clock.
 type loopTest struct {
 	source channel
+	orders Orders
 
 	mu        sync.Mutex // guards all below
 	published []string   // "fleet: cause", in order
@@ -73,7 +74,7 @@ func startLoop(t *testing.T) *loopTest {
 // startLoopOf starts a Loop of a source that hands out what comes from a channel.
 func startLoopOf(t *testing.T, source Source, from channel) *loopTest {
 	l := &loopTest{source: from, fleets: map[string]snapshot.Snapshot{}}
-	loop := &Loop{Source: source,
+	loop := &Loop{Source: source, Orders: &l.orders,
 		Publish: func(fleet string, s snapshot.Snapshot, cause string) {
 			l.mu.Lock()
 			defer l.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"legation.dev/object"
 	"legation.dev/pmap"
@@ -94,6 +95,7 @@ func (p *pass) run() *Fleet {
 	p.budget()
 	p.compare()
 	p.found("class", p.next.class.found)
+	p.found("deletion", p.deletion())
 	for _, of := range slices.SortedFunc(maps.Keys(p.objects), object.Ref.Compare) {
 		p.object(of)
 	}
@@ -108,6 +110,19 @@ func (p *pass) run() *Fleet {
 	p.backends()
 	p.listeners()
 	return p.next.finish()
+}
+
+// deletion tells of a deletion that is held.
+func (p *pass) deletion() []finding.Finding {
+	d, ok := p.v.Deletion(p.next.Name)
+	if !ok {
+		return nil
+	}
+	until := "until `legation approve`"
+	if !d.Until.IsZero() {
+		until = "until " + d.Until.UTC().Format(time.RFC3339) + ", or `legation approve`"
+	}
+	return []finding.Finding{finding.DeletionHeld.At(input.Origin(p.of), "", d.Share, until)}
 }
 
 // object tells what is wrong with one object by itself.

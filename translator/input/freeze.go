@@ -62,6 +62,7 @@ func (v View) For(class string) (_ View, isFrozen bool) {
 	}
 	p := *f.view
 	p.services, p.slices, p.byService, p.secrets = v.services, v.slices, v.byService, v.secrets
+	p.left, p.leaving, p.deletions = v.left, v.leaving, v.deletions
 	p.standIn, p.problems, p.now = v.standIn, v.problems, v.now
 	return p, true
 }
