@@ -13,6 +13,7 @@ import (
 	"legation.dev/object"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
+	"legation.dev/xds/hold"
 )
 
 const fleetOfGuard = "guarded"
@@ -185,4 +186,126 @@ func TestGuardInOutage(t *testing.T) {
 		l.expectServed(t, "after it", 19)
 		l.end(t)
 	})
+}
+
+// held is what is held, as "kind fleet object".
+func (l *loopTest) heldNow() (list []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.held.List() {
+		list = append(list, fmt.Sprint(e.Kind, " ", e.Fleet, " ", e.Object))
+		if e.Reason == "" || e.Digest == "" || e.Since.IsZero() {
+			list = append(list, fmt.Sprintf("incomplete: %+v", e))
+		}
+	}
+	return list
+}
+
+func (l *loopTest) expectHeld(t *testing.T, when string, want ...string) {
+	t.Helper()
+	if got := l.heldNow(); !slices.Equal(got, want) {
+		t.Errorf("%s: held are %q, want %q", when, got, want)
+	}
+}
+
+// TestHolds: each kind of hold is listed with its beginning and its end.
+func TestHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := make(channel)
+		l := guarded(t, source, source, 20, nil)
+		l.expectHeld(t, "in the beginning")
+		l.change(deletionOf(0))
+		l.expectHeld(t, "one deletion", "deletion guarded IngressClass guarded", "name  host i000.example.com")
+		if e := l.entry("deletion"); e.Held || e.Until.Sub(e.Since) != 5*time.Second || !slices.Equal(e.Hosts, []string{"i000.example.com of Ingress shop/i000"}) {
+			t.Errorf("a host that waits: %+v", e)
+		}
+		l.wait(time.Minute)
+		l.expectHeld(t, "after a minute")
+		var batch []input.Change
+		for i := range 15 {
+			batch = append(batch, deletionOf(i+1))
+		}
+		l.change(batch...)
+		l.wait(2 * time.Minute)
+		l.expectHeld(t, "many", "deletion guarded IngressClass guarded")
+		if e := l.entry("deletion"); !e.Held || e.Until.Sub(e.Since) != 10*time.Minute || len(e.Hosts) != 15 {
+			t.Errorf("hosts that are held: %+v", e)
+		}
+		l.wait(10 * time.Minute)
+		l.expectHeld(t, "after ten minutes")
+		l.change(input.Delete(object.Ref{Kind: object.KindIngressClass, Name: fleetOfGuard}))
+		l.expectHeld(t, "without a class", "class guarded IngressClass guarded")
+		l.end(t)
+	})
+}
+
+func (l *loopTest) entry(kind hold.Kind) (e hold.Entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e = range l.held.List() {
+		if e.Kind == kind {
+			return e
+		}
+	}
+	return hold.Entry{}
+}
+
+// TestPause: while a fleet is paused its routes stay, whatever becomes of Ingresses and
+// class, and each Ingress that is kept back is told. What was removed meanwhile is guarded
+// when it goes on.
+func TestPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := make(channel)
+		l := guarded(t, source, source, 20, nil)
+		do := func(o Order, ok bool) {
+			t.Helper()
+			if err := l.orders.Do(t.Context(), o); (err == nil) != ok {
+				t.Errorf("the order ended with %v", err)
+			}
+		}
+		do(Resume(fleetOfGuard, "me", "a test"), false)
+		do(Pause("nobody", "me", "a test"), false)
+		do(Pause(fleetOfGuard, "me", "a test"), true)
+		do(Pause(fleetOfGuard, "me", "a test"), false)
+		l.expectHeld(t, "paused", "class guarded IngressClass guarded")
+		l.change(ingressOf(20))
+		l.expectServed(t, "one more", 20)
+		if got, want := l.problems(), []string{"IngressClass guarded FleetPaused", "Ingress shop/i020 KeptBack"}; !subset(want, got) {
+			t.Errorf("Problems are %q, want %q among them", got, want)
+		}
+		var batch []input.Change
+		for i := range 15 {
+			batch = append(batch, deletionOf(i))
+		}
+		l.change(batch...)
+		l.wait(time.Hour)
+		l.expectServed(t, "many deleted", 20)
+		do(Resume(fleetOfGuard, "me", "a test"), true)
+		l.expectServed(t, "resumed", 21)
+		if e := l.entry("deletion"); !e.Held {
+			t.Errorf("what was removed meanwhile: %+v", e)
+		}
+		do(Approve(fleetOfGuard, "", "me", "a test"), true)
+		l.expectServed(t, "approved", 6)
+		l.end(t)
+	})
+}
+
+func subset(want, all []string) bool {
+	for _, w := range want {
+		if !slices.Contains(all, w) {
+			return false
+		}
+	}
+	return true
+}
+
+// problems are those of the last report, as "object code".
+func (l *loopTest) problems() (list []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range l.result.Problems(time.Now()) {
+		list = append(list, fmt.Sprint(p.Object, " ", p.Code))
+	}
+	return list
 }

@@ -44,6 +44,8 @@ type Loop struct {
 	// Report gets every result, if set: the first one also if nothing was read. It must not
 	// block.
 	Report func(translator.Result)
+	// Held gets what is held after each batch, if set. It must not block.
+	Held func(Holds)
 	// Observe hears what each batch cost, if set. It must not block.
 	Observe func(Pass)
 	// StandIn is the certificate for hosts whose Secret never was there.
@@ -81,19 +83,22 @@ func (l *Loop) Run(ctx context.Context) error {
 			return fmt.Errorf("reading cluster state: %w", err)
 		}
 		begin := l.now()
-		kept := view.Kept()
-		view = view.With(keepSettings(view, batch)...).Freeze(view, input.Controller).Keep(view, begin).
-			Guard(view, begin, l.Source.FollowedSince(begin)).WithTime(begin)
+		kept, deletions := view.Kept(), view.Deletions()
 		var orders obeyed
-		view, orders = obey(view, l.Orders.take())
+		view, orders = obey(view.WithTime(begin), l.Orders.take())
+		view = view.With(keepSettings(view, batch)...).Freeze(view, input.Controller).Keep(view, begin).
+			Guard(view, begin, l.Source.FollowedSince(begin))
 		result = translator.Translate(result, view)
 		translated := l.now()
 		l.publish(result, holds, cause(batch, orders.causes))
+		if l.Held != nil {
+			l.Held(holdsOf(view, holds, l.Source.FollowedSince(begin)))
+		}
 		orders.answer()
 		if l.Observe != nil {
 			l.Observe(Pass{translated.Sub(begin), l.now().Sub(translated), result.Stats})
 		}
-		if l.Report != nil && (first || len(batch) > 0 || !kept.Same(view.Kept())) {
+		if l.Report != nil && (first || len(batch) > 0 || len(orders.orders) > 0 || deletions != view.Deletions() || !kept.Same(view.Kept())) {
 			l.Report(result)
 		}
 	}

@@ -62,6 +62,8 @@ type loopTest struct {
 	published []string   // "fleet: cause", in order
 	fleets    map[string]snapshot.Snapshot
 	reports   int
+	result    translator.Result // of the last report
+	held      Holds
 	ended     error
 }
 
@@ -81,10 +83,15 @@ func startLoopOf(t *testing.T, source Source, from channel) *loopTest {
 			l.published = append(l.published, fleet+": "+cause)
 			l.fleets[fleet] = s
 		},
-		Report: func(translator.Result) {
+		Held: func(h Holds) {
 			l.mu.Lock()
 			defer l.mu.Unlock()
-			l.reports++
+			l.held = h
+		},
+		Report: func(r translator.Result) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.reports, l.result = l.reports+1, r
 		}}
 	go func() {
 		err := loop.Run(t.Context())

@@ -32,6 +32,20 @@ func Approve(fleet, digest, by, reason string) Order {
 	}}
 }
 
+// Pause keeps routes, clusters and listeners of a fleet as they are.
+func Pause(fleet, by, reason string) Order {
+	return Order{cause: fmt.Sprintf("%s paused the fleet: %s", by, reason), apply: func(v input.View) (input.View, error) {
+		return v.Pause(fleet, input.Pause{By: by, Reason: reason, Since: v.Time()})
+	}}
+}
+
+// Resume ends a pause of a fleet.
+func Resume(fleet, by, reason string) Order {
+	return Order{cause: fmt.Sprintf("%s resumed the fleet: %s", by, reason), apply: func(v input.View) (input.View, error) {
+		return v.Resume(fleet)
+	}}
+}
+
 // Orders are those that a Loop has not carried out yet. The zero Orders is ready to use,
 // and its methods may be called from any goroutine.
 type Orders struct {

@@ -125,6 +125,23 @@ func (p *pass) deletion() []finding.Finding {
 	return []finding.Finding{finding.DeletionHeld.At(input.Origin(p.of), "", d.Share, until)}
 }
 
+// paused tells of a pause of the fleet, and of the objects that it keeps back; v is what
+// they are now.
+func (p *pass) paused(v input.View) {
+	name := p.next.Name
+	pause, paused := v.Paused(name)
+	var found []finding.Finding
+	if paused {
+		found = append(found, finding.FleetPaused.At(input.Origin(p.of), "", pause.By, pause.Reason))
+		for _, key := range v.KeptBack(name) {
+			if f, ok := v.Fragments().Get(key); ok {
+				found = append(found, finding.KeptBack.At(f.Origin, "", name))
+			}
+		}
+	}
+	p.found("pause", found)
+}
+
 // object tells what is wrong with one object by itself.
 func (p *pass) object(of object.Ref) {
 	var found []finding.Finding

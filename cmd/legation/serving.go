@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
 
 	"legation.dev/controller"
 	"legation.dev/inspect"
@@ -64,7 +65,8 @@ func (s *serving) run(ctx context.Context) error {
 	s.first = &firstReading{store: snapshots, allowEmpty: s.allowEmpty}
 	watch := inspect.NewProblems(s.log, fleets)
 	traffic := observed.New(observed.Config{Known: server.Known(snapshots)})
-	inspection := &admin.Service{Instance: instance(), Fleets: fleets, Store: snapshots, Wrong: watch.Of, Observed: traffic}
+	held, ordered := new(heldNow), new(controller.Orders)
+	inspection := &admin.Service{Instance: instance(), Fleets: fleets, Store: snapshots, Wrong: watch.Of, Held: held.messages, Observed: traffic}
 	peers, err := admin.NewPeers(inspection, s.peers, dialCredentials(s.folder))
 	if err != nil {
 		return err
@@ -72,7 +74,8 @@ func (s *serving) run(ctx context.Context) error {
 	defer peers.Close()
 	inspection.Peers = peers
 	gate := s.gate()
-	xds := server.New(server.Config{Store: snapshots, Fleets: fleets, Log: s.log, Services: inspection.Register, Waiting: s.waiting,
+	orders := s.orders(ordered, inspection.Instance, peers)
+	xds := server.New(server.Config{Store: snapshots, Fleets: fleets, Log: s.log, Services: func(to grpc.ServiceRegistrar) { inspection.Register(to); orders.Register(to) }, Waiting: s.waiting,
 		Gate: gate, Limits: server.Limits{Age: maxAge(s.age)}, Observed: traffic})
 	answers := &inspect.Served{Peers: peers}
 	writer, err := s.publish.writer(s.source.rest, s.namespaces, answers.Acknowledged, s.log)
@@ -80,7 +83,7 @@ func (s *serving) run(ctx context.Context) error {
 		return err
 	}
 	passes := newPassMetrics()
-	loop := &controller.Loop{Source: s.source, StandIn: standIn, Publish: publisher(snapshots, s.log), Observe: passes.observe,
+	loop := &controller.Loop{Source: s.source, StandIn: standIn, Publish: publisher(snapshots, s.log), Observe: passes.observe, Orders: ordered, Held: held.take,
 		Report: func(r translator.Result) { answers.Report(r); watch.Report(r); s.first.report(r) }}
 	g, ctx := errgroup.WithContext(ctx)
 	if s.source.run != nil {
@@ -96,7 +99,7 @@ func (s *serving) run(ctx context.Context) error {
 	}
 	g.Go(func() error { watch.Run(ctx); return nil })
 	g.Go(func() error { return xds.Serve(s.xds) })
-	metrics := append(passes.collectors(), sourceMetrics{s.source}, streamMetrics{xds}, trafficMetrics{traffic},
+	metrics := append(passes.collectors(), held, sourceMetrics{s.source}, streamMetrics{xds}, trafficMetrics{traffic},
 		inspect.Metrics{Result: answers.Result, Problems: watch.All, Store: snapshots, Fleets: fleets, Envoys: inspect.LocalEnvoys(inspection)})
 	metrics = append(metrics, s.optional(writer, gate)...)
 	s.serveAdmin(ctx, g, snapshots.Ready(), metrics)
@@ -110,6 +113,27 @@ func (s *serving) gate() *identity.Gate {
 		return nil
 	}
 	return identity.NewGate(s.folder, s.log)
+}
+
+// orders is the service by which approvers change what is served.
+func (s *serving) orders(to *controller.Orders, instance string, peers *admin.Peers) *admin.Orders {
+	o := &admin.Orders{Instance: instance, Peers: peers, Do: admin.Do{
+		Approve: func(ctx context.Context, fleet, digest, by, reason string) error {
+			return to.Do(ctx, controller.Approve(fleet, digest, by, reason))
+		},
+		Pause: func(ctx context.Context, fleet, by, reason string) error {
+			return to.Do(ctx, controller.Pause(fleet, by, reason))
+		},
+		Resume: func(ctx context.Context, fleet, by, reason string) error {
+			return to.Do(ctx, controller.Resume(fleet, by, reason))
+		}}}
+	if s.folder != nil {
+		o.Client = func(ctx context.Context) (string, bool) {
+			c, _ := identity.ClientOf(ctx)
+			return c.Subject, c.Names.Approver
+		}
+	}
+	return o
 }
 
 // optional returns the metrics of the components that flags can turn off: the status

@@ -124,6 +124,9 @@ func (v View) LeavingOf(class string) (digest pmap.Sum, hosts int) {
 // Deletion is that which is held of a class.
 func (v View) Deletion(class string) (Deletion, bool) { return v.deletions.Get(class) }
 
+// Deletions are all that are held, for differences between two views.
+func (v View) Deletions() pmap.Sum { return v.deletions.Digest() }
+
 // Left are objects that are gone and that leaving hosts name, by their refs, for
 // differences between two views.
 func (v View) Left() pmap.Map[Object] { return v.left }
