@@ -50,9 +50,8 @@ written.
 
 The source dir:PATH is a folder of manifests (.yaml, .yml, .json, also in folders
 below). Files may be edited while it runs; one that is being written, or does not
-parse, keeps what it last said, and so does a folder without a single one. A folder
-without any IngressClass is served as class "legation", for all Ingresses that name no
-class.
+parse, keeps what it last said, and so does a folder without a single one. Without any
+IngressClass it is served as class "legation", for all Ingresses that name no class.
 
 Without --source it is kube inside a cluster or with --kubeconfig, and else a copy
 of the built-in example, in a temporary folder that the log names.
@@ -65,10 +64,9 @@ certificate makes a client an Envoy of that class; 'legation certs --help' has t
 other names. Without flags it listens on this machine only.
 
 What is wrong with an object is logged with
-its field. Nothing is served before the source was read in full, and had a class of
-ours (or --allow-empty says that it is a new cluster): /readyz at the address of --admin
-says what it waits for, and /metrics is there too. SIGTERM ends
-the streams, and Envoys go on with what they have.`,
+its field. Nothing is served before the source was read in full and had a class of ours:
+/readyz at the address of --admin says what it waits for, and /metrics is there too.
+SIGTERM ends the streams, and Envoys go on with what they have.`,
 		Example: `  legation serve
   legation serve --source dir:examples/shop
   legation serve --source dir:/etc/ingress --listen 127.0.0.1:18001 --log-format json

@@ -86,17 +86,11 @@ func (s *serving) run(ctx context.Context) error {
 	loop := &controller.Loop{Source: s.source, StandIn: standIn, Publish: publisher(snapshots, s.log), Observe: passes.observe, Orders: ordered, Held: held.take,
 		Report: func(r translator.Result) { answers.Report(r); watch.Report(r); s.first.report(r) }}
 	g, ctx := errgroup.WithContext(ctx)
-	if s.source.run != nil {
-		g.Go(func() error { return unlessEnded(ctx, s.source.run(ctx)) })
-	}
-	g.Go(func() error { return unlessEnded(ctx, loop.Run(ctx)) })
 	if writer != nil {
 		watch.Tell = func(r translator.Result, list []finding.Problem) { writer.Report(stateOf(r, list, s.publish.takeOver)) }
 		g.Go(func() error { return unlessEnded(ctx, writer.Run(ctx)) })
 	}
-	if s.folder != nil {
-		g.Go(func() error { return unlessEnded(ctx, s.folder.Run(ctx)) })
-	}
+	s.follow(ctx, g, loop)
 	g.Go(func() error { watch.Run(ctx); return nil })
 	g.Go(func() error { return xds.Serve(s.xds) })
 	metrics := append(passes.collectors(), held, sourceMetrics{s.source}, streamMetrics{xds}, trafficMetrics{traffic},
@@ -105,6 +99,17 @@ func (s *serving) run(ctx context.Context) error {
 	s.serveAdmin(ctx, g, snapshots.Ready(), metrics)
 	g.Go(func() error { s.shutDown(ctx, xds); return nil })
 	return g.Wait()
+}
+
+// follow reads the source, and the files of the wire, until ctx ends.
+func (s *serving) follow(ctx context.Context, g *errgroup.Group, loop *controller.Loop) {
+	if s.source.run != nil {
+		g.Go(func() error { return unlessEnded(ctx, s.source.run(ctx)) })
+	}
+	g.Go(func() error { return unlessEnded(ctx, loop.Run(ctx)) })
+	if s.folder != nil {
+		g.Go(func() error { return unlessEnded(ctx, s.folder.Run(ctx)) })
+	}
 }
 
 // gate lets clients in by their certificates; nil without TLS.
