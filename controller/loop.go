@@ -3,7 +3,7 @@
 // and hands them on.
 //
 // Everything that depends on the past is called from here: View.Freeze (a class that
-// is gone), View.Keep (a name whose Ingress is gone), keepSettings (settings that are wrong now), hold.Next (a Secret, a Service
+// is gone), View.Keep (a name whose Ingress is gone), View.Guard (hosts that are removed), keepSettings (settings that are wrong now), hold.Next (a Secret, a Service
 // or endpoints that are missing). docs/architecture.md lists all places that keep a
 // last good state.
 //
@@ -41,8 +41,11 @@ type Loop struct {
 	// Publish gets the snapshot of each fleet after each batch, changed or not,
 	// and a short text for people on why. It must not block.
 	Publish func(fleet string, s snapshot.Snapshot, cause string)
-	// Report gets every result, if set. It must not block.
+	// Report gets every result, if set: the first one also if nothing was read. It must not
+	// block.
 	Report func(translator.Result)
+	// Held gets what is held after each batch, if set. It must not block.
+	Held func(Holds)
 	// Observe hears what each batch cost, if set. It must not block.
 	Observe func(Pass)
 	// StandIn is the certificate for hosts whose Secret never was there.
@@ -54,6 +57,8 @@ type Loop struct {
 	// ColdStart is how long the first reading may take before Last is published in its
 	// place, marked with its age, until the source was read; 0: it is not.
 	ColdStart time.Duration
+	// Orders are carried out between two batches; nil: there are none.
+	Orders *Orders
 	// Now reads the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -80,25 +85,35 @@ func (l *Loop) Run(ctx context.Context) error {
 		holds  = map[string]held{} // by fleet
 		next   = l.coldStart()     // when something changes although no object does
 	)
-	l.Last = input.View{} // nobody needs it beside view
+	if l.Last = (input.View{}); !view.Stored().IsZero() { // nobody needs Last beside view
+		begin := l.now()
+		view = view.Guard(input.View{}, begin, begin) // counts its hosts
+	}
 	for first := true; ; first = false {
-		batch, err := l.take(ctx, next)
+		batch, err := l.take(ctx, next, first)
 		if err != nil {
 			return fmt.Errorf("reading cluster state: %w", err)
 		}
 		begin := l.now()
-		kept := view.Kept()
-		view = after(view, batch).Freeze(view, input.Controller).Keep(view, begin).WithTime(begin)
+		kept, deletions := view.Kept(), view.Deletions()
+		var orders obeyed
+		view, orders = obey(view.WithTime(begin), l.Orders.take())
+		view = after(view, batch).Freeze(view, input.Controller).Keep(view, begin).WithTime(begin).
+			Guard(view, begin, l.Source.FollowedSince(begin))
 		result = translator.Translate(result, view)
 		translated := l.now()
-		l.publish(result, holds, cause(batch, first))
+		l.publish(result, holds, cause(batch, first, orders.causes))
+		if l.Held != nil {
+			l.Held(holdsOf(view, holds, l.Source.FollowedSince(begin)))
+		}
+		orders.answer()
 		if l.Observe != nil {
 			l.Observe(Pass{translated.Sub(begin), l.now().Sub(translated), result.Stats})
 		}
-		if l.Report != nil && (first || len(batch) > 0 || !kept.Same(view.Kept())) {
+		if l.Report != nil && (first || len(batch) > 0 || len(orders.orders) > 0 || deletions != view.Deletions() || !kept.Same(view.Kept())) {
 			l.Report(result)
 		}
-		next = wake(view.KeptUntil(), holds, result)
+		next = wake(holds, view.KeptUntil(), view.GuardUntil(), result.Next())
 	}
 }
 
@@ -106,7 +121,7 @@ func (l *Loop) Run(ctx context.Context) error {
 func after(v input.View, batch []input.Change) input.View {
 	kept := keepSettings(v, batch)
 	if batch != nil && !v.Stored().IsZero() {
-		return v.Resume(kept)
+		return v.Continue(kept)
 	}
 	return v.With(kept...)
 }
@@ -119,15 +134,21 @@ func (l *Loop) coldStart() time.Time {
 	return l.now().Add(l.ColdStart)
 }
 
-// take waits for changes, or until wake, if there is one, when it returns none.
-func (l *Loop) take(ctx context.Context, wake time.Time) ([]input.Change, error) {
-	if wake.IsZero() {
-		return l.Source.Take(ctx)
-	}
-	wait, cancel := context.WithTimeout(ctx, wake.Sub(l.now()))
+// take waits for changes, or until wake, if there is one, or an order comes, when it
+// returns none. Orders wait for the first reading: before it there is nothing to change.
+func (l *Loop) take(ctx context.Context, wake time.Time, first bool) ([]input.Change, error) {
+	wait, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if !wake.IsZero() {
+		late := time.AfterFunc(wake.Sub(l.now()), cancel)
+		defer late.Stop()
+	}
+	if !first {
+		l.Orders.waiting(cancel)
+		defer l.Orders.waiting(nil)
+	}
 	batch, err := l.Source.Take(wait)
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+	if err != nil && errors.Is(err, wait.Err()) && ctx.Err() == nil {
 		return nil, nil
 	}
 	return batch, err
@@ -151,16 +172,15 @@ func (l *Loop) publish(r translator.Result, holds map[string]held, cause string)
 	}
 }
 
-// wake is when something changes although no object does: a name is kept no longer, a
-// hold ends, or translation makes something else of them; zero if nothing does.
-func wake(kept time.Time, holds map[string]held, r translator.Result) time.Time {
-	first := r.Next()
-	if !kept.IsZero() && (first.IsZero() || kept.Before(first)) {
-		first = kept
-	}
+// wake is when something changes although no object does: one of several moments, which
+// are zero for never, or the end of a hold.
+func wake(holds map[string]held, moments ...time.Time) (first time.Time) {
 	for _, h := range holds {
-		if !h.wake.IsZero() && (first.IsZero() || h.wake.Before(first)) {
-			first = h.wake
+		moments = append(moments, h.wake)
+	}
+	for _, t := range moments {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
 		}
 	}
 	return first
@@ -176,9 +196,12 @@ func (l *Loop) now() time.Time {
 // namedInCause is how many objects a cause names before it counts the rest.
 const namedInCause = 3
 
-// cause says which objects changed: "Ingress shop/checkout, Service shop/api and 4 more".
-func cause(batch []input.Change, first bool) string {
+// cause says which objects changed: "Ingress shop/checkout, Service shop/api and 4 more",
+// or who ordered what.
+func cause(batch []input.Change, first bool, orders []string) string {
 	switch {
+	case len(orders) > 0:
+		return strings.Join(orders, ", ")
 	case len(batch) > 0:
 	case first && batch == nil:
 		return "what an earlier process stored: the source was not read in time"

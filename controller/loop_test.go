@@ -57,11 +57,14 @@ func (p patchy) FollowedSince(now time.Time) time.Time {
 // loopTest is a Loop that runs by a virtual clock.
 type loopTest struct {
 	source channel
+	orders Orders
 
 	mu        sync.Mutex // guards all below
 	published []string   // "fleet: cause", in order
 	fleets    map[string]snapshot.Snapshot
 	reports   int
+	result    translator.Result // of the last report
+	held      Holds
 	ended     error
 }
 
@@ -79,16 +82,22 @@ func startLoopOf(t *testing.T, source Source, from channel) *loopTest {
 // startLoopWith starts a Loop that is set up but for who hears of it.
 func startLoopWith(t *testing.T, from channel, loop *Loop) *loopTest {
 	l := &loopTest{source: from, fleets: map[string]snapshot.Snapshot{}}
+	loop.Orders = &l.orders
 	loop.Publish = func(fleet string, s snapshot.Snapshot, cause string) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.published = append(l.published, fleet+": "+cause)
 		l.fleets[fleet] = s
 	}
-	loop.Report = func(translator.Result) {
+	loop.Held = func(h Holds) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.reports++
+		l.held = h
+	}
+	loop.Report = func(r translator.Result) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.reports, l.result = l.reports+1, r
 	}
 	go func() {
 		err := loop.Run(t.Context())

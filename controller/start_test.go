@@ -74,7 +74,7 @@ func TestColdStartIsOff(t *testing.T) {
 }
 
 // TestFirstReadingIsAChange: a class that went, and settings that were made wrong, while no
-// process ran are as if one had run; what else went is gone.
+// process ran are as if one had run, and so are hosts that went: they wait for the window.
 func TestFirstReadingIsAChange(t *testing.T) {
 	w := worlds.New(1, worlds.Size{Services: 1, Endpoints: 1, Ingresses: 2})
 	all := w.All()
@@ -101,7 +101,7 @@ func TestFirstReadingIsAChange(t *testing.T) {
 		"its settings are gone":     {without(object.KindConfigMap), 3},
 		"its settings are wrong":    {append(without(object.KindConfigMap), wrong), 3},
 		"it and Ingresses are gone": {without(object.KindIngressClass, object.KindIngress), 3},
-		"Ingresses are gone":        {without(object.KindIngress), 1},
+		"Ingresses are gone":        {without(object.KindIngress), 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -114,6 +114,39 @@ func TestFirstReadingIsAChange(t *testing.T) {
 				l.change(all...)
 				if got := l.version(snapshot.Listener, "http"); got != listener || l.hosts(worlds.Class) != 3 {
 					t.Errorf("the listener was another one: %s, %s", listener, got)
+				}
+				l.end(t)
+			})
+		})
+	}
+}
+
+// TestMassDeletionWhileAway: what was deleted while no process ran, as by an empty folder or a
+// restored API server, is held as if one had run.
+func TestMassDeletionWhileAway(t *testing.T) {
+	for name, c := range map[string]struct{ ingresses, later, last int }{ // hosts
+		"all":     {input.Together, input.Together + 1, 1},
+		"too few": {input.Together - 1, 1, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				size := worlds.Size{Services: 1, Endpoints: 1, Ingresses: c.ingresses}
+				l := startLoopFrom(t, &Loop{Last: stored(worlds.New(1, size))})
+				var rest []input.Change
+				for _, o := range worlds.New(1, size).All() {
+					if o.Ref.Kind != object.KindIngress {
+						rest = append(rest, o)
+					}
+				}
+				l.change(rest...)
+				for _, step := range []struct {
+					wait  time.Duration
+					hosts int
+				}{{0, c.ingresses + 1}, {time.Minute, c.later}, {10 * time.Minute, c.last}} {
+					l.wait(step.wait)
+					if got := l.hosts(worlds.Class); got != step.hosts {
+						t.Errorf("after %s %d hosts, want %d", step.wait, got, step.hosts)
+					}
 				}
 				l.end(t)
 			})

@@ -191,9 +191,10 @@ func (f *Folder) read(name string, open opener) (view input.View, at time.Time, 
 }
 
 // Offer leaves a View to be written. It does not wait, and writes nothing itself. A View
-// that was itself stored is not written: that would make it look younger than it is.
+// that was itself stored is not written: that would make it look younger than it is. Nor is
+// one that holds a deletion: for the next process, too, it is then one, and is held.
 func (f *Folder) Offer(v input.View) {
-	if !v.Stored().IsZero() {
+	if !v.Stored().IsZero() || v.HoldsDeletion() {
 		return
 	}
 	f.mu.Lock()

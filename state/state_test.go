@@ -144,7 +144,7 @@ func TestWalk(t *testing.T) {
 		}
 		v = steps(v, rapid.IntRange(0, 1).Draw(r, "lost")).Keep(v, now)
 		first := slices.Collect(maps.Values(cluster))
-		if got := last.Resume(first).Freeze(last, input.Controller).Keep(last, now); got.Digest() != v.Digest() {
+		if got := last.Continue(first).Freeze(last, input.Controller).Keep(last, now); got.Digest() != v.Digest() {
 			r.Fatal("after the first reading it is not what a process has that ran all the time")
 		}
 	})
@@ -499,7 +499,7 @@ func TestResume(t *testing.T) {
 		}
 		first = append(first, c)
 	}
-	after := before.WithStored(time.Now()).Resume(first)
+	after := before.WithStored(time.Now()).Continue(first)
 	if !after.Stored().IsZero() || !after.Has(unread) || after.Has(gone) || after.Services().Digest() != before.Services().Digest() {
 		t.Errorf("unread %t, gone %t", after.Has(unread), after.Has(gone))
 	}
@@ -539,4 +539,28 @@ func FuzzFile(f *testing.F) {
 			t.Error("what was read is written as something else")
 		}
 	})
+}
+
+// TestHeldDeletionIsNotWritten: what was there before a deletion that is held stays in the
+// folder, so that the next process holds it, too.
+func TestHeldDeletionIsNotWritten(t *testing.T) {
+	f := folder(t, Config{})
+	now := time.Unix(1, 0)
+	before := input.View{}.With(worlds.New(1, worlds.Size{Services: 1, Endpoints: 1, Ingresses: input.Together}).All()...)
+	before = before.Guard(input.View{}, now, now)
+	after := before
+	for _, o := range before.Objects() {
+		if o.Ref().Kind == object.KindIngress {
+			after = after.With(input.Delete(o.Ref()))
+		}
+	}
+	after = after.Guard(before, now, now)
+	if !after.HoldsDeletion() {
+		t.Fatal("no deletion is held")
+	}
+	f.Offer(before)
+	f.Offer(after)
+	if v, ok := f.newest(); !ok || v.Digest() != before.Digest() {
+		t.Error("a held deletion is written")
+	}
 }

@@ -37,9 +37,11 @@ func (p *pass) budget() {
 	}
 	again := false
 	for c := range pmap.Diff(p.old.class.Over, p.next.class.Over) {
-		if f, ok := p.v.Fragments().Get(c.Key); ok {
-			p.markFragment(f)
-			again = again || catches(f)
+		for key, f := range p.v.Fragments().Prefix(c.Key) {
+			if key == c.Key || f.Gone && f.Origin.Object.String() == c.Key {
+				p.markFragment(f)
+				again = again || catches(f)
+			}
 		}
 	}
 	if again { // who has the catch-all is a fact of the class

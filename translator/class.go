@@ -21,12 +21,12 @@ type class struct {
 	found     []finding.Finding
 	routes    []string     // names of route configurations
 	any       route.Tenure // of route.Any
-	sum       pmap.Sum     // of Class without its Renewal, which concerns no host
+	sum       pmap.Sum     // of Class without its Renewal and Deletion, which concern no host
 }
 
 // readClass reads the facts of a class that v has; over are the objects that are over budgets.
 func readClass(v input.View, of *input.IngressClass, frozen bool, over pmap.Map[pmap.Unit]) class {
-	c := class{Class: route.Class{Name: of.Name, Default: defaultClass(v) == of.Name, Over: over}}
+	c := class{Class: route.Class{Name: of.Name, Default: v.DefaultClass() == of.Name, Over: over}}
 	c.readSettings(v, of)
 	if frozen {
 		c.found = append(c.found, finding.ClassFrozen.At(input.Origin(of), ""))
@@ -38,7 +38,7 @@ func readClass(v input.View, of *input.IngressClass, frozen bool, over pmap.Map[
 	c.routes = route.RoutesOf(c.Listeners)
 	c.readCatchAll(v)
 	lasting := c.Class
-	lasting.Settings.Renewal = policy.Renewal{}
+	lasting.Settings.Renewal, lasting.Settings.Deletion = policy.Renewal{}, policy.Deletion{}
 	c.sum = lasting.Sum()
 	return c
 }
@@ -122,21 +122,6 @@ func (c *class) settingsCatchAll() route.Planned {
 	}
 	return route.Planned{Action: route.Action{Targets: []route.Target{{Backend: b}}},
 		Settings: &c.Settings.Route, Owner: "legation/default-backend", From: c.config.Object}
-}
-
-// defaultClass is the class of Ingresses that name none: the newest of those
-// that are marked as default, ties by name; empty if there is none.
-func defaultClass(v input.View) string {
-	var best *input.IngressClass
-	for _, c := range v.Classes().All() { // in order of names
-		if c.IsDefault() && (best == nil || c.Created.After(best.Created)) {
-			best = c
-		}
-	}
-	if best == nil {
-		return ""
-	}
-	return best.Name
 }
 
 // has reports whether a fragment is of this class.

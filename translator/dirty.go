@@ -44,6 +44,9 @@ func (p *pass) compare() {
 	for c := range pmap.Diff(before.ConfigMaps(), p.v.ConfigMaps()) {
 		p.markReferrers(named(object.KindConfigMap, c.Key))
 	}
+	for c := range pmap.Diff(before.Left(), p.v.Left()) {
+		p.markLeft(cmp.Or(refOf(c.Old), refOf(c.New)))
+	}
 	if before.StandIn() != p.v.StandIn() {
 		p.markTLS()
 	}
@@ -173,6 +176,27 @@ func (p *pass) markName(name string) {
 	p.markHost(name)
 	p.markTLSHost(name)
 	p.markBelow(name)
+}
+
+// markLeft marks what an object concerns that is gone and was still needed, or is.
+func (p *pass) markLeft(ref object.Ref) {
+	switch ref.Kind {
+	case object.KindService:
+		p.services.add(ref.Key())
+		p.markOptional(ref)
+	case object.KindSecret:
+		p.secrets.add(ref.Key())
+		p.markReferrers(ref)
+	default:
+		p.markReferrers(ref)
+	}
+}
+
+func refOf(o input.Object) (ref object.Ref) {
+	if o != nil {
+		ref = o.Ref()
+	}
+	return ref
 }
 
 // markTLSHost marks a TLS host. A wildcard that comes or goes decides whether the

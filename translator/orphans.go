@@ -35,7 +35,7 @@ func findOrphans(prev orphans, before, v input.View) orphans {
 // none of our business.
 func orphan(v input.View, f *route.Fragment) []finding.Finding {
 	switch at := f.At(f.Class.Field); {
-	case !f.Class.Named && defaultClass(v) == "":
+	case !f.Class.Named && v.DefaultClass() == "":
 		return []finding.Finding{finding.NoDefaultClass.At(f.At("spec.ingressClassName"), "")}
 	case !f.Class.Named:
 		return nil

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"legation.dev/object"
 	"legation.dev/pmap"
@@ -94,6 +95,7 @@ func (p *pass) run() *Fleet {
 	p.budget()
 	p.compare()
 	p.found("class", p.next.class.found)
+	p.found("deletion", p.deletion())
 	for _, of := range slices.SortedFunc(maps.Keys(p.objects), object.Ref.Compare) {
 		p.object(of)
 	}
@@ -108,6 +110,36 @@ func (p *pass) run() *Fleet {
 	p.backends()
 	p.listeners()
 	return p.next.finish()
+}
+
+// deletion tells of a deletion that is held.
+func (p *pass) deletion() []finding.Finding {
+	d, ok := p.v.Deletion(p.next.Name)
+	if !ok {
+		return nil
+	}
+	until := "until `legation approve`"
+	if !d.Until.IsZero() {
+		until = "until " + d.Until.UTC().Format(time.RFC3339) + ", or `legation approve`"
+	}
+	return []finding.Finding{finding.DeletionHeld.At(input.Origin(p.of), "", d.Share, until)}
+}
+
+// paused tells of a pause of the fleet, and of the objects that it keeps back; v is what
+// they are now.
+func (p *pass) paused(v input.View) {
+	name := p.next.Name
+	pause, paused := v.Paused(name)
+	var found []finding.Finding
+	if paused {
+		found = append(found, finding.FleetPaused.At(input.Origin(p.of), "", pause.By, pause.Reason))
+		for _, key := range v.KeptBack(name) {
+			if f, ok := v.Fragments().Get(key); ok {
+				found = append(found, finding.KeptBack.At(f.Origin, "", name))
+			}
+		}
+	}
+	p.found("pause", found)
 }
 
 // object tells what is wrong with one object by itself.

@@ -68,6 +68,7 @@ type scenario struct {
 	result   Result
 	problems []string
 	show     map[snapshot.Type]bool
+	guard    bool
 }
 
 func newScenario(t *testing.T, base []byte) *scenario {
@@ -91,6 +92,8 @@ func (s *scenario) play(a *txtar.Archive) {
 			for _, name := range strings.Fields(string(f.Data)) {
 				s.show[typeOf(s.T, name)] = true
 			}
+		case ".guard":
+			s.guard = true
 		case ".at":
 			now, err := time.Parse(time.RFC3339, strings.TrimSpace(string(f.Data)))
 			if err != nil {
@@ -116,7 +119,7 @@ func (s *scenario) play(a *txtar.Archive) {
 				s.Errorf("%s: run with -update and review the difference:\n%s", f.Name, difference(string(f.Data), did))
 			}
 		default:
-			s.Fatalf("%s: want .yaml, .delete, .wait, .at, .show or .diff", f.Name)
+			s.Fatalf("%s: want .yaml, .delete, .wait, .at, .guard, .show or .diff", f.Name)
 		}
 	}
 }
@@ -135,8 +138,11 @@ func typeOf(t *testing.T, short string) snapshot.Type {
 // step applies changes and says what they did.
 func (s *scenario) step(batch []input.Change) string {
 	s.Helper()
-	before := s.result
-	s.view = s.view.With(batch...).Freeze(s.view, input.Controller).Keep(s.view, s.now).WithTime(s.now)
+	before, last := s.result, s.view
+	s.view = last.With(batch...).Freeze(last, input.Controller).Keep(last, s.now).WithTime(s.now)
+	if s.guard {
+		s.view = s.view.Guard(last, s.now, time.Time{})
+	}
 	s.result = Translate(before, s.view)
 	if full := Translate(Result{}, s.view); full.Digest() != s.result.Digest() {
 		s.Errorf("after %v the incremental result is not the full one: %s", batch, firstDifference(s.result, full))

@@ -175,6 +175,7 @@ func Translate(prev Result, v input.View) Result {
 			old = &Fleet{Name: name}
 		}
 		p := newPass(old, fleetView, of, frozen)
+		p.paused(v)
 		next.fleets = next.fleets.Set(name, p.run())
 		next.Stats.Resources += p.stats.Resources
 		next.Stats.Bytes += p.stats.Bytes

@@ -31,11 +31,12 @@ func TestWalk(t *testing.T) {
 			view   input.View
 			result Result
 			now    time.Time
+			pace   = rapid.SampledFrom([]time.Duration{time.Second, input.KeepNames / 10}).Draw(t, "pace")
 		)
 		step := func(batch ...input.Change) {
 			before, digest := result, result.Digest()
-			view = view.With(batch...).Freeze(view, input.Controller).Keep(view, now)
-			now = now.Add(input.KeepNames / 10)
+			view = view.With(batch...).Freeze(view, input.Controller).Keep(view, now).Guard(view, now, time.Time{})
+			now = now.Add(pace)
 			result = Translate(result, view)
 			full := Translate(Result{}, view)
 			if result.Digest() != full.Digest() {
@@ -126,6 +127,9 @@ func checkClosed(t interface{ Fatalf(string, ...any) }, s snapshot.Snapshot) {
 func checkMembers(t interface{ Fatalf(string, ...any) }, f *Fleet) {
 	count := 0
 	for key, o := range f.view.Fragments().All() {
+		if o.Gone {
+			continue
+		}
 		if f.class.has(o) {
 			count++
 		}

@@ -31,8 +31,9 @@ type certsFlags struct {
 }
 
 const certsHelp = `Prints Secrets with a CA and with a pair for the control plane (legation-xds), for the
-Envoys of each --class (legation-xds-envoy-CLASS) and for operators
-(legation-xds-operator), by the names that the chart expects for a --release called
+Envoys of each --class (legation-xds-envoy-CLASS), for operators, who look
+(legation-xds-operator), and for approvers, who change what is served
+(legation-xds-approver), by the names that the chart expects for a --release called
 legation. What is mounted from such a Secret is what --tls of 'legation serve' and
 'legation bootstrap' want. All of them contain private keys.
 
@@ -46,6 +47,7 @@ A URI in a certificate says who its owner is:
   spiffe://legation.dev/control-plane   a replica of 'legation serve'
   spiffe://legation.dev/fleet/CLASS     an Envoy with --class CLASS
   spiffe://legation.dev/operator        a person with grpcurl
+  spiffe://legation.dev/approver        a person who may approve, pause and resume, too
 
 Nobody renews what this prints. Print it again before it ends, with --ca and
 --ca-key, and apply it: both ends read the files again, and no stream is dropped. Or
@@ -148,7 +150,7 @@ func (f *certsFlags) secrets(now time.Time) (list []*corev1.Secret, err error) {
 		secret string
 		name   *url.URL
 	}
-	owners := []owner{{f.release + "-xds", identity.ControlPlane}, {f.release + "-xds-operator", identity.Operator}}
+	owners := []owner{{f.release + "-xds", identity.ControlPlane}, {f.release + "-xds-operator", identity.Operator}, {f.release + "-xds-approver", identity.Approver}}
 	for _, class := range f.classes {
 		owners = append(owners, owner{f.release + "-xds-envoy-" + class, identity.Fleet(class)})
 	}

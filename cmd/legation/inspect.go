@@ -55,6 +55,13 @@ func (f *inspectFlags) registerFleet(c *cobra.Command) {
 
 // ask runs a command with a connection to Legation.
 func (f *inspectFlags) ask(c *cobra.Command, bound time.Duration, run func(context.Context, adminv1.AdminClient) error) error {
+	return f.dial(c, bound, func(ctx context.Context, conn grpc.ClientConnInterface) error {
+		return run(ctx, adminv1.NewAdminClient(conn))
+	})
+}
+
+// dial is ask, for any service.
+func (f *inspectFlags) dial(c *cobra.Command, bound time.Duration, run func(context.Context, grpc.ClientConnInterface) error) error {
 	if f.output != formatTable && f.output != formatJSON {
 		return cli.Usage(c, fmt.Errorf("--output %q: want table or json", f.output))
 	}
@@ -73,7 +80,7 @@ func (f *inspectFlags) ask(c *cobra.Command, bound time.Duration, run func(conte
 		ctx, cancel = context.WithTimeout(ctx, bound)
 		defer cancel()
 	}
-	err = run(ctx, adminv1.NewAdminClient(conn))
+	err = run(ctx, conn)
 	if s, ok := status.FromError(err); ok && err != nil && c.Context().Err() == nil {
 		if folder == nil && s.Code() == codes.Unavailable { // a server with TLS hangs up on who speaks without
 			return fmt.Errorf("%s, asked without --tls: %s", f.address, s.Message())

@@ -43,5 +43,5 @@ To try it without a cluster:
   legation bootstrap --admin unix:/tmp/envoy-admin.sock > envoy.yaml
   envoy -c envoy.yaml`,
 	}, serveCommand(), bootstrapCommand(), certsCommand(), translateCommand(), explainCommand(), whyCommand(), settingsCommand(), lintCommand(), compareCommand(), codesCommand(),
-		fleetCommand(), problemsCommand(), trafficCommand(), snapshotCommand(), historyCommand(), diffCommand(), watchCommand(), debugCommand())
+		fleetCommand(), problemsCommand(), trafficCommand(), snapshotCommand(), historyCommand(), diffCommand(), watchCommand(), debugCommand(), holdsCommand(), approveCommand(), pauseCommand(), resumeCommand())
 }

@@ -69,6 +69,7 @@ func TestUsage(t *testing.T) {
 		{"serve --source dir:" + shop + " --publish-address 192.0.2.1", cli.Wrong, "--publish-address: only with --source kube"},
 		{"serve --source kube --publish-address 192.0.2.1", cli.Wrong, "addresses can be published only with --lease"},
 		{"serve --source kube --lease a", cli.Wrong, `--lease "a": want NAMESPACE/`},
+		{"serve --source dir:" + shop + " --max-file-size 0", cli.Wrong, "--max-file-size 0: want more than 0"},
 		{"serve --source dir:/nowhere", cli.Failure, "stat /nowhere: no such file or directory"},
 		{"serve --source dir:" + shop + " --listen 256.0.0.1:1", cli.Failure, "--listen: "},
 		{"serve --source dir:" + shop + " --log-level loud", cli.Wrong, "want debug, info, warn or error"},

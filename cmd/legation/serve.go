@@ -51,8 +51,8 @@ written.
 
 The source dir:PATH is a folder of manifests (.yaml, .yml, .json, also in folders
 below). Files may be edited while it runs; one that is being written, or does not
-parse, keeps what it last said. A folder without any IngressClass is served as
-class "legation", for all Ingresses that name no class.
+parse, keeps what it last said, and so does a folder without a single one. Without any
+IngressClass it is served as class "legation", for all Ingresses that name no class.
 
 Without --source it is kube inside a cluster or with --kubeconfig, and else a copy
 of the built-in example, in a temporary folder that the log names.
@@ -65,9 +65,9 @@ certificate makes a client an Envoy of that class; 'legation certs --help' has t
 other names. Without flags it listens on this machine only.
 
 What is wrong with an object is logged with
-its field. Nothing is served before the source was read in full: /readyz at the
-address of --admin says what it waits for, and /metrics is there too. SIGTERM ends
-the streams, and Envoys go on with what they have.
+its field. Nothing is served before the source was read in full and had a class of ours:
+/readyz at the address of --admin says what it waits for, and /metrics is there too.
+SIGTERM ends the streams, and Envoys go on with what they have.
 
 With --state, what is served is kept in a folder. A process that is started there goes
 on from it: a class that was deleted meanwhile is frozen, and settings that were made
@@ -162,7 +162,7 @@ func (f *serveFlags) run(c *cobra.Command) error {
 		return errors.Join(err, listener.Close())
 	}
 	log.Info("serving", "address", listener.Addr().String(), "source", f.source.source, "version", cli.Version())
-	return (&serving{source: source, stored: stored, publish: f.publish, namespaces: f.source.namespaces,
+	return (&serving{source: source, stored: stored, publish: f.publish, namespaces: f.source.namespaces, allowEmpty: f.source.allowEmpty,
 		xds: listener, admin: admin, debug: debug, peers: f.peers, folder: folder, age: f.wire.age, history: f.history, log: log, level: level}).run(c.Context())
 }
 

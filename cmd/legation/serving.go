@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
 
 	"legation.dev/controller"
 	"legation.dev/inspect"
@@ -40,6 +41,8 @@ type serving struct {
 	stored       *stored // nil without --state
 	publish      publishFlags
 	namespaces   []string // the namespaces to read; none means all
+	allowEmpty   bool     // --allow-empty
+	first        *firstReading
 	xds          net.Listener
 	admin, debug net.Listener     // each may be nil
 	peers        string           // --peers
@@ -60,9 +63,11 @@ func (s *serving) run(ctx context.Context) error {
 		return err
 	}
 	snapshots, fleets := store.New(store.Config{History: s.history}), fleet.New(fleet.Config{})
+	s.first = &firstReading{store: snapshots, allowEmpty: s.allowEmpty}
 	watch := inspect.NewProblems(s.log, fleets)
 	traffic := observed.New(observed.Config{Known: server.Known(snapshots)})
-	inspection := &admin.Service{Instance: instance(), Fleets: fleets, Store: snapshots, Wrong: watch.Of, Observed: traffic}
+	held, ordered := new(heldNow), new(controller.Orders)
+	inspection := &admin.Service{Instance: instance(), Fleets: fleets, Store: snapshots, Wrong: watch.Of, Held: held.messages, Observed: traffic}
 	peers, err := admin.NewPeers(inspection, s.peers, dialCredentials(s.folder))
 	if err != nil {
 		return err
@@ -70,7 +75,8 @@ func (s *serving) run(ctx context.Context) error {
 	defer peers.Close()
 	inspection.Peers = peers
 	gate := s.gate()
-	xds := server.New(server.Config{Store: snapshots, Fleets: fleets, Log: s.log, Services: inspection.Register, Waiting: s.waiting,
+	orders := s.orders(ordered, inspection.Instance, peers)
+	xds := server.New(server.Config{Store: snapshots, Fleets: fleets, Log: s.log, Services: func(to grpc.ServiceRegistrar) { inspection.Register(to); orders.Register(to) }, Waiting: s.waiting,
 		Gate: gate, Limits: server.Limits{Age: maxAge(s.age)}, Observed: traffic})
 	answers := &inspect.Served{Peers: peers}
 	writer, err := s.publish.writer(s.source.rest, s.namespaces, answers.Acknowledged, s.log)
@@ -78,20 +84,17 @@ func (s *serving) run(ctx context.Context) error {
 		return err
 	}
 	passes := newPassMetrics()
-	loop := &controller.Loop{Source: s.source, StandIn: standIn, Publish: publisher(snapshots, s.log), Observe: passes.observe,
-		Report: func(r translator.Result) { answers.Report(r); watch.Report(r); s.keep(r) }}
+	loop := &controller.Loop{Source: s.source, StandIn: standIn, Publish: publisher(snapshots, s.log), Observe: passes.observe, Orders: ordered, Held: held.take,
+		Report: func(r translator.Result) { answers.Report(r); watch.Report(r); s.first.report(r); s.keep(r) }}
 	g, ctx := errgroup.WithContext(ctx)
-	s.read(ctx, g, loop)
 	if writer != nil {
 		watch.Tell = s.told(writer)
 		g.Go(func() error { return unlessEnded(ctx, writer.Run(ctx)) })
 	}
-	if s.folder != nil {
-		g.Go(func() error { return unlessEnded(ctx, s.folder.Run(ctx)) })
-	}
+	s.follow(ctx, g, loop)
 	g.Go(func() error { watch.Run(ctx); return nil })
 	g.Go(func() error { return xds.Serve(s.xds) })
-	metrics := append(passes.collectors(), sourceMetrics{s.source}, streamMetrics{xds}, trafficMetrics{traffic},
+	metrics := append(passes.collectors(), held, sourceMetrics{s.source}, streamMetrics{xds}, trafficMetrics{traffic},
 		inspect.Metrics{Result: answers.Result, Problems: watch.All, Store: snapshots, Fleets: fleets, Envoys: inspect.LocalEnvoys(inspection)})
 	metrics = append(metrics, s.optional(writer, gate)...)
 	s.serveAdmin(ctx, g, snapshots, metrics)
@@ -99,9 +102,9 @@ func (s *serving) run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// read starts what reads the source and what an earlier process has left, and what keeps
-// that for the next one.
-func (s *serving) read(ctx context.Context, g *errgroup.Group, loop *controller.Loop) {
+// follow reads the source, what an earlier process has left, and the files of the wire, and
+// keeps what was read for the next process, until ctx ends.
+func (s *serving) follow(ctx context.Context, g *errgroup.Group, loop *controller.Loop) {
 	if s.stored != nil {
 		s.stored.source = s.source
 		loop.Last, loop.ColdStart = s.stored.take(), s.stored.coldStart
@@ -111,6 +114,9 @@ func (s *serving) read(ctx context.Context, g *errgroup.Group, loop *controller.
 		g.Go(func() error { return unlessEnded(ctx, s.source.run(ctx)) })
 	}
 	g.Go(func() error { return unlessEnded(ctx, loop.Run(ctx)) })
+	if s.folder != nil {
+		g.Go(func() error { return unlessEnded(ctx, s.folder.Run(ctx)) })
+	}
 }
 
 // told hands on what is to be written to Kubernetes: nothing to objects that were only
@@ -138,6 +144,27 @@ func (s *serving) keep(r translator.Result) {
 	}
 }
 
+// orders is the service by which approvers change what is served.
+func (s *serving) orders(to *controller.Orders, instance string, peers *admin.Peers) *admin.Orders {
+	o := &admin.Orders{Instance: instance, Peers: peers, Do: admin.Do{
+		Approve: func(ctx context.Context, fleet, digest, by, reason string) error {
+			return to.Do(ctx, controller.Approve(fleet, digest, by, reason))
+		},
+		Pause: func(ctx context.Context, fleet, by, reason string) error {
+			return to.Do(ctx, controller.Pause(fleet, by, reason))
+		},
+		Resume: func(ctx context.Context, fleet, by, reason string) error {
+			return to.Do(ctx, controller.Resume(fleet, by, reason))
+		}}}
+	if s.folder != nil {
+		o.Client = func(ctx context.Context) (string, bool) {
+			c, _ := identity.ClientOf(ctx)
+			return c.Subject, c.Names.Approver
+		}
+	}
+	return o
+}
+
 // optional returns the metrics of the components that flags can turn off: the status
 // writer, mutual TLS, and the folder of --state.
 func (s *serving) optional(writer *status.Writer, gate *identity.Gate) (list []prometheus.Collector) {
@@ -162,12 +189,13 @@ func (s *serving) shutDown(ctx context.Context, xds *server.Server) {
 	xds.Shutdown(limit)
 }
 
-// waiting describes what the source still waits for, one line for each condition.
+// waiting describes what the source still waits for, and what was not there when it was
+// read, one line for each condition.
 func (s *serving) waiting() (list []string) {
 	for _, c := range s.source.waiting() {
 		list = append(list, c.String())
 	}
-	return list
+	return append(list, s.first.waiting()...)
 }
 
 // serveAdmin answers probes and Prometheus, and whoever may use the debug socket, until ctx

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -36,12 +37,17 @@ type sourceFlags struct {
 	kubeconfig, context string
 	namespaces, classes []string
 	controllers         []string
+	allowEmpty          bool
+	maxFile             resource.QuantityValue
 }
 
 func (f *sourceFlags) register(c *cobra.Command) {
 	f.registerKube(c)
 	flags := c.Flags()
 	flags.StringVar(&f.source, "source", "", "where the objects are: kube or dir:PATH (default: kube inside a cluster or with --kubeconfig, else a built-in example)")
+	flags.BoolVar(&f.allowEmpty, "allow-empty", false, "be ready although the first reading has no IngressClass of ours, as in a new cluster; with dir: also believe that all manifests were deleted")
+	f.maxFile = resource.QuantityValue{Quantity: *resource.NewQuantity(dir.DefaultMaxFile, resource.BinarySI)}
+	flags.Var(&f.maxFile, "max-file-size", "with dir: the largest file that is read, in bytes; a larger one is a Problem, and what it last said stays")
 	flags.StringSliceVar(&f.classes, "class", nil, "with kube: serve only these IngressClasses (default: all whose controller is ours)")
 	complete(c, "source", kubeSource, folderSource)
 }
@@ -66,6 +72,9 @@ func controllerClass(flags *pflag.FlagSet, controllers *[]string) {
 func (f *sourceFlags) check(flags *pflag.FlagSet, only ...string) error {
 	if f.source == "" && (f.kubeconfig != "" || os.Getenv("KUBERNETES_SERVICE_HOST") != "") {
 		f.source = kubeSource
+	}
+	if f.maxFile.Sign() < 0 || flags.Changed("max-file-size") && f.maxFile.Sign() == 0 {
+		return fmt.Errorf("--max-file-size %s: want more than 0", &f.maxFile)
 	}
 	if path, ok := strings.CutPrefix(f.source, folderSource); f.source != "" && f.source != kubeSource && (!ok || path == "") {
 		return fmt.Errorf("--source %q: want %s or %sPATH", f.source, kubeSource, folderSource)
@@ -103,11 +112,12 @@ func (f *sourceFlags) open(last input.View, log *slog.Logger) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
+	how := dir.Config{Claim: f.controllers, MaxFile: f.maxFile.Value(), AllowEmpty: f.allowEmpty}
 	if !last.Stored().IsZero() { // a folder that cannot be read now is waited for
-		d := dir.OpenLater(path, last.Objects(), f.controllers...)
+		d := dir.OpenLater(path, last.Objects(), how)
 		return &source{Source: d, waiting: func() []kube.Condition { return waitingFor(d) }, close: func() { _ = d.Close(); remove() }}, nil
 	}
-	d, err := dir.Open(path, f.controllers...)
+	d, err := dir.Open(path, how)
 	if err != nil {
 		remove()
 		return nil, fmt.Errorf("--source: %w", err)

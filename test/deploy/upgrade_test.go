@@ -128,7 +128,7 @@ func (d *deployed) leave() {
 // left wants of the release what docs/operating.md says, and nothing else.
 func (d *deployed) left() {
 	d.Helper()
-	want := map[string]bool{"Secret legation-xds-ca": true, "Secret legation-xds": true, "Secret legation-xds-operator": true, "Secret legation-xds-envoy-legation": true,
+	want := map[string]bool{"Secret legation-xds-ca": true, "Secret legation-xds": true, "Secret legation-xds-operator": true, "Secret legation-xds-approver": true, "Secret legation-xds-envoy-legation": true,
 		"Secret legation-session-tickets": true, "Lease legation": true,
 		"ServiceAccount default": true, "ConfigMap kube-root-ca.crt": true} // of Kubernetes itself
 	d.until(func() error { // what is owned goes later

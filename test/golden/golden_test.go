@@ -68,6 +68,9 @@ func TestScenarios(t *testing.T) {
 				s.step(lower.Manifests(f.Name, f.Data))
 			case ".delete":
 				s.step(worlds.Deletions(string(f.Data)))
+			case ".guard":
+				s.guard = true
+				continue
 			case ".at":
 				at, err := time.Parse(time.RFC3339, strings.TrimSpace(string(f.Data)))
 				if err != nil {
@@ -162,10 +165,15 @@ type state struct {
 	view   input.View
 	result translator.Result
 	passed time.Duration // since now
+	guard  bool          // hosts that are removed wait
 }
 
 func (s *state) step(batch []input.Change) {
-	s.view = s.view.With(batch...).Freeze(s.view, input.Controller).Keep(s.view, now.Add(s.passed))
+	last, at := s.view, now.Add(s.passed)
+	s.view = last.With(batch...).Freeze(last, input.Controller).Keep(last, at)
+	if s.guard {
+		s.view = s.view.Guard(last, at, time.Time{})
+	}
 	s.result = translator.Translate(s.result, s.view)
 	for _, p := range s.result.Problems(now) {
 		if p.Code.Row().Code == "" {

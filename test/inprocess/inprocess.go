@@ -23,6 +23,7 @@ import (
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 
+	"legation.dev/controller"
 	"legation.dev/object"
 	"legation.dev/test/envoy"
 	"legation.dev/test/fixture"
@@ -62,6 +63,8 @@ type Options struct {
 	EnvoyArgs []string
 	// Now is the clock of translation; nil means time.Now.
 	Now func() time.Time
+	// Orders are carried out; nil: there are none.
+	Orders *controller.Orders
 	// Window is that of what Envoys report; 0: the default.
 	Window time.Duration
 	// Log is that of the server; nil discards it.
@@ -111,7 +114,8 @@ func (s *Stack) settings(n int64) map[string]string {
 	s.HTTP, s.HTTPS = net.JoinHostPort(address, http), net.JoinHostPort(address, https)
 	all := map[string]string{"bind-addresses": address, "http-port": http, "https-port": https,
 		"external-https-port": https, "access-log": "off",
-		"namespace-hosts": "0", "namespace-routes": "0", "namespace-tls-hosts": "0", "namespace-bytes": "0"} // all is in one
+		"namespace-hosts": "0", "namespace-routes": "0", "namespace-tls-hosts": "0", "namespace-bytes": "0", // all is in one
+		"deletion-window": "off"} // what is deleted is gone
 	maps.Copy(all, s.options.Settings)
 	return all
 }

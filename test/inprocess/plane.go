@@ -39,6 +39,8 @@ type PlaneConfig struct {
 	Report func(translator.Result)
 	// Now is the clock of translation; nil means time.Now.
 	Now func() time.Time
+	// Orders are carried out; nil: there are none.
+	Orders *controller.Orders
 	// Window is that of what Envoys report; 0: the default.
 	Window time.Duration
 	// Log is that of the server; nil discards it.
@@ -70,7 +72,7 @@ func NewPlane(c PlaneConfig) *Plane {
 	p := &Plane{config: c, store: store.New(store.Config{}), fleets: fleet.New(fleet.Config{}), cancel: cancel}
 	p.traffic = observed.New(observed.Config{Known: server.Known(p.store), Window: c.Window})
 	p.server = server.New(server.Config{Store: p.store, Fleets: p.fleets, Log: c.Log, Observed: p.traffic, Services: p.register})
-	loop := &controller.Loop{Source: c.Source, Publish: p.publish, Report: p.report, StandIn: c.StandIn, Now: c.Now}
+	loop := &controller.Loop{Source: c.Source, Publish: p.publish, Report: p.report, StandIn: c.StandIn, Orders: c.Orders, Now: c.Now}
 	if c.Run != nil {
 		p.done.Go(func() { p.ended(c.Run(ctx)) })
 	}
@@ -153,8 +155,19 @@ func (s *Stack) Up() error {
 	defer s.mu.Unlock()
 	s.feed = newFeed(s.given, sorted(s.objects))
 	s.plane = NewPlane(PlaneConfig{Source: s.feed, Listener: &cuttable{l, &s.knife, &s.silence}, StandIn: s.standIn,
-		Poison: s.options.Poison, Report: s.report(s.feed), Now: s.options.Now, Window: s.options.Window, Log: s.options.Log})
+		Poison: s.options.Poison, Report: s.report(s.feed), Orders: s.options.Orders, Now: s.options.Now, Window: s.options.Window, Log: s.options.Log})
 	return nil
+}
+
+// Result is that of the last translation; zero while the control plane is down.
+func (s *Stack) Result() translator.Result {
+	s.mu.Lock()
+	p := s.plane
+	s.mu.Unlock()
+	if p == nil {
+		return translator.Result{}
+	}
+	return p.Result()
 }
 
 // report notes how far a feed is published.

@@ -50,7 +50,7 @@ func Serve(t *testing.T, cases []*Case) (clients []*Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	source, err := dir.Open(folder)
+	source, err := dir.Open(folder, dir.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,6 +54,9 @@ const (
 
 	// Of classes.
 	ClassFrozen       Code = "ClassFrozen"
+	DeletionHeld      Code = "DeletionHeld"
+	FleetPaused       Code = "FleetPaused"
+	KeptBack          Code = "KeptBack"
 	NoDefaultClass    Code = "NoDefaultClass"
 	NoClass           Code = "NoClass"
 	SettingsKind      Code = "SettingsKind"
@@ -188,6 +191,12 @@ var table = []Row{
 
 	{ClassFrozen, Error, "the class or its settings are gone: its fleet keeps the Ingresses and settings it last had", "operating.md",
 		"Create the IngressClass and its ConfigMap again, if they were deleted by mistake. If they were to go, take the Envoys of the class away."},
+	{DeletionHeld, Error, "more than %d %% of its hosts were removed together: they are served as they last were %s", "operating.md#a-deletion-is-held",
+		"`legation holds` says which hosts. If they were to go, `legation approve` lets them; if not, put the objects back, and it ends by itself."},
+	{FleetPaused, Warning, "%s has paused its fleet (%s): routes, clusters and listeners stay as they were; endpoints and certificates are live", "operating.md#pausing-a-fleet",
+		"`legation resume` when the reason is gone. Until then no change of an Ingress, a class or its settings is served."},
+	{KeptBack, Warning, "is not served as it is now: the fleet of IngressClass %s is paused", "operating.md#pausing-a-fleet",
+		"Nothing is wrong with the object: it is served when the fleet is resumed. Whoever paused it is named by the Problem of the class."},
 	{NoDefaultClass, Warning, "there is no default class; the Ingress is not served", "install.md",
 		"Name a class in `spec.ingressClassName`, or mark one IngressClass as the default."},
 	{NoClass, Error, "there is no such IngressClass; the Ingress is not served, or not anew", "install.md",

@@ -1,12 +1,19 @@
 package input
 
 import (
+	"time"
+
 	"legation.dev/object"
 	"legation.dev/pmap"
 )
 
-// frozen is what a fleet last saw before its class or settings disappeared.
-type frozen struct{ view *View }
+// frozen is what a fleet last saw before its class or settings disappeared, or when it was
+// paused.
+type frozen struct {
+	view  *View
+	since time.Time
+	pause *Pause // nil: it is not paused
+}
 
 // Sum covers what is pinned: Ingresses, class and settings.
 func (f frozen) Sum() pmap.Sum {
@@ -21,7 +28,7 @@ func (f frozen) Sum() pmap.Sum {
 func (v View) Freeze(before View, controller string) View {
 	v.frozen = before.frozen
 	for name, f := range before.frozen.All() {
-		if v.complete(name, f) {
+		if f.pause == nil && v.complete(name, f) {
 			v.frozen = v.frozen.Delete(name)
 		}
 	}
@@ -32,14 +39,19 @@ func (v View) Freeze(before View, controller string) View {
 		if class.Controller != controller || v.frozen.Has(name) {
 			continue
 		}
-		pinned := before
-		pinned.frozen = pmap.Map[frozen]{}
-		pinned.services, pinned.slices, pinned.secrets = v.services, v.slices, v.secrets // For takes today's
-		if f := (frozen{&pinned}); !v.complete(name, f) {
+		if f := v.pin(before); !v.complete(name, f) {
 			v.frozen = v.frozen.Set(name, f)
 		}
 	}
 	return v
+}
+
+// pin keeps what before had.
+func (v View) pin(before View) frozen {
+	pinned := before
+	pinned.frozen = pmap.Map[frozen]{}
+	pinned.services, pinned.slices, pinned.secrets = v.services, v.slices, v.secrets // For takes today's
+	return frozen{view: &pinned, since: v.Time()}
 }
 
 // complete reports whether v has the class, and the settings that it names if they
@@ -54,7 +66,8 @@ func (v View) complete(name string, f frozen) bool {
 }
 
 // For is the View that the fleet of a class translates: v itself, or, while the
-// fleet is frozen, what it last saw with today's Services, slices and Secrets, at the time of v.
+// fleet is frozen or paused, what it last saw with today's Services, slices and Secrets, at
+// the time of v. isFrozen reports whether its class or settings are gone.
 func (v View) For(class string) (_ View, isFrozen bool) {
 	f, ok := v.frozen.Get(class)
 	if !ok {
@@ -62,8 +75,9 @@ func (v View) For(class string) (_ View, isFrozen bool) {
 	}
 	p := *f.view
 	p.services, p.slices, p.byService, p.secrets = v.services, v.slices, v.byService, v.secrets
+	p.left, p.leaving, p.deletions = v.left, v.leaving, v.deletions
 	p.standIn, p.problems, p.now = v.standIn, v.problems, v.now
-	return p, true
+	return p, !v.complete(class, f)
 }
 
 // ClassNames yields every class that v has or keeps frozen, in order.

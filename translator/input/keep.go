@@ -99,10 +99,10 @@ func (v View) KeptOf(host string, class *route.Class) iter.Seq[route.Claim] {
 	}
 }
 
-// claimed yields the hosts that a fragment has a claim to.
+// claimed yields the hosts that a fragment of an object that there is has a claim to.
 func claimed(f *route.Fragment) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		if f == nil || f.Withheld {
+		if f == nil || f.Withheld || f.Gone {
 			return
 		}
 		for _, h := range f.Hosts {
@@ -143,7 +143,7 @@ func (v *View) judge(key string, k Kept, now time.Time) {
 // oldest is the oldest claim that the namespace of a kept one has now.
 func (v *View) oldest(k Kept) (first route.Claim, ok bool) {
 	for f := range v.Claimants(k.Host) {
-		if f.Origin.Object.Namespace == k.By.Namespace && classKey(f.Class) == classKey(k.class) {
+		if !f.Gone && f.Origin.Object.Namespace == k.By.Namespace && classKey(f.Class) == classKey(k.class) {
 			if c := f.Claim(); !ok || c.Older(first) < 0 {
 				first, ok = c, true
 			}
@@ -161,7 +161,7 @@ func (v *View) wanted(k Kept) bool {
 	wildcard, _ := route.Wildcard(k.Host)
 	for _, host := range []string{k.Host, wildcard} {
 		for f := range v.Claimants(host) {
-			if f.Origin.Object.Namespace != k.By.Namespace {
+			if !f.Gone && f.Origin.Object.Namespace != k.By.Namespace {
 				return true
 			}
 		}

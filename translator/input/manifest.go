@@ -44,22 +44,22 @@ type document struct {
 }
 
 // documents splits a file at its document markers. A line that begins with
-// "---" and a space, or is just that, is one wherever it is.
+// "---" and a space, or is just that, is one wherever it is. The texts are parts of data.
 func documents(data []byte) (docs []document) {
-	doc := document{line: 1}
-	line := 0
+	doc, begin, at, line := document{line: 1}, 0, 0, 0
 	for text := range bytes.Lines(data) {
 		line++
+		at += len(text)
 		if marker, ok := bytes.CutPrefix(text, []byte("---")); ok && (len(marker) == 0 || bytes.ContainsAny(marker[:1], " \t\r\n")) {
 			docs = append(docs, doc)
-			doc = document{line: line + 1}
+			doc, begin = document{line: line + 1}, at
 			continue
 		}
 		if trimmed := bytes.TrimSpace(text); len(doc.text) == 0 && (len(trimmed) == 0 || trimmed[0] == '#') {
-			doc.line = line + 1 // where the object begins
+			doc.line, begin = line+1, at // where the object begins
 			continue
 		}
-		doc.text = append(doc.text, text...)
+		doc.text = data[begin:at:at]
 	}
 	return append(docs, doc)
 }

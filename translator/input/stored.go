@@ -27,12 +27,19 @@ type Entry struct {
 	// File is where the object was read; empty if it came from an API server.
 	File string     `json:"file,omitempty"`
 	Kept *KeptEntry `json:"kept,omitempty"`
+	Pin  *PinEntry  `json:"pin,omitempty"` // of the class Frozen
 }
 
 // KeptEntry is a Kept with its class.
 type KeptEntry struct {
 	Kept
 	Class route.ClassName
+}
+
+// PinEntry is since when a class has objects pinned, and who has paused its fleet; nil: nobody.
+type PinEntry struct {
+	Since time.Time
+	Pause *Pause
 }
 
 // Entries yields all that a later process can begin with, but for Secrets and for what
@@ -44,7 +51,7 @@ func (v View) Entries() iter.Seq[Entry] {
 			return
 		}
 		for class, f := range v.frozen.All() {
-			if !f.view.entries(class, yield) {
+			if !yield(Entry{Frozen: class, Pin: &PinEntry{Since: f.since, Pause: f.pause}}) || !f.view.entries(class, yield) {
 				return
 			}
 		}
@@ -160,9 +167,8 @@ func (v View) WithClaim(e KeptEntry) View {
 }
 
 // WithFrozen is v with what a class has pinned.
-func (v View) WithFrozen(class string, pinned View) View {
-	p := pinned
-	v.frozen = v.frozen.Set(class, frozen{&p})
+func (v View) WithFrozen(class string, pinned View, e PinEntry) View {
+	v.frozen = v.frozen.Set(class, frozen{view: &pinned, since: e.Since, pause: e.Pause})
 	return v
 }
 
@@ -184,10 +190,11 @@ func (v View) SameEntries(o View) bool {
 		v.configs.Same(o.configs) && v.frozen.Same(o.frozen) && v.kept.Same(o.kept)
 }
 
-// Resume is the View of what a source says at its first reading, given v, which an earlier
-// process has read: of what could not be read, the last good state stays.
-func (v View) Resume(first []Change) View {
-	next := View{standIn: v.standIn}
+// Continue is the View of what a source says at its first reading, given v, which an earlier
+// process has read: of what could not be read, the last good state stays. How many hosts
+// its classes had goes on with it, for Guard.
+func (v View) Continue(first []Change) View {
+	next := View{standIn: v.standIn, tallies: v.tallies}
 	for _, c := range first {
 		next = next.with(c)
 		if o := v.object(c.Ref); o != nil && c.Object == nil && !c.Deleted {
@@ -256,7 +263,7 @@ var entrySchema = sync.OnceValue(func() string {
 	var text strings.Builder
 	fmt.Fprint(&text, EntryVersion)
 	seen := map[reflect.Type]bool{}
-	for _, o := range []any{Ingress{}, IngressClass{}, Service{}, Slice{}, Secret{}, ConfigMap{}, KeptEntry{}, Entry{}} {
+	for _, o := range []any{Ingress{}, IngressClass{}, Service{}, Slice{}, Secret{}, ConfigMap{}, KeptEntry{}, PinEntry{}, Entry{}} {
 		describe(&text, reflect.TypeOf(o), seen)
 	}
 	return pmap.SumOf(text.String()).String()

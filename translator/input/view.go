@@ -36,6 +36,13 @@ type View struct {
 	frozen pmap.Map[frozen] // by class name; see Freeze
 	kept   pmap.Map[Kept]   // by claimKey; see Keep
 
+	// See Guard. What leaves is among fragments, too, by partKey.
+	leaving   pmap.Map[Leaving]  // by leavingKey
+	deletions pmap.Map[Deletion] // by class
+	left      pmap.Map[Object]   // by object.Ref.String()
+	tallies   pmap.Map[tally]    // by class
+	wake      time.Time
+
 	standIn *Secret   // see WithStandIn
 	now     int64     // in ns since 1970, see WithTime
 	stored  time.Time // see WithStored
@@ -122,23 +129,23 @@ func (v View) putIngress(key string, o *Ingress) View {
 	}
 	if had {
 		v.ingresses = v.ingresses.Delete(key)
-		v.unroute(old.Ref())
+		v.unroute(old.Ref().String())
 	}
 	if o != nil {
 		v.ingresses = v.ingresses.Set(key, o)
-		v.route(o.Ref(), o.Fragment())
+		v.route(o.Ref().String(), o.Fragment())
 	}
 	return v
 }
 
 // route adds what an object makes of routes. It must have been lowered by its
 // source, or it would vanish without a word.
-func (v *View) route(of object.Ref, f *route.Fragment) {
+func (v *View) route(of string, f *route.Fragment) {
 	if f == nil {
-		panic("input: " + of.String() + " was not lowered")
+		panic("input: " + of + " was not lowered")
 	}
-	v.fragments = v.fragments.Set(of.String(), f)
-	v.index(f, func(m pmap.Map[pmap.Unit], k string) pmap.Map[pmap.Unit] { return m.Set(k, pmap.Unit{}) })
+	v.fragments = v.fragments.Set(of, f)
+	v.index(of, f, func(m pmap.Map[pmap.Unit], k string) pmap.Map[pmap.Unit] { return m.Set(k, pmap.Unit{}) })
 }
 
 // refKey is the key in byRef of an object that another one names.
@@ -146,16 +153,15 @@ func refKey(to object.Ref, of string) string {
 	return string(to.Kind) + sep + to.Namespace + sep + to.Name + sep + of
 }
 
-func (v *View) unroute(of object.Ref) {
-	if f, ok := v.fragments.Get(of.String()); ok {
-		v.fragments = v.fragments.Delete(of.String())
-		v.index(f, func(m pmap.Map[pmap.Unit], k string) pmap.Map[pmap.Unit] { return m.Delete(k) })
+func (v *View) unroute(of string) {
+	if f, ok := v.fragments.Get(of); ok {
+		v.fragments = v.fragments.Delete(of)
+		v.index(of, f, func(m pmap.Map[pmap.Unit], k string) pmap.Map[pmap.Unit] { return m.Delete(k) })
 	}
 }
 
 // index applies edit at each place of f in an index.
-func (v *View) index(f *route.Fragment, edit func(pmap.Map[pmap.Unit], string) pmap.Map[pmap.Unit]) {
-	of := f.Origin.Object.String()
+func (v *View) index(of string, f *route.Fragment, edit func(pmap.Map[pmap.Unit], string) pmap.Map[pmap.Unit]) {
 	for _, h := range f.Hosts {
 		v.byHost = edit(v.byHost, h.Name+sep+of)
 		for _, o := range h.Others {
@@ -195,14 +201,21 @@ func (v View) Ingress(key string) (*Ingress, bool) { return v.ingresses.Get(key)
 // Class is the IngressClass of that name.
 func (v View) Class(name string) (*IngressClass, bool) { return v.classes.Get(name) }
 
-// Service is the Service of "namespace/name".
-func (v View) Service(key string) (*Service, bool) { return v.services.Get(key) }
+// Service is the Service of "namespace/name". It may be one that is gone: see Guard. So
+// may Secret and ConfigMap.
+func (v View) Service(key string) (*Service, bool) {
+	return orLeft(v, v.services, object.KindService, key)
+}
 
 // Secret is the Secret of "namespace/name".
-func (v View) Secret(key string) (*Secret, bool) { return v.secrets.Get(key) }
+func (v View) Secret(key string) (*Secret, bool) {
+	return orLeft(v, v.secrets, object.KindSecret, key)
+}
 
 // ConfigMap is the ConfigMap of "namespace/name".
-func (v View) ConfigMap(key string) (*ConfigMap, bool) { return v.configs.Get(key) }
+func (v View) ConfigMap(key string) (*ConfigMap, bool) {
+	return orLeft(v, v.configs, object.KindConfigMap, key)
+}
 
 // Ingresses, Classes, ...: whole kinds, for differences between two views.
 func (v View) Ingresses() pmap.Map[*Ingress] { return v.ingresses }
@@ -236,7 +249,8 @@ func (v View) SlicesOf(service string) iter.Seq[*Slice] {
 	}
 }
 
-// Fragments are those that make routes, by object ("Ingress shop/checkout").
+// Fragments are those that make routes, by object ("Ingress shop/checkout"); those that
+// are Gone have other keys.
 func (v View) Fragments() pmap.Map[*route.Fragment] { return v.fragments }
 
 // OfHost yields the fragments with a rule for a host, as they name it.
@@ -366,7 +380,8 @@ func (v View) WithTime(now time.Time) View {
 // Time is that of WithTime; of a View without it, the beginning of 1970.
 func (v View) Time() time.Time { return time.Unix(0, v.now) }
 
-// Digest is equal for views that saw the same cluster, on every replica.
+// Digest is equal for views that saw the same cluster, on every replica. What Guard serves
+// on is no part of it.
 func (v View) Digest() pmap.Sum {
 	var parts []string
 	for _, d := range []pmap.Sum{v.ingresses.Digest(), v.classes.Digest(), v.services.Digest(),

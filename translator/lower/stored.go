@@ -10,12 +10,16 @@ import (
 // decoded, sealed and lowered as those of any source.
 func Stored(entries iter.Seq2[input.Entry, error]) (input.View, error) {
 	var view input.View
-	frozen := map[string]input.View{} // by class
+	frozen, pins := map[string]input.View{}, map[string]input.PinEntry{} // by class
 	for e, err := range entries {
 		if err != nil {
 			return input.View{}, err
 		}
 		of := view
+		if e.Pin != nil {
+			pins[e.Frozen] = *e.Pin
+			continue
+		}
 		if e.Frozen != "" {
 			of = frozen[e.Frozen]
 		}
@@ -29,7 +33,7 @@ func Stored(entries iter.Seq2[input.Entry, error]) (input.View, error) {
 		}
 	}
 	for class, pinned := range frozen { // each by itself
-		view = view.WithFrozen(class, pinned)
+		view = view.WithFrozen(class, pinned, pins[class])
 	}
 	return view, nil
 }

@@ -15,6 +15,7 @@ type Class struct {
 	NamespaceBudget
 	Owners
 	Renewal
+	Deletion
 	Taste
 	GlobalAuth
 	AllowedHeaders        string      // of answers, that custom-headers may set; separated by commas
@@ -48,7 +49,7 @@ func (p ServicePort) String() string {
 	return p.Namespace + "/" + p.Service + ":" + p.Port
 }
 
-// classRows are the settings of Class but for its Budgets, Owners, Renewal and Taste.
+// classRows are the settings of Class but for its Budgets, Owners, Renewal, Deletion and Taste.
 var classRows = []Setting{
 	{
 		Name: "allowed-response-headers", Type: typeOf("list of headers", "separated by commas", func(v *Values) *string { return &v.AllowedHeaders }, parseHeaders, func(s string) string { return s }),

@@ -196,7 +196,7 @@ func TestParsedOnce(t *testing.T) {
 	for _, paths := range []int{1, 10, 100, 500} {
 		t.Run(fmt.Sprintf("folder/%d", paths), func(t *testing.T) {
 			root := t.TempDir()
-			s, err := dir.Open(root)
+			s, err := dir.Open(root, dir.Config{})
 			if err != nil {
 				t.Fatal(err)
 			}

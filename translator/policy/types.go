@@ -85,17 +85,22 @@ const off = "off"
 
 // orOff is a type that takes "off", too, as the zero value.
 func orOff[T comparable](name, bounds string, field func(*Values) *T, parse func(string) (T, error), print func(T) string) Type {
+	return orWord(off, name, bounds, field, parse, print)
+}
+
+// orWord is a type that takes a word, too, as the zero value.
+func orWord[T comparable](word, name, bounds string, field func(*Values) *T, parse func(string) (T, error), print func(T) string) Type {
 	var none T
-	return typeOf(name, bounds+", or "+off, field,
+	return typeOf(name, bounds+", or "+word, field,
 		func(text string) (T, error) {
-			if text == off {
+			if text == word {
 				return none, nil
 			}
 			return parse(text)
 		},
 		func(value T) string {
 			if value == none {
-				return off
+				return word
 			}
 			return print(value)
 		})

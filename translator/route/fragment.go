@@ -63,6 +63,8 @@ type Fragment struct {
 	Guards []Guard
 	// Withheld reports whether the object adds no routes of its own, as a canary.
 	Withheld bool
+	// Gone reports whether the object does not say this any more: see Leaving.
+	Gone bool
 	// Canaries are what it says of Services that other objects lead to.
 	Canaries []Canary
 	// References are all objects that it names, in order of its fields.
@@ -96,6 +98,23 @@ func (f *Fragment) Say(overrides policy.Overrides, errs []*policy.FieldError) {
 func (f *Fragment) Sealed(object pmap.Sum) *Fragment {
 	f.sum = object
 	return f
+}
+
+// Leaving is what f says of one host, for a class that serves the host on although the
+// object has it no more.
+func (f *Fragment) Leaving(class, host string) *Fragment {
+	l := *f
+	l.Gone, l.Class = true, ClassName{Name: class, Named: true}
+	l.Hosts, l.Findings, l.Mistakes = nil, nil, nil
+	for _, h := range f.Hosts {
+		if h.Name == host {
+			l.Hosts = append(l.Hosts, h)
+		}
+	}
+	if host != Any {
+		l.CatchAll = nil
+	}
+	return l.Sealed(pmap.SumOf(string(f.sum[:]), class, host))
 }
 
 // Sum identifies the fragment. Where the object was read is no part of it.

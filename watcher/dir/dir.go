@@ -3,7 +3,8 @@
 // All files below the folder whose names end in .yaml, .yml or .json are read;
 // names that begin with a dot or a hash, or end in a tilde, belong to editors and
 // are left alone. A file that cannot be read, or does not parse, keeps the
-// objects it last gave.
+// objects it last gave, and so does a link that leads nowhere. A folder in which not
+// one of them is left is not believed: it keeps all that it last gave.
 //
 // A Source belongs to one goroutine. It writes nothing.
 //
@@ -38,6 +39,21 @@ const (
 	startPatience = 10 * time.Second
 )
 
+// DefaultMaxFile is the largest file that is read by default, in bytes. 10,000 Ingresses
+// of 1 KiB fit; an API server takes no object above 3 MiB.
+const DefaultMaxFile = 16 << 20
+
+// Config says how a folder is read. The zero Config is useful.
+type Config struct {
+	// Claim are controllers whose IngressClasses are ours.
+	Claim []string
+	// MaxFile is the largest file that is read, in bytes; below 1 it is DefaultMaxFile.
+	MaxFile int64
+	// AllowEmpty believes a folder without any manifest: at the start it is a new cluster,
+	// with the class that a folder without classes has, and later all was deleted.
+	AllowEmpty bool
+}
+
 // Source reads a folder again and again. Make it with Open.
 type Source struct {
 	root    string
@@ -51,8 +67,8 @@ type Source struct {
 	read    time.Time
 }
 
-// Open watches a folder. IngressClasses of the controllers in claim are ours. An error names what is wrong with it.
-func Open(root string, claim ...string) (*Source, error) {
+// Open watches a folder. An error names what is wrong with it.
+func Open(root string, c Config) (*Source, error) {
 	info, err := os.Stat(root)
 	if err != nil {
 		return nil, err
@@ -67,8 +83,8 @@ func Open(root string, claim ...string) (*Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("watching %s: %w", root, err)
 	}
-	s := &Source{root: root, claim: claim, watcher: watcher, first: true, dirty: true, taken: state{}}
-	s.tree = newTree(root, func(folder string) { _ = watcher.Add(folder) }) // without notice, rounds find the change
+	s := &Source{root: root, claim: c.Claim, watcher: watcher, first: true, dirty: true, taken: state{}}
+	s.tree = newTree(root, c, func(folder string) { _ = watcher.Add(folder) }) // without notice, rounds find the change
 	return s, nil
 }
 
@@ -92,12 +108,13 @@ func (s *Source) Recall(last []input.Object) {
 // Close ends the watch.
 func (s *Source) Close() error { return s.watcher.Close() }
 
-// Read reads a folder, or a single file, once.
+// Read reads a folder, or a single file, once. An empty folder is one with the class that
+// a folder without classes has.
 func Read(root string, claim ...string) ([]input.Change, error) {
 	if _, err := os.Stat(root); err != nil {
 		return nil, err
 	}
-	t := newTree(root, func(string) {})
+	t := newTree(root, Config{AllowEmpty: true}, func(string) {})
 	t.scan(time.Now())
 	return claimed(changes(state{}, t.state()), claim), nil
 }

@@ -3,8 +3,10 @@ package dir
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -23,12 +25,17 @@ type folder struct {
 // watch makes a folder with files in it and reads it for the first time.
 func watch(t *testing.T, files map[string]string) (*folder, []string) {
 	t.Helper()
+	return watchBy(t, Config{}, files)
+}
+
+func watchBy(t *testing.T, c Config, files map[string]string) (*folder, []string) {
+	t.Helper()
 	f := &folder{T: t, path: t.TempDir()}
 	for name, text := range files {
 		f.write(name, text)
 	}
 	var err error
-	if f.source, err = Open(f.path); err != nil {
+	if f.source, err = Open(f.path, c); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.source.Close() })
@@ -110,7 +117,7 @@ func TestFirstReading(t *testing.T) {
 // TestDefaultClass: a folder without any IngressClass is served as class
 // legation; one whose class went away is not.
 func TestDefaultClass(t *testing.T) {
-	f, got := watch(t, nil)
+	f, got := watchBy(t, Config{AllowEmpty: true}, nil)
 	f.expect(got, "put IngressClass legation")
 	f.write("class.yaml", class)
 	f.expect(f.take(), "put IngressClass edge", "delete IngressClass legation")
@@ -229,13 +236,13 @@ func TestContext(t *testing.T) {
 
 func TestOpen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "none")
-	if _, err := Open(path); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Open(path, Config{}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "is not a folder") {
+	if _, err := Open(path, Config{}); err == nil || !strings.Contains(err.Error(), "is not a folder") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -260,4 +267,100 @@ func TestClaim(t *testing.T) {
 			t.Errorf("class %s is of %s, claimed from %q", o.Name, o.Controller, o.Claimed)
 		}
 	}
+}
+
+const nothingLeft = "File : there is not one manifest in the folder, which --allow-empty believes; what it last said stays"
+
+// withoutRoot is a list of take without the path of the folder itself.
+func (f *folder) withoutRoot(list []string) []string {
+	for i := range list {
+		list[i] = strings.TrimPrefix(strings.ReplaceAll(list[i], f.path, ""), ": ")
+	}
+	return list
+}
+
+// TestEmpty: a folder without a single manifest says nothing, at the start or later, but
+// that it is empty.
+func TestEmpty(t *testing.T) {
+	f, got := watch(t, nil)
+	f.expect(f.withoutRoot(got), nothingLeft)
+	f.write("a.yaml", config("a", "1"))
+	f.expect(f.withoutRoot(f.take()), "put ConfigMap default/a", "put IngressClass legation", "clear File ")
+	f.write("b.yaml", config("b", "1"))
+	f.expect(f.take(), "put ConfigMap default/b")
+	f.must(os.Remove(f.file("a.yaml")))
+	f.expect(f.take(), "delete ConfigMap default/a")
+	f.must(os.Remove(f.file("b.yaml")))
+	f.expect(f.withoutRoot(f.take()), nothingLeft)
+	f.write("a.yaml", config("a", "2"))
+	f.expect(f.withoutRoot(f.take()), "put ConfigMap default/a", "delete ConfigMap default/b", "clear File ")
+
+	f, _ = watchBy(t, Config{AllowEmpty: true}, map[string]string{"class.yaml": class})
+	f.must(os.Remove(f.file("class.yaml")))
+	f.expect(f.take(), "delete IngressClass edge")
+}
+
+// TestDangling: a link that leads nowhere deletes nothing, as when a kubelet has swapped
+// the folder behind it for an empty one.
+func TestDangling(t *testing.T) {
+	f, _ := watch(t, map[string]string{"class.yaml": class})
+	f.must(os.Mkdir(f.file("..1"), 0o700))
+	f.must(os.Mkdir(f.file("..2"), 0o700))
+	f.must(os.WriteFile(f.file("..1/a.yaml"), []byte(config("a", "1")), 0o600))
+	f.must(os.Symlink("..1", f.file("..data")))
+	f.must(os.Symlink("..data/a.yaml", f.file("a.yaml")))
+	f.expect(f.take(), "put ConfigMap default/a")
+	f.must(os.Symlink("..2", f.file("..tmp")))
+	f.must(os.Rename(f.file("..tmp"), f.file("..data")))
+	f.write("other.yaml", config("c", "1")) // which is noticed: what is behind a link is not
+	f.expect(f.take(), "put ConfigMap default/c", "a.yaml: File a.yaml: the link leads nowhere; what it last said stays")
+	f.must(os.Remove(f.file("a.yaml")))
+	f.expect(f.take(), "clear File a.yaml")
+	f.expect(f.take(), "delete ConfigMap default/a")
+}
+
+// TestLargeFile: a file above the limit is not read, and what it last said stays.
+func TestLargeFile(t *testing.T) {
+	f, _ := watchBy(t, Config{MaxFile: 1000}, map[string]string{"class.yaml": class, "a.yaml": config("a", "1")})
+	f.write("a.yaml", config("a", strings.Repeat("x", 1000)))
+	f.expect(f.take(), "a.yaml: File a.yaml: the file has 1067 bytes, and at most 1000 are read (--max-file-size); what it last said stays")
+	f.write("a.yaml", config("a", strings.Repeat("x", 900)))
+	f.expect(f.take(), "put ConfigMap default/a", "clear File a.yaml")
+}
+
+// TestMemoryOfFile: what is kept of a file is at most three times the file. While it is
+// read, there is one document beside that.
+func TestMemoryOfFile(t *testing.T) {
+	const ingress = `apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {namespace: shop, name: NAME, annotations: {example.com/note: "NOTE"}}
+spec: {rules: [{host: NAME.example.com, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+---
+`
+	var text strings.Builder
+	for i := 0; text.Len() < 4<<20; i++ {
+		text.WriteString(strings.NewReplacer("NAME", fmt.Sprintf("i%d", i), "NOTE", strings.Repeat("x", 700)).Replace(ingress))
+	}
+	path, size := t.TempDir(), uint64(text.Len())
+	if err := os.WriteFile(filepath.Join(path, "a.yaml"), []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text.Reset()
+	before := live()
+	list, err := Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kept := live() - before; kept > 3*size {
+		t.Errorf("%d bytes are kept of a file of %d, more than three times as much", kept, size)
+	}
+	runtime.KeepAlive(list)
+}
+
+// live is what is in use, in bytes.
+func live() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

@@ -11,9 +11,9 @@ import (
 // Later is a folder that cannot be opened yet: it is tried again until it can be. What an
 // earlier process has read may be served meanwhile.
 type Later struct {
-	root  string
-	claim []string
-	last  []input.Object
+	root string
+	how  Config
+	last []input.Object
 
 	mu     sync.Mutex // guards what follows
 	source *Source    // nil: not opened yet
@@ -21,8 +21,8 @@ type Later struct {
 }
 
 // OpenLater opens a folder as soon as it can be. See Open and Source.Recall.
-func OpenLater(root string, last []input.Object, claim ...string) *Later {
-	l := &Later{root: root, claim: claim, last: last}
+func OpenLater(root string, last []input.Object, how Config) *Later {
+	l := &Later{root: root, how: how, last: last}
 	_ = l.try() // Waiting tells it
 	return l
 }
@@ -32,7 +32,7 @@ func (l *Later) try() *Source {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.source == nil {
-		if l.source, l.err = Open(l.root, l.claim...); l.err != nil {
+		if l.source, l.err = Open(l.root, l.how); l.err != nil {
 			return nil
 		}
 		l.source.Recall(l.last)

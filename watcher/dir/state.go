@@ -57,12 +57,15 @@ func (s state) trouble(path string, err error) {
 }
 
 // addClass adds an IngressClass to a folder that never had one, so that a few
-// manifests are enough to try. It serves the Ingresses that name no class.
+// manifests are enough to try. It serves the Ingresses that name no class. A folder that
+// has nothing at all may be one that is not mounted yet: it has no class, either.
 func (t *tree) addClass(s state) {
+	some := t.allowEmpty
 	for ref := range s {
 		t.ownClass = t.ownClass || ref.Kind == object.KindIngressClass
+		some = some || ref.Kind != object.KindFile
 	}
-	if t.ownClass {
+	if t.ownClass || !some {
 		return
 	}
 	class := input.Seal(&input.IngressClass{

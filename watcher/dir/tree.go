@@ -1,8 +1,10 @@
 package dir
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -20,13 +22,15 @@ import (
 
 // tree is what was read of all files, and what of that is out of date.
 type tree struct {
-	root     string
-	watch    func(folder string)
-	files    map[string]*file // by path
-	suspects map[string]bool  // paths of which there was notice
-	all      bool             // any file may have changed without notice
-	broken   map[string]error // folders that could not be read
-	ownClass bool             // an IngressClass was there at some time
+	root       string
+	maxFile    int64 // bytes
+	allowEmpty bool
+	watch      func(folder string)
+	files      map[string]*file // by path
+	suspects   map[string]bool  // paths of which there was notice
+	all        bool             // any file may have changed without notice
+	broken     map[string]error // folders and links that could not be read: what is below stays
+	ownClass   bool             // an IngressClass was there at some time
 }
 
 // file is what is known of one file. It stays as it last was while the file
@@ -55,8 +59,11 @@ type entry struct {
 	problems []finding.Problem
 }
 
-func newTree(root string, watch func(string)) tree {
-	return tree{root: root, watch: watch, files: map[string]*file{}, suspects: map[string]bool{}}
+func newTree(root string, c Config, watch func(string)) tree {
+	if c.MaxFile < 1 {
+		c.MaxFile = DefaultMaxFile
+	}
+	return tree{root: root, maxFile: c.MaxFile, allowEmpty: c.AllowEmpty, watch: watch, files: map[string]*file{}, suspects: map[string]bool{}}
 }
 
 // suspect says that there was notice of a path.
@@ -87,9 +94,16 @@ func (t *tree) scan(now time.Time) (again bool) {
 		}
 		f.missing = time.Time{}
 		if f.stamp != found[path] || suspects[path] || all || f.trouble != nil {
-			again = !f.read(path, found[path], now) || again
+			again = !f.read(path, found[path], now, t.maxFile) || again
 		}
 	}
+	return t.forget(found, now) || again
+}
+
+// forget drops the files that are gone. It reports whether one has just vanished, which
+// time will tell. If no file is left at all, they stay.
+func (t *tree) forget(found map[string]stamp, now time.Time) (again bool) {
+	var gone []string
 	for path, f := range t.files {
 		if _, ok := found[path]; ok || t.hidden(path) {
 			continue
@@ -101,12 +115,27 @@ func (t *tree) scan(now time.Time) (again bool) {
 			again = true
 			continue
 		}
+		gone = append(gone, path)
+	}
+	if len(found) == 0 && len(t.files) == len(gone) && !t.allowEmpty && len(t.broken) == 0 {
+		t.broken[t.root] = errEmpty
+		return again
+	}
+	for _, path := range gone {
 		delete(t.files, path)
 	}
 	return again
 }
 
-// hidden reports whether a folder above path could not be read.
+// errEmpty is the trouble of a folder without files. It may be one that is not mounted
+// yet, or not any more: nobody deletes all of them in so short a time.
+var errEmpty = errors.New("there is not one manifest in the folder, which --allow-empty believes")
+
+// errDangling is the trouble of a link to what is not there, as while a mounted ConfigMap
+// is replaced, or when the folder behind it was unmounted.
+var errDangling = errors.New("the link leads nowhere")
+
+// hidden reports whether path, or a folder above it, could not be read.
 func (t *tree) hidden(path string) bool {
 	for folder := range t.broken {
 		if folder == path || strings.HasPrefix(path, folder+string(filepath.Separator)) {
@@ -138,6 +167,9 @@ func (t *tree) list() map[string]stamp {
 		}
 		switch info, err := os.Stat(path); {
 		case errors.Is(err, fs.ErrNotExist):
+			if d.Type() == fs.ModeSymlink {
+				t.broken[path] = errDangling
+			} // else it went while we looked
 		case err != nil:
 			t.broken[path] = err
 		case info.Mode().IsRegular():
@@ -163,9 +195,10 @@ func manifest(name string) bool {
 // errWriting is the trouble of a file that somebody has open for writing.
 var errWriting = errors.New("somebody has the file open for writing; it is read when that is closed")
 
-// read takes over the contents of a file; false if it is to be tried again.
-func (f *file) read(path string, s stamp, now time.Time) bool {
-	text, err := contents(path)
+// read takes over the contents of a file of at most max bytes; false if it is to be tried
+// again.
+func (f *file) read(path string, s stamp, now time.Time, max int64) bool {
+	text, err := contents(path, max)
 	switch {
 	case errors.Is(err, errWriting):
 		if f.busy.IsZero() {
@@ -188,8 +221,8 @@ func (f *file) read(path string, s stamp, now time.Time) bool {
 	return true
 }
 
-// contents reads a file that no process is writing.
-func contents(path string) ([]byte, error) {
+// contents reads a file of at most max bytes that no process is writing.
+func contents(path string, max int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -200,7 +233,17 @@ func contents(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer release()
-	return io.ReadAll(f)
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > max {
+		return nil, fmt.Errorf("the file has %d bytes, and at most %d are read (--max-file-size)", info.Size(), max)
+	}
+	// Room for all of it at once: a buffer that grows takes more than twice as much.
+	text := bytes.NewBuffer(make([]byte, 0, info.Size()+bytes.MinRead))
+	_, err = text.ReadFrom(io.LimitReader(f, max)) // what is appended now is read when it is whole
+	return text.Bytes(), err
 }
 
 // decode replaces the file's objects with those in text. An object that is now

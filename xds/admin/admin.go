@@ -1,7 +1,8 @@
 // Package admin lets people, programs and other replicas look inside a running
 // Legation: a gRPC service beside the xDS ones, and HTTP for probes and metrics.
 //
-// It reads, and changes nothing. It does not know where objects come from.
+// Service reads, and changes nothing; what changes something is a service of its own, Orders.
+// Neither knows where objects come from.
 //
 // Start reading at Service.
 package admin
@@ -28,6 +29,8 @@ type Service struct {
 	Store    *store.Store
 	// Wrong are the Problems of the objects that are asked for; nil: none are known.
 	Wrong func(asked func(object.Ref) bool) []*adminv1.Problem
+	// Held is what is held here; nil: nothing. Each call makes new messages.
+	Held func() []*adminv1.Hold
 	// Observed is what Envoys have reported of traffic; nil: nothing.
 	Observed *observed.Book
 	// Peers are all replicas; nil: there are no others.

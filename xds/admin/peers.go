@@ -135,6 +135,11 @@ type answer[T any] struct {
 // This one may be among them, since it does not know its own address. If they
 // cannot be found at all, that is the one answer.
 func others[T any](ctx context.Context, p *Peers, ask func(context.Context, adminv1.AdminClient) (T, error)) []answer[T] {
+	return othersBy(ctx, p, func(ctx context.Context, c *grpc.ClientConn) (T, error) { return ask(ctx, adminv1.NewAdminClient(c)) })
+}
+
+// othersBy is others, for any service.
+func othersBy[T any](ctx context.Context, p *Peers, ask func(context.Context, *grpc.ClientConn) (T, error)) []answer[T] {
 	if p == nil || p.host == "" {
 		return nil
 	}
@@ -150,7 +155,7 @@ func others[T any](ctx context.Context, p *Peers, ask func(context.Context, admi
 			answers[i].address = net.JoinHostPort(a, p.port)
 			c, err := p.conn(answers[i].address)
 			if err == nil {
-				answers[i].value, err = ask(ctx, adminv1.NewAdminClient(c))
+				answers[i].value, err = ask(ctx, c)
 			}
 			answers[i].err = err
 		})

@@ -34,7 +34,15 @@ type Held struct {
 	pending pending
 	moving  pmap.Map[waits]     // virtual hosts that wait for endpoints of clusters
 	kept    pmap.Map[pmap.Unit] // clusters that only those name
+
+	certificates pmap.Map[missing] // by secret: those that stay although their Secrets are missing
 }
+
+// missing is since when something is.
+type missing struct{ since time.Time }
+
+// Sum is that of every missing: it is found again by its name.
+func (missing) Sum() pmap.Sum { return pmap.Sum{} }
 
 // Next is what to run once the translator has made base, given what was held
 // before. wake is when to call Next again if base does not change before; zero
@@ -51,7 +59,7 @@ type Held struct {
 // nothing is given up only because it could not be read, and after an outage what is
 // really missing has its whole time again.
 func Next(prev Held, base snapshot.Snapshot, now, fresh time.Time) (_ Held, wake time.Time) {
-	h := Held{Snapshot: prev.Snapshot, base: base, pending: prev.pending, moving: prev.moving, kept: prev.kept}
+	h := Held{Snapshot: prev.Snapshot, base: base, pending: prev.pending, moving: prev.moving, kept: prev.kept, certificates: prev.certificates}
 	var moved []string // virtual hosts
 	for t, c := range snapshot.Diff(prev.base, base) {
 		if t == snapshot.VirtualHost && c.HasNew {
@@ -108,6 +116,10 @@ func share(s, base snapshot.Snapshot) snapshot.Snapshot {
 func (h *Held) follow(t snapshot.Type, c pmap.Change[*snapshot.Resource], now time.Time) {
 	ref := snapshot.Ref{Type: t, Name: c.Key}
 	m := h.Snapshot.Of(t)
+	since, _ := h.certificates.Get(c.Key)
+	if t == snapshot.Secret {
+		h.certificates = h.certificates.Delete(c.Key)
+	}
 	if !c.HasNew || !c.New.Placeholder {
 		h.pending = h.pending.without(ref)
 		h.set(ref, c.New) // nil: gone
@@ -123,6 +135,12 @@ func (h *Held) follow(t snapshot.Type, c pmap.Change[*snapshot.Resource], now ti
 	case ok && changedHands(last, c.New): // nobody is served with the certificate of another namespace
 		h.set(ref, c.New.Final())
 	case ok && !last.Placeholder: // it stays
+		if t == snapshot.Secret {
+			if since.since.IsZero() {
+				since.since = now
+			}
+			h.certificates = h.certificates.Set(c.Key, since)
+		}
 	default:
 		h.set(ref, c.New)
 	}

@@ -79,6 +79,7 @@ type Client struct {
 	credentials.CommonAuthInfo
 	Names   Names
 	Ends    time.Time // of its certificate
+	Subject string    // of its certificate, for the log: "CN=legation/approver"
 	Conn    net.Conn  // what Credentials was told to make of its connection
 	refusal error     // a status; nil: it may come in
 }
@@ -134,6 +135,9 @@ func (s serverCredentials) ServerHandshake(raw net.Conn) (net.Conn, credentials.
 	}
 	c := Client{CommonAuthInfo: t.CommonAuthInfo}
 	c.Names, c.Ends, c.refusal = s.gate.check(t.State.PeerCertificates, raw.RemoteAddr(), time.Now())
+	if chain := t.State.PeerCertificates; len(chain) > 0 {
+		c.Subject = chain[0].Subject.String()
+	}
 	if c.refusal != nil && !s.gate.stay(conn) {
 		return nil, nil, errors.Join(c.refusal, conn.Close())
 	}
@@ -218,7 +222,7 @@ func (g *Gate) AllowCall(ctx context.Context, method string, kind Kind) error {
 		return status.Error(codes.Unauthenticated, "not by TLS") // cannot be: the server has no other credentials
 	case c.refusal != nil:
 		return c.refusal
-	case kind == Anyone, kind == Operators && (n.ControlPlane || n.Operator), kind == Envoys && len(n.Fleets) > 0:
+	case kind == Anyone, kind == Operators && (n.ControlPlane || n.Operator || n.Approver), kind == Approvers && (n.ControlPlane || n.Approver), kind == Envoys && len(n.Fleets) > 0:
 		return nil
 	}
 	return g.refuse(NotAllowed, addressOf(ctx), codes.PermissionDenied, fmt.Errorf("%s is for %s, which the names in the certificate do not say", method, kind))
@@ -230,7 +234,8 @@ type Kind string
 // The kinds. Each client with a name of ours may ask for health.
 const (
 	Anyone    Kind = "anyone"
-	Operators Kind = "operators and the control plane"
+	Operators Kind = "operators, approvers and the control plane"
+	Approvers Kind = "approvers, and the control plane for what an approver told it"
 	Envoys    Kind = "Envoys"
 )
 

@@ -7,6 +7,7 @@
 //	spiffe://legation.dev/control-plane   a replica: Envoys accept it, and it may ask other replicas
 //	spiffe://legation.dev/fleet/CLASS     an Envoy whose node.cluster is that IngressClass
 //	spiffe://legation.dev/operator        a person: may look at everything but keys
+//	spiffe://legation.dev/approver        a person: may also approve, pause and resume
 //
 // A Folder holds a pair and the CAs and follows their change; a Gate lets clients
 // into a gRPC server, or refuses them with a status that says why; Dial is the
@@ -32,10 +33,11 @@ const ServerName = "legation"
 
 const fleetPath = "/fleet/"
 
-// ControlPlane and Operator are names; Fleet makes those of Envoys.
+// ControlPlane, Operator and Approver are names; Fleet makes those of Envoys.
 var (
 	ControlPlane = name("/control-plane")
 	Operator     = name("/operator")
+	Approver     = name("/approver")
 )
 
 // Fleet is the name of the Envoys of an IngressClass.
@@ -45,8 +47,9 @@ func name(path string) *url.URL { return &url.URL{Scheme: "spiffe", Host: TrustD
 
 // Names are what the URIs of a certificate say of its owner.
 type Names struct {
-	ControlPlane, Operator bool
-	Fleets                 []string // classes
+	ControlPlane, Operator, Approver bool
+
+	Fleets []string // classes
 }
 
 // NamesOf reads a certificate. URIs that are not ours say nothing.
@@ -59,6 +62,8 @@ func NamesOf(c *x509.Certificate) (n Names) {
 			n.ControlPlane = true
 		case u.Path == Operator.Path:
 			n.Operator = true
+		case u.Path == Approver.Path:
+			n.Approver = true
 		case isFleet && class != "":
 			n.Fleets = append(n.Fleets, class)
 		}
@@ -67,7 +72,9 @@ func NamesOf(c *x509.Certificate) (n Names) {
 }
 
 // none reports whether nothing was said.
-func (n Names) none() bool { return !n.ControlPlane && !n.Operator && len(n.Fleets) == 0 }
+func (n Names) none() bool {
+	return !n.ControlPlane && !n.Operator && !n.Approver && len(n.Fleets) == 0
+}
 
 // serves reports whether its owner is an Envoy of a fleet.
 func (n Names) serves(fleet string) bool { return slices.Contains(n.Fleets, fleet) }

@@ -22,6 +22,7 @@ func TestNames(t *testing.T) {
 		{[]string{"spiffe://legation.dev/control-plane"}, Names{ControlPlane: true}},
 		{[]string{"spiffe://legation.dev/operator", "spiffe://legation.dev/fleet/a.b", "spiffe://legation.dev/fleet/c"}, Names{Operator: true, Fleets: []string{"a.b", "c"}}},
 		{[]string{"spiffe://example.com/operator", "https://legation.dev/operator", "spiffe://legation.dev/operators", "spiffe://legation.dev/fleet/"}, Names{}},
+		{[]string{"spiffe://legation.dev/approver"}, Names{Approver: true}},
 		{nil, Names{}},
 	} {
 		certificate := &x509.Certificate{}

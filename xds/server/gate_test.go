@@ -231,3 +231,22 @@ func TestGateRotation(t *testing.T) {
 		t.Errorf("the stream was sent %d resources for one change", got)
 	}
 }
+
+// TestOrders: only an approver may call what changes something, and a replica, which passes
+// on what an approver told it.
+func TestOrders(t *testing.T) {
+	a := authority(t)
+	h, _, _ := gated(t, a)
+	for name, code := range map[*url.URL]codes.Code{
+		identity.Operator:      codes.PermissionDenied,
+		identity.Fleet("edge"): codes.PermissionDenied,
+		identity.Approver:      codes.Unimplemented, // nobody serves it here
+		identity.ControlPlane:  codes.Unimplemented,
+	} {
+		conn := h.dial(by(t, issue(t, a, name, time.Hour), a))
+		err := conn.Invoke(t.Context(), "/legation.admin.v1.Orders/Approve", new(healthpb.HealthCheckRequest), new(healthpb.HealthCheckResponse))
+		if status.Code(err) != code {
+			t.Errorf("%s: %v, want %v", name, err, code)
+		}
+	}
+}

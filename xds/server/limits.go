@@ -158,16 +158,21 @@ func newPool() mem.BufferPool {
 
 // kindOf returns the kind of client that may call a method. Only the delta stream
 // carries private TLS keys, so only Envoys may open it: operators may not. Only Envoys
-// know of traffic. Everyone may call the health check.
+// know of traffic. Operators look, approvers change. Everyone may call the health check.
 func kindOf(method string) identity.Kind {
 	switch {
 	case method == discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResources_FullMethodName, method == reportMethod:
 		return identity.Envoys
 	case strings.HasPrefix(method, "/"+healthpb.Health_ServiceDesc.ServiceName+"/"):
 		return identity.Anyone
+	case strings.HasPrefix(method, ordersPrefix):
+		return identity.Approvers
 	}
 	return identity.Operators
 }
+
+// ordersPrefix begins the methods that change what is served.
+const ordersPrefix = "/legation.admin.v1.Orders/"
 
 // allow returns an error unless the certificate of the client lets it act as an Envoy of
 // the fleet. Without TLS every client may.

@@ -61,7 +61,8 @@ type View struct {
 type Store struct {
 	history int
 	now     func() time.Time
-	ready   chan struct{} // closed by the first publication
+	ready   chan struct{} // closed by Open
+	open    sync.Once
 
 	mu       sync.Mutex // guards everything below, and the fields of fleet
 	fleets   map[string]*fleet
@@ -117,9 +118,7 @@ func (s *Store) Publish(fleetName string, snap snapshot.Snapshot, cause string) 
 
 // found adds a fleet with its first version. s.mu is held.
 func (s *Store) found(name string, v Version) Version {
-	if len(s.fleets) == 0 {
-		close(s.ready)
-	}
+	s.Open()
 	s.fleets[name] = &fleet{ring: []Version{v}, changed: make(chan struct{}), refreshed: make(chan struct{})}
 	close(s.appeared)
 	s.appeared = make(chan struct{})
@@ -193,5 +192,8 @@ func (s *Store) Stored() (oldest time.Time) {
 	return oldest
 }
 
-// Ready is closed by the first publication. Before it nothing may be served.
+// Open makes the Store ready although there is no fleet, as in a new cluster.
+func (s *Store) Open() { s.open.Do(func() { close(s.ready) }) }
+
+// Ready is closed by Open, and by the first publication. Before it nothing may be served.
 func (s *Store) Ready() <-chan struct{} { return s.ready }

@@ -2106,6 +2106,574 @@ func (x *Lengths) GetBuckets() []uint64 {
 	return nil
 }
 
+type HoldsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only of this fleet; empty: of all.
+	Fleet string `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	// Only what the replica that is asked holds.
+	Local         bool `protobuf:"varint,2,opt,name=local,proto3" json:"local,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldsRequest) Reset() {
+	*x = HoldsRequest{}
+	mi := &file_admin_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldsRequest) ProtoMessage() {}
+
+func (x *HoldsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldsRequest.ProtoReflect.Descriptor instead.
+func (*HoldsRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *HoldsRequest) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *HoldsRequest) GetLocal() bool {
+	if x != nil {
+		return x.Local
+	}
+	return false
+}
+
+type HoldsResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Replicas []*Replica             `protobuf:"bytes,1,rep,name=replicas,proto3" json:"replicas,omitempty"`
+	// By kind, fleet and object.
+	Holds         []*Hold `protobuf:"bytes,2,rep,name=holds,proto3" json:"holds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldsResponse) Reset() {
+	*x = HoldsResponse{}
+	mi := &file_admin_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldsResponse) ProtoMessage() {}
+
+func (x *HoldsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldsResponse.ProtoReflect.Descriptor instead.
+func (*HoldsResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *HoldsResponse) GetReplicas() []*Replica {
+	if x != nil {
+		return x.Replicas
+	}
+	return nil
+}
+
+func (x *HoldsResponse) GetHolds() []*Hold {
+	if x != nil {
+		return x.Holds
+	}
+	return nil
+}
+
+// Hold is something that is served although the objects say otherwise.
+type Hold struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// certificate, endpoints, path, class, name or deletion.
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Empty if it concerns all.
+	Fleet string `protobuf:"bytes,2,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	// The object that is missing, late, wrong or gone: "Secret shop/web", "IngressClass edge".
+	Object string `protobuf:"bytes,3,opt,name=object,proto3" json:"object,omitempty"`
+	// Why, in words.
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Tells what is served from anything else; equal on all replicas that hold the same.
+	Digest string                 `protobuf:"bytes,5,opt,name=digest,proto3" json:"digest,omitempty"`
+	Since  *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=since,proto3" json:"since,omitempty"`
+	// Not set: until what it waits for comes, or, of a deletion or a pause, until somebody says so.
+	Until *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=until,proto3" json:"until,omitempty"`
+	// Of a deletion: the hosts, each with the objects that it was of.
+	Hosts []string `protobuf:"bytes,8,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	// The replicas that hold it.
+	Instances     []string `protobuf:"bytes,9,rep,name=instances,proto3" json:"instances,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Hold) Reset() {
+	*x = Hold{}
+	mi := &file_admin_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Hold) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Hold) ProtoMessage() {}
+
+func (x *Hold) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Hold.ProtoReflect.Descriptor instead.
+func (*Hold) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *Hold) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Hold) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *Hold) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *Hold) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Hold) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *Hold) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Hold) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *Hold) GetHosts() []string {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
+}
+
+func (x *Hold) GetInstances() []string {
+	if x != nil {
+		return x.Instances
+	}
+	return nil
+}
+
+// Order is what every order says.
+type Order struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Fleet string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	// Who gives it, and why: for the log and for the history.
+	By     string `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Only at the replica that is asked.
+	Local         bool `protobuf:"varint,4,opt,name=local,proto3" json:"local,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Order) Reset() {
+	*x = Order{}
+	mi := &file_admin_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Order) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Order) ProtoMessage() {}
+
+func (x *Order) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Order.ProtoReflect.Descriptor instead.
+func (*Order) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *Order) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *Order) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Order) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Order) GetLocal() bool {
+	if x != nil {
+		return x.Local
+	}
+	return false
+}
+
+type ApproveRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Order *Order                 `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
+	// That of the hold as it was shown; empty: whatever is held.
+	Digest        string `protobuf:"bytes,2,opt,name=digest,proto3" json:"digest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveRequest) Reset() {
+	*x = ApproveRequest{}
+	mi := &file_admin_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveRequest) ProtoMessage() {}
+
+func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveRequest.ProtoReflect.Descriptor instead.
+func (*ApproveRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ApproveRequest) GetOrder() *Order {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
+func (x *ApproveRequest) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+type ApproveResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Replicas      []*Replica             `protobuf:"bytes,1,rep,name=replicas,proto3" json:"replicas,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveResponse) Reset() {
+	*x = ApproveResponse{}
+	mi := &file_admin_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveResponse) ProtoMessage() {}
+
+func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveResponse.ProtoReflect.Descriptor instead.
+func (*ApproveResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *ApproveResponse) GetReplicas() []*Replica {
+	if x != nil {
+		return x.Replicas
+	}
+	return nil
+}
+
+type PauseRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Order         *Order                 `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseRequest) Reset() {
+	*x = PauseRequest{}
+	mi := &file_admin_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseRequest) ProtoMessage() {}
+
+func (x *PauseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
+func (*PauseRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *PauseRequest) GetOrder() *Order {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
+type PauseResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Replicas      []*Replica             `protobuf:"bytes,1,rep,name=replicas,proto3" json:"replicas,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseResponse) Reset() {
+	*x = PauseResponse{}
+	mi := &file_admin_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseResponse) ProtoMessage() {}
+
+func (x *PauseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseResponse.ProtoReflect.Descriptor instead.
+func (*PauseResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *PauseResponse) GetReplicas() []*Replica {
+	if x != nil {
+		return x.Replicas
+	}
+	return nil
+}
+
+type ResumeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Order         *Order                 `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeRequest) Reset() {
+	*x = ResumeRequest{}
+	mi := &file_admin_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeRequest) ProtoMessage() {}
+
+func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
+func (*ResumeRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *ResumeRequest) GetOrder() *Order {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
+type ResumeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Replicas      []*Replica             `protobuf:"bytes,1,rep,name=replicas,proto3" json:"replicas,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeResponse) Reset() {
+	*x = ResumeResponse{}
+	mi := &file_admin_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeResponse) ProtoMessage() {}
+
+func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeResponse.ProtoReflect.Descriptor instead.
+func (*ResumeResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *ResumeResponse) GetReplicas() []*Replica {
+	if x != nil {
+		return x.Replicas
+	}
+	return nil
+}
+
 var File_admin_proto protoreflect.FileDescriptor
 
 const file_admin_proto_rawDesc = "" +
@@ -2259,7 +2827,41 @@ const file_admin_proto_rawDesc = "" +
 	"\x05count\x18\x01 \x01(\x04R\x05count\x12\x15\n" +
 	"\x06sum_ms\x18\x02 \x01(\x04R\x05sumMs\x12\x1b\n" +
 	"\tbounds_ms\x18\x03 \x03(\x01R\bboundsMs\x12\x18\n" +
-	"\abuckets\x18\x04 \x03(\x04R\abuckets2\xf3\x05\n" +
+	"\abuckets\x18\x04 \x03(\x04R\abuckets\":\n" +
+	"\fHoldsRequest\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x14\n" +
+	"\x05local\x18\x02 \x01(\bR\x05local\"v\n" +
+	"\rHoldsResponse\x126\n" +
+	"\breplicas\x18\x01 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas\x12-\n" +
+	"\x05holds\x18\x02 \x03(\v2\x17.legation.admin.v1.HoldR\x05holds\"\x90\x02\n" +
+	"\x04Hold\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05fleet\x18\x02 \x01(\tR\x05fleet\x12\x16\n" +
+	"\x06object\x18\x03 \x01(\tR\x06object\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06digest\x18\x05 \x01(\tR\x06digest\x120\n" +
+	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x14\n" +
+	"\x05hosts\x18\b \x03(\tR\x05hosts\x12\x1c\n" +
+	"\tinstances\x18\t \x03(\tR\tinstances\"[\n" +
+	"\x05Order\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x0e\n" +
+	"\x02by\x18\x02 \x01(\tR\x02by\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05local\x18\x04 \x01(\bR\x05local\"X\n" +
+	"\x0eApproveRequest\x12.\n" +
+	"\x05order\x18\x01 \x01(\v2\x18.legation.admin.v1.OrderR\x05order\x12\x16\n" +
+	"\x06digest\x18\x02 \x01(\tR\x06digest\"I\n" +
+	"\x0fApproveResponse\x126\n" +
+	"\breplicas\x18\x01 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas\">\n" +
+	"\fPauseRequest\x12.\n" +
+	"\x05order\x18\x01 \x01(\v2\x18.legation.admin.v1.OrderR\x05order\"G\n" +
+	"\rPauseResponse\x126\n" +
+	"\breplicas\x18\x01 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas\"?\n" +
+	"\rResumeRequest\x12.\n" +
+	"\x05order\x18\x01 \x01(\v2\x18.legation.admin.v1.OrderR\x05order\"H\n" +
+	"\x0eResumeResponse\x126\n" +
+	"\breplicas\x18\x01 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas2\xbf\x06\n" +
 	"\x05Admin\x12_\n" +
 	"\fAcknowledged\x12&.legation.admin.v1.AcknowledgedRequest\x1a'.legation.admin.v1.AcknowledgedResponse\x12M\n" +
 	"\x06Envoys\x12 .legation.admin.v1.EnvoysRequest\x1a!.legation.admin.v1.EnvoysResponse\x12X\n" +
@@ -2269,7 +2871,12 @@ const file_admin_proto_rawDesc = "" +
 	"\x04Diff\x12\x1e.legation.admin.v1.DiffRequest\x1a\x1f.legation.admin.v1.DiffResponse\x12P\n" +
 	"\aExplain\x12!.legation.admin.v1.ExplainRequest\x1a\".legation.admin.v1.ExplainResponse\x12S\n" +
 	"\bProblems\x12\".legation.admin.v1.ProblemsRequest\x1a#.legation.admin.v1.ProblemsResponse\x12P\n" +
-	"\aTraffic\x12!.legation.admin.v1.TrafficRequest\x1a\".legation.admin.v1.TrafficResponseB Z\x1elegation.dev/xds/admin/adminv1b\x06proto3"
+	"\aTraffic\x12!.legation.admin.v1.TrafficRequest\x1a\".legation.admin.v1.TrafficResponse\x12J\n" +
+	"\x05Holds\x12\x1f.legation.admin.v1.HoldsRequest\x1a .legation.admin.v1.HoldsResponse2\xf5\x01\n" +
+	"\x06Orders\x12P\n" +
+	"\aApprove\x12!.legation.admin.v1.ApproveRequest\x1a\".legation.admin.v1.ApproveResponse\x12J\n" +
+	"\x05Pause\x12\x1f.legation.admin.v1.PauseRequest\x1a .legation.admin.v1.PauseResponse\x12M\n" +
+	"\x06Resume\x12 .legation.admin.v1.ResumeRequest\x1a!.legation.admin.v1.ResumeResponseB Z\x1elegation.dev/xds/admin/adminv1b\x06proto3"
 
 var (
 	file_admin_proto_rawDescOnce sync.Once
@@ -2283,7 +2890,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_admin_proto_goTypes = []any{
 	(*AcknowledgedRequest)(nil),   // 0: legation.admin.v1.AcknowledgedRequest
 	(*Resource)(nil),              // 1: legation.admin.v1.Resource
@@ -2314,23 +2921,33 @@ var file_admin_proto_goTypes = []any{
 	(*TrafficResponse)(nil),       // 26: legation.admin.v1.TrafficResponse
 	(*Traffic)(nil),               // 27: legation.admin.v1.Traffic
 	(*Lengths)(nil),               // 28: legation.admin.v1.Lengths
-	(*timestamppb.Timestamp)(nil), // 29: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 30: google.protobuf.Duration
-	(*anypb.Any)(nil),             // 31: google.protobuf.Any
+	(*HoldsRequest)(nil),          // 29: legation.admin.v1.HoldsRequest
+	(*HoldsResponse)(nil),         // 30: legation.admin.v1.HoldsResponse
+	(*Hold)(nil),                  // 31: legation.admin.v1.Hold
+	(*Order)(nil),                 // 32: legation.admin.v1.Order
+	(*ApproveRequest)(nil),        // 33: legation.admin.v1.ApproveRequest
+	(*ApproveResponse)(nil),       // 34: legation.admin.v1.ApproveResponse
+	(*PauseRequest)(nil),          // 35: legation.admin.v1.PauseRequest
+	(*PauseResponse)(nil),         // 36: legation.admin.v1.PauseResponse
+	(*ResumeRequest)(nil),         // 37: legation.admin.v1.ResumeRequest
+	(*ResumeResponse)(nil),        // 38: legation.admin.v1.ResumeResponse
+	(*timestamppb.Timestamp)(nil), // 39: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 40: google.protobuf.Duration
+	(*anypb.Any)(nil),             // 41: google.protobuf.Any
 }
 var file_admin_proto_depIdxs = []int32{
 	1,  // 0: legation.admin.v1.AcknowledgedRequest.resources:type_name -> legation.admin.v1.Resource
 	4,  // 1: legation.admin.v1.Replica.fleets:type_name -> legation.admin.v1.Fleet
 	5,  // 2: legation.admin.v1.Fleet.version:type_name -> legation.admin.v1.Version
-	29, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
-	29, // 4: legation.admin.v1.Version.stored:type_name -> google.protobuf.Timestamp
+	39, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
+	39, // 4: legation.admin.v1.Version.stored:type_name -> google.protobuf.Timestamp
 	3,  // 5: legation.admin.v1.EnvoysResponse.replicas:type_name -> legation.admin.v1.Replica
 	8,  // 6: legation.admin.v1.EnvoysResponse.envoys:type_name -> legation.admin.v1.Envoy
-	29, // 7: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
-	30, // 8: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
+	39, // 7: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
+	40, // 8: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
 	9,  // 9: legation.admin.v1.Envoy.rejected:type_name -> legation.admin.v1.Rejection
 	1,  // 10: legation.admin.v1.ResourcesResponse.resource:type_name -> legation.admin.v1.Resource
-	31, // 11: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
+	41, // 11: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
 	5,  // 12: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
 	5,  // 13: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
 	5,  // 14: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
@@ -2340,37 +2957,55 @@ var file_admin_proto_depIdxs = []int32{
 	21, // 18: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
 	22, // 19: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
 	1,  // 20: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
-	29, // 21: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
+	39, // 21: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
 	3,  // 22: legation.admin.v1.ProblemsResponse.replicas:type_name -> legation.admin.v1.Replica
 	22, // 23: legation.admin.v1.ProblemsResponse.problems:type_name -> legation.admin.v1.Problem
 	3,  // 24: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
-	29, // 25: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
-	29, // 26: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
+	39, // 25: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
+	39, // 26: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
 	27, // 27: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
 	28, // 28: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
-	0,  // 29: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
-	6,  // 30: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
-	10, // 31: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
-	12, // 32: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
-	14, // 33: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
-	16, // 34: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
-	19, // 35: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
-	23, // 36: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
-	25, // 37: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
-	2,  // 38: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
-	7,  // 39: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
-	11, // 40: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
-	13, // 41: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
-	15, // 42: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
-	17, // 43: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
-	20, // 44: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
-	24, // 45: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
-	26, // 46: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
-	38, // [38:47] is the sub-list for method output_type
-	29, // [29:38] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	3,  // 29: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
+	31, // 30: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
+	39, // 31: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
+	39, // 32: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
+	32, // 33: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 34: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
+	32, // 35: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 36: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
+	32, // 37: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 38: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
+	0,  // 39: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
+	6,  // 40: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
+	10, // 41: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
+	12, // 42: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
+	14, // 43: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
+	16, // 44: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
+	19, // 45: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
+	23, // 46: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
+	25, // 47: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
+	29, // 48: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
+	33, // 49: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
+	35, // 50: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
+	37, // 51: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
+	2,  // 52: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
+	7,  // 53: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
+	11, // 54: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
+	13, // 55: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
+	15, // 56: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
+	17, // 57: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
+	20, // 58: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
+	24, // 59: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
+	26, // 60: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
+	30, // 61: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
+	34, // 62: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
+	36, // 63: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
+	38, // 64: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
+	52, // [52:65] is the sub-list for method output_type
+	39, // [39:52] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -2384,9 +3019,9 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   39,
 			NumExtensions: 0,
-			NumServices:   1,
+			NumServices:   2,
 		},
 		GoTypes:           file_admin_proto_goTypes,
 		DependencyIndexes: file_admin_proto_depIdxs,

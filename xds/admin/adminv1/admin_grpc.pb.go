@@ -28,6 +28,7 @@ const (
 	Admin_Explain_FullMethodName      = "/legation.admin.v1.Admin/Explain"
 	Admin_Problems_FullMethodName     = "/legation.admin.v1.Admin/Problems"
 	Admin_Traffic_FullMethodName      = "/legation.admin.v1.Admin/Traffic"
+	Admin_Holds_FullMethodName        = "/legation.admin.v1.Admin/Holds"
 )
 
 // AdminClient is the client API for Admin service.
@@ -64,6 +65,8 @@ type AdminClient interface {
 	// Traffic says what Envoys have counted of the requests to Services, and of their
 	// connections to endpoints.
 	Traffic(ctx context.Context, in *TrafficRequest, opts ...grpc.CallOption) (*TrafficResponse, error)
+	// Holds lists what is served although the objects say otherwise.
+	Holds(ctx context.Context, in *HoldsRequest, opts ...grpc.CallOption) (*HoldsResponse, error)
 }
 
 type adminClient struct {
@@ -182,6 +185,16 @@ func (c *adminClient) Traffic(ctx context.Context, in *TrafficRequest, opts ...g
 	return out, nil
 }
 
+func (c *adminClient) Holds(ctx context.Context, in *HoldsRequest, opts ...grpc.CallOption) (*HoldsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(HoldsResponse)
+	err := c.cc.Invoke(ctx, Admin_Holds_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
@@ -216,6 +229,8 @@ type AdminServer interface {
 	// Traffic says what Envoys have counted of the requests to Services, and of their
 	// connections to endpoints.
 	Traffic(context.Context, *TrafficRequest) (*TrafficResponse, error)
+	// Holds lists what is served although the objects say otherwise.
+	Holds(context.Context, *HoldsRequest) (*HoldsResponse, error)
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -252,6 +267,9 @@ func (UnimplementedAdminServer) Problems(context.Context, *ProblemsRequest) (*Pr
 }
 func (UnimplementedAdminServer) Traffic(context.Context, *TrafficRequest) (*TrafficResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Traffic not implemented")
+}
+func (UnimplementedAdminServer) Holds(context.Context, *HoldsRequest) (*HoldsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Holds not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -422,6 +440,24 @@ func _Admin_Traffic_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_Holds_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(HoldsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Holds(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Holds_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Holds(ctx, req.(*HoldsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -457,6 +493,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "Traffic",
 			Handler:    _Admin_Traffic_Handler,
 		},
+		{
+			MethodName: "Holds",
+			Handler:    _Admin_Holds_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
@@ -470,5 +510,201 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 			ServerStreams: true,
 		},
 	},
+	Metadata: "admin.proto",
+}
+
+const (
+	Orders_Approve_FullMethodName = "/legation.admin.v1.Orders/Approve"
+	Orders_Pause_FullMethodName   = "/legation.admin.v1.Orders/Pause"
+	Orders_Resume_FullMethodName  = "/legation.admin.v1.Orders/Resume"
+)
+
+// OrdersClient is the client API for Orders service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// Orders changes what is served. It is for those whose certificate is that of an approver.
+//
+// Each call is passed on to all replicas that the one which is asked can reach, and it
+// answers which did what is asked for.
+type OrdersClient interface {
+	// Approve lets the hosts of a fleet go that are held, or wait.
+	Approve(ctx context.Context, in *ApproveRequest, opts ...grpc.CallOption) (*ApproveResponse, error)
+	// Pause keeps routes, clusters and listeners of a fleet as they are. Endpoints and
+	// certificates stay live.
+	Pause(ctx context.Context, in *PauseRequest, opts ...grpc.CallOption) (*PauseResponse, error)
+	// Resume ends a pause.
+	Resume(ctx context.Context, in *ResumeRequest, opts ...grpc.CallOption) (*ResumeResponse, error)
+}
+
+type ordersClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewOrdersClient(cc grpc.ClientConnInterface) OrdersClient {
+	return &ordersClient{cc}
+}
+
+func (c *ordersClient) Approve(ctx context.Context, in *ApproveRequest, opts ...grpc.CallOption) (*ApproveResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ApproveResponse)
+	err := c.cc.Invoke(ctx, Orders_Approve_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ordersClient) Pause(ctx context.Context, in *PauseRequest, opts ...grpc.CallOption) (*PauseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PauseResponse)
+	err := c.cc.Invoke(ctx, Orders_Pause_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ordersClient) Resume(ctx context.Context, in *ResumeRequest, opts ...grpc.CallOption) (*ResumeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResumeResponse)
+	err := c.cc.Invoke(ctx, Orders_Resume_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// OrdersServer is the server API for Orders service.
+// All implementations must embed UnimplementedOrdersServer
+// for forward compatibility.
+//
+// Orders changes what is served. It is for those whose certificate is that of an approver.
+//
+// Each call is passed on to all replicas that the one which is asked can reach, and it
+// answers which did what is asked for.
+type OrdersServer interface {
+	// Approve lets the hosts of a fleet go that are held, or wait.
+	Approve(context.Context, *ApproveRequest) (*ApproveResponse, error)
+	// Pause keeps routes, clusters and listeners of a fleet as they are. Endpoints and
+	// certificates stay live.
+	Pause(context.Context, *PauseRequest) (*PauseResponse, error)
+	// Resume ends a pause.
+	Resume(context.Context, *ResumeRequest) (*ResumeResponse, error)
+	mustEmbedUnimplementedOrdersServer()
+}
+
+// UnimplementedOrdersServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedOrdersServer struct{}
+
+func (UnimplementedOrdersServer) Approve(context.Context, *ApproveRequest) (*ApproveResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Approve not implemented")
+}
+func (UnimplementedOrdersServer) Pause(context.Context, *PauseRequest) (*PauseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Pause not implemented")
+}
+func (UnimplementedOrdersServer) Resume(context.Context, *ResumeRequest) (*ResumeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Resume not implemented")
+}
+func (UnimplementedOrdersServer) mustEmbedUnimplementedOrdersServer() {}
+func (UnimplementedOrdersServer) testEmbeddedByValue()                {}
+
+// UnsafeOrdersServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to OrdersServer will
+// result in compilation errors.
+type UnsafeOrdersServer interface {
+	mustEmbedUnimplementedOrdersServer()
+}
+
+func RegisterOrdersServer(s grpc.ServiceRegistrar, srv OrdersServer) {
+	// If the following call panics, it indicates UnimplementedOrdersServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&Orders_ServiceDesc, srv)
+}
+
+func _Orders_Approve_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ApproveRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrdersServer).Approve(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Orders_Approve_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrdersServer).Approve(ctx, req.(*ApproveRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Orders_Pause_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PauseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrdersServer).Pause(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Orders_Pause_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrdersServer).Pause(ctx, req.(*PauseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Orders_Resume_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResumeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrdersServer).Resume(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Orders_Resume_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrdersServer).Resume(ctx, req.(*ResumeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// Orders_ServiceDesc is the grpc.ServiceDesc for Orders service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var Orders_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "legation.admin.v1.Orders",
+	HandlerType: (*OrdersServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "Approve",
+			Handler:    _Orders_Approve_Handler,
+		},
+		{
+			MethodName: "Pause",
+			Handler:    _Orders_Pause_Handler,
+		},
+		{
+			MethodName: "Resume",
+			Handler:    _Orders_Resume_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
 	Metadata: "admin.proto",
 }

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/user"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"legation.dev/cmd/cli"
+	"legation.dev/xds/admin/adminv1"
+	"legation.dev/xds/hold"
+)
+
+func holdsCommand() *cobra.Command {
+	f := &inspectFlags{}
+	c := &cobra.Command{
+		Use:   "holds",
+		Short: "List what is served although the objects say otherwise, and until when",
+		Long: `Lists what all replicas hold: certificates whose Secrets are missing, endpoints of
+Services that are missing or late, paths that move to a Service without endpoints,
+classes that are gone or paused, settings with mistakes, hosts that stay with a
+namespace for a minute, and hosts that were removed. UNTIL is when it ends by itself;
+without a time it waits for what is missing, or for an order.`,
+		Example: `  legation holds
+  legation holds --fleet public -o json`,
+		Args: cli.Arguments(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return f.ask(c, inspectTime, func(ctx context.Context, admin adminv1.AdminClient) error {
+				answer, err := admin.Holds(ctx, &adminv1.HoldsRequest{Fleet: f.fleet})
+				if err != nil {
+					return err
+				}
+				if f.output == formatJSON {
+					err = writeMessage(c.OutOrStdout(), answer)
+				} else {
+					err = writeHolds(c.OutOrStdout(), answer, time.Now())
+				}
+				return errors.Join(err, complain(c.ErrOrStderr(), answer.GetReplicas()))
+			})
+		},
+	}
+	f.register(c)
+	f.registerFleet(c)
+	c.Flags().Lookup("fleet").Usage = "only of this fleet, which is the name of an IngressClass (default: of all)"
+	return c
+}
+
+// hostsShown are how many hosts of a deletion are named before the others are counted.
+const hostsShown = 20
+
+func writeHolds(w io.Writer, answer *adminv1.HoldsResponse, now time.Time) error {
+	if len(answer.GetHolds()) == 0 {
+		_, err := fmt.Fprintln(w, "nothing is held")
+		return err
+	}
+	table := newTable(w)
+	row(table, "KIND", "FLEET", "OBJECT", "SINCE", "UNTIL", "REPLICAS", "DIGEST", "REASON")
+	for _, h := range answer.GetHolds() {
+		row(table, h.GetKind(), h.GetFleet(), h.GetObject(), moment(h.GetSince()), moment(h.GetUntil()),
+			fmt.Sprintf("%d/%d", len(h.GetInstances()), len(answer.GetReplicas())), shortDigest(h.GetDigest()), h.GetReason())
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, h := range answer.GetHolds() {
+		writeHosts(w, h)
+	}
+	return nil
+}
+
+func writeHosts(w io.Writer, h *adminv1.Hold) {
+	if len(h.GetHosts()) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\nremoved from fleet %s:\n", h.GetFleet())
+	for _, host := range h.GetHosts()[:min(hostsShown, len(h.GetHosts()))] {
+		fmt.Fprintf(w, "  %s\n", host)
+	}
+	if more := len(h.GetHosts()) - hostsShown; more > 0 {
+		fmt.Fprintf(w, "  and %d more (-o json has all)\n", more)
+	}
+}
+
+// moment is a time for people; none is empty.
+func moment(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return ""
+	}
+	return t.AsTime().Local().Format(time.DateTime)
+}
+
+// orderFlags are those of the commands that change what is served.
+type orderFlags struct {
+	inspectFlags
+	by, reason string
+}
+
+// command is one that gives an order. do gives it and tells which replicas did it.
+func (f *orderFlags) command(use, short, long string, do func(context.Context, *cobra.Command, grpc.ClientConnInterface, *adminv1.Order) ([]*adminv1.Replica, error)) *cobra.Command {
+	c := &cobra.Command{Use: use + " FLEET --reason TEXT", Short: short,
+		Long: long + `
+
+It wants a certificate with the name spiffe://legation.dev/approver, where there are
+certificates: 'legation certs' makes one (RELEASE-xds-approver). Who did it, and why, is in
+the log and in 'legation history' of each replica.`,
+		Example: "  legation " + use + " public --reason \"as agreed in INC-4711\" --tls approver",
+		Args:    cli.Arguments(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			if f.reason == "" {
+				return cli.Usage(c, errors.New("--reason: say why"))
+			}
+			f.output = formatTable
+			return f.dial(c, inspectTime, func(ctx context.Context, conn grpc.ClientConnInterface) error {
+				replicas, err := do(ctx, c, conn, &adminv1.Order{Fleet: args[0], By: f.by, Reason: f.reason})
+				if err != nil {
+					return err
+				}
+				done := slices.DeleteFunc(slices.Clone(replicas), func(r *adminv1.Replica) bool { return r.GetError() != "" })
+				fmt.Fprintf(c.OutOrStdout(), "done by %d of %d replicas\n", len(done), len(replicas))
+				return complain(c.ErrOrStderr(), replicas)
+			})
+		}}
+	f.registerWhere(c.Flags())
+	c.Flags().Lookup("tls").Usage = "folder with tls.crt, tls.key and ca.crt of an approver (default: $" + tlsVariable + ")"
+	c.Flags().StringVar(&f.reason, "reason", "", "why, for the log and the history")
+	c.Flags().StringVar(&f.by, "by", userName(), "who, for the log and the history")
+	return c
+}
+
+// userName is who runs this; empty if that is not known.
+func userName() string {
+	u, err := user.Current()
+	if err != nil {
+		return ""
+	}
+	return u.Username
+}
+
+func approveCommand() *cobra.Command {
+	return new(orderFlags).command("approve", "Let hosts go whose removal is held",
+		`Shows which hosts of the fleet are held because so many were removed together, and lets
+them go, at all replicas. What is removed in the same moment is not approved with them:
+what is held must still be what was shown.`,
+		func(ctx context.Context, c *cobra.Command, conn grpc.ClientConnInterface, order *adminv1.Order) ([]*adminv1.Replica, error) {
+			held, err := adminv1.NewAdminClient(conn).Holds(ctx, &adminv1.HoldsRequest{Fleet: order.GetFleet()})
+			if err != nil {
+				return nil, err
+			}
+			held.Holds = slices.DeleteFunc(held.GetHolds(), func(h *adminv1.Hold) bool { return h.GetKind() != string(hold.Deletion) })
+			if len(held.GetHolds()) == 0 {
+				return nil, fmt.Errorf("no host of fleet %s is held", order.GetFleet())
+			}
+			if len(held.GetHolds()) > 1 {
+				return nil, errors.New("replicas hold different hosts, since one has not read what the other has: try again in a moment")
+			}
+			writeHosts(c.OutOrStdout(), held.GetHolds()[0])
+			answer, err := adminv1.NewOrdersClient(conn).Approve(ctx, &adminv1.ApproveRequest{Order: order, Digest: held.GetHolds()[0].GetDigest()})
+			return answer.GetReplicas(), err
+		})
+}
+
+func pauseCommand() *cobra.Command {
+	return new(orderFlags).command("pause", "Keep routes, clusters and listeners of a fleet as they are",
+		`Pauses a fleet, at all replicas: no change of an Ingress, a class or its settings is
+served until 'legation resume'. Services, endpoints and certificates stay live. Each
+Ingress that is kept back has a Problem (KeptBack), and the class another (FleetPaused). A
+replica that starts meanwhile does not know of it.`,
+		func(ctx context.Context, _ *cobra.Command, conn grpc.ClientConnInterface, order *adminv1.Order) ([]*adminv1.Replica, error) {
+			answer, err := adminv1.NewOrdersClient(conn).Pause(ctx, &adminv1.PauseRequest{Order: order})
+			return answer.GetReplicas(), err
+		})
+}
+
+func resumeCommand() *cobra.Command {
+	return new(orderFlags).command("resume", "Serve a fleet again as its objects are now",
+		`Ends 'legation pause'. If more than deletion-share of the hosts were removed meanwhile,
+their removal is held, as always.`,
+		func(ctx context.Context, _ *cobra.Command, conn grpc.ClientConnInterface, order *adminv1.Order) ([]*adminv1.Replica, error) {
+			answer, err := adminv1.NewOrdersClient(conn).Resume(ctx, &adminv1.ResumeRequest{Order: order})
+			return answer.GetReplicas(), err
+		})
+}

@@ -1,0 +1,311 @@
+package controller
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"legation.dev/object"
+	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
+	"legation.dev/xds/hold"
+)
+
+const fleetOfGuard = "guarded"
+
+// ingressOf has one host, which its name says.
+func ingressOf(i int) input.Change {
+	class := fleetOfGuard
+	return lower.Put(input.Seal(&input.Ingress{Meta: input.Meta{Namespace: "shop", Name: fmt.Sprintf("i%03d", i)}, ClassName: &class,
+		Rules: []input.Rule{{Host: fmt.Sprintf("i%03d.example.com", i), Paths: []input.Path{{Path: "/", Type: input.PathPrefix, Backend: input.Backend{Service: "web", Port: 80}}}}}}))
+}
+
+func deletionOf(i int) input.Change { return input.Delete(ingressOf(i).Ref) }
+
+// guarded starts a Loop with a class with settings ("name: value, ...") and hosts.
+func guarded(t *testing.T, source Source, from channel, hosts int, settings map[string]string) *loopTest {
+	l := startLoopOf(t, source, from)
+	settings = maps.Clone(settings)
+	if settings == nil {
+		settings = map[string]string{}
+	}
+	settings["namespace-hosts"] = "0"
+	config := object.Ref{Kind: object.KindConfigMap, Namespace: "shop", Name: "settings"}
+	batch := []input.Change{
+		lower.Put(input.Seal(&input.IngressClass{Meta: input.Meta{Name: fleetOfGuard}, Controller: input.Controller, Parameters: config})),
+		lower.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: "shop", Name: "settings"}, Data: settings})),
+		lower.Put(input.Seal(&input.Service{Meta: input.Meta{Namespace: "shop", Name: "web"}, Ports: []input.ServicePort{{Name: "http", Port: 80, TargetPort: "80", Protocol: "TCP"}}}))}
+	for i := range hosts {
+		batch = append(batch, ingressOf(i))
+	}
+	l.change(batch...)
+	return l
+}
+
+// served is how many of the hosts are served.
+func (l *loopTest) served() int { return l.hosts(fleetOfGuard) - 1 } // one is the catch-all
+
+func (l *loopTest) expectServed(t *testing.T, when string, want int) {
+	t.Helper()
+	if got := l.served(); got != want {
+		t.Errorf("%s: %d hosts are served, want %d", when, got, want)
+	}
+}
+
+// TestMassDeletion: 500 of 1,000 hosts that are deleted one by one, within a moment or in
+// minutes, are all served until somebody approves, they are back, or the time is over.
+func TestMassDeletion(t *testing.T) {
+	for _, c := range []struct {
+		pace time.Duration
+		end  func(*loopTest, *testing.T)
+	}{
+		{0, (*loopTest).approved},
+		{100 * time.Millisecond, (*loopTest).undone},
+		{400 * time.Millisecond, (*loopTest).over},
+	} {
+		t.Run(c.pace.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				source := make(channel)
+				l := guarded(t, source, source, 1000, nil)
+				for i := range 500 {
+					l.change(deletionOf(i))
+					l.wait(c.pace)
+					if n := l.served(); n != 1000 {
+						t.Fatalf("after %d deletions %d hosts are served", i+1, n)
+					}
+				}
+				l.wait(time.Minute)
+				l.expectServed(t, "held", 1000)
+				c.end(l, t)
+				l.end(t)
+			})
+		})
+	}
+}
+
+func (l *loopTest) approved(t *testing.T) {
+	for _, digest := range []string{"of something else", "", "of what is no more"} {
+		err := l.orders.Do(t.Context(), Approve(fleetOfGuard, digest, "me", "a test"))
+		if (err == nil) != (digest == "") {
+			t.Errorf("approved %q: %v", digest, err)
+		}
+	}
+	l.expectServed(t, "approved", 500)
+	if got := l.since(0); !slices.ContainsFunc(got, func(s string) bool { return strings.HasSuffix(s, ": me approved the removal of hosts: a test") }) {
+		t.Errorf("the causes are %q", got[len(got)-3:])
+	}
+}
+
+func (l *loopTest) undone(t *testing.T) {
+	for i := range 500 {
+		l.change(ingressOf(i))
+	}
+	l.wait(time.Hour)
+	l.expectServed(t, "undone", 1000)
+}
+
+func (l *loopTest) over(t *testing.T) {
+	l.wait(9 * time.Minute)
+	l.expectServed(t, "over", 500)
+}
+
+// TestSmallDeletions: what is less than the share goes after the window, and 20 deletions a
+// minute go one by one, however many they become.
+func TestSmallDeletions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := make(channel)
+		l := guarded(t, source, source, 1000, nil)
+		var namespace []input.Change
+		for i := range 300 {
+			namespace = append(namespace, deletionOf(i))
+		}
+		l.change(namespace...)
+		l.wait(4 * time.Second)
+		l.expectServed(t, "in the window", 1000)
+		l.wait(2 * time.Second)
+		l.expectServed(t, "after the window", 700)
+		for i := range 600 {
+			l.change(deletionOf(300 + i))
+			l.wait(3 * time.Second)
+		}
+		l.wait(5 * time.Second)
+		l.expectServed(t, "20 a minute", 100)
+		l.end(t)
+	})
+}
+
+// TestGuardSettings: without a window hosts go at once, without a share nothing is held, and
+// what is held for ever ends by approval only.
+func TestGuardSettings(t *testing.T) {
+	all := func() (list []input.Change) {
+		for i := range 20 {
+			list = append(list, deletionOf(i))
+		}
+		return list
+	}
+	for _, c := range []struct {
+		name, value   string
+		wait          time.Duration
+		before, after int
+	}{
+		{"deletion-window", "off", 0, 0, 0},
+		{"deletion-share", "off", 5 * time.Second, 20, 0},
+		{"deletion-hold", "1m", time.Minute, 20, 0},
+		{"deletion-hold", "forever", 1000 * time.Hour, 20, 20},
+	} {
+		t.Run(c.name+" "+c.value, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				source := make(channel)
+				l := guarded(t, source, source, 20, map[string]string{c.name: c.value})
+				l.change(all()...)
+				l.expectServed(t, "at once", c.before)
+				l.wait(c.wait)
+				l.expectServed(t, "later", c.after)
+				l.end(t)
+			})
+		})
+	}
+}
+
+// TestGuardInOutage: what waits does not go for the lack of news.
+func TestGuardInOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, away := make(channel), new(atomic.Bool)
+		l := guarded(t, patchy{source, away}, source, 20, nil)
+		l.change(deletionOf(0))
+		away.Store(true)
+		l.wait(time.Hour)
+		l.expectServed(t, "in the outage", 20)
+		away.Store(false)
+		l.wait(5 * time.Second)
+		l.expectServed(t, "after it", 19)
+		l.end(t)
+	})
+}
+
+// held is what is held, as "kind fleet object".
+func (l *loopTest) heldNow() (list []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.held.List() {
+		list = append(list, fmt.Sprint(e.Kind, " ", e.Fleet, " ", e.Object))
+		if e.Reason == "" || e.Digest == "" || e.Since.IsZero() {
+			list = append(list, fmt.Sprintf("incomplete: %+v", e))
+		}
+	}
+	return list
+}
+
+func (l *loopTest) expectHeld(t *testing.T, when string, want ...string) {
+	t.Helper()
+	if got := l.heldNow(); !slices.Equal(got, want) {
+		t.Errorf("%s: held are %q, want %q", when, got, want)
+	}
+}
+
+// TestHolds: each kind of hold is listed with its beginning and its end.
+func TestHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := make(channel)
+		l := guarded(t, source, source, 20, nil)
+		l.expectHeld(t, "in the beginning")
+		l.change(deletionOf(0))
+		l.expectHeld(t, "one deletion", "deletion guarded IngressClass guarded", "name  host i000.example.com")
+		if e := l.entry("deletion"); e.Held || e.Until.Sub(e.Since) != 5*time.Second || !slices.Equal(e.Hosts, []string{"i000.example.com of Ingress shop/i000"}) {
+			t.Errorf("a host that waits: %+v", e)
+		}
+		l.wait(time.Minute)
+		l.expectHeld(t, "after a minute")
+		var batch []input.Change
+		for i := range 15 {
+			batch = append(batch, deletionOf(i+1))
+		}
+		l.change(batch...)
+		l.wait(2 * time.Minute)
+		l.expectHeld(t, "many", "deletion guarded IngressClass guarded")
+		if e := l.entry("deletion"); !e.Held || e.Until.Sub(e.Since) != 10*time.Minute || len(e.Hosts) != 15 {
+			t.Errorf("hosts that are held: %+v", e)
+		}
+		l.wait(10 * time.Minute)
+		l.expectHeld(t, "after ten minutes")
+		l.change(input.Delete(object.Ref{Kind: object.KindIngressClass, Name: fleetOfGuard}))
+		l.expectHeld(t, "without a class", "class guarded IngressClass guarded")
+		l.end(t)
+	})
+}
+
+func (l *loopTest) entry(kind hold.Kind) (e hold.Entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e = range l.held.List() {
+		if e.Kind == kind {
+			return e
+		}
+	}
+	return hold.Entry{}
+}
+
+// TestPause: while a fleet is paused its routes stay, whatever becomes of Ingresses and
+// class, and each Ingress that is kept back is told. What was removed meanwhile is guarded
+// when it goes on.
+func TestPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := make(channel)
+		l := guarded(t, source, source, 20, nil)
+		do := func(o Order, ok bool) {
+			t.Helper()
+			if err := l.orders.Do(t.Context(), o); (err == nil) != ok {
+				t.Errorf("the order ended with %v", err)
+			}
+		}
+		do(Resume(fleetOfGuard, "me", "a test"), false)
+		do(Pause("nobody", "me", "a test"), false)
+		do(Pause(fleetOfGuard, "me", "a test"), true)
+		do(Pause(fleetOfGuard, "me", "a test"), false)
+		l.expectHeld(t, "paused", "class guarded IngressClass guarded")
+		l.change(ingressOf(20))
+		l.expectServed(t, "one more", 20)
+		if got, want := l.problems(), []string{"IngressClass guarded FleetPaused", "Ingress shop/i020 KeptBack"}; !subset(want, got) {
+			t.Errorf("Problems are %q, want %q among them", got, want)
+		}
+		var batch []input.Change
+		for i := range 15 {
+			batch = append(batch, deletionOf(i))
+		}
+		l.change(batch...)
+		l.wait(time.Hour)
+		l.expectServed(t, "many deleted", 20)
+		do(Resume(fleetOfGuard, "me", "a test"), true)
+		l.expectServed(t, "resumed", 21)
+		if e := l.entry("deletion"); !e.Held {
+			t.Errorf("what was removed meanwhile: %+v", e)
+		}
+		do(Approve(fleetOfGuard, "", "me", "a test"), true)
+		l.expectServed(t, "approved", 6)
+		l.end(t)
+	})
+}
+
+func subset(want, all []string) bool {
+	for _, w := range want {
+		if !slices.Contains(all, w) {
+			return false
+		}
+	}
+	return true
+}
+
+// problems are those of the last report, as "object code".
+func (l *loopTest) problems() (list []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range l.result.Problems(time.Now()) {
+		list = append(list, fmt.Sprint(p.Object, " ", p.Code))
+	}
+	return list
+}

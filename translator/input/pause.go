@@ -1,0 +1,92 @@
+package input
+
+import (
+	"errors"
+	"time"
+
+	"legation.dev/pmap"
+)
+
+// Pause is who has paused a fleet, why, and since when.
+type Pause struct {
+	By, Reason string
+	Since      time.Time
+}
+
+// Errors of Pause and Resume.
+var (
+	errNoFleet   = errors.New("there is no such fleet")
+	errPaused    = errors.New("the fleet is paused already")
+	errNotPaused = errors.New("the fleet is not paused")
+)
+
+// Pause is v with a fleet that keeps the Ingresses, class and settings that it has, until
+// Resume. Services, EndpointSlices and Secrets stay live.
+func (v View) Pause(class string, p Pause) (View, error) {
+	f, frozen := v.frozen.Get(class)
+	switch of, ok := v.classes.Get(class); {
+	case f.pause != nil:
+		return v, errPaused
+	case !frozen && (!ok || of.Controller != Controller):
+		return v, errNoFleet
+	case !frozen:
+		f = v.pin(v)
+	}
+	f.pause = &p
+	v.frozen = v.frozen.Set(class, f)
+	return v, nil
+}
+
+// Resume is v with a fleet that is paused no more. It stays frozen if its class is gone.
+func (v View) Resume(class string) (View, error) {
+	f, ok := v.frozen.Get(class)
+	if !ok || f.pause == nil {
+		return v, errNotPaused
+	}
+	if f.pause = nil; v.complete(class, f) {
+		v.frozen = v.frozen.Delete(class)
+	} else {
+		v.frozen = v.frozen.Set(class, f)
+	}
+	return v, nil
+}
+
+// Paused is who has paused the fleet of a class.
+func (v View) Paused(class string) (Pause, bool) {
+	f, ok := v.frozen.Get(class)
+	if !ok || f.pause == nil {
+		return Pause{}, false
+	}
+	return *f.pause, true
+}
+
+// Frozen are the fleets that keep what they had: of each class since when, and the digest of
+// that.
+func (v View) Frozen() map[string]Pinned {
+	all := map[string]Pinned{}
+	for name, f := range v.frozen.All() {
+		all[name] = Pinned{Since: f.since, Digest: f.Sum()}
+	}
+	return all
+}
+
+// Pinned is what a fleet keeps.
+type Pinned struct {
+	Since  time.Time
+	Digest pmap.Sum
+}
+
+// KeptBack are the objects of a class that a pause keeps from being served as they are now.
+func (v View) KeptBack(class string) (keys []string) {
+	f, ok := v.frozen.Get(class)
+	if !ok || f.pause == nil {
+		return nil
+	}
+	is, _ := v.facts(class)
+	for c := range pmap.Diff(f.view.fragments, v.fragments) {
+		if c.New != nil && !c.New.Gone && is.Has(c.New.Class) {
+			keys = append(keys, c.Key)
+		}
+	}
+	return keys
+}
