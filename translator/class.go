@@ -26,11 +26,12 @@ type class struct {
 
 // readClass reads the facts of a class that v has; over are the objects that are over budgets.
 func readClass(v input.View, of *input.IngressClass, frozen bool, over pmap.Map[pmap.Unit]) class {
-	c := class{Class: route.Class{Name: of.Name, Default: defaultClass(v) == of.Name, Over: over}}
+	c := class{Class: route.Class{Name: of.Name, Default: v.DefaultClass() == of.Name, Over: over}}
 	c.readSettings(v, of)
 	if frozen {
 		c.found = append(c.found, finding.ClassFrozen.At(input.Origin(of), ""))
 	}
+	c.found = append(c.found, rivals(v, of)...)
 	if c.Settings.EscapedSlashes == policy.Keep {
 		c.found = append(c.found, finding.SlashesKept.At(c.config.In("data.escaped-slashes"), string(policy.Keep)))
 	}
@@ -124,19 +125,32 @@ func (c *class) settingsCatchAll() route.Planned {
 		Settings: &c.Settings.Route, Owner: "legation/default-backend", From: c.config.Object}
 }
 
-// defaultClass is the class of Ingresses that name none: the newest of those
-// that are marked as default, ties by name; empty if there is none.
-func defaultClass(v input.View) string {
-	var best *input.IngressClass
-	for _, c := range v.Classes().All() { // in order of names
-		if c.IsDefault() && (best == nil || c.Created.After(best.Created)) {
-			best = c
-		}
+// rivals tells a class that is marked as the default one that it is not alone.
+func rivals(v input.View, of *input.IngressClass) []finding.Finding {
+	list := v.Defaults()
+	if !of.IsDefault() || len(list) < 2 {
+		return nil
 	}
-	if best == nil {
-		return ""
+	at := input.Origin(of).In(input.DefaultMark)
+	if list[0].Name == of.Name {
+		return []finding.Finding{finding.DefaultTwice.At(at, "true", list[1].Name, of.Name)}
 	}
-	return best.Name
+	return []finding.Finding{finding.DefaultTwice.At(at, "true", list[0].Name, list[0].Name)}
+}
+
+// contradicted tells of an object that names two classes, one of which is this.
+func (c *class) contradicted(f *route.Fragment) []finding.Finding {
+	if f.Class.Beside == nil || !f.Class.Names(c.Name) {
+		return nil
+	}
+	by, code := "annotation", finding.ClassOverridden
+	if c.Settings.Compatible() {
+		by = "field"
+	}
+	if c.has(f) {
+		code = finding.TwoClasses
+	}
+	return []finding.Finding{code.At(f.At(f.Class.Field), f.Class.Name, *f.Class.Beside, c.Name, by)}
 }
 
 // has reports whether a fragment is of this class.

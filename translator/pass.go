@@ -115,8 +115,11 @@ func (p *pass) object(of object.Ref) {
 	var found []finding.Finding
 	unit := of.String()
 	f, ok := p.v.Fragments().Get(unit)
+	if ok {
+		found = p.next.class.contradicted(f)
+	}
 	if ok = ok && p.next.class.has(f); ok {
-		found = slices.Concat(f.Findings, service.BeyondShare(f, &p.next.class.Settings), p.next.class.guarded(f))
+		found = slices.Concat(found, f.Findings, service.BeyondShare(f, &p.next.class.Settings), p.next.class.guarded(f))
 	}
 	p.found("object "+unit, found)
 	if of.Kind == object.KindIngress {

@@ -40,8 +40,9 @@ or in a cluster, which is read once (the rights of 'legation serve' are enough):
 each of its clusters, then those of the routes of each Ingress that leads there, with
 the object and field that says so, the preset that gives it, or the reason of the default.
 
-What is wrong with the Service or one of these Ingresses goes to standard error and makes
-the exit status 1.`,
+The exit status is 1 if anything is wrong with the object that is asked about, or with what
+it leads to; of a Service, also with the Ingresses that lead there. That goes to standard
+error. What is only for information does not count.`,
 		Example: `  legation explain ingress/shop/checkout
   legation explain service/shop/web examples/shop
   legation explain service/shop/web --source dir:examples/shop -o json

@@ -56,6 +56,14 @@ const (
 	ClassFrozen       Code = "ClassFrozen"
 	NoDefaultClass    Code = "NoDefaultClass"
 	NoClass           Code = "NoClass"
+	EmptyClass        Code = "EmptyClass"
+	TwoClasses        Code = "TwoClasses"
+	ClassOverridden   Code = "ClassOverridden"
+	DefaultTwice      Code = "DefaultTwice"
+	DefaultElsewhere  Code = "DefaultElsewhere"
+	ClassGone         Code = "ClassGone"
+	FrozenOut         Code = "FrozenOut"
+	FrozenChange      Code = "FrozenChange"
 	SettingsKind      Code = "SettingsKind"
 	NoSettings        Code = "NoSettings"
 	SlashesKept       Code = "SlashesKept"
@@ -190,8 +198,24 @@ var table = []Row{
 		"Create the IngressClass and its ConfigMap again, if they were deleted by mistake. If they were to go, take the Envoys of the class away."},
 	{NoDefaultClass, Warning, "there is no default class; the Ingress is not served", "install.md",
 		"Name a class in `spec.ingressClassName`, or mark one IngressClass as the default."},
-	{NoClass, Error, "there is no such IngressClass; the Ingress is not served, or not anew", "install.md",
+	{NoClass, Error, "there is no such IngressClass; the Ingress is not served", "install.md",
 		"Mend the name in `spec.ingressClassName`, or create the class."},
+	{EmptyClass, Error, "the annotation names no class, so the default class does not count either; the Ingress is not served", "install.md#which-class",
+		"Delete the annotation, and name a class in `spec.ingressClassName` or leave that to the default class."},
+	{TwoClasses, Warning, "spec.ingressClassName names %q: class %s goes by the %s and serves the Ingress", "install.md#which-class",
+		"Delete the annotation, and name the class in `spec.ingressClassName` alone."},
+	{ClassOverridden, Error, "spec.ingressClassName names %q: class %s goes by the %s and does not serve the Ingress", "install.md#which-class",
+		"Delete the annotation, and name the class in `spec.ingressClassName` alone."},
+	{DefaultTwice, Warning, "class %s is marked as the default, too; the newer one, %s, has the Ingresses that name no class", "install.md#which-class",
+		"Take the mark from one of the two classes, or name the class in the Ingresses."},
+	{DefaultElsewhere, Warning, "no class is named, and class %s is the newest that is marked as the default: the Ingress is of it, and not served by class %s", "install.md#which-class",
+		"Name the class in `spec.ingressClassName`; or take the mark from the class that is not to be the default."},
+	{ClassGone, Warning, "class %s is gone, or another controller's; the Ingress is served as it last was", "operating.md",
+		"Create the IngressClass again, or name another class."},
+	{FrozenOut, Error, "class %s or its settings are gone, and its fleet is frozen: the Ingress is not served until they are back", "operating.md",
+		"Create the IngressClass and its ConfigMap again, or name another class."},
+	{FrozenChange, Error, "class %s or its settings are gone, and its fleet is frozen: the Ingress is served as it was then, and what has changed in it counts when they are back", "operating.md",
+		"Create the IngressClass and its ConfigMap again, or name another class."},
 	{SettingsKind, Error, "settings are read from a ConfigMap only; the defaults are in force", "settings.md",
 		"Let `spec.parameters` of the class name a ConfigMap."},
 	{NoSettings, Error, "there is no such ConfigMap; the defaults are in force", "settings.md",

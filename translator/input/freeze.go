@@ -6,19 +6,64 @@ import (
 )
 
 // frozen is what a fleet last saw before its class or settings disappeared.
-type frozen struct{ view *View }
+type frozen struct {
+	view   *View
+	served *View // without what is of another class by now; nil before Freeze
+}
 
 // Sum covers what is pinned: Ingresses, class and settings.
 func (f frozen) Sum() pmap.Sum {
 	i, c, m := f.view.ingresses.Digest(), f.view.classes.Digest(), f.view.configs.Digest()
-	return pmap.SumOf(string(i[:]), string(c[:]), string(m[:]))
+	s := f.now().ingresses.Digest()
+	return pmap.SumOf(string(i[:]), string(c[:]), string(m[:]), string(s[:]))
+}
+
+// now is what its fleet has.
+func (f frozen) now() *View {
+	if f.served == nil {
+		return f.view
+	}
+	return f.served
 }
 
 // Freeze is v, given the View before it: a class of our controller that is gone
-// from v, or whose settings ConfigMap is gone, keeps the Ingresses, class and
-// settings that before had, until both are back. A fleet is thereby frozen, not
-// emptied, when somebody deletes its IngressClass.
+// from v, or another controller's, or whose settings ConfigMap is gone, keeps the Ingresses,
+// class and settings that before had, until all are back. A fleet is thereby frozen, not
+// emptied, when somebody deletes its IngressClass. An Ingress that is of another class
+// meanwhile goes, as it would have otherwise.
 func (v View) Freeze(before View, controller string) View {
+	v = v.freeze(before, controller)
+	if v.classes.Same(before.classes) && v.configs.Same(before.configs) && v.fragments.Same(before.fragments) && v.stored.IsZero() {
+		return v
+	}
+	newest := v.DefaultClass()
+	for name, f := range v.frozen.All() {
+		served := *f.view
+		for _, pinned := range f.view.fragments.All() {
+			if of := pinned.Origin.Object; v.left(of.String(), name, newest) {
+				served = served.put(of, nil)
+			}
+		}
+		f.served = &served
+		v.frozen = v.frozen.Set(name, f)
+	}
+	return v
+}
+
+// left reports whether an object is of another class than this one now, one that is there;
+// newest is the default one.
+func (v View) left(of, class, newest string) bool {
+	f, ok := v.fragments.Get(of)
+	switch {
+	case !ok || f.Class.Names(class):
+		return false
+	case !f.Class.Named:
+		return newest != "" && newest != class
+	}
+	return v.classes.Has(f.Class.Name) || f.Class.Beside != nil && v.classes.Has(*f.Class.Beside)
+}
+
+func (v View) freeze(before View, controller string) View {
 	v.frozen = before.frozen
 	for name, f := range before.frozen.All() {
 		if v.complete(name, f) {
@@ -35,18 +80,18 @@ func (v View) Freeze(before View, controller string) View {
 		pinned := before
 		pinned.frozen = pmap.Map[frozen]{}
 		pinned.services, pinned.slices, pinned.secrets = v.services, v.slices, v.secrets // For takes today's
-		if f := (frozen{&pinned}); !v.complete(name, f) {
+		if f := (frozen{&pinned, &pinned}); !v.complete(name, f) {
 			v.frozen = v.frozen.Set(name, f)
 		}
 	}
 	return v
 }
 
-// complete reports whether v has the class, and the settings that it names if they
-// were there when f was pinned.
+// complete reports whether v has the class, of the same controller, and the settings that
+// it names if they were there when f was pinned.
 func (v View) complete(name string, f frozen) bool {
 	class, ok := v.classes.Get(name)
-	if !ok {
+	if was, _ := f.view.classes.Get(name); !ok || class.Controller != was.Controller {
 		return false
 	}
 	p := class.Parameters
@@ -60,7 +105,7 @@ func (v View) For(class string) (_ View, isFrozen bool) {
 	if !ok {
 		return v, false
 	}
-	p := *f.view
+	p := *f.now()
 	p.services, p.slices, p.byService, p.secrets = v.services, v.slices, v.byService, v.secrets
 	p.standIn, p.problems, p.now = v.standIn, v.problems, v.now
 	return p, true

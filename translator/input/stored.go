@@ -162,7 +162,7 @@ func (v View) WithClaim(e KeptEntry) View {
 // WithFrozen is v with what a class has pinned.
 func (v View) WithFrozen(class string, pinned View) View {
 	p := pinned
-	v.frozen = v.frozen.Set(class, frozen{&p})
+	v.frozen = v.frozen.Set(class, frozen{view: &p})
 	return v
 }
 

@@ -112,11 +112,38 @@ func (f *Fragment) Find(code finding.Code, field, value string, args ...any) {
 // ClassName is how an object names its class.
 type ClassName struct {
 	// Name is the class; Named is false if the object names none, and so is of the
-	// default class.
+	// default class. One that is named but empty is of no class.
 	Name  string
 	Named bool
 	// Field says so.
 	Field string
+	// Beside is another class that the object names in a second place; nil if there is
+	// none. A class in the dialect of another controller goes by it.
+	Beside *string
+}
+
+// Of is the name that counts: in a class in the dialect of another controller, or not.
+func (n ClassName) Of(compatible bool) (name string, named bool) {
+	if compatible && n.Beside != nil {
+		return *n.Beside, true
+	}
+	return n.Name, n.Named
+}
+
+// Names reports whether the object names a class, in whichever place.
+func (n ClassName) Names(class string) bool {
+	return n.Named && n.Name == class || n.Beside != nil && *n.Beside == class
+}
+
+// Key is equal for objects that are of the same classes, whatever those are set to.
+func (n ClassName) Key() string {
+	switch {
+	case !n.Named:
+		return ""
+	case n.Beside == nil:
+		return "=" + n.Name
+	}
+	return "=" + n.Name + "=" + *n.Beside
 }
 
 // Host is the part of an object that is about one host.
