@@ -44,8 +44,7 @@ func readClass(v input.View, of *input.IngressClass, frozen bool, over pmap.Map[
 	return c
 }
 
-// readSettings reads the ConfigMap that the class names; without one, or until
-// it is there, the defaults are used.
+// readSettings reads the ConfigMap that the class names; without one the defaults are used.
 func (c *class) readSettings(v input.View, of *input.IngressClass) {
 	c.Settings = policy.DefaultsOf(of.Claimed)
 	p := of.Parameters
@@ -57,8 +56,7 @@ func (c *class) readSettings(v input.View, of *input.IngressClass) {
 		return
 	}
 	config, ok := v.ConfigMap(p.Key())
-	if !ok {
-		c.found = append(c.found, finding.NoSettings.At(input.Origin(of).In("spec.parameters"), p.Key()))
+	if !ok { // then there is no such fleet, see unsettled
 		return
 	}
 	f := config.Fragment()

@@ -44,6 +44,13 @@ func (p *pass) compare() {
 	for c := range pmap.Diff(before.ConfigMaps(), p.v.ConfigMaps()) {
 		p.markReferrers(named(object.KindConfigMap, c.Key))
 	}
+	for c := range pmap.Diff(before.Unread(), p.v.Unread()) {
+		ref := c.New.Ref
+		if !c.HasNew {
+			ref = c.Old.Ref
+		}
+		p.markReferrers(ref)
+	}
 	if before.StandIn() != p.v.StandIn() {
 		p.markTLS()
 	}

@@ -2,6 +2,7 @@ package translator
 
 import (
 	"slices"
+	"strings"
 
 	"legation.dev/pmap"
 	"legation.dev/translator/finding"
@@ -14,14 +15,15 @@ type orphans struct {
 	found   pmap.Map[finding.List] // by object
 	classes pmap.Map[*input.IngressClass]
 	frozen  pmap.Sum
+	unset   string // the classes of ours without settings
 }
 
 // findOrphans looks at the objects that changed, and at all of them if the classes
 // did.
 func findOrphans(prev orphans, before, v input.View) orphans {
-	next := orphans{found: prev.found, classes: v.Classes(), frozen: v.Frozen()}
+	next := orphans{found: prev.found, classes: v.Classes(), frozen: v.Frozen(), unset: strings.Join(unsetClasses(v), " ")}
 	fragments := before.Fragments()
-	if prev.classes.Digest() != v.Classes().Digest() || prev.frozen != next.frozen {
+	if prev.classes.Digest() != v.Classes().Digest() || prev.frozen != next.frozen || prev.unset != next.unset {
 		next.found, fragments = pmap.Map[finding.List]{}, pmap.Map[*route.Fragment]{}
 	}
 	look := searcher{v, v.Defaults()}
@@ -35,6 +37,16 @@ func findOrphans(prev orphans, before, v input.View) orphans {
 	return next
 }
 
+// unsetClasses are the classes of ours that have no fleet, since their settings are not there.
+func unsetClasses(v input.View) (names []string) {
+	for name, c := range v.Classes().All() {
+		if c.Controller == input.Controller && !v.IsFrozen(name) && !v.HasSettings(c) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // searcher looks for orphans.
 type searcher struct {
 	v        input.View
@@ -46,6 +58,11 @@ type searcher struct {
 func (s searcher) orphan(f *route.Fragment) []finding.Finding {
 	if found, frozen := s.frozen(f); frozen {
 		return found
+	}
+	for _, name := range unsetClasses(s.v) {
+		if f.Class.Names(name) || !f.Class.Named && len(s.defaults) > 0 && s.defaults[0].Name == name {
+			return []finding.Finding{finding.ClassUnset.At(f.At(f.Class.Field), f.Class.Name, name)}
+		}
 	}
 	if !f.Class.Named {
 		return s.classless(f)

@@ -77,9 +77,9 @@ func (s *serving) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	passes := newPassMetrics()
+	passes, ready := newPassMetrics(), newReadiness()
 	loop := &controller.Loop{Source: s.source, StandIn: standIn, Publish: publisher(snapshots, s.log), Observe: passes.observe,
-		Report: func(r translator.Result) { answers.Report(r); watch.Report(r); s.keep(r) }}
+		Report: func(r translator.Result) { answers.Report(r); watch.Report(r); s.keep(r); ready.Report(r) }}
 	g, ctx := errgroup.WithContext(ctx)
 	s.read(ctx, g, loop)
 	if writer != nil {
@@ -94,7 +94,7 @@ func (s *serving) run(ctx context.Context) error {
 	metrics := append(passes.collectors(), sourceMetrics{s.source}, streamMetrics{xds}, trafficMetrics{traffic},
 		inspect.Metrics{Result: answers.Result, Problems: watch.All, Store: snapshots, Fleets: fleets, Envoys: inspect.LocalEnvoys(inspection)})
 	metrics = append(metrics, s.optional(writer, gate)...)
-	s.serveAdmin(ctx, g, snapshots, metrics)
+	s.serveAdmin(ctx, g, snapshots, ready, metrics)
 	g.Go(func() error { s.shutDown(ctx, xds); return nil })
 	return g.Wait()
 }
@@ -172,11 +172,12 @@ func (s *serving) waiting() (list []string) {
 
 // serveAdmin answers probes and Prometheus, and whoever may use the debug socket, until ctx
 // ends.
-func (s *serving) serveAdmin(ctx context.Context, g *errgroup.Group, snapshots *store.Store, list []prometheus.Collector) {
+func (s *serving) serveAdmin(ctx context.Context, g *errgroup.Group, snapshots *store.Store, ready *readiness, list []prometheus.Collector) {
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics.MustRegister(list...)
-	h := admin.HTTP{Ready: snapshots.Ready(), Waiting: s.waiting, Stored: snapshots.Stored, Metrics: metrics, Level: s.level}
+	waiting := func() []string { return append(s.waiting(), ready.missing()...) }
+	h := admin.HTTP{Ready: ready.reached, Waiting: waiting, Stored: snapshots.Stored, Metrics: metrics, Level: s.level}
 	if s.admin != nil {
 		g.Go(func() error { return serveHTTP(ctx, h.Server(), s.admin) })
 	}

@@ -22,6 +22,9 @@ func stateOf(r translator.Result, problems []finding.Problem, takeOver bool) sta
 			s.Fleets[f.Name] = f.Members
 		}
 	}
+	for _, p := range r.Unset() { // another replica may know its settings
+		s.Elsewhere[p.Object.Name] = true
+	}
 	for name, class := range view.Classes().All() {
 		if class.Controller == kube.NotServed {
 			s.Elsewhere[name] = true

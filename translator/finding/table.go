@@ -50,6 +50,7 @@ const (
 	ObjectNotRead    Code = "ObjectNotRead"
 	KindNotRead      Code = "KindNotRead"
 	NamespaceNotRead Code = "NamespaceNotRead"
+	KindRefused      Code = "KindRefused"
 	SettingsKept     Code = "SettingsKept"
 
 	// Of classes.
@@ -61,11 +62,13 @@ const (
 	ClassOverridden   Code = "ClassOverridden"
 	DefaultTwice      Code = "DefaultTwice"
 	DefaultElsewhere  Code = "DefaultElsewhere"
+	ClassUnset        Code = "ClassUnset"
 	ClassGone         Code = "ClassGone"
 	FrozenOut         Code = "FrozenOut"
 	FrozenChange      Code = "FrozenChange"
 	SettingsKind      Code = "SettingsKind"
 	NoSettings        Code = "NoSettings"
+	SettingsNotRead   Code = "SettingsNotRead"
 	SlashesKept       Code = "SlashesKept"
 	RenewsConnections Code = "RenewsConnections"
 	BadDefaultBackend Code = "BadDefaultBackend"
@@ -129,6 +132,7 @@ const (
 	CertificateTaken  Code = "CertificateTaken"
 	NoSecretNamed     Code = "NoSecretNamed"
 	NoSecret          Code = "NoSecret"
+	SecretNotRead     Code = "SecretNotRead"
 	BadSecret         Code = "BadSecret"
 	BadSecretNamed    Code = "BadSecretNamed"
 	SecretNotSent     Code = "SecretNotSent"
@@ -191,6 +195,8 @@ var table = []Row{
 		"Report it: Legation asked for a kind that it does not know."},
 	{NamespaceNotRead, Error, "namespace %s is not among those that are read", "install.md",
 		"Add the namespace to `--namespaces` (`controlPlane.namespaces` of the chart), or move the Secret or ConfigMap."},
+	{KindRefused, Error, "no %s may be read there: %s; what was read stays, and what never was is not served", "install.md#what-may-be-read-and-written",
+		"Give the service account of Legation the right to get, list and watch the kind there; or, if the namespace is gone, take it from `--namespaces` (`controlPlane.namespaces` of the chart)."},
 	{SettingsKept, Error, "%v; all settings of the class stay as they last were", "settings.md",
 		"Mend the value in the ConfigMap. Until then a change of another key of it does nothing, either."},
 
@@ -210,6 +216,8 @@ var table = []Row{
 		"Take the mark from one of the two classes, or name the class in the Ingresses."},
 	{DefaultElsewhere, Warning, "no class is named, and class %s is the newest that is marked as the default: the Ingress is of it, and not served by class %s", "install.md#which-class",
 		"Name the class in `spec.ingressClassName`; or take the mark from the class that is not to be the default."},
+	{ClassUnset, Error, "the settings of class %s are not there: the Ingress is not served by a process that never saw them, and Envoys keep what they run", "settings.md",
+		"Create the ConfigMap that the class names, or mend its name there."},
 	{ClassGone, Warning, "class %s is gone, or another controller's; the Ingress is served as it last was", "operating.md",
 		"Create the IngressClass again, or name another class."},
 	{FrozenOut, Error, "class %s or its settings are gone, and its fleet is frozen: the Ingress is not served until they are back", "operating.md",
@@ -218,8 +226,10 @@ var table = []Row{
 		"Create the IngressClass and its ConfigMap again, or name another class."},
 	{SettingsKind, Error, "settings are read from a ConfigMap only; the defaults are in force", "settings.md",
 		"Let `spec.parameters` of the class name a ConfigMap."},
-	{NoSettings, Error, "there is no such ConfigMap; the defaults are in force", "settings.md",
-		"Create the ConfigMap, or mend its name and namespace in `spec.parameters`."},
+	{NoSettings, Error, "there is no such ConfigMap: the class is not served by a process that never saw it, and Envoys keep what they run", "settings.md",
+		"Create the ConfigMap, or mend its name and namespace in `spec.parameters`. A class that is to have the defaults names no ConfigMap."},
+	{SettingsNotRead, Error, "the ConfigMap may not be read: %s: the class is not served by a process that never saw it, and Envoys keep what they run", "settings.md",
+		"Give the service account of Legation the right to get ConfigMaps in that namespace, and have the namespace read (`--namespaces`)."},
 	{SlashesKept, Warning, "a path with %%2F is matched as it stands: whatever guards /admin is passed by with /x/..%%2fadmin", "settings.md#escaped-slashes",
 		"Know that a rule for `/admin` does not guard what a backend decodes to it; use another value of `escaped-slashes` unless a backend needs this one."},
 	{RenewsConnections, Info, "clients are told to leave connections from before this moment, from then until %s", "operating.md#renewing-connections",
@@ -331,6 +341,8 @@ var table = []Row{
 		"Name a Secret in the TLS section."},
 	{NoSecret, Error, "there is no such Secret; the last good certificate stays, else one of our own stands in", "troubleshooting.md",
 		"Create the Secret in the namespace of the Ingress. If cert-manager is to make it, look at its Certificate. It is live within a second of coming."},
+	{SecretNotRead, Error, "the Secret may not be read: %s; the last good certificate stays, else one of our own stands in", "install.md#what-may-be-read-and-written",
+		"Give the service account of Legation the right to get Secrets in the namespace of the Ingress, and to list and watch them."},
 	{BadSecret, Error, "%v; the last good certificate stays, else one of our own stands in", "troubleshooting.md",
 		"Write a certificate with its chain to `tls.crt` and the key that belongs to it to `tls.key`, both as PEM."},
 	{BadSecretNamed, Error, "the Secret holds no usable certificate: %v", "troubleshooting.md",

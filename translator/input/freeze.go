@@ -74,7 +74,7 @@ func (v View) freeze(before View, controller string) View {
 		return v
 	}
 	for name, class := range before.classes.All() {
-		if class.Controller != controller || v.frozen.Has(name) {
+		if class.Controller != controller || v.frozen.Has(name) || !before.HasSettings(class) {
 			continue
 		}
 		pinned := before
@@ -87,15 +87,18 @@ func (v View) freeze(before View, controller string) View {
 	return v
 }
 
-// complete reports whether v has the class, of the same controller, and the settings that
-// it names if they were there when f was pinned.
+// complete reports whether v has the class, of the same controller, and its settings.
 func (v View) complete(name string, f frozen) bool {
 	class, ok := v.classes.Get(name)
-	if was, _ := f.view.classes.Get(name); !ok || class.Controller != was.Controller {
-		return false
-	}
+	was, _ := f.view.classes.Get(name)
+	return ok && class.Controller == was.Controller && v.HasSettings(class)
+}
+
+// HasSettings reports whether the ConfigMap is there that a class names. Without it nobody
+// knows what its fleet should be.
+func (v View) HasSettings(class *IngressClass) bool {
 	p := class.Parameters
-	return p == (object.Ref{}) || v.configs.Has(p.Key()) || !f.view.configs.Has(p.Key())
+	return p.Kind != object.KindConfigMap || v.configs.Has(p.Key())
 }
 
 // For is the View that the fleet of a class translates: v itself, or, while the
@@ -107,7 +110,7 @@ func (v View) For(class string) (_ View, isFrozen bool) {
 	}
 	p := *f.now()
 	p.services, p.slices, p.byService, p.secrets = v.services, v.slices, v.byService, v.secrets
-	p.standIn, p.problems, p.now = v.standIn, v.problems, v.now
+	p.standIn, p.problems, p.unread, p.now = v.standIn, v.problems, v.unread, v.now
 	return p, true
 }
 

@@ -23,8 +23,8 @@ type Input struct {
 	Canaries []Canary
 	// Secret is what a Secret says; nil if there is none of that name.
 	Secret func(object.Ref) *Credential
-	// ConfigMap is what a ConfigMap has; nil if there is none of that name.
-	ConfigMap func(object.Ref) map[string]string
+	// ConfigMap is what a ConfigMap has, or why nobody knows.
+	ConfigMap func(object.Ref) (map[string]string, error)
 	// Lacks reports whether there is no Service of that name. Only those are asked for that
 	// are Optional where they are named.
 	Lacks func(object.Ref) bool

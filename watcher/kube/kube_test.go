@@ -119,6 +119,8 @@ func describe(changes []input.Change) []string {
 			list = append(list, "delete "+c.Ref.String())
 		case c.Object != nil:
 			list = append(list, "put "+c.Ref.String())
+		case c.Unread != "" && len(c.Problems) == 0:
+			list = append(list, c.Ref.String()+" is not known: "+c.Unread)
 		case len(c.Problems) == 0:
 			list = append(list, "clear "+c.Ref.String())
 		}

@@ -102,7 +102,7 @@ func shown(list []finding.Problem) []finding.Problem {
 	var kept []finding.Problem
 	count := map[object.Ref]int{}
 	for _, p := range list {
-		if p.Object.Kind == object.KindFile {
+		if p.Object.Kind == object.KindFile || p.Object.Kind == object.KindNamespace { // which we may not name in an Event
 			continue
 		}
 		count[p.Object]++
