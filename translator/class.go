@@ -86,7 +86,7 @@ func (c *class) readCatchAll(v input.View) {
 			planned, wrong := c.Plan(f, *f.CatchAll)
 			c.CatchAll, c.Rest, c.found = planned, &rest, append(c.found, wrong...)
 		default:
-			c.found = append(c.found, finding.DefaultTaken.At(f.Names(route.Any), "", first.Origin.Object))
+			c.found = append(c.found, finding.DefaultTaken.At(f.Names(route.Any), "", first.Origin.Object, route.Precedence(first, f)))
 		}
 	}
 }

@@ -129,6 +129,7 @@ func writeExplained(w io.Writer, fleets []inspect.Fleet) error {
 				fmt.Fprintf(table, "fleet %s, routes of Ingress %s\n", fleet.Fleet, named)
 			} else {
 				fmt.Fprintf(table, "fleet %s, cluster %s, named by %s\n", fleet.Fleet, part.Cluster, cmp.Or(named, "the class"))
+				fmt.Fprintf(table, "  endpoints\t%d ready, %d draining, %d not ready\t\n", part.Endpoints.Ready, part.Endpoints.Draining, part.Endpoints.NotReady)
 			}
 			for _, s := range part.Settings {
 				fmt.Fprintf(table, "  %s\t%s\t%s\n", s.Name, s.Value, s.From())

@@ -314,6 +314,18 @@ func Older(a, b *Fragment) int {
 		a.Origin.Object.Compare(b.Origin.Object))
 }
 
+// Precedence says why one fragment comes before another by Older. In a folder most have no
+// age, so that names decide.
+func Precedence(first, second *Fragment) string {
+	switch {
+	case first == second:
+		return "comes first"
+	case first.Age.Equal(second.Age):
+		return "comes first by its name"
+	}
+	return "is older"
+}
+
 // Host returns the part of f that is about one host; nil if there is none.
 func (f *Fragment) Host(name string) *Host {
 	for i := range f.Hosts {
