@@ -45,11 +45,7 @@ func (p *pass) compare() {
 		p.markReferrers(named(object.KindConfigMap, c.Key))
 	}
 	for c := range pmap.Diff(before.Unread(), p.v.Unread()) {
-		ref := c.New.Ref
-		if !c.HasNew {
-			ref = c.Old.Ref
-		}
-		p.markReferrers(ref)
+		p.markReferrers(cmp.Or(c.New.Ref, c.Old.Ref))
 	}
 	if before.StandIn() != p.v.StandIn() {
 		p.markTLS()
