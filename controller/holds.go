@@ -41,7 +41,7 @@ func (h Holds) List() (list []hold.Entry) {
 
 // classes are those that are gone, or paused.
 func (h Holds) classes() (list []hold.Entry) {
-	pinned := h.view.Frozen()
+	pinned := h.view.Pins()
 	for _, name := range slices.Sorted(maps.Keys(pinned)) {
 		e := hold.Entry{Kind: hold.Class, Fleet: name, Object: "IngressClass " + name, Digest: pinned[name].Digest.String(), Since: pinned[name].Since,
 			Reason: "the class or its settings are gone: Ingresses and settings stay as they were"}

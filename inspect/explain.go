@@ -21,9 +21,18 @@ type Fleet struct {
 
 // Part is a cluster, or the routes of an Ingress if Cluster is empty.
 type Part struct {
-	Cluster   string    `json:"cluster,omitempty"`
-	Ingresses []string  `json:"ingresses,omitempty"`
-	Settings  []Setting `json:"settings"`
+	Cluster   string   `json:"cluster,omitempty"`
+	Ingresses []string `json:"ingresses,omitempty"`
+	// Endpoints are those of the cluster; nil for routes.
+	Endpoints *Endpoints `json:"endpoints,omitempty"`
+	Settings  []Setting  `json:"settings"`
+}
+
+// Endpoints counts those of a cluster by their condition.
+type Endpoints struct {
+	Ready    int `json:"ready"`
+	Draining int `json:"draining"` // they terminate, and still serve
+	NotReady int `json:"not_ready"`
 }
 
 // Setting is one that is effective.
@@ -47,6 +56,9 @@ func Explain(r translator.Result, service, class string) (fleets []Fleet) {
 		one := Fleet{Fleet: fleet.Name}
 		for _, e := range fleet.Explain(service) {
 			part := Part{Cluster: e.Cluster, Ingresses: e.Ingresses}
+			if e.Cluster != "" {
+				part.Endpoints = &Endpoints{Ready: e.Ready, Draining: e.Draining, NotReady: e.NotReady}
+			}
 			for _, s := range e.Settings {
 				part.Settings = append(part.Settings, settingOf(s))
 			}

@@ -40,6 +40,7 @@ type Problems struct {
 type known struct {
 	finding.Problem
 	since time.Time
+	told  bool // in the log
 }
 
 // NewProblems makes one; it does nothing before Run.
@@ -122,18 +123,22 @@ func (p *Problems) look(list []finding.Problem, at time.Time) (all []known) {
 		if !isOld {
 			before.since = at
 		}
-		if _, twice := now[id]; !isOld && !twice {
+		if _, twice := now[id]; !before.told && !twice && at.Sub(before.since) >= one.Code.Settle() {
+			before.told = true
 			level := slog.LevelWarn
-			if one.Code.Row().Severity == finding.Info {
+			switch {
+			case one.Code == finding.Rejected: // the stream has logged it
+				level = slog.LevelDebug
+			case one.Code.Row().Severity == finding.Info:
 				level = slog.LevelInfo
 			}
 			p.log.Log(context.Background(), level, "problem", attributes(one)...)
 		}
-		now[id] = known{one, before.since}
+		now[id] = known{one, before.since, before.told || now[id].told}
 		all = append(all, now[id])
 	}
 	for id, one := range p.known { // the order of lines of a log means nothing
-		if _, still := now[id]; !still {
+		if _, still := now[id]; !still && one.told {
 			p.log.Info("problem solved", attributes(one.Problem)...)
 		}
 	}

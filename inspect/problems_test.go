@@ -34,12 +34,30 @@ func TestProblemLog(t *testing.T) {
 		t.Errorf("a Problem that stands in another line is known as %v", again)
 	}
 	p.look([]finding.Problem{finding.RestrictsNobody.Of(at, "")}, begin.Add(time.Minute))
-	want := `level=WARN msg=problem object="Ingress shop/web" file=a.yaml:3 field=f message="there is no such Service; its paths answer 503" code=NoService severity=error
+	want := `level=WARN msg=problem object="Ingress shop/web" file=a.yaml:3 field=f message="there is no such Service; the endpoints that it had are used for 10 s, then its paths answer 503" code=NoService severity=error
 level=INFO msg=problem object="Ingress shop/web" file=a.yaml:4 field=f message="is not honoured; with this value it restricts nobody" code=RestrictsNobody severity=info
-level=INFO msg="problem solved" object="Ingress shop/web" file=a.yaml:4 field=f message="there is no such Service; its paths answer 503" code=NoService severity=error
+level=INFO msg="problem solved" object="Ingress shop/web" file=a.yaml:4 field=f message="there is no such Service; the endpoints that it had are used for 10 s, then its paths answer 503" code=NoService severity=error
 `
 	if text.String() != want {
 		t.Errorf("got:\n%s\nwant:\n%s", text.String(), want)
+	}
+}
+
+// TestProblemLogSettles: a moment without an endpoint is part of a roll-out, and no line.
+func TestProblemLogSettles(t *testing.T) {
+	var text bytes.Buffer
+	p := NewProblems(slog.New(slog.NewTextHandler(&text, nil)), fleet.New(fleet.Config{}))
+	list := []finding.Problem{finding.NoReadyEndpoint.Of(object.Origin{Object: object.Ref{Kind: object.KindService, Namespace: "shop", Name: "web"}}, "")}
+	now := time.Unix(1000, 0)
+	for _, step := range []struct {
+		list  []finding.Problem
+		after time.Duration
+		lines int
+	}{{list, 0, 0}, {nil, 10 * time.Second, 0}, {list, time.Minute, 0}, {list, 14 * time.Second, 0}, {list, 2 * time.Second, 1}, {list, time.Minute, 1}, {nil, time.Minute, 2}} {
+		now = now.Add(step.after)
+		if p.look(step.list, now); bytes.Count(text.Bytes(), []byte("\n")) != step.lines {
+			t.Fatalf("want %d lines, got\n%s", step.lines, text.String())
+		}
 	}
 }
 

@@ -13,7 +13,8 @@ import (
 type Kind string
 
 // The kinds. File is a file of manifests as a whole: it carries the
-// Problems of what could not be read as an object.
+// Problems of what could not be read as an object. Namespace carries those of what may not
+// be read there; it is not read itself.
 const (
 	KindIngress      Kind = "Ingress"
 	KindIngressClass Kind = "IngressClass"
@@ -22,6 +23,7 @@ const (
 	KindSecret       Kind = "Secret"
 	KindConfigMap    Kind = "ConfigMap"
 	KindFile         Kind = "File"
+	KindNamespace    Kind = "Namespace"
 )
 
 // Ref identifies an object. Namespace is empty for what has none.

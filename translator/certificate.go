@@ -24,8 +24,14 @@ func certificate(v input.View, own *route.KeyPair, name string, use route.Sectio
 		return standIn(finding.NoSecretNamed.At(use.At, ""))
 	}
 	s, ok := v.Secret(use.Secret.Key())
-	if !ok {
+	var old []finding.Finding
+	switch why := v.WhyUnread(use.Secret); {
+	case !ok && why == "":
 		return standIn(finding.NoSecret.At(use.At, use.Secret.Key()))
+	case !ok:
+		return standIn(finding.SecretNotRead.At(use.At, use.Secret.Key(), why))
+	case why != "":
+		old = []finding.Finding{finding.SecretNotRead.At(use.At, use.Secret.Key(), why)}
 	}
 	c := s.Credential()
 	if err := c.PairErr; err != nil {
@@ -36,7 +42,7 @@ func certificate(v input.View, own *route.KeyPair, name string, use route.Sectio
 	if err != nil {
 		return standIn(finding.SecretNotSent.At(input.Origin(s).In("data"), ""))
 	}
-	return r, c.Ends
+	return r, append(old, c.Ends...)
 }
 
 // CertificateEnd is when the first of the hosts' certificates ends that have not

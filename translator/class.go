@@ -31,6 +31,7 @@ func readClass(v input.View, of *input.IngressClass, frozen bool, over pmap.Map[
 	if frozen {
 		c.found = append(c.found, finding.ClassFrozen.At(input.Origin(of), ""))
 	}
+	c.found = append(c.found, rivals(v, of)...)
 	if c.Settings.EscapedSlashes == policy.Keep {
 		c.found = append(c.found, finding.SlashesKept.At(c.config.In("data.escaped-slashes"), string(policy.Keep)))
 	}
@@ -43,8 +44,7 @@ func readClass(v input.View, of *input.IngressClass, frozen bool, over pmap.Map[
 	return c
 }
 
-// readSettings reads the ConfigMap that the class names; without one, or until
-// it is there, the defaults are used.
+// readSettings reads the ConfigMap that the class names; without one the defaults are used.
 func (c *class) readSettings(v input.View, of *input.IngressClass) {
 	c.Settings = policy.DefaultsOf(of.Claimed)
 	p := of.Parameters
@@ -56,8 +56,7 @@ func (c *class) readSettings(v input.View, of *input.IngressClass) {
 		return
 	}
 	config, ok := v.ConfigMap(p.Key())
-	if !ok {
-		c.found = append(c.found, finding.NoSettings.At(input.Origin(of).In("spec.parameters"), p.Key()))
+	if !ok { // then there is no such fleet, see unsettled
 		return
 	}
 	f := config.Fragment()
@@ -87,7 +86,7 @@ func (c *class) readCatchAll(v input.View) {
 			planned, wrong := c.Plan(f, *f.CatchAll)
 			c.CatchAll, c.Rest, c.found = planned, &rest, append(c.found, wrong...)
 		default:
-			c.found = append(c.found, finding.DefaultTaken.At(f.Names(route.Any), "", first.Origin.Object))
+			c.found = append(c.found, finding.DefaultTaken.At(f.Names(route.Any), "", first.Origin.Object, route.Precedence(first, f)))
 		}
 	}
 }
@@ -122,6 +121,34 @@ func (c *class) settingsCatchAll() route.Planned {
 	}
 	return route.Planned{Action: route.Action{Targets: []route.Target{{Backend: b}}},
 		Settings: &c.Settings.Route, Owner: "legation/default-backend", From: c.config.Object}
+}
+
+// rivals tells a class that is marked as the default one that it is not alone.
+func rivals(v input.View, of *input.IngressClass) []finding.Finding {
+	list := v.Defaults()
+	if !of.IsDefault() || len(list) < 2 {
+		return nil
+	}
+	at := input.Origin(of).In(input.DefaultMark)
+	if list[0].Name == of.Name {
+		return []finding.Finding{finding.DefaultTwice.At(at, "true", list[1].Name, of.Name)}
+	}
+	return []finding.Finding{finding.DefaultTwice.At(at, "true", list[0].Name, list[0].Name)}
+}
+
+// contradicted tells of an object that names two classes, one of which is this.
+func (c *class) contradicted(f *route.Fragment) []finding.Finding {
+	if f.Class.Beside == nil || !f.Class.Names(c.Name) {
+		return nil
+	}
+	by, code := "annotation", finding.ClassOverridden
+	if c.Settings.Compatible() {
+		by = "field"
+	}
+	if c.has(f) {
+		code = finding.TwoClasses
+	}
+	return []finding.Finding{code.At(f.At(f.Class.Field), f.Class.Name, *f.Class.Beside, c.Name, by)}
 }
 
 // has reports whether a fragment is of this class.

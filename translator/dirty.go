@@ -47,6 +47,9 @@ func (p *pass) compare() {
 	for c := range pmap.Diff(before.Left(), p.v.Left()) {
 		p.markLeft(cmp.Or(refOf(c.Old), refOf(c.New)))
 	}
+	for c := range pmap.Diff(before.Unread(), p.v.Unread()) {
+		p.markReferrers(cmp.Or(c.New.Ref, c.Old.Ref))
+	}
 	if before.StandIn() != p.v.StandIn() {
 		p.markTLS()
 	}
@@ -80,10 +83,16 @@ func (p *pass) markTLS() {
 
 // markFragment marks what an object has a part in, before or after the change.
 func (p *pass) markFragment(f *route.Fragment) {
-	if f == nil || !p.old.class.has(f) && !p.next.class.has(f) {
+	if f == nil {
 		return
 	}
-	p.objects[f.Origin.Object] = struct{}{}
+	has := p.old.class.has(f) || p.next.class.has(f)
+	if has || f.Class.Names(p.next.Name) { // it may name two
+		p.objects[f.Origin.Object] = struct{}{}
+	}
+	if !has {
+		return
+	}
 	for _, h := range f.Hosts {
 		p.markClaim(h.Name)
 		if len(h.TLS) > 0 || h.Server.Clients != nil || h.Server.Through != nil || h.Server.Ciphers != "" || p.called(h.Name) {

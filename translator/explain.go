@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"legation.dev/object"
+	lowerservice "legation.dev/translator/lower/service"
 	"legation.dev/translator/policy"
 	"legation.dev/translator/route"
 )
@@ -15,7 +16,9 @@ type Explanation struct {
 	Cluster string
 	// Ingresses are those that name the cluster, or the one whose routes these are.
 	Ingresses []string
-	Settings  []policy.Explained
+	// Ready, Draining and NotReady count the endpoints of the cluster.
+	Ready, Draining, NotReady int
+	Settings                  []policy.Explained
 }
 
 // Explain tells of the settings of a Service ("namespace/name"): a cluster after
@@ -35,6 +38,8 @@ func (f *Fleet) Explain(service string) (list []Explanation) {
 				routes = append(routes, Explanation{Ingresses: []string{of.Origin.Object.Key()}, Settings: f.routeSettings(of.Policy)})
 			}
 		}
+		s, _ := f.view.Service(service)
+		one.Ready, one.Draining, one.NotReady = lowerservice.Conditions(b, s, slicesOf(f.view, b))
 		overrides := b.Policy // as all who name it say
 		one.Settings = f.clusterSettings(service, overrides)
 		list = append(list, one)

@@ -2,6 +2,7 @@ package translator
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -147,8 +148,11 @@ func (p *pass) object(of object.Ref) {
 	var found []finding.Finding
 	unit := of.String()
 	f, ok := p.v.Fragments().Get(unit)
+	if ok {
+		found = p.next.class.contradicted(f)
+	}
 	if ok = ok && p.next.class.has(f); ok {
-		found = slices.Concat(f.Findings, service.BeyondShare(f, &p.next.class.Settings), p.next.class.guarded(f))
+		found = slices.Concat(found, f.Findings, service.BeyondShare(f, &p.next.class.Settings), p.next.class.guarded(f))
 	}
 	p.found("object "+unit, found)
 	if of.Kind == object.KindIngress {
@@ -502,23 +506,31 @@ func (p *pass) credential(ref object.Ref) *route.Credential { return credentials
 func credentials(v input.View) func(object.Ref) *route.Credential {
 	return func(ref object.Ref) *route.Credential {
 		s, ok := v.Secret(ref.Key())
-		if !ok {
+		switch {
+		case !ok && v.WhyUnread(ref) != "":
+			return route.UnreadCredential(errUnread(v, ref))
+		case !ok:
 			return nil
 		}
 		return s.Credential()
 	}
 }
 
-// configMap is what a ConfigMap has; nil if there is none of that name.
-func (p *pass) configMap(ref object.Ref) map[string]string {
+// errUnread is why an object is as if it were not there.
+func errUnread(v input.View, ref object.Ref) error {
+	return fmt.Errorf("the %s may not be read: %s", ref.Kind, v.WhyUnread(ref))
+}
+
+// configMap is what a ConfigMap has.
+func (p *pass) configMap(ref object.Ref) (map[string]string, error) {
 	c, ok := p.v.ConfigMap(ref.Key())
 	switch {
+	case !ok && p.v.WhyUnread(ref) != "":
+		return nil, errUnread(p.v, ref)
 	case !ok:
-		return nil
-	case c.Data == nil:
-		return map[string]string{}
+		return nil, errors.New("there is no such ConfigMap")
 	}
-	return c.Data
+	return c.Data, nil
 }
 
 func (p *pass) lacks(service object.Ref) bool {

@@ -12,7 +12,7 @@ import (
 // TestCertificateEnds: a certificate is a Problem before it ends, another one
 // after, and what it says of its end follows.
 func TestCertificateEnds(t *testing.T) {
-	w := worlds.New(1, worlds.Size{Services: 1, Ingresses: 1, TLS: 1})
+	w := worlds.New(1, worlds.Size{Services: 1, Endpoints: 1, Ingresses: 1, TLS: 1})
 	fleet, ok := Translate(Result{}, input.View{}.With(w.All()...)).Fleet(worlds.Class)
 	if !ok {
 		t.Fatal("there is no fleet")

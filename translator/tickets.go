@@ -29,7 +29,8 @@ func (p *pass) tickets() {
 	s, _ := p.v.Secret(of.Key())
 	then, _ := PeriodAt(p.old.view.Time())
 	now, _ := PeriodAt(p.v.Time())
-	if !p.all && before == s && then == now && p.old.view.StandIn() == p.v.StandIn() {
+	why := p.v.WhyUnread(of)
+	if !p.all && before == s && then == now && why == p.old.view.WhyUnread(of) && p.old.view.StandIn() == p.v.StandIn() {
 		return
 	}
 	r, found := p.ticketKeys(of, s, now)
@@ -44,6 +45,8 @@ func (p *pass) ticketKeys(of object.Ref, s *input.Secret, period int64) (*snapsh
 	switch {
 	case of == (object.Ref{}):
 		return standInTickets(own(p.v)), nil
+	case s == nil && p.v.WhyUnread(of) != "":
+		return standInTickets(own(p.v)), []finding.Finding{finding.BadTicketSecret.At(at, of.Key(), errUnread(p.v, of))}
 	case s == nil:
 		return standInTickets(own(p.v)), []finding.Finding{finding.NoTicketSecret.At(at, of.Key())}
 	}

@@ -34,6 +34,7 @@ type Result struct {
 
 	fleets  pmap.Map[*Fleet] // by the name of the class
 	orphans orphans
+	unset   pmap.Map[finding.List] // by the name of the class: why it has no fleet
 	view    input.View
 }
 
@@ -132,14 +133,14 @@ func (r Result) Fleet(name string) (*Fleet, bool) { return r.fleets.Get(name) }
 
 // Digest is equal for equal results, on every replica.
 func (r Result) Digest() pmap.Sum {
-	f, o := r.fleets.Digest(), r.orphans.found.Digest()
-	return pmap.SumOf(string(f[:]), string(o[:]))
+	f, o, u := r.fleets.Digest(), r.orphans.found.Digest(), r.unset.Digest()
+	return pmap.SumOf(string(f[:]), string(o[:]), string(u[:]))
 }
 
 // Problems are what is wrong at now, each once, sorted by object and field: what
 // was found in reading objects and in translating them.
 func (r Result) Problems(now time.Time) []finding.Problem {
-	maps := []pmap.Map[finding.List]{r.orphans.found, read(r.view)}
+	maps := []pmap.Map[finding.List]{r.orphans.found, r.unset, read(r.view)}
 	for f := range r.Fleets() {
 		maps = append(maps, f.found)
 	}
@@ -170,6 +171,10 @@ func Translate(prev Result, v input.View) Result {
 		if !ok || of.Controller != input.Controller {
 			continue
 		}
+		if !fleetView.HasSettings(of) {
+			next.unset = finding.Record(next.unset, name, []finding.Finding{unset(fleetView, of)})
+			continue
+		}
 		old, ok := prev.fleets.Get(name)
 		if !ok {
 			old = &Fleet{Name: name}
@@ -182,6 +187,20 @@ func Translate(prev Result, v input.View) Result {
 	}
 	return next
 }
+
+// unset says that a class has no fleet, since its settings are not there. What they may
+// say is no default's to guess: listeners would move, and what is closed would open. A
+// process that has seen them goes on by what they said, see input.View.Freeze.
+func unset(v input.View, of *input.IngressClass) finding.Finding {
+	at, p := input.Origin(of).In("spec.parameters"), of.Parameters
+	if why := v.WhyUnread(p); why != "" {
+		return finding.SettingsNotRead.At(at, p.Key(), why)
+	}
+	return finding.NoSettings.At(at, p.Key())
+}
+
+// Unset are the Problems of classes of ours that have no fleet.
+func (r Result) Unset() []finding.Problem { return finding.Due(time.Time{}, r.unset) }
 
 // finish completes a fleet whose resources are all there.
 func (f *Fleet) finish() *Fleet {

@@ -40,8 +40,9 @@ or in a cluster, which is read once (the rights of 'legation serve' are enough):
 each of its clusters, then those of the routes of each Ingress that leads there, with
 the object and field that says so, the preset that gives it, or the reason of the default.
 
-What is wrong with the Service or one of these Ingresses goes to standard error and makes
-the exit status 1.`,
+The exit status is 1 if anything is wrong with the object that is asked about, or with what
+it leads to; of a Service, also with the Ingresses that lead there. That goes to standard
+error. What is only for information does not count.`,
 		Example: `  legation explain ingress/shop/checkout
   legation explain service/shop/web examples/shop
   legation explain service/shop/web --source dir:examples/shop -o json
@@ -128,6 +129,7 @@ func writeExplained(w io.Writer, fleets []inspect.Fleet) error {
 				fmt.Fprintf(table, "fleet %s, routes of Ingress %s\n", fleet.Fleet, named)
 			} else {
 				fmt.Fprintf(table, "fleet %s, cluster %s, named by %s\n", fleet.Fleet, part.Cluster, cmp.Or(named, "the class"))
+				fmt.Fprintf(table, "  endpoints\t%d ready, %d draining, %d not ready\t\n", part.Endpoints.Ready, part.Endpoints.Draining, part.Endpoints.NotReady)
 			}
 			for _, s := range part.Settings {
 				fmt.Fprintf(table, "  %s\t%s\t%s\n", s.Name, s.Value, s.From())

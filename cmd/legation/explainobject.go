@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"legation.dev/translator/finding"
 	"legation.dev/xds/admin/adminv1"
 )
 
@@ -44,11 +45,27 @@ func (f *inspectFlags) object(c *cobra.Command, object string) error {
 		if err := complain(c.ErrOrStderr(), answer.GetReplicas()); err != nil {
 			return err
 		}
-		if len(answer.GetMade()) == 0 {
-			return fmt.Errorf("nothing is made of %s: there is no such object, or no class of ours has it", object)
-		}
-		return nil
+		return verdictOf(object, answer)
 	})
+}
+
+// verdictOf is what makes the exit status 1: a script is to see what a person reads.
+func verdictOf(object string, answer *adminv1.ExplainResponse) error {
+	wrong := 0
+	for _, p := range answer.GetProblems() {
+		if finding.Severity(p.GetSeverity()).Rank() >= finding.Warning.Rank() {
+			wrong++
+		}
+	}
+	switch {
+	case len(answer.GetMade()) == 0 && len(answer.GetProblems()) > 0:
+		return fmt.Errorf("nothing is made of %s: its problems say why", object)
+	case len(answer.GetMade()) == 0:
+		return fmt.Errorf("nothing is made of %s: there is no such object, or no class of ours has it", object)
+	case wrong > 0:
+		return fmt.Errorf("%d problems", wrong)
+	}
+	return nil
 }
 
 func writeObject(w io.Writer, answer *adminv1.ExplainResponse) error {

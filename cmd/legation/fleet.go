@@ -25,6 +25,9 @@ Envoy does not run, LAG the age of the oldest change that it does not run, REJEC
 how many resources it rejected: it goes on with what it had for them. What an earlier
 process has stored is told below the first table.
 
+An Envoy whose stream has ended is listed for an hour as gone, unless it is at a replica
+again: killed, or taken away by a roll-out, which only who runs it can know.
+
 The exit status is 1 if a replica does not answer, if an Envoy rejected something, or if
 there is no such fleet.`,
 		Example: `  legation fleet
@@ -35,22 +38,27 @@ there is no such fleet.`,
 			if len(args) == 1 {
 				f.fleet = args[0]
 			}
-			return f.ask(c, inspectTime, func(ctx context.Context, admin adminv1.AdminClient) error {
-				answer, err := admin.Envoys(ctx, &adminv1.EnvoysRequest{Fleet: f.fleet})
-				if err == nil && f.output == formatJSON {
-					err = writeMessage(c.OutOrStdout(), answer)
-				} else if err == nil {
-					err = writeEnvoys(c.OutOrStdout(), answer)
-				}
-				if err != nil {
-					return err
-				}
-				return errors.Join(complain(c.ErrOrStderr(), answer.GetReplicas()), f.verdict(answer))
-			})
+			return f.envoys(c)
 		},
 	}
 	f.register(c)
 	return c
+}
+
+// envoys prints the Envoys of a fleet, or of all.
+func (f *inspectFlags) envoys(c *cobra.Command) error {
+	return f.ask(c, inspectTime, func(ctx context.Context, admin adminv1.AdminClient) error {
+		answer, err := admin.Envoys(ctx, &adminv1.EnvoysRequest{Fleet: f.fleet})
+		if err == nil && f.output == formatJSON {
+			err = writeMessage(c.OutOrStdout(), answer)
+		} else if err == nil {
+			err = writeEnvoys(c.OutOrStdout(), answer)
+		}
+		if err != nil {
+			return err
+		}
+		return errors.Join(complain(c.ErrOrStderr(), answer.GetReplicas()), f.verdict(answer))
+	})
 }
 
 // verdict is what makes the exit status 1: a script is to see what a person reads.
@@ -77,8 +85,8 @@ func writeEnvoys(w io.Writer, answer *adminv1.EnvoysResponse) error {
 		return err
 	}
 	if len(answer.GetEnvoys()) == 0 {
-		_, err := fmt.Fprintln(w, "\nNo Envoy is connected.")
-		return err
+		fmt.Fprintln(w, "\nNo Envoy is connected.")
+		return writeGone(w, answer.GetGone())
 	}
 	fmt.Fprintln(w)
 	table := newTable(w)
@@ -99,7 +107,28 @@ func writeEnvoys(w io.Writer, answer *adminv1.EnvoysResponse) error {
 			fmt.Fprintf(w, "\n%s rejects %s %s: %s\n", e.GetId(), typeName(r.GetTypeUrl()), r.GetName(), r.GetMessage())
 		}
 	}
-	return nil
+	return writeGone(w, answer.GetGone())
+}
+
+// goneShown is how many Envoys that left are listed: after a roll-out it is all that there were.
+const goneShown = 10
+
+// writeGone lists who was there within the last hour, the last one to leave first.
+func writeGone(w io.Writer, list []*adminv1.GoneEnvoy) error {
+	if len(list) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w, "\nGone within the last hour, and not back:")
+	table := newTable(w)
+	row(table, "FLEET", "ENVOY", "REPLICA", "WAS THERE FOR", "LEFT")
+	for _, g := range list[:min(len(list), goneShown)] {
+		row(table, g.GetFleet(), g.GetId(), g.GetInstance(), rounded(g.GetLeft().AsTime().Sub(g.GetSince().AsTime())), age(g.GetLeft())+" ago")
+	}
+	if err := table.Flush(); err != nil || len(list) <= goneShown {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "and %d more\n", len(list)-goneShown)
+	return err
 }
 
 // waitsFor is why an Envoy is served nothing.

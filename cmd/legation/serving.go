@@ -42,7 +42,7 @@ type serving struct {
 	publish      publishFlags
 	namespaces   []string // the namespaces to read; none means all
 	allowEmpty   bool     // --allow-empty
-	first        *firstReading
+	ready        *readiness
 	xds          net.Listener
 	admin, debug net.Listener     // each may be nil
 	peers        string           // --peers
@@ -63,7 +63,7 @@ func (s *serving) run(ctx context.Context) error {
 		return err
 	}
 	snapshots, fleets := store.New(store.Config{History: s.history}), fleet.New(fleet.Config{})
-	s.first = &firstReading{store: snapshots, allowEmpty: s.allowEmpty}
+	s.ready = newReadiness(snapshots, s.allowEmpty)
 	watch := inspect.NewProblems(s.log, fleets)
 	traffic := observed.New(observed.Config{Known: server.Known(snapshots)})
 	held, ordered := new(heldNow), new(controller.Orders)
@@ -85,7 +85,7 @@ func (s *serving) run(ctx context.Context) error {
 	}
 	passes := newPassMetrics()
 	loop := &controller.Loop{Source: s.source, StandIn: standIn, Publish: publisher(snapshots, s.log), Observe: passes.observe, Orders: ordered, Held: held.take,
-		Report: func(r translator.Result) { answers.Report(r); watch.Report(r); s.first.report(r); s.keep(r) }}
+		Report: func(r translator.Result) { answers.Report(r); watch.Report(r); s.ready.Report(r); s.keep(r) }}
 	g, ctx := errgroup.WithContext(ctx)
 	if writer != nil {
 		watch.Tell = s.told(writer)
@@ -195,7 +195,7 @@ func (s *serving) waiting() (list []string) {
 	for _, c := range s.source.waiting() {
 		list = append(list, c.String())
 	}
-	return append(list, s.first.waiting()...)
+	return append(list, s.ready.missing()...)
 }
 
 // serveAdmin answers probes and Prometheus, and whoever may use the debug socket, until ctx
@@ -204,7 +204,7 @@ func (s *serving) serveAdmin(ctx context.Context, g *errgroup.Group, snapshots *
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics.MustRegister(list...)
-	h := admin.HTTP{Ready: snapshots.Ready(), Waiting: s.waiting, Stored: snapshots.Stored, Metrics: metrics, Level: s.level}
+	h := admin.HTTP{Ready: s.ready.reached, Waiting: s.waiting, Stored: snapshots.Stored, Metrics: metrics, Level: s.level}
 	if s.admin != nil {
 		g.Go(func() error { return serveHTTP(ctx, h.Server(), s.admin) })
 	}

@@ -4,6 +4,7 @@ import (
 	"legation.dev/pmap"
 	"legation.dev/translator"
 	"legation.dev/translator/finding"
+	"legation.dev/translator/input"
 	"legation.dev/watcher/kube"
 	"legation.dev/watcher/status"
 )
@@ -15,7 +16,14 @@ func stateOf(r translator.Result, problems []finding.Problem, takeOver bool) sta
 	view := r.View()
 	s := status.State{Fleets: map[string]pmap.Map[pmap.Unit]{}, Elsewhere: map[string]bool{}, Inherited: map[string]bool{}, Problems: problems, Exists: view.Has}
 	for f := range r.Fleets() {
-		s.Fleets[f.Name] = f.Members
+		// What is frozen since another controller has its class goes on, but new clients are
+		// that controller's.
+		if class, there := view.Class(f.Name); !f.Frozen || !there || class.Controller == input.Controller {
+			s.Fleets[f.Name] = f.Members
+		}
+	}
+	for _, p := range r.Unset() { // another replica may know its settings
+		s.Elsewhere[p.Object.Name] = true
 	}
 	for name, class := range view.Classes().All() {
 		if class.Controller == kube.NotServed {

@@ -4,14 +4,20 @@ package source
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"path/filepath"
 	"testing"
+	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
 	"legation.dev/test/envoy"
+	"legation.dev/translator"
+	"legation.dev/translator/finding"
 	"legation.dev/translator/worlds"
 
 	watcher "legation.dev/watcher/kube"
@@ -116,4 +122,64 @@ func TestRightsWithdrawn(t *testing.T) {
 	write(ctx, t, w.Secret(1))
 	r.await(ctx, t, is(truth(ctx, t, worlds.Namespace).digest()))
 	r.awaitWaiting(ctx, t, false)
+}
+
+// TestRightsInPart: a namespace that is gone with its rights, and Secrets of another that may
+// not be read, keep a start from nothing else, are told as what they are, and come when the
+// rights do.
+func TestRightsInPart(t *testing.T) {
+	world(t)
+	ctx := limited(t)
+	config := account(ctx, t, "manifests/namespaces.yaml")
+	for _, c := range worlds.New(6, worlds.Size{Services: 2, Endpoints: 2, Ingresses: 4, TLS: 1}).All() {
+		write(ctx, t, c)
+	}
+	rbac := cluster.Client().RbacV1()
+	full, err := rbac.RoleBindings(worlds.Namespace).Get(ctx, "legation-legation", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "no-secrets"}, Rules: []rbacv1.PolicyRule{{APIGroups: []string{"*"},
+		Resources: []string{"ingresses", "services", "endpointslices", "configmaps"}, Verbs: []string{"get", "list", "watch"}}}}
+	less := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: worlds.Namespace, Name: "part"}, Subjects: full.Subjects,
+		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: part.Name}}
+	if err := errors.Join(cluster.Delete(ctx, full), cluster.Apply(ctx, part, less)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cluster.Delete(context.Background(), part, less) })
+	r := start(t, watcher.Config{REST: config, Namespaces: []string{worlds.Namespace, "legation", "gone"}, Refused: 200 * time.Millisecond}, nil)
+	r.await(ctx, t, func(result translator.Result) error {
+		count := map[finding.Code]int{}
+		for _, p := range result.Problems(time.Now()) {
+			count[p.Code]++
+		}
+		fleets := 0
+		for range result.Fleets() {
+			fleets++
+		}
+		// Of the namespace that is gone five kinds, of the other Secrets.
+		if count[finding.KindRefused] != 6 || count[finding.SecretNotRead] == 0 || count[finding.NoSecret] > 0 || fleets == 0 {
+			return fmt.Errorf("%d fleets, Problems %v", fleets, count)
+		}
+		return nil
+	})
+	if since := r.source.FollowedSince(time.Now().Add(time.Hour)); since.After(time.Now()) {
+		t.Error("no hold will end because of what may not be read")
+	}
+	gone := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "gone"}}
+	again := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: "gone", Name: full.Name}, Subjects: full.Subjects, RoleRef: full.RoleRef}
+	back := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: worlds.Namespace, Name: full.Name}, Subjects: full.Subjects, RoleRef: full.RoleRef}
+	if err := cluster.Apply(ctx, gone, again, back); err != nil {
+		t.Fatal(err)
+	}
+	r.await(ctx, t, is(truth(ctx, t, worlds.Namespace).digest()))
+	r.awaitWaiting(ctx, t, false)
+	r.await(ctx, t, func(result translator.Result) error {
+		for _, p := range result.Problems(time.Now()) {
+			if p.Code == finding.KindRefused {
+				return p
+			}
+		}
+		return nil
+	})
 }

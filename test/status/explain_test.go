@@ -4,10 +4,14 @@ package status
 
 import (
 	"encoding/json"
+	"fmt"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"legation.dev/test/envoy"
 	"legation.dev/test/kube"
@@ -25,6 +29,9 @@ func TestExplain(t *testing.T) {
 	if err := cluster.Apply(w.ctx, deployment, service, ingress); err != nil {
 		t.Fatal(err)
 	}
+	if err := cluster.AwaitServed(w.ctx, deployment); err != nil {
+		t.Fatal(err)
+	}
 	file := filepath.Join(t.TempDir(), "kubeconfig")
 	if err := kube.WriteKubeconfig(file, cluster.REST()); err != nil {
 		t.Fatal(err)
@@ -38,7 +45,8 @@ func TestExplain(t *testing.T) {
 	var out struct {
 		Fleets []struct {
 			Parts []struct {
-				Settings []struct{ Name, Value, Object string }
+				Endpoints struct{ Ready int }
+				Settings  []struct{ Name, Value, Object string }
 			}
 		}
 	}
@@ -59,7 +67,17 @@ func TestExplain(t *testing.T) {
 			}
 		}
 	}
-	if len(want) > 0 {
+	if len(want) > 0 || out.Fleets[0].Parts[0].Endpoints.Ready != 1 {
 		t.Errorf("not said: %v\n%s", want, text)
 	}
+	none := int32(0)
+	if deployment.Spec.Replicas = &none; cluster.Apply(w.ctx, deployment) != nil {
+		t.Fatal("not scaled")
+	}
+	w.events(w.namespace, "web", func(list []*corev1.Event) error {
+		if got := describe(list); !strings.Contains(got, "Warning NoReadyEndpoint: ") {
+			return fmt.Errorf("Events:\n%s", got)
+		}
+		return nil
+	})
 }

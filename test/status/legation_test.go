@@ -9,7 +9,11 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
 	"legation.dev/test/incluster"
@@ -121,6 +125,80 @@ func TestOwnerIsTold(t *testing.T) {
 	}
 	if got := w.ask(s.Envoys[0], "shop.test"); got != "200" {
 		t.Errorf("it answers %s", got)
+	}
+	w.classesTold(s)
+}
+
+// classesTold: an Ingress that a class of ours loses is told, and its address goes; so is
+// one that is made while its class is frozen.
+func (w *suite) classesTold(s *incluster.Stack) {
+	w.Helper()
+	patch := func(name, text string) {
+		w.Helper()
+		_, err := cluster.Client().NetworkingV1().Ingresses(w.namespace).Patch(w.ctx, name, types.MergePatchType, []byte(text), metav1.PatchOptions{})
+		if err != nil {
+			w.Fatal(err)
+		}
+	}
+	told := func(name, text string) {
+		w.Helper()
+		w.events(w.namespace, name, func(list []*corev1.Event) error {
+			if got := describe(list); !strings.Contains(got, text) {
+				return fmt.Errorf("%s has the Events\n%s\nwant %s", name, got, text)
+			}
+			return nil
+		})
+	}
+	if err := cluster.Apply(w.ctx, w.web("old", "web"), w.web("said", "web"), w.web("kept", "web")); err != nil {
+		w.Fatal(err)
+	}
+	w.awaitAddress("192.0.2.1", "old", "said", "kept")
+	patch("old", `{"spec":{"ingressClassName":null}}`)
+	patch("said", `{"metadata":{"annotations":{"kubernetes.io/ingress.class":"somebody"}}}`)
+	told("said", "Warning ClassOverridden: ")
+	w.awaitAddress("", "said")
+	w.awaitAddress("192.0.2.1", "old") // our class is the default
+	theirs := &networkingv1.IngressClass{ObjectMeta: metav1.ObjectMeta{Name: "theirs", Annotations: map[string]string{networkingv1.AnnotationIsDefaultIngressClass: "true"}},
+		Spec: networkingv1.IngressClassSpec{Controller: "example.com/another"}}
+	w.Cleanup(func() { w.dropClass("theirs") })
+	if err := cluster.Apply(w.ctx, theirs); err != nil {
+		w.Fatal(err)
+	}
+	told("old", "Warning DefaultElsewhere: spec.ingressClassName: no class is named, and class theirs is")
+	w.awaitAddress("", "old", "said")
+	if got := w.ask(s.Envoys[0], "old.test"); got != "404" {
+		w.Errorf("what another class has answers %s", got)
+	}
+	w.dropClass("theirs")
+	told("old", "Normal DefaultElsewhere: mended: ")
+	w.awaitAddress("192.0.2.1", "old")
+	w.dropClass(incluster.Class)
+	if err := cluster.Apply(w.ctx, w.web("late", "web")); err != nil {
+		w.Fatal(err)
+	}
+	told("late", "Warning FrozenOut: ")
+	told("old", "Warning ClassGone: ")
+	if out, problems, status := w.command("explain", "ingress/"+w.namespace+"/late", "--address", s.Replicas[0].Address); status != 1 || !strings.Contains(out, "its fleet is frozen") {
+		w.Errorf("status %d: %s%s", status, out, problems)
+	}
+	if err := cluster.Apply(w.ctx, theirs); err != nil { // takes what is of a frozen class, too
+		w.Fatal(err)
+	}
+	w.awaitAddress("", "old")
+	w.awaitAddress("192.0.2.1", "kept")
+	if got := w.ask(s.Envoys[0], "kept.test"); got != "200" {
+		w.Errorf("of a frozen class it answers %s", got)
+	}
+}
+
+// dropClass deletes an IngressClass.
+func (w *suite) dropClass(name string) {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), hang) // that of the test may have ended
+	defer cancel()
+	err := cluster.Client().NetworkingV1().IngressClasses().Delete(ctx, name, metav1.DeleteOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		w.Fatal(err)
 	}
 }
 

@@ -3,6 +3,7 @@ package finding
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"legation.dev/object"
 )
@@ -39,6 +40,15 @@ type Row struct {
 	Do string
 }
 
+// Settle is how long a Problem must last before it is worth a line or an Event: a moment
+// without endpoints is part of many roll-outs.
+func (c Code) Settle() time.Duration {
+	if c == NoReadyEndpoint {
+		return 15 * time.Second
+	}
+	return 0
+}
+
 // The codes.
 const (
 	// Of reading objects.
@@ -50,6 +60,7 @@ const (
 	ObjectNotRead    Code = "ObjectNotRead"
 	KindNotRead      Code = "KindNotRead"
 	NamespaceNotRead Code = "NamespaceNotRead"
+	KindRefused      Code = "KindRefused"
 	SettingsKept     Code = "SettingsKept"
 
 	// Of classes.
@@ -59,8 +70,18 @@ const (
 	KeptBack          Code = "KeptBack"
 	NoDefaultClass    Code = "NoDefaultClass"
 	NoClass           Code = "NoClass"
+	EmptyClass        Code = "EmptyClass"
+	TwoClasses        Code = "TwoClasses"
+	ClassOverridden   Code = "ClassOverridden"
+	DefaultTwice      Code = "DefaultTwice"
+	DefaultElsewhere  Code = "DefaultElsewhere"
+	ClassUnset        Code = "ClassUnset"
+	ClassGone         Code = "ClassGone"
+	FrozenOut         Code = "FrozenOut"
+	FrozenChange      Code = "FrozenChange"
 	SettingsKind      Code = "SettingsKind"
 	NoSettings        Code = "NoSettings"
+	SettingsNotRead   Code = "SettingsNotRead"
 	SlashesKept       Code = "SlashesKept"
 	RenewsConnections Code = "RenewsConnections"
 	BadDefaultBackend Code = "BadDefaultBackend"
@@ -124,6 +145,7 @@ const (
 	CertificateTaken  Code = "CertificateTaken"
 	NoSecretNamed     Code = "NoSecretNamed"
 	NoSecret          Code = "NoSecret"
+	SecretNotRead     Code = "SecretNotRead"
 	BadSecret         Code = "BadSecret"
 	BadSecretNamed    Code = "BadSecretNamed"
 	SecretNotSent     Code = "SecretNotSent"
@@ -143,6 +165,7 @@ const (
 	NoServicePort      Code = "NoServicePort"
 	NoSelector         Code = "NoSelector"
 	NoSlicePort        Code = "NoSlicePort"
+	NoReadyEndpoint    Code = "NoReadyEndpoint"
 	BadAddress         Code = "BadAddress"
 	UnknownAppProtocol Code = "UnknownAppProtocol"
 	ExternalNameOff    Code = "ExternalNameOff"
@@ -182,10 +205,12 @@ var table = []Row{
 		"Give the process the right to read the file or folder, or mount it again. Nothing that it said is taken back meanwhile."},
 	{ObjectNotRead, Error, "the object cannot be read; its last good state stays", "troubleshooting.md",
 		"Compare the object with others of its kind, as `kubectl get -o yaml` prints it, for a value that no tool writes, and report it: the API server should not have let it pass."},
-	{KindNotRead, Error, "%T is not of a kind that is read", "troubleshooting.md",
+	{KindNotRead, Error, "%T is not of a kind that is read; it is not used", "troubleshooting.md",
 		"Report it: Legation asked for a kind that it does not know."},
-	{NamespaceNotRead, Error, "namespace %s is not among those that are read", "install.md",
+	{NamespaceNotRead, Error, "namespace %s is not among those that are read: the object counts as not there", "install.md",
 		"Add the namespace to `--namespaces` (`controlPlane.namespaces` of the chart), or move the Secret or ConfigMap."},
+	{KindRefused, Error, "no %s may be read there: %s; what was read stays, and what never was is not served", "install.md#what-may-be-read-and-written",
+		"Give the service account of Legation the right to get, list and watch the kind there; or, if the namespace is gone, take it from `--namespaces` (`controlPlane.namespaces` of the chart)."},
 	{SettingsKept, Error, "%v; all settings of the class stay as they last were", "settings.md",
 		"Mend the value in the ConfigMap. Until then a change of another key of it does nothing, either."},
 
@@ -199,19 +224,39 @@ var table = []Row{
 		"Nothing is wrong with the object: it is served when the fleet is resumed. Whoever paused it is named by the Problem of the class."},
 	{NoDefaultClass, Warning, "there is no default class; the Ingress is not served", "install.md",
 		"Name a class in `spec.ingressClassName`, or mark one IngressClass as the default."},
-	{NoClass, Error, "there is no such IngressClass; the Ingress is not served, or not anew", "install.md",
+	{NoClass, Error, "there is no such IngressClass; the Ingress is not served", "install.md",
 		"Mend the name in `spec.ingressClassName`, or create the class."},
+	{EmptyClass, Error, "the annotation names no class, so the default class does not count either; the Ingress is not served", "install.md#which-class",
+		"Delete the annotation, and name a class in `spec.ingressClassName` or leave that to the default class."},
+	{TwoClasses, Warning, "spec.ingressClassName names %q: class %s goes by the %s and serves the Ingress", "install.md#which-class",
+		"Delete the annotation, and name the class in `spec.ingressClassName` alone."},
+	{ClassOverridden, Error, "spec.ingressClassName names %q: class %s goes by the %s and does not serve the Ingress", "install.md#which-class",
+		"Delete the annotation, and name the class in `spec.ingressClassName` alone."},
+	{DefaultTwice, Warning, "class %s is marked as the default, too; the newer one, %s, has the Ingresses that name no class", "install.md#which-class",
+		"Take the mark from one of the two classes, or name the class in the Ingresses."},
+	{DefaultElsewhere, Warning, "no class is named, and class %s is the newest that is marked as the default: the Ingress is of it, and not served by class %s", "install.md#which-class",
+		"Name the class in `spec.ingressClassName`; or take the mark from the class that is not to be the default."},
+	{ClassUnset, Error, "the settings of class %s are not there: the Ingress is not served by a process that never saw them, and Envoys keep what they run", "settings.md",
+		"Create the ConfigMap that the class names, or mend its name there."},
+	{ClassGone, Warning, "class %s is gone, or another controller's; the Ingress is served as it last was", "operating.md",
+		"Create the IngressClass again, or name another class."},
+	{FrozenOut, Error, "class %s or its settings are gone, and its fleet is frozen: the Ingress is not served until they are back", "operating.md",
+		"Create the IngressClass and its ConfigMap again, or name another class."},
+	{FrozenChange, Error, "class %s or its settings are gone, and its fleet is frozen: the Ingress is served as it was then, and what has changed in it counts when they are back", "operating.md",
+		"Create the IngressClass and its ConfigMap again, or name another class."},
 	{SettingsKind, Error, "settings are read from a ConfigMap only; the defaults are in force", "settings.md",
 		"Let `spec.parameters` of the class name a ConfigMap."},
-	{NoSettings, Error, "there is no such ConfigMap; the defaults are in force", "settings.md",
-		"Create the ConfigMap, or mend its name and namespace in `spec.parameters`."},
+	{NoSettings, Error, "there is no such ConfigMap: the class is not served by a process that never saw it, and Envoys keep what they run", "settings.md",
+		"Create the ConfigMap, or mend its name and namespace in `spec.parameters`. A class that is to have the defaults names no ConfigMap."},
+	{SettingsNotRead, Error, "the ConfigMap may not be read: %s: the class is not served by a process that never saw it, and Envoys keep what they run", "settings.md",
+		"Give the service account of Legation the right to get ConfigMaps in that namespace, and have the namespace read (`--namespaces`)."},
 	{SlashesKept, Warning, "a path with %%2F is matched as it stands: whatever guards /admin is passed by with /x/..%%2fadmin", "settings.md#escaped-slashes",
 		"Know that a rule for `/admin` does not guard what a backend decodes to it; use another value of `escaped-slashes` unless a backend needs this one."},
 	{RenewsConnections, Info, "clients are told to leave connections from before this moment, from then until %s", "operating.md#renewing-connections",
 		"Nothing: it ends by itself, and the setting may stay. To end it earlier, unset it."},
 	{BadDefaultBackend, Error, "not the name of a Service port; unmatched requests are answered 404", "settings.md#default-backend",
 		"Write `namespace/service:port` in the ConfigMap of the class."},
-	{DefaultTaken, Error, "%s is the older default of the class and wins", "differences.md",
+	{DefaultTaken, Error, "%s has a default for the class too and %s; this one is not used", "differences.md",
 		"Delete `spec.defaultBackend` from one of the two Ingresses."},
 
 	{SettingIgnored, Error, "%v; the setting is ignored", "settings.md",
@@ -248,13 +293,13 @@ var table = []Row{
 		"Say it by an annotation that is honoured, then delete this one."},
 	{OverBudget, Error, "with this Ingress the namespace is over %s, which is %d (it would be %d): the Ingress is not served. Older ones come first", "settings.md#namespace-hosts",
 		"Delete what is not needed of the namespace's Ingresses, or split them over namespaces; or have who operates the class raise the budget."},
-	{NearBudget, Warning, "the namespace uses %d of %d, with this Ingress and those that are older: more than 80 %% of %s", "settings.md#namespace-hosts",
+	{NearBudget, Warning, "the namespace uses %d of %d, with this Ingress and those that come before it: more than 80 %% of %s", "settings.md#namespace-hosts",
 		"Ask who operates the class for a larger budget before it is used up: Ingresses that do not fit are not served."},
 	{RulesNotDeep, Warning, "there are more than %d rules without a host: they do not take names more than one label below a wildcard of the class (requests to a.b.example.com, where there is *.example.com); those are answered as if no rule matched", "security.md#neighbours",
 		"Write the rules for the hosts that they are meant for, or fewer of them."},
 	{CanaryAlone, Error, "no rule of another Ingress has the same host, path and type, and leads to another Service: the canary gets no requests", "differences.md#settings",
 		"Write the host, the path and the `pathType` as the Ingress has them whose requests the canary is to get a share of."},
-	{CanaryTaken, Error, "%s is a canary of Service %s, too, and is older: this one gets no requests", "differences.md#settings",
+	{CanaryTaken, Error, "%s is a canary of Service %s, too, and comes first, by age or else by name: this one gets no requests", "differences.md#settings",
 		"Keep one canary of a Service at a time, and delete the other."},
 
 	{DroppedThere, Warning, "ingress-nginx %s; here the Ingress is served", "migrate.md#1-what-would-change",
@@ -272,7 +317,7 @@ var table = []Row{
 
 	{BadAlias, Error, "is not a host: a DNS name, or one after *.; it is no alias", "differences.md",
 		"Write the names one by one; regular expressions are not supported."},
-	{NameTaken, Warning, "another host has this name already, by a rule or by an older claim; host %s does not get it", "differences.md",
+	{NameTaken, Warning, "another host has this name already, by a rule or by a claim that comes first; host %s does not get it", "differences.md",
 		"Delete the alias or the annotation, or the rule for the name if that is to have it."},
 	{BadHost, Error, "is not a host: a DNS name, or one after *.; the rule is not served", "differences.md",
 		"Mend the host of the rule."},
@@ -280,7 +325,7 @@ var table = []Row{
 		"Mend the host of the TLS section."},
 	{BadPath, Error, "%s; the path is not served", "differences.md",
 		"Mend the path or its type as the message says."},
-	{PathTaken, Error, "%s has this path of host %s already and is older", "security.md",
+	{PathTaken, Error, "%s has this path of host %s already and %s", "security.md",
 		"Agree with the owner of the other Ingress on who has the path; delete it from one of the two."},
 	{PathTwice, Error, "the Ingress has this path of host %s already; the first one counts", "differences.md",
 		"Delete one of the two paths."},
@@ -310,15 +355,17 @@ var table = []Row{
 		"Name the hosts in the TLS section, or delete the section."},
 	{TLSWithoutRule, Warning, "no rule of this Ingress is for this host; it gets no certificate and does not redirect", "differences.md",
 		"Add a rule for the host, or delete the host from the TLS section."},
-	{CertificateTaken, Error, "%s names host %s too and is older; Secret %s serves it", "security.md",
+	{CertificateTaken, Error, "%s names host %s too and %s; Secret %s serves it", "security.md",
 		"Name the same Secret in both Ingresses, or delete the TLS section of one."},
 	{NoSecretNamed, Error, "no Secret is named; a certificate of our own stands in", "troubleshooting.md",
 		"Name a Secret in the TLS section."},
 	{NoSecret, Error, "there is no such Secret; the last good certificate stays, else one of our own stands in", "troubleshooting.md",
 		"Create the Secret in the namespace of the Ingress. If cert-manager is to make it, look at its Certificate. It is live within a second of coming."},
+	{SecretNotRead, Error, "the Secret may not be read: %s; the last good certificate stays, else one of our own stands in", "install.md#what-may-be-read-and-written",
+		"Give the service account of Legation the right to get Secrets in the namespace of the Ingress, and to list and watch them."},
 	{BadSecret, Error, "%v; the last good certificate stays, else one of our own stands in", "troubleshooting.md",
 		"Write a certificate with its chain to `tls.crt` and the key that belongs to it to `tls.key`, both as PEM."},
-	{BadSecretNamed, Error, "the Secret holds no usable certificate: %v", "troubleshooting.md",
+	{BadSecretNamed, Error, "the Secret holds no usable certificate: %v; the last good one stays, else one of our own stands in", "troubleshooting.md",
 		"Mend the Secret that is named; its own Events say what is wrong with it."},
 	{AuthAnywhere, Error, "has the service named by the client, who may name any host here, and so one that lets it in; the paths answer 503", "settings.md#auth-url",
 		"Name the service without {host}, $host and the like, or give the rules a host."},
@@ -332,25 +379,27 @@ var table = []Row{
 		"Create the Secret in the namespace of the Ingress, with `ca.crt`, `tls.crt` and `tls.key` as PEM; for verification `ca.crt` is enough."},
 	{NoPagesService, Warning, "there is no such Service; the annotation is ignored", "ingress-nginx.md",
 		"Create the Service, or mend its name. Paths answer by their own Service meanwhile, and statuses of custom-http-errors go to the default backend of the class, if it has one."},
-	{SecretNotSent, Error, "cannot be sent to Envoy", "troubleshooting.md",
+	{SecretNotSent, Error, "cannot be sent to Envoy; a certificate of our own stands in", "troubleshooting.md",
 		"Report it, without the key: what kind of key and certificate it is."},
-	{CertificateEnds, Warning, "the certificate ends at %s; nobody has renewed it yet", "operating.md",
+	{CertificateEnds, Warning, "the certificate ends at %s, and clients refuse it then; nobody has renewed it yet", "operating.md",
 		"Find out why nobody renews it: with cert-manager, `kubectl describe certificate`."},
-	{CertificateIsOver, Error, "the certificate expired at %s; it is served", "operating.md",
+	{CertificateIsOver, Error, "the certificate expired at %s; it is served, and clients refuse it", "operating.md",
 		"Renew it now: clients refuse it."},
 	{NoTicketSecret, Warning, "there is no such Secret; the last keys of session tickets stay, else each replica has its own", "operating.md",
 		"Create the Secret, of type kubernetes.io/tls. Until then TLS sessions are not resumed at another Envoy."},
 	{BadTicketSecret, Warning, "the Secret has no usable key: %v; the last keys of session tickets stay, else each replica has its own", "operating.md",
 		"Write a private key as PEM to `tls.key` of the Secret."},
 
-	{NoService, Error, "there is no such Service; its paths answer 503", "troubleshooting.md",
+	{NoService, Error, "there is no such Service; the endpoints that it had are used for 10 s, then its paths answer 503", "troubleshooting.md",
 		"Create the Service in the namespace of the Ingress, or mend the name of the backend."},
-	{NoServicePort, Error, "%s has no such TCP port; its paths answer 503", "troubleshooting.md",
+	{NoServicePort, Error, "%s has no such TCP port; the endpoints that it had are used for 10 s, then its paths answer 503", "troubleshooting.md",
 		"Mend the port of the backend, by number or by name, or add it to the Service."},
 	{NoSelector, Error, "there is none, and nobody has written an EndpointSlice either; its paths answer 503", "troubleshooting.md",
 		"Give the Service a selector, or write an EndpointSlice for it."},
 	{NoSlicePort, Error, "no TCP port %s, which %s has; its endpoints are left out", "troubleshooting.md",
 		"Add the port to the EndpointSlice, under the name that the Service has for it."},
+	{NoReadyEndpoint, Error, "no endpoint of it is ready; its paths answer 503", "troubleshooting.md",
+		"Look at the pods of the Service: `kubectl get endpointslices` says which are not ready. `legation explain service/NAMESPACE/NAME` counts them."},
 	{BadAddress, Error, "not an address of type %s; it is left out", "troubleshooting.md",
 		"Mend the address, or `addressType` of the EndpointSlice."},
 	{UnknownAppProtocol, Warning, "not known here, so %s is spoken", "settings.md#upstream-protocol",

@@ -17,6 +17,7 @@ import (
 	"legation.dev/object"
 	"legation.dev/translator/lower/foreign"
 	"legation.dev/translator/policy"
+	"legation.dev/translator/route"
 )
 
 // FromObject reduces a Kubernetes object to what translation reads of it; false
@@ -54,13 +55,20 @@ var kindOfType = func() map[reflect.Type]object.Kind {
 // ClassAnnotation is how an Ingress named its class before it had a field.
 const ClassAnnotation = "kubernetes.io/ingress.class"
 
-// ClassOf is the class that an Ingress names: in its field, or else by annotation.
-func ClassOf(field *string, annotations map[string]string) (name string, named bool) {
-	if field != nil {
-		return *field, true
+// ClassField is where an Ingress names its class today.
+const ClassField = "spec.ingressClassName"
+
+// ClassOf is how an Ingress names its class: by the annotation or, without one, in the
+// field, as the API has it of old. One that says the same in both says it once.
+func ClassOf(field *string, annotations map[string]string) route.ClassName {
+	old, annotated := annotations[ClassAnnotation]
+	switch {
+	case !annotated && field == nil:
+		return route.ClassName{Field: ClassField}
+	case !annotated || field != nil && *field == old:
+		return route.ClassName{Name: *field, Named: true, Field: ClassField}
 	}
-	name, named = annotations[ClassAnnotation]
-	return name, named
+	return route.ClassName{Name: old, Named: true, Field: "metadata.annotations." + ClassAnnotation, Beside: field}
 }
 
 // Annotations that are kept; all others are dropped on reading. Those of the

@@ -10,22 +10,63 @@ import (
 // frozen is what a fleet last saw before its class or settings disappeared, or when it was
 // paused.
 type frozen struct {
-	view  *View
-	since time.Time
-	pause *Pause // nil: it is not paused
+	view   *View
+	served *View // without what is of another class by now
+	since  time.Time
+	pause  *Pause // nil: it is not paused
 }
 
 // Sum covers what is pinned: Ingresses, class and settings.
 func (f frozen) Sum() pmap.Sum {
 	i, c, m := f.view.ingresses.Digest(), f.view.classes.Digest(), f.view.configs.Digest()
-	return pmap.SumOf(string(i[:]), string(c[:]), string(m[:]))
+	s := f.served.ingresses.Digest()
+	return pmap.SumOf(string(i[:]), string(c[:]), string(m[:]), string(s[:]))
 }
 
 // Freeze is v, given the View before it: a class of our controller that is gone
-// from v, or whose settings ConfigMap is gone, keeps the Ingresses, class and
-// settings that before had, until both are back. A fleet is thereby frozen, not
-// emptied, when somebody deletes its IngressClass.
+// from v, or another controller's, or whose settings ConfigMap is gone, keeps the Ingresses,
+// class and settings that before had, until all are back. A fleet is thereby frozen, not
+// emptied, when somebody deletes its IngressClass. An Ingress that is of another class
+// meanwhile goes, as it would have otherwise.
 func (v View) Freeze(before View, controller string) View {
+	v = v.freeze(before, controller)
+	if v.classes.Same(before.classes) && v.configs.Same(before.configs) && v.fragments.Same(before.fragments) {
+		return v
+	}
+	return v.settled()
+}
+
+// settled is v with what its frozen fleets serve: what they have pinned, without what is of
+// another class by now. One that is paused serves all of it.
+func (v View) settled() View {
+	newest := v.DefaultClass()
+	for name, f := range v.frozen.All() {
+		served := *f.view
+		for _, pinned := range f.view.fragments.All() {
+			if of := pinned.Origin.Object; f.pause == nil && v.moved(of.String(), name, newest) {
+				served = served.put(of, nil)
+			}
+		}
+		f.served = &served
+		v.frozen = v.frozen.Set(name, f)
+	}
+	return v
+}
+
+// moved reports whether an object is of another class than this one now, one that is there;
+// newest is the default one.
+func (v View) moved(of, class, newest string) bool {
+	f, ok := v.fragments.Get(of)
+	switch {
+	case !ok || f.Class.Names(class):
+		return false
+	case !f.Class.Named:
+		return newest != "" && newest != class
+	}
+	return v.classes.Has(f.Class.Name) || f.Class.Beside != nil && v.classes.Has(*f.Class.Beside)
+}
+
+func (v View) freeze(before View, controller string) View {
 	v.frozen = before.frozen
 	for name, f := range before.frozen.All() {
 		if f.pause == nil && v.complete(name, f) {
@@ -36,7 +77,7 @@ func (v View) Freeze(before View, controller string) View {
 		return v
 	}
 	for name, class := range before.classes.All() {
-		if class.Controller != controller || v.frozen.Has(name) {
+		if class.Controller != controller || v.frozen.Has(name) || !before.HasSettings(class) {
 			continue
 		}
 		if f := v.pin(before); !v.complete(name, f) {
@@ -51,18 +92,21 @@ func (v View) pin(before View) frozen {
 	pinned := before
 	pinned.frozen = pmap.Map[frozen]{}
 	pinned.services, pinned.slices, pinned.secrets = v.services, v.slices, v.secrets // For takes today's
-	return frozen{view: &pinned, since: v.Time()}
+	return frozen{view: &pinned, served: &pinned, since: v.Time()}
 }
 
-// complete reports whether v has the class, and the settings that it names if they
-// were there when f was pinned.
+// complete reports whether v has the class, of the same controller, and its settings.
 func (v View) complete(name string, f frozen) bool {
 	class, ok := v.classes.Get(name)
-	if !ok {
-		return false
-	}
+	was, _ := f.view.classes.Get(name)
+	return ok && class.Controller == was.Controller && v.HasSettings(class)
+}
+
+// HasSettings reports whether the ConfigMap is there that a class names. Without it nobody
+// knows what its fleet should be.
+func (v View) HasSettings(class *IngressClass) bool {
 	p := class.Parameters
-	return p == (object.Ref{}) || v.configs.Has(p.Key()) || !f.view.configs.Has(p.Key())
+	return p.Kind != object.KindConfigMap || v.configs.Has(p.Key())
 }
 
 // For is the View that the fleet of a class translates: v itself, or, while the
@@ -73,10 +117,10 @@ func (v View) For(class string) (_ View, isFrozen bool) {
 	if !ok {
 		return v, false
 	}
-	p := *f.view
+	p := *f.served
 	p.services, p.slices, p.byService, p.secrets = v.services, v.slices, v.byService, v.secrets
 	p.left, p.leaving, p.deletions = v.left, v.leaving, v.deletions
-	p.standIn, p.problems, p.now = v.standIn, v.problems, v.now
+	p.standIn, p.problems, p.unread, p.now = v.standIn, v.problems, v.unread, v.now
 	return p, !v.complete(class, f)
 }
 

@@ -350,21 +350,6 @@ func (v View) served(c *route.Class, host string) []*route.Fragment {
 	return t.Served
 }
 
-// DefaultClass is the class of Ingresses that name none: the newest of those that are
-// marked as default, ties by name; empty if there is none.
-func (v View) DefaultClass() string {
-	var best *IngressClass
-	for _, c := range v.classes.All() { // in order of names
-		if c.IsDefault() && (best == nil || c.Created.After(best.Created)) {
-			best = c
-		}
-	}
-	if best == nil {
-		return ""
-	}
-	return best.Name
-}
-
 func leavingKey(class, host string) string { return class + sep + host }
 
 // partKey is where a part of a leaving host is among the fragments.

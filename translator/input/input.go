@@ -40,11 +40,15 @@ type Object interface {
 // Object set: this is the object now. Deleted: it is gone. Neither: it could
 // not be read, and its last good state stays. Problems replace those that were
 // found before in reading the same Ref.
+//
+// Unread says why it is not known whether there is such an object: we may not read it. What
+// was read of it before stays.
 type Change struct {
 	Ref      object.Ref
 	Object   Object
 	Deleted  bool
 	Problems []finding.Problem
+	Unread   string
 }
 
 // Delete is the Change that removes ref.

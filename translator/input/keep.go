@@ -31,19 +31,12 @@ func (k Kept) Sum() pmap.Sum {
 	if k.Lapsed {
 		lapsed = "lapsed"
 	}
-	return pmap.SumOf(k.By.String(), k.Age.UTC().Format(time.RFC3339), lapsed, k.Host, classKey(k.class))
+	return pmap.SumOf(k.By.String(), k.Age.UTC().Format(time.RFC3339), lapsed, k.Host, k.class.Key())
 }
 
 // claimKey is the key of a claim: one of each namespace for each host and class.
 func claimKey(host string, class route.ClassName, namespace string) string {
-	return host + sep + classKey(class) + sep + namespace
-}
-
-func classKey(n route.ClassName) string {
-	if !n.Named {
-		return ""
-	}
-	return "=" + n.Name
+	return host + sep + class.Key() + sep + namespace
 }
 
 // Keep is v, given the View before it and the time: names stay with the namespaces of
@@ -143,7 +136,7 @@ func (v *View) judge(key string, k Kept, now time.Time) {
 // oldest is the oldest claim that the namespace of a kept one has now.
 func (v *View) oldest(k Kept) (first route.Claim, ok bool) {
 	for f := range v.Claimants(k.Host) {
-		if !f.Gone && f.Origin.Object.Namespace == k.By.Namespace && classKey(f.Class) == classKey(k.class) {
+		if !f.Gone && f.Origin.Object.Namespace == k.By.Namespace && f.Class.Key() == k.class.Key() {
 			if c := f.Claim(); !ok || c.Older(first) < 0 {
 				first, ok = c, true
 			}

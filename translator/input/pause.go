@@ -60,9 +60,9 @@ func (v View) Paused(class string) (Pause, bool) {
 	return *f.pause, true
 }
 
-// Frozen are the fleets that keep what they had: of each class since when, and the digest of
+// Pins are the fleets that keep what they had: of each class since when, and the digest of
 // that.
-func (v View) Frozen() map[string]Pinned {
+func (v View) Pins() map[string]Pinned {
 	all := map[string]Pinned{}
 	for name, f := range v.frozen.All() {
 		all[name] = Pinned{Since: f.since, Digest: f.Sum()}

@@ -166,10 +166,12 @@ func (v View) WithClaim(e KeptEntry) View {
 	return v
 }
 
-// WithFrozen is v with what a class has pinned.
-func (v View) WithFrozen(class string, pinned View, e PinEntry) View {
-	v.frozen = v.frozen.Set(class, frozen{view: &pinned, since: e.Since, pause: e.Pause})
-	return v
+// WithFrozen is v with what classes have pinned.
+func (v View) WithFrozen(pinned map[string]View, pins map[string]PinEntry) View {
+	for class, p := range pinned { // each by itself
+		v.frozen = v.frozen.Set(class, frozen{view: &p, served: &p, since: pins[class].Since, pause: pins[class].Pause})
+	}
+	return v.settled()
 }
 
 // WithStored is v as it was written down at a moment, its source not having been read

@@ -21,6 +21,7 @@ type View struct {
 	secrets   pmap.Map[*Secret]       // namespace/name
 	configs   pmap.Map[*ConfigMap]    // namespace/name
 	problems  pmap.Map[problems]      // object.Ref.String(): what was wrong in reading it
+	unread    pmap.Map[Unread]        // the same: what may not be read
 
 	// Indexes. They follow from the maps above and are not part of the digest. What
 	// is indexed of routes is the fragments: a host or a reference that lowering
@@ -68,6 +69,9 @@ func (v View) With(changes ...Change) View {
 
 func (v View) with(c Change) View {
 	v.problems = setProblems(v.problems, c.Ref, c.Problems)
+	if v.unread = v.unread.Delete(c.Ref.String()); c.Unread != "" {
+		v.unread = v.unread.Set(c.Ref.String(), Unread{c.Ref, c.Unread})
+	}
 	switch {
 	case c.Deleted:
 		return v.put(c.Ref, nil)
@@ -76,6 +80,24 @@ func (v View) with(c Change) View {
 	default:
 		return v
 	}
+}
+
+// Unread is an object that we may not read.
+type Unread struct {
+	Ref object.Ref
+	Why string
+}
+
+// Sum identifies it.
+func (u Unread) Sum() pmap.Sum { return pmap.SumOf(u.Ref.String(), u.Why) }
+
+// Unread are the objects that we may not read, by how they print.
+func (v View) Unread() pmap.Map[Unread] { return v.unread }
+
+// WhyUnread is why we may not read an object; empty if we may.
+func (v View) WhyUnread(ref object.Ref) string {
+	u, _ := v.unread.Get(ref.String())
+	return u.Why
 }
 
 func setProblems(m pmap.Map[problems], ref object.Ref, list []finding.Problem) pmap.Map[problems] {
@@ -385,7 +407,7 @@ func (v View) Time() time.Time { return time.Unix(0, v.now) }
 func (v View) Digest() pmap.Sum {
 	var parts []string
 	for _, d := range []pmap.Sum{v.ingresses.Digest(), v.classes.Digest(), v.services.Digest(),
-		v.slices.Digest(), v.secrets.Digest(), v.configs.Digest(), v.problems.Digest(), v.frozen.Digest(), v.kept.Digest()} {
+		v.slices.Digest(), v.secrets.Digest(), v.configs.Digest(), v.problems.Digest(), v.unread.Digest(), v.frozen.Digest(), v.kept.Digest()} {
 		parts = append(parts, string(d[:]))
 	}
 	return pmap.SumOf(parts...)

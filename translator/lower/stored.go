@@ -32,10 +32,7 @@ func Stored(entries iter.Seq2[input.Entry, error]) (input.View, error) {
 			view = of
 		}
 	}
-	for class, pinned := range frozen { // each by itself
-		view = view.WithFrozen(class, pinned, pins[class])
-	}
-	return view, nil
+	return view.WithFrozen(frozen, pins), nil
 }
 
 // with is a View with one entry.

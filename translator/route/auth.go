@@ -60,6 +60,10 @@ func (p *plan) passwords(secrets func(object.Ref) *Credential) []finding.Finding
 		p.closed = true
 		return []finding.Finding{finding.NoPasswords.At(at, ref.Key(), "there is no such Secret")}
 	}
+	if c.Unread != nil {
+		p.closed = true
+		return []finding.Finding{finding.NoPasswords.At(at, ref.Key(), c.Unread)}
+	}
 	return p.users(c, at, ref)
 }
 

@@ -48,10 +48,11 @@ func (c *Class) unmatched(host, owner string) Planned {
 
 // Has reports whether an object that names its class so is of this class.
 func (c *Class) Has(n ClassName) bool {
-	if !n.Named {
+	name, named := n.Of(c.Settings.Compatible())
+	if !named {
 		return c.Default
 	}
-	return n.Name == c.Name
+	return name == c.Name
 }
 
 // Planned is an action with its effective settings, and what sets them.

@@ -131,11 +131,38 @@ func (f *Fragment) Find(code finding.Code, field, value string, args ...any) {
 // ClassName is how an object names its class.
 type ClassName struct {
 	// Name is the class; Named is false if the object names none, and so is of the
-	// default class.
+	// default class. One that is named but empty is of no class.
 	Name  string
 	Named bool
 	// Field says so.
 	Field string
+	// Beside is another class that the object names in a second place; nil if there is
+	// none. A class in the dialect of another controller goes by it.
+	Beside *string
+}
+
+// Of is the name that counts: in a class in the dialect of another controller, or not.
+func (n ClassName) Of(compatible bool) (name string, named bool) {
+	if compatible && n.Beside != nil {
+		return *n.Beside, true
+	}
+	return n.Name, n.Named
+}
+
+// Names reports whether the object names a class, in whichever place.
+func (n ClassName) Names(class string) bool {
+	return n.Named && n.Name == class || n.Beside != nil && *n.Beside == class
+}
+
+// Key is equal for objects that are of the same classes, whatever those are set to.
+func (n ClassName) Key() string {
+	switch {
+	case !n.Named:
+		return ""
+	case n.Beside == nil:
+		return "=" + n.Name
+	}
+	return "=" + n.Name + "=" + *n.Beside
 }
 
 // Host is the part of an object that is about one host.
@@ -304,6 +331,18 @@ type Reference struct {
 func Older(a, b *Fragment) int {
 	return cmp.Or(a.Age.Compare(b.Age), cmp.Compare(a.Origin.Object.Key(), b.Origin.Object.Key()),
 		a.Origin.Object.Compare(b.Origin.Object))
+}
+
+// Precedence says why one fragment comes before another by Older. In a folder most have no
+// age, so that names decide.
+func Precedence(first, second *Fragment) string {
+	switch {
+	case first == second:
+		return "comes first"
+	case first.Age.Equal(second.Age):
+		return "comes first by its name"
+	}
+	return "is older"
 }
 
 // Host returns the part of f that is about one host; nil if there is none.

@@ -23,8 +23,8 @@ type Input struct {
 	Canaries []Canary
 	// Secret is what a Secret says; nil if there is none of that name.
 	Secret func(object.Ref) *Credential
-	// ConfigMap is what a ConfigMap has; nil if there is none of that name.
-	ConfigMap func(object.Ref) map[string]string
+	// ConfigMap is what a ConfigMap has, or why nobody knows.
+	ConfigMap func(object.Ref) (map[string]string, error)
 	// Lacks reports whether there is no Service of that name. Only those are asked for that
 	// are Optional where they are named.
 	Lacks func(object.Ref) bool
@@ -337,7 +337,7 @@ func (m *merger) taken(f *Fragment, r Rule) bool {
 	case winner == f:
 		m.found = append(m.found, finding.PathTwice.At(f.At(r.Field), r.Path, m.host.Host))
 	default:
-		m.found = append(m.found, finding.PathTaken.At(f.At(r.Field), r.Path, winner.Origin.Object, m.host.Host))
+		m.found = append(m.found, finding.PathTaken.At(f.At(r.Field), r.Path, winner.Origin.Object, m.host.Host, Precedence(winner, f)))
 	}
 	return ok
 }
@@ -452,6 +452,7 @@ func Certificate(host string, of Tenure) (use Section, found []finding.Finding, 
 	if host == Any {
 		return Section{}, nil, false
 	}
+	var first *Fragment
 	for _, f := range of.Served {
 		if !of.Owns(f) {
 			continue
@@ -460,9 +461,9 @@ func Certificate(host string, of Tenure) (use Section, found []finding.Finding, 
 			at := f.At(t.Field)
 			switch {
 			case !ok:
-				use, ok = Section{t, at}, true
+				use, first, ok = Section{t, at}, f, true
 			case t.Secret != use.Secret:
-				found = append(found, finding.CertificateTaken.At(at, t.Secret.KeyOrNone(), use.At.Object, host, use.Secret.KeyOrNone()))
+				found = append(found, finding.CertificateTaken.At(at, t.Secret.KeyOrNone(), use.At.Object, host, Precedence(first, f), use.Secret.KeyOrNone()))
 			}
 		}
 	}

@@ -37,13 +37,13 @@ func (p *plan) headersIn(in *Input, ref object.Ref) (list []Header, err error) {
 	if ref.Namespace != p.fragment.Origin.Object.Namespace {
 		return nil, errors.New("the ConfigMap is in another namespace")
 	}
-	var data map[string]string
-	if in.ConfigMap != nil {
-		data = in.ConfigMap(ref)
-	}
-	switch {
-	case data == nil:
+	if in.ConfigMap == nil {
 		return nil, errors.New("there is no such ConfigMap")
+	}
+	data, err := in.ConfigMap(ref)
+	switch {
+	case err != nil:
+		return nil, err
 	case len(data) > mostNamed:
 		return nil, fmt.Errorf("the ConfigMap has more than %d keys", mostNamed)
 	}

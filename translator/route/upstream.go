@@ -59,6 +59,8 @@ func TLSOf(namespace string, s *policy.UpstreamTLS, secrets func(object.Ref) *Cr
 	switch {
 	case c == nil:
 		return nobody, errors.New("there is no such Secret")
+	case c.Unread != nil:
+		return nobody, c.Unread
 	case c.PairErr != nil && c.AuthorityErr != nil:
 		return nobody, errors.New("the Secret has neither a certificate nor an authority that can be used")
 	case s.TLSVerify && c.AuthorityErr != nil:
@@ -173,6 +175,13 @@ type Credential struct {
 	BadUsers int
 	// Named are such lines, too, of keys that are names.
 	Named []string
+	// Unread is why nobody knows what the Secret says; nil if it was read.
+	Unread error
+}
+
+// UnreadCredential is that of a Secret which we may not read: it is good for nothing.
+func UnreadCredential(why error) *Credential {
+	return &Credential{PairErr: why, SeedErr: why, AuthorityErr: why, Unread: why}
 }
 
 // NoAuthorities is why c has no authorities to check client certificates by; nil if it

@@ -79,6 +79,8 @@ func (w *World) class() (*string, map[string]string) {
 	case 1:
 		annotations["kubernetes.io/ingress.class"] = Class
 		return nil, annotations
+	case 2:
+		annotations["kubernetes.io/ingress.class"] = pick(w, Class, Other, "foreign", "")
 	}
 	name := pick(w, Class, Class, Class, Class, Class, Other, "foreign")
 	return &name, annotations

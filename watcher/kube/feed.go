@@ -32,6 +32,7 @@ type feed struct {
 	reduce    func(runtime.Object) input.Change
 	health    *health
 	retry     retry
+	patience  time.Duration // see Config.Refused
 	log       *slog.Logger
 }
 
@@ -53,7 +54,7 @@ func newFeeds(c clients, s *state, config Config) []*feed {
 
 func newFeed(c clients, s *state, config Config, kind object.Kind, namespace string, gate *gate) *feed {
 	f := &feed{kind: kind, namespace: namespace, access: c.of(kind, namespace), state: s,
-		reduce: reducer(config.Classes, config.Controllers), log: config.Log, retry: newRetry(gate)}
+		reduce: reducer(config.Classes, config.Controllers), log: config.Log, retry: newRetry(gate), patience: config.Refused}
 	what := string(kind)
 	if namespace != everyNamespace {
 		what += " in namespace " + namespace
@@ -105,6 +106,7 @@ func (f *feed) list(ctx context.Context, o metav1.ListOptions) (runtime.Object, 
 		return nil, err
 	}
 	f.retry.succeeded()
+	f.state.allow(f)
 	return list, nil
 }
 
@@ -124,6 +126,7 @@ func (f *feed) watch(ctx context.Context, o metav1.ListOptions) (watch.Interface
 		return nil, err
 	}
 	f.retry.succeeded()
+	f.state.allow(f)
 	now := time.Now()
 	f.health.follows(streamed, now)
 	return &standing{Interface: w, ended: sync.OnceFunc(func() {
@@ -149,7 +152,9 @@ func (s *standing) Stop() {
 func (f *feed) failed(ctx context.Context, err error) {
 	if err != nil && ctx.Err() == nil {
 		f.retry.failed()
-		f.health.failed(err)
+		if refused := f.health.failed(err, time.Now()); refused > 0 && refused >= f.patience {
+			f.state.refuse(f, reasonOf(err))
+		}
 	}
 }
 

@@ -36,12 +36,16 @@ type fetcher struct {
 	log       *slog.Logger
 	requested workqueue.TypedRateLimitingInterface[object.Ref] // from run on
 
+	patience time.Duration // see Config.Refused
+
 	mu      sync.Mutex
-	trouble map[object.Ref]error // of those that could not be fetched when last tried
+	trouble map[object.Ref]error     // of those that could not be fetched when last tried
+	since   map[object.Ref]time.Time // of the same: since when
 }
 
 func newFetcher(c clients, s *state, config Config) *fetcher {
-	return &fetcher{clients: c, state: s, log: config.Log, trouble: map[object.Ref]error{}}
+	return &fetcher{clients: c, state: s, log: config.Log, patience: config.Refused,
+		trouble: map[object.Ref]error{}, since: map[object.Ref]time.Time{}}
 }
 
 // open makes the queue of requests; ask and run need it.
@@ -94,13 +98,16 @@ func (f *fetcher) fetch(ctx context.Context, ref object.Ref) {
 		f.settle(ref)
 		f.state.fetched(input.Delete(ref), "")
 	case ctx.Err() == nil:
-		f.fail(ref, err)
+		if lasted := f.fail(ref, err, time.Now()); apierrors.IsForbidden(err) {
+			f.state.denied(ref, reasonOf(err), lasted >= f.patience)
+		}
 		f.requested.AddRateLimited(ref)
 	}
 }
 
-// fail remembers an error, and logs the first of its sort and kind.
-func (f *fetcher) fail(ref object.Ref, err error) {
+// fail remembers an error, logs the first of its sort and kind, and returns for how long
+// the object could not be fetched.
+func (f *fetcher) fail(ref object.Ref, err error, now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	known := false
@@ -108,9 +115,13 @@ func (f *fetcher) fail(ref object.Ref, err error) {
 		known = known || other.Kind == ref.Kind && reasonOf(e) == reasonOf(err)
 	}
 	f.trouble[ref] = err
+	if f.since[ref].IsZero() {
+		f.since[ref] = now
+	}
 	if !known {
 		f.log.Warn("cannot read "+ref.String()+"; what was read stays", "reason", reasonOf(err), "err", err)
 	}
+	return now.Sub(f.since[ref])
 }
 
 // settle forgets an error, and logs when it was the last.
@@ -122,6 +133,7 @@ func (f *fetcher) settle(ref object.Ref) {
 		return
 	}
 	delete(f.trouble, ref)
+	delete(f.since, ref)
 	if len(f.trouble) == 0 {
 		f.log.Info("reading all Secrets and ConfigMaps that are named again", "last", ref.String())
 	}

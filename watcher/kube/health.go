@@ -8,6 +8,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 
 	"legation.dev/object"
@@ -35,20 +36,33 @@ type health struct {
 	details string
 	away    bool      // no watch is open that misses nothing
 	since   time.Time // when it was back from the last trouble
+	refused time.Time // since when the API server refuses it; zero if it does not
 }
 
-// failed says that a list or watch was refused.
-func (h *health) failed(err error) {
+// failed says that a list or watch has failed, and returns for how long the API server has
+// refused it; zero if the failure is another one.
+func (h *health) failed(err error, now time.Time) time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.away = true
 	reason := reasonOf(err)
-	h.details = err.Error()
-	if h.reason == reason {
-		return
+	if h.details = err.Error(); h.reason != reason {
+		h.reason = reason
+		h.log.Warn("cannot follow "+h.what+"; what was read stays", "reason", reason, "err", err)
 	}
-	h.reason = reason
-	h.log.Warn("cannot follow "+h.what+"; what was read stays", "reason", reason, "err", err)
+	if !refusal(err) {
+		return 0
+	}
+	if h.refused.IsZero() {
+		h.refused = now
+	}
+	return now.Sub(h.refused)
+}
+
+// refusal reports whether an error is the API server's own word that we may not have what
+// we ask for, or that it knows nothing of the sort.
+func refusal(err error) bool {
+	return apierrors.IsForbidden(err) || apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
 }
 
 // ended says that the watch has ended.
@@ -73,7 +87,7 @@ func (h *health) follows(listing bool, now time.Time) {
 	if h.reason != "" {
 		h.log.Info("following "+h.what+" again", "after", h.reason)
 	}
-	h.reason, h.details = "", ""
+	h.reason, h.details, h.refused = "", "", time.Time{}
 }
 
 // complete says that all there is was read.
@@ -118,6 +132,8 @@ func reasonOf(err error) string {
 	switch {
 	case apierrors.IsForbidden(err):
 		return "forbidden: our role lacks the right"
+	case refusal(err):
+		return "the API server knows no such kind or namespace"
 	case apierrors.IsUnauthorized(err):
 		return "the API server does not accept our credentials"
 	case apierrors.IsResourceExpired(err), apierrors.IsGone(err):

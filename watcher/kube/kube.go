@@ -11,7 +11,8 @@
 // need as many streams as there are certificates.
 //
 // An error is never taken for a deletion. While the API server cannot be reached, or
-// refuses a request, the objects that were read stay, and Source.Waiting says why.
+// refuses a request, the objects that were read stay, and Source.Waiting says why. What we
+// may not read keeps nothing else from being read: see state.complete.
 //
 // The package writes nothing to the cluster.
 //
@@ -19,6 +20,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -47,9 +49,15 @@ type Config struct {
 	// Last are the IngressClasses and ConfigMaps that an earlier process has read: what they
 	// name is followed, though they may be gone by now, since their fleets are frozen then.
 	Last []input.Change
+	// Refused is how long the API server must refuse something before that counts as its
+	// answer; 10 s: when it has just started, or roles are being replaced, it refuses what it
+	// will allow in a moment.
+	Refused time.Duration
 	// Log gets a line for each change of state; nil means slog.Default().
 	Log *slog.Logger
 }
+
+const defaultRefused = 10 * time.Second
 
 // Source reads an API server. Make it with New.
 type Source struct {
@@ -67,6 +75,7 @@ func New(c Config) (*Source, error) {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
+	c.Refused = cmp.Or(c.Refused, defaultRefused)
 	if len(c.Namespaces) == 0 {
 		c.Namespaces = []string{everyNamespace}
 	}
@@ -121,12 +130,16 @@ func (s *Source) Take(ctx context.Context) ([]input.Change, error) {
 }
 
 // FollowedSince is since when all kinds have been followed that say where a request
-// goes: Ingresses, Services, EndpointSlices. It is now while one of them is not.
+// goes: Ingresses, Services, EndpointSlices. It is now while one of them is not, but for
+// what we may not read.
 // Other kinds have no part in that: a certificate is kept without limit.
 func (s *Source) FollowedSince(now time.Time) (since time.Time) {
 	for _, f := range s.feeds {
 		switch f.kind {
 		case object.KindIngress, object.KindService, object.KindSlice:
+			if s.state.isRefused(f) { // that is an answer: nothing waits for it
+				continue
+			}
 			if t := f.health.followedSince(now); t.After(since) {
 				since = t
 			}

@@ -119,6 +119,8 @@ func describe(changes []input.Change) []string {
 			list = append(list, "delete "+c.Ref.String())
 		case c.Object != nil:
 			list = append(list, "put "+c.Ref.String())
+		case c.Unread != "" && len(c.Problems) == 0:
+			list = append(list, c.Ref.String()+" is not known: "+c.Unread)
 		case len(c.Problems) == 0:
 			list = append(list, "clear "+c.Ref.String())
 		}
@@ -374,7 +376,7 @@ func TestNamespaces(t *testing.T) {
 	*settings.Spec.Parameters.Namespace = "elsewhere"
 	c := start(t, Config{Namespaces: []string{"shop", "web"}}, settings, elsewhere, service("s", 80), ingress("x", "a"), secret("a", "1"))
 	c.expect("put IngressClass edge", "put Service shop/s", "put Ingress shop/x", "put Secret shop/a",
-		"ConfigMap elsewhere/settings: namespace elsewhere is not among those that are read")
+		"ConfigMap elsewhere/settings: namespace elsewhere is not among those that are read: the object counts as not there")
 	c.put(edge())
 	c.expect("put IngressClass edge", "delete ConfigMap elsewhere/settings")
 }

@@ -103,8 +103,7 @@ func (t tally) claim(ref object.Ref, named routeNames) {
 // is of all.
 func (n *names) ours(named routeNames) bool {
 	if named.class.Named {
-		c := n.classes[named.class.Name]
-		return c != nil && c.Controller == input.Controller
+		return n.isOurs(named.class.Name) || named.class.Beside != nil && n.isOurs(*named.class.Beside)
 	}
 	for _, c := range n.classes {
 		if c.Controller == input.Controller && (c.IsDefault() || named.class.Field == "") {
@@ -112,6 +111,12 @@ func (n *names) ours(named routeNames) bool {
 		}
 	}
 	return false
+}
+
+// isOurs reports whether a class is.
+func (n *names) isOurs(class string) bool {
+	c := n.classes[class]
+	return c != nil && c.Controller == input.Controller
 }
 
 func (t tally) class(now input.Object) {

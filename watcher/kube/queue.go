@@ -33,11 +33,12 @@ type queue struct {
 	others   []object.Ref                     // the rest
 	queued   map[object.Ref]bool              // those that ends or others contain
 	problems map[object.Ref][]finding.Problem // as they were taken
+	unread   map[object.Ref]string            // the same
 }
 
 func newQueue() queue {
 	return queue{sums: map[object.Ref]pmap.Sum{}, pending: map[object.Ref]input.Change{},
-		queued: map[object.Ref]bool{}, problems: map[object.Ref][]finding.Problem{}}
+		queued: map[object.Ref]bool{}, problems: map[object.Ref][]finding.Problem{}, unread: map[object.Ref]string{}}
 }
 
 // put adds a change, which replaces an earlier one of the same object.
@@ -63,7 +64,7 @@ func (q *queue) put(c input.Change) {
 
 // same reports whether c is what was taken already.
 func (q *queue) same(c input.Change) bool {
-	if !slices.Equal(c.Problems, q.problems[c.Ref]) {
+	if !slices.Equal(c.Problems, q.problems[c.Ref]) || c.Unread != q.unread[c.Ref] {
 		return false
 	}
 	sum, had := q.sums[c.Ref]
@@ -115,6 +116,9 @@ func (q *queue) taken(c input.Change) {
 		delete(q.sums, c.Ref)
 	case c.Object != nil:
 		q.sums[c.Ref] = c.Object.Sum()
+	}
+	if delete(q.unread, c.Ref); c.Unread != "" {
+		q.unread[c.Ref] = c.Unread
 	}
 	if len(c.Problems) > 0 {
 		q.problems[c.Ref] = c.Problems

@@ -54,7 +54,7 @@ func reducer(classes, controllers []string) func(runtime.Object) input.Change {
 		c := Reduce(o).Claim(controllers)
 		switch reduced := c.Object.(type) {
 		case *input.Ingress:
-			if class := reduced.Fragment().Class; class.Named && !slices.Contains(classes, class.Name) {
+			if class := reduced.Fragment().Class; class.Named && class.Name != "" && !slices.ContainsFunc(classes, class.Names) {
 				return input.Delete(c.Ref)
 			}
 		case *input.IngressClass:

@@ -108,7 +108,7 @@ func TestHealthSince(t *testing.T) {
 	streams := func() { h.follows(true, now) }
 	complete := func() { h.complete(now) }
 	ended := func() { h.ended() }
-	failed := func() { h.failed(errUnconfirmed) }
+	failed := func() { h.failed(errUnconfirmed, now) }
 	const away = -1
 	for name, c := range map[string]struct {
 		events []func()

@@ -35,7 +35,7 @@ type server struct {
 	objects  map[string]map[string]runtime.Object // by resource and "namespace/name"
 	events   []event
 	gets     map[string]int  // answered, by resource and "namespace/name"
-	denied   map[string]bool // resources that are answered 403
+	denied   map[string]bool // resources, or "namespace/resource", that are answered 403
 	expired  map[string]bool // resources whose next watch is answered 410
 	blank    map[string]bool // resources whose lists are empty, unless they are consistent
 	noStream bool            // lists do not come as watches
@@ -218,7 +218,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case s.stopped:
 		panic(http.ErrAbortHandler) // cuts the connection
-	case s.denied[q.resource]:
+	case s.denied[q.resource] || s.denied[q.namespace+"/"+q.resource]:
 		refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden)
 	case q.name != "":
 		s.get(w, q)

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 
@@ -24,6 +25,8 @@ type state struct {
 	names    names
 	versions map[object.Ref]string // resourceVersion of the last fetch of each named object; empty: it did not exist
 	unlisted map[*feed]bool        // feeds whose first list is not complete
+	listing  map[object.Kind]bool  // kinds of which one feed at least has listed
+	refused  map[*feed]string      // feeds that may not follow, and why
 	unread   map[object.Ref]bool   // named objects that were never fetched
 	heard    map[object.Ref]string // of those in unread: the version that the watch has reported since they were named
 	started  bool                  // the first batch was taken
@@ -32,7 +35,7 @@ type state struct {
 
 func newState(namespaces []string) *state {
 	return &state{namespaces: namespaces, queue: newQueue(), names: newNames(), versions: map[object.Ref]string{},
-		unlisted: map[*feed]bool{}, unread: map[object.Ref]bool{},
+		unlisted: map[*feed]bool{}, listing: map[object.Kind]bool{}, refused: map[*feed]string{}, unread: map[object.Ref]bool{},
 		heard: map[object.Ref]string{}, wake: make(chan struct{})}
 }
 
@@ -73,7 +76,7 @@ func (s *state) recall(last []input.Change) {
 // named begins to follow a Secret or ConfigMap, because an object refers to it now.
 func (s *state) named(ref object.Ref) {
 	if !s.within(ref.Namespace) {
-		s.queue.put(input.Change{Ref: ref, Problems: []finding.Problem{
+		s.queue.put(input.Change{Ref: ref, Unread: "its namespace is not among those that are read", Problems: []finding.Problem{
 			finding.NamespaceNotRead.Of(object.Origin{Object: ref}, "", ref.Namespace)}})
 		return
 	}
@@ -139,17 +142,81 @@ func (s *state) listed(f *feed) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.unlisted, f)
+	s.listing[f.kind] = true
 	s.applyLocked()
 }
 
+// refuse is called when the API server has refused for long what a feed follows.
+func (s *state) refuse(f *feed, why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refused[f] != why {
+		s.refused[f] = why
+		s.tell(f.namespace)
+	}
+}
+
+// allow is called when a feed gets through.
+func (s *state) allow(f *feed) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refused[f] != "" {
+		delete(s.refused, f)
+		s.tell(f.namespace)
+	}
+}
+
+func (s *state) isRefused(f *feed) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refused[f] != ""
+}
+
+// tell makes Problems of the feeds of a namespace that are refused.
+func (s *state) tell(namespace string) {
+	ref := object.Ref{Kind: object.KindNamespace, Name: cmp.Or(namespace, "*")}
+	var list []finding.Problem
+	for f, why := range s.refused {
+		if f.namespace == namespace {
+			list = append(list, finding.KindRefused.Of(object.Origin{Object: ref}, "", f.kind, why))
+		}
+	}
+	slices.SortFunc(list, func(a, b finding.Problem) int { return cmp.Compare(a.Message, b.Message) })
+	s.applyLocked(input.Change{Ref: ref, Problems: list})
+}
+
+// denied is called when a Secret or ConfigMap may not be fetched, be it for long or not. Of
+// one that was never read that is told at once.
+func (s *state) denied(ref object.Ref, why string, long bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.names.has(ref) && (long || s.started && s.versions[ref] == "") {
+		delete(s.unread, ref)
+		delete(s.heard, ref)
+		s.applyLocked(input.Change{Ref: ref, Unread: why})
+	}
+}
+
+// complete reports whether everything was read that can be. That we may not read a kind in
+// one namespace of several, or one Secret, is an answer. That we may read nothing of a kind
+// is none: all that was served of it would be gone.
+func (s *state) complete() bool {
+	for f := range s.unlisted {
+		if s.refused[f] == "" || !s.listing[f.kind] {
+			return false
+		}
+	}
+	return len(s.unread) == 0
+}
+
 // take returns the next batch of changes. The first batch waits until every feed has
-// listed and every named object was fetched. If there is no batch, it returns nil and a
+// listed and every named object was fetched, or the API server refuses that. If there is no batch, it returns nil and a
 // channel that is closed when there may be one.
 func (s *state) take() ([]input.Change, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case !s.started && len(s.unlisted)+len(s.unread) == 0:
+	case !s.started && s.complete():
 		s.started = true
 		return s.queue.take(len(s.queue.others)), nil
 	case s.started && !s.queue.empty():

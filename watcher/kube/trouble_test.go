@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -99,7 +100,29 @@ func TestForbidden(t *testing.T) {
 	})
 }
 
-// TestForbiddenSecret: a fetch that is refused is no deletion.
+// TestForbiddenInPart: what may not be read in one namespace of several keeps nothing else
+// from being read, nor a hold from ending; it is told, and comes when it may be read.
+func TestForbiddenInPart(t *testing.T) {
+	modes(t, func(t *testing.T, s *server) {
+		theirs := service("b", 80)
+		theirs.Namespace = "blog"
+		s.put(edge(), service("a", 80), theirs)
+		s.denied["blog/services"], s.denied["blog/secrets"] = true, true
+		c := s.follow(Config{Namespaces: []string{"shop", "blog"}, Refused: time.Millisecond})
+		const refused = "Namespace blog: no %s may be read there: forbidden: our role lacks the right; what was read stays, and what never was is not served"
+		c.expect("put IngressClass edge", fmt.Sprintf(refused, "Secret"), fmt.Sprintf(refused, "Service"), "put Service shop/a")
+		c.followed(true)
+		c.waiting("Service in namespace blog: forbidden", "Secret in namespace blog: forbidden")
+		c.with(func() { c.denied = map[string]bool{} })
+		for range 2 {
+			c.log.wait("following", "in namespace blog again")
+		}
+		c.expect("clear Namespace blog", "put Service blog/b")
+	})
+}
+
+// TestForbiddenSecret: a fetch that is refused is no deletion, and no answer that there is
+// no such Secret.
 func TestForbiddenSecret(t *testing.T) {
 	c := start(t, Config{}, edge(), ingress("x", "a"), secret("a", "1"))
 	c.expect("put IngressClass edge", "put Ingress shop/x", "put Secret shop/a")
@@ -107,8 +130,10 @@ func TestForbiddenSecret(t *testing.T) {
 	c.put(secret("a", "2"))
 	c.log.wait("cannot read Secret shop/a", "forbidden")
 	c.waiting("Secret shop/a: forbidden")
+	c.put(ingress("y", "b"))
+	c.expect("put Ingress shop/y", "Secret shop/b is not known: forbidden: our role lacks the right")
 	c.with(func() { c.denied["secrets"] = false })
-	c.expect("put Secret shop/a")
+	c.expect("put Secret shop/a", "delete Secret shop/b")
 	c.log.wait("reading all Secrets and ConfigMaps that are named again")
 	c.waiting()
 }

@@ -86,7 +86,7 @@ func (e *entry) decide(r rules, desired addresses, known bool, now time.Time) (s
 // object itself agree: who moved it to another class has the word, although
 // translation has yet to hear of it.
 func (e *entry) member() bool {
-	return e.class != "" && (!e.seen.named || e.seen.class == e.class)
+	return e.class != "" && (!e.seen.named || e.seen.names(e.class))
 }
 
 // isNew reports whether no address of ours is there, and none was undone: then one waits

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -274,7 +275,8 @@ func (t *leadership) eventWritten(p pendingEvent, r record, err error, now time.
 	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) || apierrors.IsInvalid(err) {
 		again = postRefused
 	}
-	if !apierrors.IsNotFound(err) {
+	// In a namespace that ends there is nobody to tell, and nothing is wrong.
+	if !apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		t.tells.tell(fmt.Errorf("%s: %w", p.problem.Object, err))
 	}
 	t.recorder.failed(p.eventWrite, now.Add(again))

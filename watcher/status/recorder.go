@@ -87,7 +87,7 @@ func (b *eventRecorder) write(list []finding.Problem, exists func(object.Ref) bo
 	}
 	for p, t := range b.states { // in no order: what comes of it has one
 		if t.present && !there[p] {
-			t.present, t.since, t.lasted = false, now, now.Sub(t.since) >= b.lasting
+			t.present, t.since, t.lasted = false, now, now.Sub(t.since) >= b.settle(p)
 		}
 	}
 	for p, t := range b.states { // now that all are known that are present
@@ -102,7 +102,7 @@ func shown(list []finding.Problem) []finding.Problem {
 	var kept []finding.Problem
 	count := map[object.Ref]int{}
 	for _, p := range list {
-		if p.Object.Kind == object.KindFile {
+		if p.Object.Kind == object.KindFile || p.Object.Kind == object.KindNamespace { // which we may not name in an Event
 			continue
 		}
 		count[p.Object]++
@@ -155,7 +155,7 @@ func (b *eventRecorder) plan(p finding.Problem, t *eventState, now time.Time) {
 func (b *eventRecorder) when(p finding.Problem, t *eventState) (at time.Time, forget bool) {
 	switch {
 	case t.present && !t.told:
-		return t.since.Add(b.lasting), false
+		return t.since.Add(b.settle(p)), false
 	case t.present:
 		return t.warning.at.Add(b.refresh), false
 	case !b.leads:
@@ -166,6 +166,11 @@ func (b *eventRecorder) when(p finding.Problem, t *eventState) (at time.Time, fo
 		return t.since.Add(b.lasting), b.replaced(p)
 	}
 	return t.mended.at.Add(2 * b.refresh), true // until then it may be back: the same Event then counts on
+}
+
+// settle is how long a Problem must last to be told.
+func (b *eventRecorder) settle(p finding.Problem) time.Duration {
+	return max(b.lasting, p.Code.Settle())
 }
 
 // replaced reports whether something else is wrong with the same field now.

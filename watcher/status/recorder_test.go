@@ -102,6 +102,28 @@ func TestEventRecorder(t *testing.T) {
 	}
 }
 
+// TestEventRecorderSettle: short moments without an endpoint, as roll-outs have them, are no
+// Events; one that lasts is.
+func TestEventRecorderSettle(t *testing.T) {
+	d := newDiary()
+	d.lead(d.now)
+	list := []finding.Problem{finding.NoReadyEndpoint.Of(object.Origin{Object: object.Ref{Kind: object.KindService, Namespace: "n", Name: "web"}}, "")}
+	for range 100 {
+		d.write(list, always, d.now)
+		d.pass(10 * time.Second)
+		d.write(nil, always, d.now)
+		d.pass(time.Minute)
+	}
+	if len(d.events) > 0 {
+		t.Errorf("roll-outs made Events: %v", d.events)
+	}
+	d.write(list, always, d.now)
+	d.pass(20 * time.Second)
+	if want := []string{"warn web "}; !slices.Equal(d.events, want) {
+		t.Errorf("got %v, want %v", d.events, want)
+	}
+}
+
 // TestEventRecorderOmits: what is nothing to tell.
 func TestEventRecorderOmits(t *testing.T) {
 	d := newDiary()
@@ -237,9 +259,9 @@ func TestEvent(t *testing.T) {
 		event eventWrite
 		want  string
 	}{
-		{eventWrite{problem: finding.NoService.Of(object.Origin{}, "")}, "Warning NoService there is no such Service; its paths answer 503"},
-		{eventWrite{problem: finding.NoService.Of(object.Origin{}, ""), mended: true}, "Normal NoService mended: there is no such Service; its paths answer 503"},
-		{eventWrite{problem: finding.CertificateEnds.Of(object.Origin{}, "", "noon")}, "Warning CertificateEnds the certificate ends at noon; nobody has renewed it yet"},
+		{eventWrite{problem: finding.NoService.Of(object.Origin{}, "")}, "Warning NoService there is no such Service; the endpoints that it had are used for 10 s, then its paths answer 503"},
+		{eventWrite{problem: finding.NoService.Of(object.Origin{}, ""), mended: true}, "Normal NoService mended: there is no such Service; the endpoints that it had are used for 10 s, then its paths answer 503"},
+		{eventWrite{problem: finding.CertificateEnds.Of(object.Origin{}, "", "noon")}, "Warning CertificateEnds the certificate ends at noon, and clients refuse it then; nobody has renewed it yet"},
 		{eventWrite{problem: finding.MoreProblems.Of(object.Origin{}, "")}, "Normal MoreProblems there are more problems; the log of Legation has them all"},
 	} {
 		e := event(c.event, "u", "i", start)

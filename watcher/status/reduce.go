@@ -21,6 +21,7 @@ type seen struct {
 	version    string // resourceVersion
 	generation int64
 	class      string // that it names
+	beside     string // another one that it names
 	named      bool   // whether it names one
 	status     addresses
 	ours       bool      // we wrote the status that is there
@@ -28,11 +29,18 @@ type seen struct {
 	writerAt   time.Time // when that wrote last
 }
 
+// names reports whether the Ingress names a class, be it in the field or by annotation.
+func (s seen) names(class string) bool { return s.named && (s.class == class || s.beside == class) }
+
 const statusPart = "status" // of managedFields
 
 func reduceIngress(o *networkingv1.Ingress) seen {
 	s := seen{uid: o.UID, version: o.ResourceVersion, generation: o.Generation, status: ofIngress(o.Status.LoadBalancer.Ingress)}
-	s.class, s.named = input.ClassOf(o.Spec.IngressClassName, o.Annotations)
+	class := input.ClassOf(o.Spec.IngressClassName, o.Annotations)
+	s.class, s.named = class.Name, class.Named
+	if class.Beside != nil {
+		s.beside = *class.Beside
+	}
 	s.writer, s.writerAt, s.ours = balancerWriter(o.ManagedFields)
 	return s
 }

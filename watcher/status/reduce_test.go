@@ -54,7 +54,7 @@ func TestReduceIngress(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	o.Spec.IngressClassName = new("new")
-	if got := reduceIngress(o); got.class != "new" {
+	if got := reduceIngress(o); got.class != "old" || !got.names("new") || !got.names("old") || got.names("") {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -129,8 +129,12 @@ func merged[V any](a, b map[string]V) map[string]V {
 // classOf returns the class that serves an Ingress. Two can serve it while one of them is
 // frozen; then it is the one that the Ingress names.
 func (l *statusTable) classOf(key string) string {
-	if e := l.entries[key]; e != nil && e.seen.named && l.fleets[e.seen.class].Has(key) {
-		return e.seen.class
+	if e := l.entries[key]; e != nil && e.seen.named {
+		for _, class := range []string{e.seen.class, e.seen.beside} {
+			if l.fleets[class].Has(key) {
+				return class
+			}
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.fleets)) {
 		if l.fleets[name].Has(key) {
@@ -264,7 +268,7 @@ func (l *statusTable) ofHeir(h *heir, key string, do step, again, now time.Time)
 // name: another Legation of this cluster has the same name, and other classes.
 func (l *statusTable) mayRelease(s seen) bool {
 	if s.named {
-		return !l.others[s.class]
+		return !l.others[s.class] && !l.others[s.beside]
 	}
 	return len(l.others) == 0
 }

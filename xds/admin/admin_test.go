@@ -128,7 +128,7 @@ func TestHTTP(t *testing.T) {
 		}
 	}
 	get("/livez", 200)
-	get("/readyz", 503, "nothing is published yet", "Service: not listed yet")
+	get("/readyz", 503, "not everything that is to be served is published", "Service: not listed yet")
 	close(ready)
 	stored = time.Now().Add(-time.Hour)
 	get("/readyz", 200, "ready, with what was stored 1h0m0s ago", "Service: not listed yet")

@@ -28,13 +28,30 @@ func (s *Service) Envoys(ctx context.Context, r *adminv1.EnvoysRequest) (*adminv
 		var isNew bool
 		if out.Replicas, isNew = join(out.Replicas, a.address, a.value.GetReplicas(), a.err); isNew {
 			out.Envoys = append(out.Envoys, a.value.GetEnvoys()...)
+			out.Gone = append(out.Gone, a.value.GetGone()...)
 		}
 	}
+	out.Gone = gone(out)
 	slices.SortFunc(out.Envoys, func(a, b *adminv1.Envoy) int {
 		return cmp.Or(cmp.Compare(a.GetFleet(), b.GetFleet()), cmp.Compare(a.GetId(), b.GetId()),
 			a.GetSince().AsTime().Compare(b.GetSince().AsTime()), cmp.Compare(a.GetPeer(), b.GetPeer()))
 	})
 	return out, nil
+}
+
+// gone are the Envoys that left a replica and are at no other, each once, by when it left.
+func gone(of *adminv1.EnvoysResponse) []*adminv1.GoneEnvoy {
+	known := map[[2]string]bool{}
+	for _, e := range of.GetEnvoys() {
+		known[[2]string{e.GetFleet(), e.GetId()}] = true
+	}
+	slices.SortStableFunc(of.GetGone(), func(a, b *adminv1.GoneEnvoy) int { return b.GetLeft().AsTime().Compare(a.GetLeft().AsTime()) })
+	return slices.DeleteFunc(of.GetGone(), func(g *adminv1.GoneEnvoy) bool {
+		key := [2]string{g.GetFleet(), g.GetId()}
+		was := known[key]
+		known[key] = true
+		return was
+	})
 }
 
 // join adds a replica, as it spoke of itself, to those that have answered; false
@@ -70,6 +87,11 @@ func (s *Service) localEnvoys(fleetName string) *adminv1.EnvoysResponse {
 		one := envoyOf(e, history, now)
 		one.Instance = s.Instance
 		out.Envoys = append(out.Envoys, one)
+	}
+	for _, g := range s.Fleets.Gone(now) {
+		if fleetName == "" || g.Fleet == fleetName {
+			out.Gone = append(out.Gone, &adminv1.GoneEnvoy{Fleet: g.Fleet, Id: g.ID, Instance: s.Instance, Since: timestamppb.New(g.Since), Left: timestamppb.New(g.Left)})
+		}
 	}
 	out.Replicas = []*adminv1.Replica{s.self(out.Envoys)}
 	return out

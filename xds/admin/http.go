@@ -16,7 +16,7 @@ import (
 
 // HTTP is what probes and Prometheus ask for. All its fields must be set.
 type HTTP struct {
-	// Ready is closed when there is something to serve.
+	// Ready is closed when all that is to be served is published.
 	Ready <-chan struct{}
 	// Waiting says what was not read yet, and what cannot be followed now.
 	Waiting func() []string
@@ -95,7 +95,7 @@ func (h HTTP) readyz(w http.ResponseWriter, _ *http.Request) {
 	select {
 	case <-h.Ready:
 	default:
-		say(w, http.StatusServiceUnavailable, "not ready: nothing is published yet", list)
+		say(w, http.StatusServiceUnavailable, "not ready: not everything that is to be served is published", list)
 		return
 	}
 	if at := h.Stored(); !at.IsZero() {

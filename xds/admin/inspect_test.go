@@ -120,6 +120,10 @@ func TestEnvoys(t *testing.T) {
 	b.connect("e4", "x=1", start.Add(59*time.Minute))
 	b.Fleets.Join(fleet.Node{ID: "e5", Fleet: "nobody"}, start)
 	a.know(t, "127.0.0.2", "127.0.0.1", "127.0.0.3")
+	a.Fleets.Join(fleet.Node{ID: "e3", Fleet: "edge"}, start).Leave(time.Now()) // for the other replica
+	for _, i := range []*inspected{a, b} {
+		i.Fleets.Join(fleet.Node{ID: "killed", Fleet: "edge"}, start).Leave(time.Now())
+	}
 
 	answer, err := a.client(t).Envoys(t.Context(), &adminv1.EnvoysRequest{})
 	if err != nil {
@@ -143,6 +147,9 @@ func TestEnvoys(t *testing.T) {
 	}
 	if len(want) > 0 {
 		t.Errorf("not listed: %v", want)
+	}
+	if gone := answer.GetGone(); len(gone) != 1 || gone[0].GetId() != "killed" || gone[0].GetInstance() != "b" {
+		t.Errorf("gone are %v", gone)
 	}
 	var replicas []string
 	for _, r := range answer.GetReplicas() {

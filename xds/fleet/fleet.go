@@ -66,6 +66,7 @@ type Registry struct {
 	mu       sync.Mutex // guards everything below
 	sessions map[*Session]struct{}
 	rejects  *memory[nodeKey, delta.Rejects]
+	left     *memory[nodeKey, Gone]
 	suspects map[string]Suspects // by fleet
 }
 
@@ -81,7 +82,7 @@ func New(cfg Config) *Registry {
 		cfg.Suspects = DefaultSuspects
 	}
 	return &Registry{cfg: cfg, sessions: map[*Session]struct{}{},
-		rejects: newMemory[nodeKey, delta.Rejects](cfg.Nodes), suspects: map[string]Suspects{}}
+		rejects: newMemory[nodeKey, delta.Rejects](cfg.Nodes), left: newMemory[nodeKey, Gone](cfg.Nodes), suspects: map[string]Suspects{}}
 }
 
 // Session is one stream of one Envoy.
@@ -153,11 +154,41 @@ func (s *Session) Serve(status func() delta.Status) {
 	s.status = status
 }
 
-// Leave ends the session. What the Envoy rejected stays remembered.
-func (s *Session) Leave() {
-	s.registry.mu.Lock()
-	defer s.registry.mu.Unlock()
-	delete(s.registry.sessions, s)
+// Leave ends the session. What the Envoy rejected stays remembered, and for a while that it
+// was there.
+func (s *Session) Leave(now time.Time) {
+	r := s.registry
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.sessions, s)
+	r.left.set(s.key(), Gone{Node: s.envoy.Node, Since: s.envoy.Since, Left: now}) // what is read never changes
+}
+
+// Gone is an Envoy whose last stream to this replica has ended.
+type Gone struct {
+	Node
+	Since, Left time.Time // the beginning and the end of the stream
+}
+
+// Remembered is how long it is remembered that an Envoy was there: long enough for who comes
+// to look after an alert.
+const Remembered = time.Hour
+
+// Gone is who left within Remembered and is not connected again, by fleet and node id.
+func (r *Registry) Gone(now time.Time) (list []Gone) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	here := map[nodeKey]bool{}
+	for s := range r.sessions {
+		here[s.key()] = true
+	}
+	for key, e := range r.left.at {
+		if g := e.Value.(entry[nodeKey, Gone]).value; !here[key] && now.Sub(g.Left) < Remembered {
+			list = append(list, g)
+		}
+	}
+	slices.SortFunc(list, func(a, b Gone) int { return cmp.Or(cmp.Compare(a.Fleet, b.Fleet), cmp.Compare(a.ID, b.ID)) })
+	return list
 }
 
 func (s *Session) key() nodeKey { return nodeKey{s.envoy.Fleet, s.envoy.ID} } // both never change

@@ -30,9 +30,25 @@ func TestEnvoysAreListedInOrder(t *testing.T) {
 	if r.Envoys()[0].Peer == "" {
 		t.Error("of two streams the older one must come first")
 	}
-	b.Leave()
+	b.Leave(time.Unix(50, 0))
 	if got, want := ids(r.Envoys()), "x/a x/a y/a "; got != want {
 		t.Errorf("after Leave: %q, want %q", got, want)
+	}
+}
+
+// TestGone: who left is remembered for an hour, unless it is there again.
+func TestGone(t *testing.T) {
+	r := New(Config{})
+	killed, back := r.Join(Node{ID: "killed", Fleet: "x"}, start), r.Join(Node{ID: "back", Fleet: "x"}, start)
+	left := start.Add(time.Minute)
+	killed.Leave(left)
+	back.Leave(left)
+	r.Join(Node{ID: "back", Fleet: "x"}, left)
+	if got := r.Gone(left); len(got) != 1 || got[0].ID != "killed" || !got[0].Since.Equal(start) || !got[0].Left.Equal(left) {
+		t.Errorf("gone are %+v", got)
+	}
+	if got := r.Gone(left.Add(Remembered)); len(got) != 0 {
+		t.Errorf("an hour later gone are %+v", got)
 	}
 }
 
@@ -69,7 +85,7 @@ func TestRejectsOutliveTheStream(t *testing.T) {
 		t.Error("a new Envoy has rejected something")
 	}
 	s.Remember(delta.Rejects{ref: {"7"}})
-	s.Leave()
+	s.Leave(time.Unix(50, 0))
 	if got := r.Join(Node{ID: "a", Fleet: "x"}, start).Rejects()[ref]; !slices.Equal(got, []string{"7"}) {
 		t.Errorf("the next stream of the Envoy gets %v", got)
 	}

@@ -69,7 +69,7 @@ func (s *Server) meet(g grpc.ServerStream) error {
 	node := nodeOf(first.node, peerOf(ctx))
 	node.CertificateEnd = certificateEnd(ctx, log.With("node", node.ID))
 	session := s.fleets.Join(node, time.Now())
-	defer session.Leave()
+	defer func() { session.Leave(time.Now()) }()
 	st := &stream{server: s, grpc: g, call: c, session: session, admission: entry, fleet: node.Fleet, look: make(chan struct{}, 1),
 		log: log.With("node", node.ID, "fleet", node.Fleet)}
 	return st.logged(node, first)

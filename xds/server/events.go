@@ -52,7 +52,7 @@ func (st *stream) landed(nonce string, now time.Time) time.Duration {
 // Conn then counts as rejected is remembered for the next stream of this Envoy.
 func (st *stream) rejected(e delta.Event) {
 	if !e.Alone {
-		st.log.Warn("envoy rejected a response, which is now split", "type", e.Type, "resources", len(e.Rejected), "error", e.Message)
+		st.log.Info("envoy rejected a response, which is now split", "type", e.Type, "resources", len(e.Rejected), "error", e.Message)
 		return
 	}
 	for _, r := range e.Rejected {

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"io"
+	"strings"
 	"unicode/utf8"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -59,7 +60,7 @@ func (r *request) decode(data mem.BufferSlice) error {
 		r.Initial = &r.versions
 	}
 	if r.detail != nil {
-		r.Error = &delta.Error{Code: r.detail.Code, Message: r.detail.Message}
+		r.Error = &delta.Error{Code: r.detail.Code, Message: strings.TrimSpace(r.detail.Message)} // which Envoy ends by a newline
 	}
 	if err == nil && r.names.len+r.versions.len > 0 {
 		data.Ref()

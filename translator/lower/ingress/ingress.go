@@ -21,7 +21,7 @@ import (
 
 // Lower reads an Ingress.
 func Lower(o *input.Ingress) *route.Fragment {
-	f := &route.Fragment{Origin: input.Origin(o), Age: o.Created, Class: classOf(o)}
+	f := &route.Fragment{Origin: input.Origin(o), Age: o.Created, Class: input.ClassOf(o.ClassName, o.Annotations)}
 	f.Say(policy.OfIngress(o.Ref(), o.Annotations, nginx.Dialect))
 	paths := nginx.Read(f, o.Annotations)
 	f.Guards = append(f.Guards, foreign.Guards(o.Annotations)...)
@@ -33,16 +33,6 @@ func Lower(o *input.Ingress) *route.Fragment {
 	l.rules()
 	l.tls()
 	return f.Sealed(o.Sum())
-}
-
-// classOf is the class that an Ingress names: the field wins over the annotation of
-// old.
-func classOf(o *input.Ingress) route.ClassName {
-	name, named := input.ClassOf(o.ClassName, o.Annotations)
-	if o.ClassName != nil {
-		return route.ClassName{Name: name, Named: named, Field: "spec.ingressClassName"}
-	}
-	return route.ClassName{Name: name, Named: named, Field: "metadata.annotations." + input.ClassAnnotation}
 }
 
 // lowering is one call of Lower.

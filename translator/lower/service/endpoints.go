@@ -29,8 +29,11 @@ func Endpoints(b route.Backend, s *input.Service, list []*input.Slice) (e route.
 		g.oneFamily(s.Family)
 		e.List, e.Placeholder, found = g.endpoints(), g.late, g.found
 		e.List = slices.DeleteFunc(e.List, func(one route.Endpoint) bool { return !one.IP.IsValid() }) // refused: by EDS no name is resolved
-		if g.late {
+		switch {
+		case g.late:
 			found = append(found, whyLate(s, list, port)...)
+		case len(e.List) == 0 && s.ExternalName == "":
+			found = append(found, finding.NoReadyEndpoint.At(input.Origin(s), ""))
 		}
 	}
 	if s.ExternalName != "" { // one that is refused has no endpoints, for good
@@ -123,6 +126,31 @@ func (g *gathered) add(s *input.Slice, port uint32) {
 // back to when most are.
 func placeOf(e input.Endpoint) (place, bool) {
 	return place{zone: e.Zone, pod: e.Pod, draining: !e.Ready}, e.Ready || e.Terminating && e.Serving
+}
+
+// Conditions counts the addresses of a backend that are ready, those that still serve while
+// they terminate, and all others, to which nobody is sent.
+func Conditions(b route.Backend, s *input.Service, list []*input.Slice) (ready, draining, others int) {
+	if s == nil {
+		return 0, 0, 0
+	}
+	port, ok := servicePort(b, s)
+	for _, slice := range list {
+		if _, carried := portOf(slice, port); !ok || !carried {
+			continue
+		}
+		for _, e := range slice.Endpoints {
+			switch at, served := placeOf(e); {
+			case !served:
+				others++
+			case at.draining:
+				draining++
+			default:
+				ready++
+			}
+		}
+	}
+	return ready, draining, others
 }
 
 // better is a total order, so that the order of slices does not matter.

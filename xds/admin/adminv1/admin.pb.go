@@ -487,7 +487,9 @@ type EnvoysResponse struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Replicas []*Replica             `protobuf:"bytes,1,rep,name=replicas,proto3" json:"replicas,omitempty"`
 	// By fleet, id and age.
-	Envoys        []*Envoy `protobuf:"bytes,2,rep,name=envoys,proto3" json:"envoys,omitempty"`
+	Envoys []*Envoy `protobuf:"bytes,2,rep,name=envoys,proto3" json:"envoys,omitempty"`
+	// Who was connected to one of these replicas within the last hour, and is to none now.
+	Gone          []*GoneEnvoy `protobuf:"bytes,3,rep,name=gone,proto3" json:"gone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -532,6 +534,13 @@ func (x *EnvoysResponse) GetReplicas() []*Replica {
 func (x *EnvoysResponse) GetEnvoys() []*Envoy {
 	if x != nil {
 		return x.Envoys
+	}
+	return nil
+}
+
+func (x *EnvoysResponse) GetGone() []*GoneEnvoy {
+	if x != nil {
+		return x.Gone
 	}
 	return nil
 }
@@ -682,6 +691,85 @@ func (x *Envoy) GetBootstrap() uint32 {
 	return 0
 }
 
+type GoneEnvoy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Fleet string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	// node.id
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// The replica that it was connected to.
+	Instance string `protobuf:"bytes,3,opt,name=instance,proto3" json:"instance,omitempty"`
+	// When its stream began, and when it ended.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	Left          *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=left,proto3" json:"left,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GoneEnvoy) Reset() {
+	*x = GoneEnvoy{}
+	mi := &file_admin_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GoneEnvoy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GoneEnvoy) ProtoMessage() {}
+
+func (x *GoneEnvoy) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GoneEnvoy.ProtoReflect.Descriptor instead.
+func (*GoneEnvoy) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GoneEnvoy) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *GoneEnvoy) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *GoneEnvoy) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *GoneEnvoy) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *GoneEnvoy) GetLeft() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Left
+	}
+	return nil
+}
+
 type Rejection struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	TypeUrl string                 `protobuf:"bytes,1,opt,name=type_url,json=typeUrl,proto3" json:"type_url,omitempty"`
@@ -697,7 +785,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_admin_proto_msgTypes[9]
+	mi := &file_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -709,7 +797,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[9]
+	mi := &file_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -722,7 +810,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{9}
+	return file_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Rejection) GetTypeUrl() string {
@@ -777,7 +865,7 @@ type ResourcesRequest struct {
 
 func (x *ResourcesRequest) Reset() {
 	*x = ResourcesRequest{}
-	mi := &file_admin_proto_msgTypes[10]
+	mi := &file_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -789,7 +877,7 @@ func (x *ResourcesRequest) String() string {
 func (*ResourcesRequest) ProtoMessage() {}
 
 func (x *ResourcesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[10]
+	mi := &file_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -802,7 +890,7 @@ func (x *ResourcesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResourcesRequest.ProtoReflect.Descriptor instead.
 func (*ResourcesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{10}
+	return file_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ResourcesRequest) GetFleet() string {
@@ -858,7 +946,7 @@ type ResourcesResponse struct {
 
 func (x *ResourcesResponse) Reset() {
 	*x = ResourcesResponse{}
-	mi := &file_admin_proto_msgTypes[11]
+	mi := &file_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -870,7 +958,7 @@ func (x *ResourcesResponse) String() string {
 func (*ResourcesResponse) ProtoMessage() {}
 
 func (x *ResourcesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[11]
+	mi := &file_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -883,7 +971,7 @@ func (x *ResourcesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResourcesResponse.ProtoReflect.Descriptor instead.
 func (*ResourcesResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{11}
+	return file_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ResourcesResponse) GetResource() *Resource {
@@ -937,7 +1025,7 @@ type HistoryRequest struct {
 
 func (x *HistoryRequest) Reset() {
 	*x = HistoryRequest{}
-	mi := &file_admin_proto_msgTypes[12]
+	mi := &file_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -949,7 +1037,7 @@ func (x *HistoryRequest) String() string {
 func (*HistoryRequest) ProtoMessage() {}
 
 func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[12]
+	mi := &file_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -962,7 +1050,7 @@ func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryRequest.ProtoReflect.Descriptor instead.
 func (*HistoryRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{12}
+	return file_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *HistoryRequest) GetFleet() string {
@@ -982,7 +1070,7 @@ type HistoryResponse struct {
 
 func (x *HistoryResponse) Reset() {
 	*x = HistoryResponse{}
-	mi := &file_admin_proto_msgTypes[13]
+	mi := &file_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -994,7 +1082,7 @@ func (x *HistoryResponse) String() string {
 func (*HistoryResponse) ProtoMessage() {}
 
 func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[13]
+	mi := &file_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1007,7 +1095,7 @@ func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryResponse.ProtoReflect.Descriptor instead.
 func (*HistoryResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{13}
+	return file_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *HistoryResponse) GetInstance() string {
@@ -1033,7 +1121,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_admin_proto_msgTypes[14]
+	mi := &file_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1045,7 +1133,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[14]
+	mi := &file_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1058,7 +1146,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{14}
+	return file_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WatchRequest) GetFleet() string {
@@ -1077,7 +1165,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_admin_proto_msgTypes[15]
+	mi := &file_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1089,7 +1177,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[15]
+	mi := &file_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1102,7 +1190,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{15}
+	return file_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WatchResponse) GetVersion() *Version {
@@ -1124,7 +1212,7 @@ type DiffRequest struct {
 
 func (x *DiffRequest) Reset() {
 	*x = DiffRequest{}
-	mi := &file_admin_proto_msgTypes[16]
+	mi := &file_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1136,7 +1224,7 @@ func (x *DiffRequest) String() string {
 func (*DiffRequest) ProtoMessage() {}
 
 func (x *DiffRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[16]
+	mi := &file_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1149,7 +1237,7 @@ func (x *DiffRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffRequest.ProtoReflect.Descriptor instead.
 func (*DiffRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{16}
+	return file_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DiffRequest) GetFleet() string {
@@ -1185,7 +1273,7 @@ type DiffResponse struct {
 
 func (x *DiffResponse) Reset() {
 	*x = DiffResponse{}
-	mi := &file_admin_proto_msgTypes[17]
+	mi := &file_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1197,7 +1285,7 @@ func (x *DiffResponse) String() string {
 func (*DiffResponse) ProtoMessage() {}
 
 func (x *DiffResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[17]
+	mi := &file_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1210,7 +1298,7 @@ func (x *DiffResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffResponse.ProtoReflect.Descriptor instead.
 func (*DiffResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{17}
+	return file_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DiffResponse) GetFleet() string {
@@ -1259,7 +1347,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_admin_proto_msgTypes[18]
+	mi := &file_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1271,7 +1359,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[18]
+	mi := &file_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1284,7 +1372,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{18}
+	return file_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Change) GetKind() string {
@@ -1341,7 +1429,7 @@ type ExplainRequest struct {
 
 func (x *ExplainRequest) Reset() {
 	*x = ExplainRequest{}
-	mi := &file_admin_proto_msgTypes[19]
+	mi := &file_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1353,7 +1441,7 @@ func (x *ExplainRequest) String() string {
 func (*ExplainRequest) ProtoMessage() {}
 
 func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[19]
+	mi := &file_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1366,7 +1454,7 @@ func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{19}
+	return file_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ExplainRequest) GetObject() string {
@@ -1398,7 +1486,7 @@ type ExplainResponse struct {
 
 func (x *ExplainResponse) Reset() {
 	*x = ExplainResponse{}
-	mi := &file_admin_proto_msgTypes[20]
+	mi := &file_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1410,7 +1498,7 @@ func (x *ExplainResponse) String() string {
 func (*ExplainResponse) ProtoMessage() {}
 
 func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[20]
+	mi := &file_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1423,7 +1511,7 @@ func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
 func (*ExplainResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{20}
+	return file_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ExplainResponse) GetReplicas() []*Replica {
@@ -1463,7 +1551,7 @@ type Made struct {
 
 func (x *Made) Reset() {
 	*x = Made{}
-	mi := &file_admin_proto_msgTypes[21]
+	mi := &file_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1475,7 +1563,7 @@ func (x *Made) String() string {
 func (*Made) ProtoMessage() {}
 
 func (x *Made) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[21]
+	mi := &file_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1488,7 +1576,7 @@ func (x *Made) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Made.ProtoReflect.Descriptor instead.
 func (*Made) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{21}
+	return file_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Made) GetFleet() string {
@@ -1548,7 +1636,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_admin_proto_msgTypes[22]
+	mi := &file_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1560,7 +1648,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[22]
+	mi := &file_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1573,7 +1661,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{22}
+	return file_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Problem) GetField() string {
@@ -1644,7 +1732,7 @@ type ProblemsRequest struct {
 
 func (x *ProblemsRequest) Reset() {
 	*x = ProblemsRequest{}
-	mi := &file_admin_proto_msgTypes[23]
+	mi := &file_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1656,7 +1744,7 @@ func (x *ProblemsRequest) String() string {
 func (*ProblemsRequest) ProtoMessage() {}
 
 func (x *ProblemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[23]
+	mi := &file_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1669,7 +1757,7 @@ func (x *ProblemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProblemsRequest.ProtoReflect.Descriptor instead.
 func (*ProblemsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{23}
+	return file_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ProblemsRequest) GetNamespace() string {
@@ -1697,7 +1785,7 @@ type ProblemsResponse struct {
 
 func (x *ProblemsResponse) Reset() {
 	*x = ProblemsResponse{}
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1709,7 +1797,7 @@ func (x *ProblemsResponse) String() string {
 func (*ProblemsResponse) ProtoMessage() {}
 
 func (x *ProblemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1722,7 +1810,7 @@ func (x *ProblemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProblemsResponse.ProtoReflect.Descriptor instead.
 func (*ProblemsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{24}
+	return file_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ProblemsResponse) GetReplicas() []*Replica {
@@ -1757,7 +1845,7 @@ type TrafficRequest struct {
 
 func (x *TrafficRequest) Reset() {
 	*x = TrafficRequest{}
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1769,7 +1857,7 @@ func (x *TrafficRequest) String() string {
 func (*TrafficRequest) ProtoMessage() {}
 
 func (x *TrafficRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1782,7 +1870,7 @@ func (x *TrafficRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrafficRequest.ProtoReflect.Descriptor instead.
 func (*TrafficRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{25}
+	return file_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *TrafficRequest) GetFleet() string {
@@ -1834,7 +1922,7 @@ type TrafficResponse struct {
 
 func (x *TrafficResponse) Reset() {
 	*x = TrafficResponse{}
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1846,7 +1934,7 @@ func (x *TrafficResponse) String() string {
 func (*TrafficResponse) ProtoMessage() {}
 
 func (x *TrafficResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1859,7 +1947,7 @@ func (x *TrafficResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrafficResponse.ProtoReflect.Descriptor instead.
 func (*TrafficResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{26}
+	return file_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *TrafficResponse) GetReplicas() []*Replica {
@@ -1922,7 +2010,7 @@ type Traffic struct {
 
 func (x *Traffic) Reset() {
 	*x = Traffic{}
-	mi := &file_admin_proto_msgTypes[27]
+	mi := &file_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1934,7 +2022,7 @@ func (x *Traffic) String() string {
 func (*Traffic) ProtoMessage() {}
 
 func (x *Traffic) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[27]
+	mi := &file_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1947,7 +2035,7 @@ func (x *Traffic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Traffic.ProtoReflect.Descriptor instead.
 func (*Traffic) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{27}
+	return file_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Traffic) GetFleet() string {
@@ -2050,7 +2138,7 @@ type Lengths struct {
 
 func (x *Lengths) Reset() {
 	*x = Lengths{}
-	mi := &file_admin_proto_msgTypes[28]
+	mi := &file_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2062,7 +2150,7 @@ func (x *Lengths) String() string {
 func (*Lengths) ProtoMessage() {}
 
 func (x *Lengths) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[28]
+	mi := &file_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2075,7 +2163,7 @@ func (x *Lengths) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lengths.ProtoReflect.Descriptor instead.
 func (*Lengths) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{28}
+	return file_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Lengths) GetCount() uint64 {
@@ -2118,7 +2206,7 @@ type HoldsRequest struct {
 
 func (x *HoldsRequest) Reset() {
 	*x = HoldsRequest{}
-	mi := &file_admin_proto_msgTypes[29]
+	mi := &file_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2130,7 +2218,7 @@ func (x *HoldsRequest) String() string {
 func (*HoldsRequest) ProtoMessage() {}
 
 func (x *HoldsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[29]
+	mi := &file_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2143,7 +2231,7 @@ func (x *HoldsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldsRequest.ProtoReflect.Descriptor instead.
 func (*HoldsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{29}
+	return file_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *HoldsRequest) GetFleet() string {
@@ -2171,7 +2259,7 @@ type HoldsResponse struct {
 
 func (x *HoldsResponse) Reset() {
 	*x = HoldsResponse{}
-	mi := &file_admin_proto_msgTypes[30]
+	mi := &file_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2183,7 +2271,7 @@ func (x *HoldsResponse) String() string {
 func (*HoldsResponse) ProtoMessage() {}
 
 func (x *HoldsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[30]
+	mi := &file_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2196,7 +2284,7 @@ func (x *HoldsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldsResponse.ProtoReflect.Descriptor instead.
 func (*HoldsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{30}
+	return file_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *HoldsResponse) GetReplicas() []*Replica {
@@ -2239,7 +2327,7 @@ type Hold struct {
 
 func (x *Hold) Reset() {
 	*x = Hold{}
-	mi := &file_admin_proto_msgTypes[31]
+	mi := &file_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2251,7 +2339,7 @@ func (x *Hold) String() string {
 func (*Hold) ProtoMessage() {}
 
 func (x *Hold) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[31]
+	mi := &file_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2264,7 +2352,7 @@ func (x *Hold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hold.ProtoReflect.Descriptor instead.
 func (*Hold) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{31}
+	return file_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Hold) GetKind() string {
@@ -2345,7 +2433,7 @@ type Order struct {
 
 func (x *Order) Reset() {
 	*x = Order{}
-	mi := &file_admin_proto_msgTypes[32]
+	mi := &file_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2357,7 +2445,7 @@ func (x *Order) String() string {
 func (*Order) ProtoMessage() {}
 
 func (x *Order) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[32]
+	mi := &file_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2370,7 +2458,7 @@ func (x *Order) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Order.ProtoReflect.Descriptor instead.
 func (*Order) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{32}
+	return file_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Order) GetFleet() string {
@@ -2412,7 +2500,7 @@ type ApproveRequest struct {
 
 func (x *ApproveRequest) Reset() {
 	*x = ApproveRequest{}
-	mi := &file_admin_proto_msgTypes[33]
+	mi := &file_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2424,7 +2512,7 @@ func (x *ApproveRequest) String() string {
 func (*ApproveRequest) ProtoMessage() {}
 
 func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[33]
+	mi := &file_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2437,7 +2525,7 @@ func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{33}
+	return file_admin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ApproveRequest) GetOrder() *Order {
@@ -2463,7 +2551,7 @@ type ApproveResponse struct {
 
 func (x *ApproveResponse) Reset() {
 	*x = ApproveResponse{}
-	mi := &file_admin_proto_msgTypes[34]
+	mi := &file_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2475,7 +2563,7 @@ func (x *ApproveResponse) String() string {
 func (*ApproveResponse) ProtoMessage() {}
 
 func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[34]
+	mi := &file_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2488,7 +2576,7 @@ func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveResponse.ProtoReflect.Descriptor instead.
 func (*ApproveResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{34}
+	return file_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ApproveResponse) GetReplicas() []*Replica {
@@ -2507,7 +2595,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_admin_proto_msgTypes[35]
+	mi := &file_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2519,7 +2607,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[35]
+	mi := &file_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2532,7 +2620,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{35}
+	return file_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *PauseRequest) GetOrder() *Order {
@@ -2551,7 +2639,7 @@ type PauseResponse struct {
 
 func (x *PauseResponse) Reset() {
 	*x = PauseResponse{}
-	mi := &file_admin_proto_msgTypes[36]
+	mi := &file_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2563,7 +2651,7 @@ func (x *PauseResponse) String() string {
 func (*PauseResponse) ProtoMessage() {}
 
 func (x *PauseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[36]
+	mi := &file_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2576,7 +2664,7 @@ func (x *PauseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseResponse.ProtoReflect.Descriptor instead.
 func (*PauseResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{36}
+	return file_admin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *PauseResponse) GetReplicas() []*Replica {
@@ -2595,7 +2683,7 @@ type ResumeRequest struct {
 
 func (x *ResumeRequest) Reset() {
 	*x = ResumeRequest{}
-	mi := &file_admin_proto_msgTypes[37]
+	mi := &file_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2607,7 +2695,7 @@ func (x *ResumeRequest) String() string {
 func (*ResumeRequest) ProtoMessage() {}
 
 func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[37]
+	mi := &file_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2620,7 +2708,7 @@ func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{37}
+	return file_admin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ResumeRequest) GetOrder() *Order {
@@ -2639,7 +2727,7 @@ type ResumeResponse struct {
 
 func (x *ResumeResponse) Reset() {
 	*x = ResumeResponse{}
-	mi := &file_admin_proto_msgTypes[38]
+	mi := &file_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2651,7 +2739,7 @@ func (x *ResumeResponse) String() string {
 func (*ResumeResponse) ProtoMessage() {}
 
 func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[38]
+	mi := &file_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2664,7 +2752,7 @@ func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeResponse.ProtoReflect.Descriptor instead.
 func (*ResumeResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{38}
+	return file_admin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ResumeResponse) GetReplicas() []*Replica {
@@ -2708,10 +2796,11 @@ const file_admin_proto_rawDesc = "" +
 	"\x06stored\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x06stored\";\n" +
 	"\rEnvoysRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x14\n" +
-	"\x05local\x18\x02 \x01(\bR\x05local\"z\n" +
+	"\x05local\x18\x02 \x01(\bR\x05local\"\xac\x01\n" +
 	"\x0eEnvoysResponse\x126\n" +
 	"\breplicas\x18\x01 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas\x120\n" +
-	"\x06envoys\x18\x02 \x03(\v2\x18.legation.admin.v1.EnvoyR\x06envoys\"\xf4\x02\n" +
+	"\x06envoys\x18\x02 \x03(\v2\x18.legation.admin.v1.EnvoyR\x06envoys\x120\n" +
+	"\x04gone\x18\x03 \x03(\v2\x1c.legation.admin.v1.GoneEnvoyR\x04gone\"\xf4\x02\n" +
 	"\x05Envoy\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
@@ -2725,7 +2814,13 @@ const file_admin_proto_rawDesc = "" +
 	"\x03lag\x18\n" +
 	" \x01(\v2\x19.google.protobuf.DurationR\x03lag\x128\n" +
 	"\brejected\x18\v \x03(\v2\x1c.legation.admin.v1.RejectionR\brejected\x12\x1c\n" +
-	"\tbootstrap\x18\f \x01(\rR\tbootstrap\"\x82\x01\n" +
+	"\tbootstrap\x18\f \x01(\rR\tbootstrap\"\xaf\x01\n" +
+	"\tGoneEnvoy\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12\x1a\n" +
+	"\binstance\x18\x03 \x01(\tR\binstance\x120\n" +
+	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12.\n" +
+	"\x04left\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04left\"\x82\x01\n" +
 	"\tRejection\x12\x19\n" +
 	"\btype_url\x18\x01 \x01(\tR\atypeUrl\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -2890,7 +2985,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_admin_proto_goTypes = []any{
 	(*AcknowledgedRequest)(nil),   // 0: legation.admin.v1.AcknowledgedRequest
 	(*Resource)(nil),              // 1: legation.admin.v1.Resource
@@ -2901,111 +2996,115 @@ var file_admin_proto_goTypes = []any{
 	(*EnvoysRequest)(nil),         // 6: legation.admin.v1.EnvoysRequest
 	(*EnvoysResponse)(nil),        // 7: legation.admin.v1.EnvoysResponse
 	(*Envoy)(nil),                 // 8: legation.admin.v1.Envoy
-	(*Rejection)(nil),             // 9: legation.admin.v1.Rejection
-	(*ResourcesRequest)(nil),      // 10: legation.admin.v1.ResourcesRequest
-	(*ResourcesResponse)(nil),     // 11: legation.admin.v1.ResourcesResponse
-	(*HistoryRequest)(nil),        // 12: legation.admin.v1.HistoryRequest
-	(*HistoryResponse)(nil),       // 13: legation.admin.v1.HistoryResponse
-	(*WatchRequest)(nil),          // 14: legation.admin.v1.WatchRequest
-	(*WatchResponse)(nil),         // 15: legation.admin.v1.WatchResponse
-	(*DiffRequest)(nil),           // 16: legation.admin.v1.DiffRequest
-	(*DiffResponse)(nil),          // 17: legation.admin.v1.DiffResponse
-	(*Change)(nil),                // 18: legation.admin.v1.Change
-	(*ExplainRequest)(nil),        // 19: legation.admin.v1.ExplainRequest
-	(*ExplainResponse)(nil),       // 20: legation.admin.v1.ExplainResponse
-	(*Made)(nil),                  // 21: legation.admin.v1.Made
-	(*Problem)(nil),               // 22: legation.admin.v1.Problem
-	(*ProblemsRequest)(nil),       // 23: legation.admin.v1.ProblemsRequest
-	(*ProblemsResponse)(nil),      // 24: legation.admin.v1.ProblemsResponse
-	(*TrafficRequest)(nil),        // 25: legation.admin.v1.TrafficRequest
-	(*TrafficResponse)(nil),       // 26: legation.admin.v1.TrafficResponse
-	(*Traffic)(nil),               // 27: legation.admin.v1.Traffic
-	(*Lengths)(nil),               // 28: legation.admin.v1.Lengths
-	(*HoldsRequest)(nil),          // 29: legation.admin.v1.HoldsRequest
-	(*HoldsResponse)(nil),         // 30: legation.admin.v1.HoldsResponse
-	(*Hold)(nil),                  // 31: legation.admin.v1.Hold
-	(*Order)(nil),                 // 32: legation.admin.v1.Order
-	(*ApproveRequest)(nil),        // 33: legation.admin.v1.ApproveRequest
-	(*ApproveResponse)(nil),       // 34: legation.admin.v1.ApproveResponse
-	(*PauseRequest)(nil),          // 35: legation.admin.v1.PauseRequest
-	(*PauseResponse)(nil),         // 36: legation.admin.v1.PauseResponse
-	(*ResumeRequest)(nil),         // 37: legation.admin.v1.ResumeRequest
-	(*ResumeResponse)(nil),        // 38: legation.admin.v1.ResumeResponse
-	(*timestamppb.Timestamp)(nil), // 39: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 40: google.protobuf.Duration
-	(*anypb.Any)(nil),             // 41: google.protobuf.Any
+	(*GoneEnvoy)(nil),             // 9: legation.admin.v1.GoneEnvoy
+	(*Rejection)(nil),             // 10: legation.admin.v1.Rejection
+	(*ResourcesRequest)(nil),      // 11: legation.admin.v1.ResourcesRequest
+	(*ResourcesResponse)(nil),     // 12: legation.admin.v1.ResourcesResponse
+	(*HistoryRequest)(nil),        // 13: legation.admin.v1.HistoryRequest
+	(*HistoryResponse)(nil),       // 14: legation.admin.v1.HistoryResponse
+	(*WatchRequest)(nil),          // 15: legation.admin.v1.WatchRequest
+	(*WatchResponse)(nil),         // 16: legation.admin.v1.WatchResponse
+	(*DiffRequest)(nil),           // 17: legation.admin.v1.DiffRequest
+	(*DiffResponse)(nil),          // 18: legation.admin.v1.DiffResponse
+	(*Change)(nil),                // 19: legation.admin.v1.Change
+	(*ExplainRequest)(nil),        // 20: legation.admin.v1.ExplainRequest
+	(*ExplainResponse)(nil),       // 21: legation.admin.v1.ExplainResponse
+	(*Made)(nil),                  // 22: legation.admin.v1.Made
+	(*Problem)(nil),               // 23: legation.admin.v1.Problem
+	(*ProblemsRequest)(nil),       // 24: legation.admin.v1.ProblemsRequest
+	(*ProblemsResponse)(nil),      // 25: legation.admin.v1.ProblemsResponse
+	(*TrafficRequest)(nil),        // 26: legation.admin.v1.TrafficRequest
+	(*TrafficResponse)(nil),       // 27: legation.admin.v1.TrafficResponse
+	(*Traffic)(nil),               // 28: legation.admin.v1.Traffic
+	(*Lengths)(nil),               // 29: legation.admin.v1.Lengths
+	(*HoldsRequest)(nil),          // 30: legation.admin.v1.HoldsRequest
+	(*HoldsResponse)(nil),         // 31: legation.admin.v1.HoldsResponse
+	(*Hold)(nil),                  // 32: legation.admin.v1.Hold
+	(*Order)(nil),                 // 33: legation.admin.v1.Order
+	(*ApproveRequest)(nil),        // 34: legation.admin.v1.ApproveRequest
+	(*ApproveResponse)(nil),       // 35: legation.admin.v1.ApproveResponse
+	(*PauseRequest)(nil),          // 36: legation.admin.v1.PauseRequest
+	(*PauseResponse)(nil),         // 37: legation.admin.v1.PauseResponse
+	(*ResumeRequest)(nil),         // 38: legation.admin.v1.ResumeRequest
+	(*ResumeResponse)(nil),        // 39: legation.admin.v1.ResumeResponse
+	(*timestamppb.Timestamp)(nil), // 40: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 41: google.protobuf.Duration
+	(*anypb.Any)(nil),             // 42: google.protobuf.Any
 }
 var file_admin_proto_depIdxs = []int32{
 	1,  // 0: legation.admin.v1.AcknowledgedRequest.resources:type_name -> legation.admin.v1.Resource
 	4,  // 1: legation.admin.v1.Replica.fleets:type_name -> legation.admin.v1.Fleet
 	5,  // 2: legation.admin.v1.Fleet.version:type_name -> legation.admin.v1.Version
-	39, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
-	39, // 4: legation.admin.v1.Version.stored:type_name -> google.protobuf.Timestamp
+	40, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
+	40, // 4: legation.admin.v1.Version.stored:type_name -> google.protobuf.Timestamp
 	3,  // 5: legation.admin.v1.EnvoysResponse.replicas:type_name -> legation.admin.v1.Replica
 	8,  // 6: legation.admin.v1.EnvoysResponse.envoys:type_name -> legation.admin.v1.Envoy
-	39, // 7: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
-	40, // 8: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
-	9,  // 9: legation.admin.v1.Envoy.rejected:type_name -> legation.admin.v1.Rejection
-	1,  // 10: legation.admin.v1.ResourcesResponse.resource:type_name -> legation.admin.v1.Resource
-	41, // 11: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
-	5,  // 12: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
-	5,  // 13: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
-	5,  // 14: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
-	5,  // 15: legation.admin.v1.DiffResponse.to:type_name -> legation.admin.v1.Version
-	18, // 16: legation.admin.v1.DiffResponse.changes:type_name -> legation.admin.v1.Change
-	3,  // 17: legation.admin.v1.ExplainResponse.replicas:type_name -> legation.admin.v1.Replica
-	21, // 18: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
-	22, // 19: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
-	1,  // 20: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
-	39, // 21: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
-	3,  // 22: legation.admin.v1.ProblemsResponse.replicas:type_name -> legation.admin.v1.Replica
-	22, // 23: legation.admin.v1.ProblemsResponse.problems:type_name -> legation.admin.v1.Problem
-	3,  // 24: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
-	39, // 25: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
-	39, // 26: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
-	27, // 27: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
-	28, // 28: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
-	3,  // 29: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
-	31, // 30: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
-	39, // 31: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
-	39, // 32: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
-	32, // 33: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 34: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
-	32, // 35: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 36: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
-	32, // 37: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 38: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
-	0,  // 39: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
-	6,  // 40: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
-	10, // 41: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
-	12, // 42: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
-	14, // 43: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
-	16, // 44: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
-	19, // 45: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
-	23, // 46: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
-	25, // 47: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
-	29, // 48: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
-	33, // 49: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
-	35, // 50: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
-	37, // 51: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
-	2,  // 52: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
-	7,  // 53: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
-	11, // 54: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
-	13, // 55: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
-	15, // 56: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
-	17, // 57: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
-	20, // 58: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
-	24, // 59: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
-	26, // 60: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
-	30, // 61: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
-	34, // 62: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
-	36, // 63: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
-	38, // 64: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
-	52, // [52:65] is the sub-list for method output_type
-	39, // [39:52] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	9,  // 7: legation.admin.v1.EnvoysResponse.gone:type_name -> legation.admin.v1.GoneEnvoy
+	40, // 8: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
+	41, // 9: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
+	10, // 10: legation.admin.v1.Envoy.rejected:type_name -> legation.admin.v1.Rejection
+	40, // 11: legation.admin.v1.GoneEnvoy.since:type_name -> google.protobuf.Timestamp
+	40, // 12: legation.admin.v1.GoneEnvoy.left:type_name -> google.protobuf.Timestamp
+	1,  // 13: legation.admin.v1.ResourcesResponse.resource:type_name -> legation.admin.v1.Resource
+	42, // 14: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
+	5,  // 15: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
+	5,  // 16: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
+	5,  // 17: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
+	5,  // 18: legation.admin.v1.DiffResponse.to:type_name -> legation.admin.v1.Version
+	19, // 19: legation.admin.v1.DiffResponse.changes:type_name -> legation.admin.v1.Change
+	3,  // 20: legation.admin.v1.ExplainResponse.replicas:type_name -> legation.admin.v1.Replica
+	22, // 21: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
+	23, // 22: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
+	1,  // 23: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
+	40, // 24: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
+	3,  // 25: legation.admin.v1.ProblemsResponse.replicas:type_name -> legation.admin.v1.Replica
+	23, // 26: legation.admin.v1.ProblemsResponse.problems:type_name -> legation.admin.v1.Problem
+	3,  // 27: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
+	40, // 28: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
+	40, // 29: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
+	28, // 30: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
+	29, // 31: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
+	3,  // 32: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
+	32, // 33: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
+	40, // 34: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
+	40, // 35: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
+	33, // 36: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 37: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
+	33, // 38: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 39: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
+	33, // 40: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 41: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
+	0,  // 42: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
+	6,  // 43: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
+	11, // 44: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
+	13, // 45: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
+	15, // 46: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
+	17, // 47: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
+	20, // 48: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
+	24, // 49: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
+	26, // 50: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
+	30, // 51: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
+	34, // 52: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
+	36, // 53: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
+	38, // 54: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
+	2,  // 55: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
+	7,  // 56: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
+	12, // 57: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
+	14, // 58: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
+	16, // 59: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
+	18, // 60: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
+	21, // 61: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
+	25, // 62: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
+	27, // 63: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
+	31, // 64: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
+	35, // 65: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
+	37, // 66: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
+	39, // 67: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
+	55, // [55:68] is the sub-list for method output_type
+	42, // [42:55] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -3019,7 +3118,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   39,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
