@@ -213,6 +213,16 @@ func TestBootstrap(t *testing.T) {
 	}
 }
 
+// TestBootstrapAddresses: probes and metrics are for everybody only where others can ask.
+func TestBootstrapAddresses(t *testing.T) {
+	for xds, want := range map[string]string{"127.0.0.1:18000": "127.0.0.1", "[::1]:18000": "::1", "localhost:18000": "127.0.0.1", "192.0.2.1:18000": "0.0.0.0", "legation.example.com:18000": "0.0.0.0"} {
+		status, stdout, stderr := legation("bootstrap", "--xds", xds, "--metrics", "off")
+		if status != cli.OK || !strings.Contains(stdout, "address: "+want+"\n        port_value: 9903") {
+			t.Errorf("%s: status %d, %s; want %s", xds, status, stderr, want)
+		}
+	}
+}
+
 // TestDefaultClass: both sides mean the same class by default.
 func TestDefaultClass(t *testing.T) {
 	if bootstrap.DefaultClass != input.DefaultClass {
