@@ -132,6 +132,25 @@ func unknown(time.Duration) (admin.Reading, error) {
 	return admin.Reading{}, errors.New("no such statistic")
 }
 
+// TestArriving: who is about to send a request is waited for, and who never does is not.
+func TestArriving(t *testing.T) {
+	for name, c := range map[string]struct {
+		until time.Duration // from the beginning: somebody is in a handshake
+		want  time.Duration
+	}{"soon": {12 * time.Second, 12 * time.Second}, "never": {time.Hour, testPlan.Min + QuietAtMost}} {
+		report, took, err := play(t, testPlan, &script{drain: time.Second, reading: func(age time.Duration) (admin.Reading, error) {
+			r := admin.Reading{Listeners: 1}
+			if age < c.until {
+				r.Connections, r.Arriving = 1, 1
+			}
+			return r, nil
+		}})
+		if err != nil || report.Reason != ReasonDone || !near(took, c.want) {
+			t.Errorf("%s: %v after %v, %v; want %v", name, report.Reason, took, err, c.want)
+		}
+	}
+}
+
 // TestUnserved: an Envoy that never had a listener is not waited for.
 func TestUnserved(t *testing.T) {
 	s := &script{reading: func(time.Duration) (admin.Reading, error) { return admin.Reading{}, nil }}

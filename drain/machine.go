@@ -23,7 +23,8 @@ func (o Order) String() string {
 
 const (
 	// Quiet is how long no request may have begun or been active before Envoy is
-	// ended: a request that arrives at the same moment would be cut.
+	// ended, and no connection: a request that arrives at the same moment, or whose client
+	// is in its handshake, would be cut.
 	Quiet = 300 * time.Millisecond
 	// QuietAtMost is for how long after Plan.Min such a pause is looked for.
 	// Balancers that probe the data ports make requests, too, and never pause.
@@ -40,8 +41,9 @@ type Machine struct {
 
 	failed  bool
 	drained time.Time // when the listeners were told; zero: not yet
-	busy    time.Time // when a request was last seen
+	busy    time.Time // when a request was last seen, or somebody who comes with one
 	began   uint64    // requests that had begun then
+	opened  uint64    // connections, likewise
 	known   bool      // whether began is
 }
 
@@ -81,10 +83,10 @@ func (m *Machine) Did(o Order, now time.Time) {
 }
 
 func (m *Machine) see(now time.Time, r admin.Reading) {
-	if m.awaits(r) > 0 || r.Unsent > 0 || !m.known || r.Began != m.began {
+	if m.awaits(r) > 0 || r.Unsent > 0 || !m.known || r.Began != m.began || r.Opened != m.opened || r.Arriving > 0 {
 		m.busy = now
 	}
-	m.began, m.known = r.Began, true
+	m.began, m.opened, m.known = r.Began, r.Opened, true
 }
 
 // awaits is the number of requests that are waited for.

@@ -41,6 +41,13 @@ func (p *Progress) set(start time.Time, plan Plan, report Report, last admin.Rea
 	p.state = State{Begun: true, Start: start, Deadline: start.Add(plan.Max), Last: last, LastKnown: known, Report: report}
 }
 
+// Reset forgets a drain that was none of this Envoy.
+func (p *Progress) Reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state = State{}
+}
+
 // Finish notes the Report of a drain that has ended.
 func (p *Progress) Finish(report Report) {
 	if p == nil {

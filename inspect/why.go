@@ -1,9 +1,6 @@
 package inspect
 
 import (
-	"cmp"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -16,7 +13,6 @@ import (
 	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/translator/finding"
-	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
 	"legation.dev/translator/route"
 )
@@ -265,22 +261,9 @@ func certificateOf(fleet *translator.Fleet, name string) *Certificate {
 	for _, ref := range r.From {
 		if s, ok := fleet.View().Secret(ref.Key()); ok && ref.Kind == object.KindSecret && !c.StandIn {
 			c.Secret = ref.String()
-			c.read(s)
+			leaf := s.Credential().Leaf
+			c.Names, c.Issuer, c.Ends = leaf.Names, leaf.Issuer, leaf.Until
 		}
 	}
 	return c
-}
-
-// read takes what people look for in a certificate.
-func (c *Certificate) read(s *input.Secret) {
-	block, _ := pem.Decode(s.Certificate)
-	if block == nil {
-		return
-	}
-	leaf, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return
-	}
-	c.Names, c.Ends = leaf.DNSNames, leaf.NotAfter
-	c.Issuer = cmp.Or(leaf.Issuer.CommonName, strings.Join(leaf.Issuer.Organization, ", "))
 }

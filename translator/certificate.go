@@ -1,6 +1,7 @@
 package translator
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -42,15 +43,27 @@ func certificate(v input.View, own *route.KeyPair, name string, use route.Sectio
 	if err != nil {
 		return standIn(finding.SecretNotSent.At(input.Origin(s).In("data"), ""))
 	}
-	return r, append(old, c.Ends...)
+	return r, slices.Concat(old, c.Told, notFor(name, use, c.Leaf))
+}
+
+// notFor tells of a certificate that clients do not take for that of a host. The default
+// certificate is for whoever names no host.
+func notFor(host string, use route.Section, leaf route.Leaf) []finding.Finding {
+	switch {
+	case host == route.DefaultCertificate || leaf.For(host):
+		return nil
+	case len(leaf.Names) == 0:
+		return []finding.Finding{finding.CertificateNamesNobody.At(use.At, use.Secret.Key(), host)}
+	}
+	return []finding.Finding{finding.CertificateOfOthers.At(use.At, use.Secret.Key(), leaf.Named(), host)}
 }
 
 // CertificateEnd is when the first of the hosts' certificates ends that have not
 // yet; zero if there is none.
 func (f *Fleet) CertificateEnd(now time.Time) (first time.Time) {
 	for _, found := range f.found.All() {
-		for _, one := range found.All() { // only certificates have an end
-			if one.Until.After(now) && (first.IsZero() || one.Until.Before(first)) {
+		for _, one := range found.All() {
+			if one.Code == finding.CertificateEnds && one.Until.After(now) && (first.IsZero() || one.Until.Before(first)) {
 				first = one.Until
 			}
 		}

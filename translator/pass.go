@@ -41,6 +41,8 @@ type pass struct {
 	slices   keys                    // namespace/service: their endpoints
 	clusters keys                    // clusters that are named newly or no more
 	secrets  keys                    // namespace/name: Secrets that have changed
+
+	counted map[string]map[string]uint32 // clusters, by Service and port: see variants
 }
 
 // keys is a set of keys.
@@ -377,6 +379,7 @@ func (p *pass) backends() {
 			p.clusters.add(name)
 		}
 	}
+	p.shares()
 	for name := range p.clusters.sorted() {
 		p.cluster(name)
 	}
@@ -411,7 +414,7 @@ func (p *pass) cluster(name string) {
 		p.put(snapshot.Endpoints, name, nil)
 		return
 	}
-	r, found := cluster(p.v, &p.next.class, b)
+	r, found := cluster(p.v, &p.next.class, b, p.variants(b))
 	p.found(clusterUnit(name), found)
 	p.put(snapshot.Cluster, name, r)
 	p.endpoints(name, b)

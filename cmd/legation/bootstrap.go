@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -63,8 +65,8 @@ func (f *bootstrapFlags) register(c *cobra.Command) {
 	flags.StringVar(&f.cfg.Admin, "admin", "unix:/run/legation/envoy-admin.sock",
 		"where Envoy's admin interface listens: unix:PATH, or IP:PORT.\nWhoever reaches it can stop Envoy, so a socket that no backend name leads to is best")
 	flags.StringVar(&f.cfg.Authz, "authz", "", "where the authorization server of 'shutdown-manager run --authz' is: unix:PATH;\nempty: none, and routes that ask for a password or a service answer 500")
-	flags.StringVar(&f.cfg.Health, "health", "0.0.0.0:9903", "IP:PORT of /ready and /live, or off")
-	flags.StringVar(&f.cfg.Metrics, "metrics", "0.0.0.0:9904", "IP:PORT of /metrics, or off")
+	flags.StringVar(&f.cfg.Health, "health", "", "IP:PORT of /ready and /live, or off\n(default: port 9903 of all addresses, but of loopback alone if --xds is a loopback address)")
+	flags.StringVar(&f.cfg.Metrics, "metrics", "", "IP:PORT of /metrics, or off (default: port 9904, as --health)")
 	flags.Uint32Var(&f.cfg.MaxConnections, "max-connections", defaultConnections,
 		"how many connections of clients Envoy accepts at most; 0: no limit.\nWith the class's connection-budget it must stay below Envoy's open files (ulimit -n)")
 	flags.StringVar(&f.memory, "memory-limit", off, "memory that Envoy may use, as Kubernetes writes it (512Mi); near it, Envoy takes less work.\nauto: what the cgroup of this process says, if anything; an init container has a cgroup of its own")
@@ -118,9 +120,12 @@ func (f *bootstrapFlags) run(c *cobra.Command) error {
 			return cli.Usage(c, err)
 		}
 	}
-	for _, address := range []*string{&f.cfg.Health, &f.cfg.Metrics} {
-		if *address == off {
+	for address, port := range map[*string]string{&f.cfg.Health: "9903", &f.cfg.Metrics: "9904"} {
+		switch *address {
+		case off:
 			*address = ""
+		case "":
+			*address = net.JoinHostPort(openTo(f.cfg.XDSAddress), port)
 		}
 	}
 	if f.cfg.MemoryLimit, err = memoryLimit(f.memory, os.DirFS("/sys/fs/cgroup")); err != nil {
@@ -135,10 +140,24 @@ func (f *bootstrapFlags) run(c *cobra.Command) error {
 		return cli.Usage(c, err)
 	}
 	if f.file != "" {
-		return os.WriteFile(f.file, text, 0o600)
+		return cli.WriteFile(f.file, text, 0o600)
 	}
 	_, err = c.OutOrStdout().Write(text)
 	return err
+}
+
+// openTo is the address of probes and metrics where none is given: whoever has the control
+// plane on a loopback has nobody else who asks for them, either.
+func openTo(xds string) string {
+	host, _, err := net.SplitHostPort(xds)
+	ip, _ := netip.ParseAddr(host)
+	switch {
+	case err == nil && ip.IsLoopback():
+		return host
+	case host == "localhost":
+		return "127.0.0.1"
+	}
+	return "0.0.0.0"
 }
 
 // writeSecrets writes what Envoy reads beside its bootstrap.
@@ -157,7 +176,7 @@ func (f *bootstrapFlags) writeSecrets() (err error) {
 		return err
 	}
 	for _, one := range files {
-		if err := os.WriteFile(filepath.Join(f.cfg.TLS.Secrets, one.Name), one.Text, 0o644); err != nil {
+		if err := cli.WriteFile(filepath.Join(f.cfg.TLS.Secrets, one.Name), one.Text, 0o644); err != nil {
 			return err
 		}
 	}

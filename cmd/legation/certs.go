@@ -216,10 +216,7 @@ func writeFolders(dir string, secrets []*corev1.Secret) error {
 			if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, s.Data[name]) {
 				continue
 			}
-			if err := os.WriteFile(path+".new", s.Data[name], 0o600); err != nil {
-				return err
-			}
-			if err := os.Rename(path+".new", path); err != nil {
+			if err := cli.WriteFile(path, s.Data[name], 0o600); err != nil {
 				return err
 			}
 		}

@@ -128,6 +128,7 @@ func (s *sidecar) look(ctx context.Context) (alive bool, err error) {
 	alive = err == nil
 	if alive {
 		s.since = time.Now().Add(-info.Uptime)
+		s.forget()
 	}
 	if alive && !s.fits {
 		if err := s.plan.Fits(info.DrainTime); err != nil && info.State != admin.Draining {
@@ -137,6 +138,16 @@ func (s *sidecar) look(ctx context.Context) (alive bool, err error) {
 	}
 	s.readReport()
 	return alive, nil
+}
+
+// forget takes a report back that an Envoy before this one left: it was read before this one
+// answered.
+func (s *sidecar) forget() {
+	if !s.seen.IsZero() && s.seen.Before(s.since) {
+		s.progress.Reset()
+		s.seen = time.Time{}
+		s.log.Info("the report is of an Envoy before this one")
+	}
 }
 
 // readReport reads a report that is new.

@@ -19,8 +19,10 @@ type Reading struct {
 	Requests    uint64 // active, upgraded ones included
 	Upgrades    uint64 // active: WebSockets
 	Connections uint64 // open, those in a handshake included
+	Arriving    uint64 // of these: those that have not said yet what they want, such as a name of TLS
 	Unsent      uint64 // connections whose client has not taken all of an answer; asked elsewhere
 	// Since Envoy started.
+	Opened      uint64 // connections
 	Began       uint64 // requests
 	Closed      uint64 // connections
 	ClosedInUse uint64 // connections that ended, by whichever side, under a request
@@ -61,7 +63,7 @@ func (c *Client) Listeners(ctx context.Context) ([]Listener, error) {
 }
 
 // statsFilter is the statistics that make a Reading, of all listeners.
-const statsFilter = `^(http\.[^.]+\.downstream_(rq_active|cx_upgrades_active|rq_total|cx_destroy|cx_destroy_active_rq)|listener\.[^.]+\.downstream_cx_active)$`
+const statsFilter = `^(http\.[^.]+\.downstream_(rq_active|cx_upgrades_active|rq_total|cx_destroy|cx_destroy_active_rq)|listener\.[^.]+\.downstream_(cx_active|cx_total|pre_cx_active))$`
 
 // Reading asks for one. ignored are the names of listeners that are no data
 // listeners. The name of a listener is also the prefix of its statistics and of
@@ -108,6 +110,12 @@ func sum(listeners []string, stats map[string]uint64) (Reading, error) {
 			}
 			*s.to += n
 		}
+		// An Envoy with a list of statistics of its own may lack these: then it is as if
+		// nobody was about to come.
+		arriving := stats["listener."+name+".downstream_pre_cx_active"]
+		r.Arriving += arriving
+		r.Connections += arriving
+		r.Opened += stats["listener."+name+".downstream_cx_total"]
 	}
 	return r, nil
 }

@@ -28,6 +28,8 @@ import (
 const (
 	// headerTimeout bounds the wait for the headers of a request.
 	headerTimeout = 5 * time.Second
+	// idleTimeout bounds the rest of a connection between two requests.
+	idleTimeout = 2 * time.Minute
 	// closeTimeout is how long Close waits for an answer that is under way.
 	closeTimeout = time.Second
 )
@@ -65,7 +67,7 @@ func Start(c Config) (*Server, error) {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn), MaxRequestsInFlight: 2}))
 	s := &Server{address: listener.Addr().String(), done: make(chan struct{}),
-		http: &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}}
+		http: &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}}
 	go func() {
 		defer close(s.done)
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

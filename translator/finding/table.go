@@ -124,41 +124,46 @@ const (
 	CanaryTaken  Code = "CanaryTaken"
 
 	// Of hosts and paths.
-	BadHost           Code = "BadHost"
-	BadTLSHost        Code = "BadTLSHost"
-	BadPath           Code = "BadPath"
-	PathTaken         Code = "PathTaken"
-	PathTwice         Code = "PathTwice"
-	HostOwned         Code = "HostOwned"
-	HostShared        Code = "HostShared"
-	HostClaimed       Code = "HostClaimed"
-	HostRemembered    Code = "HostRemembered"
-	PublicSuffix      Code = "PublicSuffix"
-	ResourceBackend   Code = "ResourceBackend"
-	BadServiceName    Code = "BadServiceName"
-	BadPortNumber     Code = "BadPortNumber"
-	BadPortName       Code = "BadPortName"
-	HostNotServed     Code = "HostNotServed"
-	ChainNotServed    Code = "ChainNotServed"
-	TLSWithoutHosts   Code = "TLSWithoutHosts"
-	TLSWithoutRule    Code = "TLSWithoutRule"
-	CertificateTaken  Code = "CertificateTaken"
-	NoSecretNamed     Code = "NoSecretNamed"
-	NoSecret          Code = "NoSecret"
-	SecretNotRead     Code = "SecretNotRead"
-	BadSecret         Code = "BadSecret"
-	BadSecretNamed    Code = "BadSecretNamed"
-	SecretNotSent     Code = "SecretNotSent"
-	HeadersClosed     Code = "HeadersClosed"
-	BackendClosed     Code = "BackendClosed"
-	NoPagesService    Code = "NoPagesService"
-	CertificateEnds   Code = "CertificateEnds"
-	CertificateIsOver Code = "CertificateIsOver"
-	NoPasswords       Code = "NoPasswords"
-	AuthAnywhere      Code = "AuthAnywhere"
-	BadPasswords      Code = "BadPasswords"
-	NoTicketSecret    Code = "NoTicketSecret"
-	BadTicketSecret   Code = "BadTicketSecret"
+	BadHost                Code = "BadHost"
+	BadTLSHost             Code = "BadTLSHost"
+	BadPath                Code = "BadPath"
+	PathTaken              Code = "PathTaken"
+	PathTwice              Code = "PathTwice"
+	HostOwned              Code = "HostOwned"
+	HostShared             Code = "HostShared"
+	HostClaimed            Code = "HostClaimed"
+	HostRemembered         Code = "HostRemembered"
+	PublicSuffix           Code = "PublicSuffix"
+	ResourceBackend        Code = "ResourceBackend"
+	BadServiceName         Code = "BadServiceName"
+	BadPortNumber          Code = "BadPortNumber"
+	BadPortName            Code = "BadPortName"
+	HostNotServed          Code = "HostNotServed"
+	ChainNotServed         Code = "ChainNotServed"
+	TLSWithoutHosts        Code = "TLSWithoutHosts"
+	TLSWithoutRule         Code = "TLSWithoutRule"
+	CertificateTaken       Code = "CertificateTaken"
+	CertificateOfOthers    Code = "CertificateOfOthers"
+	CertificateNamesNobody Code = "CertificateNamesNobody"
+	CertificatePurpose     Code = "CertificatePurpose"
+	NoSecretNamed          Code = "NoSecretNamed"
+	NoSecret               Code = "NoSecret"
+	BadSecret              Code = "BadSecret"
+	BadSecretNamed         Code = "BadSecretNamed"
+	SecretNotSent          Code = "SecretNotSent"
+	HeadersClosed          Code = "HeadersClosed"
+	BackendClosed          Code = "BackendClosed"
+	NoPagesService         Code = "NoPagesService"
+	CertificateEnds        Code = "CertificateEnds"
+	CertificateIsOver      Code = "CertificateIsOver"
+	CertificateNotYet      Code = "CertificateNotYet"
+	CertificateChain       Code = "CertificateChain"
+	NoPasswords            Code = "NoPasswords"
+	AuthAnywhere           Code = "AuthAnywhere"
+	BadPasswords           Code = "BadPasswords"
+	NoTicketSecret         Code = "NoTicketSecret"
+	BadTicketSecret        Code = "BadTicketSecret"
+	SecretNotRead          Code = "SecretNotRead"
 
 	// Of Services.
 	NoService          Code = "NoService"
@@ -385,6 +390,16 @@ var table = []Row{
 		"Find out why nobody renews it: with cert-manager, `kubectl describe certificate`."},
 	{CertificateIsOver, Error, "the certificate expired at %s; it is served, and clients refuse it", "operating.md",
 		"Renew it now: clients refuse it."},
+	{CertificateNotYet, Error, "the certificate is not valid before %s; it is served", "operating.md",
+		"Look at the clock of whoever issued it, or serve the one before until then: clients refuse it."},
+	{CertificateOfOthers, Error, "the certificate is for %s, not for host %s; it is served", "troubleshooting.md",
+		"Name the Secret of the host, or have the host added to the certificate: clients refuse it."},
+	{CertificateNamesNobody, Error, "the certificate has no name in its subjectAltName, and so none of host %s; it is served", "troubleshooting.md",
+		"Have it issued with its hosts in subjectAltName: clients look at nothing else, whatever the common name is."},
+	{CertificatePurpose, Error, "the certificate is not for servers: %s; it is served", "troubleshooting.md",
+		"Have it issued for servers, with digitalSignature and serverAuth: clients refuse it."},
+	{CertificateChain, Warning, "the chain is broken: %s; it is served", "troubleshooting.md",
+		"Write the certificates to `tls.crt` from that of the host to that of the last authority which clients do not know. Browsers often find what is missing, programs do not."},
 	{NoTicketSecret, Warning, "there is no such Secret; the last keys of session tickets stay, else each replica has its own", "operating.md",
 		"Create the Secret, of type kubernetes.io/tls. Until then TLS sessions are not resumed at another Envoy."},
 	{BadTicketSecret, Warning, "the Secret has no usable key: %v; the last keys of session tickets stay, else each replica has its own", "operating.md",

@@ -1,6 +1,9 @@
 package policy
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Budget is what one Envoy may have open to all endpoints.
 type Budget struct {
@@ -63,7 +66,7 @@ var budgetRows = []Setting{
 		Name: "service-share", Type: whole(func(v *Values) *uint32 { return &v.ServiceShare }, "percent", 1, 100),
 		Default: "50", Why: "A Service that hangs cannot take more than half of an Envoy.",
 		Envoy: "CircuitBreakers.thresholds",
-		Doc:   "The share of connection-budget that one Service port may have. A larger `max-connections` is a Problem, and this share is in force.",
+		Doc:   "The share of connection-budget that one Service port may have. A larger `max-connections` is a Problem, and this share is in force. Envoy counts by cluster, and Ingresses with different settings for connections have one each: they divide the share, by the next power of two (two have a half each, three or four a quarter).",
 	},
 }
 
@@ -101,13 +104,26 @@ func (b Budget) Share() uint32 {
 
 // Beyond is what o says beyond the share of a Service in the class of b. The
 // share is then used.
-func (b Budget) Beyond(o Overrides) (errs []*FieldError) {
+func (b Budget) Beyond(o Overrides) []*FieldError {
+	return o.between(b.Share(), math.MaxUint32, fmt.Errorf("above %d, which is the service-share of %d %% of the class's connection-budget of %d", b.Share(), b.ServiceShare, b.ConnectionBudget))
+}
+
+// BeyondPart is what o says within the share of a Service port, but beyond the part of it
+// that each of its clusters has.
+func (b Budget) BeyondPart(o Overrides, clusters, most uint32) []*FieldError {
+	return o.between(most, b.Share(), fmt.Errorf("above %d, which is the part of each of the %d kinds of connections to the port, by the settings of Ingresses, in its service-share of %d", most, clusters, b.Share()))
+}
+
+// between are the limits in o that are above one number and not above another, with a reason.
+func (o Overrides) between(above, upTo uint32, why error) (errs []*FieldError) {
 	for _, s := range shared {
 		i := o.index(s.name)
-		if i < 0 || s.value(Values{}.With(o).Limits) <= b.Share() {
+		if i < 0 {
 			continue
 		}
-		errs = append(errs, o[i].wrong(fmt.Errorf("above %d, which is the service-share of %d %% of the class's connection-budget of %d", b.Share(), b.ServiceShare, b.ConnectionBudget)))
+		if v := s.value(Values{}.With(o).Limits); v > above && v <= upTo {
+			errs = append(errs, o[i].wrong(why))
+		}
 	}
 	return errs
 }

@@ -156,11 +156,12 @@ type KeyPair struct{ Chain, Key []byte }
 // Credential is what a Secret says, read as a certificate and as a seed: who names the
 // Secret decides which of them counts.
 type Credential struct {
-	// Pair is good for a server's certificate, unless PairErr says why not. Ends are the
-	// findings that time will bring to it.
+	// Pair is good for a server's certificate, unless PairErr says why not. Leaf is what its
+	// certificate says, and Told what is to be told of it, now or when its time has come.
 	Pair    KeyPair
 	PairErr error
-	Ends    []finding.Finding
+	Leaf    Leaf
+	Told    []finding.Finding
 	// Seed is what of the Secret nobody else knows, its private key, unless SeedErr says
 	// why there is none. Keys of other purposes are derived from it.
 	Seed    []byte

@@ -32,6 +32,10 @@ type HTTP struct {
 // headerTimeout bounds how long a client may take for the head of a request.
 const headerTimeout = 5 * time.Second
 
+// idleTimeout is how long a connection may rest between two requests: longer than Prometheus
+// lets pass between two scrapes, mostly. Without one it would rest for ever.
+const idleTimeout = 2 * time.Minute
+
 // Server answers these paths, to everybody:
 //
 //	/livez    200 while the process answers at all
@@ -45,7 +49,7 @@ func (h HTTP) Server() *http.Server {
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive", nil) })
 	mux.HandleFunc("GET /readyz", h.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(h.Metrics, promhttp.HandlerOpts{EnableOpenMetrics: true}))
-	return &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}
+	return &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
 }
 
 // Debug answers these paths. It is for a Unix socket, whose mode says who may ask: where a
@@ -62,7 +66,7 @@ func (h HTTP) Debug() *http.Server {
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	return &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}
+	return &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
 }
 
 // levelBytes is more than the name of any level has.

@@ -57,7 +57,7 @@ func NamesOf(c *x509.Certificate) (n Names) {
 	for _, u := range c.URIs {
 		class, isFleet := strings.CutPrefix(u.Path, fleetPath)
 		switch {
-		case u.Scheme != ControlPlane.Scheme || u.Host != TrustDomain:
+		case u.String() != name(u.Path).String(): // another's, or with a query, an escape, a port
 		case u.Path == ControlPlane.Path:
 			n.ControlPlane = true
 		case u.Path == Operator.Path:

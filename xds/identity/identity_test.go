@@ -23,6 +23,8 @@ func TestNames(t *testing.T) {
 		{[]string{"spiffe://legation.dev/operator", "spiffe://legation.dev/fleet/a.b", "spiffe://legation.dev/fleet/c"}, Names{Operator: true, Fleets: []string{"a.b", "c"}}},
 		{[]string{"spiffe://example.com/operator", "https://legation.dev/operator", "spiffe://legation.dev/operators", "spiffe://legation.dev/fleet/"}, Names{}},
 		{[]string{"spiffe://legation.dev/approver"}, Names{Approver: true}},
+		{[]string{"spiffe://legation.dev/operator?", "spiffe://legation.dev/operator?a=b", "spiffe://legation.dev/%6fperator", "spiffe://legation.dev/operator#a", "spiffe://legation.dev:443/operator",
+			"spiffe://me@legation.dev/operator", "spiffe://legation.dev/operator/", "spiffe://legation.dev//operator", "spiffe:legation.dev/operator", "spiffe://legation.dev/fleet/a%2eb", "spiffe://legation.dev/fleet/a?b", "spiffe://LEGATION.dev/operator"}, Names{}},
 		{nil, Names{}},
 	} {
 		certificate := &x509.Certificate{}

@@ -19,7 +19,8 @@ def serve(method, path):
 
 
 def wsgi(environ, start):
-    environ["wsgi.input"].read()
+    if environ["PATH_INFO"] != "/unread":
+        environ["wsgi.input"].read()
     body = serve(environ["REQUEST_METHOD"], environ["PATH_INFO"])
     start("200 OK", [("Content-Length", str(len(body)))])
     return [body]

@@ -17,11 +17,11 @@ func authorities(s *input.Secret) (route.Authorities, error) {
 	if len(s.Authorities) == 0 {
 		return route.Authorities{}, errors.New("the Secret has no ca.crt")
 	}
-	certificates, err := blocks(s.Authorities, "ca.crt", "CERTIFICATE", func(der []byte) error { _, err := x509.ParseCertificate(der); return err })
+	certificates, err := blocks(s.Authorities, "ca.crt", "CERTIFICATE", func(der []byte) ([]byte, error) { _, element, err := parse(der); return element, err })
 	if err != nil || len(s.Revoked) == 0 {
 		return route.Authorities{Certificates: certificates}, err
 	}
-	revoked, err := blocks(s.Revoked, "ca.crl", "X509 CRL", func(der []byte) error { _, err := x509.ParseRevocationList(der); return err })
+	revoked, err := blocks(s.Revoked, "ca.crl", "X509 CRL", func(der []byte) ([]byte, error) { _, err := x509.ParseRevocationList(der); return der, err })
 	if err != nil {
 		return route.Authorities{}, err
 	}
@@ -29,18 +29,19 @@ func authorities(s *input.Secret) (route.Authorities, error) {
 }
 
 // blocks re-encodes the blocks of one type; there must be one at least.
-func blocks(text []byte, key, of string, parse func(der []byte) error) ([]byte, error) {
+func blocks(text []byte, key, of string, read func(der []byte) (element []byte, err error)) ([]byte, error) {
 	var out bytes.Buffer
 	n := 0
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != of {
+		if block.Type != of && !(of == "CERTIFICATE" && isCertificate(block.Type, true)) {
 			continue
 		}
 		n++
-		if parse(block.Bytes) != nil {
-			return nil, fmt.Errorf("%s: block %d does not parse", key, n)
+		der, err := read(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: block %d does not parse: %w", key, n, err)
 		}
-		out.Write(pem.EncodeToMemory(&pem.Block{Type: of, Bytes: block.Bytes}))
+		out.Write(pem.EncodeToMemory(&pem.Block{Type: of, Bytes: der}))
 	}
 	if n == 0 {
 		return nil, fmt.Errorf("%s has no %s in PEM", key, of)

@@ -23,8 +23,8 @@ func TestLower(t *testing.T) {
 		return input.Seal(&input.Secret{Meta: plain.Meta, Certificate: certificate, Key: key})
 	}
 	good := secret.Lower(plain)
-	if good.PairErr != nil || good.SeedErr != nil || len(good.Ends) != 2 || !bytes.Equal(good.Seed, good.Pair.Key) {
-		t.Fatalf("%v, %v, %v", good.PairErr, good.SeedErr, good.Ends)
+	if good.PairErr != nil || good.SeedErr != nil || len(good.Told) != 3 || !bytes.Equal(good.Seed, good.Pair.Key) {
+		t.Fatalf("%v, %v, %v", good.PairErr, good.SeedErr, good.Told)
 	}
 	if &good.Pair.Chain[0] != &plain.Certificate[0] || &good.Pair.Key[0] != &plain.Key[0] {
 		t.Error("canonical text was copied")

@@ -24,7 +24,7 @@ func Endpoints(b route.Backend, s *input.Service, list []*input.Slice) (e route.
 	if s == nil {
 		return e, nil
 	}
-	if port, ok := servicePort(b, s); ok {
+	if port, ok := Port(b, s); ok {
 		g := gather(list, port)
 		g.oneFamily(s.Family)
 		e.List, e.Placeholder, found = g.endpoints(), g.late, g.found
@@ -134,7 +134,7 @@ func Conditions(b route.Backend, s *input.Service, list []*input.Slice) (ready, 
 	if s == nil {
 		return 0, 0, 0
 	}
-	port, ok := servicePort(b, s)
+	port, ok := Port(b, s)
 	for _, slice := range list {
 		if _, carried := portOf(slice, port); !ok || !carried {
 			continue

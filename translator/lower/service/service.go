@@ -44,7 +44,7 @@ func Cluster(b route.Backend, class *policy.Values, s *input.Service, list []*in
 		found = append(found, f.Findings...)
 		found = append(found, BeyondShare(f, class)...)
 		var ok bool
-		if port, ok = servicePort(b, s); !ok && s.ExternalName == "" {
+		if port, ok = Port(b, s); !ok && s.ExternalName == "" {
 			c.Placeholder, missing = true, PortMissing
 		}
 		var unknown, wrong []finding.Finding
@@ -119,8 +119,8 @@ func BeyondShare(f *route.Fragment, class *policy.Values) (list []finding.Findin
 	return list
 }
 
-// servicePort returns the TCP port of s that b names, by name or by number, or the first.
-func servicePort(b route.Backend, s *input.Service) (input.ServicePort, bool) {
+// Port returns the TCP port of s that b names, by name or by number, or the first.
+func Port(b route.Backend, s *input.Service) (input.ServicePort, bool) {
 	number, err := strconv.Atoi(b.Port)
 	for _, p := range s.Ports {
 		tcp := p.Protocol == "" || p.Protocol == "TCP"
