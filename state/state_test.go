@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -373,19 +374,20 @@ func TestSchema(t *testing.T) {
 func TestPace(t *testing.T) {
 	path := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		followed := true
-		f := folder(t, Config{Path: path, Followed: func() bool { return followed }})
-		writes := 0
-		f.wrap = func(w io.Writer) io.Writer { writes++; return w } // one for each file of this size
+		var followed atomic.Bool
+		var writes atomic.Int32
+		followed.Store(true)
+		f := folder(t, Config{Path: path, Followed: followed.Load})
+		f.wrap = func(w io.Writer) io.Writer { writes.Add(1); return w } // one for each file of this size
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { f.Run(ctx); close(done) }()
-		step := func(d time.Duration, what string, want int) {
+		step := func(d time.Duration, what string, want int32) {
 			t.Helper()
 			time.Sleep(d) // of the virtual clock
 			synctest.Wait()
-			if writes != want {
-				t.Errorf("%s: %d writings, want %d", what, writes, want)
+			if n := writes.Load(); n != want {
+				t.Errorf("%s: %d writings, want %d", what, n, want)
 			}
 		}
 		step(time.Minute, "nothing was offered", 0)
@@ -395,20 +397,20 @@ func TestPace(t *testing.T) {
 		}
 		step(0, "10 s of changes", 10)
 		step(time.Minute, "a minute of rest", 10)
-		followed = false
+		followed.Store(false)
 		step(time.Hour, "an hour without a source", 10)
 		at := folder(t, f.config).Load().Stored()
 		if age := time.Since(at); age < time.Hour || age > time.Hour+2*time.Minute {
 			t.Errorf("what was last known to be right an hour ago is %v old", age)
 		}
-		followed = true
+		followed.Store(true)
 		step(2*time.Second, "the source is back", 11)
 		step(confirmed, "five minutes later", 12)
 		f.Offer(view(7, 2))
 		cancel()
 		<-done
-		if writes != 13 || folder(t, f.config).Load().Ingresses().Len() != 2 {
-			t.Errorf("the last View is not written at the end: %d writings", writes)
+		if writes.Load() != 13 || folder(t, f.config).Load().Ingresses().Len() != 2 {
+			t.Errorf("the last View is not written at the end: %d writings", writes.Load())
 		}
 	})
 }
