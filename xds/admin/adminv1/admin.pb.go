@@ -929,8 +929,15 @@ func (x *ResourcesResponse) GetBody() *anypb.Any {
 }
 
 type HistoryRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Fleet         string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Fleet string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	// Only versions that were published then or later.
+	Since *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	// Only the version that was current at that moment.
+	At *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	// Only versions in which something became of this object, as in ExplainRequest. Of the
+	// first version that is kept it is not known.
+	Object        string `protobuf:"bytes,4,opt,name=object,proto3" json:"object,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -968,6 +975,27 @@ func (*HistoryRequest) Descriptor() ([]byte, []int) {
 func (x *HistoryRequest) GetFleet() string {
 	if x != nil {
 		return x.Fleet
+	}
+	return ""
+}
+
+func (x *HistoryRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *HistoryRequest) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *HistoryRequest) GetObject() string {
+	if x != nil {
+		return x.Object
 	}
 	return ""
 }
@@ -2744,9 +2772,12 @@ const file_admin_proto_rawDesc = "" +
 	"\x05needs\x18\x03 \x03(\tR\x05needs\x12 \n" +
 	"\vplaceholder\x18\x04 \x01(\bR\vplaceholder\x12\x12\n" +
 	"\x04size\x18\x05 \x01(\rR\x04size\x12(\n" +
-	"\x04body\x18\x06 \x01(\v2\x14.google.protobuf.AnyR\x04body\"&\n" +
+	"\x04body\x18\x06 \x01(\v2\x14.google.protobuf.AnyR\x04body\"\x9c\x01\n" +
 	"\x0eHistoryRequest\x12\x14\n" +
-	"\x05fleet\x18\x01 \x01(\tR\x05fleet\"e\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x120\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12*\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x16\n" +
+	"\x06object\x18\x04 \x01(\tR\x06object\"e\n" +
 	"\x0fHistoryResponse\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x126\n" +
 	"\bversions\x18\x02 \x03(\v2\x1a.legation.admin.v1.VersionR\bversions\"$\n" +
@@ -2948,64 +2979,66 @@ var file_admin_proto_depIdxs = []int32{
 	9,  // 9: legation.admin.v1.Envoy.rejected:type_name -> legation.admin.v1.Rejection
 	1,  // 10: legation.admin.v1.ResourcesResponse.resource:type_name -> legation.admin.v1.Resource
 	41, // 11: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
-	5,  // 12: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
-	5,  // 13: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
-	5,  // 14: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
-	5,  // 15: legation.admin.v1.DiffResponse.to:type_name -> legation.admin.v1.Version
-	18, // 16: legation.admin.v1.DiffResponse.changes:type_name -> legation.admin.v1.Change
-	3,  // 17: legation.admin.v1.ExplainResponse.replicas:type_name -> legation.admin.v1.Replica
-	21, // 18: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
-	22, // 19: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
-	1,  // 20: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
-	39, // 21: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
-	3,  // 22: legation.admin.v1.ProblemsResponse.replicas:type_name -> legation.admin.v1.Replica
-	22, // 23: legation.admin.v1.ProblemsResponse.problems:type_name -> legation.admin.v1.Problem
-	3,  // 24: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
-	39, // 25: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
-	39, // 26: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
-	27, // 27: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
-	28, // 28: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
-	3,  // 29: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
-	31, // 30: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
-	39, // 31: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
-	39, // 32: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
-	32, // 33: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 34: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
-	32, // 35: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 36: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
-	32, // 37: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 38: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
-	0,  // 39: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
-	6,  // 40: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
-	10, // 41: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
-	12, // 42: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
-	14, // 43: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
-	16, // 44: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
-	19, // 45: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
-	23, // 46: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
-	25, // 47: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
-	29, // 48: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
-	33, // 49: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
-	35, // 50: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
-	37, // 51: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
-	2,  // 52: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
-	7,  // 53: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
-	11, // 54: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
-	13, // 55: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
-	15, // 56: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
-	17, // 57: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
-	20, // 58: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
-	24, // 59: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
-	26, // 60: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
-	30, // 61: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
-	34, // 62: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
-	36, // 63: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
-	38, // 64: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
-	52, // [52:65] is the sub-list for method output_type
-	39, // [39:52] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	39, // 12: legation.admin.v1.HistoryRequest.since:type_name -> google.protobuf.Timestamp
+	39, // 13: legation.admin.v1.HistoryRequest.at:type_name -> google.protobuf.Timestamp
+	5,  // 14: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
+	5,  // 15: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
+	5,  // 16: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
+	5,  // 17: legation.admin.v1.DiffResponse.to:type_name -> legation.admin.v1.Version
+	18, // 18: legation.admin.v1.DiffResponse.changes:type_name -> legation.admin.v1.Change
+	3,  // 19: legation.admin.v1.ExplainResponse.replicas:type_name -> legation.admin.v1.Replica
+	21, // 20: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
+	22, // 21: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
+	1,  // 22: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
+	39, // 23: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
+	3,  // 24: legation.admin.v1.ProblemsResponse.replicas:type_name -> legation.admin.v1.Replica
+	22, // 25: legation.admin.v1.ProblemsResponse.problems:type_name -> legation.admin.v1.Problem
+	3,  // 26: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
+	39, // 27: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
+	39, // 28: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
+	27, // 29: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
+	28, // 30: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
+	3,  // 31: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
+	31, // 32: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
+	39, // 33: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
+	39, // 34: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
+	32, // 35: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 36: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
+	32, // 37: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 38: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
+	32, // 39: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 40: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
+	0,  // 41: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
+	6,  // 42: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
+	10, // 43: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
+	12, // 44: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
+	14, // 45: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
+	16, // 46: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
+	19, // 47: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
+	23, // 48: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
+	25, // 49: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
+	29, // 50: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
+	33, // 51: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
+	35, // 52: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
+	37, // 53: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
+	2,  // 54: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
+	7,  // 55: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
+	11, // 56: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
+	13, // 57: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
+	15, // 58: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
+	17, // 59: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
+	20, // 60: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
+	24, // 61: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
+	26, // 62: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
+	30, // 63: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
+	34, // 64: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
+	36, // 65: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
+	38, // 66: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
+	54, // [54:67] is the sub-list for method output_type
+	41, // [41:54] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
