@@ -72,7 +72,7 @@ func folder(t *testing.T, c Config) *Folder {
 // saved writes a View and reads it again, as another process does.
 func saved(t *testing.T, f *Folder, v input.View) input.View {
 	t.Helper()
-	if _, err := f.store(v, time.Now()); err != nil {
+	if _, err := f.store(v, time.Now(), 0); err != nil {
 		t.Fatal(err)
 	}
 	return folder(t, f.config).Load()
@@ -258,7 +258,7 @@ func TestFailingDisk(t *testing.T) {
 		i := rng.IntN(len(views))
 		v, left := views[i], rng.IntN(sizes[i]+sizes[i]/20) // about one in 20 succeeds
 		f.wrap = func(w io.Writer) io.Writer { return failing{w, &left} }
-		_, err := f.store(v, time.Unix(int64(failed+written), 0))
+		_, err := f.store(v, time.Unix(int64(failed+written), 0), 0)
 		now := contents(t, f)
 		switch {
 		case err == nil:
@@ -351,7 +351,7 @@ func wantAside(t *testing.T, f *Folder, path string) {
 	if _, err := os.Stat(path + aside); err != nil {
 		t.Error(err)
 	}
-	if _, err := f.store(view(1, 4), time.Now()); err != nil || f.Load().Stored().IsZero() {
+	if _, err := f.store(view(1, 4), time.Now(), 0); err != nil || f.Load().Stored().IsZero() {
 		t.Errorf("the next writing: %v", err)
 	}
 }
@@ -424,7 +424,7 @@ func TestOfferWaitsForNothing(t *testing.T) {
 	v := view(1, 2)
 	f.Offer(v)
 	done := make(chan struct{})
-	go func() { f.write(&writing{}); close(done) }()
+	go func() { f.write(&writing{}, 0); close(done) }()
 	<-hangs
 	if n := testing.AllocsPerRun(100, func() { f.Offer(v) }); n > 0 {
 		t.Errorf("an offer allocates %v times", n)
@@ -437,7 +437,7 @@ func TestOfferWaitsForNothing(t *testing.T) {
 func TestStoredIsNotWritten(t *testing.T) {
 	f := folder(t, Config{})
 	f.Offer(view(1, 2).WithStored(time.Now()))
-	f.write(&writing{})
+	f.write(&writing{}, 0)
 	if got := f.Load(); !got.Stored().IsZero() {
 		t.Error("it was written")
 	}
