@@ -204,6 +204,7 @@ test-kube: build envoy kube crds tools ## tests on a real Kubernetes with real E
 	$(GO) test -tags real -timeout 20m -p 1 $(KUBE_TESTS)
 
 race: ## tests of the concurrent packages under the race detector
+	$(GO) test -race -run 'TestPace|TestOffer' ./state
 	$(GO) test -race ./controller ./xds/... ./watcher/... ./test/load ./test/echo
 
 fuzz: ## run each fuzz target on its number of new inputs, or for FUZZTIME
@@ -226,7 +227,7 @@ soak: build envoy kube servers tools $(TOOLS)/oracle ## what is long: 100,000 re
 	$(GO) test -tags real -timeout 30m -count=1 -v ./test/trials -run-patches
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/churn -changes $(SOAK) -moves $(SOAK) -walk $(SOAK) -rejected 1m
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/ecds -steps $(SOAK) -silence 17s
-	$(GO) test -tags real -timeout 120m -count=1 -v ./test/faults -rounds 30 -loops 300 -moves 100 -recreated 200 -outages 20 -outage 30s
+	$(GO) test -tags real -timeout 120m -count=1 -v ./test/faults -rounds 30 -loops 300 -moves 100 -recreated 200 -outages 20 -outage 30s -cold-hosts 1000
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/source -changes $(SOAK) -secrets 30000 -outage 2m
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/upstream -lifetimes 10m -hangs 2m -cost 5m
 	$(GO) test -tags real -timeout 30m -count=1 -v ./test/status -ingresses 10000 -fight 1m -clock

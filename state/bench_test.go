@@ -1,11 +1,15 @@
 package state
 
 import (
+	"context"
+	"slices"
 	"testing"
 	"time"
 
+	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
+	"legation.dev/translator/worlds"
 )
 
 // BenchmarkFile writes and reads a View of 10,000 Ingresses, in memory.
@@ -31,6 +35,47 @@ func BenchmarkFile(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkChange is what a change of endpoints takes in a View of 10,000 Ingresses, from its
+// coming to the result of translation, while the View is written and while it is not. It is
+// for a machine that has nothing else to do:
+// go test ./state -run NONE -bench Change -benchtime 30s -count 9
+func BenchmarkChange(b *testing.B) {
+	const n = 10_000
+	w := worlds.New(1, worlds.Size{Services: n, Endpoints: 2, Ingresses: n})
+	start := input.View{}.With(w.All()...)
+	first := translator.Translate(translator.Result{}, start)
+	for _, kept := range []bool{false, true} {
+		b.Run(map[bool]string{false: "not written", true: "written"}[kept], func(b *testing.B) {
+			f, err := Open(Config{Path: b.TempDir(), Source: "s"})
+			if err != nil {
+				b.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(b.Context())
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				if kept {
+					f.Run(ctx)
+				}
+			}()
+			view, result, took := start, first, []time.Duration(nil)
+			for b.Loop() {
+				time.Sleep(time.Millisecond) // a benchmark of latency, not of throughput
+				begin := time.Now()
+				view = view.With(w.Endpoint(len(took) % n))
+				result = translator.Translate(result, view)
+				f.Offer(view)
+				took = append(took, time.Since(begin))
+			}
+			cancel()
+			<-done
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+		})
+	}
 }
 
 // decoded is the View of a file.

@@ -43,7 +43,12 @@ const (
 	every = time.Second
 	// share is the part of its time that writing may take: after a writing that took long,
 	// the next one waits so many times as long.
-	share = 20
+	share = 4
+	// inARow is how many entries are written before the processor is left to others for
+	// breath: a View does not change, so nobody waits for its writing, and what translates
+	// and publishes is delayed by the time of so many at most, half a millisecond.
+	inARow = 64
+	breath = time.Millisecond
 	// confirmed is how often a View that does not change is written again, so that its age
 	// says when it was last known to be right.
 	confirmed = 5 * time.Minute
@@ -218,10 +223,10 @@ func (f *Folder) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			w.next = time.Time{}
-			f.write(&w)
+			f.write(&w, 0)
 			return
 		case <-tick.C:
-			f.write(&w)
+			f.write(&w, breath)
 		}
 	}
 }
@@ -234,15 +239,15 @@ type writing struct {
 	failing bool
 }
 
-// write writes the newest View if it is due.
-func (f *Folder) write(w *writing) {
+// write writes the newest View if it is due, with rests of that length.
+func (f *Folder) write(w *writing, rest time.Duration) {
 	now := f.now()
 	v, ok := f.newest()
 	if !ok || now.Before(w.next) || !f.due(w, v, now) {
 		return
 	}
 	at := f.known(now)
-	n, err := f.store(v, at)
+	n, err := f.store(v, at, rest)
 	took := f.now().Sub(now)
 	w.next = now.Add(took + max(every-took, share*took))
 	if err == nil {
@@ -299,8 +304,8 @@ func (f *Folder) tell(w *writing, at time.Time, n int, err error) {
 }
 
 // store writes the files of a View, and says how many bytes they have.
-func (f *Folder) store(v input.View, at time.Time) (int, error) {
-	n, err := f.replace(viewFile, at, v.Entries(), plain)
+func (f *Folder) store(v input.View, at time.Time, rest time.Duration) (int, error) {
+	n, err := f.replace(viewFile, at, slowly(v.Entries(), rest), plain)
 	if err != nil {
 		return 0, err
 	}
@@ -311,8 +316,23 @@ func (f *Folder) store(v input.View, at time.Time) (int, error) {
 		}
 		return n, err
 	}
-	more, err := f.replace(secretsFile, at, v.SecretEntries(), f.config.Key.seal)
+	more, err := f.replace(secretsFile, at, slowly(v.SecretEntries(), rest), f.config.Key.seal)
 	return n + more, err
+}
+
+// slowly yields entries, with a rest after each inARow of them.
+func slowly(entries iter.Seq[input.Entry], rest time.Duration) iter.Seq[input.Entry] {
+	return func(yield func(input.Entry) bool) {
+		n := 0
+		for e := range entries {
+			if n++; n%inARow == 0 && rest > 0 {
+				time.Sleep(rest)
+			}
+			if !yield(e) {
+				return
+			}
+		}
+	}
 }
 
 // replace writes a file whole, or leaves it as it is.

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,7 +72,7 @@ func folder(t *testing.T, c Config) *Folder {
 // saved writes a View and reads it again, as another process does.
 func saved(t *testing.T, f *Folder, v input.View) input.View {
 	t.Helper()
-	if _, err := f.store(v, time.Now()); err != nil {
+	if _, err := f.store(v, time.Now(), 0); err != nil {
 		t.Fatal(err)
 	}
 	return folder(t, f.config).Load()
@@ -257,7 +258,7 @@ func TestFailingDisk(t *testing.T) {
 		i := rng.IntN(len(views))
 		v, left := views[i], rng.IntN(sizes[i]+sizes[i]/20) // about one in 20 succeeds
 		f.wrap = func(w io.Writer) io.Writer { return failing{w, &left} }
-		_, err := f.store(v, time.Unix(int64(failed+written), 0))
+		_, err := f.store(v, time.Unix(int64(failed+written), 0), 0)
 		now := contents(t, f)
 		switch {
 		case err == nil:
@@ -350,7 +351,7 @@ func wantAside(t *testing.T, f *Folder, path string) {
 	if _, err := os.Stat(path + aside); err != nil {
 		t.Error(err)
 	}
-	if _, err := f.store(view(1, 4), time.Now()); err != nil || f.Load().Stored().IsZero() {
+	if _, err := f.store(view(1, 4), time.Now(), 0); err != nil || f.Load().Stored().IsZero() {
 		t.Errorf("the next writing: %v", err)
 	}
 }
@@ -373,19 +374,20 @@ func TestSchema(t *testing.T) {
 func TestPace(t *testing.T) {
 	path := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		followed := true
-		f := folder(t, Config{Path: path, Followed: func() bool { return followed }})
-		writes := 0
-		f.wrap = func(w io.Writer) io.Writer { writes++; return w } // one for each file of this size
+		var followed atomic.Bool
+		var writes atomic.Int32
+		followed.Store(true)
+		f := folder(t, Config{Path: path, Followed: followed.Load})
+		f.wrap = func(w io.Writer) io.Writer { writes.Add(1); return w } // one for each file of this size
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { f.Run(ctx); close(done) }()
-		step := func(d time.Duration, what string, want int) {
+		step := func(d time.Duration, what string, want int32) {
 			t.Helper()
 			time.Sleep(d) // of the virtual clock
 			synctest.Wait()
-			if writes != want {
-				t.Errorf("%s: %d writings, want %d", what, writes, want)
+			if n := writes.Load(); n != want {
+				t.Errorf("%s: %d writings, want %d", what, n, want)
 			}
 		}
 		step(time.Minute, "nothing was offered", 0)
@@ -395,20 +397,20 @@ func TestPace(t *testing.T) {
 		}
 		step(0, "10 s of changes", 10)
 		step(time.Minute, "a minute of rest", 10)
-		followed = false
+		followed.Store(false)
 		step(time.Hour, "an hour without a source", 10)
 		at := folder(t, f.config).Load().Stored()
 		if age := time.Since(at); age < time.Hour || age > time.Hour+2*time.Minute {
 			t.Errorf("what was last known to be right an hour ago is %v old", age)
 		}
-		followed = true
+		followed.Store(true)
 		step(2*time.Second, "the source is back", 11)
 		step(confirmed, "five minutes later", 12)
 		f.Offer(view(7, 2))
 		cancel()
 		<-done
-		if writes != 13 || folder(t, f.config).Load().Ingresses().Len() != 2 {
-			t.Errorf("the last View is not written at the end: %d writings", writes)
+		if writes.Load() != 13 || folder(t, f.config).Load().Ingresses().Len() != 2 {
+			t.Errorf("the last View is not written at the end: %d writings", writes.Load())
 		}
 	})
 }
@@ -422,7 +424,7 @@ func TestOfferWaitsForNothing(t *testing.T) {
 	v := view(1, 2)
 	f.Offer(v)
 	done := make(chan struct{})
-	go func() { f.write(&writing{}); close(done) }()
+	go func() { f.write(&writing{}, 0); close(done) }()
 	<-hangs
 	if n := testing.AllocsPerRun(100, func() { f.Offer(v) }); n > 0 {
 		t.Errorf("an offer allocates %v times", n)
@@ -435,7 +437,7 @@ func TestOfferWaitsForNothing(t *testing.T) {
 func TestStoredIsNotWritten(t *testing.T) {
 	f := folder(t, Config{})
 	f.Offer(view(1, 2).WithStored(time.Now()))
-	f.write(&writing{})
+	f.write(&writing{}, 0)
 	if got := f.Load(); !got.Stored().IsZero() {
 		t.Error("it was written")
 	}

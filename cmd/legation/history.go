@@ -4,52 +4,143 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
+	_ "time/tzdata" // for --zone: the image has no time zones
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"legation.dev/cmd/cli"
+	"legation.dev/object"
 	"legation.dev/xds/admin/adminv1"
 )
 
+// historyFlags are those of `legation history`.
+type historyFlags struct {
+	inspectFlags
+	since, at, object, zone string
+}
+
 func historyCommand() *cobra.Command {
-	f := &inspectFlags{}
+	f := &historyFlags{}
 	c := &cobra.Command{
 		Use:   "history",
 		Short: "List the versions of a fleet, with the cause of each",
 		Long: `Lists the versions of a fleet that the replica asked still keeps (--history of
-'legation serve'), oldest first. Each replica numbers them for itself; what is equal
-on all is the digest. 'legation diff' says what leads from one to another.`,
+'legation serve'), oldest first: all, those since a moment, the one that was served at a
+moment, or those in which something became of an object. Each replica numbers them for
+itself; what is equal on all is the digest. 'legation diff' says what leads from one to
+another.
+
+A moment is a time of today ("14:02"), a date and a time ("2026-11-28 14:02"), one of
+RFC 3339, or how long ago it was ("30m").`,
 		Example: `  legation history
+  legation history --at 14:02 --zone Europe/Berlin
+  legation history --since 30m --object ingress/shop/checkout
   legation history --fleet public -o json`,
 		Args: cli.Arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
+			request, zone, err := f.request(time.Now())
+			if err != nil {
+				return cli.Usage(c, err)
+			}
 			return f.ask(c, inspectTime, func(ctx context.Context, admin adminv1.AdminClient) error {
-				answer, err := admin.History(ctx, &adminv1.HistoryRequest{Fleet: f.fleet})
+				answer, err := admin.History(ctx, request)
 				if err != nil {
 					return err
 				}
 				if f.output == formatJSON {
 					return writeMessage(c.OutOrStdout(), answer)
 				}
-				table := newTable(c.OutOrStdout())
-				row(table, "VERSION", "TIME", "RESOURCES", "DIGEST", "CAUSE")
-				for _, v := range answer.GetVersions() {
-					writeVersion(table, v)
-				}
-				return table.Flush()
+				return writeVersions(c.OutOrStdout(), answer.GetVersions(), zone)
 			})
 		},
 	}
-	f.register(c)
-	f.registerFleet(c)
+	f.registerAll(c)
 	return c
 }
 
-func writeVersion(w io.Writer, v *adminv1.Version) {
-	row(w, fmt.Sprint(v.GetNumber()), v.GetTime().AsTime().Local().Format(time.DateTime), fmt.Sprint(v.GetResources()),
+func (f *historyFlags) registerAll(c *cobra.Command) {
+	f.register(c)
+	f.registerFleet(c)
+	flags := c.Flags()
+	flags.StringVar(&f.since, "since", "", "only versions published at this moment or later")
+	flags.StringVar(&f.at, "at", "", "only the version that was current at this moment")
+	flags.StringVar(&f.object, "object", "", "only versions in which something became of this object: KIND/NAMESPACE/NAME, as kubectl writes it")
+	flags.StringVar(&f.zone, "zone", "", "time zone of all times, UTC or as in Europe/Berlin (default: that of this machine)")
+}
+
+// request is what the flags ask for, and in which time zone.
+func (f *historyFlags) request(now time.Time) (*adminv1.HistoryRequest, *time.Location, error) {
+	r, zone := &adminv1.HistoryRequest{Fleet: f.fleet}, time.Local
+	var err error
+	if f.zone != "" {
+		if zone, err = time.LoadLocation(f.zone); err != nil {
+			return nil, nil, fmt.Errorf("--zone %q: %w", f.zone, err)
+		}
+	}
+	if r.Since, err = momentOf(f.since, now, zone); err != nil {
+		return nil, nil, fmt.Errorf("--since %w", err)
+	}
+	if r.At, err = momentOf(f.at, now, zone); err != nil {
+		return nil, nil, fmt.Errorf("--at %w", err)
+	}
+	if f.object == "" {
+		return r, zone, nil
+	}
+	kind, name, _ := strings.Cut(f.object, "/")
+	for _, of := range object.Kinds {
+		if strings.EqualFold(string(of.Kind), kind) && name != "" {
+			r.Object = string(of.Kind) + " " + name
+			return r, zone, nil
+		}
+	}
+	return nil, nil, fmt.Errorf("--object %q: want KIND/NAMESPACE/NAME, as in ingress/shop/checkout", f.object)
+}
+
+// momentOf is the time that text means in a zone; nil for an empty text. A time of day is of
+// today, or of yesterday if it is still to come.
+func momentOf(text string, now time.Time, zone *time.Location) (*timestamppb.Timestamp, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
+		return timestamppb.New(now.Add(-ago)), nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateTime, "2006-01-02 15:04"} {
+		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
+			return timestamppb.New(t), nil
+		}
+	}
+	for _, layout := range []string{time.TimeOnly, "15:04"} {
+		t, err := time.ParseInLocation(layout, text, zone)
+		if err != nil {
+			continue
+		}
+		year, month, day := now.In(zone).Date()
+		t = time.Date(year, month, day, t.Hour(), t.Minute(), t.Second(), 0, zone)
+		if t.After(now) {
+			t = time.Date(year, month, day-1, t.Hour(), t.Minute(), t.Second(), 0, zone)
+		}
+		return timestamppb.New(t), nil
+	}
+	return nil, fmt.Errorf(`%q: want a time ("14:02"), a date and a time ("2026-11-28 14:02", RFC 3339), or how long ago ("30m")`, text)
+}
+
+func writeVersions(w io.Writer, versions []*adminv1.Version, zone *time.Location) error {
+	table := newTable(w)
+	row(table, "VERSION", "TIME", "RESOURCES", "DIGEST", "CAUSE")
+	for _, v := range versions {
+		writeVersion(table, v, zone)
+	}
+	return table.Flush()
+}
+
+func writeVersion(w io.Writer, v *adminv1.Version, zone *time.Location) {
+	row(w, fmt.Sprint(v.GetNumber()), v.GetTime().AsTime().In(zone).Format(time.DateTime), fmt.Sprint(v.GetResources()),
 		shortDigest(v.GetDigest()), v.GetCause())
 }
 
@@ -115,6 +206,6 @@ func (f *inspectFlags) printVersion(w io.Writer, v *adminv1.Version) error {
 		return writeMessage(w, v)
 	}
 	table := newTable(w)
-	writeVersion(table, v)
+	writeVersion(table, v, time.Local)
 	return table.Flush()
 }

@@ -85,10 +85,10 @@ func (s *serving) run(ctx context.Context) error {
 	}
 	passes := newPassMetrics()
 	loop := &controller.Loop{Source: s.source, StandIn: standIn, Publish: publisher(snapshots, s.log), Observe: passes.observe, Orders: ordered, Held: held.take,
-		Report: func(r translator.Result) { answers.Report(r); watch.Report(r); s.ready.Report(r); s.keep(r) }}
+		Report: func(r translator.Result) { answers.Report(r); s.ready.Report(r); s.report(r, watch) }}
 	g, ctx := errgroup.WithContext(ctx)
 	if writer != nil {
-		watch.Tell = s.told(writer)
+		watch.Tell = func(r translator.Result, list []finding.Problem) { writer.Report(stateOf(r, list, s.publish.takeOver)) }
 		g.Go(func() error { return unlessEnded(ctx, writer.Run(ctx)) })
 	}
 	s.follow(ctx, g, loop)
@@ -119,16 +119,6 @@ func (s *serving) follow(ctx context.Context, g *errgroup.Group, loop *controlle
 	}
 }
 
-// told hands on what is to be written to Kubernetes: nothing to objects that were only
-// stored.
-func (s *serving) told(to *status.Writer) func(translator.Result, []finding.Problem) {
-	return func(r translator.Result, list []finding.Problem) {
-		if r.View().Stored().IsZero() {
-			to.Report(stateOf(r, list, s.publish.takeOver))
-		}
-	}
-}
-
 // gate lets clients in by their certificates; nil without TLS.
 func (s *serving) gate() *identity.Gate {
 	if s.folder == nil {
@@ -137,8 +127,14 @@ func (s *serving) gate() *identity.Gate {
 	return identity.NewGate(s.folder, s.log)
 }
 
-// keep leaves what was read for the next process.
-func (s *serving) keep(r translator.Result) {
+// report hands on what was read: to those who tell people and Kubernetes what is wrong, and
+// to the next process. Of what was only stored, nothing is told: what is missing there may
+// be in the source, as Secrets are.
+func (s *serving) report(r translator.Result, watch *inspect.Problems) {
+	if !r.View().Stored().IsZero() {
+		return
+	}
+	watch.Report(r)
 	if s.stored != nil {
 		s.stored.Offer(r.View())
 	}

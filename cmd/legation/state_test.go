@@ -62,7 +62,7 @@ func serveFolder(t *testing.T, folder, kept string, told func(all string, end fu
 // stored, and read as soon as it is back. A file that does not parse then keeps what it said
 // before the start.
 func TestStateOfFolder(t *testing.T) {
-	folder, kept := copyShop(t), t.TempDir()
+	folder, kept := copyShop(t, "\n  rules:", "\n  tls: [{hosts: [shop.localhost], secretName: missing}]\n  rules:"), t.TempDir()
 	first := serveFolder(t, folder, kept, func(all string, end func()) {
 		if strings.Contains(all, "new version") {
 			end()
@@ -80,6 +80,9 @@ func TestStateOfFolder(t *testing.T) {
 	all := serveFolder(t, folder, kept, func(all string, end func()) {
 		switch {
 		case strings.Contains(all, "the source was read"):
+			if before, _, _ := strings.Cut(all, "the source was read"); strings.Contains(before, "msg=problem") {
+				t.Errorf("problems of what was only stored are told:\n%s", all)
+			}
 			end()
 		case strings.Contains(all, "are served what an earlier process has stored"):
 			back()

@@ -15,6 +15,7 @@ import (
 
 	"filippo.io/age"
 
+	"legation.dev/test/fixture"
 	"legation.dev/test/incluster"
 	"legation.dev/test/kube"
 )
@@ -78,9 +79,9 @@ func coldStartOf(t *testing.T, hosts int, key string) {
 	w.marked(r)
 	w.more(l, 200)
 	mend()
-	kinds := []string{"CDS", "EDS", "SRDS", "RDS", "ECDS", "LDS", "VHDS"}
-	if key != "" {
-		kinds = append(kinds, "SDS")
+	kinds := everyKind
+	if key == "" {
+		kinds = kinds[:len(kinds)-1]
 	}
 	before := w.sent(r, kinds)
 	w.await(func() error {
@@ -102,6 +103,58 @@ func coldStartOf(t *testing.T, hosts int, key string) {
 	w.more(l, 200)
 	end()
 }
+
+// TestRestartWithoutClass: while Legation is killed, its class and the settings of that are
+// deleted. It starts again, and serves the fleet as before, certificates of today included, also
+// to an Envoy that starts; when both are back, nothing is sent.
+func TestRestartWithoutClass(t *testing.T) {
+	w := newSuite(t, 4, grace, incluster.Options{Binary: true, State: true})
+	w.stored()
+	l, end := w.load(w.clients(100*time.Millisecond, 12, 6, 4)...)
+	r := w.Replicas[0]
+	if err := r.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range fixture.Class(incluster.Class, incluster.Namespace, nil) {
+		if err := k.Delete(w.limited(), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.Start(w.limited()); err != nil {
+		t.Fatal(err)
+	}
+	e, err := w.AddEnvoy(w.limited(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := e.Ask(w.ctx, w.hosts[0].name, pathSteady); got != "200 "+steady {
+		t.Errorf("a fresh Envoy answers %q", got)
+	}
+	w.wantOwn(e, w.hosts[3].name, true)
+	if frozen, err := r.Metric(w.ctx, "legation_fleet_frozen"); err != nil || frozen != 1 {
+		t.Errorf("%v fleets are frozen, %v", frozen, err)
+	}
+	w.more(l, 200)
+	before := w.sent(r, everyKind)
+	if err := w.Settings(w.limited(), nil); err != nil {
+		t.Fatal(err)
+	}
+	w.await(func() error {
+		if frozen, err := r.Metric(w.ctx, "legation_fleet_frozen"); err != nil || frozen > 0 {
+			return errors.Join(err, errors.New("the fleet is still frozen"))
+		}
+		return nil
+	})
+	w.settle()
+	if after := w.sent(r, everyKind); after != before {
+		t.Errorf("the class is back as it was, and %v resources were sent", after-before)
+	}
+	w.more(l, 200)
+	end()
+}
+
+// everyKind are the discovery services of all resources, certificates last.
+var everyKind = []string{"CDS", "EDS", "SRDS", "RDS", "ECDS", "LDS", "VHDS", "SDS"}
 
 // breakAll kills the API server and etcd. What it returns starts both.
 func (w *suite) breakAll() (mend func()) {

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -295,6 +296,26 @@ func TestVersions(t *testing.T) {
 	if err != nil || len(history.GetVersions()) != 3 || history.GetVersions()[1].GetCause() != "x=1 y=1" || history.GetVersions()[1].GetResources() != 2 {
 		t.Errorf("history is %v, %v", history, err)
 	}
+	second := history.GetVersions()[1].GetTime()
+	for want, r := range map[string]*adminv1.HistoryRequest{
+		"2 3":  {Since: second},
+		"2":    {At: second},
+		"3":    {At: timestamppb.New(time.Now().Add(time.Hour))},
+		"1":    {At: timestamppb.New(second.AsTime().Add(-1))},
+		"2 3 ": {Object: "Ingress shop/y"},
+		"3 ":   {Object: "Ingress shop/x"},
+		"":     {Object: "Ingress shop/y", Since: timestamppb.New(time.Now().Add(time.Hour))},
+	} {
+		if got := numbers(t.Context(), c, r); got != strings.TrimSpace(want) {
+			t.Errorf("%v: versions %s, want %s", r, got, want)
+		}
+	}
+	if got := numbers(t.Context(), c, &adminv1.HistoryRequest{At: timestamppb.New(time.Unix(1, 0))}); !strings.HasPrefix(got, "nothing is kept of that time: the first version is of ") {
+		t.Errorf("before the first version: %s", got)
+	}
+	if got := numbers(t.Context(), c, &adminv1.HistoryRequest{Object: "checkout"}); !strings.HasPrefix(got, `"checkout" is no object`) {
+		t.Errorf("no object: %s", got)
+	}
 	for _, d := range []struct {
 		from, to uint64
 		want     string
@@ -324,6 +345,19 @@ func TestVersions(t *testing.T) {
 			t.Errorf("%v: %q, want %q", r.request, got, r.want)
 		}
 	}
+}
+
+// numbers are those of the versions that are asked for.
+func numbers(ctx context.Context, c adminv1.AdminClient, r *adminv1.HistoryRequest) string {
+	answer, err := c.History(ctx, r)
+	if err != nil {
+		return status.Convert(err).Message()
+	}
+	var list []string
+	for _, v := range answer.GetVersions() {
+		list = append(list, fmt.Sprint(v.GetNumber()))
+	}
+	return strings.Join(list, " ")
 }
 
 func diff(ctx context.Context, c adminv1.AdminClient, from, to uint64) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -17,17 +18,46 @@ import (
 	"legation.dev/xds/store"
 )
 
-// History lists the versions of a fleet that this replica keeps.
+// History lists the versions of a fleet that this replica keeps, or those of them that are
+// asked for.
 func (s *Service) History(_ context.Context, r *adminv1.HistoryRequest) (*adminv1.HistoryResponse, error) {
 	versions, err := s.versions(r.GetFleet())
 	if err != nil {
 		return nil, err
 	}
+	about, ok := object.Parse(r.GetObject())
+	if r.GetObject() != "" && !ok {
+		return nil, status.Errorf(codes.InvalidArgument, "%q is no object: want a kind and a name, as in Ingress shop/checkout", r.GetObject())
+	}
+	if at := r.GetAt(); at != nil && versions[0].Time.After(at.AsTime()) {
+		return nil, status.Errorf(codes.OutOfRange, "nothing is kept of that time: the first version is of %s", versions[0].Time.UTC().Format(time.RFC3339))
+	}
 	out := &adminv1.HistoryResponse{Instance: s.Instance}
-	for _, v := range versions {
-		out.Versions = append(out.Versions, versionOf(v))
+	for i, v := range versions {
+		early := r.GetSince() != nil && v.Time.Before(r.GetSince().AsTime())
+		if !early && (r.GetAt() == nil || current(versions, i, r.GetAt().AsTime())) && (!ok || concerned(versions, i, about)) {
+			out.Versions = append(out.Versions, versionOf(v))
+		}
 	}
 	return out, nil
+}
+
+// current reports whether version i was the newest at a moment.
+func current(versions []store.Version, i int, at time.Time) bool {
+	return !versions[i].Time.After(at) && (i+1 == len(versions) || versions[i+1].Time.After(at))
+}
+
+// concerned reports whether an object has a part in what version i changed.
+func concerned(versions []store.Version, i int, of object.Ref) bool {
+	if i == 0 {
+		return false
+	}
+	for _, c := range snapshot.Diff(versions[i-1].Snapshot, versions[i].Snapshot) {
+		if c.HadOld && slices.Contains(c.Old.From, of) || c.HasNew && slices.Contains(c.New.From, of) {
+			return true
+		}
+	}
+	return false
 }
 
 // Watch tells of each version until the client leaves.

@@ -1017,8 +1017,15 @@ func (x *ResourcesResponse) GetBody() *anypb.Any {
 }
 
 type HistoryRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Fleet         string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Fleet string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	// Only versions that were published then or later.
+	Since *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	// Only the version that was current at that moment.
+	At *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	// Only versions in which something became of this object, as in ExplainRequest. Of the
+	// first version that is kept it is not known.
+	Object        string `protobuf:"bytes,4,opt,name=object,proto3" json:"object,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1056,6 +1063,27 @@ func (*HistoryRequest) Descriptor() ([]byte, []int) {
 func (x *HistoryRequest) GetFleet() string {
 	if x != nil {
 		return x.Fleet
+	}
+	return ""
+}
+
+func (x *HistoryRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *HistoryRequest) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *HistoryRequest) GetObject() string {
+	if x != nil {
+		return x.Object
 	}
 	return ""
 }
@@ -2839,9 +2867,12 @@ const file_admin_proto_rawDesc = "" +
 	"\x05needs\x18\x03 \x03(\tR\x05needs\x12 \n" +
 	"\vplaceholder\x18\x04 \x01(\bR\vplaceholder\x12\x12\n" +
 	"\x04size\x18\x05 \x01(\rR\x04size\x12(\n" +
-	"\x04body\x18\x06 \x01(\v2\x14.google.protobuf.AnyR\x04body\"&\n" +
+	"\x04body\x18\x06 \x01(\v2\x14.google.protobuf.AnyR\x04body\"\x9c\x01\n" +
 	"\x0eHistoryRequest\x12\x14\n" +
-	"\x05fleet\x18\x01 \x01(\tR\x05fleet\"e\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x120\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12*\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x16\n" +
+	"\x06object\x18\x04 \x01(\tR\x06object\"e\n" +
 	"\x0fHistoryResponse\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x126\n" +
 	"\bversions\x18\x02 \x03(\v2\x1a.legation.admin.v1.VersionR\bversions\"$\n" +
@@ -3047,64 +3078,66 @@ var file_admin_proto_depIdxs = []int32{
 	40, // 12: legation.admin.v1.GoneEnvoy.left:type_name -> google.protobuf.Timestamp
 	1,  // 13: legation.admin.v1.ResourcesResponse.resource:type_name -> legation.admin.v1.Resource
 	42, // 14: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
-	5,  // 15: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
-	5,  // 16: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
-	5,  // 17: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
-	5,  // 18: legation.admin.v1.DiffResponse.to:type_name -> legation.admin.v1.Version
-	19, // 19: legation.admin.v1.DiffResponse.changes:type_name -> legation.admin.v1.Change
-	3,  // 20: legation.admin.v1.ExplainResponse.replicas:type_name -> legation.admin.v1.Replica
-	22, // 21: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
-	23, // 22: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
-	1,  // 23: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
-	40, // 24: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
-	3,  // 25: legation.admin.v1.ProblemsResponse.replicas:type_name -> legation.admin.v1.Replica
-	23, // 26: legation.admin.v1.ProblemsResponse.problems:type_name -> legation.admin.v1.Problem
-	3,  // 27: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
-	40, // 28: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
-	40, // 29: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
-	28, // 30: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
-	29, // 31: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
-	3,  // 32: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
-	32, // 33: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
-	40, // 34: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
-	40, // 35: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
-	33, // 36: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 37: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
-	33, // 38: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 39: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
-	33, // 40: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 41: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
-	0,  // 42: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
-	6,  // 43: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
-	11, // 44: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
-	13, // 45: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
-	15, // 46: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
-	17, // 47: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
-	20, // 48: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
-	24, // 49: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
-	26, // 50: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
-	30, // 51: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
-	34, // 52: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
-	36, // 53: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
-	38, // 54: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
-	2,  // 55: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
-	7,  // 56: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
-	12, // 57: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
-	14, // 58: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
-	16, // 59: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
-	18, // 60: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
-	21, // 61: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
-	25, // 62: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
-	27, // 63: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
-	31, // 64: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
-	35, // 65: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
-	37, // 66: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
-	39, // 67: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
-	55, // [55:68] is the sub-list for method output_type
-	42, // [42:55] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	40, // 15: legation.admin.v1.HistoryRequest.since:type_name -> google.protobuf.Timestamp
+	40, // 16: legation.admin.v1.HistoryRequest.at:type_name -> google.protobuf.Timestamp
+	5,  // 17: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
+	5,  // 18: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
+	5,  // 19: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
+	5,  // 20: legation.admin.v1.DiffResponse.to:type_name -> legation.admin.v1.Version
+	19, // 21: legation.admin.v1.DiffResponse.changes:type_name -> legation.admin.v1.Change
+	3,  // 22: legation.admin.v1.ExplainResponse.replicas:type_name -> legation.admin.v1.Replica
+	22, // 23: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
+	23, // 24: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
+	1,  // 25: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
+	40, // 26: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
+	3,  // 27: legation.admin.v1.ProblemsResponse.replicas:type_name -> legation.admin.v1.Replica
+	23, // 28: legation.admin.v1.ProblemsResponse.problems:type_name -> legation.admin.v1.Problem
+	3,  // 29: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
+	40, // 30: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
+	40, // 31: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
+	28, // 32: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
+	29, // 33: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
+	3,  // 34: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
+	32, // 35: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
+	40, // 36: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
+	40, // 37: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
+	33, // 38: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 39: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
+	33, // 40: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 41: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
+	33, // 42: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 43: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
+	0,  // 44: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
+	6,  // 45: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
+	11, // 46: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
+	13, // 47: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
+	15, // 48: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
+	17, // 49: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
+	20, // 50: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
+	24, // 51: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
+	26, // 52: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
+	30, // 53: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
+	34, // 54: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
+	36, // 55: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
+	38, // 56: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
+	2,  // 57: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
+	7,  // 58: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
+	12, // 59: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
+	14, // 60: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
+	16, // 61: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
+	18, // 62: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
+	21, // 63: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
+	25, // 64: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
+	27, // 65: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
+	31, // 66: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
+	35, // 67: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
+	37, // 68: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
+	39, // 69: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
+	57, // [57:70] is the sub-list for method output_type
+	44, // [44:57] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
