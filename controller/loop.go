@@ -50,6 +50,13 @@ type Loop struct {
 	Observe func(Pass)
 	// StandIn is the certificate for hosts whose Secret never was there.
 	StandIn *input.Secret
+	// Last is what an earlier process read, with the time of View.WithStored; the zero View
+	// if nothing is known of it. The first reading counts as a change of it: a class that is
+	// gone since is frozen, and settings that are wrong since are kept. Run takes it.
+	Last input.View
+	// ColdStart is how long the first reading may take before Last is published in its
+	// place, marked with its age, until the source was read; 0: it is not.
+	ColdStart time.Duration
 	// Orders are carried out between two batches; nil: there are none.
 	Orders *Orders
 	// Now reads the clock; nil means time.Now.
@@ -73,12 +80,17 @@ type held struct {
 // guards them. It returns when ctx ends or the source fails.
 func (l *Loop) Run(ctx context.Context) error {
 	var (
-		view   = input.View{}.WithStandIn(l.StandIn)
+		view   = l.Last.WithStandIn(l.StandIn)
 		result translator.Result
 		holds  = map[string]held{} // by fleet
+		next   = l.coldStart()     // when something changes although no object does
 	)
+	if l.Last = (input.View{}); !view.Stored().IsZero() { // nobody needs Last beside view
+		begin := l.now()
+		view = view.Guard(input.View{}, begin, begin) // counts its hosts
+	}
 	for first := true; ; first = false {
-		batch, err := l.take(ctx, wake(holds, view.KeptUntil(), view.GuardUntil(), result.Next()))
+		batch, err := l.take(ctx, next, first)
 		if err != nil {
 			return fmt.Errorf("reading cluster state: %w", err)
 		}
@@ -86,11 +98,11 @@ func (l *Loop) Run(ctx context.Context) error {
 		kept, deletions := view.Kept(), view.Deletions()
 		var orders obeyed
 		view, orders = obey(view.WithTime(begin), l.Orders.take())
-		view = view.With(keepSettings(view, batch)...).Freeze(view, input.Controller).Keep(view, begin).
+		view = after(view, batch).Freeze(view, input.Controller).Keep(view, begin).WithTime(begin).
 			Guard(view, begin, l.Source.FollowedSince(begin))
 		result = translator.Translate(result, view)
 		translated := l.now()
-		l.publish(result, holds, cause(batch, orders.causes))
+		l.publish(result, holds, cause(batch, first, orders.causes))
 		if l.Held != nil {
 			l.Held(holdsOf(view, holds, l.Source.FollowedSince(begin)))
 		}
@@ -101,20 +113,40 @@ func (l *Loop) Run(ctx context.Context) error {
 		if l.Report != nil && (first || len(batch) > 0 || len(orders.orders) > 0 || deletions != view.Deletions() || !kept.Same(view.Kept())) {
 			l.Report(result)
 		}
+		next = wake(holds, view.KeptUntil(), view.GuardUntil(), result.Next())
 	}
 }
 
+// after is a View after changes. The first batch is all that there is.
+func after(v input.View, batch []input.Change) input.View {
+	kept := keepSettings(v, batch)
+	if batch != nil && !v.Stored().IsZero() {
+		return v.Continue(kept)
+	}
+	return v.With(kept...)
+}
+
+// coldStart is when Last is published unless the source is read before; zero for never.
+func (l *Loop) coldStart() time.Time {
+	if l.ColdStart <= 0 || l.Last.Stored().IsZero() {
+		return time.Time{}
+	}
+	return l.now().Add(l.ColdStart)
+}
+
 // take waits for changes, or until wake, if there is one, or an order comes, when it
-// returns none.
-func (l *Loop) take(ctx context.Context, wake time.Time) ([]input.Change, error) {
+// returns none. Orders wait for the first reading: before it there is nothing to change.
+func (l *Loop) take(ctx context.Context, wake time.Time, first bool) ([]input.Change, error) {
 	wait, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if !wake.IsZero() {
 		late := time.AfterFunc(wake.Sub(l.now()), cancel)
 		defer late.Stop()
 	}
-	l.Orders.waiting(cancel)
-	defer l.Orders.waiting(nil)
+	if !first {
+		l.Orders.waiting(cancel)
+		defer l.Orders.waiting(nil)
+	}
 	batch, err := l.Source.Take(wait)
 	if err != nil && errors.Is(err, wait.Err()) && ctx.Err() == nil {
 		return nil, nil
@@ -131,7 +163,7 @@ func (l *Loop) publish(r translator.Result, holds map[string]held, cause string)
 		last := holds[f.Name]
 		next, wake := hold.Next(last.Held, f.Snapshot, now, fresh)
 		holds[f.Name] = held{next, wake}
-		l.Publish(f.Name, next.Snapshot, cause)
+		l.Publish(f.Name, next.Snapshot.WithStored(r.View().Stored()), cause)
 	}
 	for name := range holds {
 		if _, ok := r.Fleet(name); !ok {
@@ -166,11 +198,14 @@ const namedInCause = 3
 
 // cause says which objects changed: "Ingress shop/checkout, Service shop/api and 4 more",
 // or who ordered what.
-func cause(batch []input.Change, orders []string) string {
-	if len(orders) > 0 {
+func cause(batch []input.Change, first bool, orders []string) string {
+	switch {
+	case len(orders) > 0:
 		return strings.Join(orders, ", ")
-	}
-	if len(batch) == 0 {
+	case len(batch) > 0:
+	case first && batch == nil:
+		return "what an earlier process stored: the source was not read in time"
+	default:
 		return "time passed"
 	}
 	var names []string

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"legation.dev/object"
+	"legation.dev/pmap"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
@@ -75,24 +76,29 @@ func startLoop(t *testing.T) *loopTest {
 
 // startLoopOf starts a Loop of a source that hands out what comes from a channel.
 func startLoopOf(t *testing.T, source Source, from channel) *loopTest {
+	return startLoopWith(t, from, &Loop{Source: source})
+}
+
+// startLoopWith starts a Loop that is set up but for who hears of it.
+func startLoopWith(t *testing.T, from channel, loop *Loop) *loopTest {
 	l := &loopTest{source: from, fleets: map[string]snapshot.Snapshot{}}
-	loop := &Loop{Source: source, Orders: &l.orders,
-		Publish: func(fleet string, s snapshot.Snapshot, cause string) {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			l.published = append(l.published, fleet+": "+cause)
-			l.fleets[fleet] = s
-		},
-		Held: func(h Holds) {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			l.held = h
-		},
-		Report: func(r translator.Result) {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			l.reports, l.result = l.reports+1, r
-		}}
+	loop.Orders = &l.orders
+	loop.Publish = func(fleet string, s snapshot.Snapshot, cause string) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.published = append(l.published, fleet+": "+cause)
+		l.fleets[fleet] = s
+	}
+	loop.Held = func(h Holds) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.held = h
+	}
+	loop.Report = func(r translator.Result) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.reports, l.result = l.reports+1, r
+	}
 	go func() {
 		err := loop.Run(t.Context())
 		l.mu.Lock()
@@ -144,6 +150,19 @@ func (l *loopTest) hosts(fleet string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.fleets[fleet].Of(snapshot.VirtualHost).Len()
+}
+
+// stored is the mark of the fleet of every World, and digest what it is served.
+func (l *loopTest) stored() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fleets[worlds.Class].Stored()
+}
+
+func (l *loopTest) digest() pmap.Sum {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fleets[worlds.Class].Digest()
 }
 
 func (l *loopTest) end(t *testing.T) {

@@ -49,6 +49,7 @@ var (
 	fleetHostEnd   = desc("fleet_certificate_end_timestamp_seconds", "When the first of the hosts' certificates ends that have not yet. Those that have are legation_problems of kind Secret.", "fleet")
 	fleetVersion   = desc("fleet_version", "Number of the newest version, counted by this process.", "fleet")
 	fleetPublished = desc("fleet_version_timestamp_seconds", "When the newest version was published.", "fleet")
+	fleetStored    = desc("fleet_stored_age_seconds", "How long ago what is served was last known to be right, if an earlier process has stored it and the source was not read since; 0 if it was.", "fleet")
 	fleetResources = desc("fleet_resources", "Resources of the newest version.", "fleet", "type")
 	fleetEnvoys    = desc("fleet_envoys", "Envoys that are connected to this replica.", "fleet")
 	fleetCurrent   = desc("fleet_envoys_current", "Of these, those that run the newest version.", "fleet")
@@ -61,7 +62,7 @@ var (
 // Describe implements prometheus.Collector.
 func (m Metrics) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{inputObjects, inputDigest, problemsFound, fleetsKnown, fleetDigest, fleetFrozen, fleetHostEnd, fleetVersion,
-		fleetPublished, fleetResources, fleetEnvoys, fleetCurrent, fleetOld, fleetLag, fleetRejected, fleetCertEnd} {
+		fleetPublished, fleetStored, fleetResources, fleetEnvoys, fleetCurrent, fleetOld, fleetLag, fleetRejected, fleetCertEnd} {
 		descs <- d
 	}
 }
@@ -128,6 +129,11 @@ func (m Metrics) version(g gauges, name string) {
 	v, _ := m.Store.Watch(name)
 	g.send(fleetVersion, float64(v.Number), name)
 	g.send(fleetPublished, float64(v.Time.UnixMilli())/1000, name)
+	stored := 0.0
+	if at := v.Snapshot.Stored(); !at.IsZero() {
+		stored = max(time.Since(at).Seconds(), 1) // never the 0 of what was read
+	}
+	g.send(fleetStored, stored, name)
 	for t := range snapshot.Types() {
 		g.send(fleetResources, float64(v.Snapshot.Of(t).Len()), name, t.String())
 	}

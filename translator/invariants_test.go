@@ -221,6 +221,9 @@ func textOf(t *testing.T, m proto.Message) string {
 func walk(t *testing.T, m protoreflect.Message, f func(proto.Message)) {
 	t.Helper()
 	if packed, ok := m.Interface().(*anypb.Any); ok {
+		if packed.TypeUrl == "" { // a filter as the listener has it
+			return
+		}
 		inner, err := packed.UnmarshalNew()
 		if err != nil {
 			t.Fatal(err)

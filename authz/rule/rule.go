@@ -56,7 +56,7 @@ type Rule struct {
 	Any bool `json:"any,omitempty"`
 }
 
-// Text is r as a header, but for its Users.
+// Text is the value of Header for r: JSON, without Users, which are in UsersHeader.
 func (r Rule) Text() (string, error) {
 	text, err := json.Marshal(r)
 	return string(text), err
@@ -87,7 +87,8 @@ const (
 
 var place = regexp.MustCompile(`\{[^{}]*\}`)
 
-// CheckText says what is wrong with a text that may have places.
+// CheckText says what is wrong with a text that may have places such as {host}, which
+// stand for parts of the request; nil if nothing is.
 func CheckText(text string) error {
 	unfit := func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"\<>^`+"`|", r) }
 	if len(text) > 1024 || strings.ContainsFunc(text, unfit) {

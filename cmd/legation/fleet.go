@@ -22,7 +22,8 @@ func fleetCommand() *cobra.Command {
 		Long: `Asks a running Legation, and through it all its replicas (--peers of 'legation serve'),
 which Envoys are connected. BEHIND is how many resources of the current version an
 Envoy does not run, LAG the age of the oldest change that it does not run, REJECTED
-how many resources it rejected: it goes on with what it had for them.
+how many resources it rejected: it goes on with what it had for them. What an earlier
+process has stored is told below the first table.
 
 The exit status is 1 if a replica does not answer, if an Envoy rejected something, or if
 there is no such fleet.`,
@@ -36,12 +37,9 @@ there is no such fleet.`,
 			}
 			return f.ask(c, inspectTime, func(ctx context.Context, admin adminv1.AdminClient) error {
 				answer, err := admin.Envoys(ctx, &adminv1.EnvoysRequest{Fleet: f.fleet})
-				if err != nil {
-					return err
-				}
-				if f.output == formatJSON {
+				if err == nil && f.output == formatJSON {
 					err = writeMessage(c.OutOrStdout(), answer)
-				} else {
+				} else if err == nil {
 					err = writeEnvoys(c.OutOrStdout(), answer)
 				}
 				if err != nil {
@@ -75,16 +73,7 @@ func (f *inspectFlags) verdict(answer *adminv1.EnvoysResponse) error {
 }
 
 func writeEnvoys(w io.Writer, answer *adminv1.EnvoysResponse) error {
-	table := newTable(w)
-	row(table, "FLEET", "REPLICA", "VERSION", "DIGEST", "AGE", "CURRENT")
-	for _, r := range answer.GetReplicas() {
-		for _, f := range r.GetFleets() {
-			v := f.GetVersion()
-			row(table, f.GetName(), r.GetInstance(), fmt.Sprint(v.GetNumber()), shortDigest(v.GetDigest()), age(v.GetTime()),
-				fmt.Sprintf("%d of %d Envoys", f.GetCurrent(), f.GetEnvoys()))
-		}
-	}
-	if err := table.Flush(); err != nil {
+	if err := writeFleets(w, answer.GetReplicas()); err != nil {
 		return err
 	}
 	if len(answer.GetEnvoys()) == 0 {
@@ -92,12 +81,12 @@ func writeEnvoys(w io.Writer, answer *adminv1.EnvoysResponse) error {
 		return err
 	}
 	fmt.Fprintln(w)
-	table = newTable(w)
+	table := newTable(w)
 	row(table, "FLEET", "ENVOY", "ZONE", "ENVOY VERSION", "BOOTSTRAP", "REPLICA", "SINCE", "BEHIND", "LAG", "REJECTED")
 	for _, e := range answer.GetEnvoys() {
 		behind := fmt.Sprint(e.GetBehind())
 		if e.GetWaiting() {
-			behind = "no such fleet"
+			behind = waitsFor(e, answer.GetReplicas())
 		}
 		row(table, e.GetFleet(), e.GetId(), e.GetZone(), e.GetVersion(), bootstrapOf(e), e.GetInstance(), age(e.GetSince()), behind,
 			lasted(e.GetLag()), fmt.Sprint(len(e.GetRejected())))
@@ -111,6 +100,47 @@ func writeEnvoys(w io.Writer, answer *adminv1.EnvoysResponse) error {
 		}
 	}
 	return nil
+}
+
+// waitsFor is why an Envoy is served nothing.
+func waitsFor(e *adminv1.Envoy, replicas []*adminv1.Replica) string {
+	for _, r := range replicas {
+		for _, f := range r.GetFleets() {
+			if r.GetInstance() == e.GetInstance() && f.GetName() == e.GetFleet() && f.GetVersion().GetStored() != nil {
+				return "keeps what it has"
+			}
+		}
+	}
+	return "no such fleet"
+}
+
+// writeFleets lists what each replica serves.
+func writeFleets(w io.Writer, replicas []*adminv1.Replica) error {
+	table := newTable(w)
+	row(table, "FLEET", "REPLICA", "VERSION", "DIGEST", "AGE", "CURRENT")
+	for _, r := range replicas {
+		for _, f := range r.GetFleets() {
+			v := f.GetVersion()
+			row(table, f.GetName(), r.GetInstance(), fmt.Sprint(v.GetNumber()), shortDigest(v.GetDigest()), age(v.GetTime()),
+				fmt.Sprintf("%d of %d Envoys", f.GetCurrent(), f.GetEnvoys()))
+		}
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, r := range replicas {
+		for _, f := range r.GetFleets() {
+			tellOfStored(w, f.GetName()+" at "+r.GetInstance(), f.GetVersion())
+		}
+	}
+	return nil
+}
+
+// tellOfStored says that a version was only stored, if it was.
+func tellOfStored(w io.Writer, what string, v *adminv1.Version) {
+	if v.GetStored() != nil {
+		fmt.Fprintf(w, "\n%s is what was stored %s ago: the source was not read yet. Envoys that start are served it, others keep what they have.\n", what, age(v.GetStored()))
+	}
 }
 
 // bootstrapOf is the version of the bootstrap of an Envoy.

@@ -244,7 +244,7 @@ func TestProblemsAsJSON(t *testing.T) {
 // no error.
 func TestServeEnds(t *testing.T) {
 	flags := &sourceFlags{source: "dir:" + shop}
-	source, err := flags.open(slog.New(slog.DiscardHandler))
+	source, err := flags.open(input.View{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

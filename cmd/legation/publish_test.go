@@ -90,7 +90,7 @@ func TestPublishFlagErrors(t *testing.T) {
 // shopResult is the example, translated, and its first Ingress.
 func shopResult(t *testing.T) (translator.Result, object.Ref) {
 	t.Helper()
-	source, err := (&sourceFlags{source: "dir:" + shop}).open(slog.New(slog.DiscardHandler))
+	source, err := (&sourceFlags{source: "dir:" + shop}).open(input.View{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

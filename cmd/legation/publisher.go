@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"time"
 
 	"legation.dev/xds/snapshot"
 	"legation.dev/xds/store"
@@ -12,12 +13,23 @@ func publisher(s *store.Store, log *slog.Logger) func(string, snapshot.Snapshot,
 	return func(name string, snap snapshot.Snapshot, cause string) {
 		before, _ := s.Watch(name) // nothing, if this is the first
 		v, isNew := s.Publish(name, snap, cause)
+		tellStored(log.With("fleet", name), before.Snapshot.Stored(), snap.Stored())
 		if !isNew {
 			return
 		}
 		size := sizeOf(before.Snapshot, snap)
 		log.Info("new version", "fleet", name, "version", v.Number, "cause", cause, "added", size.added, "changed", size.changed, "removed", size.removed,
 			"bytes", size.bytes, "resources", snap.Len(), "digest", snap.Digest().String())
+	}
+}
+
+// tellStored logs that what is served was only stored, and when that ends.
+func tellStored(log *slog.Logger, before, now time.Time) {
+	switch {
+	case before.IsZero() && !now.IsZero():
+		log.Warn("the source was not read yet: Envoys that start are served what an earlier process has stored, others keep what they have", "age", time.Since(now).Round(time.Second))
+	case !before.IsZero() && now.IsZero():
+		log.Info("the source was read: what was stored is served no longer")
 	}
 }
 

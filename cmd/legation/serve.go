@@ -21,6 +21,7 @@ import (
 type serveFlags struct {
 	source              sourceFlags
 	publish             publishFlags
+	state               stateFlags
 	listen, admin       string
 	debug               string // socket
 	peers               string
@@ -66,12 +67,19 @@ other names. Without flags it listens on this machine only.
 What is wrong with an object is logged with
 its field. Nothing is served before the source was read in full and had a class of ours:
 /readyz at the address of --admin says what it waits for, and /metrics is there too.
-SIGTERM ends the streams, and Envoys go on with what they have.`,
+SIGTERM ends the streams, and Envoys go on with what they have.
+
+With --state, what is served is kept in a folder. A process that is started there goes
+on from it: a class that was deleted meanwhile is frozen, and settings that were made
+wrong are not used, as if it had run all the time. While the source cannot be read,
+Envoys that start are served what was kept, after --cold-start-after; others keep what
+they have.`,
 		Example: `  legation serve
   legation serve --source dir:examples/shop
   legation serve --source dir:/etc/ingress --listen 127.0.0.1:18001 --log-format json
   legation serve --source kube --kubeconfig ~/.kube/config --class edge --namespaces shop,blog
   legation serve --listen :18000 --tls /etc/legation/tls --peers legation-replicas:18000
+  legation serve --state /var/lib/legation --state-key /etc/legation/state.key
   legation serve --publish-service legation/envoy --publish-address internal=10.0.0.7,lb.internal
   curl http://127.0.0.1:18080/readyz
 
@@ -81,9 +89,15 @@ SIGTERM ends the streams, and Envoys go on with what they have.`,
 		Args: cli.Arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
+	f.register(c)
+	return c
+}
+
+func (f *serveFlags) register(c *cobra.Command) {
 	flags := c.Flags()
 	f.source.register(c)
 	f.publish.register(flags)
+	f.state.register(flags)
 	f.wire.register(flags)
 	flags.StringVar(&f.listen, "listen", bootstrap.DefaultXDSAddress, "host and port to serve Envoys and grpcurl at")
 	f.registerAdmin(flags)
@@ -93,7 +107,6 @@ SIGTERM ends the streams, and Envoys go on with what they have.`,
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	complete(c, "log-format", "text", "json")
 	complete(c, "log-level", "debug", "info", "warn", "error")
-	return c
 }
 
 func (f *serveFlags) registerAdmin(flags *pflag.FlagSet) {
@@ -101,25 +114,37 @@ func (f *serveFlags) registerAdmin(flags *pflag.FlagSet) {
 	flags.StringVar(&f.debug, "debug-socket", "", "path of a Unix socket, for its owner only, that `legation debug` asks for the level of the log and for profiles (default: none)")
 }
 
+// check reads the values and says what contradicts.
+func (f *serveFlags) check(flags *pflag.FlagSet) error {
+	if err := f.source.check(flags, "kubeconfig", "context", "namespaces", "class"); err != nil {
+		return err
+	}
+	if err := f.publish.check(flags, f.source.source, f.source.classes); err != nil {
+		return err
+	}
+	if _, _, err := net.SplitHostPort(f.peers); f.peers != "" && err != nil {
+		return fmt.Errorf("--peers: %w", err)
+	}
+	return f.state.check(flags)
+}
+
 func (f *serveFlags) run(c *cobra.Command) error {
 	log, level, err := newLog(c.ErrOrStderr(), f.logFormat, f.logLevel)
 	if err != nil {
 		return cli.Usage(c, err)
 	}
-	if err := f.source.check(c.Flags(), "kubeconfig", "context", "namespaces", "class"); err != nil {
+	if err := f.check(c.Flags()); err != nil {
 		return cli.Usage(c, err)
-	}
-	if err := f.publish.check(c.Flags(), f.source.source, f.source.classes); err != nil {
-		return cli.Usage(c, err)
-	}
-	if _, _, err := net.SplitHostPort(f.peers); f.peers != "" && err != nil {
-		return cli.Usage(c, fmt.Errorf("--peers: %w", err))
 	}
 	folder, err := openFolder(f.wire.tls, log)
 	if err != nil {
 		return err
 	}
-	source, err := f.source.open(log)
+	stored, err := f.state.open(&f.source, log)
+	if err != nil {
+		return err
+	}
+	source, err := f.source.open(stored.view(), log)
 	if err != nil {
 		return err
 	}
@@ -137,7 +162,7 @@ func (f *serveFlags) run(c *cobra.Command) error {
 		return errors.Join(err, listener.Close())
 	}
 	log.Info("serving", "address", listener.Addr().String(), "source", f.source.source, "version", cli.Version())
-	return (&serving{source: source, publish: f.publish, namespaces: f.source.namespaces, allowEmpty: f.source.allowEmpty,
+	return (&serving{source: source, stored: stored, publish: f.publish, namespaces: f.source.namespaces, allowEmpty: f.source.allowEmpty,
 		xds: listener, admin: admin, debug: debug, peers: f.peers, folder: folder, age: f.wire.age, history: f.history, log: log, level: level}).run(c.Context())
 }
 

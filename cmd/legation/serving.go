@@ -38,6 +38,7 @@ const shutdownTime = time.Second
 // result and serves it to Envoys.
 type serving struct {
 	source       *source
+	stored       *stored // nil without --state
 	publish      publishFlags
 	namespaces   []string // the namespaces to read; none means all
 	allowEmpty   bool     // --allow-empty
@@ -84,10 +85,10 @@ func (s *serving) run(ctx context.Context) error {
 	}
 	passes := newPassMetrics()
 	loop := &controller.Loop{Source: s.source, StandIn: standIn, Publish: publisher(snapshots, s.log), Observe: passes.observe, Orders: ordered, Held: held.take,
-		Report: func(r translator.Result) { answers.Report(r); watch.Report(r); s.first.report(r) }}
+		Report: func(r translator.Result) { answers.Report(r); watch.Report(r); s.first.report(r); s.keep(r) }}
 	g, ctx := errgroup.WithContext(ctx)
 	if writer != nil {
-		watch.Tell = func(r translator.Result, list []finding.Problem) { writer.Report(stateOf(r, list, s.publish.takeOver)) }
+		watch.Tell = s.told(writer)
 		g.Go(func() error { return unlessEnded(ctx, writer.Run(ctx)) })
 	}
 	s.follow(ctx, g, loop)
@@ -96,13 +97,19 @@ func (s *serving) run(ctx context.Context) error {
 	metrics := append(passes.collectors(), held, sourceMetrics{s.source}, streamMetrics{xds}, trafficMetrics{traffic},
 		inspect.Metrics{Result: answers.Result, Problems: watch.All, Store: snapshots, Fleets: fleets, Envoys: inspect.LocalEnvoys(inspection)})
 	metrics = append(metrics, s.optional(writer, gate)...)
-	s.serveAdmin(ctx, g, snapshots.Ready(), metrics)
+	s.serveAdmin(ctx, g, snapshots, metrics)
 	g.Go(func() error { s.shutDown(ctx, xds); return nil })
 	return g.Wait()
 }
 
-// follow reads the source, and the files of the wire, until ctx ends.
+// follow reads the source, what an earlier process has left, and the files of the wire, and
+// keeps what was read for the next process, until ctx ends.
 func (s *serving) follow(ctx context.Context, g *errgroup.Group, loop *controller.Loop) {
+	if s.stored != nil {
+		s.stored.source = s.source
+		loop.Last, loop.ColdStart = s.stored.take(), s.stored.coldStart
+		g.Go(func() error { s.stored.Run(ctx); return nil })
+	}
 	if s.source.run != nil {
 		g.Go(func() error { return unlessEnded(ctx, s.source.run(ctx)) })
 	}
@@ -112,12 +119,29 @@ func (s *serving) follow(ctx context.Context, g *errgroup.Group, loop *controlle
 	}
 }
 
+// told hands on what is to be written to Kubernetes: nothing to objects that were only
+// stored.
+func (s *serving) told(to *status.Writer) func(translator.Result, []finding.Problem) {
+	return func(r translator.Result, list []finding.Problem) {
+		if r.View().Stored().IsZero() {
+			to.Report(stateOf(r, list, s.publish.takeOver))
+		}
+	}
+}
+
 // gate lets clients in by their certificates; nil without TLS.
 func (s *serving) gate() *identity.Gate {
 	if s.folder == nil {
 		return nil
 	}
 	return identity.NewGate(s.folder, s.log)
+}
+
+// keep leaves what was read for the next process.
+func (s *serving) keep(r translator.Result) {
+	if s.stored != nil {
+		s.stored.Offer(r.View())
+	}
 }
 
 // orders is the service by which approvers change what is served.
@@ -142,13 +166,16 @@ func (s *serving) orders(to *controller.Orders, instance string, peers *admin.Pe
 }
 
 // optional returns the metrics of the components that flags can turn off: the status
-// writer and mutual TLS.
+// writer, mutual TLS, and the folder of --state.
 func (s *serving) optional(writer *status.Writer, gate *identity.Gate) (list []prometheus.Collector) {
 	if writer != nil {
 		list = append(list, statusMetrics{writer})
 	}
 	if gate != nil {
 		list = append(list, wireMetrics{s.folder, gate})
+	}
+	if s.stored != nil {
+		list = append(list, stateMetrics{s.stored.Folder})
 	}
 	return list
 }
@@ -173,11 +200,11 @@ func (s *serving) waiting() (list []string) {
 
 // serveAdmin answers probes and Prometheus, and whoever may use the debug socket, until ctx
 // ends.
-func (s *serving) serveAdmin(ctx context.Context, g *errgroup.Group, ready <-chan struct{}, list []prometheus.Collector) {
+func (s *serving) serveAdmin(ctx context.Context, g *errgroup.Group, snapshots *store.Store, list []prometheus.Collector) {
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics.MustRegister(list...)
-	h := admin.HTTP{Ready: ready, Waiting: s.waiting, Metrics: metrics, Level: s.level}
+	h := admin.HTTP{Ready: snapshots.Ready(), Waiting: s.waiting, Stored: snapshots.Stored, Metrics: metrics, Level: s.level}
 	if s.admin != nil {
 		g.Go(func() error { return serveHTTP(ctx, h.Server(), s.admin) })
 	}

@@ -28,7 +28,8 @@ func snapshotCommand() *cobra.Command {
 		Use:   "snapshot [NAME]",
 		Short: "List what a fleet is served, by type and name",
 		Long: `Lists the resources of the current version of a fleet, or of an older one, whose name
-contains NAME. With -o json each comes with its body; private keys are redacted.`,
+contains NAME. With -o json each comes with its body; private keys are redacted. What an
+earlier process has stored, and this one has not read from its source yet, is told.`,
 		Example: `  legation snapshot
   legation snapshot shop.example.com --type vhds -o json
   legation snapshot shop/web --type cds,eds --version 17`,
@@ -91,13 +92,42 @@ func (f *snapshotFlags) print(ctx context.Context, admin adminv1.AdminClient, re
 			list = append(list, one)
 			continue
 		}
-		row(table, typeName(r.GetResource().GetTypeUrl()), r.GetResource().GetName(), r.GetResource().GetVersion(), fmt.Sprint(r.GetSize()),
-			strings.Join(r.GetFrom(), ", "), strings.Join(r.GetNeeds(), ", "))
+		row(table, typeName(r.GetResource().GetTypeUrl()), r.GetResource().GetName(), r.GetResource().GetVersion(), fmt.Sprint(r.GetSize()), strings.Join(r.GetFrom(), ", "), strings.Join(r.GetNeeds(), ", "))
+	}
+	stored, err := f.stored(ctx, admin)
+	if err != nil {
+		return err
 	}
 	if f.output == formatJSON {
-		return writeJSON(w, map[string]any{"resources": list})
+		return writeJSON(w, served(list, stored))
 	}
-	return table.Flush()
+	err = table.Flush()
+	tellOfStored(w, "This", stored)
+	return err
+}
+
+// served is what is printed as JSON.
+func served(list []servedText, stored *adminv1.Version) map[string]any {
+	out := map[string]any{"resources": list}
+	if stored != nil {
+		out["stored"] = stored.GetStored().AsTime()
+	}
+	return out
+}
+
+// stored is the version that was listed, if it was only stored; else nil.
+func (f *snapshotFlags) stored(ctx context.Context, admin adminv1.AdminClient) (*adminv1.Version, error) {
+	answer, err := admin.History(ctx, &adminv1.HistoryRequest{Fleet: f.fleet})
+	if err != nil {
+		return nil, err
+	}
+	for i, v := range answer.GetVersions() {
+		listed := f.version == v.GetNumber() || f.version == 0 && i == len(answer.GetVersions())-1
+		if listed && v.GetStored() != nil {
+			return v, nil
+		}
+	}
+	return nil, nil
 }
 
 func servedOf(r *adminv1.ResourcesResponse) (servedText, error) {

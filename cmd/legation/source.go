@@ -18,6 +18,7 @@ import (
 	"legation.dev/cmd/cli"
 	"legation.dev/controller"
 	"legation.dev/examples"
+	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/watcher/dir"
@@ -101,22 +102,36 @@ type source struct {
 	close func()
 }
 
-// open opens what --source names, after check; without it, a copy of the example.
-func (f *sourceFlags) open(log *slog.Logger) (*source, error) {
+// open opens what --source names, after check; without it, a copy of the example. last is
+// what an earlier process has read; the zero View if nothing is known of that.
+func (f *sourceFlags) open(last input.View, log *slog.Logger) (*source, error) {
 	if f.source == kubeSource {
-		return f.openKube(log)
+		return f.openKube(last, log)
 	}
 	path, remove, err := f.folder(log)
 	if err != nil {
 		return nil, err
 	}
-	d, err := dir.Open(path, dir.Config{Claim: f.controllers, MaxFile: f.maxFile.Value(), AllowEmpty: f.allowEmpty})
+	how := dir.Config{Claim: f.controllers, MaxFile: f.maxFile.Value(), AllowEmpty: f.allowEmpty}
+	if !last.Stored().IsZero() { // a folder that cannot be read now is waited for
+		d := dir.OpenLater(path, last.Objects(), how)
+		return &source{Source: d, waiting: func() []kube.Condition { return waitingFor(d) }, close: func() { _ = d.Close(); remove() }}, nil
+	}
+	d, err := dir.Open(path, how)
 	if err != nil {
 		remove()
 		return nil, fmt.Errorf("--source: %w", err)
 	}
 	return &source{Source: d, waiting: func() []kube.Condition { return nil },
 		close: func() { _ = d.Close(); remove() }}, nil
+}
+
+// waitingFor is why a folder is not read yet.
+func waitingFor(d *dir.Later) []kube.Condition {
+	if err := d.Waiting(); err != nil {
+		return []kube.Condition{{Kind: object.KindFile, Text: "the folder cannot be read: " + err.Error()}}
+	}
+	return nil
 }
 
 // folder is the folder of --source; remove is to be called at the end.
@@ -138,12 +153,16 @@ func (f *sourceFlags) folder(log *slog.Logger) (path string, remove func(), err 
 	return path, remove, nil
 }
 
-func (f *sourceFlags) openKube(log *slog.Logger) (*source, error) {
+func (f *sourceFlags) openKube(last input.View, log *slog.Logger) (*source, error) {
 	config, err := f.restConfig()
 	if err != nil {
 		return nil, err
 	}
-	s, err := kube.New(kube.Config{REST: config, Namespaces: f.namespaces, Classes: f.classes, Controllers: f.controllers, Log: log})
+	var known []input.Change
+	for _, o := range last.ClassObjects() {
+		known = append(known, input.Change{Ref: o.Ref(), Object: o})
+	}
+	s, err := kube.New(kube.Config{REST: config, Namespaces: f.namespaces, Classes: f.classes, Controllers: f.controllers, Last: known, Log: log})
 	if err != nil {
 		return nil, fmt.Errorf("--source %s: %w", kubeSource, err)
 	}
@@ -212,7 +231,7 @@ func (f *onceFlags) translate(ctx context.Context) (translator.Result, error) {
 // readOnce reads an API server until it was read in full. An error says what could
 // not be read.
 func (f *sourceFlags) readOnce(ctx context.Context, timeout time.Duration) ([]input.Change, error) {
-	source, err := f.openKube(slog.New(slog.DiscardHandler))
+	source, err := f.openKube(input.View{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}

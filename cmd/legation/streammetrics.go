@@ -15,7 +15,7 @@ type streamMetrics struct{ server *server.Server }
 
 var (
 	xdsStreams = wireDesc("streams", "Streams of Envoys that are open.")
-	xdsWaiting = wireDesc("streams_waiting", "Of these, those whose fleet does not exist yet.")
+	xdsWaiting = wireDesc("streams_waiting", "Of these, those that are served nothing: their fleet does not exist yet, or what it would be served was only stored and they have a configuration.")
 	xdsToACK   = wireDesc("update_to_ack_duration_seconds", "From the publication of a version to the ACK of each response that it led to, on streams that were open by then.")
 
 	xdsTotals = []struct {

@@ -42,6 +42,8 @@ func TestRefused(t *testing.T) {
 		{"envoy.autoscaling.enabled=true", "envoy.autoscaling.enabled=true of fleet legation: envoy.kind is DaemonSet"},
 		{deployment + ",envoy.autoscaling.minReplicas=5,envoy.autoscaling.maxReplicas=3", "envoy.autoscaling.minReplicas=5 of fleet legation"},
 		{deployment + ",envoy.autoscaling.maxreplicas=3", "maxreplicas"},
+		{"controlPlane.state.coldStartAfter=soon", "coldStartAfter"},
+		{"controlPlane.state.persistence.enabled=true,controlPlane.state.persistence.accessModes={ReadWriteOnce}", "controlPlane.state.persistence.accessModes=[ReadWriteOnce]: 2 replicas"},
 		{"nameOfNothing=1", "nameOfNothing"},
 		{"fleets.a-class-with-a-name-that-is-rather-long.service.enabled=true", "more than 63 characters"},
 	} {
@@ -180,6 +182,8 @@ var odd = map[string]string{
 		`nodeSelectorTerms[0].matchExpressions[0].operator=Exists,controlPlane.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.` +
 		`nodeSelectorTerms[0].matchExpressions[0].key=plane,controlPlane.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.` +
 		`nodeSelectorTerms[0].matchExpressions[0].operator=Exists`,
+	"kept":          "controlPlane.replicas=1,controlPlane.state.persistence.enabled=true,controlPlane.state.persistence.storageClassName=fast,controlPlane.state.persistence.accessModes={ReadWriteOnce},controlPlane.state.keySecret=key",
+	"nothing kept":  "controlPlane.state.enabled=false",
 	"updates":       "envoy.updateStrategy.type=OnDelete,envoy.minReadySeconds=20",
 	"percent":       deployment + ",envoy.maxUnavailable=25%",
 	"long drain":    deployment + ",envoy.autoscaling.enabled=true,envoy.terminationGracePeriodSeconds=7200,envoy.autoscaling.workerCPU=1.5",

@@ -139,7 +139,7 @@ func newWired(t *testing.T, c certs, args ...string) *wired {
 // start starts the control plane.
 func (w *wired) start(t *testing.T) {
 	t.Helper()
-	w.legation = serve(t, w.folder, w.xds, "--tls", w.plane.dir, "--admin", w.admin)
+	w.legation = serve(t, w.folder, w.xds, "--tls", w.plane.dir, "--admin", w.admin, "--state", t.TempDir())
 	w.legation.log.await(t, "msg=serving")
 }
 

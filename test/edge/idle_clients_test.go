@@ -73,11 +73,16 @@ func idlers(t *testing.T) map[string]idler {
 		"headers that never end": {false, trickle},
 		"silent after a request": {false, answered},
 		"no stream of HTTP/2":    {false, write(http2.ClientPreface + emptySettings)},
+		"HEADERS without an end": {false, write(http2.ClientPreface + emptySettings + openHeaders)},
 	}
 }
 
 // emptySettings is a SETTINGS frame of HTTP/2 that sets nothing.
 const emptySettings = "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+
+// openHeaders is a HEADERS frame of HTTP/2 without END_HEADERS: a method, and a
+// CONTINUATION that never comes.
+const openHeaders = "\x00\x00\x01\x01\x01\x00\x00\x00\x01\x82"
 
 // TestConnectionsTaken: clients that take every connection and do nothing with it cannot keep
 // others out, in an Envoy without a limit of memory, too.

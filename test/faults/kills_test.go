@@ -14,12 +14,12 @@ import (
 
 var rounds = flag.Int("rounds", 3, "how many times TestKills kills each program")
 
-// TestKills: both replicas of Legation, the API server and etcd are killed in
-// turns, as by kill -9, while the cluster changes. No request fails, and whenever
-// all run again, every Envoy comes to run the full translation of what the API
-// server holds.
+// TestKills: both replicas of Legation, each with a folder of --state, the API server and
+// etcd are killed in turns, as by kill -9, while the cluster changes. No request fails, and
+// whenever all run again, every Envoy comes to run the full translation of what the API
+// server holds. Whatever a kill interrupts, what was stored opens.
 func TestKills(t *testing.T) {
-	w := newSuite(t, 8, grace, incluster.Options{Replicas: 2, Envoys: 2, Binary: true})
+	w := newSuite(t, 8, grace, incluster.Options{Replicas: 2, Envoys: 2, Binary: true, State: true})
 	l, end := w.load(w.clients(100*time.Millisecond, 12, 6, 4)...)
 	c := newChanges(w)
 	for range *rounds {
@@ -45,6 +45,9 @@ func (w *suite) killReplica(r *incluster.Replica, c *changes, l *load.Load) {
 	c.more(8)
 	if err := r.Start(w.limited()); err != nil {
 		w.t.Fatal(err)
+	}
+	if n, err := r.Metric(w.ctx, "legation_state_put_aside_total"); err != nil || n > 0 {
+		w.t.Errorf("%v files of --state were put aside, %v", n, err)
 	}
 	c.more(2)
 	c.end()

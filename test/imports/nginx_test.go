@@ -21,7 +21,7 @@ var mayNameNginx = map[string]string{
 // rendered of it and the xDS side have words of their own.
 func TestNginx(t *testing.T) {
 	seen := map[string]bool{}
-	parsed(t, []string{"controller", "inspect", "object", "pmap", "translator", "watcher", "xds"}, func(folder string, n ast.Node) {
+	parsed(t, []string{"controller", "inspect", "object", "pmap", "state", "translator", "watcher", "xds"}, func(folder string, n ast.Node) {
 		word := ""
 		switch n := n.(type) {
 		case *ast.Ident:

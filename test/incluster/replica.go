@@ -6,11 +6,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -32,7 +36,7 @@ const (
 )
 
 // Replica is a control plane. It can be stopped or killed, and started again at
-// the same address without any memory.
+// the same address, without any memory but that of Options.State.
 type Replica struct {
 	Address string // where Envoys connect
 	// Plane is the control plane while it runs in this process, else nil.
@@ -41,6 +45,7 @@ type Replica struct {
 	API *Wire
 
 	stack   *Stack
+	state   string // folder; empty: none
 	number  int
 	process *process         // nil if it is in this process, or does not run
 	conn    *grpc.ClientConn // to Address
@@ -56,6 +61,11 @@ func (s *Stack) newReplica() (*Replica, error) {
 	if err != nil {
 		replicas.free(n)
 		return nil, err
+	}
+	if s.options.State {
+		if r.state, err = os.MkdirTemp("", "state"); err != nil {
+			return nil, errors.Join(err, r.close())
+		}
 	}
 	r.conn, err = grpc.NewClient(r.Address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -117,6 +127,34 @@ func atWire(host string, w *Wire) (string, error) {
 // Admin is where the binary answers probes and Prometheus.
 func (r *Replica) Admin() string { return kube.Address(firstReplica+r.number) + ":18080" }
 
+// Page is what the binary answers at a path of Admin, whatever the status.
+func (r *Replica) Page(ctx context.Context, path string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.Admin()+path, nil)
+	if err != nil {
+		return "", err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	return string(text), err
+}
+
+// Metric is the sum of what the binary says of a metric whose name, labels included, begins
+// so; 0 if it says nothing of it.
+func (r *Replica) Metric(ctx context.Context, prefix string) (sum float64, err error) {
+	text, err := r.Page(ctx, "/metrics")
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), " "); ok && strings.HasPrefix(name, prefix) {
+			n, wrong := strconv.ParseFloat(value, 64)
+			sum, err = sum+n, errors.Join(err, wrong)
+		}
+	}
+	return sum, err
+}
+
 // PID is the process id of the binary while it runs.
 func (r *Replica) PID() int { return r.process.cmd.Process.Pid }
 
@@ -132,6 +170,9 @@ func (r *Replica) execute(config *rest.Config) (err error) {
 	}
 	args := append([]string{"serve", "--source", "kube", "--kubeconfig", file, "--class", r.stack.options.Class, "--listen", r.Address, "--plaintext",
 		"--admin", r.Admin()}, r.stack.options.Args...)
+	if r.state != "" {
+		args = append(args, "--state", r.state)
+	}
 	r.process, err = startBinary(dir, r.stack.options.Build, r.stack.options.Env, args...)
 	return err
 }
@@ -189,6 +230,9 @@ func (r *Replica) close() error {
 	err := r.Stop()
 	if r.conn != nil {
 		err = errors.Join(err, r.conn.Close())
+	}
+	if r.state != "" {
+		err = errors.Join(err, os.RemoveAll(r.state))
 	}
 	replicas.free(r.number)
 	return errors.Join(err, r.API.Close())

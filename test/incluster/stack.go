@@ -52,6 +52,8 @@ type Options struct {
 	Env   []string
 	// Args are further arguments of the binary's serve.
 	Args []string
+	// State gives each replica a folder of --state, which outlives its process.
+	State bool
 	// REST is who the replicas are, and where the API server is for them; nil means
 	// who may do everything.
 	REST *rest.Config

@@ -24,7 +24,7 @@ const (
 // has. The table may only shrink: whoever shortens a function lowers its number, or
 // takes it out; nobody adds one.
 var longer = map[string]int{
-	"cmd/legation/serve.go serveCommand": 63,
+	"cmd/legation/serve.go serveCommand": 59,
 	"cmd/legation/serving.go run":        44,
 }
 

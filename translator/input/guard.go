@@ -124,6 +124,9 @@ func (v View) LeavingOf(class string) (digest pmap.Sum, hosts int) {
 // Deletion is that which is held of a class.
 func (v View) Deletion(class string) (Deletion, bool) { return v.deletions.Get(class) }
 
+// HoldsDeletion reports whether one is held, of whatever class.
+func (v View) HoldsDeletion() bool { return v.deletions.Len() > 0 }
+
 // Deletions are all that are held, for differences between two views.
 func (v View) Deletions() pmap.Sum { return v.deletions.Digest() }
 

@@ -108,14 +108,18 @@ func Seal[O interface {
 	Object
 	meta() *Meta
 }](o O) O {
-	// Marshalling these structs cannot fail: they hold no channel, function or
-	// cycle. Go writes maps in order of their keys, so the text is canonical.
+	o.meta().sum = pmap.SumOf(string(o.Ref().Kind), string(textOf(o)))
+	return o
+}
+
+// textOf is an object as JSON. Marshalling these structs cannot fail: they hold no channel,
+// function or cycle. Go writes maps in order of their keys, so the text is canonical.
+func textOf(o Object) []byte {
 	text, err := json.Marshal(o)
 	if err != nil {
-		panic(fmt.Sprintf("input: sealing %s: %v", o.Ref(), err))
+		panic(fmt.Sprintf("input: writing %s: %v", o.Ref(), err))
 	}
-	o.meta().sum = pmap.SumOf(string(o.Ref().Kind), string(text))
-	return o
+	return text
 }
 
 // Ingress is networking.k8s.io/v1 Ingress.
@@ -254,8 +258,8 @@ func (o *Slice) Ref() object.Ref {
 	return object.Ref{Kind: object.KindSlice, Namespace: o.Namespace, Name: o.Name}
 }
 
-// Secret is core/v1 Secret of type kubernetes.io/tls, or of any type with these
-// two keys. It never prints its key.
+// Secret is core/v1 Secret, of any type, reduced to certificate and key, what checks client
+// certificates, and passwords. What it has not is empty. It is never printed.
 type Secret struct {
 	Meta
 	Certificate []byte // data["tls.crt"], PEM

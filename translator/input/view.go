@@ -43,8 +43,9 @@ type View struct {
 	tallies   pmap.Map[tally]    // by class
 	wake      time.Time
 
-	standIn *Secret // see WithStandIn
-	now     int64   // in ns since 1970, see WithTime
+	standIn *Secret   // see WithStandIn
+	now     int64     // in ns since 1970, see WithTime
+	stored  time.Time // see WithStored
 }
 
 const sep = "\x00"

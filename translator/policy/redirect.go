@@ -1,6 +1,6 @@
 package policy
 
-// Redirect is where a client is sent instead.
+// Redirect is whether requests by http are redirected to https.
 type Redirect struct {
 	SSLRedirect      bool // from http to https, if the host has a TLS section
 	ForceSSLRedirect bool // also without one

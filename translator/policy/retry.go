@@ -18,7 +18,7 @@ var retryRows = []Setting{
 	{
 		Name: "retry-idempotent", Type: yesNo(func(v *Values) *bool { return &v.RetryIdempotent }),
 		Default: "true", Why: "As nginx (proxy_next_upstream without non_idempotent), and as RFC 9110, 9.2.2, allows: a server that closes a connection just then would else be a 502.",
-		Envoy: "x-envoy-retry-on: reset, for these methods",
+		Envoy: "x-envoy-retry-on: reset, for these methods, by a header_mutation filter with a matcher",
 		Doc: "Whether GET, HEAD, OPTIONS, PUT, DELETE and TRACE are tried again, too, when the connection ends before the answer begins. " +
 			"A POST or PATCH never is. A body above 32 KiB is not kept, so such a request is not sent again.",
 	},

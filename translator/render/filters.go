@@ -28,6 +28,8 @@ type filter struct {
 	bodyOnly bool
 	// parts are what it runs, in order; each decides by itself.
 	parts []part
+	// wanted, of a filter without parts, reports whether it is to run, as it is in the listener.
+	wanted func(*policy.Route) bool
 }
 
 // part is one filter inside a filter_chain.
@@ -57,6 +59,7 @@ var filters = []filter{
 	{name: preFilter, config: &chainv3.FilterChainConfig{}, parts: []part{exemption, unlogged}},
 	{name: limiterFilter, config: limiter()},
 	{name: policyFilter, config: &chainv3.FilterChainConfig{}, parts: []part{corsOrigin, corsHeaders, addresses, auth, session}},
+	{name: retryFilter, config: idempotentOnly(), wanted: func(s *policy.Route) bool { return s.RetryIdempotent }},
 	// It keeps the name that it had when it was the only one: a connection from then
 	// knows no other, and its bodies stay limited only by that name.
 	{name: "envoy.filters.http.filter_chain", config: &chainv3.FilterChainConfig{}, bodyOnly: true, parts: []part{bodyLimit}},
@@ -82,8 +85,11 @@ func onAll(class *policy.Route, renewal policy.Renewal) map[string]*anypb.Any {
 		if f.name == preFilter {
 			running = append(renewing(renewal), running...)
 		}
-		if len(running) > 0 {
+		switch {
+		case len(running) > 0:
 			all = with(all, f.name, perRoute(running))
+		case f.wanted != nil && f.wanted(class):
+			all = with(all, f.name, ask())
 		}
 	}
 	return all
@@ -102,6 +108,10 @@ func onRoute(route, class *policy.Route, first ...*corev3.TypedExtensionConfig) 
 			own = with(own, f.name, perRoute(slices.Concat(first, f.running(route))))
 		case slices.ContainsFunc(f.parts, differs):
 			own = with(own, f.name, perRoute(f.running(route)))
+		case f.wanted != nil && f.wanted(route) && !f.wanted(class):
+			own = with(own, f.name, ask())
+		case f.wanted != nil && !f.wanted(route) && f.wanted(class):
+			own = with(own, f.name, perRoute(nil))
 		}
 	}
 	return own

@@ -37,7 +37,7 @@ const (
 	// helloTime, to say for which host it comes. Apache's packages have 10 s (SUSE) and
 	// 20 s (Debian) for headers, ingress-nginx 60 s. It bounds how long connections that
 	// trickle a request can keep others out, and is no time for a body.
-	headersTime = 10 * time.Second
+	headersTime = 9 * time.Second
 	helloTime   = 10 * time.Second
 	// streamIdle ends a stream for which no route says otherwise.
 	streamIdle = 60 * time.Second

@@ -138,7 +138,6 @@ func (b *builder) use(p *route.Planned) {
 	if s.MaxStreamDuration > 0 {
 		b.longest = &routev3.RouteAction_MaxStreamDuration{MaxStreamDuration: seconds(s.MaxStreamDuration)}
 	}
-	b.headers = append(b.headers, retryUnlike(s, b.class)...)
 	if s.Prefix != "" {
 		b.headers = append(b.headers, setHeader("x-forwarded-prefix", escaped(s.Prefix)))
 	}
@@ -230,7 +229,7 @@ func RouteConfiguration(name string, s *policy.Values, renewal policy.Renewal) (
 		Vhds:                            virtualHosts(),
 		RequestHeadersToRemove:          []string{scopeHeader, "x-envoy-external-address", "x-envoy-internal", "x-envoy-expected-rq-timeout-ms"},
 		MostSpecificHeaderMutationsWins: false,
-		RequestHeadersToAdd:             append(retryForAll(&s.Route), whoAsks(&s.Taste)...),
+		RequestHeadersToAdd:             whoAsks(&s.Taste),
 		ResponseHeadersToAdd:            hsts(s.HSTS),
 		TypedPerFilterConfig:            onAll(&s.Route, renewal),
 	}

@@ -12,7 +12,7 @@ import (
 // there.
 type Usage struct{ Hosts, Routes, TLSHosts, Bytes int }
 
-// Plus is u with what another costs, times n.
+// Plus is u + n × other. n may be negative.
 func (u Usage) Plus(other Usage, n int) Usage {
 	return Usage{u.Hosts + n*other.Hosts, u.Routes + n*other.Routes, u.TLSHosts + n*other.TLSHosts, u.Bytes + n*other.Bytes}
 }

@@ -11,7 +11,8 @@ import (
 )
 
 // Class is what all hosts of a fleet depend on: the settings of an IngressClass
-// and its catch-all. When it changes, every host is computed anew.
+// and its catch-all. When it changes, every host is computed anew; but not for Over,
+// whose objects are marked one by one, nor for a renewal, which concerns no host.
 type Class struct {
 	Name      string
 	Default   bool          // whether an object without a class is of this one
@@ -58,7 +59,8 @@ type Planned struct {
 	Action
 	// Settings are those of the class with what the object says instead.
 	Settings *policy.Route
-	// Owner is the object, in the name of a route: "shop/checkout".
+	// Owner is the object that the action is from, as in the name of its route:
+	// "shop/checkout". The owner of a host is something else: a namespace (Tenure).
 	Owner string
 	From  object.Ref
 	// Measures are those of the object and of the host; nil for none.

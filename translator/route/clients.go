@@ -10,7 +10,8 @@ import (
 // Clients is which client certificates a host asks for. They are checked on connections
 // with TLS that ends here, and on no others.
 type Clients struct {
-	// Secret has the certificates of the authorities, and Field names it.
+	// Secret has the certificates of the authorities. Field is where the object names it:
+	// an annotation.
 	Secret object.Ref
 	Field  string
 	Mode   ClientMode

@@ -179,8 +179,9 @@ type TLS struct {
 	Field  string     // that names it
 }
 
-// Backend is one Service port, with the settings for its cluster that the object which
-// names it brings. It is made by NewBackend. The Service need not exist.
+// Backend is one port of a Service, which need not exist, or of a name outside
+// (NewOutside). Policy are the settings of the object that names it, as far as they shape
+// the cluster. Make it with NewBackend, NewRawBackend, NewOutside or ParseCluster.
 type Backend struct {
 	Namespace, Service string
 	Port               string           // by name or number, as the object writes it

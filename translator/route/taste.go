@@ -87,8 +87,9 @@ func (m *merger) roots(candidates []candidate) {
 	}
 }
 
-// lent is what a host does with paths that no rule has: what the class does with
-// them, under the settings of the oldest object of its owner.
+// lent is what a host of a compatible class does with a path that no rule matches: what
+// the object of p, the oldest of the host's owner, says for it (Lends), else what the class
+// does, both under the settings of that object.
 func (m *merger) lent(p plan) Planned {
 	action := m.class.unmatched(m.host.Host, m.owner).Action
 	if p.fragment.Lends != nil {

@@ -76,6 +76,9 @@ func Open(root string, c Config) (*Source, error) {
 	if !info.IsDir() {
 		return nil, fmt.Errorf("%s is not a folder", root)
 	}
+	if _, err := os.ReadDir(root); err != nil { // what cannot be read is not empty
+		return nil, err
+	}
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, fmt.Errorf("watching %s: %w", root, err)
@@ -83,6 +86,23 @@ func Open(root string, c Config) (*Source, error) {
 	s := &Source{root: root, claim: c.Claim, watcher: watcher, first: true, dirty: true, taken: state{}}
 	s.tree = newTree(root, c, func(folder string) { _ = watcher.Add(folder) }) // without notice, rounds find the change
 	return s, nil
+}
+
+// Recall gives each file what an earlier process has read from it, before the first Take:
+// of one that cannot be read or parsed now, that stays. Objects of no file are left out.
+func (s *Source) Recall(last []input.Object) {
+	for _, o := range last {
+		path := input.FileOf(o)
+		if path == "" {
+			continue
+		}
+		f := s.tree.files[path]
+		if f == nil {
+			f = &file{}
+			s.tree.files[path] = f
+		}
+		f.entries = append(f.entries, entry{ref: o.Ref(), object: o})
+	}
 }
 
 // Close ends the watch.

@@ -44,6 +44,9 @@ type Config struct {
 	Controllers []string
 	// Classes are the IngressClasses that are served; none means all that are ours.
 	Classes []string
+	// Last are the IngressClasses and ConfigMaps that an earlier process has read: what they
+	// name is followed, though they may be gone by now, since their fleets are frozen then.
+	Last []input.Change
 	// Log gets a line for each change of state; nil means slog.Default().
 	Log *slog.Logger
 }
@@ -86,6 +89,8 @@ func New(c Config) (*Source, error) {
 // then. It must be called once.
 func (s *Source) Run(ctx context.Context) error {
 	s.fetcher.open()
+	s.state.recall(s.config.Last)
+	s.config.Last = nil
 	var group sync.WaitGroup
 	for _, f := range s.feeds {
 		group.Go(func() { f.run(ctx) })

@@ -318,6 +318,18 @@ func TestClassOwnership(t *testing.T) {
 	c.expect("put IngressClass ours", "put Secret shop/a")
 }
 
+// TestRecall: what a class named that an earlier process knew is followed, though the class is
+// gone by now: its fleet is frozen, with certificates of today.
+func TestRecall(t *testing.T) {
+	last := []input.Change{Reduce(class("edge", input.Controller, "settings")), Reduce(configMap("settings", map[string]string{"default-tls-secret": "shop/d"}))}
+	c := start(t, Config{Last: last}, ingress("x", "a"), secret("a", "1"), secret("d", "1"), secret("e", "1"))
+	c.expect("put Ingress shop/x", "put Secret shop/a", "put Secret shop/d")
+	c.put(secret("a", "2"))
+	c.expect("put Secret shop/a")
+	c.put(class("edge", "example.com/other", ""))
+	c.expect("put IngressClass edge", "delete Secret shop/a", "delete Secret shop/d")
+}
+
 // TestClasses: Ingresses of other classes are left out, and come and go with
 // their class.
 func TestClasses(t *testing.T) {

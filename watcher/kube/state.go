@@ -58,6 +58,18 @@ func (s *state) applyLocked(changes ...input.Change) {
 	s.wake = make(chan struct{})
 }
 
+// recall follows what objects of an earlier process name; they themselves are no change.
+func (s *state) recall(last []input.Change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range last {
+		more, _ := s.names.update(c)
+		for _, ref := range more {
+			s.named(ref)
+		}
+	}
+}
+
 // named begins to follow a Secret or ConfigMap, because an object refers to it now.
 func (s *state) named(ref object.Ref) {
 	if !s.within(ref.Namespace) {

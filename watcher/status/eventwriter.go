@@ -124,8 +124,10 @@ func (p *eventWriter) renew(ctx context.Context, e *eventsv1.Event, before recor
 }
 
 // event builds the Event for a write. Its reason is the code of the Problem, also when
-// the Event says that the Problem is mended. Its name is derived from its object and its
-// text, so that every replica gives it the same name and none writes it twice.
+// the Event says that the Problem is mended. Its name is derived from
+// name and UID of its object, its reason and its text: so the next replica that leads gives
+// it the same name, and renews it instead of writing it twice. An object that is made anew
+// under the same name gets Events of its own.
 func event(o eventWrite, uid types.UID, instance string, now time.Time) *eventsv1.Event {
 	ref, reason, kind := o.problem.Object, string(o.problem.Code), corev1.EventTypeWarning
 	text := words(o.problem)

@@ -16,9 +16,9 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// feed follows the objects of one kind, each reduced to a value of type V as soon
-// as it is decoded. An update that leaves the value as it was is none. It belongs
-// to the goroutine of its Reflector.
+// feed follows the objects of one kind, each reduced to a value of type V as soon as it is
+// decoded. put does not hear of an update that leaves the value as it was. Only the
+// goroutine of its Reflector may use a feed.
 type feed[O runtime.Object, V comparable] struct {
 	what   string // "pods in namespace edge"
 	source cache.ListerWatcher

@@ -36,12 +36,12 @@ type Stats struct {
 	Fights []Fight
 }
 
-// Fight is an object whose status other controllers keep rewriting, so that we
-// leave it alone. Either they overwrite what we write to an Ingress, or they
-// overwrite each other's address on a Service that we follow.
+// Fight is an object that we leave to other controllers: an Ingress where they overwrite
+// what we write, a Service that we follow where they overwrite each other's address, or an
+// IngressClass whose former controller may still be at work.
 type Fight struct {
-	// Object is an Ingress that we write no more, or a Service whose address we do
-	// not follow any more.
+	// Object is an Ingress that we write no more, a Service whose address we do not
+	// follow any more, or an IngressClass whose Ingresses we do not write yet.
 	Object object.Ref
 	// Managers are the field managers of the others.
 	Managers []string

@@ -314,8 +314,8 @@ func (l *statusTable) next(now time.Time) (job, bool) {
 	return j, true
 }
 
-// wake is when to look again, if nothing happens before; zero means never. While
-// a question is being answered, no other is asked.
+// wake is when to look again, if nothing happens before; zero means never. asking says
+// that a call of Config.Acknowledged is under way: then the times of the next call are left out.
 func (l *statusTable) wake(asking bool) time.Time {
 	if asking {
 		return l.later.when()

@@ -105,10 +105,10 @@ func expect(t *testing.T, p *Peers, fleetName string, lists [][]*snapshot.Resour
 // TestHTTP: a probe hears what is waited for; being behind later is no reason to
 // be taken out.
 func TestHTTP(t *testing.T) {
-	ready, waiting := make(chan struct{}), []string{"Service: not listed yet"}
+	ready, waiting, stored := make(chan struct{}), []string{"Service: not listed yet"}, time.Time{}
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "legation_test", Help: "one"}, func() float64 { return 1 }))
-	server := httptest.NewServer(HTTP{Ready: ready, Waiting: func() []string { return waiting }, Metrics: metrics, Level: new(slog.LevelVar)}.Server().Handler)
+	server := httptest.NewServer(HTTP{Ready: ready, Waiting: func() []string { return waiting }, Stored: func() time.Time { return stored }, Metrics: metrics, Level: new(slog.LevelVar)}.Server().Handler)
 	defer server.Close()
 	get := func(path string, code int, parts ...string) {
 		t.Helper()
@@ -130,6 +130,9 @@ func TestHTTP(t *testing.T) {
 	get("/livez", 200)
 	get("/readyz", 503, "nothing is published yet", "Service: not listed yet")
 	close(ready)
+	stored = time.Now().Add(-time.Hour)
+	get("/readyz", 200, "ready, with what was stored 1h0m0s ago", "Service: not listed yet")
+	stored = time.Time{}
 	get("/readyz", 200, "ready, but", "Service: not listed yet")
 	waiting = nil
 	get("/readyz", 200, "ready")

@@ -144,6 +144,10 @@ func same(s snapshot.Snapshot, ref snapshot.Ref, have *snapshot.Resource) bool {
 }
 
 func versionOf(v store.Version) *adminv1.Version {
-	return &adminv1.Version{Number: v.Number, Time: timestamppb.New(v.Time), Cause: v.Cause,
+	out := &adminv1.Version{Number: v.Number, Time: timestamppb.New(v.Time), Cause: v.Cause,
 		Digest: v.Snapshot.Digest().String(), Resources: uint32(v.Snapshot.Len())}
+	if at := v.Snapshot.Stored(); !at.IsZero() {
+		out.Stored = timestamppb.New(at)
+	}
+	return out
 }

@@ -20,6 +20,9 @@ type HTTP struct {
 	Ready <-chan struct{}
 	// Waiting says what was not read yet, and what cannot be followed now.
 	Waiting func() []string
+	// Stored is since when what is served has not been read from the source; zero if it was
+	// read by this process.
+	Stored func() time.Time
 	// Metrics are those of /metrics.
 	Metrics prometheus.Gatherer
 	// Level is the least level that is logged.
@@ -93,6 +96,11 @@ func (h HTTP) readyz(w http.ResponseWriter, _ *http.Request) {
 	case <-h.Ready:
 	default:
 		say(w, http.StatusServiceUnavailable, "not ready: nothing is published yet", list)
+		return
+	}
+	if at := h.Stored(); !at.IsZero() {
+		say(w, http.StatusOK, fmt.Sprintf("ready, with what was stored %s ago: the source was not read yet, Envoys that start get that, and others keep what they have",
+			time.Since(at).Round(time.Second)), list)
 		return
 	}
 	if len(list) > 0 {

@@ -18,7 +18,7 @@ const (
 	maxRejects    = 4                        // rejected versions remembered for a name
 	maxMemory     = 1024                     // names with rejected versions remembered for an Envoy
 	grace         = 5 * time.Second          // from the last route that names a cluster to its removal, if it lingers no longer
-	patience      = 15 * time.Second         // Envoy's own fetch timeout: no start is held longer
+	patience      = 15 * time.Second         // Envoy's own fetch timeout: how long a first listener, first routes and a listener that drops chains wait
 	removalDelay  = 2 * time.Second          // from a reconnect to the first removal of a route
 	maxGap        = time.Second              // between two route pushes
 	gapFactor     = 7                        // gap ÷ time that Envoy took for the last route push
@@ -36,16 +36,17 @@ type Rejects map[snapshot.Ref][]string
 // Fleet is what the other Envoys of the fleet made of versions. It may change at any
 // time. nil is a fleet of one.
 type Fleet interface {
-	// Suspect reports whether one of them rejected a version: it is then sent last and
-	// alone.
+	// Suspect reports whether one of them rejected a version. A virtual host is then sent
+	// last and alone, and an HTTP configuration after one that is Proven, if Envoy has none.
+	// All other types are sent as always.
 	Suspect(ref snapshot.Ref, version string) bool
 	// Proven are versions of a listener or an HTTP configuration that they run, the newest
 	// first.
 	Proven(ref snapshot.Ref) []*snapshot.Resource
 }
 
-// Conn is the protocol state of one Envoy on one stream. It belongs to one
-// goroutine. Make it with Accept.
+// Conn is the protocol state of one Envoy on one stream. It has no lock: its owner lets
+// one goroutine use it at a time (see stream in xds/server). Make it with Accept.
 type Conn struct {
 	target   snapshot.Snapshot
 	fleet    Fleet
@@ -53,7 +54,7 @@ type Conn struct {
 	rejected Rejects
 	seq      uint64 // counts requests and responses, so that "after" is a comparison
 	nonce    uint64
-	returned bool // Envoy reported versions: it is not fresh
+	returned bool // Envoy is not fresh: it reported versions, or rejected a listener that may name a bad secret (rule 6.5)
 	now      time.Time
 	wake     time.Time // the earliest timer found in this Next
 
@@ -137,7 +138,8 @@ func Accept(known Rejects) *Conn {
 	return c
 }
 
-// Target sets what Envoy should run. Next says what to send for it.
+// Target sets what Envoy should run, and what the other Envoys of its fleet made of the
+// versions (nil: there are no others). It sends nothing: call Next afterwards.
 func (c *Conn) Target(s snapshot.Snapshot, fleet Fleet) {
 	before := c.target
 	c.target, c.fleet = s, fleet

@@ -17,8 +17,8 @@ import (
 // which no good one is known: another Envoy may have proven one meanwhile.
 const retry = time.Second
 
-// nextExtensions is step 8: one HTTP configuration per response, which waits for nothing,
-// and never a removal.
+// nextExtensions is step 8: one HTTP configuration per response, which waits only for the
+// answer to the last response with the same name, and never a removal.
 func (c *Conn) nextExtensions(send func(*flight)) {
 	const t = snapshot.ExtensionConfig
 	names := slices.AppendSeq(c.differing(t), maps.Keys(c.spoiled))

@@ -44,9 +44,10 @@ type TypeStatus struct {
 	Have resources
 	// Flight are the responses without an answer, oldest first.
 	Flight []Response
-	// Rejected has each resource of the target whose wanted version Envoy rejected
-	// when it was the only one in its response; sorted by name. Envoy runs another
-	// version of it, or none. An entry is gone as soon as another version is wanted.
+	// Rejected has each resource of the target whose wanted version Envoy rejected, on
+	// this stream or an earlier one, when it was the only one in its response; sorted by
+	// name. Envoy runs another version of it, or none. An entry is gone as soon as another
+	// version is wanted, or Envoy takes this one after all (a listener is tried again).
 	Rejected []Rejection
 	// Took is how long Envoy took for its last answer.
 	Took time.Duration
@@ -72,7 +73,7 @@ func (c *Conn) Lingers() bool {
 	return !c.types[snapshot.Cluster].have.Same(c.want(snapshot.Cluster))
 }
 
-// Status costs O(in flight + rejected).
+// Status is what is known of this Envoy now. It costs O(in flight + rejected).
 func (c *Conn) Status() Status {
 	s := Status{Counters: c.counters}
 	for t := range snapshot.Types() {

@@ -3,8 +3,8 @@
 //
 // It decides nothing about what is sent: it remembers for xds/server what must
 // outlive one stream, and shows the rest to people. It starts no goroutine,
-// reads no clock and logs nothing. A Registry may be used from several
-// goroutines; a Session belongs to the one that serves its stream.
+// reads no clock and logs nothing. A Registry and a
+// Session may be used from several goroutines.
 //
 // Start reading at Registry.Join.
 package fleet

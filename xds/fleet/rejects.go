@@ -23,8 +23,9 @@ func (s *Session) Remember(r delta.Rejects) {
 	s.registry.rejects.set(s.key(), r)
 }
 
-// Suspect tells the fleet that this Envoy rejected a version that was sent
-// alone: other Envoys get it last and alone.
+// Suspect tells the fleet that this Envoy rejected a version that was sent alone. Other
+// Envoys learn of it with their next target (see delta.Fleet.Suspect for what it changes);
+// those that have been sent the version already are not helped.
 func (s *Session) Suspect(ref snapshot.Ref, version string) {
 	s.registry.mu.Lock()
 	defer s.registry.mu.Unlock()

@@ -51,13 +51,13 @@ func (missing) Sum() pmap.Sum { return pmap.Sum{} }
 // A placeholder for a secret leaves the last good certificate in use, unless that was of
 // another namespace. A placeholder for a cluster or a CLA
 // leaves the last one in use for Grace and is Final afterwards. A fleet without
-// a last one gets the placeholder itself. A virtual host that names one more
-// cluster, and one without endpoints, stays as it is for MoveGrace.
+// a last one gets the placeholder itself. A virtual host that newly names a cluster
+// without endpoints stays as it is for MoveGrace.
 //
-// All that counts from fresh at the earliest: it is since when base has been made of
-// inputs that are up to date, zero for ever, and now while they are not. So nothing
-// is given up for the lack of what is there and could not be read, and what is really
-// missing has its whole time to come after an outage, too.
+// Both times count from fresh, if that is later. fresh is since when all inputs of base
+// have been up to date: the zero time if they always were, now while they are not. So
+// nothing is given up only because it could not be read, and after an outage what is
+// really missing has its whole time again.
 func Next(prev Held, base snapshot.Snapshot, now, fresh time.Time) (_ Held, wake time.Time) {
 	h := Held{Snapshot: prev.Snapshot, base: base, pending: prev.pending, moving: prev.moving, kept: prev.kept, certificates: prev.certificates}
 	var moved []string // virtual hosts

@@ -9,8 +9,8 @@ import (
 	"legation.dev/xds/snapshot"
 )
 
-// MoveGrace is how long an existing virtual host keeps its old version when the
-// new one adds a cluster that has no endpoints yet. Sources deliver kinds in no
+// MoveGrace is how long an existing virtual host keeps its old version for each cluster
+// that the new one adds and that has no endpoints yet; it waits for the last of them. Sources deliver kinds in no
 // fixed order: an Ingress often arrives before the EndpointSlices of the Service
 // it names, and an API server rarely lags by more than this. After that the new
 // version goes out. If the Service really has no pods, its clients get 503, which

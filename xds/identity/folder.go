@@ -86,7 +86,8 @@ func (f *Folder) Run(ctx context.Context) error {
 	}
 }
 
-// Look reads the files now. It reports whether what they hold is used now.
+// Look reads the files now. True: they can be used, and are, whether new or as before.
+// False: they cannot; what was read last stays in force.
 func (f *Folder) Look(now time.Time) bool {
 	m, err := f.read()
 	f.mu.Lock()

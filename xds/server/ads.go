@@ -76,8 +76,8 @@ func (s *Server) meet(g grpc.ServerStream) error {
 }
 
 // certificateEnd is when the client certificate of an Envoy expires; zero if it has
-// none. It logs a warning from identity.WarnBefore on: the open stream goes on after
-// the end, but the Envoy cannot connect again.
+// none. It logs a warning if less than identity.WarnBefore is left: the open stream
+// outlives the certificate, but the Envoy cannot connect again.
 func certificateEnd(ctx context.Context, log *slog.Logger) time.Time {
 	c, ok := identity.ClientOf(ctx)
 	if left := time.Until(c.Ends); ok && left < identity.WarnBefore {

@@ -46,10 +46,10 @@ func (st *stream) landed(nonce string, now time.Time) time.Duration {
 	return -1
 }
 
-// rejected logs a NACK with the Kubernetes objects that the resources came from. A
-// version that was rejected as the only resource of its response is certainly the bad
-// one. It is remembered for the next stream of this Envoy, and for the other Envoys of
-// its fleet, which are sent it alone.
+// rejected logs a NACK with the Kubernetes objects that the resources came from. If the
+// response had one resource, that is the bad one, but for a listener or a secret that was
+// rejected for another secret (M15, M27). It becomes a suspect of the fleet, and what the
+// Conn then counts as rejected is remembered for the next stream of this Envoy.
 func (st *stream) rejected(e delta.Event) {
 	if !e.Alone {
 		st.log.Warn("envoy rejected a response, which is now split", "type", e.Type, "resources", len(e.Rejected), "error", e.Message)

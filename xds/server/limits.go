@@ -79,9 +79,11 @@ type Limits struct {
 	// 30 s: with up to six replicas these connections stay. Other clients connect again
 	// when they need to.
 	Idle time.Duration
-	// Introduction is how long the first request of a stream may take to arrive, counted
-	// from when the server begins to read it; 30 s. 27 MB take 2 s on a link of
-	// 100 Mbit/s.
+	// Introduction bounds three things, each by 30 s: how long the first request of a
+	// stream may take to arrive, from when the server begins to read it; how long a stream
+	// may keep its turn to send first requests (admission); and how long a large request may
+	// take, or be kept for an Envoy that waits for its fleet (xds/limits). 27 MB take 2 s on a
+	// link of 100 Mbit/s.
 	Introduction time.Duration
 	// Age is the maximum age of a connection, with a jitter of 10 %; 30 min. Envoys
 	// reconnect at that age, so that they spread over all replicas again after one was

@@ -80,7 +80,7 @@ func needed(b []byte) int {
 }
 
 // isASCII reports whether no byte of b is above 127: then every string in it is
-// valid UTF-8, and it need not be looked for one by one.
+// valid UTF-8, and the strings need not be checked one by one.
 func isASCII(b []byte) bool {
 	const high = 0x8080808080808080
 	for ; len(b) >= 32; b = b[32:] {

@@ -11,11 +11,11 @@ type received[T any] struct {
 	err     error
 }
 
-// receive starts the second goroutine of a stream, which only reads: the
-// handler can then wait for more than the next message. It reads one message
-// ahead, so what a client may keep in our memory stays bounded by flow control.
-// The last value it hands over is an error. It ends soon after the handler,
-// which closes left on its way out; Server.Shutdown waits for it.
+// receive starts a goroutine that reads the messages of a view or CSDS stream (a delta
+// stream has its own reader, see stream), so that the handler can wait for other things,
+// too. It reads one message ahead: flow control bounds the rest. If the reading fails, the
+// error is the last value. The handler closes left when it returns, and the goroutine ends
+// soon after; Server.Shutdown waits for it.
 func receive[T any](s *Server, left <-chan struct{}, recv func() (T, error)) <-chan received[T] {
 	out := make(chan received[T])
 	s.readers.Go(func() {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
@@ -115,6 +116,41 @@ func TestUnknownFleetWaits(t *testing.T) {
 	e.run(world(t, 2, 0))
 	if list := h.fleets.Envoys(); list[0].Waiting || list[0].ID != "envoy-1" || h.server.Stats().Waiting != 0 {
 		t.Error("a served Envoy is shown as waiting")
+	}
+}
+
+// TestStored: what was only stored is served to an Envoy that starts. One that has a
+// configuration, which may be newer, keeps it until the source was read; of what is then
+// equal, nothing is sent.
+func TestStored(t *testing.T) {
+	const n = 20
+	h, before := serve(t), serve(t)
+	stored, newer := world(t, n, 0), world(t, n, 1)
+	before.store.Publish("nginx", newer, "start")
+	e := before.envoy("envoy-1", "nginx")
+	e.ask(snapshot.Cluster)
+	e.run(newer)
+	e.cancel()
+
+	h.store.Publish("nginx", stored.WithStored(time.Unix(1, 0)), "stored")
+	returned := h.reconnect(e, "envoy-1", "nginx")
+	h.until("the Envoy that returns waits", func() bool { return h.server.Stats().Waiting == 1 && h.log.has("keeps what it has", "envoy-1") })
+	fresh := h.envoy("envoy-2", "nginx")
+	fresh.ask(snapshot.Cluster)
+	fresh.run(stored)
+	if h.server.Stats().Waiting != 1 {
+		t.Error("the Envoy that returned does not wait any more")
+	}
+	sent := fresh.got
+	h.store.Publish("nginx", newer, "the source was read")
+	fresh.run(newer)
+	last := withService(t, newer, 3, 2)
+	h.until("nobody waits", func() bool { return h.server.Stats().Waiting == 0 })
+	h.store.Publish("nginx", last, "endpoints of one Service")
+	fresh.run(last)
+	returned.run(last)
+	if returned.got != 1 || fresh.got != sent+n+1 {
+		t.Errorf("the Envoy that returned was sent %d resources, the other %d", returned.got, fresh.got-sent)
 	}
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"math"
 	"math/bits"
 	"sync"
 	"sync/atomic"
@@ -75,7 +76,7 @@ func (d *Durations) add(x time.Duration) {
 // Quantile is an upper bound of the q-quantile (0 < q ≤ 1), at most twice the
 // true value; 0 if nothing was counted.
 func (d Durations) Quantile(q float64) time.Duration {
-	rank := uint64(q * float64(d.Count))
+	rank := uint64(math.Ceil(q * float64(d.Count)))
 	var seen uint64
 	for i, n := range d.Buckets {
 		if seen += n; n > 0 && seen >= rank {

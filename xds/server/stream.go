@@ -122,7 +122,7 @@ func (st *stream) logged(node fleet.Node, first *request) error {
 // serve answers first and what follows, and pushes what changes, until the
 // stream ends.
 func (st *stream) serve(first *request) error {
-	if err := st.awaitFleet(); err != nil {
+	if err := st.awaitFleet(first.Initial != nil); err != nil {
 		return err
 	}
 	defer st.begin()()
@@ -153,29 +153,42 @@ func (st *stream) begin() (leave func()) {
 	}
 }
 
-// awaitFleet waits until the fleet of this Envoy exists. An Envoy that has said much
+// awaitFleet waits until the fleet of this Envoy exists and, if Envoy has returned with a
+// configuration, until what is served comes from the source: of what an earlier process
+// stored it is not known whether it is newer than what Envoy runs. An Envoy that has said much
 // does so no longer than Limits.Introduction, since that is kept meanwhile (see xds/limits):
 // then it comes again.
-func (st *stream) awaitFleet() error {
-	var known bool
-	if st.view, known = st.server.store.Watch(st.fleet); known {
+func (st *stream) awaitFleet(returned bool) error {
+	if st.served(returned) {
 		return nil
 	}
 	st.admission.give()
 	st.server.counters.waiting.Add(1)
 	defer st.server.counters.waiting.Add(-1)
-	st.log.Warn("envoy names an unknown fleet and waits", "fleets", st.server.store.Fleets())
-	for !known {
+	if st.view.Number == 0 {
+		st.log.Warn("envoy names an unknown fleet and waits", "fleets", st.server.store.Fleets())
+	} else {
+		st.log.Info("envoy keeps what it has: the source was not read yet, and what is stored may be older", "age", time.Since(st.view.Snapshot.Stored()).Round(time.Second))
+	}
+	for {
 		select {
 		case <-st.view.Changed:
-			st.view, known = st.server.store.Watch(st.fleet)
+		case <-st.view.Refreshed:
 		case <-st.grpc.Context().Done():
 			return st.grpc.Context().Err()
 		case <-st.server.stopping:
 			return errStopping
 		}
+		if st.served(returned) {
+			return nil
+		}
 	}
-	return nil
+}
+
+// served looks whether there is something to serve to this Envoy.
+func (st *stream) served(returned bool) (known bool) {
+	st.view, known = st.server.store.Watch(st.fleet)
+	return known && (!returned || st.view.Snapshot.Stored().IsZero())
 }
 
 // status is for people, from any goroutine.

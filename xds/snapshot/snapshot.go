@@ -120,9 +120,10 @@ type Resource struct {
 	Name string
 	// Version is a hash of the body: equal on every replica, after every restart.
 	Version string
-	// Needs is what must be live at an Envoy before it may get this: clusters, for a
-	// redirect to https the host's Chain, for a listener the Listener that holds its
-	// scoped routes. Sorted.
+	// Needs is what must be live at an Envoy before it may get this: clusters; for a
+	// redirect to https the host's Chain; for a listener the Listener that holds its
+	// scoped routes; for a certificate the other Secrets of its chain. Some of these do not hold
+	// it up if they were rejected or are not wanted: see docs/delta.md. Sorted.
 	Needs []Ref
 	// Pulls is what Envoy itself asks for when it gets this: cluster → Endpoints,
 	// listener → RouteConfiguration, Secrets, ExtensionConfigs and ScopedRoute. Sorted.
@@ -283,6 +284,7 @@ func encode(t Type, name, version string, body []byte) (wire []byte, bodyAt int)
 type Snapshot struct {
 	types   [NumTypes]pmap.Map[*Resource]
 	reserve Reserve
+	stored  time.Time
 	shared  *shared
 }
 
@@ -321,6 +323,17 @@ func (s Snapshot) WithReserve(r Reserve) Snapshot {
 	s.reserve = r
 	return s
 }
+
+// WithStored is s, made of what an earlier process stored and was right at a moment; the
+// zero time is for what comes from the source. It is no part of the digest.
+func (s Snapshot) WithStored(at time.Time) Snapshot {
+	s.stored = at
+	return s
+}
+
+// Stored is that of WithStored. Envoys that have a configuration keep it as long as this is
+// not zero, since theirs may be newer; those that start are served.
+func (s Snapshot) Stored() time.Time { return s.stored }
 
 // Reserve is what WithReserve was given; nil if there is none.
 func (s Snapshot) Reserve() Reserve { return s.reserve }

@@ -50,9 +50,10 @@ type View struct {
 	// For a fleet that does not exist, it is closed when any new fleet appears.
 	Changed <-chan struct{}
 	// Refreshed is closed when a publication brought no new version, but
-	// perhaps other spare endpoints (snapshot.Snapshot.Spare), and also when
+	// perhaps other spare endpoints (snapshot.Snapshot.Spare), or the source's own
+	// word for what was only stored, and also when
 	// Changed is. Only an Envoy that still has clusters which are in no route
-	// needs it. It is nil for a fleet that does not exist.
+	// needs it, or one that waits for that word. It is nil for a fleet that does not exist.
 	Refreshed <-chan struct{}
 }
 
@@ -93,7 +94,7 @@ func New(cfg Config) *Store {
 // current one.
 //
 // A snapshot whose digest is the current one's is no new version: the current
-// one stays, with the spare endpoints of snap, and only Refreshed fires. The
+// one stays, with the spare endpoints and Stored time of snap, and only Refreshed fires. The
 // result is the version that is current now, and whether it is new.
 func (s *Store) Publish(fleetName string, snap snapshot.Snapshot, cause string) (Version, bool) {
 	digest := snap.Digest() // costs O(changed); outside the lock
@@ -106,7 +107,7 @@ func (s *Store) Publish(fleetName string, snap snapshot.Snapshot, cause string) 
 	last := &f.ring[len(f.ring)-1]
 	if last.Snapshot.Digest() == digest {
 		// The maps of last stay, so that for streams nothing is to be compared.
-		last.Snapshot = last.Snapshot.WithReserve(snap.Reserve())
+		last.Snapshot = last.Snapshot.WithReserve(snap.Reserve()).WithStored(snap.Stored())
 		f.refresh()
 		return *last, false
 	}
@@ -175,6 +176,20 @@ func (s *Store) Fleets() []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// Stored is since when what is served of a fleet has not been read from the source, the
+// oldest of all fleets; zero if all is the source's own.
+func (s *Store) Stored() (oldest time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.fleets {
+		at := f.ring[len(f.ring)-1].Snapshot.Stored()
+		if !at.IsZero() && (oldest.IsZero() || at.Before(oldest)) {
+			oldest = at
+		}
+	}
+	return oldest
 }
 
 // Open makes the Store ready although there is no fleet, as in a new cluster.

@@ -131,3 +131,23 @@ type reserve struct{ spare *snapshot.Resource }
 func (r reserve) Spare(string) *snapshot.Resource { return r.spare }
 
 func (r reserve) StandIn(string) *snapshot.Resource { return nil }
+
+// TestStored: what the source says takes the mark off what was stored, also if that is equal,
+// and those who wait for it are woken.
+func TestStored(t *testing.T) {
+	s := New(Config{})
+	at := time.Unix(1_700_000_000, 0)
+	s.Publish("f", clusters("1").WithStored(at), "stored")
+	s.Publish("g", clusters("1").WithStored(at.Add(time.Hour)), "stored")
+	before, _ := s.Watch("f")
+	if got := s.Stored(); !got.Equal(at) {
+		t.Errorf("stored at %v, want the oldest, %v", got, at)
+	}
+	v, isNew := s.Publish("f", clusters("1"), "read")
+	if isNew || !v.Snapshot.Stored().IsZero() || closed(before.Changed) || !closed(before.Refreshed) {
+		t.Errorf("new %t, stored %v, woken %t", isNew, v.Snapshot.Stored(), closed(before.Refreshed))
+	}
+	if s.Publish("g", clusters("2"), "read"); !s.Stored().IsZero() {
+		t.Error("something is still stored")
+	}
+}

@@ -349,7 +349,10 @@ type Version struct {
 	// Equal on all replicas that serve the same.
 	Digest string `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
 	// How many resources it has.
-	Resources     uint32 `protobuf:"varint,5,opt,name=resources,proto3" json:"resources,omitempty"`
+	Resources uint32 `protobuf:"varint,5,opt,name=resources,proto3" json:"resources,omitempty"`
+	// When what it was made of was last known to be right, if an earlier process has stored
+	// that and the source was not read since. Only Envoys that start are served it.
+	Stored        *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=stored,proto3" json:"stored,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -417,6 +420,13 @@ func (x *Version) GetResources() uint32 {
 		return x.Resources
 	}
 	return 0
+}
+
+func (x *Version) GetStored() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Stored
+	}
+	return nil
 }
 
 type EnvoysRequest struct {
@@ -541,7 +551,8 @@ type Envoy struct {
 	Instance string `protobuf:"bytes,6,opt,name=instance,proto3" json:"instance,omitempty"`
 	// When its stream began.
 	Since *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=since,proto3" json:"since,omitempty"`
-	// Its fleet does not exist (yet), so it is served nothing.
+	// It is served nothing: its fleet does not exist (yet), or what is served there was only
+	// stored, and it keeps what it has.
 	Waiting bool `protobuf:"varint,8,opt,name=waiting,proto3" json:"waiting,omitempty"`
 	// How many resources of the current version it does not run. Those that it
 	// rejected are not among them.
@@ -2687,13 +2698,14 @@ const file_admin_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x124\n" +
 	"\aversion\x18\x02 \x01(\v2\x1a.legation.admin.v1.VersionR\aversion\x12\x16\n" +
 	"\x06envoys\x18\x03 \x01(\rR\x06envoys\x12\x18\n" +
-	"\acurrent\x18\x04 \x01(\rR\acurrent\"\x9d\x01\n" +
+	"\acurrent\x18\x04 \x01(\rR\acurrent\"\xd1\x01\n" +
 	"\aVersion\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
 	"\x05cause\x18\x03 \x01(\tR\x05cause\x12\x16\n" +
 	"\x06digest\x18\x04 \x01(\tR\x06digest\x12\x1c\n" +
-	"\tresources\x18\x05 \x01(\rR\tresources\";\n" +
+	"\tresources\x18\x05 \x01(\rR\tresources\x122\n" +
+	"\x06stored\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x06stored\";\n" +
 	"\rEnvoysRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x14\n" +
 	"\x05local\x18\x02 \x01(\bR\x05local\"z\n" +
@@ -2928,71 +2940,72 @@ var file_admin_proto_depIdxs = []int32{
 	4,  // 1: legation.admin.v1.Replica.fleets:type_name -> legation.admin.v1.Fleet
 	5,  // 2: legation.admin.v1.Fleet.version:type_name -> legation.admin.v1.Version
 	39, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
-	3,  // 4: legation.admin.v1.EnvoysResponse.replicas:type_name -> legation.admin.v1.Replica
-	8,  // 5: legation.admin.v1.EnvoysResponse.envoys:type_name -> legation.admin.v1.Envoy
-	39, // 6: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
-	40, // 7: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
-	9,  // 8: legation.admin.v1.Envoy.rejected:type_name -> legation.admin.v1.Rejection
-	1,  // 9: legation.admin.v1.ResourcesResponse.resource:type_name -> legation.admin.v1.Resource
-	41, // 10: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
-	5,  // 11: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
-	5,  // 12: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
-	5,  // 13: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
-	5,  // 14: legation.admin.v1.DiffResponse.to:type_name -> legation.admin.v1.Version
-	18, // 15: legation.admin.v1.DiffResponse.changes:type_name -> legation.admin.v1.Change
-	3,  // 16: legation.admin.v1.ExplainResponse.replicas:type_name -> legation.admin.v1.Replica
-	21, // 17: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
-	22, // 18: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
-	1,  // 19: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
-	39, // 20: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
-	3,  // 21: legation.admin.v1.ProblemsResponse.replicas:type_name -> legation.admin.v1.Replica
-	22, // 22: legation.admin.v1.ProblemsResponse.problems:type_name -> legation.admin.v1.Problem
-	3,  // 23: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
-	39, // 24: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
-	39, // 25: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
-	27, // 26: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
-	28, // 27: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
-	3,  // 28: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
-	31, // 29: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
-	39, // 30: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
-	39, // 31: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
-	32, // 32: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 33: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
-	32, // 34: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 35: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
-	32, // 36: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 37: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
-	0,  // 38: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
-	6,  // 39: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
-	10, // 40: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
-	12, // 41: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
-	14, // 42: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
-	16, // 43: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
-	19, // 44: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
-	23, // 45: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
-	25, // 46: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
-	29, // 47: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
-	33, // 48: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
-	35, // 49: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
-	37, // 50: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
-	2,  // 51: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
-	7,  // 52: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
-	11, // 53: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
-	13, // 54: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
-	15, // 55: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
-	17, // 56: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
-	20, // 57: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
-	24, // 58: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
-	26, // 59: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
-	30, // 60: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
-	34, // 61: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
-	36, // 62: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
-	38, // 63: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
-	51, // [51:64] is the sub-list for method output_type
-	38, // [38:51] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	39, // 4: legation.admin.v1.Version.stored:type_name -> google.protobuf.Timestamp
+	3,  // 5: legation.admin.v1.EnvoysResponse.replicas:type_name -> legation.admin.v1.Replica
+	8,  // 6: legation.admin.v1.EnvoysResponse.envoys:type_name -> legation.admin.v1.Envoy
+	39, // 7: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
+	40, // 8: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
+	9,  // 9: legation.admin.v1.Envoy.rejected:type_name -> legation.admin.v1.Rejection
+	1,  // 10: legation.admin.v1.ResourcesResponse.resource:type_name -> legation.admin.v1.Resource
+	41, // 11: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
+	5,  // 12: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
+	5,  // 13: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
+	5,  // 14: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
+	5,  // 15: legation.admin.v1.DiffResponse.to:type_name -> legation.admin.v1.Version
+	18, // 16: legation.admin.v1.DiffResponse.changes:type_name -> legation.admin.v1.Change
+	3,  // 17: legation.admin.v1.ExplainResponse.replicas:type_name -> legation.admin.v1.Replica
+	21, // 18: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
+	22, // 19: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
+	1,  // 20: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
+	39, // 21: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
+	3,  // 22: legation.admin.v1.ProblemsResponse.replicas:type_name -> legation.admin.v1.Replica
+	22, // 23: legation.admin.v1.ProblemsResponse.problems:type_name -> legation.admin.v1.Problem
+	3,  // 24: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
+	39, // 25: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
+	39, // 26: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
+	27, // 27: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
+	28, // 28: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
+	3,  // 29: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
+	31, // 30: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
+	39, // 31: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
+	39, // 32: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
+	32, // 33: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 34: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
+	32, // 35: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 36: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
+	32, // 37: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 38: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
+	0,  // 39: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
+	6,  // 40: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
+	10, // 41: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
+	12, // 42: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
+	14, // 43: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
+	16, // 44: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
+	19, // 45: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
+	23, // 46: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
+	25, // 47: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
+	29, // 48: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
+	33, // 49: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
+	35, // 50: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
+	37, // 51: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
+	2,  // 52: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
+	7,  // 53: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
+	11, // 54: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
+	13, // 55: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
+	15, // 56: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
+	17, // 57: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
+	20, // 58: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
+	24, // 59: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
+	26, // 60: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
+	30, // 61: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
+	34, // 62: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
+	36, // 63: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
+	38, // 64: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
+	52, // [52:65] is the sub-list for method output_type
+	39, // [39:52] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }

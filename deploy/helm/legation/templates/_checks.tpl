@@ -49,6 +49,11 @@
 {{- define "legation.check" -}}
 {{- include "legation.checkLabels" (dict "field" "labels" "of" "" "labels" .Values.labels) -}}
 {{- include "legation.checkLabels" (dict "field" "controlPlane.podLabels" "of" "" "labels" .Values.controlPlane.podLabels) -}}
+{{- with .Values.controlPlane.state.persistence -}}
+  {{- if and .enabled (not .existingClaim) (gt (int $.Values.controlPlane.replicas) 1) (not (has "ReadWriteMany" .accessModes)) -}}
+    {{- fail (printf "controlPlane.state.persistence.accessModes=%v: %v replicas share the volume, also on different nodes: set ReadWriteMany, or one replica" .accessModes (int $.Values.controlPlane.replicas)) -}}
+  {{- end -}}
+{{- end -}}
 {{- $defaults := list -}}
 {{- range $class := splitList "," (include "legation.classes" .) -}}
   {{- if (include "legation.fleet" (dict "root" $ "class" $class) | fromJson).default -}}{{- $defaults = append $defaults $class -}}{{- end -}}

@@ -1,0 +1,166 @@
+package state
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"time"
+
+	"legation.dev/translator/input"
+)
+
+// A file begins with a line of text:
+//
+//	legation-state 1 SHA-256-OF-ALL-THAT-FOLLOWS
+//
+// What follows is JSON, a value in each line, compressed with gzip and, if it has Secrets,
+// encrypted with age: a header, then entries.
+
+const (
+	magic = "legation-state"
+	// format counts the changes of what is said above.
+	format = 1
+	// maxFile is how many bytes a file may have: 40 times what 10,000 Ingresses take.
+	maxFile = 64 << 20
+	// maxPlain is the same of what is compressed: a damaged file must not fill the memory.
+	maxPlain = 1 << 30
+	// maxLine is the same of one entry: an API server takes 3 MiB at most, and JSON
+	// quotes some bytes as six.
+	maxLine = 20 << 20
+)
+
+// Why a file is not used.
+var (
+	errDamaged = errors.New("it is damaged")
+	errVersion = errors.New("another version of Legation has written it")
+	errSource  = errors.New("it is of another source, or of other classes or namespaces")
+)
+
+// header is the first value of a file.
+type header struct {
+	// Schema is input.EntrySchema of the process that has written it.
+	Schema string `json:"schema"`
+	// Source is Config.Source of that process.
+	Source string `json:"source"`
+	// Read is when what follows was read from the source, or was found to be as it was.
+	Read time.Time `json:"read"`
+}
+
+// encode is a file.
+func encode(h header, entries iter.Seq[input.Entry], seal sealer) ([]byte, error) {
+	var body bytes.Buffer
+	sealed, err := seal(&body)
+	if err != nil {
+		return nil, err
+	}
+	packed, err := gzip.NewWriterLevel(sealed, gzip.BestSpeed)
+	if err != nil {
+		return nil, err
+	}
+	values := json.NewEncoder(packed)
+	values.SetEscapeHTML(false) // an object is text that Seal has made, and stays as it is
+	if err := values.Encode(h); err != nil {
+		return nil, err
+	}
+	for e := range entries {
+		if err := values.Encode(e); err != nil {
+			return nil, err
+		}
+	}
+	if err := errors.Join(packed.Close(), sealed.Close()); err != nil {
+		return nil, err
+	}
+	return summed(body.Bytes()), nil
+}
+
+// summed is a body behind its first line.
+func summed(body []byte) []byte {
+	sum := sha256.Sum256(body)
+	text := fmt.Appendf(nil, "%s %d %s\n", magic, format, hex.EncodeToString(sum[:]))
+	return append(text, body...)
+}
+
+// decode is the entries of a file. Its error is one of those above, or wraps one.
+func decode(text []byte, source string, open opener) (header, iter.Seq2[input.Entry, error], error) {
+	body, err := checked(text)
+	if err != nil {
+		return header{}, nil, err
+	}
+	plain, err := open(bytes.NewReader(body))
+	if err != nil {
+		return header{}, nil, err
+	}
+	unpacked, err := gzip.NewReader(plain)
+	if err != nil {
+		return header{}, nil, fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	lines := bufio.NewScanner(io.LimitReader(unpacked, maxPlain))
+	lines.Buffer(nil, maxLine)
+	var h header
+	switch err := nextValue(lines, &h); {
+	case errors.Is(err, io.EOF):
+		return header{}, nil, fmt.Errorf("%w: it is empty", errDamaged)
+	case err != nil:
+		return header{}, nil, err
+	}
+	switch {
+	case h.Schema != input.EntrySchema():
+		return header{}, nil, errVersion
+	case h.Source != source:
+		return header{}, nil, fmt.Errorf("%w (%s)", errSource, h.Source)
+	}
+	return h, rest(lines), nil
+}
+
+// checked is what follows the first line, if that is of this version and the sum is right.
+func checked(text []byte) ([]byte, error) {
+	line, body, ok := bytes.Cut(text, []byte("\n"))
+	var version int
+	var sum string
+	if _, err := fmt.Sscanf(string(line[:min(len(line), 200)]), magic+" %d %s", &version, &sum); !ok || err != nil {
+		return nil, errDamaged
+	}
+	if version != format {
+		return nil, fmt.Errorf("%w (format %d)", errVersion, version)
+	}
+	if got := sha256.Sum256(body); hex.EncodeToString(got[:]) != sum {
+		return nil, fmt.Errorf("%w: its checksum does not fit", errDamaged)
+	}
+	return body, nil
+}
+
+// rest yields the entries that follow the header.
+func rest(lines *bufio.Scanner) iter.Seq2[input.Entry, error] {
+	return func(yield func(input.Entry, error) bool) {
+		for {
+			var e input.Entry
+			err := nextValue(lines, &e)
+			if errors.Is(err, io.EOF) || !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// nextValue reads a line; io.EOF after the last.
+func nextValue(lines *bufio.Scanner, to any) error {
+	if !lines.Scan() {
+		if err := lines.Err(); err != nil {
+			return fmt.Errorf("%w: %w", errDamaged, err)
+		}
+		return io.EOF
+	}
+	d := json.NewDecoder(bytes.NewReader(lines.Bytes()))
+	d.DisallowUnknownFields()
+	if err := d.Decode(to); err != nil {
+		return fmt.Errorf("%w: a line is no entry", errDamaged) // the text may be of a Secret
+	}
+	return nil
+}

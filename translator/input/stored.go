@@ -1,0 +1,303 @@
+package input
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"reflect"
+	"strings"
+	"sync"
+	"time"
+
+	"legation.dev/object"
+	"legation.dev/pmap"
+	"legation.dev/translator/route"
+)
+
+// Entry is one part of a View, in the form in which a later process can read it: an
+// object as it was reduced, or a claim of the past. It is JSON.
+type Entry struct {
+	// Frozen is the class that has it pinned (View.Freeze); empty: it is of the View itself.
+	Frozen string      `json:"frozen,omitempty"`
+	Kind   object.Kind `json:"kind,omitempty"` // of Object
+	// Object is the text of which Seal makes the Sum, so an object that comes back is equal.
+	Object json.RawMessage `json:"object,omitempty"`
+	// File is where the object was read; empty if it came from an API server.
+	File string     `json:"file,omitempty"`
+	Kept *KeptEntry `json:"kept,omitempty"`
+	Pin  *PinEntry  `json:"pin,omitempty"` // of the class Frozen
+}
+
+// KeptEntry is a Kept with its class.
+type KeptEntry struct {
+	Kept
+	Class route.ClassName
+}
+
+// PinEntry is since when a class has objects pinned, and who has paused its fleet; nil: nobody.
+type PinEntry struct {
+	Since time.Time
+	Pause *Pause
+}
+
+// Entries yields all that a later process can begin with, but for Secrets and for what
+// was wrong: that is read anew. Secrets are yielded by SecretEntries, and nothing of
+// them is in any other entry.
+func (v View) Entries() iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		if !v.entries("", yield) {
+			return
+		}
+		for class, f := range v.frozen.All() {
+			if !yield(Entry{Frozen: class, Pin: &PinEntry{Since: f.since, Pause: f.pause}}) || !f.view.entries(class, yield) {
+				return
+			}
+		}
+	}
+}
+
+// entries yields what v itself has. Of what a class has pinned, Services and EndpointSlices
+// are those of today (View.For).
+func (v View) entries(class string, yield func(Entry) bool) bool {
+	ok := entriesOf(class, v.classes, yield) && entriesOf(class, v.configs, yield) && entriesOf(class, v.ingresses, yield)
+	if class == "" {
+		ok = ok && entriesOf(class, v.services, yield) && entriesOf(class, v.slices, yield)
+	}
+	if !ok {
+		return false
+	}
+	for _, k := range v.kept.All() {
+		if !yield(Entry{Frozen: class, Kept: &KeptEntry{Kept: k, Class: k.class}}) {
+			return false
+		}
+	}
+	return true
+}
+
+// SecretEntries yields the Secrets.
+func (v View) SecretEntries() iter.Seq[Entry] {
+	return func(yield func(Entry) bool) { entriesOf("", v.secrets, yield) }
+}
+
+func entriesOf[O interface {
+	Object
+	meta() *Meta
+}](class string, m pmap.Map[O], yield func(Entry) bool) bool {
+	for _, o := range m.All() {
+		if !yield(Entry{Frozen: class, Kind: o.Ref().Kind, Object: textOf(o), File: FileOf(o)}) {
+			return false
+		}
+	}
+	return true
+}
+
+// fromFile is the place of an object that an earlier process read from a file: the line
+// is not known any more.
+type fromFile string
+
+// Place implements object.Places.
+func (f fromFile) Place(string) string { return string(f) }
+
+// FileOf is the file that an object was read from, by this process or by an earlier one;
+// empty if it came from an API server.
+func FileOf(o Object) string {
+	m, ok := o.(interface{ meta() *Meta })
+	if !ok || m.meta().places == nil {
+		return ""
+	}
+	if f, ok := m.meta().places.(fromFile); ok {
+		return string(f)
+	}
+	at := m.meta().places.Place("") // with the line
+	return at[:max(strings.LastIndexByte(at, ':'), 0)]
+}
+
+// Decode is the object of an entry, sealed and not yet lowered. An entry with a field
+// that this version does not know is an error: it says something that would be left out.
+func (e Entry) Decode() (Object, error) {
+	switch e.Kind {
+	case object.KindIngress:
+		return decodeEntry(e, &Ingress{})
+	case object.KindIngressClass:
+		return decodeEntry(e, &IngressClass{})
+	case object.KindService:
+		return decodeEntry(e, &Service{})
+	case object.KindSlice:
+		return decodeEntry(e, &Slice{})
+	case object.KindSecret:
+		return decodeEntry(e, &Secret{})
+	case object.KindConfigMap:
+		return decodeEntry(e, &ConfigMap{})
+	}
+	return nil, fmt.Errorf("kind %q is not read", e.Kind)
+}
+
+func decodeEntry[O interface {
+	Object
+	meta() *Meta
+}](e Entry, o O) (Object, error) {
+	d := json.NewDecoder(bytes.NewReader(e.Object))
+	d.DisallowUnknownFields()
+	if err := d.Decode(o); err != nil {
+		return nil, fmt.Errorf("%s: %s", e.Kind, withoutValues(err))
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, fmt.Errorf("%s: more than one value", e.Kind)
+	}
+	if o.Ref().Name == "" {
+		return nil, fmt.Errorf("an object of kind %s has no name", e.Kind)
+	}
+	if e.File != "" {
+		o.meta().places = fromFile(e.File)
+	}
+	return Seal(o), nil
+}
+
+// withoutValues is an error of decoding without what it quotes: that may be of a Secret.
+func withoutValues(err error) string { return quoted.ReplaceAllString(err.Error(), "...") }
+
+// WithClaim is v with a claim of the past.
+func (v View) WithClaim(e KeptEntry) View {
+	k := e.Kept
+	k.class = e.Class
+	v.kept = v.kept.Set(claimKey(k.Host, k.class, k.By.Namespace), k)
+	return v
+}
+
+// WithFrozen is v with what a class has pinned.
+func (v View) WithFrozen(class string, pinned View, e PinEntry) View {
+	v.frozen = v.frozen.Set(class, frozen{view: &pinned, since: e.Since, pause: e.Pause})
+	return v
+}
+
+// WithStored is v as it was written down at a moment, its source not having been read
+// since. The zero time is for a View that comes from its source. It is left out of the
+// digest.
+func (v View) WithStored(at time.Time) View {
+	v.stored = at
+	return v
+}
+
+// Stored is that of WithStored.
+func (v View) Stored() time.Time { return v.stored }
+
+// SameEntries reports whether v and o yield the same entries, because nothing was changed
+// between them. It compares pointers.
+func (v View) SameEntries(o View) bool {
+	return v.ingresses.Same(o.ingresses) && v.classes.Same(o.classes) && v.services.Same(o.services) && v.slices.Same(o.slices) &&
+		v.configs.Same(o.configs) && v.frozen.Same(o.frozen) && v.kept.Same(o.kept)
+}
+
+// Continue is the View of what a source says at its first reading, given v, which an earlier
+// process has read: of what could not be read, the last good state stays. How many hosts
+// its classes had goes on with it, for Guard.
+func (v View) Continue(first []Change) View {
+	next := View{standIn: v.standIn, tallies: v.tallies}
+	for _, c := range first {
+		next = next.with(c)
+		if o := v.object(c.Ref); o != nil && c.Object == nil && !c.Deleted {
+			next = next.put(c.Ref, o)
+		}
+	}
+	return next
+}
+
+// object is the object that ref names; nil if it is not there.
+func (v View) object(ref object.Ref) Object {
+	switch ref.Kind {
+	case object.KindIngress:
+		return objectAt(v.ingresses, ref.Key())
+	case object.KindIngressClass:
+		return objectAt(v.classes, ref.Name)
+	case object.KindService:
+		return objectAt(v.services, ref.Key())
+	case object.KindSlice:
+		return objectAt(v.slices, ref.Key())
+	case object.KindSecret:
+		return objectAt(v.secrets, ref.Key())
+	case object.KindConfigMap:
+		return objectAt(v.configs, ref.Key())
+	}
+	return nil
+}
+
+// Objects are all objects of v, kind by kind.
+func (v View) Objects() (list []Object) {
+	list = appendObjects(v.ClassObjects(), v.ingresses)
+	list = appendObjects(appendObjects(list, v.services), v.slices)
+	return appendObjects(list, v.secrets)
+}
+
+// ClassObjects are the IngressClasses and ConfigMaps of v, with those that it keeps frozen.
+func (v View) ClassObjects() (list []Object) {
+	list = appendObjects(appendObjects(list, v.classes), v.configs)
+	for _, f := range v.frozen.All() {
+		list = appendObjects(appendObjects(list, f.view.classes), f.view.configs)
+	}
+	return list
+}
+
+func appendObjects[O Object](list []Object, m pmap.Map[O]) []Object {
+	for _, o := range m.All() {
+		list = append(list, o)
+	}
+	return list
+}
+
+func objectAt[O Object](m pmap.Map[O], key string) Object {
+	if o, ok := m.Get(key); ok {
+		return o
+	}
+	return nil
+}
+
+// EntrySchema changes whenever an entry would be read otherwise because a field came, went
+// or changed its type: what another version wrote is then not read. It does not see a change
+// of what reading keeps of an object (metaOf, FromIngress and the like): whoever changes
+// that counts EntryVersion up.
+func EntrySchema() string { return entrySchema() }
+
+var entrySchema = sync.OnceValue(func() string {
+	var text strings.Builder
+	fmt.Fprint(&text, EntryVersion)
+	seen := map[reflect.Type]bool{}
+	for _, o := range []any{Ingress{}, IngressClass{}, Service{}, Slice{}, Secret{}, ConfigMap{}, KeptEntry{}, PinEntry{}, Entry{}} {
+		describe(&text, reflect.TypeOf(o), seen)
+	}
+	return pmap.SumOf(text.String()).String()
+})
+
+// EntryVersion counts the changes of what reading keeps of an object.
+const EntryVersion = 1
+
+// describe writes the exported fields of a type, and of those that it is made of.
+func describe(w *strings.Builder, t reflect.Type, seen map[reflect.Type]bool) {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		describe(w, t.Elem(), seen)
+		return
+	case reflect.Struct:
+	default:
+		return
+	}
+	if seen[t] {
+		return
+	}
+	seen[t] = true
+	for f := range fields(t) {
+		fmt.Fprintf(w, "%s.%s %s %s\n", t, f.Name, f.Type, f.Tag)
+		describe(w, f.Type, seen)
+	}
+}
+
+func fields(t reflect.Type) iter.Seq[reflect.StructField] {
+	return func(yield func(reflect.StructField) bool) {
+		for i := range t.NumField() {
+			if f := t.Field(i); f.IsExported() && !yield(f) {
+				return
+			}
+		}
+	}
+}
