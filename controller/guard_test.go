@@ -14,6 +14,7 @@ import (
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
 	"legation.dev/xds/hold"
+	"legation.dev/xds/snapshot"
 )
 
 const fleetOfGuard = "guarded"
@@ -129,6 +130,9 @@ func TestSmallDeletions(t *testing.T) {
 		l.expectServed(t, "in the window", 1000)
 		l.wait(2 * time.Second)
 		l.expectServed(t, "after the window", 700)
+		if f, _ := l.result.Fleet(fleetOfGuard); f.Snapshot.Of(snapshot.VirtualHost).Len() != 701 {
+			t.Errorf("the last report has %d virtual hosts, want 701: nobody heard that the window was over", f.Snapshot.Of(snapshot.VirtualHost).Len())
+		}
 		for i := range 600 {
 			l.change(deletionOf(300 + i))
 			l.wait(3 * time.Second)

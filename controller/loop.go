@@ -95,7 +95,7 @@ func (l *Loop) Run(ctx context.Context) error {
 			return fmt.Errorf("reading cluster state: %w", err)
 		}
 		begin := l.now()
-		kept, deletions := view.Kept(), view.Deletions()
+		last := view
 		var orders obeyed
 		view, orders = obey(view.WithTime(begin), l.Orders.take())
 		view = after(view, batch).Freeze(view, input.Controller).Keep(view, begin).WithTime(begin).
@@ -110,7 +110,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		if l.Observe != nil {
 			l.Observe(Pass{translated.Sub(begin), l.now().Sub(translated), result.Stats})
 		}
-		if l.Report != nil && (first || len(batch) > 0 || len(orders.orders) > 0 || deletions != view.Deletions() || !kept.Same(view.Kept())) {
+		if l.Report != nil && (first || len(batch) > 0 || len(orders.orders) > 0 || !view.SameGuard(last) || !last.Kept().Same(view.Kept())) {
 			l.Report(result)
 		}
 		next = wake(holds, view.KeptUntil(), view.GuardUntil(), result.Next())

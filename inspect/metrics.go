@@ -92,7 +92,7 @@ func (m Metrics) Collect(metrics chan<- prometheus.Metric) {
 func (m Metrics) inputs(g gauges) {
 	r := m.Result()
 	v := r.View()
-	g.send(inputDigest, number(v.Digest()))
+	g.send(inputDigest, number(v.ReadDigest()))
 	wrong := map[object.Kind]int{}
 	for _, p := range m.Problems() {
 		wrong[p.Object.Kind]++

@@ -16,11 +16,13 @@ type frozen struct {
 	pause  *Pause // nil: it is not paused
 }
 
-// Sum covers what is pinned: Ingresses, class and settings.
+// Sum covers what is pinned, Ingresses, class and settings, and what is told of a pause.
 func (f frozen) Sum() pmap.Sum {
-	i, c, m := f.view.ingresses.Digest(), f.view.classes.Digest(), f.view.configs.Digest()
-	s := f.served.ingresses.Digest()
-	return pmap.SumOf(string(i[:]), string(c[:]), string(m[:]), string(s[:]))
+	pinned := together(f.view.ingresses.Digest(), f.view.classes.Digest(), f.view.configs.Digest(), f.served.ingresses.Digest())
+	if f.pause == nil {
+		return pinned
+	}
+	return pmap.SumOf(string(pinned[:]), f.pause.By, f.pause.Reason)
 }
 
 // Freeze is v, given the View before it: a class of our controller that is gone

@@ -127,8 +127,10 @@ func (v View) Deletion(class string) (Deletion, bool) { return v.deletions.Get(c
 // HoldsDeletion reports whether one is held, of whatever class.
 func (v View) HoldsDeletion() bool { return v.deletions.Len() > 0 }
 
-// Deletions are all that are held, for differences between two views.
-func (v View) Deletions() pmap.Sum { return v.deletions.Digest() }
+// SameGuard reports whether the same hosts leave in two views, and are held.
+func (v View) SameGuard(o View) bool {
+	return v.leaving.Same(o.leaving) && v.deletions.Digest() == o.deletions.Digest()
+}
 
 // Left are objects that are gone and that leaving hosts name, by their refs, for
 // differences between two views.

@@ -402,12 +402,22 @@ func (v View) WithTime(now time.Time) View {
 // Time is that of WithTime; of a View without it, the beginning of 1970.
 func (v View) Time() time.Time { return time.Unix(0, v.now) }
 
-// Digest is equal for views that saw the same cluster, on every replica. What Guard serves
-// on is no part of it.
+// ReadDigest is equal for views that have read the same, on every replica, whatever
+// they hold.
+func (v View) ReadDigest() pmap.Sum {
+	return together(v.ingresses.Digest(), v.classes.Digest(), v.services.Digest(),
+		v.slices.Digest(), v.secrets.Digest(), v.configs.Digest(), v.problems.Digest(), v.unread.Digest())
+}
+
+// Digest is equal for views that have read the same and hold the same: then what follows
+// from them is equal, too.
 func (v View) Digest() pmap.Sum {
+	return together(v.ReadDigest(), v.frozen.Digest(), v.kept.Digest(), v.leaving.Digest(), v.deletions.Digest(), v.left.Digest())
+}
+
+func together(sums ...pmap.Sum) pmap.Sum {
 	var parts []string
-	for _, d := range []pmap.Sum{v.ingresses.Digest(), v.classes.Digest(), v.services.Digest(),
-		v.slices.Digest(), v.secrets.Digest(), v.configs.Digest(), v.problems.Digest(), v.unread.Digest(), v.frozen.Digest(), v.kept.Digest()} {
+	for _, d := range sums {
 		parts = append(parts, string(d[:]))
 	}
 	return pmap.SumOf(parts...)
