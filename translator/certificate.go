@@ -1,6 +1,8 @@
 package translator
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"sync"
 	"time"
 
@@ -37,6 +39,35 @@ func certificate(v input.View, own *route.KeyPair, name string, use route.Sectio
 		return standIn(finding.SecretNotSent.At(input.Origin(s).In("data"), ""))
 	}
 	return r, c.Ends
+}
+
+// covering is the certificate of a host that no section names: the first that covers it of
+// those lent to it, else that of the class, or of this process.
+func (p *pass) covering(host string, lent route.Section) (*snapshot.Resource, []finding.Finding) {
+	for _, t := range lent.Lent {
+		if s, ok := p.v.Secret(t.Secret.Key()); ok && covers(s.Credential(), host) {
+			use := route.Section{TLS: t, At: lent.At}
+			use.At.Field = t.Field
+			return certificate(p.v, own(p.v), host, use)
+		}
+	}
+	told := finding.TLSNotNamed.At(lent.At, "", host)
+	use, ok := p.next.class.defaultCertificate()
+	if !ok {
+		return render.StandIn(own(p.v), host, []object.Ref{lent.At.Object}), []finding.Finding{told}
+	}
+	r, found := certificate(p.v, own(p.v), host, use)
+	return r, append(found, told)
+}
+
+// covers reports whether a certificate is good for a host, as clients see it.
+func covers(c *route.Credential, host string) bool {
+	block, _ := pem.Decode(c.Pair.Chain)
+	if c.PairErr != nil || block == nil {
+		return false
+	}
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	return err == nil && leaf.VerifyHostname(host) == nil
 }
 
 // CertificateEnd is when the first of the hosts' certificates ends that have not
