@@ -26,6 +26,7 @@ func VirtualHost(routes string, v *route.VirtualHost) (*snapshot.Resource, error
 	for i := range v.Routes {
 		m.Routes = append(m.Routes, told(v.Clients, v.Routes[i].Plain, b.route(&v.Routes[i]))...)
 	}
+	share(m, &v.Class.Route)
 	meta := snapshot.Meta{From: v.From}
 	if v.Chain != "" {
 		meta.Needs = append(meta.Needs, snapshot.Ref{Type: snapshot.Chain, Name: v.Chain})
