@@ -174,8 +174,10 @@ func (s *Server) byPassword(r *http.Request, ru *rule.Rule) verdict {
 // signIn sends a client to where it can sign in.
 func signIn(r *http.Request, ru *rule.Rule, told http.Header) verdict {
 	header := http.Header{"Location": {withBack(ru.SignIn, ru.Back, r)}}
-	if cookies := told.Values("Set-Cookie"); len(cookies) > 0 {
-		header["Set-Cookie"] = cookies
+	for _, name := range []string{"Set-Cookie", "Www-Authenticate"} { // as nginx passes them on
+		if values := told.Values(name); len(values) > 0 {
+			header[name] = values
+		}
 	}
 	return verdict{http.StatusFound, header}
 }
@@ -201,8 +203,12 @@ func withBack(to, parameter string, r *http.Request) string {
 func fill(text string, r *http.Request) string {
 	uri := r.URL.RawQuery
 	return strings.NewReplacer(rule.Host, withoutPort(r.Host), rule.Authority, r.Host, rule.Scheme, schemeOf(r), rule.URI, uri,
-		rule.Escaped, strings.ReplaceAll(url.QueryEscape(uri), "+", "%20")).Replace(text)
+		rule.Escaped, component.Replace(url.QueryEscape(uri))).Replace(text)
 }
+
+// component makes of a text escaped for a form what nginx makes, and browsers do, of a part
+// of a URL: these characters stay as they are, and a space is no plus.
+var component = strings.NewReplacer("+", "%20", "%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*")
 
 // schemeOf is that by which the client came, as Envoy has it.
 func schemeOf(r *http.Request) string {

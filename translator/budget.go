@@ -56,9 +56,9 @@ func (p *pass) charge(f *route.Fragment, c *class, n int, touched keys) {
 	if f == nil || !c.has(f) || p.all {
 		return
 	}
-	namespace := f.Origin.Object.Namespace
+	namespace, lent := f.Origin.Object.Namespace, c.Settings.Compatible()
 	used, _ := p.next.budgets.used.Get(namespace)
-	p.next.budgets.used = p.next.budgets.used.Set(namespace, used.Plus(f.Cost(), n))
+	p.next.budgets.used = p.next.budgets.used.Set(namespace, used.Plus(f.Cost(lent), n))
 	touched.add(namespace)
 }
 
@@ -68,11 +68,11 @@ func (p *pass) recharge(touched keys) {
 		touched.add(namespace)
 	}
 	p.next.budgets.used = pmap.Map[route.Usage]{}
-	sums := map[string]route.Usage{}
+	sums, lent := map[string]route.Usage{}, p.next.class.Settings.Compatible()
 	for _, f := range p.v.Fragments().All() {
 		if p.next.class.has(f) {
 			namespace := f.Origin.Object.Namespace
-			sums[namespace] = sums[namespace].Plus(f.Cost(), 1)
+			sums[namespace] = sums[namespace].Plus(f.Cost(lent), 1)
 			touched.add(namespace)
 		}
 	}
@@ -107,13 +107,13 @@ func (p *pass) admit(namespace string) {
 	var sum account
 	told := false
 	for _, f := range list {
-		next := sum.with(f)
+		next := sum.with(f, c.Settings.Compatible())
 		if what, used, most := next.Over(c.Settings.NamespaceBudget, 100); what != "" {
 			over = over.Set(f.Origin.Object.String(), pmap.Unit{})
 			found = append(found, finding.OverBudget.At(f.At("spec"), "", what, most, used))
 			continue
 		}
-		sum.take(f, next)
+		sum.take(f, next, c.Settings.Compatible())
 		if what, used, most := next.Over(c.Settings.NamespaceBudget, nearly); what != "" && !told {
 			told = true
 			found = append(found, finding.NearBudget.At(f.At("spec"), "", used, most, what))
@@ -130,31 +130,31 @@ type account struct {
 }
 
 // with is the usage with one object more.
-func (a *account) with(f *route.Fragment) route.Usage {
-	next := a.Plus(f.Cost(), 1)
-	if f.Cost() == (route.Usage{}) {
+func (a *account) with(f *route.Fragment, lent bool) route.Usage {
+	next := a.Plus(f.Cost(lent), 1)
+	if f.Cost(lent) == (route.Usage{}) {
 		return next
 	}
 	for _, h := range f.Hosts {
 		if a.hosts[h.Name] {
 			next.Hosts--
 		}
-		if a.tls[h.Name] && len(h.TLS) > 0 {
+		if a.tls[h.Name] && h.Ends(lent) {
 			next.TLSHosts--
 		}
 	}
 	return next
 }
 
-func (a *account) take(f *route.Fragment, next route.Usage) {
+func (a *account) take(f *route.Fragment, next route.Usage, lent bool) {
 	if a.Usage = next; a.hosts == nil {
 		a.hosts, a.tls = map[string]bool{}, map[string]bool{}
 	}
-	if f.Cost() == (route.Usage{}) {
+	if f.Cost(lent) == (route.Usage{}) {
 		return
 	}
 	for _, h := range f.Hosts {
 		a.hosts[h.Name] = true
-		a.tls[h.Name] = a.tls[h.Name] || len(h.TLS) > 0
+		a.tls[h.Name] = a.tls[h.Name] || h.Ends(lent)
 	}
 }

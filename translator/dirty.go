@@ -95,7 +95,7 @@ func (p *pass) markFragment(f *route.Fragment) {
 	}
 	for _, h := range f.Hosts {
 		p.markClaim(h.Name)
-		if len(h.TLS) > 0 || h.Server.Clients != nil || h.Server.Through != nil || h.Server.Ciphers != "" || p.called(h.Name) {
+		if h.Ends(true) || h.Server.Clients != nil || h.Server.Through != nil || h.Server.Ciphers != "" || p.called(h.Name) {
 			p.markTLSHost(h.Name)
 		}
 		for _, o := range h.Others {
@@ -221,7 +221,7 @@ func (p *pass) markTLSHost(host string) {
 		return
 	}
 	tenure, _ := p.owners(host)
-	if _, _, has := route.Certificate(host, tenure); has == p.old.chains.has(host) {
+	if _, _, has := p.next.class.Certificate(host, tenure); has == p.old.chains.has(host) {
 		return
 	}
 	for name := range p.old.Snapshot.Of(snapshot.VirtualHost).All() {
@@ -271,12 +271,15 @@ func (p *pass) markReferrers(ref object.Ref) {
 			continue
 		}
 		for _, h := range f.Hosts {
-			if slices.ContainsFunc(h.TLS, func(t route.TLS) bool { return t.Secret == ref }) {
+			if slices.ContainsFunc(slices.Concat(h.TLS, h.Lent), func(t route.TLS) bool { return t.Secret == ref }) {
 				p.markTLSHost(h.Name)
 			}
 		}
 	}
 	if p.next.class.Settings.DefaultTLSSecret == ref {
 		p.tls.add(route.DefaultCertificate)
+		if p.next.class.Settings.Compatible() { // hosts that no certificate of theirs covers have it
+			p.markTLS()
+		}
 	}
 }

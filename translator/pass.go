@@ -286,7 +286,7 @@ func (p *pass) tlsHost(name string) {
 		p.chain(name, through)
 		return
 	}
-	section, found, ok := route.Certificate(name, tenure)
+	section, found, ok := p.next.class.Certificate(name, tenure)
 	if of != "" {
 		found = nil
 	}
@@ -311,7 +311,11 @@ func (p *pass) secret(name string, use route.Section, ok bool, found []finding.F
 	var r *snapshot.Resource
 	if ok {
 		var wrong []finding.Finding
-		r, wrong = certificate(p.v, own(p.v), name, use)
+		if len(use.Lent) > 0 {
+			r, wrong = p.covering(name, use)
+		} else {
+			r, wrong = certificate(p.v, own(p.v), name, use)
+		}
 		found = append(found, wrong...)
 	}
 	p.found("secret "+name, found)

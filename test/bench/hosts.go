@@ -58,7 +58,12 @@ func (b *bench) requests() error {
 
 // beside runs f with this tree's build of legation and those of -beside, which have a
 // backend in common.
-func (b *bench) beside(f func([]*real.Side) error) (err error) {
+func (b *bench) beside(f func([]*real.Side) error) error {
+	return b.besideOn(func(sides []*real.Side, _ *net.TCPAddr) error { return f(sides) })
+}
+
+// besideOn is beside with the address of the backend.
+func (b *bench) besideOn(f func([]*real.Side, *net.TCPAddr) error) (err error) {
 	folder, err := os.MkdirTemp("", "legation-bench-")
 	if err != nil {
 		return err
@@ -88,7 +93,7 @@ func (b *bench) beside(f func([]*real.Side) error) (err error) {
 		}
 		sides = append(sides, s)
 	}
-	return f(sides)
+	return f(sides, backend.Addr().(*net.TCPAddr))
 }
 
 // build builds the command of this tree.

@@ -78,6 +78,7 @@ var suites = [...]struct {
 	{"peers", (*bench).peers},
 	{"tls-hosts", (*bench).tlsHosts},
 	{"requests", (*bench).requests},
+	{"features", (*bench).features},
 }
 
 func suiteNames() []string {

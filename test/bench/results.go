@@ -28,6 +28,7 @@ type Results struct {
 	Hosts       []Hosts
 	HostChanges []HostChange
 	Requests    []Request
+	Prices      []Price
 }
 
 // Load is the start of a server and the first load of one fresh Envoy.
@@ -119,6 +120,14 @@ type Request struct {
 	ratios           []float64
 }
 
+// Price is what one request costs the workers of an Envoy on a route with one feature.
+type Price struct {
+	Feature          string
+	Runs, Each       int
+	CPU              time.Duration // median
+	Ratio, Low, High float64       // to a plain route in the same turn: median and quartiles
+}
+
 // print writes tables for people.
 func (r *Results) print(w io.Writer) {
 	fmt.Fprintf(w, "%d cores, %s, %s %s, %s\n", r.Machine.Cores, r.Machine.CPU, r.Machine.Go, r.Machine.OS,
@@ -131,6 +140,7 @@ func (r *Results) print(w io.Writer) {
 	r.printReconnect(w)
 	r.printPeers(w)
 	r.printHosts(w)
+	r.printPrices(w)
 }
 
 func (r *Results) printTranslation(w io.Writer) {
@@ -207,6 +217,14 @@ func (r *Results) printHosts(w io.Writer) {
 	t = newTable(w, "Worker CPU for each request", len(r.Requests), "build", "runs", "requests", "CPU", "this tree to it", "quartiles")
 	for _, x := range r.Requests {
 		t.row(x.Build, x.Runs, x.Each, x.CPU, fmt.Sprintf("%.3f", x.Ratio), fmt.Sprintf("%.3f to %.3f", x.Low, x.High))
+	}
+	t.end()
+}
+
+func (r *Results) printPrices(w io.Writer) {
+	t := newTable(w, "Worker CPU for a request to a route with one feature", len(r.Prices), "feature", "runs", "requests", "CPU", "to a plain route", "quartiles")
+	for _, x := range r.Prices {
+		t.row(x.Feature, x.Runs, x.Each, x.CPU, fmt.Sprintf("%.2f", x.Ratio), fmt.Sprintf("%.2f to %.2f", x.Low, x.High))
 	}
 	t.end()
 }

@@ -17,7 +17,7 @@ import (
 
 // harmless are parts of filters that keep nobody out, or stand on a route that refuses
 // without them, too.
-var harmless = []string{"legation.cors", "legation.session", "legation.headers", "legation.answer", "legation.exempt", "legation.unlogged", "legation.signin", "legation.clients.answer", "legation.clients.misdirected", "legation.clients.chain"}
+var harmless = []string{"legation.cors", "legation.session", "legation.headers", "legation.answer", "legation.exempt", "legation.unlogged", "legation.signin", "legation.hsts", "legation.clients.answer", "legation.clients.misdirected", "legation.clients.chain"}
 
 // taken are guards, each with the part of a route that does it, a request that is kept out,
 // and with which status; without a request it is asked by TLS. The part is that of a filter, or metadata, or the answer of a
@@ -105,6 +105,40 @@ func TestGuardsTakenAway(t *testing.T) {
 		if !slices.Contains(harmless, part) && !tested(part) {
 			t.Errorf("%s stands on routes, and no case takes it away: is it harmless?", part)
 		}
+	}
+}
+
+// TestGuardShared: what guards many paths of a host stands once at the host, and guards
+// them all, and no path that is another object's, nor what the host answers itself.
+func TestGuardShared(t *testing.T) {
+	w := newSuite(t)
+	w.echo(t, "web", "")
+	guarded := []string{"/a", "/b", "/c", "/d"}
+	var routes []route
+	for _, path := range guarded {
+		routes = append(routes, route{path, input.PathPrefix, "web"})
+	}
+	w.foreign("guarded", "shared.test", false, map[string]string{"whitelist-source-range": "127.0.0.2"}, routes...)
+	w.foreign("open", "shared.test", false, nil, route{"/open", input.PathPrefix, "web"})
+	alone, total := 0, 0
+	w.edit = func(host string, r *routev3.Route) {
+		if total++; r.TypedPerFilterConfig["legation.policy"].MessageIs(&chainv3.FilterChainConfigPerRoute{}) {
+			alone++
+		}
+	}
+	w.start(t)
+	for _, path := range guarded {
+		if resp, _ := ask(t, w.http, get("shared.test", path+"/x")); resp.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: got %d, want 403", path, resp.StatusCode)
+		}
+	}
+	for path, want := range map[string]int{"/open": 200, "/nothing": 404} {
+		if resp, _ := ask(t, w.http, get("shared.test", path)); resp.StatusCode != want {
+			t.Errorf("%s: got %d, want %d", path, resp.StatusCode, want)
+		}
+	}
+	if alone > 0 || total == 0 {
+		t.Errorf("%d of %d routes say for themselves what guards them", alone, total)
 	}
 }
 

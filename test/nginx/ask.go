@@ -308,7 +308,7 @@ func (c *Client) byHTTP2(conn net.Conn, r Request) (Answer, string) {
 
 // told is what an answer tells, and the first cookie that it sets.
 func (c *Client) told(conn net.Conn, r Request, got *http.Response) (Answer, string) {
-	a := Answer{Status: got.StatusCode, Headers: kept(got.Header)}
+	a := Answer{Status: got.StatusCode, Headers: kept(got.Header), Served: got.Header.Get(servedHeader) != ""}
 	if secure, ok := conn.(*tls.Conn); ok {
 		a.Certificate = certified(secure.ConnectionState().PeerCertificates[0].Subject.CommonName)
 	}
@@ -349,7 +349,6 @@ var (
 		"ssl-client-subject-dn", "ssl-client-cert", "cookie", "connection", "upgrade", "x-original-forwarded-host"}
 
 	expires = regexp.MustCompile(`(?i)expires=[^;]+`)
-	opaque  = regexp.MustCompile(`(?i)^(route|INGRESSCOOKIE|stay)=[^;]+`)
 )
 
 // kept are the headers of an answer that count, without what is by chance or by the clock.
@@ -358,11 +357,11 @@ func kept(all http.Header) map[string]string {
 	for name, values := range all {
 		name = strings.ToLower(name)
 		if slices.Contains(answered, name) || strings.HasPrefix(name, "access-control-") {
-			out[name] = strings.Join(values, " || ")
+			out[name] = strings.Join(values, between)
 		}
 	}
 	if cookie, ok := out["set-cookie"]; ok {
-		out["set-cookie"] = opaque.ReplaceAllString(expires.ReplaceAllString(cookie, "Expires=*"), "$1=*")
+		out["set-cookie"] = expires.ReplaceAllString(cookie, "Expires=*")
 	}
 	return out
 }

@@ -3,7 +3,9 @@
 package nginx
 
 import (
+	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -145,9 +147,6 @@ func (a Asked) anyTLS() bool {
 	})
 }
 
-// lendsTLS reports whether an Ingress of the host has a TLS section, and none names it.
-func (a Asked) lendsTLS() bool { return a.tlsAnywhere() && !a.tls() }
-
 func sections(spec map[string]any) (list [][]string) {
 	all, _ := spec["tls"].([]any)
 	for _, one := range all {
@@ -161,44 +160,29 @@ func sections(spec map[string]any) (list [][]string) {
 	return list
 }
 
-// rules calls with path, type and Service of each rule of the host.
-func (a Asked) rules(do func(path, kind, service string, said map[string]any)) {
-	a.each(func(said, _, rule map[string]any) {
-		paths, _ := rule["http"].(map[string]any)["paths"].([]any)
-		for _, p := range paths {
-			p := p.(map[string]any)
-			path, _ := p["path"].(string)
-			kind, _ := p["pathType"].(string)
-			service, _ := p["backend"].(map[string]any)["service"].(map[string]any)
-			name, _ := service["name"].(string)
-			do(path, kind, name, said)
-		}
-	})
-}
-
-// unruled reports whether no rule of the host has the path, as far as that can be said
-// without its regular expressions.
+// unruled reports whether no rule of the host has the path.
 func (a Asked) unruled() bool {
-	is := true
-	a.rules(func(path, kind, _ string, _ map[string]any) {
-		below := strings.HasPrefix(a.path(), strings.TrimSuffix(path, "/")+"/")
-		if a.path() == path || kind != "Exact" && below {
-			is = false
-		}
-	})
-	return is
+	l := a.location()
+	return l != nil && !l.ruled
 }
 
-// none reports whether the longest rule of the host that the path begins with leads to a
-// Service that has no endpoint.
-func (a Asked) none() (is bool) {
-	longest := -1
-	a.rules(func(path, _, service string, _ map[string]any) {
-		if len(path) > longest && strings.HasPrefix(strings.ToLower(a.path()), strings.ToLower(strings.TrimSuffix(path, "/"))) {
-			longest, is = len(path), a.endpoints(service) == 0
-		}
-	})
-	return is
+// none reports whether the path leads to a Service that has no endpoint.
+func (a Asked) none() bool {
+	l := a.location()
+	return l != nil && l.ruled && a.endpoints(l.service) == 0
+}
+
+// Through reports whether a request is let through that ingress-nginx refuses, whatever the
+// Differences say of it. That a Service has no endpoint, or cannot be reached, is no
+// refusal.
+func (a Asked) Through(got, want Answer) bool {
+	switch want.Status {
+	case http.StatusBadGateway, http.StatusGatewayTimeout:
+		return false
+	case http.StatusServiceUnavailable:
+		return !a.none() && LetThrough(got, want)
+	}
+	return LetThrough(got, want)
 }
 
 func (a Asked) endpoints(service string) (n int) {
@@ -211,17 +195,55 @@ func (a Asked) endpoints(service string) (n int) {
 	return n
 }
 
-// canaryOfNone reports whether the path leads to a Service without endpoints, and there
-// are canaries, which act on all paths that lead to it.
-func (a Asked) canaryOfNone() bool {
-	canaries := false
+// canaryOfNone reports whether the path leads to a Service without endpoints, which has a
+// canary that may get the request.
+func (a Asked) canaryOfNone() bool { return a.none() && len(a.canaries()) > 0 }
+
+// sharesCanary reports whether the path leads to a Service with a canary that is one of
+// another Service, too.
+func (a Asked) sharesCanary() bool {
+	for _, to := range a.canaries() {
+		n := 0
+		for _, m := range a.Objects {
+			if said, _ := m.meta()["annotations"].(map[string]any); said[prefix+"canary"] == "true" && leadsTo(m) == to {
+				n++
+			}
+		}
+		if n > 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// canaries are the Services that are canaries of that to which the path leads, whatever
+// host names it.
+func (a Asked) canaries() (list []string) {
+	l := a.location()
+	if l == nil || !l.ruled {
+		return nil
+	}
 	for _, m := range a.Objects {
 		said, _ := m.meta()["annotations"].(map[string]any)
-		_, byHeader := said[prefix+"canary-by-header"]
-		_, byCookie := said[prefix+"canary-by-cookie"]
-		canaries = canaries || said[prefix+"canary-weight"] == "100" || byHeader && a.Header["X-Canary"] != "" || byCookie && a.Header["Cookie"] != ""
+		if said[prefix+"canary"] != "true" {
+			continue
+		}
+		rule := m["spec"].(map[string]any)["rules"].([]any)[0].(map[string]any)
+		there := a
+		there.Host, _ = rule["host"].(string)
+		one := newLocation(rule["http"].(map[string]any)["paths"].([]any)[0].(map[string]any), said)
+		all, _ := there.locations()
+		if slices.ContainsFunc(all, func(o *location) bool { return o.path == one.path && o.kind == one.kind && o.service == l.service }) {
+			list = append(list, one.service)
+		}
 	}
-	return canaries && a.none()
+	return list
+}
+
+// leadsTo is the Service of the first path of an Ingress.
+func leadsTo(m Manifest) string {
+	rule := m["spec"].(map[string]any)["rules"].([]any)[0].(map[string]any)
+	return newLocation(rule["http"].(map[string]any)["paths"].([]any)[0].(map[string]any), nil).service
 }
 
 // aliased reports whether the host is an alias of one that is there.
@@ -234,12 +256,78 @@ func (a Asked) aliased() bool {
 	return is
 }
 
-// noRoot reports whether the host is in regex mode, and has the path / of type Exact only.
-func (a Asked) noRoot() bool {
-	exact, prefix, pattern := false, false, a.has("use-regex", "rewrite-target")
-	a.rules(func(path, kind, _ string, _ map[string]any) {
-		exact = exact || path == "/" && kind == "Exact"
-		prefix = prefix || path == "/" && kind != "Exact"
+// slashed reports whether the host has a path that ends with a slash, and the request lacks
+// it.
+func (a Asked) slashed() bool {
+	list, _ := a.locations()
+	return slices.ContainsFunc(list, func(l *location) bool { return l.path == a.path()+"/" })
+}
+
+// paged reports whether a status that the backend is told to answer is one that pages
+// answer for.
+func (a Asked) paged() bool {
+	status := a.Header["X-Echo-Status"]
+	if status == "" {
+		status = "503"
+	}
+	return strings.Contains(strings.Join(a.values("custom-http-errors"), ","), status)
+}
+
+// over reports whether the body is larger than the path lets it be.
+func (a Asked) over() bool {
+	l := a.location()
+	if l == nil {
+		return false
+	}
+	text, _ := l.said[prefix+"proxy-body-size"].(string)
+	size := strings.TrimRight(text, "km")
+	most, err := strconv.Atoi(size)
+	switch strings.TrimPrefix(text, size) {
+	case "k":
+		most <<= 10
+	case "m":
+		most <<= 20
+	}
+	return err == nil && most > 0 && a.Body > most
+}
+
+// canaried reports whether there are canaries.
+func (a Asked) canaried() bool {
+	return slices.ContainsFunc(a.Objects, func(m Manifest) bool {
+		said, _ := m.meta()["annotations"].(map[string]any)
+		return said[prefix+"canary"] == "true"
 	})
-	return pattern && exact && !prefix
+}
+
+// prefixed reports whether the path has an x-forwarded-prefix and is not rewritten.
+func (a Asked) prefixed() bool {
+	l := a.location()
+	if l == nil || l.said[prefix+"x-forwarded-prefix"] == nil {
+		return false
+	}
+	target, _ := l.said[prefix+"rewrite-target"].(string)
+	return target == "" || target == l.path
+}
+
+// patterned reports whether the paths of the host are patterns.
+func (a Asked) patterned() bool {
+	_, is := a.locations()
+	return is
+}
+
+// sticks reports whether the Service that the path leads to has sessions by what another
+// Ingress says.
+func (a Asked) sticks() bool {
+	l := a.location()
+	if l == nil || !l.ruled {
+		return false
+	}
+	is := false
+	a.each(func(said, _, rule map[string]any) {
+		paths, _ := rule["http"].(map[string]any)["paths"].([]any)
+		for _, p := range paths {
+			is = is || said[prefix+"affinity"] != nil && l.said[prefix+"affinity"] == nil && newLocation(p.(map[string]any), said).service == l.service
+		}
+	})
+	return is
 }

@@ -29,6 +29,9 @@ const (
 	tlsPort             = 18443
 )
 
+// servedHeader is in each answer of a backend.
+const servedHeader = "X-Echo-Served"
+
 // echoed is the answer of a backend: where it is, and what it received.
 type echoed struct {
 	upstream
@@ -123,6 +126,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	if n := number("X-Echo-Big"); n > 0 {
 		w.Header().Set("X-Big", strings.Repeat("y", n))
 	}
+	w.Header().Set(servedHeader, "1")
 	w.Header()["Server"] = []string{"BaseHTTP/0.6 Python/3.11.7", "echo/1"} // as expected.json has it where nothing is between
 	w.Header().Set("Content-Type", "application/json")
 	text, err := json.Marshal(echoing(r, int(body)))
@@ -140,7 +144,7 @@ func echoing(r *http.Request, body int) echoed {
 	e := echoed{Address: at.IP.String(), upstream: upstream{Port: at.Port, Path: r.RequestURI, Method: r.Method,
 		TLS: r.TLS != nil, Body: body, Headers: map[string]string{"host": r.Host}}}
 	for name, values := range r.Header {
-		e.Headers[strings.ToLower(name)] = strings.Join(values, " || ")
+		e.Headers[strings.ToLower(name)] = strings.Join(values, between)
 	}
 	return e
 }

@@ -14,17 +14,15 @@ import (
 // an answer, by the names of Differ.
 type Difference struct {
 	What, Theirs, Ours, Why string
-	// Mend: ours is wrong, and waits for somebody.
-	Mend   bool
-	Fields *regexp.Regexp
-	When   func(Asked) bool
+	Fields                  *regexp.Regexp
+	When                    func(Asked) bool
 }
 
 // Differences are all that are known.
 var Differences = []Difference{
 	{What: "Host of a redirect", Theirs: "as the client wrote it", Ours: "in lower case", Why: "Envoy compares and keeps host names in lower case; clients do not tell them apart",
 		Fields: fields("headers.location"), When: func(a Asked) bool {
-			return a.Host != strings.ToLower(a.Host) && (a.TLS == 0 && a.tls() || a.has("app-root", "from-to-www-redirect", "force-ssl-redirect") || a.Header["X-Echo-Set"] != "")
+			return a.Host != strings.ToLower(a.Host) && (a.TLS == 0 && (a.tls() || a.tlsAnywhere()) || a.has("app-root", "from-to-www-redirect", "force-ssl-redirect") || a.slashed() || a.Header["X-Echo-Set"] != "")
 		}},
 	{What: "Path with `//` or `%2F`", Theirs: "passed on, and told in redirects, as the client wrote it", Ours: "as it was matched", Why: "what a backend gets is what the guards have seen",
 		Fields: fields("headers.location", "upstream.path", "upstream.headers.x-original-uri", "headers.set-cookie"),
@@ -33,58 +31,57 @@ var Differences = []Difference{
 		}},
 	{What: "HSTS on answers of a `server-snippet`, `app-root`, the www redirect, error pages and a sign-in", Theirs: "none", Ours: "as on every answer by TLS", Why: "a host has the header, or it has not",
 		Fields: fields("headers.strict-transport-security"), When: func(a Asked) bool {
-			return a.TLS != 0 && (a.snipped() || a.rooted() || a.has("from-to-www-redirect") && a.www() || a.has("custom-http-errors") && a.Header["X-Echo-Status"] != "" || a.has("auth-signin") && a.Header["Cookie"] == "")
-		}},
-	{What: "HSTS on what a guard answers for a path that no rule has", Theirs: "sent", Ours: "not sent", Why: "Envoy adds headers of a route only where the route leads to a Service", Mend: true,
-		Fields: fields("headers.strict-transport-security"), When: func(a Asked) bool {
-			return a.TLS != 0 && a.unruled() && a.has("auth-type", "auth-url", "whitelist-source-range", "denylist-source-range")
+			return a.TLS != 0 && (a.snipped() || a.rooted() || a.has("from-to-www-redirect") && a.www() || a.has("custom-http-errors") && (a.Header["X-Echo-Status"] != "" || a.unruled()) || a.has("auth-signin") && a.Header["Cookie"] == "")
 		}},
 	{What: "Certificate that does not cover the host whose TLS section names it", Theirs: "the default certificate", Ours: "that certificate", Why: "either is refused by clients; ours says why",
 		Fields: fields("certificate"), When: func(a Asked) bool { return a.TLS != 0 && a.deep() && a.tls() }},
-	{What: "Host that no TLS section names, of an Ingress that has one for another host", Theirs: "has TLS, by whichever certificate of the Ingress covers it, or the default one; http is redirected", Ours: "has none: http is served",
-		Why: "name each host in a TLS section until this is built", Mend: true,
-		Fields: fields(""), When: func(a Asked) bool { return a.lendsTLS() }},
 	{What: "Alias, or www name, of a host with TLS", Theirs: "has the default certificate, and is not sent to https", Ours: "as its host", Why: "an alias is another name of the same host",
 		Fields: fields(""), When: func(a Asked) bool { return a.anyTLS() && (a.aliased() || a.www()) }},
 	{What: "Cookie of a session, by https", Theirs: "Secure, unless `session-cookie-secure` says otherwise", Ours: "as `session-cookie-secure` says, and not otherwise", Why: "Envoy has one cookie for http and https",
 		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.TLS != 0 && a.has("affinity") && !a.has("session-cookie-secure") }},
-	{What: "Lifetime of the cookie of a session", Theirs: "Expires and Max-Age", Ours: "Max-Age", Why: "which is what browsers follow",
-		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.has("affinity") && a.has("session-cookie-expires") }},
 	{What: "Cookie of a session with `session-cookie-path`, on other paths", Theirs: "set", Ours: "not set", Why: "the client would not send it back to this path",
 		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.has("session-cookie-path") }},
+	{What: "Session of a Service to which paths of several Ingresses lead", Theirs: "as one of them says, on the paths of all", Ours: "on the paths of the Ingress that asks for it", Why: "an Ingress says what holds for its own paths",
+		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.sticks() }},
+	{What: "Path of the cookie of a session, where paths are patterns", Theirs: "the text of the pattern", Ours: "`/`", Why: "no browser sends a cookie to a path that begins with a pattern",
+		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.has("affinity") && a.patterned() }},
+	{What: "`location` of a `server-snippet`, on a host of patterns", Theirs: "not reached: patterns come before it", Ours: "answers as it says", Why: "whoever wrote that something is denied is taken at his word",
+		Fields: fields("status", "headers", "upstream"), When: func(a Asked) bool { return a.snipped() && a.patterned() }},
 	{What: "Canary of a Service without endpoints", Theirs: "503 for all", Ours: "the canary answers its share", Why: "a share that can be served is served",
 		Fields: fields("status", "upstream", "headers"), When: func(a Asked) bool { return a.canaryOfNone() }},
 	{What: "`x-forwarded-prefix` where nothing is rewritten", Theirs: "not sent", Ours: "sent", Why: "who sets it wants it told",
-		Fields: fields("upstream.headers.x-forwarded-prefix"), When: func(a Asked) bool {
-			return a.has("x-forwarded-prefix") && !a.together([]string{"x-forwarded-prefix"}, "rewrite-target")
+		Fields: fields("upstream.headers.x-forwarded-prefix"), When: func(a Asked) bool { return a.prefixed() }},
+	{What: "Body over `proxy-body-size`", Theirs: "413 before anything else", Ours: "a redirect, a refusal and the answer of a guard come first", Why: "a body is counted where it is read, and nobody reads it who sends the client elsewhere",
+		Fields: fields("status", "headers"), When: func(a Asked) bool { return a.over() }},
+	{What: "Slash at the end of a path, in the redirect of a www name", Theirs: "lost", Ours: "kept", Why: "the same page is asked for there",
+		Fields: fields("headers.location"), When: func(a Asked) bool {
+			return a.has("from-to-www-redirect") && a.www() && strings.HasSuffix(a.Path, "/")
 		}},
-	{What: "Path that no rule has, of a host whose oldest Ingress has `default-backend`", Theirs: "404", Ours: "the pages of that backend, or 503", Why: "pages are served for what nobody else answers", Mend: true,
-		Fields: fields("status", "upstream", "headers"), When: func(a Asked) bool { return a.has("default-backend") && a.unruled() }},
-	{What: "Redirect by an Ingress that guards", Theirs: "comes before addresses and passwords", Ours: "after them: 401, 403", Why: "closed, where it could be sent on", Mend: true,
-		Fields: fields("status", "headers"), When: func(a Asked) bool {
-			return a.together([]string{"app-root", "temporal-redirect", "permanent-redirect"}, "auth-type", "auth-url", "whitelist-source-range", "denylist-source-range")
+	{What: "Session that begins at a canary", Theirs: "has the cookie of the others", Ours: "has one of its own, whose name ends with `-canary`", Why: "an endpoint is looked for among those of one Service",
+		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.has("affinity") && a.canaried() }},
+	{What: "Service that is the canary of several", Theirs: "what the first of them says of header, cookie and weight holds for all", Ours: "each says what holds for its own Service", Why: "a canary is of one Ingress",
+		Fields: fields("upstream", "status", "headers"), When: func(a Asked) bool { return a.sharesCanary() }},
+	{What: "Cookie that the service of `auth-url` sets, on an error", Theirs: "left out, but for `auth-always-set-cookie`", Ours: "passed on", Why: "who let a client in has perhaps renewed its session",
+		Fields: fields("headers.set-cookie"), When: func(a Asked) bool {
+			return a.has("auth-url") && strings.Contains(a.Header["X-Echo-Set"], "Set-Cookie")
 		}},
 	{What: "`return` in a `configuration-snippet`", Theirs: "comes before the redirect to https and before authentication", Ours: "after them", Why: "refused either way, in another order",
 		Fields: fields("status", "headers"), When: func(a Asked) bool {
 			return strings.Contains(strings.Join(a.values("configuration-snippet"), ""), "return")
 		}},
-	{What: "Path / of type Exact, on a host of patterns that has no other rule for /", Theirs: "404: the location for paths without a rule comes first", Ours: "the rule answers", Why: "it is what its owner wrote",
-		Fields: fields("status", "headers", "upstream"), When: func(a Asked) bool { return a.noRoot() }},
-	{What: "`default-backend` for a Service without endpoints", Theirs: "is told X-Code, X-Format and the like", Ours: "gets the request as it is", Why: "it is a Service in the place of another", Mend: true,
-		Fields: fields("upstream.headers", "status", "upstream", "headers.strict-transport-security"), When: func(a Asked) bool { return a.has("default-backend") && a.none() }},
+	{What: "`default-backend` for a Service without endpoints", Theirs: "gets the request with its method and body, and the headers of the path are on its answer", Ours: "gets a GET, and its answer is told as it is; a request with a body is answered 503", Why: "Envoy asks it once it knows that nobody else is there, and by then a body is gone",
+		Fields: fields("upstream", "status", "headers"), When: func(a Asked) bool { return a.has("default-backend") && a.none() }},
 	{What: "Guard before a Service without endpoints", Theirs: "503", Ours: "the guard answers first: 401, 403, the redirect to https", Why: "who may not come in is not told what is there",
 		Fields: fields("status", "headers"), When: func(a Asked) bool {
-			return a.none() && a.has("auth-type", "auth-url", "whitelist-source-range", "denylist-source-range")
+			return a.none() && (a.has("auth-type", "auth-url", "whitelist-source-range", "denylist-source-range") || strings.Contains(strings.Join(a.values("configuration-snippet"), ""), "deny"))
 		}},
-	{What: "Request to an error page", Theirs: "with the method and query of the client, without what was set for the Service", Ours: "GET, without query", Why: "a page is fetched, and nothing is done again",
-		Fields: fields("upstream.method", "upstream.path", "upstream.headers", "headers", "status"), When: func(a Asked) bool {
-			return a.has("custom-http-errors") && (a.Method != "" || strings.Contains(a.Path, "?")) && (a.Header["X-Echo-Status"] != "" || a.none())
+	{What: "Request to an error page", Theirs: "with the method and query of the client, without what was set for the Service; a canary of the Service gets its share of them", Ours: "GET, without query", Why: "a page is fetched, and nothing is done again",
+		Fields: fields("upstream", "headers", "status"), When: func(a Asked) bool {
+			return a.paged() && (a.Header["X-Echo-Status"] != "" || a.none())
 		}},
-	{What: "Authorization, where `satisfy: any` let an address pass", Theirs: "removed", Ours: "passed on", Why: "nobody has looked at it", Mend: true,
-		Fields: fields("upstream.headers.authorization"), When: func(a Asked) bool { return a.has("satisfy") && a.User != "" }},
-	{What: "Headers of a snippet, and of CORS, on a redirect to https; those of CORS on that of `app-root`", Theirs: "added; not added", Ours: "not added; added", Why: "the redirect to https comes before the rule whose headers they are",
+	{What: "Headers of a snippet, and of CORS, on a redirect to https; those of CORS on that of `app-root`, and to a path with a slash", Theirs: "added; not added", Ours: "not added; added", Why: "the redirect to https comes before the rule whose headers they are",
 		Fields: fields("headers.x-frame-options", "headers.x-content-type-options", "headers.access-control-"), When: func(a Asked) bool {
-			return a.TLS == 0 && a.has("configuration-snippet") || a.has("enable-cors") && (a.TLS == 0 && (a.tlsAnywhere() || a.has("force-ssl-redirect")) || a.rooted())
+			return a.TLS == 0 && a.has("configuration-snippet") || a.has("enable-cors") && (a.TLS == 0 && (a.tls() || a.tlsAnywhere() || a.has("force-ssl-redirect")) || a.rooted() || a.slashed())
 		}},
 	{What: "Variable in `permanent-redirect`", Theirs: "1.15 drops the whole Ingress, which 1.11 served", Ours: "the redirect that its owner wrote", Why: "nothing is guarded by leaving it out",
 		Fields: fields("headers.location", "status"), When: func(a Asked) bool { return strings.Contains(strings.Join(a.values("permanent-redirect"), ""), "$") }},

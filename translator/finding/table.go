@@ -164,6 +164,8 @@ const (
 	NoTicketSecret         Code = "NoTicketSecret"
 	BadTicketSecret        Code = "BadTicketSecret"
 	SecretNotRead          Code = "SecretNotRead"
+	RootHidden             Code = "RootHidden"
+	TLSNotNamed            Code = "TLSNotNamed"
 
 	// Of Services.
 	NoService          Code = "NoService"
@@ -334,6 +336,8 @@ var table = []Row{
 		"Agree with the owner of the other Ingress on who has the path; delete it from one of the two."},
 	{PathTwice, Error, "the Ingress has this path of host %s already; the first one counts", "differences.md",
 		"Delete one of the two paths."},
+	{RootHidden, Warning, "the paths of host %s are patterns, where / of type Exact gets no request, as in ingress-nginx: / of type Prefix is tried first, also where no rule has it", "differences.md",
+		"Write the rule with the type Prefix, which takes every path that no other rule has."},
 	{HostOwned, Error, "%s: what this Ingress says of it is not served", "ownership.md",
 		"Use a host of your own; or have who operates the class name both namespaces in `host-owners`, or set `host-ownership: shared`."},
 	{HostShared, Info, "%s: of this Ingress the paths are served, but its certificate, redirect, default backend and all else that concerns the whole host count for nothing", "ownership.md",
@@ -360,6 +364,8 @@ var table = []Row{
 		"Name the hosts in the TLS section, or delete the section."},
 	{TLSWithoutRule, Warning, "no rule of this Ingress is for this host; it gets no certificate and does not redirect", "differences.md",
 		"Add a rule for the host, or delete the host from the TLS section."},
+	{TLSNotNamed, Warning, "no TLS section names host %s, and no certificate of this Ingress covers it: it has the default certificate, and http is sent to https, as by ingress-nginx", "differences.md",
+		"Name the host in a TLS section, with a Secret whose certificate covers it; or move its rules to an Ingress without TLS."},
 	{CertificateTaken, Error, "%s names host %s too and %s; Secret %s serves it", "security.md",
 		"Name the same Secret in both Ingresses, or delete the TLS section of one."},
 	{NoSecretNamed, Error, "no Secret is named; a certificate of our own stands in", "troubleshooting.md",

@@ -33,6 +33,9 @@ func answerMetadata(p *route.Planned) *structpb.Struct {
 	add := func(name string, fields map[string]*structpb.Value) {
 		rules[name] = structpb.NewStructValue(&structpb.Struct{Fields: fields})
 	}
+	if len(p.Targets) == 0 { // what others answer is left alone
+		return nil
+	}
 	if p.Measures != nil && p.Measures.Answers != nil {
 		a := p.Measures.Answers
 		for name, r := range map[string]route.Replacement{"cookie_path": a.CookiePath, "cookie_domain": a.CookieDomain, "location": a.Location} {
@@ -41,7 +44,7 @@ func answerMetadata(p *route.Planned) *structpb.Struct {
 			}
 		}
 	}
-	if s := &p.Settings.Session; s.Affinity == policy.ByCookie && s.Expires > 0 && len(p.Targets) > 0 {
+	if s := &p.Settings.Session; s.Affinity == policy.ByCookie && (s.Expires > 0 || len(rules) > 0) { // whose cookie is not rewritten
 		add("session", map[string]*structpb.Value{"name": structpb.NewStringValue(s.Cookie), "age": structpb.NewNumberValue(s.Expires.Seconds())})
 	}
 	if len(rules) == 0 {

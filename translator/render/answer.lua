@@ -24,12 +24,18 @@ local function cookie(text, rules)
   return table.concat(out, ";")
 end
 
+-- ours reports whether a cookie is that of the session, which no target has set.
+local function ours(text, session)
+  local name = session and text:match("^([^=]*)=")
+  return name and (name == session.name or name == session.name .. "-canary")
+end
+
 -- dated gives the cookie of a session a date, in the order of attributes that nginx has.
 local function dated(text, session)
-  local name, rest = text:match("^([^=]*)=[^;]*()")
-  if name ~= session.name and name ~= session.name .. "-canary" then
+  if session.age == 0 then
     return text
   end
+  local rest = text:match("^[^=]*=[^;]*()")
   local site = text:match("; SameSite=%a+", rest) or ""
   return text:sub(1, rest - 1) .. os.date("!; Expires=%a, %d %b %Y %H:%M:%S GMT", os.time() + session.age) .. text:sub(rest):gsub("; SameSite=%a+", "") .. site
 end
@@ -49,10 +55,12 @@ function envoy_on_response(handle)
     local cookies = {}
     for i = 0, n - 1 do
       local text = headers:getAtIndex("set-cookie", i)
-      if all.path or all.domain then
+      if ours(text, session) then
+        text = dated(text, session)
+      elseif all.path or all.domain then
         text = cookie(text, all)
       end
-      cookies[#cookies + 1] = session and dated(text, session) or text
+      cookies[#cookies + 1] = text
     end
     headers:remove("set-cookie")
     for _, text in ipairs(cookies) do

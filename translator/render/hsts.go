@@ -6,6 +6,7 @@ import (
 	headersv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 
 	"legation.dev/translator/policy"
+	"legation.dev/translator/route"
 )
 
 const (
@@ -28,6 +29,24 @@ func hstsWhere(h policy.HSTS, condition string) *corev3.HeaderValueOption {
 	return setHeader(hstsHeader, "%CEL("+condition+" ? '"+h.String()+"' : '')%")
 }
 
+// guardWith adds the header to what a guard answers where no target would: Envoy adds
+// headers of all answers to those of routes that lead to a cluster, and to a direct
+// response, but not to what a filter says before it.
+func guardWith(t *policy.Taste, p *route.Planned, class *policy.Route) []*corev3.TypedExtensionConfig {
+	s := p.Settings
+	guards := s.Auth.Active() || len(s.Allowed)+len(s.Denied) > 0 || p.Measures != nil && len(p.Measures.Addresses) > 0 || bodyLimit.differs(s, class)
+	if t.HSTS == (policy.HSTS{}) || len(p.Targets) > 0 || !guards || signInWithout(t, &s.Auth) != nil {
+		return nil
+	}
+	return []*corev3.TypedExtensionConfig{headerAnew("legation.hsts", hstsWhere(t.HSTS, byTLS))}
+}
+
+// headerAnew takes the header from answers and adds it again.
+func headerAnew(name string, h *corev3.HeaderValueOption) *corev3.TypedExtensionConfig {
+	return &corev3.TypedExtensionConfig{Name: name, TypedConfig: packed(&headersv3.HeaderMutation{Mutations: &headersv3.Mutations{
+		ResponseMutations: []*mutationv3.HeaderMutation{drop(hstsHeader), {Action: &mutationv3.HeaderMutation_Append{Append: h}}}}})}
+}
+
 // signInWithout takes the header from the answer that sends a client to a sign-in, as a
 // compatible class has it. Where Envoy adds the headers of all answers it does not know yet
 // what this one is.
@@ -36,6 +55,5 @@ func signInWithout(t *policy.Taste, a *policy.Auth) []*corev3.TypedExtensionConf
 		return nil
 	}
 	other := hstsWhere(t.HSTS, byTLS+" && !(response.code == 302 && response.code_details == 'ext_authz_denied')")
-	return []*corev3.TypedExtensionConfig{{Name: "legation.signin", TypedConfig: packed(&headersv3.HeaderMutation{Mutations: &headersv3.Mutations{
-		ResponseMutations: []*mutationv3.HeaderMutation{drop(hstsHeader), {Action: &mutationv3.HeaderMutation_Append{Append: other}}}}})}}
+	return []*corev3.TypedExtensionConfig{headerAnew("legation.signin", other)}
 }

@@ -26,6 +26,7 @@ func VirtualHost(routes string, v *route.VirtualHost) (*snapshot.Resource, error
 	for i := range v.Routes {
 		m.Routes = append(m.Routes, told(v.Clients, v.Routes[i].Plain, b.route(&v.Routes[i]))...)
 	}
+	share(m, &v.Class.Route)
 	meta := snapshot.Meta{From: v.From}
 	if v.Chain != "" {
 		meta.Needs = append(meta.Needs, snapshot.Ref{Type: snapshot.Chain, Name: v.Chain})
@@ -57,6 +58,7 @@ type origin struct {
 	settings *policy.Route
 	measures *route.Measures
 	pages    *route.Pages
+	direct   bool // no target answers
 }
 
 // shared is what routes of the same origin have in common.
@@ -88,6 +90,9 @@ func (b *builder) route(r *route.Route) *routev3.Route {
 		if r.Page {
 			asPage(m, r.Match)
 		}
+		if enough(r.Settings) && r.Settings.AuthType == policy.Basic { // whose address is enough has passed by who would remove it
+			m.RequestHeadersToRemove = append(m.RequestHeadersToRemove, "authorization")
+		}
 	}
 	if r.Settings == nil {
 		m.TypedPerFilterConfig = onRoute(b.class, b.class, b.clients...)
@@ -118,13 +123,13 @@ func limits(r policy.Rate, of string) Limits {
 // first are the filters that run before those of settings: of the host, and of what an
 // object says beside settings.
 func (b *builder) first(p *route.Planned) []*corev3.TypedExtensionConfig {
-	return slices.Concat(b.clients, pages(p.Pages, b.place), measured(p.Measures), answerFilter(p), signInWithout(b.taste, &p.Settings.Auth))
+	return slices.Concat(b.clients, guardWith(b.taste, p, b.class), pages(p.Pages, b.place), measured(p.Measures), answerFilter(p), signInWithout(b.taste, &p.Settings.Auth))
 }
 
 // use makes what routes of one object share, unless the last route was of it.
 func (b *builder) use(p *route.Planned) {
 	s := p.Settings
-	of := origin{s, p.Measures, p.Pages}
+	of := origin{s, p.Measures, p.Pages, len(p.Targets) == 0}
 	if b.last == of {
 		return
 	}
@@ -175,6 +180,9 @@ func matchOf(r *route.Route) *routev3.RouteMatch {
 func pathMatch(m route.Match) *routev3.RouteMatch {
 	switch m.Kind {
 	case route.Exact:
+		if m.Path == "/" { // of many slashes that are the whole path, Envoy makes two and not one
+			return &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_SafeRegex{SafeRegex: &matcherv3.RegexMatcher{Regex: "//?"}}}
+		}
 		return &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Path{Path: m.Path}}
 	case route.Regex:
 		return &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_SafeRegex{SafeRegex: &matcherv3.RegexMatcher{Regex: m.Path}}}

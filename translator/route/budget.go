@@ -33,8 +33,8 @@ const (
 // Cost is what the object by itself costs. Rules of a host are charged for each name that
 // it has; one whose host is a wildcard for the rules without a host that are copied to it.
 // A solver's object costs nothing, so that a namespace over its budget can still have its
-// certificates renewed.
-func (f *Fragment) Cost() (u Usage) {
+// certificates renewed. lent is that of Host.Ends.
+func (f *Fragment) Cost(lent bool) (u Usage) {
 	if f.Withheld || f.solves() {
 		return u
 	}
@@ -48,7 +48,7 @@ func (f *Fragment) Cost() (u Usage) {
 		for j := range h.Rules {
 			one.Bytes += routeBytes + 2*len(h.Rules[j].Path) + settings
 		}
-		if len(h.TLS) > 0 {
+		if h.Ends(lent) {
 			one.TLSHosts, one.Bytes = 1, one.Bytes+tlsBytes
 		}
 		u = u.Plus(one, 1+len(h.Others))

@@ -45,14 +45,23 @@ func (f *Fragment) Resolved(tenure func(host string) Tenure) *Fragment {
 	one.Canaries = nil
 	sums := []string{string(f.sum[:])}
 	for _, c := range f.Canaries {
-		if main, ok := ruleOf(c.Host, c.Match, f.Origin.Object.Namespace, tenure(c.Host)); ok && len(main.Action.Targets) == 1 {
-			c.Main = main.Action.Targets[0].Backend
+		rule, ok := ruleOf(c.Host, c.Match, f.Origin.Object.Namespace, tenure(c.Host))
+		if main := rule.service(); ok && main != nil {
+			c.Main = *main
 			if !c.on(c.To) {
 				one.Canaries, sums = append(one.Canaries, c), append(sums, c.Main.Cluster())
 			}
 		}
 	}
 	return one.Sealed(pmap.SumOf(sums...))
+}
+
+// service is the one Service that a rule names; nil for none and for several.
+func (r Rule) service() *Backend {
+	if len(r.Action.Targets) == 1 {
+		return &r.Action.Targets[0].Backend
+	}
+	return r.Names
 }
 
 // ruleOf is the rule of a host with this match that wins; false if it is of another namespace.

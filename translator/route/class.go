@@ -108,7 +108,7 @@ type plan struct {
 	class    *Class
 	fragment *Fragment
 	settings *policy.Route
-	open     *policy.Route // settings without Auth; nil if they have none
+	open     *policy.Route // settings of what is answered before anybody is looked at; nil: settings
 	local    *policy.Route // settings without the service of the class; nil if that is not asked
 	closed   bool
 	byOthers bool // closed by a guard of another object, and else open
@@ -131,11 +131,23 @@ func (c *Class) planOf(f *Fragment) plan {
 		own := *settings
 		own.Auth, p.settings = everywhere, &own
 	}
-	if p.settings.Auth.Active() {
-		open := *settings
-		open.Auth, p.open = policy.Auth{}, &open
-	}
+	p.open = c.openOf(p.settings)
 	return p
+}
+
+// openOf are settings without what keeps a client out; nil if they have nothing of it. In
+// a compatible class addresses and rates are part of that, which ingress-nginx asks after a
+// redirect, too.
+func (c *Class) openOf(s *policy.Route) *policy.Route {
+	open := *s
+	open.Auth = policy.Auth{}
+	if c.Settings.Compatible() {
+		open.Addresses, open.Rate = policy.Addresses{}, policy.Rate{}
+	}
+	if !s.Auth.Active() && len(open.Allowed)+len(open.Denied) == len(s.Allowed)+len(s.Denied) && open.Rate == s.Rate {
+		return nil
+	}
+	return &open
 }
 
 // Plan is what the class makes of one action of a fragment that is used, and what is
@@ -159,9 +171,22 @@ func (p plan) of(a Action) (_ Planned, found []finding.Finding) {
 	a.Pages = p.pagesOf(a)
 	a.Targets = sides(a.Targets, func() policy.Values { return p.class.Settings.With(p.fragment.Policy) })
 	ref := p.fragment.Origin.Object
-	settings := p.settings
-	if p.open != nil && (p.closed || a.Redirect != nil) { // which come before authentication, as in nginx
-		settings = p.open
+	settings, measures := p.settings, p.measures
+	if p.closed || a.Redirect != nil { // which come before authentication, as in nginx
+		if p.open != nil {
+			settings = p.open
+		}
+		measures = p.class.unguarded(measures)
 	}
-	return Planned{Action: a, Settings: settings, Owner: ref.Key(), From: ref, Measures: p.measures}, found
+	return Planned{Action: a, Settings: settings, Owner: ref.Key(), From: ref, Measures: measures}, found
+}
+
+// unguarded are measures without the addresses that a compatible class asks later.
+func (c *Class) unguarded(m *Measures) *Measures {
+	if m == nil || len(m.Addresses) == 0 || !c.Settings.Compatible() {
+		return m
+	}
+	open := *m
+	open.Addresses = nil
+	return &open
 }

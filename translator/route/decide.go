@@ -132,8 +132,8 @@ func (r *Route) differs(req Request) string {
 func (m Match) takesPath(path string) bool {
 	path, _ = cutQuery(path)
 	switch m.Kind {
-	case Exact:
-		return path == m.Path
+	case Exact: // Envoy leaves two slashes alone, which are the path /, as they are
+		return path == m.Path || m.Path == "/" && path == "//"
 	case Regex:
 		return whole(m.Path, path)
 	}

@@ -181,6 +181,9 @@ type Host struct {
 	// TLS are the sections that name a certificate for the host, in order of their
 	// fields; with none the object wants no chain for it.
 	TLS []TLS
+	// Lent are the sections of the object where none of them names the host. In a
+	// compatible class the host has TLS by them, with whichever certificate covers it.
+	Lent []TLS
 	// Root, if not nil, is for the path / alone, where the requests to / are of this
 	// fragment: by its own rule, or because it lends what no rule has.
 	Root *Action
@@ -198,7 +201,14 @@ type Rule struct {
 	Name string
 	// Path is the path as it is written, and Field where.
 	Path, Field string
+	// Names, if not nil, is the Service that the rule names although its Action does not lead
+	// there: canaries are on that.
+	Names *Backend
 }
+
+// Ends reports whether TLS ends here for the host, as far as this object says. lent:
+// sections count that name other hosts.
+func (h *Host) Ends(lent bool) bool { return len(h.TLS) > 0 || lent && len(h.Lent) > 0 }
 
 // TLS is one place that names a certificate.
 type TLS struct {

@@ -77,7 +77,9 @@ func (m *merger) everywhere() {
 // added, the others are candidates.
 func (m *merger) places() (list []candidate) {
 	for p := range m.owning {
-		p.measures = m.apart // those of rules are not for them
+		if p.measures = m.apart; p.open != nil { // those of rules are not for them, and neither is who guards these
+			p.settings = p.open
+		}
 		for _, place := range p.fragment.Host(m.host.Host).Server.Places {
 			rule := Rule{Match: place.Match, Action: place.Action, Path: place.Match.Path, Name: p.fragment.Origin.Object.Key() + " location " + place.Match.Path}
 			c := candidate{plan: p, apart: true, rule: rule}

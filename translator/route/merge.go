@@ -144,11 +144,11 @@ func (m *merger) deeper(in Input) {
 // is empty if neither has a certificate. Elsewhere only an Ingress that names the
 // wildcard in a TLS section of its own wants it for its hosts, and lowering knows that.
 func chainOf(host string, in Input) string {
-	if _, _, ok := Certificate(host, in.Own); ok {
+	if _, _, ok := in.Class.Certificate(host, in.Own); ok {
 		return host
 	}
 	if wildcard, ok := Wildcard(host); ok && in.Class.Settings.Compatible() && in.Wildcard.Owner == in.Own.Owner {
-		if _, _, ok := Certificate(wildcard, in.Wildcard); ok {
+		if _, _, ok := in.Class.Certificate(wildcard, in.Wildcard); ok {
 			return wildcard
 		}
 	}
@@ -157,18 +157,17 @@ func chainOf(host string, in Input) string {
 
 // merger is one host in the making.
 type merger struct {
-	class     *Class
-	host      VirtualHost
-	chain     string
-	owner     string // namespace
-	plans     []plan // of the fragments that are served, in their order
-	winner    map[matchKey]*Fragment
-	found     []finding.Finding
-	regex     bool      // all paths are patterns
-	keepSlash bool      // at the end of a path, when http is sent to https
-	https     *Redirect // of this host; made when it is first needed
-	first     []Route   // before all others
-	apart     *Measures // of places
+	class  *Class
+	host   VirtualHost
+	chain  string
+	owner  string // namespace
+	plans  []plan // of the fragments that are served, in their order
+	winner map[matchKey]*Fragment
+	found  []finding.Finding
+	regex  bool      // all paths are patterns
+	https  *Redirect // of this host; made when it is first needed
+	first  []Route   // before all others
+	apart  *Measures // of places
 }
 
 // candidate is a rule with who says so.
@@ -250,7 +249,7 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 			m.preflight(c.rule.Name, c.rule.Match, &c.plan.settings.Cors)
 		}
 		if redirect == byPath && m.leaves(c) {
-			m.toHTTPS("redirect "+c.rule.Name, c.rule.Match)
+			m.toHTTPS("redirect "+c.rule.Name, c.rule.Match, m.keepsSlash(c.plan))
 		}
 		m.add(Route{Name: c.rule.Name, Match: c.rule.Match, Planned: m.withSession(m.planned(c.plan.challenged(c.rule), c.rule.Action), c.rule)})
 	}
@@ -258,8 +257,8 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 	if s := last.Settings; s != nil && s.Cors.Active() && last.Status != http.StatusServiceUnavailable {
 		m.preflight(last.Owner+" default", Match{Path: "/"}, &s.Cors)
 	}
-	if redirect == byPath && m.redirectsRest() {
-		m.toHTTPS("redirect", Match{Path: "/"})
+	if p, redirects := m.redirectsRest(); redirect == byPath && redirects {
+		m.toHTTPS("redirect", Match{Path: "/"}, m.keepsSlash(p))
 	}
 	m.last(last)
 	return m
@@ -284,6 +283,7 @@ func (m *merger) candidates() []candidate {
 		for _, r := range p.fragment.Host(m.host.Host).Rules {
 			c, ok := m.patterned(candidate{rule: r, plan: p})
 			switch {
+			case m.hidden(p.fragment, r):
 			case !ok:
 				if c, ok := m.shut(p, r); ok {
 					list = append(list, c)
@@ -386,7 +386,7 @@ func (m *merger) redirects(candidates []candidate) redirecting {
 	}
 	m.host.Chain = m.chain
 	for _, p := range m.plans {
-		if !m.wantsHTTPS(p) {
+		if !m.wantsHTTPS(p) || m.keepsSlash(p) != m.keepsSlash(m.plans[0]) {
 			return byPath
 		}
 	}
@@ -396,17 +396,23 @@ func (m *merger) redirects(candidates []candidate) redirecting {
 	if m.class.Settings.Compatible() && (m.lentRedirect() || slices.ContainsFunc(candidates, func(c candidate) bool { return !c.guard && !m.leaves(c) })) {
 		return byPath
 	}
-	m.toHTTPS("redirect", Match{Path: "/"})
+	m.toHTTPS("redirect", Match{Path: "/"}, m.keepsSlash(m.plans[0]))
 	return wholly
 }
 
 // redirectsRest reports whether plain http is redirected where no rule matches: as the
-// oldest object of the owner says.
-func (m *merger) redirectsRest() bool {
+// oldest object of the owner says, whose plan it returns.
+func (m *merger) redirectsRest() (plan, bool) {
 	for p := range m.owning {
-		return m.wantsHTTPS(p) && !m.lentRedirect()
+		return p, m.wantsHTTPS(p) && !m.lentRedirect()
 	}
-	return false
+	return plan{}, false
+}
+
+// keepsSlash reports whether the redirect of a plan to https keeps a slash at the end of a
+// path.
+func (m *merger) keepsSlash(p plan) bool {
+	return !m.class.Settings.Compatible() || p.fragment.Host(m.host.Host).Server.KeepSlash
 }
 
 // wantsHTTPS reports whether the requests of a plan by plain http are sent to https.
@@ -414,12 +420,12 @@ func (m *merger) wantsHTTPS(p plan) bool {
 	return p.settings.SSLRedirect && m.chain != "" || p.settings.ForceSSLRedirect
 }
 
-func (m *merger) toHTTPS(name string, match Match) {
+func (m *merger) toHTTPS(name string, match Match, keepSlash bool) {
 	if m.https == nil {
 		m.https = ToHTTPS(m.class.Settings.ExternalHTTPSPort, m.portless())
 	}
 	r := Route{Name: name, Match: match, Plain: true, Planned: Planned{Action: Action{Redirect: m.https}}}
-	if r.Challenges = m.class.Settings.Compatible(); r.Challenges && !m.keepSlash {
+	if r.Challenges = m.class.Settings.Compatible(); !keepSlash {
 		m.unslashed(r)
 	}
 	m.add(r)
@@ -439,6 +445,9 @@ func (m *merger) passDeeper(other *merger) {
 type Section struct {
 	TLS
 	At object.Origin
+	// Lent, if there are any, are sections in place of TLS that name other hosts: the first
+	// whose certificate covers this one counts, else the default certificate.
+	Lent []TLS
 }
 
 // Certificate is the TLS section whose Secret has the certificate of a host: the first
@@ -448,7 +457,9 @@ type Section struct {
 // Only fragments that have a rule for the host count. One with a TLS section for the host
 // and no rule could make hosts of other people redirect to https, and be served with a
 // certificate of its own.
-func Certificate(host string, of Tenure) (use Section, found []finding.Finding, ok bool) {
+//
+// In a compatible class a host has TLS, too, if its object has a section for another one.
+func (c *Class) Certificate(host string, of Tenure) (use Section, found []finding.Finding, ok bool) {
 	if host == Any {
 		return Section{}, nil, false
 	}
@@ -457,11 +468,15 @@ func Certificate(host string, of Tenure) (use Section, found []finding.Finding, 
 		if !of.Owns(f) {
 			continue
 		}
-		for _, t := range f.Host(host).TLS {
+		h := f.Host(host)
+		if !ok && !h.Ends(false) && h.Ends(c.Settings.Compatible()) {
+			use, ok = Section{TLS: h.Lent[0], At: f.At(h.Lent[0].Field), Lent: h.Lent}, true
+		}
+		for _, t := range h.TLS {
 			at := f.At(t.Field)
 			switch {
 			case !ok:
-				use, first, ok = Section{t, at}, f, true
+				use, first, ok = Section{TLS: t, At: at}, f, true
 			case t.Secret != use.Secret:
 				found = append(found, finding.CertificateTaken.At(at, t.Secret.KeyOrNone(), use.At.Object, host, Precedence(first, f), use.Secret.KeyOrNone()))
 			}

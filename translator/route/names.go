@@ -84,15 +84,16 @@ func (c *Class) called(host, name string, claims func(host string) Claims) (t Te
 }
 
 // calls reports whether the owner of a host gives it another name. Of aliases, those of its
-// oldest object that has any are in force; a redirect comes before an alias.
+// oldest object that has any are in force; a redirect comes before an alias, and is said by
+// whoever has a rule that no older object has.
 func (t *Tenure) calls(host, name string) (has, redirect bool) {
 	aliases, aliased := false, false
-	for _, f := range t.Served {
+	for i, f := range t.Served {
 		h := f.Host(host)
 		if h == nil || !t.Owns(f) {
 			continue
 		}
-		redirect = redirect || slices.ContainsFunc(h.Others, func(o Other) bool { return o.Redirect && o.Name == name })
+		redirect = redirect || slices.ContainsFunc(h.Others, func(o Other) bool { return o.Redirect && o.Name == name }) && addsRules(f, host, t.Served[:i])
 		if !aliases {
 			aliases = slices.ContainsFunc(h.Others, func(o Other) bool { return !o.Redirect })
 			aliased = slices.ContainsFunc(h.Others, func(o Other) bool { return !o.Redirect && o.Name == name })
@@ -109,7 +110,7 @@ func (f *Fragment) as(host, name string, redirect bool) *Fragment {
 	if redirect {
 		to := &Action{Redirect: &Redirect{Status: http.StatusPermanentRedirect, Host: host}}
 		of = Host{Name: name, TLS: of.TLS}
-		one.Policy, one.Guards, one.Fallback, one.Lends = nil, nil, to, to
+		one.Policy, one.Guards, one.Measures, one.Fallback, one.Lends = nil, nil, nil, to, to
 	}
 	one.Hosts = []Host{of}
 	return &one

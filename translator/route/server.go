@@ -15,8 +15,8 @@ type Server struct {
 	// with, in any case, and the order is ByText. One object of the owner that says so is enough.
 	// Fragments that ask for BySpecificity are left as they are.
 	Regex bool
-	// KeepSlash: a redirect from http to https in a compatible class keeps the slash at
-	// the end of a path. One object of the owner that says so is enough.
+	// KeepSlash: where its own rules redirect from http to https in a compatible class, the
+	// slash at the end of a path is kept.
 	KeepSlash bool
 	// Clients, if not nil, is which client certificates the host asks for.
 	Clients *Clients
@@ -40,19 +40,29 @@ func (m *merger) server() {
 	for i, p := range m.plans {
 		said := p.fragment.Host(m.host.Host).Server
 		m.regex = m.regex || p.owns && said.Regex && m.adds(i)
-		m.keepSlash = m.keepSlash || p.owns && said.KeepSlash
 	}
 }
 
 // adds reports whether an object, by its place, has a rule that no older one has.
 func (m *merger) adds(place int) bool {
-	older := map[matchKey]bool{}
+	var older []*Fragment
 	for _, p := range m.plans[:place] {
-		for _, r := range p.fragment.Host(m.host.Host).Rules {
-			older[r.Match.key()] = true
+		older = append(older, p.fragment)
+	}
+	return addsRules(m.plans[place].fragment, m.host.Host, older)
+}
+
+// addsRules reports whether an object has a rule for a host that none of the older ones has.
+func addsRules(f *Fragment, host string, older []*Fragment) bool {
+	taken := map[matchKey]bool{}
+	for _, other := range older {
+		if h := other.Host(host); h != nil {
+			for _, r := range h.Rules {
+				taken[r.Match.key()] = true
+			}
 		}
 	}
-	return slices.ContainsFunc(m.plans[place].fragment.Host(m.host.Host).Rules, func(r Rule) bool { return !older[r.Match.key()] })
+	return slices.ContainsFunc(f.Host(host).Rules, func(r Rule) bool { return !taken[r.Match.key()] })
 }
 
 // asPattern is the match of a rule or guard at a host whose paths are patterns; false

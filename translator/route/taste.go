@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"legation.dev/translator/finding"
 )
 
 // What a compatible class does as ingress-nginx did, where the API leaves it open.
@@ -85,6 +87,16 @@ func (m *merger) roots(candidates []candidate) {
 			return
 		}
 	}
+}
+
+// hidden reports whether a rule gets no request, and tells its owner: at a host of patterns
+// the path / of type Prefix is tried before that of type Exact, and is there without a rule.
+func (m *merger) hidden(f *Fragment, r Rule) bool {
+	is := m.regex && m.class.Settings.Compatible() && r.Match.Kind == Exact && r.Path == "/"
+	if is {
+		m.found = append(m.found, finding.RootHidden.At(f.At(r.Field), r.Path, m.host.Host))
+	}
+	return is
 }
 
 // lent is what a host of a compatible class does with a path that no rule matches: what

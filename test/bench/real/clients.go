@@ -15,6 +15,7 @@ import (
 
 	"legation.dev/test/bench/proc"
 	"legation.dev/test/bench/world"
+	"legation.dev/test/envoy"
 )
 
 // client is a connection that stays: who closes it, or leaves a request unanswered, has
@@ -25,9 +26,12 @@ type client struct {
 	request []byte
 }
 
-func newClient(conn net.Conn, host string) *client {
-	return &client{Conn: conn, reader: bufio.NewReader(conn), request: fmt.Appendf(nil, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host)}
+func newClient(conn net.Conn, request []byte) *client {
+	return &client{Conn: conn, reader: bufio.NewReader(conn), request: request}
 }
+
+// get asks a host for its path /.
+func get(host string) []byte { return fmt.Appendf(nil, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host) }
 
 // ask wants a 200 on the connection, which stays open.
 func (c *client) ask() error {
@@ -44,6 +48,7 @@ func (c *client) ask() error {
 	if resp.StatusCode != http.StatusOK || resp.Close {
 		return fmt.Errorf("%s, connection ends: %t", resp.Status, resp.Close)
 	}
+	c.request = withCookie(c.request, resp)
 	return nil
 }
 
@@ -83,7 +88,7 @@ func (s *Side) Others(n int) (*Others, error) {
 		if err != nil {
 			return nil, errors.Join(err, o.Close())
 		}
-		o.clients = append(o.clients, newClient(conn, Host(i)))
+		o.clients = append(o.clients, newClient(conn, get(Host(i))))
 	}
 	_, err := o.Touched()
 	return o, err
@@ -114,20 +119,32 @@ func (o *Others) Close() error {
 
 // Requests makes n requests over HTTP without TLS on each of some connections, each after
 // the answer to the one before, and returns what Envoy's workers used for one.
-func (s *Side) Requests(connections, n int) (time.Duration, error) {
+func (s *Side) Requests(connections, n int) (perRequest, error) {
+	return price(s.envoy, s.plainAddress(), func(i int) []byte { return get(Host(i)) }, connections, n)
+}
+
+// plainAddress is where Envoy listens for HTTP without TLS.
+func (s *Side) plainAddress() string { return fmt.Sprintf("127.0.0.1:%d", s.http) }
+
+// perRequest is CPU of workers.
+type perRequest = time.Duration
+
+// price makes n requests on each of some connections, of which the i-th asks what request
+// says, and returns what the workers of an Envoy used for one.
+func price(e *envoy.Envoy, address string, request func(i int) []byte, connections, n int) (perRequest, error) {
 	clients := make([]*client, connections)
 	for i := range clients {
-		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", s.http))
+		conn, err := net.Dial("tcp", address)
 		if err != nil {
 			return 0, err
 		}
 		defer conn.Close()
-		clients[i] = newClient(conn, Host(i))
+		clients[i] = newClient(conn, request(i))
 		if err := clients[i].ask(); err != nil { // a connection to the backend, too
 			return 0, err
 		}
 	}
-	before, err := proc.ThreadsOf(s.envoy.PID(), workers)
+	before, err := proc.ThreadsOf(e.PID(), workers)
 	if err != nil {
 		return 0, err
 	}
@@ -145,6 +162,6 @@ func (s *Side) Requests(connections, n int) (time.Duration, error) {
 	for range clients {
 		errs = append(errs, <-failed)
 	}
-	after, err := proc.ThreadsOf(s.envoy.PID(), workers)
+	after, err := proc.ThreadsOf(e.PID(), workers)
 	return (after.Workers - before.Workers) / time.Duration(connections*n), errors.Join(append(errs, err)...)
 }

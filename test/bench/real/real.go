@@ -43,6 +43,9 @@ type Side struct {
 	https  int
 	listen string // of the control plane
 	first  world.Pair
+	// Authz is where the authorization server is, as --authz of bootstrap says; empty for
+	// none.
+	Authz string
 
 	serve *exec.Cmd
 	wire  *counter
@@ -114,8 +117,11 @@ func (s *Side) Connect(ctx context.Context, hosts int) (time.Duration, error) {
 			return 0, err
 		}
 	}
-	bootstrap, err := exec.CommandContext(ctx, s.build, "bootstrap", "--xds", s.wire.Addr().String(),
-		"--admin", "unix:"+envoy.AdminPath, "--health", "off", "--metrics", "off").Output()
+	args := []string{"bootstrap", "--xds", s.wire.Addr().String(), "--admin", "unix:" + envoy.AdminPath, "--health", "off", "--metrics", "off"}
+	if s.Authz != "" {
+		args = append(args, "--authz", s.Authz)
+	}
+	bootstrap, err := exec.CommandContext(ctx, s.build, args...).Output()
 	if err != nil {
 		return 0, fmt.Errorf("legation bootstrap: %w", err)
 	}

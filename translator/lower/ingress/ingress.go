@@ -211,18 +211,21 @@ func (l *lowering) backend(b input.Backend) (_ route.Backend, code finding.Code,
 }
 
 // tls gives each host that a rule is for the sections that count for it: those that
-// name it, else those that name the wildcard it falls under.
+// name it, else those that name the wildcard it falls under, else all, which count in a
+// compatible class.
 func (l *lowering) tls() {
 	if len(l.object.TLS) == 0 {
 		return
 	}
 	named := map[string][]route.TLS{}
+	all := make([]route.TLS, 0, len(l.object.TLS))
 	for i, t := range l.object.TLS {
 		section := route.TLS{Field: indexed("spec.tls", i) + ".secretName"}
 		if t.Secret != "" {
 			section.Secret = object.Ref{Kind: object.KindSecret, Namespace: l.object.Namespace, Name: t.Secret}
 			l.References = append(l.References, route.Reference{To: section.Secret, Field: section.Field, Certificate: true})
 		}
+		all = append(all, section)
 		for j, h := range t.Hosts {
 			l.checkTLSHost(h, indexed(indexed("spec.tls", i)+".hosts", j))
 			if list := named[h]; len(list) == 0 || list[len(list)-1].Field != section.Field {
@@ -241,6 +244,9 @@ func (l *lowering) tls() {
 		h.TLS = named[h.Name]
 		if wildcard, ok := route.Wildcard(h.Name); ok && len(h.TLS) == 0 {
 			h.TLS = named[wildcard]
+		}
+		if len(h.TLS) == 0 {
+			h.Lent = all
 		}
 	}
 }

@@ -65,11 +65,15 @@ const (
 
 // Rule is a rule as the annotations have it.
 func (p Paths) Rule(r route.Rule) route.Rule {
+	targets := r.Action.Targets
 	switch {
 	case p.redirect != nil:
 		r.Action = route.Action{Redirect: p.redirect}
 	case p.rewrites(r.Path):
 		r.Action = p.rewritten(r)
+	}
+	if len(targets) == 1 && len(r.Action.Targets) == 0 {
+		r.Names = &targets[0].Backend
 	}
 	r.Action = p.copied(p.withPages(r.Action))
 	return r

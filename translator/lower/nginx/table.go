@@ -106,7 +106,7 @@ var annotations = []annotation{
 	{name: "opentelemetry-trust-incoming-span", as: nothing, why: "requests are not traced; what a client says of a trace is passed on"},
 	{name: "permanent-redirect", as: ours, why: "301, or the status beside it. $request_uri, $uri, $host, $http_host and $scheme are understood."},
 	{name: "permanent-redirect-code", as: ours, why: "300 to 308, but for 304."},
-	{name: "preserve-trailing-slash", as: ours, why: "For the host: a redirect to https keeps a slash at the end, which it loses otherwise in a compatible class."},
+	{name: "preserve-trailing-slash", as: ours, why: "A redirect to https keeps a slash at the end, which it loses otherwise in a compatible class."},
 	{name: "proxy-body-size", as: setting},
 	{name: "proxy-buffer-size", as: nothing, why: "Envoy passes on what comes, as it comes, in buffers of its own"},
 	{name: "proxy-buffering", as: nothing, why: "Envoy passes on what comes, as it comes, in buffers of its own"},

@@ -1,0 +1,92 @@
+//go:build real
+
+package nginx
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// location is one of nginx: a rule of a host, or what takes the paths that no rule has.
+type location struct {
+	path, kind, service string
+	said                map[string]any // annotations of the Ingress that it is of
+	ruled               bool
+}
+
+// locations are those of the host, as ingress-nginx makes them, and whether they are
+// patterns. There are none if nobody has the host.
+func (a Asked) locations() (list []*location, patterns bool) {
+	a.each(func(said, _, rule map[string]any) {
+		if said[prefix+"canary"] == "true" {
+			return
+		}
+		if len(list) == 0 {
+			list = []*location{{path: "/", kind: "Prefix", said: said}}
+		}
+		paths, _ := rule["http"].(map[string]any)["paths"].([]any)
+		for _, p := range paths {
+			list = with(list, newLocation(p.(map[string]any), said))
+		}
+	})
+	for _, l := range list {
+		target, _ := l.said[prefix+"rewrite-target"].(string)
+		patterns = patterns || l.said[prefix+"use-regex"] == "true" || target != "" && target != l.path
+	}
+	return list, patterns
+}
+
+func newLocation(p, said map[string]any) *location {
+	l := &location{said: said, ruled: true}
+	l.path, _ = p["path"].(string)
+	if l.kind, _ = p["pathType"].(string); l.kind != "Exact" {
+		l.kind = "Prefix"
+	}
+	backend, _ := p["backend"].(map[string]any)
+	service, _ := backend["service"].(map[string]any)
+	l.service, _ = service["name"].(string)
+	l.path = cmp.Or(l.path, "/")
+	return l
+}
+
+// with are locations and one more, unless its path is taken: of those with the path the
+// first one is looked at.
+func with(list []*location, l *location) []*location {
+	i := slices.IndexFunc(list, func(other *location) bool { return other.path == l.path })
+	switch {
+	case i < 0 || list[i].kind != l.kind:
+		return append(list, l)
+	case !list[i].ruled:
+		list[i] = l
+	}
+	return list
+}
+
+// location is the one that takes the request; nil if nobody has the host.
+func (a Asked) location() *location {
+	list, patterns := a.locations()
+	if patterns {
+		slices.SortStableFunc(list, func(a, b *location) int {
+			return cmp.Or(cmp.Compare(len(b.path), len(a.path)), strings.Compare(b.path, a.path))
+		})
+		for _, l := range list {
+			if re, err := regexp.Compile("(?i)^" + l.path); err == nil && re.MatchString(a.path()) {
+				return l
+			}
+		}
+		return nil
+	}
+	var taken *location
+	for _, l := range list {
+		switch bare := strings.TrimSuffix(l.path, "/"); {
+		case l.kind == "Exact" && a.path() == l.path:
+			return l
+		case l.kind == "Exact", a.path() != bare && !strings.HasPrefix(a.path(), bare+"/"):
+		case taken == nil || len(l.path) > len(taken.path):
+			taken = l
+		}
+	}
+	return taken
+}
