@@ -12,6 +12,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"math/big"
+	"slices"
 	"strings"
 )
 
@@ -64,7 +65,13 @@ func oddKeys() []odd {
 
 func ecOf(k oddKey) *ecdsa.PrivateKey { return k.private.(*ecdsa.PrivateKey) }
 
-func point(k oddKey) []byte { return elliptic.Marshal(elliptic.P256(), ecOf(k).X, ecOf(k).Y) }
+func point(k oddKey) []byte {
+	p, err := ecOf(k).PublicKey.Bytes()
+	if err != nil {
+		panic(err) // it was generated here
+	}
+	return p
+}
 
 // evenEnd is b without its last bit, which DER wants to be 0 where it does not count.
 func evenEnd(b []byte) []byte { b[len(b)-1] &^= 1; return b }
@@ -95,7 +102,7 @@ func explicitP256() []byte {
 	a := new(big.Int).Sub(c.P, big.NewInt(3))
 	field := seq(oid("\x2a\x86\x48\xce\x3d\x01\x01"), number(c.P))
 	curve := seq(tlv(0x04, a.FillBytes(make([]byte, 32))), tlv(0x04, c.B.FillBytes(make([]byte, 32))))
-	return seq(integer(1), field, curve, tlv(0x04, elliptic.Marshal(elliptic.P256(), c.Gx, c.Gy)), number(c.N), integer(1))
+	return seq(integer(1), field, curve, tlv(0x04, slices.Concat([]byte{4}, c.Gx.FillBytes(make([]byte, 32)), c.Gy.FillBytes(make([]byte, 32)))), number(c.N), integer(1))
 }
 
 func oddPrivateKeys(r, e, ed oddKey) []odd {
@@ -103,7 +110,7 @@ func oddPrivateKeys(r, e, ed oddKey) []odd {
 	pkcs1 := x509.MarshalPKCS1PrivateKey(r.private.(*rsa.PrivateKey))
 	pkcs8, _ := pem.Decode(e.text)
 	pkcs8RSA, _ := pem.Decode(r.text)
-	scalar := ecOf(e).D.FillBytes(make([]byte, 32))
+	scalar, _ := ecOf(e).Bytes()
 	const wrong = "does not parse"
 	return []odd{
 		keyed("in PKCS1", "", r, privateAs("RSA PRIVATE KEY", pkcs1)), keyed("in SEC1", "", e, privateAs("EC PRIVATE KEY", sec1)),
@@ -134,7 +141,8 @@ func oddPrivateKeys(r, e, ed oddKey) []odd {
 
 // multiPrime is a key of RFC 8017, 3.2, version 1: few make them.
 func multiPrime() oddKey {
-	k, err := rsa.GenerateMultiPrimeKey(rand.Reader, 3, 2048) //nolint:staticcheck // to be refused
+	//lint:ignore SA1019 it is to be refused
+	k, err := rsa.GenerateMultiPrimeKey(rand.Reader, 3, 2048)
 	return newOddKey(k, err)
 }
 

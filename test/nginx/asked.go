@@ -86,16 +86,6 @@ func (a Asked) has(names ...string) bool {
 	return false
 }
 
-// together reports whether one Ingress of the host has one of some annotations, and one of
-// others.
-func (a Asked) together(some []string, others ...string) (is bool) {
-	a.each(func(said, _, _ map[string]any) {
-		of := func(name string) bool { return said[prefix+name] != nil }
-		is = is || slices.ContainsFunc(some, of) && slices.ContainsFunc(others, of)
-	})
-	return is
-}
-
 // path is what rules are compared with.
 func (a Asked) path() string {
 	path, _, _ := strings.Cut(a.Path, "?")

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
@@ -103,7 +104,8 @@ func publicEC(parameters, key cryptobyte.String) (publicKey, error) {
 // parsePoint reads a key of a curve, in one of two forms; crypto/x509 knows the longer alone.
 func parsePoint(curve elliptic.Curve, key []byte) (*ecdsa.PublicKey, error) {
 	if x, y := elliptic.UnmarshalCompressed(curve, key); x != nil {
-		return &ecdsa.PublicKey{Curve: curve, X: x, Y: y}, nil
+		size := (curve.Params().BitSize + 7) / 8
+		key = slices.Concat([]byte{4}, x.FillBytes(make([]byte, size)), y.FillBytes(make([]byte, size)))
 	}
 	k, err := ecdsa.ParseUncompressedPublicKey(curve, key)
 	if err != nil {
