@@ -28,7 +28,7 @@ const defaultColdStart = 10 * time.Second
 func (f *stateFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.folder, "state", "", "folder in which what is served is kept for the next process, but for what comes from Secrets; replicas may share one (default: nothing is kept)")
 	flags.StringVar(&f.key, "state-key", "", "with --state: file with an age identity, as age-keygen makes it; what comes from Secrets, private keys too, is then kept as well, encrypted for it (default: that is not kept)")
-	flags.DurationVar(&f.coldStart, "cold-start-after", defaultColdStart, "with --state: how long the first reading of the source may take before Envoys that start are served what was kept; 0 is for ever")
+	flags.DurationVar(&f.coldStart, "cold-start-after", defaultColdStart, "with --state: how long the first reading of the source may take before Envoys that start are served what was kept; 0 is never: they wait for the source")
 }
 
 // check says what contradicts.
