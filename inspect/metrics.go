@@ -46,6 +46,8 @@ var (
 
 	fleetDigest    = desc("fleet_digest", "48 bits of the digest of what translation made for a fleet: it must be the same on replicas with the same legation_input_digest.", "fleet")
 	fleetFrozen    = desc("fleet_frozen", "1 if the class of a fleet or its settings are gone and the last ones are in force, else 0.", "fleet")
+	fleetLeaving   = desc("fleet_hosts_leaving", "Hosts that no Ingress has any more and that are served for the moment: because their removal waits for deletion-window, or is held.", "fleet")
+	fleetDeletion  = desc("fleet_deletion_held", "1 if more than deletion-share of the hosts of a fleet were removed, which are held, else 0.", "fleet")
 	fleetHostEnd   = desc("fleet_certificate_end_timestamp_seconds", "When the first of the hosts' certificates ends that have not yet. Those that have are legation_problems of kind Secret.", "fleet")
 	fleetVersion   = desc("fleet_version", "Number of the newest version, counted by this process.", "fleet")
 	fleetPublished = desc("fleet_version_timestamp_seconds", "When the newest version was published.", "fleet")
@@ -61,7 +63,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (m Metrics) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{inputObjects, inputDigest, problemsFound, fleetsKnown, fleetDigest, fleetFrozen, fleetHostEnd, fleetVersion,
+	for _, d := range []*prometheus.Desc{inputObjects, inputDigest, problemsFound, fleetsKnown, fleetDigest, fleetFrozen, fleetLeaving, fleetDeletion, fleetHostEnd, fleetVersion,
 		fleetPublished, fleetStored, fleetResources, fleetEnvoys, fleetCurrent, fleetOld, fleetLag, fleetRejected, fleetCertEnd} {
 		descs <- d
 	}
@@ -108,6 +110,10 @@ func (m Metrics) inputs(g gauges) {
 		}
 		g.send(fleetDigest, number(f.Snapshot.Digest()), f.Name)
 		g.send(fleetFrozen, truth(f.Frozen), f.Name)
+		_, leaving := r.View().LeavingOf(f.Name)
+		_, held := r.View().Deletion(f.Name)
+		g.send(fleetLeaving, float64(leaving), f.Name)
+		g.send(fleetDeletion, truth(held), f.Name)
 		if end := f.CertificateEnd(time.Now()); !end.IsZero() {
 			g.send(fleetHostEnd, float64(end.Unix()), f.Name)
 		}

@@ -7,7 +7,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"legation.dev/controller"
-	"legation.dev/inspect"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/hold"
 )
@@ -42,36 +41,20 @@ func (h *heldNow) messages() (list []*adminv1.Hold) {
 	return list
 }
 
-var (
-	holdsNow      = prometheus.NewDesc("legation_holds", "What is served although the objects say otherwise, by kind of hold. 'legation holds' says what.", []string{"kind"}, nil)
-	hostsLeaving  = prometheus.NewDesc("legation_fleet_hosts_leaving", "Hosts that no Ingress has any more and that are served for the moment: because their removal waits for deletion-window, or is held. Only of fleets that have some.", []string{"fleet"}, nil)
-	deletionsHeld = prometheus.NewDesc("legation_fleet_deletion_held", "1 for a fleet of which more than deletion-share of the hosts were removed, which are held; no other fleet has it.", []string{"fleet"}, nil)
-)
+var holdsNow = prometheus.NewDesc("legation_holds", "What is served although the objects say otherwise, by kind of hold. 'legation holds' says what.", []string{"kind"}, nil)
 
 // Describe implements prometheus.Collector.
 func (h *heldNow) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{holdsNow, hostsLeaving, deletionsHeld} {
-		descs <- d
-	}
+	descs <- holdsNow
 }
 
 // Collect implements prometheus.Collector.
 func (h *heldNow) Collect(metrics chan<- prometheus.Metric) {
-	send := func(d *prometheus.Desc, v int, label string) {
-		metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), label)
-	}
 	counts := map[hold.Kind]int{}
 	for _, e := range h.list() {
 		counts[e.Kind]++
-		if e.Kind != hold.Deletion || counts[e.Kind] > inspect.FleetsShown {
-			continue
-		}
-		send(hostsLeaving, len(e.Hosts), e.Fleet)
-		if e.Held {
-			send(deletionsHeld, 1, e.Fleet)
-		}
 	}
 	for _, k := range hold.Kinds() {
-		send(holdsNow, counts[k], string(k))
+		metrics <- prometheus.MustNewConstMetric(holdsNow, prometheus.GaugeValue, float64(counts[k]), string(k))
 	}
 }
