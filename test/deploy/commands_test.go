@@ -39,6 +39,16 @@ func (d *deployed) tells(to any, pod string, args ...string) {
 	}
 }
 
+// finds is says for a command that finds something wrong, and so ends by a status for scripts.
+func (d *deployed) finds(pod string, args ...string) string {
+	d.Helper()
+	out, err := k.Exec(d.ctx, namespace, pod, "legation", append([]string{"legation"}, args...)...)
+	if err == nil {
+		d.Errorf("legation %q in %s finds nothing:\n%s", args, pod, out)
+	}
+	return out
+}
+
 // prints wants words in what a command prints.
 func (d *deployed) prints(out string, words ...string) {
 	d.Helper()
@@ -138,7 +148,10 @@ func (d *deployed) askedObjects(pod, ns string) {
 			Envoys, Running int
 		}
 	}
-	d.tells(&explained, pod, "explain", "ingress/"+ns+"/web")
+	out := d.finds(pod, "explain", "ingress/"+ns+"/web", "-o", "json") // a Service has no endpoints
+	if err := json.NewDecoder(strings.NewReader(out)).Decode(&explained); err != nil {
+		d.Errorf("%s: %v in %.2000s", pod, err, out)
+	}
 	names := map[string]bool{}
 	for _, m := range explained.Made {
 		names[m.Resource.Name] = true
@@ -149,7 +162,7 @@ func (d *deployed) askedObjects(pod, ns string) {
 	if !names["ingress/"+host] || !names["ingress/"+other] {
 		d.Errorf("%s: the Ingress makes %+v", pod, explained)
 	}
-	d.prints(d.says(pod, "explain", "ingress/"+ns+"/web"), "ENVOYS", "ingress/"+host, "2 of 2")
+	d.prints(d.finds(pod, "explain", "ingress/"+ns+"/web"), "no endpoint of it is ready", "ENVOYS", "ingress/"+host, "2 of 2")
 	var snapshot struct{ Resources []struct{ Type, Name string } }
 	d.tells(&snapshot, pod, "snapshot", ns+"/counted", "--type", "cds,eds")
 	if len(snapshot.Resources) != 2 {

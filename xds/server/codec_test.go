@@ -82,7 +82,7 @@ func sampleRequests() []*discoveryv3.DeltaDiscoveryRequest {
 func fromGenerated(m *discoveryv3.DeltaDiscoveryRequest) delta.Request {
 	r := delta.Request{URL: m.TypeUrl, Nonce: m.ResponseNonce, Unsubscribe: m.ResourceNamesUnsubscribe}
 	if m.ErrorDetail != nil {
-		r.Error = &delta.Error{Code: m.ErrorDetail.Code, Message: m.ErrorDetail.Message}
+		r.Error = &delta.Error{Code: m.ErrorDetail.Code, Message: strings.TrimSpace(m.ErrorDetail.Message)}
 	}
 	return r
 }
