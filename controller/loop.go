@@ -85,7 +85,8 @@ func (l *Loop) Run(ctx context.Context) error {
 		holds  = map[string]held{} // by fleet
 		next   = l.coldStart()     // when something changes although no object does
 	)
-	if l.Last = (input.View{}); !view.Stored().IsZero() { // nobody needs Last beside view
+	l.Last = input.View{} // nobody needs it beside view
+	if !view.Stored().IsZero() {
 		begin := l.now()
 		view = view.Guard(input.View{}, begin, begin) // counts its hosts
 	}
@@ -95,16 +96,15 @@ func (l *Loop) Run(ctx context.Context) error {
 			return fmt.Errorf("reading cluster state: %w", err)
 		}
 		begin := l.now()
-		last := view
+		last, fresh := view, l.Source.FollowedSince(begin)
 		var orders obeyed
 		view, orders = obey(view.WithTime(begin), l.Orders.take())
-		view = after(view, batch).Freeze(view, input.Controller).Keep(view, begin).WithTime(begin).
-			Guard(view, begin, l.Source.FollowedSince(begin))
+		view = after(view, batch).Freeze(view, input.Controller).Keep(view, begin).Guard(view, begin, fresh)
 		result = translator.Translate(result, view)
 		translated := l.now()
 		l.publish(result, holds, cause(batch, first, orders.causes))
 		if l.Held != nil {
-			l.Held(holdsOf(view, holds, l.Source.FollowedSince(begin)))
+			l.Held(holdsOf(view, holds, fresh))
 		}
 		orders.answer()
 		if l.Observe != nil {

@@ -9,6 +9,7 @@ import (
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
 	"legation.dev/translator/worlds"
+	"legation.dev/xds/hold"
 	"legation.dev/xds/snapshot"
 )
 
@@ -109,6 +110,11 @@ func TestFirstReadingIsAChange(t *testing.T) {
 				l.change(c.first...)
 				if got := l.hosts(worlds.Class); got != c.hosts || !l.stored().IsZero() {
 					t.Errorf("%d hosts, want %d; stored %v", got, c.hosts, l.stored())
+				}
+				for _, h := range l.held.List() {
+					if h.Kind == hold.Class && h.Fleet != "" && !h.Since.Equal(time.Now()) {
+						t.Errorf("frozen since %s, and it is %s", h.Since, time.Now())
+					}
 				}
 				listener := l.version(snapshot.Listener, "http")
 				l.change(all...)

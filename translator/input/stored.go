@@ -196,7 +196,7 @@ func (v View) SameEntries(o View) bool {
 // process has read: of what could not be read, the last good state stays. How many hosts
 // its classes had goes on with it, for Guard.
 func (v View) Continue(first []Change) View {
-	next := View{standIn: v.standIn, tallies: v.tallies}
+	next := View{standIn: v.standIn, now: v.now, tallies: v.tallies}
 	for _, c := range first {
 		next = next.with(c)
 		if o := v.object(c.Ref); o != nil && c.Object == nil && !c.Deleted {
