@@ -130,9 +130,10 @@ func (s *demo) startEnvoy(ctx context.Context, xds string) error {
 	return s.envoy.WaitReady(ctx)
 }
 
-// copyExamples copies the example manifests, with the ports of the flags.
+// copyExamples copies the example manifests, with the ports of the flags. A host that goes
+// does so at once: how long the other changes take is what the demo shows.
 func (s *demo) copyExamples() error {
-	ports := strings.NewReplacer("10080", strconv.Itoa(s.http), "10443", strconv.Itoa(s.https),
+	ours := strings.NewReplacer("  bind-addresses:", "  deletion-window: \"off\"\n  bind-addresses:", "10080", strconv.Itoa(s.http), "10443", strconv.Itoa(s.https),
 		"8081", strconv.Itoa(s.web), "8082", strconv.Itoa(s.api))
 	files, err := filepath.Glob(filepath.Join(s.examples, "*.yaml"))
 	if err != nil || len(files) == 0 {
@@ -143,7 +144,7 @@ func (s *demo) copyExamples() error {
 		if err != nil {
 			return err
 		}
-		if err := s.folder.write(filepath.Base(f), []byte(ports.Replace(string(text)))); err != nil {
+		if err := s.folder.write(filepath.Base(f), []byte(ours.Replace(string(text)))); err != nil {
 			return err
 		}
 	}
