@@ -40,12 +40,10 @@ func (f *Front) Listener(l route.Listener, chains pmap.Map[Chain]) (*snapshot.Re
 	})
 	meta.Pulls = append(meta.Pulls, snapshot.Ref{Type: snapshot.Secret, Name: sessionTickets},
 		snapshot.Ref{Type: snapshot.Secret, Name: ClientsOf(route.DefaultCertificate)})
-	var source *corev3.ConfigSource
 	if l.Certified {
-		source = ads()
 		meta.Pulls = append(meta.Pulls, snapshot.Ref{Type: snapshot.Secret, Name: route.DefaultCertificate})
 	}
-	f.defaultChains(head, l, source)
+	f.defaultChains(head, l)
 	return withChains(head, chains, meta)
 }
 
@@ -68,7 +66,7 @@ func withChains(head *listenerv3.Listener, chains pmap.Map[Chain], meta snapshot
 	for host, ch := range chains.All() {
 		body = append(body, ch.wire...)
 		meta.Chains = append(meta.Chains, host)
-		if ch.through {
+		if ch.bare {
 			continue
 		}
 		meta.Pulls = append(meta.Pulls, snapshot.Ref{Type: snapshot.Secret, Name: host}, snapshot.Ref{Type: snapshot.Secret, Name: ClientsOf(host)})
@@ -102,11 +100,20 @@ func versionOf(sum pmap.Sum) string { return base64.RawURLEncoding.EncodeToStrin
 
 // defaultChains serve names without a chain of their own, and clients that name
 // none: a listener with TLS answers for every host.
-func (f *Front) defaultChains(head *listenerv3.Listener, l route.Listener, source *corev3.ConfigSource) {
-	socket := downstreamTLS(route.DefaultCertificate, source, nil)
+func (f *Front) defaultChains(head *listenerv3.Listener, l route.Listener) {
+	socket := f.defaultSocket(l)
 	head.DefaultFilterChain = &listenerv3.FilterChain{Name: defaultChain, TransportSocket: socket, Filters: managed(l.Name),
 		TransportSocketConnectTimeout: timeOf(socket)}
 	head.FilterChains = append(head.FilterChains, f.trusted(l, defaultChain, &listenerv3.FilterChainMatch{}, socket)...)
+}
+
+// defaultSocket presents the default certificate.
+func (f *Front) defaultSocket(l route.Listener) *corev3.TransportSocket {
+	var source *corev3.ConfigSource // the bootstrap's
+	if l.Certified {
+		source = ads()
+	}
+	return downstreamTLS(route.DefaultCertificate, source, nil)
 }
 
 func newListener(spec route.Listener, s *policy.Listener) *listenerv3.Listener {

@@ -279,3 +279,32 @@ func (f *Fragment) Names(host string) object.Origin {
 	}
 	return f.At("spec.defaultBackend")
 }
+
+// Fence is whose wildcard would take the handshakes of a name that has no certificate: that
+// of another namespace than the name's. Empty if nobody's does. owners says whose a name is.
+func (c *Class) Fence(name string, of Tenure, owners func(name string) Tenure) (namespace string) {
+	if of.Owner == "" || name == Any {
+		return ""
+	}
+	for above, ok := wider(name); ok; above, ok = wider(above) {
+		if t := owners(above); c.Secure(above, t) { // the longest that matches
+			if t.Owner != of.Owner {
+				return t.Owner
+			}
+			return ""
+		}
+	}
+	return ""
+}
+
+// wider is the next wildcard that Envoy would look for in a handshake.
+func wider(name string) (string, bool) {
+	_, rest, ok := strings.Cut(strings.TrimPrefix(name, "*."), ".")
+	return "*." + rest, ok
+}
+
+// Secure reports whether a name has a chain for TLS by what its owner says.
+func (c *Class) Secure(name string, of Tenure) bool {
+	_, _, ok := c.Certificate(name, of)
+	return ok || Through(name, of) != nil
+}
