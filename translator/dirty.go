@@ -252,6 +252,13 @@ func (p *pass) markTLSHost(host string) {
 			p.markTLSHost(render.HostOf(name))
 		}
 	}
+	for _, v := range []input.View{p.old.view, p.v} { // those that are kept have a fence, too
+		for _, k := range v.Kept().All() {
+			if strings.HasSuffix(k.Host, below) {
+				p.markTLSHost(k.Host)
+			}
+		}
+	}
 }
 
 func (p *pass) markSlice(s *input.Slice) {
