@@ -25,7 +25,9 @@ func (p *pass) compare() {
 		p.markFragment(c.New)
 	}
 	for c := range pmap.Diff(before.Kept(), p.v.Kept()) {
-		p.markClaim(cmp.Or(c.Old.Host, c.New.Host))
+		host := cmp.Or(c.Old.Host, c.New.Host)
+		p.markClaim(host)
+		p.markTLSHost(host) // a name that is kept may have a fence, whoever has it
 	}
 	for c := range pmap.Diff(before.Services(), p.v.Services()) {
 		p.services.add(c.Key)
@@ -180,6 +182,7 @@ func (p *pass) markKept(above string) {
 	for _, k := range p.v.Kept().All() {
 		if wildcard, ok := route.Wildcard(k.Host); above == route.Any || ok && wildcard == above {
 			p.markHost(k.Host)
+			p.markTLSHost(k.Host) // it may need a fence
 		}
 	}
 }

@@ -49,7 +49,9 @@ func (c *Class) Owners(name string, claims func(host string) Claims, calling []*
 			own, of, redirects = called, host, redirect
 		}
 	}
-	own.Found = append(own.Found, refused...)
+	if of != "" { // who is refused is told all the same
+		own.Found = refused
+	}
 	return own, of
 }
 
