@@ -60,9 +60,11 @@ type Tenure struct {
 // Owns reports whether a fragment is one of the owner.
 func (t *Tenure) Owns(f *Fragment) bool { return f.Origin.Object.Namespace == t.Owner }
 
-// Same reports whether the name is owned by the same claim, from the same place.
+// Same reports whether the name is owned by the same claim, from the same place, and
+// served or not: an owner whose objects are over the budgets of the class has a name of
+// which nothing is served.
 func (t *Tenure) Same(other *Tenure) bool {
-	return t.At == other.At && t.Owner == other.Owner && t.Claim.Older(other.Claim) == 0 && t.Claim.Lapsed == other.Claim.Lapsed
+	return (len(t.Served) > 0) == (len(other.Served) > 0) && t.At == other.At && t.Owner == other.Owner && t.Claim.Older(other.Claim) == 0 && t.Claim.Lapsed == other.Claim.Lapsed
 }
 
 // Tenure decides whose a name is, given the claims to it and to the wildcard that it
