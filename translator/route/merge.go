@@ -470,7 +470,7 @@ func (c *Class) Certificate(host string, of Tenure) (use Section, found []findin
 		}
 		h := f.Host(host)
 		if !ok && !h.Ends(false) && h.Ends(c.Settings.Compatible()) {
-			use, ok = Section{TLS: h.Lent[0], At: f.At(h.Lent[0].Field), Lent: h.Lent}, true
+			use, first, ok = Section{TLS: h.Lent[0], At: f.At(h.Lent[0].Field), Lent: h.Lent}, f, true
 		}
 		for _, t := range h.TLS {
 			at := f.At(t.Field)
