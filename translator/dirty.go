@@ -180,9 +180,12 @@ func (p *pass) markBelow(wildcard string) {
 // fall under a wildcard. Who else would take their requests has changed.
 func (p *pass) markKept(above string) {
 	for _, k := range p.v.Kept().All() {
-		if wildcard, ok := route.Wildcard(k.Host); above == route.Any || ok && wildcard == above {
+		switch wildcard, ok := route.Wildcard(k.Host); {
+		case ok && wildcard == above:
 			p.markHost(k.Host)
 			p.markTLSHost(k.Host) // it may need a fence
+		case above == route.Any:
+			p.markHost(k.Host)
 		}
 	}
 }

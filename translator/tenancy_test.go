@@ -173,6 +173,9 @@ func (h *harm) secrets() {
 		}
 	}
 	kept = slices.DeleteFunc(append(kept, []byte("of-"+owner)), func(b []byte) bool { return len(b) == 0 })
+	if r, ok := h.before.Snapshot.Of(snapshot.Secret).Get(route.DefaultCertificate); ok { // the class lends it
+		kept = slices.DeleteFunc(kept, func(b []byte) bool { return bytes.Contains(r.Wire(), b) })
+	}
 	anybody, _ := h.before.Snapshot.Of(snapshot.VirtualHost).Get(render.VirtualHostName("ingress", route.Any))
 	for kind := range snapshot.Types() {
 		for c := range pmap.Diff(h.before.Snapshot.Of(kind), h.after.Snapshot.Of(kind)) {
