@@ -25,9 +25,7 @@ func (p *pass) compare() {
 		p.markFragment(c.New)
 	}
 	for c := range pmap.Diff(before.Kept(), p.v.Kept()) {
-		host := cmp.Or(c.Old.Host, c.New.Host)
-		p.markClaim(host)
-		p.markTLSHost(host) // a name that is kept may have a fence, whoever has it
+		p.markPast(cmp.Or(c.Old.Host, c.New.Host))
 	}
 	for c := range pmap.Diff(before.Services(), p.v.Services()) {
 		p.services.add(c.Key)
@@ -160,6 +158,12 @@ func (p *pass) markClaim(host string) {
 	}
 	p.markTLSHost(host)
 	p.markBelow(host)
+}
+
+// markPast marks a host that was kept for somebody, or is: it may have a fence, whoever has it.
+func (p *pass) markPast(host string) {
+	p.markClaim(host)
+	p.markTLSHost(host)
 }
 
 // markBelow marks the hosts that fall under a wildcard: those that have rules, those that

@@ -139,14 +139,7 @@ func (f *bootstrapFlags) run(c *cobra.Command) error {
 			return cli.Usage(c, err)
 		}
 	}
-	for address, port := range map[*string]string{&f.cfg.Health: "9903", &f.cfg.Metrics: "9904"} {
-		switch *address {
-		case off:
-			*address = ""
-		case "":
-			*address = net.JoinHostPort(openTo(f.cfg.XDSAddress), port)
-		}
-	}
+	f.fillAddresses()
 	if f.cfg.MemoryLimit, err = memoryLimit(f.memory, os.DirFS("/sys/fs/cgroup")); err != nil {
 		return cli.Usage(c, fmt.Errorf("--memory-limit: %w", err))
 	}
@@ -166,6 +159,18 @@ func (f *bootstrapFlags) run(c *cobra.Command) error {
 	}
 	_, err = c.OutOrStdout().Write(text)
 	return err
+}
+
+// fillAddresses says where probes and metrics are if the flags do not.
+func (f *bootstrapFlags) fillAddresses() {
+	for address, port := range map[*string]string{&f.cfg.Health: "9903", &f.cfg.Metrics: "9904"} {
+		switch *address {
+		case off:
+			*address = ""
+		case "":
+			*address = net.JoinHostPort(openTo(f.cfg.XDSAddress), port)
+		}
+	}
 }
 
 // openTo is the address of probes and metrics where none is given: whoever has the control
