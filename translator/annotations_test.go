@@ -14,17 +14,6 @@ import (
 	"legation.dev/xds/snapshot"
 )
 
-// values are those of annotations that "true" is none for.
-var values = map[string]string{
-	"affinity": "cookie", "allowlist-source-range": "10.0.0.0/8", "app-root": "/app", "auth-secret": "users", "auth-signin": "https://a.test/in", "auth-tls-secret": worlds.Namespace + "/ca",
-	"auth-type": "basic", "auth-url": "https://a.test/ask", "backend-protocol": "HTTPS", "canary-weight": "10", "configuration-snippet": `more_set_headers "X-A: b";`,
-	"cors-allow-origin": "https://a.test", "custom-http-errors": "404", "default-backend": "pages", "denylist-source-range": "10.0.0.0/8", "limit-connections": "5", "limit-rps": "5", "limit-rpm": "5",
-	"load-balance": "ewma", "mirror-target": "http://a.test$request_uri", "permanent-redirect": "https://a.test", "proxy-body-size": "9m", "proxy-connect-timeout": "9", "proxy-cookie-path": "/a /b",
-	"proxy-next-upstream-tries": "2", "proxy-read-timeout": "9", "proxy-redirect-from": "/a", "proxy-ssl-secret": worlds.Namespace + "/ca", "rewrite-target": "/a", "server-alias": "alias.test",
-	"server-snippet": "location /x { return 403; }", "ssl-ciphers": "ECDHE-RSA-AES128-GCM-SHA256", "temporal-redirect": "https://a.test", "upstream-hash-by": "$request_uri", "upstream-vhost": "a.test",
-	"whitelist-source-range": "10.0.0.0/8", "x-forwarded-prefix": "/a",
-}
-
 // ofChain are the annotations that may touch filter chains: those of their own host.
 // An Ingress that becomes a canary has no host any more.
 var ofChain = []string{"canary", "from-to-www-redirect", "server-alias", "ssl-ciphers", "ssl-passthrough"}
@@ -59,7 +48,7 @@ func TestAnnotationsTouchTheirHost(t *testing.T) {
 	view := input.View{}.With(w.All()...)
 	before := Translate(Result{}, view)
 	for _, name := range nginx.Names() {
-		value := values[name]
+		value := worlds.Texts[name]
 		if value == "" {
 			value = "true"
 		}

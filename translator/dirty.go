@@ -25,7 +25,7 @@ func (p *pass) compare() {
 		p.markFragment(c.New)
 	}
 	for c := range pmap.Diff(before.Kept(), p.v.Kept()) {
-		p.markClaim(cmp.Or(c.Old.Host, c.New.Host))
+		p.markPast(cmp.Or(c.Old.Host, c.New.Host))
 	}
 	for c := range pmap.Diff(before.Services(), p.v.Services()) {
 		p.services.add(c.Key)
@@ -58,6 +58,7 @@ func (p *pass) compare() {
 
 // markAll marks everything that the fleet has or should have.
 func (p *pass) markAll() {
+	p.fencing = fences(p.v)
 	p.markHost(route.Any)
 	p.tls.add(route.DefaultCertificate)
 	p.markTLS()
@@ -145,7 +146,10 @@ func (p *pass) markHost(host string) {
 // certificate does, too, and perhaps the names below it.
 func (p *pass) markClaim(host string) {
 	p.markHost(host)
-	if p.all { // everything is marked
+	if p.all { // everything is marked, but for TLS of hosts that have none
+		if p.fencing {
+			p.markTLSHost(host)
+		}
 		return
 	}
 	before, was := p.old.class.owners(p.old.view, host)
@@ -154,6 +158,12 @@ func (p *pass) markClaim(host string) {
 	}
 	p.markTLSHost(host)
 	p.markBelow(host)
+}
+
+// markPast marks a host that was kept for somebody, or is: it may have a fence, whoever has it.
+func (p *pass) markPast(host string) {
+	p.markClaim(host)
+	p.markTLSHost(host)
 }
 
 // markBelow marks the hosts that fall under a wildcard: those that have rules, those that
@@ -174,7 +184,11 @@ func (p *pass) markBelow(wildcard string) {
 // fall under a wildcard. Who else would take their requests has changed.
 func (p *pass) markKept(above string) {
 	for _, k := range p.v.Kept().All() {
-		if wildcard, ok := route.Wildcard(k.Host); above == route.Any || ok && wildcard == above {
+		switch wildcard, ok := route.Wildcard(k.Host); {
+		case ok && wildcard == above:
+			p.markHost(k.Host)
+			p.markTLSHost(k.Host) // it may need a fence
+		case above == route.Any:
 			p.markHost(k.Host)
 		}
 	}
@@ -208,8 +222,25 @@ func refOf(o input.Object) (ref object.Ref) {
 	return ref
 }
 
+// fences reports whether a wildcard may have TLS, so that a name below it may need a fence.
+func fences(v input.View) bool {
+	for f := range v.Wildcards() {
+		if slices.ContainsFunc(f.Hosts, mayTake) {
+			return true
+		}
+	}
+	return false
+}
+
+// mayTake reports whether an object may have a host take handshakes of names below a wildcard:
+// other objects may say that a host has TLS, and an alias has it then, too.
+func mayTake(h route.Host) bool {
+	return strings.HasPrefix(h.Name, "*.") && (h.Ends(true) || h.Server.Through != nil) ||
+		slices.ContainsFunc(h.Others, func(o route.Other) bool { return strings.HasPrefix(o.Name, "*.") })
+}
+
 // markTLSHost marks a TLS host. A wildcard that comes or goes decides whether the
-// hosts below it redirect.
+// hosts below it redirect, and which of them need a fence.
 func (p *pass) markTLSHost(host string) {
 	if _, marked := p.tls[host]; marked {
 		return
@@ -220,13 +251,22 @@ func (p *pass) markTLSHost(host string) {
 	if !wildcard {
 		return
 	}
-	tenure, _ := p.owners(host)
-	if _, _, has := p.next.class.Certificate(host, tenure); has == p.old.chains.has(host) {
+	now, _ := p.owners(host)
+	before, _ := p.old.class.owners(p.old.view, host)
+	if now.Owner == before.Owner && p.next.class.Secure(host, now) == p.old.class.Secure(host, before) {
 		return
 	}
 	for name := range p.old.Snapshot.Of(snapshot.VirtualHost).All() {
 		if strings.HasSuffix(name, below) {
 			p.markHost(render.HostOf(name))
+			p.markTLSHost(render.HostOf(name))
+		}
+	}
+	for _, v := range []input.View{p.old.view, p.v} { // those that are kept have a fence, too
+		for _, k := range v.Kept().All() {
+			if strings.HasSuffix(k.Host, below) {
+				p.markTLSHost(k.Host)
+			}
 		}
 	}
 }

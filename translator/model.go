@@ -30,7 +30,10 @@ func (f *Fleet) Certificate(name string) *snapshot.Resource {
 	if !ok {
 		host = route.DefaultCertificate
 	}
-	r, _ := f.Snapshot.Get(snapshot.Ref{Type: snapshot.Secret, Name: host})
+	if r, ok := f.Snapshot.Get(snapshot.Ref{Type: snapshot.Secret, Name: host}); ok || route.Through(host, f.Tenure(host)) != nil {
+		return r
+	}
+	r, _ := f.Snapshot.Get(snapshot.Ref{Type: snapshot.Secret, Name: route.DefaultCertificate}) // of a fence
 	return r
 }
 

@@ -34,6 +34,7 @@ type pass struct {
 
 	// What is to be computed.
 	all      bool                    // everything, because the class is another one
+	fencing  bool                    // beside all: also whether each host without TLS needs a fence
 	objects  map[object.Ref]struct{} // that make routes
 	hosts    keys                    // as fragments name them
 	tls      keys                    // TLS hosts
@@ -235,8 +236,8 @@ func (p *pass) merge(name string) (*route.VirtualHost, []finding.Finding) {
 	}
 	in.Canaries, in.Secret, in.ConfigMap, in.Lacks = p.canaries(leading), p.credential, p.configMap, p.lacks
 	v, found := route.Merge(name, in)
-	if of != "" { // what is wrong with rules is told where they are
-		found = nil
+	if of != "" { // what is wrong with rules is told where they are, but for those that are refused
+		found = in.Own.Found
 	}
 	return v, append(found, p.nameTaken(name, of)...)
 }
@@ -287,6 +288,7 @@ func (p *pass) tlsHost(name string) {
 		return
 	}
 	section, found, ok := p.next.class.Certificate(name, tenure)
+	fenced := !ok && p.fenced(name, &tenure, &found)
 	if of != "" {
 		found = nil
 	}
@@ -294,6 +296,8 @@ func (p *pass) tlsHost(name string) {
 	asks, _ := route.ClientsOf(name, tenure)
 	p.clients(name, ok, asks)
 	switch {
+	case fenced:
+		p.chains(name, func(l route.Listener) (render.Chain, error) { return p.listenerFront().Fence(l, name) })
 	case !ok:
 		p.next.chains = p.next.chains.without(name)
 	case p.all || before || !p.next.chains.has(name) || p.ciphersBefore(name) != route.CiphersOf(name, tenure):
@@ -301,10 +305,34 @@ func (p *pass) tlsHost(name string) {
 	}
 }
 
+// fenced reports whether the wildcard of another namespace would take the handshakes of a
+// name without a certificate, and tells the owner.
+func (p *pass) fenced(name string, of *route.Tenure, found *[]finding.Finding) bool {
+	if len(of.Served) == 0 && !(of.Claim.Lapsed && p.isKept(name)) {
+		return false // it is nobody's, or below a wildcard that has a chain or a fence
+	}
+	by := p.next.class.Fence(name, *of, func(above string) route.Tenure {
+		t, _ := p.owners(above)
+		return t
+	})
+	if by != "" && of.At != (object.Origin{}) {
+		*found = append(*found, finding.HostFenced.At(of.At, "", name, by))
+	}
+	return by != ""
+}
+
 // ciphersBefore are those that the chain of a host has.
 func (p *pass) ciphersBefore(host string) string {
 	tenure, _ := p.old.class.owners(p.old.view, host)
 	return route.CiphersOf(host, tenure)
+}
+
+// isKept reports whether a name is kept for somebody.
+func (p *pass) isKept(name string) bool {
+	for range p.v.KeptOf(name, &p.next.class.Class) {
+		return true
+	}
+	return false
 }
 
 func (p *pass) secret(name string, use route.Section, ok bool, found []finding.Finding) {
@@ -344,7 +372,7 @@ func (p *pass) clients(host string, has bool, asks *route.Clients) {
 	p.put(snapshot.Secret, name, r)
 }
 
-// through reports whether the chain of a host passes connections on as they are.
+// through reports whether the chain of a host passes connections on as they are, or is a fence.
 func (f *Fleet) through(host string) bool {
 	return f.chains.has(host) && !f.Snapshot.Of(snapshot.Secret).Has(host)
 }
@@ -352,12 +380,20 @@ func (f *Fleet) through(host string) bool {
 // chain makes the chain of a host for each listener that ends TLS, or one that passes
 // connections on to a Service.
 func (p *pass) chain(host string, through *route.Backend) {
+	tenure, _ := p.owners(host)
+	ciphers := route.CiphersOf(host, tenure)
+	p.chains(host, func(l route.Listener) (render.Chain, error) {
+		return p.listenerFront().Chain(l, host, through, ciphers)
+	})
+}
+
+// chains makes what is made for a host for each listener that ends TLS.
+func (p *pass) chains(host string, of func(route.Listener) (render.Chain, error)) {
 	for _, l := range p.next.class.Listeners {
 		if !l.TLS {
 			continue
 		}
-		tenure, _ := p.owners(host)
-		ch, err := p.listenerFront().Chain(l, host, through, route.CiphersOf(host, tenure))
+		ch, err := of(l)
 		if err != nil { // no input is known to get here: the host was validated
 			p.found("chain "+host, []finding.Finding{finding.ChainNotServed.At(hostOrigin(host), "", err)})
 			return
@@ -486,6 +522,9 @@ func (p *pass) must(r *snapshot.Resource, err error) {
 		panic(fmt.Sprintf("translator: fleet %s: %v", p.next.Name, err))
 	}
 	r.From = []object.Ref{{Kind: object.KindIngressClass, Name: p.next.Name}}
+	if r.Narrow != nil {
+		r.Narrow.From = r.From
+	}
 	p.put(r.Type, r.Name, r)
 }
 

@@ -20,6 +20,7 @@ import (
 type bootstrapFlags struct {
 	cfg              bootstrap.Config
 	memory           string // auto, off or a quantity
+	ipv6             string // auto, on or off
 	certificate, key string // files
 	output, file     string
 }
@@ -61,6 +62,7 @@ func (f *bootstrapFlags) register(c *cobra.Command) {
 	flags.StringVar(&f.cfg.NodeID, "node-id", hostname(), "what tells this Envoy from the others of its fleet; a pod's name")
 	flags.StringVar(&f.cfg.Class, "class", bootstrap.DefaultClass, "the IngressClass that it serves (node.cluster)")
 	flags.StringVar(&f.cfg.Zone, "zone", "", "the zone of the node, as topology.kubernetes.io/zone has it")
+	flags.StringVar(&f.ipv6, "ipv6", auto, "on, off, or auto: whether the kernel has IPv6, as this command finds it.\nWith off, bind-addresses: auto of the class is 0.0.0.0 at this Envoy")
 	flags.StringVar(&f.cfg.XDSAddress, "xds", bootstrap.DefaultXDSAddress, "host and port of 'legation serve'; all addresses of a name are used")
 	flags.StringVar(&f.cfg.Admin, "admin", "unix:/run/legation/envoy-admin.sock",
 		"where Envoy's admin interface listens: unix:PATH, or IP:PORT.\nWhoever reaches it can stop Envoy, so a socket that no backend name leads to is best")
@@ -83,7 +85,24 @@ func (f *bootstrapFlags) register(c *cobra.Command) {
 // proposed are the values of flags that have a few.
 func proposed(c *cobra.Command) {
 	complete(c, "upgrades", string(bootstrap.HoldUpgrades), string(bootstrap.CloseUpgrades))
+	complete(c, "ipv6", auto, on, off)
 	complete(c, "output", string(bootstrap.YAML), string(bootstrap.JSON))
+}
+
+// noIPv6 reports whether the kernel has no IPv6, as the flag says or as it is here: an init
+// container has the network of its pod.
+func noIPv6(flag string) (bool, error) {
+	switch flag {
+	case on, off:
+		return flag == off, nil
+	case auto:
+		l, err := net.Listen("tcp6", "[::]:0")
+		if err != nil {
+			return true, nil
+		}
+		return false, l.Close()
+	}
+	return false, fmt.Errorf("%q: want auto, on or off", flag)
 }
 
 // hostname is that of this machine, which in a pod is the pod's name.
@@ -120,16 +139,12 @@ func (f *bootstrapFlags) run(c *cobra.Command) error {
 			return cli.Usage(c, err)
 		}
 	}
-	for address, port := range map[*string]string{&f.cfg.Health: "9903", &f.cfg.Metrics: "9904"} {
-		switch *address {
-		case off:
-			*address = ""
-		case "":
-			*address = net.JoinHostPort(openTo(f.cfg.XDSAddress), port)
-		}
-	}
+	f.fillAddresses()
 	if f.cfg.MemoryLimit, err = memoryLimit(f.memory, os.DirFS("/sys/fs/cgroup")); err != nil {
 		return cli.Usage(c, fmt.Errorf("--memory-limit: %w", err))
+	}
+	if f.cfg.NoIPv6, err = noIPv6(f.ipv6); err != nil {
+		return cli.Usage(c, fmt.Errorf("--ipv6: %w", err))
 	}
 	b, err := bootstrap.New(f.cfg)
 	if err != nil {
@@ -144,6 +159,18 @@ func (f *bootstrapFlags) run(c *cobra.Command) error {
 	}
 	_, err = c.OutOrStdout().Write(text)
 	return err
+}
+
+// fillAddresses says where probes and metrics are if the flags do not.
+func (f *bootstrapFlags) fillAddresses() {
+	for address, port := range map[*string]string{&f.cfg.Health: "9903", &f.cfg.Metrics: "9904"} {
+		switch *address {
+		case off:
+			*address = ""
+		case "":
+			*address = net.JoinHostPort(openTo(f.cfg.XDSAddress), port)
+		}
+	}
 }
 
 // openTo is the address of probes and metrics where none is given: whoever has the control

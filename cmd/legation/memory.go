@@ -12,15 +12,16 @@ import (
 
 // Values of --memory-limit besides a quantity.
 const (
-	memoryAuto = "auto"
-	off        = "off"
+	auto = "auto"
+	on   = "on"
+	off  = "off"
 )
 
 // memoryLimit is the bytes that text means; 0 is no limit. cgroup is
 // /sys/fs/cgroup.
 func memoryLimit(text string, cgroup fs.FS) (uint64, error) {
 	switch text {
-	case memoryAuto:
+	case auto:
 		return cgroupMemory(cgroup)
 	case off:
 		return 0, nil

@@ -46,7 +46,7 @@ func (p *Plane) Behind(class string) (refs []snapshot.Ref, ok bool) {
 	}
 	for _, e := range p.fleets.Envoys() {
 		if e.Fleet == class {
-			refs, ok = append(refs, fleet.Due(view.Snapshot, e.Status)...), true
+			refs, ok = append(refs, fleet.Due(e.Of(view.Snapshot), e.Status)...), true
 		}
 	}
 	return refs, ok

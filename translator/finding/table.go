@@ -132,6 +132,7 @@ const (
 	HostOwned              Code = "HostOwned"
 	HostShared             Code = "HostShared"
 	HostClaimed            Code = "HostClaimed"
+	HostFenced             Code = "HostFenced"
 	HostRemembered         Code = "HostRemembered"
 	PublicSuffix           Code = "PublicSuffix"
 	ResourceBackend        Code = "ResourceBackend"
@@ -344,6 +345,8 @@ var table = []Row{
 		"Nothing, if that is meant. What concerns the whole host is for an Ingress of the owner's namespace to say."},
 	{HostClaimed, Info, "%s of another namespace has rules for host %s, too; they are %s", "ownership.md",
 		"Nothing, if that is meant. Else talk to the owner of the other Ingress."},
+	{HostFenced, Info, "host %s has no certificate of its own, and the wildcard above it belongs to namespace %s: clients that ask for it by TLS get the default certificate, and not that of the wildcard", "ownership.md",
+		"Nothing, if the host is served by http, or the default certificate is for it. Else give the host a TLS section with a Secret of its own namespace."},
 	{HostRemembered, Warning, "the namespace keeps the host by its former %s, which this process remembers; one that starts later does not, and gives it to %s, which is older than this Ingress", "ownership.md#memory",
 		"Have who operates the class name the namespace in `host-owners`, before Legation is restarted; or have the other Ingress deleted."},
 	{PublicSuffix, Error, "is a wildcard directly below a public suffix: everybody's names are below it. It is not served unless `host-owners` of the class names it", "ownership.md#public-suffixes",

@@ -293,6 +293,21 @@ func (v View) HostsBelow(wildcard string) iter.Seq[string] {
 	}
 }
 
+// Wildcards yields the fragments that have a rule for a wildcard, or give one to a host
+// beside its own, some perhaps twice.
+func (v View) Wildcards() iter.Seq[*route.Fragment] {
+	return func(yield func(*route.Fragment) bool) {
+		for _, index := range []pmap.Map[pmap.Unit]{v.byHost, v.byName} {
+			for k := range index.Prefix("*.") {
+				_, of, _ := strings.Cut(k, sep)
+				if f, ok := v.fragments.Get(of); ok && !yield(f) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // Calling yields the fragments that give a host this name beside its own.
 func (v View) Calling(name string) iter.Seq[*route.Fragment] { return v.lookUp(v.byName, name+sep) }
 

@@ -10,7 +10,7 @@ import (
 
 // Ports are where a fleet is reached.
 type Ports struct {
-	BindAddresses []netip.Addr // that Envoy listens on; at least one, the first is the main one
+	BindAddresses []netip.Addr // that Envoy listens on; the first is the main one; none: all that the node has
 	HTTPPort      uint32       // TCP port that Envoy is bound to
 	HTTPSPort     uint32
 	// What clients dial, whatever Envoy is bound to.
@@ -22,9 +22,9 @@ type Ports struct {
 var portRows = []Setting{
 	{
 		Name: "bind-addresses", Type: addresses(func(v *Values) *[]netip.Addr { return &v.BindAddresses }),
-		Default: "0.0.0.0,::", Why: "All IPv4 and IPv6 addresses. A node whose kernel has no IPv6 at all refuses the listener: write `0.0.0.0` there.",
+		Default: "auto", Why: "Clients come by either family. An Envoy that was told to listen on an address that its node cannot have would refuse the listener, and with it every host that is added later.",
 		Envoy: "Listener.address, Listener.additional_addresses",
-		Doc:   "The addresses that Envoy listens on.",
+		Doc:   "The addresses that Envoy listens on. `auto` is `0.0.0.0,::`, and `0.0.0.0` alone at an Envoy whose node has no IPv6, as `legation bootstrap` finds out there (`--ipv6`).",
 		Fixed: "Envoy replaces a listener whose address changes.",
 	},
 	{
@@ -71,14 +71,26 @@ func portsDiffer(v Values) error {
 // is added later. What another node has is known to the node alone.
 func addresses(field func(*Values) *[]netip.Addr) Type {
 	parse := func(text string) ([]netip.Addr, error) {
+		if text == auto {
+			return nil, nil
+		}
 		list, err := items(text, "an IP address", bindable)
 		if err == nil && len(list) == 0 {
 			err = errors.New("at least one address is needed")
 		}
 		return list, err
 	}
-	return typeOf("IP addresses, separated by commas", "at least one", field, parse, printItems[netip.Addr])
+	print := func(list []netip.Addr) string {
+		if len(list) == 0 {
+			return auto
+		}
+		return printItems(list)
+	}
+	return typeOf("`auto`, or IP addresses, separated by commas", "at least one", field, parse, print)
 }
+
+// auto is what a node has.
+const auto = "auto"
 
 func bindable(text string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(text)

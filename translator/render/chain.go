@@ -23,8 +23,9 @@ import (
 type Chain struct {
 	wire []byte
 	sum  pmap.Sum
-	// through: it passes connections on as they are, and needs no secret.
-	through bool
+	// bare: it needs no secret of its own, since it passes connections on as they are, or
+	// presents the default certificate.
+	bare bool
 }
 
 // Sum identifies the bytes.
@@ -70,10 +71,22 @@ func (f *Front) Chain(l route.Listener, host string, through *route.Backend, cip
 		c, err := newChain(&listenerv3.FilterChain{Name: host, FilterChainMatch: &listenerv3.FilterChainMatch{ServerNames: spellings(host)},
 			Filters: []*listenerv3.Filter{{Name: "envoy.filters.network.tcp_proxy", ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed(
 				&tcpv3.TcpProxy{StatPrefix: "through", ClusterSpecifier: &tcpv3.TcpProxy_Cluster{Cluster: through.Cluster()}})}}}})
-		c.through = true
+		c.bare = true
 		return c, err
 	}
-	socket := downstreamTLS(host, ads(), suites(ciphers))
+	return f.ending(l, host, downstreamTLS(host, ads(), suites(ciphers)))
+}
+
+// Fence makes the chain of a host that has no certificate, where the chain of somebody
+// else's wildcard would take its handshakes: it does what is done for names without a chain.
+func (f *Front) Fence(l route.Listener, host string) (Chain, error) {
+	c, err := f.ending(l, host, f.defaultSocket(l))
+	c.bare = true
+	return c, err
+}
+
+// ending are the chains of a host that end TLS.
+func (f *Front) ending(l route.Listener, host string, socket *corev3.TransportSocket) (Chain, error) {
 	list := []*listenerv3.FilterChain{{
 		Name:             host,
 		FilterChainMatch: &listenerv3.FilterChainMatch{ServerNames: spellings(host)},

@@ -26,9 +26,23 @@ func NewFront(s *policy.Listener) *Front { return &Front{s} }
 
 // Listener makes a listener out of the chains of all TLS hosts; without TLS it has
 // none. It costs O(their bytes), but computes none of them.
+//
+// If the class leaves its addresses to the node, it comes in two forms.
 func (f *Front) Listener(l route.Listener, chains pmap.Map[Chain]) (*snapshot.Resource, error) {
-	head := newListener(l, f.settings)
-	meta := snapshot.Meta{Needs: []snapshot.Ref{{Type: snapshot.Listener, Name: holder}},
+	if bind := f.settings.BindAddresses; len(bind) > 0 {
+		return f.listener(l, chains, bind, nil)
+	}
+	narrow, err := f.listener(l, chains, everywhere[:1], nil)
+	if err != nil {
+		return nil, err
+	}
+	return f.listener(l, chains, everywhere, narrow)
+}
+
+// listener makes a listener on some addresses.
+func (f *Front) listener(l route.Listener, chains pmap.Map[Chain], bind []netip.Addr, narrow *snapshot.Resource) (*snapshot.Resource, error) {
+	head := newListener(l, f.settings, bind)
+	meta := snapshot.Meta{Narrow: narrow, Needs: []snapshot.Ref{{Type: snapshot.Listener, Name: holder}},
 		Pulls: append(pullsOf(l.Routes), f.managers(l)...)}
 	if !l.TLS {
 		f.plainChains(head, l)
@@ -40,12 +54,10 @@ func (f *Front) Listener(l route.Listener, chains pmap.Map[Chain]) (*snapshot.Re
 	})
 	meta.Pulls = append(meta.Pulls, snapshot.Ref{Type: snapshot.Secret, Name: sessionTickets},
 		snapshot.Ref{Type: snapshot.Secret, Name: ClientsOf(route.DefaultCertificate)})
-	var source *corev3.ConfigSource
 	if l.Certified {
-		source = ads()
 		meta.Pulls = append(meta.Pulls, snapshot.Ref{Type: snapshot.Secret, Name: route.DefaultCertificate})
 	}
-	f.defaultChains(head, l, source)
+	f.defaultChains(head, l)
 	return withChains(head, chains, meta)
 }
 
@@ -68,7 +80,7 @@ func withChains(head *listenerv3.Listener, chains pmap.Map[Chain], meta snapshot
 	for host, ch := range chains.All() {
 		body = append(body, ch.wire...)
 		meta.Chains = append(meta.Chains, host)
-		if ch.through {
+		if ch.bare {
 			continue
 		}
 		meta.Pulls = append(meta.Pulls, snapshot.Ref{Type: snapshot.Secret, Name: host}, snapshot.Ref{Type: snapshot.Secret, Name: ClientsOf(host)})
@@ -102,15 +114,26 @@ func versionOf(sum pmap.Sum) string { return base64.RawURLEncoding.EncodeToStrin
 
 // defaultChains serve names without a chain of their own, and clients that name
 // none: a listener with TLS answers for every host.
-func (f *Front) defaultChains(head *listenerv3.Listener, l route.Listener, source *corev3.ConfigSource) {
-	socket := downstreamTLS(route.DefaultCertificate, source, nil)
+func (f *Front) defaultChains(head *listenerv3.Listener, l route.Listener) {
+	socket := f.defaultSocket(l)
 	head.DefaultFilterChain = &listenerv3.FilterChain{Name: defaultChain, TransportSocket: socket, Filters: managed(l.Name),
 		TransportSocketConnectTimeout: timeOf(socket)}
 	head.FilterChains = append(head.FilterChains, f.trusted(l, defaultChain, &listenerv3.FilterChainMatch{}, socket)...)
 }
 
-func newListener(spec route.Listener, s *policy.Listener) *listenerv3.Listener {
-	bind := s.BindAddresses
+// defaultSocket presents the default certificate.
+func (f *Front) defaultSocket(l route.Listener) *corev3.TransportSocket {
+	var source *corev3.ConfigSource // the bootstrap's
+	if l.Certified {
+		source = ads()
+	}
+	return downstreamTLS(route.DefaultCertificate, source, nil)
+}
+
+// everywhere are all addresses that a node can have. One without IPv6 has the first alone.
+var everywhere = []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
+
+func newListener(spec route.Listener, s *policy.Listener, bind []netip.Addr) *listenerv3.Listener {
 	l := &listenerv3.Listener{
 		Name:                          spec.Name,
 		StatPrefix:                    spec.Name,

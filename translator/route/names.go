@@ -3,6 +3,8 @@ package route
 import (
 	"net/http"
 	"slices"
+
+	"legation.dev/object"
 )
 
 // Other is a name that a host has beside its own, unless a rule of any object is for it.
@@ -14,15 +16,16 @@ type Other struct {
 }
 
 // Owners says whose a name is: by the rules for it, as Tenure does with what claims gives.
-// Where there are none, the name is of the host that has it beside its own, as one of
+// Where none counts, the name is of the host that has it beside its own, as one of
 // calling says, and served as if the rules of that host were for the name. Which host that
-// is is returned, else empty. Of several a redirect wins, then the first by name.
+// is is returned, else empty. Of several that of the oldest claim wins; of those of one
+// namespace a redirect does, then the first by name.
 //
 // The owner of the host needs the same right to the name as by a rule for it: a name that
 // is kept for others, or is below a wildcard of others, it does not get.
 func (c *Class) Owners(name string, claims func(host string) Claims, calling []*Fragment) (own Tenure, of string) {
 	own = c.TenureOf(name, claims)
-	if rules := claims(name); len(rules.Fragments)+len(rules.Kept) > 0 {
+	if rules := claims(name); rules.count(own) {
 		return own, ""
 	}
 	var hosts []string
@@ -32,16 +35,32 @@ func (c *Class) Owners(name string, claims func(host string) Claims, calling []*
 		}
 	}
 	slices.Sort(hosts)
+	refused, redirects := own.Found, false
 	for _, host := range slices.Compact(hosts) {
 		called, redirect := c.called(host, name, claims)
-		if len(called.Served) > 0 && (of == "" || redirect) {
-			own, of = called, host
-			if redirect {
-				break
-			}
+		if len(called.Served) == 0 {
+			continue
+		}
+		older := called.Claim.Older(own.Claim) < 0
+		if called.Owner == own.Owner {
+			older = redirect && !redirects
+		}
+		if of == "" || older {
+			own, of, redirects = called, host, redirect
 		}
 	}
+	if of != "" { // who is refused is told all the same
+		own.Found = refused
+	}
 	return own, of
+}
+
+// count reports whether any of the claims to a name does: those that the owner of a wildcard
+// above it, or of the class, leaves out do not.
+func (c *Claims) count(t Tenure) bool {
+	of := func(by object.Ref) bool { return t.Owner != "" && by.Namespace == t.Owner }
+	return slices.ContainsFunc(c.Fragments, func(f *Fragment) bool { return of(f.Origin.Object) }) ||
+		slices.ContainsFunc(c.Kept, func(k Claim) bool { return of(k.By) })
 }
 
 // TenureOf says whose a name is by the rules for it; claims are those to any host.

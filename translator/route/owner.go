@@ -60,9 +60,11 @@ type Tenure struct {
 // Owns reports whether a fragment is one of the owner.
 func (t *Tenure) Owns(f *Fragment) bool { return f.Origin.Object.Namespace == t.Owner }
 
-// Same reports whether the name is owned by the same claim, from the same place.
+// Same reports whether the name is owned by the same claim, from the same place, and
+// served or not: an owner whose objects are over the budgets of the class has a name of
+// which nothing is served.
 func (t *Tenure) Same(other *Tenure) bool {
-	return t.At == other.At && t.Owner == other.Owner && t.Claim.Older(other.Claim) == 0 && t.Claim.Lapsed == other.Claim.Lapsed
+	return (len(t.Served) > 0) == (len(other.Served) > 0) && t.At == other.At && t.Owner == other.Owner && t.Claim.Older(other.Claim) == 0 && t.Claim.Lapsed == other.Claim.Lapsed
 }
 
 // Tenure decides whose a name is, given the claims to it and to the wildcard that it
@@ -278,4 +280,33 @@ func (f *Fragment) Names(host string) object.Origin {
 		return f.At(h.Field)
 	}
 	return f.At("spec.defaultBackend")
+}
+
+// Fence is whose wildcard would take the handshakes of a name that has no certificate: that
+// of another namespace than the name's. Empty if nobody's does. owners says whose a name is.
+func (c *Class) Fence(name string, of Tenure, owners func(name string) Tenure) (namespace string) {
+	if of.Owner == "" || name == Any {
+		return ""
+	}
+	for above, ok := wider(name); ok; above, ok = wider(above) {
+		if t := owners(above); c.Secure(above, t) { // the longest that matches
+			if t.Owner != of.Owner {
+				return t.Owner
+			}
+			return ""
+		}
+	}
+	return ""
+}
+
+// wider is the next wildcard that Envoy would look for in a handshake.
+func wider(name string) (string, bool) {
+	_, rest, ok := strings.Cut(strings.TrimPrefix(name, "*."), ".")
+	return "*." + rest, ok
+}
+
+// Secure reports whether a name has a chain for TLS by what its owner says.
+func (c *Class) Secure(name string, of Tenure) bool {
+	_, _, ok := c.Certificate(name, of)
+	return ok || Through(name, of) != nil
 }

@@ -123,7 +123,7 @@ func envoyOf(e fleet.Envoy, history []store.Version, now time.Time) *adminv1.Env
 	if e.Waiting || len(history) == 0 {
 		return out
 	}
-	behind := fleet.Behind(history[len(history)-1].Snapshot, e.Status)
+	behind := fleet.Behind(e.Of(history[len(history)-1].Snapshot), e.Status)
 	out.Behind = uint32(len(behind))
 	if len(behind) > 0 {
 		out.Lag = durationpb.New(now.Sub(oldest(behind, e, history)))
@@ -143,7 +143,7 @@ func oldest(behind []snapshot.Ref, e fleet.Envoy, history []store.Version) time.
 	for _, ref := range behind {
 		have, _ := e.Status.Types[ref.Type].Have.Get(ref.Name)
 		i := len(history) - 1
-		for i > 0 && !same(history[i-1].Snapshot, ref, have) {
+		for i > 0 && !same(e.Of(history[i-1].Snapshot), ref, have) {
 			i--
 		}
 		if history[i].Time.Before(first) {

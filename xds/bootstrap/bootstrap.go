@@ -55,6 +55,9 @@ type Config struct {
 	// Zone is the zone that the node is in, as topology.kubernetes.io/zone has
 	// it; may be empty.
 	Zone string
+	// NoIPv6: the kernel of the node has no IPv6, so that Envoy cannot listen on any such
+	// address; where the class leaves that open, it listens on IPv4 alone.
+	NoIPv6 bool
 	// XDSAddress is the host and port of `legation serve`; empty:
 	// DefaultXDSAddress. All addresses of a host name are used.
 	XDSAddress string
@@ -102,7 +105,7 @@ func New(cfg Config) (*bootstrapv3.Bootstrap, error) {
 		return nil, err
 	}
 	b := &bootstrapv3.Bootstrap{
-		Node: &corev3.Node{Id: cfg.NodeID, Cluster: cfg.Class, Locality: &corev3.Locality{Zone: cfg.Zone}, Metadata: version()},
+		Node: &corev3.Node{Id: cfg.NodeID, Cluster: cfg.Class, Locality: &corev3.Locality{Zone: cfg.Zone}, Metadata: metadata(cfg.NoIPv6)},
 		StaticResources: &bootstrapv3.Bootstrap_StaticResources{
 			Clusters: []*clusterv3.Cluster{xds},
 			Secrets:  []*tlsv3.Secret{secret(cfg.Certificate)},

@@ -18,8 +18,22 @@ const Version = 2
 // versionKey of the metadata of the node.
 const versionKey = "legation.dev/bootstrap"
 
-func version() *structpb.Struct {
-	return &structpb.Struct{Fields: map[string]*structpb.Value{versionKey: structpb.NewNumberValue(Version)}}
+// ipv6Key of the metadata of the node is false if its kernel has no IPv6.
+const ipv6Key = "legation.dev/ipv6"
+
+// metadata is what an Envoy says of itself and of its node.
+func metadata(noIPv6 bool) *structpb.Struct {
+	said := map[string]*structpb.Value{versionKey: structpb.NewNumberValue(Version)}
+	if noIPv6 {
+		said[ipv6Key] = structpb.NewBoolValue(false)
+	}
+	return &structpb.Struct{Fields: said}
+}
+
+// NoIPv6 reports whether an Envoy says that the kernel of its node has no IPv6.
+func NoIPv6(n *corev3.Node) bool {
+	said, ok := n.GetMetadata().GetFields()[ipv6Key].GetKind().(*structpb.Value_BoolValue)
+	return ok && !said.BoolValue
 }
 
 // VersionOf is the version of the bootstrap of an Envoy, by what it says of itself: 1 if

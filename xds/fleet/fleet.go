@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"legation.dev/xds/delta"
+	"legation.dev/xds/snapshot"
 )
 
 // Node is what an Envoy says of itself, and where it says it from.
@@ -26,12 +27,22 @@ type Node struct {
 	// Bootstrap is the version of the bootstrap that it was started with; 1 is that of
 	// Legation 0.1.
 	Bootstrap uint32
+	// NoIPv6: the kernel of its node has no IPv6.
+	NoIPv6 bool
 	// Region, Zone and SubZone are node.locality.
 	Region, Zone, SubZone string
 	Peer                  string // address and port of the connection
 	// CertificateEnd is when the certificate ends with which it connected; zero if
 	// it had none.
 	CertificateEnd time.Time
+}
+
+// Of is what the Envoy should run of what its fleet should.
+func (n *Node) Of(s snapshot.Snapshot) snapshot.Snapshot {
+	if n.NoIPv6 {
+		return s.Narrow()
+	}
+	return s
 }
 
 // Envoy is one open stream, as people see it. It is a value.

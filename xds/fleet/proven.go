@@ -17,13 +17,20 @@ const maxProven = 4
 // which pass in minutes, and does not say which of them an Envoy runs.
 type proven struct {
 	mu sync.Mutex
-	of map[snapshot.Ref][]*snapshot.Resource // the newest first; guarded by mu
+	of map[provenKey][]*snapshot.Resource // the newest first; guarded by mu
+}
+
+// provenKey tells the forms of a resource apart: an Envoy without IPv6 can do nothing with
+// what others run.
+type provenKey struct {
+	ref    snapshot.Ref
+	noIPv6 bool
 }
 
 // Prove says that this Envoy runs a resource.
 func (s *Session) Prove(r *snapshot.Resource) {
 	p := s.Suspects().proven
-	ref := snapshot.Ref{Type: r.Type, Name: r.Name}
+	ref := provenKey{snapshot.Ref{Type: r.Type, Name: r.Name}, s.envoy.NoIPv6}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if list := p.of[ref]; len(list) == 0 || list[0].Version != r.Version {
@@ -39,7 +46,7 @@ func (s Suspects) Proven(ref snapshot.Ref) []*snapshot.Resource {
 	}
 	s.proven.mu.Lock()
 	defer s.proven.mu.Unlock()
-	return s.proven.of[ref] // which is replaced and never changed
+	return s.proven.of[provenKey{ref, s.noIPv6}] // which is replaced and never changed
 }
 
 var _ delta.Fleet = Suspects{}

@@ -40,9 +40,10 @@ func (s *Session) Suspects() Suspects {
 	fleet := s.key().fleet
 	all := s.registry.suspects[fleet]
 	if all.proven == nil {
-		all.proven = &proven{of: map[snapshot.Ref][]*snapshot.Resource{}}
+		all.proven = &proven{of: map[provenKey][]*snapshot.Resource{}}
 		s.registry.suspects[fleet] = all
 	}
+	all.noIPv6 = s.envoy.NoIPv6 // which never changes
 	return all
 }
 
@@ -50,6 +51,7 @@ func (s *Session) Suspects() Suspects {
 // changes, so streams read it without a lock; all but proven, which has one.
 type Suspects struct {
 	proven *proven
+	noIPv6 bool // of the Envoy that asks what is proven
 	set    map[suspect]struct{}
 	order  []suspect // oldest first
 }

@@ -70,7 +70,7 @@ func (s *Server) meet(g grpc.ServerStream) error {
 	node.CertificateEnd = certificateEnd(ctx, log.With("node", node.ID))
 	session := s.fleets.Join(node, time.Now())
 	defer func() { session.Leave(time.Now()) }()
-	st := &stream{server: s, grpc: g, call: c, session: session, admission: entry, fleet: node.Fleet, look: make(chan struct{}, 1),
+	st := &stream{server: s, grpc: g, call: c, session: session, admission: entry, fleet: node.Fleet, node: node, look: make(chan struct{}, 1),
 		log: log.With("node", node.ID, "fleet", node.Fleet)}
 	return st.logged(node, first)
 }
@@ -137,7 +137,7 @@ func (s *Server) refuse(log *slog.Logger, r *request) error {
 // nodeOf is the node that Envoy sent, in the form in which the registry keeps it.
 func nodeOf(n *corev3.Node, peer string) fleet.Node {
 	l := n.GetLocality()
-	return fleet.Node{ID: n.GetId(), Fleet: n.GetCluster(), Version: envoyVersion(n), Bootstrap: bootstrap.VersionOf(n), Peer: peer,
+	return fleet.Node{ID: n.GetId(), Fleet: n.GetCluster(), Version: envoyVersion(n), Bootstrap: bootstrap.VersionOf(n), NoIPv6: bootstrap.NoIPv6(n), Peer: peer,
 		Region: l.GetRegion(), Zone: l.GetZone(), SubZone: l.GetSubZone()}
 }
 

@@ -49,7 +49,7 @@ func (st *stream) retarget(now time.Time) bool {
 	if st.base = now; st.view.Number != before {
 		st.base = st.view.Time
 	}
-	st.conn.Target(st.view.Snapshot, st.session.Suspects())
+	st.conn.Target(st.node.Of(st.view.Snapshot), st.session.Suspects())
 	return true
 }
 

@@ -71,6 +71,7 @@ type stream struct {
 	admission *admission
 	log       *slog.Logger
 	fleet     string
+	node      fleet.Node
 	look      chan struct{} // a nudge for the handler; it has room for one
 
 	// missed says that a broadcaster came while turn was taken. The broadcaster sets it, catchUp
@@ -142,7 +143,7 @@ func (st *stream) begin() (leave func()) {
 	broadcaster := st.server.join(st)
 	st.view, _ = st.server.store.Watch(st.fleet)
 	st.conn = delta.Accept(st.session.Rejects())
-	st.conn.Target(st.view.Snapshot, st.session.Suspects())
+	st.conn.Target(st.node.Of(st.view.Snapshot), st.session.Suspects())
 	st.session.Serve(st.status)
 	return func() {
 		broadcaster.leave(st)
@@ -301,7 +302,7 @@ func (st *stream) take(r *request, now time.Time) error {
 func (st *stream) past() (list []snapshot.Snapshot) {
 	for _, v := range slices.Backward(st.server.store.History(st.fleet)) {
 		if v.Number < st.view.Number {
-			list = append(list, v.Snapshot)
+			list = append(list, st.node.Of(v.Snapshot))
 		}
 	}
 	return list

@@ -16,7 +16,11 @@ type shared struct {
 		once sync.Once
 		sum  VersionSum
 	}
-	steps [NumTypes]atomic.Pointer[step]
+	steps  [NumTypes]atomic.Pointer[step]
+	narrow struct {
+		once sync.Once
+		of   *Snapshot
+	}
 }
 
 // step is the difference to one other map. Of a type there is one at a time:

@@ -142,6 +142,8 @@ type Resource struct {
 	// Linger is how long an Envoy keeps a cluster at least once nothing there names
 	// it any more. Not part of Version: Envoy is not told.
 	Linger time.Duration
+	// Narrow is what an Envoy gets in place of this whose node has no IPv6; nil: this.
+	Narrow *Resource
 	// From are the Kubernetes objects it came from, for people. Not part of
 	// Version or Sum.
 	From []object.Ref
@@ -160,6 +162,7 @@ type Meta struct {
 	Empty        bool
 	Checked      bool
 	Linger       time.Duration
+	Narrow       *Resource
 }
 
 // versionBytes of the SHA-256 stand in a version: 96 bits are enough to tell
@@ -197,7 +200,7 @@ func FromBytes(t Type, name, version string, body []byte, meta Meta) *Resource {
 	slices.SortFunc(meta.Needs, Ref.Compare)
 	slices.SortFunc(meta.Pulls, Ref.Compare)
 	slices.Sort(meta.Chains)
-	r := &Resource{Type: t, Name: name, Version: version, Placeholder: meta.Placeholder, Empty: meta.Empty, Checked: meta.Checked, Linger: meta.Linger,
+	r := &Resource{Type: t, Name: name, Version: version, Placeholder: meta.Placeholder, Empty: meta.Empty, Checked: meta.Checked, Linger: meta.Linger, Narrow: meta.Narrow,
 		Needs: slices.Compact(meta.Needs), Pulls: slices.Compact(meta.Pulls), Chains: meta.Chains, From: meta.From}
 	r.wire, r.body = encode(t, name, version, body)
 	r.sum = r.digest()
@@ -208,6 +211,9 @@ func (r *Resource) digest() pmap.Sum {
 	parts := []string{r.Version, fmt.Sprint(r.Placeholder), r.Linger.String()}
 	for _, n := range r.Needs {
 		parts = append(parts, n.String())
+	}
+	if r.Narrow != nil {
+		parts = append(parts, "narrow", r.Narrow.Version)
 	}
 	return pmap.SumOf(parts...)
 }
@@ -223,7 +229,7 @@ func (r *Resource) Final() *Resource {
 	return &final
 }
 
-// Sum identifies version, Placeholder, Linger and Needs.
+// Sum identifies version, Placeholder, Linger, Needs and the version of Narrow.
 func (r *Resource) Sum() pmap.Sum { return r.sum }
 
 // Wire is r as an element of DeltaDiscoveryResponse.resources, tag and length
@@ -352,6 +358,29 @@ func (s Snapshot) StandIn(secret string) *Resource {
 		return nil
 	}
 	return s.reserve.StandIn(secret)
+}
+
+// Narrow is s as an Envoy runs it whose node has no IPv6. Its digest is that of no fleet.
+func (s Snapshot) Narrow() Snapshot {
+	if s.shared == nil {
+		return s.narrow()
+	}
+	s.shared.narrow.once.Do(func() { n := s.narrow(); s.shared.narrow.of = &n })
+	return s.shared.narrow.of.WithReserve(s.reserve)
+}
+
+func (s Snapshot) narrow() Snapshot {
+	all := s.types[Listener]
+	narrow := all
+	for name, r := range all.All() {
+		if r.Narrow != nil {
+			narrow = narrow.Set(name, r.Narrow)
+		}
+	}
+	if narrow.Same(all) {
+		return s
+	}
+	return s.With(Listener, narrow)
 }
 
 // Get is the resource that ref names.
