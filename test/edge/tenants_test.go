@@ -125,7 +125,9 @@ func ownersHosts() []input.Object {
 		input.Seal(&input.Secret{Meta: metaOf(owner, "cert", born), Certificate: certificate, Key: key}),
 		input.Seal(&input.Ingress{Meta: metaOf(owner, "hosts", born), ClassName: &class,
 			TLS:   []input.TLS{{Hosts: []string{"tls.test", "*.wild.test"}, Secret: "cert"}},
-			Rules: []input.Rule{rule("plain.test", input.PathPrefix, "/"), rule("tls.test", input.PathPrefix, "/"), rule("*.wild.test", input.PathPrefix, "/a")}}),
+			Rules: []input.Rule{rule("tls.test", input.PathPrefix, "/"), rule("*.wild.test", input.PathPrefix, "/a")}}),
+		// By itself: a compatible class redirects all hosts of an Ingress with a TLS section.
+		input.Seal(&input.Ingress{Meta: metaOf(owner, "plain", born), ClassName: &class, Rules: []input.Rule{rule("plain.test", input.PathPrefix, "/")}}),
 	}
 }
 
