@@ -7,5 +7,8 @@
 // answer. The requests go through a real Envoy to pods, which a real API server
 // and its controllers made.
 //
+// The 30 scenarios of that suite are in upstream_test.go, each with every one of its
+// assertions; README.md is made of them.
+//
 // Start reading at scenario_test.go; a file for each feature has the scenarios.
 package conformance

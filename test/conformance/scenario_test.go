@@ -30,9 +30,6 @@ import (
 // hang bounds what never comes; a test that passes never gets near it.
 const hang = time.Minute
 
-// address is what Ingresses of ours get.
-const address = "192.0.2.1"
-
 // k and legation are those of all tests of this package.
 var (
 	k        *kube.Cluster
