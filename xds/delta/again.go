@@ -8,58 +8,104 @@ import (
 	"legation.dev/xds/snapshot"
 )
 
-// A listener may be rejected for what passes: its port is taken, an address or a folder is
-// not there yet. All other types are rejected for their bytes alone. So a listener that was
-// rejected is tried again, after firstAgain, and then after twice the time each time, up to
-// lastAgain: a rejected listener costs Envoy nothing, and takes nothing away.
+// A listener or an HTTP configuration may be rejected for what passes: a port is taken, an
+// address or the folder of a log is not there yet. All other types are rejected for their
+// bytes alone. So those that were rejected are tried again, after firstAgain, and then after
+// twice the time each time, up to lastAgain: that costs Envoy nothing, and takes nothing away.
 const (
 	firstAgain = time.Second
 	lastAgain  = time.Minute
 )
 
-// again is when a rejected listener is tried again.
+// again is when a rejected version is tried again.
 type again struct {
 	version string
 	since   time.Time // of its last rejection
 	wait    time.Duration
+	nonce   string // of the last try
 }
 
-// retryListeners sends a rejected listener whose time has come. Until Envoy takes it, it
-// counts as rejected.
+// due reports whether a name is to be tried again now, with which resource. Until Envoy
+// takes it, it counts as rejected.
+func (c *Conn) due(ref snapshot.Ref) (*snapshot.Resource, bool) {
+	st := &c.types[ref.Type]
+	want, ok := c.want(ref.Type).Get(ref.Name)
+	if !ok || !c.isRejected(ref.Type, ref.Name, want.Version) {
+		delete(c.retries, ref)
+		return nil, false
+	}
+	a, known := c.retries[ref]
+	if !known || a.version != want.Version {
+		a = again{version: want.Version, since: c.now, wait: firstAgain}
+		c.noteAgain(ref, a)
+	}
+	return want, c.after(a.since, a.wait) && st.grouped[ref.Name] == 0
+}
+
+func (c *Conn) noteAgain(ref snapshot.Ref, a again) {
+	if c.retries == nil {
+		c.retries = map[snapshot.Ref]again{}
+	}
+	c.retries[ref] = a
+}
+
+// retryListeners sends a rejected listener whose time has come.
 func (c *Conn) retryListeners(send func(*flight)) {
 	const t = snapshot.Listener
-	st := &c.types[t]
-	maps.DeleteFunc(c.retries, func(n string, a again) bool {
-		want, ok := c.want(t).Get(n)
-		return !ok || want.Version != a.version || !c.isRejected(t, n, a.version)
-	})
 	for _, n := range c.differing(t) {
-		want, ok := c.want(t).Get(n)
-		if !ok || !c.isRejected(t, n, want.Version) {
-			continue
-		}
-		a, known := c.retries[n]
-		if !known {
-			a = again{want.Version, c.now, firstAgain}
-			c.retries.put(n, a)
-		}
-		if c.after(a.since, a.wait) && len(st.flight) == 0 && st.grouped[n] == 0 && c.listenerMayGo(want) {
+		if want, due := c.due(snapshot.Ref{Type: t, Name: n}); due && len(c.types[t].flight) == 0 && c.listenerMayGo(want) {
 			send(c.response(t, []*snapshot.Resource{want}, nil))
 		}
 	}
 }
 
+// retryConfig sends a rejected HTTP configuration whose time has come, as a variant: equal
+// bytes are acknowledged and not applied (M22).
+func (c *Conn) retryConfig(name string, send func(*flight)) bool {
+	const t = snapshot.ExtensionConfig
+	ref := snapshot.Ref{Type: t, Name: name}
+	st := &c.types[t]
+	if _, flying := st.flying(name); flying || !st.subscribed(name) || c.full(t) {
+		return false
+	}
+	want, due := c.due(ref)
+	if !due {
+		return false
+	}
+	f := c.response(t, []*snapshot.Resource{variantConfig(want, c.random())}, nil)
+	a := c.retries[ref]
+	a.nonce = f.Nonce
+	c.noteAgain(ref, a)
+	send(f)
+	return true
+}
+
 // rejectedAgain doubles the time to the next try.
 func (c *Conn) rejectedAgain(r *snapshot.Resource) {
-	if a, ok := c.retries[r.Name]; ok && a.version == r.Version {
-		c.retries.put(r.Name, again{a.version, c.now, min(2*a.wait, lastAgain)})
+	ref := snapshot.Ref{Type: r.Type, Name: r.Name}
+	if a, ok := c.retries[ref]; ok && a.version == r.Version {
+		c.noteAgain(ref, again{version: a.version, since: c.now, wait: min(2*a.wait, lastAgain)})
 	}
 }
 
-// forgive forgets that Envoy rejected a listener: it has taken it.
-func (c *Conn) forgive(name, version string) {
-	ref := snapshot.Ref{Type: snapshot.Listener, Name: name}
-	if c.isRejected(ref.Type, name, version) {
+// taken forgets the rejections of what Envoy has taken after all. An HTTP configuration
+// must have been tried again: of what was on its way when its bytes were rejected, an
+// acknowledgement says nothing.
+func (c *Conn) taken(f *flight) {
+	if len(c.rejected) == 0 {
+		return
+	}
+	for _, r := range f.Resources {
+		ref := snapshot.Ref{Type: r.Type, Name: r.Name}
+		if r.Type == snapshot.Listener || r.Type == snapshot.ExtensionConfig && c.retries[ref].nonce == f.Nonce {
+			c.forgive(ref, r.Version)
+		}
+	}
+}
+
+// forgive forgets that Envoy rejected a version.
+func (c *Conn) forgive(ref snapshot.Ref, version string) {
+	if c.isRejected(ref.Type, ref.Name, version) {
 		c.keep(ref, slices.DeleteFunc(slices.Clone(c.rejected[ref]), func(v string) bool { return v == version }))
 	}
 }
@@ -74,6 +120,6 @@ func (c *Conn) beginListeners(reported bool) {
 		return
 	}
 	for n, r := range c.types[snapshot.Listener].have.All() {
-		c.forgive(n, r.Version)
+		c.forgive(snapshot.Ref{Type: snapshot.Listener, Name: n}, r.Version)
 	}
 }

@@ -76,7 +76,9 @@ type Conn struct {
 	// Listeners that wait.
 	// modifySince is since when a change of each listener waits for virtual hosts.
 	modifySince table[time.Time]
-	retries     table[again] // of listeners that were rejected
+
+	// Listeners and HTTP configurations that were rejected.
+	retries map[snapshot.Ref]again
 
 	// Routes.
 	newcomers   table[struct{}] // route configurations that Envoy asked for anew before its first VHDS request

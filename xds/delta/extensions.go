@@ -28,6 +28,7 @@ func (c *Conn) nextExtensions(send func(*flight)) {
 		switch {
 		case ok && want != nil && !c.full(t):
 			send(c.response(t, []*snapshot.Resource{c.varyConfig(c.provenFirst(want))}, nil))
+		case c.retryConfig(n, send):
 		case c.want(t).Has(n) && c.stuck(n):
 			c.after(c.now, retry)
 		}

@@ -18,7 +18,8 @@ import (
 type modelHTTP struct {
 	configs map[string]*modelConfig
 	scope   *snapshot.Resource
-	scoped  bool   // scopes were asked for, ever
+	scoped  bool // scopes were asked for, ever
+	tried   map[string]int
 	faults  int    // listeners that were rejected for an HTTP configuration
 	broken  string // what nobody may ever do to an Envoy, and somebody did
 }
@@ -80,13 +81,23 @@ func (e *envoy) onConfigs(r Response) string {
 		if c.remembered == string(x.Body()) {
 			continue // M22: the same bytes are acknowledged and skipped
 		}
-		c.remembered, c.rejected = string(x.Body()), e.quality(x) != good
+		c.remembered, c.rejected = string(x.Body()), !e.takes(x)
 		if c.rejected {
 			return "Didn't find a registered implementation for 'x'"
 		}
 		c.running = x
 	}
 	return ""
+}
+
+// takes reports whether an HTTP configuration is accepted; one that is passing is at the
+// third try.
+func (e *envoy) takes(x *snapshot.Resource) bool {
+	if e.http.tried == nil {
+		e.http.tried = map[string]int{}
+	}
+	e.http.tried[x.Version]++
+	return e.quality(x) == good || e.quality(x) == passing && e.http.tried[x.Version] > 2
 }
 
 func (e *envoy) onScopes(r Response) string {

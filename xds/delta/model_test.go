@@ -16,7 +16,8 @@ import (
 type quality int
 
 const (
-	good quality = iota
+	good    quality = iota
+	passing         // an HTTP configuration that is rejected at first, for what is not there yet
 	bad
 	undecodable
 )

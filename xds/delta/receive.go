@@ -143,11 +143,7 @@ func (c *Conn) take(t snapshot.Type, nonce string) *flight {
 // acknowledge is rule 5: Envoy has what was sent, but for what it forgot or skipped.
 func (c *Conn) acknowledge(t snapshot.Type, f *flight) {
 	st := &c.types[t]
-	if t == snapshot.Listener {
-		for _, r := range f.Resources {
-			c.forgive(r.Name, r.Version)
-		}
-	}
+	c.taken(f)
 	if f.whole && len(f.superseded) == 0 && len(st.maybe) == 0 && st.have.Same(f.base) {
 		for _, r := range f.Resources {
 			c.landed(t, f, r.Name)

@@ -41,6 +41,7 @@ func (c *Conn) rejectOne(t snapshot.Type, f *flight, message string) {
 	case snapshot.Secret:
 		clear(c.rejectedOnce) // a listener on its way may be rejected for this one
 	case snapshot.ExtensionConfig:
+		c.rejectedAgain(r)
 		clear(c.rejectedOnce)
 		if st.subscribed(r.Name) { // else Envoy has dropped it meanwhile
 			c.spoil(r.Name)

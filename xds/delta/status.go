@@ -47,7 +47,7 @@ type TypeStatus struct {
 	// Rejected has each resource of the target whose wanted version Envoy rejected, on
 	// this stream or an earlier one, when it was the only one in its response; sorted by
 	// name. Envoy runs another version of it, or none. An entry is gone as soon as another
-	// version is wanted, or Envoy takes this one after all (a listener is tried again).
+	// version is wanted, or Envoy takes this one after all (a listener or HTTP configuration is tried again).
 	Rejected []Rejection
 	// Took is how long Envoy took for its last answer.
 	Took time.Duration

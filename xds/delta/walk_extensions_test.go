@@ -57,6 +57,9 @@ func (w *world) nextConfig(i int) {
 	v := w.fresh("c")
 	h.older[i] = append(h.older[i], v)
 	h.versions[i] = v
+	if w.qualityV[v] == bad && w.rng.IntN(2) == 0 {
+		w.qualityV[v] = passing
+	}
 	if name := configNames[i]; w.qualityV[v] == good {
 		h.proven[name] = append([]*snapshot.Resource{config(name, v)}, h.proven[name]...)
 	}

@@ -343,7 +343,7 @@ func (w *walk) next() error {
 			w.tried[r.Nonce] = r.Resources
 		}
 		for _, x := range r.Resources {
-			if n := w.alone[key(x)]; n > 0 && (x.Type != snapshot.Listener || n > 1 && w.now.Sub(w.refused[key(x)]) < firstAgain) {
+			if n := w.alone[key(x)]; n > 0 && (!triedAgain(x.Type) || (n > 1 || x.Type != snapshot.Listener) && w.now.Sub(w.refused[key(x)]) < firstAgain) {
 				return fmt.Errorf("%v %s %s is sent again although rejected alone (invariant 2)", x.Type, x.Name, x.Version)
 			}
 		}
@@ -373,6 +373,12 @@ func (w *walk) noteNamed() {
 			w.named[ref.Name] = w.now
 		}
 	}
+}
+
+// triedAgain reports whether rejected versions of a type are sent again after a while. The
+// first rejection of a listener does not count.
+func triedAgain(t snapshot.Type) bool {
+	return t == snapshot.Listener || t == snapshot.ExtensionConfig
 }
 
 func key(r *snapshot.Resource) string { return fmt.Sprintf("%v/%s/%s", r.Type, r.Name, r.Version) }
@@ -529,7 +535,7 @@ func (w *walk) endCheck() {
 // drain delivers everything and lets every timer end.
 func (w *walk) drain() error {
 	quiet := 0
-	for i := 0; quiet < 8; i++ {
+	for i := 0; quiet < 8 || len(w.toEnvoy) > 0; i++ { // what was rejected is tried again, at last in the last step
 		if i > 5000 {
 			return fmt.Errorf("no rest after %d deliveries", i)
 		}
