@@ -5,9 +5,14 @@ package shutdown
 import (
 	"errors"
 	"fmt"
+	"legation.dev/translator/finding"
 	"net"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
@@ -84,4 +89,95 @@ func (p *proxy) ready(t *testing.T, why string) {
 		}
 		return nil
 	})
+}
+
+// refused are settings that pass for ports, addresses and paths, and that no Envoy can
+// listen or write by, each with the setting that counts as not there.
+var refused = []struct {
+	setting string
+	data    map[string]string
+}{
+	{"https-port", map[string]string{"http-port": "10443", "https-port": "10443"}},
+	{"http-port", map[string]string{"http-port": "443", "https-port": ""}},
+	{"https-port", map[string]string{"http-port": "", "https-port": "80"}},
+	{"http-port", map[string]string{"http-port": "9902"}},
+	{"http-port", map[string]string{"http-port": "9903"}},
+	{"http-port", map[string]string{"http-port": "9904"}},
+	{"https-port", map[string]string{"https-port": "9902"}},
+	{"https-port", map[string]string{"https-port": "9903"}},
+	{"https-port", map[string]string{"https-port": "9904"}},
+	{"bind-addresses", map[string]string{"bind-addresses": "fe80::1%lo"}},
+	{"bind-addresses", map[string]string{"bind-addresses": "127.0.0.1,fe80::1%1"}},
+	{"bind-addresses", map[string]string{"bind-addresses": "::ffff:127.0.0.1"}},
+	{"bind-addresses", map[string]string{"bind-addresses": "224.0.0.1"}},
+	{"bind-addresses", map[string]string{"bind-addresses": "127.0.0.1,ff02::1"}},
+	{"bind-addresses", map[string]string{"bind-addresses": "255.255.255.255"}},
+	{"access-log", map[string]string{"access-log": "/"}},
+	{"access-log", map[string]string{"access-log": "/var/log/"}},
+	{"access-log", map[string]string{"access-log": "/var/../log"}},
+	{"access-log", map[string]string{"access-log": "log"}},
+}
+
+// TestRefusedSettings: a setting that every Envoy would refuse a listener for reaches none:
+// the class says what is wrong with it, and the Envoy that runs stays ready, with nothing
+// rejected.
+func TestRefusedSettings(t *testing.T) {
+	w := newSuite(t, nil, "one")
+	p := w.start(t, "one")
+	p.ready(t, "")
+	for _, c := range refused {
+		w.change(w.class("one", c.data)[1])
+		await(t, fmt.Sprintf("%v to land", c.data), w.landed)
+		if problems := w.plane.Result().Problems(time.Now()); !slices.ContainsFunc(problems, func(f finding.Problem) bool {
+			return f.Object.Name == "one" && strings.Contains(f.Field, c.setting)
+		}) {
+			t.Errorf("%v: nothing is said of %s: %v", c.data, c.setting, problems)
+		}
+		for _, e := range w.plane.Envoys() {
+			if rejected := e.Status.Types[snapshot.Listener].Rejected; rejected != nil {
+				t.Errorf("%v: Envoy rejected %v", c.data, rejected)
+			}
+		}
+		if text, err := fetch(t, "http://"+p.probes+"/ready"); err != nil {
+			t.Errorf("%v: %s, %v", c.data, text, err)
+		}
+	}
+}
+
+// TestNodeLacks: what only a node can know is sent, and an Envoy is not ready while its
+// node lacks it. Where the node gets it, it is tried again; else the class is mended.
+func TestNodeLacks(t *testing.T) {
+	dir := t.TempDir()
+	missing, folder := filepath.Join(dir, "missing"), filepath.Join(dir, "folder")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cases := []struct {
+		class string
+		data  map[string]string
+		lacks string
+		mend  func() error // nil: the class is
+	}{
+		{"log-missing", map[string]string{"access-log": filepath.Join(missing, "log")}, "lacks ", func() error { return os.Mkdir(missing, 0o755) }},
+		{"log-folder", map[string]string{"access-log": folder}, "lacks ", func() error { return os.Remove(folder) }},
+		{"other-node", map[string]string{"bind-addresses": "192.0.2.1"}, "lacks listener http, listener https:", nil},
+		{"also-other", map[string]string{"bind-addresses": "127.0.0.1,2001:db8::1", "http-port": "11080", "https-port": "11443"}, "lacks listener http, listener https:", nil},
+	}
+	w := newSuite(t, nil)
+	for _, c := range cases {
+		w.address[c.class] = ownAddress()
+		w.change(w.class(c.class, c.data)...)
+	}
+	for _, c := range cases {
+		p := w.start(t, c.class)
+		p.ready(t, c.lacks)
+		if c.mend == nil {
+			w.change(w.class(c.class, nil)[1])
+		} else if err := c.mend(); err != nil {
+			t.Fatal(err)
+		}
+		p.ready(t, "")
+		p.quit()
+		p.wait(t)
+	}
 }
