@@ -129,6 +129,7 @@ const (
 	BadPath                Code = "BadPath"
 	PathTaken              Code = "PathTaken"
 	PathTwice              Code = "PathTwice"
+	PathCovered            Code = "PathCovered"
 	HostOwned              Code = "HostOwned"
 	HostShared             Code = "HostShared"
 	HostClaimed            Code = "HostClaimed"
@@ -337,6 +338,8 @@ var table = []Row{
 		"Agree with the owner of the other Ingress on who has the path; delete it from one of the two."},
 	{PathTwice, Error, "the Ingress has this path of host %s already; the first one counts", "differences.md",
 		"Delete one of the two paths."},
+	{PathCovered, Warning, "a prefix matches with and without a slash at its end, and %s has %s, which goes first: no request of host %s gets here", "differences.md",
+		"Delete one of the two paths, or give both the same backend."},
 	{RootHidden, Warning, "the paths of host %s are patterns, where / of type Exact gets no request, as in ingress-nginx: / of type Prefix is tried first, also where no rule has it", "differences.md",
 		"Write the rule with the type Prefix, which takes every path that no other rule has."},
 	{HostOwned, Error, "%s: what this Ingress says of it is not served", "ownership.md",

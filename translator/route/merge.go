@@ -3,6 +3,7 @@ package route
 import (
 	"cmp"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -304,7 +305,27 @@ func (m *merger) candidates() []candidate {
 	}
 	list = append(m.slashes(list), m.places()...)
 	slices.SortStableFunc(list, m.order().compare)
+	m.covered(list)
 	return list
+}
+
+// covered tells the owner of a prefix that gets no request: the same one with a slash at
+// its end matches all that it does, and goes first. One that does the same misses nothing.
+func (m *merger) covered(list []candidate) {
+	slashed := map[matchKey]candidate{}
+	for _, c := range list {
+		match := c.rule.Match
+		if c.guard || match.Kind != Prefix {
+			continue
+		}
+		if first, ok := slashed[match.key()]; ok && !(first.plan.fragment == c.plan.fragment && reflect.DeepEqual(first.rule.Action, c.rule.Action)) {
+			m.found = append(m.found, finding.PathCovered.At(c.plan.fragment.At(c.rule.Field), c.rule.Path, first.plan.fragment.Origin.Object, first.rule.Path, m.host.Host))
+		}
+		if bare, ok := strings.CutSuffix(match.Path, "/"); ok && bare != "" {
+			match.Path = bare
+			slashed[match.key()] = c
+		}
+	}
 }
 
 // size is how many candidates there may be.
