@@ -5,8 +5,12 @@ package edge
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,6 +98,58 @@ func TestFirstPicks(t *testing.T) {
 			t.Errorf("all %d Envoys began with %s", envoys, p.Addr())
 		}
 	}
+}
+
+// TestDeadNode: of twelve endpoints the three of a node refuse. However many clients there
+// are, about every two hundredth request meets all three, and no other fails: retries that
+// wait do not use up what may be retried at once.
+func TestDeadNode(t *testing.T) {
+	w := newSuite(t)
+	w.service("web", "")
+	for i, p := range pods(t, "web", 12) {
+		w.slice("web", i, p, true, true, false)
+		if i < 3 {
+			p.Kill()
+		}
+	}
+	w.ingress("web", "shop.example.com", false, route{"/", input.PathPrefix, "web"})
+	w.start(t)
+	for _, clients := range []int{1, 2, 8} {
+		const requests = 1200
+		var failed atomic.Int64
+		var running sync.WaitGroup
+		for range clients {
+			running.Go(func() {
+				client := http.Client{Transport: &http.Transport{}}
+				defer client.CloseIdleConnections()
+				for range requests / clients {
+					failed.Add(int64(w.fails(&client)))
+				}
+			})
+		}
+		running.Wait()
+		if n := failed.Load(); n > requests/80 { // 5 are to be expected
+			t.Errorf("%d clients: %d of %d requests failed", clients, n, requests)
+		}
+	}
+}
+
+// fails is 1 if a request is not answered by an endpoint.
+func (w *suite) fails(client *http.Client) int {
+	req, err := http.NewRequest(http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/", w.http), nil)
+	if err != nil {
+		return 1
+	}
+	req.Host = "shop.example.com"
+	resp, err := client.Do(req)
+	if err != nil {
+		return 1
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+		return 1
+	}
+	return 0
 }
 
 // TestWebSockets: 2,000 WebSockets of one Service stay open at once, and requests
