@@ -34,7 +34,7 @@ var allowed = map[string][]string{
 	"drain/limits":             {"drain/host"},
 	"drain/probe":              {"drain", "drain/admin", "drain/host"},
 	"examples":                 {},
-	"inspect":                  {"object", "pmap", "translator", "translator/finding", "translator/input", "translator/policy", "translator/route", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/snapshot", "xds/store"},
+	"inspect":                  {"object", "pmap", "translator", "translator/finding", "translator/input", "translator/policy", "translator/route", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/observed", "xds/snapshot", "xds/store"},
 	"inspect/compare":          {"object", "translator", "translator/finding", "translator/input", "translator/lower", "translator/policy", "translator/route"}, // lower: an object as it would be without an annotation
 	"object":                   {},
 	"state":                    {"translator/input", "translator/lower"},
