@@ -23,9 +23,9 @@ const (
 	memory = 30
 	// announcements is how many different times of one Service are kept, the shortest.
 	announcements = 4
-	// leastWindows is in how many windows a server must have closed connections, so that the
-	// restart of a Service is none of it; and leastCloses, how many connections.
-	leastWindows, leastCloses = 3, 3
+	// leastWindows is in how many windows a server must have closed connections: the restart of
+	// a Service is seen in one, and several at random times agree less than once in a thousand.
+	leastWindows = 4
 	// fewRequests are met by chance; for a limit as low, more connections must agree on it.
 	fewRequests, manyCloses = 20, 10
 	// agree is by what factor means that ought to be equal may differ.
@@ -192,7 +192,7 @@ func judge(list []closes, since time.Time) (c Closing) {
 		}
 		all = one
 	}
-	if all.windows < leastWindows || all.connections < leastCloses {
+	if all.windows < leastWindows {
 		return Closing{}
 	}
 	below := all.ages.least // rests were at most so long
