@@ -28,6 +28,7 @@ SOAK ?= 10000
 # duration that ends while a worker is busy fails the target (go.dev/issue/75804, mended in Go 1.27).
 FUZZ := \
 	./xds/delta:FuzzReceive:40000x \
+	./drain/node:FuzzWatch:5000x \
 	./state:FuzzFile:3000x \
 	./translator:FuzzAnnotations:2000x \
 	./translator:FuzzTranslate:4000x \
@@ -229,7 +230,7 @@ soak: build envoy kube servers tools $(TOOLS)/oracle ## what is long: 100,000 re
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/ecds -steps $(SOAK) -silence 17s
 	$(GO) test -tags real -timeout 120m -count=1 -v ./test/faults -rounds 30 -loops 300 -moves 100 -recreated 200 -outages 20 -outage 30s -cold-hosts 1000
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/source -changes $(SOAK) -secrets 30000 -outage 2m
-	$(GO) test -tags real -timeout 60m -count=1 -v ./test/upstream -lifetimes 10m -hangs 2m -cost 5m
+	$(GO) test -tags real -timeout 150m -count=1 -v ./test/upstream -lifetimes 10m -hangs 2m -cost 5m -sound 1h
 	$(GO) test -tags real -timeout 30m -count=1 -v ./test/status -ingresses 10000 -fight 1m -clock
 	$(GO) test -tags real -timeout 30m -count=1 -v ./test/shutdown -upload 30s -slow 10s -restarts 100 -changes 1000
 	cd test/bench && $(GO) run . -only reconnect -services 16130 -streams 1000 -tls -long

@@ -49,6 +49,8 @@ type Config struct {
 	// GoneAfter is how long nobody may listen at the admin interface until Envoy counts as
 	// gone; zero: for ever, since somebody else knows.
 	GoneAfter time.Duration
+	// Failing is since when the health checks fail; zero: they do not yet.
+	Failing time.Time
 }
 
 // ErrNotQuit says that Envoy did not take the order to end.
@@ -70,7 +72,7 @@ const (
 // or when ctx ends, which means that Envoy is gone or is not to be waited for:
 // context.Cause says which. The error is ErrNotQuit.
 func Run(ctx context.Context, c Config) (Report, error) {
-	r := &runner{Config: c, machine: &Machine{Plan: c.Plan, Start: time.Now(), DrainTime: c.Plan.EnvoyDrainTime()}}
+	r := &runner{Config: c, machine: &Machine{Plan: c.Plan, Start: time.Now(), Failing: c.Failing, DrainTime: c.Plan.EnvoyDrainTime()}}
 	c.Log.Info("drain begins", "min", c.Plan.Min.String(), "max", c.Plan.Max.String(), "upgrades", string(c.Plan.Upgrades))
 	return r.run(ctx)
 }

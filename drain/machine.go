@@ -15,10 +15,11 @@ const (
 	FailHealth
 	DrainListeners
 	Quit
+	PassHealth // of a Leaver only: takes FailHealth back
 )
 
 func (o Order) String() string {
-	return [...]string{"wait", "fail the health checks", "drain the listeners", "quit"}[o]
+	return [...]string{"wait", "fail the health checks", "drain the listeners", "quit", "pass the health checks again"}[o]
 }
 
 const (
@@ -38,6 +39,9 @@ type Machine struct {
 	// Start is when the drain began, DrainTime the --drain-time-s of Envoy.
 	Start     time.Time
 	DrainTime time.Duration
+	// Failing is since when the health checks fail, if that is before Start: balancers have
+	// noticed since then. Zero: they do not.
+	Failing time.Time
 
 	failed  bool
 	drained time.Time // when the listeners were told; zero: not yet
@@ -62,7 +66,7 @@ func (m *Machine) Next(now time.Time, r admin.Reading, err error) Order {
 		return FailHealth
 	case err == nil && r.Listeners == 0:
 		return Quit // no client was ever served
-	case age < m.Plan.Min:
+	case age < m.Plan.Min && (m.Failing.IsZero() || now.Sub(m.Failing) < m.Plan.Min):
 		return Wait
 	case m.drained.IsZero():
 		return DrainListeners

@@ -42,6 +42,7 @@ var (
 	inputObjects  = desc("input_objects", "Objects that were read, as far as translation reads them.", "kind")
 	inputDigest   = desc("input_digest", "48 bits of the digest of all that was read: replicas that say the same have read the same.")
 	problemsFound = desc("problems", "What is wrong with objects now, by their kind. The log, Events and 'legation explain' say what.", "kind")
+	closingFirst  = desc("services_closing_first", "Services whose servers close connections before Envoy does, by what Envoys told this replica: requests fail there. 'legation problems' names them.")
 	fleetsKnown   = desc("fleets", "Fleets that are served, one for each IngressClass.")
 
 	fleetDigest    = desc("fleet_digest", "48 bits of the digest of what translation made for a fleet: it must be the same on replicas with the same legation_input_digest.", "fleet")
@@ -63,7 +64,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (m Metrics) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{inputObjects, inputDigest, problemsFound, fleetsKnown, fleetDigest, fleetFrozen, fleetLeaving, fleetDeletion, fleetHostEnd, fleetVersion,
+	for _, d := range []*prometheus.Desc{inputObjects, inputDigest, problemsFound, closingFirst, fleetsKnown, fleetDigest, fleetFrozen, fleetLeaving, fleetDeletion, fleetHostEnd, fleetVersion,
 		fleetPublished, fleetStored, fleetResources, fleetEnvoys, fleetCurrent, fleetOld, fleetLag, fleetRejected, fleetCertEnd} {
 		descs <- d
 	}
@@ -95,10 +96,14 @@ func (m Metrics) inputs(g gauges) {
 	r := m.Result()
 	v := r.View()
 	g.send(inputDigest, number(v.ReadDigest()))
-	wrong := map[object.Kind]int{}
+	wrong, closing := map[object.Kind]int{}, map[object.Ref]bool{}
 	for _, p := range m.Problems() {
 		wrong[p.Object.Kind]++
+		if p.Code == finding.ServerClosesFirst {
+			closing[p.Object] = true
+		}
 	}
+	g.send(closingFirst, float64(len(closing)))
 	for _, of := range object.Kinds {
 		g.send(inputObjects, float64(v.Len(of.Kind)), string(of.Kind))
 		g.send(problemsFound, float64(wrong[of.Kind]), string(of.Kind))

@@ -3,6 +3,7 @@ package inspect
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"legation.dev/translator/finding"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/fleet"
+	"legation.dev/xds/observed"
 	"legation.dev/xds/snapshot"
 )
 
@@ -26,6 +28,7 @@ const lookEvery = time.Second
 type Problems struct {
 	log     *slog.Logger
 	fleets  *fleet.Registry
+	closing func(now time.Time) []observed.Closing
 	results chan translator.Result // holds the newest one
 	// Tell hears of each result, and of all Problems, if set. It must not block.
 	Tell func(translator.Result, []finding.Problem)
@@ -43,9 +46,10 @@ type known struct {
 	told  bool // in the log
 }
 
-// NewProblems makes one; it does nothing before Run.
-func NewProblems(log *slog.Logger, fleets *fleet.Registry) *Problems {
-	return &Problems{log: log, fleets: fleets, results: make(chan translator.Result, 1), known: map[finding.Problem]known{}}
+// NewProblems makes one; it does nothing before Run. seen is what Envoys saw of servers that
+// close connections.
+func NewProblems(log *slog.Logger, fleets *fleet.Registry, seen func(now time.Time) []observed.Closing) *Problems {
+	return &Problems{log: log, fleets: fleets, closing: seen, results: make(chan translator.Result, 1), known: map[finding.Problem]known{}}
 }
 
 // Report takes a new result. It does not wait. Only one goroutine may call it.
@@ -71,7 +75,7 @@ func (p *Problems) Run(ctx context.Context) {
 			taken = true
 		case <-tick.C:
 		}
-		list := append(last.Problems(time.Now()), rejections(p.fleets.Envoys())...)
+		list := slices.Concat(last.Problems(time.Now()), rejections(p.fleets.Envoys()), Closing(last, p.closing(time.Now())))
 		p.remember(p.look(list, time.Now()))
 		if p.Tell != nil && taken { // before, nothing is known to be not served
 			p.Tell(last, list)

@@ -24,7 +24,7 @@ func TestProblemLog(t *testing.T) {
 		}
 		return a
 	}}))
-	p := NewProblems(log, fleet.New(fleet.Config{}))
+	p := NewProblems(log, fleet.New(fleet.Config{}), nil)
 	at := object.Origin{Object: object.Ref{Kind: object.KindIngress, Namespace: "shop", Name: "web"}, Field: "f", File: "a.yaml:3"}
 	begin := time.Unix(1000, 0)
 	p.look([]finding.Problem{finding.NoService.Of(at, "")}, begin)
@@ -46,7 +46,7 @@ level=INFO msg="problem solved" object="Ingress shop/web" file=a.yaml:4 field=f 
 // TestProblemLogSettles: a moment without an endpoint is part of a roll-out, and no line.
 func TestProblemLogSettles(t *testing.T) {
 	var text bytes.Buffer
-	p := NewProblems(slog.New(slog.NewTextHandler(&text, nil)), fleet.New(fleet.Config{}))
+	p := NewProblems(slog.New(slog.NewTextHandler(&text, nil)), fleet.New(fleet.Config{}), nil)
 	list := []finding.Problem{finding.NoReadyEndpoint.Of(object.Origin{Object: object.Ref{Kind: object.KindService, Namespace: "shop", Name: "web"}}, "")}
 	now := time.Unix(1000, 0)
 	for _, step := range []struct {
@@ -80,7 +80,7 @@ func TestRejections(t *testing.T) {
 func TestProblemsOf(t *testing.T) {
 	web := object.Ref{Kind: object.KindService, Namespace: "shop", Name: "web"}
 	file := object.Ref{Kind: object.KindFile, Name: "shop/web.yaml"}
-	p := NewProblems(slog.New(slog.DiscardHandler), fleet.New(fleet.Config{}))
+	p := NewProblems(slog.New(slog.DiscardHandler), fleet.New(fleet.Config{}), nil)
 	p.remember(p.look([]finding.Problem{{Object: web, Message: "one"}, {Object: file, Message: "two"},
 		{Object: object.Ref{Kind: object.KindIngress, Namespace: "shop", Name: "web"}, Message: "three"}}, time.Unix(1000, 0)))
 	var got []string

@@ -69,6 +69,20 @@ func (f *Fleet) clusterSettings(service string, ofIngress policy.Overrides) []po
 	return slices.DeleteFunc(rows, func(e policy.Explained) bool { return !e.Setting.Upstream })
 }
 
+// Lifetimes are how long connections to endpoints of a Service ("namespace/name") live, by
+// the name of their cluster.
+func (f *Fleet) Lifetimes(service string) map[string]policy.Lifetime {
+	of := map[string]policy.Lifetime{}
+	var own policy.Overrides
+	if s, ok := f.view.Service(service); ok {
+		own = s.Fragment().Policy.Upstream()
+	}
+	for name, b := range f.backends.Prefix(service + "/") {
+		of[name] = f.class.Settings.With(b.Policy).With(own).Lifetime
+	}
+	return of
+}
+
 func (f *Fleet) routeSettings(ofIngress policy.Overrides) []policy.Explained {
 	rows := policy.Explain(f.class.overrides, ofIngress)
 	return slices.DeleteFunc(rows, func(e policy.Explained) bool {

@@ -64,8 +64,8 @@ func (s *serving) run(ctx context.Context) error {
 	}
 	snapshots, fleets := store.New(store.Config{History: s.history}), fleet.New(fleet.Config{})
 	s.ready = newReadiness(snapshots, s.allowEmpty)
-	watch := inspect.NewProblems(s.log, fleets)
 	traffic := observed.New(observed.Config{Known: server.Known(snapshots)})
+	watch := inspect.NewProblems(s.log, fleets, traffic.Closing)
 	held, ordered := new(heldNow), new(controller.Orders)
 	inspection := &admin.Service{Instance: instance(), Fleets: fleets, Store: snapshots, Wrong: watch.Of, Held: held.messages, Observed: traffic}
 	peers, err := admin.NewPeers(inspection, s.peers, dialCredentials(s.folder))

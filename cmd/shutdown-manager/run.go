@@ -18,7 +18,9 @@ import (
 
 	"legation.dev/cmd/cli"
 	"legation.dev/drain"
+	"legation.dev/drain/admin"
 	"legation.dev/drain/child"
+	"legation.dev/drain/node"
 	"legation.dev/drain/probe"
 )
 
@@ -34,7 +36,10 @@ sends them; other signals are passed on. The exit status is that of Envoy.
 It may be process 1 of a container: processes that lose their parent are reaped.
 --drain-time-s is added to Envoy's arguments if they have none. When Envoy has its
 configuration, each limit of the node that is too small for it is a warning ('check'
-says which there are).`,
+says which there are).
+
+With --node, it also follows the node, and begins when that is about to go: health checks
+fail, and clients are told to leave. Envoy itself is not ended before SIGTERM.`,
 		Example: `  # In a pod with terminationGracePeriodSeconds: 300
   shutdown-manager run --admin unix:/run/envoy/admin.sock --grace-period 300s \
     -- envoy -c /etc/envoy/envoy.yaml --disable-hot-restart
@@ -48,6 +53,7 @@ says which there are).`,
 	o.addReport(c.Flags())
 	o.addListen(c.Flags())
 	o.addAuthz(c.Flags())
+	o.addNode(c.Flags())
 	return c
 }
 
@@ -56,6 +62,7 @@ type runOptions struct {
 	reportFlags
 	listenFlags
 	authzFlags
+	nodeFlags
 }
 
 func (o *runOptions) run(c *cobra.Command, args []string) error {
@@ -79,6 +86,10 @@ func (o *runOptions) run(c *cobra.Command, args []string) error {
 	if server != nil {
 		defer server.Close()
 	}
+	follow, err := o.nodeFlags.config(c, p.log)
+	if err != nil {
+		return err
+	}
 	authorization, err := o.authorize(c.Context(), p.log)
 	if err != nil {
 		return err
@@ -91,12 +102,21 @@ func (o *runOptions) run(c *cobra.Command, args []string) error {
 	}
 	p.running.Store(int64(p.child.PID()))
 	p.log.Info("Envoy started", "pid", p.child.PID(), "arguments", strings.Join(args, " "))
-	ctx, ended := context.WithCancel(c.Context())
+	defer p.beside(c.Context(), client, follow)()
+	return cli.Exit(p.wait(c.Context()))
+}
+
+// beside begins what goes on beside Envoy, and returns what ends it. The node is not followed
+// if follow is nil.
+func (p *parent) beside(ctx context.Context, client *admin.Client, follow *node.Config) (end func()) {
+	if follow != nil {
+		p.leave = &leaving{envoy: client, log: p.log, state: drain.Leaver{Min: p.plan.Min}, renew: func() { p.signals <- syscall.SIGTERM }}
+		p.leave.follow(ctx, *follow)
+	}
+	ctx, ended := context.WithCancel(ctx)
 	var looks sync.WaitGroup
 	looks.Go(func() { checkAtStart(ctx, client, p.log) })
-	defer looks.Wait()
-	defer ended()
-	return cli.Exit(p.wait(c.Context()))
+	return func() { ended(); looks.Wait(); p.leave.end() }
 }
 
 const drainTimeFlag = "--drain-time-s"
@@ -133,6 +153,7 @@ type parent struct {
 	plan    drain.Plan
 	drain   drain.Config
 	report  func(drain.Report) error
+	leave   *leaving // nil: no node is followed
 	child   *child.Child
 	signals chan os.Signal
 	drained chan struct{} // closed at the end of the drain; nil before it began
@@ -190,6 +211,7 @@ func (p *parent) send(s os.Signal) {
 func (p *parent) runDrain(ctx context.Context) {
 	defer close(p.drained)
 	start := time.Now()
+	p.drain.Failing = p.leave.end()
 	report, err := drain.Run(ctx, p.drain)
 	p.log.Info("drained", "report", report)
 	if err := p.report(report); err != nil {

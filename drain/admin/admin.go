@@ -94,6 +94,11 @@ func (c *Client) FailHealth(ctx context.Context) error {
 	return c.order(ctx, "/healthcheck/fail")
 }
 
+// PassHealth takes FailHealth back.
+func (c *Client) PassHealth(ctx context.Context) error {
+	return c.order(ctx, "/healthcheck/ok")
+}
+
 // DrainListeners makes Envoy drain over its drain time without closing a
 // listener or itself. Twice is as once.
 func (c *Client) DrainListeners(ctx context.Context) error {

@@ -20,6 +20,8 @@ type Closes struct {
 	Idle     time.Duration // after so long without a request; 0: never
 	Age      time.Duration // so long after it was accepted, between two requests; 0: never
 	Requests int           // after so many; 0: never
+	// Announces is what each answer says of that, in whole seconds; 0: nothing.
+	Announces time.Duration
 }
 
 // Server answers every request 200 with HTTP/1.1, until it closes the connection.
@@ -159,6 +161,10 @@ func (s *Server) answer(conn net.Conn, reader *bufio.Reader) error {
 	s.mu.Lock()
 	s.executed[req.Method+" "+req.RequestURI]++
 	s.mu.Unlock()
-	_, err = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\n%s: %s\r\nContent-Length: 2\r\n\r\nok", HeaderService, s.service)
+	announced := ""
+	if s.closes.Announces > 0 {
+		announced = fmt.Sprintf("Keep-Alive: timeout=%d\r\n", s.closes.Announces/time.Second)
+	}
+	_, err = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\n%s: %s\r\n%sContent-Length: 2\r\n\r\nok", HeaderService, s.service, announced)
 	return err
 }

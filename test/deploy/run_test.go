@@ -284,6 +284,7 @@ func TestDeployed(t *testing.T) {
 	d.rotate()
 	d.restartControlPlane()
 	d.upgrade()
+	d.nodesLeave(l)
 	more := l.Results().Requests + 1000
 	if err := l.Await(d.ctx, func(r load.Results) bool { return r.Requests >= more }); err != nil {
 		t.Fatal(err)

@@ -42,6 +42,8 @@ func TestRefused(t *testing.T) {
 		{"envoy.autoscaling.enabled=true", "envoy.autoscaling.enabled=true of fleet legation: envoy.kind is DaemonSet"},
 		{deployment + ",envoy.autoscaling.minReplicas=5,envoy.autoscaling.maxReplicas=3", "envoy.autoscaling.minReplicas=5 of fleet legation"},
 		{deployment + ",envoy.autoscaling.maxreplicas=3", "maxreplicas"},
+		{"envoy.nodeLeaving.enabled=maybe", "enabled"},
+		{"envoy.nodeLeaving.taint=x", "taint"},
 		{"controlPlane.state.coldStartAfter=soon", "coldStartAfter"},
 		{"controlPlane.state.persistence.enabled=true,controlPlane.state.persistence.accessModes={ReadWriteOnce}", "controlPlane.state.persistence.accessModes=[ReadWriteOnce]: 2 replicas"},
 		{"nameOfNothing=1", "nameOfNothing"},
@@ -215,5 +217,26 @@ func TestControllerClasses(t *testing.T) {
 		if o.GetKind() == "IngressClass" {
 			t.Errorf("IngressClass %s is made, which the other controller has", o.GetName())
 		}
+	}
+}
+
+// TestNodeLeaving: the Envoys of a DaemonSet have a token to read nodes, those of a Deployment
+// none; either can be said.
+func TestNodeLeaving(t *testing.T) {
+	for set, want := range map[string]bool{"": true, "envoy.nodeLeaving.enabled=false": false, "envoy.nodeLeaving.enabled=true": true,
+		deployment: false, deployment + ",envoy.nodeLeaving.enabled=true": true, deployment + ",envoy.nodeLeaving.enabled=auto": false} {
+		text, err := helm(t, "legation", "legation", "--set", set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range []string{"serviceAccountToken", "--node=$(NODE_NAME)", "name: legation-legation-envoy-nodes"} {
+			if got := bytes.Contains(text, []byte(part)); got != want {
+				t.Errorf("%q: has %s: %v, want %v", set, part, got, want)
+			}
+		}
+	}
+	text, err := helm(t, "legation", "legation", "--set", "envoy.nodeLeaving.taints={a/b,c},envoy.nodeLeaving.onCordon=true")
+	if err != nil || !bytes.Contains(text, []byte(`"--leaving-taints=a/b,c"`)) || !bytes.Contains(text, []byte("- --drain-on-cordon\n")) {
+		t.Errorf("taints and cordon are not handed on: %v", err)
 	}
 }

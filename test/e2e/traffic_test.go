@@ -9,9 +9,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"legation.dev/test/badserver"
 	"legation.dev/xds/admin/adminv1"
 )
 
@@ -51,6 +53,45 @@ func TestTraffic(t *testing.T) {
 			t.Errorf("%s is %v", name, n)
 		}
 	}
+	w.closing(t, c)
+}
+
+// closing: a server that announces less than is set is a Problem of its Service, which each
+// command that tells of Problems has, and the metric; and no more when that is set.
+func (w *wired) closing(t *testing.T, c certs) {
+	t.Helper()
+	server, err := badserver.Start("node", badserver.Closes{Announces: 5 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	_, port, _ := strings.Cut(server.Address(), ":")
+	serve := func(setting string) {
+		w.write(t, "node.yaml", fmt.Sprintf(`
+{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: node, namespace: shop}, spec: {rules: [{host: shop.localhost, http: {paths: [{path: /node, pathType: Prefix, backend: {service: {name: node, port: {number: 80}}}}]}}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: node, namespace: shop, annotations: {legation.dev/%s}}, spec: {ports: [{name: http, port: 80}]}}
+---
+{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: node, namespace: shop, labels: {kubernetes.io/service-name: node}}, addressType: IPv4, ports: [{name: http, port: %s}], endpoints: [{addresses: [127.0.0.1]}]}
+`, setting, port))
+	}
+	serve("upstream-idle-timeout: 1m")
+	w.await(t, "/node", "200 node")
+	told := func(args ...string) bool {
+		args = append(args, "--address", w.xds, "--tls", filepath.Join(c.dir, "legation-xds-operator"))
+		out, _ := exec.CommandContext(t.Context(), binary(t), args...).CombinedOutput() // that something is wrong is a status
+		return strings.Contains(string(out), "Service shop/node") && strings.Contains(string(out), "announces 5 s; upstream-idle-timeout is 1m0s: a request that Envoy sends just then fails. Set upstream-preset: node")
+	}
+	w.until(t, "the Service is named", func() bool {
+		w.send(t, 50, "/node", "200 node")
+		return w.metric(t, "legation_services_closing_first") == 1
+	})
+	if !told("problems") || !told("explain", "ingress/shop/node") {
+		t.Error("legation problems and legation explain do not name the Service")
+	}
+	w.legation.log.await(t, "msg=problem", "Service shop/node", "ServerClosesFirst")
+	serve("upstream-preset: node")
+	w.until(t, "the Service is named no more", func() bool { return w.metric(t, "legation_services_closing_first") == 0 && !told("problems") })
 }
 
 // send asks the shop n times.

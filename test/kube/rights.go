@@ -57,7 +57,9 @@ func (c *Cluster) Rights(ctx context.Context, path string) (account *rest.Config
 		switch o := o.(type) {
 		case *rbacv1.ClusterRole, *rbacv1.Role, *rbacv1.RoleBinding, *corev1.ServiceAccount:
 		case *rbacv1.ClusterRoleBinding:
-			subject = o.Subjects[0]
+			if subject.Name == "" {
+				subject = o.Subjects[0]
+			}
 		default:
 			continue
 		}

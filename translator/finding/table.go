@@ -190,7 +190,8 @@ const (
 	EndpointsNotServed  Code = "EndpointsNotServed"
 
 	// Of Envoys.
-	Rejected Code = "Rejected"
+	Rejected          Code = "Rejected"
+	ServerClosesFirst Code = "ServerClosesFirst"
 
 	// Of writing to Kubernetes.
 	AddressContested Code = "AddressContested"
@@ -454,6 +455,9 @@ var table = []Row{
 
 	{Rejected, Error, "Envoy %s of class %s rejects the %s resource %s made of it and keeps the last good one: %s", "troubleshooting.md",
 		"Read Envoy's words, and what was changed last (`legation history`): most often the Envoy is of another version. `legation fleet` reports whether others reject it, too. Report what is not a mistake in the object."},
+
+	{ServerClosesFirst, Warning, "%s; %s: a request that Envoy sends just then fails. Set %s", "upstream.md#who-closes-first",
+		"Set what is named on the Service, so that Envoy closes first; or have the server keep connections longer. It ends when that is set, or half an hour after Envoys last saw it."},
 
 	{AddressContested, Warning, "%s rewrites it: Legation writes it no more, until the Ingress or its address changes; traffic is not concerned", "status.md#other-writers",
 		"Decide who writes the status of the Ingress, and stop the other one: most often another controller that serves the same class."},

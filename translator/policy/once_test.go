@@ -29,6 +29,7 @@ import (
 	"legation.dev/xds/admin"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/fleet"
+	"legation.dev/xds/observed"
 	"legation.dev/xds/snapshot"
 	"legation.dev/xds/store"
 )
@@ -151,7 +152,7 @@ type process struct {
 // start runs a process until the test ends.
 func start(t *testing.T, source onceSource) *process {
 	fleets, versions := fleet.New(fleet.Config{}), store.New(store.Config{})
-	watch := inspect.NewProblems(slog.New(slog.DiscardHandler), fleets)
+	watch := inspect.NewProblems(slog.New(slog.DiscardHandler), fleets, observed.New(observed.Config{}).Closing)
 	p := &process{source: source, results: make(chan translator.Result, 100),
 		admin: &admin.Service{Instance: "a", Fleets: fleets, Store: versions, Wrong: watch.Of}}
 	loop := controller.Loop{Source: source,

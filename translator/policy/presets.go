@@ -106,6 +106,22 @@ func serverOf(p Preset) server {
 	return servers[i]
 }
 
+// announcing are the servers that say how long they keep a connection of HTTP/1.1 that rests,
+// by what they say (measured; both close a second later). Apache, Tomcat and others say it
+// to clients of HTTP/1.0 only.
+var announcing = map[time.Duration]Preset{5 * time.Second: "node", 72 * time.Second: "fastify"}
+
+// Announcing is the server that announces a time; false if there is none among the presets.
+func Announcing(rest time.Duration) (Preset, bool) {
+	p, ok := announcing[rest]
+	return p, ok
+}
+
+// IdleBelow is the longest upstream-idle-timeout for a server that closes after so long.
+func IdleBelow(rest time.Duration) time.Duration {
+	return (rest * idlePercent / 100).Truncate(10 * time.Millisecond)
+}
+
 // contradicts returns an error if a setting keeps connections longer than the server
 // does that the same object names as its preset. A more specific object may override
 // the preset of a more general one, so the caller compares within one object only.

@@ -23,7 +23,7 @@ var clusterStats = []string{
 	"health_check.failure", "health_check.success", "outlier_detection.ejections_active", "lb_healthy_panic",
 	"ssl.connection_error", "ssl.fail_verify_error",
 	"upstream_cx_active", "upstream_cx_connect_fail", "upstream_cx_connect_timeout", "upstream_cx_total",
-	"upstream_cx_destroy_remote", "upstream_cx_destroy_remote_with_active_rq", "upstream_cx_length_ms",
+	"upstream_cx_destroy_remote", "upstream_cx_destroy_remote_with_active_rq", "upstream_cx_length_ms", "upstream_rq_per_cx",
 	"upstream_cx_idle_timeout", "upstream_cx_max_requests", "upstream_cx_max_duration_reached", "upstream_cx_rx_bytes_total", "upstream_cx_tx_bytes_total",
 	"upstream_rq_1xx", "upstream_rq_2xx", "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx",
 	"upstream_rq_active", "upstream_rq_pending_active", "upstream_rq_pending_overflow", "upstream_rq_per_try_timeout", "upstream_rq_retry", "upstream_rq_retry_success",
@@ -32,7 +32,7 @@ var clusterStats = []string{
 
 // SeriesOfService is how many series one Service has for Prometheus at most, where a
 // few things go wrong; one in trouble of every sort has more.
-const SeriesOfService = 50
+const SeriesOfService = 54
 
 // rqTimeBuckets are the bounds of the histogram of how long answers take, in ms.
 var rqTimeBuckets = []float64{5, 25, 100, 250, 1000, 5000, 30000}
@@ -73,6 +73,8 @@ func stats() *metricsv3.StatsConfig {
 		},
 		HistogramBucketSettings: []*metricsv3.HistogramBucketSettings{{
 			Match: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Suffix{Suffix: "." + observed.CxLength.String()}}, Buckets: observed.LengthBounds[:],
+		}, {
+			Match: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Suffix{Suffix: "." + observed.CxRequests.String()}}, Buckets: observed.RequestBounds[:],
 		}, {
 			Match: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Prefix{Prefix: "cluster."}}, Buckets: rqTimeBuckets,
 		}},

@@ -1,6 +1,7 @@
 // Package observed knows what Envoys have told of the traffic to Services: requests,
 // errors, connections that failed or that endpoints closed, how old connections grew,
-// and how endpoints fare.
+// and how endpoints fare. It also knows which servers close connections first, and when
+// (closing.go).
 //
 // Envoys report by themselves, at an interval that their bootstrap says, what they have
 // counted since the last report (docs/observed.md says why so). A Book adds that up by
@@ -57,8 +58,9 @@ type Point struct {
 	Cluster string // as in xds/snapshot: <namespace>/<service>/<port>[/<hash>]
 	Stat    Stat
 	Value   uint64
-	Lengths Lengths  // of CxLength, which has no Value,
-	Buckets *Buckets // and which are these; nil of others
+	Lengths Lengths  // of CxLength and CxRequests, which have no Value
+	Buckets *Buckets // of CxLength: which are these; nil of others
+	Seconds uint32   // of Announced: after how many
 }
 
 // ServiceOf is the Service of a cluster: <namespace>/<service>.
@@ -93,6 +95,8 @@ type total struct {
 	Counts
 	buckets Buckets
 	cluster string // one of the Service; when it is not served any more, the Service is forgotten
+	says    [announcements]announcement
+	closes  []closes // what servers closed, by window; at most memory
 }
 
 // New makes a Book in which nothing is.
@@ -146,6 +150,10 @@ func (b *Book) point(f *fleetWindow, at map[*sum]*Counts, p Point) {
 	if p.zero() {
 		return // most of what Envoy reports, and nothing to remember
 	}
+	if p.Stat == Announced {
+		s.total.announce(p, b.now.from, b.since(b.now.from))
+		return
+	}
 	s.total.add(p)
 	s.total.buckets.add(p)
 	if !b.now.count(s, at, p, b.cfg.Pairs) {
@@ -182,6 +190,7 @@ func (b *Book) turn(now time.Time) {
 	case b.now == nil:
 		b.now = newWindow(from)
 	case from.After(b.now.from):
+		b.learn(b.now)
 		b.last = nil
 		if from.Equal(b.now.from.Add(b.cfg.Window)) {
 			b.last = b.now

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	commonv1 "go.opentelemetry.io/proto/otlp/common/v1"
@@ -33,7 +34,8 @@ const prefix = "cluster."
 
 // Pattern is an expression for the names of all statistics that Envoys report.
 func Pattern() string {
-	return `cluster\.[^/]*/[^/]*/[^.]*\.(` + strings.ReplaceAll(strings.Join(names[:], "|"), ".", `\.`) + `)`
+	quoted := func(text string) string { return strings.ReplaceAll(text, ".", `\.`) }
+	return `cluster\.[^/]*/[^/]*/[^.]*\.(` + quoted(strings.Join(names[:], "|")) + `)|` + quoted(announced+ofCluster) + `.*`
 }
 
 // ReportOf reads a request of Envoy's sink for OpenTelemetry, in which a metric has the
@@ -74,6 +76,9 @@ func text(a *commonv1.KeyValue) string { return a.GetValue().GetStringValue() }
 var errUnknown = errors.New("not a number of ours")
 
 func pointOf(m *metricsv1.Metric) (Point, error) {
+	if labels, ok := strings.CutPrefix(m.GetName(), announced+ofCluster); ok {
+		return announcedOf(labels, m)
+	}
 	name, ok := strings.CutPrefix(m.GetName(), prefix)
 	cluster, stat, dot := strings.Cut(name, ".")
 	if !ok || !dot {
@@ -88,11 +93,26 @@ func pointOf(m *metricsv1.Metric) (Point, error) {
 	return Point{}, errUnknown
 }
 
+// announcedOf reads what endpoints of a cluster announce. It may be anything: it is what a
+// server says.
+func announcedOf(labels string, m *metricsv1.Metric) (Point, error) {
+	cluster, text, ok := strings.Cut(labels, ofSeconds)
+	seconds, err := strconv.ParseUint(text, 10, 32)
+	if !ok || err != nil {
+		return Point{}, errUnknown
+	}
+	p := Point{Cluster: cluster, Stat: Announced, Seconds: uint32(seconds)}
+	return p, p.read(m)
+}
+
 // read takes the number of a metric.
 func (p *Point) read(m *metricsv1.Metric) error {
 	switch {
 	case p.Stat == CxLength:
-		return p.lengths(m.GetHistogram())
+		p.Buckets = new(Buckets)
+		return p.histogram(m.GetHistogram(), LengthBounds[:], p.Buckets[:])
+	case p.Stat == CxRequests:
+		return p.histogram(m.GetHistogram(), RequestBounds[:], make([]uint64, len(RequestBounds)+1))
 	case p.Stat == Ejected:
 		return p.number(m.GetGauge().GetDataPoints())
 	case m.GetSum().GetAggregationTemporality() != metricsv1.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA:
@@ -109,18 +129,19 @@ func (p *Point) number(points []*metricsv1.NumberDataPoint) error {
 	return nil
 }
 
-func (p *Point) lengths(h *metricsv1.Histogram) error {
+// histogram reads one with these bounds.
+func (p *Point) histogram(h *metricsv1.Histogram, bounds []float64, buckets []uint64) error {
 	points := h.GetDataPoints()
 	if len(points) != 1 || h.GetAggregationTemporality() != metricsv1.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA {
 		return errUnknown
 	}
-	of, buckets := points[0], new(Buckets)
+	of := points[0]
 	counts := of.GetBucketCounts()
 	if of.GetCount() > maxValue || !(of.GetSum() >= 0 && of.GetSum() <= maxValue) ||
-		len(counts) != len(buckets) || !slices.Equal(of.GetExplicitBounds(), LengthBounds[:]) || slices.Max(counts) > of.GetCount() {
+		len(counts) != len(buckets) || !slices.Equal(of.GetExplicitBounds(), bounds) || slices.Max(counts) > of.GetCount() {
 		return errUnknown
 	}
-	copy(buckets[:], counts)
-	p.Lengths, p.Buckets = Lengths{Count: of.GetCount(), Sum: uint64(of.GetSum())}, buckets
+	copy(buckets, counts)
+	p.Lengths = Lengths{Count: of.GetCount(), Sum: uint64(of.GetSum())}
 	return nil
 }

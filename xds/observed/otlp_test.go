@@ -57,6 +57,11 @@ func TestReport(t *testing.T) {
 		gauge(of+"outlier_detection.ejections_active", 2),
 		lengths(of+"upstream_cx_length_ms", 2500.5, bounds, 1, 1, 0, 0, 0, 0, 0, 0),
 
+		lengths(of+"upstream_rq_per_cx", 101, RequestBounds[:], 1, 1),
+		counter("server_keepalive.announced.envoy.cluster_name.shop/web/http/0a1b.seconds.5", 3, delta),
+		counter("server_keepalive.announced.envoy.cluster_name.shop/web/http/0a1b.seconds.-5", 3, delta),
+		counter("server_keepalive.announced.envoy.cluster_name.shop/web/http/0a1b", 3, delta),
+		lengths(of+"upstream_rq_per_cx", 101, bounds, 1, 1, 0, 0, 0, 0, 0, 0),
 		counter(of+"upstream_rq_completed", 7, cumulative),
 		counter(of+"upstream_rq_completed", -1, delta),
 		counter(of+"upstream_rq_completed", math.MaxInt64, delta),
@@ -71,8 +76,9 @@ func TestReport(t *testing.T) {
 		&metricsv1.Metric{Name: of + "upstream_cx_length_ms"}, &metricsv1.Metric{}, nil,
 	))
 	cluster := "shop/web/http/0a1b"
-	want := Report{Fleet: "edge", Envoy: "node-a", Unknown: 14, Points: []Point{{Cluster: cluster, Stat: RqCompleted, Value: 7}, {Cluster: cluster, Stat: Ejected, Value: 2},
-		{Cluster: cluster, Stat: CxLength, Lengths: Lengths{Count: 2, Sum: 2500}, Buckets: &Buckets{1, 1}}}}
+	want := Report{Fleet: "edge", Envoy: "node-a", Unknown: 17, Points: []Point{{Cluster: cluster, Stat: RqCompleted, Value: 7}, {Cluster: cluster, Stat: Ejected, Value: 2},
+		{Cluster: cluster, Stat: CxLength, Lengths: Lengths{Count: 2, Sum: 2500}, Buckets: &Buckets{1, 1}},
+		{Cluster: cluster, Stat: CxRequests, Lengths: Lengths{Count: 2, Sum: 101}}, {Cluster: cluster, Stat: Announced, Value: 3, Seconds: 5}}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}
@@ -106,7 +112,8 @@ func TestPattern(t *testing.T) {
 // FuzzReport: whatever a client sends is read or refused, and can be added.
 func FuzzReport(f *testing.F) {
 	seed, err := proto.Marshal(request(counter("cluster.shop/web/http.upstream_rq_completed", 7, delta),
-		lengths("cluster.shop/web/http.upstream_cx_length_ms", 1, LengthBounds[:], 1, 0, 0, 0, 0, 0, 0, 0)))
+		lengths("cluster.shop/web/http.upstream_cx_length_ms", 1, LengthBounds[:], 1, 0, 0, 0, 0, 0, 0, 0), lengths("cluster.shop/web/http.upstream_rq_per_cx", 1, RequestBounds[:], 1, 0),
+		counter("cluster.shop/web/http.upstream_cx_destroy_remote", 1, delta), counter("server_keepalive.announced.envoy.cluster_name.shop/web/http.seconds.5", 3, delta)))
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -13,17 +13,30 @@ const (
 	CxLength                    // how old connections were that ended
 	Ejected                     // endpoints that outlier detection keeps out now
 	CheckFailed                 // health checks that failed
+	CxRequests                  // how many requests connections carried that ended
 	NumStats
+	// Announced is no statistic of a cluster: how often an endpoint said after how many
+	// seconds it closes (translator/render makes that of its answers).
+	Announced
 )
 
 // names are Envoy's, within a cluster. It reports a counter only after it was first
 // counted up, so what is well costs nothing: that is why the health of endpoints is
 // told by what is wrong, and not by membership_healthy, which each cluster always has.
 var names = [NumStats]string{"upstream_rq_completed", "upstream_rq_5xx", "upstream_cx_connect_fail", "upstream_cx_destroy_remote",
-	"upstream_cx_destroy_remote_with_active_rq", "upstream_cx_length_ms", "outlier_detection.ejections_active", "health_check.failure"}
+	"upstream_cx_destroy_remote_with_active_rq", "upstream_cx_length_ms", "outlier_detection.ejections_active", "health_check.failure", "upstream_rq_per_cx"}
 
 // String is Envoy's name of it.
-func (s Stat) String() string { return names[s] }
+func (s Stat) String() string {
+	if s == Announced {
+		return announced
+	}
+	return names[s]
+}
+
+// The name of Announced has its cluster and the seconds as labels:
+// server_keepalive.announced.envoy.cluster_name.shop/web/80.seconds.5.
+const announced, ofCluster, ofSeconds = "server_keepalive.announced", ".envoy.cluster_name.", ".seconds."
 
 // LengthBounds are the upper bounds of the buckets of Lengths, in ms; one more bucket has
 // what is older. Each but the last is somewhat above a time after which servers close an
@@ -31,15 +44,23 @@ func (s Stat) String() string { return names[s] }
 // many 60 s and nginx 75 s.
 var LengthBounds = [...]float64{1000, 2500, 6500, 21000, 62000, 77000, 600000}
 
+// RequestBounds are those of CxRequests: that of connections which carried one request only
+// is enough beside the sum.
+var RequestBounds = [...]float64{1}
+
 // Buckets count connections that ended by how old they were: up to each of LengthBounds,
 // and older.
 type Buckets [len(LengthBounds) + 1]uint64
 
-// Lengths is how old connections were that ended.
+// Lengths is how old connections were that ended, or how many requests they carried. Envoy
+// keeps two digits of each, so the sum is up to a twentieth too large.
 type Lengths struct {
 	Count uint64
-	Sum   uint64 // of all ages, in ms
+	Sum   uint64 // of all ages, in ms, or of requests
 }
+
+// mean is that of one connection.
+func (l Lengths) mean() float64 { return float64(l.Sum) / float64(max(l.Count, 1)) }
 
 // Counts are the numbers of a Service.
 type Counts struct {
@@ -48,7 +69,8 @@ type Counts struct {
 	RemoteCloses            uint64 // CxDestroyRemote
 	RemoteClosesInUse       uint64 // CxDestroyActive
 	Lengths                 Lengths
-	Ejections, FailedChecks uint64 // Ejected, which is not a sum over time but the most at one of the Envoys; CheckFailed
+	Carried                 Lengths // CxRequests
+	Ejections, FailedChecks uint64  // Ejected, which is not a sum over time but the most at one of the Envoys; CheckFailed
 }
 
 func (c *Counts) add(p Point) {
@@ -66,6 +88,9 @@ func (c *Counts) add(p Point) {
 	case CxLength:
 		c.Lengths.Count += p.Lengths.Count
 		c.Lengths.Sum += p.Lengths.Sum
+	case CxRequests:
+		c.Carried.Count += p.Lengths.Count
+		c.Carried.Sum += p.Lengths.Sum
 	case Ejected:
 		c.Ejections = max(c.Ejections, p.Value)
 	case CheckFailed:

@@ -134,3 +134,8 @@ runAsGroup: 65532
 fsGroup: 65532
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
+
+{{/* "true" if a fleet, VALUES, follows its nodes; else empty. */}}
+{{- define "legation.followsNode" -}}
+{{- if or (eq (toString .nodeLeaving.enabled) "true") (and (eq (toString .nodeLeaving.enabled) "auto") (eq .kind "DaemonSet")) }}true{{ end -}}
+{{- end -}}

@@ -1,0 +1,181 @@
+// Package node tells when the node of this Envoy is about to leave, before its pods are told
+// to end: those who take nodes away taint them first.
+//
+// It reads one Node of the API server, by plain HTTP, and writes nothing. While the API server
+// is away, what was last known holds. It knows nothing of Envoy, and decides nothing but
+// whether a Node leaves.
+//
+// Start reading at Follow; decode.go has what is read of a Node.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"time"
+)
+
+// DefaultTaints are the keys of the taints by which a node leaves: of Cluster Autoscaler, of
+// Karpenter, and of whoever knows that a node is gone for good.
+var DefaultTaints = []string{"ToBeDeletedByClusterAutoscaler", "karpenter.sh/disrupted", "node.kubernetes.io/out-of-service"}
+
+const (
+	// askTime bounds one question, but for a watch, which ends by itself after watchTime: then
+	// the Node is read anew, so nothing that a watch missed lasts longer.
+	askTime, watchTime = 5 * time.Second, 4 * time.Minute
+	// leastPause and mostPause are between two tries: a taint is to be known within 2 s of
+	// the moment when the API server answers again.
+	leastPause, mostPause = 100 * time.Millisecond, 1500 * time.Millisecond
+	// silence is after how long without a byte the API server is asked whether it is there,
+	// and pingTime how long it has to answer.
+	silence, pingTime = 10 * time.Second, 5 * time.Second
+)
+
+// Config says which Node is followed. URL, Name, Credentials, Log and Tell are required.
+type Config struct {
+	URL  string // of the API server: https://10.0.0.1:443
+	Name string // of the Node
+	// Credentials is a folder with token and ca.crt, as Kubernetes mounts them. They are read
+	// again for each connection, since both are replaced.
+	Credentials string
+	Taints      []string // keys; any effect counts
+	OnCordon    bool     // whether a node leaves that takes no new pods
+	Log         *slog.Logger
+	// Tell hears why the node leaves, or an empty text: that it stays. Only what is new is
+	// told; at first a node stays. It is called by one goroutine.
+	Tell func(why string)
+}
+
+// Follow follows the Node until ctx ends.
+func Follow(ctx context.Context, c Config) {
+	f := &follower{Config: c}
+	for pause := leastPause; ; {
+		began := time.Now()
+		err := f.once(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		f.complain(err)
+		if time.Since(began) > mostPause { // it has worked for a while
+			pause = leastPause
+		}
+		if !wait(ctx, pause+rand.N(pause/4)) {
+			return
+		}
+		pause = min(2*pause, mostPause)
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// follower is a Follow. One goroutine owns it.
+type follower struct {
+	Config
+	why    string // what was told last
+	failed string // the last error that was logged
+	roots  string // ca.crt that client trusts
+	client *http.Client
+}
+
+// once reads the Node and then what becomes of it, until the watch ends.
+func (f *follower) once(ctx context.Context) error {
+	token, err := f.credentials()
+	if err != nil {
+		return err
+	}
+	version, err := f.read(ctx, token)
+	if err != nil {
+		return err
+	}
+	if f.failed != "" {
+		f.failed = ""
+		f.Log.Info("the node is followed", "node", f.Name)
+	}
+	return f.watch(ctx, token, version)
+}
+
+// complain logs an error once, as long as it is the same.
+func (f *follower) complain(err error) {
+	if err == nil || err.Error() == f.failed {
+		return
+	}
+	f.failed = err.Error()
+	f.Log.Warn("the node cannot be followed; what was last known of it holds", "node", f.Name, "leaving", f.why != "", "error", err)
+}
+
+// see takes in what the Node says now.
+func (f *follower) see(n Node) {
+	if why := n.Leaving(f.Taints, f.OnCordon); why != f.why {
+		f.why = why
+		f.Tell(why)
+	}
+}
+
+// errNotIt is an answer about another Node.
+var errNotIt = errors.New("the answer is about another object")
+
+// read reads the Node, and says from which version on to watch it.
+func (f *follower) read(ctx context.Context, token string) (version string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	body, err := f.ask(ctx, token, "/api/v1/nodes/"+f.Name, nil)
+	if err != nil {
+		return "", err
+	}
+	defer body.Close()
+	text, err := whole(body)
+	if err != nil {
+		return "", err
+	}
+	n, err := Decode(text)
+	switch {
+	case err != nil:
+		return "", err
+	case n.Name != f.Name:
+		return "", errNotIt
+	}
+	f.see(n)
+	return n.Version, nil
+}
+
+// watch follows the Node from a version on. It returns nil when the API server has ended the
+// watch, as it does from time to time; the error says what else was wrong. Either way the Node
+// is read anew then: so a version that is too old needs no rule of its own.
+func (f *follower) watch(ctx context.Context, token, version string) error {
+	ctx, cancel := context.WithTimeout(ctx, watchTime+askTime)
+	defer cancel()
+	body, err := f.ask(ctx, token, "/api/v1/nodes", map[string]string{"watch": "true", "fieldSelector": "metadata.name=" + f.Name,
+		"resourceVersion": version, "timeoutSeconds": fmt.Sprint(int(watchTime.Seconds()))})
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	events := lines(body)
+	for events.Scan() {
+		e, err := DecodeEvent(events.Bytes())
+		if err != nil {
+			return err
+		}
+		if e.Deleted {
+			f.Log.Info("the node is deleted; what was last known of it holds", "node", f.Name)
+			return nil
+		}
+		if e.Node.Name != f.Name {
+			return errNotIt
+		}
+		f.see(e.Node)
+	}
+	return events.Err()
+}
