@@ -42,6 +42,8 @@ place. CLOSED are connections that an endpoint closed, IN USE those of them with
 request under way: such requests fail, unless they may be sent again. LIVED is how old
 connections were on average that ended. EJECTED is how many endpoints an Envoy keeps out
 now because they failed (the most at one Envoy), CHECKS how many health checks failed.
+TIMEOUTS are requests that no endpoint answered within request-timeout, OVERFLOW those
+that were refused as the Service was at its limit.
 
 A replica that does not answer is named, and the exit status is 1.`,
 		Example: `  legation traffic
@@ -101,10 +103,11 @@ func writeTraffic(w io.Writer, answer *adminv1.TrafficResponse, asked *adminv1.T
 	if asked.GetByEnvoy() {
 		who = "ENVOY"
 	}
-	row(table, "FLEET", "SERVICE", who, "REQUESTS", "ERRORS", "CONNECT FAILED", "CLOSED", "IN USE", "LIVED", "EJECTED", "CHECKS")
+	row(table, "FLEET", "SERVICE", who, "REQUESTS", "ERRORS", "CONNECT FAILED", "CLOSED", "IN USE", "LIVED", "EJECTED", "CHECKS", "TIMEOUTS", "OVERFLOW")
 	for _, t := range answer.GetTraffic() {
 		row(table, t.GetFleet(), t.GetService(), seenBy(t), fmt.Sprint(t.GetRequests()), fmt.Sprint(t.GetErrors()), fmt.Sprint(t.GetConnectFailures()),
-			fmt.Sprint(t.GetRemoteCloses()), fmt.Sprint(t.GetRemoteClosesInUse()), lived(t.GetLengths()), fmt.Sprint(t.GetEjections()), fmt.Sprint(t.GetFailedChecks()))
+			fmt.Sprint(t.GetRemoteCloses()), fmt.Sprint(t.GetRemoteClosesInUse()), lived(t.GetLengths()), fmt.Sprint(t.GetEjections()), fmt.Sprint(t.GetFailedChecks()),
+			fmt.Sprint(t.GetTimeouts()), fmt.Sprint(t.GetOverflows()))
 	}
 	return table.Flush()
 }

@@ -2031,7 +2031,11 @@ type Traffic struct {
 	// the Envoys.
 	Ejections uint64 `protobuf:"varint,11,opt,name=ejections,proto3" json:"ejections,omitempty"`
 	// Health checks that failed.
-	FailedChecks  uint64 `protobuf:"varint,12,opt,name=failed_checks,json=failedChecks,proto3" json:"failed_checks,omitempty"`
+	FailedChecks uint64 `protobuf:"varint,12,opt,name=failed_checks,json=failedChecks,proto3" json:"failed_checks,omitempty"`
+	// Requests that no endpoint answered within request-timeout, and those that were refused,
+	// as the Service was at its limit of connections or of requests that wait.
+	Timeouts      uint64 `protobuf:"varint,13,opt,name=timeouts,proto3" json:"timeouts,omitempty"`
+	Overflows     uint64 `protobuf:"varint,14,opt,name=overflows,proto3" json:"overflows,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2146,6 +2150,20 @@ func (x *Traffic) GetEjections() uint64 {
 func (x *Traffic) GetFailedChecks() uint64 {
 	if x != nil {
 		return x.FailedChecks
+	}
+	return 0
+}
+
+func (x *Traffic) GetTimeouts() uint64 {
+	if x != nil {
+		return x.Timeouts
+	}
+	return 0
+}
+
+func (x *Traffic) GetOverflows() uint64 {
+	if x != nil {
+		return x.Overflows
 	}
 	return 0
 }
@@ -2934,7 +2952,7 @@ const file_admin_proto_rawDesc = "" +
 	"\breplicas\x18\x01 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas\x12.\n" +
 	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
 	"\x02to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x124\n" +
-	"\atraffic\x18\x04 \x03(\v2\x1a.legation.admin.v1.TrafficR\atraffic\"\x95\x03\n" +
+	"\atraffic\x18\x04 \x03(\v2\x1a.legation.admin.v1.TrafficR\atraffic\"\xcf\x03\n" +
 	"\aTraffic\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x14\n" +
@@ -2948,7 +2966,9 @@ const file_admin_proto_rawDesc = "" +
 	"\alengths\x18\n" +
 	" \x01(\v2\x1a.legation.admin.v1.LengthsR\alengths\x12\x1c\n" +
 	"\tejections\x18\v \x01(\x04R\tejections\x12#\n" +
-	"\rfailed_checks\x18\f \x01(\x04R\ffailedChecks\"m\n" +
+	"\rfailed_checks\x18\f \x01(\x04R\ffailedChecks\x12\x1a\n" +
+	"\btimeouts\x18\r \x01(\x04R\btimeouts\x12\x1c\n" +
+	"\toverflows\x18\x0e \x01(\x04R\toverflows\"m\n" +
 	"\aLengths\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\x04R\x05count\x12\x15\n" +
 	"\x06sum_ms\x18\x02 \x01(\x04R\x05sumMs\x12\x1b\n" +
