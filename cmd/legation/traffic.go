@@ -109,7 +109,36 @@ func writeTraffic(w io.Writer, answer *adminv1.TrafficResponse, asked *adminv1.T
 			fmt.Sprint(t.GetRemoteCloses()), fmt.Sprint(t.GetRemoteClosesInUse()), lived(t.GetLengths()), fmt.Sprint(t.GetEjections()), fmt.Sprint(t.GetFailedChecks()),
 			fmt.Sprint(t.GetTimeouts()), fmt.Sprint(t.GetOverflows()))
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, t := range answer.GetTraffic() {
+		for _, cause := range reasons(t) {
+			fmt.Fprintf(w, "\n%s: %s\n", t.GetService(), cause)
+		}
+	}
+	return nil
+}
+
+// closedShare is which part of the requests of a Service may meet a connection that its
+// servers close afterwards: a roll-out closes some, a short keep-alive one for each pause.
+const closedShare = 10
+
+// reasons are what the numbers of a Service say about why requests fail.
+func reasons(t *adminv1.Traffic) (list []string) {
+	if n := t.GetConnectFailures(); n > 0 {
+		list = append(list, fmt.Sprintf("%d times an endpoint could not be connected to: does a server listen at the port that its EndpointSlices name, and may Envoy reach it?", n))
+	}
+	if n := t.GetRemoteCloses(); t.GetRemoteClosesInUse() > 0 || n > 0 && n*closedShare >= t.GetRequests() {
+		list = append(list, fmt.Sprintf("%d connections were closed by its servers, %d of them under a request: upstream-idle-timeout has to be below their keep-alive", n, t.GetRemoteClosesInUse()))
+	}
+	if n := t.GetTimeouts(); n > 0 {
+		list = append(list, fmt.Sprintf("%d requests were not answered within request-timeout", n))
+	}
+	if n := t.GetOverflows(); n > 0 {
+		list = append(list, fmt.Sprintf("%d requests were refused as it is at its limit: max-connections are open, and max-pending-requests wait", n))
+	}
+	return list
 }
 
 // clock is a time of day for people who look at it beside others.

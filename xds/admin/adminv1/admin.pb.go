@@ -572,7 +572,9 @@ type Envoy struct {
 	Rejected []*Rejection `protobuf:"bytes,11,rep,name=rejected,proto3" json:"rejected,omitempty"`
 	// The version of the bootstrap that it was started with, from 1, which is that of
 	// Legation 0.1. It has a newer one when it is started again.
-	Bootstrap     uint32 `protobuf:"varint,12,opt,name=bootstrap,proto3" json:"bootstrap,omitempty"`
+	Bootstrap uint32 `protobuf:"varint,12,opt,name=bootstrap,proto3" json:"bootstrap,omitempty"`
+	// The kernel of its node has no IPv6, as it says.
+	NoIpv6        bool `protobuf:"varint,13,opt,name=no_ipv6,json=noIpv6,proto3" json:"no_ipv6,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -689,6 +691,13 @@ func (x *Envoy) GetBootstrap() uint32 {
 		return x.Bootstrap
 	}
 	return 0
+}
+
+func (x *Envoy) GetNoIpv6() bool {
+	if x != nil {
+		return x.NoIpv6
+	}
+	return false
 }
 
 type GoneEnvoy struct {
@@ -2846,7 +2855,7 @@ const file_admin_proto_rawDesc = "" +
 	"\x0eEnvoysResponse\x126\n" +
 	"\breplicas\x18\x01 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas\x120\n" +
 	"\x06envoys\x18\x02 \x03(\v2\x18.legation.admin.v1.EnvoyR\x06envoys\x120\n" +
-	"\x04gone\x18\x03 \x03(\v2\x1c.legation.admin.v1.GoneEnvoyR\x04gone\"\xf4\x02\n" +
+	"\x04gone\x18\x03 \x03(\v2\x1c.legation.admin.v1.GoneEnvoyR\x04gone\"\x8d\x03\n" +
 	"\x05Envoy\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
@@ -2860,7 +2869,8 @@ const file_admin_proto_rawDesc = "" +
 	"\x03lag\x18\n" +
 	" \x01(\v2\x19.google.protobuf.DurationR\x03lag\x128\n" +
 	"\brejected\x18\v \x03(\v2\x1c.legation.admin.v1.RejectionR\brejected\x12\x1c\n" +
-	"\tbootstrap\x18\f \x01(\rR\tbootstrap\"\xaf\x01\n" +
+	"\tbootstrap\x18\f \x01(\rR\tbootstrap\x12\x17\n" +
+	"\ano_ipv6\x18\r \x01(\bR\x06noIpv6\"\xaf\x01\n" +
 	"\tGoneEnvoy\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x1a\n" +
