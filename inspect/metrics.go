@@ -47,6 +47,7 @@ var (
 
 	fleetDigest    = desc("fleet_digest", "48 bits of the digest of what translation made for a fleet: it must be the same on replicas with the same legation_input_digest.", "fleet")
 	fleetFrozen    = desc("fleet_frozen", "1 if the class of a fleet or its settings are gone and the last ones are in force, else 0.", "fleet")
+	fleetPaused    = desc("fleet_paused", "1 if somebody has paused a fleet, which keeps its routes until it is resumed, else 0.", "fleet")
 	fleetLeaving   = desc("fleet_hosts_leaving", "Hosts that no Ingress has any more and that are served for the moment: because their removal waits for deletion-window, or is held.", "fleet")
 	fleetDeletion  = desc("fleet_deletion_held", "1 if more than deletion-share of the hosts of a fleet were removed, which are held, else 0.", "fleet")
 	fleetHostEnd   = desc("fleet_certificate_end_timestamp_seconds", "When the first of the hosts' certificates ends that have not yet. Those that have are legation_problems of kind Secret.", "fleet")
@@ -64,8 +65,8 @@ var (
 
 // Describe implements prometheus.Collector.
 func (m Metrics) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{inputObjects, inputDigest, problemsFound, closingFirst, fleetsKnown, fleetDigest, fleetFrozen, fleetLeaving, fleetDeletion, fleetHostEnd, fleetVersion,
-		fleetPublished, fleetStored, fleetResources, fleetEnvoys, fleetCurrent, fleetOld, fleetLag, fleetRejected, fleetCertEnd} {
+	for _, d := range []*prometheus.Desc{inputObjects, inputDigest, problemsFound, closingFirst, fleetsKnown, fleetDigest, fleetFrozen, fleetPaused, fleetLeaving, fleetDeletion, fleetHostEnd, fleetVersion,
+		fleetPublished, fleetStored, fleetResources, fleetEnvoys, fleetCurrent, fleetOld, fleetLag, fleetRejected, fleetCertEnd, hostEnd, hostDue} {
 		descs <- d
 	}
 }
@@ -108,20 +109,28 @@ func (m Metrics) inputs(g gauges) {
 		g.send(inputObjects, float64(v.Len(of.Kind)), string(of.Kind))
 		g.send(problemsFound, float64(wrong[of.Kind]), string(of.Kind))
 	}
-	shown := 0
+	shown, ends := 0, firstEnds{now: time.Now()}
 	for f := range r.Fleets() {
-		if shown++; shown > FleetsShown {
-			break
+		ends.add(f)
+		if shown++; shown <= FleetsShown {
+			ofFleet(g, f, ends.now)
 		}
-		g.send(fleetDigest, number(f.Snapshot.Digest()), f.Name)
-		g.send(fleetFrozen, truth(f.Frozen), f.Name)
-		_, leaving := r.View().LeavingOf(f.Name)
-		_, held := r.View().Deletion(f.Name)
-		g.send(fleetLeaving, float64(leaving), f.Name)
-		g.send(fleetDeletion, truth(held), f.Name)
-		if end := f.CertificateEnd(time.Now()); !end.IsZero() {
-			g.send(fleetHostEnd, float64(end.Unix()), f.Name)
-		}
+	}
+	ends.send(g)
+}
+
+// ofFleet sends what translation made for a fleet.
+func ofFleet(g gauges, f *translator.Fleet, now time.Time) {
+	g.send(fleetDigest, number(f.Snapshot.Digest()), f.Name)
+	g.send(fleetFrozen, truth(f.Frozen), f.Name)
+	_, leaving := f.View().LeavingOf(f.Name)
+	_, held := f.View().Deletion(f.Name)
+	_, paused := f.View().Paused(f.Name)
+	g.send(fleetPaused, truth(paused), f.Name)
+	g.send(fleetLeaving, float64(leaving), f.Name)
+	g.send(fleetDeletion, truth(held), f.Name)
+	if end := f.CertificateEnd(now); !end.IsZero() {
+		g.send(fleetHostEnd, float64(end.Unix()), f.Name)
 	}
 }
 

@@ -72,6 +72,8 @@ type Certificate struct {
 	Names   []string  `json:"names,omitempty"`
 	Issuer  string    `json:"issuer,omitempty"`
 	Ends    time.Time `json:"ends,omitzero"`
+
+	from object.Ref // the same as Secret
 }
 
 // Lost is a rule that does not take a request.
@@ -118,6 +120,9 @@ func why(r translator.Result, fleet *translator.Fleet, vh *route.VirtualHost, q 
 	}
 	w.Lost = lost(vh, d)
 	objects := map[object.Ref]bool{}
+	if w.Certificate != nil {
+		objects[w.Certificate.from] = true
+	}
 	if taken := d.Route; taken != nil {
 		w.Object, w.Rule = taken.From.String(), fmt.Sprint(taken.Match.Kind, " ", taken.Match.Path)
 		if taken.From == (object.Ref{}) {
@@ -134,11 +139,25 @@ func why(r translator.Result, fleet *translator.Fleet, vh *route.VirtualHost, q 
 		w.Answers = append(w.Answers, answerOf(fleet, d.Route, o, objects))
 	}
 	for _, p := range r.Problems(now) {
-		if objects[p.Object] {
+		if objects[p.Object] || displaced(fleet, vh, p) {
 			w.Problems = append(w.Problems, p)
 		}
 	}
 	return w
+}
+
+// displaced reports whether a Problem says that another has what an Ingress of the host asks
+// for: it would have answered.
+func displaced(fleet *translator.Fleet, vh *route.VirtualHost, p finding.Problem) bool {
+	if p.Code != finding.PathTaken && p.Code != finding.HostOwned {
+		return false
+	}
+	for f := range fleet.View().OfHost(vh.Host) {
+		if f.Origin.Object == p.Object {
+			return true
+		}
+	}
+	return false
 }
 
 // lost are the rules that were passed over, those that have the path first. Those that only
@@ -260,7 +279,7 @@ func certificateOf(fleet *translator.Fleet, name string) *Certificate {
 	c := &Certificate{StandIn: r.Placeholder}
 	for _, ref := range r.From {
 		if s, ok := fleet.View().Secret(ref.Key()); ok && ref.Kind == object.KindSecret && !c.StandIn {
-			c.Secret = ref.String()
+			c.Secret, c.from = ref.String(), ref
 			leaf := s.Credential().Leaf
 			c.Names, c.Issuer, c.Ends = leaf.Names, leaf.Issuer, leaf.Until
 		}

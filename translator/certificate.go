@@ -2,6 +2,7 @@ package translator
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -80,15 +81,33 @@ func (p *pass) covering(host string, lent route.Section) (*snapshot.Resource, []
 // CertificateEnd is when the first of the hosts' certificates ends that have not
 // yet; zero if there is none.
 func (f *Fleet) CertificateEnd(now time.Time) (first time.Time) {
-	for _, found := range f.found.All() {
-		for _, one := range found.All() {
-			if one.Code == finding.CertificateEnds && one.Until.After(now) && (first.IsZero() || one.Until.Before(first)) {
-				first = one.Until
-			}
+	for _, e := range f.Ends {
+		if e.Until.After(now) && (first.IsZero() || e.Until.Before(first)) {
+			first = e.Until
 		}
 	}
 	return first
 }
+
+// Ends yields for each TLS host with a certificate of a Secret the finding that tells of its
+// end: After it should have been renewed, Until it ends, and Object is the Secret.
+func (f *Fleet) Ends(yield func(host string, end finding.Finding) bool) {
+	for unit, found := range f.found.All() {
+		host, ok := strings.CutPrefix(unit, secretUnit)
+		if !ok {
+			continue
+		}
+		for _, one := range found.All() {
+			if one.Code == finding.CertificateEnds && !yield(host, one) {
+				return
+			}
+		}
+	}
+}
+
+// secretUnit begins the name under which is recorded what is found about the certificate
+// of a host.
+const secretUnit = "secret "
 
 // own is the certificate of this process; nil if it made none.
 func own(v input.View) *route.KeyPair {

@@ -346,7 +346,7 @@ func (p *pass) secret(name string, use route.Section, ok bool, found []finding.F
 		}
 		found = append(found, wrong...)
 	}
-	p.found("secret "+name, found)
+	p.found(secretUnit+name, found)
 	p.put(snapshot.Secret, name, r)
 }
 

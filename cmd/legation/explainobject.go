@@ -81,7 +81,7 @@ func writeObject(w io.Writer, answer *adminv1.ExplainResponse) error {
 		return err
 	}
 	for _, p := range answer.GetProblems() {
-		fmt.Fprintf(w, "\nproblem: %s: ", p.GetObject())
+		fmt.Fprintf(w, "\nproblem %s: %s: ", p.GetCode(), p.GetObject())
 		if p.GetField() != "" {
 			fmt.Fprintf(w, "%s: ", p.GetField())
 		}

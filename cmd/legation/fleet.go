@@ -103,6 +103,9 @@ func writeEnvoys(w io.Writer, answer *adminv1.EnvoysResponse) error {
 		return err
 	}
 	for _, e := range answer.GetEnvoys() {
+		if e.GetNoIpv6() {
+			fmt.Fprintf(w, "\n%s: its node has no IPv6, so with bind-addresses: auto it listens at 0.0.0.0 and not at [::]\n", e.GetId())
+		}
 		for _, r := range e.GetRejected() {
 			fmt.Fprintf(w, "\n%s rejects %s %s: %s\n", e.GetId(), typeName(r.GetTypeUrl()), r.GetName(), r.GetMessage())
 		}

@@ -42,6 +42,8 @@ place. CLOSED are connections that an endpoint closed, IN USE those of them with
 request under way: such requests fail, unless they may be sent again. LIVED is how old
 connections were on average that ended. EJECTED is how many endpoints an Envoy keeps out
 now because they failed (the most at one Envoy), CHECKS how many health checks failed.
+TIMEOUTS are requests that no endpoint answered within request-timeout, OVERFLOW those
+that were refused as the Service was at its limit.
 
 A replica that does not answer is named, and the exit status is 1.`,
 		Example: `  legation traffic
@@ -101,12 +103,42 @@ func writeTraffic(w io.Writer, answer *adminv1.TrafficResponse, asked *adminv1.T
 	if asked.GetByEnvoy() {
 		who = "ENVOY"
 	}
-	row(table, "FLEET", "SERVICE", who, "REQUESTS", "ERRORS", "CONNECT FAILED", "CLOSED", "IN USE", "LIVED", "EJECTED", "CHECKS")
+	row(table, "FLEET", "SERVICE", who, "REQUESTS", "ERRORS", "CONNECT FAILED", "CLOSED", "IN USE", "LIVED", "EJECTED", "CHECKS", "TIMEOUTS", "OVERFLOW")
 	for _, t := range answer.GetTraffic() {
 		row(table, t.GetFleet(), t.GetService(), seenBy(t), fmt.Sprint(t.GetRequests()), fmt.Sprint(t.GetErrors()), fmt.Sprint(t.GetConnectFailures()),
-			fmt.Sprint(t.GetRemoteCloses()), fmt.Sprint(t.GetRemoteClosesInUse()), lived(t.GetLengths()), fmt.Sprint(t.GetEjections()), fmt.Sprint(t.GetFailedChecks()))
+			fmt.Sprint(t.GetRemoteCloses()), fmt.Sprint(t.GetRemoteClosesInUse()), lived(t.GetLengths()), fmt.Sprint(t.GetEjections()), fmt.Sprint(t.GetFailedChecks()),
+			fmt.Sprint(t.GetTimeouts()), fmt.Sprint(t.GetOverflows()))
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, t := range answer.GetTraffic() {
+		for _, cause := range reasons(t) {
+			fmt.Fprintf(w, "\n%s: %s\n", t.GetService(), cause)
+		}
+	}
+	return nil
+}
+
+// closedShare is which part of the requests of a Service may meet a connection that its
+// servers close afterwards: a roll-out closes some, a short keep-alive one for each pause.
+const closedShare = 10
+
+// reasons are what the numbers of a Service say about why requests fail.
+func reasons(t *adminv1.Traffic) (list []string) {
+	if n := t.GetConnectFailures(); n > 0 {
+		list = append(list, fmt.Sprintf("%d times an endpoint could not be connected to: does a server listen at the port that its EndpointSlices name, and may Envoy reach it?", n))
+	}
+	if n := t.GetRemoteCloses(); t.GetRemoteClosesInUse() > 0 || n > 0 && n*closedShare >= t.GetRequests() {
+		list = append(list, fmt.Sprintf("%d connections were closed by its servers, %d of them under a request: upstream-idle-timeout has to be below their keep-alive", n, t.GetRemoteClosesInUse()))
+	}
+	if n := t.GetTimeouts(); n > 0 {
+		list = append(list, fmt.Sprintf("%d requests were not answered within request-timeout", n))
+	}
+	if n := t.GetOverflows(); n > 0 {
+		list = append(list, fmt.Sprintf("%d requests were refused as it is at its limit: max-connections are open, and max-pending-requests wait", n))
+	}
+	return list
 }
 
 // clock is a time of day for people who look at it beside others.

@@ -154,7 +154,7 @@ func writeWhy(w io.Writer, q inspect.Question, list []inspect.Why) error {
 			fmt.Fprintf(table, "  passed over\t%s: %s\n", l.Rule, l.Why)
 		}
 		for _, p := range y.Problems {
-			fmt.Fprintf(table, "  problem\t%s\n", p.Error())
+			fmt.Fprintf(table, "  problem\t%s: %s\n", p.Code, p.Error())
 		}
 	}
 	return table.Flush()

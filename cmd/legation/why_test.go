@@ -45,6 +45,15 @@ spec:
   - host: open.test
     http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: next, port: {number: 80}}}}]}
 ---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: younger, namespace: shop}
+spec:
+  ingressClassName: legation
+  rules:
+  - host: web.test
+    http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: next, port: {number: 80}}}}]}
+---
 apiVersion: v1
 kind: Service
 metadata: {name: web, namespace: shop, annotations: {legation.dev/upstream-idle-timeout: 4s}}
@@ -80,6 +89,7 @@ func TestWhy(t *testing.T) {
 			"certificate a stand-in", "rule Prefix / of Ingress shop/web", "guard address: 10.1.2.3 may come", "answer of cluster shop/web/80 (75 %)",
 			"endpoint [fd00::2]:8080, draining", "cluster has upstream-idle-timeout: 4s, by Service shop/web, metadata.annotations.legation.dev/upstream-idle-timeout",
 			"route has request-timeout: 7s, by Ingress shop/web", "problem", "shop/missing"}},
+		"who lost":     {[]string{"https://web.test/", "--from", "10.1.2.3"}, 0, []string{"rule Prefix / of Ingress shop/web", "problem", "PathTaken: ", "Ingress shop/younger: "}},
 		"barred":       {[]string{"https://web.test/", "--from", "192.0.2.1"}, 1, []string{"guard address: this client is answered 403"}},
 		"no Service":   {[]string{"https://web.test/api/x", "--from", "10.1.2.3"}, 1, []string{"rule Prefix /api", "503: cluster shop/nobody/80 has no endpoint", "problem", "there is no such Service"}},
 		"no host":      {[]string{"http://other.test/"}, 1, []string{"host *", "rule Prefix / of legation/not-found", "answer 404"}},

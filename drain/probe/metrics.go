@@ -2,6 +2,8 @@ package probe
 
 import (
 	"context"
+	"errors"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -21,6 +23,7 @@ var (
 	requests    = desc("requests_active", "Requests that are active on data listeners, WebSockets included.")
 	upgrades    = desc("upgrades_active", "WebSockets that are open on data listeners.")
 	connections = desc("connections_open", "Connections that are open on data listeners.")
+	limit       = desc("connections_limit", "Connections that Envoy takes at most, on all listeners. No series if it has no limit.")
 	start       = desc("drain_start_timestamp_seconds", "When the drain began.")
 	deadline    = desc("drain_deadline_timestamp_seconds", "When Envoy is ended whatever is active.")
 	finished    = desc("drain_requests_finished_total", "Requests that ended during the drain.")
@@ -38,11 +41,13 @@ type Metrics struct {
 	Envoy    *admin.Client
 	Ignored  []string // names of listeners that are no data listeners
 	Progress *drain.Progress
+
+	most atomic.Int64 // the limit of connections, which the bootstrap says for the life of Envoy; 0: not asked yet, -1: none
 }
 
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{readable, draining, requests, upgrades, connections, start, deadline, finished, closed, cut, cutFrom} {
+	for _, d := range []*prometheus.Desc{readable, draining, requests, upgrades, connections, limit, start, deadline, finished, closed, cut, cutFrom} {
 		descs <- d
 	}
 }
@@ -69,6 +74,24 @@ func (m *Metrics) active(ctx context.Context, metrics chan<- prometheus.Metric) 
 	host.Gauge(metrics, requests, float64(reading.Requests))
 	host.Gauge(metrics, upgrades, float64(reading.Upgrades))
 	host.Gauge(metrics, connections, float64(reading.Connections))
+	if n := m.limit(ctx); n > 0 {
+		host.Gauge(metrics, limit, float64(n))
+	}
+}
+
+// limit asks Envoy once how many connections it takes.
+func (m *Metrics) limit(ctx context.Context) int64 {
+	if n := m.most.Load(); n != 0 {
+		return n
+	}
+	n, err := m.Envoy.ConnectionLimit(ctx)
+	switch {
+	case err == nil:
+		m.most.Store(int64(n))
+	case errors.Is(err, admin.ErrNoLimit):
+		m.most.Store(-1)
+	}
+	return m.most.Load()
 }
 
 func progress(metrics chan<- prometheus.Metric, s drain.State) {

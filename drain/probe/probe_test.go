@@ -20,6 +20,7 @@ import (
 // fake is an admin interface in a given state.
 type fake struct {
 	state atomic.Value // string
+	dumps atomic.Int64 // of its configuration
 	stats atomic.Bool  // whether the listener has its statistics
 }
 
@@ -34,7 +35,9 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/listeners":
 		fmt.Fprint(w, `{"listener_statuses":[{"name":"http","local_address":{"socket_address":{"address":"0.0.0.0","port_value":80}}}]}`)
 	case "/config_dump":
-		w.WriteHeader(http.StatusNotFound)
+		f.dumps.Add(1)
+		fmt.Fprint(w, `{"configs":[{"bootstrap":{"overload_manager":{"resource_monitors":[{"name":"envoy.resource_monitors.global_downstream_max_connections",
+			"typed_config":{"max_active_downstream_connections":"500"}}]}}}]}`)
 	case "/stats":
 		if !f.stats.Load() {
 			fmt.Fprint(w, `{"stats":[]}`)

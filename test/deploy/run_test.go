@@ -277,6 +277,7 @@ func TestDeployed(t *testing.T) {
 	d.laptop()
 	d.readable()
 	d.logged(ns)
+	d.dashboards(ns)
 
 	ctx, cancel := context.WithCancel(d.ctx)
 	defer cancel()

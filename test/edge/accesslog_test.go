@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"legation.dev/test/envoy"
 	"legation.dev/translator/policy"
 )
 
@@ -80,5 +81,17 @@ func TestAccessLogErrors(t *testing.T) {
 	lines := w.lines(t, file)
 	if len(lines) != 1 || len(lines[0]) != 2 || lines[0]["status"] != 500.0 || lines[0]["path"] != "/bad?status=500" {
 		t.Errorf("got %v", lines)
+	}
+}
+
+// TestAccessLogLost: lines that cannot be written are counted as the alert
+// LegationAccessLogLost reads it, and the requests are answered.
+func TestAccessLogLost(t *testing.T) {
+	w := shop(t)
+	w.settings["access-log"] = "/dev/full"
+	w.start(t)
+	w.want(t, "a page", get("shop.example.com", "/page"), 200, "web")
+	if err := w.envoy.WaitStat(t.Context(), "filesystem.write_failed", envoy.AtLeast(1)); err != nil {
+		t.Error(err)
 	}
 }

@@ -158,6 +158,8 @@ func TestConnectionLimit(t *testing.T) {
 	for _, at := range []struct{ address, path string }{{s.health, "/ready"}, {s.health, "/live"}, {s.metrics, "/metrics"}} {
 		if got, body := s.status(t, "GET", at.address, at.path); got != 200 {
 			t.Errorf("%s: %d %.80q", at.path, got, body)
+		} else if at.path == "/metrics" && !strings.Contains(body, "\nenvoy_listener_downstream_global_cx_overflow{") {
+			t.Error("the metrics lack what the alert LegationConnectionsRefused is for")
 		}
 	}
 }

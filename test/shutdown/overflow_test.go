@@ -236,9 +236,13 @@ func TestAlerts(t *testing.T) {
 			t.Errorf("promtool %v: %v\n%s", args, err, out)
 		}
 	}
-	rules, err := os.ReadFile(filepath.Join(alerts, "host.yaml"))
-	if err != nil {
-		t.Fatal(err)
+	var rules []byte
+	for _, name := range []string{"host.yaml", "envoy.yaml"} {
+		text, err := os.ReadFile(filepath.Join(alerts, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rules = append(rules, text...)
 	}
 	w := newSuite(t, nil, "one")
 	exported := map[string]bool{}

@@ -118,7 +118,7 @@ func (s *Service) self(envoys []*adminv1.Envoy) *adminv1.Replica {
 }
 
 func envoyOf(e fleet.Envoy, history []store.Version, now time.Time) *adminv1.Envoy {
-	out := &adminv1.Envoy{Fleet: e.Fleet, Id: e.ID, Zone: e.Zone, Version: e.Version, Bootstrap: e.Bootstrap, Peer: e.Peer,
+	out := &adminv1.Envoy{Fleet: e.Fleet, Id: e.ID, Zone: e.Zone, Version: e.Version, Bootstrap: e.Bootstrap, NoIpv6: e.NoIPv6, Peer: e.Peer,
 		Since: timestamppb.New(e.Since), Waiting: e.Waiting}
 	if e.Waiting || len(history) == 0 {
 		return out

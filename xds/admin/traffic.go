@@ -63,7 +63,7 @@ func (s *Service) localTraffic(r *adminv1.TrafficRequest, now time.Time) *adminv
 func trafficOf(t observed.Traffic) *adminv1.Traffic {
 	return &adminv1.Traffic{Fleet: t.Fleet, Service: t.Service, Envoy: t.Envoy, Envoys: uint32(t.Envoys),
 		Requests: t.Requests, Errors: t.Errors, ConnectFailures: t.ConnectFailures,
-		RemoteCloses: t.RemoteCloses, RemoteClosesInUse: t.RemoteClosesInUse, Ejections: t.Ejections, FailedChecks: t.FailedChecks,
+		RemoteCloses: t.RemoteCloses, RemoteClosesInUse: t.RemoteClosesInUse, Ejections: t.Ejections, FailedChecks: t.FailedChecks, Timeouts: t.Timeouts, Overflows: t.Overflows,
 		Lengths: &adminv1.Lengths{Count: t.Lengths.Count, SumMs: t.Lengths.Sum, BoundsMs: observed.LengthBounds[:], Buckets: bucketsOf(t)}}
 }
 
@@ -105,6 +105,8 @@ func sumUp(sum, t *adminv1.Traffic) {
 	sum.RemoteClosesInUse += t.GetRemoteClosesInUse()
 	sum.Ejections = max(sum.Ejections, t.GetEjections())
 	sum.FailedChecks += t.GetFailedChecks()
+	sum.Timeouts += t.GetTimeouts()
+	sum.Overflows += t.GetOverflows()
 	sum.Lengths.Count += t.GetLengths().GetCount()
 	sum.Lengths.SumMs += t.GetLengths().GetSumMs()
 	if to, from := sum.GetLengths().GetBuckets(), t.GetLengths().GetBuckets(); len(to) == len(from) {

@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +30,9 @@ var clusterStats = []string{
 	"upstream_rq_active", "upstream_rq_pending_active", "upstream_rq_pending_overflow", "upstream_rq_per_try_timeout", "upstream_rq_retry", "upstream_rq_retry_success",
 	"upstream_rq_rx_reset", "upstream_rq_time", "upstream_rq_timeout", "upstream_rq_total",
 }
+
+// ClusterStatistics are the names of the statistics that there are of a Service's cluster.
+func ClusterStatistics() []string { return slices.Clone(clusterStats) }
 
 // SeriesOfService is how many series one Service has for Prometheus at most, where a
 // few things go wrong; one in trouble of every sort has more.
@@ -64,7 +68,7 @@ func stats() *metricsv3.StatsConfig {
 				expression(`sds\.(` + pairName + `|` + rootsName + `)\..*`), // of the wire
 				expression(`cluster\.[^/]*`),                                // of a cluster of the bootstrap
 				expression(observed.Pattern()),                              // what is reported, without Envoy's copies for requests from outside
-				expression(`cluster\.[^/]*/[^/]*/.*\.(` + strings.ReplaceAll(strings.Join(clusterStats, "|"), ".", `\.`) + `)`),
+				expression(`cluster\.[^/]*/[^/]*/.*\.(` + strings.ReplaceAll(strings.Join(ClusterStatistics(), "|"), ".", `\.`) + `)`),
 			}}}},
 		// The name of a Service's cluster is namespace/service/port[/policy].
 		StatsTags: []*metricsv3.TagSpecifier{

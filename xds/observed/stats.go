@@ -14,6 +14,8 @@ const (
 	Ejected                     // endpoints that outlier detection keeps out now
 	CheckFailed                 // health checks that failed
 	CxRequests                  // how many requests connections carried that ended
+	RqTimeout                   // requests that no endpoint answered within request-timeout
+	RqOverflow                  // requests that were refused, as the Service was at its limit
 	NumStats
 	// Announced is no statistic of a cluster: how often an endpoint said after how many
 	// seconds it closes (translator/render makes that of its answers).
@@ -24,7 +26,8 @@ const (
 // counted up, so what is well costs nothing: that is why the health of endpoints is
 // told by what is wrong, and not by membership_healthy, which each cluster always has.
 var names = [NumStats]string{"upstream_rq_completed", "upstream_rq_5xx", "upstream_cx_connect_fail", "upstream_cx_destroy_remote",
-	"upstream_cx_destroy_remote_with_active_rq", "upstream_cx_length_ms", "outlier_detection.ejections_active", "health_check.failure", "upstream_rq_per_cx"}
+	"upstream_cx_destroy_remote_with_active_rq", "upstream_cx_length_ms", "outlier_detection.ejections_active", "health_check.failure",
+	"upstream_rq_per_cx", "upstream_rq_timeout", "upstream_rq_pending_overflow"}
 
 // String is Envoy's name of it.
 func (s Stat) String() string {
@@ -71,6 +74,7 @@ type Counts struct {
 	Lengths                 Lengths
 	Carried                 Lengths // CxRequests
 	Ejections, FailedChecks uint64  // Ejected, which is not a sum over time but the most at one of the Envoys; CheckFailed
+	Timeouts, Overflows     uint64  // RqTimeout, RqOverflow
 }
 
 func (c *Counts) add(p Point) {
@@ -95,6 +99,10 @@ func (c *Counts) add(p Point) {
 		c.Ejections = max(c.Ejections, p.Value)
 	case CheckFailed:
 		c.FailedChecks += p.Value
+	case RqTimeout:
+		c.Timeouts += p.Value
+	case RqOverflow:
+		c.Overflows += p.Value
 	}
 }
 

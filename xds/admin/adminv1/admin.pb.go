@@ -572,7 +572,9 @@ type Envoy struct {
 	Rejected []*Rejection `protobuf:"bytes,11,rep,name=rejected,proto3" json:"rejected,omitempty"`
 	// The version of the bootstrap that it was started with, from 1, which is that of
 	// Legation 0.1. It has a newer one when it is started again.
-	Bootstrap     uint32 `protobuf:"varint,12,opt,name=bootstrap,proto3" json:"bootstrap,omitempty"`
+	Bootstrap uint32 `protobuf:"varint,12,opt,name=bootstrap,proto3" json:"bootstrap,omitempty"`
+	// The kernel of its node has no IPv6, as it says.
+	NoIpv6        bool `protobuf:"varint,13,opt,name=no_ipv6,json=noIpv6,proto3" json:"no_ipv6,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -689,6 +691,13 @@ func (x *Envoy) GetBootstrap() uint32 {
 		return x.Bootstrap
 	}
 	return 0
+}
+
+func (x *Envoy) GetNoIpv6() bool {
+	if x != nil {
+		return x.NoIpv6
+	}
+	return false
 }
 
 type GoneEnvoy struct {
@@ -2031,7 +2040,11 @@ type Traffic struct {
 	// the Envoys.
 	Ejections uint64 `protobuf:"varint,11,opt,name=ejections,proto3" json:"ejections,omitempty"`
 	// Health checks that failed.
-	FailedChecks  uint64 `protobuf:"varint,12,opt,name=failed_checks,json=failedChecks,proto3" json:"failed_checks,omitempty"`
+	FailedChecks uint64 `protobuf:"varint,12,opt,name=failed_checks,json=failedChecks,proto3" json:"failed_checks,omitempty"`
+	// Requests that no endpoint answered within request-timeout, and those that were refused,
+	// as the Service was at its limit of connections or of requests that wait.
+	Timeouts      uint64 `protobuf:"varint,13,opt,name=timeouts,proto3" json:"timeouts,omitempty"`
+	Overflows     uint64 `protobuf:"varint,14,opt,name=overflows,proto3" json:"overflows,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2146,6 +2159,20 @@ func (x *Traffic) GetEjections() uint64 {
 func (x *Traffic) GetFailedChecks() uint64 {
 	if x != nil {
 		return x.FailedChecks
+	}
+	return 0
+}
+
+func (x *Traffic) GetTimeouts() uint64 {
+	if x != nil {
+		return x.Timeouts
+	}
+	return 0
+}
+
+func (x *Traffic) GetOverflows() uint64 {
+	if x != nil {
+		return x.Overflows
 	}
 	return 0
 }
@@ -2828,7 +2855,7 @@ const file_admin_proto_rawDesc = "" +
 	"\x0eEnvoysResponse\x126\n" +
 	"\breplicas\x18\x01 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas\x120\n" +
 	"\x06envoys\x18\x02 \x03(\v2\x18.legation.admin.v1.EnvoyR\x06envoys\x120\n" +
-	"\x04gone\x18\x03 \x03(\v2\x1c.legation.admin.v1.GoneEnvoyR\x04gone\"\xf4\x02\n" +
+	"\x04gone\x18\x03 \x03(\v2\x1c.legation.admin.v1.GoneEnvoyR\x04gone\"\x8d\x03\n" +
 	"\x05Envoy\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
@@ -2842,7 +2869,8 @@ const file_admin_proto_rawDesc = "" +
 	"\x03lag\x18\n" +
 	" \x01(\v2\x19.google.protobuf.DurationR\x03lag\x128\n" +
 	"\brejected\x18\v \x03(\v2\x1c.legation.admin.v1.RejectionR\brejected\x12\x1c\n" +
-	"\tbootstrap\x18\f \x01(\rR\tbootstrap\"\xaf\x01\n" +
+	"\tbootstrap\x18\f \x01(\rR\tbootstrap\x12\x17\n" +
+	"\ano_ipv6\x18\r \x01(\bR\x06noIpv6\"\xaf\x01\n" +
 	"\tGoneEnvoy\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x1a\n" +
@@ -2934,7 +2962,7 @@ const file_admin_proto_rawDesc = "" +
 	"\breplicas\x18\x01 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas\x12.\n" +
 	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
 	"\x02to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x124\n" +
-	"\atraffic\x18\x04 \x03(\v2\x1a.legation.admin.v1.TrafficR\atraffic\"\x95\x03\n" +
+	"\atraffic\x18\x04 \x03(\v2\x1a.legation.admin.v1.TrafficR\atraffic\"\xcf\x03\n" +
 	"\aTraffic\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x14\n" +
@@ -2948,7 +2976,9 @@ const file_admin_proto_rawDesc = "" +
 	"\alengths\x18\n" +
 	" \x01(\v2\x1a.legation.admin.v1.LengthsR\alengths\x12\x1c\n" +
 	"\tejections\x18\v \x01(\x04R\tejections\x12#\n" +
-	"\rfailed_checks\x18\f \x01(\x04R\ffailedChecks\"m\n" +
+	"\rfailed_checks\x18\f \x01(\x04R\ffailedChecks\x12\x1a\n" +
+	"\btimeouts\x18\r \x01(\x04R\btimeouts\x12\x1c\n" +
+	"\toverflows\x18\x0e \x01(\x04R\toverflows\"m\n" +
 	"\aLengths\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\x04R\x05count\x12\x15\n" +
 	"\x06sum_ms\x18\x02 \x01(\x04R\x05sumMs\x12\x1b\n" +
