@@ -174,7 +174,7 @@ func TestSignal(t *testing.T) {
 	if rule == nil {
 		t.Fatal("docs/operating.md has no rule")
 	}
-	for _, o := range objects(t, example{"autoscaled", "legation"}.render(t)) {
+	for _, o := range objects(t, named(t, "autoscaled").render(t)) {
 		if o.GetKind() != "HorizontalPodAutoscaler" {
 			continue
 		}
