@@ -77,14 +77,18 @@ legation.dev/fleet: {{ .class }}
 {{- define "legation.tlsSecret" -}}
 {{ .Values.tls.secretName | default (printf "%s-xds" (include "legation.name" .)) }}
 {{- end -}}
+{{/* Whether the control plane keeps these Secrets itself: "true", or nothing. */}}
+{{- define "legation.keeps" -}}
+{{- with .Values.tls -}}{{- if and .renew (not .secretName) (not .certManager.enabled) -}}true{{- end -}}{{- end -}}
+{{- end -}}
 {{- define "legation.fleetSecret" -}}
 {{ printf "%s-xds-envoy-%s" (include "legation.name" .root) .class }}
 {{- end -}}
 
 {{/* The Secret that the keys of session tickets are made of. The chart only names it: a
      random value of its own would be another one whenever manifests are rendered without
-     a cluster (Argo CD, Flux's post-renderers, helm template), and a Job or the control
-     plane would need the right to write Secrets. So it comes with those of the wire. */}}
+     a cluster (Argo CD, Flux's post-renderers, helm template). So it comes with those of
+     the wire. */}}
 {{- define "legation.ticketSecret" -}}
 {{ printf "%s-session-tickets" (include "legation.name" .) }}
 {{- end -}}
