@@ -50,7 +50,7 @@ func path(t *testing.T, parts ...string) string {
 // helm renders the chart for a release, with flags.
 func helm(t *testing.T, release, namespace string, flags ...string) ([]byte, error) {
 	t.Helper()
-	args := append([]string{"template", release, path(t, "deploy", "helm", "legation"), "--namespace", namespace, "--kube-version", kubeVersion}, flags...)
+	args := append([]string{"template", release, path(t, "deploy", "helm", "legation"), "--namespace", namespace, "--kube-version", kubeVersion, "--skip-tests"}, flags...)
 	var stdout, stderr bytes.Buffer
 	c := exec.CommandContext(t.Context(), path(t, ".tools", "bin", "helm"), args...)
 	c.Stdout, c.Stderr = &stdout, &stderr

@@ -10,11 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -33,32 +32,21 @@ func TestCertificatesKept(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), hang)
 	defer cancel()
 	d, ns := &deployed{T: t, ctx: ctx}, k.Namespace(t)
-	file := filepath.Join(t.TempDir(), "kept.yaml")
-	text := render(t, "kept", ns, "--set", "tls.life="+life.String()+",fleets.legation=null,fleets.kept.replicas=1,fleets.kept.terminationGracePeriodSeconds=5,"+deployment)
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		t.Fatal(err)
+	inCluster(t, "install", "kept", path(t, "deploy", "helm", "legation"), "--namespace", ns, "--set",
+		"tls.life="+life.String()+",fleets.legation=null,fleets.kept.replicas=1,fleets.kept.terminationGracePeriodSeconds=5,"+deployment)
+	t.Cleanup(func() { inCluster(t, "uninstall", "kept", "--namespace", ns) })
+	workloads, err := k.Client().AppsV1().Deployments(ns).List(ctx, metav1.ListOptions{})
+	if err != nil || len(workloads.Items) != 2 {
+		t.Fatalf("%d Deployments, want 2 (%v)", len(workloads.Items), err)
 	}
-	objects, err := kube.Manifests(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.apply(objects...)
-	t.Cleanup(func() {
-		if err := k.Delete(context.Background(), objects...); err != nil {
-			t.Error(err)
-		}
-	})
-	ready := func() {
-		t.Helper()
-		for _, o := range objects {
-			if o, ok := o.(*appsv1.Deployment); ok {
-				if err := k.AwaitReady(ctx, o); err != nil {
-					t.Fatalf("%v\n%s", err, k.Pods(ctx, ns))
-				}
-			}
+	for _, o := range workloads.Items {
+		if err := k.AwaitReady(ctx, &o); err != nil {
+			t.Fatalf("%v\n%s", err, k.Pods(ctx, ns))
 		}
 	}
-	ready()
+	if out := inCluster(t, "test", "kept", "--namespace", ns); !strings.Contains(out, "Succeeded") {
+		t.Errorf("helm test: %s", out)
+	}
 	before := only(t, ctx, ns, "envoy")
 	first := renewed(t, ctx, ns, "kept-legation-xds-envoy-kept", time.Time{})
 	t.Logf("the first pair ends at %v", first.NotAfter)
