@@ -4,18 +4,17 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 
 	"legation.dev/cmd/cli"
+	"legation.dev/watcher/certificates"
 	"legation.dev/xds/bootstrap"
 	"legation.dev/xds/identity"
 )
@@ -49,9 +48,10 @@ A URI in a certificate says who its owner is:
   spiffe://legation.dev/operator        a person with grpcurl
   spiffe://legation.dev/approver        a person who may approve, pause and resume, too
 
-Nobody renews what this prints. Print it again before it ends, with --ca and
---ca-key, and apply it: both ends read the files again, and no stream is dropped. Or
-let cert-manager make the same: an Issuer of a CA, and Certificates with these uris,
+In a cluster 'legation serve --certificates', which the chart has by default, makes the
+same and renews it before it ends. Elsewhere nobody does: print it again before it ends,
+with --ca and --ca-key, and apply it: both ends read the files again, and no stream is
+dropped. Or let cert-manager make the same: an Issuer of a CA, and Certificates with these uris,
 usages "client auth" and "server auth", and algorithm ECDSA. When a certificate has
 ended, those that are connected stay connected, and traffic goes on in any case; but
 no Envoy can connect anew. The metric legation_xds_certificate_end_timestamp_seconds
@@ -137,29 +137,27 @@ func (f *certsFlags) check() error {
 	return nil
 }
 
+// set is which Secrets are made.
+func (f *certsFlags) set() certificates.Set {
+	return certificates.Set{Namespace: f.namespace, Release: f.release, Classes: f.classes}
+}
+
 // secrets are a pair for each who needs one, and the CA if it is new.
 func (f *certsFlags) secrets(now time.Time) (list []*corev1.Secret, err error) {
 	authority, err := f.authority(now)
 	if err != nil {
 		return nil, err
 	}
+	set := f.set()
 	if f.ca == "" {
-		list = append(list, f.secret(f.release+"-xds-ca", authority.Pair, authority))
+		list = append(list, set.Secret(set.Authority(), authority.Pair, authority.Certificate))
 	}
-	type owner struct {
-		secret string
-		name   *url.URL
-	}
-	owners := []owner{{f.release + "-xds", identity.ControlPlane}, {f.release + "-xds-operator", identity.Operator}, {f.release + "-xds-approver", identity.Approver}}
-	for _, class := range f.classes {
-		owners = append(owners, owner{f.release + "-xds-envoy-" + class, identity.Fleet(class)})
-	}
-	for _, o := range owners {
-		pair, err := authority.Issue(o.name, now, f.life)
+	for _, o := range set.Owners() {
+		pair, err := authority.Issue(o.Name, now, f.life)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, f.secret(o.secret, pair, authority))
+		list = append(list, set.Secret(o.Secret, pair, authority.Certificate))
 	}
 	return list, nil
 }
@@ -190,17 +188,7 @@ func (f *certsFlags) sessionTickets(now time.Time) (*corev1.Secret, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f.secret(f.release+"-session-tickets", pair, nil), nil
-}
-
-// secret holds a pair, and the certificate of the CA that signed it, if any.
-func (f *certsFlags) secret(name string, p identity.Pair, a *identity.Authority) *corev1.Secret {
-	data := map[string][]byte{identity.CertificateFile: p.Certificate, identity.KeyFile: p.Key}
-	if a != nil {
-		data[identity.CAFile] = a.Certificate
-	}
-	return &corev1.Secret{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
-		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: f.namespace}, Type: corev1.SecretTypeTLS, Data: data}
+	return f.set().Secret(f.set().Tickets(), pair, nil), nil
 }
 
 // writeFolders writes the files of each Secret, each file at once: whoever watches a

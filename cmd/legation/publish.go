@@ -31,6 +31,8 @@ type publishFlags struct {
 	// What check made of them.
 	leaseName types.NamespacedName // empty: nothing is written
 	sources   map[string]status.Source
+	// whileLeading is what else the replica with the Lease does, if anything.
+	whileLeading func(context.Context)
 }
 
 // defaultLease is the name of the Lease in the namespace of the pod.
@@ -199,5 +201,5 @@ func (f *publishFlags) writer(api *rest.Config, namespaces []string, served func
 		host = ""
 	}
 	return status.New(status.Config{REST: api, Identity: cmp.Or(host, "legation") + "_" + string(uuid.NewUUID()), Lease: f.leaseName,
-		Namespaces: namespaces, Addresses: f.sources, Acknowledged: served, Log: log})
+		Namespaces: namespaces, Addresses: f.sources, Acknowledged: served, WhileLeading: f.whileLeading, Log: log})
 }

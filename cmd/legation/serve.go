@@ -60,12 +60,12 @@ of the built-in example, in a temporary folder that the log names.
 The stream to Envoys carries private keys. So, but for loopback addresses, both ends
 prove who they are by mutual TLS: --tls names a folder with tls.crt, tls.key and
 ca.crt, which 'legation certs' makes, or cert-manager; they are read again when they
-change, and nobody is disconnected. The URI spiffe://legation.dev/fleet/CLASS in its
-certificate makes a client an Envoy of that class; 'legation certs --help' has the
-other names. Without flags it listens on this machine only.
+change, and nobody is disconnected. With --certificates it makes and renews them itself,
+as Secrets. The URI spiffe://legation.dev/fleet/CLASS in its certificate makes a client an
+Envoy of that class; 'legation certs --help' has the other names. Without flags it
+listens on this machine only.
 
-What is wrong with an object is logged with
-its field. Nothing is served before the source was read in full and had a class of ours:
+What is wrong with an object is logged with its field. Nothing is served before the source was read in full and had a class of ours:
 /readyz at the address of --admin says what it waits for, and /metrics is there too.
 SIGTERM ends the streams, and Envoys go on with what they have.
 
@@ -122,6 +122,9 @@ func (f *serveFlags) check(flags *pflag.FlagSet) error {
 	if err := f.publish.check(flags, f.source.source, f.source.classes); err != nil {
 		return err
 	}
+	if err := f.checkKept(); err != nil {
+		return err
+	}
 	if _, _, err := net.SplitHostPort(f.peers); f.peers != "" && err != nil {
 		return fmt.Errorf("--peers: %w", err)
 	}
@@ -136,9 +139,9 @@ func (f *serveFlags) run(c *cobra.Command) error {
 	if err := f.check(c.Flags()); err != nil {
 		return cli.Usage(c, err)
 	}
-	folder, err := openFolder(f.wire.tls, log)
+	folder, err := f.openWire(c.Context(), log)
 	if err != nil {
-		return err
+		return unlessEnded(c.Context(), err)
 	}
 	stored, err := f.state.open(&f.source, log)
 	if err != nil {

@@ -41,6 +41,7 @@ func TestAdmitted(t *testing.T) {
 	for what, set := range odd {
 		admitted(what, render(t, "a-release-with-a-name-as-long-as-helm-lets-it-be-53ch", "legation", "--set", set))
 	}
+	admitted("extras", render(t, "legation", "legation", "--values", "testdata/extras.yaml"))
 	t.Logf("judged: %v", judged)
 	for _, kind := range []string{"Deployment", "DaemonSet", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Certificate", "ServiceMonitor", "PodMonitor", "PrometheusRule"} {
 		if judged[kind] == 0 {

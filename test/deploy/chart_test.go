@@ -50,7 +50,7 @@ func path(t *testing.T, parts ...string) string {
 // helm renders the chart for a release, with flags.
 func helm(t *testing.T, release, namespace string, flags ...string) ([]byte, error) {
 	t.Helper()
-	args := append([]string{"template", release, path(t, "deploy", "helm", "legation"), "--namespace", namespace, "--kube-version", kubeVersion}, flags...)
+	args := append([]string{"template", release, path(t, "deploy", "helm", "legation"), "--namespace", namespace, "--kube-version", kubeVersion, "--skip-tests"}, flags...)
 	var stdout, stderr bytes.Buffer
 	c := exec.CommandContext(t.Context(), path(t, ".tools", "bin", "helm"), args...)
 	c.Stdout, c.Stderr = &stdout, &stderr
@@ -70,25 +70,39 @@ func render(t *testing.T, release, namespace string, flags ...string) []byte {
 	return text
 }
 
-// example is a file of values of the chart, "" for its defaults.
-type example struct{ name, namespace string }
+// example is a file of values of the chart, in its folder; "legation" has none.
+type example struct{ name, namespace, file string }
 
-// examples are those of the chart, and its defaults.
+// examples are those of the chart, its presets (values-NAME.yaml), and its defaults.
 func examples(t *testing.T) (list []example) {
 	t.Helper()
-	files, err := filepath.Glob(path(t, "deploy", "helm", "legation", "examples", "*.yaml"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no examples: %v", err)
-	}
-	list = append(list, example{"legation", "legation"})
-	for _, f := range files {
-		e := example{strings.TrimSuffix(filepath.Base(f), ".yaml"), "legation"}
-		if e.name == "second-release" {
-			e.namespace = "staging"
+	chart := path(t, "deploy", "helm", "legation")
+	list = append(list, example{"legation", "legation", "values.yaml"})
+	for _, pattern := range []string{"examples/*.yaml", "values-*.yaml"} {
+		files, err := filepath.Glob(filepath.Join(chart, pattern))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no %s: %v", pattern, err)
 		}
-		list = append(list, e)
+		for _, f := range files {
+			e := example{strings.TrimPrefix(strings.TrimSuffix(filepath.Base(f), ".yaml"), "values-"), "legation", f}
+			if e.name == "second-release" {
+				e.namespace = "staging"
+			}
+			list = append(list, e)
+		}
 	}
 	return list
+}
+
+// named is the example of that name.
+func named(t *testing.T, name string) example {
+	t.Helper()
+	list := examples(t)
+	i := slices.IndexFunc(list, func(e example) bool { return e.name == name })
+	if i < 0 {
+		t.Fatalf("the chart has no example %s", name)
+	}
+	return list[i]
 }
 
 func (e example) render(t *testing.T) []byte {
@@ -96,7 +110,7 @@ func (e example) render(t *testing.T) []byte {
 	if e.name == "legation" {
 		return render(t, "legation", e.namespace)
 	}
-	return render(t, e.namespace, e.namespace, "--values", path(t, "deploy", "helm", "legation", "examples", e.name+".yaml"))
+	return render(t, e.namespace, e.namespace, "--values", e.file)
 }
 
 // objects are those of rendered text.
@@ -216,7 +230,7 @@ func arguments(o *unstructured.Unstructured) []string {
 // class.
 func TestTwoReleases(t *testing.T) {
 	seen := map[string]bool{}
-	for _, e := range []example{{"legation", "legation"}, {"second-release", "staging"}} {
+	for _, e := range []example{named(t, "legation"), named(t, "second-release")} {
 		classes, read := []string{}, ""
 		for _, o := range objects(t, e.render(t)) {
 			key := o.GetKind() + " " + o.GetNamespace() + "/" + o.GetName()

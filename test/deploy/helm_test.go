@@ -37,12 +37,15 @@ func inCluster(t *testing.T, args ...string) string {
 
 // TestNotes: what helm says after an install is about what was installed.
 func TestNotes(t *testing.T) {
+	define(t)
 	for set, says := range map[string][]string{
-		"tls.certManager.enabled=true":           {"kubectl get certificates --namespace edge", "ports 80 and 443 of the nodes"},
-		"envoy.hostPorts.http=0":                 {"legation certs --namespace edge --release legation --class legation", "port 443 of the nodes"},
-		"fleets.public.kind=DaemonSet":           {"the classes legation, public", "--class legation,public", "Fleet public, a DaemonSet"},
-		"envoy.terminationGracePeriodSeconds=30": {"terminationGracePeriodSeconds=30: what takes longer"},
-		deployment + ",envoy.replicas=1":         {"there is no way in", "get no address", "envoy.replicas=1"},
+		"tls.certManager.enabled=true":                      {"kubectl get certificates --namespace edge", "ports 80 and 443 of the nodes"},
+		"tls.renew=false,envoy.hostPorts.http=0":            {"legation certs --namespace edge --release legation --class legation", "port 443 of the nodes"},
+		"tls.renew=false,fleets.public.kind=DaemonSet":      {"the classes legation, public", "--class legation,public", "Fleet public, a DaemonSet"},
+		"envoy.terminationGracePeriodSeconds=30":            {"makes the Secrets of the wire", "terminationGracePeriodSeconds=30: what takes longer"},
+		"monitoring.podMonitor=true,tls.life=24h":           {"only from pods of this namespace", "helm test legation --namespace edge", "legation problems"},
+		"envoy.hostNetwork=true,envoy.hostPorts.https=8443": {"port 80 is below 1024"},
+		deployment + ",envoy.replicas=1":                    {"there is no way in", "get no address", "envoy.replicas=1"},
 		deployment + ",envoy.service.enabled=true,envoy.autoscaling.enabled=true,envoy.terminationGracePeriodSeconds=900": {
 			"the Service legation-envoy-legation (LoadBalancer)", "the metric legation_envoy_worker_cpu", "600 by default"},
 	} {

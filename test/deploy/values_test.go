@@ -8,10 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // deployment are the values without which a fleet cannot be a Deployment.
@@ -31,7 +34,6 @@ func TestRefused(t *testing.T) {
 		{"fleets.public.default=true,envoy.default=true", "fleets.legation.default=true and fleets.public.default=true"},
 		{"envoy.publish=anywhere", "publish"},
 		{"tls.certmanager.enabled=true", "certmanager"},
-		{"labels.app\\.kubernetes\\.io/name=x", "labels.app.kubernetes.io/name: the chart says"},
 		{"envoy.podLabels.legation\\.dev/fleet=x", "envoy.podLabels.legation.dev/fleet of fleet legation: the chart says"},
 		{"imagePullSecrets[0].nmae=x", "imagePullSecrets"},
 		{"envoy.terminationGracePeriodSeconds=1", "envoy.terminationGracePeriodSeconds=1 of fleet legation: must be at least 5"},
@@ -47,6 +49,18 @@ func TestRefused(t *testing.T) {
 		{"controlPlane.state.coldStartAfter=soon", "coldStartAfter"},
 		{"controlPlane.state.persistence.enabled=true,controlPlane.state.persistence.accessModes={ReadWriteOnce}", "controlPlane.state.persistence.accessModes=[ReadWriteOnce]: 2 replicas"},
 		{"nameOfNothing=1", "nameOfNothing"},
+		{"commonLabels.app\\.kubernetes\\.io/name=x", "commonLabels.app.kubernetes.io/name: the chart says"},
+		{"envoy.settings.retrys=1", "at '/envoy/settings': additional properties 'retrys' not allowed"},
+		{"fleets.legation.settings.host-ownership=mine", "at '/fleets/legation/settings/host-ownership': value must be one of 'namespace', 'shared'"},
+		{"envoy.settings.request-timeout=false", "at '/envoy/settings/request-timeout': got boolean, want number or string"},
+		{"envoy.service.loadBalancerSourceRanges={10.0.0.1}", "at '/envoy/service/loadBalancerSourceRanges/0'"},
+		{"envoy.service.ipFamilies={IPv5}", "at '/envoy/service/ipFamilies/0'"},
+		{"envoy.service.internal.enabled=true", "envoy.service.internal.enabled=true of fleet legation: it is a second Service"},
+		{"envoy.kind=Deployment,envoy.hostNetwork=true", "envoy.hostNetwork=true of fleet legation: envoy.kind is Deployment"},
+		{"image.digest=latest", "at '/image/digest'"},
+		{"fullnameOverride=a-name-that-is-longer-than-those-of-objects-may-be", "at '/fullnameOverride'"},
+		{"controlPlane.livenessProbe.httpGet.path=/x", "at '/controlPlane/livenessProbe': additional properties 'httpGet'"},
+		{"monitoring.scrape.port=x", "at '/monitoring/scrape/port'"},
 		{"fleets.a-class-with-a-name-that-is-rather-long.service.enabled=true", "more than 63 characters"},
 	} {
 		_, err := helm(t, "legation-of-the-whole-company", "legation", "--set", s.set)
@@ -98,13 +112,13 @@ func TestFleets(t *testing.T) {
 
 // TestSettings: a number of the values is the same number in the ConfigMap.
 func TestSettings(t *testing.T) {
-	text := render(t, "legation", "legation", "--set", "envoy.settings.max-request-body=10485760,envoy.settings.panic-threshold=0.25,envoy.settings.slow-start=30s,envoy.settings.http10=true")
+	text := render(t, "legation", "legation", "--set", "envoy.settings.max-request-body=10485760,envoy.settings.panic-threshold=0.25,envoy.settings.slow-start=30s,envoy.settings.cors=true")
 	for _, o := range objects(t, text) {
 		if o.GetKind() != "ConfigMap" {
 			continue
 		}
 		got, _, _ := unstructured.NestedStringMap(o.Object, "data")
-		want := map[string]string{"max-request-body": "10485760", "panic-threshold": "0.25", "slow-start": "30s", "http10": "true",
+		want := map[string]string{"max-request-body": "10485760", "panic-threshold": "0.25", "slow-start": "30s", "cors": "true",
 			"http-port": "8080", "https-port": "8443", "drain-upgrades": "hold", "session-ticket-secret": "legation/legation-session-tickets"}
 		if !maps.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
@@ -162,7 +176,7 @@ func TestSignal(t *testing.T) {
 	if rule == nil {
 		t.Fatal("docs/operating.md has no rule")
 	}
-	for _, o := range objects(t, example{"autoscaled", "legation"}.render(t)) {
+	for _, o := range objects(t, named(t, "autoscaled").render(t)) {
 		if o.GetKind() != "HorizontalPodAutoscaler" {
 			continue
 		}
@@ -178,7 +192,7 @@ func TestSignal(t *testing.T) {
 // odd are values that few set, in one file each; all of them are admitted.
 var odd = map[string]string{
 	"one of each": "controlPlane.replicas=1,envoy.replicas=1," + deployment,
-	"scheduling": `imagePullSecrets[0].name=registry,labels.cost=edge,envoy.podLabels.team=edge,controlPlane.podLabels.team=edge,envoy.priorityClassName=high,` +
+	"scheduling": `imagePullSecrets[0].name=registry,commonLabels.cost=edge,envoy.podLabels.team=edge,controlPlane.podLabels.team=edge,envoy.priorityClassName=high,` +
 		`envoy.tolerations[0].key=edge,envoy.tolerations[0].operator=Exists,envoy.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.` +
 		`nodeSelectorTerms[0].matchExpressions[0].key=edge,envoy.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.` +
 		`nodeSelectorTerms[0].matchExpressions[0].operator=Exists,controlPlane.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.` +
@@ -193,7 +207,98 @@ var odd = map[string]string{
 	"no ports":      "envoy.hostPorts.http=0,envoy.hostPorts.https=0,envoy.publish=none",
 	"own autoscale": deployment + ",envoy.replicas=null,envoy.createClass=false",
 	"annotations":   `envoy.podAnnotations.cluster-autoscaler\.kubernetes\.io/enable-ds-eviction=no`,
-	"no networks":   "networkPolicy.enabled=false,monitoring.rules=true,monitoring.labels.release=prometheus",
+	"names":         "fullnameOverride=edge,nameOverride=gate,commonAnnotations.owner=edge,global.imageRegistry=mirror.example:5000,image.digest=sha256:" + strings.Repeat("ab", 32),
+	"accounts":      "serviceAccount.controlPlane.create=false,serviceAccount.controlPlane.name=theirs,serviceAccount.envoy.create=false,rbac.create=false,priorityClass.create=false",
+	"two stacks":    deployment + ",fullnameOverride=edge,envoy.service.enabled=true,envoy.service.ipFamilyPolicy=RequireDualStack,envoy.service.ipFamilies={IPv6,IPv4},envoy.service.internal.enabled=true,envoy.service.internal.ipFamilyPolicy=SingleStack,envoy.service.internal.ipFamilies={IPv6}",
+	"balancer": deployment + ",fullnameOverride=edge,envoy.service.enabled=true,envoy.service.loadBalancerClass=example.com/edge,envoy.service.loadBalancerSourceRanges={10.0.0.0/8,2001:db8::/32},envoy.service.healthCheckNodePort=31000," +
+		"envoy.service.nodePorts.http=31080,envoy.service.sessionAffinity=ClientIP,envoy.service.labels.team=edge,envoy.service.externalIPs={192.0.2.1},envoy.service.internal.enabled=true,envoy.service.internal.type=ClusterIP," +
+		`envoy.service.ports.http=0,envoy.service.annotations.example\.com/kind=edge`,
+	"without node ports": deployment + ",envoy.service.enabled=true,envoy.service.externalTrafficPolicy=Cluster,envoy.service.allocateLoadBalancerNodePorts=false",
+	"of the node":        "envoy.hostNetwork=true,envoy.hostPorts.http=8080,controlPlane.hostNetwork=true,controlPlane.dnsPolicy=Default",
+	"no networks":        "networkPolicy.enabled=false,monitoring.rules=true,monitoring.labels.release=prometheus",
+}
+
+// TestExtras: what a user adds is in the pods of both workloads, and what he takes away is not.
+func TestExtras(t *testing.T) {
+	looked := 0
+	for _, o := range objects(t, render(t, "legation", "legation", "--values", "testdata/extras.yaml")) {
+		template, found, _ := unstructured.NestedMap(o.Object, "spec", "template", "spec")
+		if !found {
+			continue
+		}
+		looked++
+		var pod corev1.PodSpec
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(template, &pod); err != nil {
+			t.Fatal(err)
+		}
+		main, spread := pod.Containers[0], pod.TopologySpreadConstraints[0]
+		for what, is := range map[string]bool{
+			"variable": main.Env[len(main.Env)-1].Name == "ZONE_OF", "mount": main.VolumeMounts[len(main.VolumeMounts)-1].MountPath == "/extra",
+			"volume": pod.Volumes[0].Name == "extra", "container": pod.Containers[1].Name == "beside", "init container": pod.InitContainers[len(pod.InitContainers)-1].Name == "before",
+			"spread":  len(pod.TopologySpreadConstraints) == 1 && spread.TopologyKey == "rack" && spread.LabelSelector.MatchLabels["app.kubernetes.io/instance"] == "legation",
+			"classes": pod.PriorityClassName == "high" && *pod.RuntimeClassName == "gvisor" && pod.SchedulerName == "other",
+			"DNS":     pod.DNSPolicy == corev1.DNSNone && pod.DNSConfig.Nameservers[0] == "192.0.2.53", "sysctl": pod.SecurityContext.Sysctls[0].Name == "net.ipv4.ip_local_port_range",
+			"no numbers": pod.SecurityContext.RunAsUser == nil && pod.SecurityContext.RunAsGroup == nil && pod.SecurityContext.FSGroup == nil && *pod.SecurityContext.RunAsNonRoot,
+			"capability": slices.Equal(main.SecurityContext.Capabilities.Add, []corev1.Capability{"NET_BIND_SERVICE"}) && slices.Equal(main.SecurityContext.Capabilities.Drop, []corev1.Capability{"ALL"}),
+			"probes":     main.StartupProbe.FailureThreshold == 60 && main.LivenessProbe.TimeoutSeconds == 9 && main.LivenessProbe.PeriodSeconds == 10 && main.ReadinessProbe.PeriodSeconds == 1,
+		} {
+			if !is {
+				t.Errorf("%s %s: wrong %s", o.GetKind(), o.GetName(), what)
+			}
+		}
+	}
+	if looked != 2 {
+		t.Errorf("%d workloads, want 2", looked)
+	}
+}
+
+// TestNames: what objects are called, and where images come from, follows from the values
+// that say so, everywhere.
+func TestNames(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("ab", 32)
+	text := render(t, "legation", "legation", "--set", "fullnameOverride=edge,nameOverride=gate,commonAnnotations.owner=me,commonLabels.cost=edge,global.imageRegistry=mirror.example:5000,image.digest="+digest)
+	for _, o := range objects(t, text) {
+		if name := o.GetName(); !strings.HasPrefix(name, "edge") && !strings.HasPrefix(name, "legation-edge") && o.GetKind() != "IngressClass" {
+			t.Errorf("%s %s has another name", o.GetKind(), name)
+		}
+		if o.GetAnnotations()["owner"] != "me" || o.GetLabels()["cost"] != "edge" || o.GetLabels()["app.kubernetes.io/name"] != "gate" {
+			t.Errorf("%s %s: annotations %v, labels %v", o.GetKind(), o.GetName(), o.GetAnnotations(), o.GetLabels())
+		}
+	}
+	if bytes.Contains(text, []byte("app.kubernetes.io/name: legation\n")) {
+		t.Error("something has, or selects by, the name that the values replace")
+	}
+	for image, want := range map[string]int{"mirror.example:5000/legation/legation:0.1.0@" + digest: 3, "mirror.example:5000/envoyproxy/envoy:distroless-v1.40.0": 1} {
+		if got := bytes.Count(text, []byte("image: \""+image+"\"\n")); got != want || bytes.Count(text, []byte("image: ")) != 4 {
+			t.Errorf("%d containers have image %s, want %d", got, image, want)
+		}
+	}
+}
+
+// TestServices: the Services of Envoys are what the values say; the second one is as the
+// first in what is not its own.
+func TestServices(t *testing.T) {
+	text := render(t, "legation", "legation", "--set", odd["balancer"])
+	got := map[string]corev1.ServiceSpec{}
+	for _, o := range objects(t, text) {
+		if o.GetKind() != "Service" {
+			continue
+		}
+		var s corev1.Service
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &s); err != nil {
+			t.Fatal(err)
+		}
+		got[s.Name] = s.Spec
+	}
+	first, second := got["edge-envoy-legation"], got["edge-envoy-legation-internal"]
+	if *first.LoadBalancerClass != "example.com/edge" || len(first.LoadBalancerSourceRanges) != 2 || first.HealthCheckNodePort != 31000 || first.SessionAffinity != corev1.ServiceAffinityClientIP ||
+		len(first.ExternalIPs) != 1 || len(first.Ports) != 1 || first.Ports[0].Port != 443 {
+		t.Errorf("the Service is %+v", first)
+	}
+	if second.Type != corev1.ServiceTypeClusterIP || second.LoadBalancerClass != nil || len(second.LoadBalancerSourceRanges) != 0 || second.HealthCheckNodePort != 0 || len(second.ExternalIPs) != 0 ||
+		second.SessionAffinity != corev1.ServiceAffinityClientIP || second.ExternalTrafficPolicy != "" || len(second.Ports) != 1 || !maps.Equal(first.Selector, second.Selector) {
+		t.Errorf("the second Service is %+v", second)
+	}
 }
 
 // TestControllerClasses: the control plane takes the place of the controllers that the

@@ -22,7 +22,7 @@ var allowed = map[string][]string{
 	"authz":      {"authz/rule"},
 	"authz/rule": {},
 	"cmd/cli":    {},
-	"cmd/legation": {"object", "controller", "cmd/cli", "examples", "inspect", "inspect/compare", "state", "translator", "translator/finding", "translator/input", "translator/lower/nginx", "translator/policy", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact", "xds/observed",
+	"cmd/legation": {"object", "controller", "cmd/cli", "examples", "inspect", "inspect/compare", "state", "translator", "translator/finding", "translator/input", "translator/lower/nginx", "translator/policy", "watcher/certificates", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact", "xds/observed",
 		"pmap", "xds/hold", "xds/redact", "xds/server", "xds/snapshot", "xds/store"},
 	"cmd/shutdown-manager": {
 		"authz", "cmd/cli", "drain", "drain/admin", "drain/child", "drain/host", "drain/limits", "drain/node", "drain/probe"},
@@ -39,6 +39,7 @@ var allowed = map[string][]string{
 	"inspect/compare":          {"object", "translator", "translator/finding", "translator/input", "translator/lower", "translator/policy", "translator/route"}, // lower: an object as it would be without an annotation
 	"object":                   {},
 	"state":                    {"translator/input", "translator/lower"},
+	"watcher/certificates":     {"xds/bootstrap", "xds/identity"},
 	"watcher/dir":              {"object", "translator/finding", "translator/input", "translator/lower"},
 	"watcher/kube":             {"object", "pmap", "translator/finding", "translator/input", "translator/lower", "translator/route", "watcher/quiet"},
 	"watcher/quiet":            {},

@@ -46,7 +46,7 @@ type member struct {
 func (m *member) keep() {
 	for {
 		m.live()
-		if !m.sandbox.rest(restartAfter) {
+		if m.sandbox.pod.Spec.RestartPolicy == corev1.RestartPolicyNever || !m.sandbox.rest(restartAfter) {
 			return
 		}
 		m.again()

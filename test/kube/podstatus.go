@@ -28,8 +28,25 @@ func (s *sandbox) status(started metav1.Time, said []corev1.PodCondition) corev1
 		}
 		p.ContainerStatuses = append(p.ContainerStatuses, status)
 	}
+	if s.pod.Spec.RestartPolicy == corev1.RestartPolicyNever {
+		p.Phase = finished(p)
+	}
 	p.Conditions = conditionsOf(said, initialized, ready)
 	return p
+}
+
+// finished is the phase of a pod whose containers are not started again.
+func finished(p corev1.PodStatus) corev1.PodPhase {
+	phase := corev1.PodSucceeded
+	for _, c := range p.ContainerStatuses {
+		switch t := c.State.Terminated; {
+		case t == nil:
+			return p.Phase
+		case t.ExitCode != 0:
+			phase = corev1.PodFailed
+		}
+	}
+	return phase
 }
 
 // conditionsOf are those of a pod; each keeps its time while it is as it was.

@@ -16,8 +16,8 @@ const (
 	controllersPort  = "10257"
 	// advertised is of PodRange, which loopback must not be; pods that are run reach the API server there.
 	advertised = "10.244.0.1"
-	// serviceRange is where ClusterIPs come from. They are not routed.
-	serviceRange = "10.96.0.0/16"
+	// serviceRange is where ClusterIPs come from, of both families. They are not routed.
+	serviceRange = "10.96.0.0/16,fd00:10:96::/108"
 )
 
 // controllers are those that tests need: no scheduler and no garbage of a cloud.

@@ -83,6 +83,9 @@ func newLeadership(ctx context.Context, a *lease, l *loop) *leadership {
 // start starts the goroutines that read and write.
 func (t *leadership) start(c Config) {
 	log := slog.New(quiet.Handler{Handler: t.log.Handler()})
+	if c.WhileLeading != nil {
+		t.group.Go(func() { c.WhileLeading(t.ctx) })
+	}
 	for _, f := range t.feeds(c) {
 		t.group.Go(func() { f.run(t.ctx, log) })
 	}

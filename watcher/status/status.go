@@ -1,6 +1,6 @@
 // Package status writes to Kubernetes: the addresses of Ingresses, and Events on
-// objects that something is wrong with. It is the only part of Legation that
-// writes anything there, and it writes nothing else.
+// objects that something is wrong with, and nothing else. Beside it only package
+// certificates writes anything there, under the same Lease.
 //
 // It runs beside the data path and never holds it up: Writer.Report takes what is
 // served and returns immediately. Every replica serves; only the one that holds a Lease
@@ -78,6 +78,9 @@ type Config struct {
 	// any replica, run what belongs to it. It is called only for Ingresses that wait for
 	// their first address. If it is nil, no Ingress waits.
 	Acknowledged func(context.Context, []object.Ref) ([]bool, error)
+	// WhileLeading, if not nil, is run while this replica holds the Lease, until its context
+	// ends: for what else only one replica does.
+	WhileLeading func(context.Context)
 	// Log gets a line for each change of state; nil means slog.Default().
 	Log *slog.Logger
 	// Timing is for tests and unusual clusters; the zero Timing is good.

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -43,13 +44,20 @@ type Folder struct {
 
 	mu      sync.Mutex // guards what follows
 	now     material
+	lent    bool      // now is what OpenWith was given: no file was read yet
 	failure string    // why the files cannot be used; empty if they can
 	warned  time.Time // of what ends soon
 }
 
+// Files are CertificateFile, KeyFile and CAFile.
+type Files [3][]byte
+
+// Format hides the key from every verb.
+func (Files) Format(f fmt.State, _ rune) { fmt.Fprint(f, "files of the wire") }
+
 // material is what the files hold.
 type material struct {
-	files   [3][]byte
+	files   Files
 	pair    tls.Certificate // with its Leaf
 	roots   *x509.CertPool
 	rootEnd time.Time // when the first of the CAs ends
@@ -72,6 +80,19 @@ func Open(dir string, log *slog.Logger) (*Folder, error) {
 	return f, nil
 }
 
+// OpenWith is Open for a folder whose files may come later, as those of a Secret that was
+// just made: until they do, it holds first.
+func OpenWith(dir string, first Files, log *slog.Logger) (*Folder, error) {
+	if log == nil {
+		log = slog.Default()
+	}
+	m, err := parse(dir, first)
+	if err != nil {
+		return nil, err
+	}
+	return &Folder{dir: dir, log: log, now: m, lent: true}, nil
+}
+
 // Run follows the files until ctx ends, and returns its error.
 func (f *Folder) Run(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
@@ -92,6 +113,9 @@ func (f *Folder) Look(now time.Time) bool {
 	m, err := f.read()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.lent && errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
 	if err != nil {
 		if f.failure != err.Error() {
 			f.failure = err.Error()
@@ -100,7 +124,7 @@ func (f *Folder) Look(now time.Time) bool {
 		f.warn(now)
 		return false
 	}
-	f.failure = ""
+	f.failure, f.lent = "", false
 	if !equal(m.files, f.now.files) {
 		f.now, f.warned = m, time.Time{}
 		f.log.Info("certificates were replaced", "folder", f.dir, "ends", m.pair.Leaf.NotAfter, "ca_ends", m.rootEnd)
@@ -149,7 +173,7 @@ func (f *Folder) roots() *x509.CertPool {
 	return f.now.roots
 }
 
-func equal(a, b [3][]byte) bool {
+func equal(a, b Files) bool {
 	for i := range a {
 		if !bytes.Equal(a[i], b[i]) {
 			return false
@@ -162,16 +186,23 @@ func equal(a, b [3][]byte) bool {
 // certificate and a key that do not belong together are those of a replacement that
 // is under way, or a mistake.
 func (f *Folder) read() (m material, err error) {
+	var files Files
 	for i, name := range []string{CertificateFile, KeyFile, CAFile} {
-		if m.files[i], err = os.ReadFile(filepath.Join(f.dir, name)); err != nil {
+		if files[i], err = os.ReadFile(filepath.Join(f.dir, name)); err != nil {
 			return m, err
 		}
 	}
+	return parse(f.dir, files)
+}
+
+// parse reads what the files of a folder hold.
+func parse(dir string, files Files) (m material, err error) {
+	m.files = files
 	if m.pair, err = tls.X509KeyPair(m.files[0], m.files[1]); err != nil {
-		return m, fmt.Errorf("%s and %s in %s: %w", CertificateFile, KeyFile, f.dir, err)
+		return m, fmt.Errorf("%s and %s in %s: %w", CertificateFile, KeyFile, dir, err)
 	}
 	if m.roots, m.rootEnd, err = readRoots(m.files[2]); err != nil {
-		return m, fmt.Errorf("%s in %s: %w", CAFile, f.dir, err)
+		return m, fmt.Errorf("%s in %s: %w", CAFile, dir, err)
 	}
 	return m, nil
 }

@@ -90,7 +90,19 @@ func TestFolder(t *testing.T) {
 	if f.Look(now) || f.Failure() == "" {
 		t.Error("half a pair is in force")
 	}
+	lent, err := OpenWith(filepath.Join(dir, "later"), Files{lasting.Certificate, lasting.Key, a.Certificate}, slog.New(slog.DiscardHandler))
+	if err != nil || !lent.Look(now) || lent.Failure() != "" || lent.pair() == nil {
+		t.Errorf("without files yet, what was given is not in force: %v", err)
+	}
 	write(KeyFile, short.Key)
+	lent.dir = dir
+	if end, _ := lent.Ends(); !lent.Look(now) || lent.now.pair.Leaf.NotAfter.Equal(end) {
+		t.Error("files that come are not in force")
+	}
+	lent.dir = filepath.Join(dir, "gone")
+	if lent.Look(now) || lent.Failure() == "" {
+		t.Error("files that were there and are gone are no failure")
+	}
 	for _, at := range []time.Duration{0, time.Hour, 25 * time.Hour} {
 		if !f.Look(now.Add(at)) || f.Failure() != "" {
 			t.Errorf("not in force: %s", f.Failure())

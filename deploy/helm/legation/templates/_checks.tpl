@@ -7,7 +7,7 @@
   {{- fail (printf "fleets.%s: the name of a fleet is part of the names of its objects: at most 40 lower-case letters, digits and hyphens" .class) -}}
 {{- end -}}
 {{- $of := printf "of fleet %s" .class -}}
-{{- $service := printf "%s-envoy-%s" (include "legation.name" .root) .class -}}
+{{- $service := printf "%s-envoy-%s%s" (include "legation.name" .root) .class (ternary "-internal" "" .fleet.service.internal.enabled) -}}
 {{- with .fleet -}}
 {{- range $name := list "http-port" "https-port" "drain-upgrades" -}}
   {{- if hasKey $.fleet.settings $name -}}
@@ -15,6 +15,12 @@
   {{- end -}}
 {{- end -}}
 {{- include "legation.checkLabels" (dict "field" "envoy.podLabels" "of" (print " " $of) "labels" .podLabels) -}}
+{{- if and .service.internal.enabled (not .service.enabled) -}}
+  {{- fail (printf "envoy.service.internal.enabled=true %s: it is a second Service, and envoy.service.enabled is false: set that, too; a single one for clients inside is made so by its annotations" $of) -}}
+{{- end -}}
+{{- if and .hostNetwork (eq .kind "Deployment") -}}
+  {{- fail (printf "envoy.hostNetwork=true %s: envoy.kind is Deployment, whose Envoys may meet on a node and cannot share its ports: set envoy.kind to DaemonSet" $of) -}}
+{{- end -}}
 {{- if eq .kind "Deployment" -}}
   {{- range $name, $port := .hostPorts -}}
     {{- if $port -}}
@@ -47,7 +53,7 @@
 
 {{/* What is not of one fleet. One class at most is the default of the cluster. */}}
 {{- define "legation.check" -}}
-{{- include "legation.checkLabels" (dict "field" "labels" "of" "" "labels" .Values.labels) -}}
+{{- include "legation.checkLabels" (dict "field" "commonLabels" "of" "" "labels" .Values.commonLabels) -}}
 {{- include "legation.checkLabels" (dict "field" "controlPlane.podLabels" "of" "" "labels" .Values.controlPlane.podLabels) -}}
 {{- with .Values.controlPlane.state.persistence -}}
   {{- if and .enabled (not .existingClaim) (gt (int $.Values.controlPlane.replicas) 1) (not (has "ReadWriteMany" .accessModes)) -}}
