@@ -1,0 +1,108 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+)
+
+const usage = `Usage:
+  images build [flags]     write both images to --out, as OCI layouts and as one archive
+  images push REGISTRY     push what --out has to REGISTRY, for example registry.example.com/legation
+
+Flags:
+`
+
+// options are the flags.
+type options struct {
+	out                 string
+	registry            string
+	version, revision   string
+	arch                string
+	bin                 string
+	envoy, envoyVersion string
+	libc, pins          string
+	unpinned            bool
+	seconds             int64
+	source              string
+}
+
+func (o *options) flags() *flag.FlagSet {
+	f := flag.NewFlagSet("images", flag.ExitOnError)
+	f.Usage = func() { fmt.Fprint(f.Output(), usage); f.PrintDefaults() }
+	f.StringVar(&o.out, "out", "out", "folder of what is made")
+	f.StringVar(&o.registry, "registry", "ghcr.io/legation", "what the names of the images begin with")
+	f.StringVar(&o.version, "version", "", "version of Legation, and tag of the images")
+	f.StringVar(&o.revision, "revision", "", "commit that was built")
+	f.StringVar(&o.arch, "arch", "amd64", "what the programs are built for: amd64 or arm64")
+	f.StringVar(&o.bin, "bin", "", "folder with legation and shutdown-manager, built for Linux without cgo")
+	f.StringVar(&o.envoy, "envoy", "", "the binary of Envoy")
+	f.StringVar(&o.envoyVersion, "envoy-version", "", "its version")
+	f.StringVar(&o.libc, "libc", "", "Debian's package libc6")
+	f.StringVar(&o.pins, "pins", "libc6.txt", "file with the digests of that package")
+	f.BoolVar(&o.unpinned, "unpinned", false, "take a libc6 that is not pinned: for tests, not for a release")
+	f.Int64Var(&o.seconds, "time", 0, "time of the commit, in seconds since 1970")
+	f.StringVar(&o.source, "source", "../..", "the repository")
+	return f
+}
+
+func main() {
+	o := &options{}
+	f := o.flags()
+	if len(os.Args) < 2 {
+		f.Usage()
+		os.Exit(2)
+	}
+	_ = f.Parse(os.Args[2:]) // it exits
+	var err error
+	switch command := os.Args[1]; {
+	case command == "build" && f.NArg() == 0:
+		err = o.build()
+	case command == "push" && f.NArg() == 1:
+		err = o.push(f.Arg(0))
+	default:
+		f.Usage()
+		os.Exit(2)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "images:", err)
+		os.Exit(1)
+	}
+}
+
+// build makes the images and writes them.
+func (o *options) build() error {
+	made, err := o.images()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(o.out, 0o755); err != nil {
+		return err
+	}
+	for _, m := range made {
+		if err := m.writeLayout(filepath.Join(o.out, "images", m.name)); err != nil {
+			return fmt.Errorf("image %s: %w", m.name, err)
+		}
+	}
+	if err := writeArchive(filepath.Join(o.out, "images.tar"), made); err != nil {
+		return err
+	}
+	return o.writeValues(made)
+}
+
+// reference is the name of an image. Its tag is the version without the v of git's tag,
+// as in the chart.
+func (o *options) reference(image string) (name.Tag, error) {
+	return name.NewTag(o.registry+"/"+image+":"+strings.TrimPrefix(o.version, "v"), name.StrictValidation)
+}
+
+// licence is that of Legation, and of Envoy: the Apache License 2.0.
+func (o *options) licence() ([]byte, error) { return os.ReadFile(filepath.Join(o.source, "LICENSE")) }
+
+// created is when, by what the images say, they were made.
+func (o *options) created() time.Time { return time.Unix(o.seconds, 0).UTC() }
