@@ -1,5 +1,6 @@
 // Command images makes the two container images of Legation, legation and envoy,
-// from programs that are built already, without a daemon: `make images` calls it.
+// from programs that are built already, without a daemon, and an OCI artifact of the
+// chart: `make images`, `make chart`, `make release` and `make push` call it.
 //
 // Equal programs give equal bytes: files have no time but 1970, the compressor is
 // pinned in go.mod, and what else has a time has that of the commit. So an image that

@@ -145,7 +145,7 @@ func (o *options) assemble(image string, content *content, layers []v1.Layer, co
 // labels are those that the OCI image specification names.
 func (o *options) labels(own map[string]string) map[string]string {
 	all := map[string]string{}
-	own["version"], own["revision"], own["created"] = o.version, o.revision, o.created().Format("2006-01-02T15:04:05Z")
+	own["version"], own["revision"], own["created"] = o.version, o.revision, o.created().Format(timeFormat)
 	own["vendor"], own["url"] = "Legation", "https://legation.dev"
 	for key, value := range own {
 		all["org.opencontainers.image."+key] = value

@@ -11,9 +11,14 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
+// timeFormat is that of RFC 3339, in UTC.
+const timeFormat = "2006-01-02T15:04:05Z"
+
 const usage = `Usage:
   images build [flags]     write both images to --out, as OCI layouts and as one archive
-  images push REGISTRY     push what --out has to REGISTRY, for example registry.example.com/legation
+  images chart FILE        write what 'helm package' made as an OCI layout, too, and without times
+  images release           list what would be published of --out, with digests and sizes
+  images push              push what --out has to --registry
 
 Flags:
 `
@@ -63,8 +68,12 @@ func main() {
 	switch command := os.Args[1]; {
 	case command == "build" && f.NArg() == 0:
 		err = o.build()
-	case command == "push" && f.NArg() == 1:
-		err = o.push(f.Arg(0))
+	case command == "chart" && f.NArg() == 1:
+		err = o.chart(f.Arg(0))
+	case command == "release" && f.NArg() == 0:
+		err = o.release()
+	case command == "push" && f.NArg() == 0:
+		err = o.push()
 	default:
 		f.Usage()
 		os.Exit(2)

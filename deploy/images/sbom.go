@@ -167,7 +167,7 @@ func (o *options) sbom(image string, parts []cdx.Component) ([]byte, error) {
 		parts[i].BOMRef = parts[i].PackageURL
 	}
 	list := cdx.NewBOM()
-	list.Metadata = &cdx.Metadata{Timestamp: o.created().Format("2006-01-02T15:04:05Z"), Component: &cdx.Component{
+	list.Metadata = &cdx.Metadata{Timestamp: o.created().Format(timeFormat), Component: &cdx.Component{
 		BOMRef: image, Type: cdx.ComponentTypeContainer, Name: image, Version: o.version,
 		Licenses: &cdx.Licenses{{License: &cdx.License{ID: "Apache-2.0"}}}}}
 	list.Components = &parts

@@ -1,18 +1,14 @@
 package main
 
 import (
-	"archive/tar"
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
@@ -24,10 +20,7 @@ const refName = "org.opencontainers.image.ref.name"
 
 // writeLayout writes an image as an OCI layout, and reads it again.
 func (m *made) writeLayout(dir string) error {
-	if err := os.RemoveAll(dir); err != nil {
-		return err
-	}
-	to, err := layout.Write(dir, empty.Index)
+	to, err := emptyLayout(dir)
 	if err != nil {
 		return err
 	}
@@ -72,20 +65,9 @@ func writeArchive(to string, all []*made) error {
 	if err := tarball.MultiWrite(images, &unordered); err != nil {
 		return err
 	}
-	var files []file
-	for in := tar.NewReader(&unordered); ; {
-		h, err := in.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		data, err := io.ReadAll(in)
-		if err != nil {
-			return err
-		}
-		files = append(files, file{name: h.Name, data: data})
+	files, err := readTar(&unordered)
+	if err != nil {
+		return err
 	}
 	var archive bytes.Buffer
 	if err := writeTar(&archive, files); err != nil {
@@ -99,7 +81,7 @@ Load both into a cluster of kind, into the containerd of a node, or into docker:
   kind load image-archive %[1]s
   ctr --namespace k8s.io images import %[1]s
   docker load --input %[1]s
-or push them, and the chart:
+or push them, and the chart, to a registry:
   make push REGISTRY=registry.example.com/legation
 `
 
@@ -123,14 +105,38 @@ func (o *options) writeValues(all []*made) error {
 	return nil
 }
 
+// chartName is the folder of the chart's layout; in a registry an image has that of the
+// chart already.
+const chartName = "chart"
+
+// artifacts are the layouts that there are to be published.
+var artifacts = []string{"legation", "envoy", chartName}
+
+// repositories are their names in a registry.
+var repositories = map[string]string{"legation": "legation", "envoy": "envoy", chartName: "charts/legation"}
+
+// sizeOf is what somebody who has nothing of an image fetches.
+func sizeOf(image v1.Image) (int64, error) {
+	manifest, err := image.Manifest()
+	if err != nil {
+		return 0, err
+	}
+	all, err := image.Size()
+	all += manifest.Config.Size
+	for _, l := range manifest.Layers {
+		all += l.Size
+	}
+	return all, err
+}
+
 // push writes what was made to a registry, with the credentials that docker uses.
-func (o *options) push(registry string) error {
-	for _, image := range []string{"legation", "envoy"} {
+func (o *options) push() error {
+	for _, image := range artifacts {
 		tag, from, err := written(filepath.Join(o.out, "images", image))
 		if err != nil {
-			return fmt.Errorf("%w: run `make images`", err)
+			return fmt.Errorf("%w: run `make images chart`", err)
 		}
-		to, err := name.NewTag(registry + "/" + image + ":" + tag)
+		to, err := name.NewTag(o.registry + "/" + repositories[image] + ":" + tag)
 		if err != nil {
 			return err
 		}
