@@ -3,6 +3,7 @@
 package deploy
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +18,79 @@ import (
 // inReadme are the commands by which README.md installs in a cluster, and what it asks
 // when they are done.
 var inReadme = regexp.MustCompile("(?s)\n## Install it in a cluster\n.*?\n```sh\n(.*?)\n\n(.*?)```\n")
+
+// block is what README.md wants pasted.
+var block = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$")
+
+// mayFind are commands that end with 1 when they find something.
+var mayFind = regexp.MustCompile(`legation (problems|explain) `)
+
+// TestReadmePastes: what else README.md wants pasted works, one block after the other in
+// one shell, and leaves nothing behind: neither a process nor a file.
+func TestReadmePastes(t *testing.T) {
+	text, err := os.ReadFile(path(t, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var script strings.Builder
+	for _, b := range block.FindAllStringSubmatch(string(text), -1) {
+		if strings.Contains(b[1], "helm install") {
+			continue // TestReadmeInstalls
+		}
+		for line := range strings.Lines(strings.ReplaceAll(b[1], "\\\n", "")) {
+			checked(&script, strings.TrimSpace(line))
+		}
+	}
+	s := newShell(t)
+	tmp := t.TempDir()
+	before := clone(t)
+	c := exec.CommandContext(t.Context(), "bash", "-c", script.String())
+	c.Dir = path(t)
+	// The demo ends by itself here, and makes fewer changes.
+	c.Env = append(s.env, "TMPDIR="+tmp, "FOR=1s", "DEMO=-changes 1s")
+	out, err := c.CombinedOutput()
+	if err != nil || strings.Contains(string(out), failedWord) {
+		t.Errorf("%v\n%s\n...%s", err, regexp.MustCompile(failedWord+".*").FindAll(out, -1), out[max(0, len(out)-3000):])
+	}
+	for _, want := range []string{"Hello from shop/web", "failures                     0", "ClusterDiscoveryService", "SERVING", "ingress/shop.localhost"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("nothing printed %q", want)
+		}
+	}
+	if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
+		t.Errorf("%v, %v are left in the temporary folder", err, left)
+	}
+	if after := clone(t); after != before {
+		t.Errorf("files of the clone were\n%s\nand are\n%s", before, after)
+	}
+}
+
+// failedWord is printed when a command fails.
+const failedWord = "COMMAND FAILED"
+
+// checked writes a command, and what tells that it failed.
+func checked(to *strings.Builder, line string) {
+	code := strings.TrimSpace(regexp.MustCompile(`\s#\s.*$|^#.*$`).ReplaceAllString(line, ""))
+	bound := 0
+	if mayFind.MatchString(code + " ") {
+		bound = 1
+	}
+	to.WriteString(line + "\n")
+	if code != "" && !strings.HasSuffix(code, "&") {
+		fmt.Fprintf(to, "status=$?; test $status -le %d || echo %s: $status, line %q\n", bound, failedWord, strings.ReplaceAll(code, "$", ""))
+	}
+}
+
+// clone are the files of the repository that git has not, but for those that it is to
+// ignore.
+func clone(t *testing.T) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "git", "-C", path(t), "status", "--porcelain", "--untracked-files=all").Output()
+	if err != nil {
+		t.Skipf("not run: this is no git checkout: %v", err)
+	}
+	return string(out)
+}
 
 // spooled are programs that the commands call and that need what a test has not: each
 // writes down what it was told. What kubectl was to apply is applied by us, and what kind
