@@ -24,7 +24,7 @@ FUZZTIME ?=
 BENCH ?=
 # ORACLE holds flags of `make oracle`.
 ORACLE ?=
-# ARCH is what `make images` builds for, amd64 or arm64; LIBC is a package libc6 of Debian for it; empty means what
+# ARCH is what `make images` builds for, amd64, arm64 or both; LIBC is a package libc6 of Debian for it; empty means what
 # deploy/images/libc6.txt pins, fetched. UNPINNED=1 takes one that is not pinned: for tests.
 ARCH ?= $(shell $(GO) env GOARCH)
 LIBC ?=
@@ -109,17 +109,17 @@ build: ## build legation and shutdown-manager into bin/
 REVISION          ?= $(shell git rev-parse HEAD 2>/dev/null)
 SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 IMAGES            := cd deploy/images && $(GO) run .
-NATIVE            := $(filter linux/$(ARCH),$(shell $(GO) env GOOS)/$(shell $(GO) env GOARCH))
-IMAGE_BIN         := $(if $(NATIVE),bin,out/bin/$(ARCH))
-IMAGE_LIBC        := $(if $(LIBC),$(abspath $(LIBC)),$(TOOLS)/images/libc6-$(ARCH).deb)
-# Envoy for another machine than this one is fetched beside that of the tests.
-IMAGE_ENVOY       := $(or $(ENVOY),$(if $(NATIVE),$(TOOLS)/envoy,$(TOOLS)/images/envoy-$(ARCH)))
+HOST              := $(shell $(GO) env GOOS)/$(shell $(GO) env GOARCH)
+# What an image for the architecture $(1) is made of; Envoy for another machine than this one is fetched beside that of the tests.
+FOREIGN            = $(filter-out linux/$(1),$(HOST))
+image-bin          = $(if $(FOREIGN),$(CURDIR)/out/bin/$(1),$(CURDIR)/bin)
+image-envoy        = $(or $(ENVOY),$(if $(FOREIGN),$(TOOLS)/images/envoy-$(1),$(TOOLS)/envoy))
+image-libc         = $(if $(LIBC),$(abspath $(LIBC)),$(TOOLS)/images/libc6-$(1).deb)
 
-images: $(if $(NATIVE),build) $(if $(LIBC),,$(IMAGE_LIBC)) $(if $(ENVOY),,$(IMAGE_ENVOY)) ## make both container images, without a daemon, in out/ (ARCH=arm64 for another machine)
-	$(if $(NATIVE),,GOOS=linux GOARCH=$(ARCH) $(STATIC) -o $(IMAGE_BIN)/ $(PROGRAMS))
+images: $(if $(filter $(ARCH:%=linux/%),$(HOST)),build) $(foreach a,$(ARCH),$(if $(LIBC),,$(call image-libc,$a)) $(if $(ENVOY),,$(call image-envoy,$a))) ## make both container images, without a daemon, in out/ (ARCH="amd64 arm64" for both)
+	$(foreach a,$(ARCH),$(if $(call FOREIGN,$a),GOOS=linux GOARCH=$a $(STATIC) -o out/bin/$a/ $(PROGRAMS) &&)) true
 	@$(IMAGES) build --out "$(CURDIR)/out" --registry "$(REGISTRY)" --version "$(VERSION)" --revision "$(REVISION)" --time "$(SOURCE_DATE_EPOCH)" \
-		--arch "$(ARCH)" --bin "$(CURDIR)/$(IMAGE_BIN)" --envoy "$(IMAGE_ENVOY)" --envoy-version "$(ENVOY_VERSION)" \
-		--libc "$(IMAGE_LIBC)" $(if $(UNPINNED),--unpinned)
+		$(foreach a,$(ARCH),--platform "$a,$(call image-bin,$a),$(call image-envoy,$a),$(call image-libc,$a)") --envoy-version "$(ENVOY_VERSION)" $(if $(UNPINNED),--unpinned)
 
 # The version of the chart is that of a release, or a prerelease of the next one; its appVersion is the tag of the images.
 IMAGE_TAG     := $(VERSION:v%=%)

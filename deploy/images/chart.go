@@ -42,7 +42,7 @@ func (o *options) chart(packaged string) error {
 	if err := os.WriteFile(packaged, archive.Bytes(), 0o644); err != nil {
 		return err
 	}
-	a, version, err := o.artifact(files, archive.Bytes())
+	a, version, err := o.packagedChart(files, archive.Bytes())
 	if err != nil {
 		return fmt.Errorf("%s: %w", packaged, err)
 	}
@@ -92,21 +92,21 @@ func readTar(from io.Reader) (files []file, err error) {
 	}
 }
 
-// artifact is a chart as a registry has it: Chart.yaml as configuration, and one layer.
-type artifact struct {
+// packagedChart is a chart as a registry has it: Chart.yaml as configuration, and one layer.
+type packagedChart struct {
 	config   []byte
 	manifest []byte
 	layer    v1.Layer
 }
 
-func (a *artifact) RawConfigFile() ([]byte, error)                         { return a.config, nil }
-func (a *artifact) RawManifest() ([]byte, error)                           { return a.manifest, nil }
-func (a *artifact) MediaType() (types.MediaType, error)                    { return types.OCIManifestSchema1, nil }
-func (a *artifact) LayerByDigest(v1.Hash) (partial.CompressedLayer, error) { return a.layer, nil }
+func (a *packagedChart) RawConfigFile() ([]byte, error)                         { return a.config, nil }
+func (a *packagedChart) RawManifest() ([]byte, error)                           { return a.manifest, nil }
+func (a *packagedChart) MediaType() (types.MediaType, error)                    { return types.OCIManifestSchema1, nil }
+func (a *packagedChart) LayerByDigest(v1.Hash) (partial.CompressedLayer, error) { return a.layer, nil }
 
-// artifact is that of a packaged chart, and its version.
-func (o *options) artifact(files []file, archive []byte) (a *artifact, version string, err error) {
-	a = &artifact{layer: static.NewLayer(archive, chartContent)}
+// packagedChart is that of files, and its version.
+func (o *options) packagedChart(files []file, archive []byte) (a *packagedChart, version string, err error) {
+	a = &packagedChart{layer: static.NewLayer(archive, chartContent)}
 	for _, f := range files {
 		if f.name == "legation/Chart.yaml" {
 			a.config, err = yaml.YAMLToJSON(f.data)

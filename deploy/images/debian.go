@@ -28,30 +28,30 @@ type libc struct {
 }
 
 // debian reads the package, if it is one that is pinned.
-func (o *options) debian() (*libc, error) {
-	if err := o.pinned(); err != nil {
+func (p *platform) debian() (*libc, error) {
+	if err := p.pinned(); err != nil {
 		return nil, err
 	}
-	d, closer, err := deb.LoadFile(o.libc)
+	d, closer, err := deb.LoadFile(p.libc)
 	if err != nil {
 		return nil, err
 	}
 	defer closer()
 	c := d.Control
-	if c.Package != "libc6" || c.Architecture.String() != o.arch {
-		return nil, fmt.Errorf("%s is %s for %s, want libc6 for %s", o.libc, c.Package, c.Architecture.String(), o.arch)
+	if c.Package != "libc6" || c.Architecture.String() != p.arch {
+		return nil, fmt.Errorf("%s is %s for %s, want libc6 for %s", p.libc, c.Package, c.Architecture.String(), p.arch)
 	}
 	l := &libc{}
 	if l.files, err = libraries(d.Data); err != nil {
-		return nil, fmt.Errorf("%s: %w", o.libc, err)
+		return nil, fmt.Errorf("%s: %w", p.libc, err)
 	}
 	// Where scanners of images look for packages, since distroless images have them there.
 	l.files = append(l.files, file{name: "var/lib/dpkg/status.d/libc6", data: fmt.Appendf(nil,
 		"Package: libc6\nSource: glibc\nVersion: %s\nArchitecture: %s\nStatus: install ok installed\nMaintainer: %s\nDescription: %s\n",
-		c.Version.String(), o.arch, c.Maintainer, firstLine(c.Description))},
+		c.Version.String(), p.arch, c.Maintainer, firstLine(c.Description))},
 		file{name: "etc/os-release", data: []byte("ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"Legation, with the C library of Debian 12\"\n")})
 	l.component = cdx.Component{Type: cdx.ComponentTypeLibrary, Name: "libc6", Version: c.Version.String(),
-		PackageURL: fmt.Sprintf("pkg:deb/debian/libc6@%s?arch=%s&distro=debian-12", strings.ReplaceAll(c.Version.String(), "+", "%2B"), o.arch),
+		PackageURL: fmt.Sprintf("pkg:deb/debian/libc6@%s?arch=%s&distro=debian-12", strings.ReplaceAll(c.Version.String(), "+", "%2B"), p.arch),
 		Licenses:   &cdx.Licenses{{License: &cdx.License{ID: "LGPL-2.1-or-later"}}}}
 	return l, nil
 }
@@ -88,8 +88,8 @@ func libraries(in *tar.Reader) (files []file, err error) {
 }
 
 // pinned reports an error unless the digest of the package is in the file of pins.
-func (o *options) pinned() error {
-	f, err := os.Open(o.libc)
+func (p *platform) pinned() error {
+	f, err := os.Open(p.libc)
 	if err != nil {
 		return err
 	}
@@ -99,19 +99,19 @@ func (o *options) pinned() error {
 		return err
 	}
 	digest := hex.EncodeToString(hash.Sum(nil))
-	pins, err := os.Open(o.pins)
+	pins, err := os.Open(p.pins)
 	if err != nil {
 		return err
 	}
 	defer pins.Close()
 	for lines := bufio.NewScanner(pins); lines.Scan(); {
-		if strings.HasPrefix(lines.Text(), "libc6 ") && strings.HasSuffix(lines.Text(), " "+o.arch+" "+digest) {
+		if strings.HasPrefix(lines.Text(), "libc6 ") && strings.HasSuffix(lines.Text(), " "+p.arch+" "+digest) {
 			return nil
 		}
 	}
-	if o.unpinned {
-		fmt.Fprintf(os.Stderr, "images: %s is not pinned: these images are for tests\n", o.libc)
+	if p.unpinned {
+		fmt.Fprintf(os.Stderr, "images: %s is not pinned: these images are for tests\n", p.libc)
 		return nil
 	}
-	return fmt.Errorf("%s has the digest %s, which %s does not pin for %s", o.libc, digest, o.pins, o.arch)
+	return fmt.Errorf("%s has the digest %s, which %s does not pin for %s", p.libc, digest, p.pins, p.arch)
 }

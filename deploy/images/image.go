@@ -22,22 +22,26 @@ const path = "/usr/local/bin"
 // made is an image.
 type made struct {
 	name string
+	arch string
 	tag  name.Tag
 	v1.Image
 	sbom []byte
 }
 
+// imageNames are those of the images, in the order in which images makes them.
+var imageNames = []string{"legation", "envoy"}
+
 // images makes both.
-func (o *options) images() ([]*made, error) {
+func (p *platform) images() ([]*made, error) {
 	base, err := layerOf(users)
 	if err != nil {
 		return nil, err
 	}
-	control, err := o.legation(base)
+	control, err := p.legation(base)
 	if err != nil {
 		return nil, fmt.Errorf("image legation: %w", err)
 	}
-	proxy, err := o.proxy(base)
+	proxy, err := p.proxy(base)
 	if err != nil {
 		return nil, fmt.Errorf("image envoy: %w", err)
 	}
@@ -55,12 +59,12 @@ var users = []file{
 
 // legation is the image of the control plane, and of the init containers of Envoy's
 // pods: two static programs and no shell.
-func (o *options) legation(base v1.Layer) (*made, error) {
-	content, err := o.programs("legation", "shutdown-manager")
+func (p *platform) legation(base v1.Layer) (*made, error) {
+	content, err := p.programs("legation", "shutdown-manager")
 	if err != nil {
 		return nil, err
 	}
-	return o.assemble("legation", content, []v1.Layer{base}, v1.Config{
+	return p.assemble("legation", content, []v1.Layer{base}, v1.Config{
 		Entrypoint: []string{path + "/legation"},
 		Cmd:        []string{"serve"},
 		Labels: map[string]string{
@@ -73,8 +77,8 @@ func (o *options) legation(base v1.Layer) (*made, error) {
 
 // proxy is Envoy with shutdown-manager as its parent, which turns SIGTERM into a
 // drain. Layers that change less often come first.
-func (o *options) proxy(base v1.Layer) (*made, error) {
-	libc, err := o.debian()
+func (p *platform) proxy(base v1.Layer) (*made, error) {
+	libc, err := p.debian()
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +86,7 @@ func (o *options) proxy(base v1.Layer) (*made, error) {
 	if err != nil {
 		return nil, err
 	}
-	envoy, err := o.envoyFiles()
+	envoy, err := p.envoyFiles()
 	if err != nil {
 		return nil, err
 	}
@@ -90,29 +94,29 @@ func (o *options) proxy(base v1.Layer) (*made, error) {
 	if err != nil {
 		return nil, err
 	}
-	content, err := o.programs("shutdown-manager")
+	content, err := p.programs("shutdown-manager")
 	if err != nil {
 		return nil, err
 	}
-	content.parts = append(content.parts, libc.component, o.envoyComponent())
-	return o.assemble("envoy", content, []v1.Layer{base, below, above}, v1.Config{
+	content.parts = append(content.parts, libc.component, p.envoyComponent())
+	return p.assemble("envoy", content, []v1.Layer{base, below, above}, v1.Config{
 		Entrypoint: []string{path + "/shutdown-manager", "run", "--admin", "unix:/run/legation/envoy-admin.sock", "--"},
 		Cmd:        []string{"envoy", "--config-path", "/etc/envoy/envoy.yaml", "--disable-hot-restart"},
 		Labels: map[string]string{
 			"title":       "Envoy for Legation",
-			"description": "Envoy " + o.envoyVersion + " with shutdown-manager as its parent",
+			"description": "Envoy " + p.envoyVersion + " with shutdown-manager as its parent",
 			"licenses":    "Apache-2.0 AND LGPL-2.1-or-later",
 		},
 	})
 }
 
 // envoyFiles are Envoy's, with the folder of its admin socket.
-func (o *options) envoyFiles() ([]file, error) {
-	binary, err := os.ReadFile(o.envoy)
+func (p *platform) envoyFiles() ([]file, error) {
+	binary, err := os.ReadFile(p.envoy)
 	if err != nil {
 		return nil, err
 	}
-	licence, err := o.licence()
+	licence, err := p.licence()
 	return []file{
 		{name: "usr/local/bin/envoy", mode: 0o755, data: binary},
 		{name: "usr/share/licenses/envoy/LICENSE", data: licence},
@@ -122,23 +126,23 @@ func (o *options) envoyFiles() ([]file, error) {
 
 // assemble puts an image together: layers, then our programs with their licences and
 // the list of all that is in the image.
-func (o *options) assemble(image string, content *content, layers []v1.Layer, config v1.Config) (*made, error) {
-	m := &made{name: image}
+func (p *platform) assemble(image string, content *content, layers []v1.Layer, config v1.Config) (*made, error) {
+	m := &made{name: image, arch: p.arch}
 	var err error
-	if m.sbom, err = o.sbom(image, content.parts); err != nil {
+	if m.sbom, err = p.sbom(image, content.parts); err != nil {
 		return nil, err
 	}
 	last, err := layerOf(append(content.files, file{name: filepath.Join("usr/share/sbom", image+".cdx.json"), data: m.sbom}))
 	if err != nil {
 		return nil, err
 	}
-	if m.tag, err = o.reference(image); err != nil {
+	if m.tag, err = p.reference(image); err != nil {
 		return nil, err
 	}
 	config.User, config.WorkingDir = fmt.Sprintf("%d:%d", nonroot, nonroot), "/"
 	config.Env = []string{"PATH=" + path}
-	config.Labels = o.labels(config.Labels)
-	m.Image, err = o.image(append(layers, last), config)
+	config.Labels = p.labels(config.Labels)
+	m.Image, err = p.image(append(layers, last), config)
 	return m, err
 }
 
@@ -154,9 +158,9 @@ func (o *options) labels(own map[string]string) map[string]string {
 }
 
 // image is an OCI image of layers.
-func (o *options) image(layers []v1.Layer, config v1.Config) (v1.Image, error) {
+func (p *platform) image(layers []v1.Layer, config v1.Config) (v1.Image, error) {
 	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
-	image, err := mutate.ConfigFile(image, &v1.ConfigFile{Architecture: o.arch, OS: "linux", Created: v1.Time{Time: o.created()},
+	image, err := mutate.ConfigFile(image, &v1.ConfigFile{Architecture: p.arch, OS: "linux", Created: v1.Time{Time: p.created()},
 		Config: config, RootFS: v1.RootFS{Type: "layers"}})
 	if err != nil {
 		return nil, err

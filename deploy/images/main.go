@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -25,16 +26,34 @@ Flags:
 
 // options are the flags.
 type options struct {
-	out                 string
-	registry            string
-	version, revision   string
-	arch                string
-	bin                 string
-	envoy, envoyVersion string
-	libc, pins          string
-	unpinned            bool
-	seconds             int64
-	source              string
+	out               string
+	registry          string
+	version, revision string
+	platforms         []*platform
+	envoyVersion      string
+	pins              string
+	unpinned          bool
+	seconds           int64
+	source            string
+}
+
+// platform is what the programs of an image are built for.
+type platform struct {
+	*options
+	arch  string // amd64 or arm64
+	bin   string // folder with legation and shutdown-manager, built for Linux without cgo
+	envoy string // the binary of Envoy
+	libc  string // Debian's package libc6
+}
+
+// platform adds one, of a flag.
+func (o *options) platform(text string) error {
+	words := strings.Split(text, ",")
+	if len(words) != 4 {
+		return errors.New("want ARCH,BIN,ENVOY,LIBC")
+	}
+	o.platforms = append(o.platforms, &platform{o, words[0], words[1], words[2], words[3]})
+	return nil
 }
 
 func (o *options) flags() *flag.FlagSet {
@@ -44,11 +63,8 @@ func (o *options) flags() *flag.FlagSet {
 	f.StringVar(&o.registry, "registry", "ghcr.io/legation", "what the names of the images begin with")
 	f.StringVar(&o.version, "version", "", "version of Legation, and tag of the images")
 	f.StringVar(&o.revision, "revision", "", "commit that was built")
-	f.StringVar(&o.arch, "arch", "amd64", "what the programs are built for: amd64 or arm64")
-	f.StringVar(&o.bin, "bin", "", "folder with legation and shutdown-manager, built for Linux without cgo")
-	f.StringVar(&o.envoy, "envoy", "", "the binary of Envoy")
-	f.StringVar(&o.envoyVersion, "envoy-version", "", "its version")
-	f.StringVar(&o.libc, "libc", "", "Debian's package libc6")
+	f.Func("platform", "ARCH,BIN,ENVOY,LIBC: amd64 or arm64, the folder with legation and shutdown-manager, built for Linux\nwithout cgo, the binary of Envoy, and Debian's package libc6; several make images of several platforms", o.platform)
+	f.StringVar(&o.envoyVersion, "envoy-version", "", "the version of Envoy")
 	f.StringVar(&o.pins, "pins", "libc6.txt", "file with the digests of that package")
 	f.BoolVar(&o.unpinned, "unpinned", false, "take a libc6 that is not pinned: for tests, not for a release")
 	f.Int64Var(&o.seconds, "time", 0, "time of the commit, in seconds since 1970")
@@ -86,22 +102,39 @@ func main() {
 
 // build makes the images and writes them.
 func (o *options) build() error {
-	made, err := o.images()
-	if err != nil {
-		return err
+	var all []*made
+	for _, p := range o.platforms {
+		some, err := p.images()
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.arch, err)
+		}
+		all = append(all, some...)
+	}
+	if len(all) == 0 {
+		return errors.New("no --platform")
 	}
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return err
 	}
-	for _, m := range made {
-		if err := m.writeLayout(filepath.Join(o.out, "images", m.name)); err != nil {
-			return fmt.Errorf("image %s: %w", m.name, err)
+	for _, name := range imageNames {
+		if err := writeLayout(filepath.Join(o.out, "images", name), named(all, name)); err != nil {
+			return fmt.Errorf("image %s: %w", name, err)
 		}
 	}
-	if err := writeArchive(filepath.Join(o.out, "images.tar"), made); err != nil {
+	if err := writeArchive(filepath.Join(o.out, "images.tar"), all[:len(imageNames)]); err != nil {
 		return err
 	}
-	return o.writeValues(made)
+	return o.writeValues(all)
+}
+
+// named are the images of a name, one for each platform.
+func named(all []*made, name string) (some []*made) {
+	for _, m := range all {
+		if m.name == name {
+			some = append(some, m)
+		}
+	}
+	return some
 }
 
 // reference is the name of an image. Its tag is the version without the v of git's tag,

@@ -26,15 +26,15 @@ type content struct {
 }
 
 // programs are some of our programs with what they are made of, which each says itself.
-func (o *options) programs(names ...string) (*content, error) {
+func (p *platform) programs(names ...string) (*content, error) {
 	c, modules := &content{}, map[string]*debug.Module{}
 	for _, name := range names {
-		at := filepath.Join(o.bin, name)
+		at := filepath.Join(p.bin, name)
 		info, err := buildinfo.ReadFile(at)
 		if err != nil {
 			return nil, err
 		}
-		if err := o.fits(info); err != nil {
+		if err := p.fits(info); err != nil {
 			return nil, fmt.Errorf("%s: %w", at, err)
 		}
 		data, err := os.ReadFile(at)
@@ -47,17 +47,17 @@ func (o *options) programs(names ...string) (*content, error) {
 		}
 		modules["stdlib"] = &debug.Module{Path: "stdlib", Version: strings.TrimPrefix(info.GoVersion, "go")}
 	}
-	own, err := o.licence()
+	own, err := p.licence()
 	if err != nil {
 		return nil, err
 	}
 	c.files = append(c.files, file{name: "usr/share/licenses/legation/LICENSE", data: own})
-	return c, o.add(c, modules)
+	return c, p.add(c, modules)
 }
 
 // fits refuses a program that is not static, or for another machine.
-func (o *options) fits(info *debug.BuildInfo) error {
-	want := map[string]string{"CGO_ENABLED": "0", "GOOS": "linux", "GOARCH": o.arch}
+func (p *platform) fits(info *debug.BuildInfo) error {
+	want := map[string]string{"CGO_ENABLED": "0", "GOOS": "linux", "GOARCH": p.arch}
 	for _, s := range info.Settings {
 		if w, ok := want[s.Key]; ok && s.Value != w {
 			return fmt.Errorf("it was built with %s=%s, want %s", s.Key, s.Value, w)
