@@ -239,9 +239,9 @@ $(AT)/%:
 # --- tests -------------------------------------------------------------------
 
 # A test of the images does not end when Debian replaces a package.
-test test-kube: UNPINNED = 1
+test-kube: UNPINNED = 1
 
-test: images chart kube servers crds tools ## run all tests, real Envoy included, and print how long each suite took
+test: build envoy kube servers crds tools ## run all tests, real Envoy included, and print how long each suite took
 	@MAKE="$(MAKE)" test/suite.sh lint test-unit race test-real test-kube fuzz
 
 test-unit: ## tests without real parts: the fast inner loop

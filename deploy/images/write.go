@@ -52,9 +52,9 @@ func writeLayout(dir string, platforms []*made) error {
 		return err
 	}
 	if index, ok := back.(v1.ImageIndex); ok {
-		return validate.Index(index)
+		return validate.Index(index, validate.Fast)
 	}
-	return validate.Image(back.(v1.Image))
+	return validate.Image(back.(v1.Image), validate.Fast)
 }
 
 // writeLists writes what images are made of beside their layout, and removes what is of
@@ -150,8 +150,8 @@ or push them, and the chart, to a registry:
 // was made.
 func (o *options) writeValues(all []*made) error {
 	control, proxy := all[0].tag, all[1].tag
-	text := fmt.Sprintf("# The images of `make images`.\nimage:\n  repository: %s\n  tag: %q\nenvoy:\n  image:\n    repository: %s\n    tag: %q\n",
-		control.Repository.Name(), control.TagStr(), proxy.Repository.Name(), proxy.TagStr())
+	text := fmt.Sprintf("# The images of `make images`, of the commit %[5]s of SOURCE_DATE_EPOCH=%[6]d.\nimage:\n  repository: %[1]s\n  tag: %[2]q\nenvoy:\n  image:\n    repository: %[3]s\n    tag: %[4]q\n",
+		control.Repository.Name(), control.TagStr(), proxy.Repository.Name(), proxy.TagStr(), o.revision, o.seconds)
 	if err := os.WriteFile(filepath.Join(o.out, "values.yaml"), []byte(text), 0o644); err != nil {
 		return err
 	}

@@ -198,11 +198,26 @@ func newShell(t *testing.T) *shell {
 	if err := kube.WriteKubeconfig(config, k.REST()); err != nil {
 		t.Fatal(err)
 	}
-	// The version of what was built stays, also if a file is changed meanwhile; and what is
-	// to be tested is not that Debian still has a package.
-	s.env = append(os.Environ(), "KUBECONFIG="+config, "SPOOL="+s.spool, "VERSION="+versionOf(t), "UNPINNED=1",
+	// Version, commit and time of what was built stay, also if there was a commit since; and
+	// what is to be tested is not that Debian still has a package.
+	commit, seconds := commitOf(t)
+	s.env = append(os.Environ(), "KUBECONFIG="+config, "SPOOL="+s.spool, "VERSION="+versionOf(t), "REVISION="+commit, "SOURCE_DATE_EPOCH="+seconds, "UNPINNED=1",
 		"PATH="+filepath.Join(home, "bin")+":"+path(t, ".tools", "bin")+":"+os.Getenv("PATH"))
 	return s
+}
+
+// commitOf is the commit of the images in out/, and its time.
+func commitOf(t *testing.T) (commit, seconds string) {
+	t.Helper()
+	text, err := os.ReadFile(path(t, "out", "values.yaml"))
+	if err != nil {
+		t.Fatalf("%v: run `make images`", err)
+	}
+	found := regexp.MustCompile(`of the commit (\S*) of SOURCE_DATE_EPOCH=(\d+)`).FindSubmatch(text)
+	if found == nil {
+		t.Fatalf("out/values.yaml names no commit: run `make images`")
+	}
+	return string(found[1]), string(found[2])
 }
 
 // paste runs a command, and does what those programs were told.
