@@ -34,13 +34,14 @@ func images() (map[string]kube.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	legation := kube.Image{"legation": filepath.Join(root, "bin", "legation"), "shutdown-manager": filepath.Join(root, "bin", "shutdown-manager")}
+	legation := map[string]string{"legation": filepath.Join(root, "bin", "legation"), "shutdown-manager": filepath.Join(root, "bin", "shutdown-manager")}
 	for _, file := range legation {
 		if _, err := os.Stat(file); err != nil {
 			return nil, fmt.Errorf("%w: run `make build`", err)
 		}
 	}
-	return map[string]kube.Image{"ghcr.io/legation/legation": legation, "envoyproxy/envoy": {"envoy": binary}}, nil
+	return map[string]kube.Image{"ghcr.io/legation/legation": {Programs: legation},
+		"envoyproxy/envoy": {Programs: map[string]string{"envoy": binary}}}, nil
 }
 
 const (

@@ -33,7 +33,7 @@ type Options struct {
 	// Nodes is how many there are; 0 means 2.
 	Nodes int
 	// Images are those, by repository, whose pods are run for real: their processes,
-	// in namespaces of their own. All other pods are played by servers of test/echo.
+	// in namespaces of their own. Load adds images. All other pods are played by servers of test/echo.
 	Images map[string]Image
 }
 

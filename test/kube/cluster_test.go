@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	MainWithCluster(m, &cluster, Options{Images: map[string]Image{agentImage: {agentName: program}}})
+	MainWithCluster(m, &cluster, Options{Images: map[string]Image{agentImage: {Programs: map[string]string{agentName: program}}}})
 }
 
 // limited is the test's context, bounded.

@@ -24,14 +24,16 @@ const containerSpec = "LEGATION_TEST_CONTAINER"
 // container is what a container runtime is told: a root file system with the
 // programs of an image and nothing of ours, volumes, a user, and a command.
 type container struct {
-	Root     string            // empty directory, for the mount point of the root
-	Programs map[string]string // of the image, by name: their files here
-	Mounts   []mount
-	Args     []string
-	Env      []string
-	UID, GID int
-	Groups   []int // besides GID
-	ReadOnly bool  // the root file system
+	Root       string            // empty directory, for the mount point of the root
+	Image      string            // folder with all files of the image; empty: Programs, and the C library of this machine
+	Programs   map[string]string // of the image, by name: their files here
+	Mounts     []mount
+	Args       []string
+	Env        []string
+	WorkingDir string
+	UID, GID   int
+	Groups     []int // besides GID
+	ReadOnly   bool  // the root file system
 }
 
 // mount is a file or directory of this machine that the container has, too.
@@ -97,13 +99,8 @@ func (c *container) furnish() error {
 	if err := syscall.Mount("tmpfs", c.Root, "tmpfs", 0, "mode=755"); err != nil {
 		return fmt.Errorf("mounting the root: %w", err)
 	}
-	for _, dir := range []string{"/lib", "/lib64", "/usr/lib", "/usr/lib64"} { // of an image, the C library
-		if err := c.share(dir); err != nil {
-			return err
-		}
-	}
-	for name, file := range c.Programs {
-		c.Mounts = append(c.Mounts, mount{file, filepath.Join(programsPath, name), true})
+	if err := c.files(); err != nil {
+		return err
 	}
 	c.Mounts = append(c.Mounts, mount{"/etc/hosts", "/etc/hosts", true})
 	for _, m := range c.Mounts {
@@ -119,13 +116,46 @@ func (c *container) furnish() error {
 			return fmt.Errorf("making the root read only: %w", err)
 		}
 	}
-	return errors.Join(syscall.Chroot(c.Root), syscall.Chdir("/"))
+	return errors.Join(syscall.Chroot(c.Root), syscall.Chdir(c.WorkingDir))
+}
+
+// files are those of the image: all of them, below a layer of the container's own, or
+// programs with the C library of this machine.
+func (c *container) files() error {
+	if c.Image != "" {
+		return c.overlay()
+	}
+	for _, dir := range []string{"/lib", "/lib64", "/usr/lib", "/usr/lib64"} {
+		if err := c.share(dir); err != nil {
+			return err
+		}
+	}
+	for name, file := range c.Programs {
+		c.Mounts = append(c.Mounts, mount{file, filepath.Join(programsPath, name), true})
+	}
+	tmp := filepath.Join(c.Root, "tmp")
+	return errors.Join(os.MkdirAll(tmp, 0o777), os.Chmod(tmp, 0o777|os.ModeSticky))
+}
+
+// overlay makes the files of the image the root.
+func (c *container) overlay() error {
+	upper, work, root := filepath.Join(c.Root, "upper"), filepath.Join(c.Root, "work"), filepath.Join(c.Root, "root")
+	for _, dir := range []string{upper, work, root} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	c.Root = root
+	if err := syscall.Mount("overlay", root, "overlay", 0, fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", c.Image, upper, work)); err != nil {
+		return fmt.Errorf("mounting the image: %w", err)
+	}
+	return nil
 }
 
 // folders are those that every container has.
 func (c *container) folders() error {
-	proc, tmp := filepath.Join(c.Root, "proc"), filepath.Join(c.Root, "tmp")
-	if err := errors.Join(os.MkdirAll(proc, 0o755), os.MkdirAll(tmp, 0o777), os.Chmod(tmp, 0o777|os.ModeSticky)); err != nil {
+	proc := filepath.Join(c.Root, "proc")
+	if err := os.MkdirAll(proc, 0o755); err != nil {
 		return err
 	}
 	if err := syscall.Mount("proc", proc, "proc", 0, ""); err != nil {

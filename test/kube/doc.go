@@ -1,8 +1,8 @@
 // Package kube runs a real Kubernetes for tests: etcd, kube-apiserver and
 // kube-controller-manager as processes, in a network namespace of the test's
-// own, without Docker and without images. There is no scheduler and no
+// own, without Docker and without a registry. There is no scheduler and no
 // kube-proxy; the DNS (dns.go) and the kubelet are ours. Its pods are servers in this process, but for
-// those of Options.Images, which are run: network, volumes, user and processes are
+// those of Options.Images and of what is loaded, which are run: network, volumes, user and processes are
 // those that the pod says (sandbox.go, member.go, container.go). Of such a pod it knows
 // init containers, commands, variables, volumes of Secrets, ConfigMaps and tokens and
 // empty ones, readiness and liveness, preStop commands, SIGTERM, SIGKILL at the end of

@@ -11,19 +11,32 @@ import (
 
 // environment are the variables of the container, and its command, in which $(NAME) is
 // replaced as Kubernetes does.
-func (m *member) environment() (env, args []string) {
-	env = []string{"PATH=" + programsPath, "HOSTNAME=" + m.sandbox.pod.Name,
-		"KUBERNETES_SERVICE_HOST=" + advertised, "KUBERNETES_SERVICE_PORT=" + apiServerPort}
+func (m *member) environment(image *ImageConfig) (env, args []string) {
+	env = append([]string{"PATH=" + programsPath}, image.Env...)
+	env = append(env, "HOSTNAME="+m.sandbox.pod.Name, "KUBERNETES_SERVICE_HOST="+advertised, "KUBERNETES_SERVICE_PORT="+apiServerPort)
 	known := map[string]string{}
 	for _, e := range m.spec.Env {
 		value := m.value(e, known)
 		known[e.Name] = value
 		env = append(env, e.Name+"="+value)
 	}
-	for _, a := range append(append([]string{}, m.spec.Command...), m.spec.Args...) {
+	for _, a := range m.line(image) {
 		args = append(args, expand(a, known))
 	}
 	return env, args
+}
+
+// line is the command of the container. What the pod says stands in the place of what
+// the image says, and a command of the pod goes without arguments of the image.
+func (m *member) line(image *ImageConfig) []string {
+	command, args := m.spec.Command, m.spec.Args
+	if len(command) == 0 {
+		command = image.Entrypoint
+		if len(args) == 0 {
+			args = image.Cmd
+		}
+	}
+	return append(append([]string{}, command...), args...)
 }
 
 // expand replaces $(NAME) of known variables; $$ is a $.

@@ -44,8 +44,7 @@ const (
 // controller calls it serving and terminating.
 type kubelet struct {
 	client kubernetes.Interface
-	images map[string]Image // of pods that are run
-	dir    string           // for their files
+	dir    string // for their files
 	// account is a service account by a token of its own.
 	account func(ctx context.Context, namespace, name string) (*rest.Config, error)
 	nodes   []string
@@ -54,11 +53,12 @@ type kubelet struct {
 	cancel  context.CancelFunc
 	done    sync.WaitGroup
 
-	mu    sync.Mutex // guards the fields below
-	boxes map[string]*box
-	used  map[string]bool // addresses
-	next  int             // number of the next address
-	bound int             // how many pods were bound
+	mu     sync.Mutex       // guards the fields below
+	images map[string]Image // of pods that are run; replaced, never changed
+	boxes  map[string]*box
+	used   map[string]bool // addresses
+	next   int             // number of the next address
+	bound  int             // how many pods were bound
 }
 
 // startKubelet registers the nodes and starts the kubelet.

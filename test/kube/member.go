@@ -205,13 +205,18 @@ func (m *member) messageFile() string { return filepath.Join(m.sandbox.dir, "mes
 // container is what the pod says of the container, without its volumes.
 func (m *member) container() (*container, error) {
 	s := m.sandbox
-	c := &container{Root: filepath.Join(s.dir, "root-"+m.spec.Name), Programs: s.kubelet.image(m.spec.Image)}
-	if c.Programs == nil || len(m.spec.Command) == 0 {
+	image, _ := s.kubelet.image(m.spec.Image)
+	c := &container{Root: filepath.Join(s.dir, "root-"+m.spec.Name), Image: image.Root, Programs: image.Programs, WorkingDir: cmp.Or(m.spec.WorkingDir, image.Config.WorkingDir, "/")}
+	c.Env, c.Args = m.environment(&image.Config)
+	if len(c.Args) == 0 {
 		return nil, fmt.Errorf("container %s: image %s and a command are needed", m.spec.Name, m.spec.Image)
+	}
+	var err error
+	if c.UID, c.GID, err = image.Config.user(); err != nil {
+		return nil, fmt.Errorf("container %s: image %s: %w", m.spec.Name, m.spec.Image, err)
 	}
 	c.Mounts = []mount{{m.messageFile(), cmp.Or(m.spec.TerminationMessagePath, corev1.TerminationMessagePathDefault), false},
 		{s.resolvConf(), "/etc/resolv.conf", true}}
-	c.Env, c.Args = m.environment()
 	c.secure(s.pod.Spec.SecurityContext, m.spec.SecurityContext)
 	return c, nil
 }

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -18,22 +17,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Image is a container image: its programs, by name, and where they are here.
-type Image map[string]string
-
 // isReal reports whether a pod is of images that there are: it is run then, not played.
 func (k *kubelet) isReal(pod *corev1.Pod) bool {
 	for _, c := range pod.Spec.Containers {
-		if k.image(c.Image) == nil {
+		if _, ok := k.image(c.Image); !ok {
 			return false
 		}
 	}
 	return true
-}
-
-func (k *kubelet) image(name string) Image {
-	repository, _, _ := strings.Cut(name, ":")
-	return k.images[repository]
 }
 
 // sandbox is a pod that is run: network, volumes, and the processes of its

@@ -21,8 +21,8 @@ var unused = map[string]string{
 // interfaces are methods that code of others calls, and whose it is.
 var interfaces = map[string]string{
 	"AuthType": "credentials.AuthInfo", "Describe": "prometheus.Collector", "GetObjectMeta": "metav1.ObjectMetaAccessor",
-	"GoString": "fmt.GoStringer", "Less": "heap.Interface", "LogValue": "slog.LogValuer", "Pop": "heap.Interface",
-	"Resync": "cache.Store", "ServeHTTP": "http.Handler", "Transformer": "cache.TransformingStore", "UnmarshalJSON": "json.Unmarshaler", "Unwrap": "errors",
+	"GoString": "fmt.GoStringer", "LayerByDigest": "partial.CompressedImageCore", "Less": "heap.Interface", "LogValue": "slog.LogValuer", "Pop": "heap.Interface",
+	"RawConfigFile": "partial.CompressedImageCore", "RawManifest": "partial.CompressedImageCore", "Resync": "cache.Store", "ServeHTTP": "http.Handler", "Transformer": "cache.TransformingStore", "UnmarshalJSON": "json.Unmarshaler", "Unwrap": "errors",
 	"DeltaAggregatedResources": "ADS", "StreamAggregatedResources": "ADS", "StreamClientStatus": "CSDS",
 	"FetchClusters": "CDS", "FetchEndpoints": "EDS", "FetchListeners": "LDS", "FetchRoutes": "RDS", "FetchSecrets": "SDS",
 	"StreamClusters": "CDS", "StreamEndpoints": "EDS", "StreamListeners": "LDS", "StreamRoutes": "RDS", "StreamSecrets": "SDS",
