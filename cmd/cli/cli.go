@@ -80,9 +80,9 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stdout, stderr
 	case errors.As(err, &exit):
 		return int(exit)
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "%s: %v\nSee '%s --help'.\n", root.Name(), usage.err, usage.command)
+		fmt.Fprintf(stderr, "%s: %v\nSee '%s --help'.\n", root.DisplayName(), usage.err, usage.command)
 		return Wrong
 	}
-	fmt.Fprintf(stderr, "%s: %v\n", root.Name(), err)
+	fmt.Fprintf(stderr, "%s: %v\n", root.DisplayName(), err)
 	return Failure
 }

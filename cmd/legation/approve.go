@@ -127,8 +127,9 @@ the log and in 'legation history' of each replica.`,
 				return complain(c.ErrOrStderr(), replicas)
 			})
 		}}
-	f.registerWhere(c.Flags())
-	c.Flags().Lookup("tls").Usage = "folder with tls.crt, tls.key and ca.crt of an approver (default: $" + tlsVariable + ")"
+	f.registerWhere(c)
+	f.role = "approver"
+	c.Flags().Lookup("tls").Usage = "folder with tls.crt, tls.key and ca.crt of an approver (default: $" + tlsVariable + "; in the cluster, the Secret RELEASE-xds-approver)"
 	c.Flags().StringVar(&f.reason, "reason", "", "why, for the log and the history")
 	c.Flags().StringVar(&f.by, "by", userName(), "who, for the log and the history")
 	return c

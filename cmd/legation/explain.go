@@ -50,14 +50,14 @@ error. What is only for information does not count.`,
 		Args: cli.Arguments(cobra.RangeArgs(1, 2)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if object, ok := objectOf(args[0]); ok && len(args) == 1 {
-				f.inspect.output = f.output
+				f.inspect.output, f.inspect.kubeconfig, f.inspect.context = f.output, f.source.kubeconfig, f.source.context
 				return f.inspect.object(c, object)
 			}
 			return f.run(c, args)
 		},
 	}
 	flags := c.Flags()
-	f.inspect.registerWhere(flags)
+	f.inspect.registerInstallation(c)
 	f.source.register(c)
 	flags.StringVar(&f.class, "class", "", "only the fleet of this IngressClass")
 	flags.StringVarP(&f.output, "output", "o", formatTable, "table, yaml or json")

@@ -6,14 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -24,7 +21,6 @@ import (
 
 	"legation.dev/cmd/cli"
 	"legation.dev/xds/admin/adminv1"
-	"legation.dev/xds/bootstrap"
 	"legation.dev/xds/snapshot"
 )
 
@@ -34,17 +30,12 @@ const inspectTime = 10 * time.Second
 
 // inspectFlags are those of the commands that ask a running Legation.
 type inspectFlags struct {
-	address, fleet, output, tls string
-}
-
-// registerWhere registers those that say who is asked, and by whom.
-func (f *inspectFlags) registerWhere(flags *pflag.FlagSet) {
-	flags.StringVar(&f.address, "address", bootstrap.DefaultXDSAddress, "host and port of 'legation serve'; through a port-forward from elsewhere")
-	flags.StringVar(&f.tls, "tls", os.Getenv(tlsVariable), "folder with tls.crt, tls.key and ca.crt of an operator, or of 'legation serve' itself, if that has one (default: $"+tlsVariable+")")
+	reachFlags
+	fleet, output string
 }
 
 func (f *inspectFlags) register(c *cobra.Command) {
-	f.registerWhere(c.Flags())
+	f.registerWhere(c)
 	c.Flags().StringVarP(&f.output, "output", "o", formatTable, "table or json")
 	complete(c, "output", formatTable, formatJSON)
 }
@@ -65,27 +56,28 @@ func (f *inspectFlags) dial(c *cobra.Command, bound time.Duration, run func(cont
 	if f.output != formatTable && f.output != formatJSON {
 		return cli.Usage(c, fmt.Errorf("--output %q: want table or json", f.output))
 	}
-	folder, err := openFolder(f.tls, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return err
-	}
-	conn, err := grpc.NewClient(f.address, grpc.WithTransportCredentials(dialCredentials(folder)))
-	if err != nil {
-		return fmt.Errorf("--address: %w", err)
-	}
-	defer conn.Close()
 	ctx := c.Context()
 	if bound > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, bound)
 		defer cancel()
 	}
+	way, err := f.way(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer way.close()
+	conn, err := grpc.NewClient(way.address, grpc.WithTransportCredentials(dialCredentials(way.folder)))
+	if err != nil {
+		return fmt.Errorf("--address: %w", err)
+	}
+	defer conn.Close()
 	err = run(ctx, conn)
 	if s, ok := status.FromError(err); ok && err != nil && c.Context().Err() == nil {
-		if folder == nil && s.Code() == codes.Unavailable { // a server with TLS hangs up on who speaks without
-			return fmt.Errorf("%s, asked without --tls: %s", f.address, s.Message())
+		if way.folder == nil && s.Code() == codes.Unavailable { // a server with TLS hangs up on who speaks without
+			return fmt.Errorf("%s, asked without --tls: %s", way.name, s.Message())
 		}
-		return fmt.Errorf("%s: %s", f.address, s.Message())
+		return fmt.Errorf("%s: %s", way.name, s.Message())
 	}
 	return err
 }

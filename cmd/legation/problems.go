@@ -20,7 +20,7 @@ import (
 // problemsFlags are the flags of `legation problems`.
 type problemsFlags struct {
 	inspectFlags
-	namespace, least string
+	in, least string
 }
 
 func problemsCommand() *cobra.Command {
@@ -36,13 +36,13 @@ requests. 'legation codes' says what to do about each code.
 The exit status is 1 if anything is listed. 'legation translate PATH' says the same of
 manifests that are not served yet.`,
 		Example: `  legation problems
-  legation problems --namespace shop --severity error
+  legation problems --in shop --severity error
   legation problems -o json`,
 		Args: cli.Arguments(cobra.NoArgs),
 		RunE: f.run,
 	}
 	f.register(c)
-	c.Flags().StringVarP(&f.namespace, "namespace", "n", "", "only objects of this namespace")
+	c.Flags().StringVar(&f.in, "in", "", "only objects of this namespace")
 	c.Flags().StringVar(&f.least, "severity", string(finding.Warning), "the least that is listed: error, warning or info")
 	complete(c, "severity", string(finding.Error), string(finding.Warning), string(finding.Info))
 	return c
@@ -54,7 +54,7 @@ func (f *problemsFlags) run(c *cobra.Command, _ []string) error {
 		return cli.Usage(c, fmt.Errorf("--severity %q: want error, warning or info", f.least))
 	}
 	return f.ask(c, inspectTime, func(ctx context.Context, admin adminv1.AdminClient) error {
-		answer, err := admin.Problems(ctx, &adminv1.ProblemsRequest{Namespace: f.namespace})
+		answer, err := admin.Problems(ctx, &adminv1.ProblemsRequest{Namespace: f.in})
 		if err != nil {
 			return err
 		}

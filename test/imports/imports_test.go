@@ -22,7 +22,8 @@ var allowed = map[string][]string{
 	"authz":      {"authz/rule"},
 	"authz/rule": {},
 	"cmd/cli":    {},
-	"cmd/legation": {"object", "controller", "cmd/cli", "examples", "inspect", "inspect/compare", "state", "translator", "translator/finding", "translator/input", "translator/lower/nginx", "translator/policy", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact", "xds/observed",
+	"cmd/reach":  {},
+	"cmd/legation": {"object", "controller", "cmd/cli", "cmd/reach", "examples", "inspect", "inspect/compare", "state", "translator", "translator/finding", "translator/input", "translator/lower/nginx", "translator/policy", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact", "xds/observed",
 		"pmap", "xds/hold", "xds/redact", "xds/server", "xds/snapshot", "xds/store"},
 	"cmd/shutdown-manager": {
 		"authz", "cmd/cli", "drain", "drain/admin", "drain/child", "drain/host", "drain/limits", "drain/node", "drain/probe"},

@@ -167,13 +167,29 @@ func (f *Folder) read() (m material, err error) {
 			return m, err
 		}
 	}
+	return parse(m.files, " in "+f.dir)
+}
+
+// parse makes of files what is used of them; where says whose they are.
+func parse(files [3][]byte, where string) (m material, err error) {
+	m.files = files
 	if m.pair, err = tls.X509KeyPair(m.files[0], m.files[1]); err != nil {
-		return m, fmt.Errorf("%s and %s in %s: %w", CertificateFile, KeyFile, f.dir, err)
+		return m, fmt.Errorf("%s and %s%s: %w", CertificateFile, KeyFile, where, err)
 	}
 	if m.roots, m.rootEnd, err = readRoots(m.files[2]); err != nil {
-		return m, fmt.Errorf("%s in %s: %w", CAFile, f.dir, err)
+		return m, fmt.Errorf("%s%s: %w", CAFile, where, err)
 	}
 	return m, nil
+}
+
+// Of is a Folder of files that were read elsewhere, as those of a Secret. They are never
+// read again: Run is not for it.
+func Of(certificate, key, ca []byte) (*Folder, error) {
+	m, err := parse([3][]byte{certificate, key, ca}, "")
+	if err != nil {
+		return nil, err
+	}
+	return &Folder{now: m, log: slog.New(slog.DiscardHandler)}, nil
 }
 
 func readRoots(text []byte) (pool *x509.CertPool, end time.Time, err error) {
