@@ -2,20 +2,16 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -31,17 +27,18 @@ const inspectTime = 10 * time.Second
 // inspectFlags are those of the commands that ask a running Legation.
 type inspectFlags struct {
 	reachFlags
-	fleet, output string
+	outputFlags
+	fleet string
 }
 
 func (f *inspectFlags) register(c *cobra.Command) {
 	f.registerWhere(c)
-	c.Flags().StringVarP(&f.output, "output", "o", formatTable, "table or json")
-	complete(c, "output", formatTable, formatJSON)
+	f.registerOutput(c)
 }
 
 func (f *inspectFlags) registerFleet(c *cobra.Command) {
 	c.Flags().StringVar(&f.fleet, "fleet", "", "the fleet, which is the name of an IngressClass (default: the only one)")
+	f.completeFlag(c, "fleet", knownFleets)
 }
 
 // ask runs a command with a connection to Legation.
@@ -53,8 +50,8 @@ func (f *inspectFlags) ask(c *cobra.Command, bound time.Duration, run func(conte
 
 // dial is ask, for any service.
 func (f *inspectFlags) dial(c *cobra.Command, bound time.Duration, run func(context.Context, grpc.ClientConnInterface) error) error {
-	if f.output != formatTable && f.output != formatJSON {
-		return cli.Usage(c, fmt.Errorf("--output %q: want table or json", f.output))
+	if err := f.checkOutput(); err != nil {
+		return cli.Usage(c, err)
 	}
 	ctx := c.Context()
 	if bound > 0 {
@@ -95,27 +92,6 @@ func complain(w io.Writer, replicas []*adminv1.Replica) error {
 		}
 	}
 	return err
-}
-
-// writeMessage writes a message as JSON.
-func writeMessage(w io.Writer, m proto.Message) error {
-	text, err := protojson.MarshalOptions{EmitDefaultValues: true, UseProtoNames: true}.Marshal(m)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, json.RawMessage(text)) // which evens out the spaces, that protojson varies on purpose
-}
-
-func newTable(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) }
-
-// row writes the cells of a line of a table; nothing is "-".
-func row(w io.Writer, cells ...string) {
-	for i, c := range cells {
-		if c == "" {
-			cells[i] = "-"
-		}
-	}
-	fmt.Fprintln(w, strings.Join(cells, "\t"))
 }
 
 // age is how long ago something was, for people.

@@ -56,7 +56,22 @@ To try it without a cluster:
 
   legation serve
   legation bootstrap --admin unix:/tmp/envoy-admin.sock > envoy.yaml
-  envoy -c envoy.yaml`,
+  envoy -c envoy.yaml
+
+Commands that look at a running Legation find it by themselves: on this machine, or in the
+cluster that kubectl would ask. Linked as kubectl-legation into a folder of PATH, this
+program is 'kubectl legation'.
+
+All that list have -o table, wide, yaml, json, name and jsonpath=TEMPLATE. As JSON each
+prints one object with names in small letters; what is told on standard error is for
+people.
+
+The exit status is for scripts:
+
+  0  it was done, and nothing is wrong
+  1  it could not be done, or what was looked at is wrong: a problem is listed, an Envoy
+     has rejected something, a replica did not answer, nobody answers the request
+  2  the command line is wrong`,
 	}, serveCommand(), bootstrapCommand(), certsCommand(), translateCommand(), explainCommand(), whyCommand(), settingsCommand(), lintCommand(), compareCommand(), codesCommand(),
 		fleetCommand(), problemsCommand(), trafficCommand(), snapshotCommand(), historyCommand(), diffCommand(), watchCommand(), debugCommand(), holdsCommand(), approveCommand(), pauseCommand(), resumeCommand())
 }

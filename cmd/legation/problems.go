@@ -61,11 +61,8 @@ func (f *problemsFlags) run(c *cobra.Command, _ []string) error {
 		rank := func(p *adminv1.Problem) int { return finding.Severity(p.GetSeverity()).Rank() }
 		answer.Problems = slices.DeleteFunc(answer.GetProblems(), func(p *adminv1.Problem) bool { return rank(p) < least })
 		slices.SortStableFunc(answer.Problems, func(a, b *adminv1.Problem) int { return cmp.Compare(rank(b), rank(a)) })
-		if f.output == formatJSON {
-			err = writeMessage(c.OutOrStdout(), answer)
-		} else {
-			err = writeProblems(c.OutOrStdout(), answer.GetProblems(), time.Now())
-		}
+		names := namesOf(answer.GetProblems(), func(p *adminv1.Problem) string { return argumentOf(p.GetObject()) })
+		err = f.print(c.OutOrStdout(), answer, names, func() error { return f.writeProblems(c.OutOrStdout(), answer.GetProblems(), time.Now()) })
 		if err == nil {
 			err = complain(c.ErrOrStderr(), answer.GetReplicas())
 		}
@@ -76,12 +73,12 @@ func (f *problemsFlags) run(c *cobra.Command, _ []string) error {
 	})
 }
 
-func writeProblems(w io.Writer, list []*adminv1.Problem, now time.Time) error {
+func (f *outputFlags) writeProblems(w io.Writer, list []*adminv1.Problem, now time.Time) error {
 	if len(list) == 0 {
 		_, err := fmt.Fprintln(w, "nothing is wrong")
 		return err
 	}
-	table := newTable(w)
+	table := f.newTable(w, 0)
 	row(table, "SEVERITY", "CODE", "AGE", "OBJECT", "FIELD", "MESSAGE")
 	for _, p := range list {
 		field := p.GetField()

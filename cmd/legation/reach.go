@@ -63,7 +63,7 @@ func (f *reachFlags) way(ctx context.Context, c *cobra.Command) (way, error) {
 	}
 	direct.address, direct.name = bootstrap.DefaultXDSAddress, bootstrap.DefaultXDSAddress
 	named := f.wantsCluster(c.Flags()) || isPlugin(c)
-	if !named && (f.tls != "" || answers(ctx, direct.address)) {
+	if !named && (f.tls != "" || listens(ctx, direct.address)) {
 		return direct, nil
 	}
 	found, err := f.installation(ctx)
@@ -83,8 +83,8 @@ func (f *reachFlags) wantsCluster(flags *pflag.FlagSet) bool {
 	return flags.Changed("kubeconfig") || flags.Changed("context") || flags.Changed("namespace") || flags.Changed("release")
 }
 
-// answers reports whether somebody listens on this machine.
-func answers(ctx context.Context, address string) bool {
+// listens reports whether somebody listens on this machine.
+func listens(ctx context.Context, address string) bool {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return false

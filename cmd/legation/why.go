@@ -19,9 +19,10 @@ import (
 
 // whyFlags are the flags of `legation why`.
 type whyFlags struct {
-	source                      onceFlags
-	method, from, class, output string
-	headers                     []string
+	outputFlags
+	source              onceFlags
+	method, from, class string
+	headers             []string
 }
 
 func whyCommand() *cobra.Command {
@@ -51,8 +52,7 @@ The exit status is 1 if no endpoint and no redirect answers.`,
 	flags.StringVarP(&f.method, "method", "X", http.MethodGet, "the method of the request")
 	flags.StringArrayVarP(&f.headers, "header", "H", nil, "a header of the request, 'Name: value'; may be repeated")
 	flags.StringVar(&f.from, "from", "", "the address of the client, for rules that ask for it")
-	flags.StringVarP(&f.output, "output", "o", formatTable, "table, yaml or json")
-	complete(c, "output", formatTable, formatYAML, formatJSON)
+	f.registerOutput(c)
 	return c
 }
 
@@ -72,15 +72,8 @@ func (f *whyFlags) run(c *cobra.Command, args []string) error {
 	if len(list) == 0 {
 		return fmt.Errorf("no IngressClass of ours is there to take %s", q.URL)
 	}
-	switch f.output {
-	case formatJSON:
-		err = writeJSON(c.OutOrStdout(), map[string]any{"fleets": list})
-	case formatYAML:
-		err = writeYAML(c.OutOrStdout(), map[string]any{"fleets": list})
-	default:
-		err = writeWhy(c.OutOrStdout(), q, list)
-	}
-	if err != nil {
+	names := namesOf(list, func(y inspect.Why) string { return argumentOf(y.Object) })
+	if err := f.print(c.OutOrStdout(), map[string]any{"fleets": list}, names, func() error { return writeWhy(c.OutOrStdout(), q, list) }); err != nil {
 		return err
 	}
 	if !slices.ContainsFunc(list, inspect.Why.Serves) {
@@ -95,6 +88,9 @@ func (f *whyFlags) question(args []string) (q inspect.Question, err error) {
 	if !strings.Contains(text, "://") {
 		text = "http://" + text
 	}
+	if err := f.checkOutput(); err != nil {
+		return q, err
+	}
 	q = inspect.Question{Method: strings.ToUpper(f.method), Headers: http.Header{}}
 	q.URL, err = url.Parse(text)
 	switch {
@@ -102,8 +98,6 @@ func (f *whyFlags) question(args []string) (q inspect.Question, err error) {
 		return q, err
 	case q.URL.Scheme != "http" && q.URL.Scheme != "https" || q.URL.Host == "":
 		return q, fmt.Errorf("%q: want http://HOST/PATH or https://HOST/PATH", args[0])
-	case !slices.Contains([]string{formatTable, formatYAML, formatJSON}, f.output):
-		return q, fmt.Errorf("--output %q: want table, yaml or json", f.output)
 	}
 	for _, h := range f.headers {
 		name, value, ok := strings.Cut(h, ":")
