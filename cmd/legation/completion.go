@@ -54,6 +54,16 @@ func knownVersions(ctx context.Context, f *inspectFlags, admin adminv1.AdminClie
 	return namesOf(answer.GetVersions(), func(v *adminv1.Version) string { return fmt.Sprint(v.GetNumber()) }), err
 }
 
+// knownHosts are those that have routes.
+func knownHosts(ctx context.Context, f *inspectFlags, admin adminv1.AdminClient) (hosts []string, err error) {
+	err = eachServed(ctx, f, admin, []snapshot.Type{snapshot.VirtualHost}, func(r *adminv1.ResourcesResponse) {
+		if host, ok := strings.CutPrefix(r.GetResource().GetName(), "ingress/"); ok && !strings.HasPrefix(host, "*") {
+			hosts = append(hosts, host)
+		}
+	})
+	return hosts, err
+}
+
 // knownObjects are those that something is served of.
 func knownObjects(ctx context.Context, f *inspectFlags, admin adminv1.AdminClient) ([]string, error) {
 	seen := map[string]bool{}

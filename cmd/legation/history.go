@@ -90,14 +90,21 @@ func (f *historyFlags) request(now time.Time) (*adminv1.HistoryRequest, *time.Lo
 	if f.object == "" {
 		return r, zone, nil
 	}
-	kind, name, _ := strings.Cut(f.object, "/")
+	if r.Object, err = objectText(f.object); err != nil {
+		return nil, nil, fmt.Errorf("--object %w", err)
+	}
+	return r, zone, nil
+}
+
+// objectText is an object as the admin service takes it: "Ingress shop/checkout".
+func objectText(argument string) (string, error) {
+	kind, name, _ := strings.Cut(argument, "/")
 	for _, of := range object.Kinds {
 		if strings.EqualFold(string(of.Kind), kind) && name != "" {
-			r.Object = string(of.Kind) + " " + name
-			return r, zone, nil
+			return string(of.Kind) + " " + name, nil
 		}
 	}
-	return nil, nil, fmt.Errorf("--object %q: want KIND/NAMESPACE/NAME, as in ingress/shop/checkout", f.object)
+	return "", fmt.Errorf("%q: want KIND/NAMESPACE/NAME, as in ingress/shop/checkout", argument)
 }
 
 // momentOf is the time that text means in a zone; nil for an empty text. A time of day is of

@@ -24,6 +24,9 @@ import (
 // its peers included.
 const inspectTime = 10 * time.Second
 
+// maxAnswer bounds an answer, in bytes: 100,000 certificates, or problems.
+const maxAnswer = 64 << 20
+
 // inspectFlags are those of the commands that ask a running Legation.
 type inspectFlags struct {
 	reachFlags
@@ -64,7 +67,7 @@ func (f *inspectFlags) dial(c *cobra.Command, bound time.Duration, run func(cont
 		return err
 	}
 	defer way.close()
-	conn, err := grpc.NewClient(way.address, grpc.WithTransportCredentials(dialCredentials(way.folder)))
+	conn, err := grpc.NewClient(way.address, grpc.WithTransportCredentials(dialCredentials(way.folder)), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)))
 	if err != nil {
 		return fmt.Errorf("--address: %w", err)
 	}
