@@ -57,7 +57,7 @@ func (c Cluster) Find(ctx context.Context) (*Installation, error) {
 	if err != nil {
 		return nil, err
 	}
-	pods, where, err := c.pods(ctx, client)
+	pods, where, err := c.pods(ctx, client, controlPlane, metav1.ListOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("looking for the control plane: %w", err)
 	}
@@ -76,17 +76,17 @@ func (c Cluster) Find(ctx context.Context) (*Installation, error) {
 	return found, nil
 }
 
-// pods are those of all control planes, and where they were looked for.
-func (c Cluster) pods(ctx context.Context, client kubernetes.Interface) (pods []corev1.Pod, where string, err error) {
-	selector := labelName + "=" + program + "," + labelComponent + "=" + controlPlane
+// pods are those of a component of all releases, and where they were looked for.
+func (c Cluster) pods(ctx context.Context, client kubernetes.Interface, component string, options metav1.ListOptions) (pods []corev1.Pod, where string, err error) {
+	options.LabelSelector = labelName + "=" + program + "," + labelComponent + "=" + component
 	if c.Release != "" {
-		selector += "," + labelRelease + "=" + c.Release
+		options.LabelSelector += "," + labelRelease + "=" + c.Release
 	}
 	in := c.Namespace
-	list, err := client.CoreV1().Pods(in).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	list, err := client.CoreV1().Pods(in).List(ctx, options)
 	if apierrors.IsForbidden(err) && in == "" { // not everybody may look everywhere
 		in = c.Fallback
-		list, err = client.CoreV1().Pods(in).List(ctx, metav1.ListOptions{LabelSelector: selector})
+		list, err = client.CoreV1().Pods(in).List(ctx, options)
 		if apierrors.IsForbidden(err) {
 			err = fmt.Errorf("%w; -n says in which namespace it is", err)
 		}

@@ -197,8 +197,22 @@ func (d *deployed) laptop() {
 		d.Fatal(err)
 	}
 	d.far(filepath.Join(dir, "somebody"), path(d.T, "bin", "legation"), "fleet", `cannot list resource "pods"`, "")
+	d.envoys(config, path(d.T, "bin", "legation"))
 	pod := d.pods("control-plane")[1]
 	d.verbose(&pod)
+}
+
+// envoys: what an Envoy says of itself is asked in its pod.
+func (d *deployed) envoys(config, program string) {
+	d.Helper()
+	pod := d.pods("envoy")[0].Name
+	for line, prints := range map[string]string{" stats": "cluster.legation-xds.", " clusters": "cluster_statuses", " certs": "certificates", " config": "envoy.admin.v3.BootstrapConfigDump",
+		" log info --write": "info"} {
+		d.far(config, program, "envoy "+pod+line, "", prints)
+	}
+	for line, fails := range map[string]string{pod + " quit": "want one of stats", pod + " log debug": "say --write", pod + " log loud --write": "want one of trace", "nobody stats": "no pod of an Envoy is called nobody"} {
+		d.far(config, program, "envoy "+line, fails, "")
+	}
 }
 
 // far runs a command line outside the pods. It fails with a word, or succeeds and prints one.
