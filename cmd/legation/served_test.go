@@ -18,7 +18,14 @@ import (
 // servingFile has a Legation serve manifests until the test ends, and says where.
 func servingFile(t *testing.T, manifests string) string {
 	t.Helper()
-	folder := t.TempDir()
+	_, address := servingFolder(t, manifests)
+	return address
+}
+
+// servingFolder is servingFile, and says in which folder they are, too.
+func servingFolder(t *testing.T, manifests string) (folder, address string) {
+	t.Helper()
+	folder = t.TempDir()
 	if err := os.WriteFile(filepath.Join(folder, "all.yaml"), []byte(manifests), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -42,14 +49,14 @@ func servingFile(t *testing.T, manifests string) string {
 		}
 		source.close()
 	})
-	address := listener.Addr().String()
+	address = listener.Addr().String()
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		if status, _, _ := legation("history", "--address", address); status == cli.OK {
-			return address
+			return folder, address
 		}
 	}
 	t.Fatal("nothing is served")
-	return ""
+	return "", ""
 }
 
 // TestServedCommands: certs, plan and why ask a running Legation.
