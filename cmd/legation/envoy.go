@@ -45,13 +45,18 @@ warning, error, critical, off), until that Envoy is started again.`,
 		Args: cli.Arguments(cobra.RangeArgs(2, 3)),
 		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args) },
 	}
+	f.register(c)
+	c.Flags().BoolVar(&f.write, "write", false, "change something: for log")
+	c.ValidArgsFunction = f.complete
+	return c
+}
+
+// register registers the flags that say where the pods are.
+func (f *envoyFlags) register(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "the file that says where the API server is and who we are (default: $KUBECONFIG, ~/.kube/config)")
 	flags.StringVar(&f.context, "context", "", "the context of the kubeconfig (default: its current one)")
-	flags.StringVarP(&f.namespace, "namespace", "n", "", "namespace of the pod (default: whichever has one of the name)")
-	flags.BoolVar(&f.write, "write", false, "change something: for log")
-	c.ValidArgsFunction = f.complete
-	return c
+	flags.StringVarP(&f.namespace, "namespace", "n", "", "namespace of the pods with Envoys (default: all)")
 }
 
 // complete offers pods, then what they are asked.

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -110,4 +111,18 @@ func (e Envoy) executor(at *url.URL) (remotecommand.Executor, error) {
 		return nil, err
 	}
 	return remotecommand.NewFallbackExecutor(newer, older, isOld)
+}
+
+// Log is what an Envoy has written to the log of its container: at most so many lines, none
+// older than since. Whoever gets it closes it.
+func (e Envoy) Log(ctx context.Context, lines int64, since time.Duration) (io.ReadCloser, error) {
+	options := &corev1.PodLogOptions{Container: envoy, TailLines: &lines}
+	if seconds := int64(since / time.Second); seconds > 0 {
+		options.SinceSeconds = &seconds
+	}
+	text, err := e.client.CoreV1().Pods(e.Pod.Namespace).GetLogs(e.Pod.Name, options).Stream(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("the log of pod %s: %w", e.key(), err)
+	}
+	return text, nil
 }

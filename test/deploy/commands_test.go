@@ -210,6 +210,18 @@ func (d *deployed) envoys(config, program string) {
 		" log info --write": "info"} {
 		d.far(config, program, "envoy "+pod+line, "", prints)
 	}
+	d.until(func() error { // Envoy writes its log in its own time
+		if _, err := d.status(d.balancer.address, other, "/empty?secret=word", "wrong"); err != nil {
+			return err
+		}
+		c := exec.CommandContext(d.ctx, program, "errors", other, "--no-headers")
+		c.Env = append(os.Environ(), "KUBECONFIG="+config)
+		out, err := c.Output()
+		if text := string(out); err == nil || !strings.Contains(text, "no endpoint is ready") || strings.Contains(text, "word") {
+			return fmt.Errorf("legation errors %s: %v\n%s", other, err, text)
+		}
+		return nil
+	})
 	for line, fails := range map[string]string{pod + " quit": "want one of stats", pod + " log debug": "say --write", pod + " log loud --write": "want one of trace", "nobody stats": "no pod of an Envoy is called nobody"} {
 		d.far(config, program, "envoy "+line, fails, "")
 	}
