@@ -94,11 +94,11 @@ func dated(view input.View, c input.Change, now time.Time) input.Change {
 	if old, there := view.Ingress(o.Key()); there {
 		clone.Created = old.Created
 	} else {
-		for _, any := range view.Objects() {
-			if other, ok := any.(*input.Ingress); ok && !other.Created.IsZero() {
+		for _, other := range view.Ingresses().All() {
+			if !other.Created.IsZero() {
 				clone.Created = now.UTC().Truncate(time.Second)
-				break
 			}
+			break // a source has times, or has none
 		}
 	}
 	return input.Change{Ref: c.Ref, Object: lower.Put(input.Seal(&clone)).Object, Problems: c.Problems}

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -33,6 +34,9 @@ Secrets, classes, their settings and files, and what Envoys of any replica rejec
 bad it is, the code, since when it is known, the object, the field and what it means for
 requests. 'legation codes' says what to do about each code.
 
+Ingresses of classes that are not ours are counted by class below: nothing is wrong with
+them, but they are not served here.
+
 The exit status is 1 if anything is listed. 'legation translate PATH' says the same of
 manifests that are not served yet.`,
 		Example: `  legation problems
@@ -62,7 +66,9 @@ func (f *problemsFlags) run(c *cobra.Command, _ []string) error {
 		answer.Problems = slices.DeleteFunc(answer.GetProblems(), func(p *adminv1.Problem) bool { return rank(p) < least })
 		slices.SortStableFunc(answer.Problems, func(a, b *adminv1.Problem) int { return cmp.Compare(rank(b), rank(a)) })
 		names := namesOf(answer.GetProblems(), func(p *adminv1.Problem) string { return argumentOf(p.GetObject()) })
-		err = f.print(c.OutOrStdout(), answer, names, func() error { return f.writeProblems(c.OutOrStdout(), answer.GetProblems(), time.Now()) })
+		err = f.print(c.OutOrStdout(), answer, names, func() error {
+			return errors.Join(f.writeProblems(c.OutOrStdout(), answer.GetProblems(), time.Now()), f.writeElsewhere(c.OutOrStdout(), answer.GetElsewhere()))
+		})
 		if err == nil {
 			err = complain(c.ErrOrStderr(), answer.GetReplicas())
 		}
@@ -71,6 +77,20 @@ func (f *problemsFlags) run(c *cobra.Command, _ []string) error {
 		}
 		return err
 	})
+}
+
+// writeElsewhere counts what is not served here.
+func (f *outputFlags) writeElsewhere(w io.Writer, list []*adminv1.Elsewhere) error {
+	if len(list) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w, "\nNot served here, since their class is not ours:")
+	table := f.newTable(w, 0)
+	row(table, "CLASS", "CONTROLLER", "INGRESSES", "SUCH AS")
+	for _, e := range list {
+		row(table, e.GetClass(), e.GetController(), fmt.Sprint(e.GetIngresses()), strings.Join(e.GetExamples(), ", "))
+	}
+	return table.Flush()
 }
 
 func (f *outputFlags) writeProblems(w io.Writer, list []*adminv1.Problem, now time.Time) error {

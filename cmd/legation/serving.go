@@ -156,6 +156,7 @@ func (s *serving) answering(inspection *admin.Service, snapshots *store.Store) *
 		Plan: func(manifests []byte, deleted []string) (*adminv1.PlanResponse, error) {
 			return inspect.Plan(newest(), manifests, deleted, s.controllers, time.Now())
 		},
+		Elsewhere: func(namespace string) []*adminv1.Elsewhere { return inspect.Elsewhere(newest(), namespace) },
 		Why: func(r *adminv1.WhyRequest) ([]*structpb.Struct, error) {
 			return inspect.AnswerWhy(newest(), r, time.Now())
 		}}

@@ -15,6 +15,7 @@ import (
 type Answers struct {
 	Certificates func(fleet, host string) []*adminv1.Certificate
 	Plan         func(manifests []byte, deleted []string) (*adminv1.PlanResponse, error)
+	Elsewhere    func(namespace string) []*adminv1.Elsewhere
 	Why          func(*adminv1.WhyRequest) ([]*structpb.Struct, error)
 }
 

@@ -1816,7 +1816,10 @@ type ProblemsResponse struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Replicas []*Replica             `protobuf:"bytes,1,rep,name=replicas,proto3" json:"replicas,omitempty"`
 	// By object and field.
-	Problems      []*Problem `protobuf:"bytes,2,rep,name=problems,proto3" json:"problems,omitempty"`
+	Problems []*Problem `protobuf:"bytes,2,rep,name=problems,proto3" json:"problems,omitempty"`
+	// Ingresses of classes that are not ours, by class: nothing is wrong with them, but they
+	// are not served here.
+	Elsewhere     []*Elsewhere `protobuf:"bytes,3,rep,name=elsewhere,proto3" json:"elsewhere,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1865,6 +1868,84 @@ func (x *ProblemsResponse) GetProblems() []*Problem {
 	return nil
 }
 
+func (x *ProblemsResponse) GetElsewhere() []*Elsewhere {
+	if x != nil {
+		return x.Elsewhere
+	}
+	return nil
+}
+
+// Elsewhere are the Ingresses of a class that is not ours.
+type Elsewhere struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Class string                 `protobuf:"bytes,1,opt,name=class,proto3" json:"class,omitempty"`
+	// Whose the class is; empty if there is no such IngressClass.
+	Controller string `protobuf:"bytes,2,opt,name=controller,proto3" json:"controller,omitempty"`
+	Ingresses  uint32 `protobuf:"varint,3,opt,name=ingresses,proto3" json:"ingresses,omitempty"`
+	// The first three of them, by name.
+	Examples      []string `protobuf:"bytes,4,rep,name=examples,proto3" json:"examples,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Elsewhere) Reset() {
+	*x = Elsewhere{}
+	mi := &file_admin_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Elsewhere) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Elsewhere) ProtoMessage() {}
+
+func (x *Elsewhere) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Elsewhere.ProtoReflect.Descriptor instead.
+func (*Elsewhere) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Elsewhere) GetClass() string {
+	if x != nil {
+		return x.Class
+	}
+	return ""
+}
+
+func (x *Elsewhere) GetController() string {
+	if x != nil {
+		return x.Controller
+	}
+	return ""
+}
+
+func (x *Elsewhere) GetIngresses() uint32 {
+	if x != nil {
+		return x.Ingresses
+	}
+	return 0
+}
+
+func (x *Elsewhere) GetExamples() []string {
+	if x != nil {
+		return x.Examples
+	}
+	return nil
+}
+
 type TrafficRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Only of this fleet; empty: of all.
@@ -1883,7 +1964,7 @@ type TrafficRequest struct {
 
 func (x *TrafficRequest) Reset() {
 	*x = TrafficRequest{}
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1895,7 +1976,7 @@ func (x *TrafficRequest) String() string {
 func (*TrafficRequest) ProtoMessage() {}
 
 func (x *TrafficRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1908,7 +1989,7 @@ func (x *TrafficRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrafficRequest.ProtoReflect.Descriptor instead.
 func (*TrafficRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{26}
+	return file_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *TrafficRequest) GetFleet() string {
@@ -1960,7 +2041,7 @@ type TrafficResponse struct {
 
 func (x *TrafficResponse) Reset() {
 	*x = TrafficResponse{}
-	mi := &file_admin_proto_msgTypes[27]
+	mi := &file_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1972,7 +2053,7 @@ func (x *TrafficResponse) String() string {
 func (*TrafficResponse) ProtoMessage() {}
 
 func (x *TrafficResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[27]
+	mi := &file_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1985,7 +2066,7 @@ func (x *TrafficResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrafficResponse.ProtoReflect.Descriptor instead.
 func (*TrafficResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{27}
+	return file_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *TrafficResponse) GetReplicas() []*Replica {
@@ -2052,7 +2133,7 @@ type Traffic struct {
 
 func (x *Traffic) Reset() {
 	*x = Traffic{}
-	mi := &file_admin_proto_msgTypes[28]
+	mi := &file_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2064,7 +2145,7 @@ func (x *Traffic) String() string {
 func (*Traffic) ProtoMessage() {}
 
 func (x *Traffic) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[28]
+	mi := &file_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2077,7 +2158,7 @@ func (x *Traffic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Traffic.ProtoReflect.Descriptor instead.
 func (*Traffic) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{28}
+	return file_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Traffic) GetFleet() string {
@@ -2194,7 +2275,7 @@ type Lengths struct {
 
 func (x *Lengths) Reset() {
 	*x = Lengths{}
-	mi := &file_admin_proto_msgTypes[29]
+	mi := &file_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2206,7 +2287,7 @@ func (x *Lengths) String() string {
 func (*Lengths) ProtoMessage() {}
 
 func (x *Lengths) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[29]
+	mi := &file_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2219,7 +2300,7 @@ func (x *Lengths) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lengths.ProtoReflect.Descriptor instead.
 func (*Lengths) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{29}
+	return file_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Lengths) GetCount() uint64 {
@@ -2262,7 +2343,7 @@ type HoldsRequest struct {
 
 func (x *HoldsRequest) Reset() {
 	*x = HoldsRequest{}
-	mi := &file_admin_proto_msgTypes[30]
+	mi := &file_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2274,7 +2355,7 @@ func (x *HoldsRequest) String() string {
 func (*HoldsRequest) ProtoMessage() {}
 
 func (x *HoldsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[30]
+	mi := &file_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2287,7 +2368,7 @@ func (x *HoldsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldsRequest.ProtoReflect.Descriptor instead.
 func (*HoldsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{30}
+	return file_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *HoldsRequest) GetFleet() string {
@@ -2315,7 +2396,7 @@ type HoldsResponse struct {
 
 func (x *HoldsResponse) Reset() {
 	*x = HoldsResponse{}
-	mi := &file_admin_proto_msgTypes[31]
+	mi := &file_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2327,7 +2408,7 @@ func (x *HoldsResponse) String() string {
 func (*HoldsResponse) ProtoMessage() {}
 
 func (x *HoldsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[31]
+	mi := &file_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2340,7 +2421,7 @@ func (x *HoldsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldsResponse.ProtoReflect.Descriptor instead.
 func (*HoldsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{31}
+	return file_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *HoldsResponse) GetReplicas() []*Replica {
@@ -2383,7 +2464,7 @@ type Hold struct {
 
 func (x *Hold) Reset() {
 	*x = Hold{}
-	mi := &file_admin_proto_msgTypes[32]
+	mi := &file_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2395,7 +2476,7 @@ func (x *Hold) String() string {
 func (*Hold) ProtoMessage() {}
 
 func (x *Hold) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[32]
+	mi := &file_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2408,7 +2489,7 @@ func (x *Hold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hold.ProtoReflect.Descriptor instead.
 func (*Hold) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{32}
+	return file_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Hold) GetKind() string {
@@ -2489,7 +2570,7 @@ type Order struct {
 
 func (x *Order) Reset() {
 	*x = Order{}
-	mi := &file_admin_proto_msgTypes[33]
+	mi := &file_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2501,7 +2582,7 @@ func (x *Order) String() string {
 func (*Order) ProtoMessage() {}
 
 func (x *Order) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[33]
+	mi := &file_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2514,7 +2595,7 @@ func (x *Order) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Order.ProtoReflect.Descriptor instead.
 func (*Order) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{33}
+	return file_admin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Order) GetFleet() string {
@@ -2556,7 +2637,7 @@ type ApproveRequest struct {
 
 func (x *ApproveRequest) Reset() {
 	*x = ApproveRequest{}
-	mi := &file_admin_proto_msgTypes[34]
+	mi := &file_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2568,7 +2649,7 @@ func (x *ApproveRequest) String() string {
 func (*ApproveRequest) ProtoMessage() {}
 
 func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[34]
+	mi := &file_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2581,7 +2662,7 @@ func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{34}
+	return file_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ApproveRequest) GetOrder() *Order {
@@ -2607,7 +2688,7 @@ type ApproveResponse struct {
 
 func (x *ApproveResponse) Reset() {
 	*x = ApproveResponse{}
-	mi := &file_admin_proto_msgTypes[35]
+	mi := &file_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2619,7 +2700,7 @@ func (x *ApproveResponse) String() string {
 func (*ApproveResponse) ProtoMessage() {}
 
 func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[35]
+	mi := &file_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2632,7 +2713,7 @@ func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveResponse.ProtoReflect.Descriptor instead.
 func (*ApproveResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{35}
+	return file_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ApproveResponse) GetReplicas() []*Replica {
@@ -2651,7 +2732,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_admin_proto_msgTypes[36]
+	mi := &file_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2663,7 +2744,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[36]
+	mi := &file_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2676,7 +2757,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{36}
+	return file_admin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *PauseRequest) GetOrder() *Order {
@@ -2695,7 +2776,7 @@ type PauseResponse struct {
 
 func (x *PauseResponse) Reset() {
 	*x = PauseResponse{}
-	mi := &file_admin_proto_msgTypes[37]
+	mi := &file_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2707,7 +2788,7 @@ func (x *PauseResponse) String() string {
 func (*PauseResponse) ProtoMessage() {}
 
 func (x *PauseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[37]
+	mi := &file_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2720,7 +2801,7 @@ func (x *PauseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseResponse.ProtoReflect.Descriptor instead.
 func (*PauseResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{37}
+	return file_admin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *PauseResponse) GetReplicas() []*Replica {
@@ -2739,7 +2820,7 @@ type ResumeRequest struct {
 
 func (x *ResumeRequest) Reset() {
 	*x = ResumeRequest{}
-	mi := &file_admin_proto_msgTypes[38]
+	mi := &file_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2751,7 +2832,7 @@ func (x *ResumeRequest) String() string {
 func (*ResumeRequest) ProtoMessage() {}
 
 func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[38]
+	mi := &file_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2764,7 +2845,7 @@ func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{38}
+	return file_admin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ResumeRequest) GetOrder() *Order {
@@ -2783,7 +2864,7 @@ type ResumeResponse struct {
 
 func (x *ResumeResponse) Reset() {
 	*x = ResumeResponse{}
-	mi := &file_admin_proto_msgTypes[39]
+	mi := &file_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2795,7 +2876,7 @@ func (x *ResumeResponse) String() string {
 func (*ResumeResponse) ProtoMessage() {}
 
 func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[39]
+	mi := &file_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2808,7 +2889,7 @@ func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeResponse.ProtoReflect.Descriptor instead.
 func (*ResumeResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{39}
+	return file_admin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ResumeResponse) GetReplicas() []*Replica {
@@ -2830,7 +2911,7 @@ type CertificatesRequest struct {
 
 func (x *CertificatesRequest) Reset() {
 	*x = CertificatesRequest{}
-	mi := &file_admin_proto_msgTypes[40]
+	mi := &file_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2842,7 +2923,7 @@ func (x *CertificatesRequest) String() string {
 func (*CertificatesRequest) ProtoMessage() {}
 
 func (x *CertificatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[40]
+	mi := &file_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2855,7 +2936,7 @@ func (x *CertificatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificatesRequest.ProtoReflect.Descriptor instead.
 func (*CertificatesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{40}
+	return file_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CertificatesRequest) GetFleet() string {
@@ -2883,7 +2964,7 @@ type CertificatesResponse struct {
 
 func (x *CertificatesResponse) Reset() {
 	*x = CertificatesResponse{}
-	mi := &file_admin_proto_msgTypes[41]
+	mi := &file_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2895,7 +2976,7 @@ func (x *CertificatesResponse) String() string {
 func (*CertificatesResponse) ProtoMessage() {}
 
 func (x *CertificatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[41]
+	mi := &file_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2908,7 +2989,7 @@ func (x *CertificatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificatesResponse.ProtoReflect.Descriptor instead.
 func (*CertificatesResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{41}
+	return file_admin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *CertificatesResponse) GetInstance() string {
@@ -2949,7 +3030,7 @@ type Certificate struct {
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_admin_proto_msgTypes[42]
+	mi := &file_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2961,7 +3042,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[42]
+	mi := &file_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2974,7 +3055,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{42}
+	return file_admin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Certificate) GetFleet() string {
@@ -3052,7 +3133,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_admin_proto_msgTypes[43]
+	mi := &file_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3064,7 +3145,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[43]
+	mi := &file_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3077,7 +3158,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{43}
+	return file_admin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *PlanRequest) GetManifests() []byte {
@@ -3112,7 +3193,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_admin_proto_msgTypes[44]
+	mi := &file_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3124,7 +3205,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[44]
+	mi := &file_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3137,7 +3218,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{44}
+	return file_admin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *PlanResponse) GetInstance() string {
@@ -3198,7 +3279,7 @@ type PlannedFleet struct {
 
 func (x *PlannedFleet) Reset() {
 	*x = PlannedFleet{}
-	mi := &file_admin_proto_msgTypes[45]
+	mi := &file_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3210,7 +3291,7 @@ func (x *PlannedFleet) String() string {
 func (*PlannedFleet) ProtoMessage() {}
 
 func (x *PlannedFleet) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[45]
+	mi := &file_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3223,7 +3304,7 @@ func (x *PlannedFleet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedFleet.ProtoReflect.Descriptor instead.
 func (*PlannedFleet) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{45}
+	return file_admin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *PlannedFleet) GetName() string {
@@ -3272,7 +3353,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_admin_proto_msgTypes[46]
+	mi := &file_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3284,7 +3365,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[46]
+	mi := &file_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3297,7 +3378,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{46}
+	return file_admin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *WhyRequest) GetMethod() string {
@@ -3346,7 +3427,7 @@ type WhyResponse struct {
 
 func (x *WhyResponse) Reset() {
 	*x = WhyResponse{}
-	mi := &file_admin_proto_msgTypes[47]
+	mi := &file_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3358,7 +3439,7 @@ func (x *WhyResponse) String() string {
 func (*WhyResponse) ProtoMessage() {}
 
 func (x *WhyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[47]
+	mi := &file_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3371,7 +3452,7 @@ func (x *WhyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
 func (*WhyResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{47}
+	return file_admin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *WhyResponse) GetInstance() string {
@@ -3519,10 +3600,18 @@ const file_admin_proto_rawDesc = "" +
 	"\x05since\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"E\n" +
 	"\x0fProblemsRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n" +
-	"\x05local\x18\x02 \x01(\bR\x05local\"\x82\x01\n" +
+	"\x05local\x18\x02 \x01(\bR\x05local\"\xbe\x01\n" +
 	"\x10ProblemsResponse\x126\n" +
 	"\breplicas\x18\x01 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas\x126\n" +
-	"\bproblems\x18\x02 \x03(\v2\x1a.legation.admin.v1.ProblemR\bproblems\"\x87\x01\n" +
+	"\bproblems\x18\x02 \x03(\v2\x1a.legation.admin.v1.ProblemR\bproblems\x12:\n" +
+	"\telsewhere\x18\x03 \x03(\v2\x1c.legation.admin.v1.ElsewhereR\telsewhere\"{\n" +
+	"\tElsewhere\x12\x14\n" +
+	"\x05class\x18\x01 \x01(\tR\x05class\x12\x1e\n" +
+	"\n" +
+	"controller\x18\x02 \x01(\tR\n" +
+	"controller\x12\x1c\n" +
+	"\tingresses\x18\x03 \x01(\rR\tingresses\x12\x1a\n" +
+	"\bexamples\x18\x04 \x03(\tR\bexamples\"\x87\x01\n" +
 	"\x0eTrafficRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x19\n" +
@@ -3661,7 +3750,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
 var file_admin_proto_goTypes = []any{
 	(*AcknowledgedRequest)(nil),   // 0: legation.admin.v1.AcknowledgedRequest
 	(*Resource)(nil),              // 1: legation.admin.v1.Resource
@@ -3689,51 +3778,52 @@ var file_admin_proto_goTypes = []any{
 	(*Problem)(nil),               // 23: legation.admin.v1.Problem
 	(*ProblemsRequest)(nil),       // 24: legation.admin.v1.ProblemsRequest
 	(*ProblemsResponse)(nil),      // 25: legation.admin.v1.ProblemsResponse
-	(*TrafficRequest)(nil),        // 26: legation.admin.v1.TrafficRequest
-	(*TrafficResponse)(nil),       // 27: legation.admin.v1.TrafficResponse
-	(*Traffic)(nil),               // 28: legation.admin.v1.Traffic
-	(*Lengths)(nil),               // 29: legation.admin.v1.Lengths
-	(*HoldsRequest)(nil),          // 30: legation.admin.v1.HoldsRequest
-	(*HoldsResponse)(nil),         // 31: legation.admin.v1.HoldsResponse
-	(*Hold)(nil),                  // 32: legation.admin.v1.Hold
-	(*Order)(nil),                 // 33: legation.admin.v1.Order
-	(*ApproveRequest)(nil),        // 34: legation.admin.v1.ApproveRequest
-	(*ApproveResponse)(nil),       // 35: legation.admin.v1.ApproveResponse
-	(*PauseRequest)(nil),          // 36: legation.admin.v1.PauseRequest
-	(*PauseResponse)(nil),         // 37: legation.admin.v1.PauseResponse
-	(*ResumeRequest)(nil),         // 38: legation.admin.v1.ResumeRequest
-	(*ResumeResponse)(nil),        // 39: legation.admin.v1.ResumeResponse
-	(*CertificatesRequest)(nil),   // 40: legation.admin.v1.CertificatesRequest
-	(*CertificatesResponse)(nil),  // 41: legation.admin.v1.CertificatesResponse
-	(*Certificate)(nil),           // 42: legation.admin.v1.Certificate
-	(*PlanRequest)(nil),           // 43: legation.admin.v1.PlanRequest
-	(*PlanResponse)(nil),          // 44: legation.admin.v1.PlanResponse
-	(*PlannedFleet)(nil),          // 45: legation.admin.v1.PlannedFleet
-	(*WhyRequest)(nil),            // 46: legation.admin.v1.WhyRequest
-	(*WhyResponse)(nil),           // 47: legation.admin.v1.WhyResponse
-	(*timestamppb.Timestamp)(nil), // 48: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 49: google.protobuf.Duration
-	(*anypb.Any)(nil),             // 50: google.protobuf.Any
-	(*structpb.Struct)(nil),       // 51: google.protobuf.Struct
+	(*Elsewhere)(nil),             // 26: legation.admin.v1.Elsewhere
+	(*TrafficRequest)(nil),        // 27: legation.admin.v1.TrafficRequest
+	(*TrafficResponse)(nil),       // 28: legation.admin.v1.TrafficResponse
+	(*Traffic)(nil),               // 29: legation.admin.v1.Traffic
+	(*Lengths)(nil),               // 30: legation.admin.v1.Lengths
+	(*HoldsRequest)(nil),          // 31: legation.admin.v1.HoldsRequest
+	(*HoldsResponse)(nil),         // 32: legation.admin.v1.HoldsResponse
+	(*Hold)(nil),                  // 33: legation.admin.v1.Hold
+	(*Order)(nil),                 // 34: legation.admin.v1.Order
+	(*ApproveRequest)(nil),        // 35: legation.admin.v1.ApproveRequest
+	(*ApproveResponse)(nil),       // 36: legation.admin.v1.ApproveResponse
+	(*PauseRequest)(nil),          // 37: legation.admin.v1.PauseRequest
+	(*PauseResponse)(nil),         // 38: legation.admin.v1.PauseResponse
+	(*ResumeRequest)(nil),         // 39: legation.admin.v1.ResumeRequest
+	(*ResumeResponse)(nil),        // 40: legation.admin.v1.ResumeResponse
+	(*CertificatesRequest)(nil),   // 41: legation.admin.v1.CertificatesRequest
+	(*CertificatesResponse)(nil),  // 42: legation.admin.v1.CertificatesResponse
+	(*Certificate)(nil),           // 43: legation.admin.v1.Certificate
+	(*PlanRequest)(nil),           // 44: legation.admin.v1.PlanRequest
+	(*PlanResponse)(nil),          // 45: legation.admin.v1.PlanResponse
+	(*PlannedFleet)(nil),          // 46: legation.admin.v1.PlannedFleet
+	(*WhyRequest)(nil),            // 47: legation.admin.v1.WhyRequest
+	(*WhyResponse)(nil),           // 48: legation.admin.v1.WhyResponse
+	(*timestamppb.Timestamp)(nil), // 49: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 50: google.protobuf.Duration
+	(*anypb.Any)(nil),             // 51: google.protobuf.Any
+	(*structpb.Struct)(nil),       // 52: google.protobuf.Struct
 }
 var file_admin_proto_depIdxs = []int32{
 	1,  // 0: legation.admin.v1.AcknowledgedRequest.resources:type_name -> legation.admin.v1.Resource
 	4,  // 1: legation.admin.v1.Replica.fleets:type_name -> legation.admin.v1.Fleet
 	5,  // 2: legation.admin.v1.Fleet.version:type_name -> legation.admin.v1.Version
-	48, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
-	48, // 4: legation.admin.v1.Version.stored:type_name -> google.protobuf.Timestamp
+	49, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
+	49, // 4: legation.admin.v1.Version.stored:type_name -> google.protobuf.Timestamp
 	3,  // 5: legation.admin.v1.EnvoysResponse.replicas:type_name -> legation.admin.v1.Replica
 	8,  // 6: legation.admin.v1.EnvoysResponse.envoys:type_name -> legation.admin.v1.Envoy
 	9,  // 7: legation.admin.v1.EnvoysResponse.gone:type_name -> legation.admin.v1.GoneEnvoy
-	48, // 8: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
-	49, // 9: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
+	49, // 8: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
+	50, // 9: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
 	10, // 10: legation.admin.v1.Envoy.rejected:type_name -> legation.admin.v1.Rejection
-	48, // 11: legation.admin.v1.GoneEnvoy.since:type_name -> google.protobuf.Timestamp
-	48, // 12: legation.admin.v1.GoneEnvoy.left:type_name -> google.protobuf.Timestamp
+	49, // 11: legation.admin.v1.GoneEnvoy.since:type_name -> google.protobuf.Timestamp
+	49, // 12: legation.admin.v1.GoneEnvoy.left:type_name -> google.protobuf.Timestamp
 	1,  // 13: legation.admin.v1.ResourcesResponse.resource:type_name -> legation.admin.v1.Resource
-	50, // 14: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
-	48, // 15: legation.admin.v1.HistoryRequest.since:type_name -> google.protobuf.Timestamp
-	48, // 16: legation.admin.v1.HistoryRequest.at:type_name -> google.protobuf.Timestamp
+	51, // 14: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
+	49, // 15: legation.admin.v1.HistoryRequest.since:type_name -> google.protobuf.Timestamp
+	49, // 16: legation.admin.v1.HistoryRequest.at:type_name -> google.protobuf.Timestamp
 	5,  // 17: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
 	5,  // 18: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
 	5,  // 19: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
@@ -3743,69 +3833,70 @@ var file_admin_proto_depIdxs = []int32{
 	22, // 23: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
 	23, // 24: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
 	1,  // 25: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
-	48, // 26: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
+	49, // 26: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
 	3,  // 27: legation.admin.v1.ProblemsResponse.replicas:type_name -> legation.admin.v1.Replica
 	23, // 28: legation.admin.v1.ProblemsResponse.problems:type_name -> legation.admin.v1.Problem
-	3,  // 29: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
-	48, // 30: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
-	48, // 31: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
-	28, // 32: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
-	29, // 33: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
-	3,  // 34: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
-	32, // 35: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
-	48, // 36: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
-	48, // 37: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
-	33, // 38: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 39: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
-	33, // 40: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 41: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
-	33, // 42: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 43: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
-	42, // 44: legation.admin.v1.CertificatesResponse.certificates:type_name -> legation.admin.v1.Certificate
-	48, // 45: legation.admin.v1.Certificate.begins:type_name -> google.protobuf.Timestamp
-	48, // 46: legation.admin.v1.Certificate.ends:type_name -> google.protobuf.Timestamp
-	45, // 47: legation.admin.v1.PlanResponse.fleets:type_name -> legation.admin.v1.PlannedFleet
-	23, // 48: legation.admin.v1.PlanResponse.problems:type_name -> legation.admin.v1.Problem
-	23, // 49: legation.admin.v1.PlanResponse.solved:type_name -> legation.admin.v1.Problem
-	19, // 50: legation.admin.v1.PlannedFleet.changes:type_name -> legation.admin.v1.Change
-	51, // 51: legation.admin.v1.WhyResponse.fleets:type_name -> google.protobuf.Struct
-	0,  // 52: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
-	6,  // 53: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
-	11, // 54: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
-	13, // 55: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
-	15, // 56: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
-	17, // 57: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
-	20, // 58: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
-	24, // 59: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
-	26, // 60: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
-	30, // 61: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
-	40, // 62: legation.admin.v1.Admin.Certificates:input_type -> legation.admin.v1.CertificatesRequest
-	43, // 63: legation.admin.v1.Admin.Plan:input_type -> legation.admin.v1.PlanRequest
-	46, // 64: legation.admin.v1.Admin.Why:input_type -> legation.admin.v1.WhyRequest
-	34, // 65: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
-	36, // 66: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
-	38, // 67: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
-	2,  // 68: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
-	7,  // 69: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
-	12, // 70: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
-	14, // 71: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
-	16, // 72: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
-	18, // 73: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
-	21, // 74: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
-	25, // 75: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
-	27, // 76: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
-	31, // 77: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
-	41, // 78: legation.admin.v1.Admin.Certificates:output_type -> legation.admin.v1.CertificatesResponse
-	44, // 79: legation.admin.v1.Admin.Plan:output_type -> legation.admin.v1.PlanResponse
-	47, // 80: legation.admin.v1.Admin.Why:output_type -> legation.admin.v1.WhyResponse
-	35, // 81: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
-	37, // 82: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
-	39, // 83: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
-	68, // [68:84] is the sub-list for method output_type
-	52, // [52:68] is the sub-list for method input_type
-	52, // [52:52] is the sub-list for extension type_name
-	52, // [52:52] is the sub-list for extension extendee
-	0,  // [0:52] is the sub-list for field type_name
+	26, // 29: legation.admin.v1.ProblemsResponse.elsewhere:type_name -> legation.admin.v1.Elsewhere
+	3,  // 30: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
+	49, // 31: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
+	49, // 32: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
+	29, // 33: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
+	30, // 34: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
+	3,  // 35: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
+	33, // 36: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
+	49, // 37: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
+	49, // 38: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
+	34, // 39: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 40: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
+	34, // 41: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 42: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
+	34, // 43: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 44: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
+	43, // 45: legation.admin.v1.CertificatesResponse.certificates:type_name -> legation.admin.v1.Certificate
+	49, // 46: legation.admin.v1.Certificate.begins:type_name -> google.protobuf.Timestamp
+	49, // 47: legation.admin.v1.Certificate.ends:type_name -> google.protobuf.Timestamp
+	46, // 48: legation.admin.v1.PlanResponse.fleets:type_name -> legation.admin.v1.PlannedFleet
+	23, // 49: legation.admin.v1.PlanResponse.problems:type_name -> legation.admin.v1.Problem
+	23, // 50: legation.admin.v1.PlanResponse.solved:type_name -> legation.admin.v1.Problem
+	19, // 51: legation.admin.v1.PlannedFleet.changes:type_name -> legation.admin.v1.Change
+	52, // 52: legation.admin.v1.WhyResponse.fleets:type_name -> google.protobuf.Struct
+	0,  // 53: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
+	6,  // 54: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
+	11, // 55: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
+	13, // 56: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
+	15, // 57: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
+	17, // 58: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
+	20, // 59: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
+	24, // 60: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
+	27, // 61: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
+	31, // 62: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
+	41, // 63: legation.admin.v1.Admin.Certificates:input_type -> legation.admin.v1.CertificatesRequest
+	44, // 64: legation.admin.v1.Admin.Plan:input_type -> legation.admin.v1.PlanRequest
+	47, // 65: legation.admin.v1.Admin.Why:input_type -> legation.admin.v1.WhyRequest
+	35, // 66: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
+	37, // 67: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
+	39, // 68: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
+	2,  // 69: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
+	7,  // 70: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
+	12, // 71: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
+	14, // 72: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
+	16, // 73: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
+	18, // 74: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
+	21, // 75: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
+	25, // 76: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
+	28, // 77: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
+	32, // 78: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
+	42, // 79: legation.admin.v1.Admin.Certificates:output_type -> legation.admin.v1.CertificatesResponse
+	45, // 80: legation.admin.v1.Admin.Plan:output_type -> legation.admin.v1.PlanResponse
+	48, // 81: legation.admin.v1.Admin.Why:output_type -> legation.admin.v1.WhyResponse
+	36, // 82: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
+	38, // 83: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
+	40, // 84: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
+	69, // [69:85] is the sub-list for method output_type
+	53, // [53:69] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -3819,7 +3910,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   48,
+			NumMessages:   49,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
