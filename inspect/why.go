@@ -15,6 +15,7 @@ import (
 	"legation.dev/translator/finding"
 	"legation.dev/translator/policy"
 	"legation.dev/translator/route"
+	"legation.dev/xds/snapshot"
 )
 
 // Question is one request of a client.
@@ -297,7 +298,11 @@ func set(list []policy.Explained) (rows []Setting) {
 // certificateOf is what a client is shown that asks for a name; nil without TLS.
 func certificateOf(fleet *translator.Fleet, name string) *Certificate {
 	r := fleet.Certificate(name)
-	if r == nil {
+	_, listens := fleet.Snapshot.Get(snapshot.Ref{Type: snapshot.Listener, Name: "https"})
+	switch {
+	case r == nil && listens && route.Through(name, fleet.Tenure(name)) == nil:
+		return &Certificate{StandIn: true} // that of the bootstrap
+	case r == nil:
 		return nil
 	}
 	c := &Certificate{StandIn: r.Placeholder}
