@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/translator/finding"
@@ -110,8 +108,7 @@ func (p *Problems) last() []known {
 func (p *Problems) Of(asked func(object.Ref) bool) (list []*adminv1.Problem) {
 	for _, one := range p.last() {
 		if asked(one.Object) {
-			list = append(list, &adminv1.Problem{Object: one.Object.String(), Field: one.Field, Value: one.Value, Message: one.Message,
-				Code: string(one.Code), Severity: string(one.Code.Row().Severity), File: one.File, Since: timestamppb.New(one.since)})
+			list = append(list, messageOf(one.Problem, one.since))
 		}
 	}
 	return list

@@ -15,6 +15,7 @@ import (
 	"legation.dev/translator/finding"
 	"legation.dev/translator/policy"
 	"legation.dev/translator/route"
+	"legation.dev/xds/snapshot"
 )
 
 // Question is one request of a client.
@@ -43,6 +44,15 @@ type Why struct {
 	// Settings of the route that somebody has set.
 	Settings []Setting         `json:"settings,omitempty"`
 	Problems []finding.Problem `json:"-"`
+	// Said are the Problems, as people read them.
+	Said []string `json:"problems,omitempty"`
+	// Objects are those that have a part in it, by name.
+	Objects []string `json:"objects,omitempty"`
+	// Running is how many Envoys run what is decided here, as in "2 of 2"; empty if nobody
+	// was asked, as of objects that are not served.
+	Running string `json:"running,omitempty"`
+	// Held is what is kept of these objects, and until when.
+	Held []string `json:"held,omitempty"`
 }
 
 // Answer is one thing that may happen to a request.
@@ -138,9 +148,10 @@ func why(r translator.Result, fleet *translator.Fleet, vh *route.VirtualHost, q 
 	for _, o := range d.Allowed {
 		w.Answers = append(w.Answers, answerOf(fleet, d.Route, o, objects))
 	}
+	w.Objects = names(objects, w.Certificate)
 	for _, p := range r.Problems(now) {
 		if objects[p.Object] || displaced(fleet, vh, p) {
-			w.Problems = append(w.Problems, p)
+			w.Problems, w.Said = append(w.Problems, p), append(w.Said, fmt.Sprintf("%s: %s", p.Code, p.Error()))
 		}
 	}
 	return w
@@ -158,6 +169,20 @@ func displaced(fleet *translator.Fleet, vh *route.VirtualHost, p finding.Problem
 		}
 	}
 	return false
+}
+
+// names are objects that have a part in an answer, and that of its certificate.
+func names(objects map[object.Ref]bool, c *Certificate) (list []string) {
+	for ref := range objects {
+		if ref != (object.Ref{}) {
+			list = append(list, ref.String())
+		}
+	}
+	if c != nil && c.Secret != "" {
+		list = append(list, c.Secret)
+	}
+	slices.Sort(list)
+	return list
 }
 
 // lost are the rules that were passed over, those that have the path first. Those that only
@@ -273,7 +298,11 @@ func set(list []policy.Explained) (rows []Setting) {
 // certificateOf is what a client is shown that asks for a name; nil without TLS.
 func certificateOf(fleet *translator.Fleet, name string) *Certificate {
 	r := fleet.Certificate(name)
-	if r == nil {
+	_, listens := fleet.Snapshot.Get(snapshot.Ref{Type: snapshot.Listener, Name: "https"})
+	switch {
+	case r == nil && listens && route.Through(name, fleet.Tenure(name)) == nil:
+		return &Certificate{StandIn: true} // that of the bootstrap
+	case r == nil:
 		return nil
 	}
 	c := &Certificate{StandIn: r.Placeholder}

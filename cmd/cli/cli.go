@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -57,12 +58,24 @@ func Root(root *cobra.Command, subcommands ...*cobra.Command) *cobra.Command {
 		if len(args) == 0 {
 			return nil
 		}
-		return Usage(c, fmt.Errorf("there is no command %q", args[0]))
+		return Usage(c, fmt.Errorf("there is no command %q%s", args[0], meant(c, args[0])))
 	}
 	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	root.SuggestionsMinimumDistance = 2 // letters that are wrong
+	root.Version = Version()
+	root.SetVersionTemplate(versionText(root.Name()))
 	root.SetFlagErrorFunc(Usage)
 	root.AddCommand(append(subcommands, versionCommand(root.Name()))...)
 	return root
+}
+
+// meant are the commands that somebody may have meant.
+func meant(c *cobra.Command, word string) string {
+	names := c.SuggestionsFor(word)
+	if len(names) == 0 {
+		return ""
+	}
+	return ": did you mean " + strings.Join(names, " or ") + "?"
 }
 
 // Run executes a program and returns its exit status. Errors go to stderr, one line
@@ -80,9 +93,9 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stdout, stderr
 	case errors.As(err, &exit):
 		return int(exit)
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "%s: %v\nSee '%s --help'.\n", root.Name(), usage.err, usage.command)
+		fmt.Fprintf(stderr, "%s: %v\nSee '%s --help'.\n", root.DisplayName(), usage.err, usage.command)
 		return Wrong
 	}
-	fmt.Fprintf(stderr, "%s: %v\n", root.Name(), err)
+	fmt.Fprintf(stderr, "%s: %v\n", root.DisplayName(), err)
 	return Failure
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 
@@ -28,14 +29,17 @@ func Version() string {
 	return cmp.Or(info.Main.Version, "(unknown)")
 }
 
+func versionText(program string) string {
+	return fmt.Sprintf("%s %s\nenvoy %s\n%s %s/%s\n", program, Version(), EnvoyVersion, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
 func versionCommand(program string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version, and that of the Envoy it is tested with",
 		Args:  Arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(c.OutOrStdout(), "%s %s\nenvoy %s\n%s %s/%s\n",
-				program, Version(), EnvoyVersion, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := io.WriteString(c.OutOrStdout(), versionText(program))
 			return err
 		},
 	}

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os/user"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,11 +39,8 @@ without a time it waits for what is missing, or for an order.`,
 				if err != nil {
 					return err
 				}
-				if f.output == formatJSON {
-					err = writeMessage(c.OutOrStdout(), answer)
-				} else {
-					err = writeHolds(c.OutOrStdout(), answer, time.Now())
-				}
+				names := namesOf(answer.GetHolds(), func(h *adminv1.Hold) string { return argumentOf(h.GetObject()) })
+				err = f.print(c.OutOrStdout(), answer, names, func() error { return f.writeHolds(c.OutOrStdout(), answer) })
 				return errors.Join(err, complain(c.ErrOrStderr(), answer.GetReplicas()))
 			})
 		},
@@ -55,16 +54,16 @@ without a time it waits for what is missing, or for an order.`,
 // hostsShown are how many hosts of a deletion are named before the others are counted.
 const hostsShown = 20
 
-func writeHolds(w io.Writer, answer *adminv1.HoldsResponse, now time.Time) error {
+func (f *outputFlags) writeHolds(w io.Writer, answer *adminv1.HoldsResponse) error {
 	if len(answer.GetHolds()) == 0 {
 		_, err := fmt.Fprintln(w, "nothing is held")
 		return err
 	}
-	table := newTable(w)
-	row(table, "KIND", "FLEET", "OBJECT", "SINCE", "UNTIL", "REPLICAS", "DIGEST", "REASON")
+	table := f.newTable(w, 1)
+	row(table, "KIND", "FLEET", "OBJECT", "SINCE", "UNTIL", "REPLICAS", "DIGEST", "REASON", "INSTANCES")
 	for _, h := range answer.GetHolds() {
 		row(table, h.GetKind(), h.GetFleet(), h.GetObject(), moment(h.GetSince()), moment(h.GetUntil()),
-			fmt.Sprintf("%d/%d", len(h.GetInstances()), len(answer.GetReplicas())), shortDigest(h.GetDigest()), h.GetReason())
+			fmt.Sprintf("%d/%d", len(h.GetInstances()), len(answer.GetReplicas())), shortDigest(h.GetDigest()), h.GetReason(), strings.Join(h.GetInstances(), " "))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -116,9 +115,8 @@ the log and in 'legation history' of each replica.`,
 			if f.reason == "" {
 				return cli.Usage(c, errors.New("--reason: say why"))
 			}
-			f.output = formatTable
 			return f.dial(c, inspectTime, func(ctx context.Context, conn grpc.ClientConnInterface) error {
-				replicas, err := do(ctx, c, conn, &adminv1.Order{Fleet: args[0], By: f.by, Reason: f.reason})
+				replicas, err := do(ctx, c, conn, &adminv1.Order{Fleet: args[0], By: cmp.Or(f.by, userName()), Reason: f.reason})
 				if err != nil {
 					return err
 				}
@@ -127,10 +125,12 @@ the log and in 'legation history' of each replica.`,
 				return complain(c.ErrOrStderr(), replicas)
 			})
 		}}
-	f.registerWhere(c.Flags())
-	c.Flags().Lookup("tls").Usage = "folder with tls.crt, tls.key and ca.crt of an approver (default: $" + tlsVariable + ")"
+	f.registerWhere(c)
+	f.role, f.output = "approver", formatTable
+	c.ValidArgsFunction = f.completer(knownFleets)
+	c.Flags().Lookup("tls").Usage = "folder with tls.crt, tls.key and ca.crt of an approver (default: $" + tlsVariable + "; in the cluster, the Secret RELEASE-xds-approver)"
 	c.Flags().StringVar(&f.reason, "reason", "", "why, for the log and the history")
-	c.Flags().StringVar(&f.by, "by", userName(), "who, for the log and the history")
+	c.Flags().StringVar(&f.by, "by", "", "who, for the log and the history (default: the user of this machine)")
 	return c
 }
 

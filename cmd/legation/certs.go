@@ -57,6 +57,9 @@ ended, those that are connected stay connected, and traffic goes on in any case;
 no Envoy can connect anew. The metric legation_xds_certificate_end_timestamp_seconds
 says when, and the log from 30 days before.
 
+What clients of TLS are shown, which has nothing to do with these, 'legation certs list'
+lists.
+
 To replace the CA, have both ends trust both first: put the old and the new
 certificate into ca.crt, then replace the pairs, then take out the old one.`
 
@@ -74,6 +77,7 @@ func certsCommand() *cobra.Command {
 		Args: cli.Arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
+	c.AddCommand(certsListCommand(), certsShowCommand())
 	const day = 24 * time.Hour
 	flags := c.Flags()
 	flags.StringVar(&f.namespace, "namespace", "", "namespace of the Secrets (default: none)")

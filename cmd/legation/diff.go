@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -56,6 +57,7 @@ versions.`,
 	}
 	f.register(c)
 	f.registerFleet(c)
+	c.ValidArgsFunction = f.completer(knownVersions)
 	c.Flags().StringVar(&f.by, "by", byResource, "resource or object")
 	complete(c, "by", byResource, byObject)
 	return c
@@ -79,18 +81,17 @@ func (f *diffFlags) request(args []string) (*adminv1.DiffRequest, error) {
 
 func (f *diffFlags) print(w io.Writer, answer *adminv1.DiffResponse) error {
 	d := changesOf(answer)
-	switch {
-	case f.output == formatJSON && f.by == byObject:
-		return writeJSON(w, map[string]any{"fleet": d.Fleet, "from": answer.GetFrom().GetNumber(), "to": answer.GetTo().GetNumber(), "objects": d.byObject()})
-	case f.output == formatJSON:
-		return writeMessage(w, answer)
+	head := func() {
+		fmt.Fprintf(w, "version %d to %d, published %s ago: %s\n", answer.GetFrom().GetNumber(),
+			answer.GetTo().GetNumber(), age(answer.GetTo().GetTime()), answer.GetTo().GetCause())
 	}
-	fmt.Fprintf(w, "version %d to %d, published %s ago: %s\n", answer.GetFrom().GetNumber(),
-		answer.GetTo().GetNumber(), age(answer.GetTo().GetTime()), answer.GetTo().GetCause())
-	if f.by == byObject {
-		return writeObjects(w, d)
+	if f.by != byObject {
+		names := namesOf(d.Changes, func(c changeText) string { return strings.ToLower(c.Type) + "/" + c.Name })
+		return f.outputFlags.print(w, answer, names, func() error { head(); return writeDiff(w, []fleetDiff{d}) })
 	}
-	return writeDiff(w, []fleetDiff{d})
+	names := namesOf(d.byObject(), func(o objectDiff) string { return argumentOf(o.Object) })
+	value := map[string]any{"fleet": d.Fleet, "from": answer.GetFrom().GetNumber(), "to": answer.GetTo().GetNumber(), "objects": d.byObject()}
+	return f.outputFlags.print(w, value, names, func() error { head(); return f.writeObjects(w, d) })
 }
 
 // changesOf are the changes between two versions, as those between two folders.
@@ -127,9 +128,10 @@ func (f fleetDiff) byObject() (list []objectDiff) {
 	return list
 }
 
-func writeObjects(w io.Writer, d fleetDiff) error {
+func (f *outputFlags) writeObjects(w io.Writer, d fleetDiff) error {
 	fmt.Fprintf(w, "fleet %s: %s\n", d.Fleet, d.summary())
-	table := newTable(w)
+	table := f.newTable(w, 0)
+	table.continued = true
 	for _, o := range d.byObject() {
 		for i, c := range o.Changes {
 			object := o.Object

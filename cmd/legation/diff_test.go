@@ -15,15 +15,15 @@ func TestByObject(t *testing.T) {
 		{Change: "removed", Type: "VHDS", Name: "ingress/*", Effects: "stay"},
 	}}
 	var b strings.Builder
-	if err := writeObjects(&b, d); err != nil {
+	if err := (&outputFlags{output: formatTable}).writeObjects(&b, d); err != nil {
 		t.Fatal(err)
 	}
 	want := `fleet edge: 4 changes, 1 of them drain client connections
--                   removed  VHDS  ingress/*       stay
-Ingress shop/a      changed  VHDS  ingress/a.test  stay
-                  ! changed  LDS   https           drained
-Ingress shop/b      changed  VHDS  ingress/a.test  stay
-Service shop/web    added    CDS   shop/web/80     none
+-                    removed   VHDS   ingress/*        stay
+Ingress shop/a       changed   VHDS   ingress/a.test   stay
+                   ! changed   LDS    https            drained
+Ingress shop/b       changed   VHDS   ingress/a.test   stay
+Service shop/web     added     CDS    shop/web/80      none
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)

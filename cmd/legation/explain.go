@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,14 +17,11 @@ import (
 	"legation.dev/translator/finding"
 )
 
-// formatTable is the value of --output for people.
-const formatTable = "table"
-
 // explainFlags are the flags of `legation explain`.
 type explainFlags struct {
-	source        onceFlags
-	inspect       inspectFlags // for all but a Service
-	class, output string
+	source  onceFlags
+	inspect inspectFlags // for all but a Service
+	class   string
 }
 
 func explainCommand() *cobra.Command {
@@ -50,18 +48,18 @@ error. What is only for information does not count.`,
 		Args: cli.Arguments(cobra.RangeArgs(1, 2)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if object, ok := objectOf(args[0]); ok && len(args) == 1 {
-				f.inspect.output = f.output
+				f.inspect.kubeconfig, f.inspect.context = f.source.kubeconfig, f.source.context
 				return f.inspect.object(c, object)
 			}
 			return f.run(c, args)
 		},
 	}
 	flags := c.Flags()
-	f.inspect.registerWhere(flags)
+	f.inspect.registerInstallation(c)
 	f.source.register(c)
 	flags.StringVar(&f.class, "class", "", "only the fleet of this IngressClass")
-	flags.StringVarP(&f.output, "output", "o", formatTable, "table, yaml or json")
-	complete(c, "output", formatTable, formatYAML, formatJSON)
+	f.inspect.registerOutput(c)
+	c.ValidArgsFunction = f.inspect.completer(knownObjects)
 	return c
 }
 
@@ -81,15 +79,14 @@ func (f *explainFlags) run(c *cobra.Command, args []string) error {
 	if len(fleets) == 0 {
 		return fmt.Errorf("no Ingress of a class of ours leads to Service %s", service)
 	}
-	switch f.output {
-	case formatJSON:
-		err = writeJSON(c.OutOrStdout(), map[string]any{"fleets": fleets})
-	case formatYAML:
-		err = writeYAML(c.OutOrStdout(), map[string]any{"fleets": fleets})
-	default:
-		err = writeExplained(c.OutOrStdout(), fleets)
+	var names []string
+	for _, fleet := range fleets {
+		for _, part := range fleet.Parts {
+			names = append(names, namesOf(part.Ingresses, func(key string) string { return "ingress/" + key })...)
+		}
 	}
-	if err != nil {
+	slices.Sort(names)
+	if err := f.inspect.print(c.OutOrStdout(), map[string]any{"fleets": fleets}, slices.Compact(names), func() error { return writeExplained(c.OutOrStdout(), fleets) }); err != nil {
 		return err
 	}
 	return printConcerned(c.ErrOrStderr(), inspect.Concerned(result, service, fleets, time.Now()))
@@ -102,8 +99,9 @@ func (f *explainFlags) arguments(args []string) (service string, err error) {
 	switch {
 	case !ok || !two || namespace == "" || name == "" || strings.Contains(name, "/"):
 		return "", fmt.Errorf("%q: want service/NAMESPACE/NAME or ingress/NAMESPACE/NAME", args[0])
-	case f.output != formatTable && f.output != formatYAML && f.output != formatJSON:
-		return "", fmt.Errorf("--output %q: want table, yaml or json", f.output)
+	}
+	if err := f.inspect.checkOutput(); err != nil {
+		return "", err
 	}
 	return service, f.source.named(args[1:])
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -34,11 +35,10 @@ func (f *inspectFlags) object(c *cobra.Command, object string) error {
 		if err != nil {
 			return err
 		}
-		if f.output == formatJSON {
-			err = writeMessage(c.OutOrStdout(), answer)
-		} else {
-			err = writeObject(c.OutOrStdout(), answer)
-		}
+		names := namesOf(answer.GetMade(), func(m *adminv1.Made) string {
+			return strings.ToLower(typeName(m.GetResource().GetTypeUrl())) + "/" + m.GetResource().GetName()
+		})
+		err = f.print(c.OutOrStdout(), answer, names, func() error { return f.writeObject(c.OutOrStdout(), answer) })
 		if err != nil {
 			return err
 		}
@@ -63,13 +63,13 @@ func verdictOf(object string, answer *adminv1.ExplainResponse) error {
 	case len(answer.GetMade()) == 0:
 		return fmt.Errorf("nothing is made of %s: there is no such object, or no class of ours has it", object)
 	case wrong > 0:
-		return fmt.Errorf("%d problems", wrong)
+		return errors.New(count(wrong, "problem"))
 	}
 	return nil
 }
 
-func writeObject(w io.Writer, answer *adminv1.ExplainResponse) error {
-	table := newTable(w)
+func (f *outputFlags) writeObject(w io.Writer, answer *adminv1.ExplainResponse) error {
+	table := f.newTable(w, 0)
 	if len(answer.GetMade()) > 0 {
 		row(table, "FLEET", "TYPE", "NAME", "VERSION", "ENVOYS", "FROM")
 	}

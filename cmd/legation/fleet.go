@@ -42,6 +42,7 @@ there is no such fleet.`,
 		},
 	}
 	f.register(c)
+	c.ValidArgsFunction = f.completer(knownFleets)
 	return c
 }
 
@@ -49,10 +50,9 @@ there is no such fleet.`,
 func (f *inspectFlags) envoys(c *cobra.Command) error {
 	return f.ask(c, inspectTime, func(ctx context.Context, admin adminv1.AdminClient) error {
 		answer, err := admin.Envoys(ctx, &adminv1.EnvoysRequest{Fleet: f.fleet})
-		if err == nil && f.output == formatJSON {
-			err = writeMessage(c.OutOrStdout(), answer)
-		} else if err == nil {
-			err = writeEnvoys(c.OutOrStdout(), answer)
+		if err == nil {
+			names := namesOf(answer.GetEnvoys(), (*adminv1.Envoy).GetId)
+			err = f.print(c.OutOrStdout(), answer, names, func() error { return f.writeEnvoys(c.OutOrStdout(), answer) })
 		}
 		if err != nil {
 			return err
@@ -75,29 +75,29 @@ func (f *inspectFlags) verdict(answer *adminv1.EnvoysResponse) error {
 		rejected += len(e.GetRejected())
 	}
 	if rejected > 0 {
-		return fmt.Errorf("%d resources are rejected", rejected)
+		return fmt.Errorf("%s rejected", count(rejected, "resource"))
 	}
 	return nil
 }
 
-func writeEnvoys(w io.Writer, answer *adminv1.EnvoysResponse) error {
-	if err := writeFleets(w, answer.GetReplicas()); err != nil {
+func (f *outputFlags) writeEnvoys(w io.Writer, answer *adminv1.EnvoysResponse) error {
+	if err := f.writeFleets(w, answer.GetReplicas()); err != nil {
 		return err
 	}
 	if len(answer.GetEnvoys()) == 0 {
 		fmt.Fprintln(w, "\nNo Envoy is connected.")
-		return writeGone(w, answer.GetGone())
+		return f.writeGone(w, answer.GetGone())
 	}
 	fmt.Fprintln(w)
-	table := newTable(w)
-	row(table, "FLEET", "ENVOY", "ZONE", "ENVOY VERSION", "BOOTSTRAP", "REPLICA", "SINCE", "BEHIND", "LAG", "REJECTED")
+	table := f.newTable(w, 1)
+	row(table, "FLEET", "ENVOY", "ZONE", "ENVOY VERSION", "BOOTSTRAP", "REPLICA", "SINCE", "BEHIND", "LAG", "REJECTED", "FROM")
 	for _, e := range answer.GetEnvoys() {
 		behind := fmt.Sprint(e.GetBehind())
 		if e.GetWaiting() {
 			behind = waitsFor(e, answer.GetReplicas())
 		}
 		row(table, e.GetFleet(), e.GetId(), e.GetZone(), e.GetVersion(), bootstrapOf(e), e.GetInstance(), age(e.GetSince()), behind,
-			lasted(e.GetLag()), fmt.Sprint(len(e.GetRejected())))
+			lasted(e.GetLag()), fmt.Sprint(len(e.GetRejected())), e.GetPeer())
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -110,19 +110,19 @@ func writeEnvoys(w io.Writer, answer *adminv1.EnvoysResponse) error {
 			fmt.Fprintf(w, "\n%s rejects %s %s: %s\n", e.GetId(), typeName(r.GetTypeUrl()), r.GetName(), r.GetMessage())
 		}
 	}
-	return writeGone(w, answer.GetGone())
+	return f.writeGone(w, answer.GetGone())
 }
 
 // goneShown is how many Envoys that left are listed: after a roll-out it is all that there were.
 const goneShown = 10
 
 // writeGone lists who was there within the last hour, the last one to leave first.
-func writeGone(w io.Writer, list []*adminv1.GoneEnvoy) error {
+func (f *outputFlags) writeGone(w io.Writer, list []*adminv1.GoneEnvoy) error {
 	if len(list) == 0 {
 		return nil
 	}
 	fmt.Fprintln(w, "\nGone within the last hour, and not back:")
-	table := newTable(w)
+	table := f.newTable(w, 0)
 	row(table, "FLEET", "ENVOY", "REPLICA", "WAS THERE FOR", "LEFT")
 	for _, g := range list[:min(len(list), goneShown)] {
 		row(table, g.GetFleet(), g.GetId(), g.GetInstance(), rounded(g.GetLeft().AsTime().Sub(g.GetSince().AsTime())), age(g.GetLeft())+" ago")
@@ -147,22 +147,22 @@ func waitsFor(e *adminv1.Envoy, replicas []*adminv1.Replica) string {
 }
 
 // writeFleets lists what each replica serves.
-func writeFleets(w io.Writer, replicas []*adminv1.Replica) error {
-	table := newTable(w)
+func (f *outputFlags) writeFleets(w io.Writer, replicas []*adminv1.Replica) error {
+	table := f.newTable(w, 0)
 	row(table, "FLEET", "REPLICA", "VERSION", "DIGEST", "AGE", "CURRENT")
 	for _, r := range replicas {
-		for _, f := range r.GetFleets() {
-			v := f.GetVersion()
-			row(table, f.GetName(), r.GetInstance(), fmt.Sprint(v.GetNumber()), shortDigest(v.GetDigest()), age(v.GetTime()),
-				fmt.Sprintf("%d of %d Envoys", f.GetCurrent(), f.GetEnvoys()))
+		for _, one := range r.GetFleets() {
+			v := one.GetVersion()
+			row(table, one.GetName(), r.GetInstance(), fmt.Sprint(v.GetNumber()), shortDigest(v.GetDigest()), age(v.GetTime()),
+				fmt.Sprintf("%d of %d Envoys", one.GetCurrent(), one.GetEnvoys()))
 		}
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
 	for _, r := range replicas {
-		for _, f := range r.GetFleets() {
-			tellOfStored(w, f.GetName()+" at "+r.GetInstance(), f.GetVersion())
+		for _, one := range r.GetFleets() {
+			tellOfStored(w, one.GetName()+" at "+r.GetInstance(), one.GetVersion())
 		}
 	}
 	return nil

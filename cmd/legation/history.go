@@ -52,10 +52,8 @@ RFC 3339, or how long ago it was ("30m").`,
 				if err != nil {
 					return err
 				}
-				if f.output == formatJSON {
-					return writeMessage(c.OutOrStdout(), answer)
-				}
-				return writeVersions(c.OutOrStdout(), answer.GetVersions(), zone)
+				names := namesOf(answer.GetVersions(), func(v *adminv1.Version) string { return fmt.Sprint(v.GetNumber()) })
+				return f.print(c.OutOrStdout(), answer, names, func() error { return f.writeVersions(c.OutOrStdout(), answer.GetVersions(), zone) })
 			})
 		},
 	}
@@ -70,6 +68,7 @@ func (f *historyFlags) registerAll(c *cobra.Command) {
 	flags.StringVar(&f.since, "since", "", "only versions published at this moment or later")
 	flags.StringVar(&f.at, "at", "", "only the version that was current at this moment")
 	flags.StringVar(&f.object, "object", "", "only versions in which something became of this object: KIND/NAMESPACE/NAME, as kubectl writes it")
+	f.completeFlag(c, "object", knownObjects)
 	flags.StringVar(&f.zone, "zone", "", "time zone of all times, UTC or as in Europe/Berlin (default: that of this machine)")
 }
 
@@ -91,14 +90,21 @@ func (f *historyFlags) request(now time.Time) (*adminv1.HistoryRequest, *time.Lo
 	if f.object == "" {
 		return r, zone, nil
 	}
-	kind, name, _ := strings.Cut(f.object, "/")
+	if r.Object, err = objectText(f.object); err != nil {
+		return nil, nil, fmt.Errorf("--object %w", err)
+	}
+	return r, zone, nil
+}
+
+// objectText is an object as the admin service takes it: "Ingress shop/checkout".
+func objectText(argument string) (string, error) {
+	kind, name, _ := strings.Cut(argument, "/")
 	for _, of := range object.Kinds {
 		if strings.EqualFold(string(of.Kind), kind) && name != "" {
-			r.Object = string(of.Kind) + " " + name
-			return r, zone, nil
+			return string(of.Kind) + " " + name, nil
 		}
 	}
-	return nil, nil, fmt.Errorf("--object %q: want KIND/NAMESPACE/NAME, as in ingress/shop/checkout", f.object)
+	return "", fmt.Errorf("%q: want KIND/NAMESPACE/NAME, as in ingress/shop/checkout", argument)
 }
 
 // momentOf is the time that text means in a zone; nil for an empty text. A time of day is of
@@ -130,18 +136,18 @@ func momentOf(text string, now time.Time, zone *time.Location) (*timestamppb.Tim
 	return nil, fmt.Errorf(`%q: want a time ("14:02"), a date and a time ("2026-11-28 14:02", RFC 3339), or how long ago ("30m")`, text)
 }
 
-func writeVersions(w io.Writer, versions []*adminv1.Version, zone *time.Location) error {
-	table := newTable(w)
-	row(table, "VERSION", "TIME", "RESOURCES", "DIGEST", "CAUSE")
+func (f *outputFlags) writeVersions(w io.Writer, versions []*adminv1.Version, zone *time.Location) error {
+	table := f.newTable(w, 1)
+	row(table, "VERSION", "TIME", "RESOURCES", "DIGEST", "CAUSE", "WHOLE DIGEST")
 	for _, v := range versions {
 		writeVersion(table, v, zone)
 	}
 	return table.Flush()
 }
 
-func writeVersion(w io.Writer, v *adminv1.Version, zone *time.Location) {
-	row(w, fmt.Sprint(v.GetNumber()), v.GetTime().AsTime().In(zone).Format(time.DateTime), fmt.Sprint(v.GetResources()),
-		shortDigest(v.GetDigest()), v.GetCause())
+func writeVersion(t *table, v *adminv1.Version, zone *time.Location) {
+	row(t, fmt.Sprint(v.GetNumber()), v.GetTime().AsTime().In(zone).Format(time.DateTime), fmt.Sprint(v.GetResources()),
+		shortDigest(v.GetDigest()), v.GetCause(), v.GetDigest())
 }
 
 func watchCommand() *cobra.Command {
@@ -202,10 +208,13 @@ func (f *inspectFlags) follow(ctx context.Context, admin adminv1.AdminClient, w 
 }
 
 func (f *inspectFlags) printVersion(w io.Writer, v *adminv1.Version) error {
-	if f.output == formatJSON {
-		return writeMessage(w, v)
+	if f.output == formatYAML {
+		fmt.Fprintln(w, "---") // a document each
 	}
-	table := newTable(w)
-	writeVersion(table, v, time.Local)
-	return table.Flush()
+	return f.print(w, v, []string{fmt.Sprint(v.GetNumber())}, func() error {
+		table := f.newTable(w, 1)
+		table.continued = true
+		writeVersion(table, v, time.Local)
+		return table.Flush()
+	})
 }

@@ -2,29 +2,21 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"legation.dev/cmd/cli"
 	"legation.dev/xds/admin/adminv1"
-	"legation.dev/xds/bootstrap"
 	"legation.dev/xds/snapshot"
 )
 
@@ -32,25 +24,24 @@ import (
 // its peers included.
 const inspectTime = 10 * time.Second
 
+// maxAnswer bounds an answer, in bytes: 100,000 certificates, or problems.
+const maxAnswer = 64 << 20
+
 // inspectFlags are those of the commands that ask a running Legation.
 type inspectFlags struct {
-	address, fleet, output, tls string
-}
-
-// registerWhere registers those that say who is asked, and by whom.
-func (f *inspectFlags) registerWhere(flags *pflag.FlagSet) {
-	flags.StringVar(&f.address, "address", bootstrap.DefaultXDSAddress, "host and port of 'legation serve'; through a port-forward from elsewhere")
-	flags.StringVar(&f.tls, "tls", os.Getenv(tlsVariable), "folder with tls.crt, tls.key and ca.crt of an operator, or of 'legation serve' itself, if that has one (default: $"+tlsVariable+")")
+	reachFlags
+	outputFlags
+	fleet string
 }
 
 func (f *inspectFlags) register(c *cobra.Command) {
-	f.registerWhere(c.Flags())
-	c.Flags().StringVarP(&f.output, "output", "o", formatTable, "table or json")
-	complete(c, "output", formatTable, formatJSON)
+	f.registerWhere(c)
+	f.registerOutput(c)
 }
 
 func (f *inspectFlags) registerFleet(c *cobra.Command) {
 	c.Flags().StringVar(&f.fleet, "fleet", "", "the fleet, which is the name of an IngressClass (default: the only one)")
+	f.completeFlag(c, "fleet", knownFleets)
 }
 
 // ask runs a command with a connection to Legation.
@@ -62,30 +53,31 @@ func (f *inspectFlags) ask(c *cobra.Command, bound time.Duration, run func(conte
 
 // dial is ask, for any service.
 func (f *inspectFlags) dial(c *cobra.Command, bound time.Duration, run func(context.Context, grpc.ClientConnInterface) error) error {
-	if f.output != formatTable && f.output != formatJSON {
-		return cli.Usage(c, fmt.Errorf("--output %q: want table or json", f.output))
+	if err := f.checkOutput(); err != nil {
+		return cli.Usage(c, err)
 	}
-	folder, err := openFolder(f.tls, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return err
-	}
-	conn, err := grpc.NewClient(f.address, grpc.WithTransportCredentials(dialCredentials(folder)))
-	if err != nil {
-		return fmt.Errorf("--address: %w", err)
-	}
-	defer conn.Close()
 	ctx := c.Context()
 	if bound > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, bound)
 		defer cancel()
 	}
+	way, err := f.way(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer way.close()
+	conn, err := grpc.NewClient(way.address, grpc.WithTransportCredentials(dialCredentials(way.folder)), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)))
+	if err != nil {
+		return fmt.Errorf("--address: %w", err)
+	}
+	defer conn.Close()
 	err = run(ctx, conn)
 	if s, ok := status.FromError(err); ok && err != nil && c.Context().Err() == nil {
-		if folder == nil && s.Code() == codes.Unavailable { // a server with TLS hangs up on who speaks without
-			return fmt.Errorf("%s, asked without --tls: %s", f.address, s.Message())
+		if way.folder == nil && s.Code() == codes.Unavailable { // a server with TLS hangs up on who speaks without
+			return fmt.Errorf("%s, asked without --tls: %s", way.name, s.Message())
 		}
-		return fmt.Errorf("%s: %s", f.address, s.Message())
+		return fmt.Errorf("%s: %s", way.name, s.Message())
 	}
 	return err
 }
@@ -103,27 +95,6 @@ func complain(w io.Writer, replicas []*adminv1.Replica) error {
 		}
 	}
 	return err
-}
-
-// writeMessage writes a message as JSON.
-func writeMessage(w io.Writer, m proto.Message) error {
-	text, err := protojson.MarshalOptions{EmitDefaultValues: true, UseProtoNames: true}.Marshal(m)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, json.RawMessage(text)) // which evens out the spaces, that protojson varies on purpose
-}
-
-func newTable(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) }
-
-// row writes the cells of a line of a table; nothing is "-".
-func row(w io.Writer, cells ...string) {
-	for i, c := range cells {
-		if c == "" {
-			cells[i] = "-"
-		}
-	}
-	fmt.Fprintln(w, strings.Join(cells, "\t"))
 }
 
 // age is how long ago something was, for people.

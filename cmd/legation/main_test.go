@@ -86,7 +86,7 @@ func TestUsage(t *testing.T) {
 		{"explain service/shop/web --source cluster", cli.Wrong, `--source "cluster": want kube or dir:PATH`},
 		{"explain service/shop/web " + shop + " --context x", cli.Wrong, "--context: only with --source kube"},
 		{"explain service/shop/web --kubeconfig " + shop + "/nobody", cli.Failure, "no such file or directory"},
-		{"explain service/shop/web " + shop + " -o xml", cli.Wrong, "want table, yaml or json"},
+		{"explain service/shop/web " + shop + " -o xml", cli.Wrong, "want table, wide, yaml, json, name or jsonpath"},
 		{"explain service/shop/nobody " + shop, cli.Failure, "no Ingress of a class of ours leads to Service shop/nobody"},
 		{"explain service/shop/web " + shop, cli.OK, ""},
 		{"diff --by name", cli.Wrong, `--by "name": want resource or object`},

@@ -19,12 +19,6 @@ import (
 	"legation.dev/xds/snapshot"
 )
 
-// Values of --output.
-const (
-	formatYAML = "yaml"
-	formatJSON = "json"
-)
-
 // fleetText is a fleet as `legation translate` prints it.
 type fleetText struct {
 	Fleet  string `json:"fleet"`
@@ -156,7 +150,7 @@ func (f fleetDiff) summary() string {
 	case len(f.Changes) == 0:
 		return "nothing changes"
 	}
-	return fmt.Sprintf("%d changes, %d of them drain client connections", len(f.Changes), f.drains())
+	return fmt.Sprintf("%s, %d of them drain client connections", count(len(f.Changes), "change"), f.drains())
 }
 
 func (f fleetDiff) drains() (n int) {

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -20,7 +21,7 @@ import (
 // problemsFlags are the flags of `legation problems`.
 type problemsFlags struct {
 	inspectFlags
-	namespace, least string
+	in, least string
 }
 
 func problemsCommand() *cobra.Command {
@@ -33,16 +34,19 @@ Secrets, classes, their settings and files, and what Envoys of any replica rejec
 bad it is, the code, since when it is known, the object, the field and what it means for
 requests. 'legation codes' says what to do about each code.
 
+Ingresses of classes that are not ours are counted by class below: nothing is wrong with
+them, but they are not served here.
+
 The exit status is 1 if anything is listed. 'legation translate PATH' says the same of
 manifests that are not served yet.`,
 		Example: `  legation problems
-  legation problems --namespace shop --severity error
+  legation problems --in shop --severity error
   legation problems -o json`,
 		Args: cli.Arguments(cobra.NoArgs),
 		RunE: f.run,
 	}
 	f.register(c)
-	c.Flags().StringVarP(&f.namespace, "namespace", "n", "", "only objects of this namespace")
+	c.Flags().StringVar(&f.in, "in", "", "only objects of this namespace")
 	c.Flags().StringVar(&f.least, "severity", string(finding.Warning), "the least that is listed: error, warning or info")
 	complete(c, "severity", string(finding.Error), string(finding.Warning), string(finding.Info))
 	return c
@@ -54,18 +58,17 @@ func (f *problemsFlags) run(c *cobra.Command, _ []string) error {
 		return cli.Usage(c, fmt.Errorf("--severity %q: want error, warning or info", f.least))
 	}
 	return f.ask(c, inspectTime, func(ctx context.Context, admin adminv1.AdminClient) error {
-		answer, err := admin.Problems(ctx, &adminv1.ProblemsRequest{Namespace: f.namespace})
+		answer, err := admin.Problems(ctx, &adminv1.ProblemsRequest{Namespace: f.in})
 		if err != nil {
 			return err
 		}
 		rank := func(p *adminv1.Problem) int { return finding.Severity(p.GetSeverity()).Rank() }
 		answer.Problems = slices.DeleteFunc(answer.GetProblems(), func(p *adminv1.Problem) bool { return rank(p) < least })
 		slices.SortStableFunc(answer.Problems, func(a, b *adminv1.Problem) int { return cmp.Compare(rank(b), rank(a)) })
-		if f.output == formatJSON {
-			err = writeMessage(c.OutOrStdout(), answer)
-		} else {
-			err = writeProblems(c.OutOrStdout(), answer.GetProblems(), time.Now())
-		}
+		names := namesOf(answer.GetProblems(), func(p *adminv1.Problem) string { return argumentOf(p.GetObject()) })
+		err = f.print(c.OutOrStdout(), answer, names, func() error {
+			return errors.Join(f.writeProblems(c.OutOrStdout(), answer.GetProblems(), time.Now()), f.writeElsewhere(c.OutOrStdout(), answer.GetElsewhere()))
+		})
 		if err == nil {
 			err = complain(c.ErrOrStderr(), answer.GetReplicas())
 		}
@@ -76,12 +79,26 @@ func (f *problemsFlags) run(c *cobra.Command, _ []string) error {
 	})
 }
 
-func writeProblems(w io.Writer, list []*adminv1.Problem, now time.Time) error {
+// writeElsewhere counts what is not served here.
+func (f *outputFlags) writeElsewhere(w io.Writer, list []*adminv1.Elsewhere) error {
+	if len(list) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w, "\nNot served here, since their class is not ours:")
+	table := f.newTable(w, 0)
+	row(table, "CLASS", "CONTROLLER", "INGRESSES", "SUCH AS")
+	for _, e := range list {
+		row(table, e.GetClass(), e.GetController(), fmt.Sprint(e.GetIngresses()), strings.Join(e.GetExamples(), ", "))
+	}
+	return table.Flush()
+}
+
+func (f *outputFlags) writeProblems(w io.Writer, list []*adminv1.Problem, now time.Time) error {
 	if len(list) == 0 {
 		_, err := fmt.Fprintln(w, "nothing is wrong")
 		return err
 	}
-	table := newTable(w)
+	table := f.newTable(w, 0)
 	row(table, "SEVERITY", "CODE", "AGE", "OBJECT", "FIELD", "MESSAGE")
 	for _, p := range list {
 		field := p.GetField()

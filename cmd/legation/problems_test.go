@@ -48,7 +48,7 @@ func TestProblemsCommand(t *testing.T) {
 	}{
 		{"", 1, "SEVERITY CODE AGE OBJECT FIELD MESSAGE error NoService 3h Ingress shop/c c.yaml:3 spec.x=\"shop/s\" m3 warning CertificateEnds 3h Ingress shop/b - m2"},
 		{"--severity error", 1, "SEVERITY CODE AGE OBJECT FIELD MESSAGE error NoService 3h Ingress shop/c c.yaml:3 spec.x=\"shop/s\" m3"},
-		{"-n other --severity info", 0, "nothing is wrong"},
+		{"--in other --severity info", 0, "nothing is wrong"},
 	} {
 		var out, complaints bytes.Buffer
 		status := run(append([]string{"problems", "--address", listener.Addr().String()}, strings.Fields(c.args)...), &out, &complaints)

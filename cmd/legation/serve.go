@@ -165,7 +165,7 @@ func (f *serveFlags) run(c *cobra.Command) error {
 		return errors.Join(err, listener.Close())
 	}
 	log.Info("serving", "address", listener.Addr().String(), "source", f.source.source, "version", cli.Version())
-	return (&serving{source: source, stored: stored, publish: f.publish, namespaces: f.source.namespaces, allowEmpty: f.source.allowEmpty,
+	return (&serving{source: source, stored: stored, publish: f.publish, namespaces: f.source.namespaces, controllers: f.source.controllers, allowEmpty: f.source.allowEmpty,
 		xds: listener, admin: admin, debug: debug, peers: f.peers, folder: folder, age: f.wire.age, history: f.history, log: log, level: level}).run(c.Context())
 }
 

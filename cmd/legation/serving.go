@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"legation.dev/controller"
 	"legation.dev/inspect"
@@ -22,11 +23,13 @@ import (
 	"legation.dev/translator/input"
 	"legation.dev/watcher/status"
 	"legation.dev/xds/admin"
+	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/bootstrap"
 	"legation.dev/xds/fleet"
 	"legation.dev/xds/identity"
 	"legation.dev/xds/observed"
 	"legation.dev/xds/server"
+	"legation.dev/xds/snapshot"
 	"legation.dev/xds/store"
 )
 
@@ -41,6 +44,7 @@ type serving struct {
 	stored       *stored // nil without --state
 	publish      publishFlags
 	namespaces   []string // the namespaces to read; none means all
+	controllers  []string // --controller-class
 	allowEmpty   bool     // --allow-empty
 	ready        *readiness
 	xds          net.Listener
@@ -78,7 +82,7 @@ func (s *serving) run(ctx context.Context) error {
 	orders := s.orders(ordered, inspection.Instance, peers)
 	xds := server.New(server.Config{Store: snapshots, Fleets: fleets, Log: s.log, Services: func(to grpc.ServiceRegistrar) { inspection.Register(to); orders.Register(to) }, Waiting: s.waiting,
 		Gate: gate, Limits: server.Limits{Age: maxAge(s.age)}, Observed: traffic})
-	answers := &inspect.Served{Peers: peers}
+	answers := s.answering(inspection, snapshots)
 	writer, err := s.publish.writer(s.source.rest, s.namespaces, answers.Acknowledged, s.log)
 	if err != nil {
 		return err
@@ -138,6 +142,25 @@ func (s *serving) report(r translator.Result, watch *inspect.Problems) {
 	if s.stored != nil {
 		s.stored.Offer(r.View())
 	}
+}
+
+// answering has the admin service tell of objects by the newest result: no answer waits for
+// the loop, and the loop for none.
+func (s *serving) answering(inspection *admin.Service, snapshots *store.Store) *inspect.Served {
+	answers := &inspect.Served{Peers: inspection.Peers}
+	newest := answers.Result
+	inspection.Answers = admin.Answers{
+		Certificates: func(fleet, host string) []*adminv1.Certificate {
+			return inspect.Certificates(newest(), func(name string) snapshot.Snapshot { v, _ := snapshots.Watch(name); return v.Snapshot }, fleet, host)
+		},
+		Plan: func(manifests []byte, deleted []string) (*adminv1.PlanResponse, error) {
+			return inspect.Plan(newest(), manifests, deleted, s.controllers, time.Now())
+		},
+		Elsewhere: func(namespace string) []*adminv1.Elsewhere { return inspect.Elsewhere(newest(), namespace) },
+		Why: func(r *adminv1.WhyRequest) ([]*structpb.Struct, error) {
+			return inspect.AnswerWhy(newest(), r, time.Now())
+		}}
+	return answers
 }
 
 // orders is the service by which approvers change what is served.

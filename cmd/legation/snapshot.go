@@ -35,7 +35,7 @@ earlier process has stored, and this one has not read from its source yet, is to
   legation snapshot shop/web --type cds,eds --version 17`,
 		Args: cli.Arguments(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
-			request := &adminv1.ResourcesRequest{Fleet: f.fleet, Name: strings.Join(args, ""), Version: f.version, Bodies: f.output == formatJSON}
+			request := &adminv1.ResourcesRequest{Fleet: f.fleet, Name: strings.Join(args, ""), Version: f.version, Bodies: f.whole()}
 			for _, name := range f.types {
 				url, err := typeURL(name)
 				if err != nil {
@@ -53,6 +53,7 @@ earlier process has stored, and this one has not read from its source yet, is to
 	c.Flags().StringSliceVar(&f.types, "type", nil, "only these types: "+strings.Join(typeNames(), ", ")+" (default: all)")
 	c.Flags().Uint64Var(&f.version, "version", 0, "the number of a version that 'legation history' lists (default: the current one)")
 	complete(c, "type", typeNames()...)
+	f.completeFlag(c, "version", knownVersions)
 	return c
 }
 
@@ -72,10 +73,8 @@ func (f *snapshotFlags) print(ctx context.Context, admin adminv1.AdminClient, re
 	if err != nil {
 		return err
 	}
-	table, list := newTable(w), []servedText{}
-	if f.output == formatTable {
-		row(table, "TYPE", "NAME", "VERSION", "BYTES", "FROM", "NEEDS")
-	}
+	table, list, names := f.newTable(w, 1), []servedText{}, []string{}
+	row(table, "TYPE", "NAME", "VERSION", "BYTES", "FROM", "NEEDS", "STAND-IN")
 	for {
 		r, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -84,7 +83,7 @@ func (f *snapshotFlags) print(ctx context.Context, admin adminv1.AdminClient, re
 		if err != nil {
 			return err
 		}
-		if f.output == formatJSON {
+		if f.whole() {
 			one, err := servedOf(r)
 			if err != nil {
 				return err
@@ -92,18 +91,18 @@ func (f *snapshotFlags) print(ctx context.Context, admin adminv1.AdminClient, re
 			list = append(list, one)
 			continue
 		}
-		row(table, typeName(r.GetResource().GetTypeUrl()), r.GetResource().GetName(), r.GetResource().GetVersion(), fmt.Sprint(r.GetSize()), strings.Join(r.GetFrom(), ", "), strings.Join(r.GetNeeds(), ", "))
+		names = append(names, strings.ToLower(typeName(r.GetResource().GetTypeUrl()))+"/"+r.GetResource().GetName())
+		row(table, typeName(r.GetResource().GetTypeUrl()), r.GetResource().GetName(), r.GetResource().GetVersion(), fmt.Sprint(r.GetSize()), strings.Join(r.GetFrom(), ", "), strings.Join(r.GetNeeds(), ", "), fmt.Sprint(r.GetPlaceholder()))
 	}
 	stored, err := f.stored(ctx, admin)
 	if err != nil {
 		return err
 	}
-	if f.output == formatJSON {
-		return writeJSON(w, served(list, stored))
-	}
-	err = table.Flush()
-	tellOfStored(w, "This", stored)
-	return err
+	return f.outputFlags.print(w, served(list, stored), names, func() error {
+		err := table.Flush()
+		tellOfStored(w, "This", stored)
+		return err
+	})
 }
 
 // served is what is printed as JSON.

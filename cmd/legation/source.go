@@ -169,22 +169,36 @@ func (f *sourceFlags) openKube(last input.View, log *slog.Logger) (*source, erro
 	return &source{Source: s, run: s.Run, waiting: s.Waiting, rest: config, close: func() {}}, nil
 }
 
+// errNoCluster says that nothing names an API server.
+var errNoCluster = errors.New("no API server: give --kubeconfig, set KUBECONFIG, or run inside a cluster")
+
 // restConfig finds the API server as kubectl does.
 func (f *sourceFlags) restConfig() (*rest.Config, error) {
+	config, _, err := clusterConfig(f.kubeconfig, f.context)
+	if clientcmd.IsEmptyConfig(err) {
+		return nil, errNoCluster
+	}
+	return config, err
+}
+
+// clusterConfig finds the API server as kubectl does, and the namespace that its context
+// names.
+func clusterConfig(kubeconfig, context string) (*rest.Config, string, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = f.kubeconfig
-	overrides := &clientcmd.ConfigOverrides{CurrentContext: f.context}
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
+	rules.ExplicitPath = kubeconfig
+	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: context})
+	config, err := loader.ClientConfig()
 	switch {
 	case clientcmd.IsEmptyConfig(err):
-		return nil, errors.New("no API server: give --kubeconfig, set KUBECONFIG, or run inside a cluster")
-	case err != nil && f.context != "":
-		return nil, fmt.Errorf("--kubeconfig, --context: %w", err)
+		return nil, "", err
+	case err != nil && context != "":
+		return nil, "", fmt.Errorf("--kubeconfig, --context: %w", err)
 	case err != nil:
-		return nil, fmt.Errorf("--kubeconfig: %w", err)
+		return nil, "", fmt.Errorf("--kubeconfig: %w", err)
 	}
+	namespace, _, err := loader.Namespace()
 	config.UserAgent = "legation/" + cli.Version()
-	return config, nil
+	return config, namespace, err
 }
 
 // onceFlags are those of a command that reads the objects once.

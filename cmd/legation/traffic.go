@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,6 +58,8 @@ A replica that does not answer is named, and the exit status is 1.`,
 	c.Flags().StringVar(&f.by, "by", byService, "service, or envoy for a line for each Envoy")
 	c.Flags().BoolVar(&f.total, "total", false, "all since each replica was started, in place of the last minute; not by Envoy")
 	complete(c, "by", byService, byEnvoy)
+	f.completeFlag(c, "fleet", knownFleets)
+	c.ValidArgsFunction = f.completer(knownServices)
 	return c
 }
 
@@ -74,11 +77,8 @@ func (f *trafficFlags) run(c *cobra.Command, service string) error {
 		if err != nil {
 			return err
 		}
-		if f.output == formatJSON {
-			err = writeMessage(c.OutOrStdout(), answer)
-		} else {
-			err = writeTraffic(c.OutOrStdout(), answer, request)
-		}
+		names := slices.Compact(namesOf(answer.GetTraffic(), (*adminv1.Traffic).GetService))
+		err = f.print(c.OutOrStdout(), answer, names, func() error { return f.writeTraffic(c.OutOrStdout(), answer, request) })
 		if err != nil {
 			return err
 		}
@@ -86,7 +86,7 @@ func (f *trafficFlags) run(c *cobra.Command, service string) error {
 	})
 }
 
-func writeTraffic(w io.Writer, answer *adminv1.TrafficResponse, asked *adminv1.TrafficRequest) error {
+func (f *outputFlags) writeTraffic(w io.Writer, answer *adminv1.TrafficResponse, asked *adminv1.TrafficRequest) error {
 	if !asked.GetTotal() {
 		if answer.GetFrom() == nil {
 			_, err := fmt.Fprintln(w, "No Envoy has reported for a whole minute yet.")
@@ -98,7 +98,7 @@ func writeTraffic(w io.Writer, answer *adminv1.TrafficResponse, asked *adminv1.T
 		_, err := fmt.Fprintln(w, "There was no traffic.")
 		return err
 	}
-	table := newTable(w)
+	table := f.newTable(w, 0)
 	who := "ENVOYS"
 	if asked.GetByEnvoy() {
 		who = "ENVOY"

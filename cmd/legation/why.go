@@ -1,11 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
-	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -15,13 +14,16 @@ import (
 
 	"legation.dev/cmd/cli"
 	"legation.dev/inspect"
+	"legation.dev/xds/admin/adminv1"
 )
 
 // whyFlags are the flags of `legation why`.
 type whyFlags struct {
-	source                      onceFlags
-	method, from, class, output string
-	headers                     []string
+	outputFlags
+	source              onceFlags
+	inspect             inspectFlags // without a source
+	method, from, class string
+	headers             []string
 }
 
 func whyCommand() *cobra.Command {
@@ -29,10 +31,11 @@ func whyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "why URL [PATH]",
 		Short: "Print what becomes of a request, and which object decides that",
-		Long: `Decides one request by the objects of a folder or file of manifests, or of a cluster,
-which is read once: which virtual host takes it, which rule of which Ingress, what it has
+		Long: `Decides one request by what a running Legation serves, or by the objects of a folder or
+file of manifests, or of a cluster (--source kube), which is read once: which virtual host takes it, which rule of which Ingress, what it has
 to pass first, where it goes or what it is answered, and what is wrong with the objects
-concerned. For https it says which certificate the client is shown. It sends nothing.
+concerned. For https it says which certificate the client is shown. It sends nothing. Of a
+running Legation it also says how many Envoys run that, and what is held of it, until when.
 
 Rules that were passed over are printed with the reason, those with the same path first.
 What a backend answers, and what a password, a certificate or an authorization service
@@ -40,47 +43,53 @@ says, is not known here.
 
 The exit status is 1 if no endpoint and no redirect answers.`,
 		Example: `  legation why http://shop.localhost/cart examples/shop
-  legation why https://shop.example.com/ --kubeconfig ~/.kube/config --from 203.0.113.7
+  legation why https://shop.example.com/ --from 203.0.113.7
+  legation why https://shop.example.com/ --source kube --kubeconfig ~/.kube/config
   legation why https://shop.example.com/api manifests --method POST --header 'X-Canary: always' -o json`,
 		Args: cli.Arguments(cobra.RangeArgs(1, 2)),
 		RunE: f.run,
 	}
 	flags := c.Flags()
 	f.source.register(c)
+	f.inspect.registerInstallation(c)
+	c.ValidArgsFunction = f.inspect.completer(knownHosts)
 	flags.StringVar(&f.class, "class", "", "only the fleet of this IngressClass")
 	flags.StringVarP(&f.method, "method", "X", http.MethodGet, "the method of the request")
 	flags.StringArrayVarP(&f.headers, "header", "H", nil, "a header of the request, 'Name: value'; may be repeated")
 	flags.StringVar(&f.from, "from", "", "the address of the client, for rules that ask for it")
-	flags.StringVarP(&f.output, "output", "o", formatTable, "table, yaml or json")
-	complete(c, "output", formatTable, formatYAML, formatJSON)
+	f.registerOutput(c)
 	return c
 }
 
 func (f *whyFlags) run(c *cobra.Command, args []string) error {
-	q, err := f.question(args)
+	asked := f.asked(args[0])
+	q, err := inspect.ParseQuestion(asked)
+	running := len(args) == 1 && f.source.source == ""
 	if err == nil {
-		err = f.source.check(c.Flags())
+		err = f.checkOutput()
+	}
+	if err == nil && !running {
+		if err = f.source.named(args[1:]); err == nil {
+			err = f.source.check(c.Flags())
+		}
 	}
 	if err != nil {
 		return cli.Usage(c, err)
 	}
-	result, err := f.source.translate(c.Context())
+	var list []inspect.Why
+	if running {
+		list, err = f.served(c, asked)
+	} else {
+		list, err = f.read(c, q)
+	}
 	if err != nil {
 		return err
 	}
-	list := inspect.Asks(result, q, f.class, time.Now())
 	if len(list) == 0 {
 		return fmt.Errorf("no IngressClass of ours is there to take %s", q.URL)
 	}
-	switch f.output {
-	case formatJSON:
-		err = writeJSON(c.OutOrStdout(), map[string]any{"fleets": list})
-	case formatYAML:
-		err = writeYAML(c.OutOrStdout(), map[string]any{"fleets": list})
-	default:
-		err = writeWhy(c.OutOrStdout(), q, list)
-	}
-	if err != nil {
+	names := namesOf(list, func(y inspect.Why) string { return argumentOf(y.Object) })
+	if err := f.print(c.OutOrStdout(), map[string]any{"fleets": list}, names, func() error { return writeWhy(c.OutOrStdout(), q, list) }); err != nil {
 		return err
 	}
 	if !slices.ContainsFunc(list, inspect.Why.Serves) {
@@ -89,35 +98,47 @@ func (f *whyFlags) run(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// question is the request that the arguments say.
-func (f *whyFlags) question(args []string) (q inspect.Question, err error) {
-	text := args[0]
-	if !strings.Contains(text, "://") {
-		text = "http://" + text
-	}
-	q = inspect.Question{Method: strings.ToUpper(f.method), Headers: http.Header{}}
-	q.URL, err = url.Parse(text)
-	switch {
-	case err != nil:
-		return q, err
-	case q.URL.Scheme != "http" && q.URL.Scheme != "https" || q.URL.Host == "":
-		return q, fmt.Errorf("%q: want http://HOST/PATH or https://HOST/PATH", args[0])
-	case !slices.Contains([]string{formatTable, formatYAML, formatJSON}, f.output):
-		return q, fmt.Errorf("--output %q: want table, yaml or json", f.output)
-	}
-	for _, h := range f.headers {
-		name, value, ok := strings.Cut(h, ":")
-		if !ok || name == "" {
-			return q, fmt.Errorf("--header %q: want 'Name: value'", h)
+// asked is the request that the arguments say.
+func (f *whyFlags) asked(url string) *adminv1.WhyRequest {
+	return &adminv1.WhyRequest{Method: f.method, Url: url, Headers: f.headers, From: f.from, Fleet: f.class}
+}
+
+// served asks a running Legation, and what its Envoys run of it and what it holds.
+func (f *whyFlags) served(c *cobra.Command, asked *adminv1.WhyRequest) (list []inspect.Why, err error) {
+	f.inspect.outputFlags, f.inspect.kubeconfig, f.inspect.context = f.outputFlags, f.source.kubeconfig, f.source.context
+	err = f.inspect.ask(c, inspectTime, func(ctx context.Context, admin adminv1.AdminClient) error {
+		answer, err := admin.Why(ctx, asked)
+		if err != nil {
+			return err
 		}
-		q.Headers.Add(name, strings.TrimSpace(value))
-	}
-	if f.from != "" {
-		if q.From, err = netip.ParseAddr(f.from); err != nil {
-			return q, fmt.Errorf("--from %q: want an IP address", f.from)
+		if list, err = inspect.ReadWhy(answer.GetFleets()); err != nil || len(list) == 0 {
+			return err
 		}
+		held, err := admin.Holds(ctx, &adminv1.HoldsRequest{})
+		if err != nil {
+			return err
+		}
+		var made []*adminv1.Made
+		for _, object := range slices.Compact(slices.Sorted(slices.Values(namesOf(list, func(w inspect.Why) string { return w.Object })))) {
+			explained, err := admin.Explain(ctx, &adminv1.ExplainRequest{Object: object})
+			if err != nil {
+				return err
+			}
+			made = append(made, explained.GetMade()...)
+		}
+		inspect.Live(list, made, held.GetHolds())
+		return complain(c.ErrOrStderr(), held.GetReplicas())
+	})
+	return list, err
+}
+
+// read decides by objects that are read once.
+func (f *whyFlags) read(c *cobra.Command, q inspect.Question) ([]inspect.Why, error) {
+	result, err := f.source.translate(c.Context())
+	if err != nil {
+		return nil, err
 	}
-	return q, f.source.named(args[1:])
+	return inspect.Asks(result, q, f.class, time.Now()), nil
 }
 
 // mostLost is how many rules that were passed over the table has.
@@ -153,11 +174,22 @@ func writeWhy(w io.Writer, q inspect.Question, list []inspect.Why) error {
 			}
 			fmt.Fprintf(table, "  passed over\t%s: %s\n", l.Rule, l.Why)
 		}
-		for _, p := range y.Problems {
-			fmt.Fprintf(table, "  problem\t%s: %s\n", p.Code, p.Error())
-		}
+		writeLive(table, y)
 	}
 	return table.Flush()
+}
+
+// writeLive writes what is wrong, and what is known of a running Legation.
+func writeLive(w io.Writer, y inspect.Why) {
+	for _, p := range y.Said {
+		fmt.Fprintf(w, "  problem\t%s\n", p)
+	}
+	for _, h := range y.Held {
+		fmt.Fprintf(w, "  held\t%s\n", h)
+	}
+	if y.Running != "" {
+		fmt.Fprintf(w, "  running\tat %s Envoys\n", y.Running)
+	}
 }
 
 func writeAnswer(w io.Writer, a inspect.Answer) {

@@ -44,7 +44,7 @@ Or as the preStop hook of Envoy's container, with a sidecar:
 
   shutdown-manager drain --admin unix:/run/envoy/admin.sock --grace-period 5m
   shutdown-manager serve --admin unix:/run/envoy/admin.sock --grace-period 5m`,
-	}, runCommand(), drainCommand(), serveCommand(), checkCommand(), copyCommand())
+	}, runCommand(), drainCommand(), serveCommand(), checkCommand(), copyCommand(), askCommand())
 }
 
 // untilTold is a context that ends at SIGTERM or SIGINT.

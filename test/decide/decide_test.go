@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"legation.dev/inspect"
+	"legation.dev/test/inprocess"
 	"legation.dev/translator/input"
 	"legation.dev/translator/route"
 	"legation.dev/translator/worlds"
@@ -148,7 +151,26 @@ func (w *suite) compare(c *client, r route.Request) (route.Decision, error) {
 	if d.Route == nil || answer.Header.Get(routeHeader) != d.Route.Name || !slices.Contains(d.Allowed, outcome(answer)) || !sided(d.Route, answer) {
 		return d, fmt.Errorf("%s: Envoy: %d, %v\nDecide allows %+v\n%s", host, answer.StatusCode, answer.Header, d.Allowed, reasons(w.hosts[host], d))
 	}
-	return d, nil
+	return d, w.why(r, answer)
+}
+
+// why compares what `legation why` says of a request with what came.
+func (w *suite) why(r route.Request, answer *http.Response) error {
+	at, err := (&url.URL{Scheme: r.Proto, Host: r.Host}).Parse(r.Path)
+	if err != nil {
+		return fmt.Errorf("nobody can ask why: %w", err)
+	}
+	list := inspect.Asks(w.made, inspect.Question{Method: r.Method, URL: at, Headers: r.Headers}, inprocess.Class, time.Now())
+	if len(list) != 1 {
+		return fmt.Errorf("legation why has %d answers", len(list))
+	}
+	came := outcome(answer)
+	if !slices.ContainsFunc(list[0].Answers, func(a inspect.Answer) bool {
+		return a.Status == came.Status && a.Location == came.Location && a.Cluster == came.Cluster && (a.Cluster == "" || len(a.Endpoints) > 0)
+	}) {
+		return fmt.Errorf("Envoy: %+v\nlegation why %s allows %+v, by %s of %s", came, at, list[0].Answers, list[0].Rule, list[0].Object)
+	}
+	return nil
 }
 
 // reasons tells of each route why it is not taken, or that it is.

@@ -23,6 +23,7 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/test/inprocess"
+	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
 	"legation.dev/translator/policy"
@@ -69,8 +70,9 @@ type suite struct {
 	class     route.Class
 	fragments []*route.Fragment
 	hosts     map[string]*route.VirtualHost
-	arrived   chan struct{} // one for each request that a backend had
-	ahead     *atomic.Int64 // of the control plane's clock, in ns
+	made      translator.Result // by which `legation why` answers
+	arrived   chan struct{}     // one for each request that a backend had
+	ahead     *atomic.Int64     // of the control plane's clock, in ns
 }
 
 // newSuite starts a Stack where each Service leads to one backend: which cluster a
@@ -188,6 +190,7 @@ func (w *suite) serve(t *testing.T, list []input.Change) {
 	if err := w.Settle(ctx); err != nil {
 		t.Fatal(err)
 	}
+	w.made = w.Result()
 }
 
 // merge makes the virtual hosts of the fragments, as translation does.

@@ -3,10 +3,9 @@
 package deploy
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -14,11 +13,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/template"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"legation.dev/test/kube"
 )
 
 // says runs a command of operators in a pod of the control plane, as `kubectl exec` does.
@@ -171,73 +170,72 @@ func (d *deployed) askedObjects(pod, ns string) {
 	d.prints(d.says(pod, "snapshot"), "LDS", "VHDS", ns+"/web/http")
 }
 
-// operatorFile is how docs/operating.md takes a file out of the operator's Secret: a
-// template, which kubectl gives the object to.
-const operatorFile = `{{index .data \"$f\" | base64decode}}`
-
-// laptop: through a port-forward the commands need but the files of the operator's
-// Secret, as docs/operating.md takes them out of the cluster.
+// laptop: from elsewhere the commands need but a kubeconfig: they find the control plane and
+// the certificate of an operator, and open the port-forward. As kubectl's plugin they are
+// the same.
 func (d *deployed) laptop() {
 	d.Helper()
-	guide, err := os.ReadFile(path(d.T, "docs", "operating.md"))
-	if err != nil {
-		d.Fatal(err)
-	}
-	d.prints(string(guide), operatorFile, "port-forward deploy/legation 18000", "legation fleet --tls operator")
-	s, err := k.Client().CoreV1().Secrets(namespace).Get(d.ctx, "legation-xds-operator", metav1.GetOptions{})
-	if err != nil {
-		d.Fatal(err)
-	}
 	dir := d.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "operator"), 0o700); err != nil {
+	config := filepath.Join(dir, "config")
+	if err := errors.Join(kube.WriteKubeconfig(config, k.REST()), os.Symlink(path(d.T, "bin", "legation"), filepath.Join(dir, "kubectl-legation"))); err != nil {
 		d.Fatal(err)
 	}
-	for _, name := range []string{"tls.crt", "tls.key", "ca.crt"} {
-		if err := os.WriteFile(filepath.Join(dir, "operator", name), d.printed(s, name), 0o600); err != nil {
-			d.Fatal(err)
-		}
+	for _, line := range []string{"fleet", "fleet -o json", "history", "diff -n " + namespace, "snapshot --release legation", "fleet --context test"} {
+		d.far(config, filepath.Join(dir, "kubectl-legation"), line, "", "legation")
+		d.far(config, path(d.T, "bin", "legation"), line, "", "legation")
 	}
+	d.far(config, path(d.T, "bin", "legation"), "fleet -n default", "no control plane is in namespace default: -n says in which one it is", "")
+	d.far(config, path(d.T, "bin", "legation"), "fleet --release other", "no control plane of release other is in any namespace", "")
+	d.far(filepath.Join(dir, "none"), path(d.T, "bin", "legation"), "fleet --kubeconfig "+filepath.Join(dir, "none"), "--kubeconfig: stat", "")
+	d.far(filepath.Join(dir, "none"), filepath.Join(dir, "kubectl-legation"), "fleet", "no API server", "")
+	// Who may not read the Secret is not let in.
+	user, err := k.User("somebody")
+	if err != nil {
+		d.Fatal(err)
+	}
+	if err := kube.WriteKubeconfig(filepath.Join(dir, "somebody"), user); err != nil {
+		d.Fatal(err)
+	}
+	d.far(filepath.Join(dir, "somebody"), path(d.T, "bin", "legation"), "fleet", `cannot list resource "pods"`, "")
+	d.envoys(config, path(d.T, "bin", "legation"))
 	pod := d.pods("control-plane")[1]
-	k.Forward(d.T, namespace, pod.Name, 18000)
-	for _, args := range [][]string{{"fleet"}, {"fleet", "-o", "json"}, {"history"}, {"diff"}, {"snapshot"}} {
-		c := exec.CommandContext(d.ctx, path(d.T, "bin", "legation"), append(args, "--tls", "operator")...)
-		c.Dir = dir
-		if out, err := c.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("legation")) && args[0] == "fleet" {
-			d.Errorf("legation %q through a port-forward: %v\n%s", args, err, out)
-		}
-	}
-	c := exec.CommandContext(d.ctx, path(d.T, "bin", "legation"), "fleet")
-	if out, err := c.CombinedOutput(); err == nil {
-		d.Errorf("somebody without a certificate is told %s", out)
-	}
 	d.verbose(&pod)
 }
 
-// printed is what kubectl prints of an object by the template operatorFile.
-func (d *deployed) printed(s *corev1.Secret, name string) []byte {
+// envoys: what an Envoy says of itself is asked in its pod.
+func (d *deployed) envoys(config, program string) {
 	d.Helper()
-	text, err := json.Marshal(s)
-	if err != nil {
-		d.Fatal(err)
+	pod := d.pods("envoy")[0].Name
+	for line, prints := range map[string]string{" stats": "cluster.legation-xds.", " clusters": "cluster_statuses", " certs": "certificates", " config": "envoy.admin.v3.BootstrapConfigDump",
+		" log info --write": "info"} {
+		d.far(config, program, "envoy "+pod+line, "", prints)
 	}
-	var object map[string]any
-	if err := json.Unmarshal(text, &object); err != nil {
-		d.Fatal(err)
+	d.until(func() error { // Envoy writes its log in its own time
+		if _, err := d.status(d.balancer.address, other, "/empty?secret=word", "wrong"); err != nil {
+			return err
+		}
+		c := exec.CommandContext(d.ctx, program, "errors", other, "--no-headers")
+		c.Env = append(os.Environ(), "KUBECONFIG="+config)
+		out, err := c.Output()
+		if text := string(out); err == nil || !strings.Contains(text, "no endpoint is ready") || strings.Contains(text, "word") {
+			return fmt.Errorf("legation errors %s: %v\n%s", other, err, text)
+		}
+		return nil
+	})
+	for line, fails := range map[string]string{pod + " quit": "want one of stats", pod + " log debug": "say --write", pod + " log loud --write": "want one of trace", "nobody stats": "no pod of an Envoy is called nobody"} {
+		d.far(config, program, "envoy "+line, fails, "")
 	}
-	decode := func(text string) (string, error) {
-		data, err := base64.StdEncoding.DecodeString(text)
-		return string(data), err
+}
+
+// far runs a command line outside the pods. It fails with a word, or succeeds and prints one.
+func (d *deployed) far(kubeconfig, program, line, fails, prints string) {
+	d.Helper()
+	c := exec.CommandContext(d.ctx, program, strings.Fields(line)...)
+	c.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "HOME="+filepath.Dir(kubeconfig))
+	out, err := c.CombinedOutput()
+	if (err != nil) != (fails != "") || !strings.Contains(string(out), fails) || !strings.Contains(string(out), prints) {
+		d.Errorf("%s %s: %v, want %q and %q in\n%.2000s", filepath.Base(program), line, err, fails, prints, out)
 	}
-	var b bytes.Buffer
-	shell := strings.NewReplacer(`\"`, `"`, "$f", name).Replace(operatorFile)
-	t, err := template.New("kubectl").Funcs(template.FuncMap{"base64decode": decode}).Parse(shell)
-	if err == nil {
-		err = t.Execute(&b, object)
-	}
-	if err != nil {
-		d.Fatal(err)
-	}
-	return b.Bytes()
 }
 
 // verbose: by its socket the level of the log can be set, and by no port, not even through a

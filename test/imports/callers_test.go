@@ -26,9 +26,9 @@ var callers = []struct {
 	{"settings", "Lower", []string{"translator/lower"}, "an object is lowered where its kind is known"},
 	{"secret", "Lower", []string{"translator/lower"}, "a certificate is parsed where it is read, not for each host and pass"},
 	{"lower", "Object", nil, "sources use Put and Manifests"},
-	{"lower", "Put", []string{"inspect/compare", "watcher/kube", "translator/worlds"}, "a source lowers what it reads, and nobody lowers again; compare lowers what an object would be"},
+	{"lower", "Put", []string{"inspect", "inspect/compare", "watcher/kube", "translator/worlds"}, "a source lowers what it reads, and nobody lowers again; compare and a plan lower what an object would be"},
 	{"lower", "Stored", []string{"state"}, "what an earlier process has reduced is lowered when it is read again"},
-	{"lower", "Manifests", []string{"watcher/dir"}, "a source lowers what it reads, and nobody lowers again"},
+	{"lower", "Manifests", []string{"inspect", "watcher/dir"}, "a source lowers what it reads, and nobody lowers again"},
 }
 
 // TestCallers: each function of callers is called from there, and from nowhere else

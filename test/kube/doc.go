@@ -6,7 +6,8 @@
 // those that the pod says (sandbox.go, member.go, container.go). Of such a pod it knows
 // init containers, commands, variables, volumes of Secrets, ConfigMaps and tokens and
 // empty ones, readiness and liveness, preStop commands, SIGTERM, SIGKILL at the end of
-// the grace period, termination messages, and ports of the node. It holds nobody to
+// the grace period, termination messages, ports of the node, and what the API server passes on:
+// exec, port-forward and logs (streams.go). It holds nobody to
 // limits; a pod that wants anything else is not started, and its status says why.
 //
 // A test package calls MainWithCluster from its TestMain, and its tests make

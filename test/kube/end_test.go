@@ -3,7 +3,9 @@
 package kube
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -12,6 +14,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/client-go/util/exec"
 )
 
 // TestReadiness: a pod is in the slice of its Service while its probe says so.
@@ -205,6 +210,42 @@ func TestForward(t *testing.T) {
 	var got self
 	if err := json.NewDecoder(answer.Body).Decode(&got); err != nil || !strings.HasPrefix(got.From, "127.0.0.1:") {
 		t.Errorf("it was asked from %s, %v", got.From, err)
+	}
+}
+
+// TestStreams: what the API server passes on to the kubelet of a node does what it does with
+// any: a command has its output, its errors and its status, and the last lines are printed.
+func TestStreams(t *testing.T) {
+	p := newPod(t, "serve")
+	p.apply()
+	p.ready(0)
+	pods := cluster.Client().CoreV1().Pods(p.Namespace)
+	run := func(container string, command ...string) (string, error) {
+		at := cluster.Client().CoreV1().RESTClient().Post().Resource("pods").Namespace(p.Namespace).Name(p.Name).SubResource("exec").
+			VersionedParams(&corev1.PodExecOptions{Container: container, Command: command, Stdout: true, Stderr: true}, scheme.ParameterCodec).URL()
+		executor, err := remotecommand.NewWebSocketExecutor(cluster.REST(), http.MethodGet, at.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out, errs bytes.Buffer
+		err = executor.StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdout: &out, Stderr: &errs})
+		return out.String() + errs.String(), err
+	}
+	main := p.main().Name
+	if out, err := run(main, agentName, "hook"); err != nil || out != "" {
+		t.Errorf("a command printed %q, %v", out, err)
+	}
+	var exit exec.CodeExitError
+	if out, err := run(main, agentName, "nonsense"); !errors.As(err, &exit) || exit.Code != 1 || out != "no command nonsense\n" {
+		t.Errorf("one that fails printed %q, %v", out, err)
+	}
+	if _, err := run("nobody", agentName); err == nil {
+		t.Error("a command ran in a container that is not there")
+	}
+	last := int64(1)
+	text, err := pods.GetLogs(p.Name, &corev1.PodLogOptions{Container: main, TailLines: &last}).DoRaw(t.Context())
+	if want := "hook"; err != nil || strings.TrimSpace(string(text)) != want {
+		t.Errorf("the last line is %q, %v, want %q", text, err, want)
 	}
 }
 

@@ -23,13 +23,23 @@ const hungUp = 10 * time.Second
 
 // exec runs a command in a container, as `kubectl exec` does.
 func (m *member) exec(ctx context.Context, args ...string) (string, error) {
+	run, err := m.inside(ctx, args...)
+	if err != nil {
+		return "", err
+	}
+	out, err := run.CombinedOutput()
+	return string(out), err
+}
+
+// inside is a command in a container, not yet started.
+func (m *member) inside(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	cmd, _ := m.current()
 	if cmd == nil {
-		return "", fmt.Errorf("container %s does not run", m.spec.Name)
+		return nil, fmt.Errorf("container %s does not run", m.spec.Name)
 	}
 	c, err := m.container()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	program := args[0]
 	if !filepath.IsAbs(program) {
@@ -40,8 +50,7 @@ func (m *member) exec(ctx context.Context, args ...string) (string, error) {
 	run := exec.CommandContext(ctx, "nsenter", append(in, args[1:]...)...)
 	run.Env, run.WaitDelay = c.Env, hungUp
 	run.Cancel = func() error { return killProgram(run.Process) }
-	out, err := run.CombinedOutput()
-	return string(out), err
+	return run, nil
 }
 
 // killProgram kills the program that nsenter has started in a container, and by that

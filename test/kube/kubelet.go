@@ -49,6 +49,7 @@ type kubelet struct {
 	account func(ctx context.Context, namespace, name string) (*rest.Config, error)
 	nodes   []string
 	pods    *mirror[*corev1.Pod]
+	streams *streams
 	queue   workqueue.TypedDelayingInterface[string] // keys of pods to look at; one goroutine has a key at a time
 	cancel  context.CancelFunc
 	done    sync.WaitGroup
@@ -80,13 +81,16 @@ func (c *Cluster) startKubelet(ctx context.Context) error {
 		k.done.Go(func() { k.work(running) })
 	}
 	c.kubelet = k
-	return nil
+	return c.serveStreams(running, k)
 }
 
 // close ends all pods as a power cut does.
 func (k *kubelet) close() {
 	k.cancel()
 	k.queue.ShutDown()
+	if k.streams != nil {
+		_ = k.streams.server.Close() // what it passes on ends with the pods
+	}
 	k.done.Wait()
 	for _, b := range k.boxes { // nobody else is left
 		b.kill()

@@ -63,7 +63,8 @@ func nodeStatus(i int) corev1.NodeStatus {
 	room := corev1.ResourceList{corev1.ResourcePods: resource.MustParse("10000"),
 		corev1.ResourceCPU: resource.MustParse("1000"), corev1.ResourceMemory: resource.MustParse("1Ti")}
 	return corev1.NodeStatus{
-		Capacity: room, Allocatable: room,
+		DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: kubeletPort}},
+		Capacity:        room, Allocatable: room,
 		Addresses: []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: NodeAddress(i)},
 			{Type: corev1.NodeHostName, Address: NodeName(i)}},
 		Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady",

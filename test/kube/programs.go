@@ -56,6 +56,8 @@ func (c *Cluster) apiServer() *Process {
 		"--authorization-mode=RBAC",
 		"--client-ca-file="+c.certificate(certAuthority),
 		"--tls-cert-file="+c.certificate(certAPIServer), "--tls-private-key-file="+c.key(certAPIServer),
+		"--kubelet-certificate-authority="+c.certificate(certAuthority), "--kubelet-preferred-address-types=InternalIP",
+		"--kubelet-client-certificate="+c.certificate(certAPIServer), "--kubelet-client-key="+c.key(certAPIServer),
 		"--service-account-issuer=https://kubernetes.default.svc",
 		"--service-account-key-file="+c.certificate(certServiceAccount), "--service-account-signing-key-file="+c.key(certServiceAccount),
 	)

@@ -10,8 +10,6 @@ import (
 // unused are functions that nothing in the product names, each with the reason why it is
 // there all the same.
 var unused = map[string]string{
-	"translator/finding/table.go Table":        "test/docs holds the pages against it",
-	"translator/policy/table.go Table":         "tests ask for a scenario of each setting",
 	"translator/render/filters.go FilterNames": "tests hold what is rendered against it",
 	"xds/limits/limits.go PartyAt":             "tests of xds/server look whether an address is forgotten",
 	"xds/limits/limits.go Room":                "tests of xds/server look whether all room is given back",

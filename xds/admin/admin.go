@@ -9,6 +9,7 @@ package admin
 
 import (
 	"context"
+	"sync"
 
 	"google.golang.org/grpc"
 
@@ -35,6 +36,10 @@ type Service struct {
 	Observed *observed.Book
 	// Peers are all replicas; nil: there are no others.
 	Peers *Peers
+	// Answers are those of who knows objects.
+	Answers Answers
+
+	planning sync.Mutex // held while one is made
 }
 
 // Register adds the service to a server, before that serves.

@@ -17,6 +17,9 @@ func (s *Service) Problems(ctx context.Context, r *adminv1.ProblemsRequest) (*ad
 	if s.Wrong != nil {
 		out.Problems = s.Wrong(func(o object.Ref) bool { return r.GetNamespace() == "" || o.Namespace == r.GetNamespace() })
 	}
+	if s.Answers.Elsewhere != nil {
+		out.Elsewhere = s.Answers.Elsewhere(r.GetNamespace())
+	}
 	if r.GetLocal() {
 		return out, nil
 	}

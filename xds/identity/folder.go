@@ -86,7 +86,7 @@ func OpenWith(dir string, first Files, log *slog.Logger) (*Folder, error) {
 	if log == nil {
 		log = slog.Default()
 	}
-	m, err := parse(dir, first)
+	m, err := parse(first, " in "+dir)
 	if err != nil {
 		return nil, err
 	}
@@ -192,19 +192,29 @@ func (f *Folder) read() (m material, err error) {
 			return m, err
 		}
 	}
-	return parse(f.dir, files)
+	return parse(files, " in "+f.dir)
 }
 
-// parse reads what the files of a folder hold.
-func parse(dir string, files Files) (m material, err error) {
+// parse makes of files what is used of them; where says whose they are.
+func parse(files Files, where string) (m material, err error) {
 	m.files = files
 	if m.pair, err = tls.X509KeyPair(m.files[0], m.files[1]); err != nil {
-		return m, fmt.Errorf("%s and %s in %s: %w", CertificateFile, KeyFile, dir, err)
+		return m, fmt.Errorf("%s and %s%s: %w", CertificateFile, KeyFile, where, err)
 	}
 	if m.roots, m.rootEnd, err = readRoots(m.files[2]); err != nil {
-		return m, fmt.Errorf("%s in %s: %w", CAFile, dir, err)
+		return m, fmt.Errorf("%s%s: %w", CAFile, where, err)
 	}
 	return m, nil
+}
+
+// Of is a Folder of files that were read elsewhere, as those of a Secret. They are never
+// read again: Run is not for it.
+func Of(certificate, key, ca []byte) (*Folder, error) {
+	m, err := parse(Files{certificate, key, ca}, "")
+	if err != nil {
+		return nil, err
+	}
+	return &Folder{now: m, log: slog.New(slog.DiscardHandler)}, nil
 }
 
 func readRoots(text []byte) (pool *x509.CertPool, end time.Time, err error) {

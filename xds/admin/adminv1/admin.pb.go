@@ -11,6 +11,7 @@ import (
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	anypb "google.golang.org/protobuf/types/known/anypb"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -1815,7 +1816,10 @@ type ProblemsResponse struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Replicas []*Replica             `protobuf:"bytes,1,rep,name=replicas,proto3" json:"replicas,omitempty"`
 	// By object and field.
-	Problems      []*Problem `protobuf:"bytes,2,rep,name=problems,proto3" json:"problems,omitempty"`
+	Problems []*Problem `protobuf:"bytes,2,rep,name=problems,proto3" json:"problems,omitempty"`
+	// Ingresses of classes that are not ours, by class: nothing is wrong with them, but they
+	// are not served here.
+	Elsewhere     []*Elsewhere `protobuf:"bytes,3,rep,name=elsewhere,proto3" json:"elsewhere,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1864,6 +1868,84 @@ func (x *ProblemsResponse) GetProblems() []*Problem {
 	return nil
 }
 
+func (x *ProblemsResponse) GetElsewhere() []*Elsewhere {
+	if x != nil {
+		return x.Elsewhere
+	}
+	return nil
+}
+
+// Elsewhere are the Ingresses of a class that is not ours.
+type Elsewhere struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Class string                 `protobuf:"bytes,1,opt,name=class,proto3" json:"class,omitempty"`
+	// Whose the class is; empty if there is no such IngressClass.
+	Controller string `protobuf:"bytes,2,opt,name=controller,proto3" json:"controller,omitempty"`
+	Ingresses  uint32 `protobuf:"varint,3,opt,name=ingresses,proto3" json:"ingresses,omitempty"`
+	// The first three of them, by name.
+	Examples      []string `protobuf:"bytes,4,rep,name=examples,proto3" json:"examples,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Elsewhere) Reset() {
+	*x = Elsewhere{}
+	mi := &file_admin_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Elsewhere) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Elsewhere) ProtoMessage() {}
+
+func (x *Elsewhere) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Elsewhere.ProtoReflect.Descriptor instead.
+func (*Elsewhere) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Elsewhere) GetClass() string {
+	if x != nil {
+		return x.Class
+	}
+	return ""
+}
+
+func (x *Elsewhere) GetController() string {
+	if x != nil {
+		return x.Controller
+	}
+	return ""
+}
+
+func (x *Elsewhere) GetIngresses() uint32 {
+	if x != nil {
+		return x.Ingresses
+	}
+	return 0
+}
+
+func (x *Elsewhere) GetExamples() []string {
+	if x != nil {
+		return x.Examples
+	}
+	return nil
+}
+
 type TrafficRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Only of this fleet; empty: of all.
@@ -1882,7 +1964,7 @@ type TrafficRequest struct {
 
 func (x *TrafficRequest) Reset() {
 	*x = TrafficRequest{}
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1894,7 +1976,7 @@ func (x *TrafficRequest) String() string {
 func (*TrafficRequest) ProtoMessage() {}
 
 func (x *TrafficRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1907,7 +1989,7 @@ func (x *TrafficRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrafficRequest.ProtoReflect.Descriptor instead.
 func (*TrafficRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{26}
+	return file_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *TrafficRequest) GetFleet() string {
@@ -1959,7 +2041,7 @@ type TrafficResponse struct {
 
 func (x *TrafficResponse) Reset() {
 	*x = TrafficResponse{}
-	mi := &file_admin_proto_msgTypes[27]
+	mi := &file_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1971,7 +2053,7 @@ func (x *TrafficResponse) String() string {
 func (*TrafficResponse) ProtoMessage() {}
 
 func (x *TrafficResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[27]
+	mi := &file_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1984,7 +2066,7 @@ func (x *TrafficResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrafficResponse.ProtoReflect.Descriptor instead.
 func (*TrafficResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{27}
+	return file_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *TrafficResponse) GetReplicas() []*Replica {
@@ -2051,7 +2133,7 @@ type Traffic struct {
 
 func (x *Traffic) Reset() {
 	*x = Traffic{}
-	mi := &file_admin_proto_msgTypes[28]
+	mi := &file_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2063,7 +2145,7 @@ func (x *Traffic) String() string {
 func (*Traffic) ProtoMessage() {}
 
 func (x *Traffic) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[28]
+	mi := &file_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2076,7 +2158,7 @@ func (x *Traffic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Traffic.ProtoReflect.Descriptor instead.
 func (*Traffic) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{28}
+	return file_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Traffic) GetFleet() string {
@@ -2193,7 +2275,7 @@ type Lengths struct {
 
 func (x *Lengths) Reset() {
 	*x = Lengths{}
-	mi := &file_admin_proto_msgTypes[29]
+	mi := &file_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2205,7 +2287,7 @@ func (x *Lengths) String() string {
 func (*Lengths) ProtoMessage() {}
 
 func (x *Lengths) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[29]
+	mi := &file_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2218,7 +2300,7 @@ func (x *Lengths) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lengths.ProtoReflect.Descriptor instead.
 func (*Lengths) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{29}
+	return file_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Lengths) GetCount() uint64 {
@@ -2261,7 +2343,7 @@ type HoldsRequest struct {
 
 func (x *HoldsRequest) Reset() {
 	*x = HoldsRequest{}
-	mi := &file_admin_proto_msgTypes[30]
+	mi := &file_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2273,7 +2355,7 @@ func (x *HoldsRequest) String() string {
 func (*HoldsRequest) ProtoMessage() {}
 
 func (x *HoldsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[30]
+	mi := &file_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2286,7 +2368,7 @@ func (x *HoldsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldsRequest.ProtoReflect.Descriptor instead.
 func (*HoldsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{30}
+	return file_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *HoldsRequest) GetFleet() string {
@@ -2314,7 +2396,7 @@ type HoldsResponse struct {
 
 func (x *HoldsResponse) Reset() {
 	*x = HoldsResponse{}
-	mi := &file_admin_proto_msgTypes[31]
+	mi := &file_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2326,7 +2408,7 @@ func (x *HoldsResponse) String() string {
 func (*HoldsResponse) ProtoMessage() {}
 
 func (x *HoldsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[31]
+	mi := &file_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2339,7 +2421,7 @@ func (x *HoldsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldsResponse.ProtoReflect.Descriptor instead.
 func (*HoldsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{31}
+	return file_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *HoldsResponse) GetReplicas() []*Replica {
@@ -2382,7 +2464,7 @@ type Hold struct {
 
 func (x *Hold) Reset() {
 	*x = Hold{}
-	mi := &file_admin_proto_msgTypes[32]
+	mi := &file_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2394,7 +2476,7 @@ func (x *Hold) String() string {
 func (*Hold) ProtoMessage() {}
 
 func (x *Hold) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[32]
+	mi := &file_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2407,7 +2489,7 @@ func (x *Hold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hold.ProtoReflect.Descriptor instead.
 func (*Hold) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{32}
+	return file_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Hold) GetKind() string {
@@ -2488,7 +2570,7 @@ type Order struct {
 
 func (x *Order) Reset() {
 	*x = Order{}
-	mi := &file_admin_proto_msgTypes[33]
+	mi := &file_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2500,7 +2582,7 @@ func (x *Order) String() string {
 func (*Order) ProtoMessage() {}
 
 func (x *Order) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[33]
+	mi := &file_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2513,7 +2595,7 @@ func (x *Order) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Order.ProtoReflect.Descriptor instead.
 func (*Order) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{33}
+	return file_admin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Order) GetFleet() string {
@@ -2555,7 +2637,7 @@ type ApproveRequest struct {
 
 func (x *ApproveRequest) Reset() {
 	*x = ApproveRequest{}
-	mi := &file_admin_proto_msgTypes[34]
+	mi := &file_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2567,7 +2649,7 @@ func (x *ApproveRequest) String() string {
 func (*ApproveRequest) ProtoMessage() {}
 
 func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[34]
+	mi := &file_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2580,7 +2662,7 @@ func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{34}
+	return file_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ApproveRequest) GetOrder() *Order {
@@ -2606,7 +2688,7 @@ type ApproveResponse struct {
 
 func (x *ApproveResponse) Reset() {
 	*x = ApproveResponse{}
-	mi := &file_admin_proto_msgTypes[35]
+	mi := &file_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2618,7 +2700,7 @@ func (x *ApproveResponse) String() string {
 func (*ApproveResponse) ProtoMessage() {}
 
 func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[35]
+	mi := &file_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2631,7 +2713,7 @@ func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveResponse.ProtoReflect.Descriptor instead.
 func (*ApproveResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{35}
+	return file_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ApproveResponse) GetReplicas() []*Replica {
@@ -2650,7 +2732,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_admin_proto_msgTypes[36]
+	mi := &file_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2662,7 +2744,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[36]
+	mi := &file_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2675,7 +2757,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{36}
+	return file_admin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *PauseRequest) GetOrder() *Order {
@@ -2694,7 +2776,7 @@ type PauseResponse struct {
 
 func (x *PauseResponse) Reset() {
 	*x = PauseResponse{}
-	mi := &file_admin_proto_msgTypes[37]
+	mi := &file_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2706,7 +2788,7 @@ func (x *PauseResponse) String() string {
 func (*PauseResponse) ProtoMessage() {}
 
 func (x *PauseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[37]
+	mi := &file_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2719,7 +2801,7 @@ func (x *PauseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseResponse.ProtoReflect.Descriptor instead.
 func (*PauseResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{37}
+	return file_admin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *PauseResponse) GetReplicas() []*Replica {
@@ -2738,7 +2820,7 @@ type ResumeRequest struct {
 
 func (x *ResumeRequest) Reset() {
 	*x = ResumeRequest{}
-	mi := &file_admin_proto_msgTypes[38]
+	mi := &file_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2750,7 +2832,7 @@ func (x *ResumeRequest) String() string {
 func (*ResumeRequest) ProtoMessage() {}
 
 func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[38]
+	mi := &file_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2763,7 +2845,7 @@ func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{38}
+	return file_admin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ResumeRequest) GetOrder() *Order {
@@ -2782,7 +2864,7 @@ type ResumeResponse struct {
 
 func (x *ResumeResponse) Reset() {
 	*x = ResumeResponse{}
-	mi := &file_admin_proto_msgTypes[39]
+	mi := &file_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2794,7 +2876,7 @@ func (x *ResumeResponse) String() string {
 func (*ResumeResponse) ProtoMessage() {}
 
 func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[39]
+	mi := &file_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2807,7 +2889,7 @@ func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeResponse.ProtoReflect.Descriptor instead.
 func (*ResumeResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{39}
+	return file_admin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ResumeResponse) GetReplicas() []*Replica {
@@ -2817,11 +2899,581 @@ func (x *ResumeResponse) GetReplicas() []*Replica {
 	return nil
 }
 
+type CertificatesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only of this fleet; empty: of all.
+	Fleet string `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	// Only what a client is shown that asks for this name; empty: all.
+	Host          string `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CertificatesRequest) Reset() {
+	*x = CertificatesRequest{}
+	mi := &file_admin_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CertificatesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CertificatesRequest) ProtoMessage() {}
+
+func (x *CertificatesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CertificatesRequest.ProtoReflect.Descriptor instead.
+func (*CertificatesRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *CertificatesRequest) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *CertificatesRequest) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+type CertificatesResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Instance string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	// By end; what has none comes last.
+	Certificates  []*Certificate `protobuf:"bytes,2,rep,name=certificates,proto3" json:"certificates,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CertificatesResponse) Reset() {
+	*x = CertificatesResponse{}
+	mi := &file_admin_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CertificatesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CertificatesResponse) ProtoMessage() {}
+
+func (x *CertificatesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CertificatesResponse.ProtoReflect.Descriptor instead.
+func (*CertificatesResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *CertificatesResponse) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *CertificatesResponse) GetCertificates() []*Certificate {
+	if x != nil {
+		return x.Certificates
+	}
+	return nil
+}
+
+// Certificate is one that clients are shown, for one host or several.
+type Certificate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Fleet string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	// The object that it is of, "Secret shop/web"; empty for a stand-in.
+	Secret string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	// served, kept (the last good one: its Secret is missing or unusable) or stand-in
+	// (browsers refuse it).
+	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	// Those of its subjectAltName.
+	Names  []string               `protobuf:"bytes,4,rep,name=names,proto3" json:"names,omitempty"`
+	Issuer string                 `protobuf:"bytes,5,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	Begins *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=begins,proto3" json:"begins,omitempty"`
+	Ends   *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=ends,proto3" json:"ends,omitempty"`
+	// For which it is shown.
+	Hosts []string `protobuf:"bytes,8,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	// Those of them that it has no name for.
+	Unnamed       []string `protobuf:"bytes,9,rep,name=unnamed,proto3" json:"unnamed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Certificate) Reset() {
+	*x = Certificate{}
+	mi := &file_admin_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Certificate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Certificate) ProtoMessage() {}
+
+func (x *Certificate) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
+func (*Certificate) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *Certificate) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *Certificate) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *Certificate) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Certificate) GetNames() []string {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
+func (x *Certificate) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+func (x *Certificate) GetBegins() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Begins
+	}
+	return nil
+}
+
+func (x *Certificate) GetEnds() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Ends
+	}
+	return nil
+}
+
+func (x *Certificate) GetHosts() []string {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
+}
+
+func (x *Certificate) GetUnnamed() []string {
+	if x != nil {
+		return x.Unnamed
+	}
+	return nil
+}
+
+type PlanRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// YAML or JSON documents of objects, as they are applied: at most 1 MiB, 1,000 objects.
+	Manifests []byte `protobuf:"bytes,1,opt,name=manifests,proto3" json:"manifests,omitempty"`
+	// Objects that would be deleted, as in ExplainRequest.
+	Deleted       []string `protobuf:"bytes,2,rep,name=deleted,proto3" json:"deleted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanRequest) Reset() {
+	*x = PlanRequest{}
+	mi := &file_admin_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanRequest) ProtoMessage() {}
+
+func (x *PlanRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
+func (*PlanRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *PlanRequest) GetManifests() []byte {
+	if x != nil {
+		return x.Manifests
+	}
+	return nil
+}
+
+func (x *PlanRequest) GetDeleted() []string {
+	if x != nil {
+		return x.Deleted
+	}
+	return nil
+}
+
+type PlanResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Instance string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	// Those that would become different, by name.
+	Fleets []*PlannedFleet `protobuf:"bytes,2,rep,name=fleets,proto3" json:"fleets,omitempty"`
+	// What would be wrong that is not now.
+	Problems []*Problem `protobuf:"bytes,3,rep,name=problems,proto3" json:"problems,omitempty"`
+	// What would not be wrong any more.
+	Solved []*Problem `protobuf:"bytes,4,rep,name=solved,proto3" json:"solved,omitempty"`
+	// How many objects were read, and how many of them are as they are now.
+	Objects       uint32 `protobuf:"varint,5,opt,name=objects,proto3" json:"objects,omitempty"`
+	Unchanged     uint32 `protobuf:"varint,6,opt,name=unchanged,proto3" json:"unchanged,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanResponse) Reset() {
+	*x = PlanResponse{}
+	mi := &file_admin_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanResponse) ProtoMessage() {}
+
+func (x *PlanResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
+func (*PlanResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *PlanResponse) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *PlanResponse) GetFleets() []*PlannedFleet {
+	if x != nil {
+		return x.Fleets
+	}
+	return nil
+}
+
+func (x *PlanResponse) GetProblems() []*Problem {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
+func (x *PlanResponse) GetSolved() []*Problem {
+	if x != nil {
+		return x.Solved
+	}
+	return nil
+}
+
+func (x *PlanResponse) GetObjects() uint32 {
+	if x != nil {
+		return x.Objects
+	}
+	return 0
+}
+
+func (x *PlanResponse) GetUnchanged() uint32 {
+	if x != nil {
+		return x.Unchanged
+	}
+	return 0
+}
+
+// PlannedFleet is what would become different for the Envoys of a class.
+type PlannedFleet struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Hosts with other routes, or none any more.
+	Hosts []string `protobuf:"bytes,2,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	// At most 5,000.
+	Changes []*Change `protobuf:"bytes,3,rep,name=changes,proto3" json:"changes,omitempty"`
+	// How many more there are.
+	More          uint32 `protobuf:"varint,4,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlannedFleet) Reset() {
+	*x = PlannedFleet{}
+	mi := &file_admin_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlannedFleet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlannedFleet) ProtoMessage() {}
+
+func (x *PlannedFleet) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlannedFleet.ProtoReflect.Descriptor instead.
+func (*PlannedFleet) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *PlannedFleet) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PlannedFleet) GetHosts() []string {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
+}
+
+func (x *PlannedFleet) GetChanges() []*Change {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *PlannedFleet) GetMore() uint32 {
+	if x != nil {
+		return x.More
+	}
+	return 0
+}
+
+type WhyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// GET, if it is empty.
+	Method string `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
+	// http or https, with a host.
+	Url string `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"`
+	// Each "Name: value".
+	Headers []string `protobuf:"bytes,3,rep,name=headers,proto3" json:"headers,omitempty"`
+	// The address of the client; empty: it is not known.
+	From string `protobuf:"bytes,4,opt,name=from,proto3" json:"from,omitempty"`
+	// Only this fleet; empty: all.
+	Fleet         string `protobuf:"bytes,5,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhyRequest) Reset() {
+	*x = WhyRequest{}
+	mi := &file_admin_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhyRequest) ProtoMessage() {}
+
+func (x *WhyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
+func (*WhyRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *WhyRequest) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *WhyRequest) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *WhyRequest) GetHeaders() []string {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *WhyRequest) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *WhyRequest) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+type WhyResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Instance string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	// One for each fleet, as `legation why -o json` prints them.
+	Fleets        []*structpb.Struct `protobuf:"bytes,2,rep,name=fleets,proto3" json:"fleets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhyResponse) Reset() {
+	*x = WhyResponse{}
+	mi := &file_admin_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhyResponse) ProtoMessage() {}
+
+func (x *WhyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
+func (*WhyResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *WhyResponse) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *WhyResponse) GetFleets() []*structpb.Struct {
+	if x != nil {
+		return x.Fleets
+	}
+	return nil
+}
+
 var File_admin_proto protoreflect.FileDescriptor
 
 const file_admin_proto_rawDesc = "" +
 	"\n" +
-	"\vadmin.proto\x12\x11legation.admin.v1\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"f\n" +
+	"\vadmin.proto\x12\x11legation.admin.v1\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"f\n" +
 	"\x13AcknowledgedRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x129\n" +
 	"\tresources\x18\x02 \x03(\v2\x1b.legation.admin.v1.ResourceR\tresources\"S\n" +
@@ -2948,10 +3600,18 @@ const file_admin_proto_rawDesc = "" +
 	"\x05since\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"E\n" +
 	"\x0fProblemsRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n" +
-	"\x05local\x18\x02 \x01(\bR\x05local\"\x82\x01\n" +
+	"\x05local\x18\x02 \x01(\bR\x05local\"\xbe\x01\n" +
 	"\x10ProblemsResponse\x126\n" +
 	"\breplicas\x18\x01 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas\x126\n" +
-	"\bproblems\x18\x02 \x03(\v2\x1a.legation.admin.v1.ProblemR\bproblems\"\x87\x01\n" +
+	"\bproblems\x18\x02 \x03(\v2\x1a.legation.admin.v1.ProblemR\bproblems\x12:\n" +
+	"\telsewhere\x18\x03 \x03(\v2\x1c.legation.admin.v1.ElsewhereR\telsewhere\"{\n" +
+	"\tElsewhere\x12\x14\n" +
+	"\x05class\x18\x01 \x01(\tR\x05class\x12\x1e\n" +
+	"\n" +
+	"controller\x18\x02 \x01(\tR\n" +
+	"controller\x12\x1c\n" +
+	"\tingresses\x18\x03 \x01(\rR\tingresses\x12\x1a\n" +
+	"\bexamples\x18\x04 \x03(\tR\bexamples\"\x87\x01\n" +
 	"\x0eTrafficRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x19\n" +
@@ -3017,7 +3677,48 @@ const file_admin_proto_rawDesc = "" +
 	"\rResumeRequest\x12.\n" +
 	"\x05order\x18\x01 \x01(\v2\x18.legation.admin.v1.OrderR\x05order\"H\n" +
 	"\x0eResumeResponse\x126\n" +
-	"\breplicas\x18\x01 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas2\xbf\x06\n" +
+	"\breplicas\x18\x01 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas\"?\n" +
+	"\x13CertificatesRequest\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x12\n" +
+	"\x04host\x18\x02 \x01(\tR\x04host\"v\n" +
+	"\x14CertificatesResponse\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12B\n" +
+	"\fcertificates\x18\x02 \x03(\v2\x1e.legation.admin.v1.CertificateR\fcertificates\"\x93\x02\n" +
+	"\vCertificate\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x16\n" +
+	"\x06secret\x18\x02 \x01(\tR\x06secret\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12\x14\n" +
+	"\x05names\x18\x04 \x03(\tR\x05names\x12\x16\n" +
+	"\x06issuer\x18\x05 \x01(\tR\x06issuer\x122\n" +
+	"\x06begins\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x06begins\x12.\n" +
+	"\x04ends\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x04ends\x12\x14\n" +
+	"\x05hosts\x18\b \x03(\tR\x05hosts\x12\x18\n" +
+	"\aunnamed\x18\t \x03(\tR\aunnamed\"E\n" +
+	"\vPlanRequest\x12\x1c\n" +
+	"\tmanifests\x18\x01 \x01(\fR\tmanifests\x12\x18\n" +
+	"\adeleted\x18\x02 \x03(\tR\adeleted\"\x87\x02\n" +
+	"\fPlanResponse\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x127\n" +
+	"\x06fleets\x18\x02 \x03(\v2\x1f.legation.admin.v1.PlannedFleetR\x06fleets\x126\n" +
+	"\bproblems\x18\x03 \x03(\v2\x1a.legation.admin.v1.ProblemR\bproblems\x122\n" +
+	"\x06solved\x18\x04 \x03(\v2\x1a.legation.admin.v1.ProblemR\x06solved\x12\x18\n" +
+	"\aobjects\x18\x05 \x01(\rR\aobjects\x12\x1c\n" +
+	"\tunchanged\x18\x06 \x01(\rR\tunchanged\"\x81\x01\n" +
+	"\fPlannedFleet\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05hosts\x18\x02 \x03(\tR\x05hosts\x123\n" +
+	"\achanges\x18\x03 \x03(\v2\x19.legation.admin.v1.ChangeR\achanges\x12\x12\n" +
+	"\x04more\x18\x04 \x01(\rR\x04more\"z\n" +
+	"\n" +
+	"WhyRequest\x12\x16\n" +
+	"\x06method\x18\x01 \x01(\tR\x06method\x12\x10\n" +
+	"\x03url\x18\x02 \x01(\tR\x03url\x12\x18\n" +
+	"\aheaders\x18\x03 \x03(\tR\aheaders\x12\x12\n" +
+	"\x04from\x18\x04 \x01(\tR\x04from\x12\x14\n" +
+	"\x05fleet\x18\x05 \x01(\tR\x05fleet\"Z\n" +
+	"\vWhyResponse\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12/\n" +
+	"\x06fleets\x18\x02 \x03(\v2\x17.google.protobuf.StructR\x06fleets2\xaf\b\n" +
 	"\x05Admin\x12_\n" +
 	"\fAcknowledged\x12&.legation.admin.v1.AcknowledgedRequest\x1a'.legation.admin.v1.AcknowledgedResponse\x12M\n" +
 	"\x06Envoys\x12 .legation.admin.v1.EnvoysRequest\x1a!.legation.admin.v1.EnvoysResponse\x12X\n" +
@@ -3028,7 +3729,10 @@ const file_admin_proto_rawDesc = "" +
 	"\aExplain\x12!.legation.admin.v1.ExplainRequest\x1a\".legation.admin.v1.ExplainResponse\x12S\n" +
 	"\bProblems\x12\".legation.admin.v1.ProblemsRequest\x1a#.legation.admin.v1.ProblemsResponse\x12P\n" +
 	"\aTraffic\x12!.legation.admin.v1.TrafficRequest\x1a\".legation.admin.v1.TrafficResponse\x12J\n" +
-	"\x05Holds\x12\x1f.legation.admin.v1.HoldsRequest\x1a .legation.admin.v1.HoldsResponse2\xf5\x01\n" +
+	"\x05Holds\x12\x1f.legation.admin.v1.HoldsRequest\x1a .legation.admin.v1.HoldsResponse\x12_\n" +
+	"\fCertificates\x12&.legation.admin.v1.CertificatesRequest\x1a'.legation.admin.v1.CertificatesResponse\x12G\n" +
+	"\x04Plan\x12\x1e.legation.admin.v1.PlanRequest\x1a\x1f.legation.admin.v1.PlanResponse\x12D\n" +
+	"\x03Why\x12\x1d.legation.admin.v1.WhyRequest\x1a\x1e.legation.admin.v1.WhyResponse2\xf5\x01\n" +
 	"\x06Orders\x12P\n" +
 	"\aApprove\x12!.legation.admin.v1.ApproveRequest\x1a\".legation.admin.v1.ApproveResponse\x12J\n" +
 	"\x05Pause\x12\x1f.legation.admin.v1.PauseRequest\x1a .legation.admin.v1.PauseResponse\x12M\n" +
@@ -3046,7 +3750,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
 var file_admin_proto_goTypes = []any{
 	(*AcknowledgedRequest)(nil),   // 0: legation.admin.v1.AcknowledgedRequest
 	(*Resource)(nil),              // 1: legation.admin.v1.Resource
@@ -3074,42 +3778,52 @@ var file_admin_proto_goTypes = []any{
 	(*Problem)(nil),               // 23: legation.admin.v1.Problem
 	(*ProblemsRequest)(nil),       // 24: legation.admin.v1.ProblemsRequest
 	(*ProblemsResponse)(nil),      // 25: legation.admin.v1.ProblemsResponse
-	(*TrafficRequest)(nil),        // 26: legation.admin.v1.TrafficRequest
-	(*TrafficResponse)(nil),       // 27: legation.admin.v1.TrafficResponse
-	(*Traffic)(nil),               // 28: legation.admin.v1.Traffic
-	(*Lengths)(nil),               // 29: legation.admin.v1.Lengths
-	(*HoldsRequest)(nil),          // 30: legation.admin.v1.HoldsRequest
-	(*HoldsResponse)(nil),         // 31: legation.admin.v1.HoldsResponse
-	(*Hold)(nil),                  // 32: legation.admin.v1.Hold
-	(*Order)(nil),                 // 33: legation.admin.v1.Order
-	(*ApproveRequest)(nil),        // 34: legation.admin.v1.ApproveRequest
-	(*ApproveResponse)(nil),       // 35: legation.admin.v1.ApproveResponse
-	(*PauseRequest)(nil),          // 36: legation.admin.v1.PauseRequest
-	(*PauseResponse)(nil),         // 37: legation.admin.v1.PauseResponse
-	(*ResumeRequest)(nil),         // 38: legation.admin.v1.ResumeRequest
-	(*ResumeResponse)(nil),        // 39: legation.admin.v1.ResumeResponse
-	(*timestamppb.Timestamp)(nil), // 40: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 41: google.protobuf.Duration
-	(*anypb.Any)(nil),             // 42: google.protobuf.Any
+	(*Elsewhere)(nil),             // 26: legation.admin.v1.Elsewhere
+	(*TrafficRequest)(nil),        // 27: legation.admin.v1.TrafficRequest
+	(*TrafficResponse)(nil),       // 28: legation.admin.v1.TrafficResponse
+	(*Traffic)(nil),               // 29: legation.admin.v1.Traffic
+	(*Lengths)(nil),               // 30: legation.admin.v1.Lengths
+	(*HoldsRequest)(nil),          // 31: legation.admin.v1.HoldsRequest
+	(*HoldsResponse)(nil),         // 32: legation.admin.v1.HoldsResponse
+	(*Hold)(nil),                  // 33: legation.admin.v1.Hold
+	(*Order)(nil),                 // 34: legation.admin.v1.Order
+	(*ApproveRequest)(nil),        // 35: legation.admin.v1.ApproveRequest
+	(*ApproveResponse)(nil),       // 36: legation.admin.v1.ApproveResponse
+	(*PauseRequest)(nil),          // 37: legation.admin.v1.PauseRequest
+	(*PauseResponse)(nil),         // 38: legation.admin.v1.PauseResponse
+	(*ResumeRequest)(nil),         // 39: legation.admin.v1.ResumeRequest
+	(*ResumeResponse)(nil),        // 40: legation.admin.v1.ResumeResponse
+	(*CertificatesRequest)(nil),   // 41: legation.admin.v1.CertificatesRequest
+	(*CertificatesResponse)(nil),  // 42: legation.admin.v1.CertificatesResponse
+	(*Certificate)(nil),           // 43: legation.admin.v1.Certificate
+	(*PlanRequest)(nil),           // 44: legation.admin.v1.PlanRequest
+	(*PlanResponse)(nil),          // 45: legation.admin.v1.PlanResponse
+	(*PlannedFleet)(nil),          // 46: legation.admin.v1.PlannedFleet
+	(*WhyRequest)(nil),            // 47: legation.admin.v1.WhyRequest
+	(*WhyResponse)(nil),           // 48: legation.admin.v1.WhyResponse
+	(*timestamppb.Timestamp)(nil), // 49: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 50: google.protobuf.Duration
+	(*anypb.Any)(nil),             // 51: google.protobuf.Any
+	(*structpb.Struct)(nil),       // 52: google.protobuf.Struct
 }
 var file_admin_proto_depIdxs = []int32{
 	1,  // 0: legation.admin.v1.AcknowledgedRequest.resources:type_name -> legation.admin.v1.Resource
 	4,  // 1: legation.admin.v1.Replica.fleets:type_name -> legation.admin.v1.Fleet
 	5,  // 2: legation.admin.v1.Fleet.version:type_name -> legation.admin.v1.Version
-	40, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
-	40, // 4: legation.admin.v1.Version.stored:type_name -> google.protobuf.Timestamp
+	49, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
+	49, // 4: legation.admin.v1.Version.stored:type_name -> google.protobuf.Timestamp
 	3,  // 5: legation.admin.v1.EnvoysResponse.replicas:type_name -> legation.admin.v1.Replica
 	8,  // 6: legation.admin.v1.EnvoysResponse.envoys:type_name -> legation.admin.v1.Envoy
 	9,  // 7: legation.admin.v1.EnvoysResponse.gone:type_name -> legation.admin.v1.GoneEnvoy
-	40, // 8: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
-	41, // 9: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
+	49, // 8: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
+	50, // 9: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
 	10, // 10: legation.admin.v1.Envoy.rejected:type_name -> legation.admin.v1.Rejection
-	40, // 11: legation.admin.v1.GoneEnvoy.since:type_name -> google.protobuf.Timestamp
-	40, // 12: legation.admin.v1.GoneEnvoy.left:type_name -> google.protobuf.Timestamp
+	49, // 11: legation.admin.v1.GoneEnvoy.since:type_name -> google.protobuf.Timestamp
+	49, // 12: legation.admin.v1.GoneEnvoy.left:type_name -> google.protobuf.Timestamp
 	1,  // 13: legation.admin.v1.ResourcesResponse.resource:type_name -> legation.admin.v1.Resource
-	42, // 14: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
-	40, // 15: legation.admin.v1.HistoryRequest.since:type_name -> google.protobuf.Timestamp
-	40, // 16: legation.admin.v1.HistoryRequest.at:type_name -> google.protobuf.Timestamp
+	51, // 14: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
+	49, // 15: legation.admin.v1.HistoryRequest.since:type_name -> google.protobuf.Timestamp
+	49, // 16: legation.admin.v1.HistoryRequest.at:type_name -> google.protobuf.Timestamp
 	5,  // 17: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
 	5,  // 18: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
 	5,  // 19: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
@@ -3119,55 +3833,70 @@ var file_admin_proto_depIdxs = []int32{
 	22, // 23: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
 	23, // 24: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
 	1,  // 25: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
-	40, // 26: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
+	49, // 26: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
 	3,  // 27: legation.admin.v1.ProblemsResponse.replicas:type_name -> legation.admin.v1.Replica
 	23, // 28: legation.admin.v1.ProblemsResponse.problems:type_name -> legation.admin.v1.Problem
-	3,  // 29: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
-	40, // 30: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
-	40, // 31: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
-	28, // 32: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
-	29, // 33: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
-	3,  // 34: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
-	32, // 35: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
-	40, // 36: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
-	40, // 37: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
-	33, // 38: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 39: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
-	33, // 40: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 41: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
-	33, // 42: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 43: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
-	0,  // 44: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
-	6,  // 45: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
-	11, // 46: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
-	13, // 47: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
-	15, // 48: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
-	17, // 49: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
-	20, // 50: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
-	24, // 51: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
-	26, // 52: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
-	30, // 53: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
-	34, // 54: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
-	36, // 55: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
-	38, // 56: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
-	2,  // 57: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
-	7,  // 58: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
-	12, // 59: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
-	14, // 60: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
-	16, // 61: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
-	18, // 62: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
-	21, // 63: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
-	25, // 64: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
-	27, // 65: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
-	31, // 66: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
-	35, // 67: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
-	37, // 68: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
-	39, // 69: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
-	57, // [57:70] is the sub-list for method output_type
-	44, // [44:57] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	26, // 29: legation.admin.v1.ProblemsResponse.elsewhere:type_name -> legation.admin.v1.Elsewhere
+	3,  // 30: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
+	49, // 31: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
+	49, // 32: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
+	29, // 33: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
+	30, // 34: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
+	3,  // 35: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
+	33, // 36: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
+	49, // 37: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
+	49, // 38: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
+	34, // 39: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 40: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
+	34, // 41: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 42: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
+	34, // 43: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 44: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
+	43, // 45: legation.admin.v1.CertificatesResponse.certificates:type_name -> legation.admin.v1.Certificate
+	49, // 46: legation.admin.v1.Certificate.begins:type_name -> google.protobuf.Timestamp
+	49, // 47: legation.admin.v1.Certificate.ends:type_name -> google.protobuf.Timestamp
+	46, // 48: legation.admin.v1.PlanResponse.fleets:type_name -> legation.admin.v1.PlannedFleet
+	23, // 49: legation.admin.v1.PlanResponse.problems:type_name -> legation.admin.v1.Problem
+	23, // 50: legation.admin.v1.PlanResponse.solved:type_name -> legation.admin.v1.Problem
+	19, // 51: legation.admin.v1.PlannedFleet.changes:type_name -> legation.admin.v1.Change
+	52, // 52: legation.admin.v1.WhyResponse.fleets:type_name -> google.protobuf.Struct
+	0,  // 53: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
+	6,  // 54: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
+	11, // 55: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
+	13, // 56: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
+	15, // 57: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
+	17, // 58: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
+	20, // 59: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
+	24, // 60: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
+	27, // 61: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
+	31, // 62: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
+	41, // 63: legation.admin.v1.Admin.Certificates:input_type -> legation.admin.v1.CertificatesRequest
+	44, // 64: legation.admin.v1.Admin.Plan:input_type -> legation.admin.v1.PlanRequest
+	47, // 65: legation.admin.v1.Admin.Why:input_type -> legation.admin.v1.WhyRequest
+	35, // 66: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
+	37, // 67: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
+	39, // 68: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
+	2,  // 69: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
+	7,  // 70: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
+	12, // 71: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
+	14, // 72: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
+	16, // 73: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
+	18, // 74: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
+	21, // 75: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
+	25, // 76: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
+	28, // 77: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
+	32, // 78: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
+	42, // 79: legation.admin.v1.Admin.Certificates:output_type -> legation.admin.v1.CertificatesResponse
+	45, // 80: legation.admin.v1.Admin.Plan:output_type -> legation.admin.v1.PlanResponse
+	48, // 81: legation.admin.v1.Admin.Why:output_type -> legation.admin.v1.WhyResponse
+	36, // 82: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
+	38, // 83: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
+	40, // 84: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
+	69, // [69:85] is the sub-list for method output_type
+	53, // [53:69] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -3181,7 +3910,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   40,
+			NumMessages:   49,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

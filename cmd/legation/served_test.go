@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"legation.dev/cmd/cli"
+	"legation.dev/translator/input"
+)
+
+// servingFile has a Legation serve manifests until the test ends, and says where.
+func servingFile(t *testing.T, manifests string) string {
+	t.Helper()
+	_, address := servingFolder(t, manifests)
+	return address
+}
+
+// servingFolder is servingFile, and says in which folder they are, too.
+func servingFolder(t *testing.T, manifests string) (folder, address string) {
+	t.Helper()
+	folder = t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "all.yaml"), []byte(manifests), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	flags := sourceFlags{source: folderSource + folder}
+	source, err := flags.open(input.View{}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- (&serving{source: source, xds: listener, history: 8, log: log}).run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		source.close()
+	})
+	address = listener.Addr().String()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+		if status, _, _ := legation("history", "--address", address); status == cli.OK {
+			return folder, address
+		}
+	}
+	t.Fatal("nothing is served")
+	return "", ""
+}
+
+// TestServedCommands: certs, plan and why ask a running Legation.
+func TestServedCommands(t *testing.T) {
+	address := servingFile(t, whyManifests)
+	for name, c := range map[string]struct {
+		stdin  string
+		args   []string
+		status int
+		want   []string // in this order
+	}{
+		"why":         {"", []string{"why", "https://web.test/", "--from", "10.1.2.3"}, 0, []string{"certificate a stand-in", "rule Prefix / of Ingress shop/web", "answer of cluster shop/web/80", "problem", "shop/missing", "running at 0 of 0 Envoys"}},
+		"why, barred": {"", []string{"why", "https://web.test/", "--from", "192.0.2.1"}, 1, []string{"guard address: this client is answered 403"}},
+		"why, wrong":  {"", []string{"why", "ftp://web.test/"}, 2, []string{"want http://HOST/PATH"}},
+		"certs":       {"", []string{"certs", "list"}, 1, []string{"ENDS LEFT STATE", "stand-in legation"}},
+		"certs show":  {"", []string{"certs", "show", "web.test"}, 1, []string{"fleet legation", "state stand-in"}},
+		"plan": {"apiVersion: v1\nkind: Service\nmetadata: {name: nobody, namespace: shop}\nspec: {ports: [{port: 80}]}\n", []string{"plan", "-f", "-"}, 1,
+			[]string{"1 object, 0 of them as they are now", "fleet legation: ", "CDS", "shop/nobody/80", "There would be:", "NoSelector", "manifests:", "There would be no more:", "NoService"}},
+		"plan, a mistake": {"apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: new, namespace: shop}\nspec:\n  ingressClassName: legation\n  rules: [{host: new.test, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: none, port: {number: 80}}}}]}}]\n",
+			[]string{"plan", "-f", "-"}, 1, []string{"1 object", "VHDS", "ingress/new.test", "There would be:", "NoService", "Ingress shop/new"}},
+		"plan, nothing":    {"", []string{"plan"}, 2, []string{"name manifests with -f"}},
+		"plan, a deletion": {"", []string{"plan", "--without", "ingress/shop/open"}, 1, []string{"removed VHDS ingress/open.test", "CanaryAlone"}},
+	} {
+		var out strings.Builder
+		root := rootCommand()
+		root.SetIn(strings.NewReader(c.stdin))
+		args := c.args
+		args = append(args, "--address", address)
+		if status := cli.Run(t.Context(), root, args, &out, &out); status != c.status {
+			t.Errorf("%s: exit status %d, want %d\n%s", name, status, c.status, &out)
+		}
+		rest := strings.Join(strings.Fields(out.String()), " ")
+		for _, text := range c.want {
+			_, after, ok := strings.Cut(rest, text)
+			if !ok {
+				t.Errorf("%s: no %q, in this order, in\n%s", name, text, &out)
+			}
+			rest = after
+		}
+	}
+	_, text, _ := legation("why", "http://open.test/", "--address", address, "-o", "json")
+	var got struct {
+		Fleets []struct {
+			Host    string
+			Objects []string
+		}
+	}
+	if err := json.Unmarshal([]byte(text), &got); err != nil || len(got.Fleets) != 1 || got.Fleets[0].Host != "open.test" || len(got.Fleets[0].Objects) < 2 {
+		t.Errorf("%v in %s", err, text)
+	}
+}

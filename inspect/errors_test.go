@@ -1,0 +1,42 @@
+package inspect
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestErrors: failed requests of a host are told by cause, the last one in front, without
+// queries; other hosts, earlier times, good answers and other lines are passed over.
+func TestErrors(t *testing.T) {
+	const log = `{"time":"2026-11-28T14:00:00.000Z","host":"a.test","path":"/x?token=hidden","status":503,"flags":"UH","details":"no_healthy_upstream","cluster":"shop/web/80","method":"GET"}
+{"time":"2026-11-28T14:00:01.000Z","host":"A.test:443","path":"/y","status":503,"flags":"UH","details":"no_healthy_upstream","cluster":"shop/web/80"}
+{"time":"2026-11-28T14:00:02.000Z","host":"a.test","path":"/z","status":503,"flags":"UF,URX","details":"upstream_reset_before_response_started{connection_timeout}","cluster":"shop/web/80","upstream":"10.0.0.1:80"}
+{"time":"2026-11-28T14:00:02.500Z","host":"a.test","path":"/z","status":500,"flags":"-","details":"via_upstream","cluster":"shop/web/80","upstream":"10.0.0.2:80"}
+{"time":"2026-11-28T14:00:03.000Z","host":"a.test","path":"/z","status":0,"flags":"DC","details":"downstream_remote_disconnect"}
+{"time":"2026-11-28T14:00:03.000Z","host":"a.test","status":200}
+{"time":"2026-11-28T14:00:03.000Z","host":"b.test","status":503,"flags":"UH"}
+{"time":"2026-11-28T13:00:03.000Z","host":"a.test","status":503,"flags":"UO"}
+[2026-11-28 14:00:00.000][1][info] not one of these
+{"level":"INFO","msg":"nor this","time":"2026-11-28T14:00:00.000Z"}
+`
+	l := &ErrorLog{Host: "a.test", Least: 500, Since: time.Date(2026, 11, 28, 13, 30, 0, 0, time.UTC)}
+	if err := l.Read("one", strings.NewReader(log)); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range l.Causes() {
+		got = append(got, fmt.Sprintf("%d %d %s at %s by %v: %s, last %s", c.Count, c.Status, c.Flags, c.Cluster, c.Endpoints, c.Cause, c.Last.Path))
+	}
+	want := []string{"1 0 DC at  by []: the client left before the answer, last /z",
+		"1 500  at shop/web/80 by [10.0.0.2:80]: the endpoint answered this itself, last /z",
+		"1 503 UF,URX at shop/web/80 by [10.0.0.1:80]: no connection to the endpoint came about in time, last /z",
+		"2 503 UH at shop/web/80 by []: no endpoint is ready, last /y"}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") || l.Lines != 8 {
+		t.Errorf("of %d lines:\n%s\nwant\n%s", l.Lines, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if below := (&ErrorLog{Host: "*.test"}); !below.of("a.test") || below.of("test") || below.of(".test") {
+		t.Error("a wildcard is for names below it")
+	}
+}

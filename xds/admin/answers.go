@@ -1,0 +1,63 @@
+package admin
+
+import (
+	"context"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"legation.dev/xds/admin/adminv1"
+)
+
+// Answers are what is told of objects by those who know them. Each may be nil: then the
+// method is not there.
+type Answers struct {
+	Certificates func(fleet, host string) []*adminv1.Certificate
+	Plan         func(manifests []byte, deleted []string) (*adminv1.PlanResponse, error)
+	Elsewhere    func(namespace string) []*adminv1.Elsewhere
+	Why          func(*adminv1.WhyRequest) ([]*structpb.Struct, error)
+}
+
+// Certificates lists what clients are shown.
+func (s *Service) Certificates(_ context.Context, r *adminv1.CertificatesRequest) (*adminv1.CertificatesResponse, error) {
+	if s.Answers.Certificates == nil {
+		return nil, status.Error(codes.Unimplemented, "certificates are not known here")
+	}
+	return &adminv1.CertificatesResponse{Instance: s.Instance, Certificates: s.Answers.Certificates(r.GetFleet(), r.GetHost())}, nil
+}
+
+// maxManifests bounds what is planned, in bytes. It is translated beside what is served.
+const maxManifests = 1 << 20
+
+// Plan says what would become different. One is made at a time: each may take as long as a
+// pass, and the loop has the other processors.
+func (s *Service) Plan(_ context.Context, r *adminv1.PlanRequest) (*adminv1.PlanResponse, error) {
+	switch {
+	case s.Answers.Plan == nil:
+		return nil, status.Error(codes.Unimplemented, "nothing can be planned here")
+	case len(r.GetManifests()) > maxManifests:
+		return nil, status.Errorf(codes.InvalidArgument, "%d bytes of manifests, at most %d are planned", len(r.GetManifests()), maxManifests)
+	case !s.planning.TryLock():
+		return nil, status.Error(codes.ResourceExhausted, "somebody else is planning: try again in a moment")
+	}
+	defer s.planning.Unlock()
+	out, err := s.Answers.Plan(r.GetManifests(), r.GetDeleted())
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	out.Instance = s.Instance
+	return out, nil
+}
+
+// Why says what becomes of a request.
+func (s *Service) Why(_ context.Context, r *adminv1.WhyRequest) (*adminv1.WhyResponse, error) {
+	if s.Answers.Why == nil {
+		return nil, status.Error(codes.Unimplemented, "requests are not decided here")
+	}
+	fleets, err := s.Answers.Why(r)
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	return &adminv1.WhyResponse{Instance: s.Instance, Fleets: fleets}, nil
+}
