@@ -28,4 +28,13 @@ func TestImport(t *testing.T) {
 	if status, _, stderr := legation("settings", "import", "--nginx-configmap", file); status != 1 || !strings.Contains(stderr, `kind is "Secret"`) {
 		t.Errorf("status %d\n%s", status, stderr)
 	}
+	args := "/nginx-ingress-controller --publish-service=$(POD_NAMESPACE)/c --default-ssl-certificate edge/wild --disable-svc-external-name=false --enable-metrics=false --tcp-services-configmap=a/b --nosuch"
+	status, stdout, stderr = legation("settings", "import", "--nginx-args", args, "--https-port", "0")
+	if status != 1 || !strings.Contains(stdout, "default-tls-secret: edge/wild") || !strings.Contains(stdout, `external-names: "true"`) || !strings.Contains(stdout, `http-port: "8080"`) || strings.Contains(stdout, "https-port") ||
+		strings.Contains(stdout, "nosuch") || !strings.Contains(stderr, "2 of 6 keys and arguments") || !strings.Contains(stderr, "elsewhere  legation serve --publish-service") {
+		t.Errorf("status %d\n%s\n%s", status, stdout, stderr)
+	}
+	if status, _, stderr := legation("settings", "import", "--nginx-args", "--v=2 oops"); status != 1 || !strings.Contains(stderr, `--nginx-args: "oops" is no argument`) {
+		t.Errorf("status %d\n%s", status, stderr)
+	}
 }

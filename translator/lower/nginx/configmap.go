@@ -10,7 +10,7 @@ import (
 	"legation.dev/translator/policy"
 )
 
-// Fate is what becomes of a key of the ConfigMap of ingress-nginx.
+// Fate is what becomes of a key of the ConfigMap of ingress-nginx, or of an argument.
 type Fate string
 
 // The fates.
@@ -19,6 +19,7 @@ const (
 	NoEffect  Fate = "no effect" // nothing is lost by leaving it out
 	ToDecide  Fate = "decide"    // somebody has to
 	Lost      Fate = "lost"      // there is nothing like it
+	Elsewhere Fate = "elsewhere" // it is said to a command or to the chart, as Why says
 )
 
 // Key is what became of one key.
@@ -132,10 +133,18 @@ func imported(settings map[string]string, name, value string) Key {
 	switch {
 	case !known:
 		return Key{Name: name, Value: value, Fate: Lost, Why: "is not known here: look for it in docs/differences.md"}
-	case len(k.says) == 0:
-		return Key{Name: name, Value: value, Fate: k.fate, Why: k.why}
 	}
-	key := Key{Name: name, Value: value, Fate: AsSetting}
+	key := k.read(settings, value)
+	key.Name, key.Value = name, value
+	return key
+}
+
+// read adds to settings what a value says.
+func (k key) read(settings map[string]string, value string) Key {
+	if len(k.says) == 0 {
+		return Key{Fate: k.fate, Why: k.why}
+	}
+	key := Key{Fate: AsSetting}
 	for _, w := range k.says {
 		ours, err := w.Ours(value)
 		if err == nil && ours != "" {
