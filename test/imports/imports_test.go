@@ -37,7 +37,7 @@ var allowed = map[string][]string{
 	"drain/probe":              {"drain", "drain/admin", "drain/host"},
 	"examples":                 {},
 	"inspect":                  {"object", "pmap", "translator", "translator/finding", "translator/input", "translator/lower", "translator/policy", "translator/route", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/impact", "xds/observed", "xds/redact", "xds/snapshot", "xds/store"}, // lower: what a plan would apply
-	"inspect/compare":          {"object", "translator", "translator/finding", "translator/input", "translator/lower", "translator/policy", "translator/route"}, // lower: an object as it would be without an annotation
+	"inspect/compare":          {"object", "translator", "translator/finding", "translator/input", "translator/lower", "translator/policy", "translator/route"},                                                                                                                                                  // lower: an object as it would be without an annotation
 	"object":                   {},
 	"state":                    {"translator/input", "translator/lower"},
 	"watcher/dir":              {"object", "translator/finding", "translator/input", "translator/lower"},
