@@ -46,6 +46,7 @@ FUZZ := \
 	./translator/lower/ingress:FuzzLower:80000x \
 	./translator/route:FuzzDecide:60000x \
 	./translator/route:FuzzMerge:50000x \
+	./ui:FuzzPages:4000x \
 	./xds/observed:FuzzReport:40000x \
 	./xds/server:FuzzDecodeRequest:40000x
 
@@ -87,7 +88,7 @@ export ENVOY KUBE KUBEBUILDER_ASSETS NGINX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build images chart release push envoy kube servers crds tools test test-unit test-real test-kube race fuzz lint vulncheck soak bench bench-nginx oracle proto manifests golden demo clean
+.PHONY: help build images chart release push envoy kube servers crds browser tools test test-unit test-real test-kube race fuzz lint vulncheck soak bench bench-nginx oracle proto manifests golden demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -197,6 +198,15 @@ $(TOOLS)/servers: test/upstream/requirements.txt
 	@touch "$@"
 
 # The go command fetches them, as it fetches modules; nothing of them is built.
+browser: $(TOOLS)/browser ## fetch what drives Chromium in the test of the page into .tools/; Chromium is the system's
+
+# Without npm the test is not run, and says so.
+$(TOOLS)/browser: test/e2e/browser/package.json test/e2e/browser/package-lock.json
+	@set -e; command -v npm > /dev/null || { echo "no npm: nothing drives a browser, and the test of the page is not run"; exit 0; }; \
+	dir=$$(mktemp -d "$(TOOLS)/fetch.XXXXXX"); trap 'rm -rf "$$dir"' EXIT; cp $^ "$$dir/"; \
+	(cd "$$dir" && npm ci --silent --no-audit --no-fund); \
+	rm -rf "$@"; chmod 755 "$$dir"; cp -R "$$dir" "$@"
+
 crds: $(TOOLS)/crds ## fetch definitions of kinds of cert-manager and the Prometheus operator into .tools/
 
 OPERATOR_CRDS     := $(addprefix example/prometheus-operator-crd/monitoring.coreos.com_,podmonitors.yaml prometheusrules.yaml servicemonitors.yaml)
@@ -242,14 +252,14 @@ $(AT)/%:
 # A test of the images does not end when Debian replaces a package.
 test-kube: UNPINNED = 1
 
-test: build envoy kube servers crds tools ## run all tests, real Envoy included, and print how long each suite took
+test: build envoy kube servers crds tools browser ## run all tests, real Envoy included, and print how long each suite took
 	@MAKE="$(MAKE)" test/suite.sh lint test-unit race test-real test-kube fuzz
 
 test-unit: ## tests without real parts: the fast inner loop
 	$(GO) test ./...
 	$(GO) test -tags leaveout -run TestRulesAreNeeded ./xds/delta
 
-test-real: build envoy servers tools ## tests with the real Envoy and grpcurl, from a folder of manifests
+test-real: build envoy servers tools browser ## tests with the real Envoy and grpcurl, from a folder of manifests
 	$(GO) test -tags real -timeout 20m $(filter-out $(KUBE_TESTS),$(REAL_TESTS))
 
 test-kube: images chart kube crds tools ## tests on a real Kubernetes with real Envoys
@@ -258,6 +268,7 @@ test-kube: images chart kube crds tools ## tests on a real Kubernetes with real 
 
 race: ## tests of the concurrent packages under the race detector
 	$(GO) test -race -run 'TestPace|TestOffer' ./state
+	$(GO) test -race -run 'TestStuckClients|TestEvents' ./ui
 	$(GO) test -race ./controller ./xds/... ./watcher/... ./test/load ./test/echo
 
 fuzz: ## run each fuzz target on its number of new inputs, or for FUZZTIME
@@ -279,7 +290,7 @@ vulncheck: $(BIN)/govulncheck ## known vulnerabilities in what is shipped (GOVUL
 		grep -q 'fetching vulnerabilities' "$(TOOLS)/vulncheck" || exit $$status; \
 		echo "NOT RUN: vulncheck, for its database cannot be reached"; }
 
-soak: build envoy kube servers tools $(TOOLS)/oracle ## what is long: known vulnerabilities, 100,000 requests to random routes, 10,000 to the real ingress-nginx, 10,000 golden worlds, SOAK changes under load and to managers by ECDS, faults, 20 outages, fights, 10,000 Ingresses and 30,000 Secrets on a real Kubernetes, 100 restarts, 1,000 Envoys with 50,000 names
+soak: build envoy kube servers tools $(TOOLS)/oracle ## what is long: known vulnerabilities, 100,000 requests to random routes, 10,000 to the real ingress-nginx, 10,000 golden worlds, SOAK changes under load and to managers by ECDS, faults, 20 outages, fights, 10,000 Ingresses and 30,000 Secrets on a real Kubernetes, 100 restarts, 1,000 Envoys with 50,000 names, what a page costs
 	$(MAKE) vulncheck
 	$(GO) test -timeout 30m -count=1 -v ./test/golden -worlds 10000
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/decide -requests 100000
@@ -291,6 +302,7 @@ soak: build envoy kube servers tools $(TOOLS)/oracle ## what is long: known vuln
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/source -changes $(SOAK) -secrets 30000 -outage 2m
 	$(GO) test -tags real -timeout 150m -count=1 -v ./test/upstream -lifetimes 10m -hangs 2m -cost 5m -sound 1h
 	$(GO) test -tags real -timeout 30m -count=1 -v ./test/status -ingresses 10000 -fight 1m -clock
+	$(GO) test -timeout 30m -run NONE -bench Pages -benchtime 20x ./ui
 	$(GO) test -tags real -timeout 30m -count=1 -v ./test/shutdown -upload 30s -slow 10s -restarts 100 -changes 1000
 	cd test/bench && $(GO) run . -only reconnect -services 16130 -streams 1000 -tls -long
 

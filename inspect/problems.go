@@ -33,8 +33,10 @@ type Problems struct {
 
 	known map[finding.Problem]known // by identity; owned by Run
 
-	mu   sync.Mutex
-	list []known // guarded by mu: those of the last look
+	mu       sync.Mutex
+	list     []known          // guarded by mu: those of the last look
+	changes  int              // guarded by mu: how often a look found something else
+	overview func() *Overview // guarded by mu: of list, made when it is asked for
 }
 
 // known is a Problem, and since when it is known.
@@ -47,7 +49,7 @@ type known struct {
 // NewProblems makes one; it does nothing before Run. seen is what Envoys saw of servers that
 // close connections.
 func NewProblems(log *slog.Logger, fleets *fleet.Registry, seen func(now time.Time) []observed.Closing) *Problems {
-	return &Problems{log: log, fleets: fleets, closing: seen, results: make(chan translator.Result, 1), known: map[finding.Problem]known{}}
+	return &Problems{log: log, fleets: fleets, closing: seen, results: make(chan translator.Result, 1), known: map[finding.Problem]known{}, overview: func() *Overview { return overviewOf(nil) }}
 }
 
 // Report takes a new result. It does not wait. Only one goroutine may call it.
@@ -84,7 +86,26 @@ func (p *Problems) Run(ctx context.Context) {
 func (p *Problems) remember(list []known) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.list = list
+	if slices.Equal(p.list, list) {
+		return
+	}
+	p.list, p.overview = list, sync.OnceValue(func() *Overview { return overviewOf(list) })
+	p.changes++
+}
+
+// Overview is the last look, for pages.
+func (p *Problems) Overview() *Overview {
+	p.mu.Lock()
+	overview := p.overview
+	p.mu.Unlock()
+	return overview() // outside the lock: it may have to be made
+}
+
+// Changes counts the looks that found something else than the one before.
+func (p *Problems) Changes() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.changes
 }
 
 // All are the Problems of the last look.

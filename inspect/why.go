@@ -94,7 +94,17 @@ type Lost struct {
 
 // Asks says what each fleet does with a request: all that have a virtual host for its host,
 // or, if none has, all of them. Only those of class, if that is not empty.
-func Asks(r translator.Result, q Question, class string, now time.Time) (list []Why) {
+func Asks(r translator.Result, q Question, class string, now time.Time) []Why {
+	wrong := map[object.Ref][]finding.Problem{}
+	for _, p := range r.Problems(now) {
+		wrong[p.Object] = append(wrong[p.Object], p)
+	}
+	return AsksOf(r, q, class, func(ref object.Ref) []finding.Problem { return wrong[ref] })
+}
+
+// AsksOf is Asks for who knows already what is wrong with an object. It costs what there is
+// of the host, and no more if there is much else.
+func AsksOf(r translator.Result, q Question, class string, wrong func(object.Ref) []finding.Problem) (list []Why) {
 	var others []Why
 	for fleet := range r.Fleets() {
 		if class != "" && class != fleet.Name {
@@ -105,7 +115,7 @@ func Asks(r translator.Result, q Question, class string, now time.Time) (list []
 		if !ok {
 			continue
 		}
-		if w := why(r, fleet, vh, q, now); vh.Host == route.Any {
+		if w := why(fleet, vh, q, wrong); vh.Host == route.Any {
 			others = append(others, w)
 		} else {
 			list = append(list, w)
@@ -117,7 +127,7 @@ func Asks(r translator.Result, q Question, class string, now time.Time) (list []
 	return list
 }
 
-func why(r translator.Result, fleet *translator.Fleet, vh *route.VirtualHost, q Question, now time.Time) Why {
+func why(fleet *translator.Fleet, vh *route.VirtualHost, q Question, wrong func(object.Ref) []finding.Problem) Why {
 	path := q.URL.JoinPath() // as Envoy does it: without dots and double slashes
 	request := route.Request{Method: q.Method, Host: q.URL.Host, Path: path.RequestURI(), Proto: q.URL.Scheme, Headers: q.Headers}
 	d := route.Decide(vh, request)
@@ -149,26 +159,31 @@ func why(r translator.Result, fleet *translator.Fleet, vh *route.VirtualHost, q 
 		w.Answers = append(w.Answers, answerOf(fleet, d.Route, o, objects))
 	}
 	w.Objects = names(objects, w.Certificate)
-	for _, p := range r.Problems(now) {
-		if objects[p.Object] || displaced(fleet, vh, p) {
-			w.Problems, w.Said = append(w.Problems, p), append(w.Said, fmt.Sprintf("%s: %s", p.Code, p.Error()))
-		}
+	for ref := range objects {
+		w.Problems = append(w.Problems, wrong(ref)...)
+	}
+	w.Problems = append(w.Problems, displaced(fleet, vh, objects, wrong)...)
+	slices.SortFunc(w.Problems, finding.Problem.Compare)
+	for _, p := range w.Problems {
+		w.Said = append(w.Said, fmt.Sprintf("%s: %s", p.Code, p.Error()))
 	}
 	return w
 }
 
-// displaced reports whether a Problem says that another has what an Ingress of the host asks
-// for: it would have answered.
-func displaced(fleet *translator.Fleet, vh *route.VirtualHost, p finding.Problem) bool {
-	if p.Code != finding.PathTaken && p.Code != finding.HostOwned {
-		return false
-	}
+// displaced are the Problems of other Ingresses of the host that say that another has what
+// they ask for: they would have answered.
+func displaced(fleet *translator.Fleet, vh *route.VirtualHost, objects map[object.Ref]bool, wrong func(object.Ref) []finding.Problem) (list []finding.Problem) {
 	for f := range fleet.View().OfHost(vh.Host) {
-		if f.Origin.Object == p.Object {
-			return true
+		if objects[f.Origin.Object] {
+			continue
+		}
+		for _, p := range wrong(f.Origin.Object) {
+			if p.Code == finding.PathTaken || p.Code == finding.HostOwned {
+				list = append(list, p)
+			}
 		}
 	}
-	return false
+	return list
 }
 
 // names are objects that have a part in an answer, and that of its certificate.

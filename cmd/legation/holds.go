@@ -1,6 +1,7 @@
 package main
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,15 +14,19 @@ import (
 
 // heldNow is what is held after the newest pass of the Loop, and a prometheus.Collector.
 type heldNow struct {
-	newest atomic.Pointer[controller.Holds]
+	newest atomic.Pointer[func() []hold.Entry]
 }
 
-// take takes over what a pass left.
-func (h *heldNow) take(now controller.Holds) { h.newest.Store(&now) }
+// take takes over what a pass left. The list of it is made when somebody asks, and once.
+func (h *heldNow) take(now controller.Holds) {
+	list := sync.OnceValue(now.List)
+	h.newest.Store(&list)
+}
 
+// list is what is held. Read only.
 func (h *heldNow) list() []hold.Entry {
-	if now := h.newest.Load(); now != nil {
-		return now.List()
+	if list := h.newest.Load(); list != nil {
+		return (*list)()
 	}
 	return nil
 }

@@ -26,6 +26,7 @@ type serveFlags struct {
 	debug               string // socket
 	peers               string
 	wire                wireFlags
+	page                pageFlags
 	logFormat, logLevel string
 	history             int
 }
@@ -101,6 +102,7 @@ func (f *serveFlags) register(c *cobra.Command) {
 	f.wire.register(flags)
 	flags.StringVar(&f.listen, "listen", bootstrap.DefaultXDSAddress, "host and port to serve Envoys and grpcurl at")
 	f.registerAdmin(flags)
+	f.page.register(flags)
 	flags.StringVar(&f.peers, "peers", "", "host and port of all replicas, each address of the host being one (a headless Service), to ask what their Envoys run (default: there are no others)")
 	flags.IntVar(&f.history, "history", store.DefaultHistory, "how many versions of each fleet are kept for late Envoys")
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
@@ -123,6 +125,9 @@ func (f *serveFlags) check(flags *pflag.FlagSet) error {
 		return err
 	}
 	if err := f.checkKept(); err != nil {
+		return err
+	}
+	if err := f.page.check(); err != nil {
 		return err
 	}
 	if _, _, err := net.SplitHostPort(f.peers); f.peers != "" && err != nil {
@@ -161,12 +166,13 @@ func (f *serveFlags) run(c *cobra.Command) error {
 	}
 	admin, err := listenAdmin(c.Context(), f.admin)
 	debug, wrong := listenDebug(c.Context(), f.debug)
-	if err = errors.Join(err, wrong); err != nil {
+	page, amiss := f.page.listen(c.Context(), folder != nil)
+	if err = errors.Join(err, wrong, amiss); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	log.Info("serving", "address", listener.Addr().String(), "source", f.source.source, "version", cli.Version())
 	return (&serving{source: source, stored: stored, publish: f.publish, namespaces: f.source.namespaces, controllers: f.source.controllers, allowEmpty: f.source.allowEmpty,
-		xds: listener, admin: admin, debug: debug, peers: f.peers, folder: folder, age: f.wire.age, history: f.history, log: log, level: level}).run(c.Context())
+		xds: listener, admin: admin, debug: debug, page: page, pageFlags: f.page, peers: f.peers, folder: folder, age: f.wire.age, history: f.history, log: log, level: level}).run(c.Context())
 }
 
 // listenAdmin listens for probes; nil if there is no address.

@@ -21,6 +21,7 @@ import (
 	"legation.dev/translator"
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
+	"legation.dev/ui"
 	"legation.dev/watcher/status"
 	"legation.dev/xds/admin"
 	"legation.dev/xds/admin/adminv1"
@@ -48,7 +49,9 @@ type serving struct {
 	allowEmpty   bool     // --allow-empty
 	ready        *readiness
 	xds          net.Listener
-	admin, debug net.Listener     // each may be nil
+	admin, debug net.Listener // each may be nil
+	page         net.Listener // may be nil
+	pageFlags    pageFlags
 	peers        string           // --peers
 	folder       *identity.Folder // nil: no TLS
 	age          time.Duration    // maximum age of a connection; 0: no maximum
@@ -91,10 +94,7 @@ func (s *serving) run(ctx context.Context) error {
 	loop := &controller.Loop{Source: s.source, StandIn: standIn, Publish: publisher(snapshots, s.log), Observe: passes.observe, Orders: ordered, Held: held.take,
 		Report: func(r translator.Result) { answers.Report(r); s.ready.Report(r); s.report(r, watch) }}
 	g, ctx := errgroup.WithContext(ctx)
-	if writer != nil {
-		watch.Tell = func(r translator.Result, list []finding.Problem) { writer.Report(stateOf(r, list, s.publish.takeOver)) }
-		g.Go(func() error { return unlessEnded(ctx, writer.Run(ctx)) })
-	}
+	s.write(ctx, g, writer, watch)
 	s.follow(ctx, g, loop)
 	g.Go(func() error { watch.Run(ctx); return nil })
 	g.Go(func() error { return xds.Serve(s.xds) })
@@ -102,6 +102,7 @@ func (s *serving) run(ctx context.Context) error {
 		inspect.Metrics{Result: answers.Result, Problems: watch.All, Store: snapshots, Fleets: fleets, Envoys: inspect.LocalEnvoys(inspection)})
 	metrics = append(metrics, s.optional(writer, gate)...)
 	s.serveAdmin(ctx, g, snapshots, metrics)
+	s.servePage(ctx, g, gate, &ui.Pages{Admin: inspection, Store: snapshots, Fleets: fleets, Problems: watch, Result: answers.Result})
 	g.Go(func() error { s.shutDown(ctx, xds); return nil })
 	return g.Wait()
 }
@@ -121,6 +122,15 @@ func (s *serving) follow(ctx context.Context, g *errgroup.Group, loop *controlle
 	if s.folder != nil {
 		g.Go(func() error { return unlessEnded(ctx, s.folder.Run(ctx)) })
 	}
+}
+
+// write writes to Kubernetes until ctx ends, if this process is to.
+func (s *serving) write(ctx context.Context, g *errgroup.Group, writer *status.Writer, watch *inspect.Problems) {
+	if writer == nil {
+		return
+	}
+	watch.Tell = func(r translator.Result, list []finding.Problem) { writer.Report(stateOf(r, list, s.publish.takeOver)) }
+	g.Go(func() error { return unlessEnded(ctx, writer.Run(ctx)) })
 }
 
 // gate lets clients in by their certificates; nil without TLS.
@@ -232,11 +242,27 @@ func (s *serving) serveAdmin(ctx context.Context, g *errgroup.Group, snapshots *
 	}
 }
 
+// servePage serves browsers, until ctx ends.
+func (s *serving) servePage(ctx context.Context, g *errgroup.Group, gate *identity.Gate, p *ui.Pages) {
+	if s.page == nil {
+		return
+	}
+	door, link := s.pageFlags.door(s.page, s.folder, gate)
+	p.Door, p.Ended, p.Log = door, ctx.Done(), s.log
+	// A token in the address is for who reads the log of a process of this machine.
+	s.log.Info("page", "open", link)
+	g.Go(func() error { return serveHTTP(ctx, p.Server(), s.page) })
+}
+
 // serveHTTP serves on l until ctx ends.
 func serveHTTP(ctx context.Context, h *http.Server, l net.Listener) error {
 	ended := context.AfterFunc(ctx, func() { _ = h.Close() }) // probes and scrapes may be cut
 	defer ended()
-	if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	serve := h.Serve
+	if h.TLSConfig != nil {
+		serve = func(l net.Listener) error { return h.ServeTLS(l, "", "") }
+	}
+	if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +32,7 @@ type demo struct {
 	legation  *child
 	envoy     *envoy.Envoy
 	status    *status
+	link      string // of the page
 }
 
 // namespace is that of the objects that the demo adds to the examples.
@@ -72,7 +74,7 @@ func checkPorts(o options) error {
 	for _, p := range []struct {
 		flag string
 		port int
-	}{{"http", o.http}, {"https", o.https}, {"xds", o.xds}, {"web", o.web}, {"api", o.api}} {
+	}{{"http", o.http}, {"https", o.https}, {"xds", o.xds}, {"page", o.page}, {"web", o.web}, {"api", o.api}} {
 		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(p.port)))
 		if err != nil {
 			return fmt.Errorf("port %d cannot be used: %w; choose another, for example: make demo DEMO='-%s %d'", p.port, err, p.flag, p.port+1)
@@ -101,7 +103,7 @@ func (s *demo) start(ctx context.Context) error {
 	}
 	xds := net.JoinHostPort("127.0.0.1", strconv.Itoa(s.xds))
 	var err error
-	if s.legation, err = startChild(s.binary, "serve", "--source", "dir:"+s.folder.path, "--listen", xds, "--admin="); err != nil {
+	if s.legation, err = startChild(s.binary, "serve", "--source", "dir:"+s.folder.path, "--listen", xds, "--admin=", "--ui", ":"+strconv.Itoa(s.options.page)); err != nil {
 		return err
 	}
 	if s.status, err = newStatus(xds, nodeID); err != nil {
@@ -110,8 +112,15 @@ func (s *demo) start(ctx context.Context) error {
 	if err := s.startEnvoy(ctx, xds); err != nil {
 		return err
 	}
-	return s.landed(ctx)
+	if err := s.landed(ctx); err != nil {
+		return err
+	}
+	s.link = pageLink.FindString(s.legation.log.String())
+	return nil
 }
+
+// pageLink is what legation serve logs of the page.
+var pageLink = regexp.MustCompile(`http://[^\s"]+/login\?token=\w+`)
 
 // nodeID is that of the Envoy.
 const nodeID = "demo"

@@ -22,11 +22,11 @@ import (
 
 // options are the flags.
 type options struct {
-	http, https, xds, web, api int // ports
-	length                     time.Duration
-	changes                    time.Duration
-	clients                    int
-	binary, examples           string
+	http, https, xds, web, api, page int // ports
+	length                           time.Duration
+	changes                          time.Duration
+	clients                          int
+	binary, examples                 string
 }
 
 func main() {
@@ -47,6 +47,7 @@ func parse() options {
 	flag.IntVar(&o.http, "http", 10080, "port of Envoy's http listener")
 	flag.IntVar(&o.https, "https", 10443, "port of Envoy's https listener")
 	flag.IntVar(&o.xds, "xds", 18000, "port of legation serve")
+	flag.IntVar(&o.page, "page", 18090, "port of the page for browsers")
 	flag.IntVar(&o.web, "web", 8081, "port of the backend of Service web")
 	flag.IntVar(&o.api, "api", 8082, "port of the backend of Service api")
 	flag.DurationVar(&o.length, "for", 0, "end by itself after this time; 0: serve until Ctrl-C")
@@ -79,6 +80,7 @@ func run(ctx context.Context, o options) (err error) {
 		return ended(ctx, err)
 	}
 	printCurl(os.Stdout, o)
+	fmt.Printf("The page for browsers: %s\n\n", s.link)
 	err = s.show(ctx, s.showTime(begin))
 	if err != nil {
 		return ended(ctx, err)
@@ -108,7 +110,8 @@ func (s *demo) serveOn(ctx context.Context, begin time.Time) error {
 	if s.length > 0 {
 		over = time.After(s.length - time.Since(begin))
 	} else {
-		fmt.Println("\nServing on. Edit the manifests in", s.folder.path, "and watch; Ctrl-C ends everything.")
+		fmt.Println("\nOpen", s.link, "in a browser: who is connected, what changed, and why a request is answered as it is.")
+		fmt.Println("Serving on. Edit the manifests in", s.folder.path, "and watch; Ctrl-C ends everything.")
 	}
 	select {
 	case <-ctx.Done():

@@ -200,6 +200,7 @@ var odd = map[string]string{
 		`nodeSelectorTerms[0].matchExpressions[0].operator=Exists`,
 	"kept":          "controlPlane.replicas=1,controlPlane.state.persistence.enabled=true,controlPlane.state.persistence.storageClassName=fast,controlPlane.state.persistence.accessModes={ReadWriteOnce},controlPlane.state.keySecret=key",
 	"nothing kept":  "controlPlane.state.enabled=false",
+	"page":          "controlPlane.ui.enabled=true,controlPlane.ui.tokenSecret=page,controlPlane.ui.hosts={page.example.com},controlPlane.ui.from[0].podSelector.matchLabels.app=proxy",
 	"updates":       "envoy.updateStrategy.type=OnDelete,envoy.minReadySeconds=20",
 	"percent":       deployment + ",envoy.maxUnavailable=25%",
 	"long drain":    deployment + ",envoy.autoscaling.enabled=true,envoy.terminationGracePeriodSeconds=7200,envoy.autoscaling.workerCPU=1.5",
@@ -299,6 +300,41 @@ func TestServices(t *testing.T) {
 		second.SessionAffinity != corev1.ServiceAffinityClientIP || second.ExternalTrafficPolicy != "" || len(second.Ports) != 1 || !maps.Equal(first.Selector, second.Selector) {
 		t.Errorf("the second Service is %+v", second)
 	}
+}
+
+// TestUI: the page is off by default. Where it is on, it has a port, a Service and its token,
+// and nobody reaches it whom the values do not name.
+func TestUI(t *testing.T) {
+	if text := render(t, "legation", "legation"); bytes.Contains(text, []byte("18090")) {
+		t.Error("by default there is a page")
+	}
+	of := func(set, policy string) string {
+		for _, o := range objects(t, render(t, "legation", "legation", "--set", "controlPlane.ui.enabled=true"+set)) {
+			if o.GetKind()+" "+o.GetName() == policy {
+				text, err := o.MarshalJSON()
+				if err != nil {
+					t.Fatal(err)
+				}
+				return string(text)
+			}
+		}
+		t.Fatalf("there is no %s", policy)
+		return ""
+	}
+	if text := of("", "NetworkPolicy legation"); strings.Contains(text, `"ui"`) {
+		t.Errorf("anybody reaches it: %s", text)
+	}
+	const from = `,controlPlane.ui.from[0].namespaceSelector.matchLabels.kubernetes\.io/metadata\.name=ops`
+	if text := of(from, "NetworkPolicy legation"); !strings.Contains(text, `"ui"`) || !strings.Contains(text, `"ops"`) {
+		t.Errorf("nobody reaches it: %s", text)
+	}
+	text := of(",controlPlane.ui.tokenSecret=page,controlPlane.ui.hosts={legation.example.com}", "Deployment legation")
+	for _, want := range []string{"--ui=*:18090", "--ui-token-file=/etc/legation/ui/token", "--ui-host=legation.example.com,legation-ui,", `"secretName":"page"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("there is no %s in %s", want, text)
+		}
+	}
+	of("", "Service legation-ui")
 }
 
 // TestControllerClasses: the control plane takes the place of the controllers that the

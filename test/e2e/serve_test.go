@@ -94,8 +94,14 @@ func binary(t *testing.T) string {
 // serve starts `legation serve`; who calls it ends it.
 func serve(t *testing.T, folder, address string, args ...string) *process {
 	t.Helper()
+	return serveIn(t, "", folder, address, args...)
+}
+
+// serveIn is serve in a folder, which names that of the manifests from there.
+func serveIn(t *testing.T, dir, folder, address string, args ...string) *process {
+	t.Helper()
 	p := &process{cmd: exec.Command(binary(t), append([]string{"serve", "--source", "dir:" + folder, "--listen", address, "--admin="}, args...)...), log: lines{more: make(chan struct{}, 1)}}
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	p.cmd.Dir, p.cmd.SysProcAttr = dir, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -23,7 +23,7 @@ var allowed = map[string][]string{
 	"authz/rule": {},
 	"cmd/cli":    {},
 	"cmd/reach":  {},
-	"cmd/legation": {"object", "controller", "cmd/cli", "cmd/reach", "examples", "inspect", "inspect/compare", "state", "translator", "translator/finding", "translator/input", "translator/lower/nginx", "translator/policy", "watcher/certificates", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact", "xds/observed",
+	"cmd/legation": {"object", "controller", "cmd/cli", "cmd/reach", "examples", "inspect", "inspect/compare", "state", "translator", "translator/finding", "translator/input", "translator/lower/nginx", "translator/policy", "ui", "watcher/certificates", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact", "xds/observed",
 		"pmap", "xds/hold", "xds/redact", "xds/server", "xds/snapshot", "xds/store"},
 	"cmd/shutdown-manager": {
 		"authz", "cmd/cli", "drain", "drain/admin", "drain/child", "drain/host", "drain/limits", "drain/node", "drain/probe"},
@@ -40,6 +40,7 @@ var allowed = map[string][]string{
 	"inspect/compare":          {"object", "translator", "translator/finding", "translator/input", "translator/lower", "translator/policy", "translator/route"},                                                                                                                                                  // lower: an object as it would be without an annotation
 	"object":                   {},
 	"state":                    {"translator/input", "translator/lower"},
+	"ui":                       {"inspect", "object", "translator", "translator/finding", "translator/input", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact", "xds/redact", "xds/snapshot", "xds/store"},
 	"watcher/certificates":     {"xds/bootstrap", "xds/identity"},
 	"watcher/dir":              {"object", "translator/finding", "translator/input", "translator/lower"},
 	"watcher/kube":             {"object", "pmap", "translator/finding", "translator/input", "translator/lower", "translator/route", "watcher/quiet"},

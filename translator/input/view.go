@@ -278,6 +278,25 @@ func (v View) Fragments() pmap.Map[*route.Fragment] { return v.fragments }
 // OfHost yields the fragments with a rule for a host, as they name it.
 func (v View) OfHost(host string) iter.Seq[*route.Fragment] { return v.lookUp(v.byHost, host+sep) }
 
+// HostsFrom yields the hosts that a fragment has a rule for and that begin with a text, in
+// order. It looks at those that it yields.
+func (v View) HostsFrom(prefix string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for at := prefix; ; {
+			host, found := "", false
+			for k := range v.byHost.From(at) {
+				host, _, _ = strings.Cut(k, sep)
+				found = strings.HasPrefix(host, prefix)
+				break
+			}
+			if !found || !yield(host) {
+				return
+			}
+			at = host + "\x01" // after all objects of the host
+		}
+	}
+}
+
 // HostsBelow yields the hosts that fall under a wildcard and that a fragment has a rule
 // for, or gives to a host beside its own, some perhaps twice. It looks at all hosts.
 func (v View) HostsBelow(wildcard string) iter.Seq[string] {

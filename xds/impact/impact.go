@@ -142,8 +142,9 @@ func ofListener(c pmap.Change[*snapshot.Resource]) []Change {
 		whole.Drains, whole.Effect = true, "every connection of the listener is drained"
 		return []Change{whole}
 	}
-	from, errFrom := parse(c.Old)
-	to, errTo := parse(c.New)
+	before, after := shorten(c.Old.Body(), c.New.Body())
+	from, errFrom := parse(before)
+	to, errTo := parse(after)
 	if errFrom != nil || errTo != nil || !inPlace(from, to) {
 		whole.Drains, whole.Effect = true, "every connection of the listener is drained: a field was changed that Envoy cannot change in place"
 		return []Change{whole}
@@ -151,9 +152,9 @@ func ofListener(c pmap.Change[*snapshot.Resource]) []Change {
 	return ofChains(c.New, chainsOf(from), chainsOf(to))
 }
 
-func parse(r *snapshot.Resource) (*listenerv3.Listener, error) {
+func parse(body []byte) (*listenerv3.Listener, error) {
 	l := new(listenerv3.Listener)
-	return l, proto.Unmarshal(r.Body(), l)
+	return l, proto.Unmarshal(body, l)
 }
 
 // inPlace reports whether two versions of a listener differ only in their chains

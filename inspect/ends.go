@@ -1,0 +1,201 @@
+package inspect
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"sync"
+	"time"
+
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+
+	"legation.dev/object"
+	"legation.dev/pmap"
+	"legation.dev/translator"
+	"legation.dev/translator/input"
+	"legation.dev/xds/snapshot"
+	"legation.dev/xds/store"
+)
+
+// Ending is the certificate that a fleet presents for a TLS host. It is a value.
+type Ending struct {
+	Fleet, Host string
+	Certificate
+	// Kept says that the Secret is gone or of no use, and this is what it last had.
+	Kept bool
+	// Wrong is why the bytes that are served say nothing.
+	Wrong string
+
+	version string
+	from    object.Ref // the Secret; the zero one if it is of none
+}
+
+// Sum implements pmap.Value.
+func (e *Ending) Sum() pmap.Sum { return pmap.SumOf(e.Fleet, e.Host, e.version) }
+
+// key orders by end: stand-ins first, which browsers refuse now.
+func (e *Ending) key() string {
+	return fmt.Sprintf("%020d %s %s", max(e.Ends.Unix(), 0), e.Fleet, e.Host)
+}
+
+// Ends are the certificates of all TLS hosts of the newest version of each fleet, by their end.
+// It keeps what it has made of a version: the next question costs what changed since, and
+// what it is answered. Its methods may be called from any goroutine.
+type Ends struct {
+	Store  *store.Store
+	Result func() translator.Result
+
+	mu     sync.Mutex
+	seen   map[string]pmap.Map[*snapshot.Resource] // guarded by mu, by fleet
+	byEnd  pmap.Map[*Ending]                       // guarded by mu, by key
+	byHost pmap.Map[*Ending]                       // guarded by mu, by "host fleet"
+}
+
+// ByEnd are those that end first, at most limit, from a place that an earlier answer has
+// named; next is the place of those that follow, empty if there are none.
+func (c *Ends) ByEnd(from string, limit int) (list []*Ending, next string, total int) {
+	result := c.Result()
+	byEnd, _ := c.now(result)
+	for key, e := range byEnd.From(from) {
+		if len(list) == limit {
+			return list, key, byEnd.Len()
+		}
+		list = append(list, e.at(result))
+	}
+	return list, "", byEnd.Len()
+}
+
+// Of are those of the hosts that begin with a text, at most limit; more says that there are
+// others.
+func (c *Ends) Of(host string, limit int) (list []*Ending, more bool) {
+	result := c.Result()
+	_, byHost := c.now(result)
+	for _, e := range byHost.Prefix(host) {
+		if len(list) == limit {
+			return list, true
+		}
+		list = append(list, e.at(result))
+	}
+	return list, false
+}
+
+// at is e by the objects of now: what is presented stays, although its Secret goes.
+func (e *Ending) at(result translator.Result) *Ending {
+	now := *e
+	if fleet, ok := result.Fleet(e.Fleet); ok && !e.StandIn && e.from != (object.Ref{}) {
+		s, there := fleet.View().Secret(e.from.Key())
+		now.Kept = !there || s.Credential().PairErr != nil
+	}
+	return &now
+}
+
+// now is what there is now.
+func (c *Ends) now(result translator.Result) (byEnd, byHost pmap.Map[*Ending]) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.seen == nil {
+		c.seen = map[string]pmap.Map[*snapshot.Resource]{}
+	}
+	for _, name := range c.Store.Fleets() {
+		v, _ := c.Store.Watch(name)
+		secrets := v.Snapshot.Of(snapshot.Secret)
+		if secrets.Same(c.seen[name]) {
+			continue
+		}
+		var view input.View
+		if fleet, ok := result.Fleet(name); ok {
+			view = fleet.View()
+		}
+		for change := range pmap.Diff(c.seen[name], secrets) {
+			c.change(name, view, change)
+		}
+		c.seen[name] = secrets
+	}
+	return c.byEnd, c.byHost
+}
+
+// change takes up what became of one secret. c.mu is held.
+func (c *Ends) change(fleet string, view input.View, change pmap.Change[*snapshot.Resource]) {
+	at := change.Key + " " + fleet
+	if old, ok := c.byHost.Get(at); ok {
+		c.byHost, c.byEnd = c.byHost.Delete(at), c.byEnd.Delete(old.key())
+	}
+	if !change.HasNew {
+		return
+	}
+	if e := endingOf(fleet, view, change.New); e != nil {
+		c.byHost, c.byEnd = c.byHost.Set(at, e), c.byEnd.Set(e.key(), e)
+	}
+}
+
+// endingOf is what a resource presents; nil if it is no certificate of a server.
+func endingOf(fleet string, view input.View, r *snapshot.Resource) *Ending {
+	e := &Ending{Fleet: fleet, Host: r.Name, version: r.Version}
+	for _, ref := range r.From {
+		s, ok := view.Secret(ref.Key())
+		if ref.Kind != object.KindSecret {
+			continue
+		}
+		e.Secret, e.from = ref.String(), ref
+		if !ok || s.Credential().PairErr != nil {
+			continue
+		}
+		if chain := s.Credential().Pair.Chain; len(chain) > 0 && bytes.Contains(r.Body(), chain) { // read when the Secret was
+			leaf := s.Credential().Leaf
+			e.Names, e.Issuer, e.Ends = leaf.Names, leaf.Issuer, leaf.Until
+		}
+	}
+	if e.Ends.IsZero() && !e.read(r) {
+		return nil
+	}
+	if r.Placeholder {
+		e.Certificate = Certificate{Secret: e.Secret, StandIn: true}
+	}
+	return e
+}
+
+// read reads the certificate from the resource itself; false if it has none.
+func (e *Ending) read(r *snapshot.Resource) bool {
+	m, err := r.Any().UnmarshalNew()
+	if err != nil {
+		return false
+	}
+	s, ok := m.(*tlsv3.Secret)
+	if !ok || s.GetTlsCertificate() == nil {
+		return false
+	}
+	block, _ := pem.Decode(s.GetTlsCertificate().GetCertificateChain().GetInlineBytes())
+	if block == nil {
+		e.Wrong = "no certificate in PEM"
+		return true
+	}
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		e.Wrong = err.Error()
+		return true
+	}
+	e.Issuer, e.Ends = cmp.Or(leaf.Issuer.CommonName, leaf.Issuer.String()), leaf.NotAfter
+	for _, ip := range leaf.IPAddresses {
+		e.Names = append(e.Names, ip.String())
+	}
+	e.Names = append(e.Names, leaf.DNSNames...)
+	return true
+}
+
+// State is how it is with the certificate at a moment, for people; bad says that clients
+// refuse it.
+func (e *Ending) State(now time.Time) (text string, bad bool) {
+	switch {
+	case e.StandIn:
+		return "a stand-in: no usable Secret", true
+	case e.Wrong != "":
+		return e.Wrong, true
+	case e.Ends.Before(now):
+		return "expired", true
+	case e.Kept:
+		return "the last good one: the Secret is gone or cannot be used", false
+	}
+	return "", false
+}
