@@ -143,14 +143,9 @@ func why(fleet *translator.Fleet, vh *route.VirtualHost, q Question, wrong func(
 	if w.Certificate != nil {
 		objects[w.Certificate.from] = true
 	}
-	if taken := d.Route; taken != nil {
-		w.Object, w.Rule = taken.From.String(), fmt.Sprint(taken.Match.Kind, " ", taken.Match.Path)
-		if taken.From == (object.Ref{}) {
-			w.Object = taken.Owner
-		}
-		objects[taken.From] = true
-		w.Guards = guards(vh, taken, q)
-		w.Settings = set(fleet.RouteSettings(taken.From))
+	if d.Route != nil {
+		w.taken(fleet, vh, d.Route, q)
+		objects[d.Route.From] = true
 	}
 	if q.URL.Scheme == "https" && vh.Clients != nil && vh.Clients.Closed {
 		d.Allowed = []route.Outcome{{Status: http.StatusServiceUnavailable}}
@@ -168,6 +163,16 @@ func why(fleet *translator.Fleet, vh *route.VirtualHost, q Question, wrong func(
 		w.Said = append(w.Said, fmt.Sprintf("%s: %s", p.Code, p.Error()))
 	}
 	return w
+}
+
+// taken says which rule takes the request, and what it asks of it.
+func (w *Why) taken(fleet *translator.Fleet, vh *route.VirtualHost, r *route.Route, q Question) {
+	w.Object, w.Rule = r.From.String(), fmt.Sprint(r.Match.Kind, " ", r.Match.Path)
+	if r.From == (object.Ref{}) {
+		w.Object = r.Owner
+	}
+	w.Guards = guards(vh, r, q)
+	w.Settings = set(fleet.RouteSettings(r.From))
 }
 
 // displaced are the Problems of other Ingresses of the host that say that another has what
