@@ -3,10 +3,13 @@ package nginx
 import (
 	"errors"
 	"maps"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // Version is a release of ingress-nginx, as far as releases differ in what they make of
@@ -45,8 +48,82 @@ type Told struct {
 // them in.
 var critical = []string{"auth-snippet", locationSnippet, "modsecurity-snippet", serverSnippet, "stream-snippet"}
 
-// plainURL is what the last version takes for the target of a redirect.
-var plainURL = regexp.MustCompile(`^[-._~a-zA-Z0-9/:?&=]*$`)
+// takes are the values that 1.12 to 1.15 take of annotations whose value they check, and
+// drop the Ingress for else: all of which ingress-nginx's own annotation parser, with its
+// check switched on, gives that up for. Of the other annotations a wrong value is left out.
+var takes = map[string]func(value string) bool{
+	"auth-tls-secret":              matches(`^[-._~a-zA-Z0-9/:]*$`),
+	"auth-type":                    matches(`basic|digest`),
+	"auth-url":                     matches(`^[-._~a-zA-Z0-9/:,?&=$]*$`),
+	"client-body-buffer-size":      matches(`^(?i)\d+[bkmg]?$`),
+	"connection-proxy-header":      matches(`^(close|keep-alive)$`),
+	"custom-http-errors":           matches(`^([4,5]\d{2},?)*$`),
+	"default-backend":              func(value string) bool { return len(validation.IsDNS1035Label(value)) == 0 },
+	"fastcgi-index":                matches(`^[A-Za-z0-9._-]+$`),
+	"fastcgi-params-configmap":     matches(`^[-._~a-zA-Z0-9/:]*$`),
+	"from-to-www-redirect":         parses(strconv.ParseBool),
+	"http2-push-preload":           parses(strconv.ParseBool),
+	"limit-allowlist":              cidrs,
+	"limit-connections":            parses(strconv.Atoi),
+	"limit-rpm":                    parses(strconv.Atoi),
+	"limit-rps":                    parses(strconv.Atoi),
+	"limit-whitelist":              cidrs,
+	"load-balance":                 matches(`^(round_robin|chash|chashsubset|sticky_balanced|sticky_persistent|ewma)$`),
+	"permanent-redirect":           matches(`^[-._~a-zA-Z0-9/:?&=]*$`),
+	"permanent-redirect-code":      parses(strconv.Atoi),
+	"proxy-ssl-secret":             matches(`^[-._~a-zA-Z0-9/:]*$`),
+	"server-alias":                 nil, // a list, below
+	"ssl-ciphers":                  matches(`^(([A-Za-z0-9!:+-])*(@STRENGTH)*(@SECLEVEL=[0-5])*(@STRENGTH)*)*$`),
+	"ssl-passthrough":              parses(strconv.ParseBool),
+	"temporal-redirect":            matches(`^[-._~a-zA-Z0-9/:?&=]*$`),
+	"upstream-hash-by":             matches(`^[A-Za-z0-9_${}-]*$`),
+	"upstream-hash-by-subset":      parses(strconv.ParseBool),
+	"upstream-hash-by-subset-size": parses(strconv.Atoi),
+	"upstream-vhost":               serverName,
+	"x-forwarded-prefix":           matches(`^[-._~a-zA-Z0-9/:$]*$`),
+}
+
+// keepsSpaces are those of takes that count spaces; of the others they are left out first.
+var keepsSpaces = []string{"default-backend", "from-to-www-redirect", "http2-push-preload", "limit-allowlist", "limit-connections", "limit-rpm", "limit-rps", "limit-whitelist", "permanent-redirect-code",
+	"server-alias", "ssl-passthrough", "temporal-redirect", "permanent-redirect", "upstream-hash-by-subset", "upstream-hash-by-subset-size", "upstream-vhost"}
+
+func matches(pattern string) func(string) bool { return regexp.MustCompile(pattern).MatchString }
+
+func parses[T any](parse func(string) (T, error)) func(string) bool {
+	return func(value string) bool { _, err := parse(value); return err == nil }
+}
+
+// serverName is what may stand for a name of a server, after spaces around it.
+func serverName(value string) bool { return namePattern(strings.TrimSpace(value)) }
+
+var namePattern = matches(`^[-._~a-zA-Z0-9/:^$\[\](){}*+?|&=\\]*$`)
+
+// cidrs are addresses and ranges, with commas between.
+func cidrs(value string) bool {
+	for text := range strings.SplitSeq(value, ",") {
+		text = strings.TrimSpace(text)
+		_, err := netip.ParsePrefix(text)
+		if _, single := netip.ParseAddr(text); err != nil && single != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// refusedThere reports whether 1.12 to 1.15 refuse the value of an annotation.
+func refusedThere(name, value string) bool {
+	take, checked := takes[name]
+	if !checked {
+		return false
+	}
+	switch {
+	case name == "server-alias":
+		return slices.ContainsFunc(strings.Split(value, ","), func(one string) bool { return !serverName(one) })
+	case !slices.Contains(keepsSpaces, name):
+		value = strings.ReplaceAll(value, " ", "")
+	}
+	return !take(value)
+}
 
 // There says what a version of ingress-nginx made of annotations that versions differ in:
 // those that the last one dropped the Ingress for. What all of them ignore, lowering tells.
@@ -61,9 +138,12 @@ func There(v Version, annotations map[string]string) (list []Told) {
 		case slices.Contains(critical, name):
 			old = "1.11 leaves a snippet out unless its ConfigMap has allow-snippet-annotations"
 			new = "1.12 to 1.15 drop the whole Ingress for it, unless their ConfigMap has allow-snippet-annotations and annotations-risk-level: Critical"
-		case (name == "permanent-redirect" || name == "temporal-redirect") && !plainURL.MatchString(value):
+		case (name == "permanent-redirect" || name == "temporal-redirect") && refusedThere(name, value):
 			old, always = "1.11 redirects there", true
 			new = "1.12 to 1.15 take no such character in a redirect, and drop the whole Ingress: 404"
+		case refusedThere(name, value):
+			old, always = "1.11 serves it, and checks values only with --enable-annotation-validation", true
+			new = "1.12 to 1.15 refuse this value, and drop the whole Ingress: 404"
 		}
 		if new == "" {
 			continue

@@ -1,6 +1,8 @@
 package nginx
 
 import (
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -31,6 +33,43 @@ func TestThere(t *testing.T) {
 		if _, err := ParseVersion(bad); err == nil {
 			t.Errorf("%q is a version", bad)
 		}
+	}
+}
+
+// TestRefusedThere: what 1.12 to 1.15 drop an Ingress for is what ingress-nginx's own parser
+// was seen to.
+func TestRefusedThere(t *testing.T) {
+	text, err := os.ReadFile("testdata/there.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		name, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		fate, values, ok := strings.Cut(rest, " ")
+		if !ok || strings.HasPrefix(line, "#") {
+			continue
+		}
+		seen[name] = true
+		for values = strings.TrimSpace(values); values != ""; values = strings.TrimSpace(values) {
+			quoted, err := strconv.QuotedPrefix(values)
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			values = values[len(quoted):]
+			value, _ := strconv.Unquote(quoted)
+			if refusedThere(name, value) != (fate == "dropped") {
+				t.Errorf("%s: %s is to be %s", name, quoted, fate)
+			}
+		}
+	}
+	for name := range takes {
+		if !seen[name] {
+			t.Errorf("nobody has seen what is made of %s", name)
+		}
+	}
+	if len(seen) != len(takes) {
+		t.Errorf("%d annotations were seen, and %d are known", len(seen), len(takes))
 	}
 }
 
