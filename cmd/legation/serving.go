@@ -110,15 +110,19 @@ func (s *serving) run(ctx context.Context) error {
 // follow reads the source, what an earlier process has left, and the files of the wire, and
 // keeps what was read for the next process, until ctx ends.
 func (s *serving) follow(ctx context.Context, g *errgroup.Group, loop *controller.Loop) {
+	kept, ended := context.WithCancel(context.WithoutCancel(ctx)) // so that the last that was read is kept, too
 	if s.stored != nil {
 		s.stored.source = s.source
 		loop.Last, loop.ColdStart = s.stored.take(), s.stored.coldStart
-		g.Go(func() error { s.stored.Run(ctx); return nil })
+		g.Go(func() error { s.stored.Run(kept); return nil })
 	}
 	if s.source.run != nil {
 		g.Go(func() error { return unlessEnded(ctx, s.source.run(ctx)) })
 	}
-	g.Go(func() error { return unlessEnded(ctx, loop.Run(ctx)) })
+	g.Go(func() error {
+		defer ended()
+		return unlessEnded(ctx, loop.Run(ctx))
+	})
 	if s.folder != nil {
 		g.Go(func() error { return unlessEnded(ctx, s.folder.Run(ctx)) })
 	}
