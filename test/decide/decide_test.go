@@ -33,7 +33,7 @@ const (
 	askers        = 2                // at a time: one for each core of a small machine
 	settleTimeout = 30 * time.Second // for an Envoy that never takes a suite
 	enough        = 10               // differences; the others would say the same
-	many          = 2000             // requests, among which there are some of each kind, however rare
+	many          = 20000            // requests, among which there are some of each kind, however rare
 )
 
 // TestDecide: of each request, Envoy takes the route that Decide names, and does what

@@ -2,8 +2,21 @@ package worlds
 
 import "legation.dev/translator/route"
 
-// canary is one on a rule of some host, which may be there.
+// canary is one on a rule of some host, which may be there, or is one of the last drawn.
 func (g *Fragments) canary(f *route.Fragment) route.Canary {
+	c := g.drawnCanary(f)
+	if n := len(g.led); n > 0 && g.world.one(2) {
+		if on := g.led[n-1-g.IntN(min(n, lately))]; on.namespace == f.Origin.Object.Namespace {
+			c.Host, c.Match = on.host, on.match
+		}
+	}
+	return c
+}
+
+// lately is how many rules may still be there.
+const lately = 8
+
+func (g *Fragments) drawnCanary(f *route.Fragment) route.Canary {
 	c := route.Canary{Host: pick(g.world, Hosts...), Match: route.Match{Kind: pick(g.world, route.Prefix, route.Exact), Path: pick(g.world, paths[:4]...)}, To: g.backend(f, "canary"), Origin: f.At("canary")}
 	if g.world.one(2) {
 		c.Header = pick(g.world, "x-one", "X-Canary")

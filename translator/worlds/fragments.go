@@ -22,6 +22,13 @@ var Hosts = []string{"a.test", "b.a.test", "c.b.a.test", "x.test", "*.test", "*.
 type Fragments struct {
 	world          *World // only its draws
 	objects, count int
+	led            []led // rules that lead to one Service, the newest last
+}
+
+// led is a rule that a canary can be on.
+type led struct {
+	namespace, host string
+	match           route.Match
 }
 
 // NewFragments draws from src.
@@ -138,8 +145,10 @@ func (g *Fragments) host(f *route.Fragment, name string) route.Host {
 	for i := range g.IntN(5) {
 		m := g.match()
 		field := name + " " + strconv.Itoa(i)
-		h.Rules = append(h.Rules, route.Rule{Match: m, Action: g.action(f, field), Path: m.Path, Field: field,
-			Name: f.Origin.Object.Key() + " " + field})
+		rule := route.Rule{Match: m, Action: g.action(f, field), Path: m.Path, Field: field, Name: f.Origin.Object.Key() + " " + field}
+		if h.Rules = append(h.Rules, rule); len(rule.Action.Targets) == 1 {
+			g.led = append(g.led, led{f.Origin.Object.Namespace, name, m})
+		}
 	}
 	if g.world.one(12) {
 		h.Server.Guards = []route.Guard{{Restricts: "client certificates", Field: "clients " + name}}
