@@ -140,7 +140,7 @@ func (b *Book) Add(r Report, now time.Time) bool {
 func (b *Book) point(f *fleetWindow, at map[*sum]*Counts, p Point) {
 	s := f.clusters[p.Cluster]
 	if s == nil {
-		if !f.known(p.Cluster) {
+		if !b.isServed(f, p.Cluster) {
 			b.stats.Unknown++
 			return
 		}
@@ -159,6 +159,22 @@ func (b *Book) point(f *fleetWindow, at map[*sum]*Counts, p Point) {
 	if !b.now.count(s, at, p, b.cfg.Pairs) {
 		b.stats.Cut++
 	}
+}
+
+// isServed reports whether a fleet is served a cluster. What it is served is asked for anew
+// where a cluster is not known, at most once in a report, since it may just have come.
+func (b *Book) isServed(f *fleetWindow, cluster string) bool {
+	if f.known(cluster) {
+		return true
+	}
+	if f.asked == b.stats.Reports {
+		return false
+	}
+	f.asked = b.stats.Reports
+	if known := b.cfg.Known(f.name); known != nil {
+		f.known = known
+	}
+	return f.known(cluster)
 }
 
 // meet finds the Service of a cluster that was not reported yet in this window.

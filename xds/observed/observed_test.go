@@ -90,6 +90,23 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// TestCome: what comes in the middle of a window is counted at once, and a report with many
+// numbers of nothing asks what is served once.
+func TestCome(t *testing.T) {
+	served, asked := "shop/web/http", 0
+	b := New(Config{Known: func(string) func(string) bool {
+		asked++
+		now := served // as a snapshot has it
+		return func(cluster string) bool { return cluster == now }
+	}})
+	b.Add(Report{Fleet: "edge", Envoy: "a", Points: []Point{requests("shop/web/http", 1)}}, noon)
+	served = "shop/new/http"
+	b.Add(Report{Fleet: "edge", Envoy: "a", Points: []Point{requests("shop/new/http", 2), requests("shop/none/http", 1), requests("shop/none/8", 1)}}, noon.Add(time.Second))
+	if s := b.Stats(); s.Points != 2 || s.Unknown != 2 || asked != 2 {
+		t.Errorf("%+v, asked %d times", s, asked)
+	}
+}
+
 // TestForget: the sum of a Service that is not served any more is dropped with the
 // next window.
 func TestForget(t *testing.T) {

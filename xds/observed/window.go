@@ -46,7 +46,8 @@ type window struct {
 // fleetWindow is what Envoys of a fleet reported in a window.
 type fleetWindow struct {
 	name     string
-	known    func(cluster string) bool
+	known    func(cluster string) bool // as of the report with this number, counted from New
+	asked    uint64
 	clusters map[string]*sum // of those that were reported and are served, their Service
 	services map[string]*sum
 	envoys   map[string]map[*sum]*Counts // what is not zero
