@@ -71,4 +71,7 @@ func (st *stream) prove(t snapshot.Type) {
 	for _, r := range st.conn.Proves(t) {
 		st.session.Prove(r)
 	}
+	if len(st.session.Rejects()) > 0 { // what Envoy took when it was tried again is forgiven on its next stream, too
+		st.session.Remember(st.conn.Rejects())
+	}
 }
