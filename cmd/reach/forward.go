@@ -10,6 +10,7 @@ import (
 	"net/url"
 
 	corev1 "k8s.io/api/core/v1"
+	//lint:ignore SA1019 client-go's port-forward takes the dialers of this package, and not of the one that is to follow it
 	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
