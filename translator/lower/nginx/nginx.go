@@ -108,16 +108,25 @@ func restrictsNobody(name, value string) bool {
 // list with anything in it that is no range is for nginx to refuse, not for us to
 // open.
 func allowsEverybody(list string) bool {
-	all := false
+	ranges, ok := rangesOf(list)
+	return ok && slices.ContainsFunc(ranges, func(p netip.Prefix) bool { return p.Bits() == 0 && p.Addr().Is4() })
+}
+
+// rangesOf are addresses and ranges with commas between; false if anything else is there.
+func rangesOf(list string) (ranges []netip.Prefix, ok bool) {
 	for text := range strings.SplitSeq(list, ",") {
 		text = strings.TrimSpace(text)
-		prefix, err := netip.ParsePrefix(text)
-		if _, notOne := netip.ParseAddr(text); err != nil && notOne != nil {
-			return false
+		if single, err := netip.ParseAddr(text); err == nil {
+			ranges = append(ranges, netip.PrefixFrom(single, single.BitLen()))
+			continue
 		}
-		all = all || err == nil && prefix.Bits() == 0 && prefix.Addr().Is4()
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, false
+		}
+		ranges = append(ranges, p)
 	}
-	return all
+	return ranges, true
 }
 
 func annotationOf(name string) (annotation, bool) {

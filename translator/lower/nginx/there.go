@@ -3,7 +3,6 @@ package nginx
 import (
 	"errors"
 	"maps"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -52,42 +51,43 @@ var critical = []string{"auth-snippet", locationSnippet, "modsecurity-snippet", 
 // drop the Ingress for else: all of which ingress-nginx's own annotation parser, with its
 // check switched on, gives that up for. Of the other annotations a wrong value is left out.
 var takes = map[string]func(value string) bool{
-	"auth-tls-secret":              matches(`^[-._~a-zA-Z0-9/:]*$`),
-	"auth-type":                    matches(`basic|digest`),
-	"auth-url":                     matches(`^[-._~a-zA-Z0-9/:,?&=$]*$`),
-	"client-body-buffer-size":      matches(`^(?i)\d+[bkmg]?$`),
-	"connection-proxy-header":      matches(`^(close|keep-alive)$`),
-	"custom-http-errors":           matches(`^([4,5]\d{2},?)*$`),
+	"auth-tls-secret":              spaceless(matches(`^[-._~a-zA-Z0-9/:]*$`)),
+	"auth-type":                    spaceless(matches(`basic|digest`)),
+	"auth-url":                     spaceless(matches(`^[-._~a-zA-Z0-9/:,?&=$]*$`)),
+	"client-body-buffer-size":      spaceless(matches(`^(?i)\d+[bkmg]?$`)),
+	"connection-proxy-header":      spaceless(matches(`^(close|keep-alive)$`)),
+	"custom-http-errors":           spaceless(matches(`^([4,5]\d{2},?)*$`)),
 	"default-backend":              func(value string) bool { return len(validation.IsDNS1035Label(value)) == 0 },
-	"fastcgi-index":                matches(`^[A-Za-z0-9._-]+$`),
-	"fastcgi-params-configmap":     matches(`^[-._~a-zA-Z0-9/:]*$`),
+	"fastcgi-index":                spaceless(matches(`^[A-Za-z0-9._-]+$`)),
+	"fastcgi-params-configmap":     spaceless(matches(`^[-._~a-zA-Z0-9/:]*$`)),
 	"from-to-www-redirect":         parses(strconv.ParseBool),
 	"http2-push-preload":           parses(strconv.ParseBool),
-	"limit-allowlist":              cidrs,
+	"limit-allowlist":              isRanges,
 	"limit-connections":            parses(strconv.Atoi),
 	"limit-rpm":                    parses(strconv.Atoi),
 	"limit-rps":                    parses(strconv.Atoi),
-	"limit-whitelist":              cidrs,
-	"load-balance":                 matches(`^(round_robin|chash|chashsubset|sticky_balanced|sticky_persistent|ewma)$`),
+	"limit-whitelist":              isRanges,
+	"load-balance":                 spaceless(matches(`^(round_robin|chash|chashsubset|sticky_balanced|sticky_persistent|ewma)$`)),
 	"permanent-redirect":           matches(`^[-._~a-zA-Z0-9/:?&=]*$`),
 	"permanent-redirect-code":      parses(strconv.Atoi),
-	"proxy-ssl-secret":             matches(`^[-._~a-zA-Z0-9/:]*$`),
-	"server-alias":                 nil, // a list, below
-	"ssl-ciphers":                  matches(`^(([A-Za-z0-9!:+-])*(@STRENGTH)*(@SECLEVEL=[0-5])*(@STRENGTH)*)*$`),
+	"proxy-ssl-secret":             spaceless(matches(`^[-._~a-zA-Z0-9/:]*$`)),
+	"server-alias":                 serverNames,
+	"ssl-ciphers":                  spaceless(matches(`^(([A-Za-z0-9!:+-])*(@STRENGTH)*(@SECLEVEL=[0-5])*(@STRENGTH)*)*$`)),
 	"ssl-passthrough":              parses(strconv.ParseBool),
 	"temporal-redirect":            matches(`^[-._~a-zA-Z0-9/:?&=]*$`),
-	"upstream-hash-by":             matches(`^[A-Za-z0-9_${}-]*$`),
+	"upstream-hash-by":             spaceless(matches(`^[A-Za-z0-9_${}-]*$`)),
 	"upstream-hash-by-subset":      parses(strconv.ParseBool),
 	"upstream-hash-by-subset-size": parses(strconv.Atoi),
 	"upstream-vhost":               serverName,
-	"x-forwarded-prefix":           matches(`^[-._~a-zA-Z0-9/:$]*$`),
+	"x-forwarded-prefix":           spaceless(matches(`^[-._~a-zA-Z0-9/:$]*$`)),
 }
 
-// keepsSpaces are those of takes that count spaces; of the others they are left out first.
-var keepsSpaces = []string{"default-backend", "from-to-www-redirect", "http2-push-preload", "limit-allowlist", "limit-connections", "limit-rpm", "limit-rps", "limit-whitelist", "permanent-redirect-code",
-	"server-alias", "ssl-passthrough", "temporal-redirect", "permanent-redirect", "upstream-hash-by-subset", "upstream-hash-by-subset-size", "upstream-vhost"}
-
 func matches(pattern string) func(string) bool { return regexp.MustCompile(pattern).MatchString }
+
+// spaceless is a check that leaves spaces out first.
+func spaceless(take func(string) bool) func(string) bool {
+	return func(value string) bool { return take(strings.ReplaceAll(value, " ", "")) }
+}
 
 func parses[T any](parse func(string) (T, error)) func(string) bool {
 	return func(value string) bool { _, err := parse(value); return err == nil }
@@ -96,33 +96,22 @@ func parses[T any](parse func(string) (T, error)) func(string) bool {
 // serverName is what may stand for a name of a server, after spaces around it.
 func serverName(value string) bool { return namePattern(strings.TrimSpace(value)) }
 
+// serverNames are several, with commas between.
+func serverNames(value string) bool {
+	return !slices.ContainsFunc(strings.Split(value, ","), func(one string) bool { return !serverName(one) })
+}
+
 var namePattern = matches(`^[-._~a-zA-Z0-9/:^$\[\](){}*+?|&=\\]*$`)
 
-// cidrs are addresses and ranges, with commas between.
-func cidrs(value string) bool {
-	for text := range strings.SplitSeq(value, ",") {
-		text = strings.TrimSpace(text)
-		_, err := netip.ParsePrefix(text)
-		if _, single := netip.ParseAddr(text); err != nil && single != nil {
-			return false
-		}
-	}
-	return true
+func isRanges(value string) bool {
+	_, ok := rangesOf(value)
+	return ok
 }
 
 // refusedThere reports whether 1.12 to 1.15 refuse the value of an annotation.
 func refusedThere(name, value string) bool {
 	take, checked := takes[name]
-	if !checked {
-		return false
-	}
-	switch {
-	case name == "server-alias":
-		return slices.ContainsFunc(strings.Split(value, ","), func(one string) bool { return !serverName(one) })
-	case !slices.Contains(keepsSpaces, name):
-		value = strings.ReplaceAll(value, " ", "")
-	}
-	return !take(value)
+	return checked && !take(value)
 }
 
 // There says what a version of ingress-nginx made of annotations that versions differ in:
