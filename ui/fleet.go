@@ -108,7 +108,7 @@ func (s *sheet) rejections(answer *adminv1.EnvoysResponse) {
 				s.section("Rejected", "Envoy", "Resource", "From", "Envoy says")
 				any = true
 			}
-			if !s.add(text(e.GetId()), code(typeOf(r.GetTypeUrl())+" "+r.GetName()), texts(r.GetFrom()), text(r.GetMessage()).toned("bad")) {
+			if !s.add(text(e.GetId()), code(snapshot.TypeName(r.GetTypeUrl())+" "+r.GetName()), texts(r.GetFrom()), text(r.GetMessage()).toned("bad")) {
 				return
 			}
 		}
@@ -159,12 +159,4 @@ func (s *sheet) gone(answer *adminv1.EnvoysResponse, now time.Time) {
 			return
 		}
 	}
-}
-
-// typeOf is the discovery service of a type URL.
-func typeOf(url string) string {
-	if t, ok := snapshot.TypeOf(url); ok {
-		return t.String()
-	}
-	return url
 }

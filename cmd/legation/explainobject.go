@@ -11,6 +11,7 @@ import (
 
 	"legation.dev/translator/finding"
 	"legation.dev/xds/admin/adminv1"
+	"legation.dev/xds/snapshot"
 )
 
 // explainedKinds are what a running Legation can be asked about, as kubectl writes
@@ -36,7 +37,7 @@ func (f *inspectFlags) object(c *cobra.Command, object string) error {
 			return err
 		}
 		names := namesOf(answer.GetMade(), func(m *adminv1.Made) string {
-			return strings.ToLower(typeName(m.GetResource().GetTypeUrl())) + "/" + m.GetResource().GetName()
+			return strings.ToLower(snapshot.TypeName(m.GetResource().GetTypeUrl())) + "/" + m.GetResource().GetName()
 		})
 		err = f.print(c.OutOrStdout(), answer, names, func() error { return f.writeObject(c.OutOrStdout(), answer) })
 		if err != nil {
@@ -75,7 +76,7 @@ func (f *outputFlags) writeObject(w io.Writer, answer *adminv1.ExplainResponse) 
 	}
 	for _, m := range answer.GetMade() {
 		r := m.GetResource()
-		row(table, m.GetFleet(), typeName(r.GetTypeUrl()), r.GetName(), r.GetVersion(), fmt.Sprintf("%d of %d", m.GetRunning(), m.GetEnvoys()), strings.Join(m.GetFrom(), ", "))
+		row(table, m.GetFleet(), snapshot.TypeName(r.GetTypeUrl()), r.GetName(), r.GetVersion(), fmt.Sprintf("%d of %d", m.GetRunning(), m.GetEnvoys()), strings.Join(m.GetFrom(), ", "))
 	}
 	if err := table.Flush(); err != nil {
 		return err

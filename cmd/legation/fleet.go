@@ -12,6 +12,7 @@ import (
 	"legation.dev/cmd/cli"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/bootstrap"
+	"legation.dev/xds/snapshot"
 )
 
 func fleetCommand() *cobra.Command {
@@ -107,7 +108,7 @@ func (f *outputFlags) writeEnvoys(w io.Writer, answer *adminv1.EnvoysResponse) e
 			fmt.Fprintf(w, "\n%s: its node has no IPv6, so with bind-addresses: auto it listens at 0.0.0.0 and not at [::]\n", e.GetId())
 		}
 		for _, r := range e.GetRejected() {
-			fmt.Fprintf(w, "\n%s rejects %s %s: %s\n", e.GetId(), typeName(r.GetTypeUrl()), r.GetName(), r.GetMessage())
+			fmt.Fprintf(w, "\n%s rejects %s %s: %s\n", e.GetId(), snapshot.TypeName(r.GetTypeUrl()), r.GetName(), r.GetMessage())
 		}
 	}
 	return f.writeGone(w, answer.GetGone())

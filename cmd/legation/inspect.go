@@ -136,11 +136,3 @@ func typeURL(name string) (string, error) {
 	}
 	return "", fmt.Errorf("%q: want one of %s", name, strings.Join(typeNames(), ", "))
 }
-
-// typeName is the discovery service of a type URL.
-func typeName(url string) string {
-	if t, ok := snapshot.TypeOf(url); ok {
-		return t.String()
-	}
-	return url
-}

@@ -13,6 +13,7 @@ import (
 
 	"legation.dev/cmd/cli"
 	"legation.dev/xds/admin/adminv1"
+	"legation.dev/xds/snapshot"
 )
 
 // snapshotFlags are those of `legation snapshot`.
@@ -91,8 +92,8 @@ func (f *snapshotFlags) print(ctx context.Context, admin adminv1.AdminClient, re
 			list = append(list, one)
 			continue
 		}
-		names = append(names, strings.ToLower(typeName(r.GetResource().GetTypeUrl()))+"/"+r.GetResource().GetName())
-		row(table, typeName(r.GetResource().GetTypeUrl()), r.GetResource().GetName(), r.GetResource().GetVersion(), fmt.Sprint(r.GetSize()), strings.Join(r.GetFrom(), ", "), strings.Join(r.GetNeeds(), ", "), fmt.Sprint(r.GetPlaceholder()))
+		names = append(names, strings.ToLower(snapshot.TypeName(r.GetResource().GetTypeUrl()))+"/"+r.GetResource().GetName())
+		row(table, snapshot.TypeName(r.GetResource().GetTypeUrl()), r.GetResource().GetName(), r.GetResource().GetVersion(), fmt.Sprint(r.GetSize()), strings.Join(r.GetFrom(), ", "), strings.Join(r.GetNeeds(), ", "), fmt.Sprint(r.GetPlaceholder()))
 	}
 	stored, err := f.stored(ctx, admin)
 	if err != nil {
@@ -130,7 +131,7 @@ func (f *snapshotFlags) stored(ctx context.Context, admin adminv1.AdminClient) (
 }
 
 func servedOf(r *adminv1.ResourcesResponse) (servedText, error) {
-	out := servedText{Type: typeName(r.GetResource().GetTypeUrl()), Name: r.GetResource().GetName(), Version: r.GetResource().GetVersion(),
+	out := servedText{Type: snapshot.TypeName(r.GetResource().GetTypeUrl()), Name: r.GetResource().GetName(), Version: r.GetResource().GetVersion(),
 		From: r.GetFrom(), Needs: r.GetNeeds(), StandIn: r.GetPlaceholder()}
 	m, err := r.GetBody().UnmarshalNew()
 	if err != nil {

@@ -86,6 +86,15 @@ func TypeOf(url string) (Type, bool) {
 	return NumTypes, false
 }
 
+// TypeName is the discovery service of a type URL, such as "CDS", or the URL if that is not
+// served here.
+func TypeName(url string) string {
+	if t, ok := TypeOf(url); ok {
+		return t.String()
+	}
+	return url
+}
+
 // Types yields every type.
 func Types() iter.Seq[Type] {
 	return func(yield func(Type) bool) {
