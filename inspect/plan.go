@@ -13,6 +13,7 @@ import (
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
+	"legation.dev/xds/admin"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/impact"
 	"legation.dev/xds/snapshot"
@@ -121,8 +122,7 @@ func plannedFleet(name string, from, to snapshot.Snapshot) *adminv1.PlannedFleet
 			out.More++
 			continue
 		}
-		out.Changes = append(out.Changes, &adminv1.Change{Kind: string(c.Kind), Type: c.Type.String(), Name: c.Name,
-			From: object.Texts(c.From), Drains: c.Drains, Effect: c.Effect})
+		out.Changes = append(out.Changes, admin.ChangeOf(c))
 	}
 	return out
 }

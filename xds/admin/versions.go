@@ -103,10 +103,14 @@ func (s *Service) Diff(_ context.Context, r *adminv1.DiffRequest) (*adminv1.Diff
 	}
 	out := &adminv1.DiffResponse{Fleet: name, From: versionOf(before), To: versionOf(to)}
 	for c := range impact.Of(before.Snapshot, to.Snapshot) {
-		out.Changes = append(out.Changes, &adminv1.Change{Kind: string(c.Kind), Type: c.Type.String(), Name: c.Name,
-			From: object.Texts(c.From), Drains: c.Drains, Effect: c.Effect})
+		out.Changes = append(out.Changes, ChangeOf(c))
 	}
 	return out, nil
+}
+
+// ChangeOf is a change as it is told.
+func ChangeOf(c impact.Change) *adminv1.Change {
+	return &adminv1.Change{Kind: string(c.Kind), Type: c.Type.String(), Name: c.Name, From: object.Texts(c.From), Drains: c.Drains, Effect: c.Effect}
 }
 
 // Resources lists what a fleet is served.
