@@ -92,8 +92,7 @@ func (e Envoy) how() (program, admin string, err error) {
 // exec runs a command in the container of Envoy: by WebSocket, or by SPDY where an API server
 // is older than that.
 func (e Envoy) exec(ctx context.Context, command []string, out, errs io.Writer) error {
-	at := e.client.CoreV1().RESTClient().Post().Resource("pods").Namespace(e.Pod.Namespace).Name(e.Pod.Name).SubResource("exec").
-		VersionedParams(&corev1.PodExecOptions{Container: envoy, Command: command, Stdout: true, Stderr: true}, scheme.ParameterCodec).URL()
+	at := subresource(e.client, &e.Pod, "exec").VersionedParams(&corev1.PodExecOptions{Container: envoy, Command: command, Stdout: true, Stderr: true}, scheme.ParameterCodec).URL()
 	run, err := e.executor(at)
 	if err != nil {
 		return err

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 
 	corev1 "k8s.io/api/core/v1"
 	//lint:ignore SA1019 client-go's port-forward takes the dialers of this package, and not of the one that is to follow it
 	"k8s.io/apimachinery/pkg/util/httpstream"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
@@ -75,7 +75,7 @@ var errEnded = errors.New("it ended at once")
 // dialer opens streams to a pod: by WebSocket, and by SPDY where an API server is older than
 // that.
 func (i *Installation) dialer(pod *corev1.Pod) (httpstream.Dialer, error) {
-	at := i.subresource(pod, "portforward")
+	at := subresource(i.client, pod, "portforward").URL()
 	upgrading, upgrader, err := spdy.RoundTripperFor(i.rest)
 	if err != nil {
 		return nil, err
@@ -93,8 +93,7 @@ func isOld(err error) bool {
 	return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
 }
 
-func (i *Installation) subresource(pod *corev1.Pod, name string) *url.URL {
-	return i.core().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource(name).URL()
+// subresource is a request of a subresource of a pod.
+func subresource(client kubernetes.Interface, pod *corev1.Pod, name string) *rest.Request {
+	return client.CoreV1().RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource(name)
 }
-
-func (i *Installation) core() rest.Interface { return i.client.CoreV1().RESTClient() }
