@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -72,7 +73,7 @@ func knownObjects(ctx context.Context, f *inspectFlags, admin adminv1.AdminClien
 			seen[argumentOf(from)] = true
 		}
 	})
-	return sorted(seen), err
+	return slices.Sorted(maps.Keys(seen)), err
 }
 
 // knownServices are those that have a cluster, as NAMESPACE/NAME.
@@ -103,15 +104,6 @@ func eachServed(ctx context.Context, f *inspectFlags, admin adminv1.AdminClient,
 		}
 		take(r)
 	}
-}
-
-// sorted are the keys of a set, in order.
-func sorted(set map[string]bool) (list []string) {
-	for name := range set {
-		list = append(list, name)
-	}
-	slices.Sort(list)
-	return list
 }
 
 // count is a number of things, in words.

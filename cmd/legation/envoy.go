@@ -22,8 +22,9 @@ var asks = []string{"stats", "clusters", "certs", "config", "log"}
 
 // envoyFlags are those of `legation envoy`.
 type envoyFlags struct {
-	kubeconfig, context, namespace string
-	write                          bool
+	clusterFlags
+	namespace string
+	write     bool
 }
 
 func envoyCommand() *cobra.Command {
@@ -53,10 +54,8 @@ warning, error, critical, off), until that Envoy is started again.`,
 
 // register registers the flags that say where the pods are.
 func (f *envoyFlags) register(c *cobra.Command) {
-	flags := c.Flags()
-	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "the file that says where the API server is and who we are (default: $KUBECONFIG, ~/.kube/config)")
-	flags.StringVar(&f.context, "context", "", "the context of the kubeconfig (default: its current one)")
-	flags.StringVarP(&f.namespace, "namespace", "n", "", "namespace of the pods with Envoys (default: all)")
+	f.registerCluster(c)
+	c.Flags().StringVarP(&f.namespace, "namespace", "n", "", "namespace of the pods with Envoys (default: all)")
 }
 
 // complete offers pods, then what they are asked.
@@ -75,7 +74,7 @@ func (f *envoyFlags) complete(_ *cobra.Command, args []string, word string) (wor
 
 // envoys are the pods with Envoys, or the one of a name.
 func (f *envoyFlags) envoys(ctx context.Context, name string) ([]reach.Envoy, error) {
-	config, namespace, err := clusterConfig(f.kubeconfig, f.context)
+	config, namespace, err := f.config()
 	if clientcmd.IsEmptyConfig(err) {
 		return nil, errNoCluster
 	}

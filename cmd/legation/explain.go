@@ -48,7 +48,7 @@ error. What is only for information does not count.`,
 		Args: cli.Arguments(cobra.RangeArgs(1, 2)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if object, ok := objectOf(args[0]); ok && len(args) == 1 {
-				f.inspect.kubeconfig, f.inspect.context = f.source.kubeconfig, f.source.context
+				f.inspect.clusterFlags = f.source.clusterFlags
 				return f.inspect.object(c, object)
 			}
 			return f.run(c, args)

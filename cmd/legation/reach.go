@@ -16,20 +16,27 @@ import (
 	"legation.dev/xds/identity"
 )
 
+// clusterFlags say which cluster is meant, as for kubectl.
+type clusterFlags struct{ kubeconfig, context string }
+
+func (f *clusterFlags) registerCluster(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "the file that says where the API server is and who we are (default: $KUBECONFIG, ~/.kube/config)")
+	flags.StringVar(&f.context, "context", "", "the context of the kubeconfig (default: its current one)")
+}
+
 // reachFlags say which Legation is asked, and by whom.
 type reachFlags struct {
-	address, tls        string
-	kubeconfig, context string
-	namespace, release  string
-	role                string // whose certificate is taken; empty: an operator's
+	clusterFlags
+	address, tls       string
+	namespace, release string
+	role               string // whose certificate is taken; empty: an operator's
 }
 
 // registerWhere registers them.
 func (f *reachFlags) registerWhere(c *cobra.Command) {
 	f.registerInstallation(c)
-	flags := c.Flags()
-	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "the file that says where the API server is and who we are (default: $KUBECONFIG, ~/.kube/config)")
-	flags.StringVar(&f.context, "context", "", "the context of the kubeconfig (default: its current one)")
+	f.registerCluster(c)
 }
 
 // registerInstallation is registerWhere without those flags that a command has in any case
@@ -95,7 +102,7 @@ func listens(ctx context.Context, address string) bool {
 
 // installation is the one in the cluster.
 func (f *reachFlags) installation(ctx context.Context) (*reach.Installation, error) {
-	config, namespace, err := clusterConfig(f.kubeconfig, f.context)
+	config, namespace, err := f.config()
 	if err != nil {
 		return nil, err
 	}

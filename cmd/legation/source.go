@@ -33,8 +33,8 @@ const (
 
 // sourceFlags say where the objects are.
 type sourceFlags struct {
+	clusterFlags
 	source              string
-	kubeconfig, context string
 	namespaces, classes []string
 	controllers         []string
 	allowEmpty          bool
@@ -174,24 +174,23 @@ var errNoCluster = errors.New("no API server: give --kubeconfig, set KUBECONFIG,
 
 // restConfig finds the API server as kubectl does.
 func (f *sourceFlags) restConfig() (*rest.Config, error) {
-	config, _, err := clusterConfig(f.kubeconfig, f.context)
+	config, _, err := f.config()
 	if clientcmd.IsEmptyConfig(err) {
 		return nil, errNoCluster
 	}
 	return config, err
 }
 
-// clusterConfig finds the API server as kubectl does, and the namespace that its context
-// names.
-func clusterConfig(kubeconfig, context string) (*rest.Config, string, error) {
+// config finds the API server as kubectl does, and the namespace that its context names.
+func (f clusterFlags) config() (*rest.Config, string, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = kubeconfig
-	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: context})
+	rules.ExplicitPath = f.kubeconfig
+	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: f.context})
 	config, err := loader.ClientConfig()
 	switch {
 	case clientcmd.IsEmptyConfig(err):
 		return nil, "", err
-	case err != nil && context != "":
+	case err != nil && f.context != "":
 		return nil, "", fmt.Errorf("--kubeconfig, --context: %w", err)
 	case err != nil:
 		return nil, "", fmt.Errorf("--kubeconfig: %w", err)

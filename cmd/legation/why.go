@@ -105,7 +105,7 @@ func (f *whyFlags) asked(url string) *adminv1.WhyRequest {
 
 // served asks a running Legation, and what its Envoys run of it and what it holds.
 func (f *whyFlags) served(c *cobra.Command, asked *adminv1.WhyRequest) (list []inspect.Why, err error) {
-	f.inspect.outputFlags, f.inspect.kubeconfig, f.inspect.context = f.outputFlags, f.source.kubeconfig, f.source.context
+	f.inspect.outputFlags, f.inspect.clusterFlags = f.outputFlags, f.source.clusterFlags
 	err = f.inspect.ask(c, inspectTime, func(ctx context.Context, admin adminv1.AdminClient) error {
 		answer, err := admin.Why(ctx, asked)
 		if err != nil {
