@@ -1,9 +1,8 @@
 package inspect
 
 import (
+	"bytes"
 	"cmp"
-	"crypto/x509"
-	"encoding/pem"
 	"slices"
 	"strings"
 
@@ -12,9 +11,10 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/translator"
+	"legation.dev/translator/input"
+	"legation.dev/translator/lower/secret"
 	"legation.dev/translator/route"
 	"legation.dev/xds/admin/adminv1"
-	"legation.dev/xds/redact"
 	"legation.dev/xds/snapshot"
 )
 
@@ -100,22 +100,14 @@ func certificate(fleet *translator.Fleet, r *snapshot.Resource, host string) *ad
 	if now, ok := fleet.Snapshot.Get(snapshot.Ref{Type: snapshot.Secret, Name: host}); !ok || now.Placeholder {
 		out.State = CertificateKept
 	}
-	leaf, known := route.Leaf{}, false
-	for _, ref := range r.From {
-		if ref.Kind != object.KindSecret {
-			continue
-		}
-		out.Secret = ref.String()
-		if s, ok := fleet.View().Secret(ref.Key()); ok && out.GetState() == CertificateServed {
-			leaf, known = s.Credential().Leaf, true
-		}
+	p, ok := presented(fleet.View(), r)
+	if p.from != (object.Ref{}) {
+		out.Secret = p.from.String()
 	}
-	if !known {
-		leaf, known = leafOf(r)
-	}
-	if !known {
+	if !ok || p.err != nil {
 		return out
 	}
+	leaf := p.leaf
 	out.Names, out.Issuer, out.Begins, out.Ends = leaf.Names, leaf.Issuer, timestamppb.New(leaf.From), timestamppb.New(leaf.Until)
 	if host != route.DefaultCertificate && !leaf.For(host) {
 		out.Unnamed = []string{host}
@@ -123,31 +115,40 @@ func certificate(fleet *translator.Fleet, r *snapshot.Resource, host string) *ad
 	return out
 }
 
-// leafOf reads a certificate whose Secret is gone from what Envoys are sent.
-func leafOf(r *snapshot.Resource) (route.Leaf, bool) {
-	m, err := redact.View(r).UnmarshalNew()
+// presentation is what a resource presents to clients.
+type presentation struct {
+	from object.Ref // the Secret; the zero one if it is of none
+	leaf route.Leaf
+	err  error // why the bytes say nothing
+}
+
+// presented is what a resource presents, as its Secret says if that has it still, else as its
+// bytes do; false if it is no certificate of a server.
+func presented(view input.View, r *snapshot.Resource) (p presentation, ok bool) {
+	for _, ref := range r.From {
+		if ref.Kind != object.KindSecret {
+			continue
+		}
+		p.from = ref
+		s, there := view.Secret(ref.Key())
+		if !there || s.Credential().PairErr != nil {
+			continue
+		}
+		if chain := s.Credential().Pair.Chain; len(chain) > 0 && bytes.Contains(r.Body(), chain) {
+			p.leaf, ok = s.Credential().Leaf, true
+		}
+	}
+	if ok {
+		return p, true
+	}
+	m, err := r.Any().UnmarshalNew()
 	if err != nil {
-		return route.Leaf{}, false
+		return p, false
 	}
-	secret, ok := m.(*tlsv3.Secret)
-	if !ok {
-		return route.Leaf{}, false
+	served, isSecret := m.(*tlsv3.Secret)
+	if !isSecret || served.GetTlsCertificate() == nil {
+		return p, false
 	}
-	block, _ := pem.Decode(secret.GetTlsCertificate().GetCertificateChain().GetInlineBytes())
-	if block == nil {
-		return route.Leaf{}, false
-	}
-	c, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return route.Leaf{}, false
-	}
-	names := slices.Clone(c.DNSNames)
-	for _, ip := range c.IPAddresses {
-		names = append(names, ip.String())
-	}
-	issuer := c.Issuer.CommonName
-	if len(c.Issuer.Organization) > 0 {
-		issuer = c.Issuer.Organization[0]
-	}
-	return route.Leaf{Names: names, Issuer: issuer, From: c.NotBefore, Until: c.NotAfter}, true
+	p.leaf, p.err = secret.Leaf(served.GetTlsCertificate().GetCertificateChain().GetInlineBytes())
+	return p, true
 }

@@ -1,15 +1,9 @@
 package inspect
 
 import (
-	"bytes"
-	"cmp"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"sync"
 	"time"
-
-	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 
 	"legation.dev/object"
 	"legation.dev/pmap"
@@ -132,56 +126,23 @@ func (c *Ends) change(fleet string, view input.View, change pmap.Change[*snapsho
 
 // endingOf is what a resource presents; nil if it is no certificate of a server.
 func endingOf(fleet string, view input.View, r *snapshot.Resource) *Ending {
-	e := &Ending{Fleet: fleet, Host: r.Name, version: r.Version}
-	for _, ref := range r.From {
-		s, ok := view.Secret(ref.Key())
-		if ref.Kind != object.KindSecret {
-			continue
-		}
-		e.Secret, e.from = ref.String(), ref
-		if !ok || s.Credential().PairErr != nil {
-			continue
-		}
-		if chain := s.Credential().Pair.Chain; len(chain) > 0 && bytes.Contains(r.Body(), chain) { // read when the Secret was
-			leaf := s.Credential().Leaf
-			e.Names, e.Issuer, e.Ends = leaf.Names, leaf.Issuer, leaf.Until
-		}
-	}
-	if e.Ends.IsZero() && !e.read(r) {
+	p, ok := presented(view, r)
+	if !ok {
 		return nil
 	}
-	if r.Placeholder {
-		e.Certificate = Certificate{Secret: e.Secret, StandIn: true}
+	e := &Ending{Fleet: fleet, Host: r.Name, version: r.Version, from: p.from}
+	if p.from != (object.Ref{}) {
+		e.Secret = p.from.String()
+	}
+	switch {
+	case r.Placeholder:
+		e.StandIn = true
+	case p.err != nil:
+		e.Wrong = p.err.Error()
+	default:
+		e.Names, e.Issuer, e.Ends = p.leaf.Names, p.leaf.Issuer, p.leaf.Until
 	}
 	return e
-}
-
-// read reads the certificate from the resource itself; false if it has none.
-func (e *Ending) read(r *snapshot.Resource) bool {
-	m, err := r.Any().UnmarshalNew()
-	if err != nil {
-		return false
-	}
-	s, ok := m.(*tlsv3.Secret)
-	if !ok || s.GetTlsCertificate() == nil {
-		return false
-	}
-	block, _ := pem.Decode(s.GetTlsCertificate().GetCertificateChain().GetInlineBytes())
-	if block == nil {
-		e.Wrong = "no certificate in PEM"
-		return true
-	}
-	leaf, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		e.Wrong = err.Error()
-		return true
-	}
-	e.Issuer, e.Ends = cmp.Or(leaf.Issuer.CommonName, leaf.Issuer.String()), leaf.NotAfter
-	for _, ip := range leaf.IPAddresses {
-		e.Names = append(e.Names, ip.String())
-	}
-	e.Names = append(e.Names, leaf.DNSNames...)
-	return true
 }
 
 // State is how it is with the certificate at a moment, for people; bad says that clients

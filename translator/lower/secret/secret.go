@@ -46,6 +46,15 @@ func keyPair(s *input.Secret, c *route.Credential) error {
 	return nil
 }
 
+// Leaf is what is told of the first certificate of a chain in PEM, whose Secret may be gone.
+func Leaf(text []byte) (route.Leaf, error) {
+	_, chain, err := parseChain(text)
+	if err != nil {
+		return route.Leaf{}, err
+	}
+	return chain[0].leaf(), nil
+}
+
 // parseChain re-encodes the certificates alone, so that comments, headers and
 // line lengths do not count.
 func parseChain(text []byte) ([]byte, []*certificate, error) {
