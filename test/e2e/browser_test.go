@@ -250,18 +250,7 @@ func joined(t *testing.T, xds string, p *process) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := envoy.Start(t.Context(), envoy.Options{Bootstrap: text})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := e.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := e.WaitReady(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	envoy.Run(t, envoy.Options{Bootstrap: text})
 	p.log.await(t, "envoy connected")
 	for limit := time.Now().Add(hang); ; {
 		out, err := exec.CommandContext(t.Context(), binary(t), "fleet", "--address", xds).CombinedOutput()

@@ -121,17 +121,7 @@ func newWired(t *testing.T, c certs, args ...string) *wired {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.e, err = envoy.Start(t.Context(), envoy.Options{Bootstrap: text}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := w.e.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := w.e.WaitReady(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	w.e = envoy.Run(t, envoy.Options{Bootstrap: text})
 	w.await(t, "/", "200 web")
 	return w
 }

@@ -3,7 +3,6 @@
 package edge
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -146,17 +145,5 @@ func startStatic(t *testing.T, port int, clusters []*clusterv3.Cluster, hosts []
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := envoy.Start(context.WithoutCancel(t.Context()), envoy.Options{Bootstrap: text})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := e.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := e.WaitReady(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return e
+	return envoy.Run(t, envoy.Options{Bootstrap: text})
 }

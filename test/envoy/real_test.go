@@ -15,25 +15,8 @@ node: {id: one, cluster: test}
 static_resources: {}
 `
 
-func start(t *testing.T, o envoy.Options) *envoy.Envoy {
-	t.Helper()
-	e, err := envoy.Start(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := e.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := e.WaitReady(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return e
-}
-
 func TestStartStop(t *testing.T) {
-	e := start(t, envoy.Options{Bootstrap: []byte(plain)})
+	e := envoy.Run(t, envoy.Options{Bootstrap: []byte(plain)})
 	if !e.Ready(t.Context()) {
 		t.Error("not ready after WaitReady")
 	}
@@ -69,7 +52,7 @@ func TestBadBootstrapShowsEnvoysWords(t *testing.T) {
 }
 
 func TestTwoAtOnce(t *testing.T) {
-	a, b := start(t, envoy.Options{Bootstrap: []byte(plain)}), start(t, envoy.Options{Bootstrap: []byte(plain)})
+	a, b := envoy.Run(t, envoy.Options{Bootstrap: []byte(plain)}), envoy.Run(t, envoy.Options{Bootstrap: []byte(plain)})
 	if a.AdminSocket() == b.AdminSocket() {
 		t.Error("two Envoys share one admin socket")
 	}

@@ -1,12 +1,32 @@
 package envoy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"testing"
 )
+
+// Run is an Envoy that is ready, for a test, at whose end it is stopped; the test fails if it
+// does not start, or has ended by itself.
+func Run(t testing.TB, o Options) *Envoy {
+	t.Helper()
+	e, err := Start(context.WithoutCancel(t.Context()), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := e.WaitReady(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
 
 // FreePort is a Port; the test fails if there is none.
 func FreePort(t testing.TB) int {
