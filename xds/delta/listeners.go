@@ -46,7 +46,7 @@ func (c *Conn) listenerMayGo(want *snapshot.Resource) bool {
 			return false // nothing makes up for it, so there is no timer, either
 		}
 	}
-	if c.configsMove(want) {
+	if c.configsMove(want) || c.secretsDue(want) {
 		return false
 	}
 	have := st.get(want.Name)
@@ -69,6 +69,24 @@ func (c *Conn) listenerMayGo(want *snapshot.Resource) bool {
 	// One host whose routes Envoy rejects must not hold every other host's chain.
 	c.counters.Forced++
 	return true
+}
+
+// secretsDue reports whether a listener that Envoy has rejected once would go again before
+// all the secrets that are pushed for that (rule 6.5): at most maxFlight of them are on their
+// way at a time, and one that was already is pushed again after its answer. What is not known
+// here by its bytes is not waited for.
+func (c *Conn) secretsDue(listener *snapshot.Resource) bool {
+	if _, again := c.rejectedOnce[suspect{listener.Name, listener.Version}]; !again {
+		return false
+	}
+	st := &c.types[snapshot.Secret]
+	return slices.ContainsFunc(listener.Pulls, func(ref snapshot.Ref) bool {
+		if _, due := st.mustSend[ref.Name]; ref.Type != snapshot.Secret || !due {
+			return false
+		}
+		want := c.desired(ref.Type, ref.Name)
+		return want != nil && known(want)
+	})
 }
 
 // holds reports whether another listener of Envoy needs this one. Of an unknown version,
