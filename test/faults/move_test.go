@@ -83,7 +83,10 @@ func (w *suite) equal() {
 		served, _ := r.Plane.Published(incluster.Class)
 		return fmt.Sprintf("view %s, result %s, served %s", result.View().Digest(), result.Digest(), served.Digest())
 	}
-	if a, b := of(w.Replicas[0]), of(w.Replicas[1]); a != b {
-		w.t.Errorf("replicas differ at rest: %s; %s", a, b)
-	}
+	w.await(func() error {
+		if a, b := of(w.Replicas[0]), of(w.Replicas[1]); a != b {
+			return fmt.Errorf("replicas differ at rest: %s; %s", a, b)
+		}
+		return nil
+	})
 }
