@@ -98,13 +98,20 @@ type atOnce struct{ *watcher.Source }
 func (a atOnce) Take(ctx context.Context) ([]input.Change, error) {
 	list, err := a.Source.Take(ctx)
 	for i, c := range list {
-		if config, ok := c.Object.(*input.ConfigMap); ok && config.Name == worlds.Settings {
-			data := maps.Clone(config.Data)
-			data["deletion-window"] = "off"
-			list[i].Object = lower.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: config.Namespace, Name: config.Name}, Data: data})).Object
-		}
+		list[i] = withoutWindow(c)
 	}
 	return list, err
+}
+
+// withoutWindow lets hosts of a class go at once. What is compared with it is changed alike:
+// an Ingress may name the settings of the class as if they were something else.
+func withoutWindow(c input.Change) input.Change {
+	if config, ok := c.Object.(*input.ConfigMap); ok && config.Name == worlds.Settings {
+		data := maps.Clone(config.Data)
+		data["deletion-window"] = "off"
+		c.Object = lower.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: config.Namespace, Name: config.Name}, Data: data})).Object
+	}
+	return c
 }
 
 // report keeps a result. One view gives one result, on whichever replica.
@@ -208,7 +215,7 @@ func collect[L runtime.Object](ctx context.Context, h held, list func(context.Co
 			return err
 		}
 		return meta.EachListItem(l, func(o runtime.Object) error {
-			c := watcher.Reduce(o)
+			c := withoutWindow(watcher.Reduce(o))
 			h[c.Ref] = c
 			return nil
 		})
@@ -241,5 +248,5 @@ func fetch(ctx context.Context, t testing.TB, ref object.Ref) input.Change {
 	case err != nil:
 		t.Fatal(err)
 	}
-	return watcher.Reduce(o)
+	return withoutWindow(watcher.Reduce(o))
 }
