@@ -52,6 +52,7 @@ type replica struct {
 	more    *sync.Cond
 	result  translator.Result
 	results int // how many there were
+	others  int // of these, how many were not as the one before
 }
 
 // digests says which results came of which views, on all replicas of a test.
@@ -127,6 +128,9 @@ func (r *replica) report(t testing.TB, result translator.Result, seen *digests) 
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.results > 0 && result.Digest() != r.result.Digest() {
+		r.others++
+	}
 	r.result = result
 	r.results++
 	r.more.Broadcast()
@@ -162,6 +166,14 @@ func (r *replica) counted() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.results
+}
+
+// changed is how many results were not as the one before. A change that no result depends
+// on may come after what they are awaited by.
+func (r *replica) changed() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.others
 }
 
 // is reports whether a result is that of the whole, read in another way.
