@@ -16,7 +16,7 @@ import (
 // Feature is what one route has, and a plain one has not.
 type Feature struct {
 	Name string
-	// Says are annotations, without the prefix of ingress-nginx.
+	// Says are annotations; those of ingress-nginx without their prefix.
 	Says map[string]string
 	// Path of its rule; empty: all.
 	Path string
@@ -42,6 +42,7 @@ func Features(service *net.TCPAddr) []Feature {
 	auth := map[string]string{"auth-url": fmt.Sprintf("http://%s/auth", service), "auth-response-headers": "X-Auth-Request-User"}
 	return []Feature{
 		{Name: Plain},
+		{Name: "retries of idempotent requests", Says: map[string]string{"legation.dev/retry-idempotent": "true"}},
 		{Name: "address rule", Says: addresses},
 		{Name: "CORS, any origin", Says: map[string]string{"enable-cors": "true"}, Lines: []string{origin}},
 		{Name: "CORS, a list of origins", Says: cors, Lines: []string{origin}},
@@ -138,7 +139,10 @@ func (s *Side) Offer(features []Feature, backend *net.TCPAddr) error {
 func annotations(said map[string]string) string {
 	var list []string
 	for name, value := range said {
-		list = append(list, fmt.Sprintf("nginx.ingress.kubernetes.io/%s: %q", name, value))
+		if !strings.Contains(name, "/") {
+			name = "nginx.ingress.kubernetes.io/" + name
+		}
+		list = append(list, fmt.Sprintf("%s: %q", name, value))
 	}
 	return strings.Join(list, ", ")
 }

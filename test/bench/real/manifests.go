@@ -21,6 +21,9 @@ func Host(i int) string {
 	return name + strings.Repeat("x", HostLength-len(name)-len(domain)) + domain
 }
 
+// classManifest: requests of all builds are tried again for the same reasons. By default,
+// idempotent ones are tried again when their connection ends since 0.2, which has a price of its
+// own (Features).
 const classManifest = `apiVersion: networking.k8s.io/v1
 kind: IngressClass
 metadata: {name: legation}
@@ -31,7 +34,7 @@ spec:
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: legation, namespace: bench}
-data: {bind-addresses: 127.0.0.1, http-port: "%d", https-port: "%d", access-log: /dev/null, namespace-hosts: "0", namespace-routes: "0", namespace-tls-hosts: "0", namespace-bytes: "0", loopback-external-names: "true"}
+data: {bind-addresses: 127.0.0.1, http-port: "%d", https-port: "%d", access-log: /dev/null, namespace-hosts: "0", namespace-routes: "0", namespace-tls-hosts: "0", namespace-bytes: "0", loopback-external-names: "true", retry-idempotent: "false"}
 ---
 apiVersion: v1
 kind: Service
