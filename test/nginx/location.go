@@ -32,8 +32,7 @@ func (a Asked) locations() (list []*location, patterns bool) {
 		}
 	})
 	for _, l := range list {
-		target, _ := l.said[prefix+"rewrite-target"].(string)
-		patterns = patterns || l.said[prefix+"use-regex"] == "true" || target != "" && target != l.path
+		patterns = patterns || l.patterns()
 	}
 	return list, patterns
 }
@@ -72,7 +71,7 @@ func (a Asked) location() *location {
 			return cmp.Or(cmp.Compare(len(b.path), len(a.path)), strings.Compare(b.path, a.path))
 		})
 		for _, l := range list {
-			if re, err := regexp.Compile("(?i)^" + l.path); err == nil && re.MatchString(a.path()) {
+			if re, err := regexp.Compile("(?i)^" + l.pattern(list)); err == nil && re.MatchString(a.path()) {
 				return l
 			}
 		}
@@ -89,4 +88,19 @@ func (a Asked) location() *location {
 		}
 	}
 	return taken
+}
+
+// pattern is that of a location, given all of its host. A prefix that only others make a
+// pattern of has what is below it, if there is a location of type Exact beside it.
+func (l *location) pattern(all []*location) string {
+	if l.kind == "Exact" || l.path == "/" || l.patterns() || !slices.ContainsFunc(all, func(o *location) bool { return o.path == l.path && o.kind == "Exact" }) {
+		return l.path
+	}
+	return strings.TrimSuffix(l.path, "/") + "/"
+}
+
+// patterns reports whether a location makes patterns of all of its host.
+func (l *location) patterns() bool {
+	target, _ := l.said[prefix+"rewrite-target"].(string)
+	return l.said[prefix+"use-regex"] == "true" || target != "" && target != l.path
 }

@@ -204,6 +204,8 @@ type Rule struct {
 	// Names, if not nil, is the Service that the rule names although its Action does not lead
 	// there: canaries are on that.
 	Names *Backend
+	// Pattern: its own object has the path be a pattern. See Server.Regex.
+	Pattern bool
 }
 
 // Ends reports whether TLS ends here for the host, as far as this object says. lent:

@@ -165,10 +165,11 @@ type merger struct {
 	plans  []plan // of the fragments that are served, in their order
 	winner map[matchKey]*Fragment
 	found  []finding.Finding
-	regex  bool      // all paths are patterns
-	https  *Redirect // of this host; made when it is first needed
-	first  []Route   // before all others
-	apart  *Measures // of places
+	regex  bool               // all paths are patterns
+	exact  map[exactPath]bool // of rules; made when it is first needed
+	https  *Redirect          // of this host; made when it is first needed
+	first  []Route            // before all others
+	apart  *Measures          // of places
 }
 
 // candidate is a rule with who says so.
@@ -484,8 +485,16 @@ func (c *Class) Certificate(host string, of Tenure) (use Section, found []findin
 	if host == Any {
 		return Section{}, nil, false
 	}
+	if use, found, ok = c.section(host, of, of.Served); !ok {
+		use, found, ok = c.section(host, of, of.Certified)
+	}
+	return use, found, ok
+}
+
+// section is Certificate by some of the fragments only.
+func (c *Class) section(host string, of Tenure, by []*Fragment) (use Section, found []finding.Finding, ok bool) {
 	var first *Fragment
-	for _, f := range of.Served {
+	for _, f := range by {
 		if !of.Owns(f) {
 			continue
 		}
