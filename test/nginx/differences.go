@@ -36,7 +36,7 @@ var Differences = []Difference{
 	{What: "Certificate that does not cover the host whose TLS section names it", Theirs: "the default certificate", Ours: "that certificate", Why: "either is refused by clients; ours says why",
 		Fields: fields("certificate"), When: func(a Asked) bool { return a.TLS != 0 && a.deep() && a.tls() }},
 	{What: "Alias, or www name, of a host with TLS", Theirs: "has the default certificate, and is not sent to https", Ours: "as its host", Why: "an alias is another name of the same host",
-		Fields: fields(""), When: func(a Asked) bool { return a.anyTLS() && (a.aliased() || a.www()) }},
+		Fields: fields(""), When: func(a Asked) bool { return a.anyTLS() && a.deep() && (a.aliased() || a.www()) }},
 	{What: "Cookie of a session, by https", Theirs: "Secure, unless `session-cookie-secure` says otherwise", Ours: "as `session-cookie-secure` says, and not otherwise", Why: "Envoy has one cookie for http and https",
 		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.TLS != 0 && a.has("affinity") && !a.has("session-cookie-secure") }},
 	{What: "Cookie of a session with `session-cookie-path`, on other paths", Theirs: "set", Ours: "not set", Why: "the client would not send it back to this path",
