@@ -3,6 +3,7 @@
 package nginx
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -19,8 +20,41 @@ type Asked struct {
 const prefix = "nginx.ingress.kubernetes.io/"
 
 // each calls with the annotations and the spec of the Ingresses that name the host of the
-// request, or a wildcard above it, in their rules or aliases, and with the rule.
+// request, or a wildcard above it, in their rules or aliases, and with the rule; if there
+// are none, with those that take what no host takes.
 func (a Asked) each(do func(said, spec, rule map[string]any)) {
+	some := false
+	a.naming(func(said, spec, rule map[string]any) {
+		some = true
+		do(said, spec, rule)
+	})
+	if !some {
+		a.rest(do)
+	}
+}
+
+// rest calls with what takes the requests that no host takes. An Ingress without rules has
+// one without paths.
+func (a Asked) rest(do func(said, spec, rule map[string]any)) {
+	for _, m := range a.Objects {
+		if m["kind"] != "Ingress" {
+			continue
+		}
+		said, _ := m.meta()["annotations"].(map[string]any)
+		spec := m["spec"].(map[string]any)
+		rules, _ := spec["rules"].([]any)
+		if len(rules) == 0 {
+			do(said, spec, map[string]any{"http": map[string]any{}})
+		}
+		for _, r := range rules {
+			if rule := r.(map[string]any); rule["host"] == nil {
+				do(said, spec, rule)
+			}
+		}
+	}
+}
+
+func (a Asked) naming(do func(said, spec, rule map[string]any)) {
 	for _, m := range a.Objects {
 		if m["kind"] != "Ingress" {
 			continue
@@ -159,7 +193,23 @@ func (a Asked) unruled() bool {
 // none reports whether the path leads to a Service that has no endpoint.
 func (a Asked) none() bool {
 	l := a.location()
-	return l != nil && l.ruled && a.endpoints(l.service) == 0
+	return l != nil && l.service != "" && a.endpoints(l.service) == 0
+}
+
+// greeted is a with the host that was named before the request, to be shown a certificate.
+func (a Asked) greeted() Asked {
+	a.Host = cmp.Or(a.SNI, a.Host)
+	return a
+}
+
+// forced reports whether requests by http are sent to https without TLS of the host.
+func (a Asked) forced() bool {
+	return a.has("force-ssl-redirect") || a.Settings["force-ssl-redirect"] == "true"
+}
+
+// classAddresses reports whether the ConfigMap keeps addresses out.
+func (a Asked) classAddresses() bool {
+	return a.Settings["whitelist-source-range"]+a.Settings["denylist-source-range"] != ""
 }
 
 // Through reports whether a request is let through that ingress-nginx refuses, whatever the

@@ -19,12 +19,12 @@ type location struct {
 // locations are those of the host, as ingress-nginx makes them, and whether they are
 // patterns. There are none if nobody has the host.
 func (a Asked) locations() (list []*location, patterns bool) {
-	a.each(func(said, _, rule map[string]any) {
+	a.each(func(said, spec, rule map[string]any) {
 		if said[prefix+"canary"] == "true" {
 			return
 		}
 		if len(list) == 0 {
-			list = []*location{{path: "/", kind: "Prefix", said: said}}
+			list = []*location{{path: "/", kind: "Prefix", said: said, service: leads(spec["defaultBackend"])}}
 		}
 		paths, _ := rule["http"].(map[string]any)["paths"].([]any)
 		for _, p := range paths {
@@ -43,11 +43,16 @@ func newLocation(p, said map[string]any) *location {
 	if l.kind, _ = p["pathType"].(string); l.kind != "Exact" {
 		l.kind = "Prefix"
 	}
-	backend, _ := p["backend"].(map[string]any)
-	service, _ := backend["service"].(map[string]any)
-	l.service, _ = service["name"].(string)
-	l.path = cmp.Or(l.path, "/")
+	l.service, l.path = leads(p["backend"]), cmp.Or(l.path, "/")
 	return l
+}
+
+// leads is the Service of a backend.
+func leads(backend any) string {
+	b, _ := backend.(map[string]any)
+	service, _ := b["service"].(map[string]any)
+	name, _ := service["name"].(string)
+	return name
 }
 
 // with are locations and one more, unless its path is taken: of those with the path the

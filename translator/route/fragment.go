@@ -51,7 +51,8 @@ type Fragment struct {
 	// does not say.
 	CatchAll *Action
 	// Lends is what the oldest fragment of a host does, in a compatible class, with a
-	// path that no rule has: nil is what the class does, with the settings of this object.
+	// path that no rule has, in place of all Fallbacks: nil is what the class does, with the
+	// settings of this object.
 	Lends *Action
 	// Policy has the settings that the object sets.
 	Policy policy.Overrides

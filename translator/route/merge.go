@@ -372,17 +372,24 @@ func (m *merger) planned(p plan, a Action) Planned {
 }
 
 // fallback is what the host does with a path that no rule matches: that of the oldest
-// object of its owner that says so, else that of the class.
+// object of its owner that says so, else that of the class. In a compatible class it is what
+// the very oldest lends.
 func (m *merger) fallback() Planned {
+	compatible := m.class.Settings.Compatible()
+	var first *plan
 	for p := range m.owning {
-		if p.fragment.Fallback != nil {
+		switch {
+		case compatible && first == nil:
+			first = &p
+		case p.fragment.Fallback == nil:
+		case compatible:
+			m.found = append(m.found, finding.DefaultUnused.At(p.fragment.At("spec.defaultBackend"), "", first.fragment.Origin.Object, m.host.Host))
+		default:
 			return m.planned(p, *p.fragment.Fallback)
 		}
 	}
-	if m.host.Host != Any && m.class.Settings.Compatible() {
-		for p := range m.owning {
-			return m.lent(p)
-		}
+	if first != nil && m.host.Host != Any {
+		return m.lent(*first)
 	}
 	return m.class.unmatched(m.host.Host, m.owner)
 }
