@@ -54,23 +54,57 @@ func (a Asked) rest(do func(said, spec, rule map[string]any)) {
 	}
 }
 
+// naming calls with all that names the host in some way.
 func (a Asked) naming(do func(said, spec, rule map[string]any)) {
+	exact, called := a.exact(), a.called()
+	a.rules(func(said, spec, rule map[string]any, host string) {
+		if a.at(host) && (a.named(host) || !exact) || a.www() && a.named("www."+host) || !exact && len(called) > 0 && host == called[0] {
+			do(said, spec, rule)
+		}
+	})
+}
+
+// rules calls with each rule of each Ingress.
+func (a Asked) rules(do func(said, spec, rule map[string]any, host string)) {
 	for _, m := range a.Objects {
 		if m["kind"] != "Ingress" {
 			continue
 		}
 		said, _ := m.meta()["annotations"].(map[string]any)
 		spec := m["spec"].(map[string]any)
-		rules, _ := spec["rules"].([]any)
-		for _, r := range rules {
+		list, _ := spec["rules"].([]any)
+		for _, r := range list {
 			rule := r.(map[string]any)
 			host, _ := rule["host"].(string)
-			alias, _ := said[prefix+"server-alias"].(string)
-			if a.at(host) && (a.named(host) || !a.exact()) || a.www() && a.named("www."+host) || alias != "" && a.at(strings.Split(alias, ",")...) {
-				do(said, spec, rule)
-			}
+			do(said, spec, rule, host)
 		}
 	}
+}
+
+// called are the hosts of which the host of the request is an alias, in order of their names.
+// The first one serves it.
+func (a Asked) called() (list []string) {
+	a.rules(func(said, _, _ map[string]any, host string) {
+		if alias, _ := said[prefix+"server-alias"].(string); alias != "" && a.at(strings.Split(alias, ",")...) {
+			list = append(list, host)
+		}
+	})
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// certified reports whether ingress-nginx has a certificate for an alias: by the last of its
+// hosts, if that has one that covers both.
+func (a Asked) certified() (is bool) {
+	called := a.called()
+	if len(called) == 0 || a.deep() {
+		return false
+	}
+	last := called[len(called)-1]
+	a.rules(func(_, spec, _ map[string]any, host string) {
+		is = is || host == last && len(sections(spec)) > 0 && strings.Count(host, ".") == 2 && !strings.HasPrefix(host, "*")
+	})
+	return is
 }
 
 // exact reports whether a rule names the very host.
@@ -260,7 +294,7 @@ func (a Asked) sharesCanary() bool {
 // host names it.
 func (a Asked) canaries() (list []string) {
 	l := a.location()
-	if l == nil || !l.ruled {
+	if l == nil || l.service == "" {
 		return nil
 	}
 	for _, m := range a.Objects {
@@ -315,11 +349,13 @@ func (a Asked) paged() bool {
 
 // over reports whether the body is larger than the path lets it be.
 func (a Asked) over() bool {
-	l := a.location()
-	if l == nil {
-		return false
+	text, said := "", false
+	if l := a.location(); l != nil {
+		text, said = l.said[prefix+"proxy-body-size"].(string)
 	}
-	text, _ := l.said[prefix+"proxy-body-size"].(string)
+	if !said {
+		text = a.Settings["proxy-body-size"]
+	}
 	size := strings.TrimRight(text, "km")
 	most, err := strconv.Atoi(size)
 	switch strings.TrimPrefix(text, size) {

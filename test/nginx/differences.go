@@ -35,8 +35,8 @@ var Differences = []Difference{
 		}},
 	{What: "Certificate that does not cover the host whose TLS section names it", Theirs: "the default certificate", Ours: "that certificate", Why: "either is refused by clients; ours says why",
 		Fields: fields("certificate"), When: func(a Asked) bool { return a.TLS != 0 && a.greeted().deep() && a.greeted().tls() }},
-	{What: "Alias, or www name, of a host with TLS", Theirs: "has the default certificate, and is not sent to https", Ours: "as its host", Why: "an alias is another name of the same host",
-		Fields: fields(""), When: func(a Asked) bool { return a.anyTLS() && a.deep() && (a.aliased() || a.www()) }},
+	{What: "Alias, or www name, of a host with TLS, that its certificate does not cover, or that a later host without TLS has, too", Theirs: "has the default certificate, and is not sent to https", Ours: "as its host", Why: "an alias is another name of the same host",
+		Fields: fields(""), When: func(a Asked) bool { return a.anyTLS() && (a.aliased() && !a.certified() || a.www() && a.deep()) }},
 	{What: "Cookie of a session, by https", Theirs: "Secure, unless `session-cookie-secure` says otherwise", Ours: "as `session-cookie-secure` says, and not otherwise", Why: "Envoy has one cookie for http and https",
 		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.TLS != 0 && a.has("affinity") && !a.has("session-cookie-secure") }},
 	{What: "Cookie of a session with `session-cookie-path`, on other paths", Theirs: "set", Ours: "not set", Why: "the client would not send it back to this path",
@@ -91,7 +91,9 @@ var Differences = []Difference{
 			return a.TLS != 0 && a.has("auth-tls-secret") && (!a.tls() || a.deep() || slices.Contains(a.values("auth-tls-verify-client"), "off") || a.SNI != "" && !a.named(a.SNI))
 		}},
 	{What: "X-Forwarded-For and -Host of a proxy in front", Theirs: "believed of everybody: the left-most address is the client, and the host takes the place of Host", Ours: "believed as far as `trusted-proxies` says, the last address that none of them wrote is the client, and Host stays", Why: "who may write the header would choose address and virtual host",
-		Fields: fields("status", "upstream"), When: func(a Asked) bool { return a.Header["X-Forwarded-For"] != "" && a.Settings["proxy-real-ip-cidr"] == "" || a.Header["X-Forwarded-Host"] != "" }},
+		Fields: fields("status", "upstream"), When: func(a Asked) bool {
+			return a.Header["X-Forwarded-For"] != "" && a.Settings["proxy-real-ip-cidr"] == "" || a.Header["X-Forwarded-Host"] != ""
+		}},
 }
 
 // fields are those whose names begin so.

@@ -32,7 +32,7 @@ const (
 	// dnsPort is the one that a resolv.conf cannot change.
 	dnsPort = 53
 	// startTimeout bounds the wait for a controller that never serves what it should.
-	startTimeout = 30 * time.Second
+	startTimeout = 3 * time.Minute
 	// httpPort and httpsPort are those of nginx.
 	httpPort, httpsPort = "80", "443"
 	// pollEvery is the pause between two looks at what the controller serves.

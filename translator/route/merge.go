@@ -454,6 +454,9 @@ func (m *merger) toHTTPS(name string, match Match, keepSlash bool) {
 		m.https = ToHTTPS(m.class.Settings.ExternalHTTPSPort, m.portless())
 	}
 	r := Route{Name: name, Match: match, Plain: true, Planned: Planned{Action: Action{Redirect: m.https}}}
+	if m.class.Settings.Compatible() { // it comes before the addresses and rates of the class, too
+		r.Settings = m.class.openOf(&m.class.Settings.Route)
+	}
 	if r.Challenges = m.class.Settings.Compatible(); !keepSlash {
 		m.unslashed(r)
 	}
