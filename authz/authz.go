@@ -130,8 +130,12 @@ func (s *Server) judge(r *http.Request, ru *rule.Rule) verdict {
 	}
 	if ru.URL != "" {
 		asked := s.byService(r, ru)
-		if ru.Any && ru.Basic && asked.status != http.StatusOK && asked.header.Get("Location") == "" {
+		switch {
+		case !ru.Any || !ru.Basic || asked.status == http.StatusOK:
+		case asked.header.Get("Location") == "":
 			return v // the browser can ask for a password
+		case asked.header.Get("Www-Authenticate") == "": // as nginx passes it on
+			asked.header["Www-Authenticate"] = v.header["Www-Authenticate"]
 		}
 		v = asked
 	}

@@ -3,6 +3,7 @@
 package nginx
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -19,8 +20,22 @@ type Asked struct {
 const prefix = "nginx.ingress.kubernetes.io/"
 
 // each calls with the annotations and the spec of the Ingresses that name the host of the
-// request, or a wildcard above it, in their rules or aliases, and with the rule.
+// request, or a wildcard above it, in their rules or aliases, and with the rule; if there
+// are none, with those that take what no host takes.
 func (a Asked) each(do func(said, spec, rule map[string]any)) {
+	some := false
+	a.naming(func(said, spec, rule map[string]any) {
+		some = true
+		do(said, spec, rule)
+	})
+	if !some {
+		a.rest(do)
+	}
+}
+
+// rest calls with what takes the requests that no host takes. An Ingress without rules has
+// one without paths.
+func (a Asked) rest(do func(said, spec, rule map[string]any)) {
 	for _, m := range a.Objects {
 		if m["kind"] != "Ingress" {
 			continue
@@ -28,15 +43,68 @@ func (a Asked) each(do func(said, spec, rule map[string]any)) {
 		said, _ := m.meta()["annotations"].(map[string]any)
 		spec := m["spec"].(map[string]any)
 		rules, _ := spec["rules"].([]any)
+		if len(rules) == 0 {
+			do(said, spec, map[string]any{"http": map[string]any{}})
+		}
 		for _, r := range rules {
-			rule := r.(map[string]any)
-			host, _ := rule["host"].(string)
-			alias, _ := said[prefix+"server-alias"].(string)
-			if a.at(host) && (a.named(host) || !a.exact()) || a.www() && a.named("www."+host) || alias != "" && a.at(strings.Split(alias, ",")...) {
+			if rule := r.(map[string]any); rule["host"] == nil {
 				do(said, spec, rule)
 			}
 		}
 	}
+}
+
+// naming calls with all that names the host in some way.
+func (a Asked) naming(do func(said, spec, rule map[string]any)) {
+	exact, called := a.exact(), a.called()
+	a.rules(func(said, spec, rule map[string]any, host string) {
+		if a.at(host) && (a.named(host) || !exact) || a.www() && a.named("www."+host) || !exact && len(called) > 0 && host == called[0] {
+			do(said, spec, rule)
+		}
+	})
+}
+
+// rules calls with each rule of each Ingress.
+func (a Asked) rules(do func(said, spec, rule map[string]any, host string)) {
+	for _, m := range a.Objects {
+		if m["kind"] != "Ingress" {
+			continue
+		}
+		said, _ := m.meta()["annotations"].(map[string]any)
+		spec := m["spec"].(map[string]any)
+		list, _ := spec["rules"].([]any)
+		for _, r := range list {
+			rule := r.(map[string]any)
+			host, _ := rule["host"].(string)
+			do(said, spec, rule, host)
+		}
+	}
+}
+
+// called are the hosts of which the host of the request is an alias, in order of their names.
+// The first one serves it.
+func (a Asked) called() (list []string) {
+	a.rules(func(said, _, _ map[string]any, host string) {
+		if alias, _ := said[prefix+"server-alias"].(string); alias != "" && a.at(strings.Split(alias, ",")...) {
+			list = append(list, host)
+		}
+	})
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// certified reports whether ingress-nginx has a certificate for an alias: by the last of its
+// hosts, if that has one that covers both.
+func (a Asked) certified() (is bool) {
+	called := a.called()
+	if len(called) == 0 || a.deep() {
+		return false
+	}
+	last := called[len(called)-1]
+	a.rules(func(_, spec, _ map[string]any, host string) {
+		is = is || host == last && len(sections(spec)) > 0 && strings.Count(host, ".") == 2 && !strings.HasPrefix(host, "*")
+	})
+	return is
 }
 
 // exact reports whether a rule names the very host.
@@ -159,7 +227,23 @@ func (a Asked) unruled() bool {
 // none reports whether the path leads to a Service that has no endpoint.
 func (a Asked) none() bool {
 	l := a.location()
-	return l != nil && l.ruled && a.endpoints(l.service) == 0
+	return l != nil && l.service != "" && a.endpoints(l.service) == 0
+}
+
+// greeted is a with the host that was named before the request, to be shown a certificate.
+func (a Asked) greeted() Asked {
+	a.Host = cmp.Or(a.SNI, a.Host)
+	return a
+}
+
+// forced reports whether requests by http are sent to https without TLS of the host.
+func (a Asked) forced() bool {
+	return a.has("force-ssl-redirect") || a.Settings["force-ssl-redirect"] == "true"
+}
+
+// classAddresses reports whether the ConfigMap keeps addresses out.
+func (a Asked) classAddresses() bool {
+	return a.Settings["whitelist-source-range"]+a.Settings["denylist-source-range"] != ""
 }
 
 // Through reports whether a request is let through that ingress-nginx refuses, whatever the
@@ -210,7 +294,7 @@ func (a Asked) sharesCanary() bool {
 // host names it.
 func (a Asked) canaries() (list []string) {
 	l := a.location()
-	if l == nil || !l.ruled {
+	if l == nil || l.service == "" {
 		return nil
 	}
 	for _, m := range a.Objects {
@@ -265,11 +349,13 @@ func (a Asked) paged() bool {
 
 // over reports whether the body is larger than the path lets it be.
 func (a Asked) over() bool {
-	l := a.location()
-	if l == nil {
-		return false
+	text, said := "", false
+	if l := a.location(); l != nil {
+		text, said = l.said[prefix+"proxy-body-size"].(string)
 	}
-	text, _ := l.said[prefix+"proxy-body-size"].(string)
+	if !said {
+		text = a.Settings["proxy-body-size"]
+	}
 	size := strings.TrimRight(text, "km")
 	most, err := strconv.Atoi(size)
 	switch strings.TrimPrefix(text, size) {

@@ -224,8 +224,9 @@ func (c *Case) Write(folder string) error {
 		text = append(append(text, "---\n"...), one...)
 	}
 	asked, err := json.MarshalIndent(map[string]any{"requests": c.Requests}, "", " ")
-	return errors.Join(err, os.MkdirAll(folder, 0o755), os.WriteFile(folder+"/ingress.yaml", text, 0o644),
-		os.WriteFile(folder+"/requests.json", append(asked, '\n'), 0o644))
+	settings, wrong := yaml.Marshal(Manifest{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": "settings"}, "data": c.Settings})
+	return errors.Join(err, wrong, os.MkdirAll(folder, 0o755), os.WriteFile(folder+"/ingress.yaml", text, 0o644),
+		os.WriteFile(folder+"/requests.json", append(asked, '\n'), 0o644), os.WriteFile(folder+"/nginx-configmap.yaml", settings, 0o644))
 }
 
 // Record writes the answers of a case into its folder.
@@ -245,6 +246,15 @@ func (c *Case) Apart() ([]Manifest, error) {
 		list = append(list, c.apart("", map[string]any(m), m["kind"]).(map[string]any))
 	}
 	return list, err
+}
+
+// Configuration is the data of the ConfigMap of ingress-nginx, with names of its own.
+func (c *Case) Configuration() map[string]string {
+	data := map[string]string{}
+	for key, value := range c.Settings {
+		data[key] = c.own(value)
+	}
+	return data
 }
 
 // write puts the objects of a case into a folder, with names of its own.

@@ -22,7 +22,7 @@ type Difference struct {
 var Differences = []Difference{
 	{What: "Host of a redirect", Theirs: "as the client wrote it", Ours: "in lower case", Why: "Envoy compares and keeps host names in lower case; clients do not tell them apart",
 		Fields: fields("headers.location"), When: func(a Asked) bool {
-			return a.Host != strings.ToLower(a.Host) && (a.TLS == 0 && (a.tls() || a.tlsAnywhere()) || a.has("app-root", "from-to-www-redirect", "force-ssl-redirect") || a.slashed() || a.Header["X-Echo-Set"] != "")
+			return a.Host != strings.ToLower(a.Host) && (a.TLS == 0 && (a.tls() || a.tlsAnywhere()) || a.has("app-root", "from-to-www-redirect") || a.forced() || a.slashed() || a.Header["X-Echo-Set"] != "")
 		}},
 	{What: "Path with `//` or `%2F`", Theirs: "passed on, and told in redirects, as the client wrote it", Ours: "as it was matched", Why: "what a backend gets is what the guards have seen",
 		Fields: fields("headers.location", "upstream.path", "upstream.headers.x-original-uri", "headers.set-cookie"),
@@ -34,9 +34,9 @@ var Differences = []Difference{
 			return a.TLS != 0 && (a.snipped() || a.rooted() || a.has("from-to-www-redirect") && a.www() || a.has("custom-http-errors") && (a.Header["X-Echo-Status"] != "" || a.unruled()) || a.has("auth-signin") && a.Header["Cookie"] == "")
 		}},
 	{What: "Certificate that does not cover the host whose TLS section names it", Theirs: "the default certificate", Ours: "that certificate", Why: "either is refused by clients; ours says why",
-		Fields: fields("certificate"), When: func(a Asked) bool { return a.TLS != 0 && a.deep() && a.tls() }},
-	{What: "Alias, or www name, of a host with TLS", Theirs: "has the default certificate, and is not sent to https", Ours: "as its host", Why: "an alias is another name of the same host",
-		Fields: fields(""), When: func(a Asked) bool { return a.anyTLS() && (a.aliased() || a.www()) }},
+		Fields: fields("certificate"), When: func(a Asked) bool { return a.TLS != 0 && a.greeted().deep() && a.greeted().tls() }},
+	{What: "Alias, or www name, of a host with TLS, that its certificate does not cover, or that a later host without TLS has, too", Theirs: "has the default certificate, and is not sent to https", Ours: "as its host", Why: "an alias is another name of the same host",
+		Fields: fields(""), When: func(a Asked) bool { return a.anyTLS() && (a.aliased() && !a.certified() || a.www() && a.deep()) }},
 	{What: "Cookie of a session, by https", Theirs: "Secure, unless `session-cookie-secure` says otherwise", Ours: "as `session-cookie-secure` says, and not otherwise", Why: "Envoy has one cookie for http and https",
 		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.TLS != 0 && a.has("affinity") && !a.has("session-cookie-secure") }},
 	{What: "Cookie of a session with `session-cookie-path`, on other paths", Theirs: "set", Ours: "not set", Why: "the client would not send it back to this path",
@@ -63,7 +63,7 @@ var Differences = []Difference{
 		Fields: fields("upstream", "status", "headers"), When: func(a Asked) bool { return a.sharesCanary() }},
 	{What: "Cookie that the service of `auth-url` sets, on an error", Theirs: "left out, but for `auth-always-set-cookie`", Ours: "passed on", Why: "who let a client in has perhaps renewed its session",
 		Fields: fields("headers.set-cookie"), When: func(a Asked) bool {
-			return a.has("auth-url") && strings.Contains(a.Header["X-Echo-Set"], "Set-Cookie")
+			return (a.has("auth-url") || a.Settings["global-auth-url"] != "") && strings.Contains(a.Header["X-Echo-Set"], "Set-Cookie")
 		}},
 	{What: "`return` in a `configuration-snippet`", Theirs: "comes before the redirect to https and before authentication", Ours: "after them", Why: "refused either way, in another order",
 		Fields: fields("status", "headers"), When: func(a Asked) bool {
@@ -71,9 +71,10 @@ var Differences = []Difference{
 		}},
 	{What: "`default-backend` for a Service without endpoints", Theirs: "gets the request with its method and body, and the headers of the path are on its answer", Ours: "gets a GET, and its answer is told as it is; a request with a body is answered 503", Why: "Envoy asks it once it knows that nobody else is there, and by then a body is gone",
 		Fields: fields("upstream", "status", "headers"), When: func(a Asked) bool { return a.has("default-backend") && a.none() }},
-	{What: "Guard before a Service without endpoints", Theirs: "503", Ours: "the guard answers first: 401, 403, the redirect to https", Why: "who may not come in is not told what is there",
+	{What: "Guard before a Service without endpoints, and addresses of the class before a host that nobody has", Theirs: "503, 404", Ours: "the guard answers first: 401, 403, the redirect to https", Why: "who may not come in is not told what is there",
 		Fields: fields("status", "headers"), When: func(a Asked) bool {
-			return a.none() && (a.has("auth-type", "auth-url", "whitelist-source-range", "denylist-source-range") || strings.Contains(strings.Join(a.values("configuration-snippet"), ""), "deny"))
+			return a.none() && (a.has("auth-type", "auth-url", "whitelist-source-range", "denylist-source-range") || a.classAddresses() && a.Source != "" || a.Settings["global-auth-url"] != "" ||
+				strings.Contains(strings.Join(a.values("configuration-snippet"), ""), "deny")) || (a.location() == nil || a.deep()) && a.classAddresses() && a.Source != ""
 		}},
 	{What: "Request to an error page", Theirs: "with the method and query of the client, without what was set for the Service; a canary of the Service gets its share of them", Ours: "GET, without query", Why: "a page is fetched, and nothing is done again",
 		Fields: fields("upstream", "headers", "status"), When: func(a Asked) bool {
@@ -81,12 +82,18 @@ var Differences = []Difference{
 		}},
 	{What: "Headers of a snippet, and of CORS, on a redirect to https; those of CORS on that of `app-root`, and to a path with a slash", Theirs: "added; not added", Ours: "not added; added", Why: "the redirect to https comes before the rule whose headers they are",
 		Fields: fields("headers.x-frame-options", "headers.x-content-type-options", "headers.access-control-"), When: func(a Asked) bool {
-			return a.TLS == 0 && a.has("configuration-snippet") || a.has("enable-cors") && (a.TLS == 0 && (a.tls() || a.tlsAnywhere() || a.has("force-ssl-redirect")) || a.rooted() || a.slashed())
+			return a.TLS == 0 && a.has("configuration-snippet") || a.has("enable-cors") && (a.TLS == 0 && (a.tls() || a.tlsAnywhere() || a.forced()) || a.rooted() || a.slashed())
 		}},
 	{What: "Variable in `permanent-redirect`", Theirs: "1.15 drops the whole Ingress, which 1.11 served", Ours: "the redirect that its owner wrote", Why: "nothing is guarded by leaving it out",
 		Fields: fields("headers.location", "status"), When: func(a Asked) bool { return strings.Contains(strings.Join(a.values("permanent-redirect"), ""), "$") }},
+	{What: "Client certificates at a host without a TLS section, or where an older Ingress says `off`, or on a connection for another name", Theirs: "asked for beside the default certificate; for nobody; served if they are `optional`", Ours: "https of the host is closed; asked for; 403 or 421", Why: "who asks for certificates is taken at his word, and one that another host has asked for is not his",
+		Fields: fields("status", "headers", "upstream"), When: func(a Asked) bool {
+			return a.TLS != 0 && a.has("auth-tls-secret") && (!a.tls() || a.deep() || slices.Contains(a.values("auth-tls-verify-client"), "off") || a.SNI != "" && !a.named(a.SNI))
+		}},
 	{What: "X-Forwarded-For and -Host of a proxy in front", Theirs: "believed of everybody: the left-most address is the client, and the host takes the place of Host", Ours: "believed as far as `trusted-proxies` says, the last address that none of them wrote is the client, and Host stays", Why: "who may write the header would choose address and virtual host",
-		Fields: fields("status", "upstream"), When: func(a Asked) bool { return a.Header["X-Forwarded-For"] != "" || a.Header["X-Forwarded-Host"] != "" }},
+		Fields: fields("status", "upstream"), When: func(a Asked) bool {
+			return a.Header["X-Forwarded-For"] != "" && a.Settings["proxy-real-ip-cidr"] == "" || a.Header["X-Forwarded-Host"] != ""
+		}},
 }
 
 // fields are those whose names begin so.

@@ -19,12 +19,12 @@ type location struct {
 // locations are those of the host, as ingress-nginx makes them, and whether they are
 // patterns. There are none if nobody has the host.
 func (a Asked) locations() (list []*location, patterns bool) {
-	a.each(func(said, _, rule map[string]any) {
+	a.each(func(said, spec, rule map[string]any) {
 		if said[prefix+"canary"] == "true" {
 			return
 		}
 		if len(list) == 0 {
-			list = []*location{{path: "/", kind: "Prefix", said: said}}
+			list = []*location{{path: "/", kind: "Prefix", said: said, service: leads(spec["defaultBackend"])}}
 		}
 		paths, _ := rule["http"].(map[string]any)["paths"].([]any)
 		for _, p := range paths {
@@ -32,8 +32,7 @@ func (a Asked) locations() (list []*location, patterns bool) {
 		}
 	})
 	for _, l := range list {
-		target, _ := l.said[prefix+"rewrite-target"].(string)
-		patterns = patterns || l.said[prefix+"use-regex"] == "true" || target != "" && target != l.path
+		patterns = patterns || l.patterns()
 	}
 	return list, patterns
 }
@@ -44,11 +43,16 @@ func newLocation(p, said map[string]any) *location {
 	if l.kind, _ = p["pathType"].(string); l.kind != "Exact" {
 		l.kind = "Prefix"
 	}
-	backend, _ := p["backend"].(map[string]any)
-	service, _ := backend["service"].(map[string]any)
-	l.service, _ = service["name"].(string)
-	l.path = cmp.Or(l.path, "/")
+	l.service, l.path = leads(p["backend"]), cmp.Or(l.path, "/")
 	return l
+}
+
+// leads is the Service of a backend.
+func leads(backend any) string {
+	b, _ := backend.(map[string]any)
+	service, _ := b["service"].(map[string]any)
+	name, _ := service["name"].(string)
+	return name
 }
 
 // with are locations and one more, unless its path is taken: of those with the path the
@@ -72,7 +76,7 @@ func (a Asked) location() *location {
 			return cmp.Or(cmp.Compare(len(b.path), len(a.path)), strings.Compare(b.path, a.path))
 		})
 		for _, l := range list {
-			if re, err := regexp.Compile("(?i)^" + l.path); err == nil && re.MatchString(a.path()) {
+			if re, err := regexp.Compile("(?i)^" + l.pattern(list)); err == nil && re.MatchString(a.path()) {
 				return l
 			}
 		}
@@ -89,4 +93,19 @@ func (a Asked) location() *location {
 		}
 	}
 	return taken
+}
+
+// pattern is that of a location, given all of its host. A prefix that only others make a
+// pattern of has what is below it, if there is a location of type Exact beside it.
+func (l *location) pattern(all []*location) string {
+	if l.kind == "Exact" || l.path == "/" || l.patterns() || !slices.ContainsFunc(all, func(o *location) bool { return o.path == l.path && o.kind == "Exact" }) {
+		return l.path
+	}
+	return strings.TrimSuffix(l.path, "/") + "/"
+}
+
+// patterns reports whether a location makes patterns of all of its host.
+func (l *location) patterns() bool {
+	target, _ := l.said[prefix+"rewrite-target"].(string)
+	return l.said[prefix+"use-regex"] == "true" || target != "" && target != l.path
 }

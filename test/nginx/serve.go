@@ -18,6 +18,7 @@ import (
 	"legation.dev/authz"
 	"legation.dev/test/inprocess"
 	"legation.dev/translator/input"
+	dialect "legation.dev/translator/lower/nginx"
 	"legation.dev/watcher/dir"
 	"legation.dev/xds/bootstrap"
 )
@@ -99,7 +100,7 @@ func written(t *testing.T, cases []*Case) (folder string, addresses map[string]s
 		}
 		if addresses[c.Class] == "" {
 			addresses[c.Class] = address(firstEnvoy + len(addresses))
-			if err := writeClass(folder, c.Class, addresses[c.Class]); err != nil {
+			if err := writeClass(folder, c, addresses[c.Class]); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -107,14 +108,15 @@ func written(t *testing.T, cases []*Case) (folder string, addresses map[string]s
 	return folder, addresses
 }
 
-// writeClass puts an IngressClass into the folder: that of the cases, under its own name
-// and with its own settings.
-func writeClass(folder, class, address string) error {
+// writeClass puts an IngressClass into the folder: that of a case, under its own name and
+// with its own settings.
+func writeClass(folder string, c *Case, address string) error {
+	class := c.Class
 	objects, err := manifests(commonFolder + "/class-legation.yaml")
 	if err != nil {
 		return err
 	}
-	settings, err := settingsOf(class)
+	settings, err := settingsOf(c)
 	if err != nil {
 		return err
 	}
@@ -131,7 +133,9 @@ func writeClass(folder, class, address string) error {
 		case "ConfigMap":
 			m.meta()["namespace"] = space
 			data := m["data"].(map[string]any)
-			maps.Copy(data, settings)
+			for name, value := range settings {
+				data[name] = value
+			}
 			data["bind-addresses"], data["http-port"], data["https-port"], data["access-log"] = address, httpPort, httpsPort, "off"
 		}
 		own, err := yaml.Marshal(m)
@@ -143,19 +147,20 @@ func writeClass(folder, class, address string) error {
 	return os.WriteFile(folder+"/class-"+class+".yaml", text, 0o600)
 }
 
-// settingsOf are the settings of a class, besides addresses and ports.
-func settingsOf(class string) (map[string]any, error) {
+// settingsOf are the settings of the class of a case, besides addresses and ports: what the
+// ConfigMap of ingress-nginx becomes by `legation settings import`, and what that leaves to
+// whoever imports it.
+func settingsOf(c *Case) (map[string]string, error) {
 	text, err := os.ReadFile(settingsFile)
 	if err != nil {
 		return nil, err
 	}
-	var all map[string]map[string]any
-	if err := yaml.UnmarshalStrict(text, &all); err != nil {
+	var decided map[string]map[string]string
+	if err := yaml.UnmarshalStrict(text, &decided); err != nil {
 		return nil, fmt.Errorf("%s: %w", settingsFile, err)
 	}
-	settings := map[string]any{}
-	maps.Copy(settings, all["all"])
-	maps.Copy(settings, all[class])
+	settings, _ := dialect.Import(c.Configuration())
+	maps.Copy(settings, decided[c.Class])
 	return settings, nil
 }
 

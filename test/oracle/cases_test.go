@@ -48,7 +48,7 @@ func TestCases(t *testing.T) {
 // askCases asks cases that one controller can serve together.
 func askCases(t *testing.T, cases []*nginx.Case, seen map[string]bool) {
 	o := start(t, strings.Fields(cases[0].Flags)...)
-	o.serve(t, cases[0].Settings, cases)
+	o.serve(t, cases)
 	for _, c := range cases {
 		var answers []nginx.Answer
 		for _, r := range c.Requests {

@@ -33,19 +33,25 @@ const (
 func TestWorlds(t *testing.T) {
 	o := start(t)
 	all := tally{by: map[int]int{}, wide: map[int]int{}}
-	for first := 0; first < (*requests+inWorld-1)/inWorld; first += batch {
-		var cases []*nginx.Case
-		for n := first; n < min(first+batch, (*requests+inWorld-1)/inWorld); n++ {
-			if *only < 0 || *only == n {
-				c := newWorld(*seed, n, inWorld)
-				cases = append(cases, c)
-				if err := kept(c); err != nil {
-					t.Fatal(err)
-				}
+	worlds := (*requests + inWorld - 1) / inWorld
+	for first := 0; first < worlds; first += batch {
+		var together []*nginx.Case
+		for n := first; n < min(first+batch, worlds); n++ {
+			if *only >= 0 && *only != n {
+				continue
 			}
+			c := newWorld(*seed, n, inWorld)
+			if err := kept(c); err != nil {
+				t.Fatal(err)
+			}
+			if apart(n) {
+				t.Run(fmt.Sprint("world ", n), func(t *testing.T) { o.compare(t, []*nginx.Case{c}, &all) })
+				continue
+			}
+			together = append(together, c)
 		}
-		if len(cases) > 0 {
-			t.Run(fmt.Sprint("from ", first), func(t *testing.T) { o.compare(t, cases, &all) })
+		if len(together) > 0 {
+			t.Run(fmt.Sprint("from ", first), func(t *testing.T) { o.compare(t, together, &all) })
 		}
 	}
 	for i, d := range nginx.Differences {
@@ -88,7 +94,7 @@ func (o *oracle) compare(t *testing.T, cases []*nginx.Case, all *tally) {
 	}
 	nginx.Backends(t, cases)
 	nginx.StartDNS(t, dnsPort, cases)
-	o.serve(t, cases[0].Settings, cases)
+	o.serve(t, cases)
 	ours := nginx.Serve(t, cases)
 	list := make(chan int, len(cases))
 	for i := range cases {

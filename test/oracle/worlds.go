@@ -35,7 +35,12 @@ type world struct {
 	told []map[string]any
 	// kinds are the types of the rules with a host and path, in order.
 	kinds map[string][]string
+	// all: it has what takes the requests that no host takes, so no other is served with it.
+	all bool
 }
+
+// apart reports whether a world is served alone.
+func apart(number int) bool { return number%20 == 19 }
 
 func pick[T any](w *world, list ...T) T { return list[w.IntN(len(list))] }
 
@@ -44,11 +49,14 @@ func (w *world) one(n int) bool { return w.IntN(n) == 0 }
 
 // newWorld draws a world and requests to it.
 func newWorld(seed uint64, number, requests int) *nginx.Case {
-	w := &world{Rand: rand.New(rand.NewPCG(seed, uint64(number))), kinds: map[string][]string{}}
+	w := &world{Rand: rand.New(rand.NewPCG(seed, uint64(number))), kinds: map[string][]string{}, all: apart(number)}
 	w.hosts = []string{"app.example.test", "b.example.test", "*.wild.example.test", "x.wild.example.test"}[:1+w.IntN(4)]
 	w.regex = w.one(3)
 	for i := range 1 + w.IntN(4) {
 		w.ingress(i)
+	}
+	if w.all {
+		w.catchAll()
 	}
 	for _, name := range slices.Sorted(maps.Keys(services)) {
 		w.service(name, services[name])
@@ -56,9 +64,9 @@ func newWorld(seed uint64, number, requests int) *nginx.Case {
 	w.list = append(w.list, nginx.Manifest{"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": "staff", "namespace": "team"}, "data": map[string]any{"auth": users}})
 	// nginx keeps the certificates of hosts that are gone, so no two worlds have the same.
 	c := &nginx.Case{Name: fmt.Sprintf("%04d-world-%d-of-seed-%d", number, number, seed), Objects: w.list,
-		Settings: map[string]string{"allow-snippet-annotations": "true"}}
+		Settings: settings(seed, number)}
 	for range requests {
-		c.Requests = append(c.Requests, w.request())
+		c.Requests = append(c.Requests, w.request(c.Settings))
 	}
 	return c
 }
@@ -78,13 +86,67 @@ func (w *world) service(name string, ports []int) {
 	}
 }
 
-// ingress draws one Ingress, and perhaps a canary of it.
-func (w *world) ingress(i int) {
+// settings draws the ConfigMap of a world, which is that of its batch unless it is served
+// alone.
+func settings(seed uint64, number int) map[string]string {
+	of := number / batch
+	if apart(number) {
+		of = number
+	}
+	const stream = 1 << 32 // of random numbers, beside those of worlds
+	w := &world{Rand: rand.New(rand.NewPCG(seed, stream+uint64(of)))}
+	drawn := map[string]any{}
+	for range w.IntN(4) {
+		pick(w, keys...)(w, drawn)
+	}
+	data := map[string]string{"allow-snippet-annotations": "true"}
+	for name, value := range drawn {
+		data[strings.TrimPrefix(name, prefix)] = value.(string)
+	}
+	return data
+}
+
+// keys are what ConfigMaps are drawn with.
+var keys = []func(*world, map[string]any){
+	said("ssl-redirect", "false"),
+	said("force-ssl-redirect", "true"),
+	both(said("hsts", "true", "false"), maybe(said("hsts-max-age", "600")), maybe(said("hsts-include-subdomains", "false")), maybe(said("hsts-preload", "true"))),
+	said("proxy-body-size", "1k", "0"),
+	said("whitelist-source-range", "127.0.0.0/8,10.0.0.0/8", "127.9.0.0/16,127.192.0.0/10"),
+	said("denylist-source-range", "127.9.0.0/16"),
+	both(said("global-auth-url", "http://auth.team.svc.cluster.local:18007/auth"), maybe(said("global-auth-response-headers", "X-Auth-Request-User")),
+		maybe(said("global-auth-signin", "https://login.example.test/start"))),
+	both(said("use-forwarded-headers", "true"), said("proxy-real-ip-cidr", "127.0.0.0/8"), maybe(said("compute-full-forwarded-for", "true"))),
+}
+
+// catchAll draws what takes the requests that no host takes: a backend of an Ingress without
+// rules, rules without a host, or both.
+func (w *world) catchAll() {
+	if w.one(2) {
+		said := w.said()
+		w.add("rest", 5+w.IntN(2), said, map[string]any{"ingressClassName": "nginx", "defaultBackend": w.backend(said)})
+	}
+	if w.one(2) {
+		said := w.said()
+		for _, name := range []string{"server-alias", "from-to-www-redirect"} {
+			delete(said, prefix+name) // of a host without a name
+		}
+		w.add("any", 5, said, map[string]any{"ingressClassName": "nginx", "rules": []any{map[string]any{"http": map[string]any{"paths": w.rulePaths("", said)}}}})
+	}
+}
+
+// said draws annotations of an Ingress.
+func (w *world) said() map[string]any {
 	said := map[string]any{}
 	for range w.IntN(4) {
 		pick(w, features...)(w, said)
 	}
-	name := fmt.Sprint("i", i)
+	return said
+}
+
+// ingress draws one Ingress, and perhaps a canary of it.
+func (w *world) ingress(i int) {
+	said, name := w.said(), fmt.Sprint("i", i)
 	var rules []any
 	taken := map[string]bool{}
 	for range 1 + w.IntN(2) {
@@ -101,6 +163,9 @@ func (w *world) ingress(i int) {
 	spec := map[string]any{"ingressClassName": "nginx", "rules": rules}
 	if w.one(3) {
 		spec["tls"] = []any{map[string]any{"hosts": []any{rules[0].(map[string]any)["host"]}, "secretName": "tls"}}
+	}
+	if w.one(6) {
+		spec["defaultBackend"] = w.backend(said)
 	}
 	w.add(name, i, said, spec)
 	if w.one(5) {
@@ -128,7 +193,6 @@ func backend(service string) map[string]any {
 }
 
 func (w *world) rulePaths(host string, said map[string]any) (list []any) {
-	protocol, _ := said[prefix+"backend-protocol"].(string)
 	for range 1 + w.IntN(3) {
 		// A path of types Prefix and ImplementationSpecific is one location twice, for which
 		// nginx refuses the whole configuration.
@@ -141,21 +205,26 @@ func (w *world) rulePaths(host string, said map[string]any) (list []any) {
 			path, kind = pick(w, "/a(/|$)(.*)", "/x/[0-9]+", "/(a|b)/c", "/v(1|2)/(.*)", "/a/.*"), "ImplementationSpecific"
 		}
 		kind = w.kind(host+path, kind)
-		service := pick(w, "one", "one", "two", "two", "many", "down", "gone")
-		if protocol == "HTTPS" {
-			service = "secure"
-		}
 		w.paths = append(w.paths, path)
-		list = append(list, map[string]any{"path": path, "pathType": kind, "backend": backend(service)})
+		list = append(list, map[string]any{"path": path, "pathType": kind, "backend": w.backend(said)})
 	}
 	return list
+}
+
+// backend draws one of an Ingress.
+func (w *world) backend(said map[string]any) map[string]any {
+	service := pick(w, "one", "one", "two", "two", "many", "down", "gone")
+	if said[prefix+"backend-protocol"] == "HTTPS" {
+		service = "secure"
+	}
+	return backend(service)
 }
 
 // kind is the type of one more rule with a path: that which is drawn, unless nginx would
 // have the location twice. It compares a new rule with the first one of the path only.
 func (w *world) kind(path, drawn string) string {
 	if w.kinds[path] == nil {
-		if strings.HasSuffix(path, ".test/") { // there from the start
+		if strings.HasSuffix(path, ".test/") || path == "/" { // there from the start
 			w.kinds[path] = []string{"Prefix"}
 		}
 	}
@@ -224,6 +293,9 @@ var features = []func(*world, map[string]any){
 	said("configuration-snippet", "more_set_headers \"X-Frame-Options: DENY\";", "proxy_set_header X-Site one;", "return 403;", "deny 127.9.0.0/16;\nallow all;",
 		"if ($http_x_block = \"1\") {\n  return 403;\n}", "add_header X-Content-Type-Options nosniff always;", "more_set_input_headers \"X-Site: two\";"),
 	said("server-snippet", "location /blocked {\n  return 403;\n}", "location = /metrics { deny all; }"),
+	both(said("auth-tls-secret", "team/client-ca"), maybe(said("auth-tls-verify-client", "on", "optional", "off")), maybe(said("auth-tls-verify-depth", "1", "2")),
+		maybe(said("auth-tls-pass-certificate-to-upstream", "true")), maybe(said("auth-tls-error-page", "https://error.example.test/why"))),
+	said("enable-global-auth", "false", "true"),
 	said("proxy-buffer-size", "8k"),
 	said("large-client-header-buffers", "4 8k"), // which nobody knows
 }
@@ -251,11 +323,20 @@ func (w *world) has(name string) bool {
 }
 
 // request draws one near the rules.
-func (w *world) request() nginx.Request {
+func (w *world) request(settings map[string]string) nginx.Request {
 	r := nginx.Request{Host: w.host(), Path: w.path(), Method: pick(w, "", "", "", "", "POST", "OPTIONS", "HEAD", "PUT"), Header: map[string]string{}}
 	if w.one(2) {
 		r.TLS = 1
 		r.HTTP2 = w.one(2)
+	}
+	if w.has("auth-tls") && r.TLS != 0 {
+		r.Cert = pick(w, "", "", "client", "client", "stranger")
+		if w.one(8) {
+			r.SNI = pick(w, "other.example.test", strings.Replace(w.hosts[len(w.hosts)-1], "*", "z", 1))
+		}
+	}
+	if settings["use-forwarded-headers"] != "" && w.one(3) {
+		r.Header["X-Forwarded-For"] = pick(w, "127.9.0.7", "192.0.2.1", "10.1.2.3, 192.0.2.1")
 	}
 	if w.has("enable-cors") && w.one(2) || w.one(12) {
 		r.Header["Origin"] = pick(w, "https://front.example.test", "https://a.other.example.test", "https://evil.example.org")
@@ -269,10 +350,11 @@ func (w *world) request() nginx.Request {
 	if w.has("auth-type") && w.one(2) || w.one(20) {
 		r.User = pick(w, "alice:secret", "alice:secret", "alice:wrong", "bob:secret")
 	}
-	if w.has("auth-url") && w.one(2) {
+	if (w.has("auth-url") || settings["global-auth-url"] != "") && w.one(2) {
 		r.Header["Cookie"] = "session=1"
 	}
-	if (w.has("whitelist") || w.has("denylist") || w.has("configuration-snippet")) && w.one(2) {
+	limits := settings["whitelist-source-range"] + settings["denylist-source-range"]
+	if (w.has("whitelist") || w.has("denylist") || w.has("configuration-snippet") || limits != "") && w.one(2) {
 		r.Source = "127.9.0.1"
 	}
 	if w.has("configuration-snippet") && w.one(3) {

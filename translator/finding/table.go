@@ -86,6 +86,7 @@ const (
 	RenewsConnections Code = "RenewsConnections"
 	BadDefaultBackend Code = "BadDefaultBackend"
 	DefaultTaken      Code = "DefaultTaken"
+	DefaultUnused     Code = "DefaultUnused"
 
 	// Of settings and annotations.
 	SettingIgnored    Code = "SettingIgnored"
@@ -268,6 +269,8 @@ var table = []Row{
 		"Write `namespace/service:port` in the ConfigMap of the class."},
 	{DefaultTaken, Error, "%s has a default for the class too and %s; this one is not used", "differences.md",
 		"Delete `spec.defaultBackend` from one of the two Ingresses."},
+	{DefaultUnused, Warning, "%s is the oldest of host %s and decides over paths that no rule has; this default gets none of them there", "differences.md#a-compatible-class",
+		"Move `spec.defaultBackend` to the oldest Ingress of the host, or say a rule for `/`."},
 
 	{SettingIgnored, Error, "%v; the setting is ignored", "settings.md",
 		"Mend the value; `legation settings` says what the setting takes."},

@@ -51,7 +51,8 @@ type Fragment struct {
 	// does not say.
 	CatchAll *Action
 	// Lends is what the oldest fragment of a host does, in a compatible class, with a
-	// path that no rule has: nil is what the class does, with the settings of this object.
+	// path that no rule has, in place of all Fallbacks: nil is what the class does, with the
+	// settings of this object.
 	Lends *Action
 	// Policy has the settings that the object sets.
 	Policy policy.Overrides
@@ -204,6 +205,8 @@ type Rule struct {
 	// Names, if not nil, is the Service that the rule names although its Action does not lead
 	// there: canaries are on that.
 	Names *Backend
+	// Pattern: its own object has the path be a pattern. See Server.Regex.
+	Pattern bool
 }
 
 // Ends reports whether TLS ends here for the host, as far as this object says. lent:

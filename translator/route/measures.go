@@ -38,6 +38,9 @@ type Place struct {
 	Action Action
 	// First: it is tried before all rules of the host, whatever their paths.
 	First bool
+	// Literal is what the paths begin with that it takes, if it is not First: among rules it
+	// is tried where a prefix of that text would be, and before patterns in any case.
+	Literal string
 }
 
 // with are the measures of an object and those of a whole host; nil for none.
@@ -84,13 +87,25 @@ func (m *merger) places() (list []candidate) {
 			rule := Rule{Match: place.Match, Action: place.Action, Path: place.Match.Path, Name: p.fragment.Origin.Object.Key() + " location " + place.Match.Path}
 			c := candidate{plan: p, apart: true, rule: rule}
 			if place.First {
-				m.first = append(m.first, Route{Name: rule.Name, Match: rule.Match, Planned: m.planned(p, rule.Action)})
+				m.addFirst(c)
 				continue
 			}
+			c.place = &Match{Path: place.Literal}
 			list = append(list, c)
 		}
 	}
-	return list
+	if !m.regex {
+		return list
+	}
+	slices.SortStableFunc(list, ByElement.compare)
+	for _, c := range list {
+		m.addFirst(c)
+	}
+	return nil
+}
+
+func (m *merger) addFirst(c candidate) {
+	m.first = append(m.first, Route{Name: c.rule.Name, Match: c.rule.Match, Planned: m.planned(c.plan, c.rule.Action)})
 }
 
 // before adds what is tried before the rule of a candidate.

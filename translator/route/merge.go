@@ -165,10 +165,11 @@ type merger struct {
 	plans  []plan // of the fragments that are served, in their order
 	winner map[matchKey]*Fragment
 	found  []finding.Finding
-	regex  bool      // all paths are patterns
-	https  *Redirect // of this host; made when it is first needed
-	first  []Route   // before all others
-	apart  *Measures // of places
+	regex  bool               // all paths are patterns
+	exact  map[exactPath]bool // of rules; made when it is first needed
+	https  *Redirect          // of this host; made when it is first needed
+	first  []Route            // before all others
+	apart  *Measures          // of places
 }
 
 // candidate is a rule with who says so.
@@ -371,17 +372,24 @@ func (m *merger) planned(p plan, a Action) Planned {
 }
 
 // fallback is what the host does with a path that no rule matches: that of the oldest
-// object of its owner that says so, else that of the class.
+// object of its owner that says so, else that of the class. In a compatible class it is what
+// the very oldest lends.
 func (m *merger) fallback() Planned {
+	compatible := m.class.Settings.Compatible()
+	var first *plan
 	for p := range m.owning {
-		if p.fragment.Fallback != nil {
+		switch {
+		case compatible && first == nil:
+			first = &p
+		case p.fragment.Fallback == nil:
+		case compatible:
+			m.found = append(m.found, finding.DefaultUnused.At(p.fragment.At("spec.defaultBackend"), "", first.fragment.Origin.Object, m.host.Host))
+		default:
 			return m.planned(p, *p.fragment.Fallback)
 		}
 	}
-	if m.host.Host != Any && m.class.Settings.Compatible() {
-		for p := range m.owning {
-			return m.lent(p)
-		}
+	if first != nil && m.host.Host != Any {
+		return m.lent(*first)
 	}
 	return m.class.unmatched(m.host.Host, m.owner)
 }
@@ -446,6 +454,9 @@ func (m *merger) toHTTPS(name string, match Match, keepSlash bool) {
 		m.https = ToHTTPS(m.class.Settings.ExternalHTTPSPort, m.portless())
 	}
 	r := Route{Name: name, Match: match, Plain: true, Planned: Planned{Action: Action{Redirect: m.https}}}
+	if m.class.Settings.Compatible() { // it comes before the addresses and rates of the class, too
+		r.Settings = m.class.openOf(&m.class.Settings.Route)
+	}
 	if r.Challenges = m.class.Settings.Compatible(); !keepSlash {
 		m.unslashed(r)
 	}
@@ -484,8 +495,16 @@ func (c *Class) Certificate(host string, of Tenure) (use Section, found []findin
 	if host == Any {
 		return Section{}, nil, false
 	}
+	if use, found, ok = c.section(host, of, of.Served); !ok {
+		use, found, ok = c.section(host, of, of.Certified)
+	}
+	return use, found, ok
+}
+
+// section is Certificate by some of the fragments only.
+func (c *Class) section(host string, of Tenure, by []*Fragment) (use Section, found []finding.Finding, ok bool) {
 	var first *Fragment
-	for _, f := range of.Served {
+	for _, f := range by {
 		if !of.Owns(f) {
 			continue
 		}

@@ -51,8 +51,27 @@ func (c *Class) Owners(name string, claims func(host string) Claims, calling []*
 	}
 	if of != "" { // who is refused is told all the same
 		own.Found = refused
+		if !redirects && len(hosts) > 1 {
+			own.Certified = c.certified(name, own, hosts, claims)
+		}
 	}
 	return own, of
+}
+
+// certified are objects of the first of these hosts with TLS that the owner of an alias gives
+// it, too; none if the one that serves the alias has TLS itself. ingress-nginx serves an
+// alias with any certificate of its hosts, and sends plain http there.
+func (c *Class) certified(alias string, own Tenure, hosts []string, claims func(host string) Claims) []*Fragment {
+	if c.Secure(alias, own) {
+		return nil
+	}
+	for _, host := range hosts {
+		other, redirect := c.called(host, alias, claims)
+		if _, _, ok := c.Certificate(alias, other); ok && !redirect && other.Owner == own.Owner {
+			return other.Served
+		}
+	}
+	return nil
 }
 
 // count reports whether any of the claims to a name does: those that the owner of a wildcard

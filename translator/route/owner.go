@@ -53,6 +53,9 @@ type Tenure struct {
 	At object.Origin
 	// Served are the fragments whose rules for the name are served, sorted by Older.
 	Served []*Fragment
+	// Certified are those whose TLS sections for the name count where none of Served has one.
+	// Nothing else of them is in force there. Sorted by Older.
+	Certified []*Fragment
 	// Found tells those whose rules are not served, or do not decide, and the owner.
 	Found []finding.Finding
 }

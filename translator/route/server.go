@@ -72,10 +72,50 @@ func asPattern(c candidate) (Match, bool) {
 	if m.Kind == Regex || c.plan.fragment.Order == BySpecificity {
 		return m, true
 	}
-	written := cmp.Or(c.rule.Path, m.Path) // which is not spelled as the paths of requests are
+	written := c.rule.written()
 	_, err := regexp.Compile(written)
-	m.Kind, m.Path = Regex, `(?i)(?s:.*)(?:^`+written+`)(?s:.*)` // ^ is that of the whole path, also behind .*
+	m.Kind, m.Path = Regex, beginsWith(written)
 	return m, err == nil
+}
+
+// written is the path of a rule as its owner wrote it, who did not spell it as the paths of
+// requests are.
+func (r Rule) written() string { return cmp.Or(r.Path, r.Match.Path) }
+
+// beginsWith is the pattern of paths that begin with another one, in any case.
+func beginsWith(pattern string) string {
+	return `(?i)(?s:.*)(?:^` + pattern + `)(?s:.*)` // ^ is that of the whole path, also behind .*
+}
+
+// besideExact reports whether a rule of type Prefix, whose path only other objects make a
+// pattern of, leaves the path itself, and what begins with it, to a rule of type Exact, as
+// ingress-nginx has it: then it takes what is below. A guest's rule takes nothing of the
+// owner's, and one that is older than the prefix has the whole path already, as match says.
+func (m *merger) besideExact(c candidate, match Match) bool {
+	if c.guard || c.rule.Match.Kind != Prefix || match.Kind != Regex || c.rule.Pattern || c.rule.written() == "/" || m.has(match) {
+		return false
+	}
+	if m.exact == nil {
+		m.exact = m.exacts()
+	}
+	path := c.rule.written()
+	return m.exact[exactPath{m.owner, path}] || m.exact[exactPath{c.plan.fragment.Origin.Object.Namespace, path}]
+}
+
+// exactPath is the path of a rule of type Exact, and the namespace that it is of.
+type exactPath struct{ namespace, path string }
+
+// exacts are those of all rules of the host.
+func (m *merger) exacts() map[exactPath]bool {
+	all := map[exactPath]bool{}
+	for _, p := range m.plans {
+		for _, r := range p.fragment.Host(m.host.Host).Rules {
+			if r.Match.Kind == Exact {
+				all[exactPath{p.fragment.Origin.Object.Namespace, r.written()}] = true
+			}
+		}
+	}
+	return all
 }
 
 // possible reports whether a path can be one of a request, and tells its owner if not.
@@ -95,8 +135,11 @@ func (m *merger) patterned(c candidate) (candidate, bool) {
 	}
 	path := c.rule.Match.Path
 	match, ok := asPattern(c)
+	beside := m.besideExact(c, match)
 	c.rule.Match = match
 	switch {
+	case ok && beside:
+		c.place, c.rule.Match.Path = &match, beginsWith(strings.TrimSuffix(c.rule.written(), "/")+"/")
 	case !ok && c.guard:
 		return c.beginning(path), true
 	case !ok:

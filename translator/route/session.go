@@ -45,5 +45,10 @@ func (c *Canary) sessions(r Route, to Backend) (list []Route, settings *policy.R
 	return list, settings
 }
 
-// hasCookie is the pattern of a header with cookies, one of which has this name.
-func hasCookie(name string) string { return `(?:.*;)?\s*` + regexp.QuoteMeta(name) + `=.*` }
+// hasCookie is the pattern of a header with cookies, one of which has this name and is a
+// session of Envoy's: a message with an address of less than 64 bytes, in base64, which
+// begins so. Else it is one of another proxy, or of a canary that is asked for by a cookie
+// of the same name, and decides nothing.
+func hasCookie(name string) string {
+	return `(?:.*;)?\s*` + regexp.QuoteMeta(name) + `="?C[g-j][0-9A-Za-z+/]+=*"?\s*(?:;.*)?`
+}

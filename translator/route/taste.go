@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"legation.dev/translator/finding"
+	"legation.dev/translator/policy"
 )
 
 // What a compatible class does as ingress-nginx did, where the API leaves it open.
@@ -107,7 +108,12 @@ func (m *merger) lent(p plan) Planned {
 	if p.fragment.Lends != nil {
 		action = *p.fragment.Lends
 	}
-	return m.planned(p, action)
+	planned := m.planned(p, action)
+	if s := planned.Settings; s != nil && s.Session.Affinity == policy.ByCookie { // which are of rules
+		own := *s
+		own.Session.Affinity, planned.Settings = policy.NoAffinity, &own
+	}
+	return planned
 }
 
 // lentRedirect reports whether paths that no rule has are redirected by their owner.

@@ -79,7 +79,8 @@ func (l *lowering) defaultBackend() {
 	}
 	a := l.action(*b, "spec.defaultBackend")
 	if len(l.object.Rules) > 0 {
-		l.Fallback = &a
+		lends := l.paths.Rule(route.Rule{Match: route.Match{Path: "/"}, Path: "/", Action: a}).Action
+		l.Fallback, l.Lends = &a, &lends
 	} else {
 		l.CatchAll = &a
 	}

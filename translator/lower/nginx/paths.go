@@ -66,6 +66,7 @@ const (
 // Rule is a rule as the annotations have it.
 func (p Paths) Rule(r route.Rule) route.Rule {
 	targets := r.Action.Targets
+	r.Pattern = p.regex || p.rewrites(r.Path)
 	switch {
 	case p.redirect != nil:
 		r.Action = route.Action{Redirect: p.redirect}
@@ -82,7 +83,7 @@ func (p Paths) Rule(r route.Rule) route.Rule {
 // Host says of a host, whose rules are there, what the annotations say of it.
 func (p *Paths) Host(h *route.Host) {
 	for _, r := range h.Rules {
-		h.Server.Regex = h.Server.Regex || p.regex || p.rewrites(r.Path)
+		h.Server.Regex = h.Server.Regex || r.Pattern
 	}
 	h.Server.KeepSlash, h.Server.Clients, h.Server.Ciphers = p.slash, p.clients, p.ciphers
 	h.Server.Measures, h.Server.Places, h.Server.Through = p.measures, p.places, p.through(h)

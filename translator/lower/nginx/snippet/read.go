@@ -269,7 +269,7 @@ func place(p *route.Place, kind, path string) error {
 		p.Match, p.First = route.Match{Kind: route.Exact, Path: path}, true
 		return nil
 	case "", "^~":
-		p.Match = route.Match{Kind: route.Regex, Path: regexp.QuoteMeta(path) + "(?s:.*)"}
+		p.Match, p.Literal = route.Match{Kind: route.Regex, Path: regexp.QuoteMeta(path) + "(?s:.*)"}, path
 	case "~":
 		p.Match, p.First = route.Match{Kind: route.Regex, Path: "(?s:.*)(?:" + path + ")(?s:.*)"}, true
 	case "~*":
