@@ -76,7 +76,7 @@ var allowed = map[string][]string{
 	"xds/redact":                {"authz/rule", "xds/snapshot"},
 	"xds/server":                {"object", "xds/bootstrap", "xds/limits", "xds/delta", "xds/fleet", "xds/identity", "xds/observed", "xds/redact", "xds/snapshot", "xds/store"},
 	"xds/snapshot":              {"object", "pmap"},
-	"xds/store":                 {"xds/snapshot"},
+	"xds/store":                 {"pmap", "xds/snapshot"},
 }
 
 // forbidden is what a package may not import, itself or through others.
