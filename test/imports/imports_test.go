@@ -70,7 +70,7 @@ var allowed = map[string][]string{
 	"xds/fleet":                 {"xds/delta", "pmap", "xds/snapshot"},
 	"xds/hold":                  {"pmap", "xds/snapshot"},
 	"xds/identity":              {},
-	"xds/impact":                {"object", "pmap", "xds/snapshot"},
+	"xds/impact":                {"object", "pmap", "xds/redact", "xds/snapshot"},
 	"xds/observed":              {},
 	"pmap":                      {},
 	"xds/redact":                {"authz/rule", "xds/snapshot"},
