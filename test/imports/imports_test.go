@@ -68,6 +68,7 @@ var allowed = map[string][]string{
 	"xds/limits":                {},
 	"xds/delta":                 {"object", "pmap", "xds/snapshot"},
 	"xds/fleet":                 {"xds/delta", "pmap", "xds/snapshot"},
+	"xds/history":               {"object", "pmap", "xds/impact", "xds/snapshot", "xds/store"},
 	"xds/hold":                  {"pmap", "xds/snapshot"},
 	"xds/identity":              {},
 	"xds/impact":                {"object", "pmap", "xds/redact", "xds/snapshot"},
@@ -88,7 +89,7 @@ var forbidden = []struct {
 	{[]string{"xds/delta", "xds/hold", "pmap", "xds/snapshot", "xds/impact", "xds/redact"},
 		[]string{"k8s.io"}, "the xDS side knows nothing of Kubernetes"},
 	{[]string{"xds/limits"}, []string{"github.com/envoyproxy/go-control-plane", "google.golang.org/grpc"}, "it knows HTTP/2 only"},
-	{[]string{"xds/admin", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/observed", "xds/server", "xds/store"},
+	{[]string{"xds/admin", "xds/bootstrap", "xds/fleet", "xds/history", "xds/identity", "xds/observed", "xds/server", "xds/store"},
 		[]string{"k8s.io"}, "the xDS side knows nothing of Kubernetes"},
 	{[]string{"translator/render"}, []string{"legation.dev/translator/input", "legation.dev/translator/lower", "k8s.io"}, "it makes Envoy resources of the route model, whatever that came from"},
 	{[]string{"translator/lower", "translator/lower/foreign", "translator/lower/ingress", "translator/lower/nginx", "translator/lower/secret", "translator/lower/service", "translator/lower/settings"},
@@ -107,7 +108,7 @@ var forbidden = []struct {
 // values, also the time, and returns values.
 var (
 	pure = []string{"object", "translator", "translator/finding", "translator/input", "translator/lower", "translator/lower/foreign", "translator/lower/ingress", "translator/lower/nginx",
-		"translator/lower/secret", "translator/lower/service", "translator/lower/settings", "translator/policy", "translator/render", "translator/route", "xds/delta", "xds/hold", "pmap", "xds/snapshot", "xds/impact", "xds/redact", "xds/fleet", "xds/observed", "xds/store"}
+		"translator/lower/secret", "translator/lower/service", "translator/lower/settings", "translator/policy", "translator/render", "translator/route", "xds/delta", "xds/hold", "pmap", "xds/snapshot", "xds/impact", "xds/redact", "xds/fleet", "xds/history", "xds/observed", "xds/store"}
 	forbiddenDirectly = []string{"log", "log/slog", "net", "os", "math/rand", "math/rand/v2", "crypto/rand"}
 )
 
