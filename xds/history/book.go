@@ -83,6 +83,9 @@ func New(c Config) *Book {
 	return &Book{config: c, fleets: map[string]*fleet{}}
 }
 
+// Age is how long an entry is kept.
+func (b *Book) Age() time.Duration { return b.config.Age }
+
 // Offer leaves a new version. It does not wait, and finds out nothing itself: the goroutine
 // that publishes is the one that calls it.
 func (b *Book) Offer(fleet string, v store.Version) {
@@ -108,10 +111,15 @@ func (b *Book) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			b.settled()
-			b.work.Unlock()
+			b.Settle()
 		}
 	}
+}
+
+// Settle makes entries of what was offered.
+func (b *Book) Settle() {
+	b.settled()
+	b.work.Unlock()
 }
 
 // settled makes entries of all that was offered. b.work is locked after it.
@@ -218,8 +226,9 @@ func (b *Book) Entries(name string, enough func(first Entry) bool) iter.Seq[Entr
 	b.work.Unlock()
 	return folded(func(yield func(Entry) bool) {
 		if keeper != nil && len(list) > 0 && list[0].First > 1 && !enough(list[0]) {
+			early := b.config.Now().Add(-b.config.Age)
 			for e := range keeper.Older(name, list[0].First) {
-				if !yield(e) {
+				if !e.Time.Before(early) && !yield(e) {
 					return
 				}
 			}

@@ -33,6 +33,9 @@ func (b *Book) Keep(keeper Keeper, lines iter.Seq[Line]) {
 	b.keeper = keeper
 	for l := range lines {
 		f := b.fleet(l.Fleet)
+		if l.First != f.number+1 && !l.State { // something is missing
+			f.outline = nil
+		}
 		f.past, f.number = pastOf(l.Entry), l.Number
 		switch {
 		case l.State:

@@ -2,7 +2,6 @@ package impact
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 
@@ -122,9 +121,6 @@ func (o Outline) change(k Kind, ref snapshot.Ref, to snapshot.Snapshot, before, 
 	}
 	return c
 }
-
-// Refs are those of an outline, sorted.
-func (o Outline) Refs() []snapshot.Ref { return slices.SortedFunc(maps.Keys(o), snapshot.Ref.Compare) }
 
 // Merge is a list of changes, each of another resource or chain, by type and name. A listener
 // that is another one as a whole takes its chains with it.
