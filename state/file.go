@@ -11,7 +11,10 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"path/filepath"
 	"time"
+
+	"github.com/google/renameio/v2"
 
 	"legation.dev/translator/input"
 )
@@ -173,4 +176,35 @@ func nextValue(lines *bufio.Scanner, to any) error {
 		return fmt.Errorf("%w: a line is no entry", errDamaged) // the text may be of a Secret
 	}
 	return nil
+}
+
+// put replaces a file, or leaves it as it is.
+func (f *Folder) put(path string, text []byte) error {
+	pending, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(0o600))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = pending.Cleanup() }() // nothing is left of it once it has replaced the file
+	for part := range parts(text) {
+		if _, err := f.wrap(pending).Write(part); err != nil {
+			return err
+		}
+	}
+	return pending.CloseAtomicallyReplace()
+}
+
+// atOnce is how many bytes one write has.
+const atOnce = 4 << 10
+
+// parts cuts text.
+func parts(text []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for len(text) > 0 {
+			n := min(len(text), atOnce)
+			if !yield(text[:n]) {
+				return
+			}
+			text = text[n:]
+		}
+	}
 }

@@ -29,8 +29,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/renameio/v2"
-
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
 	"legation.dev/xds/history"
@@ -371,35 +369,4 @@ func (f *Folder) replace(name string, at time.Time, entries iter.Seq[input.Entry
 		return 0, fmt.Errorf("%s: it would have %d bytes, and may have %d", name, len(text), maxFile)
 	}
 	return len(text), f.put(filepath.Join(f.config.Path, name), text)
-}
-
-// put replaces a file, or leaves it as it is.
-func (f *Folder) put(path string, text []byte) error {
-	pending, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(0o600))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = pending.Cleanup() }() // nothing is left of it once it has replaced the file
-	for part := range parts(text) {
-		if _, err := f.wrap(pending).Write(part); err != nil {
-			return err
-		}
-	}
-	return pending.CloseAtomicallyReplace()
-}
-
-// atOnce is how many bytes one write has.
-const atOnce = 4 << 10
-
-// parts cuts text.
-func parts(text []byte) iter.Seq[[]byte] {
-	return func(yield func([]byte) bool) {
-		for len(text) > 0 {
-			n := min(len(text), atOnce)
-			if !yield(text[:n]) {
-				return
-			}
-			text = text[n:]
-		}
-	}
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"legation.dev/cmd/cli"
+	"legation.dev/state"
+	"legation.dev/xds/history"
 )
 
 // lines is a log that tells of each line.
@@ -38,7 +40,8 @@ func serveFolder(t *testing.T, folder, kept string, told func(all string, end fu
 	log := &lines{told: func(all string) { told(all, cancel) }}
 	out := slog.New(slog.NewTextHandler(log, nil))
 	from := &sourceFlags{source: folderSource + folder}
-	stored, err := (&stateFlags{folder: kept, coldStart: 10 * time.Millisecond}).open(from, out)
+	book := history.New(history.Config{})
+	stored, err := (&stateFlags{folder: kept, coldStart: 10 * time.Millisecond}).open(from, state.Config{Log: out, Book: book})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +54,7 @@ func serveFolder(t *testing.T, folder, kept string, told func(all string, end fu
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &serving{source: source, stored: stored, xds: listener, history: 1, log: out}
+	s := &serving{source: source, stored: stored, xds: listener, history: 1, book: book, log: out}
 	if err := s.run(ctx); err != nil {
 		t.Error(err)
 	}
