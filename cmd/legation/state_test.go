@@ -102,6 +102,9 @@ func TestStateOfFolder(t *testing.T) {
 			end()
 		}
 	})
+	if !strings.Contains(all, "version=1 ") {
+		t.Errorf("what is served as before has another number:\n%s", all)
+	}
 	if digestIn(all) == "" || digestIn(all) != digestIn(first) {
 		t.Errorf("with a file that does not parse something else is served than before:\n%s", all)
 	}
@@ -126,6 +129,9 @@ func TestStateFlags(t *testing.T) {
 	for args, want := range map[string]string{
 		"--state-key " + key:                             "--state-key: only with --state",
 		"--cold-start-after 3s":                          "--cold-start-after: only with --state",
+		"--history-age 0s":                               "--history-age: a time",
+		"--history-bytes 1k":                             "--history-bytes \"1k\": want an amount of 1Mi or more",
+		"--history-bytes much":                           "--history-bytes \"much\": want",
 		"--state x --cold-start-after -3s":               "--cold-start-after: a time, or 0",
 		"--state " + t.TempDir() + " --state-key " + key: "want an identity of age",
 		"--state " + key:                                 "--state: mkdir ",

@@ -282,15 +282,33 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-// TestOfferCosts: who publishes makes at most two allocations more, and waits for nobody who
-// asks or writes.
+// TestOfferCosts: who publishes makes at most two allocations more for a version, with the list of
+// who changed what, and waits for nobody who asks or writes.
 func TestOfferCosts(t *testing.T) {
+	const runs = 2000
+	cost := func(more func(store.Version), edits func() []snapshot.Edit) float64 {
+		s, versions, i := store.New(store.Config{}), []snapshot.Snapshot{}, 0
+		for n := range runs + 1 {
+			r := snapshot.FromBytes(snapshot.Cluster, "c", fmt.Sprint(n), nil, snapshot.Meta{})
+			var snap snapshot.Snapshot
+			versions = append(versions, snap.With(snapshot.Cluster, snap.Of(snapshot.Cluster).Set("c", r)))
+		}
+		return testing.AllocsPerRun(runs, func() {
+			v, _ := s.Publish("edge", versions[i], "a change", edits()...)
+			more(v)
+			i++
+		})
+	}
 	b := New(Config{})
-	v := store.Version{Number: 1}
 	b.work.Lock() // somebody finds out what is different, or writes
 	defer b.work.Unlock()
-	if n := testing.AllocsPerRun(1000, func() { v.Number++; b.Offer("edge", v) }); n > 2 {
-		t.Errorf("%v allocations", n)
+	without := cost(func(store.Version) {}, func() []snapshot.Edit { return nil })
+	with := cost(func(v store.Version) {
+		b.offered = nil // as after each second
+		b.Offer("edge", v)
+	}, func() []snapshot.Edit { return make([]snapshot.Edit, snapshot.MostEdits) })
+	if without == 0 || with-without > 2 {
+		t.Errorf("%v allocations with a history, %v without", with, without)
 	}
 }
 
