@@ -40,6 +40,7 @@ FUZZ := \
 	./xds/delta:FuzzReceive:40000x \
 	./drain/node:FuzzWatch:5000x \
 	./state:FuzzFile:3000x \
+	./state:FuzzHistory:2000x \
 	./translator:FuzzAnnotations:2000x \
 	./translator:FuzzTranslate:4000x \
 	./translator/input:FuzzDecodeManifests:25000x \
@@ -267,7 +268,7 @@ test-kube: images chart kube crds tools ## tests on a real Kubernetes with real 
 	cd deploy/images && $(GO) test ./...
 
 race: ## tests of the concurrent packages under the race detector
-	$(GO) test -race -run 'TestPace|TestOffer' ./state
+	$(GO) test -race -run 'TestPace|TestOffer|TestHistory' ./state ./xds/history
 	$(GO) test -race -run 'TestStuckClients|TestEvents' ./ui
 	$(GO) test -race ./controller ./xds/... ./watcher/... ./test/load ./test/echo
 
@@ -290,9 +291,11 @@ vulncheck: $(BIN)/govulncheck ## known vulnerabilities in what is shipped (GOVUL
 		grep -q 'fetching vulnerabilities' "$(TOOLS)/vulncheck" || exit $$status; \
 		echo "NOT RUN: vulncheck, for its database cannot be reached"; }
 
-soak: build envoy kube servers tools $(TOOLS)/oracle ## what is long: known vulnerabilities, 100,000 requests to random routes, 10,000 to the real ingress-nginx, 10,000 golden worlds, SOAK changes under load and to managers by ECDS, faults, 20 outages, fights, 10,000 Ingresses and 30,000 Secrets on a real Kubernetes, 100 restarts, 1,000 Envoys with 50,000 names, what a page costs
+soak: build envoy kube servers tools $(TOOLS)/oracle ## what is long: known vulnerabilities, 100,000 requests to random routes, 10,000 to the real ingress-nginx, 10,000 golden worlds, SOAK changes under load and to managers by ECDS, faults, 20 outages, fights, 10,000 Ingresses and 30,000 Secrets on a real Kubernetes, 100 restarts, 100 kills of what writes a state folder, 1,000 Envoys with 50,000 names, what a page costs
 	$(MAKE) vulncheck
 	$(GO) test -timeout 30m -count=1 -v ./test/golden -worlds 10000
+	$(GO) test -timeout 30m -count=1 -v ./state -run TestKill -kills 100
+	$(GO) test -timeout 30m -run NONE -bench Open ./state
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/decide -requests 100000
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/oracle -requests 10000
 	$(GO) test -tags real -timeout 30m -count=1 -v ./test/trials -run-patches

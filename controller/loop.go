@@ -39,8 +39,8 @@ type Source interface {
 type Loop struct {
 	Source Source
 	// Publish gets the snapshot of each fleet after each batch, changed or not,
-	// and a short text for people on why. It must not block.
-	Publish func(fleet string, s snapshot.Snapshot, cause string)
+	// and why, for people. It must not block.
+	Publish func(fleet string, s snapshot.Snapshot, cause snapshot.Cause)
 	// Report gets every result, if set: the first one also if nothing was read. It must not
 	// block.
 	Report func(translator.Result)
@@ -156,7 +156,7 @@ func (l *Loop) take(ctx context.Context, wake time.Time, first bool) ([]input.Ch
 
 // publish hands on every fleet: one whose resources are as before may still have
 // newer spare endpoints.
-func (l *Loop) publish(r translator.Result, holds map[string]held, cause string) {
+func (l *Loop) publish(r translator.Result, holds map[string]held, cause snapshot.Cause) {
 	now := l.now()
 	fresh := l.Source.FollowedSince(now)
 	for f := range r.Fleets() {
@@ -198,16 +198,30 @@ const namedInCause = 3
 
 // cause says which objects changed: "Ingress shop/checkout, Service shop/api and 4 more",
 // or who ordered what.
-func cause(batch []input.Change, first bool, orders []string) string {
+func cause(batch []input.Change, first bool, orders []string) snapshot.Cause {
 	switch {
 	case len(orders) > 0:
-		return strings.Join(orders, ", ")
+		return snapshot.Cause{Text: strings.Join(orders, ", "), Edits: editsOf(batch)}
 	case len(batch) > 0:
+		return snapshot.Cause{Text: namesOf(batch), Edits: editsOf(batch)}
 	case first && batch == nil:
-		return "what an earlier process stored: the source was not read in time"
+		return snapshot.Cause{Text: "what an earlier process stored: the source was not read in time"}
 	default:
-		return "time passed"
+		return snapshot.Cause{Text: "time passed"}
 	}
+}
+
+// editsOf are the first changes, with who made them.
+func editsOf(batch []input.Change) []snapshot.Edit {
+	batch = batch[:min(len(batch), snapshot.MostEdits)]
+	list := make([]snapshot.Edit, len(batch))
+	for i, c := range batch {
+		list[i] = snapshot.Edit{Object: c.Ref, Deleted: c.Deleted, Manager: c.By.Manager, Time: c.By.Time}
+	}
+	return list
+}
+
+func namesOf(batch []input.Change) string {
 	var names []string
 	for _, c := range batch[:min(len(batch), namedInCause)] {
 		names = append(names, c.Ref.String())

@@ -83,10 +83,10 @@ func startLoopOf(t *testing.T, source Source, from channel) *loopTest {
 func startLoopWith(t *testing.T, from channel, loop *Loop) *loopTest {
 	l := &loopTest{source: from, fleets: map[string]snapshot.Snapshot{}}
 	loop.Orders = &l.orders
-	loop.Publish = func(fleet string, s snapshot.Snapshot, cause string) {
+	loop.Publish = func(fleet string, s snapshot.Snapshot, cause snapshot.Cause) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.published = append(l.published, fleet+": "+cause)
+		l.published = append(l.published, fleet+": "+cause.Text)
 		l.fleets[fleet] = s
 	}
 	loop.Held = func(h Holds) {
@@ -362,7 +362,7 @@ func TestLoopEnds(t *testing.T) {
 		source := make(channel)
 		ended := make(chan error)
 		go func() {
-			loop := &Loop{Source: source, Publish: func(string, snapshot.Snapshot, string) {}}
+			loop := &Loop{Source: source, Publish: func(string, snapshot.Snapshot, snapshot.Cause) {}}
 			ended <- loop.Run(ctx)
 		}()
 		w := worlds.New(1, worlds.Size{Services: 1, Endpoints: 1, Ingresses: 1})

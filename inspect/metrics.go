@@ -51,7 +51,7 @@ var (
 	fleetLeaving   = desc("fleet_hosts_leaving", "Hosts that no Ingress has any more and that are served for the moment: because their removal waits for deletion-window, or is held.", "fleet")
 	fleetDeletion  = desc("fleet_deletion_held", "1 if more than deletion-share of the hosts of a fleet were removed, which are held, else 0.", "fleet")
 	fleetHostEnd   = desc("fleet_certificate_end_timestamp_seconds", "When the first of the hosts' certificates ends that have not yet. Those that have are legation_problems of kind Secret.", "fleet")
-	fleetVersion   = desc("fleet_version", "Number of the newest version, counted by this process.", "fleet")
+	fleetVersion   = desc("fleet_version", "Number of the newest version, as this process counts them.", "fleet")
 	fleetPublished = desc("fleet_version_timestamp_seconds", "When the newest version was published.", "fleet")
 	fleetStored    = desc("fleet_stored_age_seconds", "How long ago what is served was last known to be right, if an earlier process has stored it and the source was not read since; 0 if it was.", "fleet")
 	fleetResources = desc("fleet_resources", "Resources of the newest version.", "fleet", "type")

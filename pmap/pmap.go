@@ -28,6 +28,15 @@ type Sum [16]byte
 
 func (s Sum) String() string { return hex.EncodeToString(s[:]) }
 
+// ParseSum reads what String printed; false, and the zero Sum, if it is no such text.
+func ParseSum(text string) (s Sum, ok bool) {
+	b, err := hex.DecodeString(text)
+	if err != nil || len(b) != len(s) {
+		return s, false
+	}
+	return Sum(b), true
+}
+
 // SumOf digests parts. Each part is preceded by its length, so that moving a
 // byte from one part to its neighbour changes the sum.
 func SumOf(parts ...string) Sum {

@@ -11,7 +11,10 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"path/filepath"
 	"time"
+
+	"github.com/google/renameio/v2"
 
 	"legation.dev/translator/input"
 )
@@ -93,15 +96,25 @@ func decode(text []byte, source string, open opener) (header, iter.Seq2[input.En
 	if err != nil {
 		return header{}, nil, err
 	}
+	h, lines, err := unpacked(body, header{Schema: input.EntrySchema(), Source: source}, open)
+	if err != nil {
+		return header{}, nil, err
+	}
+	return h, rest[input.Entry](lines), nil
+}
+
+// unpacked is the header of a body and the lines after it, if it has the schema and the source
+// that are wanted.
+func unpacked(body []byte, want header, open opener) (header, *bufio.Scanner, error) {
 	plain, err := open(bytes.NewReader(body))
 	if err != nil {
 		return header{}, nil, err
 	}
-	unpacked, err := gzip.NewReader(plain)
+	packed, err := gzip.NewReader(plain)
 	if err != nil {
 		return header{}, nil, fmt.Errorf("%w: %w", errDamaged, err)
 	}
-	lines := bufio.NewScanner(io.LimitReader(unpacked, maxPlain))
+	lines := bufio.NewScanner(io.LimitReader(packed, maxPlain))
 	lines.Buffer(nil, maxLine)
 	var h header
 	switch err := nextValue(lines, &h); {
@@ -111,12 +124,12 @@ func decode(text []byte, source string, open opener) (header, iter.Seq2[input.En
 		return header{}, nil, err
 	}
 	switch {
-	case h.Schema != input.EntrySchema():
+	case h.Schema != want.Schema:
 		return header{}, nil, errVersion
-	case h.Source != source:
+	case h.Source != want.Source:
 		return header{}, nil, fmt.Errorf("%w (%s)", errSource, h.Source)
 	}
-	return h, rest(lines), nil
+	return h, lines, nil
 }
 
 // checked is what follows the first line, if that is of this version and the sum is right.
@@ -136,11 +149,11 @@ func checked(text []byte) ([]byte, error) {
 	return body, nil
 }
 
-// rest yields the entries that follow the header.
-func rest(lines *bufio.Scanner) iter.Seq2[input.Entry, error] {
-	return func(yield func(input.Entry, error) bool) {
+// rest yields what follows the header.
+func rest[E any](lines *bufio.Scanner) iter.Seq2[E, error] {
+	return func(yield func(E, error) bool) {
 		for {
-			var e input.Entry
+			var e E
 			err := nextValue(lines, &e)
 			if errors.Is(err, io.EOF) || !yield(e, err) || err != nil {
 				return
@@ -163,4 +176,35 @@ func nextValue(lines *bufio.Scanner, to any) error {
 		return fmt.Errorf("%w: a line is no entry", errDamaged) // the text may be of a Secret
 	}
 	return nil
+}
+
+// put replaces a file, or leaves it as it is.
+func (f *Folder) put(path string, text []byte) error {
+	pending, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(0o600))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = pending.Cleanup() }() // nothing is left of it once it has replaced the file
+	for part := range parts(text) {
+		if _, err := f.wrap(pending).Write(part); err != nil {
+			return err
+		}
+	}
+	return pending.CloseAtomicallyReplace()
+}
+
+// atOnce is how many bytes one write has.
+const atOnce = 4 << 10
+
+// parts cuts text.
+func parts(text []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for len(text) > 0 {
+			n := min(len(text), atOnce)
+			if !yield(text[:n]) {
+				return
+			}
+			text = text[n:]
+		}
+	}
 }

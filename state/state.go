@@ -6,8 +6,11 @@
 // writing failed or was cut short, what was written before. A file that is damaged, of
 // another version or of another source is put aside, and nothing of it is used.
 //
-// Nobody waits for the disk: who publishes only leaves a View (Folder.Offer), and one
-// goroutine (Folder.Run) writes the newest.
+// Beside it is the history of what was published (xds/history), without anything of a Secret,
+// in files of which the newest grows; history.go has these.
+//
+// Nobody waits for the disk: who publishes only leaves a View (Folder.Offer), and a version
+// with the Book, and one goroutine (Folder.Run) writes the newest.
 //
 // Start reading at Folder.Load and Folder.Run; file.go has the format.
 package state
@@ -26,10 +29,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/renameio/v2"
-
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
+	"legation.dev/xds/history"
 )
 
 const (
@@ -67,6 +69,11 @@ type Config struct {
 	Key *Key
 	// Followed reports whether the View is as its source is now; nil: always.
 	Followed func() bool
+	// Book is the history that is kept, too; nil: none is.
+	Book *history.Book
+	// HistoryBytes is how much of it is kept on the disk, unless it is too old before; 0
+	// means DefaultHistoryBytes.
+	HistoryBytes int64
 	// Log gets a line when writing begins to fail, and when it works again; nil means
 	// slog.Default().
 	Log *slog.Logger
@@ -77,6 +84,7 @@ type Folder struct {
 	config Config
 	now    func() time.Time
 	wrap   func(io.Writer) io.Writer // a test's failing disk
+	past   *past                     // nil: no history is written. LoadHistory sets it
 
 	mu      sync.Mutex // guards the fields below
 	offered input.View // the newest; Run takes it
@@ -91,6 +99,8 @@ type Stats struct {
 	Written time.Time
 	// Bytes are those of all files that were written last.
 	Bytes int
+	// History are the bytes of all files of the history.
+	History int64
 	// Failures counts writings that failed, and Aside files that were put aside.
 	Failures, Aside int
 }
@@ -160,13 +170,18 @@ func (f *Folder) load(name string, open opener) (input.View, time.Time, bool) {
 	}
 	path := filepath.Join(f.config.Path, name)
 	f.config.Log.Warn("what was stored is not used, and put aside", "file", path, "aside", path+aside, "err", err)
+	f.putAside(path)
+	return input.View{}, at, false
+}
+
+// putAside gives a file that cannot be used another name, so that it is not read again.
+func (f *Folder) putAside(path string) {
 	f.mu.Lock()
 	f.stats.Aside++
 	f.mu.Unlock()
 	if err := os.Rename(path, path+aside); err != nil {
-		f.config.Log.Warn("it cannot be put aside; the next writing replaces it", "err", err)
+		f.config.Log.Warn("it cannot be put aside", "file", path, "err", err)
 	}
-	return input.View{}, at, false
 }
 
 func (f *Folder) read(name string, open opener) (view input.View, at time.Time, err error) {
@@ -175,17 +190,9 @@ func (f *Folder) read(name string, open opener) (view input.View, at time.Time, 
 			err = fmt.Errorf("%w: an object cannot be read", errDamaged)
 		}
 	}()
-	file, err := os.Open(filepath.Join(f.config.Path, name))
+	text, err := whole(filepath.Join(f.config.Path, name))
 	if err != nil {
 		return view, at, err
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
-	if err != nil {
-		return view, at, err
-	}
-	if len(text) > maxFile {
-		return view, at, fmt.Errorf("%w: it has more than %d bytes", errDamaged, maxFile)
 	}
 	h, entries, err := decode(text, f.config.Source, open)
 	if err != nil {
@@ -193,6 +200,20 @@ func (f *Folder) read(name string, open opener) (view input.View, at time.Time, 
 	}
 	view, err = lower.Stored(entries)
 	return view, h.Read, err
+}
+
+// whole is the text of a file, if that is not too large.
+func whole(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err == nil && len(text) > maxFile {
+		err = fmt.Errorf("%w: it has more than %d bytes", errDamaged, maxFile)
+	}
+	return text, err
 }
 
 // Offer leaves a View to be written. It does not wait, and writes nothing itself. A View
@@ -214,7 +235,7 @@ func (f *Folder) Stats() Stats {
 	return f.stats
 }
 
-// Run writes what is offered until ctx ends, and then once more.
+// Run writes what is offered until ctx ends, and then once more. Nobody else may call it.
 func (f *Folder) Run(ctx context.Context) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -224,9 +245,11 @@ func (f *Folder) Run(ctx context.Context) {
 		case <-ctx.Done():
 			w.next = time.Time{}
 			f.write(&w, 0)
+			f.writeHistory(0)
 			return
 		case <-tick.C:
 			f.write(&w, breath)
+			f.writeHistory(breath)
 		}
 	}
 }
@@ -321,8 +344,8 @@ func (f *Folder) store(v input.View, at time.Time, rest time.Duration) (int, err
 }
 
 // slowly yields entries, with a rest after each inARow of them.
-func slowly(entries iter.Seq[input.Entry], rest time.Duration) iter.Seq[input.Entry] {
-	return func(yield func(input.Entry) bool) {
+func slowly[E any](entries iter.Seq[E], rest time.Duration) iter.Seq[E] {
+	return func(yield func(E) bool) {
 		n := 0
 		for e := range entries {
 			if n++; n%inARow == 0 && rest > 0 {
@@ -345,32 +368,5 @@ func (f *Folder) replace(name string, at time.Time, entries iter.Seq[input.Entry
 	if len(text) > maxFile {
 		return 0, fmt.Errorf("%s: it would have %d bytes, and may have %d", name, len(text), maxFile)
 	}
-	path := filepath.Join(f.config.Path, name)
-	pending, err := renameio.NewPendingFile(path, renameio.WithTempDir(f.config.Path), renameio.WithStaticPermissions(0o600))
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = pending.Cleanup() }() // nothing is left of it once it has replaced the file
-	for part := range parts(text) {
-		if _, err := f.wrap(pending).Write(part); err != nil {
-			return 0, err
-		}
-	}
-	return len(text), pending.CloseAtomicallyReplace()
-}
-
-// atOnce is how many bytes one write has.
-const atOnce = 4 << 10
-
-// parts cuts text.
-func parts(text []byte) iter.Seq[[]byte] {
-	return func(yield func([]byte) bool) {
-		for len(text) > 0 {
-			n := min(len(text), atOnce)
-			if !yield(text[:n]) {
-				return
-			}
-			text = text[n:]
-		}
-	}
+	return len(text), f.put(filepath.Join(f.config.Path, name), text)
 }

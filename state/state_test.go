@@ -51,7 +51,7 @@ func newKey(t *testing.T) *Key {
 }
 
 // folder is a Folder of a test.
-func folder(t *testing.T, c Config) *Folder {
+func folder(t testing.TB, c Config) *Folder {
 	t.Helper()
 	if c.Path == "" {
 		c.Path = t.TempDir()

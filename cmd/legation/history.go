@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 	_ "time/tzdata" // for --zone: the image has no time zones
@@ -18,7 +20,7 @@ import (
 	"legation.dev/xds/admin/adminv1"
 )
 
-// historyFlags are those of `legation history`.
+// historyFlags are those of `legation history`, and of `legation diff`.
 type historyFlags struct {
 	inspectFlags
 	since, at, object, zone string
@@ -29,11 +31,15 @@ func historyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "history",
 		Short: "List the versions of a fleet, with the cause of each",
-		Long: `Lists the versions of a fleet that the replica asked still keeps (--history of
-'legation serve'), oldest first: all, those since a moment, the one that was served at a
-moment, or those in which something became of an object. Each replica numbers them for
-itself; what is equal on all is the digest. 'legation diff' says what leads from one to
-another.
+		Long: `Lists the versions of a fleet that the replica asked knows of (--history-age and
+--history-bytes of 'legation serve'), oldest first: all, those since a moment, the one that
+was served at a moment, or those in which something became of an object. With --state
+they are those of earlier processes, too. Versions that changed endpoints alone are
+one line, as 18-57. BY is who wrote the objects that caused it, and when, by their
+managedFields: of a deletion, and of files, that is not known.
+
+Each replica numbers versions for itself; what is equal on all is the digest. 'legation
+diff' says what leads from one to another.
 
 A moment is a time of today ("14:02"), a date and a time ("2026-11-28 14:02"), one of
 RFC 3339, or how long ago it was ("30m").`,
@@ -53,7 +59,7 @@ RFC 3339, or how long ago it was ("30m").`,
 					return err
 				}
 				names := namesOf(answer.GetVersions(), func(v *adminv1.Version) string { return fmt.Sprint(v.GetNumber()) })
-				return f.print(c.OutOrStdout(), answer, names, func() error { return f.writeVersions(c.OutOrStdout(), answer.GetVersions(), zone) })
+				return f.print(c.OutOrStdout(), answer, names, func() error { return f.writeVersions(c.OutOrStdout(), answer, zone) })
 			})
 		},
 	}
@@ -62,12 +68,17 @@ RFC 3339, or how long ago it was ("30m").`,
 }
 
 func (f *historyFlags) registerAll(c *cobra.Command) {
+	f.registerMoments(c, "only versions published at this moment or later", "only the version that was current at this moment", "only versions in which something became of this object")
+}
+
+// registerMoments registers the flags with what they do.
+func (f *historyFlags) registerMoments(c *cobra.Command, since, at, object string) {
 	f.register(c)
 	f.registerFleet(c)
 	flags := c.Flags()
-	flags.StringVar(&f.since, "since", "", "only versions published at this moment or later")
-	flags.StringVar(&f.at, "at", "", "only the version that was current at this moment")
-	flags.StringVar(&f.object, "object", "", "only versions in which something became of this object: KIND/NAMESPACE/NAME, as kubectl writes it")
+	flags.StringVar(&f.since, "since", "", since)
+	flags.StringVar(&f.at, "at", "", at)
+	flags.StringVar(&f.object, "object", "", object+": KIND/NAMESPACE/NAME, as kubectl writes it")
 	f.completeFlag(c, "object", knownObjects)
 	flags.StringVar(&f.zone, "zone", "", "time zone of all times, UTC or as in Europe/Berlin (default: that of this machine)")
 }
@@ -136,18 +147,42 @@ func momentOf(text string, now time.Time, zone *time.Location) (*timestamppb.Tim
 	return nil, fmt.Errorf(`%q: want a time ("14:02"), a date and a time ("2026-11-28 14:02", RFC 3339), or how long ago ("30m")`, text)
 }
 
-func (f *outputFlags) writeVersions(w io.Writer, versions []*adminv1.Version, zone *time.Location) error {
+func (f *outputFlags) writeVersions(w io.Writer, answer *adminv1.HistoryResponse, zone *time.Location) error {
 	table := f.newTable(w, 1)
-	row(table, "VERSION", "TIME", "RESOURCES", "DIGEST", "CAUSE", "WHOLE DIGEST")
-	for _, v := range versions {
+	row(table, "VERSION", "TIME", "RESOURCES", "DIGEST", "CAUSE", "BY", "WHOLE DIGEST")
+	for _, v := range answer.GetVersions() {
 		writeVersion(table, v, zone)
 	}
-	return table.Flush()
+	err := table.Flush()
+	if answer.GetMore() {
+		fmt.Fprintln(w, "There are older ones: ask for them with --since, --at or --object.")
+	}
+	return err
 }
 
 func writeVersion(t *table, v *adminv1.Version, zone *time.Location) {
-	row(t, fmt.Sprint(v.GetNumber()), v.GetTime().AsTime().In(zone).Format(time.DateTime), fmt.Sprint(v.GetResources()),
-		shortDigest(v.GetDigest()), v.GetCause(), v.GetDigest())
+	number, cause := fmt.Sprint(v.GetNumber()), v.GetCause()
+	if first := v.GetFirst(); first > 0 && first < v.GetNumber() {
+		number = fmt.Sprintf("%d-%d", first, v.GetNumber())
+		cause = fmt.Sprintf("endpoints alone, %d times since %s; last: %s", v.GetNumber()-first+1, v.GetBegan().AsTime().In(zone).Format(time.TimeOnly), cause)
+	}
+	row(t, number, v.GetTime().AsTime().In(zone).Format(time.DateTime), fmt.Sprint(v.GetResources()),
+		shortDigest(v.GetDigest()), cause, authors(v, zone), v.GetDigest())
+}
+
+// authors are those who wrote the objects that caused a version, each with the last time.
+func authors(v *adminv1.Version, zone *time.Location) string {
+	last := map[string]time.Time{}
+	for _, e := range v.GetEdits() {
+		if at := e.GetTime().AsTime(); e.GetManager() != "" && !at.Before(last[e.GetManager()]) {
+			last[e.GetManager()] = at
+		}
+	}
+	var list []string
+	for _, manager := range slices.Sorted(maps.Keys(last)) {
+		list = append(list, manager+" "+last[manager].In(zone).Format(time.TimeOnly))
+	}
+	return strings.Join(list, ", ")
 }
 
 func watchCommand() *cobra.Command {

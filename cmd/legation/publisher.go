@@ -4,21 +4,23 @@ import (
 	"log/slog"
 	"time"
 
+	"legation.dev/xds/history"
 	"legation.dev/xds/snapshot"
 	"legation.dev/xds/store"
 )
 
-// publisher hands snapshots to the store and logs each new version.
-func publisher(s *store.Store, log *slog.Logger) func(string, snapshot.Snapshot, string) {
-	return func(name string, snap snapshot.Snapshot, cause string) {
+// publisher hands snapshots to the store, and logs each new version and leaves it to the history.
+func publisher(s *store.Store, book *history.Book, log *slog.Logger) func(string, snapshot.Snapshot, snapshot.Cause) {
+	return func(name string, snap snapshot.Snapshot, cause snapshot.Cause) {
 		before, _ := s.Watch(name) // nothing, if this is the first
-		v, isNew := s.Publish(name, snap, cause)
+		v, isNew := s.Publish(name, snap, cause.Text, cause.Edits...)
 		tellStored(log.With("fleet", name), before.Snapshot.Stored(), snap.Stored())
 		if !isNew {
 			return
 		}
+		book.Offer(name, v)
 		size := sizeOf(before.Snapshot, snap)
-		log.Info("new version", "fleet", name, "version", v.Number, "cause", cause, "added", size.added, "changed", size.changed, "removed", size.removed,
+		log.Info("new version", "fleet", name, "version", v.Number, "cause", cause.Text, "added", size.added, "changed", size.changed, "removed", size.removed,
 			"bytes", size.bytes, "resources", snap.Len(), "digest", snap.Digest().String())
 	}
 }

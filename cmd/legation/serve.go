@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"legation.dev/cmd/cli"
+	"legation.dev/state"
 	"legation.dev/xds/bootstrap"
-	"legation.dev/xds/store"
 )
 
 // serveFlags are the flags of `legation serve`.
@@ -28,7 +28,7 @@ type serveFlags struct {
 	wire                wireFlags
 	page                pageFlags
 	logFormat, logLevel string
-	history             int
+	history             historyKept
 }
 
 // defaultAdminAddress is where probes and Prometheus ask, unless told otherwise.
@@ -74,7 +74,7 @@ With --state, what is served is kept in a folder. A process that is started ther
 on from it: a class that was deleted meanwhile is frozen, and settings that were made
 wrong are not used, as if it had run all the time. While the source cannot be read,
 Envoys that start are served what was kept, after --cold-start-after; others keep what
-they have.`,
+they have. 'legation history' and 'legation diff' know of the versions of earlier processes.`,
 		Example: `  legation serve
   legation serve --source dir:examples/shop
   legation serve --source dir:/etc/ingress --listen 127.0.0.1:18001 --log-format json
@@ -104,7 +104,7 @@ func (f *serveFlags) register(c *cobra.Command) {
 	f.registerAdmin(flags)
 	f.page.register(flags)
 	flags.StringVar(&f.peers, "peers", "", "host and port of all replicas, each address of the host being one (a headless Service), to ask what their Envoys run (default: there are no others)")
-	flags.IntVar(&f.history, "history", store.DefaultHistory, "how many versions of each fleet are kept for late Envoys")
+	f.history.register(flags)
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	complete(c, "log-format", "text", "json")
@@ -127,7 +127,7 @@ func (f *serveFlags) check(flags *pflag.FlagSet) error {
 	if err := f.checkKept(); err != nil {
 		return err
 	}
-	if err := f.page.check(); err != nil {
+	if err := errors.Join(f.page.check(), f.history.check()); err != nil {
 		return err
 	}
 	if _, _, err := net.SplitHostPort(f.peers); f.peers != "" && err != nil {
@@ -148,7 +148,8 @@ func (f *serveFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return unlessEnded(c.Context(), err)
 	}
-	stored, err := f.state.open(&f.source, log)
+	book := f.history.book()
+	stored, err := f.state.open(&f.source, state.Config{Log: log, Book: book, HistoryBytes: f.history.bytes})
 	if err != nil {
 		return err
 	}
@@ -172,7 +173,7 @@ func (f *serveFlags) run(c *cobra.Command) error {
 	}
 	log.Info("serving", "address", listener.Addr().String(), "source", f.source.source, "version", cli.Version())
 	return (&serving{source: source, stored: stored, publish: f.publish, namespaces: f.source.namespaces, controllers: f.source.controllers, allowEmpty: f.source.allowEmpty,
-		xds: listener, admin: admin, debug: debug, page: page, pageFlags: f.page, peers: f.peers, folder: folder, age: f.wire.age, history: f.history, log: log, level: level}).run(c.Context())
+		xds: listener, admin: admin, debug: debug, page: page, pageFlags: f.page, peers: f.peers, folder: folder, age: f.wire.age, history: f.history.versions, book: book, log: log, level: level}).run(c.Context())
 }
 
 // listenAdmin listens for probes; nil if there is no address.

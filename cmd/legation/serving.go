@@ -27,6 +27,7 @@ import (
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/bootstrap"
 	"legation.dev/xds/fleet"
+	"legation.dev/xds/history"
 	"legation.dev/xds/identity"
 	"legation.dev/xds/observed"
 	"legation.dev/xds/server"
@@ -56,6 +57,7 @@ type serving struct {
 	folder       *identity.Folder // nil: no TLS
 	age          time.Duration    // maximum age of a connection; 0: no maximum
 	history      int
+	book         *history.Book // nil: an empty one
 	log          *slog.Logger
 	level        *slog.LevelVar // of log
 }
@@ -69,12 +71,12 @@ func (s *serving) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	snapshots, fleets := store.New(store.Config{History: s.history}), fleet.New(fleet.Config{})
+	snapshots, fleets := s.versions(), fleet.New(fleet.Config{})
 	s.ready = newReadiness(snapshots, s.allowEmpty)
 	traffic := observed.New(observed.Config{Known: server.Known(snapshots)})
 	watch := inspect.NewProblems(s.log, fleets, traffic.Closing)
 	held, ordered := new(heldNow), new(controller.Orders)
-	inspection := &admin.Service{Instance: instance(), Fleets: fleets, Store: snapshots, Wrong: watch.Of, Held: held.messages, Observed: traffic}
+	inspection := &admin.Service{Instance: instance(), Fleets: fleets, Store: snapshots, Book: s.book, Wrong: watch.Of, Held: held.messages, Observed: traffic}
 	peers, err := admin.NewPeers(inspection, s.peers, dialCredentials(s.folder))
 	if err != nil {
 		return err
@@ -91,7 +93,7 @@ func (s *serving) run(ctx context.Context) error {
 		return err
 	}
 	passes := newPassMetrics()
-	loop := &controller.Loop{Source: s.source, StandIn: standIn, Publish: publisher(snapshots, s.log), Observe: passes.observe, Orders: ordered, Held: held.take,
+	loop := &controller.Loop{Source: s.source, StandIn: standIn, Publish: publisher(snapshots, s.book, s.log), Observe: passes.observe, Orders: ordered, Held: held.take,
 		Report: func(r translator.Result) { answers.Report(r); s.ready.Report(r); s.report(r, watch) }}
 	g, ctx := errgroup.WithContext(ctx)
 	s.write(ctx, g, writer, watch)
@@ -115,6 +117,8 @@ func (s *serving) follow(ctx context.Context, g *errgroup.Group, loop *controlle
 		s.stored.source = s.source
 		loop.Last, loop.ColdStart = s.stored.take(), s.stored.coldStart
 		g.Go(func() error { s.stored.Run(kept); return nil })
+	} else {
+		g.Go(func() error { s.book.Run(ctx); return nil })
 	}
 	if s.source.run != nil {
 		g.Go(func() error { return unlessEnded(ctx, s.source.run(ctx)) })

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -46,7 +45,7 @@ func (f *stateFlags) check(flags *pflag.FlagSet) error {
 
 // open opens the folder, and reads what an earlier process has left there; nil without
 // --state.
-func (f *stateFlags) open(source *sourceFlags, log *slog.Logger) (*stored, error) {
+func (f *stateFlags) open(source *sourceFlags, config state.Config) (*stored, error) {
 	if f.folder == "" {
 		return nil, nil
 	}
@@ -58,14 +57,15 @@ func (f *stateFlags) open(source *sourceFlags, log *slog.Logger) (*stored, error
 		}
 	}
 	s := &stored{coldStart: f.coldStart}
+	config.Path, config.Source, config.Key, config.Followed = f.folder, source.identity(), key, s.followed
 	var err error
-	s.Folder, err = state.Open(state.Config{Path: f.folder, Source: source.identity(), Key: key, Log: log, Followed: s.followed})
-	if err != nil {
+	if s.Folder, err = state.Open(config); err != nil {
 		return nil, fmt.Errorf("--state: %w", err)
 	}
 	s.last = s.Load()
+	s.LoadHistory()
 	if at := s.last.Stored(); !at.IsZero() {
-		log.Info("what an earlier process served was read", "folder", f.folder, "age", time.Since(at).Round(time.Second))
+		config.Log.Info("what an earlier process served was read", "folder", f.folder, "age", time.Since(at).Round(time.Second))
 	}
 	return s, nil
 }
@@ -121,14 +121,15 @@ func stateDesc(name, help string) *prometheus.Desc {
 
 var (
 	stateWritten  = stateDesc("written_timestamp_seconds", "When what is kept in the folder of --state was last known to be right; 0 if this process has not written it yet.")
-	stateBytes    = stateDesc("bytes", "Bytes of what was last written there.")
+	stateBytes    = stateDesc("bytes", "Bytes of what was last written there, the history aside.")
+	stateHistory  = stateDesc("history_bytes", "Bytes of the history there, as it was last written; 0 if this process has not written it yet.")
 	stateFailures = stateDesc("write_failures_total", "Writings to that folder that failed: a restart begins with what was there before.")
 	stateAside    = stateDesc("put_aside_total", "Files of that folder that were not used because they were damaged, of another version or of another source.")
 )
 
 // Describe implements prometheus.Collector.
 func (m stateMetrics) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{stateWritten, stateBytes, stateFailures, stateAside} {
+	for _, d := range []*prometheus.Desc{stateWritten, stateBytes, stateHistory, stateFailures, stateAside} {
 		descs <- d
 	}
 }
@@ -142,6 +143,7 @@ func (m stateMetrics) Collect(metrics chan<- prometheus.Metric) {
 	}
 	metrics <- prometheus.MustNewConstMetric(stateWritten, prometheus.GaugeValue, written)
 	metrics <- prometheus.MustNewConstMetric(stateBytes, prometheus.GaugeValue, float64(s.Bytes))
+	metrics <- prometheus.MustNewConstMetric(stateHistory, prometheus.GaugeValue, float64(s.History))
 	metrics <- prometheus.MustNewConstMetric(stateFailures, prometheus.CounterValue, float64(s.Failures))
 	metrics <- prometheus.MustNewConstMetric(stateAside, prometheus.CounterValue, float64(s.Aside))
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"legation.dev/cmd/cli"
+	"legation.dev/state"
+	"legation.dev/xds/history"
 )
 
 // lines is a log that tells of each line.
@@ -38,7 +40,8 @@ func serveFolder(t *testing.T, folder, kept string, told func(all string, end fu
 	log := &lines{told: func(all string) { told(all, cancel) }}
 	out := slog.New(slog.NewTextHandler(log, nil))
 	from := &sourceFlags{source: folderSource + folder}
-	stored, err := (&stateFlags{folder: kept, coldStart: 10 * time.Millisecond}).open(from, out)
+	book := history.New(history.Config{})
+	stored, err := (&stateFlags{folder: kept, coldStart: 10 * time.Millisecond}).open(from, state.Config{Log: out, Book: book})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +54,7 @@ func serveFolder(t *testing.T, folder, kept string, told func(all string, end fu
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &serving{source: source, stored: stored, xds: listener, history: 1, log: out}
+	s := &serving{source: source, stored: stored, xds: listener, history: 1, book: book, log: out}
 	if err := s.run(ctx); err != nil {
 		t.Error(err)
 	}
@@ -99,6 +102,9 @@ func TestStateOfFolder(t *testing.T) {
 			end()
 		}
 	})
+	if !strings.Contains(all, "version=1 ") {
+		t.Errorf("what is served as before has another number:\n%s", all)
+	}
 	if digestIn(all) == "" || digestIn(all) != digestIn(first) {
 		t.Errorf("with a file that does not parse something else is served than before:\n%s", all)
 	}
@@ -123,6 +129,9 @@ func TestStateFlags(t *testing.T) {
 	for args, want := range map[string]string{
 		"--state-key " + key:                             "--state-key: only with --state",
 		"--cold-start-after 3s":                          "--cold-start-after: only with --state",
+		"--history-age 0s":                               "--history-age: a time",
+		"--history-bytes 1k":                             "--history-bytes \"1k\": want an amount of 1Mi or more",
+		"--history-bytes much":                           "--history-bytes \"much\": want",
 		"--state x --cold-start-after -3s":               "--cold-start-after: a time, or 0",
 		"--state " + t.TempDir() + " --state-key " + key: "want an identity of age",
 		"--state " + key:                                 "--state: mkdir ",

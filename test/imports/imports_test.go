@@ -23,8 +23,8 @@ var allowed = map[string][]string{
 	"authz/rule": {},
 	"cmd/cli":    {},
 	"cmd/reach":  {},
-	"cmd/legation": {"object", "controller", "cmd/cli", "cmd/reach", "examples", "inspect", "inspect/compare", "state", "translator", "translator/finding", "translator/input", "translator/lower/nginx", "translator/policy", "ui", "watcher/certificates", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact", "xds/observed",
-		"pmap", "xds/hold", "xds/redact", "xds/server", "xds/snapshot", "xds/store"},
+	"cmd/legation": {"object", "controller", "cmd/cli", "cmd/reach", "examples", "inspect", "inspect/compare", "state", "translator", "translator/finding", "translator/input", "translator/lower/nginx", "translator/policy", "ui", "watcher/certificates", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/history", "xds/identity", "xds/impact", "xds/observed",
+		"pmap", "xds/history", "xds/hold", "xds/redact", "xds/server", "xds/snapshot", "xds/store"},
 	"cmd/shutdown-manager": {
 		"authz", "cmd/cli", "drain", "drain/admin", "drain/child", "drain/host", "drain/limits", "drain/node", "drain/probe"},
 	"controller":               {"object", "translator", "translator/finding", "translator/input", "translator/policy", "xds/hold", "xds/snapshot"},
@@ -39,7 +39,7 @@ var allowed = map[string][]string{
 	"inspect":                  {"object", "pmap", "translator", "translator/finding", "translator/input", "translator/lower", "translator/lower/secret", "translator/policy", "translator/route", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/impact", "xds/observed", "xds/snapshot", "xds/store"}, // lower: what a plan would apply; lower/secret: a certificate whose Secret is gone
 	"inspect/compare":          {"object", "translator", "translator/finding", "translator/input", "translator/lower", "translator/policy", "translator/route"},                                                                                                                                                               // lower: an object as it would be without an annotation
 	"object":                   {},
-	"state":                    {"translator/input", "translator/lower"},
+	"state":                    {"translator/input", "translator/lower", "xds/history"},
 	"ui":                       {"inspect", "object", "translator", "translator/finding", "translator/input", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact", "xds/redact", "xds/snapshot", "xds/store"},
 	"watcher/certificates":     {"xds/bootstrap", "xds/identity"},
 	"watcher/dir":              {"object", "translator/finding", "translator/input", "translator/lower"},
@@ -62,21 +62,22 @@ var allowed = map[string][]string{
 	"translator/route":          {"object", "pmap", "translator/finding", "translator/policy"},
 	"translator/policy":         {"authz/rule", "object"},
 	"translator/worlds":         {"object", "pmap", "translator/finding", "translator/input", "translator/lower", "translator/policy", "translator/route"},
-	"xds/admin":                 {"object", "xds/admin/adminv1", "xds/fleet", "xds/impact", "xds/observed", "xds/redact", "xds/snapshot", "xds/store"},
+	"xds/admin":                 {"object", "xds/admin/adminv1", "xds/fleet", "xds/history", "xds/impact", "xds/observed", "xds/redact", "xds/snapshot", "xds/store"},
 	"xds/admin/adminv1":         {},
 	"xds/bootstrap":             {"authz/rule", "xds/identity", "xds/observed"},
 	"xds/limits":                {},
 	"xds/delta":                 {"object", "pmap", "xds/snapshot"},
 	"xds/fleet":                 {"xds/delta", "pmap", "xds/snapshot"},
+	"xds/history":               {"object", "pmap", "xds/impact", "xds/snapshot", "xds/store"},
 	"xds/hold":                  {"pmap", "xds/snapshot"},
 	"xds/identity":              {},
-	"xds/impact":                {"object", "pmap", "xds/snapshot"},
+	"xds/impact":                {"object", "pmap", "xds/redact", "xds/snapshot"},
 	"xds/observed":              {},
 	"pmap":                      {},
 	"xds/redact":                {"authz/rule", "xds/snapshot"},
 	"xds/server":                {"object", "xds/bootstrap", "xds/limits", "xds/delta", "xds/fleet", "xds/identity", "xds/observed", "xds/redact", "xds/snapshot", "xds/store"},
 	"xds/snapshot":              {"object", "pmap"},
-	"xds/store":                 {"xds/snapshot"},
+	"xds/store":                 {"pmap", "xds/snapshot"},
 }
 
 // forbidden is what a package may not import, itself or through others.
@@ -88,7 +89,7 @@ var forbidden = []struct {
 	{[]string{"xds/delta", "xds/hold", "pmap", "xds/snapshot", "xds/impact", "xds/redact"},
 		[]string{"k8s.io"}, "the xDS side knows nothing of Kubernetes"},
 	{[]string{"xds/limits"}, []string{"github.com/envoyproxy/go-control-plane", "google.golang.org/grpc"}, "it knows HTTP/2 only"},
-	{[]string{"xds/admin", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/observed", "xds/server", "xds/store"},
+	{[]string{"xds/admin", "xds/bootstrap", "xds/fleet", "xds/history", "xds/identity", "xds/observed", "xds/server", "xds/store"},
 		[]string{"k8s.io"}, "the xDS side knows nothing of Kubernetes"},
 	{[]string{"translator/render"}, []string{"legation.dev/translator/input", "legation.dev/translator/lower", "k8s.io"}, "it makes Envoy resources of the route model, whatever that came from"},
 	{[]string{"translator/lower", "translator/lower/foreign", "translator/lower/ingress", "translator/lower/nginx", "translator/lower/secret", "translator/lower/service", "translator/lower/settings"},
@@ -107,7 +108,7 @@ var forbidden = []struct {
 // values, also the time, and returns values.
 var (
 	pure = []string{"object", "translator", "translator/finding", "translator/input", "translator/lower", "translator/lower/foreign", "translator/lower/ingress", "translator/lower/nginx",
-		"translator/lower/secret", "translator/lower/service", "translator/lower/settings", "translator/policy", "translator/render", "translator/route", "xds/delta", "xds/hold", "pmap", "xds/snapshot", "xds/impact", "xds/redact", "xds/fleet", "xds/observed", "xds/store"}
+		"translator/lower/secret", "translator/lower/service", "translator/lower/settings", "translator/policy", "translator/render", "translator/route", "xds/delta", "xds/hold", "pmap", "xds/snapshot", "xds/impact", "xds/redact", "xds/fleet", "xds/history", "xds/observed", "xds/store"}
 	forbiddenDirectly = []string{"log", "log/slog", "net", "os", "math/rand", "math/rand/v2", "crypto/rand"}
 )
 

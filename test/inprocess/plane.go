@@ -109,11 +109,11 @@ func (p *Plane) ended(err error) {
 	p.err = errors.Join(p.err, err)
 }
 
-func (p *Plane) publish(fleet string, snap snapshot.Snapshot, cause string) {
+func (p *Plane) publish(fleet string, snap snapshot.Snapshot, cause snapshot.Cause) {
 	if p.config.Poison != nil {
 		snap = p.config.Poison(snap)
 	}
-	p.store.Publish(fleet, snap, cause)
+	p.store.Publish(fleet, snap, cause.Text, cause.Edits...)
 }
 
 func (p *Plane) report(r translator.Result) {

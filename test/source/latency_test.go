@@ -149,7 +149,7 @@ func follow(b *testing.B) *times {
 	}
 	snapshots := store.New(store.Config{})
 	xds := server.New(server.Config{Store: snapshots, Fleets: fleet.New(fleet.Config{}), Log: slog.New(slog.DiscardHandler)})
-	loop := &controller.Loop{Source: source, Publish: func(name string, s snapshot.Snapshot, cause string) { snapshots.Publish(name, s, cause) }}
+	loop := &controller.Loop{Source: source, Publish: func(name string, s snapshot.Snapshot, cause snapshot.Cause) { snapshots.Publish(name, s, cause.Text) }}
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	for _, run := range []func(context.Context) error{source.Run, loop.Run} {

@@ -76,7 +76,7 @@ func start(t testing.TB, c watcher.Config, seen *digests) *replica {
 	}
 	r := &replica{source: source}
 	r.more = sync.NewCond(&r.mu)
-	loop := &controller.Loop{Source: atOnce{source}, Publish: func(string, snapshot.Snapshot, string) {},
+	loop := &controller.Loop{Source: atOnce{source}, Publish: func(string, snapshot.Snapshot, snapshot.Cause) {},
 		Report: func(result translator.Result) { r.report(t, result, seen) }}
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup

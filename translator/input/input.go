@@ -43,8 +43,11 @@ type Object interface {
 //
 // Unread says why it is not known whether there is such an object: we may not read it. What
 // was read of it before stays.
+//
+// By is who wrote the object as it is now, if that is known. It is for people.
 type Change struct {
 	Ref      object.Ref
+	By       object.Author
 	Object   Object
 	Deleted  bool
 	Problems []finding.Problem

@@ -156,7 +156,7 @@ func start(t *testing.T, source onceSource) *process {
 	p := &process{source: source, results: make(chan translator.Result, 100),
 		admin: &admin.Service{Instance: "a", Fleets: fleets, Store: versions, Wrong: watch.Of}}
 	loop := controller.Loop{Source: source,
-		Publish: func(name string, s snapshot.Snapshot, cause string) { versions.Publish(name, s, cause) },
+		Publish: func(name string, s snapshot.Snapshot, cause snapshot.Cause) { versions.Publish(name, s, cause.Text) },
 		Report:  func(r translator.Result) { watch.Report(r); p.results <- r }}
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup

@@ -27,7 +27,9 @@ func Reduce(o runtime.Object) (c input.Change) {
 	if !ok {
 		return input.Change{Ref: ref, Problems: []finding.Problem{finding.KindNotRead.Of(object.Origin{Object: ref}, "", o)}}
 	}
-	return lower.Put(reduced)
+	c = lower.Put(reduced)
+	c.By = authorOf(o)
+	return c
 }
 
 // refOf is the zero Ref of what is no object of ours.
@@ -37,6 +39,23 @@ func refOf(o runtime.Object) object.Ref {
 		return object.Ref{}
 	}
 	return object.Ref{Kind: input.KindOf(o), Namespace: m.GetNamespace(), Name: m.GetName()}
+}
+
+// maxYear is the last that can be written: whoever writes an object may write these times, too.
+const maxYear = 9999
+
+// authorOf is who wrote an object last, its status and other subresources aside.
+func authorOf(o runtime.Object) (a object.Author) {
+	m, err := meta.Accessor(o)
+	if err != nil {
+		return a
+	}
+	for _, e := range m.GetManagedFields() {
+		if e.Subresource == "" && e.Time != nil && !e.Time.Time.Before(a.Time) && e.Time.Year() <= maxYear {
+			a = object.Author{Manager: e.Manager, Time: e.Time.UTC()}
+		}
+	}
+	return a
 }
 
 // NotServed takes the place of our controller in a class that is ours but not
@@ -55,7 +74,7 @@ func reducer(classes, controllers []string) func(runtime.Object) input.Change {
 		switch reduced := c.Object.(type) {
 		case *input.Ingress:
 			if class := reduced.Fragment().Class; class.Named && class.Name != "" && !slices.ContainsFunc(classes, class.Names) {
-				return input.Delete(c.Ref)
+				return input.Change{Ref: c.Ref, Deleted: true, By: c.By}
 			}
 		case *input.IngressClass:
 			if reduced.Controller == input.Controller && !slices.Contains(classes, reduced.Name) {

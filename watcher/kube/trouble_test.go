@@ -258,3 +258,17 @@ func TestReduceNeverPanics(t *testing.T) {
 		Reduce(o)
 	}
 }
+
+// TestAuthor: who wrote an object last is known, whoever wrote its status after that.
+func TestAuthor(t *testing.T) {
+	o := edge()
+	at := func(year int) *metav1.Time { return &metav1.Time{Time: time.Date(year, 1, 2, 3, 4, 5, 0, time.UTC)} }
+	o.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "helm", Time: at(2025)}, {Manager: "kubectl-edit", Time: at(2026)}, {Manager: "another", Time: at(2024)},
+		{Manager: "nobody"}, {Manager: "of no time", Time: at(12345)}, {Manager: "legation", Subresource: "status", Time: at(2027)}}
+	if got, want := Reduce(o).By, (object.Author{Manager: "kubectl-edit", Time: at(2026).Time}); got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := Reduce(edge()).By; got != (object.Author{}) {
+		t.Errorf("of an object without managedFields: %v", got)
+	}
+}

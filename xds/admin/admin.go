@@ -16,6 +16,7 @@ import (
 	"legation.dev/object"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/fleet"
+	"legation.dev/xds/history"
 	"legation.dev/xds/observed"
 	"legation.dev/xds/snapshot"
 	"legation.dev/xds/store"
@@ -28,6 +29,8 @@ type Service struct {
 	Instance string
 	Fleets   *fleet.Registry
 	Store    *store.Store
+	// Book is the history of what the Store has published; nil: as far as the Store has it.
+	Book *history.Book
 	// Wrong are the Problems of the objects that are asked for; nil: none are known.
 	Wrong func(asked func(object.Ref) bool) []*adminv1.Problem
 	// Held is what is held here; nil: nothing. Each call makes new messages.

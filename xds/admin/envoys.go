@@ -167,7 +167,7 @@ func same(s snapshot.Snapshot, ref snapshot.Ref, have *snapshot.Resource) bool {
 
 func versionOf(v store.Version) *adminv1.Version {
 	out := &adminv1.Version{Number: v.Number, Time: timestamppb.New(v.Time), Cause: v.Cause,
-		Digest: v.Snapshot.Digest().String(), Resources: uint32(v.Snapshot.Len())}
+		Digest: v.Snapshot.Digest().String(), Resources: uint32(v.Snapshot.Len()), Edits: editsOf(v.Edits)}
 	if at := v.Snapshot.Stored(); !at.IsZero() {
 		out.Stored = timestamppb.New(at)
 	}

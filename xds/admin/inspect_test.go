@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"slices"
 	"strconv"
@@ -27,6 +28,7 @@ import (
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/delta"
 	"legation.dev/xds/fleet"
+	"legation.dev/xds/history"
 	"legation.dev/xds/redact"
 	"legation.dev/xds/snapshot"
 	"legation.dev/xds/store"
@@ -343,6 +345,67 @@ func TestVersions(t *testing.T) {
 	} {
 		if got := resources(t.Context(), c, r.request); got != r.want {
 			t.Errorf("%v: %q, want %q", r.request, got, r.want)
+		}
+	}
+}
+
+// TestNoted: what the Store does not have any more is told as it was noted, with who changed
+// what; versions of endpoints alone are one.
+func TestNoted(t *testing.T) {
+	a := inspect(t, "a", "127.0.0.1:0")
+	a.Store, a.Book = store.New(store.Config{History: 1, Now: func() time.Time { return a.now }}), history.New(history.Config{Age: math.MaxInt64})
+	c := a.client(t)
+	next := func(ty snapshot.Type, name, version string) {
+		var snap snapshot.Snapshot
+		if last, ok := a.Store.Watch("edge"); ok {
+			snap = last.Snapshot
+		}
+		of := object.Ref{Kind: object.KindIngress, Namespace: "shop", Name: name}
+		a.now = a.now.Add(time.Minute)
+		snap = snap.With(ty, snap.Of(ty).Set(name, snapshot.FromBytes(ty, name, version, nil, snapshot.Meta{From: []object.Ref{of}})))
+		v, _ := a.Store.Publish("edge", snap, of.String(), snapshot.Edit{Object: of, Manager: "helm", Time: a.now})
+		a.Book.Offer("edge", v)
+	}
+	next(snapshot.VirtualHost, "x", "1")
+	next(snapshot.VirtualHost, "y", "1")
+	second := a.now
+	next(snapshot.Endpoints, "e", "1")
+	next(snapshot.Endpoints, "e", "2")
+	next(snapshot.VirtualHost, "x", "2")
+	list, err := c.History(t.Context(), &adminv1.HistoryRequest{})
+	if err != nil || len(list.GetVersions()) != 4 {
+		t.Fatalf("%v, %v", list, err)
+	}
+	if v := list.GetVersions()[2]; v.GetFirst() != 3 || v.GetNumber() != 4 || !v.GetBegan().AsTime().Equal(second.Add(time.Minute)) || !v.GetTime().AsTime().Equal(second.Add(2*time.Minute)) {
+		t.Errorf("of endpoints alone: %v", v)
+	}
+	if e := list.GetVersions()[1].GetEdits(); len(e) != 1 || e[0].GetObject() != "Ingress shop/y" || e[0].GetManager() != "helm" || !e[0].GetTime().AsTime().Equal(second) {
+		t.Errorf("who changed it: %v", e)
+	}
+	for want, r := range map[string]*adminv1.HistoryRequest{
+		"4":   {At: timestamppb.New(second.Add(90 * time.Second))},
+		"4 ":  {Object: "Ingress shop/e"},
+		"4 5": {Since: timestamppb.New(second.Add(time.Minute))},
+	} {
+		if got := numbers(t.Context(), c, r); got != strings.TrimSpace(want) {
+			t.Errorf("%v: versions %s, want %s", r, got, want)
+		}
+	}
+	for _, d := range []struct {
+		from, to uint64
+		want     string
+	}{
+		{1, 5, "1>5 added e Ingress shop/e, changed x Ingress shop/x, added y Ingress shop/y"},
+		{0, 4, "2>4 added e Ingress shop/e"},
+		{2, 2, "2>2 "},
+		{0, 5, "4>5 changed x Ingress shop/x"},
+		{1, 3, "version 3 is not kept by itself: versions 3 to 4 changed endpoints alone, and are one"},
+		{5, 2, "from version 5 to 2: of versions that are not kept with their bodies, name the older one first"},
+		{0, 1, "it is not known what became different with version 1"},
+		{0, 6, "version 6 is not kept: there are 5 to 5"},
+	} {
+		if got := diff(t.Context(), c, d.from, d.to); got != d.want {
+			t.Errorf("from %d to %d: %q, want %q", d.from, d.to, got, d.want)
 		}
 	}
 }

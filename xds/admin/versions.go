@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"cmp"
 	"context"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -9,19 +11,24 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"legation.dev/object"
 	"legation.dev/xds/admin/adminv1"
+	"legation.dev/xds/history"
 	"legation.dev/xds/impact"
 	"legation.dev/xds/redact"
 	"legation.dev/xds/snapshot"
 	"legation.dev/xds/store"
 )
 
-// History lists the versions of a fleet that this replica keeps, or those of them that are
+// mostListed is how many versions an answer has at most: 2 MB of the 4 MB that gRPC takes.
+const mostListed = 5000
+
+// History lists the versions of a fleet that are known here, or those of them that are
 // asked for.
 func (s *Service) History(_ context.Context, r *adminv1.HistoryRequest) (*adminv1.HistoryResponse, error) {
-	versions, err := s.versions(r.GetFleet())
+	name, err := s.fleet(r.GetFleet())
 	if err != nil {
 		return nil, err
 	}
@@ -29,35 +36,88 @@ func (s *Service) History(_ context.Context, r *adminv1.HistoryRequest) (*adminv
 	if r.GetObject() != "" && !ok {
 		return nil, status.Errorf(codes.InvalidArgument, "%q is no object: want a kind and a name, as in Ingress shop/checkout", r.GetObject())
 	}
-	if at := r.GetAt(); at != nil && versions[0].Time.After(at.AsTime()) {
-		return nil, status.Errorf(codes.OutOfRange, "nothing is kept of that time: the first version is of %s", versions[0].Time.UTC().Format(time.RFC3339))
+	wanted := func(e history.Entry) bool {
+		return (r.GetSince() == nil || !e.Time.Before(r.GetSince().AsTime())) && (r.GetObject() == "" || e.Concerns(about))
 	}
 	out := &adminv1.HistoryResponse{Instance: s.Instance}
-	for i, v := range versions {
-		early := r.GetSince() != nil && v.Time.Before(r.GetSince().AsTime())
-		if !early && (r.GetAt() == nil || current(versions, i, r.GetAt().AsTime())) && (!ok || concerned(versions, i, about)) {
-			out.Versions = append(out.Versions, versionOf(v))
+	current, _ := s.Store.Watch(name)
+	var first, last history.Entry
+	add := func(e history.Entry, until time.Time) {
+		if e.Number == 0 || !wanted(e) || r.GetAt() != nil && (e.Began.After(r.GetAt().AsTime()) || !until.After(r.GetAt().AsTime())) {
+			return
 		}
+		if len(out.Versions) == mostListed {
+			out.Versions, out.More = slices.Delete(out.Versions, 0, 1), true
+		}
+		out.Versions = append(out.Versions, entryOf(e, current.Version))
+	}
+	for e := range s.history(name).Entries(name, enough(r)) {
+		if first.Number == 0 {
+			first = e
+		}
+		add(last, e.Began)
+		last = e
+	}
+	add(last, endOfTime)
+	if at := r.GetAt(); at != nil && first.Began.After(at.AsTime()) {
+		return nil, status.Errorf(codes.OutOfRange, "nothing is kept of that time: the first version is of %s", first.Began.UTC().Format(time.RFC3339))
 	}
 	return out, nil
 }
 
-// current reports whether version i was the newest at a moment.
-func current(versions []store.Version, i int, at time.Time) bool {
-	return !versions[i].Time.After(at) && (i+1 == len(versions) || versions[i+1].Time.After(at))
-}
+// endOfTime is after all moments that somebody asks for.
+var endOfTime = time.Unix(1<<40, 0)
 
-// concerned reports whether an object has a part in what version i changed.
-func concerned(versions []store.Version, i int, of object.Ref) bool {
-	if i == 0 {
+// enough reports whether what is asked for does not go back beyond an entry.
+func enough(r *adminv1.HistoryRequest) func(history.Entry) bool {
+	return func(first history.Entry) bool {
+		for _, t := range []*timestamppb.Timestamp{r.GetSince(), r.GetAt()} {
+			if t != nil {
+				return !first.Began.After(t.AsTime())
+			}
+		}
 		return false
 	}
-	for _, c := range snapshot.Diff(versions[i-1].Snapshot, versions[i].Snapshot) {
-		if c.HadOld && slices.Contains(c.Old.From, of) || c.HasNew && slices.Contains(c.New.From, of) {
-			return true
-		}
+}
+
+// history is that of this process, or one of the versions in the Store.
+func (s *Service) history(name string) *history.Book {
+	if s.Book != nil {
+		return s.Book
 	}
-	return false
+	b := history.New(history.Config{Age: math.MaxInt64})
+	for _, v := range s.Store.History(name) {
+		b.Offer(name, v)
+	}
+	return b
+}
+
+// entryOf is an entry as it is told. Whether the current version was only stored may have
+// changed since.
+func entryOf(e history.Entry, current store.Version) *adminv1.Version {
+	out := &adminv1.Version{Number: e.Number, Time: timestamppb.New(e.Time), Cause: e.Cause, Digest: e.Digest, Resources: uint32(e.Resources), Edits: editsOf(e.Edits)}
+	if e.First != e.Number {
+		out.First, out.Began = e.First, timestamppb.New(e.Began)
+	}
+	at := e.Stored
+	if e.Number == current.Number {
+		at = current.Snapshot.Stored()
+	}
+	if !at.IsZero() {
+		out.Stored = timestamppb.New(at)
+	}
+	return out
+}
+
+func editsOf(list []snapshot.Edit) (out []*adminv1.Edit) {
+	for _, e := range list {
+		one := &adminv1.Edit{Object: e.Object.String(), Deleted: e.Deleted, Manager: e.Manager}
+		if !e.Time.IsZero() {
+			one.Time = timestamppb.New(e.Time)
+		}
+		out = append(out, one)
+	}
+	return out
 }
 
 // Watch tells of each version until the client leaves.
@@ -79,30 +139,66 @@ func (s *Service) Watch(r *adminv1.WatchRequest, stream grpc.ServerStreamingServ
 	}
 }
 
-// Diff says what leads from one version to another.
+// Diff says what leads from one version to another: by their bodies if both are in the Store,
+// else by what was noted of each step.
 func (s *Service) Diff(_ context.Context, r *adminv1.DiffRequest) (*adminv1.DiffResponse, error) {
 	name, err := s.fleet(r.GetFleet())
 	if err != nil {
 		return nil, err
 	}
 	versions := s.Store.History(name)
-	to, err := numbered(versions, r.GetTo())
-	if err != nil {
+	first, last := versions[0].Number, versions[len(versions)-1].Number
+	from, to := r.GetFrom(), cmp.Or(r.GetTo(), last)
+	if from == 0 && to > first {
+		from = to - 1
+	}
+	if max(from, to) > last {
+		_, err := numbered(versions, max(from, to))
 		return nil, err
 	}
-	from := r.GetFrom()
-	if from == 0 {
-		from = to.Number - 1
+	if from == 0 && to == 1 && first == 1 {
+		return diffOf(name, store.Version{}, versions[0]), nil // it has nothing before it
 	}
-	before, err := numbered(versions, from)
-	if from == 0 {
-		before, err = store.Version{}, nil // the first version has nothing before it
+	if min(from, to) < first {
+		return s.noted(name, from, to)
 	}
-	if err != nil {
-		return nil, err
-	}
+	return diffOf(name, versions[from-first], versions[to-first]), nil
+}
+
+func diffOf(name string, before, to store.Version) *adminv1.DiffResponse {
 	out := &adminv1.DiffResponse{Fleet: name, From: versionOf(before), To: versionOf(to)}
 	for c := range impact.Of(before.Snapshot, to.Snapshot) {
+		out.Changes = append(out.Changes, ChangeOf(c))
+	}
+	return out
+}
+
+// noted is Diff by what was noted; from 0 is the version before that of to.
+func (s *Service) noted(name string, from, to uint64) (*adminv1.DiffResponse, error) {
+	book := s.history(name)
+	if from == 0 {
+		for e := range book.Entries(name, func(first history.Entry) bool { return first.Number <= to }) {
+			if e.Number == to {
+				from = e.First - 1
+			}
+		}
+	}
+	if from > to {
+		return nil, status.Errorf(codes.OutOfRange, "from version %d to %d: of versions that are not kept with their bodies, name the older one first", from, to)
+	}
+	if from == to {
+		return &adminv1.DiffResponse{Fleet: name, From: &adminv1.Version{Number: to}, To: &adminv1.Version{Number: to}, Noted: true}, nil
+	}
+	before, after, changes, err := book.Diff(name, from, to)
+	if err != nil {
+		return nil, status.Error(codes.OutOfRange, err.Error())
+	}
+	current, _ := s.Store.Watch(name)
+	out := &adminv1.DiffResponse{Fleet: name, From: entryOf(before, current.Version), To: entryOf(after, current.Version), Noted: true}
+	if before.Time.IsZero() {
+		out.From = &adminv1.Version{Number: from}
+	}
+	for _, c := range changes {
 		out.Changes = append(out.Changes, ChangeOf(c))
 	}
 	return out, nil

@@ -5,12 +5,14 @@
 // said of connections was measured on the real Envoy; test/churn and test/edge
 // watch over it.
 //
-// Start reading at Of.
+// Start reading at Of. Since and Then say the same of what is not there any more, from
+// outlines and from what was said of it.
 package impact
 
 import (
-	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"iter"
 	"slices"
@@ -20,6 +22,7 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/pmap"
+	"legation.dev/xds/redact"
 	"legation.dev/xds/snapshot"
 )
 
@@ -46,6 +49,11 @@ type Change struct {
 	Drains bool
 	// Effect says for people which connections it concerns.
 	Effect string
+	// Before and After tell versions apart, as redact.Version does; empty where there is
+	// none, or none is known. Hidden: what is different is a key or a password, so these
+	// are equal.
+	Before, After string
+	Hidden        bool
 }
 
 // Of yields what leads from one snapshot to another, by type and name.
@@ -68,8 +76,18 @@ func Of(from, to snapshot.Snapshot) iter.Seq[Change] {
 // of is what a difference of any type but Listener means.
 func of(t snapshot.Type, c pmap.Change[*snapshot.Resource]) Change {
 	one := Change{Kind: kindOf(c), Type: t, Name: c.Key, From: newest(c).From, Effect: effects[t][kindOf(c)]}
-	if c.HadOld && c.HasNew && c.Old.Version == c.New.Version {
+	if c.HadOld {
+		one.Before = redact.Version(c.Old)
+	}
+	if c.HasNew {
+		one.After = redact.Version(c.New)
+	}
+	switch {
+	case one.Kind != Changed:
+	case c.Old.Version == c.New.Version:
 		one.Effect = "no connection: Envoy is sent nothing"
+	default:
+		one.Hidden = one.Before == one.After
 	}
 	return one
 }
@@ -133,23 +151,48 @@ var effects = [snapshot.NumTypes]map[Kind]string{
 // ofListener compares two versions of a listener: chain by chain if Envoy
 // changes the listener in place, else as a whole.
 func ofListener(c pmap.Change[*snapshot.Resource]) []Change {
-	whole := Change{Kind: kindOf(c), Type: snapshot.Listener, Name: c.Key, From: newest(c).From}
-	switch whole.Kind {
-	case Added:
-		whole.Effect = "no connection"
-		return []Change{whole}
-	case Removed:
-		whole.Drains, whole.Effect = true, "every connection of the listener is drained"
+	whole := listenerChange(kindOf(c), newest(c))
+	if whole.Kind != Changed {
 		return []Change{whole}
 	}
 	before, after := shorten(c.Old.Body(), c.New.Body())
 	from, errFrom := parse(before)
 	to, errTo := parse(after)
 	if errFrom != nil || errTo != nil || !inPlace(from, to) {
-		whole.Drains, whole.Effect = true, "every connection of the listener is drained: a field was changed that Envoy cannot change in place"
 		return []Change{whole}
 	}
-	return ofChains(c.New, chainsOf(from), chainsOf(to))
+	return ofChains(c.New, sumsOf(chainsOf(from)), sumsOf(chainsOf(to)))
+}
+
+// listenerChange is what becomes of a listener as a whole.
+func listenerChange(kind Kind, l *snapshot.Resource) Change {
+	whole := Change{Kind: kind, Type: snapshot.Listener, Name: l.Name, From: l.From, Drains: kind != Added}
+	switch kind {
+	case Added:
+		whole.Effect = "no connection"
+	case Removed:
+		whole.Effect = "every connection of the listener is drained"
+	case Changed:
+		whole.Effect = "every connection of the listener is drained: a field was changed that Envoy cannot change in place"
+	}
+	return whole
+}
+
+// sumsOf tells chains apart.
+func sumsOf(chains map[string][]byte) map[string]string {
+	sums := make(map[string]string, len(chains))
+	for name, text := range chains {
+		sums[name] = sumOf(text)
+	}
+	return sums
+}
+
+// sumBytes is how many bytes of a hash do that, as in snapshot.New.
+const sumBytes = 12
+
+func sumOf(text []byte) string {
+	hash := sha256.Sum256(text)
+	return base64.RawURLEncoding.EncodeToString(hash[:sumBytes])
 }
 
 func parse(body []byte) (*listenerv3.Listener, error) {
@@ -182,23 +225,24 @@ func chainsOf(l *listenerv3.Listener) map[string][]byte {
 }
 
 // serialise cannot fail: what was parsed can be written.
-func serialise(c *listenerv3.FilterChain) []byte {
-	text, err := proto.MarshalOptions{Deterministic: true}.Marshal(c)
+func serialise(m proto.Message) []byte {
+	text, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 	if err != nil {
-		panic(fmt.Sprintf("impact: filter chain %s: %v", c.Name, err))
+		panic(fmt.Sprintf("impact: %v", err))
 	}
 	return text
 }
 
-func ofChains(l *snapshot.Resource, from, to map[string][]byte) (list []Change) {
+// ofChains compares the chains of a listener, by what tells them apart.
+func ofChains(l *snapshot.Resource, from, to map[string]string) (list []Change) {
 	add := func(kind Kind, chain, effect string) {
-		list = append(list, Change{Kind: kind, Type: snapshot.Chain, Name: l.Name + "/" + chain, From: l.From, Drains: kind != Added, Effect: effect})
+		list = append(list, Change{Kind: kind, Type: snapshot.Chain, Name: l.Name + "/" + chain, From: l.From, Drains: kind != Added, Effect: effect, Before: from[chain], After: to[chain]})
 	}
-	for name, text := range to {
+	for name, sum := range to {
 		switch before, had := from[name]; {
 		case !had:
 			add(Added, name, "no connection: the listener is changed in place")
-		case !bytes.Equal(before, text):
+		case before != sum:
 			add(Changed, name, "connections of this chain are drained, no others")
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"legation.dev/pmap"
 	"legation.dev/xds/snapshot"
 )
 
@@ -26,19 +27,31 @@ type Config struct {
 	// History is how many versions of each fleet are kept, the current one
 	// included; below 1 it is DefaultHistory.
 	History int
+	// Past are the last versions that an earlier process has published, by fleet. Numbers
+	// go on from them, and a first snapshot with the digest of one is that version.
+	Past map[string]Past
 	// Now reads the clock; nil means time.Now.
 	Now func() time.Time
 }
 
+// Past is the last version of a fleet that an earlier process has published, of which there
+// is no Snapshot any more.
+type Past struct {
+	Version
+	Digest pmap.Sum
+}
+
 // Version is one state of a fleet. It is a value and never changes.
 type Version struct {
-	// Number counts the versions of this fleet in this process, from 1. It says
-	// which of two is newer; replicas compare digests, not numbers.
+	// Number counts the versions of this fleet in this process, from 1, or on from
+	// Config.Past. It says which of two is newer; replicas compare digests, not numbers.
 	Number uint64
 	// Time is when the version was published.
 	Time time.Time
-	// Cause is a short text for people: which objects changed.
+	// Cause is a short text for people: which objects changed. Edits are those, with who
+	// changed them, as far as that is known. Read only.
 	Cause    string
+	Edits    []snapshot.Edit
 	Snapshot snapshot.Snapshot
 }
 
@@ -60,6 +73,7 @@ type View struct {
 // Store holds the versions of all fleets. Make it with New.
 type Store struct {
 	history int
+	past    map[string]Past
 	now     func() time.Time
 	ready   chan struct{} // closed by Open
 	open    sync.Once
@@ -84,7 +98,7 @@ func New(cfg Config) *Store {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Store{history: cfg.History, now: cfg.Now, ready: make(chan struct{}),
+	return &Store{history: cfg.History, past: cfg.Past, now: cfg.Now, ready: make(chan struct{}),
 		fleets: map[string]*fleet{}, appeared: make(chan struct{})}
 }
 
@@ -96,13 +110,14 @@ func New(cfg Config) *Store {
 // A snapshot whose digest is the current one's is no new version: the current
 // one stays, with the spare endpoints and Stored time of snap, and only Refreshed fires. The
 // result is the version that is current now, and whether it is new.
-func (s *Store) Publish(fleetName string, snap snapshot.Snapshot, cause string) (Version, bool) {
+func (s *Store) Publish(fleetName string, snap snapshot.Snapshot, cause string, edits ...snapshot.Edit) (Version, bool) {
 	digest := snap.Digest() // costs O(changed); outside the lock
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := s.fleets[fleetName]
 	if f == nil {
-		return s.found(fleetName, Version{Number: 1, Time: s.now(), Cause: cause, Snapshot: snap}), true
+		v := Version{Number: 1, Time: s.now(), Cause: cause, Edits: edits, Snapshot: snap}
+		return s.found(fleetName, s.past[fleetName].next(v, digest)), true
 	}
 	last := &f.ring[len(f.ring)-1]
 	if last.Snapshot.Digest() == digest {
@@ -111,9 +126,18 @@ func (s *Store) Publish(fleetName string, snap snapshot.Snapshot, cause string) 
 		f.refresh()
 		return *last, false
 	}
-	v := Version{Number: last.Number + 1, Time: s.now(), Cause: cause, Snapshot: snap}
+	v := Version{Number: last.Number + 1, Time: s.now(), Cause: cause, Edits: edits, Snapshot: snap}
 	f.push(v, s.history)
 	return v, true
+}
+
+// next is v, the first version of this process, as the one after p, or as p itself.
+func (p Past) next(v Version, digest pmap.Sum) Version {
+	v.Number = p.Number + 1
+	if p.Number > 0 && p.Digest == digest {
+		v.Number, v.Time, v.Cause, v.Edits = p.Number, p.Time, p.Cause, p.Edits
+	}
+	return v
 }
 
 // found adds a fleet with its first version. s.mu is held.

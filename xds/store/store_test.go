@@ -151,3 +151,24 @@ func TestStored(t *testing.T) {
 		t.Error("something is still stored")
 	}
 }
+
+// TestPast: numbers go on from those of an earlier process, and what is as it was then is the
+// same version.
+func TestPast(t *testing.T) {
+	then := time.Unix(1, 0)
+	past := func(v string) map[string]Past {
+		return map[string]Past{"f": {Version{Number: 7, Time: then, Cause: "then"}, clusters(v).Digest()}}
+	}
+	s := New(Config{Past: past("1")})
+	if v, _ := s.Publish("f", clusters("1"), "now"); v.Number != 7 || v.Cause != "then" || !v.Time.Equal(then) {
+		t.Errorf("what is as it was is version %d, %q", v.Number, v.Cause)
+	}
+	if v, _ := s.Publish("g", clusters("1"), "now"); v.Number != 1 || v.Cause != "now" {
+		t.Errorf("of a new fleet: version %d, %q", v.Number, v.Cause)
+	}
+	s = New(Config{Past: past("1")})
+	edit := snapshot.Edit{Manager: "helm"}
+	if v, _ := s.Publish("f", clusters("2"), "now", edit); v.Number != 8 || v.Cause != "now" || len(v.Edits) != 1 || v.Edits[0] != edit {
+		t.Errorf("what is different is %+v", v)
+	}
+}

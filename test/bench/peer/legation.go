@@ -55,8 +55,8 @@ func newLegation(pairs string) (*legation, error) {
 
 // load hands over all objects at once and waits for the first snapshot.
 func (l *legation) load(w world.World, _ world.Size) (snapshot.Snapshot, error) {
-	l.loop = &controller.Loop{Source: l.source, Publish: func(fleet string, s snapshot.Snapshot, cause string) {
-		l.store.Publish(fleet, s, cause)
+	l.loop = &controller.Loop{Source: l.source, Publish: func(fleet string, s snapshot.Snapshot, cause snapshot.Cause) {
+		l.store.Publish(fleet, s, cause.Text)
 	}}
 	l.source.put(w.Objects())
 	failed := make(chan error, 1)

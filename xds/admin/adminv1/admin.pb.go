@@ -338,10 +338,12 @@ func (x *Fleet) GetCurrent() uint32 {
 	return 0
 }
 
-// Version is one state of a fleet.
+// Version is one state of a fleet. In a history it may be several that followed each other and
+// changed endpoints alone; what is said is then of the last.
 type Version struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Counts the versions of the fleet in one process, from 1.
+	// Counts the versions of the fleet in one process, from 1, or on from those of the process
+	// before it, if it has kept them.
 	Number uint64 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
 	// When it was published.
 	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
@@ -353,7 +355,12 @@ type Version struct {
 	Resources uint32 `protobuf:"varint,5,opt,name=resources,proto3" json:"resources,omitempty"`
 	// When what it was made of was last known to be right, if an earlier process has stored
 	// that and the source was not read since. Only Envoys that start are served it.
-	Stored        *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=stored,proto3" json:"stored,omitempty"`
+	Stored *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=stored,proto3" json:"stored,omitempty"`
+	// The first of several versions, and when that was published.
+	First uint64                 `protobuf:"varint,7,opt,name=first,proto3" json:"first,omitempty"`
+	Began *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=began,proto3" json:"began,omitempty"`
+	// The changes of objects that led to it: at most 10.
+	Edits         []*Edit `protobuf:"bytes,9,rep,name=edits,proto3" json:"edits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -430,6 +437,99 @@ func (x *Version) GetStored() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Version) GetFirst() uint64 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+func (x *Version) GetBegan() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Began
+	}
+	return nil
+}
+
+func (x *Version) GetEdits() []*Edit {
+	if x != nil {
+		return x.Edits
+	}
+	return nil
+}
+
+// Edit is a change of one object.
+type Edit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in a Ref: "Ingress shop/checkout".
+	Object  string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	Deleted bool   `protobuf:"varint,2,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	// Who wrote the object as it is now, and when, as its managedFields say; empty if that is
+	// not known, as of a deletion or of a file.
+	Manager       string                 `protobuf:"bytes,3,opt,name=manager,proto3" json:"manager,omitempty"`
+	Time          *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Edit) Reset() {
+	*x = Edit{}
+	mi := &file_admin_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Edit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Edit) ProtoMessage() {}
+
+func (x *Edit) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Edit.ProtoReflect.Descriptor instead.
+func (*Edit) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Edit) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *Edit) GetDeleted() bool {
+	if x != nil {
+		return x.Deleted
+	}
+	return false
+}
+
+func (x *Edit) GetManager() string {
+	if x != nil {
+		return x.Manager
+	}
+	return ""
+}
+
+func (x *Edit) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
 type EnvoysRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Only those of this fleet; empty: of all.
@@ -442,7 +542,7 @@ type EnvoysRequest struct {
 
 func (x *EnvoysRequest) Reset() {
 	*x = EnvoysRequest{}
-	mi := &file_admin_proto_msgTypes[6]
+	mi := &file_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -454,7 +554,7 @@ func (x *EnvoysRequest) String() string {
 func (*EnvoysRequest) ProtoMessage() {}
 
 func (x *EnvoysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[6]
+	mi := &file_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -467,7 +567,7 @@ func (x *EnvoysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnvoysRequest.ProtoReflect.Descriptor instead.
 func (*EnvoysRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{6}
+	return file_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *EnvoysRequest) GetFleet() string {
@@ -497,7 +597,7 @@ type EnvoysResponse struct {
 
 func (x *EnvoysResponse) Reset() {
 	*x = EnvoysResponse{}
-	mi := &file_admin_proto_msgTypes[7]
+	mi := &file_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -509,7 +609,7 @@ func (x *EnvoysResponse) String() string {
 func (*EnvoysResponse) ProtoMessage() {}
 
 func (x *EnvoysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[7]
+	mi := &file_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -522,7 +622,7 @@ func (x *EnvoysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnvoysResponse.ProtoReflect.Descriptor instead.
 func (*EnvoysResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{7}
+	return file_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *EnvoysResponse) GetReplicas() []*Replica {
@@ -582,7 +682,7 @@ type Envoy struct {
 
 func (x *Envoy) Reset() {
 	*x = Envoy{}
-	mi := &file_admin_proto_msgTypes[8]
+	mi := &file_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -594,7 +694,7 @@ func (x *Envoy) String() string {
 func (*Envoy) ProtoMessage() {}
 
 func (x *Envoy) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[8]
+	mi := &file_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -607,7 +707,7 @@ func (x *Envoy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Envoy.ProtoReflect.Descriptor instead.
 func (*Envoy) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{8}
+	return file_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Envoy) GetFleet() string {
@@ -717,7 +817,7 @@ type GoneEnvoy struct {
 
 func (x *GoneEnvoy) Reset() {
 	*x = GoneEnvoy{}
-	mi := &file_admin_proto_msgTypes[9]
+	mi := &file_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -729,7 +829,7 @@ func (x *GoneEnvoy) String() string {
 func (*GoneEnvoy) ProtoMessage() {}
 
 func (x *GoneEnvoy) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[9]
+	mi := &file_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -742,7 +842,7 @@ func (x *GoneEnvoy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GoneEnvoy.ProtoReflect.Descriptor instead.
 func (*GoneEnvoy) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{9}
+	return file_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GoneEnvoy) GetFleet() string {
@@ -795,7 +895,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_admin_proto_msgTypes[10]
+	mi := &file_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -807,7 +907,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[10]
+	mi := &file_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -820,7 +920,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{10}
+	return file_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Rejection) GetTypeUrl() string {
@@ -875,7 +975,7 @@ type ResourcesRequest struct {
 
 func (x *ResourcesRequest) Reset() {
 	*x = ResourcesRequest{}
-	mi := &file_admin_proto_msgTypes[11]
+	mi := &file_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -887,7 +987,7 @@ func (x *ResourcesRequest) String() string {
 func (*ResourcesRequest) ProtoMessage() {}
 
 func (x *ResourcesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[11]
+	mi := &file_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -900,7 +1000,7 @@ func (x *ResourcesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResourcesRequest.ProtoReflect.Descriptor instead.
 func (*ResourcesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{11}
+	return file_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ResourcesRequest) GetFleet() string {
@@ -956,7 +1056,7 @@ type ResourcesResponse struct {
 
 func (x *ResourcesResponse) Reset() {
 	*x = ResourcesResponse{}
-	mi := &file_admin_proto_msgTypes[12]
+	mi := &file_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -968,7 +1068,7 @@ func (x *ResourcesResponse) String() string {
 func (*ResourcesResponse) ProtoMessage() {}
 
 func (x *ResourcesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[12]
+	mi := &file_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -981,7 +1081,7 @@ func (x *ResourcesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResourcesResponse.ProtoReflect.Descriptor instead.
 func (*ResourcesResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{12}
+	return file_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ResourcesResponse) GetResource() *Resource {
@@ -1034,7 +1134,7 @@ type HistoryRequest struct {
 	// Only the version that was current at that moment.
 	At *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
 	// Only versions in which something became of this object, as in ExplainRequest. Of the
-	// first version that is kept it is not known.
+	// first version that is kept, and of one that changed more than is noted, it is not known.
 	Object        string `protobuf:"bytes,4,opt,name=object,proto3" json:"object,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1042,7 +1142,7 @@ type HistoryRequest struct {
 
 func (x *HistoryRequest) Reset() {
 	*x = HistoryRequest{}
-	mi := &file_admin_proto_msgTypes[13]
+	mi := &file_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1054,7 +1154,7 @@ func (x *HistoryRequest) String() string {
 func (*HistoryRequest) ProtoMessage() {}
 
 func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[13]
+	mi := &file_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1067,7 +1167,7 @@ func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryRequest.ProtoReflect.Descriptor instead.
 func (*HistoryRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{13}
+	return file_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *HistoryRequest) GetFleet() string {
@@ -1099,16 +1199,19 @@ func (x *HistoryRequest) GetObject() string {
 }
 
 type HistoryResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
-	Versions      []*Version             `protobuf:"bytes,2,rep,name=versions,proto3" json:"versions,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Instance string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	// Oldest first.
+	Versions []*Version `protobuf:"bytes,2,rep,name=versions,proto3" json:"versions,omitempty"`
+	// There are older ones that were asked for, more than fit in an answer.
+	More          bool `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HistoryResponse) Reset() {
 	*x = HistoryResponse{}
-	mi := &file_admin_proto_msgTypes[14]
+	mi := &file_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1120,7 +1223,7 @@ func (x *HistoryResponse) String() string {
 func (*HistoryResponse) ProtoMessage() {}
 
 func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[14]
+	mi := &file_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1133,7 +1236,7 @@ func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryResponse.ProtoReflect.Descriptor instead.
 func (*HistoryResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{14}
+	return file_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *HistoryResponse) GetInstance() string {
@@ -1150,6 +1253,13 @@ func (x *HistoryResponse) GetVersions() []*Version {
 	return nil
 }
 
+func (x *HistoryResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
 type WatchRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Fleet         string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
@@ -1159,7 +1269,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_admin_proto_msgTypes[15]
+	mi := &file_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1171,7 +1281,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[15]
+	mi := &file_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1184,7 +1294,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{15}
+	return file_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WatchRequest) GetFleet() string {
@@ -1203,7 +1313,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_admin_proto_msgTypes[16]
+	mi := &file_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1215,7 +1325,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[16]
+	mi := &file_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1228,7 +1338,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{16}
+	return file_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *WatchResponse) GetVersion() *Version {
@@ -1250,7 +1360,7 @@ type DiffRequest struct {
 
 func (x *DiffRequest) Reset() {
 	*x = DiffRequest{}
-	mi := &file_admin_proto_msgTypes[17]
+	mi := &file_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1262,7 +1372,7 @@ func (x *DiffRequest) String() string {
 func (*DiffRequest) ProtoMessage() {}
 
 func (x *DiffRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[17]
+	mi := &file_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1275,7 +1385,7 @@ func (x *DiffRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffRequest.ProtoReflect.Descriptor instead.
 func (*DiffRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{17}
+	return file_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DiffRequest) GetFleet() string {
@@ -1300,18 +1410,21 @@ func (x *DiffRequest) GetTo() uint64 {
 }
 
 type DiffResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Fleet         string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
-	From          *Version               `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
-	To            *Version               `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
-	Changes       []*Change              `protobuf:"bytes,4,rep,name=changes,proto3" json:"changes,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Fleet   string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	From    *Version               `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	To      *Version               `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	Changes []*Change              `protobuf:"bytes,4,rep,name=changes,proto3" json:"changes,omitempty"`
+	// The bodies of one of the versions are not there any more: this is what was noted of each
+	// step.
+	Noted         bool `protobuf:"varint,5,opt,name=noted,proto3" json:"noted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DiffResponse) Reset() {
 	*x = DiffResponse{}
-	mi := &file_admin_proto_msgTypes[18]
+	mi := &file_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1323,7 +1436,7 @@ func (x *DiffResponse) String() string {
 func (*DiffResponse) ProtoMessage() {}
 
 func (x *DiffResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[18]
+	mi := &file_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1336,7 +1449,7 @@ func (x *DiffResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffResponse.ProtoReflect.Descriptor instead.
 func (*DiffResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{18}
+	return file_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DiffResponse) GetFleet() string {
@@ -1367,6 +1480,13 @@ func (x *DiffResponse) GetChanges() []*Change {
 	return nil
 }
 
+func (x *DiffResponse) GetNoted() bool {
+	if x != nil {
+		return x.Noted
+	}
+	return false
+}
+
 // Change is what becomes of a resource, or of a filter chain of a listener.
 type Change struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1385,7 +1505,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_admin_proto_msgTypes[19]
+	mi := &file_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1397,7 +1517,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[19]
+	mi := &file_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1410,7 +1530,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{19}
+	return file_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Change) GetKind() string {
@@ -1467,7 +1587,7 @@ type ExplainRequest struct {
 
 func (x *ExplainRequest) Reset() {
 	*x = ExplainRequest{}
-	mi := &file_admin_proto_msgTypes[20]
+	mi := &file_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1479,7 +1599,7 @@ func (x *ExplainRequest) String() string {
 func (*ExplainRequest) ProtoMessage() {}
 
 func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[20]
+	mi := &file_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1492,7 +1612,7 @@ func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{20}
+	return file_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ExplainRequest) GetObject() string {
@@ -1524,7 +1644,7 @@ type ExplainResponse struct {
 
 func (x *ExplainResponse) Reset() {
 	*x = ExplainResponse{}
-	mi := &file_admin_proto_msgTypes[21]
+	mi := &file_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1536,7 +1656,7 @@ func (x *ExplainResponse) String() string {
 func (*ExplainResponse) ProtoMessage() {}
 
 func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[21]
+	mi := &file_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1549,7 +1669,7 @@ func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
 func (*ExplainResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{21}
+	return file_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ExplainResponse) GetReplicas() []*Replica {
@@ -1589,7 +1709,7 @@ type Made struct {
 
 func (x *Made) Reset() {
 	*x = Made{}
-	mi := &file_admin_proto_msgTypes[22]
+	mi := &file_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1601,7 +1721,7 @@ func (x *Made) String() string {
 func (*Made) ProtoMessage() {}
 
 func (x *Made) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[22]
+	mi := &file_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1614,7 +1734,7 @@ func (x *Made) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Made.ProtoReflect.Descriptor instead.
 func (*Made) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{22}
+	return file_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Made) GetFleet() string {
@@ -1674,7 +1794,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_admin_proto_msgTypes[23]
+	mi := &file_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1686,7 +1806,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[23]
+	mi := &file_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1699,7 +1819,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{23}
+	return file_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Problem) GetField() string {
@@ -1770,7 +1890,7 @@ type ProblemsRequest struct {
 
 func (x *ProblemsRequest) Reset() {
 	*x = ProblemsRequest{}
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1782,7 +1902,7 @@ func (x *ProblemsRequest) String() string {
 func (*ProblemsRequest) ProtoMessage() {}
 
 func (x *ProblemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1795,7 +1915,7 @@ func (x *ProblemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProblemsRequest.ProtoReflect.Descriptor instead.
 func (*ProblemsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{24}
+	return file_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ProblemsRequest) GetNamespace() string {
@@ -1826,7 +1946,7 @@ type ProblemsResponse struct {
 
 func (x *ProblemsResponse) Reset() {
 	*x = ProblemsResponse{}
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1838,7 +1958,7 @@ func (x *ProblemsResponse) String() string {
 func (*ProblemsResponse) ProtoMessage() {}
 
 func (x *ProblemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1851,7 +1971,7 @@ func (x *ProblemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProblemsResponse.ProtoReflect.Descriptor instead.
 func (*ProblemsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{25}
+	return file_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ProblemsResponse) GetReplicas() []*Replica {
@@ -1890,7 +2010,7 @@ type Elsewhere struct {
 
 func (x *Elsewhere) Reset() {
 	*x = Elsewhere{}
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1902,7 +2022,7 @@ func (x *Elsewhere) String() string {
 func (*Elsewhere) ProtoMessage() {}
 
 func (x *Elsewhere) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1915,7 +2035,7 @@ func (x *Elsewhere) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Elsewhere.ProtoReflect.Descriptor instead.
 func (*Elsewhere) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{26}
+	return file_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Elsewhere) GetClass() string {
@@ -1964,7 +2084,7 @@ type TrafficRequest struct {
 
 func (x *TrafficRequest) Reset() {
 	*x = TrafficRequest{}
-	mi := &file_admin_proto_msgTypes[27]
+	mi := &file_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1976,7 +2096,7 @@ func (x *TrafficRequest) String() string {
 func (*TrafficRequest) ProtoMessage() {}
 
 func (x *TrafficRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[27]
+	mi := &file_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1989,7 +2109,7 @@ func (x *TrafficRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrafficRequest.ProtoReflect.Descriptor instead.
 func (*TrafficRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{27}
+	return file_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *TrafficRequest) GetFleet() string {
@@ -2041,7 +2161,7 @@ type TrafficResponse struct {
 
 func (x *TrafficResponse) Reset() {
 	*x = TrafficResponse{}
-	mi := &file_admin_proto_msgTypes[28]
+	mi := &file_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2053,7 +2173,7 @@ func (x *TrafficResponse) String() string {
 func (*TrafficResponse) ProtoMessage() {}
 
 func (x *TrafficResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[28]
+	mi := &file_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2066,7 +2186,7 @@ func (x *TrafficResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrafficResponse.ProtoReflect.Descriptor instead.
 func (*TrafficResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{28}
+	return file_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *TrafficResponse) GetReplicas() []*Replica {
@@ -2133,7 +2253,7 @@ type Traffic struct {
 
 func (x *Traffic) Reset() {
 	*x = Traffic{}
-	mi := &file_admin_proto_msgTypes[29]
+	mi := &file_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2145,7 +2265,7 @@ func (x *Traffic) String() string {
 func (*Traffic) ProtoMessage() {}
 
 func (x *Traffic) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[29]
+	mi := &file_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2158,7 +2278,7 @@ func (x *Traffic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Traffic.ProtoReflect.Descriptor instead.
 func (*Traffic) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{29}
+	return file_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Traffic) GetFleet() string {
@@ -2275,7 +2395,7 @@ type Lengths struct {
 
 func (x *Lengths) Reset() {
 	*x = Lengths{}
-	mi := &file_admin_proto_msgTypes[30]
+	mi := &file_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2287,7 +2407,7 @@ func (x *Lengths) String() string {
 func (*Lengths) ProtoMessage() {}
 
 func (x *Lengths) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[30]
+	mi := &file_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2300,7 +2420,7 @@ func (x *Lengths) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lengths.ProtoReflect.Descriptor instead.
 func (*Lengths) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{30}
+	return file_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Lengths) GetCount() uint64 {
@@ -2343,7 +2463,7 @@ type HoldsRequest struct {
 
 func (x *HoldsRequest) Reset() {
 	*x = HoldsRequest{}
-	mi := &file_admin_proto_msgTypes[31]
+	mi := &file_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2355,7 +2475,7 @@ func (x *HoldsRequest) String() string {
 func (*HoldsRequest) ProtoMessage() {}
 
 func (x *HoldsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[31]
+	mi := &file_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2368,7 +2488,7 @@ func (x *HoldsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldsRequest.ProtoReflect.Descriptor instead.
 func (*HoldsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{31}
+	return file_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *HoldsRequest) GetFleet() string {
@@ -2396,7 +2516,7 @@ type HoldsResponse struct {
 
 func (x *HoldsResponse) Reset() {
 	*x = HoldsResponse{}
-	mi := &file_admin_proto_msgTypes[32]
+	mi := &file_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2408,7 +2528,7 @@ func (x *HoldsResponse) String() string {
 func (*HoldsResponse) ProtoMessage() {}
 
 func (x *HoldsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[32]
+	mi := &file_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2421,7 +2541,7 @@ func (x *HoldsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldsResponse.ProtoReflect.Descriptor instead.
 func (*HoldsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{32}
+	return file_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *HoldsResponse) GetReplicas() []*Replica {
@@ -2464,7 +2584,7 @@ type Hold struct {
 
 func (x *Hold) Reset() {
 	*x = Hold{}
-	mi := &file_admin_proto_msgTypes[33]
+	mi := &file_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2476,7 +2596,7 @@ func (x *Hold) String() string {
 func (*Hold) ProtoMessage() {}
 
 func (x *Hold) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[33]
+	mi := &file_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2489,7 +2609,7 @@ func (x *Hold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hold.ProtoReflect.Descriptor instead.
 func (*Hold) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{33}
+	return file_admin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Hold) GetKind() string {
@@ -2570,7 +2690,7 @@ type Order struct {
 
 func (x *Order) Reset() {
 	*x = Order{}
-	mi := &file_admin_proto_msgTypes[34]
+	mi := &file_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2582,7 +2702,7 @@ func (x *Order) String() string {
 func (*Order) ProtoMessage() {}
 
 func (x *Order) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[34]
+	mi := &file_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2595,7 +2715,7 @@ func (x *Order) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Order.ProtoReflect.Descriptor instead.
 func (*Order) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{34}
+	return file_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Order) GetFleet() string {
@@ -2637,7 +2757,7 @@ type ApproveRequest struct {
 
 func (x *ApproveRequest) Reset() {
 	*x = ApproveRequest{}
-	mi := &file_admin_proto_msgTypes[35]
+	mi := &file_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2649,7 +2769,7 @@ func (x *ApproveRequest) String() string {
 func (*ApproveRequest) ProtoMessage() {}
 
 func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[35]
+	mi := &file_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2662,7 +2782,7 @@ func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{35}
+	return file_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ApproveRequest) GetOrder() *Order {
@@ -2688,7 +2808,7 @@ type ApproveResponse struct {
 
 func (x *ApproveResponse) Reset() {
 	*x = ApproveResponse{}
-	mi := &file_admin_proto_msgTypes[36]
+	mi := &file_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2700,7 +2820,7 @@ func (x *ApproveResponse) String() string {
 func (*ApproveResponse) ProtoMessage() {}
 
 func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[36]
+	mi := &file_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2713,7 +2833,7 @@ func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveResponse.ProtoReflect.Descriptor instead.
 func (*ApproveResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{36}
+	return file_admin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ApproveResponse) GetReplicas() []*Replica {
@@ -2732,7 +2852,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_admin_proto_msgTypes[37]
+	mi := &file_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2744,7 +2864,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[37]
+	mi := &file_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2757,7 +2877,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{37}
+	return file_admin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *PauseRequest) GetOrder() *Order {
@@ -2776,7 +2896,7 @@ type PauseResponse struct {
 
 func (x *PauseResponse) Reset() {
 	*x = PauseResponse{}
-	mi := &file_admin_proto_msgTypes[38]
+	mi := &file_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2788,7 +2908,7 @@ func (x *PauseResponse) String() string {
 func (*PauseResponse) ProtoMessage() {}
 
 func (x *PauseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[38]
+	mi := &file_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2801,7 +2921,7 @@ func (x *PauseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseResponse.ProtoReflect.Descriptor instead.
 func (*PauseResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{38}
+	return file_admin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *PauseResponse) GetReplicas() []*Replica {
@@ -2820,7 +2940,7 @@ type ResumeRequest struct {
 
 func (x *ResumeRequest) Reset() {
 	*x = ResumeRequest{}
-	mi := &file_admin_proto_msgTypes[39]
+	mi := &file_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2832,7 +2952,7 @@ func (x *ResumeRequest) String() string {
 func (*ResumeRequest) ProtoMessage() {}
 
 func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[39]
+	mi := &file_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2845,7 +2965,7 @@ func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{39}
+	return file_admin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ResumeRequest) GetOrder() *Order {
@@ -2864,7 +2984,7 @@ type ResumeResponse struct {
 
 func (x *ResumeResponse) Reset() {
 	*x = ResumeResponse{}
-	mi := &file_admin_proto_msgTypes[40]
+	mi := &file_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2876,7 +2996,7 @@ func (x *ResumeResponse) String() string {
 func (*ResumeResponse) ProtoMessage() {}
 
 func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[40]
+	mi := &file_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2889,7 +3009,7 @@ func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeResponse.ProtoReflect.Descriptor instead.
 func (*ResumeResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{40}
+	return file_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ResumeResponse) GetReplicas() []*Replica {
@@ -2911,7 +3031,7 @@ type CertificatesRequest struct {
 
 func (x *CertificatesRequest) Reset() {
 	*x = CertificatesRequest{}
-	mi := &file_admin_proto_msgTypes[41]
+	mi := &file_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2923,7 +3043,7 @@ func (x *CertificatesRequest) String() string {
 func (*CertificatesRequest) ProtoMessage() {}
 
 func (x *CertificatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[41]
+	mi := &file_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2936,7 +3056,7 @@ func (x *CertificatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificatesRequest.ProtoReflect.Descriptor instead.
 func (*CertificatesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{41}
+	return file_admin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *CertificatesRequest) GetFleet() string {
@@ -2964,7 +3084,7 @@ type CertificatesResponse struct {
 
 func (x *CertificatesResponse) Reset() {
 	*x = CertificatesResponse{}
-	mi := &file_admin_proto_msgTypes[42]
+	mi := &file_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2976,7 +3096,7 @@ func (x *CertificatesResponse) String() string {
 func (*CertificatesResponse) ProtoMessage() {}
 
 func (x *CertificatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[42]
+	mi := &file_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2989,7 +3109,7 @@ func (x *CertificatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificatesResponse.ProtoReflect.Descriptor instead.
 func (*CertificatesResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{42}
+	return file_admin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CertificatesResponse) GetInstance() string {
@@ -3030,7 +3150,7 @@ type Certificate struct {
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_admin_proto_msgTypes[43]
+	mi := &file_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3042,7 +3162,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[43]
+	mi := &file_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3055,7 +3175,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{43}
+	return file_admin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Certificate) GetFleet() string {
@@ -3133,7 +3253,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_admin_proto_msgTypes[44]
+	mi := &file_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3145,7 +3265,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[44]
+	mi := &file_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3158,7 +3278,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{44}
+	return file_admin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *PlanRequest) GetManifests() []byte {
@@ -3193,7 +3313,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_admin_proto_msgTypes[45]
+	mi := &file_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3205,7 +3325,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[45]
+	mi := &file_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3218,7 +3338,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{45}
+	return file_admin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *PlanResponse) GetInstance() string {
@@ -3279,7 +3399,7 @@ type PlannedFleet struct {
 
 func (x *PlannedFleet) Reset() {
 	*x = PlannedFleet{}
-	mi := &file_admin_proto_msgTypes[46]
+	mi := &file_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3291,7 +3411,7 @@ func (x *PlannedFleet) String() string {
 func (*PlannedFleet) ProtoMessage() {}
 
 func (x *PlannedFleet) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[46]
+	mi := &file_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3304,7 +3424,7 @@ func (x *PlannedFleet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedFleet.ProtoReflect.Descriptor instead.
 func (*PlannedFleet) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{46}
+	return file_admin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *PlannedFleet) GetName() string {
@@ -3353,7 +3473,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_admin_proto_msgTypes[47]
+	mi := &file_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3365,7 +3485,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[47]
+	mi := &file_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3378,7 +3498,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{47}
+	return file_admin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *WhyRequest) GetMethod() string {
@@ -3427,7 +3547,7 @@ type WhyResponse struct {
 
 func (x *WhyResponse) Reset() {
 	*x = WhyResponse{}
-	mi := &file_admin_proto_msgTypes[48]
+	mi := &file_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3439,7 +3559,7 @@ func (x *WhyResponse) String() string {
 func (*WhyResponse) ProtoMessage() {}
 
 func (x *WhyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[48]
+	mi := &file_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3452,7 +3572,7 @@ func (x *WhyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
 func (*WhyResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{48}
+	return file_admin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *WhyResponse) GetInstance() string {
@@ -3493,14 +3613,22 @@ const file_admin_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x124\n" +
 	"\aversion\x18\x02 \x01(\v2\x1a.legation.admin.v1.VersionR\aversion\x12\x16\n" +
 	"\x06envoys\x18\x03 \x01(\rR\x06envoys\x12\x18\n" +
-	"\acurrent\x18\x04 \x01(\rR\acurrent\"\xd1\x01\n" +
+	"\acurrent\x18\x04 \x01(\rR\acurrent\"\xc8\x02\n" +
 	"\aVersion\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
 	"\x05cause\x18\x03 \x01(\tR\x05cause\x12\x16\n" +
 	"\x06digest\x18\x04 \x01(\tR\x06digest\x12\x1c\n" +
 	"\tresources\x18\x05 \x01(\rR\tresources\x122\n" +
-	"\x06stored\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x06stored\";\n" +
+	"\x06stored\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x06stored\x12\x14\n" +
+	"\x05first\x18\a \x01(\x04R\x05first\x120\n" +
+	"\x05began\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x05began\x12-\n" +
+	"\x05edits\x18\t \x03(\v2\x17.legation.admin.v1.EditR\x05edits\"\x82\x01\n" +
+	"\x04Edit\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\tR\x06object\x12\x18\n" +
+	"\adeleted\x18\x02 \x01(\bR\adeleted\x12\x18\n" +
+	"\amanager\x18\x03 \x01(\tR\amanager\x12.\n" +
+	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\";\n" +
 	"\rEnvoysRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x14\n" +
 	"\x05local\x18\x02 \x01(\bR\x05local\"\xac\x01\n" +
@@ -3552,10 +3680,11 @@ const file_admin_proto_rawDesc = "" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x120\n" +
 	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12*\n" +
 	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x16\n" +
-	"\x06object\x18\x04 \x01(\tR\x06object\"e\n" +
+	"\x06object\x18\x04 \x01(\tR\x06object\"y\n" +
 	"\x0fHistoryResponse\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x126\n" +
-	"\bversions\x18\x02 \x03(\v2\x1a.legation.admin.v1.VersionR\bversions\"$\n" +
+	"\bversions\x18\x02 \x03(\v2\x1a.legation.admin.v1.VersionR\bversions\x12\x12\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\"$\n" +
 	"\fWatchRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\"E\n" +
 	"\rWatchResponse\x124\n" +
@@ -3563,12 +3692,13 @@ const file_admin_proto_rawDesc = "" +
 	"\vDiffRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\x04R\x04from\x12\x0e\n" +
-	"\x02to\x18\x03 \x01(\x04R\x02to\"\xb5\x01\n" +
+	"\x02to\x18\x03 \x01(\x04R\x02to\"\xcb\x01\n" +
 	"\fDiffResponse\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12.\n" +
 	"\x04from\x18\x02 \x01(\v2\x1a.legation.admin.v1.VersionR\x04from\x12*\n" +
 	"\x02to\x18\x03 \x01(\v2\x1a.legation.admin.v1.VersionR\x02to\x123\n" +
-	"\achanges\x18\x04 \x03(\v2\x19.legation.admin.v1.ChangeR\achanges\"\x88\x01\n" +
+	"\achanges\x18\x04 \x03(\v2\x19.legation.admin.v1.ChangeR\achanges\x12\x14\n" +
+	"\x05noted\x18\x05 \x01(\bR\x05noted\"\x88\x01\n" +
 	"\x06Change\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x12\n" +
@@ -3750,7 +3880,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
 var file_admin_proto_goTypes = []any{
 	(*AcknowledgedRequest)(nil),   // 0: legation.admin.v1.AcknowledgedRequest
 	(*Resource)(nil),              // 1: legation.admin.v1.Resource
@@ -3758,145 +3888,149 @@ var file_admin_proto_goTypes = []any{
 	(*Replica)(nil),               // 3: legation.admin.v1.Replica
 	(*Fleet)(nil),                 // 4: legation.admin.v1.Fleet
 	(*Version)(nil),               // 5: legation.admin.v1.Version
-	(*EnvoysRequest)(nil),         // 6: legation.admin.v1.EnvoysRequest
-	(*EnvoysResponse)(nil),        // 7: legation.admin.v1.EnvoysResponse
-	(*Envoy)(nil),                 // 8: legation.admin.v1.Envoy
-	(*GoneEnvoy)(nil),             // 9: legation.admin.v1.GoneEnvoy
-	(*Rejection)(nil),             // 10: legation.admin.v1.Rejection
-	(*ResourcesRequest)(nil),      // 11: legation.admin.v1.ResourcesRequest
-	(*ResourcesResponse)(nil),     // 12: legation.admin.v1.ResourcesResponse
-	(*HistoryRequest)(nil),        // 13: legation.admin.v1.HistoryRequest
-	(*HistoryResponse)(nil),       // 14: legation.admin.v1.HistoryResponse
-	(*WatchRequest)(nil),          // 15: legation.admin.v1.WatchRequest
-	(*WatchResponse)(nil),         // 16: legation.admin.v1.WatchResponse
-	(*DiffRequest)(nil),           // 17: legation.admin.v1.DiffRequest
-	(*DiffResponse)(nil),          // 18: legation.admin.v1.DiffResponse
-	(*Change)(nil),                // 19: legation.admin.v1.Change
-	(*ExplainRequest)(nil),        // 20: legation.admin.v1.ExplainRequest
-	(*ExplainResponse)(nil),       // 21: legation.admin.v1.ExplainResponse
-	(*Made)(nil),                  // 22: legation.admin.v1.Made
-	(*Problem)(nil),               // 23: legation.admin.v1.Problem
-	(*ProblemsRequest)(nil),       // 24: legation.admin.v1.ProblemsRequest
-	(*ProblemsResponse)(nil),      // 25: legation.admin.v1.ProblemsResponse
-	(*Elsewhere)(nil),             // 26: legation.admin.v1.Elsewhere
-	(*TrafficRequest)(nil),        // 27: legation.admin.v1.TrafficRequest
-	(*TrafficResponse)(nil),       // 28: legation.admin.v1.TrafficResponse
-	(*Traffic)(nil),               // 29: legation.admin.v1.Traffic
-	(*Lengths)(nil),               // 30: legation.admin.v1.Lengths
-	(*HoldsRequest)(nil),          // 31: legation.admin.v1.HoldsRequest
-	(*HoldsResponse)(nil),         // 32: legation.admin.v1.HoldsResponse
-	(*Hold)(nil),                  // 33: legation.admin.v1.Hold
-	(*Order)(nil),                 // 34: legation.admin.v1.Order
-	(*ApproveRequest)(nil),        // 35: legation.admin.v1.ApproveRequest
-	(*ApproveResponse)(nil),       // 36: legation.admin.v1.ApproveResponse
-	(*PauseRequest)(nil),          // 37: legation.admin.v1.PauseRequest
-	(*PauseResponse)(nil),         // 38: legation.admin.v1.PauseResponse
-	(*ResumeRequest)(nil),         // 39: legation.admin.v1.ResumeRequest
-	(*ResumeResponse)(nil),        // 40: legation.admin.v1.ResumeResponse
-	(*CertificatesRequest)(nil),   // 41: legation.admin.v1.CertificatesRequest
-	(*CertificatesResponse)(nil),  // 42: legation.admin.v1.CertificatesResponse
-	(*Certificate)(nil),           // 43: legation.admin.v1.Certificate
-	(*PlanRequest)(nil),           // 44: legation.admin.v1.PlanRequest
-	(*PlanResponse)(nil),          // 45: legation.admin.v1.PlanResponse
-	(*PlannedFleet)(nil),          // 46: legation.admin.v1.PlannedFleet
-	(*WhyRequest)(nil),            // 47: legation.admin.v1.WhyRequest
-	(*WhyResponse)(nil),           // 48: legation.admin.v1.WhyResponse
-	(*timestamppb.Timestamp)(nil), // 49: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 50: google.protobuf.Duration
-	(*anypb.Any)(nil),             // 51: google.protobuf.Any
-	(*structpb.Struct)(nil),       // 52: google.protobuf.Struct
+	(*Edit)(nil),                  // 6: legation.admin.v1.Edit
+	(*EnvoysRequest)(nil),         // 7: legation.admin.v1.EnvoysRequest
+	(*EnvoysResponse)(nil),        // 8: legation.admin.v1.EnvoysResponse
+	(*Envoy)(nil),                 // 9: legation.admin.v1.Envoy
+	(*GoneEnvoy)(nil),             // 10: legation.admin.v1.GoneEnvoy
+	(*Rejection)(nil),             // 11: legation.admin.v1.Rejection
+	(*ResourcesRequest)(nil),      // 12: legation.admin.v1.ResourcesRequest
+	(*ResourcesResponse)(nil),     // 13: legation.admin.v1.ResourcesResponse
+	(*HistoryRequest)(nil),        // 14: legation.admin.v1.HistoryRequest
+	(*HistoryResponse)(nil),       // 15: legation.admin.v1.HistoryResponse
+	(*WatchRequest)(nil),          // 16: legation.admin.v1.WatchRequest
+	(*WatchResponse)(nil),         // 17: legation.admin.v1.WatchResponse
+	(*DiffRequest)(nil),           // 18: legation.admin.v1.DiffRequest
+	(*DiffResponse)(nil),          // 19: legation.admin.v1.DiffResponse
+	(*Change)(nil),                // 20: legation.admin.v1.Change
+	(*ExplainRequest)(nil),        // 21: legation.admin.v1.ExplainRequest
+	(*ExplainResponse)(nil),       // 22: legation.admin.v1.ExplainResponse
+	(*Made)(nil),                  // 23: legation.admin.v1.Made
+	(*Problem)(nil),               // 24: legation.admin.v1.Problem
+	(*ProblemsRequest)(nil),       // 25: legation.admin.v1.ProblemsRequest
+	(*ProblemsResponse)(nil),      // 26: legation.admin.v1.ProblemsResponse
+	(*Elsewhere)(nil),             // 27: legation.admin.v1.Elsewhere
+	(*TrafficRequest)(nil),        // 28: legation.admin.v1.TrafficRequest
+	(*TrafficResponse)(nil),       // 29: legation.admin.v1.TrafficResponse
+	(*Traffic)(nil),               // 30: legation.admin.v1.Traffic
+	(*Lengths)(nil),               // 31: legation.admin.v1.Lengths
+	(*HoldsRequest)(nil),          // 32: legation.admin.v1.HoldsRequest
+	(*HoldsResponse)(nil),         // 33: legation.admin.v1.HoldsResponse
+	(*Hold)(nil),                  // 34: legation.admin.v1.Hold
+	(*Order)(nil),                 // 35: legation.admin.v1.Order
+	(*ApproveRequest)(nil),        // 36: legation.admin.v1.ApproveRequest
+	(*ApproveResponse)(nil),       // 37: legation.admin.v1.ApproveResponse
+	(*PauseRequest)(nil),          // 38: legation.admin.v1.PauseRequest
+	(*PauseResponse)(nil),         // 39: legation.admin.v1.PauseResponse
+	(*ResumeRequest)(nil),         // 40: legation.admin.v1.ResumeRequest
+	(*ResumeResponse)(nil),        // 41: legation.admin.v1.ResumeResponse
+	(*CertificatesRequest)(nil),   // 42: legation.admin.v1.CertificatesRequest
+	(*CertificatesResponse)(nil),  // 43: legation.admin.v1.CertificatesResponse
+	(*Certificate)(nil),           // 44: legation.admin.v1.Certificate
+	(*PlanRequest)(nil),           // 45: legation.admin.v1.PlanRequest
+	(*PlanResponse)(nil),          // 46: legation.admin.v1.PlanResponse
+	(*PlannedFleet)(nil),          // 47: legation.admin.v1.PlannedFleet
+	(*WhyRequest)(nil),            // 48: legation.admin.v1.WhyRequest
+	(*WhyResponse)(nil),           // 49: legation.admin.v1.WhyResponse
+	(*timestamppb.Timestamp)(nil), // 50: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 51: google.protobuf.Duration
+	(*anypb.Any)(nil),             // 52: google.protobuf.Any
+	(*structpb.Struct)(nil),       // 53: google.protobuf.Struct
 }
 var file_admin_proto_depIdxs = []int32{
 	1,  // 0: legation.admin.v1.AcknowledgedRequest.resources:type_name -> legation.admin.v1.Resource
 	4,  // 1: legation.admin.v1.Replica.fleets:type_name -> legation.admin.v1.Fleet
 	5,  // 2: legation.admin.v1.Fleet.version:type_name -> legation.admin.v1.Version
-	49, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
-	49, // 4: legation.admin.v1.Version.stored:type_name -> google.protobuf.Timestamp
-	3,  // 5: legation.admin.v1.EnvoysResponse.replicas:type_name -> legation.admin.v1.Replica
-	8,  // 6: legation.admin.v1.EnvoysResponse.envoys:type_name -> legation.admin.v1.Envoy
-	9,  // 7: legation.admin.v1.EnvoysResponse.gone:type_name -> legation.admin.v1.GoneEnvoy
-	49, // 8: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
-	50, // 9: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
-	10, // 10: legation.admin.v1.Envoy.rejected:type_name -> legation.admin.v1.Rejection
-	49, // 11: legation.admin.v1.GoneEnvoy.since:type_name -> google.protobuf.Timestamp
-	49, // 12: legation.admin.v1.GoneEnvoy.left:type_name -> google.protobuf.Timestamp
-	1,  // 13: legation.admin.v1.ResourcesResponse.resource:type_name -> legation.admin.v1.Resource
-	51, // 14: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
-	49, // 15: legation.admin.v1.HistoryRequest.since:type_name -> google.protobuf.Timestamp
-	49, // 16: legation.admin.v1.HistoryRequest.at:type_name -> google.protobuf.Timestamp
-	5,  // 17: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
-	5,  // 18: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
-	5,  // 19: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
-	5,  // 20: legation.admin.v1.DiffResponse.to:type_name -> legation.admin.v1.Version
-	19, // 21: legation.admin.v1.DiffResponse.changes:type_name -> legation.admin.v1.Change
-	3,  // 22: legation.admin.v1.ExplainResponse.replicas:type_name -> legation.admin.v1.Replica
-	22, // 23: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
-	23, // 24: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
-	1,  // 25: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
-	49, // 26: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
-	3,  // 27: legation.admin.v1.ProblemsResponse.replicas:type_name -> legation.admin.v1.Replica
-	23, // 28: legation.admin.v1.ProblemsResponse.problems:type_name -> legation.admin.v1.Problem
-	26, // 29: legation.admin.v1.ProblemsResponse.elsewhere:type_name -> legation.admin.v1.Elsewhere
-	3,  // 30: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
-	49, // 31: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
-	49, // 32: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
-	29, // 33: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
-	30, // 34: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
-	3,  // 35: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
-	33, // 36: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
-	49, // 37: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
-	49, // 38: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
-	34, // 39: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 40: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
-	34, // 41: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 42: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
-	34, // 43: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 44: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
-	43, // 45: legation.admin.v1.CertificatesResponse.certificates:type_name -> legation.admin.v1.Certificate
-	49, // 46: legation.admin.v1.Certificate.begins:type_name -> google.protobuf.Timestamp
-	49, // 47: legation.admin.v1.Certificate.ends:type_name -> google.protobuf.Timestamp
-	46, // 48: legation.admin.v1.PlanResponse.fleets:type_name -> legation.admin.v1.PlannedFleet
-	23, // 49: legation.admin.v1.PlanResponse.problems:type_name -> legation.admin.v1.Problem
-	23, // 50: legation.admin.v1.PlanResponse.solved:type_name -> legation.admin.v1.Problem
-	19, // 51: legation.admin.v1.PlannedFleet.changes:type_name -> legation.admin.v1.Change
-	52, // 52: legation.admin.v1.WhyResponse.fleets:type_name -> google.protobuf.Struct
-	0,  // 53: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
-	6,  // 54: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
-	11, // 55: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
-	13, // 56: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
-	15, // 57: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
-	17, // 58: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
-	20, // 59: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
-	24, // 60: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
-	27, // 61: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
-	31, // 62: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
-	41, // 63: legation.admin.v1.Admin.Certificates:input_type -> legation.admin.v1.CertificatesRequest
-	44, // 64: legation.admin.v1.Admin.Plan:input_type -> legation.admin.v1.PlanRequest
-	47, // 65: legation.admin.v1.Admin.Why:input_type -> legation.admin.v1.WhyRequest
-	35, // 66: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
-	37, // 67: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
-	39, // 68: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
-	2,  // 69: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
-	7,  // 70: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
-	12, // 71: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
-	14, // 72: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
-	16, // 73: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
-	18, // 74: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
-	21, // 75: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
-	25, // 76: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
-	28, // 77: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
-	32, // 78: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
-	42, // 79: legation.admin.v1.Admin.Certificates:output_type -> legation.admin.v1.CertificatesResponse
-	45, // 80: legation.admin.v1.Admin.Plan:output_type -> legation.admin.v1.PlanResponse
-	48, // 81: legation.admin.v1.Admin.Why:output_type -> legation.admin.v1.WhyResponse
-	36, // 82: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
-	38, // 83: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
-	40, // 84: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
-	69, // [69:85] is the sub-list for method output_type
-	53, // [53:69] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	50, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
+	50, // 4: legation.admin.v1.Version.stored:type_name -> google.protobuf.Timestamp
+	50, // 5: legation.admin.v1.Version.began:type_name -> google.protobuf.Timestamp
+	6,  // 6: legation.admin.v1.Version.edits:type_name -> legation.admin.v1.Edit
+	50, // 7: legation.admin.v1.Edit.time:type_name -> google.protobuf.Timestamp
+	3,  // 8: legation.admin.v1.EnvoysResponse.replicas:type_name -> legation.admin.v1.Replica
+	9,  // 9: legation.admin.v1.EnvoysResponse.envoys:type_name -> legation.admin.v1.Envoy
+	10, // 10: legation.admin.v1.EnvoysResponse.gone:type_name -> legation.admin.v1.GoneEnvoy
+	50, // 11: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
+	51, // 12: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
+	11, // 13: legation.admin.v1.Envoy.rejected:type_name -> legation.admin.v1.Rejection
+	50, // 14: legation.admin.v1.GoneEnvoy.since:type_name -> google.protobuf.Timestamp
+	50, // 15: legation.admin.v1.GoneEnvoy.left:type_name -> google.protobuf.Timestamp
+	1,  // 16: legation.admin.v1.ResourcesResponse.resource:type_name -> legation.admin.v1.Resource
+	52, // 17: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
+	50, // 18: legation.admin.v1.HistoryRequest.since:type_name -> google.protobuf.Timestamp
+	50, // 19: legation.admin.v1.HistoryRequest.at:type_name -> google.protobuf.Timestamp
+	5,  // 20: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
+	5,  // 21: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
+	5,  // 22: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
+	5,  // 23: legation.admin.v1.DiffResponse.to:type_name -> legation.admin.v1.Version
+	20, // 24: legation.admin.v1.DiffResponse.changes:type_name -> legation.admin.v1.Change
+	3,  // 25: legation.admin.v1.ExplainResponse.replicas:type_name -> legation.admin.v1.Replica
+	23, // 26: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
+	24, // 27: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
+	1,  // 28: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
+	50, // 29: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
+	3,  // 30: legation.admin.v1.ProblemsResponse.replicas:type_name -> legation.admin.v1.Replica
+	24, // 31: legation.admin.v1.ProblemsResponse.problems:type_name -> legation.admin.v1.Problem
+	27, // 32: legation.admin.v1.ProblemsResponse.elsewhere:type_name -> legation.admin.v1.Elsewhere
+	3,  // 33: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
+	50, // 34: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
+	50, // 35: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
+	30, // 36: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
+	31, // 37: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
+	3,  // 38: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
+	34, // 39: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
+	50, // 40: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
+	50, // 41: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
+	35, // 42: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 43: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
+	35, // 44: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 45: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
+	35, // 46: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 47: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
+	44, // 48: legation.admin.v1.CertificatesResponse.certificates:type_name -> legation.admin.v1.Certificate
+	50, // 49: legation.admin.v1.Certificate.begins:type_name -> google.protobuf.Timestamp
+	50, // 50: legation.admin.v1.Certificate.ends:type_name -> google.protobuf.Timestamp
+	47, // 51: legation.admin.v1.PlanResponse.fleets:type_name -> legation.admin.v1.PlannedFleet
+	24, // 52: legation.admin.v1.PlanResponse.problems:type_name -> legation.admin.v1.Problem
+	24, // 53: legation.admin.v1.PlanResponse.solved:type_name -> legation.admin.v1.Problem
+	20, // 54: legation.admin.v1.PlannedFleet.changes:type_name -> legation.admin.v1.Change
+	53, // 55: legation.admin.v1.WhyResponse.fleets:type_name -> google.protobuf.Struct
+	0,  // 56: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
+	7,  // 57: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
+	12, // 58: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
+	14, // 59: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
+	16, // 60: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
+	18, // 61: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
+	21, // 62: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
+	25, // 63: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
+	28, // 64: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
+	32, // 65: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
+	42, // 66: legation.admin.v1.Admin.Certificates:input_type -> legation.admin.v1.CertificatesRequest
+	45, // 67: legation.admin.v1.Admin.Plan:input_type -> legation.admin.v1.PlanRequest
+	48, // 68: legation.admin.v1.Admin.Why:input_type -> legation.admin.v1.WhyRequest
+	36, // 69: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
+	38, // 70: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
+	40, // 71: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
+	2,  // 72: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
+	8,  // 73: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
+	13, // 74: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
+	15, // 75: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
+	17, // 76: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
+	19, // 77: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
+	22, // 78: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
+	26, // 79: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
+	29, // 80: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
+	33, // 81: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
+	43, // 82: legation.admin.v1.Admin.Certificates:output_type -> legation.admin.v1.CertificatesResponse
+	46, // 83: legation.admin.v1.Admin.Plan:output_type -> legation.admin.v1.PlanResponse
+	49, // 84: legation.admin.v1.Admin.Why:output_type -> legation.admin.v1.WhyResponse
+	37, // 85: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
+	39, // 86: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
+	41, // 87: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
+	72, // [72:88] is the sub-list for method output_type
+	56, // [56:72] is the sub-list for method input_type
+	56, // [56:56] is the sub-list for extension type_name
+	56, // [56:56] is the sub-list for extension extendee
+	0,  // [0:56] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -3910,7 +4044,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   49,
+			NumMessages:   50,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
