@@ -152,7 +152,11 @@ func (f *serveFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	source, err := f.source.open(stored.view(), log)
+	last, err := f.begin(c.Context(), folder, stored, log)
+	if err != nil {
+		return unlessEnded(c.Context(), err)
+	}
+	source, err := f.source.open(last.view, log)
 	if err != nil {
 		return err
 	}
@@ -171,7 +175,7 @@ func (f *serveFlags) run(c *cobra.Command) error {
 		return errors.Join(err, listener.Close())
 	}
 	log.Info("serving", "address", listener.Addr().String(), "source", f.source.source, "version", cli.Version())
-	return (&serving{source: source, stored: stored, publish: f.publish, namespaces: f.source.namespaces, controllers: f.source.controllers, allowEmpty: f.source.allowEmpty,
+	return (&serving{source: source, stored: stored, last: last, identity: f.source.identity(), publish: f.publish, namespaces: f.source.namespaces, controllers: f.source.controllers, allowEmpty: f.source.allowEmpty,
 		xds: listener, admin: admin, debug: debug, page: page, pageFlags: f.page, peers: f.peers, folder: folder, age: f.wire.age, history: f.history, log: log, level: level}).run(c.Context())
 }
 

@@ -43,6 +43,8 @@ const shutdownTime = time.Second
 type serving struct {
 	source       *source
 	stored       *stored // nil without --state
+	last         past    // what it begins with
+	identity     string  // of the source
 	publish      publishFlags
 	namespaces   []string // the namespaces to read; none means all
 	controllers  []string // --controller-class
@@ -74,7 +76,8 @@ func (s *serving) run(ctx context.Context) error {
 	traffic := observed.New(observed.Config{Known: server.Known(snapshots)})
 	watch := inspect.NewProblems(s.log, fleets, traffic.Closing)
 	held, ordered := new(heldNow), new(controller.Orders)
-	inspection := &admin.Service{Instance: instance(), Fleets: fleets, Store: snapshots, Wrong: watch.Of, Held: held.messages, Observed: traffic}
+	here := &thisReplica{instance: instance(), source: s.identity, started: time.Now()}
+	inspection := &admin.Service{Instance: here.instance, Fleets: fleets, Store: snapshots, Wrong: watch.Of, Held: held.messages, Observed: traffic}
 	peers, err := admin.NewPeers(inspection, s.peers, dialCredentials(s.folder))
 	if err != nil {
 		return err
@@ -83,7 +86,7 @@ func (s *serving) run(ctx context.Context) error {
 	inspection.Peers = peers
 	gate := s.gate()
 	orders := s.orders(ordered, inspection.Instance, peers)
-	xds := server.New(server.Config{Store: snapshots, Fleets: fleets, Log: s.log, Services: func(to grpc.ServiceRegistrar) { inspection.Register(to); orders.Register(to) }, Waiting: s.waiting,
+	xds := server.New(server.Config{Store: snapshots, Fleets: fleets, Log: s.log, Services: func(to grpc.ServiceRegistrar) { inspection.Register(to); orders.Register(to); s.register(to, here) }, Waiting: s.waiting,
 		Gate: gate, Limits: server.Limits{Age: maxAge(s.age)}, Observed: traffic})
 	answers := s.answering(inspection, snapshots)
 	writer, err := s.publish.writer(s.source.rest, s.namespaces, answers.Acknowledged, s.log)
@@ -91,7 +94,7 @@ func (s *serving) run(ctx context.Context) error {
 		return err
 	}
 	passes := newPassMetrics()
-	loop := &controller.Loop{Source: s.source, StandIn: standIn, Publish: publisher(snapshots, s.log), Observe: passes.observe, Orders: ordered, Held: held.take,
+	loop := &controller.Loop{Source: s.source, StandIn: standIn, Publish: publisher(snapshots, s.log), Observe: passes.observe, Orders: ordered, Held: func(h controller.Holds) { held.take(h); here.take(h) },
 		Report: func(r translator.Result) { answers.Report(r); s.ready.Report(r); s.report(r, watch) }}
 	g, ctx := errgroup.WithContext(ctx)
 	s.write(ctx, g, writer, watch)
@@ -111,9 +114,10 @@ func (s *serving) run(ctx context.Context) error {
 // keeps what was read for the next process, until ctx ends.
 func (s *serving) follow(ctx context.Context, g *errgroup.Group, loop *controller.Loop) {
 	kept, ended := context.WithCancel(context.WithoutCancel(ctx)) // so that the last that was read is kept, too
+	loop.Last, loop.Certificates, s.last = s.last.view, s.last.certificates, past{}
 	if s.stored != nil {
-		s.stored.source = s.source
-		loop.Last, loop.ColdStart = s.stored.take(), s.stored.coldStart
+		s.stored.source, s.stored.last = s.source, input.View{}
+		loop.ColdStart = s.stored.coldStart
 		g.Go(func() error { s.stored.Run(kept); return nil })
 	}
 	if s.source.run != nil {
@@ -135,6 +139,13 @@ func (s *serving) write(ctx context.Context, g *errgroup.Group, writer *status.W
 	}
 	watch.Tell = func(r translator.Result, list []finding.Problem) { writer.Report(stateOf(r, list, s.publish.takeOver)) }
 	g.Go(func() error { return unlessEnded(ctx, writer.Run(ctx)) })
+}
+
+// register adds what other replicas ask, if it can be told who asks.
+func (s *serving) register(to grpc.ServiceRegistrar, here *thisReplica) {
+	if s.folder != nil {
+		here.service().Register(to)
+	}
 }
 
 // gate lets clients in by their certificates; nil without TLS.

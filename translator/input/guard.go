@@ -25,6 +25,7 @@ type Leaving struct {
 	Since       time.Time
 
 	parts []*route.Fragment // what is served there, of objects as they last were
+	of    []*Ingress        // those objects, for whoever takes over
 }
 
 // Sum identifies what is served, but not since when: each replica has seen the host go at
@@ -219,6 +220,9 @@ func (g *guard) host(c *route.Class, host string, before []*route.Fragment, serv
 		l = Leaving{Class: c.Name, Host: host, Since: g.now}
 		for _, f := range before {
 			l.parts = append(l.parts, f.Leaving(c.Name, host))
+			if o, ok := g.before.ingresses.Get(f.Origin.Object.Key()); ok {
+				l.of = append(l.of, o)
+			}
 		}
 		g.v.hold(key, l)
 	}

@@ -449,6 +449,15 @@ func (v View) Digest() pmap.Sum {
 	return together(v.ReadDigest(), v.frozen.Digest(), v.kept.Digest(), v.leaving.Digest(), v.deletions.Digest(), v.left.Digest())
 }
 
+// HoldDigest is equal for views that hold the same, whenever each of them has begun to.
+func (v View) HoldDigest() pmap.Sum {
+	var classes []string
+	for class := range v.deletions.All() {
+		classes = append(classes, class)
+	}
+	return together(v.frozen.Digest(), v.kept.Digest(), v.leaving.Digest(), v.left.Digest(), pmap.SumOf(classes...))
+}
+
 func together(sums ...pmap.Sum) pmap.Sum {
 	var parts []string
 	for _, d := range sums {

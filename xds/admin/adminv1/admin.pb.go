@@ -2555,6 +2555,477 @@ func (x *Hold) GetInstances() []string {
 	return nil
 }
 
+type StandingRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StandingRequest) Reset() {
+	*x = StandingRequest{}
+	mi := &file_admin_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StandingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StandingRequest) ProtoMessage() {}
+
+func (x *StandingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StandingRequest.ProtoReflect.Descriptor instead.
+func (*StandingRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{34}
+}
+
+// StandingResponse is what other replicas compare with what they have themselves.
+type StandingResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Instance string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	// When this process was started: of two replicas that have read the same, the younger
+	// takes over what the older one holds.
+	Started *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=started,proto3" json:"started,omitempty"`
+	// When what is served was last known to be right, if it was only stored: the source was
+	// not read yet. Not set: it was read.
+	Stored *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=stored,proto3" json:"stored,omitempty"`
+	// The digests of what was read, and of what is held.
+	Read      string          `protobuf:"bytes,4,opt,name=read,proto3" json:"read,omitempty"`
+	Held      string          `protobuf:"bytes,5,opt,name=held,proto3" json:"held,omitempty"`
+	Deletions []*HeldDeletion `protobuf:"bytes,6,rep,name=deletions,proto3" json:"deletions,omitempty"`
+	// Those of the last hour that were carried out here, oldest first.
+	Orders        []*PastOrder `protobuf:"bytes,7,rep,name=orders,proto3" json:"orders,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StandingResponse) Reset() {
+	*x = StandingResponse{}
+	mi := &file_admin_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StandingResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StandingResponse) ProtoMessage() {}
+
+func (x *StandingResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StandingResponse.ProtoReflect.Descriptor instead.
+func (*StandingResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *StandingResponse) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *StandingResponse) GetStarted() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Started
+	}
+	return nil
+}
+
+func (x *StandingResponse) GetStored() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Stored
+	}
+	return nil
+}
+
+func (x *StandingResponse) GetRead() string {
+	if x != nil {
+		return x.Read
+	}
+	return ""
+}
+
+func (x *StandingResponse) GetHeld() string {
+	if x != nil {
+		return x.Held
+	}
+	return ""
+}
+
+func (x *StandingResponse) GetDeletions() []*HeldDeletion {
+	if x != nil {
+		return x.Deletions
+	}
+	return nil
+}
+
+func (x *StandingResponse) GetOrders() []*PastOrder {
+	if x != nil {
+		return x.Orders
+	}
+	return nil
+}
+
+// HeldDeletion is the removal of many hosts of a fleet that is held.
+type HeldDeletion struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Fleet string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	// The percent of its hosts that were exceeded.
+	Share         uint32                 `protobuf:"varint,2,opt,name=share,proto3" json:"share,omitempty"`
+	Since         *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeldDeletion) Reset() {
+	*x = HeldDeletion{}
+	mi := &file_admin_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeldDeletion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeldDeletion) ProtoMessage() {}
+
+func (x *HeldDeletion) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeldDeletion.ProtoReflect.Descriptor instead.
+func (*HeldDeletion) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *HeldDeletion) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *HeldDeletion) GetShare() uint32 {
+	if x != nil {
+		return x.Share
+	}
+	return 0
+}
+
+func (x *HeldDeletion) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+// PastOrder is an order that was carried out: a replica that was not there then carries it
+// out when it hears of it.
+type PastOrder struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// approve, pause or resume.
+	Kind   string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Fleet  string `protobuf:"bytes,3,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	By     string `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Of what was approved.
+	Digest        string                 `protobuf:"bytes,6,opt,name=digest,proto3" json:"digest,omitempty"`
+	At            *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PastOrder) Reset() {
+	*x = PastOrder{}
+	mi := &file_admin_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PastOrder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PastOrder) ProtoMessage() {}
+
+func (x *PastOrder) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PastOrder.ProtoReflect.Descriptor instead.
+func (*PastOrder) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *PastOrder) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *PastOrder) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *PastOrder) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *PastOrder) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *PastOrder) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *PastOrder) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *PastOrder) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+type LastRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LastRequest) Reset() {
+	*x = LastRequest{}
+	mi := &file_admin_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LastRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LastRequest) ProtoMessage() {}
+
+func (x *LastRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LastRequest.ProtoReflect.Descriptor instead.
+func (*LastRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{38}
+}
+
+// LastResponse is a part of what Last hands on.
+type LastResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The next bytes of the objects.
+	Objects       []byte             `protobuf:"bytes,1,opt,name=objects,proto3" json:"objects,omitempty"`
+	Certificates  []*KeptCertificate `protobuf:"bytes,2,rep,name=certificates,proto3" json:"certificates,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LastResponse) Reset() {
+	*x = LastResponse{}
+	mi := &file_admin_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LastResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LastResponse) ProtoMessage() {}
+
+func (x *LastResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LastResponse.ProtoReflect.Descriptor instead.
+func (*LastResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *LastResponse) GetObjects() []byte {
+	if x != nil {
+		return x.Objects
+	}
+	return nil
+}
+
+func (x *LastResponse) GetCertificates() []*KeptCertificate {
+	if x != nil {
+		return x.Certificates
+	}
+	return nil
+}
+
+// KeptCertificate is a certificate of which the Secret is missing or cannot be used.
+type KeptCertificate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Fleet string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// The message that Envoy is sent, with the private key.
+	Body  []byte                 `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
+	Since *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	// The objects that it came from: "Secret shop/web".
+	From []string `protobuf:"bytes,5,rep,name=from,proto3" json:"from,omitempty"`
+	// The other certificates of its chain.
+	Needs         []string `protobuf:"bytes,6,rep,name=needs,proto3" json:"needs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeptCertificate) Reset() {
+	*x = KeptCertificate{}
+	mi := &file_admin_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeptCertificate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeptCertificate) ProtoMessage() {}
+
+func (x *KeptCertificate) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeptCertificate.ProtoReflect.Descriptor instead.
+func (*KeptCertificate) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *KeptCertificate) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *KeptCertificate) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *KeptCertificate) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *KeptCertificate) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *KeptCertificate) GetFrom() []string {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *KeptCertificate) GetNeeds() []string {
+	if x != nil {
+		return x.Needs
+	}
+	return nil
+}
+
 // Order is what every order says.
 type Order struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2563,14 +3034,16 @@ type Order struct {
 	By     string `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Only at the replica that is asked.
-	Local         bool `protobuf:"varint,4,opt,name=local,proto3" json:"local,omitempty"`
+	Local bool `protobuf:"varint,4,opt,name=local,proto3" json:"local,omitempty"`
+	// Tells it from all others. Given by the replica that an approver tells it.
+	Id            string `protobuf:"bytes,5,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Order) Reset() {
 	*x = Order{}
-	mi := &file_admin_proto_msgTypes[34]
+	mi := &file_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2582,7 +3055,7 @@ func (x *Order) String() string {
 func (*Order) ProtoMessage() {}
 
 func (x *Order) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[34]
+	mi := &file_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2595,7 +3068,7 @@ func (x *Order) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Order.ProtoReflect.Descriptor instead.
 func (*Order) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{34}
+	return file_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Order) GetFleet() string {
@@ -2626,6 +3099,13 @@ func (x *Order) GetLocal() bool {
 	return false
 }
 
+func (x *Order) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
 type ApproveRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Order *Order                 `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
@@ -2637,7 +3117,7 @@ type ApproveRequest struct {
 
 func (x *ApproveRequest) Reset() {
 	*x = ApproveRequest{}
-	mi := &file_admin_proto_msgTypes[35]
+	mi := &file_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2649,7 +3129,7 @@ func (x *ApproveRequest) String() string {
 func (*ApproveRequest) ProtoMessage() {}
 
 func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[35]
+	mi := &file_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2662,7 +3142,7 @@ func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{35}
+	return file_admin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ApproveRequest) GetOrder() *Order {
@@ -2688,7 +3168,7 @@ type ApproveResponse struct {
 
 func (x *ApproveResponse) Reset() {
 	*x = ApproveResponse{}
-	mi := &file_admin_proto_msgTypes[36]
+	mi := &file_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2700,7 +3180,7 @@ func (x *ApproveResponse) String() string {
 func (*ApproveResponse) ProtoMessage() {}
 
 func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[36]
+	mi := &file_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2713,7 +3193,7 @@ func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveResponse.ProtoReflect.Descriptor instead.
 func (*ApproveResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{36}
+	return file_admin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ApproveResponse) GetReplicas() []*Replica {
@@ -2732,7 +3212,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_admin_proto_msgTypes[37]
+	mi := &file_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2744,7 +3224,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[37]
+	mi := &file_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2757,7 +3237,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{37}
+	return file_admin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *PauseRequest) GetOrder() *Order {
@@ -2776,7 +3256,7 @@ type PauseResponse struct {
 
 func (x *PauseResponse) Reset() {
 	*x = PauseResponse{}
-	mi := &file_admin_proto_msgTypes[38]
+	mi := &file_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2788,7 +3268,7 @@ func (x *PauseResponse) String() string {
 func (*PauseResponse) ProtoMessage() {}
 
 func (x *PauseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[38]
+	mi := &file_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2801,7 +3281,7 @@ func (x *PauseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseResponse.ProtoReflect.Descriptor instead.
 func (*PauseResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{38}
+	return file_admin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *PauseResponse) GetReplicas() []*Replica {
@@ -2820,7 +3300,7 @@ type ResumeRequest struct {
 
 func (x *ResumeRequest) Reset() {
 	*x = ResumeRequest{}
-	mi := &file_admin_proto_msgTypes[39]
+	mi := &file_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2832,7 +3312,7 @@ func (x *ResumeRequest) String() string {
 func (*ResumeRequest) ProtoMessage() {}
 
 func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[39]
+	mi := &file_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2845,7 +3325,7 @@ func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{39}
+	return file_admin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ResumeRequest) GetOrder() *Order {
@@ -2864,7 +3344,7 @@ type ResumeResponse struct {
 
 func (x *ResumeResponse) Reset() {
 	*x = ResumeResponse{}
-	mi := &file_admin_proto_msgTypes[40]
+	mi := &file_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2876,7 +3356,7 @@ func (x *ResumeResponse) String() string {
 func (*ResumeResponse) ProtoMessage() {}
 
 func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[40]
+	mi := &file_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2889,7 +3369,7 @@ func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeResponse.ProtoReflect.Descriptor instead.
 func (*ResumeResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{40}
+	return file_admin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ResumeResponse) GetReplicas() []*Replica {
@@ -2911,7 +3391,7 @@ type CertificatesRequest struct {
 
 func (x *CertificatesRequest) Reset() {
 	*x = CertificatesRequest{}
-	mi := &file_admin_proto_msgTypes[41]
+	mi := &file_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2923,7 +3403,7 @@ func (x *CertificatesRequest) String() string {
 func (*CertificatesRequest) ProtoMessage() {}
 
 func (x *CertificatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[41]
+	mi := &file_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2936,7 +3416,7 @@ func (x *CertificatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificatesRequest.ProtoReflect.Descriptor instead.
 func (*CertificatesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{41}
+	return file_admin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *CertificatesRequest) GetFleet() string {
@@ -2964,7 +3444,7 @@ type CertificatesResponse struct {
 
 func (x *CertificatesResponse) Reset() {
 	*x = CertificatesResponse{}
-	mi := &file_admin_proto_msgTypes[42]
+	mi := &file_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2976,7 +3456,7 @@ func (x *CertificatesResponse) String() string {
 func (*CertificatesResponse) ProtoMessage() {}
 
 func (x *CertificatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[42]
+	mi := &file_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2989,7 +3469,7 @@ func (x *CertificatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificatesResponse.ProtoReflect.Descriptor instead.
 func (*CertificatesResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{42}
+	return file_admin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *CertificatesResponse) GetInstance() string {
@@ -3030,7 +3510,7 @@ type Certificate struct {
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_admin_proto_msgTypes[43]
+	mi := &file_admin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3042,7 +3522,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[43]
+	mi := &file_admin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3055,7 +3535,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{43}
+	return file_admin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Certificate) GetFleet() string {
@@ -3133,7 +3613,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_admin_proto_msgTypes[44]
+	mi := &file_admin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3145,7 +3625,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[44]
+	mi := &file_admin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3158,7 +3638,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{44}
+	return file_admin_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PlanRequest) GetManifests() []byte {
@@ -3193,7 +3673,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_admin_proto_msgTypes[45]
+	mi := &file_admin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3205,7 +3685,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[45]
+	mi := &file_admin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3218,7 +3698,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{45}
+	return file_admin_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PlanResponse) GetInstance() string {
@@ -3279,7 +3759,7 @@ type PlannedFleet struct {
 
 func (x *PlannedFleet) Reset() {
 	*x = PlannedFleet{}
-	mi := &file_admin_proto_msgTypes[46]
+	mi := &file_admin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3291,7 +3771,7 @@ func (x *PlannedFleet) String() string {
 func (*PlannedFleet) ProtoMessage() {}
 
 func (x *PlannedFleet) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[46]
+	mi := &file_admin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3304,7 +3784,7 @@ func (x *PlannedFleet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedFleet.ProtoReflect.Descriptor instead.
 func (*PlannedFleet) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{46}
+	return file_admin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *PlannedFleet) GetName() string {
@@ -3353,7 +3833,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_admin_proto_msgTypes[47]
+	mi := &file_admin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3365,7 +3845,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[47]
+	mi := &file_admin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3378,7 +3858,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{47}
+	return file_admin_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *WhyRequest) GetMethod() string {
@@ -3427,7 +3907,7 @@ type WhyResponse struct {
 
 func (x *WhyResponse) Reset() {
 	*x = WhyResponse{}
-	mi := &file_admin_proto_msgTypes[48]
+	mi := &file_admin_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3439,7 +3919,7 @@ func (x *WhyResponse) String() string {
 func (*WhyResponse) ProtoMessage() {}
 
 func (x *WhyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[48]
+	mi := &file_admin_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3452,7 +3932,7 @@ func (x *WhyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
 func (*WhyResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{48}
+	return file_admin_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *WhyResponse) GetInstance() string {
@@ -3659,12 +4139,45 @@ const file_admin_proto_rawDesc = "" +
 	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
 	"\x05until\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x14\n" +
 	"\x05hosts\x18\b \x03(\tR\x05hosts\x12\x1c\n" +
-	"\tinstances\x18\t \x03(\tR\tinstances\"[\n" +
+	"\tinstances\x18\t \x03(\tR\tinstances\"\x11\n" +
+	"\x0fStandingRequest\"\xb5\x02\n" +
+	"\x10StandingResponse\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x124\n" +
+	"\astarted\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x122\n" +
+	"\x06stored\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x06stored\x12\x12\n" +
+	"\x04read\x18\x04 \x01(\tR\x04read\x12\x12\n" +
+	"\x04held\x18\x05 \x01(\tR\x04held\x12=\n" +
+	"\tdeletions\x18\x06 \x03(\v2\x1f.legation.admin.v1.HeldDeletionR\tdeletions\x124\n" +
+	"\x06orders\x18\a \x03(\v2\x1c.legation.admin.v1.PastOrderR\x06orders\"l\n" +
+	"\fHeldDeletion\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x14\n" +
+	"\x05share\x18\x02 \x01(\rR\x05share\x120\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xb1\x01\n" +
+	"\tPastOrder\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05fleet\x18\x03 \x01(\tR\x05fleet\x12\x0e\n" +
+	"\x02by\x18\x04 \x01(\tR\x02by\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06digest\x18\x06 \x01(\tR\x06digest\x12*\n" +
+	"\x02at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\r\n" +
+	"\vLastRequest\"p\n" +
+	"\fLastResponse\x12\x18\n" +
+	"\aobjects\x18\x01 \x01(\fR\aobjects\x12F\n" +
+	"\fcertificates\x18\x02 \x03(\v2\".legation.admin.v1.KeptCertificateR\fcertificates\"\xab\x01\n" +
+	"\x0fKeptCertificate\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04body\x18\x03 \x01(\fR\x04body\x120\n" +
+	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x12\n" +
+	"\x04from\x18\x05 \x03(\tR\x04from\x12\x14\n" +
+	"\x05needs\x18\x06 \x03(\tR\x05needs\"k\n" +
 	"\x05Order\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x0e\n" +
 	"\x02by\x18\x02 \x01(\tR\x02by\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x14\n" +
-	"\x05local\x18\x04 \x01(\bR\x05local\"X\n" +
+	"\x05local\x18\x04 \x01(\bR\x05local\x12\x0e\n" +
+	"\x02id\x18\x05 \x01(\tR\x02id\"X\n" +
 	"\x0eApproveRequest\x12.\n" +
 	"\x05order\x18\x01 \x01(\v2\x18.legation.admin.v1.OrderR\x05order\x12\x16\n" +
 	"\x06digest\x18\x02 \x01(\tR\x06digest\"I\n" +
@@ -3732,7 +4245,10 @@ const file_admin_proto_rawDesc = "" +
 	"\x05Holds\x12\x1f.legation.admin.v1.HoldsRequest\x1a .legation.admin.v1.HoldsResponse\x12_\n" +
 	"\fCertificates\x12&.legation.admin.v1.CertificatesRequest\x1a'.legation.admin.v1.CertificatesResponse\x12G\n" +
 	"\x04Plan\x12\x1e.legation.admin.v1.PlanRequest\x1a\x1f.legation.admin.v1.PlanResponse\x12D\n" +
-	"\x03Why\x12\x1d.legation.admin.v1.WhyRequest\x1a\x1e.legation.admin.v1.WhyResponse2\xf5\x01\n" +
+	"\x03Why\x12\x1d.legation.admin.v1.WhyRequest\x1a\x1e.legation.admin.v1.WhyResponse2\xaa\x01\n" +
+	"\bReplicas\x12S\n" +
+	"\bStanding\x12\".legation.admin.v1.StandingRequest\x1a#.legation.admin.v1.StandingResponse\x12I\n" +
+	"\x04Last\x12\x1e.legation.admin.v1.LastRequest\x1a\x1f.legation.admin.v1.LastResponse0\x012\xf5\x01\n" +
 	"\x06Orders\x12P\n" +
 	"\aApprove\x12!.legation.admin.v1.ApproveRequest\x1a\".legation.admin.v1.ApproveResponse\x12J\n" +
 	"\x05Pause\x12\x1f.legation.admin.v1.PauseRequest\x1a .legation.admin.v1.PauseResponse\x12M\n" +
@@ -3750,7 +4266,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
 var file_admin_proto_goTypes = []any{
 	(*AcknowledgedRequest)(nil),   // 0: legation.admin.v1.AcknowledgedRequest
 	(*Resource)(nil),              // 1: legation.admin.v1.Resource
@@ -3786,44 +4302,51 @@ var file_admin_proto_goTypes = []any{
 	(*HoldsRequest)(nil),          // 31: legation.admin.v1.HoldsRequest
 	(*HoldsResponse)(nil),         // 32: legation.admin.v1.HoldsResponse
 	(*Hold)(nil),                  // 33: legation.admin.v1.Hold
-	(*Order)(nil),                 // 34: legation.admin.v1.Order
-	(*ApproveRequest)(nil),        // 35: legation.admin.v1.ApproveRequest
-	(*ApproveResponse)(nil),       // 36: legation.admin.v1.ApproveResponse
-	(*PauseRequest)(nil),          // 37: legation.admin.v1.PauseRequest
-	(*PauseResponse)(nil),         // 38: legation.admin.v1.PauseResponse
-	(*ResumeRequest)(nil),         // 39: legation.admin.v1.ResumeRequest
-	(*ResumeResponse)(nil),        // 40: legation.admin.v1.ResumeResponse
-	(*CertificatesRequest)(nil),   // 41: legation.admin.v1.CertificatesRequest
-	(*CertificatesResponse)(nil),  // 42: legation.admin.v1.CertificatesResponse
-	(*Certificate)(nil),           // 43: legation.admin.v1.Certificate
-	(*PlanRequest)(nil),           // 44: legation.admin.v1.PlanRequest
-	(*PlanResponse)(nil),          // 45: legation.admin.v1.PlanResponse
-	(*PlannedFleet)(nil),          // 46: legation.admin.v1.PlannedFleet
-	(*WhyRequest)(nil),            // 47: legation.admin.v1.WhyRequest
-	(*WhyResponse)(nil),           // 48: legation.admin.v1.WhyResponse
-	(*timestamppb.Timestamp)(nil), // 49: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 50: google.protobuf.Duration
-	(*anypb.Any)(nil),             // 51: google.protobuf.Any
-	(*structpb.Struct)(nil),       // 52: google.protobuf.Struct
+	(*StandingRequest)(nil),       // 34: legation.admin.v1.StandingRequest
+	(*StandingResponse)(nil),      // 35: legation.admin.v1.StandingResponse
+	(*HeldDeletion)(nil),          // 36: legation.admin.v1.HeldDeletion
+	(*PastOrder)(nil),             // 37: legation.admin.v1.PastOrder
+	(*LastRequest)(nil),           // 38: legation.admin.v1.LastRequest
+	(*LastResponse)(nil),          // 39: legation.admin.v1.LastResponse
+	(*KeptCertificate)(nil),       // 40: legation.admin.v1.KeptCertificate
+	(*Order)(nil),                 // 41: legation.admin.v1.Order
+	(*ApproveRequest)(nil),        // 42: legation.admin.v1.ApproveRequest
+	(*ApproveResponse)(nil),       // 43: legation.admin.v1.ApproveResponse
+	(*PauseRequest)(nil),          // 44: legation.admin.v1.PauseRequest
+	(*PauseResponse)(nil),         // 45: legation.admin.v1.PauseResponse
+	(*ResumeRequest)(nil),         // 46: legation.admin.v1.ResumeRequest
+	(*ResumeResponse)(nil),        // 47: legation.admin.v1.ResumeResponse
+	(*CertificatesRequest)(nil),   // 48: legation.admin.v1.CertificatesRequest
+	(*CertificatesResponse)(nil),  // 49: legation.admin.v1.CertificatesResponse
+	(*Certificate)(nil),           // 50: legation.admin.v1.Certificate
+	(*PlanRequest)(nil),           // 51: legation.admin.v1.PlanRequest
+	(*PlanResponse)(nil),          // 52: legation.admin.v1.PlanResponse
+	(*PlannedFleet)(nil),          // 53: legation.admin.v1.PlannedFleet
+	(*WhyRequest)(nil),            // 54: legation.admin.v1.WhyRequest
+	(*WhyResponse)(nil),           // 55: legation.admin.v1.WhyResponse
+	(*timestamppb.Timestamp)(nil), // 56: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 57: google.protobuf.Duration
+	(*anypb.Any)(nil),             // 58: google.protobuf.Any
+	(*structpb.Struct)(nil),       // 59: google.protobuf.Struct
 }
 var file_admin_proto_depIdxs = []int32{
 	1,  // 0: legation.admin.v1.AcknowledgedRequest.resources:type_name -> legation.admin.v1.Resource
 	4,  // 1: legation.admin.v1.Replica.fleets:type_name -> legation.admin.v1.Fleet
 	5,  // 2: legation.admin.v1.Fleet.version:type_name -> legation.admin.v1.Version
-	49, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
-	49, // 4: legation.admin.v1.Version.stored:type_name -> google.protobuf.Timestamp
+	56, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
+	56, // 4: legation.admin.v1.Version.stored:type_name -> google.protobuf.Timestamp
 	3,  // 5: legation.admin.v1.EnvoysResponse.replicas:type_name -> legation.admin.v1.Replica
 	8,  // 6: legation.admin.v1.EnvoysResponse.envoys:type_name -> legation.admin.v1.Envoy
 	9,  // 7: legation.admin.v1.EnvoysResponse.gone:type_name -> legation.admin.v1.GoneEnvoy
-	49, // 8: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
-	50, // 9: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
+	56, // 8: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
+	57, // 9: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
 	10, // 10: legation.admin.v1.Envoy.rejected:type_name -> legation.admin.v1.Rejection
-	49, // 11: legation.admin.v1.GoneEnvoy.since:type_name -> google.protobuf.Timestamp
-	49, // 12: legation.admin.v1.GoneEnvoy.left:type_name -> google.protobuf.Timestamp
+	56, // 11: legation.admin.v1.GoneEnvoy.since:type_name -> google.protobuf.Timestamp
+	56, // 12: legation.admin.v1.GoneEnvoy.left:type_name -> google.protobuf.Timestamp
 	1,  // 13: legation.admin.v1.ResourcesResponse.resource:type_name -> legation.admin.v1.Resource
-	51, // 14: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
-	49, // 15: legation.admin.v1.HistoryRequest.since:type_name -> google.protobuf.Timestamp
-	49, // 16: legation.admin.v1.HistoryRequest.at:type_name -> google.protobuf.Timestamp
+	58, // 14: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
+	56, // 15: legation.admin.v1.HistoryRequest.since:type_name -> google.protobuf.Timestamp
+	56, // 16: legation.admin.v1.HistoryRequest.at:type_name -> google.protobuf.Timestamp
 	5,  // 17: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
 	5,  // 18: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
 	5,  // 19: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
@@ -3833,70 +4356,82 @@ var file_admin_proto_depIdxs = []int32{
 	22, // 23: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
 	23, // 24: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
 	1,  // 25: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
-	49, // 26: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
+	56, // 26: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
 	3,  // 27: legation.admin.v1.ProblemsResponse.replicas:type_name -> legation.admin.v1.Replica
 	23, // 28: legation.admin.v1.ProblemsResponse.problems:type_name -> legation.admin.v1.Problem
 	26, // 29: legation.admin.v1.ProblemsResponse.elsewhere:type_name -> legation.admin.v1.Elsewhere
 	3,  // 30: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
-	49, // 31: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
-	49, // 32: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
+	56, // 31: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
+	56, // 32: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
 	29, // 33: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
 	30, // 34: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
 	3,  // 35: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
 	33, // 36: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
-	49, // 37: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
-	49, // 38: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
-	34, // 39: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 40: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
-	34, // 41: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 42: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
-	34, // 43: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 44: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
-	43, // 45: legation.admin.v1.CertificatesResponse.certificates:type_name -> legation.admin.v1.Certificate
-	49, // 46: legation.admin.v1.Certificate.begins:type_name -> google.protobuf.Timestamp
-	49, // 47: legation.admin.v1.Certificate.ends:type_name -> google.protobuf.Timestamp
-	46, // 48: legation.admin.v1.PlanResponse.fleets:type_name -> legation.admin.v1.PlannedFleet
-	23, // 49: legation.admin.v1.PlanResponse.problems:type_name -> legation.admin.v1.Problem
-	23, // 50: legation.admin.v1.PlanResponse.solved:type_name -> legation.admin.v1.Problem
-	19, // 51: legation.admin.v1.PlannedFleet.changes:type_name -> legation.admin.v1.Change
-	52, // 52: legation.admin.v1.WhyResponse.fleets:type_name -> google.protobuf.Struct
-	0,  // 53: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
-	6,  // 54: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
-	11, // 55: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
-	13, // 56: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
-	15, // 57: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
-	17, // 58: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
-	20, // 59: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
-	24, // 60: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
-	27, // 61: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
-	31, // 62: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
-	41, // 63: legation.admin.v1.Admin.Certificates:input_type -> legation.admin.v1.CertificatesRequest
-	44, // 64: legation.admin.v1.Admin.Plan:input_type -> legation.admin.v1.PlanRequest
-	47, // 65: legation.admin.v1.Admin.Why:input_type -> legation.admin.v1.WhyRequest
-	35, // 66: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
-	37, // 67: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
-	39, // 68: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
-	2,  // 69: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
-	7,  // 70: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
-	12, // 71: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
-	14, // 72: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
-	16, // 73: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
-	18, // 74: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
-	21, // 75: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
-	25, // 76: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
-	28, // 77: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
-	32, // 78: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
-	42, // 79: legation.admin.v1.Admin.Certificates:output_type -> legation.admin.v1.CertificatesResponse
-	45, // 80: legation.admin.v1.Admin.Plan:output_type -> legation.admin.v1.PlanResponse
-	48, // 81: legation.admin.v1.Admin.Why:output_type -> legation.admin.v1.WhyResponse
-	36, // 82: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
-	38, // 83: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
-	40, // 84: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
-	69, // [69:85] is the sub-list for method output_type
-	53, // [53:69] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	56, // 37: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
+	56, // 38: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
+	56, // 39: legation.admin.v1.StandingResponse.started:type_name -> google.protobuf.Timestamp
+	56, // 40: legation.admin.v1.StandingResponse.stored:type_name -> google.protobuf.Timestamp
+	36, // 41: legation.admin.v1.StandingResponse.deletions:type_name -> legation.admin.v1.HeldDeletion
+	37, // 42: legation.admin.v1.StandingResponse.orders:type_name -> legation.admin.v1.PastOrder
+	56, // 43: legation.admin.v1.HeldDeletion.since:type_name -> google.protobuf.Timestamp
+	56, // 44: legation.admin.v1.PastOrder.at:type_name -> google.protobuf.Timestamp
+	40, // 45: legation.admin.v1.LastResponse.certificates:type_name -> legation.admin.v1.KeptCertificate
+	56, // 46: legation.admin.v1.KeptCertificate.since:type_name -> google.protobuf.Timestamp
+	41, // 47: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 48: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
+	41, // 49: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 50: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
+	41, // 51: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 52: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
+	50, // 53: legation.admin.v1.CertificatesResponse.certificates:type_name -> legation.admin.v1.Certificate
+	56, // 54: legation.admin.v1.Certificate.begins:type_name -> google.protobuf.Timestamp
+	56, // 55: legation.admin.v1.Certificate.ends:type_name -> google.protobuf.Timestamp
+	53, // 56: legation.admin.v1.PlanResponse.fleets:type_name -> legation.admin.v1.PlannedFleet
+	23, // 57: legation.admin.v1.PlanResponse.problems:type_name -> legation.admin.v1.Problem
+	23, // 58: legation.admin.v1.PlanResponse.solved:type_name -> legation.admin.v1.Problem
+	19, // 59: legation.admin.v1.PlannedFleet.changes:type_name -> legation.admin.v1.Change
+	59, // 60: legation.admin.v1.WhyResponse.fleets:type_name -> google.protobuf.Struct
+	0,  // 61: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
+	6,  // 62: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
+	11, // 63: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
+	13, // 64: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
+	15, // 65: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
+	17, // 66: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
+	20, // 67: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
+	24, // 68: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
+	27, // 69: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
+	31, // 70: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
+	48, // 71: legation.admin.v1.Admin.Certificates:input_type -> legation.admin.v1.CertificatesRequest
+	51, // 72: legation.admin.v1.Admin.Plan:input_type -> legation.admin.v1.PlanRequest
+	54, // 73: legation.admin.v1.Admin.Why:input_type -> legation.admin.v1.WhyRequest
+	34, // 74: legation.admin.v1.Replicas.Standing:input_type -> legation.admin.v1.StandingRequest
+	38, // 75: legation.admin.v1.Replicas.Last:input_type -> legation.admin.v1.LastRequest
+	42, // 76: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
+	44, // 77: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
+	46, // 78: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
+	2,  // 79: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
+	7,  // 80: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
+	12, // 81: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
+	14, // 82: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
+	16, // 83: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
+	18, // 84: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
+	21, // 85: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
+	25, // 86: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
+	28, // 87: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
+	32, // 88: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
+	49, // 89: legation.admin.v1.Admin.Certificates:output_type -> legation.admin.v1.CertificatesResponse
+	52, // 90: legation.admin.v1.Admin.Plan:output_type -> legation.admin.v1.PlanResponse
+	55, // 91: legation.admin.v1.Admin.Why:output_type -> legation.admin.v1.WhyResponse
+	35, // 92: legation.admin.v1.Replicas.Standing:output_type -> legation.admin.v1.StandingResponse
+	39, // 93: legation.admin.v1.Replicas.Last:output_type -> legation.admin.v1.LastResponse
+	43, // 94: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
+	45, // 95: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
+	47, // 96: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
+	79, // [79:97] is the sub-list for method output_type
+	61, // [61:79] is the sub-list for method input_type
+	61, // [61:61] is the sub-list for extension type_name
+	61, // [61:61] is the sub-list for extension extendee
+	0,  // [0:61] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -3910,9 +4445,9 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   49,
+			NumMessages:   56,
 			NumExtensions: 0,
-			NumServices:   2,
+			NumServices:   3,
 		},
 		GoTypes:           file_admin_proto_goTypes,
 		DependencyIndexes: file_admin_proto_depIdxs,
