@@ -122,7 +122,7 @@ func (v View) For(class string) (_ View, isFrozen bool) {
 	p := *f.served
 	p.services, p.slices, p.byService, p.secrets = v.services, v.slices, v.byService, v.secrets
 	p.left, p.leaving, p.deletions = v.left, v.leaving, v.deletions
-	p.standIn, p.problems, p.unread, p.now = v.standIn, v.problems, v.unread, v.now
+	p.standIn, p.problems, p.newer, p.unread, p.now = v.standIn, v.problems, v.newer, v.unread, v.now
 	return p, !v.complete(class, f)
 }
 

@@ -43,12 +43,17 @@ type Object interface {
 //
 // Unread says why it is not known whether there is such an object: we may not read it. What
 // was read of it before stays.
+//
+// Newer are settings that were read and have a mistake, for the reasons of Kept: those that
+// were there before stay in force.
 type Change struct {
 	Ref      object.Ref
 	Object   Object
 	Deleted  bool
 	Problems []finding.Problem
 	Unread   string
+	Newer    *ConfigMap
+	Kept     []finding.Problem
 }
 
 // Delete is the Change that removes ref.

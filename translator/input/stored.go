@@ -265,6 +265,9 @@ func (v View) Continue(first []Change) View {
 		if o := v.object(c.Ref); o != nil && c.Object == nil && !c.Deleted {
 			next = next.put(c.Ref, o)
 		}
+		if n, ok := v.newer.Get(c.Ref.Key()); ok && c.Ref.Kind == object.KindConfigMap && c.Object == nil && c.Newer == nil && !c.Deleted {
+			next.newer = next.newer.Set(c.Ref.Key(), n)
+		}
 	}
 	return next
 }
