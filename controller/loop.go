@@ -101,9 +101,10 @@ func (l *Loop) Run(ctx context.Context) error {
 		begin := l.now()
 		last, fresh := view, l.Source.FollowedSince(begin)
 		var orders obeyed
-		view, orders = obey(view.WithTime(begin), l.Orders.take())
+		view, orders = l.Orders.obey(view.WithTime(begin), l.Orders.take())
 		view = after(view, batch).Freeze(view, input.Controller).Keep(view, begin).Guard(view, begin, fresh)
 		result = translator.Translate(result, view)
+		orders.keep(holds)
 		translated := l.now()
 		l.publish(result, holds, cause(batch, first, orders.causes))
 		if l.Held != nil {

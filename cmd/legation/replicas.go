@@ -30,6 +30,7 @@ import (
 type past struct {
 	view         input.View
 	certificates map[string][]hold.Kept // by fleet
+	orders       []controller.Given     // that are carried out there
 }
 
 // begin asks the other replicas what they serve, and else takes what was stored: so a replica
@@ -59,6 +60,7 @@ func askPast(ctx context.Context, peers *admin.Peers, source string, log *slog.L
 	for _, s := range ranked(peers.Standings(ctx, "")) {
 		p, err := takeOver(ctx, peers, s.Address, source)
 		if err == nil {
+			p.orders = ordersOf(s.StandingResponse)
 			log.Info("what another replica serves was read", "replica", s.GetInstance(), "address", s.Address, "age", time.Since(p.view.Stored()).Round(time.Second))
 			return p, true
 		}
@@ -152,11 +154,27 @@ func messageOf(fleet string, k hold.Kept) *adminv1.KeptCertificate {
 type thisReplica struct {
 	instance, source string
 	started          time.Time
+	orders           *controller.Orders
+	log              *slog.Logger
 	newest           atomic.Pointer[controller.Holds]
+	waits            chan struct{}    // holds a value when hosts begin to leave
+	known            map[string]stood // by instance; it belongs to the goroutine of exchange
+}
+
+func newThisReplica(source string, orders *controller.Orders, log *slog.Logger) *thisReplica {
+	return &thisReplica{instance: instance(), source: source, started: time.Now(), orders: orders, log: log, waits: make(chan struct{}, 1), known: map[string]stood{}}
 }
 
 // take takes over what a pass left.
-func (r *thisReplica) take(now controller.Holds) { r.newest.Store(&now) }
+func (r *thisReplica) take(now controller.Holds) {
+	r.newest.Store(&now)
+	if now.View().Waits() {
+		select {
+		case r.waits <- struct{}{}:
+		default:
+		}
+	}
+}
 
 // service is what the others ask.
 func (r *thisReplica) service() *admin.Replicas {
@@ -173,7 +191,21 @@ func (r *thisReplica) here() *adminv1.StandingResponse {
 	if at := h.View().Stored(); !at.IsZero() {
 		out.Stored = timestamppb.New(at)
 	}
+	for _, d := range h.View().Deletions() {
+		out.Deletions = append(out.Deletions, &adminv1.HeldDeletion{Fleet: d.Class, Share: d.Share, Since: timestamppb.New(d.Since)})
+	}
+	for _, g := range r.orders.Past(time.Now()) {
+		out.Orders = append(out.Orders, &adminv1.PastOrder{Id: g.ID, Kind: g.Kind, Fleet: g.Fleet, By: g.By, Reason: g.Reason, Digest: g.Digest, At: timestamppb.New(g.At)})
+	}
 	return out
+}
+
+// ordersOf are those that another replica has carried out.
+func ordersOf(s *adminv1.StandingResponse) (list []controller.Given) {
+	for _, o := range s.GetOrders() {
+		list = append(list, controller.Given{ID: o.GetId(), Kind: o.GetKind(), Fleet: o.GetFleet(), By: o.GetBy(), Reason: o.GetReason(), Digest: o.GetDigest(), At: o.GetAt().AsTime()})
+	}
+	return list
 }
 
 // past is what this replica hands on.

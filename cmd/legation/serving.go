@@ -76,7 +76,7 @@ func (s *serving) run(ctx context.Context) error {
 	traffic := observed.New(observed.Config{Known: server.Known(snapshots)})
 	watch := inspect.NewProblems(s.log, fleets, traffic.Closing)
 	held, ordered := new(heldNow), new(controller.Orders)
-	here := &thisReplica{instance: instance(), source: s.identity, started: time.Now()}
+	here := newThisReplica(s.identity, ordered, s.log)
 	inspection := &admin.Service{Instance: here.instance, Fleets: fleets, Store: snapshots, Wrong: watch.Of, Held: held.messages, Observed: traffic}
 	peers, err := admin.NewPeers(inspection, s.peers, dialCredentials(s.folder))
 	if err != nil {
@@ -98,6 +98,7 @@ func (s *serving) run(ctx context.Context) error {
 		Report: func(r translator.Result) { answers.Report(r); s.ready.Report(r); s.report(r, watch) }}
 	g, ctx := errgroup.WithContext(ctx)
 	s.write(ctx, g, writer, watch)
+	s.exchange(ctx, g, here, peers)
 	s.follow(ctx, g, loop)
 	g.Go(func() error { watch.Run(ctx); return nil })
 	g.Go(func() error { return xds.Serve(s.xds) })
@@ -148,6 +149,16 @@ func (s *serving) register(to grpc.ServiceRegistrar, here *thisReplica) {
 	}
 }
 
+// exchange asks the other replicas how they stand, until ctx ends.
+func (s *serving) exchange(ctx context.Context, g *errgroup.Group, here *thisReplica, peers *admin.Peers) {
+	for _, o := range s.last.orders {
+		here.orders.Remember(o)
+	}
+	if s.folder != nil && s.peers != "" {
+		g.Go(func() error { here.exchange(ctx, peers); return nil })
+	}
+}
+
 // gate lets clients in by their certificates; nil without TLS.
 func (s *serving) gate() *identity.Gate {
 	if s.folder == nil {
@@ -191,15 +202,13 @@ func (s *serving) answering(inspection *admin.Service, snapshots *store.Store) *
 // orders is the service by which approvers change what is served.
 func (s *serving) orders(to *controller.Orders, instance string, peers *admin.Peers) *admin.Orders {
 	o := &admin.Orders{Instance: instance, Peers: peers, Do: admin.Do{
-		Approve: func(ctx context.Context, fleet, digest, by, reason string) error {
-			return to.Do(ctx, controller.Approve(fleet, digest, by, reason))
+		Approve: func(ctx context.Context, o *adminv1.Order, digest string) error {
+			given := givenBy(o)
+			given.Digest = digest
+			return to.Do(ctx, controller.Approve(given))
 		},
-		Pause: func(ctx context.Context, fleet, by, reason string) error {
-			return to.Do(ctx, controller.Pause(fleet, by, reason))
-		},
-		Resume: func(ctx context.Context, fleet, by, reason string) error {
-			return to.Do(ctx, controller.Resume(fleet, by, reason))
-		}}}
+		Pause:  func(ctx context.Context, o *adminv1.Order) error { return to.Do(ctx, controller.Pause(givenBy(o))) },
+		Resume: func(ctx context.Context, o *adminv1.Order) error { return to.Do(ctx, controller.Resume(givenBy(o))) }}}
 	if s.folder != nil {
 		o.Client = func(ctx context.Context) (string, bool) {
 			c, _ := identity.ClientOf(ctx)
@@ -207,6 +216,11 @@ func (s *serving) orders(to *controller.Orders, instance string, peers *admin.Pe
 		}
 	}
 	return o
+}
+
+// givenBy is an order as the loop takes it.
+func givenBy(o *adminv1.Order) controller.Given {
+	return controller.Given{ID: o.GetId(), Fleet: o.GetFleet(), By: o.GetBy(), Reason: o.GetReason()}
 }
 
 // optional returns the metrics of the components that flags can turn off: the status

@@ -13,6 +13,7 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/pmap"
+	"legation.dev/translator/finding"
 	"legation.dev/translator/route"
 )
 
@@ -29,7 +30,9 @@ type Entry struct {
 	Kept *KeptEntry `json:"kept,omitempty"`
 	Pin  *PinEntry  `json:"pin,omitempty"` // of the class Frozen
 	// Left says that the object is gone and named by a host that leaves (View.Guard).
-	Left     bool          `json:"left,omitempty"`
+	Left bool `json:"left,omitempty"`
+	// Newer says that the object are settings that were read last, and are not in force.
+	Newer    bool          `json:"newer,omitempty"`
 	Leaving  *LeavingEntry `json:"leaving,omitempty"`
 	Deletion *Deletion     `json:"deletion,omitempty"`
 }
@@ -93,9 +96,14 @@ func (v View) SecretEntries() iter.Seq[Entry] {
 }
 
 // GuardEntries yields the hosts that leave, and what is kept for them, Secrets too: they are
-// for another replica, not for a disk.
+// for another replica, not for a disk. So are settings that are not in force.
 func (v View) GuardEntries() iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
+		for _, n := range v.newer.All() {
+			if !yield(Entry{Newer: true, Kind: object.KindConfigMap, Object: textOf(n.config), File: FileOf(n.config)}) {
+				return
+			}
+		}
 		for _, l := range v.leaving.All() {
 			e := LeavingEntry{Class: l.Class, Host: l.Host, Since: l.Since}
 			for _, o := range l.of {
@@ -218,6 +226,23 @@ func (v View) WithLeaving(e LeavingEntry, of []*Ingress) View {
 func (v View) WithDeletion(d Deletion) View {
 	v.deletions = v.deletions.Set(d.Class, d)
 	return v
+}
+
+// WithKeptSettings is v with settings that stay in force although others were read last, for
+// these reasons.
+func (v View) WithKeptSettings(inForce, last *ConfigMap, why []finding.Problem) View {
+	v.configs = v.configs.Set(last.Key(), inForce)
+	v.newer = v.newer.Set(last.Key(), newer{last, why})
+	return v
+}
+
+// LastSettings are those that were read last under the name of a ConfigMap, in force or not.
+func (v View) LastSettings(key string) (_ *ConfigMap, inForce bool) {
+	if n, ok := v.newer.Get(key); ok {
+		return n.config, false
+	}
+	c, ok := v.configs.Get(key)
+	return c, ok
 }
 
 // WithLeft is v with an object that is gone and that leaving hosts name. It is lowered.

@@ -53,8 +53,20 @@ func with(v input.View, e input.Entry) (input.View, error) {
 		return v, err
 	case e.Left:
 		return v.WithLeft(Object(o)), nil
+	case e.Newer:
+		return newer(v, Object(o))
 	}
 	return v.With(Put(o)), nil
+}
+
+// newer is a View with settings that are not in force. Those that are come before them.
+func newer(v input.View, o input.Object) (input.View, error) {
+	last, ok := o.(*input.ConfigMap)
+	inForce, had := v.ConfigMap(o.Ref().Key())
+	if !ok || !had {
+		return v, fmt.Errorf("%s is not in force, and no other is", o.Ref())
+	}
+	return v.WithKeptSettings(inForce, last, nil), nil
 }
 
 // ingresses are those of entries, lowered.

@@ -38,3 +38,20 @@ func Resume(list []Kept) Held {
 	h.Snapshot, h.base = h.Snapshot.With(snapshot.Secret, served), h.base.With(snapshot.Secret, missed)
 	return h
 }
+
+// Adopt is h with certificates that another replica keeps, where h has a stand-in, or, if
+// first, another one that it keeps itself. None is taken over from another namespace than
+// that of the host now.
+func (h Held) Adopt(list []Kept, first bool) Held {
+	for _, k := range list {
+		ref := snapshot.Ref{Type: snapshot.Secret, Name: k.Resource.Name}
+		base, _ := h.base.Get(ref)
+		own, ok := h.Snapshot.Get(ref)
+		if !ok || base == nil || !base.Placeholder || changedHands(k.Resource, base) || !own.Placeholder && !first {
+			continue
+		}
+		h.set(ref, k.Resource)
+		h.certificates = h.certificates.Set(ref.Name, missing{k.Since})
+	}
+	return h
+}
