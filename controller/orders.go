@@ -32,6 +32,12 @@ type Given struct {
 	At         time.Time // zero: now
 }
 
+// String says who has given it and why.
+func (g Given) String() string {
+	what := map[string]string{ApproveKind: "approved the removal of hosts", PauseKind: "paused the fleet", ResumeKind: "resumed the fleet"}[g.Kind]
+	return fmt.Sprintf("%s %s: %s", g.By, what, g.Reason)
+}
+
 // Order is what is asked of a running Loop. It is made by the functions of this file, and
 // carried out by Orders.Do.
 type Order struct {
@@ -46,7 +52,7 @@ type Order struct {
 // Approve lets the hosts of a fleet go that are held, or wait.
 func Approve(g Given) Order {
 	g.Kind = ApproveKind
-	o := Order{cause: fmt.Sprintf("%s approved the removal of hosts: %s", g.By, g.Reason), given: &g}
+	o := Order{cause: g.String(), given: &g}
 	o.apply = func(v input.View) (input.View, error) {
 		now, hosts := v.LeavingOf(g.Fleet)
 		switch {
@@ -64,7 +70,7 @@ func Approve(g Given) Order {
 // Pause keeps routes, clusters and listeners of a fleet as they are.
 func Pause(g Given) Order {
 	g.Kind = PauseKind
-	return Order{cause: fmt.Sprintf("%s paused the fleet: %s", g.By, g.Reason), given: &g, apply: func(v input.View) (input.View, error) {
+	return Order{cause: g.String(), given: &g, apply: func(v input.View) (input.View, error) {
 		since := g.At
 		if since.IsZero() {
 			since = v.Time()
@@ -76,7 +82,7 @@ func Pause(g Given) Order {
 // Resume ends a pause of a fleet.
 func Resume(g Given) Order {
 	g.Kind = ResumeKind
-	return Order{cause: fmt.Sprintf("%s resumed the fleet: %s", g.By, g.Reason), given: &g, apply: func(v input.View) (input.View, error) {
+	return Order{cause: g.String(), given: &g, apply: func(v input.View) (input.View, error) {
 		return v.Resume(g.Fleet)
 	}}
 }

@@ -28,7 +28,7 @@ type stood struct {
 }
 
 // exchange asks the other replicas how they stand, until ctx ends: what one holds, all hold.
-func (r *thisReplica) exchange(ctx context.Context, peers *admin.Peers) {
+func (r *thisReplica) exchange(ctx context.Context, others asker) {
 	next := time.NewTimer(askEvery)
 	defer next.Stop()
 	for {
@@ -38,9 +38,9 @@ func (r *thisReplica) exchange(ctx context.Context, peers *admin.Peers) {
 		case <-next.C:
 		case <-r.waits:
 		}
-		for _, s := range peers.Standings(ctx, r.instance) {
+		for _, s := range others.Standings(ctx, r.instance) {
 			if s.Err == nil && r.newest.Load() != nil {
-				r.follow(ctx, peers, s)
+				r.follow(ctx, others, s)
 			}
 		}
 		every := askEvery
@@ -52,7 +52,7 @@ func (r *thisReplica) exchange(ctx context.Context, peers *admin.Peers) {
 }
 
 // follow does what is to be done about how another replica stands.
-func (r *thisReplica) follow(ctx context.Context, peers *admin.Peers, s admin.Standing) {
+func (r *thisReplica) follow(ctx context.Context, others asker, s admin.Standing) {
 	r.obey(ctx, s)
 	r.holdToo(ctx, s)
 	here := r.here()
@@ -63,7 +63,7 @@ func (r *thisReplica) follow(ctx context.Context, peers *admin.Peers, s admin.St
 		r.known[s.GetInstance()] = now // what was so twice is no matter of a moment
 		return
 	}
-	r.adopt(ctx, peers, s)
+	r.adopt(ctx, others, s)
 	now.taken = true
 	r.known[s.GetInstance()] = now
 }
@@ -117,8 +117,8 @@ func (r *thisReplica) holdToo(ctx context.Context, s admin.Standing) {
 }
 
 // adopt takes over what another replica holds.
-func (r *thisReplica) adopt(ctx context.Context, peers *admin.Peers, s admin.Standing) {
-	p, err := takeOver(ctx, peers, s.Address, r.source)
+func (r *thisReplica) adopt(ctx context.Context, others asker, s admin.Standing) {
+	p, err := takeOver(ctx, others, s.Address, r.source)
 	if err == nil {
 		approved := map[string]bool{}
 		for _, g := range r.orders.Past(time.Now()) {

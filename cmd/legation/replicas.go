@@ -33,6 +33,12 @@ type past struct {
 	orders       []controller.Given     // that are carried out there
 }
 
+// asker asks the other replicas: admin.Peers does.
+type asker interface {
+	Standings(ctx context.Context, self string) []admin.Standing
+	Last(ctx context.Context, address string) (admin.Past, error)
+}
+
 // begin asks the other replicas what they serve, and else takes what was stored: so a replica
 // that starts holds what the others hold, from equal objects. Without certificates of the wire
 // nobody is asked: who could be asked would not know who asks.
@@ -56,9 +62,9 @@ func (f *serveFlags) begin(ctx context.Context, folder *identity.Folder, s *stor
 }
 
 // askPast is what the first of the other replicas serves that can say so.
-func askPast(ctx context.Context, peers *admin.Peers, source string, log *slog.Logger) (past, bool) {
-	for _, s := range ranked(peers.Standings(ctx, "")) {
-		p, err := takeOver(ctx, peers, s.Address, source)
+func askPast(ctx context.Context, others asker, source string, log *slog.Logger) (past, bool) {
+	for _, s := range ranked(others.Standings(ctx, "")) {
+		p, err := takeOver(ctx, others, s.Address, source)
 		if err == nil {
 			p.orders = ordersOf(s.StandingResponse)
 			log.Info("what another replica serves was read", "replica", s.GetInstance(), "address", s.Address, "age", time.Since(p.view.Stored()).Round(time.Second))
@@ -96,8 +102,8 @@ func older(a, b *adminv1.StandingResponse) int {
 }
 
 // takeOver asks one replica.
-func takeOver(ctx context.Context, peers *admin.Peers, address, source string) (past, error) {
-	said, err := peers.Last(ctx, address)
+func takeOver(ctx context.Context, others asker, address, source string) (past, error) {
+	said, err := others.Last(ctx, address)
 	if err != nil {
 		return past{}, err
 	}

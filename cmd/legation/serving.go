@@ -89,6 +89,7 @@ func (s *serving) run(ctx context.Context) error {
 	xds := server.New(server.Config{Store: snapshots, Fleets: fleets, Log: s.log, Services: func(to grpc.ServiceRegistrar) { inspection.Register(to); orders.Register(to); s.register(to, here) }, Waiting: s.waiting,
 		Gate: gate, Limits: server.Limits{Age: maxAge(s.age)}, Observed: traffic})
 	answers := s.answering(inspection, snapshots)
+	s.publish.orders = func() []status.Order { return toldOf(ordered.Past(time.Now())) }
 	writer, err := s.publish.writer(s.source.rest, s.namespaces, answers.Acknowledged, s.log)
 	if err != nil {
 		return err
