@@ -97,6 +97,11 @@ func (l *loopTest) approved(t *testing.T) {
 		}
 	}
 	l.expectServed(t, "approved", 500)
+	published, _ := l.counts()
+	l.wait(time.Hour) // beyond the end that the hold would have had
+	if list := l.since(published); len(list) > 0 {
+		t.Errorf("after the approval %d versions are published, the last %s", len(list), list[len(list)-1])
+	}
 	if got := l.since(0); !slices.ContainsFunc(got, func(s string) bool { return strings.HasSuffix(s, ": me approved the removal of hosts: a test") }) {
 		t.Errorf("the causes are %q", got[len(got)-3:])
 	}

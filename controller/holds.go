@@ -52,7 +52,8 @@ func (h Holds) Digest() pmap.Sum {
 	parts := []string{string(view[:])}
 	for _, name := range slices.Sorted(maps.Keys(h.fleets)) {
 		for _, k := range h.fleets[name].Certificates() {
-			parts = append(parts, name, k.Resource.Name, k.Resource.Version)
+			sum := k.Sum()
+			parts = append(parts, name, string(sum[:]))
 		}
 	}
 	return pmap.SumOf(parts...)

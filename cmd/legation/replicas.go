@@ -129,6 +129,9 @@ func readPast(said admin.Past, source string, now time.Time) (p past, err error)
 // keptOf is a certificate that another replica keeps. Its version is made of its bytes, as
 // there.
 func keptOf(m *adminv1.KeptCertificate) (hold.Kept, error) {
+	if len(m.GetBody()) == 0 && m.GetName() != "" {
+		return hold.Kept{Name: m.GetName()}, nil
+	}
 	var secret tlsv3.Secret
 	if proto.Unmarshal(m.GetBody(), &secret) != nil || secret.GetName() != m.GetName() || m.GetName() == "" {
 		return hold.Kept{}, errors.New("a certificate is none")
@@ -144,12 +147,15 @@ func keptOf(m *adminv1.KeptCertificate) (hold.Kept, error) {
 	for _, name := range m.GetNeeds() {
 		meta.Needs = append(meta.Needs, snapshot.Ref{Type: snapshot.Secret, Name: name})
 	}
-	return hold.Kept{Resource: snapshot.OfBody(snapshot.Secret, m.GetName(), m.GetBody(), meta), Since: m.GetSince().AsTime()}, nil
+	return hold.Kept{Name: m.GetName(), Resource: snapshot.OfBody(snapshot.Secret, m.GetName(), m.GetBody(), meta), Since: m.GetSince().AsTime()}, nil
 }
 
 // messageOf is the way back.
 func messageOf(fleet string, k hold.Kept) *adminv1.KeptCertificate {
-	m := &adminv1.KeptCertificate{Fleet: fleet, Name: k.Resource.Name, Body: k.Resource.Body(), Since: timestamppb.New(k.Since), From: object.Texts(k.Resource.From)}
+	if k.Resource == nil {
+		return &adminv1.KeptCertificate{Fleet: fleet, Name: k.Name}
+	}
+	m := &adminv1.KeptCertificate{Fleet: fleet, Name: k.Name, Body: k.Resource.Body(), Since: timestamppb.New(k.Since), From: object.Texts(k.Resource.From)}
 	for _, need := range k.Resource.Needs {
 		m.Needs = append(m.Needs, need.Name)
 	}

@@ -18,7 +18,7 @@ type frozen struct {
 
 // Sum covers what is pinned, Ingresses, class and settings, and what is told of a pause.
 func (f frozen) Sum() pmap.Sum {
-	pinned := together(f.view.ingresses.Digest(), f.view.classes.Digest(), f.view.configs.Digest(), f.served.ingresses.Digest())
+	pinned := together(f.view.ingresses.Digest(), f.view.classes.Digest(), f.view.configs.Digest(), f.view.leaving.Digest(), f.served.ingresses.Digest())
 	if f.pause == nil {
 		return pinned
 	}

@@ -76,6 +76,7 @@ func (t tally) Sum() pmap.Sum { return pmap.Sum{} }
 func (v View) Guard(before View, now, fresh time.Time) View {
 	if v.fragments.Same(before.fragments) && v.classes.Same(before.classes) && v.configs.Same(before.configs) &&
 		v.secrets.Same(before.secrets) && v.services.Same(before.services) && v.leaving.Len() == 0 {
+		v.wake = time.Time{} // it may be that of hosts which somebody has let go
 		return v
 	}
 	g := guard{before: before, v: v, now: now, fresh: fresh}

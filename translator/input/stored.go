@@ -104,12 +104,11 @@ func (v View) GuardEntries() iter.Seq[Entry] {
 				return
 			}
 		}
-		for _, l := range v.leaving.All() {
-			e := LeavingEntry{Class: l.Class, Host: l.Host, Since: l.Since}
-			for _, o := range l.of {
-				e.Of = append(e.Of, Entry{Kind: object.KindIngress, Object: textOf(o), File: FileOf(o)})
-			}
-			if !yield(Entry{Leaving: &e}) {
+		if !v.leavingEntries("", yield) {
+			return
+		}
+		for class, f := range v.frozen.All() {
+			if !f.view.leavingEntries(class, yield) {
 				return
 			}
 		}
@@ -132,6 +131,20 @@ func entriesOf[O interface {
 }](class string, m pmap.Map[O], yield func(Entry) bool) bool {
 	for _, o := range m.All() {
 		if !yield(Entry{Frozen: class, Kind: o.Ref().Kind, Object: textOf(o), File: FileOf(o)}) {
+			return false
+		}
+	}
+	return true
+}
+
+// leavingEntries yields the hosts that leave v, which a class may have pinned.
+func (v View) leavingEntries(class string, yield func(Entry) bool) bool {
+	for _, l := range v.leaving.All() {
+		e := LeavingEntry{Class: l.Class, Host: l.Host, Since: l.Since}
+		for _, o := range l.of {
+			e.Of = append(e.Of, Entry{Kind: object.KindIngress, Object: textOf(o), File: FileOf(o)})
+		}
+		if !yield(Entry{Frozen: class, Leaving: &e}) {
 			return false
 		}
 	}

@@ -10,16 +10,37 @@ import (
 // Kept is a certificate that stays although its Secret is missing or cannot be used. It has
 // a private key: it is for other replicas alone.
 type Kept struct {
+	Name string
+	// Resource is what is served; nil: a stand-in, which takes the place of what Envoys have,
+	// as that was of another namespace.
 	Resource *snapshot.Resource
 	Since    time.Time
 }
 
-// Certificates are those that stay, in order of their names.
+// version is that of what is served.
+func (k Kept) version() string {
+	if k.Resource == nil {
+		return snapshot.StandInVersion
+	}
+	return k.Resource.Version
+}
+
+// Sum identifies what is kept, but not since when.
+func (k Kept) Sum() pmap.Sum { return pmap.SumOf(k.Name, k.version()) }
+
+// Certificates are those that stay, in order of their names. Whoever asks pays for it: it
+// looks at all secrets.
 func (h Held) Certificates() (list []Kept) {
-	for name, k := range h.certificates.All() {
-		if r, ok := h.Snapshot.Get(snapshot.Ref{Type: snapshot.Secret, Name: name}); ok {
-			list = append(list, Kept{r, k.since})
+	for c := range pmap.Diff(h.base.Of(snapshot.Secret), h.Snapshot.Of(snapshot.Secret)) {
+		if !c.HadOld || !c.HasNew || !c.Old.Placeholder || c.New.Placeholder {
+			continue
 		}
+		since, _ := h.certificates.Get(c.Key)
+		k := Kept{Name: c.Key, Resource: c.New, Since: since.since}
+		if c.New.Version == snapshot.StandInVersion {
+			k.Resource = nil
+		}
+		list = append(list, k)
 	}
 	return list
 }
@@ -30,10 +51,13 @@ func Resume(list []Kept) Held {
 	var served, missed pmap.Map[*snapshot.Resource]
 	h := Held{}
 	for _, k := range list {
-		name := k.Resource.Name
-		served = served.Set(name, k.Resource)
-		missed = missed.Set(name, snapshot.FromBytes(snapshot.Secret, name, "", nil, snapshot.Meta{Placeholder: true}))
-		h.certificates = h.certificates.Set(name, missing{k.Since})
+		if k.Resource == nil {
+			h.final = h.final.Set(k.Name, pmap.Unit{})
+			continue
+		}
+		served = served.Set(k.Name, k.Resource)
+		missed = missed.Set(k.Name, snapshot.FromBytes(snapshot.Secret, k.Name, "", nil, snapshot.Meta{Placeholder: true}))
+		h.certificates = h.certificates.Set(k.Name, missing{k.Since})
 	}
 	h.Snapshot, h.base = h.Snapshot.With(snapshot.Secret, served), h.base.With(snapshot.Secret, missed)
 	return h
@@ -44,14 +68,18 @@ func Resume(list []Kept) Held {
 // that of the host now.
 func (h Held) Adopt(list []Kept, first bool) Held {
 	for _, k := range list {
-		ref := snapshot.Ref{Type: snapshot.Secret, Name: k.Resource.Name}
+		ref := snapshot.Ref{Type: snapshot.Secret, Name: k.Name}
 		base, _ := h.base.Get(ref)
 		own, ok := h.Snapshot.Get(ref)
-		if !ok || base == nil || !base.Placeholder || changedHands(k.Resource, base) || !own.Placeholder && !first {
-			continue
+		switch {
+		case !ok || base == nil || !base.Placeholder || !own.Placeholder && !first:
+		case k.Resource == nil:
+			h.set(ref, base.Final())
+			h.certificates = h.certificates.Delete(k.Name)
+		case !changedHands(k.Resource, base):
+			h.set(ref, k.Resource)
+			h.certificates = h.certificates.Set(k.Name, missing{k.Since})
 		}
-		h.set(ref, k.Resource)
-		h.certificates = h.certificates.Set(ref.Name, missing{k.Since})
 	}
 	return h
 }

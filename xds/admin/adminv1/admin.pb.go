@@ -2943,7 +2943,8 @@ type KeptCertificate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Fleet string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
 	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// The message that Envoy is sent, with the private key.
+	// The message that Envoy is sent, with the private key; empty: a stand-in, which takes the
+	// place of what Envoys have, as that was of another namespace.
 	Body  []byte                 `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
 	Since *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
 	// The objects that it came from: "Secret shop/web".
