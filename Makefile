@@ -40,6 +40,7 @@ FUZZ := \
 	./xds/delta:FuzzReceive:40000x \
 	./drain/node:FuzzWatch:5000x \
 	./state:FuzzFile:3000x \
+	./state:FuzzUnpack:2000x \
 	./translator:FuzzAnnotations:2000x \
 	./translator:FuzzTranslate:4000x \
 	./translator/input:FuzzDecodeManifests:25000x \
