@@ -13,17 +13,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	"legation.dev/controller"
 	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator/input"
-	"legation.dev/translator/lower"
 	"legation.dev/translator/worlds"
 	"legation.dev/xds/admin"
-	"legation.dev/xds/admin/adminv1"
-	"legation.dev/xds/hold"
 	"legation.dev/xds/snapshot"
 )
 
@@ -188,6 +183,12 @@ func heldText(s *side) (text string) {
 			text += fmt.Sprintf("%s: certificate %s %x; ", fleet, k.Name, k.Sum())
 		}
 	}
+	for key := range v.Left().All() {
+		text += "gone " + key + "; "
+	}
+	for _, d := range v.Deletions() {
+		text += "deletion of " + d.Class + "; "
+	}
 	for _, c := range v.KeptSettings() {
 		text += fmt.Sprintf("settings %s %x; ", c.Ref(), c.Sum())
 	}
@@ -249,5 +250,3 @@ func TestReplicasWalk(t *testing.T) {
 		})
 	}
 }
-
-var _ = []any{hold.Kept{}, adminv1.KeptCertificate{}, timestamppb.Timestamp{}, lower.Put}
