@@ -103,7 +103,7 @@ func (f *serveFlags) register(c *cobra.Command) {
 	flags.StringVar(&f.listen, "listen", bootstrap.DefaultXDSAddress, "host and port to serve Envoys and grpcurl at")
 	f.registerAdmin(flags)
 	f.page.register(flags)
-	flags.StringVar(&f.peers, "peers", "", "host and port of all replicas, each address of the host being one (a headless Service), to ask what their Envoys run (default: there are no others)")
+	flags.StringVar(&f.peers, "peers", "", "host and port of all replicas, each address of the host being one (a headless Service), to ask what their Envoys run and, with --tls, what they serve and hold (default: there are no others)")
 	flags.IntVar(&f.history, "history", store.DefaultHistory, "how many versions of each fleet are kept for late Envoys")
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
