@@ -41,6 +41,7 @@ FUZZ := \
 	./drain/node:FuzzWatch:5000x \
 	./state:FuzzFile:3000x \
 	./state:FuzzHistory:2000x \
+	./state:FuzzUnpack:2000x \
 	./translator:FuzzAnnotations:2000x \
 	./translator:FuzzTranslate:4000x \
 	./translator/input:FuzzDecodeManifests:25000x \

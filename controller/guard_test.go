@@ -91,12 +91,17 @@ func TestMassDeletion(t *testing.T) {
 
 func (l *loopTest) approved(t *testing.T) {
 	for _, digest := range []string{"of something else", "", "of what is no more"} {
-		err := l.orders.Do(t.Context(), Approve(fleetOfGuard, digest, "me", "a test"))
+		err := l.orders.Do(t.Context(), Approve(Given{Fleet: fleetOfGuard, Digest: digest, By: "me", Reason: "a test"}))
 		if (err == nil) != (digest == "") {
 			t.Errorf("approved %q: %v", digest, err)
 		}
 	}
 	l.expectServed(t, "approved", 500)
+	published, _ := l.counts()
+	l.wait(time.Hour) // beyond the end that the hold would have had
+	if list := l.since(published); len(list) > 0 {
+		t.Errorf("after the approval %d versions are published, the last %s", len(list), list[len(list)-1])
+	}
 	if got := l.since(0); !slices.ContainsFunc(got, func(s string) bool { return strings.HasSuffix(s, ": me approved the removal of hosts: a test") }) {
 		t.Errorf("the causes are %q", got[len(got)-3:])
 	}
@@ -267,10 +272,10 @@ func TestPause(t *testing.T) {
 				t.Errorf("the order ended with %v", err)
 			}
 		}
-		do(Resume(fleetOfGuard, "me", "a test"), false)
-		do(Pause("nobody", "me", "a test"), false)
-		do(Pause(fleetOfGuard, "me", "a test"), true)
-		do(Pause(fleetOfGuard, "me", "a test"), false)
+		do(Resume(given(fleetOfGuard)), false)
+		do(Pause(given("nobody")), false)
+		do(Pause(given(fleetOfGuard)), true)
+		do(Pause(given(fleetOfGuard)), false)
 		l.expectHeld(t, "paused", "class guarded IngressClass guarded")
 		l.change(ingressOf(20))
 		l.expectServed(t, "one more", 20)
@@ -284,16 +289,18 @@ func TestPause(t *testing.T) {
 		l.change(batch...)
 		l.wait(time.Hour)
 		l.expectServed(t, "many deleted", 20)
-		do(Resume(fleetOfGuard, "me", "a test"), true)
+		do(Resume(given(fleetOfGuard)), true)
 		l.expectServed(t, "resumed", 21)
 		if e := l.entry("deletion"); !e.Held {
 			t.Errorf("what was removed meanwhile: %+v", e)
 		}
-		do(Approve(fleetOfGuard, "", "me", "a test"), true)
+		do(Approve(given(fleetOfGuard)), true)
 		l.expectServed(t, "approved", 6)
 		l.end(t)
 	})
 }
+
+func given(fleet string) Given { return Given{Fleet: fleet, By: "me", Reason: "a test"} }
 
 func subset(want, all []string) bool {
 	for _, w := range want {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"legation.dev/pmap"
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 	"legation.dev/xds/hold"
@@ -27,6 +28,35 @@ func holdsOf(v input.View, holds map[string]held, fresh time.Time) Holds {
 		h.fleets[name] = one.Held
 	}
 	return h
+}
+
+// View is that of the pass. What was wrong is told of it, and what is held of the past.
+func (h Holds) View() input.View { return h.view }
+
+// Certificates are those that stay although their Secrets are missing, by fleet. They have
+// private keys.
+func (h Holds) Certificates() map[string][]hold.Kept {
+	all := map[string][]hold.Kept{}
+	for name, f := range h.fleets {
+		if list := f.Certificates(); len(list) > 0 {
+			all[name] = list
+		}
+	}
+	return all
+}
+
+// Digest is equal for replicas that hold the same without a limit of a few seconds, whenever
+// each of them has begun to.
+func (h Holds) Digest() pmap.Sum {
+	view := h.view.HoldDigest()
+	parts := []string{string(view[:])}
+	for _, name := range slices.Sorted(maps.Keys(h.fleets)) {
+		for _, k := range h.fleets[name].Certificates() {
+			sum := k.Sum()
+			parts = append(parts, name, string(sum[:]))
+		}
+	}
+	return pmap.SumOf(parts...)
 }
 
 // List is all of it, by kind, fleet and object. Whoever asks pays for it.

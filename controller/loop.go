@@ -50,10 +50,13 @@ type Loop struct {
 	Observe func(Pass)
 	// StandIn is the certificate for hosts whose Secret never was there.
 	StandIn *input.Secret
-	// Last is what an earlier process read, with the time of View.WithStored; the zero View
-	// if nothing is known of it. The first reading counts as a change of it: a class that is
-	// gone since is frozen, and settings that are wrong since are kept. Run takes it.
+	// Last is what an earlier process read, or another replica, with the time of
+	// View.WithStored; the zero View if nothing is known of it. The first reading counts as a
+	// change of it: a class that is gone since is frozen, and settings that are wrong since
+	// are kept. Run takes it.
 	Last input.View
+	// Certificates are those that the other replica kept, by fleet. Run takes them.
+	Certificates map[string][]hold.Kept
 	// ColdStart is how long the first reading may take before Last is published in its
 	// place, marked with its age, until the source was read; 0: it is not.
 	ColdStart time.Duration
@@ -82,10 +85,10 @@ func (l *Loop) Run(ctx context.Context) error {
 	var (
 		view   = l.Last.WithStandIn(l.StandIn)
 		result translator.Result
-		holds  = map[string]held{} // by fleet
-		next   = l.coldStart()     // when something changes although no object does
+		holds  = resumed(l.Certificates) // by fleet
+		next   = l.coldStart()           // when something changes although no object does
 	)
-	l.Last = input.View{} // nobody needs it beside view
+	l.Last, l.Certificates = input.View{}, nil // nobody needs them beside view and holds
 	if !view.Stored().IsZero() {
 		begin := l.now()
 		view = view.Guard(input.View{}, begin, begin) // counts its hosts
@@ -98,9 +101,10 @@ func (l *Loop) Run(ctx context.Context) error {
 		begin := l.now()
 		last, fresh := view, l.Source.FollowedSince(begin)
 		var orders obeyed
-		view, orders = obey(view.WithTime(begin), l.Orders.take())
+		view, orders = l.Orders.obey(view.WithTime(begin), l.Orders.take())
 		view = after(view, batch).Freeze(view, input.Controller).Keep(view, begin).Guard(view, begin, fresh)
 		result = translator.Translate(result, view)
+		orders.keep(holds)
 		translated := l.now()
 		l.publish(result, holds, cause(batch, first, orders.causes))
 		if l.Held != nil {
@@ -115,6 +119,15 @@ func (l *Loop) Run(ctx context.Context) error {
 		}
 		next = wake(holds, view.KeptUntil(), view.GuardUntil(), result.Next())
 	}
+}
+
+// resumed are holds to begin with.
+func resumed(certificates map[string][]hold.Kept) map[string]held {
+	holds := map[string]held{}
+	for name, list := range certificates { // each by itself
+		holds[name] = held{Held: hold.Resume(list)}
+	}
+	return holds
 }
 
 // after is a View after changes. The first batch is all that there is.

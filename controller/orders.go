@@ -2,56 +2,128 @@ package controller
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"time"
 
 	"legation.dev/translator/input"
+	"legation.dev/xds/hold"
 )
 
-// Order is what somebody who may asks of a running Loop. It is made by the functions of
-// this file, and carried out by Orders.Do.
-type Order struct {
-	cause string
-	apply func(input.View) (input.View, error)
-	done  chan error
+// Kinds of orders that somebody gives.
+const (
+	ApproveKind = "approve"
+	PauseKind   = "pause"
+	ResumeKind  = "resume"
+)
+
+// Given is an order that somebody who may has given.
+type Given struct {
+	ID    string // the same at every replica; empty: it is given a new one
+	Kind  string
+	Fleet string
+	// Digest is that of what is approved, as it was shown, so that nobody approves what he
+	// has not seen; empty means whatever is held.
+	Digest     string
+	By, Reason string
+	At         time.Time // zero: now
 }
 
-// Approve lets the hosts of a fleet go that are held, or wait. digest is that of the hold as
-// it was shown, so that nobody approves what he has not seen; empty means whatever is held.
-func Approve(fleet, digest, by, reason string) Order {
-	return Order{cause: fmt.Sprintf("%s approved the removal of hosts: %s", by, reason), apply: func(v input.View) (input.View, error) {
-		now, hosts := v.LeavingOf(fleet)
+// String says who has given it and why.
+func (g Given) String() string {
+	what := map[string]string{ApproveKind: "approved the removal of hosts", PauseKind: "paused the fleet", ResumeKind: "resumed the fleet"}[g.Kind]
+	return fmt.Sprintf("%s %s: %s", g.By, what, g.Reason)
+}
+
+// Order is what is asked of a running Loop. It is made by the functions of this file, and
+// carried out by Orders.Do.
+type Order struct {
+	cause        string
+	given        *Given // nil: nobody has
+	apply        func(input.View) (input.View, error)
+	certificates map[string][]hold.Kept // to be kept, by fleet
+	first        bool                   // these are kept in place of others that are
+	done         chan error
+}
+
+// Approve lets the hosts of a fleet go that are held, or wait.
+func Approve(g Given) Order {
+	g.Kind = ApproveKind
+	o := Order{cause: g.String(), given: &g}
+	o.apply = func(v input.View) (input.View, error) {
+		now, hosts := v.LeavingOf(g.Fleet)
 		switch {
 		case hosts == 0:
-			return v, fmt.Errorf("no host of fleet %q is held", fleet)
-		case digest != "" && now.String() != digest:
+			return v, fmt.Errorf("no host of fleet %q is held", g.Fleet)
+		case g.Digest != "" && now.String() != g.Digest:
 			return v, errors.New("what is held is not what was shown any more: look again")
 		}
-		return v.Approve(fleet), nil
-	}}
+		g.Digest = now.String()
+		return v.Approve(g.Fleet), nil
+	}
+	return o
 }
 
 // Pause keeps routes, clusters and listeners of a fleet as they are.
-func Pause(fleet, by, reason string) Order {
-	return Order{cause: fmt.Sprintf("%s paused the fleet: %s", by, reason), apply: func(v input.View) (input.View, error) {
-		return v.Pause(fleet, input.Pause{By: by, Reason: reason, Since: v.Time()})
+func Pause(g Given) Order {
+	g.Kind = PauseKind
+	return Order{cause: g.String(), given: &g, apply: func(v input.View) (input.View, error) {
+		since := g.At
+		if since.IsZero() {
+			since = v.Time()
+		}
+		return v.Pause(g.Fleet, input.Pause{By: g.By, Reason: g.Reason, Since: since})
 	}}
 }
 
 // Resume ends a pause of a fleet.
-func Resume(fleet, by, reason string) Order {
-	return Order{cause: fmt.Sprintf("%s resumed the fleet: %s", by, reason), apply: func(v input.View) (input.View, error) {
-		return v.Resume(fleet)
+func Resume(g Given) Order {
+	g.Kind = ResumeKind
+	return Order{cause: g.String(), given: &g, apply: func(v input.View) (input.View, error) {
+		return v.Resume(g.Fleet)
 	}}
 }
 
-// Orders are those that a Loop has not carried out yet. The zero Orders is ready to use,
-// and its methods may be called from any goroutine.
+// Orders are those that a Loop has not carried out yet, and those of the last hour that it
+// has. The zero Orders is ready to use, and its methods may be called from any goroutine.
 type Orders struct {
 	mu      sync.Mutex // guards what follows
 	pending []Order
 	wake    func() // ends the wait of the Loop; nil if it does not wait
+	past    []Given
+}
+
+const (
+	// remembered is how long an order is told to replicas that may not have heard of it.
+	remembered = time.Hour
+	// rememberedMost bounds them.
+	rememberedMost = 100
+)
+
+// Past are the orders of the last hour that were carried out, oldest first.
+func (o *Orders) Past(now time.Time) []Given {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.past = slices.DeleteFunc(o.past, func(g Given) bool { return now.Sub(g.At) > remembered })
+	return slices.Clone(o.past)
+}
+
+// Remember takes an order as carried out, as by the replica that this one has begun with.
+func (o *Orders) Remember(g Given) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if g.ID == "" {
+		g.ID = rand.Text()
+	}
+	if slices.ContainsFunc(o.past, func(p Given) bool { return p.ID == g.ID }) {
+		return
+	}
+	o.past = append(o.past, g)
+	slices.SortStableFunc(o.past, func(a, b Given) int { return a.At.Compare(b.At) })
+	o.past = o.past[max(0, len(o.past)-rememberedMost):]
 }
 
 // Do has an order carried out and returns when what follows from it is published. An
@@ -104,19 +176,39 @@ type obeyed struct {
 }
 
 // obey is v after orders.
-func obey(v input.View, orders []Order) (input.View, obeyed) {
-	o := obeyed{orders: orders, errs: make([]error, len(orders))}
+func (o *Orders) obey(v input.View, orders []Order) (input.View, obeyed) {
+	done := obeyed{orders: orders, errs: make([]error, len(orders))}
 	for i, order := range orders {
-		if v, o.errs[i] = order.apply(v); o.errs[i] == nil {
-			o.causes = append(o.causes, order.cause)
+		if v, done.errs[i] = order.apply(v); done.errs[i] != nil {
+			continue
+		}
+		done.causes = append(done.causes, order.cause)
+		if order.given != nil {
+			g := *order.given
+			if g.At.IsZero() {
+				g.At = v.Time()
+			}
+			o.Remember(g)
 		}
 	}
-	return v, o
+	return v, done
+}
+
+// keep has certificates kept that orders bring.
+func (d obeyed) keep(holds map[string]held) {
+	for i, order := range d.orders {
+		for name, list := range order.certificates {
+			if h, ok := holds[name]; ok && d.errs[i] == nil {
+				h.Held = h.Held.Adopt(list, order.first)
+				holds[name] = h
+			}
+		}
+	}
 }
 
 // answer tells those who wait, when what follows is published.
-func (o obeyed) answer() {
-	for i, order := range o.orders {
-		order.done <- o.errs[i]
+func (d obeyed) answer() {
+	for i, order := range d.orders {
+		order.done <- d.errs[i]
 	}
 }

@@ -31,7 +31,7 @@ func keepSettings(v input.View, batch []input.Change) []input.Change {
 			if &kept[0] == &batch[0] {
 				kept = slices.Clone(batch)
 			}
-			kept[i] = input.Change{Ref: c.Ref, Problems: append(slices.Clone(c.Problems), problems...)}
+			kept[i] = input.Change{Ref: c.Ref, Problems: c.Problems, Newer: config, Kept: problems}
 		}
 	}
 	return kept

@@ -96,7 +96,7 @@ func (m Metrics) Collect(metrics chan<- prometheus.Metric) {
 func (m Metrics) inputs(g gauges) {
 	r := m.Result()
 	v := r.View()
-	g.send(inputDigest, number(v.ReadDigest()))
+	g.send(inputDigest, Number(v.ReadDigest()))
 	wrong, closing := map[object.Kind]int{}, map[object.Ref]bool{}
 	for _, p := range m.Problems() {
 		wrong[p.Object.Kind]++
@@ -121,7 +121,7 @@ func (m Metrics) inputs(g gauges) {
 
 // ofFleet sends what translation made for a fleet.
 func ofFleet(g gauges, f *translator.Fleet, now time.Time) {
-	g.send(fleetDigest, number(f.Snapshot.Digest()), f.Name)
+	g.send(fleetDigest, Number(f.Snapshot.Digest()), f.Name)
 	g.send(fleetFrozen, truth(f.Frozen), f.Name)
 	_, leaving := f.View().LeavingOf(f.Name)
 	_, held := f.View().Deletion(f.Name)
@@ -134,8 +134,8 @@ func ofFleet(g gauges, f *translator.Fleet, now time.Time) {
 	}
 }
 
-// number is 48 bits of a digest: a float64 holds 53 exactly.
-func number(s pmap.Sum) float64 { return float64(binary.BigEndian.Uint64(s[:8]) >> 16) }
+// Number is 48 bits of a digest: a float64 holds 53 exactly.
+func Number(s pmap.Sum) float64 { return float64(binary.BigEndian.Uint64(s[:8]) >> 16) }
 
 func truth(is bool) float64 {
 	if is {

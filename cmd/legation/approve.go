@@ -171,7 +171,7 @@ func pauseCommand() *cobra.Command {
 		`Pauses a fleet, at all replicas: no change of an Ingress, a class or its settings is
 served until 'legation resume'. Services, endpoints and certificates stay live. Each
 Ingress that is kept back has a Problem (KeptBack), and the class another (FleetPaused). A
-replica that is started again goes on with it if it has --state; a new one does not know of it.`,
+replica that starts asks the others (--peers), and else goes on with what it has kept (--state).`,
 		func(ctx context.Context, _ *cobra.Command, conn grpc.ClientConnInterface, order *adminv1.Order) ([]*adminv1.Replica, error) {
 			answer, err := adminv1.NewOrdersClient(conn).Pause(ctx, &adminv1.PauseRequest{Order: order})
 			return answer.GetReplicas(), err

@@ -8,25 +8,32 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"legation.dev/controller"
+	"legation.dev/inspect"
+	"legation.dev/pmap"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/hold"
 )
 
 // heldNow is what is held after the newest pass of the Loop, and a prometheus.Collector.
 type heldNow struct {
-	newest atomic.Pointer[func() []hold.Entry]
+	newest atomic.Pointer[heldList]
 }
 
-// take takes over what a pass left. The list of it is made when somebody asks, and once.
+// heldList is what is held, and its digest. Each is made when somebody asks, and once.
+type heldList struct {
+	list   func() []hold.Entry
+	digest func() pmap.Sum
+}
+
+// take takes over what a pass left.
 func (h *heldNow) take(now controller.Holds) {
-	list := sync.OnceValue(now.List)
-	h.newest.Store(&list)
+	h.newest.Store(&heldList{sync.OnceValue(now.List), sync.OnceValue(now.Digest)})
 }
 
 // list is what is held. Read only.
 func (h *heldNow) list() []hold.Entry {
-	if list := h.newest.Load(); list != nil {
-		return (*list)()
+	if newest := h.newest.Load(); newest != nil {
+		return newest.list()
 	}
 	return nil
 }
@@ -46,11 +53,14 @@ func (h *heldNow) messages() (list []*adminv1.Hold) {
 	return list
 }
 
+var holdsDigest = prometheus.NewDesc("legation_holds_digest", "48 bits of the digest of what is held without a limit of a few seconds: replicas with the same legation_input_digest must have the same.", nil, nil)
+
 var holdsNow = prometheus.NewDesc("legation_holds", "What is served although the objects say otherwise, by kind of hold. 'legation holds' says what.", []string{"kind"}, nil)
 
 // Describe implements prometheus.Collector.
 func (h *heldNow) Describe(descs chan<- *prometheus.Desc) {
 	descs <- holdsNow
+	descs <- holdsDigest
 }
 
 // Collect implements prometheus.Collector.
@@ -61,5 +71,8 @@ func (h *heldNow) Collect(metrics chan<- prometheus.Metric) {
 	}
 	for _, k := range hold.Kinds() {
 		metrics <- prometheus.MustNewConstMetric(holdsNow, prometheus.GaugeValue, float64(counts[k]), string(k))
+	}
+	if newest := h.newest.Load(); newest != nil {
+		metrics <- prometheus.MustNewConstMetric(holdsDigest, prometheus.GaugeValue, inspect.Number(newest.digest()))
 	}
 }

@@ -33,6 +33,8 @@ type publishFlags struct {
 	sources   map[string]status.Source
 	// whileLeading is what else the replica with the Lease does, if anything.
 	whileLeading func(context.Context)
+	// orders are told by Events; nil: there are none.
+	orders func() []status.Order
 }
 
 // defaultLease is the name of the Lease in the namespace of the pod.
@@ -201,5 +203,5 @@ func (f *publishFlags) writer(api *rest.Config, namespaces []string, served func
 		host = ""
 	}
 	return status.New(status.Config{REST: api, Identity: cmp.Or(host, "legation") + "_" + string(uuid.NewUUID()), Lease: f.leaseName,
-		Namespaces: namespaces, Addresses: f.sources, Acknowledged: served, WhileLeading: f.whileLeading, Log: log})
+		Namespaces: namespaces, Addresses: f.sources, Acknowledged: served, WhileLeading: f.whileLeading, Orders: f.orders, Log: log})
 }

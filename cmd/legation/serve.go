@@ -103,7 +103,7 @@ func (f *serveFlags) register(c *cobra.Command) {
 	flags.StringVar(&f.listen, "listen", bootstrap.DefaultXDSAddress, "host and port to serve Envoys and grpcurl at")
 	f.registerAdmin(flags)
 	f.page.register(flags)
-	flags.StringVar(&f.peers, "peers", "", "host and port of all replicas, each address of the host being one (a headless Service), to ask what their Envoys run (default: there are no others)")
+	flags.StringVar(&f.peers, "peers", "", "host and port of all replicas, each address of the host being one (a headless Service), to ask what their Envoys run and, with --tls, what they serve and hold (default: there are no others)")
 	f.history.register(flags)
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -153,7 +153,11 @@ func (f *serveFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	source, err := f.source.open(stored.view(), log)
+	last, err := f.begin(c.Context(), folder, stored, log)
+	if err != nil {
+		return unlessEnded(c.Context(), err)
+	}
+	source, err := f.source.open(last.view, log)
 	if err != nil {
 		return err
 	}
@@ -172,7 +176,7 @@ func (f *serveFlags) run(c *cobra.Command) error {
 		return errors.Join(err, listener.Close())
 	}
 	log.Info("serving", "address", listener.Addr().String(), "source", f.source.source, "version", cli.Version())
-	return (&serving{source: source, stored: stored, publish: f.publish, namespaces: f.source.namespaces, controllers: f.source.controllers, allowEmpty: f.source.allowEmpty,
+	return (&serving{source: source, stored: stored, last: last, identity: f.source.identity(), publish: f.publish, namespaces: f.source.namespaces, controllers: f.source.controllers, allowEmpty: f.source.allowEmpty,
 		xds: listener, admin: admin, debug: debug, page: page, pageFlags: f.page, peers: f.peers, folder: folder, age: f.wire.age, history: f.history.versions, book: book, log: log, level: level}).run(c.Context())
 }
 

@@ -44,6 +44,8 @@ const shutdownTime = time.Second
 type serving struct {
 	source       *source
 	stored       *stored // nil without --state
+	last         past    // what it begins with
+	identity     string  // of the source
 	publish      publishFlags
 	namespaces   []string // the namespaces to read; none means all
 	controllers  []string // --controller-class
@@ -76,7 +78,8 @@ func (s *serving) run(ctx context.Context) error {
 	traffic := observed.New(observed.Config{Known: server.Known(snapshots)})
 	watch := inspect.NewProblems(s.log, fleets, traffic.Closing)
 	held, ordered := new(heldNow), new(controller.Orders)
-	inspection := &admin.Service{Instance: instance(), Fleets: fleets, Store: snapshots, Book: s.book, Wrong: watch.Of, Held: held.messages, Observed: traffic}
+	here := newThisReplica(s.identity, ordered, s.log)
+	inspection := &admin.Service{Instance: here.instance, Fleets: fleets, Store: snapshots, Book: s.book, Wrong: watch.Of, Held: held.messages, Observed: traffic}
 	peers, err := admin.NewPeers(inspection, s.peers, dialCredentials(s.folder))
 	if err != nil {
 		return err
@@ -85,18 +88,20 @@ func (s *serving) run(ctx context.Context) error {
 	inspection.Peers = peers
 	gate := s.gate()
 	orders := s.orders(ordered, inspection.Instance, peers)
-	xds := server.New(server.Config{Store: snapshots, Fleets: fleets, Log: s.log, Services: func(to grpc.ServiceRegistrar) { inspection.Register(to); orders.Register(to) }, Waiting: s.waiting,
+	xds := server.New(server.Config{Store: snapshots, Fleets: fleets, Log: s.log, Services: func(to grpc.ServiceRegistrar) { inspection.Register(to); orders.Register(to); s.register(to, here) }, Waiting: s.waiting,
 		Gate: gate, Limits: server.Limits{Age: maxAge(s.age)}, Observed: traffic})
 	answers := s.answering(inspection, snapshots)
+	s.publish.orders = func() []status.Order { return toldOf(ordered.Past(time.Now())) }
 	writer, err := s.publish.writer(s.source.rest, s.namespaces, answers.Acknowledged, s.log)
 	if err != nil {
 		return err
 	}
 	passes := newPassMetrics()
-	loop := &controller.Loop{Source: s.source, StandIn: standIn, Publish: publisher(snapshots, s.book, s.log), Observe: passes.observe, Orders: ordered, Held: held.take,
+	loop := &controller.Loop{Source: s.source, StandIn: standIn, Publish: publisher(snapshots, s.book, s.log), Observe: passes.observe, Orders: ordered, Held: func(h controller.Holds) { held.take(h); here.take(h) },
 		Report: func(r translator.Result) { answers.Report(r); s.ready.Report(r); s.report(r, watch) }}
 	g, ctx := errgroup.WithContext(ctx)
 	s.write(ctx, g, writer, watch)
+	s.exchange(ctx, g, here, peers)
 	s.follow(ctx, g, loop)
 	g.Go(func() error { watch.Run(ctx); return nil })
 	g.Go(func() error { return xds.Serve(s.xds) })
@@ -113,9 +118,10 @@ func (s *serving) run(ctx context.Context) error {
 // keeps what was read for the next process, until ctx ends.
 func (s *serving) follow(ctx context.Context, g *errgroup.Group, loop *controller.Loop) {
 	kept, ended := context.WithCancel(context.WithoutCancel(ctx)) // so that the last that was read is kept, too
+	loop.Last, loop.Certificates, s.last = s.last.view, s.last.certificates, past{}
 	if s.stored != nil {
-		s.stored.source = s.source
-		loop.Last, loop.ColdStart = s.stored.take(), s.stored.coldStart
+		s.stored.source, s.stored.last = s.source, input.View{}
+		loop.ColdStart = s.stored.coldStart
 		g.Go(func() error { s.stored.Run(kept); return nil })
 	} else {
 		g.Go(func() error { s.book.Run(ctx); return nil })
@@ -139,6 +145,23 @@ func (s *serving) write(ctx context.Context, g *errgroup.Group, writer *status.W
 	}
 	watch.Tell = func(r translator.Result, list []finding.Problem) { writer.Report(stateOf(r, list, s.publish.takeOver)) }
 	g.Go(func() error { return unlessEnded(ctx, writer.Run(ctx)) })
+}
+
+// register adds what other replicas ask, if it can be told who asks.
+func (s *serving) register(to grpc.ServiceRegistrar, here *thisReplica) {
+	if s.folder != nil {
+		here.service().Register(to)
+	}
+}
+
+// exchange asks the other replicas how they stand, until ctx ends.
+func (s *serving) exchange(ctx context.Context, g *errgroup.Group, here *thisReplica, peers *admin.Peers) {
+	for _, o := range s.last.orders {
+		here.orders.Remember(o)
+	}
+	if s.folder != nil && s.peers != "" {
+		g.Go(func() error { here.exchange(ctx, peers); return nil })
+	}
 }
 
 // gate lets clients in by their certificates; nil without TLS.
@@ -184,15 +207,13 @@ func (s *serving) answering(inspection *admin.Service, snapshots *store.Store) *
 // orders is the service by which approvers change what is served.
 func (s *serving) orders(to *controller.Orders, instance string, peers *admin.Peers) *admin.Orders {
 	o := &admin.Orders{Instance: instance, Peers: peers, Do: admin.Do{
-		Approve: func(ctx context.Context, fleet, digest, by, reason string) error {
-			return to.Do(ctx, controller.Approve(fleet, digest, by, reason))
+		Approve: func(ctx context.Context, o *adminv1.Order, digest string) error {
+			given := givenBy(o)
+			given.Digest = digest
+			return to.Do(ctx, controller.Approve(given))
 		},
-		Pause: func(ctx context.Context, fleet, by, reason string) error {
-			return to.Do(ctx, controller.Pause(fleet, by, reason))
-		},
-		Resume: func(ctx context.Context, fleet, by, reason string) error {
-			return to.Do(ctx, controller.Resume(fleet, by, reason))
-		}}}
+		Pause:  func(ctx context.Context, o *adminv1.Order) error { return to.Do(ctx, controller.Pause(givenBy(o))) },
+		Resume: func(ctx context.Context, o *adminv1.Order) error { return to.Do(ctx, controller.Resume(givenBy(o))) }}}
 	if s.folder != nil {
 		o.Client = func(ctx context.Context) (string, bool) {
 			c, _ := identity.ClientOf(ctx)
@@ -200,6 +221,11 @@ func (s *serving) orders(to *controller.Orders, instance string, peers *admin.Pe
 		}
 	}
 	return o
+}
+
+// givenBy is an order as the loop takes it.
+func givenBy(o *adminv1.Order) controller.Given {
+	return controller.Given{ID: o.GetId(), Fleet: o.GetFleet(), By: o.GetBy(), Reason: o.GetReason()}
 }
 
 // optional returns the metrics of the components that flags can turn off: the status

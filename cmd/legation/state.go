@@ -100,13 +100,6 @@ func (s *stored) view() input.View {
 	return s.last
 }
 
-// take is view, for the last time: nothing keeps it in memory after that.
-func (s *stored) take() input.View {
-	last := s.last
-	s.last = input.View{}
-	return last
-}
-
 func (s *stored) followed() bool {
 	now := time.Now()
 	return s.source.FollowedSince(now).Before(now)

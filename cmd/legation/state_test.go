@@ -54,7 +54,7 @@ func serveFolder(t *testing.T, folder, kept string, told func(all string, end fu
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &serving{source: source, stored: stored, xds: listener, history: 1, book: book, log: out}
+	s := &serving{source: source, stored: stored, last: past{view: stored.view()}, xds: listener, history: 1, book: book, log: out}
 	if err := s.run(ctx); err != nil {
 		t.Error(err)
 	}

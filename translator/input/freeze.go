@@ -18,7 +18,7 @@ type frozen struct {
 
 // Sum covers what is pinned, Ingresses, class and settings, and what is told of a pause.
 func (f frozen) Sum() pmap.Sum {
-	pinned := together(f.view.ingresses.Digest(), f.view.classes.Digest(), f.view.configs.Digest(), f.served.ingresses.Digest())
+	pinned := together(f.view.ingresses.Digest(), f.view.classes.Digest(), f.view.configs.Digest(), f.view.leaving.Digest(), f.served.ingresses.Digest())
 	if f.pause == nil {
 		return pinned
 	}
@@ -122,7 +122,7 @@ func (v View) For(class string) (_ View, isFrozen bool) {
 	p := *f.served
 	p.services, p.slices, p.byService, p.secrets = v.services, v.slices, v.byService, v.secrets
 	p.left, p.leaving, p.deletions = v.left, v.leaving, v.deletions
-	p.standIn, p.problems, p.unread, p.now = v.standIn, v.problems, v.unread, v.now
+	p.standIn, p.problems, p.newer, p.unread, p.now = v.standIn, v.problems, v.newer, v.unread, v.now
 	return p, !v.complete(class, f)
 }
 

@@ -25,6 +25,7 @@ type Leaving struct {
 	Since       time.Time
 
 	parts []*route.Fragment // what is served there, of objects as they last were
+	of    []*Ingress        // those objects, for whoever takes over
 }
 
 // Sum identifies what is served, but not since when: each replica has seen the host go at
@@ -75,6 +76,8 @@ func (t tally) Sum() pmap.Sum { return pmap.Sum{} }
 func (v View) Guard(before View, now, fresh time.Time) View {
 	if v.fragments.Same(before.fragments) && v.classes.Same(before.classes) && v.configs.Same(before.configs) &&
 		v.secrets.Same(before.secrets) && v.services.Same(before.services) && v.leaving.Len() == 0 {
+		v.wake = time.Time{} // it may be that of hosts which somebody has let go
+		v.tidy()
 		return v
 	}
 	g := guard{before: before, v: v, now: now, fresh: fresh}
@@ -86,7 +89,23 @@ func (v View) Guard(before View, now, fresh time.Time) View {
 		}
 	}
 	g.keepNamed()
+	g.v.tidy()
 	return g.v
+}
+
+// tidy lets go of what no host needs that leaves, so that views which let the same hosts go in
+// different ways are equal.
+func (v *View) tidy() {
+	for key, o := range v.left.All() {
+		if !v.leavingNames(o.Ref()) {
+			v.left = v.left.Delete(key)
+		}
+	}
+	for class := range v.deletions.All() {
+		if _, hosts := v.LeavingOf(class); hosts == 0 {
+			v.deletions = v.deletions.Delete(class)
+		}
+	}
 }
 
 // GuardUntil is when the first wait of Guard ends; zero if none does.
@@ -219,6 +238,9 @@ func (g *guard) host(c *route.Class, host string, before []*route.Fragment, serv
 		l = Leaving{Class: c.Name, Host: host, Since: g.now}
 		for _, f := range before {
 			l.parts = append(l.parts, f.Leaving(c.Name, host))
+			if o, ok := g.before.ingresses.Get(f.Origin.Object.Key()); ok {
+				l.of = append(l.of, o)
+			}
 		}
 		g.v.hold(key, l)
 	}

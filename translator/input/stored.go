@@ -13,6 +13,7 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/pmap"
+	"legation.dev/translator/finding"
 	"legation.dev/translator/route"
 )
 
@@ -28,6 +29,19 @@ type Entry struct {
 	File string     `json:"file,omitempty"`
 	Kept *KeptEntry `json:"kept,omitempty"`
 	Pin  *PinEntry  `json:"pin,omitempty"` // of the class Frozen
+	// Left says that the object is gone and named by a host that leaves (View.Guard).
+	Left bool `json:"left,omitempty"`
+	// Newer says that the object are settings that were read last, and are not in force.
+	Newer    bool          `json:"newer,omitempty"`
+	Leaving  *LeavingEntry `json:"leaving,omitempty"`
+	Deletion *Deletion     `json:"deletion,omitempty"`
+}
+
+// LeavingEntry is a Leaving with the objects that it is served with.
+type LeavingEntry struct {
+	Class, Host string
+	Since       time.Time
+	Of          []Entry
 }
 
 // KeptEntry is a Kept with its class.
@@ -81,12 +95,56 @@ func (v View) SecretEntries() iter.Seq[Entry] {
 	return func(yield func(Entry) bool) { entriesOf("", v.secrets, yield) }
 }
 
+// GuardEntries yields the hosts that leave, and what is kept for them, Secrets too: they are
+// for another replica, not for a disk. So are settings that are not in force.
+func (v View) GuardEntries() iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		for _, n := range v.newer.All() {
+			if !yield(Entry{Newer: true, Kind: object.KindConfigMap, Object: textOf(n.config), File: FileOf(n.config)}) {
+				return
+			}
+		}
+		if !v.leavingEntries("", yield) {
+			return
+		}
+		for class, f := range v.frozen.All() {
+			if !f.view.leavingEntries(class, yield) {
+				return
+			}
+		}
+		for _, d := range v.deletions.All() {
+			if !yield(Entry{Deletion: &d}) {
+				return
+			}
+		}
+		for _, o := range v.left.All() {
+			if !yield(Entry{Left: true, Kind: o.Ref().Kind, Object: textOf(o), File: FileOf(o)}) {
+				return
+			}
+		}
+	}
+}
+
 func entriesOf[O interface {
 	Object
 	meta() *Meta
 }](class string, m pmap.Map[O], yield func(Entry) bool) bool {
 	for _, o := range m.All() {
 		if !yield(Entry{Frozen: class, Kind: o.Ref().Kind, Object: textOf(o), File: FileOf(o)}) {
+			return false
+		}
+	}
+	return true
+}
+
+// leavingEntries yields the hosts that leave v, which a class may have pinned.
+func (v View) leavingEntries(class string, yield func(Entry) bool) bool {
+	for _, l := range v.leaving.All() {
+		e := LeavingEntry{Class: l.Class, Host: l.Host, Since: l.Since}
+		for _, o := range l.of {
+			e.Of = append(e.Of, Entry{Kind: object.KindIngress, Object: textOf(o), File: FileOf(o)})
+		}
+		if !yield(Entry{Frozen: class, Leaving: &e}) {
 			return false
 		}
 	}
@@ -166,6 +224,46 @@ func (v View) WithClaim(e KeptEntry) View {
 	return v
 }
 
+// WithLeaving is v with a host that leaves and is served with objects as they last were.
+// They are lowered.
+func (v View) WithLeaving(e LeavingEntry, of []*Ingress) View {
+	l := Leaving{Class: e.Class, Host: e.Host, Since: e.Since, of: of}
+	for _, o := range of {
+		l.parts = append(l.parts, o.Fragment().Leaving(e.Class, e.Host))
+	}
+	v.hold(leavingKey(e.Class, e.Host), l)
+	return v
+}
+
+// WithDeletion is v with a deletion that is held.
+func (v View) WithDeletion(d Deletion) View {
+	v.deletions = v.deletions.Set(d.Class, d)
+	return v
+}
+
+// WithKeptSettings is v with settings that stay in force although others were read last, for
+// these reasons.
+func (v View) WithKeptSettings(inForce, last *ConfigMap, why []finding.Problem) View {
+	v.configs = v.configs.Set(last.Key(), inForce)
+	v.newer = v.newer.Set(last.Key(), newer{last, why})
+	return v
+}
+
+// LastSettings are those that were read last under the name of a ConfigMap, in force or not.
+func (v View) LastSettings(key string) (_ *ConfigMap, inForce bool) {
+	if n, ok := v.newer.Get(key); ok {
+		return n.config, false
+	}
+	c, ok := v.configs.Get(key)
+	return c, ok
+}
+
+// WithLeft is v with an object that is gone and that leaving hosts name. It is lowered.
+func (v View) WithLeft(o Object) View {
+	v.left = v.left.Set(o.Ref().String(), o)
+	return v
+}
+
 // WithFrozen is v with what classes have pinned.
 func (v View) WithFrozen(pinned map[string]View, pins map[string]PinEntry) View {
 	for class, p := range pinned { // each by itself
@@ -194,13 +292,19 @@ func (v View) SameEntries(o View) bool {
 
 // Continue is the View of what a source says at its first reading, given v, which an earlier
 // process has read: of what could not be read, the last good state stays. How many hosts
-// its classes had goes on with it, for Guard.
+// its classes had goes on with it, for Guard, and so do the hosts that leave.
 func (v View) Continue(first []Change) View {
-	next := View{standIn: v.standIn, now: v.now, tallies: v.tallies}
+	next := View{standIn: v.standIn, now: v.now, tallies: v.tallies, deletions: v.deletions, left: v.left}
+	for key, l := range v.leaving.All() {
+		next.hold(key, l)
+	}
 	for _, c := range first {
 		next = next.with(c)
 		if o := v.object(c.Ref); o != nil && c.Object == nil && !c.Deleted {
 			next = next.put(c.Ref, o)
+		}
+		if n, ok := v.newer.Get(c.Ref.Key()); ok && c.Ref.Kind == object.KindConfigMap && c.Object == nil && c.Newer == nil && !c.Deleted {
+			next.newer = next.newer.Set(c.Ref.Key(), n)
 		}
 	}
 	return next
@@ -265,7 +369,7 @@ var entrySchema = sync.OnceValue(func() string {
 	var text strings.Builder
 	fmt.Fprint(&text, EntryVersion)
 	seen := map[reflect.Type]bool{}
-	for _, o := range []any{Ingress{}, IngressClass{}, Service{}, Slice{}, Secret{}, ConfigMap{}, KeptEntry{}, PinEntry{}, Entry{}} {
+	for _, o := range []any{Ingress{}, IngressClass{}, Service{}, Slice{}, Secret{}, ConfigMap{}, KeptEntry{}, PinEntry{}, LeavingEntry{}, Deletion{}, Entry{}} {
 		describe(&text, reflect.TypeOf(o), seen)
 	}
 	return pmap.SumOf(text.String()).String()

@@ -1,6 +1,7 @@
 package lower
 
 import (
+	"fmt"
 	"iter"
 
 	"legation.dev/translator/input"
@@ -37,12 +38,49 @@ func Stored(entries iter.Seq2[input.Entry, error]) (input.View, error) {
 
 // with is a View with one entry.
 func with(v input.View, e input.Entry) (input.View, error) {
-	if e.Kept != nil {
+	switch {
+	case e.Kept != nil:
 		return v.WithClaim(*e.Kept), nil
+	case e.Deletion != nil:
+		return v.WithDeletion(*e.Deletion), nil
+	case e.Leaving != nil:
+		of, err := ingresses(e.Leaving.Of)
+		return v.WithLeaving(*e.Leaving, of), err
 	}
 	o, err := e.Decode()
-	if err != nil {
+	switch {
+	case err != nil:
 		return v, err
+	case e.Left:
+		return v.WithLeft(Object(o)), nil
+	case e.Newer:
+		return newer(v, Object(o))
 	}
 	return v.With(Put(o)), nil
+}
+
+// newer is a View with settings that are not in force. Those that are come before them.
+func newer(v input.View, o input.Object) (input.View, error) {
+	last, ok := o.(*input.ConfigMap)
+	inForce, had := v.ConfigMap(o.Ref().Key())
+	if !ok || !had {
+		return v, fmt.Errorf("%s is not in force, and no other is", o.Ref())
+	}
+	return v.WithKeptSettings(inForce, last, nil), nil
+}
+
+// ingresses are those of entries, lowered.
+func ingresses(entries []input.Entry) (list []*input.Ingress, _ error) {
+	for _, e := range entries {
+		o, err := e.Decode()
+		if err != nil {
+			return nil, err
+		}
+		i, ok := Object(o).(*input.Ingress)
+		if !ok {
+			return nil, fmt.Errorf("a host is served with an object of kind %s", e.Kind)
+		}
+		list = append(list, i)
+	}
+	return list, nil
 }

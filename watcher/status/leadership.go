@@ -86,6 +86,11 @@ func (t *leadership) start(c Config) {
 	if c.WhileLeading != nil {
 		t.group.Go(func() { c.WhileLeading(t.ctx) })
 	}
+	if c.Orders != nil {
+		t.group.Go(func() {
+			t.eventWriter.tellOrders(t.ctx, c.Orders, &trouble{what: "writing Events of orders", log: t.log})
+		})
+	}
 	for _, f := range t.feeds(c) {
 		t.group.Go(func() { f.run(t.ctx, log) })
 	}

@@ -81,6 +81,9 @@ type Config struct {
 	// WhileLeading, if not nil, is run while this replica holds the Lease, until its context
 	// ends: for what else only one replica does.
 	WhileLeading func(context.Context)
+	// Orders are those that somebody gave lately and that were carried out; nil: there are
+	// none. It may be called from any goroutine.
+	Orders func() []Order
 	// Log gets a line for each change of state; nil means slog.Default().
 	Log *slog.Logger
 	// Timing is for tests and unusual clusters; the zero Timing is good.

@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -10,12 +12,12 @@ import (
 	"legation.dev/xds/admin/adminv1"
 )
 
-// Do is who carries out orders here. by says who gave one, and reason why. An error is for
-// whoever gave it.
+// Do is who carries out orders here. Each has an ID, and says who has given it and why. An
+// error is for whoever gave it.
 type Do struct {
-	Approve func(ctx context.Context, fleet, digest, by, reason string) error
-	Pause   func(ctx context.Context, fleet, by, reason string) error
-	Resume  func(ctx context.Context, fleet, by, reason string) error
+	Approve func(ctx context.Context, o *adminv1.Order, digest string) error
+	Pause   func(ctx context.Context, o *adminv1.Order) error
+	Resume  func(ctx context.Context, o *adminv1.Order) error
 }
 
 // Orders is the service of that name: it has orders carried out here, and passes them on.
@@ -37,8 +39,8 @@ func (o *Orders) Register(r grpc.ServiceRegistrar) { adminv1.RegisterOrdersServe
 
 // Approve lets hosts go.
 func (o *Orders) Approve(ctx context.Context, r *adminv1.ApproveRequest) (*adminv1.ApproveResponse, error) {
-	replicas, err := o.carryOut(ctx, r.GetOrder(), func(ctx context.Context, by string) error {
-		return o.Do.Approve(ctx, r.GetOrder().GetFleet(), r.GetDigest(), by, r.GetOrder().GetReason())
+	replicas, err := o.carryOut(ctx, r.GetOrder(), func(ctx context.Context, order *adminv1.Order) error {
+		return o.Do.Approve(ctx, order, r.GetDigest())
 	}, func(ctx context.Context, c adminv1.OrdersClient, order *adminv1.Order) ([]*adminv1.Replica, error) {
 		answer, err := c.Approve(ctx, &adminv1.ApproveRequest{Order: order, Digest: r.GetDigest()})
 		return answer.GetReplicas(), err
@@ -48,9 +50,7 @@ func (o *Orders) Approve(ctx context.Context, r *adminv1.ApproveRequest) (*admin
 
 // Pause pauses a fleet.
 func (o *Orders) Pause(ctx context.Context, r *adminv1.PauseRequest) (*adminv1.PauseResponse, error) {
-	replicas, err := o.carryOut(ctx, r.GetOrder(), func(ctx context.Context, by string) error {
-		return o.Do.Pause(ctx, r.GetOrder().GetFleet(), by, r.GetOrder().GetReason())
-	}, func(ctx context.Context, c adminv1.OrdersClient, order *adminv1.Order) ([]*adminv1.Replica, error) {
+	replicas, err := o.carryOut(ctx, r.GetOrder(), o.Do.Pause, func(ctx context.Context, c adminv1.OrdersClient, order *adminv1.Order) ([]*adminv1.Replica, error) {
 		answer, err := c.Pause(ctx, &adminv1.PauseRequest{Order: order})
 		return answer.GetReplicas(), err
 	})
@@ -59,9 +59,7 @@ func (o *Orders) Pause(ctx context.Context, r *adminv1.PauseRequest) (*adminv1.P
 
 // Resume resumes it.
 func (o *Orders) Resume(ctx context.Context, r *adminv1.ResumeRequest) (*adminv1.ResumeResponse, error) {
-	replicas, err := o.carryOut(ctx, r.GetOrder(), func(ctx context.Context, by string) error {
-		return o.Do.Resume(ctx, r.GetOrder().GetFleet(), by, r.GetOrder().GetReason())
-	}, func(ctx context.Context, c adminv1.OrdersClient, order *adminv1.Order) ([]*adminv1.Replica, error) {
+	replicas, err := o.carryOut(ctx, r.GetOrder(), o.Do.Resume, func(ctx context.Context, c adminv1.OrdersClient, order *adminv1.Order) ([]*adminv1.Replica, error) {
 		answer, err := c.Resume(ctx, &adminv1.ResumeRequest{Order: order})
 		return answer.GetReplicas(), err
 	})
@@ -71,7 +69,7 @@ func (o *Orders) Resume(ctx context.Context, r *adminv1.ResumeRequest) (*adminv1
 // carryOut has an order carried out here and, if it is not for this replica alone, at the
 // others. Each replica is answered for: one that could not has an error. If none could, the
 // error is that of this one.
-func (o *Orders) carryOut(ctx context.Context, order *adminv1.Order, here func(ctx context.Context, by string) error,
+func (o *Orders) carryOut(ctx context.Context, order *adminv1.Order, here func(context.Context, *adminv1.Order) error,
 	there func(context.Context, adminv1.OrdersClient, *adminv1.Order) ([]*adminv1.Replica, error)) ([]*adminv1.Replica, error) {
 	if order.GetFleet() == "" || order.GetReason() == "" {
 		return nil, status.Error(codes.InvalidArgument, "say which fleet, and why")
@@ -80,14 +78,14 @@ func (o *Orders) carryOut(ctx context.Context, order *adminv1.Order, here func(c
 	if err != nil {
 		return nil, err
 	}
+	passedOn := &adminv1.Order{Fleet: order.GetFleet(), By: by, Reason: order.GetReason(), Local: true, Id: cmp.Or(order.GetId(), rand.Text())}
 	self := &adminv1.Replica{Instance: o.Instance}
-	err = here(ctx, by)
+	err = here(ctx, passedOn)
 	if err != nil {
 		self.Error = err.Error()
 	}
 	replicas, done := []*adminv1.Replica{self}, err == nil
 	if !order.GetLocal() {
-		passedOn := &adminv1.Order{Fleet: order.GetFleet(), By: by, Reason: order.GetReason(), Local: true}
 		for _, a := range othersBy(ctx, o.Peers, func(ctx context.Context, c *grpc.ClientConn) ([]*adminv1.Replica, error) {
 			return there(ctx, adminv1.NewOrdersClient(c), passedOn)
 		}) {

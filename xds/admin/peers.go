@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -13,6 +14,10 @@ import (
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/snapshot"
 )
+
+// askTime is how long another replica may take to answer: one that hangs must keep nobody
+// from approving something at the others.
+const askTime = 3 * time.Second
 
 // maxAnswer bounds the answer of another replica, in bytes: 1,000,000 counts.
 const maxAnswer = 4 << 20
@@ -155,6 +160,8 @@ func othersBy[T any](ctx context.Context, p *Peers, ask func(context.Context, *g
 			answers[i].address = net.JoinHostPort(a, p.port)
 			c, err := p.conn(answers[i].address)
 			if err == nil {
+				ctx, cancel := context.WithTimeout(ctx, askTime)
+				defer cancel()
 				answers[i].value, err = ask(ctx, c)
 			}
 			answers[i].err = err

@@ -35,7 +35,8 @@ type Held struct {
 	moving  pmap.Map[waits]     // virtual hosts that wait for endpoints of clusters
 	kept    pmap.Map[pmap.Unit] // clusters that only those name
 
-	certificates pmap.Map[missing] // by secret: those that stay although their Secrets are missing
+	certificates pmap.Map[missing]   // by secret: those that stay although their Secrets are missing
+	final        pmap.Map[pmap.Unit] // secrets of which another replica has said that a stand-in is served for good; see Resume
 }
 
 // missing is since when something is.
@@ -59,7 +60,7 @@ func (missing) Sum() pmap.Sum { return pmap.Sum{} }
 // nothing is given up only because it could not be read, and after an outage what is
 // really missing has its whole time again.
 func Next(prev Held, base snapshot.Snapshot, now, fresh time.Time) (_ Held, wake time.Time) {
-	h := Held{Snapshot: prev.Snapshot, base: base, pending: prev.pending, moving: prev.moving, kept: prev.kept, certificates: prev.certificates}
+	h := Held{Snapshot: prev.Snapshot, base: base, pending: prev.pending, moving: prev.moving, kept: prev.kept, certificates: prev.certificates, final: prev.final}
 	var moved []string // virtual hosts
 	for t, c := range snapshot.Diff(prev.base, base) {
 		if t == snapshot.VirtualHost && c.HasNew {
@@ -120,6 +121,10 @@ func (h *Held) follow(t snapshot.Type, c pmap.Change[*snapshot.Resource], now ti
 	if t == snapshot.Secret {
 		h.certificates = h.certificates.Delete(c.Key)
 	}
+	final := t == snapshot.Secret && h.final.Has(c.Key)
+	if final {
+		h.final = h.final.Delete(c.Key)
+	}
 	if !c.HasNew || !c.New.Placeholder {
 		h.pending = h.pending.without(ref)
 		h.set(ref, c.New) // nil: gone
@@ -141,6 +146,8 @@ func (h *Held) follow(t snapshot.Type, c pmap.Change[*snapshot.Resource], now ti
 			}
 			h.certificates = h.certificates.Set(c.Key, since)
 		}
+	case final:
+		h.set(ref, c.New.Final())
 	default:
 		h.set(ref, c.New)
 	}

@@ -222,7 +222,7 @@ func (g *Gate) AllowCall(ctx context.Context, method string, kind Kind) error {
 		return status.Error(codes.Unauthenticated, "not by TLS") // cannot be: the server has no other credentials
 	case c.refusal != nil:
 		return c.refusal
-	case kind == Anyone, kind == Operators && (n.ControlPlane || n.Operator || n.Approver), kind == Approvers && (n.ControlPlane || n.Approver), kind == Envoys && len(n.Fleets) > 0:
+	case kind == Anyone, kind == Operators && (n.ControlPlane || n.Operator || n.Approver), kind == Approvers && (n.ControlPlane || n.Approver), kind == Replicas && n.ControlPlane, kind == Envoys && len(n.Fleets) > 0:
 		return nil
 	}
 	return g.refuse(NotAllowed, addressOf(ctx), codes.PermissionDenied, fmt.Errorf("%s is for %s, which the names in the certificate do not say", method, kind))
@@ -236,6 +236,7 @@ const (
 	Anyone    Kind = "anyone"
 	Operators Kind = "operators, approvers and the control plane"
 	Approvers Kind = "approvers, and the control plane for what an approver told it"
+	Replicas  Kind = "the control plane"
 	Envoys    Kind = "Envoys"
 )
 

@@ -250,3 +250,21 @@ func TestOrders(t *testing.T) {
 		}
 	}
 }
+
+// TestReplicas: only a replica may call what replicas ask each other, which has private keys.
+func TestReplicas(t *testing.T) {
+	a := authority(t)
+	h, _, _ := gated(t, a)
+	for name, code := range map[*url.URL]codes.Code{
+		identity.Operator:      codes.PermissionDenied,
+		identity.Approver:      codes.PermissionDenied,
+		identity.Fleet("edge"): codes.PermissionDenied,
+		identity.ControlPlane:  codes.Unimplemented, // nobody serves it here
+	} {
+		conn := h.dial(by(t, issue(t, a, name, time.Hour), a))
+		err := conn.Invoke(t.Context(), "/legation.admin.v1.Replicas/Last", new(healthpb.HealthCheckRequest), new(healthpb.HealthCheckResponse))
+		if status.Code(err) != code {
+			t.Errorf("%s: %v, want %v", name, err, code)
+		}
+	}
+}

@@ -157,7 +157,8 @@ func newPool() mem.BufferPool {
 }
 
 // kindOf returns the kind of client that may call a method. Only the delta stream
-// carries private TLS keys, so only Envoys may open it: operators may not. Only Envoys
+// carries private TLS keys, so only Envoys may open it: operators may not. So does what
+// replicas hand on to each other, which is for replicas alone. Only Envoys
 // know of traffic. Operators look, approvers change. Everyone may call the health check.
 func kindOf(method string) identity.Kind {
 	switch {
@@ -167,9 +168,14 @@ func kindOf(method string) identity.Kind {
 		return identity.Anyone
 	case strings.HasPrefix(method, ordersPrefix):
 		return identity.Approvers
+	case strings.HasPrefix(method, replicasPrefix):
+		return identity.Replicas
 	}
 	return identity.Operators
 }
+
+// replicasPrefix begins the methods that replicas ask each other by.
+const replicasPrefix = "/legation.admin.v1.Replicas/"
 
 // ordersPrefix begins the methods that change what is served.
 const ordersPrefix = "/legation.admin.v1.Orders/"

@@ -185,8 +185,14 @@ func New(t Type, name string, m proto.Message, meta Meta) (*Resource, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", t, name, err)
 	}
+	return OfBody(t, name, body, meta), nil
+}
+
+// OfBody makes a resource of a message that New has serialised, here or at another replica.
+// It takes ownership of meta.
+func OfBody(t Type, name string, body []byte, meta Meta) *Resource {
 	hash := sha256.Sum256(body)
-	return FromBytes(t, name, base64.RawURLEncoding.EncodeToString(hash[:versionBytes]), body, meta), nil
+	return FromBytes(t, name, base64.RawURLEncoding.EncodeToString(hash[:versionBytes]), body, meta)
 }
 
 // StandInVersion is the version of every stand-in certificate. Each process

@@ -2675,6 +2675,478 @@ func (x *Hold) GetInstances() []string {
 	return nil
 }
 
+type StandingRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StandingRequest) Reset() {
+	*x = StandingRequest{}
+	mi := &file_admin_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StandingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StandingRequest) ProtoMessage() {}
+
+func (x *StandingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StandingRequest.ProtoReflect.Descriptor instead.
+func (*StandingRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{35}
+}
+
+// StandingResponse is what other replicas compare with what they have themselves.
+type StandingResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Instance string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	// When this process was started: of two replicas that have read the same, the younger
+	// takes over what the older one holds.
+	Started *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=started,proto3" json:"started,omitempty"`
+	// When what is served was last known to be right, if it was only stored: the source was
+	// not read yet. Not set: it was read.
+	Stored *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=stored,proto3" json:"stored,omitempty"`
+	// The digests of what was read, and of what is held.
+	Read      string          `protobuf:"bytes,4,opt,name=read,proto3" json:"read,omitempty"`
+	Held      string          `protobuf:"bytes,5,opt,name=held,proto3" json:"held,omitempty"`
+	Deletions []*HeldDeletion `protobuf:"bytes,6,rep,name=deletions,proto3" json:"deletions,omitempty"`
+	// Those of the last hour that were carried out here, oldest first.
+	Orders        []*PastOrder `protobuf:"bytes,7,rep,name=orders,proto3" json:"orders,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StandingResponse) Reset() {
+	*x = StandingResponse{}
+	mi := &file_admin_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StandingResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StandingResponse) ProtoMessage() {}
+
+func (x *StandingResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StandingResponse.ProtoReflect.Descriptor instead.
+func (*StandingResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *StandingResponse) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *StandingResponse) GetStarted() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Started
+	}
+	return nil
+}
+
+func (x *StandingResponse) GetStored() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Stored
+	}
+	return nil
+}
+
+func (x *StandingResponse) GetRead() string {
+	if x != nil {
+		return x.Read
+	}
+	return ""
+}
+
+func (x *StandingResponse) GetHeld() string {
+	if x != nil {
+		return x.Held
+	}
+	return ""
+}
+
+func (x *StandingResponse) GetDeletions() []*HeldDeletion {
+	if x != nil {
+		return x.Deletions
+	}
+	return nil
+}
+
+func (x *StandingResponse) GetOrders() []*PastOrder {
+	if x != nil {
+		return x.Orders
+	}
+	return nil
+}
+
+// HeldDeletion is the removal of many hosts of a fleet that is held.
+type HeldDeletion struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Fleet string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	// The percent of its hosts that were exceeded.
+	Share         uint32                 `protobuf:"varint,2,opt,name=share,proto3" json:"share,omitempty"`
+	Since         *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeldDeletion) Reset() {
+	*x = HeldDeletion{}
+	mi := &file_admin_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeldDeletion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeldDeletion) ProtoMessage() {}
+
+func (x *HeldDeletion) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeldDeletion.ProtoReflect.Descriptor instead.
+func (*HeldDeletion) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *HeldDeletion) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *HeldDeletion) GetShare() uint32 {
+	if x != nil {
+		return x.Share
+	}
+	return 0
+}
+
+func (x *HeldDeletion) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+// PastOrder is an order that was carried out: a replica that was not there then carries it
+// out when it hears of it.
+type PastOrder struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// approve, pause or resume.
+	Kind   string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Fleet  string `protobuf:"bytes,3,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	By     string `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Of what was approved.
+	Digest        string                 `protobuf:"bytes,6,opt,name=digest,proto3" json:"digest,omitempty"`
+	At            *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PastOrder) Reset() {
+	*x = PastOrder{}
+	mi := &file_admin_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PastOrder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PastOrder) ProtoMessage() {}
+
+func (x *PastOrder) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PastOrder.ProtoReflect.Descriptor instead.
+func (*PastOrder) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *PastOrder) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *PastOrder) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *PastOrder) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *PastOrder) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *PastOrder) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *PastOrder) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *PastOrder) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+type LastRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LastRequest) Reset() {
+	*x = LastRequest{}
+	mi := &file_admin_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LastRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LastRequest) ProtoMessage() {}
+
+func (x *LastRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LastRequest.ProtoReflect.Descriptor instead.
+func (*LastRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{39}
+}
+
+// LastResponse is a part of what Last hands on.
+type LastResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The next bytes of the objects.
+	Objects       []byte             `protobuf:"bytes,1,opt,name=objects,proto3" json:"objects,omitempty"`
+	Certificates  []*KeptCertificate `protobuf:"bytes,2,rep,name=certificates,proto3" json:"certificates,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LastResponse) Reset() {
+	*x = LastResponse{}
+	mi := &file_admin_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LastResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LastResponse) ProtoMessage() {}
+
+func (x *LastResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LastResponse.ProtoReflect.Descriptor instead.
+func (*LastResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *LastResponse) GetObjects() []byte {
+	if x != nil {
+		return x.Objects
+	}
+	return nil
+}
+
+func (x *LastResponse) GetCertificates() []*KeptCertificate {
+	if x != nil {
+		return x.Certificates
+	}
+	return nil
+}
+
+// KeptCertificate is a certificate of which the Secret is missing or cannot be used.
+type KeptCertificate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Fleet string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// The message that Envoy is sent, with the private key; empty: a stand-in, which takes the
+	// place of what Envoys have, as that was of another namespace.
+	Body  []byte                 `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
+	Since *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	// The objects that it came from: "Secret shop/web".
+	From []string `protobuf:"bytes,5,rep,name=from,proto3" json:"from,omitempty"`
+	// The other certificates of its chain.
+	Needs         []string `protobuf:"bytes,6,rep,name=needs,proto3" json:"needs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeptCertificate) Reset() {
+	*x = KeptCertificate{}
+	mi := &file_admin_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeptCertificate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeptCertificate) ProtoMessage() {}
+
+func (x *KeptCertificate) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeptCertificate.ProtoReflect.Descriptor instead.
+func (*KeptCertificate) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *KeptCertificate) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *KeptCertificate) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *KeptCertificate) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *KeptCertificate) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *KeptCertificate) GetFrom() []string {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *KeptCertificate) GetNeeds() []string {
+	if x != nil {
+		return x.Needs
+	}
+	return nil
+}
+
 // Order is what every order says.
 type Order struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2683,14 +3155,16 @@ type Order struct {
 	By     string `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Only at the replica that is asked.
-	Local         bool `protobuf:"varint,4,opt,name=local,proto3" json:"local,omitempty"`
+	Local bool `protobuf:"varint,4,opt,name=local,proto3" json:"local,omitempty"`
+	// Tells it from all others. Given by the replica that an approver tells it.
+	Id            string `protobuf:"bytes,5,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Order) Reset() {
 	*x = Order{}
-	mi := &file_admin_proto_msgTypes[35]
+	mi := &file_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2702,7 +3176,7 @@ func (x *Order) String() string {
 func (*Order) ProtoMessage() {}
 
 func (x *Order) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[35]
+	mi := &file_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2715,7 +3189,7 @@ func (x *Order) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Order.ProtoReflect.Descriptor instead.
 func (*Order) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{35}
+	return file_admin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Order) GetFleet() string {
@@ -2746,6 +3220,13 @@ func (x *Order) GetLocal() bool {
 	return false
 }
 
+func (x *Order) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
 type ApproveRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Order *Order                 `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
@@ -2757,7 +3238,7 @@ type ApproveRequest struct {
 
 func (x *ApproveRequest) Reset() {
 	*x = ApproveRequest{}
-	mi := &file_admin_proto_msgTypes[36]
+	mi := &file_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2769,7 +3250,7 @@ func (x *ApproveRequest) String() string {
 func (*ApproveRequest) ProtoMessage() {}
 
 func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[36]
+	mi := &file_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2782,7 +3263,7 @@ func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{36}
+	return file_admin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ApproveRequest) GetOrder() *Order {
@@ -2808,7 +3289,7 @@ type ApproveResponse struct {
 
 func (x *ApproveResponse) Reset() {
 	*x = ApproveResponse{}
-	mi := &file_admin_proto_msgTypes[37]
+	mi := &file_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2820,7 +3301,7 @@ func (x *ApproveResponse) String() string {
 func (*ApproveResponse) ProtoMessage() {}
 
 func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[37]
+	mi := &file_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2833,7 +3314,7 @@ func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveResponse.ProtoReflect.Descriptor instead.
 func (*ApproveResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{37}
+	return file_admin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ApproveResponse) GetReplicas() []*Replica {
@@ -2852,7 +3333,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_admin_proto_msgTypes[38]
+	mi := &file_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2864,7 +3345,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[38]
+	mi := &file_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2877,7 +3358,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{38}
+	return file_admin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *PauseRequest) GetOrder() *Order {
@@ -2896,7 +3377,7 @@ type PauseResponse struct {
 
 func (x *PauseResponse) Reset() {
 	*x = PauseResponse{}
-	mi := &file_admin_proto_msgTypes[39]
+	mi := &file_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2908,7 +3389,7 @@ func (x *PauseResponse) String() string {
 func (*PauseResponse) ProtoMessage() {}
 
 func (x *PauseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[39]
+	mi := &file_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2921,7 +3402,7 @@ func (x *PauseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseResponse.ProtoReflect.Descriptor instead.
 func (*PauseResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{39}
+	return file_admin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *PauseResponse) GetReplicas() []*Replica {
@@ -2940,7 +3421,7 @@ type ResumeRequest struct {
 
 func (x *ResumeRequest) Reset() {
 	*x = ResumeRequest{}
-	mi := &file_admin_proto_msgTypes[40]
+	mi := &file_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2952,7 +3433,7 @@ func (x *ResumeRequest) String() string {
 func (*ResumeRequest) ProtoMessage() {}
 
 func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[40]
+	mi := &file_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2965,7 +3446,7 @@ func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{40}
+	return file_admin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ResumeRequest) GetOrder() *Order {
@@ -2984,7 +3465,7 @@ type ResumeResponse struct {
 
 func (x *ResumeResponse) Reset() {
 	*x = ResumeResponse{}
-	mi := &file_admin_proto_msgTypes[41]
+	mi := &file_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2996,7 +3477,7 @@ func (x *ResumeResponse) String() string {
 func (*ResumeResponse) ProtoMessage() {}
 
 func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[41]
+	mi := &file_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3009,7 +3490,7 @@ func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeResponse.ProtoReflect.Descriptor instead.
 func (*ResumeResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{41}
+	return file_admin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ResumeResponse) GetReplicas() []*Replica {
@@ -3031,7 +3512,7 @@ type CertificatesRequest struct {
 
 func (x *CertificatesRequest) Reset() {
 	*x = CertificatesRequest{}
-	mi := &file_admin_proto_msgTypes[42]
+	mi := &file_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3043,7 +3524,7 @@ func (x *CertificatesRequest) String() string {
 func (*CertificatesRequest) ProtoMessage() {}
 
 func (x *CertificatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[42]
+	mi := &file_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3056,7 +3537,7 @@ func (x *CertificatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificatesRequest.ProtoReflect.Descriptor instead.
 func (*CertificatesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{42}
+	return file_admin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *CertificatesRequest) GetFleet() string {
@@ -3084,7 +3565,7 @@ type CertificatesResponse struct {
 
 func (x *CertificatesResponse) Reset() {
 	*x = CertificatesResponse{}
-	mi := &file_admin_proto_msgTypes[43]
+	mi := &file_admin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3096,7 +3577,7 @@ func (x *CertificatesResponse) String() string {
 func (*CertificatesResponse) ProtoMessage() {}
 
 func (x *CertificatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[43]
+	mi := &file_admin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3109,7 +3590,7 @@ func (x *CertificatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificatesResponse.ProtoReflect.Descriptor instead.
 func (*CertificatesResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{43}
+	return file_admin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *CertificatesResponse) GetInstance() string {
@@ -3150,7 +3631,7 @@ type Certificate struct {
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_admin_proto_msgTypes[44]
+	mi := &file_admin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3162,7 +3643,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[44]
+	mi := &file_admin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3175,7 +3656,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{44}
+	return file_admin_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Certificate) GetFleet() string {
@@ -3253,7 +3734,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_admin_proto_msgTypes[45]
+	mi := &file_admin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3265,7 +3746,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[45]
+	mi := &file_admin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3278,7 +3759,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{45}
+	return file_admin_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PlanRequest) GetManifests() []byte {
@@ -3313,7 +3794,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_admin_proto_msgTypes[46]
+	mi := &file_admin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3325,7 +3806,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[46]
+	mi := &file_admin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3338,7 +3819,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{46}
+	return file_admin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *PlanResponse) GetInstance() string {
@@ -3399,7 +3880,7 @@ type PlannedFleet struct {
 
 func (x *PlannedFleet) Reset() {
 	*x = PlannedFleet{}
-	mi := &file_admin_proto_msgTypes[47]
+	mi := &file_admin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3411,7 +3892,7 @@ func (x *PlannedFleet) String() string {
 func (*PlannedFleet) ProtoMessage() {}
 
 func (x *PlannedFleet) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[47]
+	mi := &file_admin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3424,7 +3905,7 @@ func (x *PlannedFleet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedFleet.ProtoReflect.Descriptor instead.
 func (*PlannedFleet) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{47}
+	return file_admin_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *PlannedFleet) GetName() string {
@@ -3473,7 +3954,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_admin_proto_msgTypes[48]
+	mi := &file_admin_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3485,7 +3966,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[48]
+	mi := &file_admin_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3498,7 +3979,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{48}
+	return file_admin_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *WhyRequest) GetMethod() string {
@@ -3547,7 +4028,7 @@ type WhyResponse struct {
 
 func (x *WhyResponse) Reset() {
 	*x = WhyResponse{}
-	mi := &file_admin_proto_msgTypes[49]
+	mi := &file_admin_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3559,7 +4040,7 @@ func (x *WhyResponse) String() string {
 func (*WhyResponse) ProtoMessage() {}
 
 func (x *WhyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[49]
+	mi := &file_admin_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3572,7 +4053,7 @@ func (x *WhyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
 func (*WhyResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{49}
+	return file_admin_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *WhyResponse) GetInstance() string {
@@ -3789,12 +4270,45 @@ const file_admin_proto_rawDesc = "" +
 	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
 	"\x05until\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x14\n" +
 	"\x05hosts\x18\b \x03(\tR\x05hosts\x12\x1c\n" +
-	"\tinstances\x18\t \x03(\tR\tinstances\"[\n" +
+	"\tinstances\x18\t \x03(\tR\tinstances\"\x11\n" +
+	"\x0fStandingRequest\"\xb5\x02\n" +
+	"\x10StandingResponse\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x124\n" +
+	"\astarted\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x122\n" +
+	"\x06stored\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x06stored\x12\x12\n" +
+	"\x04read\x18\x04 \x01(\tR\x04read\x12\x12\n" +
+	"\x04held\x18\x05 \x01(\tR\x04held\x12=\n" +
+	"\tdeletions\x18\x06 \x03(\v2\x1f.legation.admin.v1.HeldDeletionR\tdeletions\x124\n" +
+	"\x06orders\x18\a \x03(\v2\x1c.legation.admin.v1.PastOrderR\x06orders\"l\n" +
+	"\fHeldDeletion\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x14\n" +
+	"\x05share\x18\x02 \x01(\rR\x05share\x120\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xb1\x01\n" +
+	"\tPastOrder\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05fleet\x18\x03 \x01(\tR\x05fleet\x12\x0e\n" +
+	"\x02by\x18\x04 \x01(\tR\x02by\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06digest\x18\x06 \x01(\tR\x06digest\x12*\n" +
+	"\x02at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\r\n" +
+	"\vLastRequest\"p\n" +
+	"\fLastResponse\x12\x18\n" +
+	"\aobjects\x18\x01 \x01(\fR\aobjects\x12F\n" +
+	"\fcertificates\x18\x02 \x03(\v2\".legation.admin.v1.KeptCertificateR\fcertificates\"\xab\x01\n" +
+	"\x0fKeptCertificate\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04body\x18\x03 \x01(\fR\x04body\x120\n" +
+	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x12\n" +
+	"\x04from\x18\x05 \x03(\tR\x04from\x12\x14\n" +
+	"\x05needs\x18\x06 \x03(\tR\x05needs\"k\n" +
 	"\x05Order\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x0e\n" +
 	"\x02by\x18\x02 \x01(\tR\x02by\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x14\n" +
-	"\x05local\x18\x04 \x01(\bR\x05local\"X\n" +
+	"\x05local\x18\x04 \x01(\bR\x05local\x12\x0e\n" +
+	"\x02id\x18\x05 \x01(\tR\x02id\"X\n" +
 	"\x0eApproveRequest\x12.\n" +
 	"\x05order\x18\x01 \x01(\v2\x18.legation.admin.v1.OrderR\x05order\x12\x16\n" +
 	"\x06digest\x18\x02 \x01(\tR\x06digest\"I\n" +
@@ -3862,7 +4376,10 @@ const file_admin_proto_rawDesc = "" +
 	"\x05Holds\x12\x1f.legation.admin.v1.HoldsRequest\x1a .legation.admin.v1.HoldsResponse\x12_\n" +
 	"\fCertificates\x12&.legation.admin.v1.CertificatesRequest\x1a'.legation.admin.v1.CertificatesResponse\x12G\n" +
 	"\x04Plan\x12\x1e.legation.admin.v1.PlanRequest\x1a\x1f.legation.admin.v1.PlanResponse\x12D\n" +
-	"\x03Why\x12\x1d.legation.admin.v1.WhyRequest\x1a\x1e.legation.admin.v1.WhyResponse2\xf5\x01\n" +
+	"\x03Why\x12\x1d.legation.admin.v1.WhyRequest\x1a\x1e.legation.admin.v1.WhyResponse2\xaa\x01\n" +
+	"\bReplicas\x12S\n" +
+	"\bStanding\x12\".legation.admin.v1.StandingRequest\x1a#.legation.admin.v1.StandingResponse\x12I\n" +
+	"\x04Last\x12\x1e.legation.admin.v1.LastRequest\x1a\x1f.legation.admin.v1.LastResponse0\x012\xf5\x01\n" +
 	"\x06Orders\x12P\n" +
 	"\aApprove\x12!.legation.admin.v1.ApproveRequest\x1a\".legation.admin.v1.ApproveResponse\x12J\n" +
 	"\x05Pause\x12\x1f.legation.admin.v1.PauseRequest\x1a .legation.admin.v1.PauseResponse\x12M\n" +
@@ -3880,7 +4397,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
 var file_admin_proto_goTypes = []any{
 	(*AcknowledgedRequest)(nil),   // 0: legation.admin.v1.AcknowledgedRequest
 	(*Resource)(nil),              // 1: legation.admin.v1.Resource
@@ -3917,47 +4434,54 @@ var file_admin_proto_goTypes = []any{
 	(*HoldsRequest)(nil),          // 32: legation.admin.v1.HoldsRequest
 	(*HoldsResponse)(nil),         // 33: legation.admin.v1.HoldsResponse
 	(*Hold)(nil),                  // 34: legation.admin.v1.Hold
-	(*Order)(nil),                 // 35: legation.admin.v1.Order
-	(*ApproveRequest)(nil),        // 36: legation.admin.v1.ApproveRequest
-	(*ApproveResponse)(nil),       // 37: legation.admin.v1.ApproveResponse
-	(*PauseRequest)(nil),          // 38: legation.admin.v1.PauseRequest
-	(*PauseResponse)(nil),         // 39: legation.admin.v1.PauseResponse
-	(*ResumeRequest)(nil),         // 40: legation.admin.v1.ResumeRequest
-	(*ResumeResponse)(nil),        // 41: legation.admin.v1.ResumeResponse
-	(*CertificatesRequest)(nil),   // 42: legation.admin.v1.CertificatesRequest
-	(*CertificatesResponse)(nil),  // 43: legation.admin.v1.CertificatesResponse
-	(*Certificate)(nil),           // 44: legation.admin.v1.Certificate
-	(*PlanRequest)(nil),           // 45: legation.admin.v1.PlanRequest
-	(*PlanResponse)(nil),          // 46: legation.admin.v1.PlanResponse
-	(*PlannedFleet)(nil),          // 47: legation.admin.v1.PlannedFleet
-	(*WhyRequest)(nil),            // 48: legation.admin.v1.WhyRequest
-	(*WhyResponse)(nil),           // 49: legation.admin.v1.WhyResponse
-	(*timestamppb.Timestamp)(nil), // 50: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 51: google.protobuf.Duration
-	(*anypb.Any)(nil),             // 52: google.protobuf.Any
-	(*structpb.Struct)(nil),       // 53: google.protobuf.Struct
+	(*StandingRequest)(nil),       // 35: legation.admin.v1.StandingRequest
+	(*StandingResponse)(nil),      // 36: legation.admin.v1.StandingResponse
+	(*HeldDeletion)(nil),          // 37: legation.admin.v1.HeldDeletion
+	(*PastOrder)(nil),             // 38: legation.admin.v1.PastOrder
+	(*LastRequest)(nil),           // 39: legation.admin.v1.LastRequest
+	(*LastResponse)(nil),          // 40: legation.admin.v1.LastResponse
+	(*KeptCertificate)(nil),       // 41: legation.admin.v1.KeptCertificate
+	(*Order)(nil),                 // 42: legation.admin.v1.Order
+	(*ApproveRequest)(nil),        // 43: legation.admin.v1.ApproveRequest
+	(*ApproveResponse)(nil),       // 44: legation.admin.v1.ApproveResponse
+	(*PauseRequest)(nil),          // 45: legation.admin.v1.PauseRequest
+	(*PauseResponse)(nil),         // 46: legation.admin.v1.PauseResponse
+	(*ResumeRequest)(nil),         // 47: legation.admin.v1.ResumeRequest
+	(*ResumeResponse)(nil),        // 48: legation.admin.v1.ResumeResponse
+	(*CertificatesRequest)(nil),   // 49: legation.admin.v1.CertificatesRequest
+	(*CertificatesResponse)(nil),  // 50: legation.admin.v1.CertificatesResponse
+	(*Certificate)(nil),           // 51: legation.admin.v1.Certificate
+	(*PlanRequest)(nil),           // 52: legation.admin.v1.PlanRequest
+	(*PlanResponse)(nil),          // 53: legation.admin.v1.PlanResponse
+	(*PlannedFleet)(nil),          // 54: legation.admin.v1.PlannedFleet
+	(*WhyRequest)(nil),            // 55: legation.admin.v1.WhyRequest
+	(*WhyResponse)(nil),           // 56: legation.admin.v1.WhyResponse
+	(*timestamppb.Timestamp)(nil), // 57: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 58: google.protobuf.Duration
+	(*anypb.Any)(nil),             // 59: google.protobuf.Any
+	(*structpb.Struct)(nil),       // 60: google.protobuf.Struct
 }
 var file_admin_proto_depIdxs = []int32{
 	1,  // 0: legation.admin.v1.AcknowledgedRequest.resources:type_name -> legation.admin.v1.Resource
 	4,  // 1: legation.admin.v1.Replica.fleets:type_name -> legation.admin.v1.Fleet
 	5,  // 2: legation.admin.v1.Fleet.version:type_name -> legation.admin.v1.Version
-	50, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
-	50, // 4: legation.admin.v1.Version.stored:type_name -> google.protobuf.Timestamp
-	50, // 5: legation.admin.v1.Version.began:type_name -> google.protobuf.Timestamp
+	57, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
+	57, // 4: legation.admin.v1.Version.stored:type_name -> google.protobuf.Timestamp
+	57, // 5: legation.admin.v1.Version.began:type_name -> google.protobuf.Timestamp
 	6,  // 6: legation.admin.v1.Version.edits:type_name -> legation.admin.v1.Edit
-	50, // 7: legation.admin.v1.Edit.time:type_name -> google.protobuf.Timestamp
+	57, // 7: legation.admin.v1.Edit.time:type_name -> google.protobuf.Timestamp
 	3,  // 8: legation.admin.v1.EnvoysResponse.replicas:type_name -> legation.admin.v1.Replica
 	9,  // 9: legation.admin.v1.EnvoysResponse.envoys:type_name -> legation.admin.v1.Envoy
 	10, // 10: legation.admin.v1.EnvoysResponse.gone:type_name -> legation.admin.v1.GoneEnvoy
-	50, // 11: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
-	51, // 12: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
+	57, // 11: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
+	58, // 12: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
 	11, // 13: legation.admin.v1.Envoy.rejected:type_name -> legation.admin.v1.Rejection
-	50, // 14: legation.admin.v1.GoneEnvoy.since:type_name -> google.protobuf.Timestamp
-	50, // 15: legation.admin.v1.GoneEnvoy.left:type_name -> google.protobuf.Timestamp
+	57, // 14: legation.admin.v1.GoneEnvoy.since:type_name -> google.protobuf.Timestamp
+	57, // 15: legation.admin.v1.GoneEnvoy.left:type_name -> google.protobuf.Timestamp
 	1,  // 16: legation.admin.v1.ResourcesResponse.resource:type_name -> legation.admin.v1.Resource
-	52, // 17: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
-	50, // 18: legation.admin.v1.HistoryRequest.since:type_name -> google.protobuf.Timestamp
-	50, // 19: legation.admin.v1.HistoryRequest.at:type_name -> google.protobuf.Timestamp
+	59, // 17: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
+	57, // 18: legation.admin.v1.HistoryRequest.since:type_name -> google.protobuf.Timestamp
+	57, // 19: legation.admin.v1.HistoryRequest.at:type_name -> google.protobuf.Timestamp
 	5,  // 20: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
 	5,  // 21: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
 	5,  // 22: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
@@ -3967,70 +4491,82 @@ var file_admin_proto_depIdxs = []int32{
 	23, // 26: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
 	24, // 27: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
 	1,  // 28: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
-	50, // 29: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
+	57, // 29: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
 	3,  // 30: legation.admin.v1.ProblemsResponse.replicas:type_name -> legation.admin.v1.Replica
 	24, // 31: legation.admin.v1.ProblemsResponse.problems:type_name -> legation.admin.v1.Problem
 	27, // 32: legation.admin.v1.ProblemsResponse.elsewhere:type_name -> legation.admin.v1.Elsewhere
 	3,  // 33: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
-	50, // 34: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
-	50, // 35: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
+	57, // 34: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
+	57, // 35: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
 	30, // 36: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
 	31, // 37: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
 	3,  // 38: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
 	34, // 39: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
-	50, // 40: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
-	50, // 41: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
-	35, // 42: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 43: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
-	35, // 44: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 45: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
-	35, // 46: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 47: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
-	44, // 48: legation.admin.v1.CertificatesResponse.certificates:type_name -> legation.admin.v1.Certificate
-	50, // 49: legation.admin.v1.Certificate.begins:type_name -> google.protobuf.Timestamp
-	50, // 50: legation.admin.v1.Certificate.ends:type_name -> google.protobuf.Timestamp
-	47, // 51: legation.admin.v1.PlanResponse.fleets:type_name -> legation.admin.v1.PlannedFleet
-	24, // 52: legation.admin.v1.PlanResponse.problems:type_name -> legation.admin.v1.Problem
-	24, // 53: legation.admin.v1.PlanResponse.solved:type_name -> legation.admin.v1.Problem
-	20, // 54: legation.admin.v1.PlannedFleet.changes:type_name -> legation.admin.v1.Change
-	53, // 55: legation.admin.v1.WhyResponse.fleets:type_name -> google.protobuf.Struct
-	0,  // 56: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
-	7,  // 57: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
-	12, // 58: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
-	14, // 59: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
-	16, // 60: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
-	18, // 61: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
-	21, // 62: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
-	25, // 63: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
-	28, // 64: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
-	32, // 65: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
-	42, // 66: legation.admin.v1.Admin.Certificates:input_type -> legation.admin.v1.CertificatesRequest
-	45, // 67: legation.admin.v1.Admin.Plan:input_type -> legation.admin.v1.PlanRequest
-	48, // 68: legation.admin.v1.Admin.Why:input_type -> legation.admin.v1.WhyRequest
-	36, // 69: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
-	38, // 70: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
-	40, // 71: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
-	2,  // 72: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
-	8,  // 73: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
-	13, // 74: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
-	15, // 75: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
-	17, // 76: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
-	19, // 77: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
-	22, // 78: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
-	26, // 79: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
-	29, // 80: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
-	33, // 81: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
-	43, // 82: legation.admin.v1.Admin.Certificates:output_type -> legation.admin.v1.CertificatesResponse
-	46, // 83: legation.admin.v1.Admin.Plan:output_type -> legation.admin.v1.PlanResponse
-	49, // 84: legation.admin.v1.Admin.Why:output_type -> legation.admin.v1.WhyResponse
-	37, // 85: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
-	39, // 86: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
-	41, // 87: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
-	72, // [72:88] is the sub-list for method output_type
-	56, // [56:72] is the sub-list for method input_type
-	56, // [56:56] is the sub-list for extension type_name
-	56, // [56:56] is the sub-list for extension extendee
-	0,  // [0:56] is the sub-list for field type_name
+	57, // 40: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
+	57, // 41: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
+	57, // 42: legation.admin.v1.StandingResponse.started:type_name -> google.protobuf.Timestamp
+	57, // 43: legation.admin.v1.StandingResponse.stored:type_name -> google.protobuf.Timestamp
+	37, // 44: legation.admin.v1.StandingResponse.deletions:type_name -> legation.admin.v1.HeldDeletion
+	38, // 45: legation.admin.v1.StandingResponse.orders:type_name -> legation.admin.v1.PastOrder
+	57, // 46: legation.admin.v1.HeldDeletion.since:type_name -> google.protobuf.Timestamp
+	57, // 47: legation.admin.v1.PastOrder.at:type_name -> google.protobuf.Timestamp
+	41, // 48: legation.admin.v1.LastResponse.certificates:type_name -> legation.admin.v1.KeptCertificate
+	57, // 49: legation.admin.v1.KeptCertificate.since:type_name -> google.protobuf.Timestamp
+	42, // 50: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 51: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
+	42, // 52: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 53: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
+	42, // 54: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 55: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
+	51, // 56: legation.admin.v1.CertificatesResponse.certificates:type_name -> legation.admin.v1.Certificate
+	57, // 57: legation.admin.v1.Certificate.begins:type_name -> google.protobuf.Timestamp
+	57, // 58: legation.admin.v1.Certificate.ends:type_name -> google.protobuf.Timestamp
+	54, // 59: legation.admin.v1.PlanResponse.fleets:type_name -> legation.admin.v1.PlannedFleet
+	24, // 60: legation.admin.v1.PlanResponse.problems:type_name -> legation.admin.v1.Problem
+	24, // 61: legation.admin.v1.PlanResponse.solved:type_name -> legation.admin.v1.Problem
+	20, // 62: legation.admin.v1.PlannedFleet.changes:type_name -> legation.admin.v1.Change
+	60, // 63: legation.admin.v1.WhyResponse.fleets:type_name -> google.protobuf.Struct
+	0,  // 64: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
+	7,  // 65: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
+	12, // 66: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
+	14, // 67: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
+	16, // 68: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
+	18, // 69: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
+	21, // 70: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
+	25, // 71: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
+	28, // 72: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
+	32, // 73: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
+	49, // 74: legation.admin.v1.Admin.Certificates:input_type -> legation.admin.v1.CertificatesRequest
+	52, // 75: legation.admin.v1.Admin.Plan:input_type -> legation.admin.v1.PlanRequest
+	55, // 76: legation.admin.v1.Admin.Why:input_type -> legation.admin.v1.WhyRequest
+	35, // 77: legation.admin.v1.Replicas.Standing:input_type -> legation.admin.v1.StandingRequest
+	39, // 78: legation.admin.v1.Replicas.Last:input_type -> legation.admin.v1.LastRequest
+	43, // 79: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
+	45, // 80: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
+	47, // 81: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
+	2,  // 82: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
+	8,  // 83: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
+	13, // 84: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
+	15, // 85: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
+	17, // 86: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
+	19, // 87: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
+	22, // 88: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
+	26, // 89: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
+	29, // 90: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
+	33, // 91: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
+	50, // 92: legation.admin.v1.Admin.Certificates:output_type -> legation.admin.v1.CertificatesResponse
+	53, // 93: legation.admin.v1.Admin.Plan:output_type -> legation.admin.v1.PlanResponse
+	56, // 94: legation.admin.v1.Admin.Why:output_type -> legation.admin.v1.WhyResponse
+	36, // 95: legation.admin.v1.Replicas.Standing:output_type -> legation.admin.v1.StandingResponse
+	40, // 96: legation.admin.v1.Replicas.Last:output_type -> legation.admin.v1.LastResponse
+	44, // 97: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
+	46, // 98: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
+	48, // 99: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
+	82, // [82:100] is the sub-list for method output_type
+	64, // [64:82] is the sub-list for method input_type
+	64, // [64:64] is the sub-list for extension type_name
+	64, // [64:64] is the sub-list for extension extendee
+	0,  // [0:64] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -4044,9 +4580,9 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   50,
+			NumMessages:   57,
 			NumExtensions: 0,
-			NumServices:   2,
+			NumServices:   3,
 		},
 		GoTypes:           file_admin_proto_goTypes,
 		DependencyIndexes: file_admin_proto_depIdxs,

@@ -634,6 +634,162 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
+	Replicas_Standing_FullMethodName = "/legation.admin.v1.Replicas/Standing"
+	Replicas_Last_FullMethodName     = "/legation.admin.v1.Replicas/Last"
+)
+
+// ReplicasClient is the client API for Replicas service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// Replicas is what replicas ask each other, so that equal objects are served alike by all of
+// them. No other certificate may call it: what Last hands on has private keys.
+type ReplicasClient interface {
+	// Standing says what this replica has read, and what it holds.
+	Standing(ctx context.Context, in *StandingRequest, opts ...grpc.CallOption) (*StandingResponse, error)
+	// Last hands on what is served here, for a replica that starts: the objects that were read,
+	// but for Secrets, what is held, and certificates that stay although their Secrets are gone.
+	Last(ctx context.Context, in *LastRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LastResponse], error)
+}
+
+type replicasClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewReplicasClient(cc grpc.ClientConnInterface) ReplicasClient {
+	return &replicasClient{cc}
+}
+
+func (c *replicasClient) Standing(ctx context.Context, in *StandingRequest, opts ...grpc.CallOption) (*StandingResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StandingResponse)
+	err := c.cc.Invoke(ctx, Replicas_Standing_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *replicasClient) Last(ctx context.Context, in *LastRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LastResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Replicas_ServiceDesc.Streams[0], Replicas_Last_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[LastRequest, LastResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Replicas_LastClient = grpc.ServerStreamingClient[LastResponse]
+
+// ReplicasServer is the server API for Replicas service.
+// All implementations must embed UnimplementedReplicasServer
+// for forward compatibility.
+//
+// Replicas is what replicas ask each other, so that equal objects are served alike by all of
+// them. No other certificate may call it: what Last hands on has private keys.
+type ReplicasServer interface {
+	// Standing says what this replica has read, and what it holds.
+	Standing(context.Context, *StandingRequest) (*StandingResponse, error)
+	// Last hands on what is served here, for a replica that starts: the objects that were read,
+	// but for Secrets, what is held, and certificates that stay although their Secrets are gone.
+	Last(*LastRequest, grpc.ServerStreamingServer[LastResponse]) error
+	mustEmbedUnimplementedReplicasServer()
+}
+
+// UnimplementedReplicasServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedReplicasServer struct{}
+
+func (UnimplementedReplicasServer) Standing(context.Context, *StandingRequest) (*StandingResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Standing not implemented")
+}
+func (UnimplementedReplicasServer) Last(*LastRequest, grpc.ServerStreamingServer[LastResponse]) error {
+	return status.Error(codes.Unimplemented, "method Last not implemented")
+}
+func (UnimplementedReplicasServer) mustEmbedUnimplementedReplicasServer() {}
+func (UnimplementedReplicasServer) testEmbeddedByValue()                  {}
+
+// UnsafeReplicasServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to ReplicasServer will
+// result in compilation errors.
+type UnsafeReplicasServer interface {
+	mustEmbedUnimplementedReplicasServer()
+}
+
+func RegisterReplicasServer(s grpc.ServiceRegistrar, srv ReplicasServer) {
+	// If the following call panics, it indicates UnimplementedReplicasServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&Replicas_ServiceDesc, srv)
+}
+
+func _Replicas_Standing_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StandingRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReplicasServer).Standing(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Replicas_Standing_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReplicasServer).Standing(ctx, req.(*StandingRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Replicas_Last_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(LastRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ReplicasServer).Last(m, &grpc.GenericServerStream[LastRequest, LastResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Replicas_LastServer = grpc.ServerStreamingServer[LastResponse]
+
+// Replicas_ServiceDesc is the grpc.ServiceDesc for Replicas service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var Replicas_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "legation.admin.v1.Replicas",
+	HandlerType: (*ReplicasServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "Standing",
+			Handler:    _Replicas_Standing_Handler,
+		},
+	},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Last",
+			Handler:       _Replicas_Last_Handler,
+			ServerStreams: true,
+		},
+	},
+	Metadata: "admin.proto",
+}
+
+const (
 	Orders_Approve_FullMethodName = "/legation.admin.v1.Orders/Approve"
 	Orders_Pause_FullMethodName   = "/legation.admin.v1.Orders/Pause"
 	Orders_Resume_FullMethodName  = "/legation.admin.v1.Orders/Resume"

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"legation.dev/controller"
+	"legation.dev/translator/input"
+	"legation.dev/xds/admin"
+	"legation.dev/xds/admin/adminv1"
+)
+
+const (
+	// askEvery is how often the other replicas are asked how they stand.
+	askEvery = 2 * time.Second
+	// askWhileLeaving is the same while hosts leave and it is not known yet whether that is
+	// held: several times in the window of 5 s.
+	askWhileLeaving = 500 * time.Millisecond
+)
+
+// stood is how another replica stood when it was asked last.
+type stood struct {
+	read, held, own string // digests, and that of what is held here
+	// taken says that what it holds was taken over, or could not be: it is not asked for it
+	// again until something changes.
+	taken bool
+}
+
+// exchange asks the other replicas how they stand, until ctx ends: what one holds, all hold.
+func (r *thisReplica) exchange(ctx context.Context, others asker) {
+	next := time.NewTimer(askEvery)
+	defer next.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-next.C:
+		case <-r.waits:
+		}
+		for _, s := range others.Standings(ctx, r.instance) {
+			if s.Err == nil && r.newest.Load() != nil {
+				r.follow(ctx, others, s)
+			}
+		}
+		every := askEvery
+		if h := r.newest.Load(); h != nil && h.View().Waits() {
+			every = askWhileLeaving
+		}
+		next.Reset(every)
+	}
+}
+
+// follow does what is to be done about how another replica stands.
+func (r *thisReplica) follow(ctx context.Context, others asker, s admin.Standing) {
+	r.obey(ctx, s)
+	r.holdToo(ctx, s)
+	here := r.here()
+	now := stood{read: s.GetRead(), held: s.GetHeld(), own: here.GetHeld()}
+	last := r.known[s.GetInstance()]
+	now.taken = last.taken && last.held == now.held && last.own == now.own && last.read == now.read
+	if now.taken || s.GetStored() != nil || here.GetStored() != nil || now.read != here.GetRead() || now.held == now.own || last != now {
+		r.known[s.GetInstance()] = now // what was so twice is no matter of a moment
+		return
+	}
+	r.adopt(ctx, others, s)
+	now.taken = true
+	r.known[s.GetInstance()] = now
+}
+
+// obey carries out what somebody has ordered there and was not carried out here.
+func (r *thisReplica) obey(ctx context.Context, s admin.Standing) {
+	past := r.orders.Past(time.Now())
+	for _, g := range ordersOf(s.StandingResponse) {
+		if slices.ContainsFunc(past, func(p controller.Given) bool { return p.ID == g.ID }) {
+			continue
+		}
+		order, ok := r.late(g)
+		if !ok {
+			continue
+		}
+		if err := r.orders.Do(ctx, order); err != nil && ctx.Err() == nil {
+			r.log.Debug("an order that another replica has carried out has nothing to do here", "replica", s.GetInstance(), "order", g.Kind, "fleet", g.Fleet, "err", err)
+			if g.Kind != controller.ApproveKind {
+				r.orders.Remember(g) // it is so already
+			}
+		}
+	}
+}
+
+// late is an order that this replica has not heard of. What was approved goes only if it is
+// the same here: nobody has seen anything else.
+func (r *thisReplica) late(g controller.Given) (controller.Order, bool) {
+	switch g.Kind {
+	case controller.ApproveKind:
+		digest, hosts := r.newest.Load().View().LeavingOf(g.Fleet)
+		return controller.Approve(g), hosts > 0 && digest.String() == g.Digest
+	case controller.PauseKind:
+		return controller.Pause(g), true
+	case controller.ResumeKind:
+		return controller.Resume(g), true
+	}
+	return controller.Order{}, false
+}
+
+// holdToo holds the removal of hosts that another replica holds.
+func (r *thisReplica) holdToo(ctx context.Context, s admin.Standing) {
+	for _, d := range s.GetDeletions() {
+		held := input.Deletion{Class: d.GetFleet(), Share: d.GetShare(), Since: d.GetSince().AsTime()}
+		if _, ok := r.newest.Load().View().HoldDeletion(held); !ok {
+			continue
+		}
+		if err := r.orders.Do(ctx, controller.Hold(held, s.GetInstance())); err == nil {
+			r.log.Info("another replica holds the removal of hosts, and so does this one", "replica", s.GetInstance(), "fleet", held.Class)
+		}
+	}
+}
+
+// adopt takes over what another replica holds.
+func (r *thisReplica) adopt(ctx context.Context, others asker, s admin.Standing) {
+	p, err := takeOver(ctx, others, s.Address, r.source)
+	if err == nil {
+		approved := map[string]bool{}
+		for _, g := range r.orders.Past(time.Now()) {
+			approved[g.Fleet] = approved[g.Fleet] || g.Kind == controller.ApproveKind
+		}
+		err = r.orders.Do(ctx, controller.Adopt(controller.Other{Replica: s.GetInstance(), View: p.view, Certificates: p.certificates,
+			First: older(s.StandingResponse, &adminv1.StandingResponse{Instance: r.instance, Started: r.here().GetStarted()}) < 0, Approved: approved}))
+	}
+	if err != nil && ctx.Err() == nil {
+		r.log.Warn("what another replica holds cannot be taken over", "replica", s.GetInstance(), "address", s.Address, "err", err)
+		return
+	}
+	r.log.Info("what another replica holds was taken over", "replica", s.GetInstance())
+}

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"legation.dev/controller"
+	"legation.dev/object"
+	"legation.dev/state"
+	"legation.dev/translator/input"
+	"legation.dev/xds/admin"
+	"legation.dev/xds/admin/adminv1"
+	"legation.dev/xds/hold"
+	"legation.dev/xds/identity"
+	"legation.dev/xds/snapshot"
+)
+
+// past is what a process begins with: what another replica serves or an earlier process has
+// left. The zero past is that of a first process.
+type past struct {
+	view         input.View
+	certificates map[string][]hold.Kept // by fleet
+	orders       []controller.Given     // that are carried out there
+}
+
+// asker asks the other replicas: admin.Peers does.
+type asker interface {
+	Standings(ctx context.Context, self string) []admin.Standing
+	Last(ctx context.Context, address string) (admin.Past, error)
+}
+
+// begin asks the other replicas what they serve, and else takes what was stored: so a replica
+// that starts holds what the others hold, from equal objects. Without certificates of the wire
+// nobody is asked: who could be asked would not know who asks.
+func (f *serveFlags) begin(ctx context.Context, folder *identity.Folder, s *stored, log *slog.Logger) (past, error) {
+	if f.peers == "" || folder == nil {
+		return past{view: s.view()}, nil
+	}
+	peers, err := admin.NewPeers(nil, f.peers, dialCredentials(folder))
+	if err != nil {
+		return past{}, err
+	}
+	defer peers.Close()
+	p, ok := askPast(ctx, peers, f.source.identity(), log)
+	if !ok {
+		return past{view: s.view()}, nil
+	}
+	for _, o := range s.view().Secrets().All() { // which are not handed on
+		p.view = p.view.With(input.Change{Ref: o.Ref(), Object: o})
+	}
+	return p, nil
+}
+
+// askPast is what the first of the other replicas serves that can say so.
+func askPast(ctx context.Context, others asker, source string, log *slog.Logger) (past, bool) {
+	for _, s := range ranked(others.Standings(ctx, "")) {
+		p, err := takeOver(ctx, others, s.Address, source)
+		if err == nil {
+			p.orders = ordersOf(s.StandingResponse)
+			log.Info("what another replica serves was read", "replica", s.GetInstance(), "address", s.Address, "age", time.Since(p.view.Stored()).Round(time.Second))
+			return p, true
+		}
+		log.Warn("what another replica serves cannot be used", "replica", s.GetInstance(), "address", s.Address, "err", err)
+	}
+	return past{}, false
+}
+
+// ranked are the replicas that have answered: first those that have read their source, then
+// by what they have stored, the newest first, and by age, the oldest first.
+func ranked(list []admin.Standing) []admin.Standing {
+	list = slices.DeleteFunc(list, func(s admin.Standing) bool { return s.Err != nil })
+	slices.SortStableFunc(list, func(a, b admin.Standing) int {
+		return cmp.Or(compareBool(a.GetStored() != nil, b.GetStored() != nil), b.GetStored().AsTime().Compare(a.GetStored().AsTime()), older(a.StandingResponse, b.StandingResponse))
+	})
+	return list
+}
+
+// compareBool sorts what is before what is not.
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// older sorts replicas by when they were started.
+func older(a, b *adminv1.StandingResponse) int {
+	return cmp.Or(a.GetStarted().AsTime().Compare(b.GetStarted().AsTime()), cmp.Compare(a.GetInstance(), b.GetInstance()))
+}
+
+// takeOver asks one replica.
+func takeOver(ctx context.Context, others asker, address, source string) (past, error) {
+	said, err := others.Last(ctx, address)
+	if err != nil {
+		return past{}, err
+	}
+	return readPast(said, source, time.Now())
+}
+
+// readPast is what another replica has said. An error quotes nothing of it.
+func readPast(said admin.Past, source string, now time.Time) (p past, err error) {
+	if p.view, err = state.Unpack(said.Objects, source, now); err != nil {
+		return past{}, err
+	}
+	p.certificates = map[string][]hold.Kept{}
+	for _, m := range said.Certificates {
+		k, err := keptOf(m)
+		if err != nil {
+			return past{}, err
+		}
+		p.certificates[m.GetFleet()] = append(p.certificates[m.GetFleet()], k)
+	}
+	return p, nil
+}
+
+// keptOf is a certificate that another replica keeps. Its version is made of its bytes, as
+// there.
+func keptOf(m *adminv1.KeptCertificate) (hold.Kept, error) {
+	if len(m.GetBody()) == 0 && m.GetName() != "" {
+		return hold.Kept{Name: m.GetName()}, nil
+	}
+	var secret tlsv3.Secret
+	if proto.Unmarshal(m.GetBody(), &secret) != nil || secret.GetName() != m.GetName() || m.GetName() == "" {
+		return hold.Kept{}, errors.New("a certificate is none")
+	}
+	var meta snapshot.Meta
+	for _, text := range m.GetFrom() {
+		ref, ok := object.Parse(text)
+		if !ok {
+			return hold.Kept{}, errors.New("a certificate is of no object")
+		}
+		meta.From = append(meta.From, ref)
+	}
+	for _, name := range m.GetNeeds() {
+		meta.Needs = append(meta.Needs, snapshot.Ref{Type: snapshot.Secret, Name: name})
+	}
+	return hold.Kept{Name: m.GetName(), Resource: snapshot.OfBody(snapshot.Secret, m.GetName(), m.GetBody(), meta), Since: m.GetSince().AsTime()}, nil
+}
+
+// messageOf is the way back.
+func messageOf(fleet string, k hold.Kept) *adminv1.KeptCertificate {
+	if k.Resource == nil {
+		return &adminv1.KeptCertificate{Fleet: fleet, Name: k.Name}
+	}
+	m := &adminv1.KeptCertificate{Fleet: fleet, Name: k.Name, Body: k.Resource.Body(), Since: timestamppb.New(k.Since), From: object.Texts(k.Resource.From)}
+	for _, need := range k.Resource.Needs {
+		m.Needs = append(m.Needs, need.Name)
+	}
+	return m
+}
+
+// thisReplica is what this replica tells the others of itself.
+type thisReplica struct {
+	instance, source string
+	started          time.Time
+	orders           *controller.Orders
+	log              *slog.Logger
+	newest           atomic.Pointer[controller.Holds]
+	waits            chan struct{}    // holds a value when hosts begin to leave
+	known            map[string]stood // by instance; it belongs to the goroutine of exchange
+}
+
+func newThisReplica(source string, orders *controller.Orders, log *slog.Logger) *thisReplica {
+	return &thisReplica{instance: instance(), source: source, started: time.Now(), orders: orders, log: log, waits: make(chan struct{}, 1), known: map[string]stood{}}
+}
+
+// take takes over what a pass left.
+func (r *thisReplica) take(now controller.Holds) {
+	r.newest.Store(&now)
+	if now.View().Waits() {
+		select {
+		case r.waits <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// service is what the others ask.
+func (r *thisReplica) service() *admin.Replicas {
+	return &admin.Replicas{Here: r.here, Past: r.past}
+}
+
+// here is how this replica stands; nil before the first pass.
+func (r *thisReplica) here() *adminv1.StandingResponse {
+	h := r.newest.Load()
+	if h == nil {
+		return nil
+	}
+	out := &adminv1.StandingResponse{Instance: r.instance, Started: timestamppb.New(r.started), Read: h.View().ReadDigest().String(), Held: h.Digest().String()}
+	if at := h.View().Stored(); !at.IsZero() {
+		out.Stored = timestamppb.New(at)
+	}
+	for _, d := range h.View().Deletions() {
+		out.Deletions = append(out.Deletions, &adminv1.HeldDeletion{Fleet: d.Class, Share: d.Share, Since: timestamppb.New(d.Since)})
+	}
+	for _, g := range r.orders.Past(time.Now()) {
+		out.Orders = append(out.Orders, &adminv1.PastOrder{Id: g.ID, Kind: g.Kind, Fleet: g.Fleet, By: g.By, Reason: g.Reason, Digest: g.Digest, At: timestamppb.New(g.At)})
+	}
+	return out
+}
+
+// ordersOf are those that another replica has carried out.
+func ordersOf(s *adminv1.StandingResponse) (list []controller.Given) {
+	for _, o := range s.GetOrders() {
+		list = append(list, controller.Given{ID: o.GetId(), Kind: o.GetKind(), Fleet: o.GetFleet(), By: o.GetBy(), Reason: o.GetReason(), Digest: o.GetDigest(), At: o.GetAt().AsTime()})
+	}
+	return list
+}
+
+// past is what this replica hands on.
+func (r *thisReplica) past() (out admin.Past, err error) {
+	h := r.newest.Load()
+	read := h.View().Stored()
+	if read.IsZero() {
+		read = time.Now()
+	}
+	if out.Objects, err = state.Pack(r.source, h.View(), read); err != nil {
+		return admin.Past{}, fmt.Errorf("packing what is served: %w", err)
+	}
+	for fleet, list := range h.Certificates() { // each by itself
+		for _, k := range list {
+			out.Certificates = append(out.Certificates, messageOf(fleet, k))
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"legation.dev/controller"
+	"legation.dev/object"
+	"legation.dev/pmap"
+	"legation.dev/translator/input"
+	"legation.dev/translator/worlds"
+	"legation.dev/xds/admin"
+	"legation.dev/xds/snapshot"
+)
+
+var walkSteps = flag.Int("walk", 1000, "how many random steps two replicas take")
+
+// pair are two replicas of a test, of which either may be away. Their loops, their packing and
+// their exchange are those of serve; what is between them is not a network.
+type pair struct {
+	t     *testing.T
+	rng   *rand.Rand
+	sides [2]*side // nil: it does not run
+	all   map[object.Ref]input.Change
+	count int
+}
+
+// side is one of them.
+type side struct {
+	*thisReplica
+	source  changes
+	cancel  context.CancelFunc
+	served  map[string]snapshot.Snapshot // by fleet
+	pending []input.Change               // what it was not told yet
+}
+
+// changes is a Source.
+type changes chan []input.Change
+
+func (c changes) Take(ctx context.Context) ([]input.Change, error) {
+	select {
+	case batch := <-c:
+		return batch, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// FollowedSince is zero: nothing is ever missed.
+func (changes) FollowedSince(time.Time) time.Time { return time.Time{} }
+
+// others asks the one that is not i.
+type others struct {
+	p *pair
+	i int
+}
+
+func (o others) other() *side { return o.p.sides[1-o.i] }
+
+func (o others) Standings(context.Context, string) []admin.Standing {
+	if s := o.other(); s != nil {
+		if here := s.here(); here != nil {
+			return []admin.Standing{{Address: "other", StandingResponse: here}}
+		}
+	}
+	return []admin.Standing{{Address: "other", Err: errors.New("it does not answer")}}
+}
+
+func (o others) Last(context.Context, string) (admin.Past, error) {
+	if s := o.other(); s != nil {
+		return s.past()
+	}
+	return admin.Past{}, errors.New("it does not answer")
+}
+
+// start starts one, which asks the other.
+func (p *pair) start(i int) {
+	ctx, cancel := context.WithCancel(p.t.Context())
+	log, orders := slog.New(slog.DiscardHandler), new(controller.Orders)
+	last, _ := askPast(ctx, others{p, i}, "test", log)
+	for _, o := range last.orders {
+		orders.Remember(o)
+	}
+	p.count++
+	s := &side{thisReplica: newThisReplica("test", orders, log), source: make(changes), cancel: cancel, served: map[string]snapshot.Snapshot{}}
+	s.instance = fmt.Sprint(p.count)
+	loop := &controller.Loop{Source: s.source, Last: last.view, Certificates: last.certificates, Orders: orders, Held: s.take,
+		Publish: func(fleet string, snap snapshot.Snapshot, _ snapshot.Cause) { s.served[fleet] = snap }}
+	go func() { _ = loop.Run(ctx) }() // it is the end of ctx
+	go s.exchange(ctx, others{p, i})
+	p.sides[i] = s
+	s.source <- slices.SortedFunc(maps.Values(p.all), func(a, b input.Change) int { return a.Ref.Compare(b.Ref) })
+	synctest.Wait()
+}
+
+// stop ends one.
+func (p *pair) stop(i int) {
+	p.sides[i].cancel()
+	p.sides[i] = nil
+	synctest.Wait()
+}
+
+// change has something changed that one of them hears of a moment later, or not alone.
+func (p *pair) change(c input.Change) {
+	p.all[c.Ref] = c
+	if c.Deleted {
+		delete(p.all, c.Ref)
+	}
+	for _, i := range p.rng.Perm(2) {
+		if s := p.sides[i]; s != nil {
+			s.pending = append(slices.DeleteFunc(s.pending, func(o input.Change) bool { return o.Ref == c.Ref }), c)
+		}
+	}
+}
+
+// tell tells each what it was not told yet.
+func (p *pair) tell() {
+	for _, i := range p.rng.Perm(2) {
+		if s := p.sides[i]; s != nil && len(s.pending) > 0 {
+			s.source <- s.pending
+			s.pending = nil
+			time.Sleep(time.Duration(p.rng.IntN(1500)) * time.Millisecond)
+		}
+	}
+	synctest.Wait()
+}
+
+// order tells one of them something, which the other hears of by itself.
+func (p *pair) order() {
+	s := p.sides[p.rng.IntN(2)]
+	if s == nil {
+		return
+	}
+	g := controller.Given{Fleet: worlds.Class, By: "me", Reason: "a test"}
+	make := []func(controller.Given) controller.Order{controller.Approve, controller.Pause, controller.Resume, controller.Resume}[p.rng.IntN(4)]
+	_ = s.orders.Do(p.t.Context(), make(g)) // there may be nothing to do
+}
+
+// compare wants both to have read, to hold and to serve the same.
+func (p *pair) compare(step int, what string) {
+	a, b := p.sides[0], p.sides[1]
+	if a == nil || b == nil {
+		return
+	}
+	x, y := a.here(), b.here()
+	var differ []string
+	for fleet, served := range a.served { // each by itself
+		for typ, c := range snapshot.Diff(served, b.served[fleet]) {
+			differ = append(differ, fmt.Sprintf("%s: %s %s: %s", fleet, typ, c.Key, difference(c)))
+		}
+	}
+	if x.GetRead() != y.GetRead() || x.GetHeld() != y.GetHeld() || len(differ) > 0 || len(a.served) != len(b.served) {
+		p.t.Fatalf("step %d, %s: read equal %t, held equal %t, served differently %q\n%s\n%s", step, what, x.GetRead() == y.GetRead(), x.GetHeld() == y.GetHeld(), differ, heldText(a), heldText(b))
+	}
+}
+
+func difference(c pmap.Change[*snapshot.Resource]) string {
+	if !c.HadOld || !c.HasNew {
+		return fmt.Sprintf("only one has it (%t, %t)", c.HadOld, c.HasNew)
+	}
+	return fmt.Sprintf("versions %s, %s; placeholders %t, %t; needs %v, %v", c.Old.Version, c.New.Version, c.Old.Placeholder, c.New.Placeholder, c.Old.Needs, c.New.Needs)
+}
+
+func heldText(s *side) (text string) {
+	for _, e := range s.newest.Load().List() {
+		text += fmt.Sprintf("%s %s %s %s until %s %v; ", e.Kind, e.Fleet, e.Object, e.Digest, e.Until, e.Hosts)
+	}
+	v := s.newest.Load().View()
+	for key, k := range v.Kept().All() {
+		text += fmt.Sprintf("claim %q %v; ", key, k)
+	}
+	for fleet, list := range s.newest.Load().Certificates() { // each by itself
+		for _, k := range list {
+			text += fmt.Sprintf("%s: certificate %s %x; ", fleet, k.Name, k.Sum())
+		}
+	}
+	for key := range v.Left().All() {
+		text += "gone " + key + "; "
+	}
+	for _, d := range v.Deletions() {
+		text += "deletion of " + d.Class + "; "
+	}
+	for _, c := range v.KeptSettings() {
+		text += fmt.Sprintf("settings %s %x; ", c.Ref(), c.Sum())
+	}
+	return s.instance + ": " + text
+}
+
+// TestReplicasWalk: after each of many random changes, with restarts of either replica and with
+// orders between them, both have read, hold and serve the same.
+func TestReplicasWalk(t *testing.T) {
+	for seed := range uint64(2) {
+		synctest.Test(t, func(t *testing.T) {
+			p := &pair{t: t, rng: rand.New(rand.NewPCG(seed, 1)), all: map[object.Ref]input.Change{}}
+			w := worlds.New(seed+1, worlds.Size{Services: 8, Endpoints: 2, Ingresses: 30, TLS: 0.5})
+			for _, c := range w.All() {
+				p.change(c)
+			}
+			p.start(0)
+			p.start(1)
+			restarts := 0
+			for step := range *walkSteps / 2 {
+				what := "a change"
+				switch n := p.rng.IntN(20); {
+				case n < 3: // one is away while something changes, or not
+					what = "a restart"
+					i := p.rng.IntN(2)
+					p.stop(i)
+					if p.rng.IntN(2) == 0 {
+						p.change(w.Random())
+						p.tell()
+					}
+					p.start(i)
+					restarts++
+				case n < 5:
+					what = "an order"
+					p.order()
+				case n == 5: // many Ingresses at once
+					what = "a mass deletion"
+					for ref := range maps.Clone(p.all) {
+						if ref.Kind == object.KindIngress {
+							p.change(input.Delete(ref))
+						}
+					}
+				case n == 6:
+					what = "all Ingresses"
+					for _, c := range worlds.New(seed+1, worlds.Size{Services: 8, Endpoints: 2, Ingresses: 30, TLS: 0.5}).All() {
+						p.change(c)
+					}
+				default:
+					p.change(w.Random())
+				}
+				p.tell()
+				time.Sleep(30 * time.Second) // of the virtual clock: longer than what ends by itself in seconds
+				synctest.Wait()
+				p.compare(step, what)
+			}
+			t.Logf("%d steps, %d restarts", *walkSteps/2, restarts)
+			p.stop(0)
+			p.stop(1)
+		})
+	}
+}

@@ -1,0 +1,58 @@
+package controller
+
+import (
+	"errors"
+	"fmt"
+
+	"legation.dev/translator/input"
+	"legation.dev/xds/hold"
+)
+
+var errNothingToHold = errors.New("there is nothing to hold")
+
+// Hold keeps hosts of a fleet from going, since another replica holds their removal.
+func Hold(d input.Deletion, replica string) Order {
+	return Order{cause: fmt.Sprintf("replica %s holds the removal of hosts of %s", replica, d.Class), apply: func(v input.View) (input.View, error) {
+		next, ok := v.HoldDeletion(d)
+		if !ok {
+			return v, errNothingToHold
+		}
+		return next, nil
+	}}
+}
+
+// Other is another replica that has read the same, and holds something else.
+type Other struct {
+	Replica      string
+	View         input.View
+	Certificates map[string][]hold.Kept // by fleet
+	// First says that it is the older one: what both hold differently is as there.
+	First bool
+	// Approved are the fleets of which somebody has approved a removal here.
+	Approved map[string]bool
+}
+
+// Adopt takes over what another replica holds and this one does not. An error says that
+// meanwhile one of them has read something else.
+func Adopt(o Other) Order {
+	return Order{cause: "what replica " + o.Replica + " holds", certificates: o.Certificates, first: o.First, apply: func(v input.View) (input.View, error) {
+		if v.ReadDigest() != o.View.ReadDigest() {
+			return v, errors.New("they have not read the same any more")
+		}
+		return adoptSettings(v, o).Adopt(o.View, o.First, o.Approved), nil
+	}}
+}
+
+// adoptSettings takes over settings that are in force there although others were read last.
+func adoptSettings(v input.View, o Other) input.View {
+	for _, good := range o.View.KeptSettings() {
+		last, inForce := v.LastSettings(good.Key())
+		if last == nil || !inForce && !o.First {
+			continue
+		}
+		if why := newlyWrong(good, last); len(why) > 0 {
+			v = v.WithKeptSettings(good, last, why)
+		}
+	}
+	return v
+}

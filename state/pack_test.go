@@ -1,0 +1,115 @@
+package state
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"legation.dev/object"
+	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
+	"legation.dev/translator/worlds"
+)
+
+// withHolds is a View with all that one can hold: hosts that leave, of which Secrets and
+// Services are gone, a class that is gone, settings that are not in force, claims.
+func withHolds(t testing.TB) input.View {
+	t.Helper()
+	w := worlds.New(1, worlds.Size{Services: 2, Endpoints: 1, Ingresses: 12, TLS: 1})
+	now := time.Now()
+	before := input.View{}.With(w.All()...)
+	before = before.Guard(input.View{}, now, now)
+	var gone []input.Change
+	for _, c := range w.All() {
+		switch c.Ref.Kind {
+		case object.KindIngress, object.KindSecret, object.KindService:
+			gone = append(gone, input.Delete(c.Ref))
+		}
+	}
+	step := func(v, before input.View) input.View {
+		return v.WithTime(now).Freeze(before, input.Controller).Keep(before, now).Guard(before, now, now)
+	}
+	v := step(before.With(gone...), before)
+	last, _ := v.LastSettings(worlds.Namespace + "/" + worlds.Settings)
+	wrong := lower.Object(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: worlds.Namespace, Name: worlds.Settings}, Data: map[string]string{"http-port": "none"}})).(*input.ConfigMap)
+	v = v.WithKeptSettings(last, wrong, nil)
+	v, err := v.Pause(worlds.Other, input.Pause{By: "me", Reason: "a test", Since: now})
+	if err != nil || !v.HoldsDeletion() {
+		t.Fatalf("the View does not hold what it should: %v", err)
+	}
+	return v
+}
+
+// TestPack: a View that comes back holds the same, and has read the same but for Secrets.
+func TestPack(t *testing.T) {
+	v := withHolds(t)
+	at := time.Now().Truncate(time.Second)
+	text, err := Pack("here", v, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Unpack(text, "here", at.Add(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.HoldDigest() != v.HoldDigest() || !got.Stored().Equal(at) {
+		t.Errorf("what came back holds something else, or is of %s, want %s", got.Stored(), at)
+	}
+	if got.ReadDigest() != v.ReadDigest() {
+		t.Error("what came back has read something else")
+	}
+	for name, text := range map[string][]byte{"another source": text, "cut": text[:len(text)-1], "nothing": nil} {
+		source := "here"
+		if name == "another source" {
+			source = "there"
+		}
+		if _, err := Unpack(text, source, at); err == nil {
+			t.Errorf("%s is used", name)
+		}
+	}
+}
+
+// FuzzUnpack: whatever another replica says, there is a View or an error, and the View can be
+// handed on.
+func FuzzUnpack(f *testing.F) {
+	v := withHolds(f)
+	var lines bytes.Buffer
+	values := json.NewEncoder(&lines)
+	for e := range both(v.Entries(), v.GuardEntries()) {
+		if err := values.Encode(e); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Add(lines.Bytes())
+	for line := range bytes.Lines(lines.Bytes()) {
+		f.Add(bytes.Clone(line))
+	}
+	f.Add([]byte(`{"newer":true,"kind":"ConfigMap","object":{"Namespace":"a","Name":"b"}}`))
+	f.Add([]byte(`{"leaving":{"Class":"edge","Host":"*","Of":[{"kind":"Service","object":{"Name":"b"}}]}}`))
+	f.Fuzz(func(t *testing.T, lines []byte) {
+		var body bytes.Buffer
+		packed := gzip.NewWriter(&body)
+		h, err := json.Marshal(header{Schema: input.EntrySchema(), Source: "here", Read: time.Unix(1, 0)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(packed, "%s\n%s", h, lines)
+		if err := packed.Close(); err != nil {
+			t.Fatal(err)
+		}
+		v, err := Unpack(summed(body.Bytes()), "here", time.Unix(2, 0))
+		if err != nil {
+			return
+		}
+		again, err := Pack("here", v, time.Unix(1, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w, err := Unpack(again, "here", time.Unix(2, 0)); err != nil || w.HoldDigest() != v.HoldDigest() || w.ReadDigest() != v.ReadDigest() {
+			t.Errorf("what was handed on is something else: %v", err)
+		}
+	})
+}

@@ -1,0 +1,77 @@
+package input
+
+// Adopt is v with what another replica holds and v does not, given its View, which has read
+// the same. What both hold differently is as there if first, else it stays. Hosts that leave
+// are taken over if they are held there and their class is not among approved: those are held
+// by somebody who has not heard of it.
+//
+// Settings are not taken over here: what is wrong with those of v is not known here.
+func (v View) Adopt(from View, first bool, approved map[string]bool) View {
+	for class, f := range from.frozen.All() {
+		own, had := v.frozen.Get(class)
+		switch {
+		case had && (!first || own.Sum() == f.Sum()), !had && f.pause == nil && v.complete(class, f):
+		default:
+			v.frozen = v.frozen.Set(class, f)
+		}
+	}
+	for key, k := range from.kept.All() {
+		if own, had := v.kept.Get(key); !had || first && own.Sum() != k.Sum() {
+			v.kept = v.kept.Set(key, k)
+		}
+	}
+	v.adoptLeaving(from, approved)
+	return v.settled()
+}
+
+// adoptLeaving takes over hosts that leave, and the objects that they name.
+func (v *View) adoptLeaving(from View, approved map[string]bool) {
+	for key, l := range from.leaving.All() {
+		d, held := from.deletions.Get(l.Class)
+		if !held || approved[l.Class] || v.leaving.Has(key) {
+			continue
+		}
+		v.hold(key, l)
+		if !v.deletions.Has(l.Class) {
+			v.deletions = v.deletions.Set(l.Class, d)
+		}
+	}
+	for key, o := range from.left.All() {
+		if ref := o.Ref(); !v.left.Has(key) && !v.Has(ref) && v.leavingNames(ref) {
+			v.left = v.left.Set(key, o)
+		}
+	}
+}
+
+// HoldDeletion is v with all hosts of a class held that leave, as another replica holds them;
+// since when is the earlier of both. false: there is nothing to hold, or it is so already.
+func (v View) HoldDeletion(d Deletion) (View, bool) {
+	own, held := v.deletions.Get(d.Class)
+	_, hosts := v.LeavingOf(d.Class)
+	if hosts == 0 || held && !d.Since.Before(own.Since) {
+		return v, false
+	}
+	if held {
+		d.Share = own.Share
+	}
+	v.deletions = v.deletions.Set(d.Class, d)
+	return v, true
+}
+
+// Deletions yields those that are held, by class.
+func (v View) Deletions() (list []Deletion) {
+	for _, d := range v.deletions.All() {
+		list = append(list, d)
+	}
+	return list
+}
+
+// Waits reports whether hosts leave of which no class holds the removal yet.
+func (v View) Waits() bool {
+	for _, l := range v.leaving.All() {
+		if !v.deletions.Has(l.Class) {
+			return true
+		}
+	}
+	return false
+}
