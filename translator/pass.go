@@ -146,6 +146,26 @@ func (p *pass) paused(v input.View) {
 	p.found("pause", found)
 }
 
+// pressed tells a namespace with Ingresses of the class that it makes too many changes, at
+// the first of them by name.
+func (p *pass) pressed(v input.View) {
+	var found []finding.Finding
+	for namespace, press := range v.Press().All() {
+		for _, f := range p.v.Fragments().Prefix(string(object.KindIngress) + " " + namespace + "/") {
+			if !p.next.class.has(f) {
+				continue
+			}
+			code := finding.NearChanges
+			if press.Over {
+				code = finding.OverChanges
+			}
+			found = append(found, code.At(f.Origin, "", press.Most))
+			break
+		}
+	}
+	p.found("changes", found)
+}
+
 // object tells what is wrong with one object by itself.
 func (p *pass) object(of object.Ref) {
 	var found []finding.Finding

@@ -18,6 +18,7 @@ type NamespaceBudget struct {
 	NamespaceRoutes   uint32
 	NamespaceTLSHosts uint32
 	NamespaceBytes    uint32
+	NamespaceChanges  uint32 // a second
 }
 
 // namespaceRows are the settings of NamespaceBudget.
@@ -27,6 +28,14 @@ var namespaceRows = []Setting{
 		Default: "8388608", Why: "8 MiB is what some 10,000 routes with their settings take, in Legation and in each Envoy several times that.",
 		Envoy: "none",
 		Doc:   "How many bytes of virtual hosts, routes and filter chains may be made of the Ingresses of one namespace, as estimated from what they say. See namespace-hosts.",
+	},
+	{
+		Name: "namespace-changes", Type: whole(func(v *Values) *uint32 { return &v.NamespaceChanges }, "changes a second", 0, 1<<20),
+		Default: "100", Why: "A namespace of 1,000 Ingresses is applied at once, and one whose pods all restart is not late; what changes without end takes some percent of a core.",
+		Envoy: "none",
+		Doc: "How many changes a second the objects of one namespace may make, ten times as many at once; 0 is any number. What is over waits, and is one change by then, however often the object changed; no other namespace waits for it. " +
+			"Rules that are added or lead elsewhere, and settings of connections, wait for their turn; endpoints for a tenth of a second; what may keep somebody out, what is deleted, Secrets and ConfigMaps do not wait. " +
+			"Endpoints of a Service are not taken away before rules that are to lead elsewhere do. At 80 % there is a Problem. With several classes the largest number counts.",
 	},
 	{
 		Name: "namespace-hosts", Type: whole(func(v *Values) *uint32 { return &v.NamespaceHosts }, "hosts", 0, 1<<24),
