@@ -151,16 +151,12 @@ func (p *pass) paused(v input.View) {
 func (p *pass) pressed(v input.View) {
 	var found []finding.Finding
 	for namespace, press := range v.Press().All() {
-		for _, f := range p.v.Fragments().Prefix(string(object.KindIngress) + " " + namespace + "/") {
-			if !p.next.class.has(f) {
-				continue
-			}
-			code := finding.NearChanges
-			if press.Over {
-				code = finding.OverChanges
-			}
+		code := finding.NearChanges
+		if press.Over {
+			code = finding.OverChanges
+		}
+		if f := p.first(namespace); f != nil {
 			found = append(found, code.At(f.Origin, "", press.Most))
-			break
 		}
 	}
 	p.found("changes", found)
@@ -474,7 +470,7 @@ func (p *pass) cluster(name string) {
 		p.put(snapshot.Endpoints, name, nil)
 		return
 	}
-	r, found := cluster(p.v, &p.next.class, b, p.variants(b))
+	r, found := cluster(p.v, &p.next.class, b, p.crowd(b))
 	p.found(clusterUnit(name), found)
 	p.put(snapshot.Cluster, name, r)
 	p.endpoints(name, b)

@@ -67,6 +67,8 @@ type Fleet struct {
 	chains   hostChains
 	canaries canaries
 	budgets  budgets
+	ports    pmap.Map[tally]        // by namespace: Service ports with clusters
+	crowded  pmap.Map[pmap.Unit]    // namespaces with nearly too many of them
 	found    pmap.Map[finding.List] // by unit: a resource, an Ingress or the class
 	standIns *standIns              // shared by the versions of the fleet
 	sum      pmap.Sum
