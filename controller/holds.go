@@ -64,7 +64,7 @@ func (h Holds) List() (list []hold.Entry) {
 	for _, name := range slices.Sorted(maps.Keys(h.fleets)) {
 		list = append(list, h.fleets[name].List(name, h.fresh)...)
 	}
-	list = slices.Concat(list, h.classes(), h.settings(), h.names(), h.deletions())
+	list = slices.Concat(list, h.classes(), h.settings(), h.names(), h.deletions(), h.changes())
 	slices.SortStableFunc(list, hold.Entry.Compare)
 	return list
 }
@@ -138,4 +138,15 @@ func (h Holds) deletion(class string) hold.Entry {
 		e.Held, e.Reason, e.Until = true, fmt.Sprintf("%d hosts are removed, more than %d %%: they are served as they last were", n, d.Share), d.Until
 	}
 	return e
+}
+
+// changes are those of namespaces that make too many.
+func (h Holds) changes() (list []hold.Entry) {
+	for namespace, press := range h.view.Press().All() {
+		if sum := press.Sum(); press.Over {
+			list = append(list, hold.Entry{Kind: hold.Changes, Object: "namespace " + namespace, Digest: sum.String(), Since: press.Since,
+				Reason: fmt.Sprintf("its objects change more than %d times a second: rules that are added or moved wait for their turn", press.Most)})
+		}
+	}
+	return list
 }

@@ -3,7 +3,7 @@
 // and hands them on.
 //
 // Everything that depends on the past is called from here: View.Freeze (a class that
-// is gone), View.Keep (a name whose Ingress is gone), View.Guard (hosts that are removed), keepSettings (settings that are wrong now), hold.Next (a Secret, a Service
+// is gone), View.Keep (a name whose Ingress is gone), View.Guard (hosts that are removed), keepSettings (settings that are wrong now), pace (changes of a namespace that makes too many), hold.Next (a Secret, a Service
 // or endpoints that are missing). docs/architecture.md lists all places that keep a
 // last good state.
 //
@@ -71,6 +71,8 @@ type Pass struct {
 	Translation time.Duration
 	Publication time.Duration // holds included
 	Stats       translator.Stats
+	Waiting     int    // changes that wait, of namespaces that make too many
+	Merged      uint64 // changes since the start that a newer one of the same object replaced while they waited
 }
 
 // held is what is kept of one fleet.
@@ -86,11 +88,11 @@ func (l *Loop) Run(ctx context.Context) error {
 		view   = l.Last.WithStandIn(l.StandIn)
 		result translator.Result
 		holds  = resumed(l.Certificates) // by fleet
-		next   = l.coldStart()           // when something changes although no object does
+		pace   pace
+		next   = l.coldStart() // when something changes although no object does
 	)
 	l.Last, l.Certificates = input.View{}, nil // nobody needs them beside view and holds
-	if !view.Stored().IsZero() {
-		begin := l.now()
+	if begin := l.now(); !view.Stored().IsZero() {
 		view = view.Guard(input.View{}, begin, begin) // counts its hosts
 	}
 	for first := true; ; first = false {
@@ -98,26 +100,38 @@ func (l *Loop) Run(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("reading cluster state: %w", err)
 		}
-		begin := l.now()
+		begin, came := l.now(), len(batch)
+		if !first {
+			batch = pace.of(result).admit(view, batch, begin)
+		}
+		if came > 0 && len(batch) == 0 && (next.IsZero() || begin.Before(next)) { // all of it waits
+			next = earliest(next, pace.wake(begin))
+			continue
+		}
 		last, fresh := view, l.Source.FollowedSince(begin)
 		var orders obeyed
-		view, orders = l.Orders.obey(view.WithTime(begin), l.Orders.take())
+		view, orders = l.Orders.obey(view.WithTime(begin).WithPress(pace.press(begin)), l.Orders.take())
 		view = after(view, batch).Freeze(view, input.Controller).Keep(view, begin).Guard(view, begin, fresh)
 		result = translator.Translate(result, view)
 		orders.keep(holds)
 		translated := l.now()
 		l.publish(result, holds, cause(batch, first, orders.causes))
-		if l.Held != nil {
-			l.Held(holdsOf(view, holds, fresh))
-		}
+		l.tell(Pass{translated.Sub(begin), l.now().Sub(translated), result.Stats, pace.waiting, pace.merged}, holdsOf(view, holds, fresh))
 		orders.answer()
-		if l.Observe != nil {
-			l.Observe(Pass{translated.Sub(begin), l.now().Sub(translated), result.Stats})
-		}
-		if l.Report != nil && (first || len(batch) > 0 || len(orders.orders) > 0 || !view.SameGuard(last) || !last.Kept().Same(view.Kept())) {
+		if l.Report != nil && (first || len(batch) > 0 || len(orders.orders) > 0 || !view.SameGuard(last) || !view.SamePress(last) || !last.Kept().Same(view.Kept())) {
 			l.Report(result)
 		}
-		next = wake(holds, view.KeptUntil(), view.GuardUntil(), result.Next())
+		next = wake(holds, view.KeptUntil(), view.GuardUntil(), result.Next(), pace.wake(begin))
+	}
+}
+
+// tell says what a pass cost and what it left.
+func (l *Loop) tell(p Pass, h Holds) {
+	if l.Held != nil {
+		l.Held(h)
+	}
+	if l.Observe != nil {
+		l.Observe(p)
 	}
 }
 
@@ -187,10 +201,15 @@ func (l *Loop) publish(r translator.Result, holds map[string]held, cause snapsho
 
 // wake is when something changes although no object does: one of several moments, which
 // are zero for never, or the end of a hold.
-func wake(holds map[string]held, moments ...time.Time) (first time.Time) {
+func wake(holds map[string]held, moments ...time.Time) time.Time {
 	for _, h := range holds {
 		moments = append(moments, h.wake)
 	}
+	return earliest(moments...)
+}
+
+// earliest is the first of several moments, which are zero for never.
+func earliest(moments ...time.Time) (first time.Time) {
 	for _, t := range moments {
 		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
 			first = t

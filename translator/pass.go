@@ -146,6 +146,22 @@ func (p *pass) paused(v input.View) {
 	p.found("pause", found)
 }
 
+// pressed tells a namespace with Ingresses of the class that it makes too many changes, at
+// the first of them by name.
+func (p *pass) pressed(v input.View) {
+	var found []finding.Finding
+	for namespace, press := range v.Press().All() {
+		code := finding.NearChanges
+		if press.Over {
+			code = finding.OverChanges
+		}
+		if f := p.first(namespace); f != nil {
+			found = append(found, code.At(f.Origin, "", press.Most))
+		}
+	}
+	p.found("changes", found)
+}
+
 // object tells what is wrong with one object by itself.
 func (p *pass) object(of object.Ref) {
 	var found []finding.Finding
@@ -454,7 +470,7 @@ func (p *pass) cluster(name string) {
 		p.put(snapshot.Endpoints, name, nil)
 		return
 	}
-	r, found := cluster(p.v, &p.next.class, b, p.variants(b))
+	r, found := cluster(p.v, &p.next.class, b, p.crowd(b))
 	p.found(clusterUnit(name), found)
 	p.put(snapshot.Cluster, name, r)
 	p.endpoints(name, b)

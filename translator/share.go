@@ -2,7 +2,9 @@ package translator
 
 import (
 	"strconv"
+	"strings"
 
+	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
@@ -14,15 +16,8 @@ import (
 // A Service port has a cluster for each combination of settings that Ingresses have for it.
 // Envoy counts connections by cluster, so the share of the port is divided among its
 // clusters: with a cluster more for each annotation that somebody varies, one Service
-// could otherwise have all of an Envoy.
-
-// parts is into how many parts the share of a Service port with so many clusters is
-// divided: the next power of two, so that few of them change when one comes or goes.
-func parts(clusters uint32) (n uint32) {
-	for n = 1; n < clusters; n *= 2 {
-	}
-	return n
-}
+// could otherwise have all of an Envoy. In the same way the Service ports of a namespace
+// divide what the namespace may have.
 
 // shares marks the clusters of Service ports whose parts have become more or fewer, once all
 // hosts have named theirs.
@@ -37,15 +32,76 @@ func (p *pass) shares() {
 			touched.add(b.Key())
 		}
 	}
+	namespaces := keys{}
 	for key := range touched.sorted() {
 		before, after := variants(p.old.backends, p.old.view, key), variants(p.next.backends, p.v, key)
 		s, _ := p.v.Service(key)
 		for name, b := range p.next.backends.Prefix(key + "/") {
-			if port := portOf(b, s); parts(before[port]) != parts(after[port]) {
+			if port := portOf(b, s); policy.Parts(before[port]) != policy.Parts(after[port]) {
 				p.clusters.add(name)
 			}
 		}
+		if namespace, _, _ := strings.Cut(key, "/"); len(before) != len(after) {
+			ports, _ := p.next.ports.Get(namespace)
+			p.next.ports = p.next.ports.Set(namespace, ports+tally(len(after))-tally(len(before)))
+			namespaces.add(namespace)
+		}
 	}
+	p.levels(namespaces)
+}
+
+// tally is a number of Service ports with clusters.
+type tally uint32
+
+// Sum identifies it.
+func (t tally) Sum() pmap.Sum { return pmap.SumOf(strconv.FormatUint(uint64(t), 10)) }
+
+// levels marks the clusters of namespaces whose ports may have more or less than before, and
+// tells the namespaces that have nearly too many ports.
+func (p *pass) levels(namespaces keys) {
+	b := p.next.class.Settings.NamespaceBudget
+	for namespace := range namespaces.sorted() {
+		before, _ := p.old.ports.Get(namespace)
+		after, _ := p.next.ports.Get(namespace)
+		if after == 0 {
+			p.next.ports = p.next.ports.Delete(namespace)
+		}
+		if share := p.next.class.Settings.Share(); min(share, b.Level(uint32(before))) != min(share, b.Level(uint32(after))) {
+			for name := range p.next.backends.Prefix(namespace + "/") {
+				p.clusters.add(name)
+			}
+		}
+		p.next.crowded = with(p.next.crowded, namespace, b.Crowded(uint32(after), nearly))
+	}
+	if p.all { // by another budget
+		p.next.crowded = pmap.Map[pmap.Unit]{}
+		for namespace, ports := range p.next.ports.All() {
+			p.next.crowded = with(p.next.crowded, namespace, b.Crowded(uint32(ports), nearly))
+		}
+	}
+	var found []finding.Finding
+	for namespace := range p.next.crowded.All() {
+		ports, _ := p.next.ports.Get(namespace)
+		code := finding.NearConnections
+		if b.Crowded(uint32(ports), 100) {
+			code = finding.OverConnections
+		}
+		if f := p.first(namespace); f != nil {
+			found = append(found, code.At(f.Origin, "", int(ports), b.Level(uint32(ports)), b.NamespaceConnections))
+		}
+	}
+	p.found("connections", found)
+}
+
+// first is the first Ingress of a namespace in the class, by name: it is told what concerns
+// the namespace.
+func (p *pass) first(namespace string) *route.Fragment {
+	for _, f := range p.v.Fragments().Prefix(string(object.KindIngress) + " " + namespace + "/") {
+		if p.next.class.has(f) {
+			return f
+		}
+	}
+	return nil
 }
 
 // variants is how many clusters the Service port of a backend has.
@@ -80,16 +136,39 @@ func portOf(b route.Backend, s *input.Service) string {
 	return "no " + b.Port
 }
 
-// divide gives a cluster its part of the share of its Service port, and tells the owner of a
-// Service that asks for more.
-func divide(limits *policy.Limits, class *policy.Values, s *input.Service, variants uint32) (found []finding.Finding) {
-	most := max(1, class.Share()/parts(variants))
+// crowd is who shares what a cluster may have: the clusters of its Service port, and the
+// Service ports of its namespace.
+type crowd struct{ variants, ports uint32 }
+
+// crowd is that of a backend.
+func (p *pass) crowd(b route.Backend) crowd {
+	ports, _ := p.next.ports.Get(b.Namespace)
+	return crowd{p.variants(b), max(1, uint32(ports))}
+}
+
+// divide gives a cluster its part of what its Service port may have, and tells the owners
+// that ask for more. b is its backend.
+func (c *class) divide(limits *policy.Limits, v input.View, b route.Backend, of crowd) (found []finding.Finding) {
+	settings := &c.Settings
+	whole := min(settings.Share(), settings.Level(of.ports))
+	most := max(1, whole/policy.Parts(of.variants))
 	limits.MaxConnections, limits.MaxPending = min(limits.MaxConnections, most), min(limits.MaxPending, most)
-	if s == nil || variants < 2 {
-		return nil
+	for f := range c.references(v, b) {
+		found = append(found, capped(f, settings.BeyondLevel(f.Policy, of.ports))...)
 	}
-	f := s.Fragment()
-	for _, e := range class.BeyondPart(f.Policy, variants, most) {
+	if s, _ := v.Service(b.Key()); s != nil {
+		f := s.Fragment()
+		found = append(found, capped(f, settings.BeyondLevel(f.Policy, of.ports))...)
+		if of.variants > 1 {
+			found = append(found, capped(f, settings.BeyondPart(f.Policy, of.variants, most, whole))...)
+		}
+	}
+	return found
+}
+
+// capped tells of limits of an object that are not in force.
+func capped(f *route.Fragment, errs []*policy.FieldError) (found []finding.Finding) {
+	for _, e := range errs {
 		found = append(found, finding.ShareCapped.At(f.At(e.Field), e.Value, e.Err))
 	}
 	return found

@@ -67,6 +67,8 @@ type Fleet struct {
 	chains   hostChains
 	canaries canaries
 	budgets  budgets
+	ports    pmap.Map[tally]        // by namespace: Service ports with clusters
+	crowded  pmap.Map[pmap.Unit]    // namespaces with nearly too many of them
 	found    pmap.Map[finding.List] // by unit: a resource, an Ingress or the class
 	standIns *standIns              // shared by the versions of the fleet
 	sum      pmap.Sum
@@ -131,6 +133,18 @@ func (r Result) Fleets() iter.Seq[*Fleet] {
 // Fleet is the fleet of a class.
 func (r Result) Fleet(name string) (*Fleet, bool) { return r.fleets.Get(name) }
 
+// NamespaceChanges is how many changes a second a namespace may make: the most that a class
+// lets it; 0 is any number.
+func (r Result) NamespaceChanges() (most uint32) {
+	for f := range r.Fleets() {
+		if f.class.Settings.NamespaceChanges == 0 {
+			return 0
+		}
+		most = max(most, f.class.Settings.NamespaceChanges)
+	}
+	return most
+}
+
 // Digest is equal for equal results, on every replica.
 func (r Result) Digest() pmap.Sum {
 	f, o, u := r.fleets.Digest(), r.orphans.found.Digest(), r.unset.Digest()
@@ -181,6 +195,7 @@ func Translate(prev Result, v input.View) Result {
 		}
 		p := newPass(old, fleetView, of, frozen)
 		p.paused(v)
+		p.pressed(v)
 		next.fleets = next.fleets.Set(name, p.run())
 		next.Stats.Resources += p.stats.Resources
 		next.Stats.Bytes += p.stats.Bytes

@@ -14,17 +14,18 @@ import (
 
 // cluster computes the cluster of a backend. Where its Service or port is missing,
 // the objects that name it are told.
-// It has so many variants, this one among them.
-func cluster(v input.View, c *class, b route.Backend, variants uint32) (*snapshot.Resource, []finding.Finding) {
+// It shares what it may have.
+func cluster(v input.View, c *class, b route.Backend, of crowd) (*snapshot.Resource, []finding.Finding) {
 	s, _ := v.Service(b.Key())
 	if b.Outside() {
 		s = service.Outside(b)
 	}
 	spec, missing, found := service.Cluster(b, &c.Settings, s, slicesOf(v, b))
-	found = append(found, divide(&spec.Settings.Limits, &c.Settings, s, variants)...)
+	divided := c.divide(&spec.Settings.Limits, v, b, of)
 	if b.Outside() {
 		found = c.blamed(v, b, found)
 	}
+	found = append(found, divided...)
 	switch missing {
 	case service.ServiceMissing:
 		found = append(found, c.missing(v, b, "service.name", b.Key(), finding.NoService)...)

@@ -87,6 +87,9 @@ func histogram(desc *prometheus.Desc, d server.Durations) prometheus.Metric {
 type passMetrics struct {
 	translation, publication prometheus.Histogram
 	resources                prometheus.Counter
+	waiting                  prometheus.Gauge
+	merged                   prometheus.Counter
+	before                   uint64 // of Pass.Merged: by the loop alone
 }
 
 func newPassMetrics() *passMetrics {
@@ -98,6 +101,10 @@ func newPassMetrics() *passMetrics {
 			Help: "How long it took to lay holds over that and to hand it to the streams, which then send it."}),
 		resources: prometheus.NewCounter(prometheus.CounterOpts{Name: "legation_translated_resources_total",
 			Help: "Resources and filter chains that were computed, whether or not they came out as they were."}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{Name: "legation_changes_waiting",
+			Help: "Objects whose changes wait, since their namespace makes more than namespace-changes."}),
+		merged: prometheus.NewCounter(prometheus.CounterOpts{Name: "legation_changes_merged_total",
+			Help: "Changes that a newer one of the same object replaced while they waited."}),
 	}
 }
 
@@ -105,8 +112,11 @@ func (m *passMetrics) observe(p controller.Pass) {
 	m.translation.Observe(p.Translation.Seconds())
 	m.publication.Observe(p.Publication.Seconds())
 	m.resources.Add(float64(p.Stats.Resources))
+	m.waiting.Set(float64(p.Waiting))
+	m.merged.Add(float64(p.Merged - m.before))
+	m.before = p.Merged
 }
 
 func (m *passMetrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.translation, m.publication, m.resources}
+	return []prometheus.Collector{m.translation, m.publication, m.resources, m.waiting, m.merged}
 }

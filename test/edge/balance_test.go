@@ -207,3 +207,81 @@ func (w *suite) sendOnly(t *testing.T, host string, answers chan<- int) {
 	}()
 	t.Cleanup(func() { conn.Close(); <-done })
 }
+
+// TestNamespaceConnections: Services of a namespace that all hang have what the namespace may
+// have and no more, however many they are; one of another namespace is served beside them.
+func TestNamespaceConnections(t *testing.T) {
+	const services, each = 4, 2
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	hangs, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts, nobody reads
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { hangs.Close() })
+	w := newSuite(t)
+	w.settings["namespace-connections"] = fmt.Sprint(services * each)
+	for i := range services {
+		name := fmt.Sprintf("hangs%d", i)
+		w.annotatedService(name, "", map[string]string{"max-pending-requests": "1"}, hangs.Addr().String())
+		w.ingress(name, name+".test", false, route{"/", input.PathPrefix, name})
+	}
+	w.elsewhere("other", func() {
+		w.echo(t, "web", "")
+		w.ingress("web", "web.test", false, route{"/", input.PathPrefix, "web"})
+	})
+	w.start(t)
+	workers, err := w.envoy.Stat(ctx, "server.concurrency") // see TestCap
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := make(chan int, services*(each+int(workers)+1))
+	for i := range services {
+		host, cluster := fmt.Sprintf("hangs%d.test", i), fmt.Sprintf("cluster.shop/hangs%d/80.", i)
+		for n := range each {
+			w.sendOnly(t, host, answers)
+			if err := w.envoy.WaitStat(ctx, cluster+"upstream_rq_active", envoy.AtLeast(uint64(n+1))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range int(workers) + 1 {
+			w.sendOnly(t, host, answers)
+		}
+		select {
+		case status := <-answers:
+			if status != http.StatusServiceUnavailable {
+				t.Errorf("beyond the part of a Service: %d", status)
+			}
+		case <-ctx.Done():
+			t.Fatal("beyond the part of a Service requests wait")
+		}
+		// A worker that has none to an endpoint opens one all the same.
+		if open, err := w.envoy.Stat(ctx, cluster+"upstream_cx_active"); err != nil || open > each+workers {
+			t.Errorf("%s has %d connections (%v), want %d, and one for each worker", cluster, open, err, each)
+		}
+	}
+	if resp, _ := ask(t, w.http, get("web.test", "/")); resp.StatusCode != http.StatusOK {
+		t.Errorf("a Service of another namespace: %d", resp.StatusCode)
+	}
+}
+
+// elsewhere puts what add adds into another namespace.
+func (w *suite) elsewhere(namespace string, add func()) {
+	before := len(w.changes)
+	add()
+	list := w.changes[before:]
+	w.changes = w.changes[:before:before]
+	for _, c := range list {
+		switch o := c.Object.(type) {
+		case *input.Ingress:
+			o.Namespace = namespace
+			w.put(input.Seal(o))
+		case *input.Service:
+			o.Namespace = namespace
+			w.put(input.Seal(o))
+		case *input.Slice:
+			o.Namespace = namespace
+			w.put(input.Seal(o))
+		}
+	}
+}

@@ -105,8 +105,27 @@ func TestFirstPicks(t *testing.T) {
 // has them beside each other in the order of the endpoints. No other fails: retries that
 // wait do not use up what may be retried at once, by which a fifth failed.
 func TestDeadNode(t *testing.T) {
-	w := newSuite(t)
-	w.service("web", "")
+	const requests = 1200
+	if n := newSuite(t).deadNode(t, 8, requests, nil); n > requests/10 {
+		t.Errorf("%d of %d requests failed", n, requests)
+	}
+}
+
+// TestDeadNodeLeastRequest: who prefers endpoints with few requests under way does not prefer
+// those that refuse: at most one of two hundred requests fails.
+func TestDeadNodeLeastRequest(t *testing.T) {
+	const requests = 1200
+	for _, clients := range []int{1, 2, 8} {
+		if n := newSuite(t).deadNode(t, clients, requests, map[string]string{"load-balancing": "least-request"}); n > requests/200 {
+			t.Errorf("%d of %d requests of %d clients failed", n, requests, clients)
+		}
+	}
+}
+
+// deadNode is how many of the requests of some clients fail while the three endpoints of a
+// node refuse, of twelve.
+func (w *suite) deadNode(t *testing.T, clients, requests int, settings map[string]string) int {
+	w.annotatedService("web", "", settings)
 	for i, p := range pods(t, "web", 12) {
 		w.slice("web", i, p, true, true, false)
 		if i < 3 {
@@ -115,7 +134,6 @@ func TestDeadNode(t *testing.T) {
 	}
 	w.ingress("web", "shop.example.com", false, route{"/", input.PathPrefix, "web"})
 	w.start(t)
-	const clients, requests = 8, 1200
 	var failed atomic.Int64
 	var running sync.WaitGroup
 	for range clients {
@@ -128,9 +146,7 @@ func TestDeadNode(t *testing.T) {
 		})
 	}
 	running.Wait()
-	if n := failed.Load(); n > requests/10 {
-		t.Errorf("%d of %d requests failed", n, requests)
-	}
+	return int(failed.Load())
 }
 
 // fails is 1 if a request is not answered by an endpoint.

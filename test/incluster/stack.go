@@ -153,7 +153,7 @@ func (s *Stack) start(ctx context.Context) (err error) {
 // unsets.
 func (s *Stack) Settings(ctx context.Context, changed map[string]string) error {
 	all := map[string]string{"bind-addresses": "0.0.0.0", // a kernel may have no IPv6
-		"namespace-hosts": "0", "namespace-routes": "0", "namespace-tls-hosts": "0", "namespace-bytes": "0", // all is in one
+		"namespace-hosts": "0", "namespace-routes": "0", "namespace-tls-hosts": "0", "namespace-bytes": "0", "namespace-changes": "0", "namespace-connections": "0", // all is in one
 		"deletion-window": "off"} // what is deleted is gone
 	maps.Copy(all, s.options.Settings)
 	maps.Copy(all, changed)

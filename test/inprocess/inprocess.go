@@ -114,7 +114,7 @@ func (s *Stack) settings(n int64) map[string]string {
 	s.HTTP, s.HTTPS = net.JoinHostPort(address, http), net.JoinHostPort(address, https)
 	all := map[string]string{"bind-addresses": address, "http-port": http, "https-port": https,
 		"external-https-port": https, "access-log": "off",
-		"namespace-hosts": "0", "namespace-routes": "0", "namespace-tls-hosts": "0", "namespace-bytes": "0", // all is in one
+		"namespace-hosts": "0", "namespace-routes": "0", "namespace-tls-hosts": "0", "namespace-bytes": "0", "namespace-changes": "0", "namespace-connections": "0", // all is in one
 		"deletion-window": "off"} // what is deleted is gone
 	maps.Copy(all, s.options.Settings)
 	return all

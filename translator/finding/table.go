@@ -119,10 +119,14 @@ const (
 	NameTaken   Code = "NameTaken"
 	CanaryAlone Code = "CanaryAlone"
 
-	OverBudget   Code = "OverBudget"
-	NearBudget   Code = "NearBudget"
-	RulesNotDeep Code = "RulesNotDeep"
-	CanaryTaken  Code = "CanaryTaken"
+	OverBudget      Code = "OverBudget"
+	NearBudget      Code = "NearBudget"
+	OverChanges     Code = "OverChanges"
+	NearChanges     Code = "NearChanges"
+	OverConnections Code = "OverConnections"
+	NearConnections Code = "NearConnections"
+	RulesNotDeep    Code = "RulesNotDeep"
+	CanaryTaken     Code = "CanaryTaken"
 
 	// Of hosts and paths.
 	BadHost                Code = "BadHost"
@@ -308,6 +312,14 @@ var table = []Row{
 		"Delete what is not needed of the namespace's Ingresses, or split them over namespaces; or have who operates the class raise the budget."},
 	{NearBudget, Warning, "the namespace uses %d of %d, with this Ingress and those that come before it: more than 80 %% of %s", "settings.md#namespace-hosts",
 		"Ask who operates the class for a larger budget before it is used up: Ingresses that do not fit are not served."},
+	{OverChanges, Warning, "the objects of the namespace change more than %d times a second: rules that are added or moved wait for their turn, endpoints for a tenth of a second. What closes or deletes something does not wait", "settings.md#namespace-changes",
+		"Find what changes them without end: `kubectl get --watch` of its Ingresses, Services and EndpointSlices. Or have who operates the class raise `namespace-changes`."},
+	{NearChanges, Warning, "the objects of the namespace change nearly as often as they may, which is %d times a second", "settings.md#namespace-changes",
+		"Find what changes them without end: `kubectl get --watch` of its Ingresses, Services and EndpointSlices."},
+	{OverConnections, Warning, "Ingresses lead to %d Service ports of the namespace: each may have %d connections in one Envoy, its part of %d, which is less than Envoy's own 1,024", "settings.md#namespace-connections",
+		"Split them over namespaces, or have who operates the class raise `namespace-connections`."},
+	{NearConnections, Warning, "Ingresses lead to %d Service ports of the namespace: each may have %d connections in one Envoy, its part of %d. With some more it will be less than Envoy's own 1,024", "settings.md#namespace-connections",
+		"Split them over namespaces, or have who operates the class raise `namespace-connections`."},
 	{RulesNotDeep, Warning, "there are more than %d rules without a host: they do not take names more than one label below a wildcard of the class (requests to a.b.example.com, where there is *.example.com); those are answered as if no rule matched", "security.md#neighbours",
 		"Write the rules for the hosts that they are meant for, or fewer of them."},
 	{CanaryAlone, Error, "no rule of another Ingress has the same host, path and type, and leads to another Service: the canary gets no requests", "differences.md#settings",

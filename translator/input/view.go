@@ -49,6 +49,8 @@ type View struct {
 	tallies   pmap.Map[tally]    // by class
 	wake      time.Time
 
+	press pmap.Map[Press] // by namespace: see WithPress
+
 	standIn *Secret   // see WithStandIn
 	now     int64     // in ns since 1970, see WithTime
 	stored  time.Time // see WithStored

@@ -18,6 +18,36 @@ type NamespaceBudget struct {
 	NamespaceRoutes   uint32
 	NamespaceTLSHosts uint32
 	NamespaceBytes    uint32
+	NamespaceChanges  uint32 // a second
+	// NamespaceConnections is what one Envoy may have open to all Service ports of the
+	// namespace, and as many requests.
+	NamespaceConnections uint32
+}
+
+// Modest is how many connections a Service port should be able to have: Envoy's own limit.
+const Modest = 1024
+
+// Level is how many connections and requests each of so many Service ports of a namespace may
+// have open in one Envoy: the budget divided by the next power of two.
+func (b NamespaceBudget) Level(ports uint32) uint32 {
+	if b.NamespaceConnections == 0 {
+		return math.MaxUint32
+	}
+	return max(1, b.NamespaceConnections/Parts(ports))
+}
+
+// Crowded reports whether so many Service ports could not each have percent more than Modest
+// connections, in a budget that is divided.
+func (b NamespaceBudget) Crowded(ports uint32, percent uint64) bool {
+	return b.NamespaceConnections > 0 && uint64(ports)*Modest*100 > uint64(b.NamespaceConnections)*percent
+}
+
+// Parts is into how many parts something is divided that n share: the next power of two, so
+// that few parts change when one comes or goes.
+func Parts(n uint32) (parts uint32) {
+	for parts = 1; parts < n; parts *= 2 {
+	}
+	return parts
 }
 
 // namespaceRows are the settings of NamespaceBudget.
@@ -27,6 +57,21 @@ var namespaceRows = []Setting{
 		Default: "8388608", Why: "8 MiB is what some 10,000 routes with their settings take, in Legation and in each Envoy several times that.",
 		Envoy: "none",
 		Doc:   "How many bytes of virtual hosts, routes and filter chains may be made of the Ingresses of one namespace, as estimated from what they say. See namespace-hosts.",
+	},
+	{
+		Name: "namespace-changes", Type: whole(func(v *Values) *uint32 { return &v.NamespaceChanges }, "changes a second", 0, 1<<20),
+		Default: "100", Why: "A namespace of 1,000 Ingresses is applied at once, and one whose pods all restart is not late; what changes without end takes some percent of a core.",
+		Envoy: "none",
+		Doc: "How many changes a second the objects of one namespace may make, ten times as many at once; 0 is any number. What is over waits, and is one change by then, however often the object changed; no other namespace waits for it. " +
+			"Rules that are added or lead elsewhere, and settings of connections, wait for their turn; endpoints for a tenth of a second; what may keep somebody out, what is deleted, Secrets and ConfigMaps do not wait. " +
+			"Endpoints of a Service are not taken away before rules that are to lead elsewhere do. At 80 % there is a Problem. With several classes the largest number counts.",
+	},
+	{
+		Name: "namespace-connections", Type: whole(func(v *Values) *uint32 { return &v.NamespaceConnections }, "connections", 0, 1<<24),
+		Default: "262144", Why: "A quarter of the files that a process may have open where nobody says otherwise (fs.nr_open, 1,048,576): 16 Service ports have their max-connections, and 256 have the 1,024 of Envoy's own default.",
+		Envoy: "CircuitBreakers.thresholds",
+		Doc: "How many connections and requests one Envoy may have open to all Service ports of one namespace that Ingresses lead to; 0 is any number. Envoy counts by cluster, so the ports divide it alike, by the next power of two: with the default up to 16 have 16,384 each, up to 32 have 8,192. " +
+			"A larger `max-connections` is a Problem, and this part is in force. There is also a Problem at 80 % of the ports that can have 1,024 each, and above it.",
 	},
 	{
 		Name: "namespace-hosts", Type: whole(func(v *Values) *uint32 { return &v.NamespaceHosts }, "hosts", 0, 1<<24),
@@ -108,10 +153,17 @@ func (b Budget) Beyond(o Overrides) []*FieldError {
 	return o.between(b.Share(), math.MaxUint32, fmt.Errorf("above %d, which is the service-share of %d %% of the class's connection-budget of %d", b.Share(), b.ServiceShare, b.ConnectionBudget))
 }
 
-// BeyondPart is what o says within the share of a Service port, but beyond the part of it
+// BeyondPart is what o says within whole, which a Service port has, but beyond the part of it
 // that each of its clusters has.
-func (b Budget) BeyondPart(o Overrides, clusters, most uint32) []*FieldError {
-	return o.between(most, b.Share(), fmt.Errorf("above %d, which is the part of each of the %d kinds of connections to the port, by the settings of Ingresses, in its service-share of %d", most, clusters, b.Share()))
+func (b Budget) BeyondPart(o Overrides, clusters, most, whole uint32) []*FieldError {
+	return o.between(most, whole, fmt.Errorf("above %d, which is the part of each of up to %d kinds of connections to the port, by the settings of Ingresses, in its share of %d", most, Parts(clusters), whole))
+}
+
+// BeyondLevel is what o says within the share of a Service, but beyond what each of so many
+// Service ports of a namespace may have.
+func (c *Class) BeyondLevel(o Overrides, ports uint32) []*FieldError {
+	level := c.Level(ports)
+	return o.between(level, c.Share(), fmt.Errorf("above %d, which is the part of each of up to %d Service ports of the namespace in the namespace-connections of the class, %d", level, Parts(ports), c.NamespaceConnections))
 }
 
 // between are the limits in o that are above one number and not above another, with a reason.

@@ -142,6 +142,18 @@ func (o Overrides) Upstream() Overrides {
 	return list
 }
 
+// Binding are those that may keep somebody out: all but the ones that say how connections
+// to a Service live.
+func (o Overrides) Binding() Overrides {
+	var list Overrides
+	for _, one := range o {
+		if !one.setting.Upstream || one.setting.Restricts != "" {
+			list = append(list, one)
+		}
+	}
+	return list
+}
+
 // FieldOf is where a setting was made; empty if it was not.
 func (o Overrides) FieldOf(setting string) string {
 	if i := o.index(setting); i >= 0 {

@@ -35,7 +35,7 @@ const (
 // A solver's object costs nothing, so that a namespace over its budget can still have its
 // certificates renewed. lent is that of Host.Ends.
 func (f *Fragment) Cost(lent bool) (u Usage) {
-	if f.Withheld || f.solves() {
+	if f.Withheld || f.Solves() {
 		return u
 	}
 	settings := len(f.Policy.String())
@@ -56,9 +56,24 @@ func (f *Fragment) Cost(lent bool) (u Usage) {
 	return u
 }
 
-// solves reports whether all rules of an object are those by which an issuer of
+// SameHosts reports whether two fragments of an object cost as many hosts, by the same names,
+// and are of the same age and class.
+func (f *Fragment) SameHosts(o *Fragment) bool {
+	if len(f.Hosts) != len(o.Hosts) || !f.Age.Equal(o.Age) || f.Class.Key() != o.Class.Key() || f.Withheld != o.Withheld || f.Solves() != o.Solves() {
+		return false
+	}
+	for i := range f.Hosts {
+		a, b := &f.Hosts[i], &o.Hosts[i]
+		if a.Name != b.Name || len(a.Others) != len(b.Others) || a.Ends(false) != b.Ends(false) || a.Ends(true) != b.Ends(true) {
+			return false
+		}
+	}
+	return true
+}
+
+// Solves reports whether all rules of an object are those by which an issuer of
 // certificates looks.
-func (f *Fragment) solves() bool {
+func (f *Fragment) Solves() bool {
 	for i := range f.Hosts {
 		for j := range f.Hosts[i].Rules {
 			if path := f.Hosts[i].Rules[j].Path; !strings.HasPrefix(path, ACME) || len(path) > maxToken {

@@ -226,7 +226,7 @@ func (w *World) randomSettings() input.Change {
 		o.Data["allowed-response-headers"] = "bind-addresses,global-auth-url,allowed-response-headers" // all that it has itself
 	case 7:
 		o.Data["external-names"], o.Data["foreign-guards"] = "true", "close"
-		o.Data[pick(w, "namespace-hosts", "namespace-routes", "namespace-tls-hosts")] = pick(w, "1", "2", "4", "0")
+		o.Data[pick(w, "namespace-connections", "namespace-hosts", "namespace-routes", "namespace-tls-hosts")] = pick(w, "1", "2", "4", "0")
 	}
 	return lower.Put(input.Seal(o))
 }

@@ -154,7 +154,7 @@ func secret(namespace, name string, certificate, key []byte) *input.Secret {
 // Unbounded are settings of a class without budgets of namespaces: the one of a world has
 // more than anybody's.
 func Unbounded(data map[string]string) map[string]string {
-	for _, name := range []string{"namespace-bytes", "namespace-hosts", "namespace-routes", "namespace-tls-hosts"} {
+	for _, name := range []string{"namespace-bytes", "namespace-changes", "namespace-connections", "namespace-hosts", "namespace-routes", "namespace-tls-hosts"} {
 		data[name] = "0"
 	}
 	return data

@@ -9,7 +9,7 @@ import (
 	"legation.dev/xds/snapshot"
 )
 
-// Kind is one of the six kinds of holds.
+// Kind is one of the seven kinds of holds.
 type Kind string
 
 // The kinds.
@@ -20,10 +20,11 @@ const (
 	Class       Kind = "class"       // a class or its settings are gone or wrong, or its fleet is paused
 	Name        Kind = "name"        // a host whose last Ingress is gone stays with its namespace
 	Deletion    Kind = "deletion"    // hosts that are removed
+	Changes     Kind = "changes"     // a namespace makes more changes than it may
 )
 
 // Kinds are all of them.
-func Kinds() []Kind { return []Kind{Certificate, Endpoints, Path, Class, Name, Deletion} }
+func Kinds() []Kind { return []Kind{Certificate, Endpoints, Path, Class, Name, Deletion, Changes} }
 
 // Entry is one hold, as it is shown.
 type Entry struct {
