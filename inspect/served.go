@@ -7,12 +7,15 @@ import (
 	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/xds/admin"
+	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/snapshot"
 )
 
 // Served answers what is served, by the newest result and by what all Envoys run.
 type Served struct {
 	Peers *admin.Peers
+	// Admin answers for all replicas; nil: nothing is known beside the result.
+	Admin adminv1.AdminServer
 
 	mu     sync.Mutex
 	newest translator.Result // guarded by mu

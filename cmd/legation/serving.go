@@ -102,7 +102,7 @@ func (s *serving) run(ctx context.Context) error {
 		inspect.Metrics{Result: answers.Result, Problems: watch.All, Store: snapshots, Fleets: fleets, Envoys: inspect.LocalEnvoys(inspection)})
 	metrics = append(metrics, s.optional(writer, gate)...)
 	s.serveAdmin(ctx, g, snapshots, metrics)
-	s.servePage(ctx, g, gate, &ui.Pages{Admin: inspection, Store: snapshots, Fleets: fleets, Problems: watch, Result: answers.Result})
+	s.servePage(ctx, g, gate, &ui.Pages{Admin: inspection, Store: snapshots, Fleets: fleets, Problems: watch, Result: answers.Result, Live: answers.Live})
 	g.Go(func() error { s.shutDown(ctx, xds); return nil })
 	return g.Wait()
 }
@@ -161,7 +161,7 @@ func (s *serving) report(r translator.Result, watch *inspect.Problems) {
 // answering has the admin service tell of objects by the newest result: no answer waits for
 // the loop, and the loop for none.
 func (s *serving) answering(inspection *admin.Service, snapshots *store.Store) *inspect.Served {
-	answers := &inspect.Served{Peers: inspection.Peers}
+	answers := &inspect.Served{Peers: inspection.Peers, Admin: inspection}
 	newest := answers.Result
 	inspection.Answers = admin.Answers{
 		Certificates: func(fleet, host string) []*adminv1.Certificate {
@@ -171,8 +171,8 @@ func (s *serving) answering(inspection *admin.Service, snapshots *store.Store) *
 			return inspect.Plan(newest(), manifests, deleted, s.controllers, time.Now())
 		},
 		Elsewhere: func(namespace string) []*adminv1.Elsewhere { return inspect.Elsewhere(newest(), namespace) },
-		Why: func(r *adminv1.WhyRequest) ([]*structpb.Struct, error) {
-			return inspect.AnswerWhy(newest(), r, time.Now())
+		Why: func(ctx context.Context, r *adminv1.WhyRequest) ([]*structpb.Struct, []*adminv1.Replica, error) {
+			return answers.Why(ctx, r, time.Now())
 		}}
 	return answers
 }

@@ -123,3 +123,28 @@ func TestForget(t *testing.T) {
 		t.Errorf("%+v", b.Total())
 	}
 }
+
+// TestTimes: how long answers took is kept by Service, in buckets, beside the ages of
+// connections; and takes no room by Envoy.
+func TestTimes(t *testing.T) {
+	b := book(Config{})
+	times := func(buckets Buckets) Point {
+		return Point{Cluster: "shop/web/http", Stat: RqTime, Lengths: Lengths{Count: 5, Sum: 100}, Buckets: &buckets}
+	}
+	b.Add(Report{Fleet: "edge", Envoy: "a", Points: []Point{times(Buckets{2, 3}), requests("shop/web/http", 5),
+		{Cluster: "shop/web/http", Stat: CxLength, Lengths: Lengths{Count: 1, Sum: 5}, Buckets: &Buckets{1}}}}, noon)
+	b.Add(Report{Fleet: "edge", Envoy: "b", Points: []Point{times(Buckets{0, 1, 4})}}, noon)
+	w, _ := b.Last(noon.Add(time.Minute))
+	want := Histograms{Buckets: Buckets{1}, Times: Buckets{2, 4, 4}}
+	if len(w.Services) != 1 || w.Services[0].Histograms != want || w.Services[0].Lengths.Count != 1 {
+		t.Errorf("%+v", w.Services)
+	}
+	if all := b.Total(); len(all) != 1 || all[0].Histograms != want {
+		t.Errorf("%+v", all)
+	}
+	for _, p := range w.Pairs {
+		if p.Histograms != (Histograms{}) {
+			t.Errorf("%+v", p)
+		}
+	}
+}

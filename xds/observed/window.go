@@ -21,9 +21,8 @@ func (k Key) compare(other Key) int {
 type Traffic struct {
 	Key
 	Counts
-	Envoys int // how many of them told of it; 0 if that is not known
-	// Buckets divides Counts.Lengths; of a Service at one Envoy it is not kept.
-	Buckets Buckets
+	Envoys     int // how many of them told of it; 0 if that is not known
+	Histograms     // of a Service at one Envoy they are not kept
 }
 
 // Window is what was counted in a time. It is a value.
@@ -92,8 +91,8 @@ func (f *fleetWindow) hear(envoy string, limit int) (map[*sum]*Counts, bool) {
 // count adds a Point that is not zero to what was counted of its Service, and of that at an
 // Envoy; false if there are too many pairs for the latter.
 func (w *window) count(s *sum, at map[*sum]*Counts, p Point, limit int) bool {
-	s.add(p)
-	s.Buckets.add(p)
+	s.Counts.add(p)
+	s.Histograms.add(p)
 	counts := at[s]
 	if counts == nil {
 		if w.pairs >= limit {
@@ -114,7 +113,7 @@ func (w *window) value(length time.Duration) Window {
 	for name, f := range w.fleets {
 		out.Envoys[name] = len(f.envoys)
 		for _, s := range f.services {
-			if s.Counts != (Counts{}) {
+			if s.Counts != (Counts{}) || s.Histograms != (Histograms{}) {
 				out.Services = append(out.Services, s.Traffic)
 			}
 		}
@@ -168,7 +167,7 @@ func (b *Book) Total() (list []Traffic) {
 	defer b.mu.Unlock()
 	for fleet, services := range b.total {
 		for service, t := range services {
-			sum := Traffic{Key: Key{Fleet: fleet, Service: service}, Counts: t.Counts, Buckets: t.buckets}
+			sum := Traffic{Key: Key{Fleet: fleet, Service: service}, Counts: t.Counts, Histograms: t.Histograms}
 			sum.Ejections = 0 // which holds for a moment
 			list = append(list, sum)
 		}

@@ -146,7 +146,9 @@ type AcknowledgedResponse struct {
 	// How many Envoys of the fleet are connected to this replica.
 	Envoys uint32 `protobuf:"varint,1,opt,name=envoys,proto3" json:"envoys,omitempty"`
 	// Of these, how many run each resource of the request, in its order.
-	Running       []uint32 `protobuf:"varint,2,rep,packed,name=running,proto3" json:"running,omitempty"`
+	Running []uint32 `protobuf:"varint,2,rep,packed,name=running,proto3" json:"running,omitempty"`
+	// The replica that answers.
+	Instance      string `protobuf:"bytes,3,opt,name=instance,proto3" json:"instance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -193,6 +195,13 @@ func (x *AcknowledgedResponse) GetRunning() []uint32 {
 		return x.Running
 	}
 	return nil
+}
+
+func (x *AcknowledgedResponse) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
 }
 
 // Replica is one process of Legation.
@@ -2125,8 +2134,11 @@ type Traffic struct {
 	FailedChecks uint64 `protobuf:"varint,12,opt,name=failed_checks,json=failedChecks,proto3" json:"failed_checks,omitempty"`
 	// Requests that no endpoint answered within request-timeout, and those that were refused,
 	// as the Service was at its limit of connections or of requests that wait.
-	Timeouts      uint64 `protobuf:"varint,13,opt,name=timeouts,proto3" json:"timeouts,omitempty"`
-	Overflows     uint64 `protobuf:"varint,14,opt,name=overflows,proto3" json:"overflows,omitempty"`
+	Timeouts  uint64 `protobuf:"varint,13,opt,name=timeouts,proto3" json:"timeouts,omitempty"`
+	Overflows uint64 `protobuf:"varint,14,opt,name=overflows,proto3" json:"overflows,omitempty"`
+	// How long endpoints took to answer requests, to the end of the answer. Requests that
+	// were not answered are not among them.
+	Times         *Lengths `protobuf:"bytes,15,opt,name=times,proto3" json:"times,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2259,13 +2271,20 @@ func (x *Traffic) GetOverflows() uint64 {
 	return 0
 }
 
-// Lengths is how old connections were that ended.
+func (x *Traffic) GetTimes() *Lengths {
+	if x != nil {
+		return x.Times
+	}
+	return nil
+}
+
+// Lengths is how old connections were that ended, or how long requests took.
 type Lengths struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Count uint64                 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
-	// Of all ages, in milliseconds.
+	// Of all of them, in milliseconds; of requests it is not known.
 	SumMs uint64 `protobuf:"varint,2,opt,name=sum_ms,json=sumMs,proto3" json:"sum_ms,omitempty"`
-	// Upper bounds of buckets in milliseconds; one more bucket has what is older. By Envoy
+	// Upper bounds of buckets in milliseconds; one more bucket has what is longer. By Envoy
 	// there are none.
 	BoundsMs      []float64 `protobuf:"fixed64,3,rep,packed,name=bounds_ms,json=boundsMs,proto3" json:"bounds_ms,omitempty"`
 	Buckets       []uint64  `protobuf:"varint,4,rep,packed,name=buckets,proto3" json:"buckets,omitempty"`
@@ -3420,7 +3439,10 @@ type WhyResponse struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Instance string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
 	// One for each fleet, as `legation why -o json` prints them.
-	Fleets        []*structpb.Struct `protobuf:"bytes,2,rep,name=fleets,proto3" json:"fleets,omitempty"`
+	Fleets []*structpb.Struct `protobuf:"bytes,2,rep,name=fleets,proto3" json:"fleets,omitempty"`
+	// Those that were asked how many of their Envoys run it, what they hold, and what they
+	// were told of the traffic.
+	Replicas      []*Replica `protobuf:"bytes,3,rep,name=replicas,proto3" json:"replicas,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3469,6 +3491,13 @@ func (x *WhyResponse) GetFleets() []*structpb.Struct {
 	return nil
 }
 
+func (x *WhyResponse) GetReplicas() []*Replica {
+	if x != nil {
+		return x.Replicas
+	}
+	return nil
+}
+
 var File_admin_proto protoreflect.FileDescriptor
 
 const file_admin_proto_rawDesc = "" +
@@ -3480,10 +3509,11 @@ const file_admin_proto_rawDesc = "" +
 	"\bResource\x12\x19\n" +
 	"\btype_url\x18\x01 \x01(\tR\atypeUrl\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
-	"\aversion\x18\x03 \x01(\tR\aversion\"H\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\"d\n" +
 	"\x14AcknowledgedResponse\x12\x16\n" +
 	"\x06envoys\x18\x01 \x01(\rR\x06envoys\x12\x18\n" +
-	"\arunning\x18\x02 \x03(\rR\arunning\"\x87\x01\n" +
+	"\arunning\x18\x02 \x03(\rR\arunning\x12\x1a\n" +
+	"\binstance\x18\x03 \x01(\tR\binstance\"\x87\x01\n" +
 	"\aReplica\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
@@ -3622,7 +3652,7 @@ const file_admin_proto_rawDesc = "" +
 	"\breplicas\x18\x01 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas\x12.\n" +
 	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
 	"\x02to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x124\n" +
-	"\atraffic\x18\x04 \x03(\v2\x1a.legation.admin.v1.TrafficR\atraffic\"\xcf\x03\n" +
+	"\atraffic\x18\x04 \x03(\v2\x1a.legation.admin.v1.TrafficR\atraffic\"\x81\x04\n" +
 	"\aTraffic\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x14\n" +
@@ -3638,7 +3668,8 @@ const file_admin_proto_rawDesc = "" +
 	"\tejections\x18\v \x01(\x04R\tejections\x12#\n" +
 	"\rfailed_checks\x18\f \x01(\x04R\ffailedChecks\x12\x1a\n" +
 	"\btimeouts\x18\r \x01(\x04R\btimeouts\x12\x1c\n" +
-	"\toverflows\x18\x0e \x01(\x04R\toverflows\"m\n" +
+	"\toverflows\x18\x0e \x01(\x04R\toverflows\x120\n" +
+	"\x05times\x18\x0f \x01(\v2\x1a.legation.admin.v1.LengthsR\x05times\"m\n" +
 	"\aLengths\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\x04R\x05count\x12\x15\n" +
 	"\x06sum_ms\x18\x02 \x01(\x04R\x05sumMs\x12\x1b\n" +
@@ -3715,10 +3746,11 @@ const file_admin_proto_rawDesc = "" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x18\n" +
 	"\aheaders\x18\x03 \x03(\tR\aheaders\x12\x12\n" +
 	"\x04from\x18\x04 \x01(\tR\x04from\x12\x14\n" +
-	"\x05fleet\x18\x05 \x01(\tR\x05fleet\"Z\n" +
+	"\x05fleet\x18\x05 \x01(\tR\x05fleet\"\x92\x01\n" +
 	"\vWhyResponse\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12/\n" +
-	"\x06fleets\x18\x02 \x03(\v2\x17.google.protobuf.StructR\x06fleets2\xaf\b\n" +
+	"\x06fleets\x18\x02 \x03(\v2\x17.google.protobuf.StructR\x06fleets\x126\n" +
+	"\breplicas\x18\x03 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas2\xaf\b\n" +
 	"\x05Admin\x12_\n" +
 	"\fAcknowledged\x12&.legation.admin.v1.AcknowledgedRequest\x1a'.legation.admin.v1.AcknowledgedResponse\x12M\n" +
 	"\x06Envoys\x12 .legation.admin.v1.EnvoysRequest\x1a!.legation.admin.v1.EnvoysResponse\x12X\n" +
@@ -3842,61 +3874,63 @@ var file_admin_proto_depIdxs = []int32{
 	49, // 32: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
 	29, // 33: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
 	30, // 34: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
-	3,  // 35: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
-	33, // 36: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
-	49, // 37: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
-	49, // 38: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
-	34, // 39: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 40: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
-	34, // 41: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 42: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
-	34, // 43: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 44: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
-	43, // 45: legation.admin.v1.CertificatesResponse.certificates:type_name -> legation.admin.v1.Certificate
-	49, // 46: legation.admin.v1.Certificate.begins:type_name -> google.protobuf.Timestamp
-	49, // 47: legation.admin.v1.Certificate.ends:type_name -> google.protobuf.Timestamp
-	46, // 48: legation.admin.v1.PlanResponse.fleets:type_name -> legation.admin.v1.PlannedFleet
-	23, // 49: legation.admin.v1.PlanResponse.problems:type_name -> legation.admin.v1.Problem
-	23, // 50: legation.admin.v1.PlanResponse.solved:type_name -> legation.admin.v1.Problem
-	19, // 51: legation.admin.v1.PlannedFleet.changes:type_name -> legation.admin.v1.Change
-	52, // 52: legation.admin.v1.WhyResponse.fleets:type_name -> google.protobuf.Struct
-	0,  // 53: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
-	6,  // 54: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
-	11, // 55: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
-	13, // 56: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
-	15, // 57: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
-	17, // 58: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
-	20, // 59: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
-	24, // 60: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
-	27, // 61: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
-	31, // 62: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
-	41, // 63: legation.admin.v1.Admin.Certificates:input_type -> legation.admin.v1.CertificatesRequest
-	44, // 64: legation.admin.v1.Admin.Plan:input_type -> legation.admin.v1.PlanRequest
-	47, // 65: legation.admin.v1.Admin.Why:input_type -> legation.admin.v1.WhyRequest
-	35, // 66: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
-	37, // 67: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
-	39, // 68: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
-	2,  // 69: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
-	7,  // 70: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
-	12, // 71: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
-	14, // 72: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
-	16, // 73: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
-	18, // 74: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
-	21, // 75: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
-	25, // 76: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
-	28, // 77: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
-	32, // 78: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
-	42, // 79: legation.admin.v1.Admin.Certificates:output_type -> legation.admin.v1.CertificatesResponse
-	45, // 80: legation.admin.v1.Admin.Plan:output_type -> legation.admin.v1.PlanResponse
-	48, // 81: legation.admin.v1.Admin.Why:output_type -> legation.admin.v1.WhyResponse
-	36, // 82: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
-	38, // 83: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
-	40, // 84: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
-	69, // [69:85] is the sub-list for method output_type
-	53, // [53:69] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	30, // 35: legation.admin.v1.Traffic.times:type_name -> legation.admin.v1.Lengths
+	3,  // 36: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
+	33, // 37: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
+	49, // 38: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
+	49, // 39: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
+	34, // 40: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 41: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
+	34, // 42: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 43: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
+	34, // 44: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 45: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
+	43, // 46: legation.admin.v1.CertificatesResponse.certificates:type_name -> legation.admin.v1.Certificate
+	49, // 47: legation.admin.v1.Certificate.begins:type_name -> google.protobuf.Timestamp
+	49, // 48: legation.admin.v1.Certificate.ends:type_name -> google.protobuf.Timestamp
+	46, // 49: legation.admin.v1.PlanResponse.fleets:type_name -> legation.admin.v1.PlannedFleet
+	23, // 50: legation.admin.v1.PlanResponse.problems:type_name -> legation.admin.v1.Problem
+	23, // 51: legation.admin.v1.PlanResponse.solved:type_name -> legation.admin.v1.Problem
+	19, // 52: legation.admin.v1.PlannedFleet.changes:type_name -> legation.admin.v1.Change
+	52, // 53: legation.admin.v1.WhyResponse.fleets:type_name -> google.protobuf.Struct
+	3,  // 54: legation.admin.v1.WhyResponse.replicas:type_name -> legation.admin.v1.Replica
+	0,  // 55: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
+	6,  // 56: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
+	11, // 57: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
+	13, // 58: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
+	15, // 59: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
+	17, // 60: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
+	20, // 61: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
+	24, // 62: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
+	27, // 63: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
+	31, // 64: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
+	41, // 65: legation.admin.v1.Admin.Certificates:input_type -> legation.admin.v1.CertificatesRequest
+	44, // 66: legation.admin.v1.Admin.Plan:input_type -> legation.admin.v1.PlanRequest
+	47, // 67: legation.admin.v1.Admin.Why:input_type -> legation.admin.v1.WhyRequest
+	35, // 68: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
+	37, // 69: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
+	39, // 70: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
+	2,  // 71: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
+	7,  // 72: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
+	12, // 73: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
+	14, // 74: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
+	16, // 75: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
+	18, // 76: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
+	21, // 77: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
+	25, // 78: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
+	28, // 79: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
+	32, // 80: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
+	42, // 81: legation.admin.v1.Admin.Certificates:output_type -> legation.admin.v1.CertificatesResponse
+	45, // 82: legation.admin.v1.Admin.Plan:output_type -> legation.admin.v1.PlanResponse
+	48, // 83: legation.admin.v1.Admin.Why:output_type -> legation.admin.v1.WhyResponse
+	36, // 84: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
+	38, // 85: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
+	40, // 86: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
+	71, // [71:87] is the sub-list for method output_type
+	55, // [55:71] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
