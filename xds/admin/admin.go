@@ -40,6 +40,7 @@ type Service struct {
 	Answers Answers
 
 	planning sync.Mutex // held while one is made
+	lags     lags
 }
 
 // Register adds the service to a server, before that serves.
