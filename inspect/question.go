@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"legation.dev/translator/finding"
 	"legation.dev/xds/admin/adminv1"
 )
 
@@ -51,7 +52,11 @@ func (s *Served) Why(ctx context.Context, asked *adminv1.WhyRequest, now time.Ti
 	if err != nil {
 		return nil, nil, err
 	}
-	decided := Asks(s.Result(), q, asked.GetFleet(), now)
+	var seen []finding.Problem
+	if s.Problems != nil {
+		seen = s.Problems.Seen()
+	}
+	decided := Asks(s.Result(), q, asked.GetFleet(), now, seen...)
 	if replicas, err = s.Live(ctx, decided); err != nil {
 		return nil, nil, err
 	}

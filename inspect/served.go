@@ -16,6 +16,8 @@ type Served struct {
 	Peers *admin.Peers
 	// Admin answers for all replicas; nil: nothing is known beside the result.
 	Admin adminv1.AdminServer
+	// Problems has those that do not follow from objects; nil: there are none.
+	Problems *Problems
 
 	mu     sync.Mutex
 	newest translator.Result // guarded by mu

@@ -99,13 +99,20 @@ type Lost struct {
 }
 
 // Asks says what each fleet does with a request: all that have a virtual host for its host,
-// or, if none has, all of them. Only those of class, if that is not empty.
-func Asks(r translator.Result, q Question, class string, now time.Time) []Why {
+// or, if none has, all of them. Only those of class, if that is not empty. more are Problems
+// that do not follow from objects.
+func Asks(r translator.Result, q Question, class string, now time.Time, more ...finding.Problem) []Why {
 	wrong := map[object.Ref][]finding.Problem{}
-	for _, p := range r.Problems(now) {
+	for p := range r.EachProblem(now) {
 		wrong[p.Object] = append(wrong[p.Object], p)
 	}
-	return AsksOf(r, q, class, func(ref object.Ref) []finding.Problem { return wrong[ref] })
+	for _, p := range more {
+		wrong[p.Object] = append(wrong[p.Object], p)
+	}
+	return AsksOf(r, q, class, func(ref object.Ref) []finding.Problem {
+		slices.SortFunc(wrong[ref], finding.Problem.Compare)
+		return slices.Compact(wrong[ref])
+	})
 }
 
 // AsksOf is Asks for who knows already what is wrong with an object. It costs what there is

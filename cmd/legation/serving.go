@@ -85,7 +85,7 @@ func (s *serving) run(ctx context.Context) error {
 	orders := s.orders(ordered, inspection.Instance, peers)
 	xds := server.New(server.Config{Store: snapshots, Fleets: fleets, Log: s.log, Services: func(to grpc.ServiceRegistrar) { inspection.Register(to); orders.Register(to) }, Waiting: s.waiting,
 		Gate: gate, Limits: server.Limits{Age: maxAge(s.age)}, Observed: traffic})
-	answers := s.answering(inspection, snapshots)
+	answers := s.answering(inspection, snapshots, watch)
 	writer, err := s.publish.writer(s.source.rest, s.namespaces, answers.Acknowledged, s.log)
 	if err != nil {
 		return err
@@ -160,8 +160,8 @@ func (s *serving) report(r translator.Result, watch *inspect.Problems) {
 
 // answering has the admin service tell of objects by the newest result: no answer waits for
 // the loop, and the loop for none.
-func (s *serving) answering(inspection *admin.Service, snapshots *store.Store) *inspect.Served {
-	answers := &inspect.Served{Peers: inspection.Peers, Admin: inspection}
+func (s *serving) answering(inspection *admin.Service, snapshots *store.Store, watch *inspect.Problems) *inspect.Served {
+	answers := &inspect.Served{Peers: inspection.Peers, Admin: inspection, Problems: watch}
 	newest := answers.Result
 	inspection.Answers = admin.Answers{
 		Certificates: func(fleet, host string) []*adminv1.Certificate {

@@ -44,18 +44,15 @@ func (s *Service) localTraffic(r *adminv1.TrafficRequest, now time.Time) *adminv
 		return out
 	}
 	var list []observed.Traffic
+	asked := observed.Asked{Fleet: r.GetFleet(), Service: r.GetService(), ByEnvoy: r.GetByEnvoy()}
 	if r.GetTotal() {
-		list = s.Observed.Total()
-	} else if w, ok := s.Observed.Last(now); ok {
+		list = s.Observed.Total(asked)
+	} else if w, ok := s.Observed.Last(now, asked); ok {
 		out.From, out.To = timestamppb.New(w.From), timestamppb.New(w.To)
-		if list = w.Services; r.GetByEnvoy() {
-			list = w.Pairs
-		}
+		list = append(w.Services, w.Pairs...) // either
 	}
 	for _, t := range list {
-		if (r.GetFleet() == "" || r.GetFleet() == t.Fleet) && (r.GetService() == "" || r.GetService() == t.Service) {
-			out.Traffic = append(out.Traffic, trafficOf(t))
-		}
+		out.Traffic = append(out.Traffic, trafficOf(t))
 	}
 	return out
 }

@@ -132,7 +132,7 @@ func FuzzReport(f *testing.F) {
 		}
 		b := New(Config{Known: func(string) func(string) bool { return func(string) bool { return true } }})
 		b.Add(r, noon)
-		if w, ok := b.Last(noon.Add(DefaultWindow)); !ok || len(w.Services) > len(r.Points) {
+		if w, ok := b.Last(noon.Add(DefaultWindow), Asked{}); !ok || len(w.Services) > len(r.Points) {
 			t.Errorf("%+v", w)
 		}
 	})
