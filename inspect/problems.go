@@ -30,6 +30,8 @@ type Problems struct {
 	results chan translator.Result // holds the newest one
 	// Tell hears of each result, and of all Problems, if set. It must not block.
 	Tell func(translator.Result, []finding.Problem)
+	// Turnover is how often endpoints change; nil: that is not known.
+	Turnover *Turnover
 
 	known map[finding.Problem]known // by identity; owned by Run
 
@@ -76,7 +78,7 @@ func (p *Problems) Run(ctx context.Context) {
 			taken = true
 		case <-tick.C:
 		}
-		seen := slices.Concat(rejections(p.fleets.Envoys()), Closing(last, p.closing(time.Now())))
+		seen := slices.Concat(rejections(p.fleets.Envoys()), Closing(last, p.closing(time.Now())), p.Turnover.problems(last, time.Now()))
 		list := append(last.Problems(time.Now()), seen...)
 		p.remember(p.look(list, time.Now()), seen)
 		if p.Tell != nil && taken { // before, nothing is known to be not served

@@ -72,7 +72,7 @@ func (s *serving) run(ctx context.Context) error {
 	snapshots, fleets := store.New(store.Config{History: s.history}), fleet.New(fleet.Config{})
 	s.ready = newReadiness(snapshots, s.allowEmpty)
 	traffic := observed.New(observed.Config{Known: server.Known(snapshots)})
-	watch := inspect.NewProblems(s.log, fleets, traffic.Closing)
+	watch := s.problems(fleets, traffic)
 	held, ordered := new(heldNow), new(controller.Orders)
 	inspection := &admin.Service{Instance: instance(), Fleets: fleets, Store: snapshots, Wrong: watch.Of, Held: held.messages, Observed: traffic}
 	peers, err := admin.NewPeers(inspection, s.peers, dialCredentials(s.folder))
@@ -105,6 +105,13 @@ func (s *serving) run(ctx context.Context) error {
 	s.servePage(ctx, g, gate, &ui.Pages{Admin: inspection, Store: snapshots, Fleets: fleets, Problems: watch, Result: answers.Result, Live: answers.Live})
 	g.Go(func() error { s.shutDown(ctx, xds); return nil })
 	return g.Wait()
+}
+
+// problems is what is wrong by all that is known here.
+func (s *serving) problems(fleets *fleet.Registry, traffic *observed.Book) *inspect.Problems {
+	p := inspect.NewProblems(s.log, fleets, traffic.Closing)
+	p.Turnover = s.source.turnover
+	return p
 }
 
 // follow reads the source, what an earlier process has left, and the files of the wire, and

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"legation.dev/pmap"
-	"legation.dev/xds/delta"
 	"legation.dev/xds/fleet"
 	"legation.dev/xds/snapshot"
 	"legation.dev/xds/store"
@@ -73,7 +72,7 @@ func (l *looks) of(e *fleet.Envoy, history []store.Version) (all lag) {
 		one, ok := l.met[key]
 		if !ok {
 			if one, ok = l.before[key]; !ok {
-				one = l.look(e, t, s, history)
+				one = l.look(e, t, history)
 			}
 			l.met[key] = one
 		}
@@ -84,7 +83,8 @@ func (l *looks) of(e *fleet.Envoy, history []store.Version) (all lag) {
 
 // look looks at what differs. Of each resource it asks the one version that would make the
 // lag older, and the others only if it does: they are walked at most once for each of them.
-func (l *looks) look(e *fleet.Envoy, t snapshot.Type, s delta.TypeStatus, history []store.Version) lag {
+func (l *looks) look(e *fleet.Envoy, t snapshot.Type, history []store.Version) lag {
+	s := e.Status.Types[t]
 	last := len(history) - 1
 	refs := fleet.BehindOf(t, e.Of(history[last].Snapshot), s)
 	l.steps += len(refs)
