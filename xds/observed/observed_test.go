@@ -41,7 +41,7 @@ func TestBook(t *testing.T) {
 	add("a", 10*time.Second, requests("shop/web/http", 3), Point{Cluster: "shop/web/http", Stat: Rq5xx, Value: 1}, Point{Cluster: "shop/web/http", Stat: Ejected, Value: 2})
 	add("b", 20*time.Second, requests("shop/web/8080/0a1b", 4), Point{Cluster: "shop/web/http", Stat: Ejected, Value: 1}, requests("shop/idle/http", 0))
 	add("a", 59*time.Second, requests("shop/web/http", 5))
-	if _, ok := b.Last(noon.Add(59 * time.Second), Asked{}); ok {
+	if _, ok := b.Last(noon.Add(59*time.Second), Asked{}); ok {
 		t.Error("a window is shown that is not over")
 	}
 	w, ok := b.Last(noon.Add(time.Minute), Asked{})
@@ -66,7 +66,7 @@ func TestBook(t *testing.T) {
 	if got := b.Total(Asked{}); !reflect.DeepEqual(got, want) {
 		t.Errorf("total: %+v", got)
 	}
-	if _, ok := b.Last(noon.Add(3 * time.Minute), Asked{}); ok {
+	if _, ok := b.Last(noon.Add(3*time.Minute), Asked{}); ok {
 		t.Error("an old window is shown as the last one")
 	}
 }
@@ -123,7 +123,7 @@ func TestForget(t *testing.T) {
 		t.Errorf("%+v", b.Total(Asked{}))
 	}
 	served = false
-	b.Last(noon.Add(2 * time.Minute), Asked{})
+	b.Last(noon.Add(2*time.Minute), Asked{})
 	if len(b.Total(Asked{})) != 0 {
 		t.Errorf("%+v", b.Total(Asked{}))
 	}
