@@ -306,7 +306,7 @@ soak: build envoy kube servers tools $(TOOLS)/oracle ## what is long: known vuln
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/source -changes $(SOAK) -secrets 30000 -outage 2m
 	$(GO) test -tags real -timeout 150m -count=1 -v ./test/upstream -lifetimes 10m -hangs 2m -cost 5m -sound 1h
 	$(GO) test -tags real -timeout 30m -count=1 -v ./test/status -ingresses 10000 -fight 1m -clock
-	$(GO) test -timeout 30m -run NONE -bench Pages -benchtime 20x ./ui
+	$(GO) test -timeout 30m -run NONE -bench 'Pages|Commands' -benchtime 20x ./ui ./cmd/legation
 	$(GO) test -tags real -timeout 30m -count=1 -v ./test/shutdown -upload 30s -slow 10s -restarts 100 -changes 1000
 	cd test/bench && $(GO) run . -only reconnect -services 16130 -streams 1000 -tls -long
 

@@ -21,8 +21,8 @@ const (
 	// moment is how long changes of endpoints are gathered, and how often rules are let in.
 	// It is short beside the second and more that a pod lives on after its endpoint ends.
 	moment = 100 * time.Millisecond
-	// remembered is how long a namespace is told of after it last made too many.
-	remembered = time.Minute
+	// toldOf is how long a namespace is told of after it last made too many.
+	toldOf = time.Minute
 )
 
 // pace lets changes of a namespace in as fast as the class allows, others immediately: a
@@ -271,11 +271,11 @@ func (s *space) tells(now time.Time) bool {
 	return recent(s.told.near, now) || recent(s.told.over, now)
 }
 
-func recent(t, now time.Time) bool { return !t.IsZero() && now.Sub(t) < remembered }
+func recent(t, now time.Time) bool { return !t.IsZero() && now.Sub(t) < toldOf }
 
 // sweep forgets namespaces that may make as many changes at once as any.
 func (p *pace) sweep(now time.Time) {
-	if now.Sub(p.swept) < remembered {
+	if now.Sub(p.swept) < toldOf {
 		return
 	}
 	p.swept = now
@@ -298,9 +298,9 @@ func (p *pace) press(now time.Time) map[string]input.Press {
 // wake is when something that waits is due, or somebody is told no more; zero for never.
 func (p *pace) wake(now time.Time) (first time.Time) {
 	for _, s := range p.busy {
-		t := now.Add(remembered)
+		t := now.Add(toldOf)
 		for _, told := range []time.Time{s.told.near, s.told.over} {
-			if end := told.Add(remembered); recent(told, now) && end.Before(t) {
+			if end := told.Add(toldOf); recent(told, now) && end.Before(t) {
 				t = end
 			}
 		}

@@ -100,7 +100,7 @@ func TestPaceOfOthers(t *testing.T) {
 			t.Errorf("%s is not as it last was", c.Ref)
 		}
 	}
-	p.after(remembered)
+	p.after(toldOf)
 	if len(p.spaces)+len(p.busy)+p.waiting > 0 || !p.wake(p.now).IsZero() {
 		t.Errorf("%d namespaces are remembered, %d changes", len(p.spaces), p.waiting)
 	}
@@ -304,7 +304,7 @@ func TestLoopPaces(t *testing.T) {
 		if served, _, _ := count(); served != 200 {
 			t.Errorf("%d are served after 10 s", served)
 		}
-		l.wait(2 * remembered)
+		l.wait(2 * toldOf)
 		if _, told, holds := count(); len(told)+holds > 0 {
 			t.Errorf("%v is told when it is over, %d are held", told, holds)
 		}

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"legation.dev/xds/redact"
 )
 
 // RequestError is a line of the access log of an Envoy, of a request that failed.
@@ -117,6 +119,7 @@ func (l *ErrorLog) line(envoy string, text []byte) {
 		return
 	}
 	path, _, _ := strings.Cut(is.Path, "?")
+	path, is.Details, is.Failure = redact.Message(path), redact.Message(is.Details), redact.Message(is.Failure) // a client writes what it likes
 	flags := is.Flags
 	if flags == "-" {
 		flags = ""

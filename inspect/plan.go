@@ -3,6 +3,8 @@ package inspect
 import (
 	"errors"
 	"fmt"
+	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,7 +47,7 @@ func Plan(r translator.Result, manifests []byte, deleted, controllers []string, 
 			out.Fleets = append(out.Fleets, f)
 		}
 	}
-	before, after := r.Problems(now), next.Problems(now)
+	before, after := r.EachProblem(now), next.EachProblem(now)
 	out.Problems, out.Solved = append(out.Problems, without(after, before, now)...), without(before, after, now)
 	return out, nil
 }
@@ -127,19 +129,23 @@ func plannedFleet(name string, from, to snapshot.Snapshot) *adminv1.PlannedFleet
 	return out
 }
 
-// without are those Problems that others have not.
-func without(list, others []finding.Problem, now time.Time) (left []*adminv1.Problem) {
-	known := map[finding.Problem]bool{}
-	for _, p := range others {
+// without are those Problems that others have not, by object and field.
+func without(list, others iter.Seq[finding.Problem], now time.Time) (told []*adminv1.Problem) {
+	known, left := map[finding.Problem]bool{}, []finding.Problem{}
+	for p := range others {
 		known[identity(p)] = true
 	}
-	for _, p := range list {
+	for p := range list {
 		if id := identity(p); !known[id] {
 			known[id] = true
-			left = append(left, messageOf(p, now))
+			left = append(left, p)
 		}
 	}
-	return left
+	slices.SortFunc(left, finding.Problem.Compare)
+	for _, p := range left {
+		told = append(told, messageOf(p, now))
+	}
+	return told
 }
 
 // messageOf is a Problem, for people.

@@ -30,13 +30,16 @@ type Problems struct {
 	results chan translator.Result // holds the newest one
 	// Tell hears of each result, and of all Problems, if set. It must not block.
 	Tell func(translator.Result, []finding.Problem)
+	// Turnover is how often endpoints change; nil: that is not known.
+	Turnover *Turnover
 
 	known map[finding.Problem]known // by identity; owned by Run
 
 	mu       sync.Mutex
-	list     []known          // guarded by mu: those of the last look
-	changes  int              // guarded by mu: how often a look found something else
-	overview func() *Overview // guarded by mu: of list, made when it is asked for
+	list     []known           // guarded by mu: those of the last look
+	seen     []finding.Problem // guarded by mu: of these, what Envoys told
+	changes  int               // guarded by mu: how often a look found something else
+	overview func() *Overview  // guarded by mu: of list, made when it is asked for
 }
 
 // known is a Problem, and since when it is known.
@@ -75,17 +78,19 @@ func (p *Problems) Run(ctx context.Context) {
 			taken = true
 		case <-tick.C:
 		}
-		list := slices.Concat(last.Problems(time.Now()), rejections(p.fleets.Envoys()), Closing(last, p.closing(time.Now())))
-		p.remember(p.look(list, time.Now()))
+		seen := slices.Concat(rejections(p.fleets.Envoys()), Closing(last, p.closing(time.Now())), p.Turnover.problems(last, time.Now()))
+		list := append(last.Problems(time.Now()), seen...)
+		p.remember(p.look(list, time.Now()), seen)
 		if p.Tell != nil && taken { // before, nothing is known to be not served
 			p.Tell(last, list)
 		}
 	}
 }
 
-func (p *Problems) remember(list []known) {
+func (p *Problems) remember(list []known, seen []finding.Problem) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.seen = seen
 	if slices.Equal(p.list, list) {
 		return
 	}
@@ -116,6 +121,13 @@ func (p *Problems) All() []finding.Problem {
 		list[i] = one.Problem
 	}
 	return list
+}
+
+// Seen are those of the last look that do not follow from objects. Read only.
+func (p *Problems) Seen() []finding.Problem {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seen
 }
 
 // last is the last look, which is never changed, only replaced.

@@ -82,7 +82,7 @@ func TestProblemsOf(t *testing.T) {
 	file := object.Ref{Kind: object.KindFile, Name: "shop/web.yaml"}
 	p := NewProblems(slog.New(slog.DiscardHandler), fleet.New(fleet.Config{}), nil)
 	p.remember(p.look([]finding.Problem{{Object: web, Message: "one"}, {Object: file, Message: "two"},
-		{Object: object.Ref{Kind: object.KindIngress, Namespace: "shop", Name: "web"}, Message: "three"}}, time.Unix(1000, 0)))
+		{Object: object.Ref{Kind: object.KindIngress, Namespace: "shop", Name: "web"}, Message: "three"}}, time.Unix(1000, 0)), nil)
 	var got []string
 	for _, one := range p.Of(func(o object.Ref) bool { return o == web || o == file }) {
 		got = append(got, one.GetObject()+": "+one.GetMessage())

@@ -2,18 +2,18 @@ package inspect
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/structpb"
 
-	"legation.dev/translator"
+	"legation.dev/translator/finding"
 	"legation.dev/xds/admin/adminv1"
 )
 
@@ -46,27 +46,35 @@ func ParseQuestion(r *adminv1.WhyRequest) (q Question, err error) {
 	return q, nil
 }
 
-// AnswerWhy is Asks for who asks by the admin service.
-func AnswerWhy(r translator.Result, asked *adminv1.WhyRequest, now time.Time) (list []*structpb.Struct, err error) {
+// Why is Asks, for who asks by the admin service, with what all replicas know of it (Live).
+func (s *Served) Why(ctx context.Context, asked *adminv1.WhyRequest, now time.Time) (list []*structpb.Struct, replicas []*adminv1.Replica, err error) {
 	q, err := ParseQuestion(asked)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	for _, w := range Asks(r, q, asked.GetFleet(), now) {
+	var seen []finding.Problem
+	if s.Problems != nil {
+		seen = s.Problems.Seen()
+	}
+	decided := Asks(s.Result(), q, asked.GetFleet(), now, seen...)
+	if replicas, err = s.Live(ctx, decided); err != nil {
+		return nil, nil, err
+	}
+	for _, w := range decided {
 		text, err := json.Marshal(w)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		s := &structpb.Struct{}
 		if err := s.UnmarshalJSON(text); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		list = append(list, s)
 	}
-	return list, nil
+	return list, replicas, nil
 }
 
-// ReadWhy is what AnswerWhy said.
+// ReadWhy is what Served.Why said.
 func ReadWhy(fleets []*structpb.Struct) (list []Why, err error) {
 	for _, s := range fleets {
 		text, err := s.MarshalJSON()
@@ -80,26 +88,4 @@ func ReadWhy(fleets []*structpb.Struct) (list []Why, err error) {
 		list = append(list, w)
 	}
 	return list, nil
-}
-
-// Live adds what is known of Envoys and holds: made is what became of the virtual hosts, and
-// held all that is held.
-func Live(list []Why, made []*adminv1.Made, held []*adminv1.Hold) {
-	for i := range list {
-		w := &list[i]
-		for _, m := range made {
-			if m.GetFleet() == w.Fleet && m.GetResource().GetName() == "ingress/"+w.Host {
-				w.Running = fmt.Sprintf("%d of %d", m.GetRunning(), m.GetEnvoys())
-			}
-		}
-		for _, h := range held {
-			if (h.GetFleet() == "" || h.GetFleet() == w.Fleet) && slices.Contains(w.Objects, h.GetObject()) {
-				until := "until that is mended"
-				if h.GetUntil() != nil {
-					until = "until " + h.GetUntil().AsTime().Format(time.RFC3339)
-				}
-				w.Held = append(w.Held, fmt.Sprintf("%s of %s, %s: %s", h.GetKind(), h.GetObject(), until, h.GetReason()))
-			}
-		}
-	}
 }

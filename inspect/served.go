@@ -7,12 +7,17 @@ import (
 	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/xds/admin"
+	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/snapshot"
 )
 
 // Served answers what is served, by the newest result and by what all Envoys run.
 type Served struct {
 	Peers *admin.Peers
+	// Admin answers for all replicas; nil: nothing is known beside the result.
+	Admin adminv1.AdminServer
+	// Problems has those that do not follow from objects; nil: there are none.
+	Problems *Problems
 
 	mu     sync.Mutex
 	newest translator.Result // guarded by mu

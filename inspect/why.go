@@ -42,7 +42,9 @@ type Why struct {
 	// Lost are the other rules of the host, and why they do not take the request.
 	Lost []Lost `json:"lost,omitempty"`
 	// Settings of the route that somebody has set.
-	Settings []Setting         `json:"settings,omitempty"`
+	Settings []Setting `json:"settings,omitempty"`
+	// Timeouts of the route, whoever sets them.
+	Timeouts []Setting         `json:"timeouts,omitempty"`
 	Problems []finding.Problem `json:"-"`
 	// Said are the Problems, as people read them.
 	Said []string `json:"problems,omitempty"`
@@ -66,6 +68,10 @@ type Answer struct {
 	// Name is where an ExternalName Service leads.
 	Name     string    `json:"name,omitempty"`
 	Settings []Setting `json:"settings,omitempty"`
+	// Timeouts of the cluster, whoever sets them.
+	Timeouts []Setting `json:"timeouts,omitempty"`
+	// Takes is how long its Service took of late; nil if it was not asked, or had no requests.
+	Takes *Takes `json:"takes,omitempty"`
 }
 
 // Endpoint is one address of a Service.
@@ -93,13 +99,20 @@ type Lost struct {
 }
 
 // Asks says what each fleet does with a request: all that have a virtual host for its host,
-// or, if none has, all of them. Only those of class, if that is not empty.
-func Asks(r translator.Result, q Question, class string, now time.Time) []Why {
+// or, if none has, all of them. Only those of class, if that is not empty. more are Problems
+// that do not follow from objects.
+func Asks(r translator.Result, q Question, class string, now time.Time, more ...finding.Problem) []Why {
 	wrong := map[object.Ref][]finding.Problem{}
-	for _, p := range r.Problems(now) {
+	for p := range r.EachProblem(now) {
 		wrong[p.Object] = append(wrong[p.Object], p)
 	}
-	return AsksOf(r, q, class, func(ref object.Ref) []finding.Problem { return wrong[ref] })
+	for _, p := range more {
+		wrong[p.Object] = append(wrong[p.Object], p)
+	}
+	return AsksOf(r, q, class, func(ref object.Ref) []finding.Problem {
+		slices.SortFunc(wrong[ref], finding.Problem.Compare)
+		return slices.Compact(wrong[ref])
+	})
 }
 
 // AsksOf is Asks for who knows already what is wrong with an object. It costs what there is
@@ -172,7 +185,11 @@ func (w *Why) taken(fleet *translator.Fleet, vh *route.VirtualHost, r *route.Rou
 		w.Object = r.Owner
 	}
 	w.Guards = guards(vh, r, q)
-	w.Settings = set(fleet.RouteSettings(r.From))
+	settings := fleet.RouteSettings(r.From)
+	w.Settings = set(settings)
+	if len(r.Targets) > 0 {
+		w.Timeouts = named(settings, "request-timeout", "per-try-timeout", "idle-timeout")
+	}
 }
 
 // displaced are the Problems of other Ingresses of the host that say that another has what
@@ -248,7 +265,8 @@ func answerOf(fleet *translator.Fleet, taken *route.Route, o route.Outcome, obje
 		for _, e := range fleet.Endpoints(b).List {
 			a.Endpoints = append(a.Endpoints, Endpoint{fmt.Sprintf("%s:%d", bracketed(e), e.Port), e.Zone, e.Draining})
 		}
-		a.Settings = set(fleet.ClusterSettings(b))
+		settings := fleet.ClusterSettings(b)
+		a.Settings, a.Timeouts = set(settings), named(settings, "upstream-connect-timeout")
 	}
 	return a
 }
@@ -310,6 +328,16 @@ func set(list []policy.Explained) (rows []Setting) {
 	for _, e := range list {
 		if s := settingOf(e); s.Object != "" {
 			rows = append(rows, s)
+		}
+	}
+	return rows
+}
+
+// named are the settings with these names, whoever sets them.
+func named(list []policy.Explained, names ...string) (rows []Setting) {
+	for _, e := range list {
+		if slices.Contains(names, e.Setting.Name) {
+			rows = append(rows, settingOf(e))
 		}
 	}
 	return rows

@@ -153,12 +153,21 @@ func (r Result) Digest() pmap.Sum {
 
 // Problems are what is wrong at now, each once, sorted by object and field: what
 // was found in reading objects and in translating them.
-func (r Result) Problems(now time.Time) []finding.Problem {
+func (r Result) Problems(now time.Time) []finding.Problem { return finding.Due(now, r.found()...) }
+
+// EachProblem yields the same in no order, and perhaps some of them several times: for who
+// looks for a few.
+func (r Result) EachProblem(now time.Time) iter.Seq[finding.Problem] {
+	return finding.Each(now, r.found()...)
+}
+
+// found is where all findings are.
+func (r Result) found() []pmap.Map[finding.List] {
 	maps := []pmap.Map[finding.List]{r.orphans.found, r.unset, read(r.view)}
 	for f := range r.Fleets() {
 		maps = append(maps, f.found)
 	}
-	return finding.Due(now, maps...)
+	return maps
 }
 
 // Problems are those of this fleet's objects.

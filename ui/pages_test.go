@@ -7,11 +7,13 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"legation.dev/object"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
 	"legation.dev/translator/worlds"
+	"legation.dev/xds/fleet"
 )
 
 // large is a cluster in which something is wrong with every second Ingress.
@@ -27,7 +29,7 @@ func large(n int) []input.Change {
 // visits are requests for every page, as people make them.
 func visits(n int) []string {
 	return []string{"/", "/problems", "/problems?severity=error&namespace=" + worlds.Namespace, "/problems?code=NoService&skip=200", "/search", "/search?q=h0",
-		"/search?q=" + url.QueryEscape("https://"+worlds.HostOf(n/10)+"/a"), "/search?q=shop%2Fi00", "/timeline", "/diff?fleet=" + worlds.Class, "/certificates", "/certificates?host=h000", "/holds", "/drains"}
+		"/search?q=" + url.QueryEscape("https://"+worlds.HostOf(n/10)+"/a"), "/search?q=shop%2Fi00", "/search?q=shop%2Fs00", "/timeline", "/timeline?since=1h&object=service%2F" + worlds.Namespace + "%2F" + worlds.ServiceName(1), "/diff?fleet=" + worlds.Class, "/certificates", "/certificates?host=h000", "/holds", "/drains"}
 }
 
 // TestPagesAreBounded: with ten times the Ingresses a page has no more rows, and makes no
@@ -108,6 +110,56 @@ func TestSearch(t *testing.T) {
 	}
 	if code, _ := s.get("/search?q=" + url.QueryEscape("http://a/ b%zz")); code != http.StatusBadRequest {
 		t.Errorf("what is no URL is answered %d", code)
+	}
+}
+
+// TestSearchLive: a page says of a request what `legation why` does: its timeouts, how many
+// Envoys run it; and a Service is found by its name, as an Ingress is.
+func TestSearchLive(t *testing.T) {
+	s := newStage(t, large(10)...)
+	s.Fleets.Join(fleet.Node{ID: "e1", Fleet: worlds.Class}, time.Now())
+	_, body := s.get("/search?q=" + url.QueryEscape("http://"+worlds.HostOf(5)+"/x"))
+	for _, want := range []string{"at 0 of 1 Envoys", "request-timeout", "upstream-connect-timeout"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("it does not say %q:\n%s", want, body)
+		}
+	}
+	service := worlds.Namespace + "/" + worlds.ServiceName(1)
+	_, body = s.get("/search?q=" + url.QueryEscape(service))
+	if !strings.Contains(body, "Services that begin with "+service) || !strings.Contains(body, `href="/search?q=`+worlds.HostOf(1)) || strings.Contains(body, "is answered 404") {
+		t.Errorf("a Service is not found by its name:\n%s", body)
+	}
+}
+
+// TestTimelineFilter: of an object and of a time, as `legation history`; what is neither is said.
+func TestTimelineFilter(t *testing.T) {
+	s := newStage(t, large(10)...)
+	w := worlds.New(2, worlds.Size{Services: 5, Endpoints: 2})
+	s.with(w.Endpoint(1))
+	s.with(w.Move(3, 1))
+	versions := func(query string) int {
+		t.Helper()
+		code, body := s.get("/timeline" + query)
+		if code != http.StatusOK {
+			t.Fatalf("%s: %d", query, code)
+		}
+		return rowsOf(body)
+	}
+	all := versions("")
+	service := "?object=" + url.QueryEscape("service/"+worlds.Namespace+"/"+worlds.ServiceName(1))
+	if n := versions(service); n == 0 || n >= all {
+		t.Errorf("%d of %d versions are of a Service", n, all)
+	}
+	if n := versions("?since=1h"); n != all {
+		t.Errorf("%d of %d versions are of the last hour", n, all)
+	}
+	if n := versions("?until=1h"); n != 0 {
+		t.Errorf("%d versions were published an hour ago", n)
+	}
+	for _, query := range []string{"?object=checkout", "?since=soon", "?until=soon"} {
+		if code, _ := s.get("/timeline" + query); code != http.StatusBadRequest {
+			t.Errorf("%s is answered %d", query, code)
+		}
 	}
 }
 

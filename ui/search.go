@@ -2,8 +2,10 @@ package ui
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +28,7 @@ func (p *Pages) search(r *http.Request) (*sheet, error) {
 	q := r.URL.Query()
 	asked := strings.TrimSpace(q.Get("q"))
 	s := &sheet{Form: &form{Submit: "Why?", Fields: []field{
-		{Name: "q", Label: "Host or URL, or namespace/Ingress", Value: clean(asked), Hint: "https://shop.example.com/cart", Wide: true},
+		{Name: "q", Label: "Host or URL, or namespace/name of an Ingress or a Service", Value: clean(asked), Hint: "https://shop.example.com/cart", Wide: true},
 		{Name: "method", Label: "Method", Value: clean(cmp.Or(q.Get("method"), http.MethodGet))},
 		{Name: "header", Label: "Header", Value: clean(q.Get("header")), Hint: "X-Canary: always"},
 		{Name: "from", Label: "From", Value: clean(q.Get("from")), Hint: "203.0.113.7"},
@@ -44,19 +46,65 @@ func (p *Pages) search(r *http.Request) (*sheet, error) {
 	if err != nil {
 		return s, status.Error(codes.InvalidArgument, strings.ReplaceAll(err.Error(), "--", ""))
 	}
+	if p.named(asked) {
+		s.Lead = "What is called so; a host leads to what becomes of its requests."
+	} else if err := p.decided(r.Context(), s, question); err != nil {
+		return nil, err
+	}
+	p.hosts(s, strings.ToLower(question.URL.Hostname()))
+	p.ingresses(s, asked)
+	p.services(s, asked)
+	return s, nil
+}
+
+// decided says what each fleet does with a request.
+func (p *Pages) decided(ctx context.Context, s *sheet, question inspect.Question) error {
 	all := p.Problems.Overview()
-	for _, y := range inspect.AsksOf(p.Result(), question, "", func(ref object.Ref) (list []finding.Problem) {
+	list := inspect.AsksOf(p.Result(), question, "", func(ref object.Ref) (list []finding.Problem) {
 		for _, one := range all.Of(ref) {
 			list = append(list, one.Problem)
 		}
 		return list
-	}) {
+	})
+	replicas, err := p.Live(ctx, list)
+	if err != nil {
+		return err
+	}
+	for _, y := range list {
 		s.why(question, y)
 	}
+	s.silent(replicas)
 	p.wrongAt(s, all, question.URL.Hostname())
-	p.hosts(s, strings.ToLower(question.URL.Hostname()))
-	p.ingresses(s, asked)
-	return s, nil
+	return nil
+}
+
+// named reports whether a text is the beginning of namespace/name of an Ingress or Service,
+// and of no host.
+func (p *Pages) named(text string) bool {
+	namespace, rest, ok := strings.Cut(text, "/")
+	if !ok || rest == "" || strings.Contains(text, "://") {
+		return false
+	}
+	view := p.Result().View()
+	for range view.OfHost(strings.ToLower(namespace)) {
+		return false
+	}
+	for range view.Ingresses().Prefix(text) {
+		return true
+	}
+	for range view.Services().Prefix(text) {
+		return true
+	}
+	return false
+}
+
+// silent says which replicas did not answer.
+func (s *sheet) silent(replicas []*adminv1.Replica) {
+	for _, one := range replicas {
+		if one.GetError() != "" {
+			s.Lead, s.Tone = s.Lead+clean(" Replica "+one.GetAddress()+" did not answer: "+one.GetError()), "bad"
+		}
+	}
 }
 
 // why is what a fleet does with the request.
@@ -75,9 +123,15 @@ func (s *sheet) why(q inspect.Question, y inspect.Why) {
 		s.add(text("Guard"), text(g))
 	}
 	for _, a := range y.Answers {
-		s.answer(a)
+		s.answer(a, y.Timeouts)
 	}
 	s.set("Set for the route", y.Settings)
+	for _, h := range y.Held {
+		s.add(text("Held").to("/holds"), text(h).toned("warn"))
+	}
+	if y.Running != "" {
+		s.add(text("Running").to("/"), textf("at %s Envoys", y.Running))
+	}
 	for _, one := range y.Problems {
 		if one.Object.Kind != object.KindIngress { // those are in a table of their own
 			s.add(severity(one.Code.Row().Severity), text(one.Error()))
@@ -140,8 +194,8 @@ func certificateOf(c *inspect.Certificate) cell {
 	return out
 }
 
-// answer is one thing that may happen.
-func (s *sheet) answer(a inspect.Answer) {
+// answer is one thing that may happen, with the timeouts of its route.
+func (s *sheet) answer(a inspect.Answer, ofRoute []inspect.Setting) {
 	share := ""
 	if a.Share != "" {
 		share = ", " + a.Share + " of the requests"
@@ -158,6 +212,12 @@ func (s *sheet) answer(a inspect.Answer) {
 	default:
 		s.add(text("Answer"), textf("of cluster %s%s", a.Cluster, share))
 	}
+	if a.Takes != nil {
+		s.add(text("Takes"), text(a.Takes.String()))
+	}
+	if a.Cluster != "" {
+		s.timeouts(append(slices.Clone(ofRoute), a.Timeouts...))
+	}
 	for i, e := range a.Endpoints {
 		if i == mostListed {
 			s.add(text("Endpoints"), textf("%d in all", len(a.Endpoints)))
@@ -173,6 +233,17 @@ func (s *sheet) answer(a inspect.Answer) {
 		s.add(text("Endpoint"), code(state))
 	}
 	s.set("Set for the cluster", a.Settings)
+}
+
+// timeouts are those of an answer that an endpoint gives.
+func (s *sheet) timeouts(list []inspect.Setting) {
+	var all []string
+	for _, one := range list {
+		all = append(all, one.Name+" "+one.Value)
+	}
+	if len(all) > 0 {
+		s.add(text("Timeouts"), texts(all))
+	}
 }
 
 // set are settings that somebody has set.
@@ -257,4 +328,40 @@ func (p *Pages) ingresses(s *sheet, prefix string) {
 			return
 		}
 	}
+}
+
+// services lists those whose namespace/name begins with a text, and which hosts lead there.
+func (p *Pages) services(s *sheet, prefix string) {
+	var of *section
+	n, view := 0, p.Result().View()
+	for key, o := range view.Services().Prefix(prefix) {
+		if of == nil {
+			of = s.section("Services that begin with "+clean(prefix), "Service", "Hosts that lead to it")
+		}
+		hosts := hostsTo(view, object.Ref{Kind: object.KindService, Namespace: o.Namespace, Name: o.Name})
+		c := text(key)
+		if len(hosts) > 0 {
+			c = c.to("/search", "q", hosts[0])
+		}
+		if n++; n > mostListed || !s.add(c, texts(hosts)) {
+			of.More = "And others; type more of the name."
+			return
+		}
+	}
+}
+
+// hostsTo are a few hosts of the Ingresses that name an object.
+func hostsTo(view input.View, ref object.Ref) (hosts []string) {
+	for f := range view.Naming(ref) {
+		for _, h := range f.Hosts {
+			if slices.Contains(hosts, h.Name) {
+				continue
+			}
+			if len(hosts) == 3 {
+				return append(hosts, "and others")
+			}
+			hosts = append(hosts, h.Name)
+		}
+	}
+	return hosts
 }

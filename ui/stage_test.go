@@ -26,6 +26,7 @@ type stage struct {
 	*Pages
 	handler  http.Handler
 	problems *inspect.Problems
+	answers  *inspect.Served
 	result   atomic.Pointer[translator.Result] // read by requests
 	rest     func()                            // ends the look for Problems
 	t        testing.TB
@@ -40,6 +41,12 @@ func newStage(t testing.TB, changes ...input.Change) *stage {
 	service := &admin.Service{Instance: "one", Fleets: fleets, Store: snapshots, Wrong: s.problems.Of}
 	s.Pages = &Pages{Admin: service, Store: snapshots, Fleets: fleets, Problems: s.problems, Result: func() translator.Result { return *s.result.Load() },
 		Door: Door{Token: func() string { return token }}, Log: slog.New(slog.DiscardHandler)}
+	s.answers = &inspect.Served{Admin: service}
+	peers, err := admin.NewPeers(service, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.answers.Peers, s.Live = peers, s.answers.Live
 	s.result.Store(new(translator.Result))
 	s.handler = s.Handler()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -57,6 +64,7 @@ func (s *stage) with(changes ...input.Change) {
 	before := s.result.Load()
 	result := translator.Translate(*before, before.View().With(changes...))
 	s.result.Store(&result)
+	s.answers.Report(result)
 	for f := range result.Fleets() {
 		s.Store.Publish(f.Name, f.Snapshot, "test")
 	}

@@ -3,40 +3,42 @@ package ui
 import (
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"legation.dev/inspect"
 	"legation.dev/object"
+	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/impact"
 	"legation.dev/xds/store"
 )
 
-// timeline is the versions of each fleet, newest first.
+// timeline is the versions of each fleet, newest first: all that are kept, or those of a time,
+// or in which something became of an object.
 func (p *Pages) timeline(r *http.Request) (*sheet, error) {
-	s, now, only := &sheet{}, time.Now(), r.URL.Query().Get("fleet")
+	q, now := r.URL.Query(), time.Now()
+	f, err := filterOf(q, now)
+	s := &sheet{Form: &form{Submit: "Show", Fields: []field{
+		{Name: "object", Label: "Object", Value: clean(q.Get("object")), Hint: "ingress/shop/checkout", Wide: true},
+		{Name: "since", Label: "Since (UTC)", Value: clean(q.Get("since")), Hint: "14:02, or 30m ago"},
+		{Name: "until", Label: "Until (UTC)", Value: clean(q.Get("until")), Hint: "2026-11-28 14:10"},
+		{Name: "fleet", Label: "Fleet", Value: clean(f.fleet)}}}}
+	if err != nil {
+		return s, status.Error(codes.InvalidArgument, err.Error())
+	}
 	fleets := p.Store.Fleets()
 	for _, name := range fleets {
-		if only != "" && name != only {
+		if f.fleet != "" && name != f.fleet {
 			continue
 		}
-		of := s.section("Fleet "+name, "Version", "Published", "At", "Cause", "Resources", "Connections")
-		steps := p.times.Of(name, MostRows)
-		share := max(s.left()/max(len(fleets), 1), 1)
-		if only != "" {
-			share = s.left()
-		}
-		for i, step := range steps {
-			if i == share || !s.add(p.step(name, step, now)...) {
-				of.More = fmt.Sprintf("%d of %d that are kept.", i, len(steps))
-				if only == "" {
-					of.Next = link("/timeline", "fleet", name)
-				}
-				break
-			}
+		if err := p.versions(r, s, f, name, max(s.left()/len(fleets), 1)); err != nil {
+			return nil, err
 		}
 	}
 	if len(s.Sections) == 0 {
@@ -44,6 +46,74 @@ func (p *Pages) timeline(r *http.Request) (*sheet, error) {
 	}
 	s.Lead = "What was published, by this replica, and what caused it. A version leads to what is different in it."
 	return s, nil
+}
+
+// filter says which versions a timeline has; what is empty excludes none.
+type filter struct {
+	fleet, object string // object as the admin service names it
+	since, until  *timestamppb.Timestamp
+}
+
+func filterOf(q url.Values, now time.Time) (f filter, err error) {
+	f.fleet = q.Get("fleet")
+	if text := q.Get("object"); text != "" {
+		if f.object, err = inspect.ObjectText(text); err != nil {
+			return f, fmt.Errorf("object %w", err)
+		}
+	}
+	if f.since, err = inspect.Moment(q.Get("since"), now, time.UTC); err != nil {
+		return f, fmt.Errorf("since %w", err)
+	}
+	if f.until, err = inspect.Moment(q.Get("until"), now, time.UTC); err != nil {
+		return f, fmt.Errorf("until %w", err)
+	}
+	return f, nil
+}
+
+// takes says which numbers of versions are asked for, as `legation history` does.
+func (p *Pages) takes(r *http.Request, f filter, fleet string) (func(store.Version) bool, error) {
+	numbers := map[uint64]bool{}
+	if f.object != "" {
+		answer, err := p.Admin.History(r.Context(), &adminv1.HistoryRequest{Fleet: fleet, Object: f.object})
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range answer.GetVersions() {
+			numbers[v.GetNumber()] = true
+		}
+	}
+	return func(v store.Version) bool {
+		return (f.object == "" || numbers[v.Number]) && (f.since == nil || !v.Time.Before(f.since.AsTime())) && (f.until == nil || !v.Time.After(f.until.AsTime()))
+	}, nil
+}
+
+// versions are those of one fleet, at most share of them where there are others.
+func (p *Pages) versions(r *http.Request, s *sheet, f filter, name string, share int) error {
+	takes, err := p.takes(r, f, name)
+	if err != nil {
+		return err
+	}
+	of := s.section("Fleet "+name, "Version", "Published", "At", "Cause", "Resources", "Connections")
+	steps := p.times.Of(name, MostRows)
+	kept := len(steps)
+	steps = slices.DeleteFunc(steps, func(step inspect.Step) bool { return !takes(step.Version) })
+	if f.fleet != "" {
+		share = s.left()
+	}
+	for i, step := range steps {
+		if i == share || !s.add(p.step(name, step, time.Now())...) {
+			of.More = fmt.Sprintf("%d of %d that are kept.", i, len(steps))
+			if f.fleet == "" {
+				q := r.URL.Query()
+				of.Next = link("/timeline", "fleet", name, "object", q.Get("object"), "since", q.Get("since"), "until", q.Get("until"))
+			}
+			return nil
+		}
+	}
+	if len(steps) == 0 {
+		of.Note = fmt.Sprintf("None of %d versions that are kept.", kept)
+	}
+	return nil
 }
 
 // step is a version in a row.

@@ -45,7 +45,9 @@ type Pages struct {
 	Problems *inspect.Problems
 	// Result is the newest one.
 	Result func() translator.Result
-	Door   Door
+	// Live adds to what was decided what all replicas know of it, as inspect.Served does.
+	Live func(context.Context, []inspect.Why) ([]*adminv1.Replica, error)
+	Door Door
 	// Ended ends who is told of changes, when it is closed; nil never is.
 	Ended <-chan struct{}
 	Log   *slog.Logger

@@ -13,10 +13,9 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"legation.dev/cmd/cli"
-	"legation.dev/object"
+	"legation.dev/inspect"
 	"legation.dev/xds/admin/adminv1"
 )
 
@@ -92,59 +91,19 @@ func (f *historyFlags) request(now time.Time) (*adminv1.HistoryRequest, *time.Lo
 			return nil, nil, fmt.Errorf("--zone %q: %w", f.zone, err)
 		}
 	}
-	if r.Since, err = momentOf(f.since, now, zone); err != nil {
+	if r.Since, err = inspect.Moment(f.since, now, zone); err != nil {
 		return nil, nil, fmt.Errorf("--since %w", err)
 	}
-	if r.At, err = momentOf(f.at, now, zone); err != nil {
+	if r.At, err = inspect.Moment(f.at, now, zone); err != nil {
 		return nil, nil, fmt.Errorf("--at %w", err)
 	}
 	if f.object == "" {
 		return r, zone, nil
 	}
-	if r.Object, err = objectText(f.object); err != nil {
+	if r.Object, err = inspect.ObjectText(f.object); err != nil {
 		return nil, nil, fmt.Errorf("--object %w", err)
 	}
 	return r, zone, nil
-}
-
-// objectText is an object as the admin service takes it: "Ingress shop/checkout".
-func objectText(argument string) (string, error) {
-	kind, name, _ := strings.Cut(argument, "/")
-	for _, of := range object.Kinds {
-		if strings.EqualFold(string(of.Kind), kind) && name != "" {
-			return string(of.Kind) + " " + name, nil
-		}
-	}
-	return "", fmt.Errorf("%q: want KIND/NAMESPACE/NAME, as in ingress/shop/checkout", argument)
-}
-
-// momentOf is the time that text means in a zone; nil for an empty text. A time of day is of
-// today, or of yesterday if it is still to come.
-func momentOf(text string, now time.Time, zone *time.Location) (*timestamppb.Timestamp, error) {
-	if text == "" {
-		return nil, nil
-	}
-	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
-		return timestamppb.New(now.Add(-ago)), nil
-	}
-	for _, layout := range []string{time.RFC3339, time.DateTime, "2006-01-02 15:04"} {
-		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
-			return timestamppb.New(t), nil
-		}
-	}
-	for _, layout := range []string{time.TimeOnly, "15:04"} {
-		t, err := time.ParseInLocation(layout, text, zone)
-		if err != nil {
-			continue
-		}
-		year, month, day := now.In(zone).Date()
-		t = time.Date(year, month, day, t.Hour(), t.Minute(), t.Second(), 0, zone)
-		if t.After(now) {
-			t = time.Date(year, month, day-1, t.Hour(), t.Minute(), t.Second(), 0, zone)
-		}
-		return timestamppb.New(t), nil
-	}
-	return nil, fmt.Errorf(`%q: want a time ("14:02"), a date and a time ("2026-11-28 14:02", RFC 3339), or how long ago ("30m")`, text)
 }
 
 func (f *outputFlags) writeVersions(w io.Writer, answer *adminv1.HistoryResponse, zone *time.Location) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"legation.dev/cmd/cli"
+	"legation.dev/inspect"
 	"legation.dev/translator/finding"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/impact"
@@ -58,7 +59,7 @@ func (f *planFlags) run(c *cobra.Command) error {
 		return cli.Usage(c, errors.New("name manifests with -f, or what would be deleted with --without"))
 	}
 	for _, text := range f.without {
-		object, err := objectText(text)
+		object, err := inspect.ObjectText(text)
 		if err != nil {
 			return cli.Usage(c, fmt.Errorf("--without %w", err))
 		}

@@ -11,7 +11,9 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
+	"log/slog"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -139,7 +141,8 @@ func TestNothingSecretIsPrinted(t *testing.T) {
 		if err := os.WriteFile(file, []byte(guarded+p.manifests), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		address := servingFile(t, guarded+p.manifests)
+		debug := filepath.Join(t.TempDir(), "debug")
+		_, address := servingWith(t, guarded+p.manifests, func(s *serving) { s.debug, s.level = listenOn(t, debug), new(slog.LevelVar) })
 		look := func(args ...string) {
 			_, out, errs := legation(args...)
 			for _, needle := range p.needles {
@@ -154,15 +157,76 @@ func TestNothingSecretIsPrinted(t *testing.T) {
 				look(append(strings.Fields(strings.ReplaceAll(line, "FILE", file)), "--address", address, "-o", output)...)
 			}
 		}
+		for _, line := range p.compared(t, folder) {
+			look(strings.Fields(strings.ReplaceAll(line, "FILE", file))...)
+		}
+		for _, path := range []string{"/loglevel", "/debug/pprof/", "/debug/pprof/goroutine?debug=2", "/debug/pprof/heap?debug=1", "/debug/pprof/cmdline", "/debug/pprof/nothing"} {
+			look("debug", "--socket", debug, path)
+		}
 		for _, line := range []string{"translate FILE", "translate FILE -o json", "lint FILE", "lint FILE -o json", "lint FILE -o csv", "lint FILE -o sarif", "why https://key.test/ FILE -o json", "explain service/shop/web FILE -o json"} {
 			look(strings.Fields(strings.ReplaceAll(line, "FILE", file))...)
 		}
 	}
-	for _, name := range []string{"snapshot", "certs", "why", "translate", "explain"} {
+	for _, name := range []string{"snapshot", "certs", "why", "translate", "explain", "compare"} {
 		if !found[name] {
 			t.Errorf("legation %s did not even print the host: the test looks at nothing", name)
 		}
 	}
+}
+
+// compared are command lines that hold a log of ingress-nginx against the manifests, in which a
+// client has asked for a path with a line of htpasswd.
+func (p *planted) compared(t *testing.T, folder string) (lines []string) {
+	t.Helper()
+	log := filepath.Join(folder, "access.log")
+	var text strings.Builder
+	for _, needle := range p.needles {
+		if strings.HasPrefix(needle, "$2") {
+			for i, answer := range [][2]string{{"200", "10.1.0.9:8080"}, {"302", "-"}, {"403", "-"}} { // the last two are no answers of ours
+				fmt.Fprintf(&text, "192.0.2.1 - user [28/Nov/2026:11:30:00 +0000] \"GET /%d/user:%s HTTP/1.1\" %s 5 \"-\" \"curl\" 100 0.001 [shop-open-80] [] %s - - - id\n", i, needle, answer[0], answer[1])
+			}
+		}
+	}
+	if text.Len() == 0 {
+		t.Fatal("no hash is planted")
+	}
+	if err := os.WriteFile(log, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(folder, "compared.yaml")
+	if err := os.WriteFile(file, []byte(guarded+p.manifests+strings.ReplaceAll(openToAll, "NAME", "open")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, output := range []string{"table", "json", "csv"} {
+		lines = append(lines, "compare "+file+" --nginx-log "+log+" -o "+output)
+	}
+	return lines
+}
+
+// openToAll is a host without TLS.
+const openToAll = `---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: NAME, namespace: shop}
+spec:
+  ingressClassName: legation
+  rules: [{host: NAME.key.test, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: NAME, port: {number: 80}}}}]}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: NAME, namespace: shop}
+spec: {ports: [{port: 80}], selector: {app: NAME}}
+`
+
+// listenOn listens on a socket until the test ends.
+func listenOn(t *testing.T, path string) net.Listener {
+	t.Helper()
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
 }
 
 const oneMore = `---

@@ -25,6 +25,12 @@ func servingFile(t *testing.T, manifests string) string {
 // servingFolder is servingFile, and says in which folder they are, too.
 func servingFolder(t *testing.T, manifests string) (folder, address string) {
 	t.Helper()
+	return servingWith(t, manifests, func(*serving) {})
+}
+
+// servingWith is servingFolder, with more of what is served.
+func servingWith(t *testing.T, manifests string, with func(*serving)) (folder, address string) {
+	t.Helper()
 	folder = t.TempDir()
 	if err := os.WriteFile(filepath.Join(folder, "all.yaml"), []byte(manifests), 0o600); err != nil {
 		t.Fatal(err)
@@ -41,7 +47,9 @@ func servingFolder(t *testing.T, manifests string) (folder, address string) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- (&serving{source: source, xds: listener, history: 8, log: log}).run(ctx) }()
+	serve := &serving{source: source, xds: listener, history: 8, log: log}
+	with(serve)
+	go func() { ended <- serve.run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -76,7 +76,7 @@ func (s *serving) run(ctx context.Context) error {
 	snapshots, fleets := s.versions(), fleet.New(fleet.Config{})
 	s.ready = newReadiness(snapshots, s.allowEmpty)
 	traffic := observed.New(observed.Config{Known: server.Known(snapshots)})
-	watch := inspect.NewProblems(s.log, fleets, traffic.Closing)
+	watch := s.problems(fleets, traffic)
 	held, ordered := new(heldNow), new(controller.Orders)
 	here := newThisReplica(s.identity, ordered, s.log)
 	inspection := &admin.Service{Instance: here.instance, Fleets: fleets, Store: snapshots, Book: s.book, Wrong: watch.Of, Held: held.messages, Observed: traffic}
@@ -90,7 +90,7 @@ func (s *serving) run(ctx context.Context) error {
 	orders := s.orders(ordered, inspection.Instance, peers)
 	xds := server.New(server.Config{Store: snapshots, Fleets: fleets, Log: s.log, Services: func(to grpc.ServiceRegistrar) { inspection.Register(to); orders.Register(to); s.register(to, here) }, Waiting: s.waiting,
 		Gate: gate, Limits: server.Limits{Age: maxAge(s.age)}, Observed: traffic})
-	answers := s.answering(inspection, snapshots)
+	answers := s.answering(inspection, snapshots, watch)
 	s.publish.orders = func() []status.Order { return toldOf(ordered.Past(time.Now())) }
 	writer, err := s.publish.writer(s.source.rest, s.namespaces, answers.Acknowledged, s.log)
 	if err != nil {
@@ -109,9 +109,16 @@ func (s *serving) run(ctx context.Context) error {
 		inspect.Metrics{Result: answers.Result, Problems: watch.All, Store: snapshots, Fleets: fleets, Envoys: inspect.LocalEnvoys(inspection)})
 	metrics = append(metrics, s.optional(writer, gate)...)
 	s.serveAdmin(ctx, g, snapshots, metrics)
-	s.servePage(ctx, g, gate, &ui.Pages{Admin: inspection, Store: snapshots, Fleets: fleets, Problems: watch, Result: answers.Result})
+	s.servePage(ctx, g, gate, &ui.Pages{Admin: inspection, Store: snapshots, Fleets: fleets, Problems: watch, Result: answers.Result, Live: answers.Live})
 	g.Go(func() error { s.shutDown(ctx, xds); return nil })
 	return g.Wait()
+}
+
+// problems is what is wrong by all that is known here.
+func (s *serving) problems(fleets *fleet.Registry, traffic *observed.Book) *inspect.Problems {
+	p := inspect.NewProblems(s.log, fleets, traffic.Closing)
+	p.Turnover = s.source.turnover
+	return p
 }
 
 // follow reads the source, what an earlier process has left, and the files of the wire, and
@@ -187,8 +194,8 @@ func (s *serving) report(r translator.Result, watch *inspect.Problems) {
 
 // answering has the admin service tell of objects by the newest result: no answer waits for
 // the loop, and the loop for none.
-func (s *serving) answering(inspection *admin.Service, snapshots *store.Store) *inspect.Served {
-	answers := &inspect.Served{Peers: inspection.Peers}
+func (s *serving) answering(inspection *admin.Service, snapshots *store.Store, watch *inspect.Problems) *inspect.Served {
+	answers := &inspect.Served{Peers: inspection.Peers, Admin: inspection, Problems: watch}
 	newest := answers.Result
 	inspection.Answers = admin.Answers{
 		Certificates: func(fleet, host string) []*adminv1.Certificate {
@@ -198,8 +205,8 @@ func (s *serving) answering(inspection *admin.Service, snapshots *store.Store) *
 			return inspect.Plan(newest(), manifests, deleted, s.controllers, time.Now())
 		},
 		Elsewhere: func(namespace string) []*adminv1.Elsewhere { return inspect.Elsewhere(newest(), namespace) },
-		Why: func(r *adminv1.WhyRequest) ([]*structpb.Struct, error) {
-			return inspect.AnswerWhy(newest(), r, time.Now())
+		Why: func(ctx context.Context, r *adminv1.WhyRequest) ([]*structpb.Struct, []*adminv1.Replica, error) {
+			return answers.Why(ctx, r, time.Now())
 		}}
 	return answers
 }

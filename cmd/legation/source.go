@@ -18,6 +18,7 @@ import (
 	"legation.dev/cmd/cli"
 	"legation.dev/controller"
 	"legation.dev/examples"
+	"legation.dev/inspect"
 	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
@@ -100,6 +101,8 @@ type source struct {
 	// rest is the API server; nil if there is none.
 	rest  *rest.Config
 	close func()
+	// turnover is how often endpoints change; nil if there is no API server.
+	turnover *inspect.Turnover
 }
 
 // open opens what --source names, after check; without it, a copy of the example. last is
@@ -162,11 +165,12 @@ func (f *sourceFlags) openKube(last input.View, log *slog.Logger) (*source, erro
 	for _, o := range last.ClassObjects() {
 		known = append(known, input.Change{Ref: o.Ref(), Object: o})
 	}
-	s, err := kube.New(kube.Config{REST: config, Namespaces: f.namespaces, Classes: f.classes, Controllers: f.controllers, Last: known, Log: log})
+	turnover := &inspect.Turnover{}
+	s, err := kube.New(kube.Config{Endpoints: func(service object.Ref, by string) { turnover.Add(service, by, time.Now()) }, REST: config, Namespaces: f.namespaces, Classes: f.classes, Controllers: f.controllers, Last: known, Log: log})
 	if err != nil {
 		return nil, fmt.Errorf("--source %s: %w", kubeSource, err)
 	}
-	return &source{Source: s, run: s.Run, waiting: s.Waiting, rest: config, close: func() {}}, nil
+	return &source{Source: s, run: s.Run, waiting: s.Waiting, rest: config, close: func() {}, turnover: turnover}, nil
 }
 
 // errNoCluster says that nothing names an API server.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"legation.dev/cmd/cli"
+	"legation.dev/inspect"
 	"legation.dev/xds/admin/adminv1"
 )
 
@@ -44,7 +45,8 @@ request under way: such requests fail, unless they may be sent again. LIVED is h
 connections were on average that ended. EJECTED is how many endpoints an Envoy keeps out
 now because they failed (the most at one Envoy), CHECKS how many health checks failed.
 TIMEOUTS are requests that no endpoint answered within request-timeout, OVERFLOW those
-that were refused as the Service was at its limit.
+that were refused as the Service was at its limit. P50 and P99 are within which time half of
+the answers, and 99 of 100, were whole, as far as Envoy's buckets tell; not by Envoy.
 
 A replica that does not answer is named, and the exit status is 1.`,
 		Example: `  legation traffic
@@ -103,11 +105,11 @@ func (f *outputFlags) writeTraffic(w io.Writer, answer *adminv1.TrafficResponse,
 	if asked.GetByEnvoy() {
 		who = "ENVOY"
 	}
-	row(table, "FLEET", "SERVICE", who, "REQUESTS", "ERRORS", "CONNECT FAILED", "CLOSED", "IN USE", "LIVED", "EJECTED", "CHECKS", "TIMEOUTS", "OVERFLOW")
+	row(table, "FLEET", "SERVICE", who, "REQUESTS", "ERRORS", "CONNECT FAILED", "CLOSED", "IN USE", "LIVED", "EJECTED", "CHECKS", "TIMEOUTS", "OVERFLOW", "P50", "P99")
 	for _, t := range answer.GetTraffic() {
 		row(table, t.GetFleet(), t.GetService(), seenBy(t), fmt.Sprint(t.GetRequests()), fmt.Sprint(t.GetErrors()), fmt.Sprint(t.GetConnectFailures()),
 			fmt.Sprint(t.GetRemoteCloses()), fmt.Sprint(t.GetRemoteClosesInUse()), lived(t.GetLengths()), fmt.Sprint(t.GetEjections()), fmt.Sprint(t.GetFailedChecks()),
-			fmt.Sprint(t.GetTimeouts()), fmt.Sprint(t.GetOverflows()))
+			fmt.Sprint(t.GetTimeouts()), fmt.Sprint(t.GetOverflows()), took(t, 50), took(t, 99))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -150,6 +152,14 @@ func seenBy(t *adminv1.Traffic) string {
 		return t.GetEnvoy()
 	}
 	return fmt.Sprint(t.GetEnvoys())
+}
+
+// took is within which time so many of 100 requests were answered; empty if none was.
+func took(t *adminv1.Traffic, percent uint64) string {
+	if t.GetTimes().GetCount() == 0 {
+		return ""
+	}
+	return inspect.Percentile(t.GetTimes(), percent).String()
 }
 
 // lived is how old connections were on average; empty if none ended.

@@ -35,7 +35,8 @@ func whyCommand() *cobra.Command {
 file of manifests, or of a cluster (--source kube), which is read once: which virtual host takes it, which rule of which Ingress, what it has
 to pass first, where it goes or what it is answered, and what is wrong with the objects
 concerned. For https it says which certificate the client is shown. It sends nothing. Of a
-running Legation it also says how many Envoys run that, and what is held of it, until when.
+running Legation it also says how many Envoys run that, what is held of it, until when,
+and how long the Service took to answer in the last minute, beside its timeouts.
 
 Rules that were passed over are printed with the reason, those with the same path first.
 What a backend answers, and what a password, a certificate or an authorization service
@@ -111,23 +112,10 @@ func (f *whyFlags) served(c *cobra.Command, asked *adminv1.WhyRequest) (list []i
 		if err != nil {
 			return err
 		}
-		if list, err = inspect.ReadWhy(answer.GetFleets()); err != nil || len(list) == 0 {
+		if list, err = inspect.ReadWhy(answer.GetFleets()); err != nil {
 			return err
 		}
-		held, err := admin.Holds(ctx, &adminv1.HoldsRequest{})
-		if err != nil {
-			return err
-		}
-		var made []*adminv1.Made
-		for _, object := range slices.Compact(slices.Sorted(slices.Values(namesOf(list, func(w inspect.Why) string { return w.Object })))) {
-			explained, err := admin.Explain(ctx, &adminv1.ExplainRequest{Object: object})
-			if err != nil {
-				return err
-			}
-			made = append(made, explained.GetMade()...)
-		}
-		inspect.Live(list, made, held.GetHolds())
-		return complain(c.ErrOrStderr(), held.GetReplicas())
+		return complain(c.ErrOrStderr(), answer.GetReplicas())
 	})
 	return list, err
 }
@@ -164,7 +152,7 @@ func writeWhy(w io.Writer, q inspect.Question, list []inspect.Why) error {
 			fmt.Fprintf(table, "  guard\t%s\n", g)
 		}
 		for _, a := range y.Answers {
-			writeAnswer(table, a)
+			writeAnswer(table, a, y.Timeouts)
 		}
 		writeSet(table, "route", y.Settings)
 		for n, l := range y.Lost {
@@ -192,7 +180,8 @@ func writeLive(w io.Writer, y inspect.Why) {
 	}
 }
 
-func writeAnswer(w io.Writer, a inspect.Answer) {
+// writeAnswer writes one of them, with the timeouts of its route.
+func writeAnswer(w io.Writer, a inspect.Answer, ofRoute []inspect.Setting) {
 	switch {
 	case a.Location != "":
 		fmt.Fprintf(w, "  answer\t%d, to %s\n", a.Status, a.Location)
@@ -205,6 +194,12 @@ func writeAnswer(w io.Writer, a inspect.Answer) {
 	default:
 		fmt.Fprintf(w, "  answer\tof cluster %s%s\n", a.Cluster, shareOf(a))
 	}
+	if a.Takes != nil {
+		fmt.Fprintf(w, "  takes\t%s\n", a.Takes)
+	}
+	if a.Cluster != "" {
+		writeTimeouts(w, append(slices.Clone(ofRoute), a.Timeouts...))
+	}
 	for _, e := range a.Endpoints {
 		state := ""
 		if e.Draining {
@@ -216,6 +211,17 @@ func writeAnswer(w io.Writer, a inspect.Answer) {
 		fmt.Fprintf(w, "  endpoint\t%s%s\n", e.Address, state)
 	}
 	writeSet(w, "cluster", a.Settings)
+}
+
+// writeTimeouts writes those of an answer that an endpoint gives.
+func writeTimeouts(w io.Writer, list []inspect.Setting) {
+	var texts []string
+	for _, s := range list {
+		texts = append(texts, s.Name+" "+s.Value)
+	}
+	if len(texts) > 0 {
+		fmt.Fprintf(w, "  timeouts\t%s\n", strings.Join(texts, ", "))
+	}
 }
 
 func shareOf(a inspect.Answer) string {

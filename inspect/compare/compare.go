@@ -12,6 +12,7 @@ import (
 
 	"legation.dev/translator"
 	"legation.dev/translator/input"
+	"legation.dev/xds/redact"
 )
 
 // Report is what was compared.
@@ -143,7 +144,7 @@ type sums struct {
 func (s *sums) notSeen(why string, g *group) {
 	u := s.unseen[why]
 	if u == nil {
-		u = &Unseen{Why: why, Example: g.String()}
+		u = &Unseen{Why: why, Example: redact.Message(g.String())}
 		s.unseen[why] = u
 	}
 	u.Requests++
@@ -160,7 +161,7 @@ func (s *sums) differ(list []Difference, g *group) {
 		}
 		one.Requests++
 		one.Lines += g.lines
-		if text := g.String(); len(one.Examples) < 3 && !slices.Contains(one.Examples, text) {
+		if text := redact.Message(g.String()); len(one.Examples) < 3 && !slices.Contains(one.Examples, text) {
 			one.Examples = append(one.Examples, text)
 		}
 	}

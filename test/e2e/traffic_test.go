@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"legation.dev/inspect"
 	"legation.dev/test/badserver"
 	"legation.dev/xds/admin/adminv1"
 )
@@ -47,13 +48,32 @@ func TestTraffic(t *testing.T) {
 	if row := regexp.MustCompile(fmt.Sprintf(`(?m)^legation +shop/api +- +%d +%d +0 `, good+bad, bad)); !row.MatchString(table) || strings.Contains(table, "legation-xds") {
 		t.Errorf("the table is\n%s", table)
 	}
+	if n := inspect.Percentile(got.GetTraffic()[0].GetTimes(), 99).UpTo; got.GetTraffic()[0].GetTimes().GetCount() != good+bad || n == 0 {
+		t.Errorf("times: %v", got.GetTraffic()[0].GetTimes())
+	}
 	w.until(t, "the reports are counted", func() bool { return w.metric(t, "legation_observed_reports_total") > 0 })
 	for _, name := range []string{"legation_observed_reports_refused_total", "legation_observed_points_unknown_total", "legation_observed_points_cut_total"} {
 		if n := w.metric(t, name); n != 0 {
 			t.Errorf("%s is %v", name, n)
 		}
 	}
+	w.living(t, c)
 	w.closing(t, c)
+}
+
+// living: `legation why` asks the running Legation for the timeouts that hold, and how many
+// Envoys run it.
+func (w *wired) living(t *testing.T, c certs) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), binary(t), "why", "http://shop.localhost/api", "--address", w.xds, "--tls", filepath.Join(c.dir, "legation-xds-operator")).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, want := range []string{`timeouts +.*request-timeout off.*upstream-connect-timeout 5s`, `running +at 1 of 1 Envoys`} {
+		if !regexp.MustCompile(want).Match(out) {
+			t.Errorf("it does not say %s:\n%s", want, out)
+		}
+	}
 }
 
 // closing: a server that announces less than is set is a Problem of its Service, which each

@@ -91,6 +91,9 @@ func Start(ctx context.Context, o Options) (*Envoy, error) {
 	return e, nil
 }
 
+// Socket is the path of its admin socket.
+func (e *Envoy) Socket() string { return e.socket }
+
 // prepare makes the directories, writes the bootstrap and builds the command.
 func (e *Envoy) prepare(binary string, o Options) error {
 	if len(o.Bootstrap) == 0 {

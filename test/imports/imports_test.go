@@ -36,8 +36,8 @@ var allowed = map[string][]string{
 	"drain/node":               {},
 	"drain/probe":              {"drain", "drain/admin", "drain/host"},
 	"examples":                 {},
-	"inspect":                  {"object", "pmap", "translator", "translator/finding", "translator/input", "translator/lower", "translator/lower/secret", "translator/policy", "translator/route", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/impact", "xds/observed", "xds/snapshot", "xds/store"}, // lower: what a plan would apply; lower/secret: a certificate whose Secret is gone
-	"inspect/compare":          {"object", "translator", "translator/finding", "translator/input", "translator/lower", "translator/policy", "translator/route"},                                                                                                                                                               // lower: an object as it would be without an annotation
+	"inspect":                  {"object", "pmap", "translator", "translator/finding", "translator/input", "translator/lower", "translator/lower/secret", "translator/policy", "translator/route", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/impact", "xds/observed", "xds/redact", "xds/snapshot", "xds/store"}, // lower: what a plan would apply; lower/secret: a certificate whose Secret is gone
+	"inspect/compare":          {"object", "translator", "translator/finding", "translator/input", "translator/lower", "translator/policy", "translator/route", "xds/redact"},                                                                                                                                                               // lower: an object as it would be without an annotation
 	"object":                   {},
 	"state":                    {"translator/input", "translator/lower", "xds/history"},
 	"ui":                       {"inspect", "object", "translator", "translator/finding", "translator/input", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact", "xds/redact", "xds/snapshot", "xds/store"},
@@ -62,7 +62,7 @@ var allowed = map[string][]string{
 	"translator/route":          {"object", "pmap", "translator/finding", "translator/policy"},
 	"translator/policy":         {"authz/rule", "object"},
 	"translator/worlds":         {"object", "pmap", "translator/finding", "translator/input", "translator/lower", "translator/policy", "translator/route"},
-	"xds/admin":                 {"object", "xds/admin/adminv1", "xds/fleet", "xds/history", "xds/impact", "xds/observed", "xds/redact", "xds/snapshot", "xds/store"},
+	"xds/admin":                 {"object", "pmap", "xds/admin/adminv1", "xds/fleet", "xds/history", "xds/impact", "xds/observed", "xds/redact", "xds/snapshot", "xds/store"},
 	"xds/admin/adminv1":         {},
 	"xds/bootstrap":             {"authz/rule", "xds/identity", "xds/observed"},
 	"xds/limits":                {},

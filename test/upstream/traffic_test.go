@@ -64,7 +64,7 @@ func TestTraffic(t *testing.T) {
 	if got := w.traffic("dead", func(c observed.Counts) bool { return c.ConnectFailures >= tries }); got.Requests != refused || got.Errors != refused || got.ConnectFailures != tries || tries < refused {
 		t.Errorf("dead: %+v, and Envoy tried %d times", got, tries)
 	}
-	for _, s := range w.Traffic().Total() {
+	for _, s := range w.Traffic().Total(observed.Asked{}) {
 		if s.Service == "stack/idle" && s.Counts != (observed.Counts{}) {
 			t.Errorf("%+v", s)
 		}
@@ -144,7 +144,7 @@ func (w *suite) traffic(service string, enough func(observed.Counts) bool) (got 
 	ctx, cancel := context.WithTimeout(w.t.Context(), hang)
 	defer cancel()
 	err := w.Await(ctx, func() error {
-		for _, s := range w.Traffic().Total() {
+		for _, s := range w.Traffic().Total(observed.Asked{}) {
 			if s.Service == "stack/"+service {
 				got = s.Counts
 			}

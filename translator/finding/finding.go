@@ -10,6 +10,7 @@ package finding
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -105,16 +106,23 @@ func Record(m pmap.Map[List], unit string, list []Finding) pmap.Map[List] {
 // Due returns the Problems in maps that apply at now, each once, sorted by object and
 // field.
 func Due(now time.Time, maps ...pmap.Map[List]) []Problem {
-	var list []Problem
-	for _, m := range maps {
-		for _, found := range m.All() {
-			for _, f := range found.list {
-				if f.due(now) {
-					list = append(list, f.Problem)
+	list := slices.Collect(Each(now, maps...))
+	slices.SortFunc(list, Problem.Compare)
+	return slices.Compact(list)
+}
+
+// Each yields the same in no order, and perhaps some of them several times: for who looks for
+// a few.
+func Each(now time.Time, maps ...pmap.Map[List]) iter.Seq[Problem] {
+	return func(yield func(Problem) bool) {
+		for _, m := range maps {
+			for _, found := range m.All() {
+				for _, f := range found.list {
+					if f.due(now) && !yield(f.Problem) {
+						return
+					}
 				}
 			}
 		}
 	}
-	slices.SortFunc(list, Problem.Compare)
-	return slices.Compact(list)
 }

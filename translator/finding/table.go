@@ -198,6 +198,9 @@ const (
 	Rejected          Code = "Rejected"
 	ServerClosesFirst Code = "ServerClosesFirst"
 
+	// Of changes that were seen.
+	EndpointsRestless Code = "EndpointsRestless"
+
 	// Of writing to Kubernetes.
 	AddressContested Code = "AddressContested"
 	AddressInTurns   Code = "AddressInTurns"
@@ -473,6 +476,9 @@ var table = []Row{
 
 	{ServerClosesFirst, Warning, "%s; %s: a request that Envoy sends just then fails. Set %s", "upstream.md#who-closes-first",
 		"Set what is named on the Service, so that Envoy closes first; or have the server keep connections longer. It ends when that is set, or half an hour after Envoys last saw it."},
+
+	{EndpointsRestless, Warning, "its endpoints changed more than %d times in %d minutes%s: each change is sent to all Envoys; requests go to those that are ready", "observed.md#endpoints-that-change-too-often",
+		"Look at who changes them: pods whose readiness comes and goes (`kubectl get pods -w`), an autoscaler that swings, or two writers of the same EndpointSlices. A roll-out of many pods is no fault, and passes. It ends when they changed at most half as often in the same time."},
 
 	{AddressContested, Warning, "%s rewrites it: Legation writes it no more, until the Ingress or its address changes; traffic is not concerned", "status.md#other-writers",
 		"Decide who writes the status of the Ingress, and stop the other one: most often another controller that serves the same class."},

@@ -25,6 +25,7 @@ import (
 
 // feed follows one kind in one namespace, or in all.
 type feed struct {
+	changed   func(o any) // hears of each change of endpoints; nil of other kinds
 	kind      object.Kind
 	namespace string
 	access    access
@@ -59,6 +60,9 @@ func newFeed(c clients, s *state, config Config, kind object.Kind, namespace str
 	if namespace != everyNamespace {
 		what += " in namespace " + namespace
 	}
+	if kind == object.KindSlice && config.Endpoints != nil {
+		f.changed = func(o any) { tell(o, config.Endpoints) }
+	}
 	f.health = &health{kind: kind, what: what, log: config.Log, away: true}
 	return f
 }
@@ -68,7 +72,7 @@ func (f *feed) store(ctx context.Context) cache.ReflectorStore {
 	if f.kind.ByName() {
 		return &versions{kind: f.kind, namespace: f.namespace, state: f.state, listed: f.listed}
 	}
-	return &objects{reduce: f.reduce, state: f.state, listed: f.listed, known: map[object.Ref]bool{},
+	return &objects{reduce: f.reduce, state: f.state, listed: f.listed, known: map[object.Ref]bool{}, changed: f.changed,
 		confirm: func() error {
 			err := f.confirm(ctx)
 			f.failed(ctx, err)

@@ -53,6 +53,9 @@ type Config struct {
 	// answer; 10 s: when it has just started, or roles are being replaced, it refuses what it
 	// will allow in a moment.
 	Refused time.Duration
+	// Endpoints hears of each change of the endpoints of a Service, and who has written it: a
+	// field manager, empty if that is not known. It must not block. nil: nobody wants to know.
+	Endpoints func(service object.Ref, by string)
 	// Log gets a line for each change of state; nil means slog.Default().
 	Log *slog.Logger
 }

@@ -41,18 +41,21 @@ func newQueue() queue {
 		queued: map[object.Ref]bool{}, problems: map[object.Ref][]finding.Problem{}, unread: map[object.Ref]string{}}
 }
 
-// put adds a change, which replaces an earlier one of the same object.
-func (q *queue) put(c input.Change) {
-	if before, ok := q.pending[c.Ref]; ok && c.Object == nil && !c.Deleted {
+// put adds a change, which replaces an earlier one of the same object. It is true if the object
+// is not as it was last put.
+func (q *queue) put(c input.Change) (isNew bool) {
+	before, ok := q.pending[c.Ref]
+	if ok && c.Object == nil && !c.Deleted {
 		c.Object, c.Deleted = before.Object, before.Deleted // its last good state
 	}
 	if q.same(c) {
 		delete(q.pending, c.Ref)
-		return
+		return ok
 	}
+	isNew = !ok || before.Object == nil || c.Object == nil || before.Object.Sum() != c.Object.Sum()
 	q.pending[c.Ref] = c
 	if q.queued[c.Ref] {
-		return
+		return isNew
 	}
 	q.queued[c.Ref] = true
 	if c.Ref.Kind == object.KindSlice {
@@ -60,6 +63,7 @@ func (q *queue) put(c input.Change) {
 	} else {
 		q.others = append(q.others, c.Ref)
 	}
+	return isNew
 }
 
 // same reports whether c is what was taken already.

@@ -39,16 +39,17 @@ func newState(namespaces []string) *state {
 		heard: map[object.Ref]string{}, wake: make(chan struct{})}
 }
 
-// apply puts changes into the queue, and follows what they name.
-func (s *state) apply(changes ...input.Change) {
+// apply puts changes into the queue, and follows what they name. It is true if an object is
+// not as it was last read.
+func (s *state) apply(changes ...input.Change) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.applyLocked(changes...)
+	return s.applyLocked(changes...)
 }
 
-func (s *state) applyLocked(changes ...input.Change) {
+func (s *state) applyLocked(changes ...input.Change) (isNew bool) {
 	for _, c := range changes {
-		s.queue.put(c)
+		isNew = s.queue.put(c) || isNew
 		more, less := s.names.update(c)
 		for _, ref := range more {
 			s.named(ref)
@@ -59,6 +60,7 @@ func (s *state) applyLocked(changes ...input.Change) {
 	}
 	close(s.wake)
 	s.wake = make(chan struct{})
+	return isNew
 }
 
 // recall follows what objects of an earlier process name; they themselves are no change.

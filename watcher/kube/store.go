@@ -26,6 +26,7 @@ type objects struct {
 	state   *state
 	listed  func()       // hears of each full list
 	confirm func() error // nil if there is no object indeed
+	changed func(o any)  // hears of each change that is no list; may be nil
 	known   map[object.Ref]bool
 }
 
@@ -62,7 +63,7 @@ func (s *objects) Update(o any) error {
 	if err != nil {
 		return err
 	}
-	s.state.apply(s.note(i.Change)...)
+	s.take(o, s.note(i.Change))
 	return nil
 }
 
@@ -86,8 +87,16 @@ func (s *objects) Delete(o any) error {
 	if !ok {
 		return fmt.Errorf("%T is no object", o)
 	}
-	s.state.apply(s.note(input.Delete(refOf(object)))...)
+	s.take(nil, s.note(input.Delete(refOf(object))))
 	return nil
+}
+
+// take applies changes that a watch brought; o is the object as it was written, nil if it is
+// gone.
+func (s *objects) take(o any, changes []input.Change) {
+	if s.state.apply(changes...) && s.changed != nil && o != nil {
+		s.changed(o)
+	}
 }
 
 // Replace takes over a full list: what is not in it is gone. A list without

@@ -43,6 +43,7 @@ type Service struct {
 	Answers Answers
 
 	planning sync.Mutex // held while one is made
+	lags     lags
 }
 
 // Register adds the service to a server, before that serves.
@@ -50,7 +51,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) { adminv1.RegisterAdminServe
 
 // Acknowledged counts the Envoys of a fleet that run given versions.
 func (s *Service) Acknowledged(_ context.Context, r *adminv1.AcknowledgedRequest) (*adminv1.AcknowledgedResponse, error) {
-	out := &adminv1.AcknowledgedResponse{Running: make([]uint32, len(r.GetResources()))}
+	out := &adminv1.AcknowledgedResponse{Instance: s.Instance, Running: make([]uint32, len(r.GetResources()))}
 	for _, e := range s.Fleets.Envoys() {
 		if e.Fleet != r.GetFleet() {
 			continue

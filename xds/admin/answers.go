@@ -16,7 +16,8 @@ type Answers struct {
 	Certificates func(fleet, host string) []*adminv1.Certificate
 	Plan         func(manifests []byte, deleted []string) (*adminv1.PlanResponse, error)
 	Elsewhere    func(namespace string) []*adminv1.Elsewhere
-	Why          func(*adminv1.WhyRequest) ([]*structpb.Struct, error)
+	// Why also says which replicas were asked.
+	Why func(context.Context, *adminv1.WhyRequest) ([]*structpb.Struct, []*adminv1.Replica, error)
 }
 
 // Certificates lists what clients are shown.
@@ -51,13 +52,13 @@ func (s *Service) Plan(_ context.Context, r *adminv1.PlanRequest) (*adminv1.Plan
 }
 
 // Why says what becomes of a request.
-func (s *Service) Why(_ context.Context, r *adminv1.WhyRequest) (*adminv1.WhyResponse, error) {
+func (s *Service) Why(ctx context.Context, r *adminv1.WhyRequest) (*adminv1.WhyResponse, error) {
 	if s.Answers.Why == nil {
 		return nil, status.Error(codes.Unimplemented, "requests are not decided here")
 	}
-	fleets, err := s.Answers.Why(r)
+	fleets, replicas, err := s.Answers.Why(ctx, r)
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
-	return &adminv1.WhyResponse{Instance: s.Instance, Fleets: fleets}, nil
+	return &adminv1.WhyResponse{Instance: s.Instance, Fleets: fleets, Replicas: replicas}, nil
 }

@@ -75,6 +75,8 @@ func join(known []*adminv1.Replica, address string, said []*adminv1.Replica, err
 func (s *Service) localEnvoys(fleetName string) *adminv1.EnvoysResponse {
 	out, now := &adminv1.EnvoysResponse{}, time.Now()
 	histories := map[string][]store.Version{}
+	lags := s.lags.begin()
+	defer s.lags.end(lags)
 	for _, e := range s.Fleets.Envoys() {
 		if fleetName != "" && e.Fleet != fleetName {
 			continue
@@ -84,7 +86,7 @@ func (s *Service) localEnvoys(fleetName string) *adminv1.EnvoysResponse {
 			history = s.Store.History(e.Fleet)
 			histories[e.Fleet] = history
 		}
-		one := envoyOf(e, history, now)
+		one := envoyOf(e, history, lags, now)
 		one.Instance = s.Instance
 		out.Envoys = append(out.Envoys, one)
 	}
@@ -117,16 +119,20 @@ func (s *Service) self(envoys []*adminv1.Envoy) *adminv1.Replica {
 	return r
 }
 
-func envoyOf(e fleet.Envoy, history []store.Version, now time.Time) *adminv1.Envoy {
+func envoyOf(e fleet.Envoy, history []store.Version, lags *looks, now time.Time) *adminv1.Envoy {
 	out := &adminv1.Envoy{Fleet: e.Fleet, Id: e.ID, Zone: e.Zone, Version: e.Version, Bootstrap: e.Bootstrap, NoIpv6: e.NoIPv6, Peer: e.Peer,
 		Since: timestamppb.New(e.Since), Waiting: e.Waiting}
 	if e.Waiting || len(history) == 0 {
 		return out
 	}
-	behind := fleet.Behind(e.Of(history[len(history)-1].Snapshot), e.Status)
-	out.Behind = uint32(len(behind))
-	if len(behind) > 0 {
-		out.Lag = durationpb.New(now.Sub(oldest(behind, e, history)))
+	late := lags.of(&e, history)
+	out.Behind = uint32(late.behind)
+	if late.behind > 0 {
+		since := late.since
+		if since.Before(e.Since) {
+			since = e.Since // before that it was not there
+		}
+		out.Lag = durationpb.New(now.Sub(since))
 	}
 	for t := range snapshot.Types() {
 		for _, r := range e.Status.Types[t].Rejected {
@@ -134,35 +140,6 @@ func envoyOf(e fleet.Envoy, history []store.Version, now time.Time) *adminv1.Env
 		}
 	}
 	return out
-}
-
-// oldest is when the oldest change was published that an Envoy does not run, as far
-// as the history goes back; not before its stream began.
-func oldest(behind []snapshot.Ref, e fleet.Envoy, history []store.Version) time.Time {
-	first := history[len(history)-1].Time
-	for _, ref := range behind {
-		have, _ := e.Status.Types[ref.Type].Have.Get(ref.Name)
-		i := len(history) - 1
-		for i > 0 && !same(e.Of(history[i-1].Snapshot), ref, have) {
-			i--
-		}
-		if history[i].Time.Before(first) {
-			first = history[i].Time
-		}
-	}
-	if first.Before(e.Since) {
-		return e.Since
-	}
-	return first
-}
-
-// same reports whether a snapshot has ref as an Envoy has it.
-func same(s snapshot.Snapshot, ref snapshot.Ref, have *snapshot.Resource) bool {
-	r, ok := s.Get(ref)
-	if !ok || have == nil {
-		return !ok && have == nil
-	}
-	return r.Version == have.Version
 }
 
 func versionOf(v store.Version) *adminv1.Version {

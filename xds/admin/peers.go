@@ -88,6 +88,31 @@ func (p *Peers) Acknowledged(ctx context.Context, fleetName string, lists [][]*s
 	return all, nil
 }
 
+// Runs counts the Envoys of a fleet, on all replicas, and those of them that run a resource,
+// and says which replicas were asked.
+func (p *Peers) Runs(ctx context.Context, fleetName string, r *snapshot.Resource) (running, envoys uint32, replicas []*adminv1.Replica) {
+	request, _ := ask(fleetName, [][]*snapshot.Resource{{r}})
+	count := func(a *adminv1.AcknowledgedResponse) {
+		envoys += a.GetEnvoys()
+		for _, n := range a.GetRunning() {
+			running += n
+		}
+	}
+	local, _ := p.local.Acknowledged(ctx, request) // which does not fail
+	count(local)
+	replicas = []*adminv1.Replica{{Instance: local.GetInstance()}}
+	for _, a := range others(ctx, p, func(ctx context.Context, c adminv1.AdminClient) (*adminv1.AcknowledgedResponse, error) {
+		return c.Acknowledged(ctx, request)
+	}) {
+		said := []*adminv1.Replica{{Instance: a.value.GetInstance()}}
+		var isNew bool
+		if replicas, isNew = join(replicas, a.address, said, a.err); isNew {
+			count(a.value)
+		}
+	}
+	return running, envoys, replicas
+}
+
 // ask makes a request that names each resource once, and says where those of
 // each list are in it.
 func ask(fleetName string, lists [][]*snapshot.Resource) (*adminv1.AcknowledgedRequest, [][]int) {

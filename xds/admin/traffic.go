@@ -44,18 +44,15 @@ func (s *Service) localTraffic(r *adminv1.TrafficRequest, now time.Time) *adminv
 		return out
 	}
 	var list []observed.Traffic
+	asked := observed.Asked{Fleet: r.GetFleet(), Service: r.GetService(), ByEnvoy: r.GetByEnvoy()}
 	if r.GetTotal() {
-		list = s.Observed.Total()
-	} else if w, ok := s.Observed.Last(now); ok {
+		list = s.Observed.Total(asked)
+	} else if w, ok := s.Observed.Last(now, asked); ok {
 		out.From, out.To = timestamppb.New(w.From), timestamppb.New(w.To)
-		if list = w.Services; r.GetByEnvoy() {
-			list = w.Pairs
-		}
+		list = append(w.Services, w.Pairs...) // either
 	}
 	for _, t := range list {
-		if (r.GetFleet() == "" || r.GetFleet() == t.Fleet) && (r.GetService() == "" || r.GetService() == t.Service) {
-			out.Traffic = append(out.Traffic, trafficOf(t))
-		}
+		out.Traffic = append(out.Traffic, trafficOf(t))
 	}
 	return out
 }
@@ -64,15 +61,29 @@ func trafficOf(t observed.Traffic) *adminv1.Traffic {
 	return &adminv1.Traffic{Fleet: t.Fleet, Service: t.Service, Envoy: t.Envoy, Envoys: uint32(t.Envoys),
 		Requests: t.Requests, Errors: t.Errors, ConnectFailures: t.ConnectFailures,
 		RemoteCloses: t.RemoteCloses, RemoteClosesInUse: t.RemoteClosesInUse, Ejections: t.Ejections, FailedChecks: t.FailedChecks, Timeouts: t.Timeouts, Overflows: t.Overflows,
-		Lengths: &adminv1.Lengths{Count: t.Lengths.Count, SumMs: t.Lengths.Sum, BoundsMs: observed.LengthBounds[:], Buckets: bucketsOf(t)}}
+		Lengths: &adminv1.Lengths{Count: t.Lengths.Count, SumMs: t.Lengths.Sum, BoundsMs: observed.LengthBounds[:], Buckets: bucketsOf(t, &t.Buckets)},
+		Times:   timesOf(t)}
+}
+
+// timesOf is nothing by Envoy, for which it is not kept.
+func timesOf(t observed.Traffic) *adminv1.Lengths {
+	buckets := bucketsOf(t, &t.Times)
+	if buckets == nil {
+		return nil
+	}
+	out := &adminv1.Lengths{BoundsMs: observed.TimeBounds[:], Buckets: buckets}
+	for _, n := range buckets {
+		out.Count += n
+	}
+	return out
 }
 
 // bucketsOf is nothing by Envoy, for which it is not kept.
-func bucketsOf(t observed.Traffic) []uint64 {
+func bucketsOf(t observed.Traffic, of *observed.Buckets) []uint64 {
 	if t.Envoy != "" {
 		return nil
 	}
-	return t.Buckets[:]
+	return slices.Clone(of[:])
 }
 
 // addTraffic adds what another replica was told.
@@ -107,13 +118,23 @@ func sumUp(sum, t *adminv1.Traffic) {
 	sum.FailedChecks += t.GetFailedChecks()
 	sum.Timeouts += t.GetTimeouts()
 	sum.Overflows += t.GetOverflows()
-	sum.Lengths.Count += t.GetLengths().GetCount()
-	sum.Lengths.SumMs += t.GetLengths().GetSumMs()
-	if to, from := sum.GetLengths().GetBuckets(), t.GetLengths().GetBuckets(); len(to) == len(from) {
+	sum.Lengths = addLengths(sum.GetLengths(), t.GetLengths())
+	sum.Times = addLengths(sum.GetTimes(), t.GetTimes())
+}
+
+// addLengths adds to a sum, which may be none.
+func addLengths(sum, more *adminv1.Lengths) *adminv1.Lengths {
+	if sum == nil || more == nil {
+		return cmp.Or(sum, more)
+	}
+	sum.Count += more.GetCount()
+	sum.SumMs += more.GetSumMs()
+	if to, from := sum.GetBuckets(), more.GetBuckets(); len(to) == len(from) {
 		for i := range to {
 			to[i] += from[i]
 		}
 	}
+	return sum
 }
 
 func compareTraffic(a, b *adminv1.Traffic) int {

@@ -38,9 +38,6 @@ func ClusterStatistics() []string { return slices.Clone(clusterStats) }
 // few things go wrong; one in trouble of every sort has more.
 const SeriesOfService = 54
 
-// rqTimeBuckets are the bounds of the histogram of how long answers take, in ms.
-var rqTimeBuckets = []float64{5, 25, 100, 250, 1000, 5000, 30000}
-
 // statsEviction is how long a series of which there may be only so many (what servers
 // announce, in translator/render) stays without being counted up: one to two of it.
 const statsEviction = time.Hour
@@ -80,7 +77,7 @@ func stats() *metricsv3.StatsConfig {
 		}, {
 			Match: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Suffix{Suffix: "." + observed.CxRequests.String()}}, Buckets: observed.RequestBounds[:],
 		}, {
-			Match: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Prefix{Prefix: "cluster."}}, Buckets: rqTimeBuckets,
+			Match: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Prefix{Prefix: "cluster."}}, Buckets: observed.TimeBounds[:],
 		}},
 	}
 }

@@ -13,14 +13,19 @@ import (
 // O(what differs).
 func Behind(want snapshot.Snapshot, status delta.Status) (refs []snapshot.Ref) {
 	for t := range snapshot.Types() {
-		s := status.Types[t]
-		if !s.Requested && want.Of(t).Len() > 0 {
-			refs = append(refs, snapshot.Ref{Type: t})
-		}
-		for c := range pmap.Diff(s.Have, want.Of(t)) {
-			if !excused(t, c) && (t != snapshot.Endpoints || asked(want, c)) {
-				refs = append(refs, snapshot.Ref{Type: t, Name: c.Key})
-			}
+		refs = append(refs, BehindOf(t, want, status.Types[t])...)
+	}
+	return refs
+}
+
+// BehindOf is the part of Behind that is of one type.
+func BehindOf(t snapshot.Type, want snapshot.Snapshot, s delta.TypeStatus) (refs []snapshot.Ref) {
+	if !s.Requested && want.Of(t).Len() > 0 {
+		refs = append(refs, snapshot.Ref{Type: t})
+	}
+	for c := range pmap.Diff(s.Have, want.Of(t)) {
+		if !excused(t, c) && (t != snapshot.Endpoints || asked(want, c)) {
+			refs = append(refs, snapshot.Ref{Type: t, Name: c.Key})
 		}
 	}
 	return refs

@@ -17,7 +17,8 @@ func busy(b *testing.B, n int) (requests [][]byte) {
 	for i := range n {
 		of := fmt.Sprintf("cluster.team-%02d/service-%04d/http.", i%40, i)
 		all = append(all, counter(of+"upstream_rq_completed", 17, delta), counter(of+"upstream_rq_5xx", 0, delta), counter(of+"upstream_cx_destroy_remote", 3, delta),
-			lengths(of+"upstream_cx_length_ms", 6000, LengthBounds[:], 0, 3, 0, 0, 0, 0, 0, 0), lengths(of+"upstream_rq_per_cx", 9, RequestBounds[:], 1, 2))
+			lengths(of+"upstream_cx_length_ms", 6000, LengthBounds[:], 0, 3, 0, 0, 0, 0, 0, 0), lengths(of+"upstream_rq_per_cx", 9, RequestBounds[:], 1, 2),
+			lengths(of+"upstream_rq_time", 300, TimeBounds[:], 5, 9, 2, 1, 0, 0, 0, 0))
 	}
 	for len(all) > 0 {
 		k := min(len(all), PointsOfRequest)

@@ -58,8 +58,8 @@ type Point struct {
 	Cluster string // as in xds/snapshot: <namespace>/<service>/<port>[/<hash>]
 	Stat    Stat
 	Value   uint64
-	Lengths Lengths  // of CxLength and CxRequests, which have no Value
-	Buckets *Buckets // of CxLength: which are these; nil of others
+	Lengths Lengths  // of CxLength, CxRequests and RqTime, which have no Value
+	Buckets *Buckets // of CxLength and RqTime: which are these; nil of others
 	Seconds uint32   // of Announced: after how many
 }
 
@@ -93,7 +93,7 @@ type Book struct {
 // total is what was counted of a Service since New.
 type total struct {
 	Counts
-	buckets Buckets
+	Histograms
 	cluster string // one of the Service; when it is not served any more, the Service is forgotten
 	says    [announcements]announcement
 	closes  []closes // what servers closed, by window; at most memory
@@ -154,8 +154,8 @@ func (b *Book) point(f *fleetWindow, at map[*sum]*Counts, p Point) {
 		s.total.announce(p, b.now.from, b.since(b.now.from))
 		return
 	}
-	s.total.add(p)
-	s.total.buckets.add(p)
+	s.total.Counts.add(p)
+	s.total.Histograms.add(p)
 	if !b.now.count(s, at, p, b.cfg.Pairs) {
 		b.stats.Cut++
 	}

@@ -111,6 +111,9 @@ func (p *Point) read(m *metricsv1.Metric) error {
 	case p.Stat == CxLength:
 		p.Buckets = new(Buckets)
 		return p.histogram(m.GetHistogram(), LengthBounds[:], p.Buckets[:])
+	case p.Stat == RqTime:
+		p.Buckets = new(Buckets)
+		return p.histogram(m.GetHistogram(), TimeBounds[:], p.Buckets[:])
 	case p.Stat == CxRequests:
 		return p.histogram(m.GetHistogram(), RequestBounds[:], make([]uint64, len(RequestBounds)+1))
 	case p.Stat == Ejected:

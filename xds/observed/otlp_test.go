@@ -56,7 +56,9 @@ func TestReport(t *testing.T) {
 		counter(of+"upstream_rq_completed", 7, delta),
 		gauge(of+"outlier_detection.ejections_active", 2),
 		lengths(of+"upstream_cx_length_ms", 2500.5, bounds, 1, 1, 0, 0, 0, 0, 0, 0),
+		lengths(of+"upstream_rq_time", 44, TimeBounds[:], 1, 2, 0, 0, 0, 0, 0, 0),
 
+		lengths(of+"upstream_rq_time", 44, bounds, 1, 2, 0, 0, 0, 0, 0, 0),
 		lengths(of+"upstream_rq_per_cx", 101, RequestBounds[:], 1, 1),
 		counter("server_keepalive.announced.envoy.cluster_name.shop/web/http/0a1b.seconds.5", 3, delta),
 		counter("server_keepalive.announced.envoy.cluster_name.shop/web/http/0a1b.seconds.-5", 3, delta),
@@ -76,8 +78,9 @@ func TestReport(t *testing.T) {
 		&metricsv1.Metric{Name: of + "upstream_cx_length_ms"}, &metricsv1.Metric{}, nil,
 	))
 	cluster := "shop/web/http/0a1b"
-	want := Report{Fleet: "edge", Envoy: "node-a", Unknown: 17, Points: []Point{{Cluster: cluster, Stat: RqCompleted, Value: 7}, {Cluster: cluster, Stat: Ejected, Value: 2},
+	want := Report{Fleet: "edge", Envoy: "node-a", Unknown: 18, Points: []Point{{Cluster: cluster, Stat: RqCompleted, Value: 7}, {Cluster: cluster, Stat: Ejected, Value: 2},
 		{Cluster: cluster, Stat: CxLength, Lengths: Lengths{Count: 2, Sum: 2500}, Buckets: &Buckets{1, 1}},
+		{Cluster: cluster, Stat: RqTime, Lengths: Lengths{Count: 3, Sum: 44}, Buckets: &Buckets{1, 2}},
 		{Cluster: cluster, Stat: CxRequests, Lengths: Lengths{Count: 2, Sum: 101}}, {Cluster: cluster, Stat: Announced, Value: 3, Seconds: 5}}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
@@ -104,7 +107,7 @@ func TestPattern(t *testing.T) {
 			t.Errorf("%s is taken", name)
 		}
 	}
-	if !slices.IsSorted(LengthBounds[:]) {
+	if !slices.IsSorted(LengthBounds[:]) || !slices.IsSorted(TimeBounds[:]) {
 		t.Error("bounds are not in order")
 	}
 }
@@ -129,7 +132,7 @@ func FuzzReport(f *testing.F) {
 		}
 		b := New(Config{Known: func(string) func(string) bool { return func(string) bool { return true } }})
 		b.Add(r, noon)
-		if w, ok := b.Last(noon.Add(DefaultWindow)); !ok || len(w.Services) > len(r.Points) {
+		if w, ok := b.Last(noon.Add(DefaultWindow), Asked{}); !ok || len(w.Services) > len(r.Points) {
 			t.Errorf("%+v", w)
 		}
 	})

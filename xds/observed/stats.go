@@ -16,6 +16,7 @@ const (
 	CxRequests                  // how many requests connections carried that ended
 	RqTimeout                   // requests that no endpoint answered within request-timeout
 	RqOverflow                  // requests that were refused, as the Service was at its limit
+	RqTime                      // how long endpoints took to answer requests, all of the answer
 	NumStats
 	// Announced is no statistic of a cluster: how often an endpoint said after how many
 	// seconds it closes (translator/render makes that of its answers).
@@ -27,7 +28,7 @@ const (
 // told by what is wrong, and not by membership_healthy, which each cluster always has.
 var names = [NumStats]string{"upstream_rq_completed", "upstream_rq_5xx", "upstream_cx_connect_fail", "upstream_cx_destroy_remote",
 	"upstream_cx_destroy_remote_with_active_rq", "upstream_cx_length_ms", "outlier_detection.ejections_active", "health_check.failure",
-	"upstream_rq_per_cx", "upstream_rq_timeout", "upstream_rq_pending_overflow"}
+	"upstream_rq_per_cx", "upstream_rq_timeout", "upstream_rq_pending_overflow", "upstream_rq_time"}
 
 // String is Envoy's name of it.
 func (s Stat) String() string {
@@ -45,15 +46,22 @@ const announced, ofCluster, ofSeconds = "server_keepalive.announced", ".envoy.cl
 // what is older. Each but the last is somewhat above a time after which servers close an
 // idle connection: gunicorn 2 s, Node (that closes at 6 s) and Apache 5 s, Tomcat 20 s,
 // many 60 s and nginx 75 s.
-var LengthBounds = [...]float64{1000, 2500, 6500, 21000, 62000, 77000, 600000}
+var LengthBounds = [numBounds]float64{1000, 2500, 6500, 21000, 62000, 77000, 600000}
+
+// TimeBounds are those of RqTime, in ms: what a person feels, and then what timeouts are
+// set to. Prometheus has the same.
+var TimeBounds = [numBounds]float64{5, 25, 100, 250, 1000, 5000, 30000}
+
+// numBounds is how many bounds a histogram has that is reported in buckets.
+const numBounds = 7
 
 // RequestBounds are those of CxRequests: that of connections which carried one request only
 // is enough beside the sum.
 var RequestBounds = [...]float64{1}
 
 // Buckets count connections that ended by how old they were: up to each of LengthBounds,
-// and older.
-type Buckets [len(LengthBounds) + 1]uint64
+// and older; or requests by how long they took, in the same way by TimeBounds.
+type Buckets [numBounds + 1]uint64
 
 // Lengths is how old connections were that ended, or how many requests they carried. Envoy
 // keeps two digits of each, so the sum is up to a twentieth too large.
@@ -106,11 +114,25 @@ func (c *Counts) add(p Point) {
 	}
 }
 
-func (b *Buckets) add(p Point) {
-	if p.Buckets != nil {
-		for i, n := range p.Buckets {
-			b[i] += n
-		}
+func (b *Buckets) add(more Buckets) {
+	for i, n := range more {
+		b[i] += n
+	}
+}
+
+// Histograms are what is kept of a Service in buckets.
+type Histograms struct {
+	Buckets Buckets // divides Counts.Lengths
+	Times   Buckets // of RqTime
+}
+
+func (h *Histograms) add(p Point) {
+	switch {
+	case p.Buckets == nil:
+	case p.Stat == RqTime:
+		h.Times.add(*p.Buckets)
+	default:
+		h.Buckets.add(*p.Buckets)
 	}
 }
 

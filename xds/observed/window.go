@@ -21,16 +21,15 @@ func (k Key) compare(other Key) int {
 type Traffic struct {
 	Key
 	Counts
-	Envoys int // how many of them told of it; 0 if that is not known
-	// Buckets divides Counts.Lengths; of a Service at one Envoy it is not kept.
-	Buckets Buckets
+	Envoys     int // how many of them told of it; 0 if that is not known
+	Histograms     // of a Service at one Envoy they are not kept
 }
 
 // Window is what was counted in a time. It is a value.
 type Window struct {
 	From, To time.Time
 	Services []Traffic // by fleet and Service
-	// Pairs are the same by Envoy, too: as many as there was room for.
+	// Pairs are the same by Envoy, if that was asked for: as many as there was room for.
 	Pairs []Traffic
 	// Envoys counts those that have reported, by fleet, whether there was traffic or not.
 	Envoys map[string]int
@@ -92,8 +91,8 @@ func (f *fleetWindow) hear(envoy string, limit int) (map[*sum]*Counts, bool) {
 // count adds a Point that is not zero to what was counted of its Service, and of that at an
 // Envoy; false if there are too many pairs for the latter.
 func (w *window) count(s *sum, at map[*sum]*Counts, p Point, limit int) bool {
-	s.add(p)
-	s.Buckets.add(p)
+	s.Counts.add(p)
+	s.Histograms.add(p)
 	counts := at[s]
 	if counts == nil {
 		if w.pairs >= limit {
@@ -108,19 +107,28 @@ func (w *window) count(s *sum, at map[*sum]*Counts, p Point, limit int) bool {
 	return true
 }
 
+// Asked says of what the numbers are asked for; what is empty leaves nothing out.
+type Asked struct {
+	Fleet, Service string // Service: <namespace>/<service>
+	ByEnvoy        bool   // Pairs in place of Services
+}
+
+func (a Asked) takes(fleet, service string) bool {
+	return (a.Fleet == "" || a.Fleet == fleet) && (a.Service == "" || a.Service == service)
+}
+
 // value is the Window as it is now.
-func (w *window) value(length time.Duration) Window {
+func (w *window) value(length time.Duration, a Asked) Window {
 	out := Window{From: w.from, To: w.from.Add(length), Envoys: map[string]int{}}
 	for name, f := range w.fleets {
 		out.Envoys[name] = len(f.envoys)
-		for _, s := range f.services {
-			if s.Counts != (Counts{}) {
-				out.Services = append(out.Services, s.Traffic)
-			}
+		if a.ByEnvoy {
+			out.Pairs = append(out.Pairs, f.pairs(a)...)
+			continue
 		}
-		for envoy, at := range f.envoys {
-			for s, c := range at {
-				out.Pairs = append(out.Pairs, Traffic{Key: Key{name, s.Service, envoy}, Counts: *c, Envoys: 1})
+		for _, s := range f.services {
+			if a.takes(name, s.Service) && (s.Counts != (Counts{}) || s.Histograms != (Histograms{})) {
+				out.Services = append(out.Services, s.Traffic)
 			}
 		}
 	}
@@ -130,14 +138,26 @@ func (w *window) value(length time.Duration) Window {
 	return out
 }
 
+// pairs are those of a fleet.
+func (f *fleetWindow) pairs(a Asked) (list []Traffic) {
+	for envoy, at := range f.envoys {
+		for s, c := range at {
+			if a.takes(f.name, s.Service) {
+				list = append(list, Traffic{Key: Key{f.name, s.Service, envoy}, Counts: *c, Envoys: 1})
+			}
+		}
+	}
+	return list
+}
+
 // Last is the last window that is over by now; false if none is: nothing was reported
 // for so long, or for the first time.
-func (b *Book) Last(now time.Time) (Window, bool) {
+func (b *Book) Last(now time.Time, a Asked) (Window, bool) {
 	last, ok := b.over(now)
 	if !ok {
 		return Window{}, false
 	}
-	return last.value(b.cfg.Window), true
+	return last.value(b.cfg.Window, a), true
 }
 
 // over is the last window that is over: nothing changes it any more.
@@ -162,13 +182,16 @@ func (b *Book) Heard(now time.Time) (envoys int) {
 	return envoys
 }
 
-// Total is what was counted since New, by fleet and Service.
-func (b *Book) Total() (list []Traffic) {
+// Total is what was counted since New, by fleet and Service, whether by Envoy or not.
+func (b *Book) Total(a Asked) (list []Traffic) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for fleet, services := range b.total {
 		for service, t := range services {
-			sum := Traffic{Key: Key{Fleet: fleet, Service: service}, Counts: t.Counts, Buckets: t.buckets}
+			if !a.takes(fleet, service) {
+				continue
+			}
+			sum := Traffic{Key: Key{Fleet: fleet, Service: service}, Counts: t.Counts, Histograms: t.Histograms}
 			sum.Ejections = 0 // which holds for a moment
 			list = append(list, sum)
 		}

@@ -73,7 +73,7 @@ func TestReports(t *testing.T) {
 	if got, want := h.server.observed.Stats(), (observed.Stats{Reports: 2, Refused: 1, Points: 1, Unknown: 1}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
-	if got := h.server.observed.Total(); len(got) != 1 || got[0].Service != observed.ServiceOf(cluster) || got[0].Requests != 1 {
+	if got := h.server.observed.Total(observed.Asked{}); len(got) != 1 || got[0].Service != observed.ServiceOf(cluster) || got[0].Requests != 1 {
 		t.Errorf("%+v", got)
 	}
 }

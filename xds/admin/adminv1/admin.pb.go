@@ -146,7 +146,9 @@ type AcknowledgedResponse struct {
 	// How many Envoys of the fleet are connected to this replica.
 	Envoys uint32 `protobuf:"varint,1,opt,name=envoys,proto3" json:"envoys,omitempty"`
 	// Of these, how many run each resource of the request, in its order.
-	Running       []uint32 `protobuf:"varint,2,rep,packed,name=running,proto3" json:"running,omitempty"`
+	Running []uint32 `protobuf:"varint,2,rep,packed,name=running,proto3" json:"running,omitempty"`
+	// The replica that answers.
+	Instance      string `protobuf:"bytes,3,opt,name=instance,proto3" json:"instance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -193,6 +195,13 @@ func (x *AcknowledgedResponse) GetRunning() []uint32 {
 		return x.Running
 	}
 	return nil
+}
+
+func (x *AcknowledgedResponse) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
 }
 
 // Replica is one process of Legation.
@@ -2245,8 +2254,11 @@ type Traffic struct {
 	FailedChecks uint64 `protobuf:"varint,12,opt,name=failed_checks,json=failedChecks,proto3" json:"failed_checks,omitempty"`
 	// Requests that no endpoint answered within request-timeout, and those that were refused,
 	// as the Service was at its limit of connections or of requests that wait.
-	Timeouts      uint64 `protobuf:"varint,13,opt,name=timeouts,proto3" json:"timeouts,omitempty"`
-	Overflows     uint64 `protobuf:"varint,14,opt,name=overflows,proto3" json:"overflows,omitempty"`
+	Timeouts  uint64 `protobuf:"varint,13,opt,name=timeouts,proto3" json:"timeouts,omitempty"`
+	Overflows uint64 `protobuf:"varint,14,opt,name=overflows,proto3" json:"overflows,omitempty"`
+	// How long endpoints took to answer requests, to the end of the answer. Requests that
+	// were not answered are not among them.
+	Times         *Lengths `protobuf:"bytes,15,opt,name=times,proto3" json:"times,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2379,13 +2391,20 @@ func (x *Traffic) GetOverflows() uint64 {
 	return 0
 }
 
-// Lengths is how old connections were that ended.
+func (x *Traffic) GetTimes() *Lengths {
+	if x != nil {
+		return x.Times
+	}
+	return nil
+}
+
+// Lengths is how old connections were that ended, or how long requests took.
 type Lengths struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Count uint64                 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
-	// Of all ages, in milliseconds.
+	// Of all of them, in milliseconds; of requests it is not known.
 	SumMs uint64 `protobuf:"varint,2,opt,name=sum_ms,json=sumMs,proto3" json:"sum_ms,omitempty"`
-	// Upper bounds of buckets in milliseconds; one more bucket has what is older. By Envoy
+	// Upper bounds of buckets in milliseconds; one more bucket has what is longer. By Envoy
 	// there are none.
 	BoundsMs      []float64 `protobuf:"fixed64,3,rep,packed,name=bounds_ms,json=boundsMs,proto3" json:"bounds_ms,omitempty"`
 	Buckets       []uint64  `protobuf:"varint,4,rep,packed,name=buckets,proto3" json:"buckets,omitempty"`
@@ -4021,7 +4040,10 @@ type WhyResponse struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Instance string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
 	// One for each fleet, as `legation why -o json` prints them.
-	Fleets        []*structpb.Struct `protobuf:"bytes,2,rep,name=fleets,proto3" json:"fleets,omitempty"`
+	Fleets []*structpb.Struct `protobuf:"bytes,2,rep,name=fleets,proto3" json:"fleets,omitempty"`
+	// Those that were asked how many of their Envoys run it, what they hold, and what they
+	// were told of the traffic.
+	Replicas      []*Replica `protobuf:"bytes,3,rep,name=replicas,proto3" json:"replicas,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4070,6 +4092,13 @@ func (x *WhyResponse) GetFleets() []*structpb.Struct {
 	return nil
 }
 
+func (x *WhyResponse) GetReplicas() []*Replica {
+	if x != nil {
+		return x.Replicas
+	}
+	return nil
+}
+
 var File_admin_proto protoreflect.FileDescriptor
 
 const file_admin_proto_rawDesc = "" +
@@ -4081,10 +4110,11 @@ const file_admin_proto_rawDesc = "" +
 	"\bResource\x12\x19\n" +
 	"\btype_url\x18\x01 \x01(\tR\atypeUrl\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
-	"\aversion\x18\x03 \x01(\tR\aversion\"H\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\"d\n" +
 	"\x14AcknowledgedResponse\x12\x16\n" +
 	"\x06envoys\x18\x01 \x01(\rR\x06envoys\x12\x18\n" +
-	"\arunning\x18\x02 \x03(\rR\arunning\"\x87\x01\n" +
+	"\arunning\x18\x02 \x03(\rR\arunning\x12\x1a\n" +
+	"\binstance\x18\x03 \x01(\tR\binstance\"\x87\x01\n" +
 	"\aReplica\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
@@ -4233,7 +4263,7 @@ const file_admin_proto_rawDesc = "" +
 	"\breplicas\x18\x01 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas\x12.\n" +
 	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
 	"\x02to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x124\n" +
-	"\atraffic\x18\x04 \x03(\v2\x1a.legation.admin.v1.TrafficR\atraffic\"\xcf\x03\n" +
+	"\atraffic\x18\x04 \x03(\v2\x1a.legation.admin.v1.TrafficR\atraffic\"\x81\x04\n" +
 	"\aTraffic\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x14\n" +
@@ -4249,7 +4279,8 @@ const file_admin_proto_rawDesc = "" +
 	"\tejections\x18\v \x01(\x04R\tejections\x12#\n" +
 	"\rfailed_checks\x18\f \x01(\x04R\ffailedChecks\x12\x1a\n" +
 	"\btimeouts\x18\r \x01(\x04R\btimeouts\x12\x1c\n" +
-	"\toverflows\x18\x0e \x01(\x04R\toverflows\"m\n" +
+	"\toverflows\x18\x0e \x01(\x04R\toverflows\x120\n" +
+	"\x05times\x18\x0f \x01(\v2\x1a.legation.admin.v1.LengthsR\x05times\"m\n" +
 	"\aLengths\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\x04R\x05count\x12\x15\n" +
 	"\x06sum_ms\x18\x02 \x01(\x04R\x05sumMs\x12\x1b\n" +
@@ -4359,10 +4390,11 @@ const file_admin_proto_rawDesc = "" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x18\n" +
 	"\aheaders\x18\x03 \x03(\tR\aheaders\x12\x12\n" +
 	"\x04from\x18\x04 \x01(\tR\x04from\x12\x14\n" +
-	"\x05fleet\x18\x05 \x01(\tR\x05fleet\"Z\n" +
+	"\x05fleet\x18\x05 \x01(\tR\x05fleet\"\x92\x01\n" +
 	"\vWhyResponse\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12/\n" +
-	"\x06fleets\x18\x02 \x03(\v2\x17.google.protobuf.StructR\x06fleets2\xaf\b\n" +
+	"\x06fleets\x18\x02 \x03(\v2\x17.google.protobuf.StructR\x06fleets\x126\n" +
+	"\breplicas\x18\x03 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas2\xaf\b\n" +
 	"\x05Admin\x12_\n" +
 	"\fAcknowledged\x12&.legation.admin.v1.AcknowledgedRequest\x1a'.legation.admin.v1.AcknowledgedResponse\x12M\n" +
 	"\x06Envoys\x12 .legation.admin.v1.EnvoysRequest\x1a!.legation.admin.v1.EnvoysResponse\x12X\n" +
@@ -4500,73 +4532,75 @@ var file_admin_proto_depIdxs = []int32{
 	57, // 35: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
 	30, // 36: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
 	31, // 37: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
-	3,  // 38: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
-	34, // 39: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
-	57, // 40: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
-	57, // 41: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
-	57, // 42: legation.admin.v1.StandingResponse.started:type_name -> google.protobuf.Timestamp
-	57, // 43: legation.admin.v1.StandingResponse.stored:type_name -> google.protobuf.Timestamp
-	37, // 44: legation.admin.v1.StandingResponse.deletions:type_name -> legation.admin.v1.HeldDeletion
-	38, // 45: legation.admin.v1.StandingResponse.orders:type_name -> legation.admin.v1.PastOrder
-	57, // 46: legation.admin.v1.HeldDeletion.since:type_name -> google.protobuf.Timestamp
-	57, // 47: legation.admin.v1.PastOrder.at:type_name -> google.protobuf.Timestamp
-	41, // 48: legation.admin.v1.LastResponse.certificates:type_name -> legation.admin.v1.KeptCertificate
-	57, // 49: legation.admin.v1.KeptCertificate.since:type_name -> google.protobuf.Timestamp
-	42, // 50: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 51: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
-	42, // 52: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 53: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
-	42, // 54: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 55: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
-	51, // 56: legation.admin.v1.CertificatesResponse.certificates:type_name -> legation.admin.v1.Certificate
-	57, // 57: legation.admin.v1.Certificate.begins:type_name -> google.protobuf.Timestamp
-	57, // 58: legation.admin.v1.Certificate.ends:type_name -> google.protobuf.Timestamp
-	54, // 59: legation.admin.v1.PlanResponse.fleets:type_name -> legation.admin.v1.PlannedFleet
-	24, // 60: legation.admin.v1.PlanResponse.problems:type_name -> legation.admin.v1.Problem
-	24, // 61: legation.admin.v1.PlanResponse.solved:type_name -> legation.admin.v1.Problem
-	20, // 62: legation.admin.v1.PlannedFleet.changes:type_name -> legation.admin.v1.Change
-	60, // 63: legation.admin.v1.WhyResponse.fleets:type_name -> google.protobuf.Struct
-	0,  // 64: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
-	7,  // 65: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
-	12, // 66: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
-	14, // 67: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
-	16, // 68: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
-	18, // 69: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
-	21, // 70: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
-	25, // 71: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
-	28, // 72: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
-	32, // 73: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
-	49, // 74: legation.admin.v1.Admin.Certificates:input_type -> legation.admin.v1.CertificatesRequest
-	52, // 75: legation.admin.v1.Admin.Plan:input_type -> legation.admin.v1.PlanRequest
-	55, // 76: legation.admin.v1.Admin.Why:input_type -> legation.admin.v1.WhyRequest
-	35, // 77: legation.admin.v1.Replicas.Standing:input_type -> legation.admin.v1.StandingRequest
-	39, // 78: legation.admin.v1.Replicas.Last:input_type -> legation.admin.v1.LastRequest
-	43, // 79: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
-	45, // 80: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
-	47, // 81: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
-	2,  // 82: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
-	8,  // 83: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
-	13, // 84: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
-	15, // 85: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
-	17, // 86: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
-	19, // 87: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
-	22, // 88: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
-	26, // 89: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
-	29, // 90: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
-	33, // 91: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
-	50, // 92: legation.admin.v1.Admin.Certificates:output_type -> legation.admin.v1.CertificatesResponse
-	53, // 93: legation.admin.v1.Admin.Plan:output_type -> legation.admin.v1.PlanResponse
-	56, // 94: legation.admin.v1.Admin.Why:output_type -> legation.admin.v1.WhyResponse
-	36, // 95: legation.admin.v1.Replicas.Standing:output_type -> legation.admin.v1.StandingResponse
-	40, // 96: legation.admin.v1.Replicas.Last:output_type -> legation.admin.v1.LastResponse
-	44, // 97: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
-	46, // 98: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
-	48, // 99: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
-	82, // [82:100] is the sub-list for method output_type
-	64, // [64:82] is the sub-list for method input_type
-	64, // [64:64] is the sub-list for extension type_name
-	64, // [64:64] is the sub-list for extension extendee
-	0,  // [0:64] is the sub-list for field type_name
+	31, // 38: legation.admin.v1.Traffic.times:type_name -> legation.admin.v1.Lengths
+	3,  // 39: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
+	34, // 40: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
+	57, // 41: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
+	57, // 42: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
+	57, // 43: legation.admin.v1.StandingResponse.started:type_name -> google.protobuf.Timestamp
+	57, // 44: legation.admin.v1.StandingResponse.stored:type_name -> google.protobuf.Timestamp
+	37, // 45: legation.admin.v1.StandingResponse.deletions:type_name -> legation.admin.v1.HeldDeletion
+	38, // 46: legation.admin.v1.StandingResponse.orders:type_name -> legation.admin.v1.PastOrder
+	57, // 47: legation.admin.v1.HeldDeletion.since:type_name -> google.protobuf.Timestamp
+	57, // 48: legation.admin.v1.PastOrder.at:type_name -> google.protobuf.Timestamp
+	41, // 49: legation.admin.v1.LastResponse.certificates:type_name -> legation.admin.v1.KeptCertificate
+	57, // 50: legation.admin.v1.KeptCertificate.since:type_name -> google.protobuf.Timestamp
+	42, // 51: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 52: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
+	42, // 53: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 54: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
+	42, // 55: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 56: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
+	51, // 57: legation.admin.v1.CertificatesResponse.certificates:type_name -> legation.admin.v1.Certificate
+	57, // 58: legation.admin.v1.Certificate.begins:type_name -> google.protobuf.Timestamp
+	57, // 59: legation.admin.v1.Certificate.ends:type_name -> google.protobuf.Timestamp
+	54, // 60: legation.admin.v1.PlanResponse.fleets:type_name -> legation.admin.v1.PlannedFleet
+	24, // 61: legation.admin.v1.PlanResponse.problems:type_name -> legation.admin.v1.Problem
+	24, // 62: legation.admin.v1.PlanResponse.solved:type_name -> legation.admin.v1.Problem
+	20, // 63: legation.admin.v1.PlannedFleet.changes:type_name -> legation.admin.v1.Change
+	60, // 64: legation.admin.v1.WhyResponse.fleets:type_name -> google.protobuf.Struct
+	3,  // 65: legation.admin.v1.WhyResponse.replicas:type_name -> legation.admin.v1.Replica
+	0,  // 66: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
+	7,  // 67: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
+	12, // 68: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
+	14, // 69: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
+	16, // 70: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
+	18, // 71: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
+	21, // 72: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
+	25, // 73: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
+	28, // 74: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
+	32, // 75: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
+	49, // 76: legation.admin.v1.Admin.Certificates:input_type -> legation.admin.v1.CertificatesRequest
+	52, // 77: legation.admin.v1.Admin.Plan:input_type -> legation.admin.v1.PlanRequest
+	55, // 78: legation.admin.v1.Admin.Why:input_type -> legation.admin.v1.WhyRequest
+	35, // 79: legation.admin.v1.Replicas.Standing:input_type -> legation.admin.v1.StandingRequest
+	39, // 80: legation.admin.v1.Replicas.Last:input_type -> legation.admin.v1.LastRequest
+	43, // 81: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
+	45, // 82: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
+	47, // 83: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
+	2,  // 84: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
+	8,  // 85: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
+	13, // 86: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
+	15, // 87: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
+	17, // 88: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
+	19, // 89: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
+	22, // 90: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
+	26, // 91: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
+	29, // 92: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
+	33, // 93: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
+	50, // 94: legation.admin.v1.Admin.Certificates:output_type -> legation.admin.v1.CertificatesResponse
+	53, // 95: legation.admin.v1.Admin.Plan:output_type -> legation.admin.v1.PlanResponse
+	56, // 96: legation.admin.v1.Admin.Why:output_type -> legation.admin.v1.WhyResponse
+	36, // 97: legation.admin.v1.Replicas.Standing:output_type -> legation.admin.v1.StandingResponse
+	40, // 98: legation.admin.v1.Replicas.Last:output_type -> legation.admin.v1.LastResponse
+	44, // 99: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
+	46, // 100: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
+	48, // 101: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
+	84, // [84:102] is the sub-list for method output_type
+	66, // [66:84] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
