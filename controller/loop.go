@@ -109,9 +109,8 @@ func (l *Loop) Run(ctx context.Context) error {
 			continue
 		}
 		last, fresh := view, l.Source.FollowedSince(begin)
-		var orders obeyed
-		view, orders = l.Orders.obey(view.WithTime(begin).WithPress(pace.press(begin)), l.Orders.take())
-		view = after(view, batch).Freeze(view, input.Controller).Keep(view, begin).Guard(view, begin, fresh)
+		told, orders := l.Orders.obey(view.WithTime(begin).WithPress(pace.press(begin)), l.Orders.take())
+		view = after(told, batch).Freeze(told, input.Controller).Keep(told, begin).Guard(told, begin, fresh)
 		result = translator.Translate(result, view)
 		orders.keep(holds)
 		translated := l.now()

@@ -87,7 +87,7 @@ func (p *pass) budget() {
 func (p *pass) alike(old, now *route.Fragment) bool {
 	c, of := &p.next.class, cmp.Or(now, old)
 	let, known := p.next.budgets.let.Get(of.Origin.Object.Namespace)
-	if !known || p.all {
+	if !known || p.all || of.Gone { // what is Gone is of an object that may be there, too
 		return false
 	}
 	if old == nil || now == nil || !c.has(old) || !c.has(now) || !old.SameHosts(now) {

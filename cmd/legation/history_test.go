@@ -38,7 +38,7 @@ func TestHistoryTable(t *testing.T) {
 	if err := (&outputFlags{output: formatTable}).writeVersions(&out, answer, time.FixedZone("there", 2*60*60)); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"17       2026-11-28 14:01:00  ", "  helm 14:01:00, kubectl-edit 14:01:00", "18-57    2026-11-28 14:09:00  ",
+	for _, want := range []string{"17        2026-11-28 14:01:00  ", "  helm 14:01:00, kubectl-edit 14:01:00", "18-57     2026-11-28 14:09:00  ",
 		"endpoints alone, 40 times since 14:02:00; last: EndpointSlice shop/web-1", "There are older ones"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out.String())

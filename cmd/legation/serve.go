@@ -15,6 +15,8 @@ import (
 	"legation.dev/cmd/cli"
 	"legation.dev/state"
 	"legation.dev/xds/bootstrap"
+	"legation.dev/xds/history"
+	"legation.dev/xds/identity"
 )
 
 // serveFlags are the flags of `legation serve`.
@@ -149,11 +151,7 @@ func (f *serveFlags) run(c *cobra.Command) error {
 		return unlessEnded(c.Context(), err)
 	}
 	book := f.history.book()
-	stored, err := f.state.open(&f.source, state.Config{Log: log, Book: book, HistoryBytes: f.history.bytes})
-	if err != nil {
-		return err
-	}
-	last, err := f.begin(c.Context(), folder, stored, log)
+	stored, last, err := f.openPast(c.Context(), folder, book, log)
 	if err != nil {
 		return unlessEnded(c.Context(), err)
 	}
@@ -178,6 +176,16 @@ func (f *serveFlags) run(c *cobra.Command) error {
 	log.Info("serving", "address", listener.Addr().String(), "source", f.source.source, "version", cli.Version())
 	return (&serving{source: source, stored: stored, last: last, identity: f.source.identity(), publish: f.publish, namespaces: f.source.namespaces, controllers: f.source.controllers, allowEmpty: f.source.allowEmpty,
 		xds: listener, admin: admin, debug: debug, page: page, pageFlags: f.page, peers: f.peers, folder: folder, age: f.wire.age, history: f.history.versions, book: book, log: log, level: level}).run(c.Context())
+}
+
+// openPast opens the folder of --state, and finds out what this process goes on from.
+func (f *serveFlags) openPast(ctx context.Context, folder *identity.Folder, book *history.Book, log *slog.Logger) (*stored, past, error) {
+	s, err := f.state.open(&f.source, state.Config{Log: log, Book: book, HistoryBytes: f.history.bytes})
+	if err != nil {
+		return nil, past{}, err
+	}
+	last, err := f.begin(ctx, folder, s, log)
+	return s, last, err
 }
 
 // listenAdmin listens for probes; nil if there is no address.

@@ -91,8 +91,7 @@ func (s *serving) run(ctx context.Context) error {
 	xds := server.New(server.Config{Store: snapshots, Fleets: fleets, Log: s.log, Services: func(to grpc.ServiceRegistrar) { inspection.Register(to); orders.Register(to); s.register(to, here) }, Waiting: s.waiting,
 		Gate: gate, Limits: server.Limits{Age: maxAge(s.age)}, Observed: traffic})
 	answers := s.answering(inspection, snapshots, watch)
-	s.publish.orders = func() []status.Order { return toldOf(ordered.Past(time.Now())) }
-	writer, err := s.publish.writer(s.source.rest, s.namespaces, answers.Acknowledged, s.log)
+	writer, err := s.writer(ordered, answers)
 	if err != nil {
 		return err
 	}
@@ -103,11 +102,9 @@ func (s *serving) run(ctx context.Context) error {
 	s.write(ctx, g, writer, watch)
 	s.exchange(ctx, g, here, peers)
 	s.follow(ctx, g, loop)
-	g.Go(func() error { watch.Run(ctx); return nil })
 	g.Go(func() error { return xds.Serve(s.xds) })
-	metrics := append(passes.collectors(), held, sourceMetrics{s.source}, streamMetrics{xds}, trafficMetrics{traffic},
-		inspect.Metrics{Result: answers.Result, Problems: watch.All, Store: snapshots, Fleets: fleets, Envoys: inspect.LocalEnvoys(inspection)})
-	metrics = append(metrics, s.optional(writer, gate)...)
+	metrics := append(s.optional(writer, gate), append(passes.collectors(), held, sourceMetrics{s.source}, streamMetrics{xds}, trafficMetrics{traffic},
+		inspect.Metrics{Result: answers.Result, Problems: watch.All, Store: snapshots, Fleets: fleets, Envoys: inspect.LocalEnvoys(inspection)})...)
 	s.serveAdmin(ctx, g, snapshots, metrics)
 	s.servePage(ctx, g, gate, &ui.Pages{Admin: inspection, Store: snapshots, Fleets: fleets, Problems: watch, Result: answers.Result, Live: answers.Live})
 	g.Go(func() error { s.shutDown(ctx, xds); return nil })
@@ -147,11 +144,18 @@ func (s *serving) follow(ctx context.Context, g *errgroup.Group, loop *controlle
 
 // write writes to Kubernetes until ctx ends, if this process is to.
 func (s *serving) write(ctx context.Context, g *errgroup.Group, writer *status.Writer, watch *inspect.Problems) {
+	g.Go(func() error { watch.Run(ctx); return nil })
 	if writer == nil {
 		return
 	}
 	watch.Tell = func(r translator.Result, list []finding.Problem) { writer.Report(stateOf(r, list, s.publish.takeOver)) }
 	g.Go(func() error { return unlessEnded(ctx, writer.Run(ctx)) })
+}
+
+// writer writes addresses and Events; nil if nothing is written.
+func (s *serving) writer(ordered *controller.Orders, answers *inspect.Served) (*status.Writer, error) {
+	s.publish.orders = func() []status.Order { return toldOf(ordered.Past(time.Now())) }
+	return s.publish.writer(s.source.rest, s.namespaces, answers.Acknowledged, s.log)
 }
 
 // register adds what other replicas ask, if it can be told who asks.

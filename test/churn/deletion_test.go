@@ -70,7 +70,7 @@ func TestMassDeletion(t *testing.T) {
 	}
 	end()
 
-	if err := orders.Do(w.ctx, controller.Approve(inprocess.Class, "", "a test", "it is over")); err != nil {
+	if err := orders.Do(w.ctx, controller.Approve(controller.Given{Fleet: inprocess.Class, By: "a test", Reason: "it is over"})); err != nil {
 		t.Fatal(err)
 	}
 	w.settle()

@@ -27,7 +27,7 @@ var allowed = map[string][]string{
 		"pmap", "xds/history", "xds/hold", "xds/redact", "xds/server", "xds/snapshot", "xds/store"},
 	"cmd/shutdown-manager": {
 		"authz", "cmd/cli", "drain", "drain/admin", "drain/child", "drain/host", "drain/limits", "drain/node", "drain/probe"},
-	"controller":               {"object", "translator", "translator/finding", "translator/input", "translator/policy", "xds/hold", "xds/snapshot"},
+	"controller":               {"object", "pmap", "translator", "translator/finding", "translator/input", "translator/policy", "xds/hold", "xds/snapshot"},
 	"drain":                    {"drain/admin"},
 	"drain/admin":              {},
 	"drain/child":              {},

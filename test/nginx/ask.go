@@ -388,3 +388,15 @@ func (c *Case) upstream(body []byte) *upstream {
 	}
 	return &u
 }
+
+// outcome is an answer as Counts have it: status or error, and the port of the backend.
+func (a Answer) outcome() string {
+	what, port := fmt.Sprint(a.Status), "-"
+	if a.Error != "" {
+		what = a.Error
+	}
+	if a.Upstream != nil {
+		port = fmt.Sprint(a.Upstream.Port)
+	}
+	return what + "@" + port
+}

@@ -43,18 +43,6 @@ type upstream struct {
 	Foreign string `json:"foreign,omitempty"`
 }
 
-// outcome is an answer as Counts have it: status or error, and the port of the backend.
-func (a Answer) outcome() string {
-	what, port := fmt.Sprint(a.Status), "-"
-	if a.Error != "" {
-		what = a.Error
-	}
-	if a.Upstream != nil {
-		port = fmt.Sprint(a.Upstream.Port)
-	}
-	return what + "@" + port
-}
-
 // Differ says in what two answers differ: "status 503, not 200; upstream none, not 18001".
 func Differ(got, want Answer) string {
 	g, w := flat(got), flat(want)

@@ -23,7 +23,6 @@ const (
 	// class is that of all worlds: ingress-nginx forgets no Ingress whose class goes first.
 	class   = "nginx"
 	inWorld = 25   // requests
-	batch   = 40   // worlds that are served together
 	askers  = 2    // at a time: one for each core of a small machine
 	many    = 2000 // equal pairs, of which a Difference may be true of one in twenty
 )

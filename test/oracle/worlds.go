@@ -86,6 +86,9 @@ func (w *world) service(name string, ports []int) {
 	}
 }
 
+// batch is how many worlds are served together.
+const batch = 40
+
 // settings draws the ConfigMap of a world, which is that of its batch unless it is served
 // alone.
 func settings(seed uint64, number int) map[string]string {

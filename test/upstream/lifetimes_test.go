@@ -136,7 +136,7 @@ func (a *arena) add(c closer, way string, tallies map[string]*tally, settings ma
 
 // TestLifetimes: servers that close connections first, each without notice, are
 // asked just then, by GET and POST: with the settings for them nothing fails, and
-// nothing is executed twice. What fails with Envoy's own settings, in the same run,
+// no POST is executed twice. What fails with Envoy's own settings, in the same run,
 // is shown beside it.
 //
 // A margin of half a second is none on a machine that stands still for longer: such
@@ -213,7 +213,7 @@ func (a *arena) show() {
 			continue
 		}
 		executed, twice := b.twice()
-		a.t.Logf("%-12s with %v: %v\n%12s with Envoy's own: %v; the server executed %d, %d of them twice",
+		a.t.Logf("%-12s with %v: %v\n%12s with Envoy's own: %v; the server executed %d, %d POSTs of them twice",
 			c.name, c.settings, a.ours[c.name], "", a.envoys[c.name], executed, twice)
 		requests, failed = requests+a.envoys[c.name].gets+a.envoys[c.name].posts, failed+a.envoys[c.name].failed()
 	}
@@ -223,7 +223,7 @@ func (a *arena) show() {
 	}
 }
 
-// check fails the test if anything failed, or was executed twice.
+// check fails the test if anything failed, or if a POST was executed twice.
 func (a *arena) check() {
 	for name, b := range a.backends {
 		ours, envoys := a.ours[name], a.envoys[name]
@@ -231,7 +231,7 @@ func (a *arena) check() {
 			a.t.Errorf("%s: %v", name, ours)
 		}
 		if executed, twice := b.twice(); twice > 0 || executed < ours.answers+envoys.answers {
-			a.t.Errorf("%s executed %d requests, %d of them twice", name, executed, twice)
+			a.t.Errorf("%s executed %d requests, %d POSTs of them twice", name, executed, twice)
 		}
 	}
 }

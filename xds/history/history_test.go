@@ -205,13 +205,13 @@ func TestRestart(t *testing.T) {
 	w.step("v1=b")
 	lines = written(t, append(lines, first.Take(false, 0)...))
 
-	b := w.again(kept(lines), lines[2:]) // the first entry and the state after it are older
+	w.again(kept(lines), lines[2:]) // the first entry and the state after it are older
 	w.publish()
 	if v, _ := w.store.Watch("edge"); v.Number != 3 || v.Cause != "change 1" {
 		t.Errorf("what is as it was is version %d, %q", v.Number, v.Cause)
 	}
 	w.step("v1=a")
-	b = w.again(kept(lines), slices.Clone(lines))
+	b := w.again(kept(lines), slices.Clone(lines))
 	w.snap = snapshot.Snapshot{}
 	w.step("v1=b", "v3=a", "e1=b") // v2 was deleted, v3 made while nobody ran
 	w.step("v3=b")

@@ -12,7 +12,7 @@ http.createServer((request, response) => {
     const n = (executed.get(key) || 0) + 1;
     executed.set(key, n);
     all++;
-    if (n === 2) twice++;
+    if (n === 2 && request.method === "POST") twice++;
     response.end("ok");
   });
 }).listen(process.argv[2]);

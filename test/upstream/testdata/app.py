@@ -1,6 +1,6 @@
 """The application behind the Python servers of the test: it counts how often each
 request was executed. GET /twice answers "all twice": how many were, and how many of
-them more than once."""
+them that are not idempotent, POST, more than once."""
 
 import collections
 import threading
@@ -12,7 +12,7 @@ lock = threading.Lock()
 def serve(method, path):
     with lock:
         if path == "/twice":
-            twice = sum(1 for n in executed.values() if n > 1)
+            twice = sum(1 for request, n in executed.items() if n > 1 and request.startswith("POST"))
             return f"{sum(executed.values())} {twice}".encode()
         executed[method + " " + path] += 1
         return b"ok"
