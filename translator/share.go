@@ -66,7 +66,7 @@ func (p *pass) levels(namespaces keys) {
 		if after == 0 {
 			p.next.ports = p.next.ports.Delete(namespace)
 		}
-		if share := p.next.class.Settings.Share(); min(share, b.Level(uint32(before))) != min(share, b.Level(uint32(after))) {
+		if least := min(b.Level(uint32(before)), b.Level(uint32(after))); policy.Parts(uint32(before)) != policy.Parts(uint32(after)) && least < p.next.class.Settings.Share() {
 			for name := range p.next.backends.Prefix(namespace + "/") {
 				p.clusters.add(name)
 			}
