@@ -1,9 +1,7 @@
 package translator
 
 import (
-	"cmp"
 	"slices"
-	"strconv"
 
 	"legation.dev/object"
 	"legation.dev/pmap"
@@ -18,31 +16,8 @@ const nearly = 80
 // the objects and settings that there are, so every replica refuses the same. It is a
 // value.
 type budgets struct {
-	used    pmap.Map[route.Usage] // by namespace: of all its objects of the class
-	near    pmap.Map[pmap.Unit]   // namespaces that use more than nearly
-	let     pmap.Map[admitted]    // by namespace, of those that use more than nearly
-	refused pmap.Map[refusal]     // by object
-}
-
-// admitted are those objects of a namespace that were let in.
-type admitted struct {
-	route.Usage                 // of all of them
-	last        *route.Fragment // the youngest
-	mixed       bool            // others were refused for something else than their hosts
-}
-
-// byHosts is the budget that a namespace with too many hosts is over.
-const byHosts = "namespace-hosts"
-
-// refusal is which budget an object is over, which is so large, and would be used so much.
-type refusal struct {
-	what       string
-	most, used int
-}
-
-// Sum identifies it.
-func (r refusal) Sum() pmap.Sum {
-	return pmap.SumOf(r.what, strconv.Itoa(r.most), strconv.Itoa(r.used))
+	used pmap.Map[route.Usage] // by namespace: of all its objects of the class
+	near pmap.Map[pmap.Unit]   // namespaces that use more than nearly
 }
 
 // budget decides which objects fit the budgets of their namespaces, and marks those that
@@ -51,13 +26,8 @@ func (r refusal) Sum() pmap.Sum {
 func (p *pass) budget() {
 	touched := keys{}
 	for c := range pmap.Diff(p.old.view.Fragments(), p.v.Fragments()) {
-		alike := p.alike(c.Old, c.New)
-		changed := touched
-		if alike {
-			changed = keys{}
-		}
-		p.charge(c.Old, &p.old.class, -1, changed)
-		p.charge(c.New, &p.next.class, +1, changed)
+		p.charge(c.Old, &p.old.class, -1, touched)
+		p.charge(c.New, &p.next.class, +1, touched)
 	}
 	if p.all {
 		p.recharge(touched)
@@ -79,84 +49,6 @@ func (p *pass) budget() {
 		p.all = p.all || p.next.class.sum != p.old.class.sum
 		p.markHost(route.Any)
 	}
-}
-
-// alike reports whether a change of an object leaves all as it is in which other objects of
-// its namespace are let in and what they are told, and notes what it uses then: most changes
-// do, also in a namespace with thousands of objects that are refused.
-func (p *pass) alike(old, now *route.Fragment) bool {
-	c, of := &p.next.class, cmp.Or(now, old)
-	let, known := p.next.budgets.let.Get(of.Origin.Object.Namespace)
-	if !known || p.all || of.Gone { // what is Gone is of an object that may be there, too
-		return false
-	}
-	if old == nil || now == nil || !c.has(old) || !c.has(now) || !old.SameHosts(now) {
-		return p.goes(old) && p.comes(now, let)
-	}
-	key, lent := now.Origin.Object.String(), c.Settings.Compatible()
-	if r, refused := p.next.budgets.refused.Get(key); refused {
-		if r.what == byHosts {
-			p.refuse(now, r)
-		}
-		return r.what == byHosts
-	}
-	let.Usage = let.Plus(old.Cost(lent), -1).Plus(now.Cost(lent), 1)
-	rest := c.Settings.NamespaceBudget
-	rest.NamespaceHosts, rest.NamespaceTLSHosts = 0, 0 // it has those that it had
-	if near, _, _ := let.Over(rest, nearly); near != "" || let.mixed {
-		return false
-	}
-	p.next.budgets.let = p.next.budgets.let.Set(now.Origin.Object.Namespace, let)
-	if told, ok := p.next.found.Get("budget " + key); ok { // where it stands may be elsewhere
-		one := told.All()[0]
-		one.File = now.At("spec").Place()
-		p.found("budget "+key, []finding.Finding{one})
-	}
-	return true
-}
-
-// goes reports whether nobody else is let in when an object goes, and takes it out.
-func (p *pass) goes(f *route.Fragment) bool {
-	if f == nil || !p.next.class.has(f) || f.Cost(p.next.class.Settings.Compatible()) == (route.Usage{}) {
-		return true
-	}
-	key := f.Origin.Object.String()
-	if !p.next.budgets.refused.Has(key) {
-		return false
-	}
-	p.next.budgets.refused, p.next.class.Over = p.next.budgets.refused.Delete(key), p.next.class.Over.Delete(key)
-	p.found("budget "+key, nil)
-	return true
-}
-
-// comes reports whether an object costs nothing, or is younger than all that were let in and
-// refused for its hosts, which no other object of the namespace has.
-func (p *pass) comes(f *route.Fragment, let admitted) bool {
-	lent := p.next.class.Settings.Compatible()
-	if f == nil || !p.next.class.has(f) || f.Cost(lent) == (route.Usage{}) {
-		return true
-	}
-	what, used, most := let.Plus(f.Cost(lent), 1).Over(p.next.class.Settings.NamespaceBudget, 100)
-	if what != byHosts || let.last == nil || route.Older(let.last, f) >= 0 {
-		return false
-	}
-	for i := range f.Hosts {
-		for other := range p.v.OfHost(f.Hosts[i].Name) {
-			if other != f && other.Origin.Object.Namespace == f.Origin.Object.Namespace {
-				return false
-			}
-		}
-	}
-	p.refuse(f, refusal{what, most, used})
-	return true
-}
-
-// refuse leaves an object out.
-func (p *pass) refuse(f *route.Fragment, r refusal) {
-	key := f.Origin.Object.String()
-	p.next.class.Over = p.next.class.Over.Set(key, pmap.Unit{})
-	p.next.budgets.refused = p.next.budgets.refused.Set(key, r)
-	p.found("budget "+key, []finding.Finding{finding.OverBudget.At(f.At("spec"), "", r.what, r.most, r.used)})
 }
 
 // charge adds what an object costs, n times, to what its namespace uses.
@@ -194,7 +86,7 @@ func (p *pass) recharge(touched keys) {
 // admit lets the objects of a namespace in, the oldest first, as long as they fit. One
 // that does not fit is refused whole, and a younger one that does is not.
 func (p *pass) admit(namespace string) {
-	c, prefix := &p.next.class, string(object.KindIngress)+" "+namespace+"/"
+	c, unit := &p.next.class, "budget "+namespace
 	used, _ := p.next.budgets.used.Get(namespace)
 	near, _, _ := used.Over(c.Settings.NamespaceBudget, nearly)
 	if near == "" && !p.next.budgets.near.Has(namespace) {
@@ -202,46 +94,33 @@ func (p *pass) admit(namespace string) {
 	}
 	p.next.budgets.near = with(p.next.budgets.near, namespace, near != "")
 	var list []*route.Fragment
-	for _, f := range p.v.Fragments().Prefix(prefix) {
+	for _, f := range p.v.Fragments().Prefix(string(object.KindIngress) + " " + namespace + "/") {
 		if c.has(f) {
 			list = append(list, f)
 		}
 	}
 	slices.SortStableFunc(list, route.Older)
-	p.forget(prefix)
+	over, found := c.Over, []finding.Finding(nil)
+	for key := range c.Over.Prefix(string(object.KindIngress) + " " + namespace + "/") {
+		over = over.Delete(key)
+	}
 	var sum account
-	var last *route.Fragment
-	mixed, told := false, false
+	told := false
 	for _, f := range list {
-		next, key := sum.with(f, c.Settings.Compatible()), f.Origin.Object.String()
+		next := sum.with(f, c.Settings.Compatible())
 		if what, used, most := next.Over(c.Settings.NamespaceBudget, 100); what != "" {
-			mixed = mixed || what != byHosts
-			p.refuse(f, refusal{what, most, used})
+			over = over.Set(f.Origin.Object.String(), pmap.Unit{})
+			found = append(found, finding.OverBudget.At(f.At("spec"), "", what, most, used))
 			continue
 		}
 		sum.take(f, next, c.Settings.Compatible())
-		last = f
 		if what, used, most := next.Over(c.Settings.NamespaceBudget, nearly); what != "" && !told {
 			told = true
-			p.found("budget "+key, []finding.Finding{finding.NearBudget.At(f.At("spec"), "", used, most, what)})
+			found = append(found, finding.NearBudget.At(f.At("spec"), "", used, most, what))
 		}
 	}
-	p.next.budgets.let = p.next.budgets.let.Delete(namespace)
-	if near != "" {
-		p.next.budgets.let = p.next.budgets.let.Set(namespace, admitted{sum.Usage, last, mixed})
-	}
-}
-
-// forget takes back what was decided about the objects of a namespace, by the beginning of
-// how they print.
-func (p *pass) forget(prefix string) {
-	for key := range p.next.class.Over.Prefix(prefix) {
-		p.next.class.Over = p.next.class.Over.Delete(key)
-		p.next.budgets.refused = p.next.budgets.refused.Delete(key)
-	}
-	for unit := range p.next.found.Prefix("budget " + prefix) {
-		p.next.found = p.next.found.Delete(unit)
-	}
+	c.Over = over
+	p.found(unit, found)
 }
 
 // account is what objects that were let in use. A host that several have counts once.

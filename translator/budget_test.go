@@ -2,9 +2,6 @@ package translator
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -12,7 +9,6 @@ import (
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
-	"legation.dev/translator/route"
 	"legation.dev/translator/worlds"
 	"legation.dev/xds/snapshot"
 )
@@ -81,50 +77,4 @@ func TestGreedyNamespace(t *testing.T) {
 	if full := Translate(Result{}, both); full.Digest() != beside.Digest() {
 		t.Error("a full translation makes something else")
 	}
-}
-
-// TestBudgetsOfChanges: whatever changes in a namespace at its budgets, an incremental
-// translation is a full one.
-func TestBudgetsOfChanges(t *testing.T) {
-	config := object.Ref{Kind: object.KindConfigMap, Namespace: "legation", Name: "settings"}
-	for seed := range uint64(30) {
-		r := rand.New(rand.NewPCG(seed, 0))
-		settings := map[string]string{"namespace-hosts": "4", "namespace-routes": fmt.Sprint(r.IntN(9)), "namespace-bytes": fmt.Sprint(r.IntN(3) * 4000)}
-		v := input.View{}.With(
-			lower.Put(input.Seal(&input.IngressClass{Meta: input.Meta{Name: worlds.Class}, Controller: input.Controller, Parameters: config})),
-			lower.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: config.Namespace, Name: config.Name}, Data: settings}))).With(hostsOf("greedy", 6)...)
-		result := Translate(Result{}, v)
-		for step := range 60 {
-			for range 1 + r.IntN(3) {
-				v = v.With(budgetChange(r))
-			}
-			result = Translate(result, v)
-			if full := Translate(Result{}, v); full.Digest() != result.Digest() {
-				t.Fatalf("seed %d, step %d: a full translation makes something else", seed, step)
-			}
-		}
-	}
-}
-
-// budgetChange is one of few Ingresses: with another path, other hosts, another age, a
-// solver's, or none.
-func budgetChange(r *rand.Rand) input.Change {
-	c := oneHost("greedy", r.IntN(9), "/"+strings.Repeat("x", r.IntN(3)*r.IntN(200)))
-	o := *c.Object.(*input.Ingress)
-	o.Rules = slices.Clone(o.Rules)
-	switch r.IntN(8) {
-	case 0:
-		return input.Delete(c.Ref)
-	case 1:
-		o.Rules[0].Host = fmt.Sprintf("h%d.greedy.test", r.IntN(9))
-	case 2:
-		o.Rules = append(o.Rules, input.Rule{Host: fmt.Sprintf("g%d.greedy.test", r.IntN(9)), Paths: o.Rules[0].Paths})
-	case 3:
-		o.Created = time.Unix(int64(r.IntN(20)), 0)
-	case 4:
-		o.Rules[0].Paths = []input.Path{{Path: route.ACME + "token", Type: input.PathExact, Backend: input.Backend{Service: "web", Port: 80}}}
-	case 5:
-		o.ClassName = nil
-	}
-	return lower.Put(input.Seal(&o))
 }

@@ -56,21 +56,6 @@ func (f *Fragment) Cost(lent bool) (u Usage) {
 	return u
 }
 
-// SameHosts reports whether two fragments of an object cost as many hosts, by the same names,
-// and are of the same age and class.
-func (f *Fragment) SameHosts(o *Fragment) bool {
-	if len(f.Hosts) != len(o.Hosts) || !f.Age.Equal(o.Age) || f.Class.Key() != o.Class.Key() || f.Withheld != o.Withheld || f.Solves() != o.Solves() {
-		return false
-	}
-	for i := range f.Hosts {
-		a, b := &f.Hosts[i], &o.Hosts[i]
-		if a.Name != b.Name || len(a.Others) != len(b.Others) || a.Ends(false) != b.Ends(false) || a.Ends(true) != b.Ends(true) {
-			return false
-		}
-	}
-	return true
-}
-
 // Solves reports whether all rules of an object are those by which an issuer of
 // certificates looks.
 func (f *Fragment) Solves() bool {
