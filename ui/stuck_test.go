@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"legation.dev/object"
+	"legation.dev/translator/input"
 	"legation.dev/translator/worlds"
 )
 
@@ -50,6 +52,7 @@ func TestStuckClients(t *testing.T) {
 	for i := range 50 {
 		s.with(w.Endpoint(1+2*i), w.Move(2*i, 1))
 	}
+	s.with(input.Delete(object.Ref{Kind: object.KindService, Namespace: worlds.Namespace, Name: worlds.ServiceName(1)})) // whose Ingresses have a Problem
 	if s.problems.Changes() == changes {
 		t.Error("no look found what is new")
 	}
