@@ -336,7 +336,8 @@ golden: ## rewrite the expected files of the scenarios; review the diff like cod
 
 bench: build kube ## measure translation and fan-out, beside go-control-plane's server, and what a change in Kubernetes takes
 	cd test/bench && $(GO) run . $(BENCH)
-	$(GO) test -tags real ./test/source -timeout 30m -run NONE -bench . -benchtime 1000x
+	$(GO) test -tags real ./test/source -timeout 30m -run NONE -bench Endpoint -benchtime 1000x
+	$(GO) test -tags real ./test/source -timeout 30m -run NONE -bench Size -benchtime 1x
 
 bench-nginx: $(if $(NGINX),,$(TOOLS)/nginx) ## the churn load on Debian's nginx with a reload a second
 	$(GO) test -tags real -timeout 10m -count=1 -v -run TestNginx ./test/churn -nginx
