@@ -136,6 +136,17 @@ func TestHealthChecks(t *testing.T) {
 	}
 }
 
+// hanging is the address of a server that never answers: the kernel accepts, nobody reads.
+func hanging(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l.Addr().String()
+}
+
 // TestCap: a Service that never answers holds as many requests as it may, and as
 // many wait as may; all others are answered 503 at once, and another Service does
 // not notice.
@@ -143,14 +154,10 @@ func TestCap(t *testing.T) {
 	const most, refused = 5, 3
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	hangs, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts, nobody reads
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { hangs.Close() })
+	hangs := hanging(t)
 	w := newSuite(t)
 	w.settings["connection-budget"], w.settings["service-share"] = "10", "50"
-	w.annotatedService("hangs", "", map[string]string{"max-connections": "10", "max-pending-requests": "1"}, hangs.Addr().String())
+	w.annotatedService("hangs", "", map[string]string{"max-connections": "10", "max-pending-requests": "1"}, hangs)
 	w.echo(t, "web", "")
 	w.ingress("hangs", "hangs.test", false, route{"/", input.PathPrefix, "hangs"})
 	w.ingress("web", "web.test", false, route{"/", input.PathPrefix, "web"})
@@ -214,16 +221,12 @@ func TestNamespaceConnections(t *testing.T) {
 	const services, each = 4, 2
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	hangs, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts, nobody reads
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { hangs.Close() })
+	hangs := hanging(t)
 	w := newSuite(t)
 	w.settings["namespace-connections"] = fmt.Sprint(services * each)
 	for i := range services {
 		name := fmt.Sprintf("hangs%d", i)
-		w.annotatedService(name, "", map[string]string{"max-pending-requests": "1"}, hangs.Addr().String())
+		w.annotatedService(name, "", map[string]string{"max-pending-requests": "1"}, hangs)
 		w.ingress(name, name+".test", false, route{"/", input.PathPrefix, name})
 	}
 	w.elsewhere("other", func() {
