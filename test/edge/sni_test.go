@@ -13,15 +13,16 @@ import (
 	"legation.dev/translator/input"
 )
 
-// TestSNI: a client may write a name in SNI as it writes it in Host: with capitals, and with
-// a dot at its end, which most clients take away and some do not.
+// TestSNI: a name in SNI is compared without regard to case. With a dot at its end, which
+// RFC 6066, 3 does not allow, it is nobody's: a second name in each chain would cost
+// Envoy's main thread a fifth more at each change of a TLS host.
 func TestSNI(t *testing.T) {
 	w := shop(t)
 	w.ingress("wild", "*.wild.example.com", true, route{"/", input.PathPrefix, "web"})
 	w.start(t)
 	for sni, want := range map[string]string{
-		"tls.example.com": "tls.example.com", "TLS.Example.Com": "tls.example.com", "tls.example.com.": "tls.example.com", "TLS.EXAMPLE.COM.": "tls.example.com",
-		"x.wild.example.com.": "*.wild.example.com", "X.wild.example.com": "*.wild.example.com",
+		"tls.example.com": "tls.example.com", "TLS.Example.Com": "tls.example.com", "tls.example.com.": "stand-in", "TLS.EXAMPLE.COM.": "stand-in",
+		"x.wild.example.com.": "stand-in", "X.wild.example.com": "*.wild.example.com",
 		"tls.example.com..": "stand-in", "wild.example.com.": "stand-in", ".tls.example.com": "stand-in",
 	} {
 		if got := shown(t, w.https, sni); got != want {

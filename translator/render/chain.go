@@ -68,7 +68,7 @@ func newChain(list ...*listenerv3.FilterChain) (Chain, error) {
 // through to a Service. The ciphers are those of route.Server.
 func (f *Front) Chain(l route.Listener, host string, through *route.Backend, ciphers string) (Chain, error) {
 	if through != nil {
-		c, err := newChain(&listenerv3.FilterChain{Name: host, FilterChainMatch: &listenerv3.FilterChainMatch{ServerNames: spellings(host)},
+		c, err := newChain(&listenerv3.FilterChain{Name: host, FilterChainMatch: &listenerv3.FilterChainMatch{ServerNames: []string{host}},
 			Filters: []*listenerv3.Filter{{Name: "envoy.filters.network.tcp_proxy", ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed(
 				&tcpv3.TcpProxy{StatPrefix: "through", ClusterSpecifier: &tcpv3.TcpProxy_Cluster{Cluster: through.Cluster()}})}}}})
 		c.bare = true
@@ -89,20 +89,15 @@ func (f *Front) Fence(l route.Listener, host string) (Chain, error) {
 func (f *Front) ending(l route.Listener, host string, socket *corev3.TransportSocket) (Chain, error) {
 	list := []*listenerv3.FilterChain{{
 		Name:             host,
-		FilterChainMatch: &listenerv3.FilterChainMatch{ServerNames: spellings(host)},
+		FilterChainMatch: &listenerv3.FilterChainMatch{ServerNames: []string{host}},
 		TransportSocket:  socket,
 		Filters:          managed(l.Name),
 
 		TransportSocketConnectTimeout: seconds(handshakeTime),
 	}}
-	list = append(list, f.trusted(l, host, &listenerv3.FilterChainMatch{ServerNames: spellings(host)}, socket)...)
+	list = append(list, f.trusted(l, host, &listenerv3.FilterChainMatch{ServerNames: []string{host}}, socket)...)
 	return newChain(list...)
 }
-
-// spellings are how a client may write a host in SNI. A dot at its end is no part of the
-// name there (RFC 6066, 3), but some send it, as they send it in Host; Envoy compares
-// without regard to case alone.
-func spellings(host string) []string { return []string{host, host + "."} }
 
 // trusted returns a second filter chain beside the one of that name. It takes the
 // connections that come from a proxy that the class trusts, and believes the

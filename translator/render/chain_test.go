@@ -9,10 +9,10 @@ import (
 )
 
 // TestChainSize: each change of a TLS host sends every chain of the fleet again, so a
-// chain has a budget: 480 bytes for a host of 30 letters. What is the same for all hosts
+// chain has a budget: 450 bytes for a host of 30 letters. What is the same for all hosts
 // belongs into the HTTP configuration.
 func TestChainSize(t *testing.T) {
-	const budget = 480
+	const budget = 450
 	class := policy.Defaults().Listener
 	host := strings.Repeat("h", 30)
 	c, err := NewFront(&class).Chain(route.Listener{Name: "https", TLS: true}, host, nil, "")
