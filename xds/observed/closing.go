@@ -23,9 +23,11 @@ const (
 	memory = 30
 	// announcements is how many different times of one Service are kept, the shortest.
 	announcements = 4
-	// leastWindows is in how many windows a server must have closed connections: the restart of
-	// a Service is seen in one, and several at random times agree less than once in a thousand.
-	leastWindows = 4
+	// leastWindows is in how many windows a server must have closed connections; with less than
+	// leastConnections of them, surelyWindows. The restart of a Service is seen in one window,
+	// and restarts at random times agree by chance: four once in 200 times, seven once in
+	// 30,000. Where load is low, each may have closed one connection alone.
+	leastWindows, leastConnections, surelyWindows = 4, 12, 7
 	// fewRequests are met by chance; for a limit as low, more connections must agree on it.
 	fewRequests, manyCloses = 20, 10
 	// agree is by what factor means that ought to be equal may differ.
@@ -192,7 +194,7 @@ func judge(list []closes, since time.Time) (c Closing) {
 		}
 		all = one
 	}
-	if all.windows < leastWindows {
+	if all.windows < leastWindows || all.windows < surelyWindows && all.connections < leastConnections {
 		return Closing{}
 	}
 	below := all.ages.least // rests were at most so long

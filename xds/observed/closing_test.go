@@ -55,7 +55,8 @@ func play(windows int, report func(window int) []Point) Closing {
 
 const web = "shop/web/http"
 
-// TestClosing: servers that close are named by what they do, after four windows.
+// TestClosing: servers that close are named by what they do, after four windows; after seven
+// where these had few connections.
 func TestClosing(t *testing.T) {
 	const second = time.Second
 	random := rand.New(rand.NewPCG(1, 2))
@@ -65,16 +66,19 @@ func TestClosing(t *testing.T) {
 		report  func(int) []Point
 		want    Closing
 	}{
-		"one request on each":       {4, func(int) []Point { return ended(web, 2, seen{2 * second, 1}, seen{2*second + short(), 1}) }, Closing{Rest: 2 * second}},
-		"a third window is too few": {3, func(int) []Point { return ended(web, 2, seen{2 * second, 1}, seen{2 * second, 1}) }, Closing{}},
+		"one request on each": {7, func(int) []Point { return ended(web, 2, seen{2 * second, 1}, seen{2*second + short(), 1}) }, Closing{Rest: 2 * second}},
+		"a third window is too few": {3, func(int) []Point {
+			return ended(web, 4, seen{2 * second, 1}, seen{2 * second, 1}, seen{2 * second, 1}, seen{2 * second, 1})
+		}, Closing{}},
+		"six windows with one connection each": {6, func(int) []Point { return ended(web, 1, seen{2 * second, 1}) }, Closing{}},
 		"some with several": {4, func(i int) []Point {
 			return ended(web, 4, seen{2 * second, 1}, seen{2 * second, 1}, seen{2 * second, 1}, seen{time.Duration(2+i%2) * second, 1 + i%2})
 		}, Closing{Rest: 2 * second}},
-		"after 100 requests": {4, func(i int) []Point {
+		"after 100 requests": {7, func(i int) []Point {
 			return ended(web, 2, seen{time.Duration(3+7*i) * second, 100}, seen{time.Duration(4+9*i) * second, 100})
 		}, Closing{Requests: 100}},
-		"after 3 s of age":              {4, func(i int) []Point { return ended(web, 2, seen{3 * second, 4 + 50*i}, seen{3 * second, 9}) }, Closing{Age: 3 * second}},
-		"even load":                     {4, func(i int) []Point { return ended(web, 1, seen{3 * second, 30}) }, Closing{Age: 3 * second, Requests: 30}},
+		"after 3 s of age":              {7, func(i int) []Point { return ended(web, 2, seen{3 * second, 4 + 50*i}, seen{3 * second, 9}) }, Closing{Age: 3 * second}},
+		"even load":                     {7, func(i int) []Point { return ended(web, 1, seen{3 * second, 30}) }, Closing{Age: 3 * second, Requests: 30}},
 		"few requests, few connections": {4, func(i int) []Point { return ended(web, 1, seen{time.Duration(4+9*i) * second, 3}) }, Closing{}},
 		"Envoy closes some":             {9, func(int) []Point { return ended(web, 1, seen{2 * second, 1}, seen{3 * second, 1}) }, Closing{}},
 		"closed in use": {9, func(int) []Point {
