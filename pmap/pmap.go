@@ -16,6 +16,7 @@ package pmap
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"iter"
 	"strings"
@@ -40,18 +41,14 @@ func ParseSum(text string) (s Sum, ok bool) {
 // SumOf digests parts. Each part is preceded by its length, so that moving a
 // byte from one part to its neighbour changes the sum.
 func SumOf(parts ...string) Sum {
-	h := sha256.New()
-	var n [8]byte
+	var short [128]byte // enough for most, which then need no allocation
+	all := short[:0]
 	for _, p := range parts {
-		for i := range n {
-			n[i] = byte(len(p) >> (8 * i))
-		}
-		h.Write(n[:])
-		h.Write([]byte(p))
+		all = binary.LittleEndian.AppendUint64(all, uint64(len(p)))
+		all = append(all, p...)
 	}
-	var s Sum
-	copy(s[:], h.Sum(nil))
-	return s
+	sum := sha256.Sum256(all)
+	return Sum(sum[:len(Sum{})])
 }
 
 // Value is what a Map holds. Sum identifies its contents; it is called often

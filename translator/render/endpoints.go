@@ -22,6 +22,7 @@ func localities(list []route.Endpoint) []*endpointv3.LocalityLbEndpoints {
 		localities []*endpointv3.LocalityLbEndpoints
 		last       *endpointv3.LocalityLbEndpoints
 	)
+	made := make([]lbEndpoint, len(list))
 	for i, e := range list {
 		if i == 0 || e.Zone != list[i-1].Zone {
 			last = &endpointv3.LocalityLbEndpoints{}
@@ -30,25 +31,37 @@ func localities(list []route.Endpoint) []*endpointv3.LocalityLbEndpoints {
 			}
 			localities = append(localities, last)
 		}
-		last.LbEndpoints = append(last.LbEndpoints, lbEndpoint(e))
+		last.LbEndpoints = append(last.LbEndpoints, made[i].of(e))
 	}
 	return localities
 }
 
-func lbEndpoint(e route.Endpoint) *endpointv3.LbEndpoint {
-	status := corev3.HealthStatus_HEALTHY
+// lbEndpoint is an endpoint in one piece: of as many as a fleet has, each message of its own
+// would be an allocation.
+type lbEndpoint struct {
+	endpointv3.LbEndpoint
+	identifier endpointv3.LbEndpoint_Endpoint
+	endpoint   endpointv3.Endpoint
+	address    socketAddressOf
+}
+
+func (l *lbEndpoint) of(e route.Endpoint) *endpointv3.LbEndpoint {
+	l.HealthStatus = corev3.HealthStatus_HEALTHY
 	if e.Draining {
-		status = corev3.HealthStatus_DRAINING
+		l.HealthStatus = corev3.HealthStatus_DRAINING
 	}
-	m := &endpointv3.Endpoint{Address: socketAddress(e.Host(), e.Port)}
+	host := e.Host()
+	l.identifier.Endpoint, l.HostIdentifier = &l.endpoint, &l.identifier
+	l.endpoint.Address = l.address.of(host, e.Port)
 	if len(e.Also) > 0 {
 		// Envoy ignores a change of additional addresses alone, and takes it with another
 		// hostname (measured); nothing else reads that here.
-		m.Hostname = e.Host()
+		l.endpoint.Hostname = host
 		for _, ip := range e.Also {
-			m.Hostname += "," + ip.String()
-			m.AdditionalAddresses = append(m.AdditionalAddresses, &endpointv3.Endpoint_AdditionalAddress{Address: socketAddress(ip.String(), e.Port)})
+			l.endpoint.Hostname += "," + ip.String()
+			l.endpoint.AdditionalAddresses = append(l.endpoint.AdditionalAddresses,
+				&endpointv3.Endpoint_AdditionalAddress{Address: socketAddress(ip.String(), e.Port)})
 		}
 	}
-	return &endpointv3.LbEndpoint{HealthStatus: status, HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: m}}
+	return &l.LbEndpoint
 }

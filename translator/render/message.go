@@ -58,9 +58,21 @@ func yes() *wrapperspb.BoolValue { return wrapperspb.Bool(true) }
 
 func no() *wrapperspb.BoolValue { return wrapperspb.Bool(false) }
 
-func socketAddress(ip string, port uint32) *corev3.Address {
-	return &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
-		Address: ip, PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: port}}}}
+func socketAddress(ip string, port uint32) *corev3.Address { return new(socketAddressOf).of(ip, port) }
+
+// socketAddressOf is the address of a socket in one piece.
+type socketAddressOf struct {
+	corev3.Address
+	is     corev3.Address_SocketAddress
+	socket corev3.SocketAddress
+	port   corev3.SocketAddress_PortValue
+}
+
+func (a *socketAddressOf) of(ip string, port uint32) *corev3.Address {
+	a.port.PortValue = port
+	a.socket.Address, a.socket.PortSpecifier = ip, &a.port
+	a.is.SocketAddress, a.Address.Address = &a.socket, &a.is
+	return &a.Address
 }
 
 func inline(text string) *corev3.DataSource {
