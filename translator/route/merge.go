@@ -290,7 +290,7 @@ func (m *merger) candidates() []candidate {
 				if c, ok := m.shut(p, r); ok {
 					list = append(list, c)
 				}
-			case !m.taken(p.fragment, c.rule):
+			case !m.taken(p.fragment, c.rule) && !m.caught(p.fragment, r):
 				list = append(list, c)
 			}
 		}
@@ -362,6 +362,19 @@ func (m *merger) taken(f *Fragment, r Rule) bool {
 		m.found = append(m.found, finding.PathTaken.At(f.At(r.Field), r.Path, winner.Origin.Object, m.host.Host, Precedence(winner, f)))
 	}
 	return ok
+}
+
+// caught reports whether a catch-all has the path of r, and tells its owner. ingress-nginx
+// gives "/" of unknown hosts to an object without rules before it looks at rules without a
+// host, however old these are; here it takes none of another namespace.
+func (m *merger) caught(f *Fragment, r Rule) bool {
+	all := &m.class.CatchAll
+	if m.host.Host != Any || m.class.Rest == nil || !m.class.Settings.Compatible() || all.From.Namespace != f.Origin.Object.Namespace ||
+		r.Path != "/" || r.Match.Kind == Exact {
+		return false
+	}
+	m.found = append(m.found, finding.PathTaken.At(f.At(r.Field), r.Path, all.From, m.host.Host, "has no rules, so it comes first in ingress-nginx"))
+	return true
 }
 
 // planned is an action in use: what is wrong with it is told.
