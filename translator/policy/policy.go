@@ -187,10 +187,15 @@ func (o Overrides) String() string {
 
 // With is v with what o says instead.
 func (v Values) With(o Overrides) Values {
-	for _, one := range o {
-		one.apply(&v)
+	if len(o) == 0 {
+		return v
 	}
-	return v
+	made := new(Values) // and not v, which would be on the heap for most objects, which say nothing
+	*made = v
+	for _, one := range o {
+		one.apply(made)
+	}
+	return *made
 }
 
 // String lists all values, canonically; equal values print equally.
