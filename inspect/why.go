@@ -85,17 +85,6 @@ type Endpoint struct {
 	Draining bool   `json:"draining,omitempty"` // no new requests while others are there
 }
 
-// Certificate is what a client is shown.
-type Certificate struct {
-	Secret  string    `json:"secret,omitempty"` // object that it is from; empty: nobody's
-	StandIn bool      `json:"stand_in"`         // browsers refuse it
-	Names   []string  `json:"names,omitempty"`
-	Issuer  string    `json:"issuer,omitempty"`
-	Ends    time.Time `json:"ends,omitzero"`
-
-	from object.Ref // the same as Secret
-}
-
 // Lost is a rule that does not take a request.
 type Lost struct {
 	Rule string `json:"rule"`
@@ -358,13 +347,9 @@ func certificateOf(fleet *translator.Fleet, name string) *Certificate {
 	case r == nil:
 		return nil
 	}
-	c := &Certificate{StandIn: r.Placeholder}
-	for _, ref := range r.From {
-		if s, ok := fleet.View().Secret(ref.Key()); ok && ref.Kind == object.KindSecret && !c.StandIn {
-			c.Secret, c.from = ref.String(), ref
-			leaf := s.Credential().Leaf
-			c.Names, c.Issuer, c.Ends = leaf.Names, leaf.Issuer, leaf.Until
-		}
+	c, ok := certificateIn(fleet.View(), r)
+	if !ok || c.StandIn {
+		return &Certificate{StandIn: r.Placeholder}
 	}
-	return c
+	return &c
 }
