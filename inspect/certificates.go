@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -90,65 +91,84 @@ func isHost(name string) bool {
 	return !strings.Contains(name, "/") && name != "tickets"
 }
 
-// certificate is what Envoys have for a host.
+// Certificate is what a client is shown, wherever it is told: here, in Why and in Ends. Of a
+// stand-in nothing else is known but from which Secret it should be.
+type Certificate struct {
+	Secret  string    `json:"secret,omitempty"` // object that it is from; empty: nobody's
+	StandIn bool      `json:"stand_in"`         // browsers refuse it
+	Names   []string  `json:"names,omitempty"`
+	Issuer  string    `json:"issuer,omitempty"`
+	Begins  time.Time `json:"-"`
+	Ends    time.Time `json:"ends,omitzero"`
+	// Kept: the Secret is gone or of no use, and this is what it last had.
+	Kept bool `json:"-"`
+	// Wrong is why the bytes that are served say nothing.
+	Wrong string `json:"-"`
+
+	from object.Ref // the same as Secret
+}
+
+// certificateIn is what a resource has clients shown, as its Secret says if that has it still,
+// else as its bytes do; false if it is no certificate of a server.
+func certificateIn(view input.View, r *snapshot.Resource) (c Certificate, ok bool) {
+	var leaf route.Leaf
+	for _, ref := range r.From {
+		if ref.Kind != object.KindSecret {
+			continue
+		}
+		c.from, c.Secret = ref, ref.String()
+		s, there := view.Secret(ref.Key())
+		if !there || s.Credential().PairErr != nil {
+			continue
+		}
+		if chain := s.Credential().Pair.Chain; len(chain) > 0 && bytes.Contains(r.Body(), chain) {
+			leaf, ok = s.Credential().Leaf, true
+		}
+	}
+	if !ok {
+		m, err := r.Any().UnmarshalNew()
+		served, isSecret := m.(*tlsv3.Secret)
+		if err != nil || !isSecret || served.GetTlsCertificate() == nil {
+			return c, false
+		}
+		if leaf, err = secret.Leaf(served.GetTlsCertificate().GetCertificateChain().GetInlineBytes()); err != nil {
+			c.Wrong = err.Error()
+		}
+	}
+	switch {
+	case r.Placeholder:
+		c.StandIn, c.Wrong = true, ""
+	case c.Wrong == "":
+		c.Names, c.Issuer, c.Begins, c.Ends = leaf.Names, leaf.Issuer, leaf.From, leaf.Until
+	}
+	return c, true
+}
+
+// keptFor reports whether what is shown for a host is the last good certificate, which the
+// objects of now have not.
+func keptFor(fleet *translator.Fleet, host string) bool {
+	now, ok := fleet.Snapshot.Get(snapshot.Ref{Type: snapshot.Secret, Name: host})
+	return !ok || now.Placeholder
+}
+
+// certificate is what Envoys have for a host, as the admin service tells it.
 func certificate(fleet *translator.Fleet, r *snapshot.Resource, host string) *adminv1.Certificate {
 	out := &adminv1.Certificate{Fleet: fleet.Name, State: CertificateServed, Hosts: []string{host}}
 	if r.Placeholder {
 		out.State = CertificateStandIn
 		return out
 	}
-	if now, ok := fleet.Snapshot.Get(snapshot.Ref{Type: snapshot.Secret, Name: host}); !ok || now.Placeholder {
+	if keptFor(fleet, host) {
 		out.State = CertificateKept
 	}
-	p, ok := presented(fleet.View(), r)
-	if p.from != (object.Ref{}) {
-		out.Secret = p.from.String()
-	}
-	if !ok || p.err != nil {
+	c, ok := certificateIn(fleet.View(), r)
+	out.Secret = c.Secret
+	if !ok || c.Wrong != "" {
 		return out
 	}
-	leaf := p.leaf
-	out.Names, out.Issuer, out.Begins, out.Ends = leaf.Names, leaf.Issuer, timestamppb.New(leaf.From), timestamppb.New(leaf.Until)
-	if host != route.DefaultCertificate && !leaf.For(host) {
+	out.Names, out.Issuer, out.Begins, out.Ends = c.Names, c.Issuer, timestamppb.New(c.Begins), timestamppb.New(c.Ends)
+	if host != route.DefaultCertificate && !(route.Leaf{Names: c.Names}).For(host) {
 		out.Unnamed = []string{host}
 	}
 	return out
-}
-
-// presentation is what a resource presents to clients.
-type presentation struct {
-	from object.Ref // the Secret; the zero one if it is of none
-	leaf route.Leaf
-	err  error // why the bytes say nothing
-}
-
-// presented is what a resource presents, as its Secret says if that has it still, else as its
-// bytes do; false if it is no certificate of a server.
-func presented(view input.View, r *snapshot.Resource) (p presentation, ok bool) {
-	for _, ref := range r.From {
-		if ref.Kind != object.KindSecret {
-			continue
-		}
-		p.from = ref
-		s, there := view.Secret(ref.Key())
-		if !there || s.Credential().PairErr != nil {
-			continue
-		}
-		if chain := s.Credential().Pair.Chain; len(chain) > 0 && bytes.Contains(r.Body(), chain) {
-			p.leaf, ok = s.Credential().Leaf, true
-		}
-	}
-	if ok {
-		return p, true
-	}
-	m, err := r.Any().UnmarshalNew()
-	if err != nil {
-		return p, false
-	}
-	served, isSecret := m.(*tlsv3.Secret)
-	if !isSecret || served.GetTlsCertificate() == nil {
-		return p, false
-	}
-	p.leaf, p.err = secret.Leaf(served.GetTlsCertificate().GetCertificateChain().GetInlineBytes())
-	return p, true
 }

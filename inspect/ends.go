@@ -5,7 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
@@ -17,13 +16,8 @@ import (
 type Ending struct {
 	Fleet, Host string
 	Certificate
-	// Kept says that the Secret is gone or of no use, and this is what it last had.
-	Kept bool
-	// Wrong is why the bytes that are served say nothing.
-	Wrong string
 
 	version string
-	from    object.Ref // the Secret; the zero one if it is of none
 }
 
 // Sum implements pmap.Value.
@@ -78,9 +72,8 @@ func (c *Ends) Of(host string, limit int) (list []*Ending, more bool) {
 // at is e by the objects of now: what is presented stays, although its Secret goes.
 func (e *Ending) at(result translator.Result) *Ending {
 	now := *e
-	if fleet, ok := result.Fleet(e.Fleet); ok && !e.StandIn && e.from != (object.Ref{}) {
-		s, there := fleet.View().Secret(e.from.Key())
-		now.Kept = !there || s.Credential().PairErr != nil
+	if fleet, ok := result.Fleet(e.Fleet); ok && !e.StandIn && e.Secret != "" {
+		now.Kept = keptFor(fleet, e.Host)
 	}
 	return &now
 }
@@ -126,23 +119,11 @@ func (c *Ends) change(fleet string, view input.View, change pmap.Change[*snapsho
 
 // endingOf is what a resource presents; nil if it is no certificate of a server.
 func endingOf(fleet string, view input.View, r *snapshot.Resource) *Ending {
-	p, ok := presented(view, r)
+	c, ok := certificateIn(view, r)
 	if !ok {
 		return nil
 	}
-	e := &Ending{Fleet: fleet, Host: r.Name, version: r.Version, from: p.from}
-	if p.from != (object.Ref{}) {
-		e.Secret = p.from.String()
-	}
-	switch {
-	case r.Placeholder:
-		e.StandIn = true
-	case p.err != nil:
-		e.Wrong = p.err.Error()
-	default:
-		e.Names, e.Issuer, e.Ends = p.leaf.Names, p.leaf.Issuer, p.leaf.Until
-	}
-	return e
+	return &Ending{Fleet: fleet, Host: r.Name, Certificate: c, version: r.Version}
 }
 
 // State is how it is with the certificate at a moment, for people; bad says that clients

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,6 +66,9 @@ type Answer struct {
 	Share    string `json:"share,omitempty"` // of the requests, such as "10 %"; empty for all
 	// Endpoints are those of the cluster; empty: the answer is 503.
 	Endpoints []Endpoint `json:"endpoints,omitempty"`
+	// Refusals are what a guard may answer in its place, in the order in which they are asked.
+	// Where nobody who asks so passes one of them, that is the last, and the answer is its.
+	Refusals []Refusal `json:"refusals,omitempty"`
 	// Name is where an ExternalName Service leads.
 	Name     string    `json:"name,omitempty"`
 	Settings []Setting `json:"settings,omitempty"`
@@ -79,17 +83,6 @@ type Endpoint struct {
 	Address  string `json:"address"`
 	Zone     string `json:"zone,omitempty"`
 	Draining bool   `json:"draining,omitempty"` // no new requests while others are there
-}
-
-// Certificate is what a client is shown.
-type Certificate struct {
-	Secret  string    `json:"secret,omitempty"` // object that it is from; empty: nobody's
-	StandIn bool      `json:"stand_in"`         // browsers refuse it
-	Names   []string  `json:"names,omitempty"`
-	Issuer  string    `json:"issuer,omitempty"`
-	Ends    time.Time `json:"ends,omitzero"`
-
-	from object.Ref // the same as Secret
 }
 
 // Lost is a rule that does not take a request.
@@ -160,11 +153,14 @@ func why(fleet *translator.Fleet, vh *route.VirtualHost, q Question, wrong func(
 		w.taken(fleet, vh, d.Route, q)
 		objects[d.Route.From] = true
 	}
-	if q.URL.Scheme == "https" && vh.Clients != nil && vh.Clients.Closed {
-		d.Allowed = []route.Outcome{{Status: http.StatusServiceUnavailable}}
-	}
 	for _, o := range d.Allowed {
-		w.Answers = append(w.Answers, answerOf(fleet, d.Route, o, objects))
+		a := answerOf(fleet, d.Route, o, objects)
+		if d.Route != nil {
+			a = a.guarded(vh, d.Route, q)
+		}
+		if w.Answers == nil || !reflect.DeepEqual(a, w.Answers[len(w.Answers)-1]) { // of shares that are refused alike
+			w.Answers = append(w.Answers, a)
+		}
 	}
 	w.Objects = names(objects, w.Certificate)
 	for ref := range objects {
@@ -184,7 +180,11 @@ func (w *Why) taken(fleet *translator.Fleet, vh *route.VirtualHost, r *route.Rou
 	if r.From == (object.Ref{}) {
 		w.Object = r.Owner
 	}
-	w.Guards = guards(vh, r, q)
+	for _, g := range guards(vh, r, nil, q) {
+		if g.text != "" {
+			w.Guards = append(w.Guards, g.String())
+		}
+	}
 	settings := fleet.RouteSettings(r.From)
 	w.Settings = set(settings)
 	if len(r.Targets) > 0 {
@@ -271,6 +271,35 @@ func answerOf(fleet *translator.Fleet, taken *route.Route, o route.Outcome, obje
 	return a
 }
 
+// guarded is an answer with what guards may answer in its place, or the refusal that all get
+// who ask so. Each share that goes to its cluster may have settings of its own.
+func (a Answer) guarded(vh *route.VirtualHost, taken *route.Route, q Question) Answer {
+	shares := []*policy.Route{nil}
+	if a.Cluster != "" {
+		shares = nil
+	}
+	for _, t := range taken.Targets {
+		if a.Cluster == t.Backend.Cluster() {
+			shares = append(shares, t.Settings)
+		}
+	}
+	var refused []Refusal // of some shares
+	for _, of := range shares {
+		may, always := refusals(guards(vh, taken, of, q))
+		if always.Status != 0 && len(shares) == 1 {
+			return Answer{Status: always.Status, Share: a.Share, Refusals: append(may, always)}
+		}
+		refused = append(append(refused, may...), always)
+	}
+	for _, r := range refused {
+		if r.Status != 0 && !slices.Contains(a.Refusals, r) {
+			a.Refusals = append(a.Refusals, r)
+		}
+	}
+	a.Refusals = append(a.Refusals, connectionGuard(a.Settings)...)
+	return a
+}
+
 func bracketed(e route.Endpoint) string {
 	if e.IP.Is6() {
 		return "[" + e.Host() + "]"
@@ -282,46 +311,11 @@ func bracketed(e route.Endpoint) string {
 func (w Why) Serves() bool {
 	return slices.ContainsFunc(w.Answers, func(a Answer) bool {
 		return a.Location != "" || a.Cluster != "" && (len(a.Endpoints) > 0 || a.Name != "")
-	}) && !slices.Contains(w.Guards, barred)
+	})
 }
 
-// Guards that nothing gets past.
-const (
-	barred = "address: this client is answered 403"
-	noTLS  = "TLS: no host of the fleet has a certificate, so it has no listener for https"
-)
-
-// guards are what a route asks of a request before its target gets it.
-func guards(vh *route.VirtualHost, taken *route.Route, q Question) (list []string) {
-	add := func(ok bool, format string, args ...any) {
-		if ok {
-			list = append(list, fmt.Sprintf(format, args...))
-		}
-	}
-	if c := vh.Clients; c != nil && q.URL.Scheme == "https" {
-		add(c.Closed, "client certificate: nobody can be checked, so all of https is answered 503")
-		add(!c.Closed, "client certificate: by the authorities of %s", c.Secret)
-	}
-	if len(taken.Targets) == 0 || taken.Settings == nil {
-		return list
-	}
-	s := taken.Settings
-	restricted := len(s.Allowed)+len(s.Denied) > 0 || taken.Measures != nil && len(taken.Measures.Addresses) > 0
-	switch {
-	case restricted && !q.From.IsValid():
-		add(true, "address: it decides who may come; say which with --from")
-	case restricted && taken.Bars(q.From):
-		list = append(list, barred)
-	case restricted:
-		add(true, "address: %s may come", q.From)
-	}
-	add(s.AuthType != "" && s.AuthType != "none", "password: %s, by Secret %s", s.AuthType, s.AuthSecret)
-	add(s.AuthURL != "", "authorization: %s %s says yes by any 2xx", s.AuthMethod, s.AuthURL)
-	add(s.PerSecond > 0, "rate: %d requests a second, %d at once; beyond it 503 or the status of the class", s.PerSecond, s.PerSecond*s.Burst)
-	add(s.PerMinute > 0, "rate: %d requests a minute", s.PerMinute)
-	add(s.RequestBody > 0, "body: at most %d bytes, else 413", s.RequestBody)
-	return list
-}
+// noTLS is why there is no answer at all.
+const noTLS = "TLS: no host of the fleet has a certificate, so it has no listener for https"
 
 // set are the settings that somebody has set.
 func set(list []policy.Explained) (rows []Setting) {
@@ -353,13 +347,9 @@ func certificateOf(fleet *translator.Fleet, name string) *Certificate {
 	case r == nil:
 		return nil
 	}
-	c := &Certificate{StandIn: r.Placeholder}
-	for _, ref := range r.From {
-		if s, ok := fleet.View().Secret(ref.Key()); ok && ref.Kind == object.KindSecret && !c.StandIn {
-			c.Secret, c.from = ref.String(), ref
-			leaf := s.Credential().Leaf
-			c.Names, c.Issuer, c.Ends = leaf.Names, leaf.Issuer, leaf.Until
-		}
+	c, ok := certificateIn(fleet.View(), r)
+	if !ok || c.StandIn {
+		return &Certificate{StandIn: r.Placeholder}
 	}
-	return c
+	return &c
 }

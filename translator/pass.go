@@ -430,6 +430,7 @@ func (p *pass) listenerFront() *render.Front {
 // backends computes the clusters that are named newly, drops those that are
 // named no more, and follows what changed behind the others.
 func (p *pass) backends() {
+	p.unmeasured()
 	for service := range p.services.sorted() {
 		for name := range p.next.backends.Prefix(service + "/") {
 			p.clusters.add(name)
@@ -464,12 +465,14 @@ func (p *pass) cluster(name string) {
 	b, ok := p.next.backends.Get(name)
 	if !ok || !p.isNamed(name) {
 		p.next.backends = p.next.backends.Delete(name)
+		p.next.measured = p.next.measured.Delete(name)
 		p.found(clusterUnit(name), nil)
 		p.found("endpoints "+name, nil)
 		p.put(snapshot.Cluster, name, nil)
 		p.put(snapshot.Endpoints, name, nil)
 		return
 	}
+	p.measure(name, b)
 	r, found := cluster(p.v, &p.next.class, b, p.crowd(b))
 	p.found(clusterUnit(name), found)
 	p.put(snapshot.Cluster, name, r)

@@ -62,7 +62,8 @@ func (p *pass) renewalFound() {
 }
 
 // Next is when Translate makes something else of the same objects: when the keys of
-// session tickets change, or a renewal of connections begins or ends. It is zero for the
+// session tickets change, a renewal of connections begins or ends, or all is counted of a
+// Service no more. It is zero for the
 // zero Result.
 func (r Result) Next() time.Time {
 	if r.fleets.Len() == 0 {
@@ -71,8 +72,12 @@ func (r Result) Next() time.Time {
 	now := r.view.Time()
 	_, first := PeriodAt(now)
 	for f := range r.Fleets() {
-		from, until := f.class.renewal()
-		for _, edge := range []time.Time{from, until} {
+		from, over := f.class.renewal()
+		edges := []time.Time{from, over}
+		for _, u := range f.measured.All() {
+			edges = append(edges, time.Time(u))
+		}
+		for _, edge := range edges {
 			if edge.After(now) && edge.Before(first) {
 				first = edge
 			}

@@ -69,6 +69,7 @@ type Fleet struct {
 	budgets  budgets
 	ports    pmap.Map[tally]        // by namespace: Service ports with clusters
 	crowded  pmap.Map[pmap.Unit]    // namespaces with nearly too many of them
+	measured pmap.Map[until]        // by cluster: those with all-metrics-until
 	found    pmap.Map[finding.List] // by unit: a resource, an Ingress or the class
 	standIns *standIns              // shared by the versions of the fleet
 	sum      pmap.Sum

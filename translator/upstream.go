@@ -21,6 +21,7 @@ func cluster(v input.View, c *class, b route.Backend, of crowd) (*snapshot.Resou
 		s = service.Outside(b)
 	}
 	spec, missing, found := service.Cluster(b, &c.Settings, s, slicesOf(v, b))
+	spec.Measured = v.Time().Before(spec.Settings.AllMetricsUntil)
 	divided := c.divide(&spec.Settings.Limits, v, b, of)
 	if b.Outside() {
 		found = c.blamed(v, b, found)

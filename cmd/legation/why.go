@@ -40,7 +40,9 @@ and how long the Service took to answer in the last minute, beside its timeouts.
 
 Rules that were passed over are printed with the reason, those with the same path first.
 What a backend answers, and what a password, a certificate or an authorization service
-says, is not known here.
+says, is not known here: -o json has what each guard may answer instead (refusals). An
+address (--from) that may not come, and a body that is too large (--header
+'Content-Length: 2000000'), are refused in the answer itself.
 
 The exit status is 1 if no endpoint and no redirect answers.`,
 		Example: `  legation why http://shop.localhost/cart examples/shop

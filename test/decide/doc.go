@@ -1,5 +1,5 @@
 // Package decide asks a real Envoy what route.Decide is asked: which route takes a
-// request, and what becomes of it. Random fragments and Ingresses are translated and
+// request, and what becomes of it; and what `legation why` says, of guards and limits, too. Random fragments and Ingresses are translated and
 // served as `legation serve` would; requests are drawn near their rules. It has tests
 // only (build tag real).
 //

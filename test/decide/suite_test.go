@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -30,6 +31,7 @@ import (
 	"legation.dev/translator/render"
 	"legation.dev/translator/route"
 	"legation.dev/translator/worlds"
+	"legation.dev/xds/bootstrap"
 	"legation.dev/xds/snapshot"
 )
 
@@ -37,6 +39,7 @@ import (
 const (
 	routeHeader   = "x-chosen-route"
 	clusterHeader = "x-chosen-cluster"
+	worldHeader   = "x-world" // of a request: the number of the world, so that a late mirror is no request of the next one
 )
 
 // telling has Envoy add them to each answer.
@@ -67,7 +70,9 @@ func added(name, value string) *corev3.HeaderValueOption {
 // suite is a Stack, and what its Envoy serves at one moment.
 type suite struct {
 	*inprocess.Stack
+	access    *access
 	class     route.Class
+	world     atomic.Int64
 	fragments []*route.Fragment
 	hosts     map[string]*route.VirtualHost
 	made      translator.Result // by which `legation why` answers
@@ -79,9 +84,14 @@ type suite struct {
 // request went to is what Envoy says.
 func newSuite(t *testing.T, settings map[string]string) *suite {
 	t.Helper()
-	ahead := new(atomic.Int64)
+	w := &suite{access: newAccess(t), arrived: make(chan struct{}, 10*inWorld), ahead: new(atomic.Int64)} // more than arrive at a time
+	settings = maps.Clone(settings)
+	for name, text := range settings {
+		settings[name] = strings.ReplaceAll(text, "SERVICE", w.access.service)
+	}
 	s, err := inprocess.Start(t.Context(), inprocess.Options{Settings: settings, Poison: telling(t),
-		Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
+		Config: func(c *bootstrap.Config) { c.Authz = "unix:" + w.access.socket },
+		Now:    func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,19 +100,19 @@ func newSuite(t *testing.T, settings map[string]string) *suite {
 			t.Error(err)
 		}
 	})
-	arrived := make(chan struct{}, 10*inWorld) // more than arrive at a time
 	backend := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if r.UserAgent() != "Envoy/HC" { // it checks health by itself
-			arrived <- struct{}{}
+		if r.Header.Get(worldHeader) == strconv.FormatInt(w.world.Load(), 10) { // Envoy's own have none: it checks health by itself
+			w.arrived <- struct{}{}
 		}
 	}))
 	t.Cleanup(backend.Close)
-	s.Change(services(t, backend.Listener.Addr().String())...)
+	s.Change(append(services(t, backend.Listener.Addr().String()), w.access.secrets...)...)
 	overrides, errs := policy.OfClass(object.Ref{}, s.Base())
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	return &suite{Stack: s, arrived: arrived, ahead: ahead, class: route.Class{Name: inprocess.Class, Default: true, Settings: policy.Defaults().With(overrides)}}
+	w.Stack, w.class = s, route.Class{Name: inprocess.Class, Default: true, Settings: policy.Defaults().With(overrides)}
+	return w
 }
 
 // services are all that random fragments and Ingresses may name.
@@ -126,30 +136,30 @@ func services(t *testing.T, address string) (list []input.Change) {
 	return list
 }
 
-// elsewhere are settings by which Envoy may refuse a request that a route has taken, or
-// answer it itself: Decide says which route takes it. A second request that waits for a
-// connection, as that of a mirror, is one too many for max-pending-requests: 1.
-var elsewhere = []string{"allowed-addresses", "denied-addresses", "requests-per-minute", "requests-per-second", "rate-burst", "max-pending-requests", "max-connections", "max-request-body", "upstream-protocol",
-	"auth-method", "auth-realm", "auth-response-headers", "auth-secret", "auth-signin", "auth-signin-redirect-param", "auth-type", "auth-url", "satisfy"}
+// elsewhere are settings of which Ingresses have those of groups instead: with addresses of
+// this machine, and a service that there is. Backends speak one protocol.
+var elsewhere = []string{"allowed-addresses", "denied-addresses", "requests-per-minute", "requests-per-second", "rate-burst", "rate-exempt-addresses", "max-pending-requests", "max-connections", "max-request-body", "upstream-protocol",
+	"auth-method", "auth-realm", "auth-response-headers", "auth-secret", "auth-secret-type", "auth-signin", "auth-signin-redirect-param", "auth-type", "auth-url", "satisfy"}
 
-// decided is an Ingress without them.
-func decided(o *input.Ingress) *input.Ingress {
+// decided is an Ingress with other access and limits.
+func decided(o *input.Ingress, group map[string]string) *input.Ingress {
 	plain := *o
 	plain.Annotations = maps.Clone(o.Annotations)
 	for _, name := range elsewhere {
 		delete(plain.Annotations, policy.Prefix+name)
 	}
+	maps.Copy(plain.Annotations, group)
 	return input.Seal(&plain)
 }
 
 // ingresses are random ones of a World, a few.
-func ingresses(seed uint64) (list []input.Change) {
+func ingresses(seed uint64, g *worlds.Fragments) (list []input.Change) {
 	w := worlds.New(seed, worlds.Size{Services: worlds.FragmentServices, Ingresses: 4})
 	for len(list) < 6 {
 		c := w.Random()
 		other := slices.ContainsFunc(list, func(l input.Change) bool { return l.Ref == c.Ref })
 		if c.Ref.Kind == object.KindIngress && c.Object != nil && !other {
-			list = append(list, lower.Put(decided(c.Object.(*input.Ingress))))
+			list = append(list, lower.Put(decided(c.Object.(*input.Ingress), g.Group())))
 		}
 	}
 	return list
@@ -159,6 +169,7 @@ func ingresses(seed uint64) (list []input.Change) {
 // of the new ones.
 func (w *suite) serve(t *testing.T, list []input.Change) {
 	t.Helper()
+	w.world.Add(1)
 	var changes []input.Change
 	for _, f := range w.fragments {
 		changes = append(changes, input.Delete(f.Origin.Object))
@@ -220,7 +231,7 @@ func (w *suite) merge() {
 		if wildcard, ok := route.Wildcard(name); ok {
 			in.Wildcard = w.owners(wildcard)
 		}
-		in.Canaries = w.canaries()
+		in.Canaries, in.Secret = w.canaries(), w.access.secret
 		if vh, _ := route.Merge(name, in); vh != nil {
 			w.hosts[name] = vh
 		}

@@ -173,7 +173,7 @@ func (d *deployed) askedObjects(pod, ns string) {
 // laptop: from elsewhere the commands need but a kubeconfig: they find the control plane and
 // the certificate of an operator, and open the port-forward. As kubectl's plugin they are
 // the same.
-func (d *deployed) laptop() {
+func (d *deployed) laptop(ns string) {
 	d.Helper()
 	dir := d.TempDir()
 	config := filepath.Join(dir, "config")
@@ -198,6 +198,7 @@ func (d *deployed) laptop() {
 	}
 	d.far(filepath.Join(dir, "somebody"), path(d.T, "bin", "legation"), "fleet", `cannot list resource "pods"`, "")
 	d.envoys(config, path(d.T, "bin", "legation"))
+	d.secretive(ns, config, path(d.T, "bin", "legation"))
 	pod := d.pods("control-plane")[1]
 	d.verbose(&pod)
 }

@@ -275,7 +275,7 @@ func TestDeployed(t *testing.T) {
 	d.prompt()
 	d.counted(ns)
 	d.asked(ns)
-	d.laptop()
+	d.laptop(ns)
 	d.readable()
 	d.logged(ns)
 	d.dashboards(ns)

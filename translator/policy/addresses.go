@@ -1,11 +1,24 @@
 package policy
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Addresses are who may come, by the address of the client.
 type Addresses struct {
 	Allowed []netip.Prefix // empty: everybody
 	Denied  []netip.Prefix // even if allowed
+}
+
+// Within reports whether an address is in one of the prefixes.
+func Within(list []netip.Prefix, address netip.Addr) bool {
+	return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(address) })
+}
+
+// MayCome reports whether a client with this address is allowed and not denied.
+func (a Addresses) MayCome(from netip.Addr) bool {
+	return !Within(a.Denied, from) && (len(a.Allowed) == 0 || Within(a.Allowed, from))
 }
 
 // addressRows are the settings of Addresses.

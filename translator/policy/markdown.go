@@ -29,7 +29,7 @@ func (s Setting) markdown() string {
 	case s.OfListener:
 		b.WriteString("- A change closes no connection: those that are there keep the old value until they end, or until `renew-connections`; new ones have the new one.\n")
 	}
-	if s.Upstream {
+	if s.Upstream && s.Scopes&OnIngress != 0 {
 		b.WriteString("- An Ingress that sets it gets clusters, and so upstream connections, of its own.\n")
 	}
 	if s.More != "" {

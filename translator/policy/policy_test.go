@@ -33,7 +33,7 @@ func TestTable(t *testing.T) {
 				t.Errorf("%q has no %s", s.Name, what)
 			}
 		}
-		if s.Scopes == 0 || s.Upstream && s.Scopes&OnIngress == 0 || s.OfListener && s.Scopes != OnClass || s.Fixed != "" && !s.OfListener {
+		if s.Scopes == 0 || s.Upstream && s.Scopes&OnService == 0 && s.Scopes&OnIngress == 0 || s.OfListener && s.Scopes != OnClass || s.Fixed != "" && !s.OfListener {
 			t.Errorf("%s: wrong scopes %v", s.Name, s.Scopes)
 		}
 		checkDefault(t, s)

@@ -13,6 +13,7 @@ var table = sorted(
 	rows(Setting{Scopes: OnIngress | OnClass}, timeoutRows, retryRows, bodyRows, redirectRows, addressRows, rateRows, towardRows, corsRows, sessionRows),
 	rows(Setting{Scopes: OnIngress}, authRows, exemptRows, loggedRows, customRows),
 	rows(Setting{Scopes: OnIngress, Upstream: true}, upstreamTLSRows),
+	rows(Setting{Scopes: OnService, Upstream: true}, measuredRows),
 	rows(Setting{Scopes: OnService | OnIngress | OnClass, Upstream: true}, limitRows, balanceRows, healthRows, lifetimeRows, protocolRows),
 )
 

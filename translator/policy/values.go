@@ -45,4 +45,5 @@ type Upstream struct {
 	Lifetime
 	Speaks
 	UpstreamTLS
+	Measured
 }

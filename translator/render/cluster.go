@@ -9,6 +9,7 @@ import (
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	metricsv3 "github.com/envoyproxy/go-control-plane/envoy/config/metrics/v3"
 	dnsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/clusters/dns/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	upstreamv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
@@ -49,6 +50,9 @@ func Cluster(c route.Cluster) (*snapshot.Resource, error) {
 	} else {
 		byEDS(m)
 		meta.Pulls = []snapshot.Ref{{Type: snapshot.Endpoints, Name: name}}
+	}
+	if c.Measured { // it wins over what the bootstrap says; an Envoy before 1.40 ignores it
+		m.StatsMatcher = &metricsv3.StatsMatcher{StatsMatcher: &metricsv3.StatsMatcher_RejectAll{RejectAll: false}}
 	}
 	if c.Protocol.TLS {
 		m.TransportSocket = upstreamTLS(&c)

@@ -169,7 +169,11 @@ func (p plan) of(a Action) (_ Planned, found []finding.Finding) {
 		found = append(found, *a.Wrong)
 	}
 	a.Pages = p.pagesOf(a)
-	a.Targets = sides(a.Targets, func() policy.Values { return p.class.Settings.With(p.fragment.Policy) })
+	a.Targets = sides(a.Targets, func() policy.Values {
+		own := p.class.Settings.With(p.fragment.Policy)
+		own.Auth = p.settings.Auth // with its users, and the service of the class
+		return own
+	})
 	ref := p.fragment.Origin.Object
 	settings, measures := p.settings, p.measures
 	if p.closed || a.Redirect != nil { // which come before authentication, as in nginx

@@ -223,17 +223,11 @@ func Outcomes(taken *Route, r Request) []Outcome {
 	return outcomes(taken, r)
 }
 
-// Bars reports whether a client may not come for its address, whoever it is. Addresses are
-// looked at for what goes to a target; a redirect tells everybody.
+// Bars reports whether a client may not come for its address, whoever it is. Measures are not
+// a part of what satisfy: any is about.
 func (p *Planned) Bars(from netip.Addr) bool {
-	if s := p.Settings; s != nil {
-		in := func(p netip.Prefix) bool { return p.Contains(from) }
-		switch {
-		case s.Satisfy == policy.Any && s.Auth.Active():
-			return false
-		case slices.ContainsFunc(s.Denied, in), len(s.Allowed) > 0 && !slices.ContainsFunc(s.Allowed, in):
-			return true
-		}
+	if s := p.Settings; s != nil && !(s.Satisfy == policy.Any && s.Auth.Active()) && !s.MayCome(from) {
+		return true
 	}
 	if p.Measures == nil {
 		return false

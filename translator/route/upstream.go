@@ -28,6 +28,8 @@ type Cluster struct {
 	Endpoints []Endpoint
 	// NotHome: no request is sent to an address of Home that a name resolves to.
 	NotHome bool
+	// Measured: all of its statistics are kept.
+	Measured bool
 	// Placeholder: the Service or its port is missing, and may come back.
 	Placeholder bool
 }

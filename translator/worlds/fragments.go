@@ -2,6 +2,7 @@ package worlds
 
 import (
 	"encoding/binary"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -20,6 +21,9 @@ var Hosts = []string{"a.test", "b.a.test", "c.b.a.test", "x.test", "*.test", "*.
 // Fragments draws fragments of the route model that use all of it, which no Ingress
 // does. It belongs to one goroutine.
 type Fragments struct {
+	// Groups are settings that stand together, of which policies have some besides.
+	Groups []map[string]string
+
 	world          *World // only its draws
 	objects, count int
 	led            []led // rules that lead to one Service, the newest last
@@ -135,8 +139,20 @@ func (g *Fragments) policy(ref object.Ref) policy.Overrides {
 	if g.world.one(4) {
 		texts[policy.Prefix+"upstream-connect-timeout"] = "3s"
 	}
+	maps.Copy(texts, g.Group())
 	list, _ := policy.OfIngress(ref, texts)
 	return list
+}
+
+// Group is what annotations have of Groups: mostly nothing, or one or two of them.
+func (g *Fragments) Group() map[string]string {
+	texts := map[string]string{}
+	for len(g.Groups) > 0 && g.world.one(3) {
+		for name, text := range pick(g.world, g.Groups...) {
+			texts[policy.Prefix+name] = text
+		}
+	}
+	return texts
 }
 
 func (g *Fragments) host(f *route.Fragment, name string) route.Host {

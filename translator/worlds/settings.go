@@ -11,6 +11,7 @@ type sample struct {
 // Settings of the cluster of a Service: they may stand on a Service, on an
 // Ingress and in the class. In order of their names.
 var upstream = []sample{
+	{"all-metrics-until", []string{"2025-12-31T00:00:00Z", "2026-06-01T00:00:30Z", "2099-01-01T00:00:00Z", "tomorrow"}},
 	{"drain-duration", []string{"5s", "1m", "30"}},
 	{"hash-by", []string{"address", "header:X-User", "cookie:session", "path", "query:q", "body"}},
 	{"health-check-interval", []string{"1s", "5s", "1ms"}},
