@@ -1,6 +1,7 @@
 package translator
 
 import (
+	"maps"
 	"testing"
 
 	"legation.dev/object"
@@ -18,6 +19,15 @@ var otherValues = map[string]string{
 	"escaped-slashes": "reject", "external-http-port": "8080", "external-https-port": "8443", "health-path": "/healthz",
 	"http-port": "8080", "https-port": "8443", "max-request-headers": "30", "proxy-protocol": "required",
 	"server-header": "remove", "tcp-keepalive": "1m", "trusted-hops": "2", "trusted-proxies": "10.0.0.0/8",
+	"tracing-collector": traced, "tracing-parents": "everybody", "tracing-sampling": "2", "tracing-service": "front",
+}
+
+// traced is a collector of traces.
+const traced = worlds.Namespace + "/collector:4317"
+
+// besides are settings without which others have no effect.
+var besides = map[string]map[string]string{
+	"tracing-parents": {"tracing-collector": traced}, "tracing-sampling": {"tracing-collector": traced}, "tracing-service": {"tracing-collector": traced},
 }
 
 // TestFixed: a setting of listeners changes a listener, and so closes connections, exactly
@@ -33,12 +43,13 @@ func TestFixed(t *testing.T) {
 		)).Fleet(worlds.Class)
 		return f.Snapshot
 	}
-	before := of(nil)
 	for _, s := range policy.Table() {
 		if !s.OfListener {
 			continue
 		}
-		after := of(map[string]string{s.Name: otherValues[s.Name]})
+		settings := map[string]string{s.Name: otherValues[s.Name]}
+		maps.Copy(settings, besides[s.Name])
+		before, after := of(besides[s.Name]), of(settings)
 		changed := func(t snapshot.Type) bool { return before.Of(t).Digest() != after.Of(t).Digest() }
 		if fixed := s.Fixed != ""; changed(snapshot.Listener) != fixed {
 			t.Errorf("%s: listeners change: %t, fixed: %q", s.Name, changed(snapshot.Listener), s.Fixed)

@@ -111,6 +111,7 @@ func (p *pass) run() *Fleet {
 	}
 	p.tickets()
 	p.routeConfigurations()
+	p.collector()
 	p.backends()
 	p.listeners()
 	return p.next.finish()
@@ -460,7 +461,7 @@ func (p *pass) followSlices(name string, b route.Backend) {
 	p.endpoints(name, b)
 }
 
-// cluster computes one cluster and its endpoints, if a host names it.
+// cluster computes one cluster and its endpoints, if it is named.
 func (p *pass) cluster(name string) {
 	b, ok := p.next.backends.Get(name)
 	if !ok || !p.isNamed(name) {
@@ -479,7 +480,25 @@ func (p *pass) cluster(name string) {
 	p.endpoints(name, b)
 }
 
+// collector marks the cluster that spans are sent to, before and after a change of the class.
+func (p *pass) collector() {
+	if !p.all {
+		return
+	}
+	if before, ok := route.Collector(&p.old.class.Settings.Tracing); ok {
+		p.clusters.add(before.Cluster())
+	}
+	if now, ok := route.Collector(&p.next.class.Settings.Tracing); ok {
+		p.next.backends = p.next.backends.Set(now.Cluster(), now)
+		p.clusters.add(now.Cluster())
+	}
+}
+
+// isNamed reports whether a host names a cluster, or the class.
 func (p *pass) isNamed(cluster string) bool {
+	if b, ok := route.Collector(&p.next.class.Settings.Tracing); ok && b.Cluster() == cluster {
+		return true
+	}
 	for range p.next.named.Prefix(cluster + separator) {
 		return true
 	}

@@ -67,6 +67,9 @@ func (c *class) missing(v input.View, b route.Backend, field, value string, code
 	if p := c.Settings.DefaultBackend; p.Namespace+"/"+p.Service == b.Key() && p.Port == b.Port {
 		found = append(found, code.At(c.config.In("data.default-backend"), p.String(), args...))
 	}
+	if to, traced := route.Collector(&c.Settings.Tracing); traced && to.Cluster() == b.Cluster() {
+		found = append(found, finding.NoCollector.At(c.config.In("data.tracing-collector"), c.Settings.TracingCollector.String()))
+	}
 	return found
 }
 

@@ -13,6 +13,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +21,12 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"legation.dev/test/collector"
 	"legation.dev/test/echo"
 	"legation.dev/test/inprocess"
 	"legation.dev/translator/policy"
@@ -38,7 +45,8 @@ func TestSettings(t *testing.T) {
 	_, end := w.load(w.clients(150*time.Millisecond, 50, 10, 20)...)
 	d := newDriver(w)
 	d.kinds = slices.DeleteFunc(slices.Clone(kinds), func(k kind) bool { return k.shared })
-	before, all := w.listenerChanges(), trials(file)
+	to := w.collect()
+	before, all := w.listenerChanges(), trials(file, to)
 	changed := map[string]string{} // all that were changed so far; the later ones need some of them
 	for _, s := range policy.Table() {
 		if !s.OfListener || s.Fixed != "" {
@@ -97,8 +105,9 @@ type trial struct {
 	works func(context.Context, *driver) error
 }
 
-// trials are by name of the setting. The access log is written to a file.
-func trials(file string) map[string]trial {
+// trials are by name of the setting. The access log is written to a file; spans go to a
+// collector, which dies in the end: what comes after it is under the same load.
+func trials(file string, to *collector.Collector) map[string]trial {
 	return map[string]trial{
 		"access-log": {file, func(ctx context.Context, d *driver) error { return d.logged(ctx, file, nil) }},
 		"access-log-fields": {"path, status", func(ctx context.Context, d *driver) error {
@@ -134,6 +143,27 @@ func trials(file string) map[string]trial {
 			answer, err := d.meet(ctx, d.newConn, "/", nil)
 			if err == nil && answer.Header.Get("Server") != "" {
 				err = fmt.Errorf("the answer has Server: %s", answer.Header.Get("Server"))
+			}
+			return err
+		}},
+		"tracing-collector": {namespace + "/" + collectorService + ":80", func(ctx context.Context, d *driver) error {
+			_, err := d.traceparent(ctx)
+			return err
+		}},
+		"tracing-parents": {"everybody", func(ctx context.Context, d *driver) error {
+			parent, err := d.traceparent(ctx)
+			if err == nil && !strings.HasPrefix(parent, theirTrace) {
+				err = fmt.Errorf("the backend is told %q, another trace", parent)
+			}
+			return err
+		}},
+		"tracing-sampling": {"100", func(ctx context.Context, d *driver) error {
+			return d.spans(ctx, to, func(s collector.Span) bool { return len(s.ParentSpanId) == 0 })
+		}},
+		"tracing-service": {"front", func(ctx context.Context, d *driver) error {
+			err := d.spans(ctx, to, func(s collector.Span) bool { return s.Service == "front" })
+			if err == nil {
+				to.Stop()
 			}
 			return err
 		}},
@@ -181,6 +211,61 @@ func (d *driver) meet(ctx context.Context, dial func(context.Context) (net.Conn,
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	return met{resp, body}, err
+}
+
+// theirTrace is how the traceparent of a client begins.
+const theirTrace = "00-0af7651916cd43dd8448eb211c80319c-"
+
+// traceparent is what the backend is told, of a request with a trace, on a new connection.
+func (d *driver) traceparent(ctx context.Context) (string, error) {
+	theirs := theirTrace + "b7ad6b7169203331-00"
+	answer, err := d.meet(ctx, d.newConn, "/", http.Header{"Traceparent": {theirs}})
+	if err != nil {
+		return "", err
+	}
+	var backend echo.Answer
+	if err := json.Unmarshal(answer.body, &backend); err != nil {
+		return "", fmt.Errorf("status %d: %w", answer.StatusCode, err)
+	}
+	told := backend.Headers.Get("Traceparent")
+	if told == "" || told == theirs {
+		return "", fmt.Errorf("the backend is told %q, no span of Envoy", told)
+	}
+	return told, nil
+}
+
+// spans wants a span of that kind, of a request on a new connection. Envoy sends all that it
+// has every 5 s; the worker of the connection may have had the old setting.
+func (d *driver) spans(ctx context.Context, to *collector.Collector, kind func(collector.Span) bool) error {
+	if err := d.status(ctx, "/", nil, http.StatusOK); err != nil {
+		return err
+	}
+	ctx, end := context.WithTimeout(ctx, 10*time.Second)
+	defer end()
+	_, err := to.Await(ctx, kind)
+	return err
+}
+
+// collectorService is the Service of the collector.
+const collectorService = "spans"
+
+// collect adds a collector of traces to the cluster.
+func (w *suite) collect() *collector.Collector {
+	w.t.Helper()
+	to, err := collector.Start()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(to.Stop)
+	at := netip.MustParseAddrPort(to.Addr())
+	meta := metav1.ObjectMeta{Namespace: namespace, Name: collectorService}
+	of := meta
+	of.Labels = map[string]string{discoveryv1.LabelServiceName: collectorService}
+	w.Apply(&corev1.Service{ObjectMeta: meta, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "otlp", Port: 80}}}},
+		&discoveryv1.EndpointSlice{ObjectMeta: of, AddressType: discoveryv1.AddressTypeIPv4,
+			Ports:     []discoveryv1.EndpointPort{{Name: ptr.To("otlp"), Port: ptr.To(int32(at.Port()))}},
+			Endpoints: []discoveryv1.Endpoint{{Addresses: []string{at.Addr().String()}}}})
+	return to
 }
 
 // status wants a status.

@@ -177,6 +177,7 @@ const (
 	// Of Services.
 	NoService          Code = "NoService"
 	NoServicePort      Code = "NoServicePort"
+	NoCollector        Code = "NoCollector"
 	NoSelector         Code = "NoSelector"
 	NoSlicePort        Code = "NoSlicePort"
 	NoReadyEndpoint    Code = "NoReadyEndpoint"
@@ -440,6 +441,8 @@ var table = []Row{
 		"Create the Service in the namespace of the Ingress, or mend the name of the backend."},
 	{NoServicePort, Error, "%s has no such TCP port; the endpoints that it had are used for 10 s, then its paths answer 503", "troubleshooting.md",
 		"Mend the port of the backend, by number or by name, or add it to the Service."},
+	{NoCollector, Warning, "there is no such Service, or it has no such TCP port: spans are lost, and requests are served as ever", "tracing.md",
+		"Create the Service, or mend `tracing-collector` in the ConfigMap of the class."},
 	{NoSelector, Error, "there is none, and nobody has written an EndpointSlice either; its paths answer 503", "troubleshooting.md",
 		"Give the Service a selector, or write an EndpointSlice for it."},
 	{NoSlicePort, Error, "no TCP port %s, which %s has; its endpoints are left out", "troubleshooting.md",

@@ -16,6 +16,7 @@ type Listener struct {
 	Proxies
 	Clients
 	Log
+	Tracing
 }
 
 // Route are the settings of what happens to a request: an Ingress has its own,

@@ -68,6 +68,7 @@ func connectionManager(s *policy.Listener, l route.Listener, trusted bool) *hcmv
 		DrainTimeout:                  seconds(drainTimeOf(s)),
 	}
 	paths(m, s)
+	traced(m, &s.Tracing, trusted)
 	protocols(m, s)
 	standards(m)
 	serverHeader(m, s)
@@ -182,6 +183,7 @@ func early(s *policy.Listener, l route.Listener, trusted bool) []*corev3.TypedEx
 		list = append(list, drop("true-client-ip"), drop("x-rewrite-url"),
 			put("x-forwarded-for", peer(s), action))
 	}
+	list = append(list, foreignTraces(&s.Tracing, trusted)...)
 	list = append(list, put("x-forwarded-host", "%REQ(:AUTHORITY)%", action),
 		put("x-forwarded-port", decimal(l.Dialled), action),
 		put(scopeHeader, l.Routes, corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD))

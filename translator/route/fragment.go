@@ -261,6 +261,22 @@ func NewRawBackend(namespace, service, port string) (Backend, bool) {
 // Raw reports whether b gets connections as they are.
 func (b Backend) Raw() bool { return b.cluster == b.Key()+"/"+b.Port+"/"+raw }
 
+// called is in the place of the hash of a backend that Envoy itself calls by gRPC.
+const called = "grpc"
+
+// Collector is the backend that spans of requests are sent to; false if there is none. It
+// has a cluster of its own, since it gets HTTP/2 whatever the port of its Service says.
+func Collector(t *policy.Tracing) (Backend, bool) {
+	p := t.TracingCollector
+	if p == (policy.ServicePort{}) {
+		return Backend{}, false
+	}
+	return NewBackend(p.Namespace, p.Service, p.Port, nil, called)
+}
+
+// Called reports whether Envoy itself calls b by gRPC.
+func (b Backend) Called() bool { return b.cluster == b.Key()+"/"+b.Port+"/"+called }
+
 // NewOutside makes a Backend of a name of the DNS, or an address, that is no Service: no
 // Service has a dot in its name. It returns false if it can be none.
 func NewOutside(namespace, host string, port uint16, shape policy.Overrides, hash string) (Backend, bool) {

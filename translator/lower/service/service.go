@@ -66,10 +66,13 @@ func Cluster(b route.Backend, class *policy.Values, s *input.Service, list []*in
 
 // restrict takes from a cluster what it cannot have: a backend that gets connections as they
 // are has no protocol, since what is in them is between client and Service, and names have
-// no health checks, which no filter sees.
+// no health checks, which no filter sees. What is called by gRPC gets HTTP/2.
 func restrict(c *route.Cluster, s *input.Service) []finding.Finding {
 	if c.Backend.Raw() {
 		c.Protocol, c.SNI = route.Protocol{}, ""
+	}
+	if c.Backend.Called() {
+		c.Protocol.HTTP2 = true
 	}
 	_, _, _, checked := c.Settings.HealthChecked()
 	if !checked || !c.Named || !c.NotHome {

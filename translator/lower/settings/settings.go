@@ -32,5 +32,8 @@ func references(v policy.Values) (list []route.Reference) {
 			list = append(list, route.Reference{To: b.Ref(), Field: "data.default-backend", Backend: &b})
 		}
 	}
+	if b, traced := route.Collector(&v.Tracing); traced {
+		list = append(list, route.Reference{To: b.Ref(), Field: "data.tracing-collector", Backend: &b})
+	}
 	return list
 }
