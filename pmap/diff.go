@@ -17,7 +17,7 @@ func Diff[V Value](a, b Map[V]) iter.Seq[Change[V]] {
 	return func(yield func(Change[V]) bool) { diff(a.root, b.root, yield) }
 }
 
-func diff[V Value](a, b *node[V], yield func(Change[V]) bool) bool {
+func diff[V Value](a, b *node[V, Sum], yield func(Change[V]) bool) bool {
 	switch {
 	case a == b:
 		return true
@@ -25,7 +25,7 @@ func diff[V Value](a, b *node[V], yield func(Change[V]) bool) bool {
 		return walk(b, "", func(k string, v V) bool { return yield(Change[V]{Key: k, New: v, HasNew: true}) })
 	case b == nil:
 		return walk(a, "", func(k string, v V) bool { return yield(Change[V]{Key: k, Old: v, HadOld: true}) })
-	case a.size == b.size && a.digest() == b.digest():
+	case a.size == b.size && digest(a) == digest(b):
 		return true
 	case a.key == b.key:
 		return diff(a.left, b.left, yield) && diffValue(a, b, yield) && diff(a.right, b.right, yield)
@@ -41,14 +41,14 @@ func diff[V Value](a, b *node[V], yield func(Change[V]) bool) bool {
 
 // diffAt handles a root that is above the other side's: since the shape
 // is canonical, the other side lacks its key.
-func diffAt[V Value](a, b *node[V], yield func(Change[V]) bool) bool {
+func diffAt[V Value](a, b *node[V, Sum], yield func(Change[V]) bool) bool {
 	below, rest := split(b, a.key)
 	return diff(a.left, below, yield) &&
 		yield(Change[V]{Key: a.key, Old: a.value, HadOld: true}) &&
 		diff(a.right, rest, yield)
 }
 
-func diffValue[V Value](a, b *node[V], yield func(Change[V]) bool) bool {
+func diffValue[V Value](a, b *node[V, Sum], yield func(Change[V]) bool) bool {
 	if a.value.Sum() == b.value.Sum() {
 		return true
 	}

@@ -62,15 +62,16 @@ type Unit struct{}
 func (Unit) Sum() Sum { return Sum{} }
 
 // Map is a persistent ordered map. The zero Map is empty and ready for use.
-type Map[V Value] struct{ root *node[V] }
+type Map[V Value] struct{ root *node[V, Sum] }
 
-type node[V Value] struct {
+// node is of a treap. S is what is kept of a subtree: its digest, or what it comes to.
+type node[V, S any] struct {
 	key         string
 	prio        uint64 // hash of key: the treap's order is decided by it
 	value       V
-	left, right *node[V]
+	left, right *node[V, S]
 	size        int
-	sum         atomic.Pointer[Sum] // Merkle root of this subtree, once asked for
+	sum         atomic.Pointer[S] // of this subtree, once asked for
 }
 
 // priority is FNV-1a with a finishing mix (the constants of MurmurHash3's
@@ -86,11 +87,11 @@ func priority(key string) uint64 {
 }
 
 // above reports whether a belongs above b: higher priority, ties by key.
-func above[V Value](a, b *node[V]) bool {
+func above[V, S any](a, b *node[V, S]) bool {
 	return a.prio > b.prio || a.prio == b.prio && a.key < b.key
 }
 
-func (n *node[V]) len() int {
+func (n *node[V, S]) len() int {
 	if n == nil {
 		return 0
 	}
@@ -98,22 +99,23 @@ func (n *node[V]) len() int {
 }
 
 // with is a copy of n with other children.
-func (n *node[V]) with(left, right *node[V]) *node[V] {
+func (n *node[V, S]) with(left, right *node[V, S]) *node[V, S] {
 	if n.left == left && n.right == right {
 		return n
 	}
-	return &node[V]{key: n.key, prio: n.prio, value: n.value, left: left, right: right,
+	return &node[V, S]{key: n.key, prio: n.prio, value: n.value, left: left, right: right,
 		size: left.len() + 1 + right.len()}
 }
 
-func (n *node[V]) digest() Sum {
+// digest is the Merkle root of a subtree.
+func digest[V Value](n *node[V, Sum]) Sum {
 	if n == nil {
 		return Sum{}
 	}
 	if s := n.sum.Load(); s != nil {
 		return *s
 	}
-	l, r, v := n.left.digest(), n.right.digest(), n.value.Sum()
+	l, r, v := digest(n.left), digest(n.right), n.value.Sum()
 	s := SumOf(n.key, string(v[:]), string(l[:]), string(r[:]))
 	n.sum.Store(&s) // several goroutines may store the same value
 	return s
@@ -124,7 +126,7 @@ func (m Map[V]) Len() int { return m.root.len() }
 
 // Digest is the Merkle root: equal for equal contents, whatever led there.
 // O(number of nodes that are new since the last call).
-func (m Map[V]) Digest() Sum { return m.root.digest() }
+func (m Map[V]) Digest() Sum { return digest(m.root) }
 
 // Same reports whether m and o are the very same value (one pointer). Maps that
 // are equal but were built apart are not the same: compare their Digest.
@@ -135,8 +137,10 @@ func (m Map[V]) Same(o Map[V]) bool { return m.root == o.root }
 func (m Map[V]) Identity() any { return m.root }
 
 // Get returns the value at key. O(log n).
-func (m Map[V]) Get(key string) (V, bool) {
-	for n := m.root; n != nil; {
+func (m Map[V]) Get(key string) (V, bool) { return get(m.root, key) }
+
+func get[V, S any](n *node[V, S], key string) (V, bool) {
+	for n != nil {
 		switch {
 		case key == n.key:
 			return n.value, true
@@ -168,19 +172,22 @@ func (m Map[V]) Set(key string, value V) Map[V] {
 // Replace is Set without the comparison: the new value takes the place of an
 // equal one, for values that carry something their Sum leaves out.
 func (m Map[V]) Replace(key string, value V) Map[V] {
-	n := &node[V]{key: key, prio: priority(key), value: value, size: 1}
-	return Map[V]{set(m.root, n)}
+	return Map[V]{set(m.root, leaf[V, Sum](key, value))}
 }
 
-func set[V Value](t, n *node[V]) *node[V] {
+func leaf[V, S any](key string, value V) *node[V, S] {
+	return &node[V, S]{key: key, prio: priority(key), value: value, size: 1}
+}
+
+func set[V, S any](t, n *node[V, S]) *node[V, S] {
 	switch {
 	case t == nil:
 		return n
 	case n.key == t.key:
-		return &node[V]{key: n.key, prio: n.prio, value: n.value, left: t.left, right: t.right, size: t.size}
+		return &node[V, S]{key: n.key, prio: n.prio, value: n.value, left: t.left, right: t.right, size: t.size}
 	case above(n, t):
 		l, r := split(t, n.key)
-		return &node[V]{key: n.key, prio: n.prio, value: n.value, left: l, right: r, size: l.len() + 1 + r.len()}
+		return &node[V, S]{key: n.key, prio: n.prio, value: n.value, left: l, right: r, size: l.len() + 1 + r.len()}
 	case n.key < t.key:
 		return t.with(set(t.left, n), t.right)
 	default:
@@ -196,7 +203,7 @@ func (m Map[V]) Delete(key string) Map[V] {
 	return Map[V]{remove(m.root, key)}
 }
 
-func remove[V Value](t *node[V], key string) *node[V] {
+func remove[V, S any](t *node[V, S], key string) *node[V, S] {
 	switch {
 	case key == t.key:
 		return merge(t.left, t.right)
@@ -208,7 +215,7 @@ func remove[V Value](t *node[V], key string) *node[V] {
 }
 
 // split divides t into the keys below key and those at or above it.
-func split[V Value](t *node[V], key string) (below, rest *node[V]) {
+func split[V, S any](t *node[V, S], key string) (below, rest *node[V, S]) {
 	if t == nil {
 		return nil, nil
 	}
@@ -221,7 +228,7 @@ func split[V Value](t *node[V], key string) (below, rest *node[V]) {
 }
 
 // merge joins two treaps; every key of l is below every key of r.
-func merge[V Value](l, r *node[V]) *node[V] {
+func merge[V, S any](l, r *node[V, S]) *node[V, S] {
 	switch {
 	case l == nil:
 		return r
@@ -254,7 +261,7 @@ func (m Map[V]) Prefix(prefix string) iter.Seq2[string, V] {
 	}
 }
 
-func walk[V Value](t *node[V], from string, yield func(string, V) bool) bool {
+func walk[V, S any](t *node[V, S], from string, yield func(string, V) bool) bool {
 	if t == nil {
 		return true
 	}

@@ -1,6 +1,8 @@
 package translator
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 
 	"legation.dev/object"
@@ -9,39 +11,47 @@ import (
 	"legation.dev/translator/route"
 )
 
-// nearly is how many percent of a budget may be used before the owner is told.
-const nearly = 80
+const (
+	// nearly is how many percent of a budget may be used before the owner is told.
+	nearly = 80
+	// far is of how many percent of a budget a namespace has no queue any more. So who makes
+	// it come and go has changed much each time.
+	far = nearly / 2
+)
 
-// budgets are what namespaces use, and whose objects are over it. All of it follows from
-// the objects and settings that there are, so every replica refuses the same. It is a
+// budgets are what namespaces use, and who is let in where that is much. All of it follows
+// from the objects and settings that there are, so every replica refuses the same. It is a
 // value.
 type budgets struct {
-	used pmap.Map[route.Usage] // by namespace: of all its objects of the class
-	near pmap.Map[pmap.Unit]   // namespaces that use more than nearly
+	used   pmap.Map[route.Usage] // by namespace: of all its objects of the class
+	queues pmap.Map[queue]       // by namespace, of those that use more than nearly, or did
 }
 
+// turn is what an object says after what it said; nil is nothing, to the class.
+type turn struct{ old, now *route.Fragment }
+
 // budget decides which objects fit the budgets of their namespaces, and marks those that
-// do now and did not before, or the other way round. As long as a namespace is far from
-// its budgets this costs no more than the change; else what the namespace has.
+// do now and did not before, or the other way round. That costs what the change is, and
+// what it changes for others, however many objects a namespace has.
 func (p *pass) budget() {
-	touched := keys{}
-	for c := range pmap.Diff(p.old.view.Fragments(), p.v.Fragments()) {
-		p.charge(c.Old, &p.old.class, -1, touched)
-		p.charge(c.New, &p.next.class, +1, touched)
-	}
+	turns := map[string][]turn{}
 	if p.all {
-		p.recharge(touched)
+		p.recharge(turns)
+	} else {
+		for c := range pmap.Diff(p.old.view.Fragments(), p.v.Fragments()) {
+			namespace := cmp.Or(c.Old, c.New).Origin.Object.Namespace
+			t := turn{p.charge(c.Old, &p.old.class, -1), p.charge(c.New, &p.next.class, +1)}
+			turns[namespace] = append(turns[namespace], t)
+		}
 	}
-	for namespace := range touched.sorted() {
-		p.admit(namespace)
+	for _, namespace := range slices.Sorted(maps.Keys(turns)) {
+		p.admit(namespace, turns[namespace])
 	}
 	again := false
 	for c := range pmap.Diff(p.old.class.Over, p.next.class.Over) {
-		for key, f := range p.v.Fragments().Prefix(c.Key) {
-			if key == c.Key || f.Gone && f.Origin.Object.String() == c.Key {
-				p.markFragment(f)
-				again = again || catches(f)
-			}
+		if f, ok := p.v.Fragments().Get(c.Key); ok {
+			p.markFragment(f)
+			again = again || catches(f)
 		}
 	}
 	if again { // who has the catch-all is a fact of the class
@@ -51,110 +61,109 @@ func (p *pass) budget() {
 	}
 }
 
-// charge adds what an object costs, n times, to what its namespace uses.
-func (p *pass) charge(f *route.Fragment, c *class, n int, touched keys) {
-	if f == nil || !c.has(f) || p.all {
-		return
+// charge adds what an object costs, n times, to what its namespace uses; nil if it is not of
+// the class.
+func (p *pass) charge(f *route.Fragment, c *class, n int) *route.Fragment {
+	if f == nil || !c.has(f) {
+		return nil
 	}
-	namespace, lent := f.Origin.Object.Namespace, c.Settings.Compatible()
+	namespace := f.Origin.Object.Namespace
 	used, _ := p.next.budgets.used.Get(namespace)
-	p.next.budgets.used = p.next.budgets.used.Set(namespace, used.Plus(f.Cost(lent), n))
-	touched.add(namespace)
+	used = used.Plus(f.Cost(c.Settings.Compatible()), n)
+	if p.next.budgets.used = p.next.budgets.used.Set(namespace, used); used == (route.Usage{}) {
+		p.next.budgets.used = p.next.budgets.used.Delete(namespace)
+	}
+	return f
 }
 
-// recharge adds up what all namespaces use.
-func (p *pass) recharge(touched keys) {
-	for namespace := range p.old.budgets.used.All() {
-		touched.add(namespace)
+// recharge begins anew: with what all namespaces use, and without answers.
+func (p *pass) recharge(turns map[string][]turn) {
+	p.next.budgets, p.next.class.Over = budgets{}, pmap.Map[pmap.Unit]{}
+	for _, prefix := range []string{overUnit, nearUnit} {
+		for unit := range p.old.found.Prefix(prefix) {
+			p.next.found = p.next.found.Delete(unit)
+		}
 	}
-	p.next.budgets.used = pmap.Map[route.Usage]{}
 	sums, lent := map[string]route.Usage{}, p.next.class.Settings.Compatible()
 	for _, f := range p.v.Fragments().All() {
 		if p.next.class.has(f) {
 			namespace := f.Origin.Object.Namespace
-			sums[namespace] = sums[namespace].Plus(f.Cost(lent), 1)
-			touched.add(namespace)
+			sums[namespace], turns[namespace] = sums[namespace].Plus(f.Cost(lent), 1), nil
 		}
 	}
-	for namespace := range touched {
-		if used, ok := sums[namespace]; ok {
-			p.next.budgets.used = p.next.budgets.used.Set(namespace, used)
-		}
+	for namespace := range turns {
+		p.next.budgets.used = p.next.budgets.used.Set(namespace, sums[namespace])
 	}
 }
 
-// admit lets the objects of a namespace in, the oldest first, as long as they fit. One
-// that does not fit is refused whole, and a younger one that does is not.
-func (p *pass) admit(namespace string) {
-	c, unit := &p.next.class, "budget "+namespace
-	used, _ := p.next.budgets.used.Get(namespace)
-	near, _, _ := used.Over(c.Settings.NamespaceBudget, nearly)
-	if near == "" && !p.next.budgets.near.Has(namespace) {
-		return
+// The units of what is told of budgets: each object that does not fit, by its Key, and each
+// namespace that is near.
+const (
+	overUnit = "over budget "
+	nearUnit = "near budget "
+)
+
+// admit lets the objects of a namespace in, see queue, given which of them changed. It has a
+// queue only if it uses so much that somebody may have to be told.
+func (p *pass) admit(namespace string, turns []turn) {
+	c, b := &p.next.class, &p.next.budgets
+	used, _ := b.used.Get(namespace)
+	budget := c.Settings.NamespaceBudget
+	q, queued := b.queues.Get(namespace)
+	if !queued {
+		if _, near := used.Over(route.Limits(budget, nearly)); !near {
+			return
+		}
+		turns = p.arrivals(namespace)
 	}
-	p.next.budgets.near = with(p.next.budgets.near, namespace, near != "")
-	var list []*route.Fragment
+	a := admission{queue: q, limits: route.Limits(budget, 100), lent: c.Settings.Compatible(), holders: p.v.OfHost, touched: map[string]string{}}
+	a.take(turns)
+	p.stats.Weighed += a.weighed
+	p.answer(&a)
+	p.near(namespace, a.queue)
+	if _, much := used.Over(route.Limits(budget, far)); much {
+		b.queues = b.queues.Replace(namespace, a.queue)
+	} else {
+		b.queues = b.queues.Delete(namespace)
+	}
+}
+
+// arrivals are the objects of a namespace, the oldest first.
+func (p *pass) arrivals(namespace string) (list []turn) {
 	for _, f := range p.v.Fragments().Prefix(string(object.KindIngress) + " " + namespace + "/") {
-		if c.has(f) {
-			list = append(list, f)
+		if p.next.class.has(f) {
+			list = append(list, turn{now: f})
 		}
 	}
-	slices.SortStableFunc(list, route.Older)
-	over, found := c.Over, []finding.Finding(nil)
-	for key := range c.Over.Prefix(string(object.KindIngress) + " " + namespace + "/") {
-		over = over.Delete(key)
-	}
-	var sum account
-	told := false
-	for _, f := range list {
-		next := sum.with(f, c.Settings.Compatible())
-		if what, used, most := next.Over(c.Settings.NamespaceBudget, 100); what != "" {
-			over = over.Set(f.Origin.Object.String(), pmap.Unit{})
-			found = append(found, finding.OverBudget.At(f.At("spec"), "", what, most, used))
-			continue
-		}
-		sum.take(f, next, c.Settings.Compatible())
-		if what, used, most := next.Over(c.Settings.NamespaceBudget, nearly); what != "" && !told {
-			told = true
-			found = append(found, finding.NearBudget.At(f.At("spec"), "", used, most, what))
-		}
-	}
-	c.Over = over
-	p.found(unit, found)
+	slices.SortStableFunc(list, func(a, b turn) int { return route.Older(a.now, b.now) })
+	return list
 }
 
-// account is what objects that were let in use. A host that several have counts once.
-type account struct {
-	route.Usage
-	hosts, tls map[string]bool
+// answer notes who is let in, and tells who is not.
+func (p *pass) answer(a *admission) {
+	over := p.next.class.Over
+	for _, key := range slices.Sorted(maps.Keys(a.touched)) {
+		s, ok := a.seats.Get(a.touched[key])
+		refused := ok && s.over != fits
+		over = with(over, key, refused)
+		var found []finding.Finding
+		if refused && !s.of.Gone {
+			found = append(found, finding.OverBudget.At(s.of.At("spec"), "", s.cost[s.over], route.BudgetName(s.over), a.limits[s.over]))
+		}
+		p.found(overUnit+key, found)
+	}
+	p.next.class.Over = over
 }
 
-// with is the usage with one object more.
-func (a *account) with(f *route.Fragment, lent bool) route.Usage {
-	next := a.Plus(f.Cost(lent), 1)
-	if f.Cost(lent) == (route.Usage{}) {
-		return next
+// near tells a namespace that uses nearly all of a budget.
+func (p *pass) near(namespace string, q queue) {
+	budget := p.next.class.Settings.NamespaceBudget
+	limits := route.Limits(budget, nearly)
+	f, used := q.near(limits)
+	var found []finding.Finding
+	if f != nil && !f.Gone {
+		of, _ := used.Over(limits)
+		found = append(found, finding.NearBudget.At(f.At("spec"), "", used[of], route.Limits(budget, 100)[of], route.BudgetName(of)))
 	}
-	for _, h := range f.Hosts {
-		if a.hosts[h.Name] {
-			next.Hosts--
-		}
-		if a.tls[h.Name] && h.Ends(lent) {
-			next.TLSHosts--
-		}
-	}
-	return next
-}
-
-func (a *account) take(f *route.Fragment, next route.Usage, lent bool) {
-	if a.Usage = next; a.hosts == nil {
-		a.hosts, a.tls = map[string]bool{}, map[string]bool{}
-	}
-	if f.Cost(lent) == (route.Usage{}) {
-		return
-	}
-	for _, h := range f.Hosts {
-		a.hosts[h.Name] = true
-		a.tls[h.Name] = a.tls[h.Name] || h.Ends(lent)
-	}
+	p.found(nearUnit+namespace, found)
 }

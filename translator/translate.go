@@ -46,6 +46,8 @@ type Stats struct {
 	// Bytes is how many serialised bytes of them are new, and would be sent to
 	// an Envoy that has everything else.
 	Bytes int
+	// Weighed is how many objects were looked at for the budgets of their namespaces.
+	Weighed int
 }
 
 // Fleet is what the Envoys of one IngressClass should run.
@@ -209,6 +211,7 @@ func Translate(prev Result, v input.View) Result {
 		next.fleets = next.fleets.Set(name, p.run())
 		next.Stats.Resources += p.stats.Resources
 		next.Stats.Bytes += p.stats.Bytes
+		next.Stats.Weighed += p.stats.Weighed
 	}
 	return next
 }

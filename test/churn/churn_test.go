@@ -20,7 +20,7 @@ var (
 	walked    = flag.Int("walk", 300, "how many changes TestWalk makes")
 	withNginx = flag.Bool("nginx", false, "run TestNginx")
 	reloads   = flag.Int("reloads", 30, "how many times TestNginx reloads, once a second")
-	greedy    = flag.Int("greedy", 300, "how many hosts the namespace of TestGreedyNamespace has that changes without end; with 20000 latencies are compared, too")
+	greedy    = flag.Int("greedy", 300, "how many hosts the namespace of TestGreedyNamespace has that changes without end; with 20000 latencies are judged, too")
 	seeded    = flag.Uint64("seed", 0, "seed of all random draws; 0 draws one")
 )
 

@@ -32,6 +32,10 @@ const (
 	pressing = 1000
 	// slower is by how much endpoint changes of another namespace may be slower beside it.
 	slower = 1.5
+	// quiet is by how much the 99th percentile of the namespace alone may be above its median
+	// for that to be judged. Where it is more, other work on the machine has every process
+	// wait, and the longer the more it has to do.
+	quiet = 3
 	// modests is how many other namespaces there are: they take turns, so that none of them makes
 	// too many changes.
 	modests = 8
@@ -204,13 +208,14 @@ func (m *modest) over() {
 }
 
 // TestGreedyNamespace: beside a namespace with thousands of hosts that makes 1,000 changes a
-// second, the resources of another one are those that it has alone, a change of its endpoints
-// sends one of them, and with -greedy 20000 it takes at most one and a half times as long
-// until a client sees it, at the 99th percentile.
+// second, the resources of another one are those that it has alone, and a change of its
+// endpoints sends one of them. How long that takes until a client sees it, beside how long it
+// takes alone, is told; with -greedy 20000 it is at most one and a half times as long at the
+// 99th percentile, in the median of pairs, if the machine is free enough to say so.
 func TestGreedyNamespace(t *testing.T) {
-	rounds, each, most := 4, 4*modests, "10"
+	rounds, each, most := 5, 4*modests, "10"
 	if *greedy >= measured {
-		rounds, each, most = 20, 10*modests, "100"
+		rounds, each, most = 61, 25*modests, "100"
 	}
 	pods := [2]*echo.Server{}
 	for i := range pods {
@@ -223,23 +228,38 @@ func TestGreedyNamespace(t *testing.T) {
 	}
 	alone, beside := newModest(t, pods, 0, most), newModest(t, pods, *greedy, most)
 	beside.over()
-	var without, with []time.Duration
+	var without, with, ratios [2][]float64 // of each round, at p50 and at p99, in ms
 	for i := range rounds {
-		without = append(without, alone.round(each)...)
+		a := alone.round(each)
 		end := beside.press(*greedy, i >= rounds/2)
-		with = append(with, beside.round(each)...)
+		b := beside.round(each)
 		t.Logf("round %d: %d changes of the greedy namespace meanwhile", i, end())
+		for j, p := range []int{50, 99} {
+			without[j], with[j] = append(without[j], percentile(a, p)), append(with[j], percentile(b, p))
+			ratios[j] = append(ratios[j], percentile(b, p)/percentile(a, p))
+		}
 		if want := (server.TypeStats{Responses: uint64(each), Resources: uint64(each)}); i < rounds/2 && (alone.sent != want || beside.sent != want) {
 			t.Errorf("%d changes of endpoints sent %+v alone, and %+v beside it", each, alone.sent, beside.sent)
 		}
 	}
 	same(t, alone.Result(), beside.Result())
-	a, b := percentile(without, 99), percentile(with, 99)
-	t.Logf("until a client sees a change: alone %s at p50 and %s at p99, beside it %s and %s: %.2f times",
-		percentile(without, 50), a, percentile(with, 50), b, float64(b)/float64(a))
-	if *greedy >= measured && float64(b) > slower*float64(a) {
-		t.Errorf("p99 is %.2f times that of the namespace alone, want at most %.1f", float64(b)/float64(a), slower)
+	for j, p := range []int{50, 99} {
+		t.Logf("until a client sees a change, p%d: %.2f ms alone, %.2f ms beside a namespace of %d hosts, %.2f times as long; in the median of %d pairs",
+			p, median(without[j]), median(with[j]), *greedy, median(ratios[j]), rounds)
 	}
+	switch ratio := median(ratios[1]); {
+	case *greedy < measured:
+	case median(without[1]) > quiet*median(without[0]):
+		t.Log("the machine does so much else that changes of the namespace alone are late, too: not judged")
+	case ratio > slower:
+		t.Errorf("p99 is %.2f times that of the namespace alone, want at most %.1f", ratio, slower)
+	}
+}
+
+// median is the one in the middle of an odd number.
+func median(list []float64) float64 {
+	slices.Sort(list)
+	return list[len(list)/2]
 }
 
 // same compares what is made of the modest namespace.
@@ -264,7 +284,8 @@ func same(t *testing.T, alone, beside translator.Result) {
 	}
 }
 
-func percentile(list []time.Duration, p int) time.Duration {
+// percentile is in ms.
+func percentile(list []time.Duration, p int) float64 {
 	slices.Sort(list)
-	return list[min(len(list)-1, len(list)*p/100)].Round(10 * time.Microsecond)
+	return list[min(len(list)-1, len(list)*p/100)].Seconds() * 1000
 }

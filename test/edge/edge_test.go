@@ -78,7 +78,8 @@ func shop(t *testing.T) *suite {
 		route{"/", input.PathPrefix, "web"}, route{"/static/", input.PathPrefix, "static"},
 		route{"/exact", input.PathExact, "static"}, route{"/h2c", input.PathPrefix, "h2c"},
 		route{"/empty", input.PathPrefix, "empty"}, route{"/missing", input.PathPrefix, "missing"},
-		route{"/refused", input.PathPrefix, "refused"}, route{"/silent", input.PathPrefix, "silent"}, route{"/hangs-up", input.PathPrefix, "hangs-up"})
+		route{"/refused", input.PathPrefix, "refused"}, route{"/silent", input.PathPrefix, "silent"}, route{"/hangs-up", input.PathPrefix, "hangs-up"},
+		route{"/größe", input.PathPrefix, "static"}, route{"/{id}", input.PathExact, "static"})
 	w.ingress("tls", "tls.example.com", true, route{"/", input.PathPrefix, "web"})
 	w.ingress("wild", "*.wild.example.com", false, route{"/", input.PathPrefix, "web"})
 	w.settings["upstream-connect-timeout"] = "300ms"
@@ -106,6 +107,12 @@ func TestRequests(t *testing.T) {
 		{"exact and no more", get("shop.example.com", "/exact/"), 200, "web"},
 		{"dots, escaped and double slashes", get("shop.example.com", "/x/..%2fstatic//y"), 200, "static"},
 		{"escaped letter", get("shop.example.com", "/%73tatic"), 200, "static"},
+		{"escapes in capitals", get("shop.example.com", "/gr%C3%B6%C3%9Fe/x"), 200, "static"},
+		{"escapes in lower case", get("shop.example.com", "/gr%c3%b6%C3%9fe?q=/"), 200, "static"},
+		{"letters in capitals beside escapes", get("shop.example.com", "/GR%c3%b6%c3%9fe"), 200, "web"},
+		{"more behind escapes", get("shop.example.com", "/gr%c3%b6%c3%9fen"), 200, "web"},
+		{"exact with escapes in lower case", get("shop.example.com", "/%7bid%7d?q"), 200, "static"},
+		{"exact with escapes, and more", get("shop.example.com", "/%7bid%7d/x"), 200, "web"},
 		{"HTTP/2 backend", get("shop.example.com", "/h2c"), 200, "h2c"},
 		{"no endpoints", get("shop.example.com", "/empty"), 503, ""},
 		{"no Service", get("shop.example.com", "/missing"), 503, ""},

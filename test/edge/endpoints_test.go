@@ -122,6 +122,47 @@ func TestDeadNodeLeastRequest(t *testing.T) {
 	}
 }
 
+// TestRefusersReturn: of few endpoints none is left out for what it refused, so that requests
+// are answered as long as one takes connections: a single one that returns, and one that
+// returned before all others went.
+func TestRefusersReturn(t *testing.T) {
+	for n := 1; n <= 3; n++ {
+		w := newSuite(t)
+		w.annotatedService("web", "", map[string]string{"load-balancing": "least-request"})
+		list := pods(t, "web", n)
+		for i, p := range list {
+			w.slice("web", i, p, true, true, false)
+		}
+		w.ingress("web", "shop.example.com", false, route{"/", input.PathPrefix, "web"})
+		w.start(t)
+		list[0].Kill()
+		if failed, want := w.failing(20), 20*(1/n); failed != want {
+			t.Errorf("one of %d refuses: %d of 20 requests failed, want %d", n, failed, want)
+		}
+		again, err := echo.Start("web", list[0].Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(again.Kill)
+		for _, p := range list[1:] {
+			p.Kill()
+		}
+		if failed := w.failing(60); failed > 6 { // three draws may meet two that refuse
+			t.Errorf("all of %d but the one that refused before: %d of 60 requests failed", n, failed)
+		}
+	}
+}
+
+// failing is how many of so many requests fail, one after the other.
+func (w *suite) failing(requests int) (failed int) {
+	client := http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	for range requests {
+		failed += w.fails(&client)
+	}
+	return failed
+}
+
 // deadNode is how many of the requests of some clients fail while the three endpoints of a
 // node refuse, of twelve.
 func (w *suite) deadNode(t *testing.T, clients, requests int, settings map[string]string) int {

@@ -312,7 +312,7 @@ var table = []Row{
 		"Say it by an annotation that is honoured, then delete this one; or set `foreign-guards: close` on the class."},
 	{ForeignClosed, Error, "is of another controller (%s), is not honoured, and restricts %s: the paths answer 503 (see the class setting foreign-guards)", "settings.md#foreign-guards",
 		"Say it by an annotation that is honoured, then delete this one."},
-	{OverBudget, Error, "with this Ingress the namespace is over %s, which is %d (it would be %d): the Ingress is not served. Older ones come first", "settings.md#namespace-hosts",
+	{OverBudget, Error, "the Ingress is not served: it needs %d of %s, and older ones leave less of the %d that the namespace has", "settings.md#namespace-hosts",
 		"Delete what is not needed of the namespace's Ingresses, or split them over namespaces; or have who operates the class raise the budget."},
 	{NearBudget, Warning, "the namespace uses %d of %d, with this Ingress and those that come before it: more than 80 %% of %s", "settings.md#namespace-hosts",
 		"Ask who operates the class for a larger budget before it is used up: Ingresses that do not fit are not served."},

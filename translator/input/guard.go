@@ -376,14 +376,11 @@ func (v View) served(c *route.Class, host string) []*route.Fragment {
 
 func leavingKey(class, host string) string { return class + sep + host }
 
-// partKey is where a part of a leaving host is among the fragments.
-func partKey(f *route.Fragment, key string) string { return f.Origin.Object.String() + sep + key }
-
 // hold serves a host on that leaves.
 func (v *View) hold(key string, l Leaving) {
 	v.leaving = v.leaving.Set(key, l)
 	for _, f := range l.parts {
-		v.route(partKey(f, key), f)
+		v.route(f.Key(), f)
 	}
 }
 
@@ -391,7 +388,7 @@ func (v *View) hold(key string, l Leaving) {
 func (v *View) let(key string, l Leaving) {
 	v.leaving = v.leaving.Delete(key)
 	for _, f := range l.parts {
-		v.unroute(partKey(f, key))
+		v.unroute(f.Key())
 		for _, r := range f.References {
 			if v.left.Has(r.To.String()) && !v.leavingNames(r.To) {
 				v.left = v.left.Delete(r.To.String())

@@ -42,7 +42,7 @@ type View struct {
 	frozen pmap.Map[frozen] // by class name; see Freeze
 	kept   pmap.Map[Kept]   // by claimKey; see Keep
 
-	// See Guard. What leaves is among fragments, too, by partKey.
+	// See Guard. What leaves is among fragments, too, by their Keys.
 	leaving   pmap.Map[Leaving]  // by leavingKey
 	deletions pmap.Map[Deletion] // by class
 	left      pmap.Map[Object]   // by object.Ref.String()

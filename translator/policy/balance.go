@@ -90,7 +90,7 @@ var balanceRows = []Setting{
 		Name: "load-balancing", Type: oneOf(func(v *Values) *LoadBalancing { return &v.LoadBalancing }, RoundRobin, LeastRequest, RingHash),
 		Default: "round-robin", Why: "As ingress-nginx. Each Envoy begins at a random endpoint.",
 		Envoy: "Cluster.lb_policy; load_balancing_policy for ring-hash",
-		Doc:   "Which endpoint a request goes to: the next; of two drawn the one with fewer requests, where an endpoint that refuses two connections in a row is left out for 5 s; or always the same for the same `hash-by`.",
+		Doc:   "Which endpoint a request goes to: the next; of two drawn the one with fewer requests, where an endpoint that refuses two connections in a row is left out for 5 s as long as three others remain; or always the same for the same `hash-by`.",
 	},
 	{
 		Name: "panic-threshold", Type: whole(func(v *Values) *uint32 { return &v.PanicThreshold }, "percent", 0, 100),

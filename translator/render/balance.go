@@ -123,7 +123,7 @@ func refusers() *clusterv3.OutlierDetection {
 		EnforcingSuccessRate:                   number(0),
 		BaseEjectionTime:                       seconds(refusersAway),
 		MaxEjectionTime:                        seconds(refusersAway),
-		MaxEjectionPercent:                     number(50), // they may all refuse for a moment
+		MaxEjectionPercent:                     number(refusersMost),
 		Interval:                               seconds(time.Second),
 	}
 }
@@ -131,6 +131,10 @@ func refusers() *clusterv3.OutlierDetection {
 const (
 	refusedInRow = 2               // connections in a row that are not taken
 	refusersAway = 5 * time.Second // a restart is not much longer
+	// refusersMost is how many percent may be left out: so few that at least three remain,
+	// as many as a request tries. Of two that restart one after the other, where they are,
+	// the first would be left out, though it is back, while the second refuses.
+	refusersMost = 33
 )
 
 // maxEjections is how many times as long as the first ejection the longest is;

@@ -1,7 +1,6 @@
 package render
 
 import (
-	"regexp"
 	"strings"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -75,7 +74,7 @@ func replacePrefix(m *routev3.RedirectAction, text string, from route.Match) {
 		m.PathRewriteSpecifier = &routev3.RedirectAction_PrefixRewrite{PrefixRewrite: text + "/"}
 	case text == "":
 		m.PathRewriteSpecifier = &routev3.RedirectAction_RegexRewrite{RegexRewrite: &matcherv3.RegexMatchAndSubstitute{
-			Pattern: &matcherv3.RegexMatcher{Regex: "^" + regexp.QuoteMeta(prefix) + "/?"}, Substitution: "/"}}
+			Pattern: &matcherv3.RegexMatcher{Regex: "^" + inAnyCase(prefix) + "/?"}, Substitution: "/"}}
 	default:
 		m.PathRewriteSpecifier = &routev3.RedirectAction_PrefixRewrite{PrefixRewrite: text}
 	}

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -148,11 +149,17 @@ func (b *builder) use(p *route.Planned) {
 	}
 }
 
-// matchOf is the match of a route. A prefix matches whole path elements only. To tell
+// matchOf is the match of a route. A prefix matches whole path elements only. One with escapes
+// is compared without regard to case, by which the prefix can be replaced as ever, and a header
+// says where the case does not matter. To tell
 // plain http, it reads x-forwarded-proto: this is the scheme that Envoy itself found,
 // unless a trusted proxy sent the header.
 func matchOf(r *route.Route) *routev3.RouteMatch {
 	m := pathMatch(r.Match)
+	if r.Match.Kind != route.Regex && route.Lettered.MatchString(r.Match.Path) {
+		m.CaseSensitive = no()
+		m.Headers = append(m.Headers, header(":path", matching(inAnyCase(r.Match.Path)+".*"), false))
+	}
 	if r.Match.Method != "" {
 		m.Headers = append(m.Headers, header(":method", exactly(r.Match.Method), false))
 	}
@@ -175,6 +182,21 @@ func matchOf(r *route.Route) *routev3.RouteMatch {
 		m.Headers = append(m.Headers, notOneLabel(r.Deeper))
 	}
 	return m
+}
+
+// inAnyCase is a pattern of what begins with a path, whose escapes may be in lower case, too.
+func inAnyCase(path string) string {
+	return route.Lettered.ReplaceAllStringFunc(regexp.QuoteMeta(strings.TrimRight(path, "/")), func(escape string) string {
+		either := "%"
+		for _, digit := range strings.ToUpper(escape[1:]) {
+			if digit < 'A' {
+				either += string(digit)
+				continue
+			}
+			either += fmt.Sprintf("[%c%c]", digit, digit+'a'-'A')
+		}
+		return either
+	})
 }
 
 func pathMatch(m route.Match) *routev3.RouteMatch {

@@ -2,19 +2,58 @@ package route
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"legation.dev/pmap"
 	"legation.dev/translator/policy"
 )
 
-// Usage is what the objects of a namespace cost: how much is made of them, whoever else is
-// there.
-type Usage struct{ Hosts, Routes, TLSHosts, Bytes int }
+// Usage is what objects of a namespace cost, by budget: how much is made of them, whoever
+// else is there.
+type Usage [Budgets]int
+
+// The budgets of a namespace, in the order in which an object is told of one that it does
+// not fit into.
+const (
+	Hosts = iota
+	Routes
+	TLSHosts
+	Bytes // of resources made
+	Budgets
+)
+
+// BudgetName is the setting that a budget is.
+func BudgetName(budget int) string {
+	return [Budgets]string{"namespace-hosts", "namespace-routes", "namespace-tls-hosts", "namespace-bytes"}[budget]
+}
+
+// Limits are what percent of the budgets come to; a budget that is 0 is any number.
+func Limits(b policy.NamespaceBudget, percent int) (most Usage) {
+	for i, n := range [Budgets]uint32{b.NamespaceHosts, b.NamespaceRoutes, b.NamespaceTLSHosts, b.NamespaceBytes} {
+		if most[i] = int(n) * percent / 100; n == 0 {
+			most[i] = math.MaxInt
+		}
+	}
+	return most
+}
 
 // Plus is u + n × other. n may be negative.
 func (u Usage) Plus(other Usage, n int) Usage {
-	return Usage{u.Hosts + n*other.Hosts, u.Routes + n*other.Routes, u.TLSHosts + n*other.TLSHosts, u.Bytes + n*other.Bytes}
+	for i := range u {
+		u[i] += n * other[i]
+	}
+	return u
+}
+
+// Over is the first budget that a usage is above; false if it is above none.
+func (u Usage) Over(most Usage) (budget int, over bool) {
+	for i := range u {
+		if u[i] > most[i] {
+			return i, true
+		}
+	}
+	return 0, false
 }
 
 // Sum identifies the usage.
@@ -43,13 +82,13 @@ func (f *Fragment) Cost(lent bool) (u Usage) {
 		h := &f.Hosts[i]
 		one := Usage{Hosts: 1, Routes: len(h.Rules), Bytes: hostBytes + len(h.Name)}
 		if strings.HasPrefix(h.Name, "*.") {
-			one.Routes, one.Bytes = one.Routes+mostDeeper, one.Bytes+mostDeeper*routeBytes
+			one = one.Plus(Usage{Routes: 1, Bytes: routeBytes}, mostDeeper)
 		}
 		for j := range h.Rules {
-			one.Bytes += routeBytes + 2*len(h.Rules[j].Path) + settings
+			one[Bytes] += routeBytes + 2*len(h.Rules[j].Path) + settings
 		}
 		if h.Ends(lent) {
-			one.TLSHosts, one.Bytes = 1, one.Bytes+tlsBytes
+			one = one.Plus(Usage{TLSHosts: 1, Bytes: tlsBytes}, 1)
 		}
 		u = u.Plus(one, 1+len(h.Others))
 	}
@@ -74,19 +113,3 @@ func (f *Fragment) Solves() bool {
 
 // maxToken is the longest path of a solver, in bytes: tokens of RFC 8555 have 43.
 const maxToken = 256
-
-// Over is the first budget of a namespace that a usage is above; empty if it is above none.
-// percent of each is what may be used.
-func (u Usage) Over(b policy.NamespaceBudget, percent int) (what string, used, most int) {
-	for _, one := range []struct {
-		what string
-		used int
-		most uint32
-	}{{"namespace-hosts", u.Hosts, b.NamespaceHosts}, {"namespace-routes", u.Routes, b.NamespaceRoutes},
-		{"namespace-tls-hosts", u.TLSHosts, b.NamespaceTLSHosts}, {"namespace-bytes", u.Bytes, b.NamespaceBytes}} {
-		if one.most > 0 && one.used*100 > int(one.most)*percent {
-			return one.what, one.used, int(one.most)
-		}
-	}
-	return "", 0, 0
-}

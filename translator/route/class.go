@@ -23,8 +23,8 @@ type Class struct {
 	// Rest takes the place of CatchAll at hosts of other namespaces, if that is of an
 	// object; nil if it is nobody's.
 	Rest *Planned
-	// Over are the objects that are over the budgets of their namespaces: nothing is
-	// served of them, but they keep their claims. Who changes it marks them.
+	// Over are the fragments, by Key, that do not fit the budgets of their namespaces:
+	// nothing is served of them, but they keep their claims. Who changes it marks them.
 	Over pmap.Map[pmap.Unit]
 }
 

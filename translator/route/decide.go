@@ -131,11 +131,12 @@ func (r *Route) differs(req Request) string {
 // takesPath compares a path without its query.
 func (m Match) takesPath(path string) bool {
 	path, _ = cutQuery(path)
-	switch m.Kind {
-	case Exact: // Envoy leaves two slashes alone, which are the path /, as they are
-		return path == m.Path || m.Path == "/" && path == "//"
-	case Regex:
+	if m.Kind == Regex {
 		return whole(m.Path, path)
+	}
+	path, m.Path = capitals(path), capitals(m.Path)
+	if m.Kind == Exact { // Envoy leaves two slashes alone, which are the path /, as they are
+		return path == m.Path || m.Path == "/" && path == "//"
 	}
 	below, ok := strings.CutPrefix(path, bare(m))
 	return ok && strings.HasPrefix(path, "/") && (below == "" || below[0] == '/')

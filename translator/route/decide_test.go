@@ -85,6 +85,32 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+// TestDecideEscapes: escapes in lower case are those in capitals, and nothing else is.
+func TestDecideEscapes(t *testing.T) {
+	for _, c := range []struct {
+		kind            route.PathKind
+		rule, path, out string
+	}{
+		{route.Prefix, "/o%C3%A8", "/o%c3%a8/x%c3", "/new/x%c3"},
+		{route.Prefix, "/o%C3%A8", "/o%C3%a8?%c3", "/new?%c3"},
+		{route.Prefix, "/o%c3%a8", "/o%C3%A8", "/new"},
+		{route.Prefix, "/o%C3%A8", "/O%c3%a8", ""},
+		{route.Prefix, "/o%C3%A8", "/o%c3%a8s", ""},
+		{route.Exact, "/%7Bid%7D", "/%7bid%7d", "/new"},
+		{route.Exact, "/%7Bid%7D", "/%7bID%7d", ""},
+		{route.Regex, "/o%C3%A8", "/o%c3%a8", ""},
+	} {
+		vh := &route.VirtualHost{Routes: []route.Route{{Match: route.Match{Kind: c.kind, Path: c.rule}, Planned: sent(&route.Redirect{Status: 301, Prefix: "/new"})}}}
+		want := status(404, "")
+		if c.out != "" {
+			want = status(301, "http://a.test"+c.out)
+		}
+		if d := route.Decide(vh, route.Request{Host: "a.test", Path: c.path, Proto: "http"}); !reflect.DeepEqual(d.Allowed, want) {
+			t.Errorf("%s %s: %s leads to %+v, want %+v", c.kind, c.rule, c.path, d.Allowed, want)
+		}
+	}
+}
+
 // split parts a host from a path.
 func split(url string) (host, path string) {
 	for i := range url {

@@ -66,6 +66,7 @@ type Fragment struct {
 	Withheld bool
 	// Gone reports whether the object does not say this any more: see Leaving.
 	Gone bool
+	left string // of what is Gone: the host
 	// Canaries are what it says of Services that other objects lead to.
 	Canaries []Canary
 	// References are all objects that it names, in order of its fields.
@@ -105,7 +106,7 @@ func (f *Fragment) Sealed(object pmap.Sum) *Fragment {
 // object has it no more.
 func (f *Fragment) Leaving(class, host string) *Fragment {
 	l := *f
-	l.Gone, l.Class = true, ClassName{Name: class, Named: true}
+	l.Gone, l.left, l.Class = true, host, ClassName{Name: class, Named: true}
 	l.Hosts, l.Findings, l.Mistakes = nil, nil, nil
 	for _, h := range f.Hosts {
 		if h.Name == host {
@@ -116,6 +117,16 @@ func (f *Fragment) Leaving(class, host string) *Fragment {
 		l.CatchAll = nil
 	}
 	return l.Sealed(pmap.SumOf(string(f.sum[:]), class, host))
+}
+
+// Key is that of f among all fragments: the object as it prints, and of what is Gone also
+// class and host, since the object may be there, too.
+func (f *Fragment) Key() string {
+	of := f.Origin.Object.String()
+	if f.Gone {
+		of += "\x00" + f.Class.Name + "\x00" + f.left
+	}
+	return of
 }
 
 // Sum identifies the fragment. Where the object was read is no part of it.

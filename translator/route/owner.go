@@ -199,7 +199,7 @@ func (d *dispute) decided() Tenure {
 	var others []*Fragment
 	for _, f := range d.claims.Fragments {
 		owns := len(d.ranked) > 0 && t.Owns(f)
-		if d.class.Over.Len() > 0 && d.class.Over.Has(f.Origin.Object.String()) {
+		if d.class.Over.Len() > 0 && d.class.Over.Has(f.Key()) {
 			continue
 		}
 		if owns || d.shared() || d.named(f.Origin.Object.Namespace) {

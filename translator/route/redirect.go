@@ -139,7 +139,7 @@ func (d *Redirect) replaced(m Match, path string) string {
 	if m.Kind != Prefix {
 		return d.Prefix
 	}
-	text, rest := strings.TrimRight(d.Prefix, "/"), strings.TrimPrefix(path, bare(m))
+	text, rest := strings.TrimRight(d.Prefix, "/"), path[min(len(bare(m)), len(path)):] // it begins with that, perhaps escaped in another case
 	if text == "" {
 		rest = "/" + strings.TrimPrefix(rest, "/")
 	}

@@ -9,7 +9,7 @@ import (
 // byte: what may stand as it is stands so, all else as %XX in capitals, a backslash and an
 // escaped slash are slashes, and there are no empty or dotted elements. A rule that were
 // compared as it is written would never match. (Of what a request has escaped without need
-// only the unreserved is spelled anew: a request with %c3 for %C3 matches no rule.)
+// Envoy spells only the unreserved anew; escapes in lower case are taken by the match.)
 func spelled(written string) string {
 	if !strings.ContainsFunc(written, respelled) && !strings.Contains(written, "//") && !strings.Contains(written, "/.") {
 		return written
