@@ -39,12 +39,12 @@ var Differences = []Difference{
 		Fields: fields(""), When: func(a Asked) bool { return a.anyTLS() && (a.aliased() && !a.certified() || a.www() && a.deep()) }},
 	{What: "Cookie of a session, by https", Theirs: "Secure, unless `session-cookie-secure` says otherwise", Ours: "as `session-cookie-secure` says, and not otherwise", Why: "Envoy has one cookie for http and https",
 		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.TLS != 0 && a.has("affinity") && !a.has("session-cookie-secure") }},
-	{What: "Cookie of a session with `session-cookie-path`, on other paths", Theirs: "set", Ours: "not set", Why: "the client would not send it back to this path",
-		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.has("session-cookie-path") }},
+	{What: "Path of the cookie of a session: other paths than `session-cookie-path`, and patterns", Theirs: "set there, too; the text of the pattern", Ours: "not set there; `/`", Why: "the client would not send it back",
+		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.has("session-cookie-path") || a.has("affinity") && a.patterned() }},
 	{What: "Session of a Service to which paths of several Ingresses lead", Theirs: "as one of them says, on the paths of all", Ours: "on the paths of the Ingress that asks for it", Why: "an Ingress says what holds for its own paths",
 		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.sticks() }},
-	{What: "Path of the cookie of a session, where paths are patterns", Theirs: "the text of the pattern", Ours: "`/`", Why: "no browser sends a cookie to a path that begins with a pattern",
-		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.has("affinity") && a.patterned() }},
+	{What: "Rule without a host for `/`, beside an Ingress without rules", Theirs: "the Ingress without rules gets the requests", Ours: "the rule gets them", Why: "a default backend is for what no rule takes, as the API says",
+		Fields: fields(""), When: Asked.caught},
 	{What: "`location` of a `server-snippet`, on a host of patterns", Theirs: "not reached: patterns come before it", Ours: "answers as it says", Why: "whoever wrote that something is denied is taken at his word",
 		Fields: fields("status", "headers", "upstream"), When: func(a Asked) bool { return a.snipped() && a.patterned() }},
 	{What: "Canary of a Service without endpoints", Theirs: "503 for all", Ours: "the canary answers its share", Why: "a share that can be served is served",
@@ -73,8 +73,8 @@ var Differences = []Difference{
 		Fields: fields("upstream", "status", "headers"), When: func(a Asked) bool { return a.has("default-backend") && a.none() }},
 	{What: "Guard before a Service without endpoints, and addresses of the class before a host that nobody has", Theirs: "503, 404", Ours: "the guard answers first: 401, 403, the redirect to https", Why: "who may not come in is not told what is there",
 		Fields: fields("status", "headers"), When: func(a Asked) bool {
-			return a.none() && (a.has("auth-type", "auth-url", "whitelist-source-range", "denylist-source-range") || a.classAddresses() && a.Source != "" || a.Settings["global-auth-url"] != "" ||
-				strings.Contains(strings.Join(a.values("configuration-snippet"), ""), "deny")) || (a.location() == nil || a.deep()) && a.classAddresses() && a.Source != ""
+			return a.none() && (a.has("auth-type", "auth-url", "whitelist-source-range", "denylist-source-range") || a.barred() || a.Settings["global-auth-url"] != "" ||
+				strings.Contains(strings.Join(a.values("configuration-snippet"), ""), "deny")) || (a.location() == nil || a.deep()) && a.barred()
 		}},
 	{What: "Request to an error page", Theirs: "with the method and query of the client, without what was set for the Service; a canary of the Service gets its share of them", Ours: "GET, without query", Why: "a page is fetched, and nothing is done again",
 		Fields: fields("upstream", "headers", "status"), When: func(a Asked) bool {

@@ -102,6 +102,9 @@ func flatten(prefix string, tree map[string]any, out map[string]string) {
 			continue
 		}
 		out[prefix+key] = fmt.Sprint(value)
+		if key == "x-forwarded-for" { // Envoy puts no space between, which means nothing in a list
+			out[prefix+key] = strings.ReplaceAll(out[prefix+key], ", ", ",")
+		}
 		if key == "set-cookie" {
 			out[prefix+key] = unordered(out[prefix+key])
 		}

@@ -29,8 +29,20 @@ var addresses = part{
 		if enough(s) { // who may not come by address is asked who it is
 			m = &rbacfilterv3.RBAC{ShadowRulesStatPrefix: "addresses_", ShadowRules: rules}
 		}
-		return &corev3.TypedExtensionConfig{Name: "legation.addresses", TypedConfig: packed(m)}
+		return &corev3.TypedExtensionConfig{Name: addressesName, TypedConfig: packed(m)}
 	},
+}
+
+const addressesName = "legation.addresses"
+
+// everyAddress takes the place of the addresses of the class where a route has none, and
+// others run in the same filter: they would be asked for, too, before a redirect that comes
+// before them. It is nil where the class has none.
+func everyAddress(route, class *policy.Route) []*corev3.TypedExtensionConfig {
+	if len(route.Allowed)+len(route.Denied) > 0 || len(class.Allowed)+len(class.Denied) == 0 {
+		return nil
+	}
+	return []*corev3.TypedExtensionConfig{{Name: addressesName, TypedConfig: packed(&rbacfilterv3.RBAC{})}}
 }
 
 // mayCome is who is allowed and not denied.

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"legation.dev/translator/policy"
 	"legation.dev/translator/route"
 	"legation.dev/xds/snapshot"
 )
@@ -62,16 +63,16 @@ func inlineBytes(text []byte) *corev3.DataSource {
 
 // refusals are the routes of a host that checks client certificates, before all others, for
 // those who come by TLS and may not.
-func refusals(c *route.Checked) []*routev3.Route {
+func refusals(c *route.Checked, class *policy.Route) []*routev3.Route {
 	switch {
 	case c == nil:
 		return nil
 	case c.Closed:
 		return []*routev3.Route{refusal("clients closed", nil, 503)}
 	case c.Mode == route.Required:
-		return []*routev3.Route{uncertified(c, &routev3.RouteMatch_TlsContextMatchOptions{Validated: no()})}
+		return []*routev3.Route{uncertified(c, class, &routev3.RouteMatch_TlsContextMatchOptions{Validated: no()})}
 	case c.Mode == route.Optional:
-		return []*routev3.Route{uncertified(c, &routev3.RouteMatch_TlsContextMatchOptions{Presented: yes(), Validated: no()})}
+		return []*routev3.Route{uncertified(c, class, &routev3.RouteMatch_TlsContextMatchOptions{Presented: yes(), Validated: no()})}
 	}
 	return nil
 }
@@ -84,15 +85,16 @@ func refusal(name string, by *routev3.RouteMatch_TlsContextMatchOptions, status 
 }
 
 // uncertified refuses who lacks a good certificate: by 400 or the owner's page, or by 421 if
-// the connection is one of another host.
-func uncertified(c *route.Checked, by *routev3.RouteMatch_TlsContextMatchOptions) *routev3.Route {
+// the connection is one of another host. It comes before the addresses of the class, whose
+// 403 would be told as 421.
+func uncertified(c *route.Checked, class *policy.Route, by *routev3.RouteMatch_TlsContextMatchOptions) *routev3.Route {
 	r := refusal("clients without a certificate", by, 400)
 	if c.ErrorPage != "" {
 		r.GetDirectResponse().Status = 302
 		r.ResponseHeadersToAdd = []*corev3.HeaderValueOption{setHeader("location", escaped(c.ErrorPage))}
 	}
 	chain := []*corev3.TypedExtensionConfig{withoutHSTS(), misdirected(), ofChain(c.Chain)}
-	r.TypedPerFilterConfig = with(nil, policyFilter, perRoute(chain))
+	r.TypedPerFilterConfig = with(nil, policyFilter, perRoute(append(chain, everyAddress(&policy.Route{}, class)...)))
 	return r
 }
 

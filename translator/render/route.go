@@ -23,7 +23,7 @@ import (
 func VirtualHost(routes string, v *route.VirtualHost) (*snapshot.Resource, error) {
 	m := &routev3.VirtualHost{Name: VirtualHostName(routes, v.Host), Domains: []string{v.Host}, RetryPolicy: retries(&v.Class.Route)}
 	b := builder{class: &v.Class.Route, taste: &v.Class.Taste, clients: certified(v.Clients), place: place{routes, v.Host}}
-	m.Routes = append(append(twoHosts(v.Host), noTrace()), refusals(v.Clients)...)
+	m.Routes = append(append(twoHosts(v.Host), noTrace()), refusals(v.Clients, b.class)...)
 	for i := range v.Routes {
 		m.Routes = append(m.Routes, told(v.Clients, v.Routes[i].Plain, b.route(&v.Routes[i]))...)
 	}
