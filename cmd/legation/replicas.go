@@ -3,26 +3,21 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"sync/atomic"
 	"time"
 
-	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"legation.dev/controller"
-	"legation.dev/object"
 	"legation.dev/state"
 	"legation.dev/translator/input"
 	"legation.dev/xds/admin"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/hold"
 	"legation.dev/xds/identity"
-	"legation.dev/xds/snapshot"
 )
 
 // past is what a process begins with: what another replica serves or an earlier process has
@@ -117,49 +112,13 @@ func readPast(said admin.Past, source string, now time.Time) (p past, err error)
 	}
 	p.certificates = map[string][]hold.Kept{}
 	for _, m := range said.Certificates {
-		k, err := keptOf(m)
+		k, err := admin.KeptOf(m)
 		if err != nil {
 			return past{}, err
 		}
 		p.certificates[m.GetFleet()] = append(p.certificates[m.GetFleet()], k)
 	}
 	return p, nil
-}
-
-// keptOf is a certificate that another replica keeps. Its version is made of its bytes, as
-// there.
-func keptOf(m *adminv1.KeptCertificate) (hold.Kept, error) {
-	if len(m.GetBody()) == 0 && m.GetName() != "" {
-		return hold.Kept{Name: m.GetName()}, nil
-	}
-	var secret tlsv3.Secret
-	if proto.Unmarshal(m.GetBody(), &secret) != nil || secret.GetName() != m.GetName() || m.GetName() == "" {
-		return hold.Kept{}, errors.New("a certificate is none")
-	}
-	var meta snapshot.Meta
-	for _, text := range m.GetFrom() {
-		ref, ok := object.Parse(text)
-		if !ok {
-			return hold.Kept{}, errors.New("a certificate is of no object")
-		}
-		meta.From = append(meta.From, ref)
-	}
-	for _, name := range m.GetNeeds() {
-		meta.Needs = append(meta.Needs, snapshot.Ref{Type: snapshot.Secret, Name: name})
-	}
-	return hold.Kept{Name: m.GetName(), Resource: snapshot.OfBody(snapshot.Secret, m.GetName(), m.GetBody(), meta), Since: m.GetSince().AsTime()}, nil
-}
-
-// messageOf is the way back.
-func messageOf(fleet string, k hold.Kept) *adminv1.KeptCertificate {
-	if k.Resource == nil {
-		return &adminv1.KeptCertificate{Fleet: fleet, Name: k.Name}
-	}
-	m := &adminv1.KeptCertificate{Fleet: fleet, Name: k.Name, Body: k.Resource.Body(), Since: timestamppb.New(k.Since), From: object.Texts(k.Resource.From)}
-	for _, need := range k.Resource.Needs {
-		m.Needs = append(m.Needs, need.Name)
-	}
-	return m
 }
 
 // thisReplica is what this replica tells the others of itself.
@@ -232,7 +191,7 @@ func (r *thisReplica) past() (out admin.Past, err error) {
 	}
 	for fleet, list := range h.Certificates() { // each by itself
 		for _, k := range list {
-			out.Certificates = append(out.Certificates, messageOf(fleet, k))
+			out.Certificates = append(out.Certificates, admin.MessageOf(fleet, k))
 		}
 	}
 	return out, nil
