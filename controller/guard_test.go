@@ -21,9 +21,15 @@ const fleetOfGuard = "guarded"
 
 // ingressOf has one host, which its name says.
 func ingressOf(i int) input.Change {
+	name := fmt.Sprintf("i%03d", i)
+	return ingressAt(name, name+".example.com", "/")
+}
+
+// ingressAt has one path of a host.
+func ingressAt(name, host, path string) input.Change {
 	class := fleetOfGuard
-	return lower.Put(input.Seal(&input.Ingress{Meta: input.Meta{Namespace: "shop", Name: fmt.Sprintf("i%03d", i)}, ClassName: &class,
-		Rules: []input.Rule{{Host: fmt.Sprintf("i%03d.example.com", i), Paths: []input.Path{{Path: "/", Type: input.PathPrefix, Backend: input.Backend{Service: "web", Port: 80}}}}}}))
+	return lower.Put(input.Seal(&input.Ingress{Meta: input.Meta{Namespace: "shop", Name: name}, ClassName: &class,
+		Rules: []input.Rule{{Host: host, Paths: []input.Path{{Path: path, Type: input.PathPrefix, Backend: input.Backend{Service: "web", Port: 80}}}}}}))
 }
 
 func deletionOf(i int) input.Change { return input.Delete(ingressOf(i).Ref) }
@@ -179,6 +185,103 @@ func TestGuardSettings(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestGuardCounts: the share is that of the hosts that there are, however many there were.
+func TestGuardCounts(t *testing.T) {
+	span := func(change func(int) input.Change, from, to int) (list []input.Change) {
+		for i := from; i < to; i++ {
+			list = append(list, change(i))
+		}
+		return list
+	}
+	synctest.Test(t, func(t *testing.T) {
+		source := make(channel)
+		l := guarded(t, source, source, 20, nil)
+		l.change(span(ingressOf, 20, 200)...)
+		l.change(span(deletionOf, 0, 15)...)
+		l.wait(5 * time.Second)
+		l.expectServed(t, "15 of 200", 185)
+		for i := 15; i < 165; i += 30 { // each less than 30 % of what there is, and at last 35 are left
+			for _, c := range span(deletionOf, i, i+30) {
+				l.change(c)
+				l.wait(time.Second)
+			}
+			l.wait(5 * time.Second)
+		}
+		l.expectServed(t, "few at a time", 35)
+		l.change(span(deletionOf, 165, 180)...)
+		l.wait(time.Minute)
+		l.expectServed(t, "15 of 35", 35)
+		l.end(t)
+	})
+}
+
+// TestGuardOfClasses: each class has its own window, and is told with its own end.
+func TestGuardOfClasses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := make(channel)
+		l := guarded(t, source, source, 1, nil)
+		slow, config := "slow", object.Ref{Kind: object.KindConfigMap, Namespace: "shop", Name: "slow"}
+		other := lower.Put(input.Seal(&input.Ingress{Meta: input.Meta{Namespace: "shop", Name: "slow"}, ClassName: &slow, Rules: []input.Rule{{Host: "slow.example.com"}}}))
+		l.change(lower.Put(input.Seal(&input.IngressClass{Meta: input.Meta{Name: slow}, Controller: input.Controller, Parameters: config})),
+			lower.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: "shop", Name: "slow"}, Data: map[string]string{"deletion-window": "1m"}})), other)
+		l.change(deletionOf(0), input.Delete(other.Ref))
+		l.mu.Lock()
+		for _, e := range l.held.List() {
+			if want := map[string]time.Duration{fleetOfGuard: 5 * time.Second, slow: time.Minute}[e.Fleet]; e.Kind == hold.Deletion && e.Until.Sub(e.Since) != want {
+				t.Errorf("hosts of %s wait for %s, want %s", e.Fleet, e.Until.Sub(e.Since), want)
+			}
+		}
+		l.mu.Unlock()
+		for _, step := range []struct {
+			wait       time.Duration
+			fast, slow int // hosts, with that of all hosts
+		}{{0, 2, 2}, {5 * time.Second, 1, 2}, {55 * time.Second, 1, 1}} {
+			l.wait(step.wait)
+			if got := [2]int{l.hosts(fleetOfGuard), l.hosts(slow)}; got != [2]int{step.fast, step.slow} {
+				t.Errorf("after another %s: %v hosts, want %d and %d", step.wait, got, step.fast, step.slow)
+			}
+		}
+		l.end(t)
+	})
+}
+
+// TestPathsAreNotGuarded: paths that go, however many, go at once while the host has another:
+// what is guarded is hosts. The last one is its host.
+func TestPathsAreNotGuarded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := make(channel)
+		l := guarded(t, source, source, 0, nil)
+		const hosts, paths = 20, 5
+		var all, most, last []input.Change
+		for host := range hosts {
+			for path := range paths {
+				c := ingressAt(fmt.Sprintf("i%03d-%d", host, path), fmt.Sprintf("i%03d.example.com", host), fmt.Sprintf("/%d", path))
+				if all = append(all, c); path > 0 {
+					most = append(most, input.Delete(c.Ref))
+				} else {
+					last = append(last, input.Delete(c.Ref))
+				}
+			}
+		}
+		l.change(all...)
+		l.wait(hold.Grace) // then it is final that the Service has no endpoints
+		whole := l.digestOf(fleetOfGuard)
+		l.change(most...)
+		l.expectHeld(t, "most paths are gone")
+		few := l.digestOf(fleetOfGuard)
+		if few == whole {
+			t.Error("paths that are gone are served")
+		}
+		l.change(last...)
+		l.wait(time.Minute)
+		l.expectHeld(t, "the last paths are gone", "deletion guarded IngressClass guarded")
+		if l.digestOf(fleetOfGuard) != few {
+			t.Error("hosts that are held are not served as they last were")
+		}
+		l.end(t)
+	})
 }
 
 // TestGuardInOutage: what waits does not go for the lack of news.

@@ -159,10 +159,13 @@ func (l *loopTest) stored() time.Time {
 	return l.fleets[worlds.Class].Stored()
 }
 
-func (l *loopTest) digest() pmap.Sum {
+func (l *loopTest) digest() pmap.Sum { return l.digestOf(worlds.Class) }
+
+// digestOf is that of what a fleet is served.
+func (l *loopTest) digestOf(fleet string) pmap.Sum {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.fleets[worlds.Class].Digest()
+	return l.fleets[fleet].Digest()
 }
 
 func (l *loopTest) end(t *testing.T) {
