@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"legation.dev/object"
+	"legation.dev/test/clock"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
 	"legation.dev/xds/hold"
@@ -36,7 +37,12 @@ func deletionOf(i int) input.Change { return input.Delete(ingressOf(i).Ref) }
 
 // guarded starts a Loop with a class with settings ("name: value, ...") and hosts.
 func guarded(t *testing.T, source Source, from channel, hosts int, settings map[string]string) *loopTest {
-	l := startLoopOf(t, source, from)
+	return guardedWith(t, from, &Loop{Source: source}, hosts, settings)
+}
+
+// guardedWith is guarded with a Loop that is set up.
+func guardedWith(t *testing.T, from channel, loop *Loop, hosts int, settings map[string]string) *loopTest {
+	l := startLoopWith(t, from, loop)
 	settings = maps.Clone(settings)
 	if settings == nil {
 		settings = map[string]string{}
@@ -282,6 +288,56 @@ func TestPathsAreNotGuarded(t *testing.T) {
 		}
 		l.end(t)
 	})
+}
+
+// TestGuardWhenTheClockIsSet: what waits and what is held ends when it would have, however the wall
+// clock is set meanwhile, and nothing goes before.
+func TestGuardWhenTheClockIsSet(t *testing.T) {
+	machine := time.Now() // a virtual clock has no monotonic reading
+	for _, by := range []time.Duration{time.Hour, -time.Hour} {
+		t.Run(by.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				set, begin := new(atomic.Int64), time.Now()
+				now := func() time.Time { return clock.Set(machine.Add(time.Since(begin)), time.Duration(set.Load())) }
+				source := make(channel)
+				l := guardedWith(t, source, &Loop{Source: source, Now: now}, 40, nil)
+				pass := func(d time.Duration, served int) {
+					t.Helper()
+					set.Store(int64(by) - set.Load()) // there, and back the next time
+					l.wait(d)
+					l.expectServed(t, d.String(), served)
+				}
+				l.change(deletionOf(39))
+				pass(4*time.Second, 40)
+				pass(time.Second, 39)
+				for i := range 20 {
+					l.change(deletionOf(i))
+				}
+				pass(5*time.Minute, 39)
+				pass(5*time.Minute-time.Second, 39)
+				pass(time.Second, 19)
+				l.end(t)
+			})
+		})
+	}
+}
+
+// TestOrdersAreRemembered: whatever a clock says, an order that another replica tells is not
+// carried out once more.
+func TestOrdersAreRemembered(t *testing.T) {
+	var o Orders
+	given := func(i int) Given { return Given{ID: fmt.Sprint(i), At: time.Unix(int64(-i), 0)} }
+	for i := range rememberedMost {
+		o.Remember(given(i))
+		o.Remember(given(i))
+	}
+	past := o.Past()
+	if len(past) != toldMost || past[0].ID != fmt.Sprint(rememberedMost-toldMost) || !o.Knows(given(0)) {
+		t.Errorf("%d orders are told, from %s on; the first is known: %t", len(past), past[0].ID, o.Knows(given(0)))
+	}
+	if o.Remember(given(rememberedMost)); o.Knows(given(0)) {
+		t.Error("orders are remembered without end")
+	}
 }
 
 // TestGuardInOutage: what waits does not go for the lack of news.

@@ -158,23 +158,23 @@ func (r *thisReplica) here() *adminv1.StandingResponse {
 	if h == nil {
 		return nil
 	}
-	out := &adminv1.StandingResponse{Instance: r.instance, Started: timestamppb.New(r.started), Read: h.View().ReadDigest().String(), Held: h.Digest().String()}
+	out := &adminv1.StandingResponse{Instance: r.instance, Started: timestamppb.New(r.started), Read: h.View().ReadDigest().String(), Held: h.Digest().String(), Now: timestamppb.Now()}
 	if at := h.View().Stored(); !at.IsZero() {
 		out.Stored = timestamppb.New(at)
 	}
 	for _, d := range h.View().Deletions() {
 		out.Deletions = append(out.Deletions, &adminv1.HeldDeletion{Fleet: d.Class, Share: d.Share, Since: timestamppb.New(d.Since)})
 	}
-	for _, g := range r.orders.Past(time.Now()) {
+	for _, g := range r.orders.Past() {
 		out.Orders = append(out.Orders, &adminv1.PastOrder{Id: g.ID, Kind: g.Kind, Fleet: g.Fleet, By: g.By, Reason: g.Reason, Digest: g.Digest, At: timestamppb.New(g.At)})
 	}
 	return out
 }
 
-// ordersOf are those that another replica has carried out.
+// ordersOf are those that another replica has carried out, by the clock here.
 func ordersOf(s *adminv1.StandingResponse) (list []controller.Given) {
 	for _, o := range s.GetOrders() {
-		list = append(list, controller.Given{ID: o.GetId(), Kind: o.GetKind(), Fleet: o.GetFleet(), By: o.GetBy(), Reason: o.GetReason(), Digest: o.GetDigest(), At: o.GetAt().AsTime()})
+		list = append(list, controller.Given{ID: o.GetId(), Kind: o.GetKind(), Fleet: o.GetFleet(), By: o.GetBy(), Reason: o.GetReason(), Digest: o.GetDigest(), At: input.SameAge(o.GetAt().AsTime(), s.GetNow().AsTime(), time.Now())})
 	}
 	return list
 }
