@@ -129,7 +129,7 @@ func (r *thisReplica) adopt(ctx context.Context, others asker, s admin.Standing)
 		for _, g := range r.orders.Past() {
 			approved[g.Fleet] = approved[g.Fleet] || g.Kind == controller.ApproveKind && recent(g)
 		}
-		err = r.orders.Do(ctx, controller.Adopt(controller.Other{Replica: s.GetInstance(), View: p.view, Certificates: p.certificates,
+		err = r.orders.Do(ctx, controller.Adopt(controller.Other{Replica: s.GetInstance(), Read: p.read, View: p.view, Certificates: p.certificates,
 			First: older(s.StandingResponse, &adminv1.StandingResponse{Instance: r.instance, Started: r.here().GetStarted()}) < 0, Approved: approved}))
 	}
 	if err != nil && ctx.Err() == nil {

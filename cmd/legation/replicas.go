@@ -23,6 +23,7 @@ import (
 // past is what a process begins with: what another replica serves or an earlier process has
 // left. The zero past is that of a first process.
 type past struct {
+	read         string // the digest of what the other replica has read; empty: there is none
 	view         input.View
 	certificates map[string][]hold.Kept // by fleet
 	orders       []controller.Given     // that are carried out there
@@ -110,7 +111,7 @@ func readPast(said admin.Past, source string, now time.Time) (p past, err error)
 	if p.view, err = state.Unpack(said.Objects, source, now); err != nil {
 		return past{}, err
 	}
-	p.certificates = map[string][]hold.Kept{}
+	p.read, p.certificates = said.Read, map[string][]hold.Kept{}
 	for _, m := range said.Certificates {
 		k, err := admin.KeptOf(m)
 		if err != nil {
@@ -186,6 +187,7 @@ func (r *thisReplica) past() (out admin.Past, err error) {
 	if read.IsZero() {
 		read = time.Now()
 	}
+	out.Read = h.View().ReadDigest().String()
 	if out.Objects, err = state.Pack(r.source, h.View(), read); err != nil {
 		return admin.Past{}, fmt.Errorf("packing what is served: %w", err)
 	}

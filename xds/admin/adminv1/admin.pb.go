@@ -3036,8 +3036,11 @@ func (*LastRequest) Descriptor() ([]byte, []int) {
 type LastResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The next bytes of the objects.
-	Objects       []byte             `protobuf:"bytes,1,opt,name=objects,proto3" json:"objects,omitempty"`
-	Certificates  []*KeptCertificate `protobuf:"bytes,2,rep,name=certificates,proto3" json:"certificates,omitempty"`
+	Objects      []byte             `protobuf:"bytes,1,opt,name=objects,proto3" json:"objects,omitempty"`
+	Certificates []*KeptCertificate `protobuf:"bytes,2,rep,name=certificates,proto3" json:"certificates,omitempty"`
+	// The digest of what was read there, Secrets included: these are not handed on. It comes
+	// first, and once.
+	Read          string `protobuf:"bytes,3,opt,name=read,proto3" json:"read,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3084,6 +3087,13 @@ func (x *LastResponse) GetCertificates() []*KeptCertificate {
 		return x.Certificates
 	}
 	return nil
+}
+
+func (x *LastResponse) GetRead() string {
+	if x != nil {
+		return x.Read
+	}
+	return ""
 }
 
 // KeptCertificate is a certificate of which the Secret is missing or cannot be used.
@@ -4333,10 +4343,11 @@ const file_admin_proto_rawDesc = "" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x16\n" +
 	"\x06digest\x18\x06 \x01(\tR\x06digest\x12*\n" +
 	"\x02at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\r\n" +
-	"\vLastRequest\"p\n" +
+	"\vLastRequest\"\x84\x01\n" +
 	"\fLastResponse\x12\x18\n" +
 	"\aobjects\x18\x01 \x01(\fR\aobjects\x12F\n" +
-	"\fcertificates\x18\x02 \x03(\v2\".legation.admin.v1.KeptCertificateR\fcertificates\"\xab\x01\n" +
+	"\fcertificates\x18\x02 \x03(\v2\".legation.admin.v1.KeptCertificateR\fcertificates\x12\x12\n" +
+	"\x04read\x18\x03 \x01(\tR\x04read\"\xab\x01\n" +
 	"\x0fKeptCertificate\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
