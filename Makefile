@@ -49,6 +49,7 @@ FUZZ := \
 	./translator/route:FuzzDecide:60000x \
 	./translator/route:FuzzMerge:50000x \
 	./ui:FuzzPages:4000x \
+	./xds/admin:FuzzKept:20000x \
 	./xds/observed:FuzzReport:40000x \
 	./xds/server:FuzzDecodeRequest:40000x
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"legation.dev/object"
+	"legation.dev/test/clock"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
 	"legation.dev/xds/hold"
@@ -21,16 +22,27 @@ const fleetOfGuard = "guarded"
 
 // ingressOf has one host, which its name says.
 func ingressOf(i int) input.Change {
+	name := fmt.Sprintf("i%03d", i)
+	return ingressAt(name, name+".example.com", "/")
+}
+
+// ingressAt has one path of a host.
+func ingressAt(name, host, path string) input.Change {
 	class := fleetOfGuard
-	return lower.Put(input.Seal(&input.Ingress{Meta: input.Meta{Namespace: "shop", Name: fmt.Sprintf("i%03d", i)}, ClassName: &class,
-		Rules: []input.Rule{{Host: fmt.Sprintf("i%03d.example.com", i), Paths: []input.Path{{Path: "/", Type: input.PathPrefix, Backend: input.Backend{Service: "web", Port: 80}}}}}}))
+	return lower.Put(input.Seal(&input.Ingress{Meta: input.Meta{Namespace: "shop", Name: name}, ClassName: &class,
+		Rules: []input.Rule{{Host: host, Paths: []input.Path{{Path: path, Type: input.PathPrefix, Backend: input.Backend{Service: "web", Port: 80}}}}}}))
 }
 
 func deletionOf(i int) input.Change { return input.Delete(ingressOf(i).Ref) }
 
 // guarded starts a Loop with a class with settings ("name: value, ...") and hosts.
 func guarded(t *testing.T, source Source, from channel, hosts int, settings map[string]string) *loopTest {
-	l := startLoopOf(t, source, from)
+	return guardedWith(t, from, &Loop{Source: source}, hosts, settings)
+}
+
+// guardedWith is guarded with a Loop that is set up.
+func guardedWith(t *testing.T, from channel, loop *Loop, hosts int, settings map[string]string) *loopTest {
+	l := startLoopWith(t, from, loop)
 	settings = maps.Clone(settings)
 	if settings == nil {
 		settings = map[string]string{}
@@ -178,6 +190,153 @@ func TestGuardSettings(t *testing.T) {
 				l.end(t)
 			})
 		})
+	}
+}
+
+// TestGuardCounts: the share is that of the hosts that there are, however many there were.
+func TestGuardCounts(t *testing.T) {
+	span := func(change func(int) input.Change, from, to int) (list []input.Change) {
+		for i := from; i < to; i++ {
+			list = append(list, change(i))
+		}
+		return list
+	}
+	synctest.Test(t, func(t *testing.T) {
+		source := make(channel)
+		l := guarded(t, source, source, 20, nil)
+		l.change(span(ingressOf, 20, 200)...)
+		l.change(span(deletionOf, 0, 15)...)
+		l.wait(5 * time.Second)
+		l.expectServed(t, "15 of 200", 185)
+		for i := 15; i < 165; i += 30 { // each less than 30 % of what there is, and at last 35 are left
+			for _, c := range span(deletionOf, i, i+30) {
+				l.change(c)
+				l.wait(time.Second)
+			}
+			l.wait(5 * time.Second)
+		}
+		l.expectServed(t, "few at a time", 35)
+		l.change(span(deletionOf, 165, 180)...)
+		l.wait(time.Minute)
+		l.expectServed(t, "15 of 35", 35)
+		l.end(t)
+	})
+}
+
+// TestGuardOfClasses: each class has its own window, and is told with its own end.
+func TestGuardOfClasses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := make(channel)
+		l := guarded(t, source, source, 1, nil)
+		slow, config := "slow", object.Ref{Kind: object.KindConfigMap, Namespace: "shop", Name: "slow"}
+		other := lower.Put(input.Seal(&input.Ingress{Meta: input.Meta{Namespace: "shop", Name: "slow"}, ClassName: &slow, Rules: []input.Rule{{Host: "slow.example.com"}}}))
+		l.change(lower.Put(input.Seal(&input.IngressClass{Meta: input.Meta{Name: slow}, Controller: input.Controller, Parameters: config})),
+			lower.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: "shop", Name: "slow"}, Data: map[string]string{"deletion-window": "1m"}})), other)
+		l.change(deletionOf(0), input.Delete(other.Ref))
+		l.mu.Lock()
+		for _, e := range l.held.List() {
+			if want := map[string]time.Duration{fleetOfGuard: 5 * time.Second, slow: time.Minute}[e.Fleet]; e.Kind == hold.Deletion && e.Until.Sub(e.Since) != want {
+				t.Errorf("hosts of %s wait for %s, want %s", e.Fleet, e.Until.Sub(e.Since), want)
+			}
+		}
+		l.mu.Unlock()
+		for _, step := range []struct {
+			wait       time.Duration
+			fast, slow int // hosts, with that of all hosts
+		}{{0, 2, 2}, {5 * time.Second, 1, 2}, {55 * time.Second, 1, 1}} {
+			l.wait(step.wait)
+			if got := [2]int{l.hosts(fleetOfGuard), l.hosts(slow)}; got != [2]int{step.fast, step.slow} {
+				t.Errorf("after another %s: %v hosts, want %d and %d", step.wait, got, step.fast, step.slow)
+			}
+		}
+		l.end(t)
+	})
+}
+
+// TestPathsAreNotGuarded: paths that go, however many, go at once while the host has another:
+// what is guarded is hosts. The last one is its host.
+func TestPathsAreNotGuarded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := make(channel)
+		l := guarded(t, source, source, 0, nil)
+		const hosts, paths = 20, 5
+		var all, most, last []input.Change
+		for host := range hosts {
+			for path := range paths {
+				c := ingressAt(fmt.Sprintf("i%03d-%d", host, path), fmt.Sprintf("i%03d.example.com", host), fmt.Sprintf("/%d", path))
+				if all = append(all, c); path > 0 {
+					most = append(most, input.Delete(c.Ref))
+				} else {
+					last = append(last, input.Delete(c.Ref))
+				}
+			}
+		}
+		l.change(all...)
+		l.wait(hold.Grace) // then it is final that the Service has no endpoints
+		whole := l.digestOf(fleetOfGuard)
+		l.change(most...)
+		l.expectHeld(t, "most paths are gone")
+		few := l.digestOf(fleetOfGuard)
+		if few == whole {
+			t.Error("paths that are gone are served")
+		}
+		l.change(last...)
+		l.wait(time.Minute)
+		l.expectHeld(t, "the last paths are gone", "deletion guarded IngressClass guarded")
+		if l.digestOf(fleetOfGuard) != few {
+			t.Error("hosts that are held are not served as they last were")
+		}
+		l.end(t)
+	})
+}
+
+// TestGuardWhenTheClockIsSet: what waits and what is held ends when it would have, however the wall
+// clock is set meanwhile, and nothing goes before.
+func TestGuardWhenTheClockIsSet(t *testing.T) {
+	machine := time.Now() // a virtual clock has no monotonic reading
+	for _, by := range []time.Duration{time.Hour, -time.Hour} {
+		t.Run(by.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				set, begin := new(atomic.Int64), time.Now()
+				now := func() time.Time { return clock.Set(machine.Add(time.Since(begin)), time.Duration(set.Load())) }
+				source := make(channel)
+				l := guardedWith(t, source, &Loop{Source: source, Now: now}, 40, nil)
+				pass := func(d time.Duration, served int) {
+					t.Helper()
+					set.Store(int64(by) - set.Load()) // there, and back the next time
+					l.wait(d)
+					l.expectServed(t, d.String(), served)
+				}
+				l.change(deletionOf(39))
+				pass(4*time.Second, 40)
+				pass(time.Second, 39)
+				for i := range 20 {
+					l.change(deletionOf(i))
+				}
+				pass(5*time.Minute, 39)
+				pass(5*time.Minute-time.Second, 39)
+				pass(time.Second, 19)
+				l.end(t)
+			})
+		})
+	}
+}
+
+// TestOrdersAreRemembered: whatever a clock says, an order that another replica tells is not
+// carried out once more.
+func TestOrdersAreRemembered(t *testing.T) {
+	var o Orders
+	given := func(i int) Given { return Given{ID: fmt.Sprint(i), At: time.Unix(int64(-i), 0)} }
+	for i := range rememberedMost {
+		o.Remember(given(i))
+		o.Remember(given(i))
+	}
+	past := o.Past()
+	if len(past) != toldMost || past[0].ID != fmt.Sprint(rememberedMost-toldMost) || !o.Knows(given(0)) {
+		t.Errorf("%d orders are told, from %s on; the first is known: %t", len(past), past[0].ID, o.Knows(given(0)))
+	}
+	if o.Remember(given(rememberedMost)); o.Knows(given(0)) {
+		t.Error("orders are remembered without end")
 	}
 }
 

@@ -133,7 +133,7 @@ func (h Holds) deletions() (list []hold.Entry) {
 func (h Holds) deletion(class string) hold.Entry {
 	digest, n := h.view.LeavingOf(class)
 	e := hold.Entry{Kind: hold.Deletion, Fleet: class, Object: "IngressClass " + class, Digest: digest.String(),
-		Reason: fmt.Sprintf("%d hosts are removed: they wait for a moment, in case more go with them", n), Until: h.view.GuardUntil()}
+		Reason: fmt.Sprintf("%d hosts are removed: they wait for a moment, in case more go with them", n), Until: h.view.GuardUntilOf(class)}
 	if d, held := h.view.Deletion(class); held {
 		e.Held, e.Reason, e.Until = true, fmt.Sprintf("%d hosts are removed, more than %d %%: they are served as they last were", n, d.Share), d.Until
 	}

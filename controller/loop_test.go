@@ -14,6 +14,7 @@ import (
 	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator"
+	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
 	"legation.dev/translator/worlds"
@@ -159,10 +160,13 @@ func (l *loopTest) stored() time.Time {
 	return l.fleets[worlds.Class].Stored()
 }
 
-func (l *loopTest) digest() pmap.Sum {
+func (l *loopTest) digest() pmap.Sum { return l.digestOf(worlds.Class) }
+
+// digestOf is that of what a fleet is served.
+func (l *loopTest) digestOf(fleet string) pmap.Sum {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.fleets[worlds.Class].Digest()
+	return l.fleets[fleet].Digest()
 }
 
 func (l *loopTest) end(t *testing.T) {
@@ -401,6 +405,41 @@ func TestLoopKeepsSettings(t *testing.T) {
 		step(map[string]string{"bind-addresses": "here", "http-port": "8080"}, false)
 		step(map[string]string{"bind-addresses": "127.0.0.1", "htp-port": "8081"}, false)
 		step(map[string]string{"bind-addresses": "127.0.0.1", "http-port": "8081"}, true)
+		l.end(t)
+	})
+}
+
+// TestUnusableSettings: a class that is wrong in what is fixed at install has no fleet in a process
+// that never saw another value, and gets one when it is right; a mistake elsewhere is a default. In
+// a fleet that runs, settings that are made anew with such a mistake are as gone ones.
+func TestUnusableSettings(t *testing.T) {
+	ref := object.Ref{Kind: object.KindConfigMap, Namespace: worlds.Namespace, Name: worlds.Settings}
+	config := func(data map[string]string) input.Change {
+		return lower.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: ref.Namespace, Name: ref.Name}, Data: worlds.Unbounded(data)}))
+	}
+	synctest.Test(t, func(t *testing.T) {
+		l := startLoop(t)
+		first := worlds.New(1, worlds.Size{Services: 1, Endpoints: 1, Ingresses: 1}).All()
+		first = append(slices.DeleteFunc(first, func(c input.Change) bool { return c.Ref == ref }), config(map[string]string{"bind-addresses": "here", "http-port": "none"}))
+		step := func(when string, served bool, c ...input.Change) {
+			t.Helper()
+			l.change(c...)
+			if _, ok := l.result.Fleet(worlds.Class); ok != served || (len(l.result.Unset()) > 0) == served {
+				t.Fatalf("%s: served %t, want %t; %v", when, ok, served, l.result.Unset())
+			}
+		}
+		step("wrong at the beginning", false, first...)
+		if list := l.result.Unset(); len(list) != 2 || list[0].Code != finding.SettingsUnusable || list[0].Object != ref {
+			t.Errorf("said is %v", list)
+		}
+		step("wrong elsewhere as well", false, config(map[string]string{"bind-addresses": "127.0.0.1", "http-port": "none", "idle-timeout": "75"}))
+		step("wrong elsewhere", true, config(map[string]string{"bind-addresses": "127.0.0.1", "http-port": "8080", "idle-timeout": "75"}))
+		listener := l.version(snapshot.Listener, "http")
+		step("gone", true, input.Delete(ref))
+		step("made anew", true, config(map[string]string{"bind-addresses": "127.0.0.1", "http-port": "none"}))
+		if got := l.version(snapshot.Listener, "http"); got != listener {
+			t.Errorf("the listener is %s, and was %s", got, listener)
+		}
 		l.end(t)
 	})
 }

@@ -87,8 +87,8 @@ func Resume(g Given) Order {
 	}}
 }
 
-// Orders are those that a Loop has not carried out yet, and those of the last hour that it
-// has. The zero Orders is ready to use, and its methods may be called from any goroutine.
+// Orders are those that a Loop has not carried out yet, and the last that it has. The zero
+// Orders is ready to use, and its methods may be called from any goroutine.
 type Orders struct {
 	mu      sync.Mutex // guards what follows
 	pending []Order
@@ -97,18 +97,30 @@ type Orders struct {
 }
 
 const (
-	// remembered is how long an order is told to replicas that may not have heard of it.
-	remembered = time.Hour
-	// rememberedMost bounds them.
-	rememberedMost = 100
+	// toldMost is how many orders are told to replicas that may not have heard of them. No
+	// clock has a say in it: one that is set would have orders carried out once more.
+	toldMost = 100
+	// rememberedMost is more, since another replica tells an order for a while that is not told
+	// here any more.
+	rememberedMost = 2 * toldMost
 )
 
-// Past are the orders of the last hour that were carried out, oldest first.
-func (o *Orders) Past(now time.Time) []Given {
+// Past are the last orders that were carried out, in that order.
+func (o *Orders) Past() []Given {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.past = slices.DeleteFunc(o.past, func(g Given) bool { return now.Sub(g.At) > remembered })
-	return slices.Clone(o.past)
+	return slices.Clone(o.past[max(0, len(o.past)-toldMost):])
+}
+
+// Knows reports whether an order was carried out.
+func (o *Orders) Knows(g Given) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.knows(g)
+}
+
+func (o *Orders) knows(g Given) bool {
+	return slices.ContainsFunc(o.past, func(p Given) bool { return p.ID == g.ID })
 }
 
 // Remember takes an order as carried out, as by the replica that this one has begun with.
@@ -118,11 +130,10 @@ func (o *Orders) Remember(g Given) {
 	if g.ID == "" {
 		g.ID = rand.Text()
 	}
-	if slices.ContainsFunc(o.past, func(p Given) bool { return p.ID == g.ID }) {
+	if o.knows(g) {
 		return
 	}
 	o.past = append(o.past, g)
-	slices.SortStableFunc(o.past, func(a, b Given) int { return a.At.Compare(b.At) })
 	o.past = o.past[max(0, len(o.past)-rememberedMost):]
 }
 

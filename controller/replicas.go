@@ -23,7 +23,10 @@ func Hold(d input.Deletion, replica string) Order {
 
 // Other is another replica that has read the same, and holds something else.
 type Other struct {
-	Replica      string
+	Replica string
+	// Read is the digest of what it has read. View does not have all of that: Secrets are not
+	// handed on.
+	Read         string
 	View         input.View
 	Certificates map[string][]hold.Kept // by fleet
 	// First says that it is the older one: what both hold differently is as there.
@@ -36,7 +39,7 @@ type Other struct {
 // meanwhile one of them has read something else.
 func Adopt(o Other) Order {
 	return Order{cause: "what replica " + o.Replica + " holds", certificates: o.Certificates, first: o.First, apply: func(v input.View) (input.View, error) {
-		if v.ReadDigest() != o.View.ReadDigest() {
+		if v.ReadDigest().String() != o.Read {
 			return v, errors.New("they have not read the same any more")
 		}
 		return adoptSettings(v, o).Adopt(o.View, o.First, o.Approved), nil

@@ -14,8 +14,9 @@ import (
 // be another port: what a typing error in a listener's setting must not do is to
 // drain every connection of the fleet.
 //
-// It is part of the Loop because it depends on the past, as View.Freeze does: to a
-// process that starts there is no last state, and the defaults are used.
+// It is part of the Loop because it depends on the past, as View.Freeze does: where no
+// last state is known a wrong value is its default, or the class has no fleet if
+// that is of what is fixed at install (input.Unusable). Such settings are none to keep.
 func keepSettings(v input.View, batch []input.Change) []input.Change {
 	kept := batch
 	for i, c := range batch {
@@ -24,7 +25,7 @@ func keepSettings(v input.View, batch []input.Change) []input.Change {
 			continue
 		}
 		last, ok := v.ConfigMap(c.Ref.Key())
-		if !ok {
+		if !ok || len(input.Unusable(last)) > 0 {
 			continue
 		}
 		if problems := newlyWrong(last, config); len(problems) > 0 {

@@ -10,11 +10,11 @@ import (
 )
 
 // Pack is a View for another replica, in the format of a file: all that Folder writes but
-// Secrets, and the hosts that leave. With these are the Secrets that only they name, so it
-// is for no disk and for no other eyes. read is when the View was known to be right.
+// Secrets. With it are the Secrets that are gone and that hosts name which leave, so it is for
+// no disk and for no other eyes. read is when the View was known to be right.
 func Pack(source string, v input.View, read time.Time) ([]byte, error) {
 	h := header{Schema: input.EntrySchema(), Source: source, Read: read.UTC()}
-	return encode(h, both(v.Entries(), v.GuardEntries()), plain)
+	return encode(h, both(v.Entries(), v.LeftSecrets()), plain)
 }
 
 func both(a, b iter.Seq[input.Entry]) iter.Seq[input.Entry] {
@@ -30,8 +30,8 @@ func both(a, b iter.Seq[input.Entry]) iter.Seq[input.Entry] {
 }
 
 // Unpack is the way back, for a replica that reads source. Its Stored time is when it was
-// known to be right, or now if that is earlier. An error says why it cannot be used, and
-// quotes nothing of it.
+// known to be right, or now if that is earlier; what is held is as old as it was then. An
+// error says why it cannot be used, and quotes nothing of it.
 func Unpack(text []byte, source string, now time.Time) (view input.View, err error) {
 	defer func() {
 		if r := recover(); r != nil { // its text could contain what the objects do
@@ -45,8 +45,15 @@ func Unpack(text []byte, source string, now time.Time) (view input.View, err err
 	if view, err = lower.Stored(entries); err != nil {
 		return input.View{}, err
 	}
-	if h.Read.After(now) {
-		h.Read = now
+	return aged(view, h.Read, now), nil
+}
+
+// aged is a View that was known to be right at a moment: its Stored time is that, or now if
+// the clock was set back.
+func aged(v input.View, read, now time.Time) input.View {
+	v = v.ByClock(read, now)
+	if read.After(now) {
+		read = now
 	}
-	return view.WithStored(h.Read), nil
+	return v.WithStored(read)
 }

@@ -37,7 +37,7 @@ func withHolds(t testing.TB) input.View {
 	wrong := lower.Object(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: worlds.Namespace, Name: worlds.Settings}, Data: map[string]string{"http-port": "none"}})).(*input.ConfigMap)
 	v = v.WithKeptSettings(last, wrong, nil)
 	v, err := v.Pause(worlds.Other, input.Pause{By: "me", Reason: "a test", Since: now})
-	if err != nil || !v.HoldsDeletion() {
+	if err != nil || len(v.Deletions()) == 0 {
 		t.Fatalf("the View does not hold what it should: %v", err)
 	}
 	return v
@@ -78,7 +78,7 @@ func FuzzUnpack(f *testing.F) {
 	v := withHolds(f)
 	var lines bytes.Buffer
 	values := json.NewEncoder(&lines)
-	for e := range both(v.Entries(), v.GuardEntries()) {
+	for e := range both(v.Entries(), v.LeftSecrets()) {
 		if err := values.Encode(e); err != nil {
 			f.Fatal(err)
 		}

@@ -145,16 +145,16 @@ func (f *Folder) Load() input.View {
 			view = withSecrets(view, secrets)
 		}
 	}
-	if now := f.now(); at.After(now) { // the clock was set back
-		at = now
-	}
-	return view.WithStored(at)
+	return aged(view, at, f.now())
 }
 
 // withSecrets is a View with the Secrets of another one.
 func withSecrets(v, from input.View) input.View {
 	for _, s := range from.Secrets().All() {
 		v = v.With(input.Change{Ref: s.Ref(), Object: s})
+	}
+	for _, o := range from.Left().All() {
+		v = v.WithLeft(o)
 	}
 	return v
 }
@@ -217,10 +217,9 @@ func whole(path string) ([]byte, error) {
 }
 
 // Offer leaves a View to be written. It does not wait, and writes nothing itself. A View
-// that was itself stored is not written: that would make it look younger than it is. Nor is
-// one that holds a deletion: for the next process, too, it is then one, and is held.
+// that was itself stored is not written: that would make it look younger than it is.
 func (f *Folder) Offer(v input.View) {
-	if !v.Stored().IsZero() || v.HoldsDeletion() {
+	if !v.Stored().IsZero() {
 		return
 	}
 	f.mu.Lock()
@@ -289,7 +288,7 @@ func (f *Folder) newest() (input.View, bool) {
 // due reports whether v is to be written: it is another one than was written last, or that
 // was long ago.
 func (f *Folder) due(w *writing, v input.View, now time.Time) bool {
-	if w.at.IsZero() || !v.SameEntries(w.view) || f.config.Key != nil && !v.Secrets().Same(w.view.Secrets()) {
+	if w.at.IsZero() || !v.SameEntries(w.view) || f.config.Key != nil && !v.SameSecrets(w.view) {
 		return true
 	}
 	return now.Sub(w.at) >= confirmed && f.followed()

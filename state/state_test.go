@@ -26,6 +26,7 @@ import (
 	"pgregory.net/rapid"
 
 	"legation.dev/object"
+	"legation.dev/test/clock"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
@@ -543,26 +544,56 @@ func FuzzFile(f *testing.F) {
 	})
 }
 
-// TestHeldDeletionIsNotWritten: what was there before a deletion that is held stays in the
-// folder, so that the next process holds it, too.
-func TestHeldDeletionIsNotWritten(t *testing.T) {
-	f := folder(t, Config{})
-	now := time.Unix(1, 0)
-	before := input.View{}.With(worlds.New(1, worlds.Size{Services: 1, Endpoints: 1, Ingresses: input.Together}).All()...)
-	before = before.Guard(input.View{}, now, now)
-	after := before
-	for _, o := range before.Objects() {
-		if o.Ref().Kind == object.KindIngress {
-			after = after.With(input.Delete(o.Ref()))
+// TestHoldsAreWritten: hosts that leave, and the removal of many that is held, are there for the
+// next process with their ages, whatever its clock says; Secrets that only they name are there with
+// a key, and nothing of them is without.
+func TestHoldsAreWritten(t *testing.T) {
+	v := withHolds(t)
+	secrets := 0
+	for range v.LeftSecrets() {
+		secrets++
+	}
+	if secrets == 0 {
+		t.Fatal("no Secret is gone")
+	}
+	for _, set := range []time.Duration{0, time.Hour, -time.Hour} {
+		for _, key := range []*Key{nil, newKey(t)} {
+			f := folder(t, Config{Key: key})
+			f.Offer(v)
+			if next, ok := f.newest(); !ok || next.Digest() != v.Digest() {
+				t.Fatal("holds are not written")
+			}
+			written := v.Deletions()[0].Since.Add(3 * time.Second)
+			if _, err := f.store(v, written, 0); err != nil {
+				t.Fatal(err)
+			}
+			next := folder(t, f.config)
+			now := time.Now()
+			next.now = func() time.Time { return clock.Set(now, set) }
+			got := next.Load()
+			left := 0
+			for range got.LeftSecrets() {
+				left++
+			}
+			if leaves, want := leavingOf(got), leavingOf(v); !slices.Equal(leaves, want) || len(got.Deletions()) != 1 || (left == secrets) != (key != nil) || key == nil && left > 0 {
+				t.Errorf("a key: %t: %q leave, want %q; held %v; %d Secrets that are gone, of %d", key != nil, leaves, want, got.Deletions(), left, secrets)
+			}
+			if age := next.now().Sub(got.Deletions()[0].Since); age != 3*time.Second {
+				t.Errorf("set by %s: a hold of 3 s is %s old", set, age)
+			}
+			for _, c := range worlds.New(1, worlds.Size{Services: 2, Endpoints: 1, Ingresses: 12, TLS: 1}).All() {
+				if s, ok := c.Object.(*input.Secret); ok {
+					search(t, f.config.Path, s.Key)
+				}
+			}
 		}
 	}
-	after = after.Guard(before, now, now)
-	if !after.HoldsDeletion() {
-		t.Fatal("no deletion is held")
+}
+
+// leavingOf are the hosts that leave a View, with the sum of what they are served with.
+func leavingOf(v input.View) (list []string) {
+	for l := range v.Leaving() {
+		list = append(list, fmt.Sprintf("%s %x", l.Host, l.Sum()))
 	}
-	f.Offer(before)
-	f.Offer(after)
-	if v, ok := f.newest(); !ok || v.Digest() != before.Digest() {
-		t.Error("a held deletion is written")
-	}
+	return list
 }

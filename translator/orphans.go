@@ -37,7 +37,7 @@ func findOrphans(prev orphans, before, v input.View) orphans {
 	return next
 }
 
-// unsetClasses are the classes of ours that have no fleet, since their settings are not there.
+// unsetClasses are the classes of ours that have no fleet, since their settings are not there, or not usable.
 func unsetClasses(v input.View) (names []string) {
 	for name, c := range v.Classes().All() {
 		if c.Controller == input.Controller && !v.IsFrozen(name) && !v.HasSettings(c) {

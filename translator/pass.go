@@ -147,6 +147,18 @@ func (p *pass) paused(v input.View) {
 	p.found("pause", found)
 }
 
+// unusable tells of what is wrong with the settings that keeps a fleet frozen; v is what they
+// are now.
+func (p *pass) unusable(v input.View) {
+	var found []finding.Finding
+	if of, ok := v.Class(p.next.Name); ok && v.IsFrozen(p.next.Name) {
+		if config, ok := v.ConfigMaps().Get(of.Parameters.Key()); ok {
+			found = wrongFixed(config)
+		}
+	}
+	p.found("unusable", found)
+}
+
 // pressed tells a namespace with Ingresses of the class that it makes too many changes, at
 // the first of them by name.
 func (p *pass) pressed(v input.View) {

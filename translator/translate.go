@@ -198,7 +198,7 @@ func Translate(prev Result, v input.View) Result {
 			continue
 		}
 		if !fleetView.HasSettings(of) {
-			next.unset = finding.Record(next.unset, name, []finding.Finding{unset(fleetView, of)})
+			next.unset = finding.Record(next.unset, name, unset(fleetView, of))
 			continue
 		}
 		old, ok := prev.fleets.Get(name)
@@ -207,6 +207,7 @@ func Translate(prev Result, v input.View) Result {
 		}
 		p := newPass(old, fleetView, of, frozen)
 		p.paused(v)
+		p.unusable(v)
 		p.pressed(v)
 		next.fleets = next.fleets.Set(name, p.run())
 		next.Stats.Resources += p.stats.Resources
@@ -216,15 +217,27 @@ func Translate(prev Result, v input.View) Result {
 	return next
 }
 
-// unset says that a class has no fleet, since its settings are not there. What they may
-// say is no default's to guess: listeners would move, and what is closed would open. A
-// process that has seen them goes on by what they said, see input.View.Freeze.
-func unset(v input.View, of *input.IngressClass) finding.Finding {
+// unset says that a class has no fleet, since its settings are not there, or wrong in what is
+// fixed at install. What they may say is no default's to guess: listeners would move, and what
+// is closed would open. A process that has seen them goes on by what they said, see
+// input.View.Freeze and controller.keepSettings.
+func unset(v input.View, of *input.IngressClass) []finding.Finding {
 	at, p := input.Origin(of).In("spec.parameters"), of.Parameters
-	if why := v.WhyUnread(p); why != "" {
-		return finding.SettingsNotRead.At(at, p.Key(), why)
+	if config, ok := v.ConfigMap(p.Key()); ok {
+		return wrongFixed(config)
 	}
-	return finding.NoSettings.At(at, p.Key())
+	if why := v.WhyUnread(p); why != "" {
+		return []finding.Finding{finding.SettingsNotRead.At(at, p.Key(), why)}
+	}
+	return []finding.Finding{finding.NoSettings.At(at, p.Key())}
+}
+
+// wrongFixed is what is wrong with settings in what is fixed at install.
+func wrongFixed(settings *input.ConfigMap) (list []finding.Finding) {
+	for _, e := range input.Unusable(settings) {
+		list = append(list, finding.SettingsUnusable.At(settings.Fragment().At(e.Field), e.Value, e.Err))
+	}
+	return list
 }
 
 // Unset are the Problems of classes of ours that have no fleet.

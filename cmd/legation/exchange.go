@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"legation.dev/controller"
@@ -70,9 +69,8 @@ func (r *thisReplica) follow(ctx context.Context, others asker, s admin.Standing
 
 // obey carries out what somebody has ordered there and was not carried out here.
 func (r *thisReplica) obey(ctx context.Context, s admin.Standing) {
-	past := r.orders.Past(time.Now())
 	for _, g := range ordersOf(s.StandingResponse) {
-		if slices.ContainsFunc(past, func(p controller.Given) bool { return p.ID == g.ID }) {
+		if r.orders.Knows(g) {
 			continue
 		}
 		order, ok := r.late(g)
@@ -94,7 +92,7 @@ func (r *thisReplica) late(g controller.Given) (controller.Order, bool) {
 	switch g.Kind {
 	case controller.ApproveKind:
 		digest, hosts := r.newest.Load().View().LeavingOf(g.Fleet)
-		return controller.Approve(g), hosts > 0 && digest.String() == g.Digest
+		return controller.Approve(g), hosts > 0 && digest.String() == g.Digest && recent(g)
 	case controller.PauseKind:
 		return controller.Pause(g), true
 	case controller.ResumeKind:
@@ -103,10 +101,17 @@ func (r *thisReplica) late(g controller.Given) (controller.Order, bool) {
 	return controller.Order{}, false
 }
 
+// approvedFor is how long an approval is carried out by replicas that have not heard of it. The
+// same hosts may be removed once more, by a mistake, when it is long ago.
+const approvedFor = time.Hour
+
+// recent reports whether an approval may still be carried out.
+func recent(g controller.Given) bool { return time.Since(g.At) < approvedFor }
+
 // holdToo holds the removal of hosts that another replica holds.
 func (r *thisReplica) holdToo(ctx context.Context, s admin.Standing) {
 	for _, d := range s.GetDeletions() {
-		held := input.Deletion{Class: d.GetFleet(), Share: d.GetShare(), Since: d.GetSince().AsTime()}
+		held := input.Deletion{Class: d.GetFleet(), Share: d.GetShare(), Since: input.SameAge(d.GetSince().AsTime(), s.GetNow().AsTime(), time.Now())}
 		if _, ok := r.newest.Load().View().HoldDeletion(held); !ok {
 			continue
 		}
@@ -121,10 +126,10 @@ func (r *thisReplica) adopt(ctx context.Context, others asker, s admin.Standing)
 	p, err := takeOver(ctx, others, s.Address, r.source)
 	if err == nil {
 		approved := map[string]bool{}
-		for _, g := range r.orders.Past(time.Now()) {
-			approved[g.Fleet] = approved[g.Fleet] || g.Kind == controller.ApproveKind
+		for _, g := range r.orders.Past() {
+			approved[g.Fleet] = approved[g.Fleet] || g.Kind == controller.ApproveKind && recent(g)
 		}
-		err = r.orders.Do(ctx, controller.Adopt(controller.Other{Replica: s.GetInstance(), View: p.view, Certificates: p.certificates,
+		err = r.orders.Do(ctx, controller.Adopt(controller.Other{Replica: s.GetInstance(), Read: p.read, View: p.view, Certificates: p.certificates,
 			First: older(s.StandingResponse, &adminv1.StandingResponse{Instance: r.instance, Started: r.here().GetStarted()}) < 0, Approved: approved}))
 	}
 	if err != nil && ctx.Err() == nil {

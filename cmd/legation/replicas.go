@@ -3,31 +3,27 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"sync/atomic"
 	"time"
 
-	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"legation.dev/controller"
-	"legation.dev/object"
 	"legation.dev/state"
 	"legation.dev/translator/input"
 	"legation.dev/xds/admin"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/hold"
 	"legation.dev/xds/identity"
-	"legation.dev/xds/snapshot"
 )
 
 // past is what a process begins with: what another replica serves or an earlier process has
 // left. The zero past is that of a first process.
 type past struct {
+	read         string // the digest of what the other replica has read; empty: there is none
 	view         input.View
 	certificates map[string][]hold.Kept // by fleet
 	orders       []controller.Given     // that are carried out there
@@ -115,51 +111,15 @@ func readPast(said admin.Past, source string, now time.Time) (p past, err error)
 	if p.view, err = state.Unpack(said.Objects, source, now); err != nil {
 		return past{}, err
 	}
-	p.certificates = map[string][]hold.Kept{}
+	p.read, p.certificates = said.Read, map[string][]hold.Kept{}
 	for _, m := range said.Certificates {
-		k, err := keptOf(m)
+		k, err := admin.KeptOf(m)
 		if err != nil {
 			return past{}, err
 		}
 		p.certificates[m.GetFleet()] = append(p.certificates[m.GetFleet()], k)
 	}
 	return p, nil
-}
-
-// keptOf is a certificate that another replica keeps. Its version is made of its bytes, as
-// there.
-func keptOf(m *adminv1.KeptCertificate) (hold.Kept, error) {
-	if len(m.GetBody()) == 0 && m.GetName() != "" {
-		return hold.Kept{Name: m.GetName()}, nil
-	}
-	var secret tlsv3.Secret
-	if proto.Unmarshal(m.GetBody(), &secret) != nil || secret.GetName() != m.GetName() || m.GetName() == "" {
-		return hold.Kept{}, errors.New("a certificate is none")
-	}
-	var meta snapshot.Meta
-	for _, text := range m.GetFrom() {
-		ref, ok := object.Parse(text)
-		if !ok {
-			return hold.Kept{}, errors.New("a certificate is of no object")
-		}
-		meta.From = append(meta.From, ref)
-	}
-	for _, name := range m.GetNeeds() {
-		meta.Needs = append(meta.Needs, snapshot.Ref{Type: snapshot.Secret, Name: name})
-	}
-	return hold.Kept{Name: m.GetName(), Resource: snapshot.OfBody(snapshot.Secret, m.GetName(), m.GetBody(), meta), Since: m.GetSince().AsTime()}, nil
-}
-
-// messageOf is the way back.
-func messageOf(fleet string, k hold.Kept) *adminv1.KeptCertificate {
-	if k.Resource == nil {
-		return &adminv1.KeptCertificate{Fleet: fleet, Name: k.Name}
-	}
-	m := &adminv1.KeptCertificate{Fleet: fleet, Name: k.Name, Body: k.Resource.Body(), Since: timestamppb.New(k.Since), From: object.Texts(k.Resource.From)}
-	for _, need := range k.Resource.Needs {
-		m.Needs = append(m.Needs, need.Name)
-	}
-	return m
 }
 
 // thisReplica is what this replica tells the others of itself.
@@ -199,23 +159,23 @@ func (r *thisReplica) here() *adminv1.StandingResponse {
 	if h == nil {
 		return nil
 	}
-	out := &adminv1.StandingResponse{Instance: r.instance, Started: timestamppb.New(r.started), Read: h.View().ReadDigest().String(), Held: h.Digest().String()}
+	out := &adminv1.StandingResponse{Instance: r.instance, Started: timestamppb.New(r.started), Read: h.View().ReadDigest().String(), Held: h.Digest().String(), Now: timestamppb.Now()}
 	if at := h.View().Stored(); !at.IsZero() {
 		out.Stored = timestamppb.New(at)
 	}
 	for _, d := range h.View().Deletions() {
 		out.Deletions = append(out.Deletions, &adminv1.HeldDeletion{Fleet: d.Class, Share: d.Share, Since: timestamppb.New(d.Since)})
 	}
-	for _, g := range r.orders.Past(time.Now()) {
+	for _, g := range r.orders.Past() {
 		out.Orders = append(out.Orders, &adminv1.PastOrder{Id: g.ID, Kind: g.Kind, Fleet: g.Fleet, By: g.By, Reason: g.Reason, Digest: g.Digest, At: timestamppb.New(g.At)})
 	}
 	return out
 }
 
-// ordersOf are those that another replica has carried out.
+// ordersOf are those that another replica has carried out, by the clock here.
 func ordersOf(s *adminv1.StandingResponse) (list []controller.Given) {
 	for _, o := range s.GetOrders() {
-		list = append(list, controller.Given{ID: o.GetId(), Kind: o.GetKind(), Fleet: o.GetFleet(), By: o.GetBy(), Reason: o.GetReason(), Digest: o.GetDigest(), At: o.GetAt().AsTime()})
+		list = append(list, controller.Given{ID: o.GetId(), Kind: o.GetKind(), Fleet: o.GetFleet(), By: o.GetBy(), Reason: o.GetReason(), Digest: o.GetDigest(), At: input.SameAge(o.GetAt().AsTime(), s.GetNow().AsTime(), time.Now())})
 	}
 	return list
 }
@@ -227,12 +187,13 @@ func (r *thisReplica) past() (out admin.Past, err error) {
 	if read.IsZero() {
 		read = time.Now()
 	}
+	out.Read = h.View().ReadDigest().String()
 	if out.Objects, err = state.Pack(r.source, h.View(), read); err != nil {
 		return admin.Past{}, fmt.Errorf("packing what is served: %w", err)
 	}
 	for fleet, list := range h.Certificates() { // each by itself
 		for _, k := range list {
-			out.Certificates = append(out.Certificates, messageOf(fleet, k))
+			out.Certificates = append(out.Certificates, admin.MessageOf(fleet, k))
 		}
 	}
 	return out, nil

@@ -13,12 +13,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"legation.dev/controller"
 	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator/input"
 	"legation.dev/translator/worlds"
 	"legation.dev/xds/admin"
+	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/snapshot"
 )
 
@@ -32,6 +35,7 @@ type pair struct {
 	sides [2]*side // nil: it does not run
 	all   map[object.Ref]input.Change
 	count int
+	skew  time.Duration // by how much the clock of the second is before that of the first
 }
 
 // side is one of them.
@@ -69,10 +73,22 @@ func (o others) other() *side { return o.p.sides[1-o.i] }
 func (o others) Standings(context.Context, string) []admin.Standing {
 	if s := o.other(); s != nil {
 		if here := s.here(); here != nil {
+			o.p.set(here, time.Duration(1-2*o.i)*o.p.skew)
 			return []admin.Standing{{Address: "other", StandingResponse: here}}
 		}
 	}
 	return []admin.Standing{{Address: "other", Err: errors.New("it does not answer")}}
+}
+
+// set is what is said by a clock that was set.
+func (p *pair) set(said *adminv1.StandingResponse, by time.Duration) {
+	for _, d := range said.GetDeletions() {
+		d.Since = timestamppb.New(d.GetSince().AsTime().Add(by))
+	}
+	for _, g := range said.GetOrders() {
+		g.At = timestamppb.New(g.GetAt().AsTime().Add(by))
+	}
+	said.Now = timestamppb.New(said.GetNow().AsTime().Add(by))
 }
 
 func (o others) Last(context.Context, string) (admin.Past, error) {
@@ -196,11 +212,12 @@ func heldText(s *side) (text string) {
 }
 
 // TestReplicasWalk: after each of many random changes, with restarts of either replica and with
-// orders between them, both have read, hold and serve the same.
+// orders between them, both have read, hold and serve the same, also if their clocks differ by
+// an hour.
 func TestReplicasWalk(t *testing.T) {
 	for seed := range uint64(2) {
 		synctest.Test(t, func(t *testing.T) {
-			p := &pair{t: t, rng: rand.New(rand.NewPCG(seed, 1)), all: map[object.Ref]input.Change{}}
+			p := &pair{t: t, rng: rand.New(rand.NewPCG(seed, 1)), all: map[object.Ref]input.Change{}, skew: time.Duration(seed) * time.Hour}
 			w := worlds.New(seed+1, worlds.Size{Services: 8, Endpoints: 2, Ingresses: 30, TLS: 0.5})
 			for _, c := range w.All() {
 				p.change(c)

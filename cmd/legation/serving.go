@@ -154,7 +154,7 @@ func (s *serving) write(ctx context.Context, g *errgroup.Group, writer *status.W
 
 // writer writes addresses and Events; nil if nothing is written.
 func (s *serving) writer(ordered *controller.Orders, answers *inspect.Served) (*status.Writer, error) {
-	s.publish.orders = func() []status.Order { return toldOf(ordered.Past(time.Now())) }
+	s.publish.orders = func() []status.Order { return toldOf(ordered.Past()) }
 	return s.publish.writer(s.source.rest, s.namespaces, answers.Acknowledged, s.log)
 }
 

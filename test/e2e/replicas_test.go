@@ -27,7 +27,8 @@ func (p *process) digest(t *testing.T) string {
 }
 
 // TestYoungerReplica: a replica that starts while a setting is wrong serves what the older
-// one does, without a folder of its own (M-D6); one that asks nobody does not.
+// one does, without a folder of its own (M-D6); one that asks nobody serves nothing of that class,
+// and is not ready, since the setting is fixed at install.
 func TestYoungerReplica(t *testing.T) {
 	c := newCerts(t)
 	s, one := newShop(t), "127.0.0.1:"+freePort(t)
@@ -45,9 +46,9 @@ func TestYoungerReplica(t *testing.T) {
 	s.write(t, "class.yaml", strings.Replace(string(class), `http-port: "`, `http-port: "none`, 1))
 	first.log.await(t, "code=SettingsKept")
 	alone := serve(t, s.folder, "127.0.0.3:"+port, wire...)
-	alone.log.await(t, "msg=\"new version\"")
-	if first.digest(t) != good || alone.digest(t) == good {
-		t.Fatalf("the older serves %s, before %s; one that starts and asks nobody %s", first.digest(t), good, alone.digest(t))
+	alone.log.await(t, "code=SettingsUnusable")
+	if got := first.digest(t); got != good || servedDigest.MatchString(alone.log.all()) {
+		t.Fatalf("the older serves %s, before %s; one that starts and asks nobody:\n%s", got, good, alone.log.all())
 	}
 	second := serve(t, s.folder, other, append(wire, "--peers", one)...)
 	second.log.await(t, "msg=\"new version\"")

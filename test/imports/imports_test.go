@@ -62,7 +62,7 @@ var allowed = map[string][]string{
 	"translator/route":          {"object", "pmap", "translator/finding", "translator/policy"},
 	"translator/policy":         {"authz/rule", "object"},
 	"translator/worlds":         {"object", "pmap", "translator/finding", "translator/input", "translator/lower", "translator/policy", "translator/route"},
-	"xds/admin":                 {"object", "pmap", "xds/admin/adminv1", "xds/fleet", "xds/history", "xds/impact", "xds/observed", "xds/redact", "xds/snapshot", "xds/store"},
+	"xds/admin":                 {"object", "pmap", "xds/admin/adminv1", "xds/fleet", "xds/history", "xds/hold", "xds/impact", "xds/observed", "xds/redact", "xds/snapshot", "xds/store"},
 	"xds/admin/adminv1":         {},
 	"xds/bootstrap":             {"authz/rule", "xds/identity", "xds/observed"},
 	"xds/limits":                {},

@@ -62,6 +62,7 @@ const (
 	NamespaceNotRead Code = "NamespaceNotRead"
 	KindRefused      Code = "KindRefused"
 	SettingsKept     Code = "SettingsKept"
+	SettingsUnusable Code = "SettingsUnusable"
 
 	// Of classes.
 	ClassFrozen       Code = "ClassFrozen"
@@ -233,6 +234,9 @@ var table = []Row{
 	{SettingsKept, Error, "%v; all settings of the class stay as they last were", "settings.md",
 		"Mend the value in the ConfigMap. Until then a change of another key of it does nothing, either."},
 
+	{SettingsUnusable, Error, "%v; it is fixed at install, and its default would close every connection: the class is not served by a process that never saw a right value, and Envoys keep what they run", "settings.md",
+		"Mend the value in the ConfigMap, as it was when the Envoys were started, or take it out to have the default."},
+
 	{ClassFrozen, Error, "the class or its settings are gone: its fleet keeps the Ingresses and settings it last had", "operating.md",
 		"Create the IngressClass and its ConfigMap again, if they were deleted by mistake. If they were to go, take the Envoys of the class away."},
 	{DeletionHeld, Error, "more than %d %% of its hosts were removed together: they are served as they last were %s", "operating.md#a-deletion-is-held",
@@ -255,8 +259,8 @@ var table = []Row{
 		"Take the mark from one of the two classes, or name the class in the Ingresses."},
 	{DefaultElsewhere, Warning, "no class is named, and class %s is the newest that is marked as the default: the Ingress is of it, and not served by class %s", "install.md#which-class",
 		"Name the class in `spec.ingressClassName`; or take the mark from the class that is not to be the default."},
-	{ClassUnset, Error, "the settings of class %s are not there: the Ingress is not served by a process that never saw them, and Envoys keep what they run", "settings.md",
-		"Create the ConfigMap that the class names, or mend its name there."},
+	{ClassUnset, Error, "the settings of class %s are not there, or are wrong in what is fixed at install: the Ingress is not served by a process that never saw them, and Envoys keep what they run", "settings.md",
+		"Create the ConfigMap that the class names, or mend its name there, or what is said to be wrong in it (`SettingsUnusable`)."},
 	{ClassGone, Warning, "class %s is gone, or another controller's; the Ingress is served as it last was", "operating.md",
 		"Create the IngressClass again, or name another class."},
 	{FrozenOut, Error, "class %s or its settings are gone, and its fleet is frozen: the Ingress is not served until they are back", "operating.md",

@@ -1,5 +1,7 @@
 package input
 
+import "time"
+
 // Adopt is v with what another replica holds and v does not, given its View, which has read
 // the same. What both hold differently is as there if first, else it stays. Hosts that leave
 // are taken over if they are held there and their class is not among approved: those are held
@@ -43,12 +45,16 @@ func (v *View) adoptLeaving(from View, approved map[string]bool) {
 	}
 }
 
+// sameHold is how far the beginnings of one hold may lie apart at two replicas: what one hears of
+// the other is on its way for a while.
+const sameHold = 100 * time.Millisecond
+
 // HoldDeletion is v with all hosts of a class held that leave, as another replica holds them;
 // since when is the earlier of both. false: there is nothing to hold, or it is so already.
 func (v View) HoldDeletion(d Deletion) (View, bool) {
 	own, held := v.deletions.Get(d.Class)
 	_, hosts := v.LeavingOf(d.Class)
-	if hosts == 0 || held && !d.Since.Before(own.Since) {
+	if hosts == 0 || held && own.Since.Sub(d.Since) < sameHold {
 		return v, false
 	}
 	if held {

@@ -5,6 +5,7 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/pmap"
+	"legation.dev/translator/policy"
 )
 
 // frozen is what a fleet last saw before its class or settings disappeared, or when it was
@@ -26,7 +27,7 @@ func (f frozen) Sum() pmap.Sum {
 }
 
 // Freeze is v, given the View before it: a class of our controller that is gone
-// from v, or another controller's, or whose settings ConfigMap is gone, keeps the Ingresses,
+// from v, or another controller's, or whose settings ConfigMap is gone or Unusable, keeps the Ingresses,
 // class and settings that before had, until all are back. A fleet is thereby frozen, not
 // emptied, when somebody deletes its IngressClass. An Ingress that is of another class
 // meanwhile goes, as it would have otherwise.
@@ -104,11 +105,26 @@ func (v View) complete(name string, f frozen) bool {
 	return ok && class.Controller == was.Controller && v.HasSettings(class)
 }
 
-// HasSettings reports whether the ConfigMap is there that a class names. Without it nobody
-// knows what its fleet should be.
+// HasSettings reports whether the ConfigMap is there that a class names, and is right where it
+// is Unusable otherwise. Without that nobody knows what its fleet should be.
 func (v View) HasSettings(class *IngressClass) bool {
 	p := class.Parameters
-	return p.Kind != object.KindConfigMap || v.configs.Has(p.Key())
+	if p.Kind != object.KindConfigMap {
+		return true
+	}
+	config, ok := v.configs.Get(p.Key())
+	return ok && len(Unusable(config)) == 0
+}
+
+// Unusable is what is wrong with settings of a class in what is fixed at install. The default
+// of that in its place would close every connection of a fleet that runs.
+func Unusable(settings *ConfigMap) (list []*policy.FieldError) {
+	for _, e := range settings.Fragment().Mistakes {
+		if e.Fixed {
+			list = append(list, e)
+		}
+	}
+	return list
 }
 
 // For is the View that the fleet of a class translates: v itself, or, while the

@@ -62,8 +62,14 @@ func (d Deletion) Sum() pmap.Sum { return pmap.SumOf(d.Class, d.Until.UTC().Form
 // tally is how many hosts of a class objects have.
 type tally int
 
-// Sum identifies nothing: a tally is found again by its class.
+// Sum identifies nothing: a tally is found again by its class, and put by Replace.
 func (t tally) Sum() pmap.Sum { return pmap.Sum{} }
+
+// moment is when the next host of a class may go.
+type moment time.Time
+
+// Sum identifies nothing: a moment is found again by its class, and put by Replace.
+func (m moment) Sum() pmap.Sum { return pmap.Sum{} }
 
 // Guard is v, given the View before it, that v was made of, and the time: a host that no
 // object of its class has any more is served as it last was for the deletion-window of the
@@ -76,12 +82,12 @@ func (t tally) Sum() pmap.Sum { return pmap.Sum{} }
 func (v View) Guard(before View, now, fresh time.Time) View {
 	if v.fragments.Same(before.fragments) && v.classes.Same(before.classes) && v.configs.Same(before.configs) &&
 		v.secrets.Same(before.secrets) && v.services.Same(before.services) && v.leaving.Len() == 0 {
-		v.wake = time.Time{} // it may be that of hosts which somebody has let go
+		v.wakes = pmap.Map[moment]{} // there may be those of hosts which somebody has let go
 		v.tidy()
 		return v
 	}
 	g := guard{before: before, v: v, now: now, fresh: fresh}
-	g.v.wake = time.Time{}
+	g.v.wakes = pmap.Map[moment]{}
 	g.touch()
 	if len(g.touched) > 0 || v.leaving.Len() > 0 || !v.classes.Same(before.classes) || !v.configs.Same(before.configs) {
 		for _, name := range v.ClassNames() {
@@ -109,7 +115,20 @@ func (v *View) tidy() {
 }
 
 // GuardUntil is when the first wait of Guard ends; zero if none does.
-func (v View) GuardUntil() time.Time { return v.wake }
+func (v View) GuardUntil() (first time.Time) {
+	for _, m := range v.wakes.All() {
+		if t := time.Time(m); first.IsZero() || t.Before(first) {
+			first = t
+		}
+	}
+	return first
+}
+
+// GuardUntilOf is when the first wait of Guard ends for hosts of a class; zero if none does.
+func (v View) GuardUntilOf(class string) time.Time {
+	m, _ := v.wakes.Get(class)
+	return time.Time(m)
+}
 
 // Approve is v without the hosts of a class that leave: they go now.
 func (v View) Approve(class string) View {
@@ -142,9 +161,6 @@ func (v View) LeavingOf(class string) (digest pmap.Sum, hosts int) {
 
 // Deletion is that which is held of a class.
 func (v View) Deletion(class string) (Deletion, bool) { return v.deletions.Get(class) }
-
-// HoldsDeletion reports whether one is held, of whatever class.
-func (v View) HoldsDeletion() bool { return v.deletions.Len() > 0 }
 
 // SameGuard reports whether the same hosts leave in two views, and are held.
 func (v View) SameGuard(o View) bool {
@@ -192,7 +208,7 @@ func (g *guard) class(name string) {
 	was, had := g.before.facts(name)
 	count, counted := g.v.tallies.Get(name)
 	if !had || !counted {
-		g.v.tallies = g.v.tallies.Set(name, g.count(&is))
+		g.v.tallies = g.v.tallies.Replace(name, g.count(&is))
 		return
 	}
 	for _, host := range g.hosts(&was, &is) {
@@ -208,7 +224,7 @@ func (g *guard) class(name string) {
 	if owners(&was) != owners(&is) {
 		count = g.count(&is)
 	}
-	g.v.tallies = g.v.tallies.Set(name, count)
+	g.v.tallies = g.v.tallies.Replace(name, count)
 	if _, frozen := g.v.frozen.Get(name); !frozen {
 		g.judge(name, is.Settings.Deletion, int(count))
 	}
@@ -261,7 +277,7 @@ func (g *guard) judge(class string, s policy.Deletion, count int) {
 		d, held = Deletion{Class: class, Share: s.DeletionShare, Since: g.now}, true
 	}
 	if !held {
-		g.pass(list, s.DeletionWindow)
+		g.pass(class, list, s.DeletionWindow)
 		return
 	}
 	d.Until = time.Time{}
@@ -273,30 +289,31 @@ func (g *guard) judge(class string, s policy.Deletion, count int) {
 		return
 	}
 	g.v.deletions = g.v.deletions.Set(class, d)
-	g.wakeAt(d.Until)
+	g.wakeAt(class, d.Until)
 }
 
 // pass lets the hosts go that have waited, unless so many have not that all are of one
 // deletion, which is not over yet.
-func (g *guard) pass(list []Leaving, window time.Duration) {
+func (g *guard) pass(class string, list []Leaving, window time.Duration) {
 	end := func(l Leaving) time.Time { return later(l.Since, g.fresh).Add(window) }
 	slices.SortStableFunc(list, func(a, b Leaving) int { return b.Since.Compare(a.Since) })
 	if len(list) >= Together && end(list[Together-1]).After(g.now) {
-		g.wakeAt(end(list[Together-1]))
+		g.wakeAt(class, end(list[Together-1]))
 		return
 	}
 	for _, l := range list {
 		if end(l).After(g.now) {
-			g.wakeAt(end(l))
+			g.wakeAt(class, end(l))
 			continue
 		}
 		g.v.let(leavingKey(l.Class, l.Host), l)
 	}
 }
 
-func (g *guard) wakeAt(t time.Time) {
-	if !t.IsZero() && (g.v.wake.IsZero() || t.Before(g.v.wake)) {
-		g.v.wake = t
+// wakeAt has a class looked at again at a moment, or earlier; zero is never.
+func (g *guard) wakeAt(class string, t time.Time) {
+	if first := g.v.GuardUntilOf(class); !t.IsZero() && (first.IsZero() || t.Before(first)) {
+		g.v.wakes = g.v.wakes.Replace(class, moment(t))
 	}
 }
 

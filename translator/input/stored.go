@@ -56,9 +56,9 @@ type PinEntry struct {
 	Pause *Pause
 }
 
-// Entries yields all that a later process can begin with, but for Secrets and for what
-// was wrong: that is read anew. Secrets are yielded by SecretEntries, and nothing of
-// them is in any other entry.
+// Entries yields all that a later process, or another replica, can begin with, but for
+// Secrets and for what was wrong: that is read anew. Secrets are yielded by SecretEntries
+// and LeftSecrets, and nothing of them is in any other entry.
 func (v View) Entries() iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
 		if !v.entries("", yield) {
@@ -69,6 +69,7 @@ func (v View) Entries() iter.Seq[Entry] {
 				return
 			}
 		}
+		v.guardEntries(yield)
 	}
 }
 
@@ -90,37 +91,60 @@ func (v View) entries(class string, yield func(Entry) bool) bool {
 	return true
 }
 
-// SecretEntries yields the Secrets.
+// SecretEntries yields the Secrets, and those that are gone and that leaving hosts name.
 func (v View) SecretEntries() iter.Seq[Entry] {
-	return func(yield func(Entry) bool) { entriesOf("", v.secrets, yield) }
-}
-
-// GuardEntries yields the hosts that leave, and what is kept for them, Secrets too: they are
-// for another replica, not for a disk. So are settings that are not in force.
-func (v View) GuardEntries() iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
-		for _, n := range v.newer.All() {
-			if !yield(Entry{Newer: true, Kind: object.KindConfigMap, Object: textOf(n.config), File: FileOf(n.config)}) {
-				return
-			}
-		}
-		if !v.leavingEntries("", yield) {
+		if !entriesOf("", v.secrets, yield) {
 			return
 		}
-		for class, f := range v.frozen.All() {
-			if !f.view.leavingEntries(class, yield) {
+		for e := range v.LeftSecrets() {
+			if !yield(e) {
 				return
 			}
 		}
-		for _, d := range v.deletions.All() {
-			if !yield(Entry{Deletion: &d}) {
-				return
-			}
-		}
+	}
+}
+
+// LeftSecrets yields the Secrets that are gone and that leaving hosts name: another replica
+// cannot read them any more.
+func (v View) LeftSecrets() iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
 		for _, o := range v.left.All() {
-			if !yield(Entry{Left: true, Kind: o.Ref().Kind, Object: textOf(o), File: FileOf(o)}) {
+			if o.Ref().Kind == object.KindSecret && !yield(leftEntry(o)) {
 				return
 			}
+		}
+	}
+}
+
+func leftEntry(o Object) Entry {
+	return Entry{Left: true, Kind: o.Ref().Kind, Object: textOf(o), File: FileOf(o)}
+}
+
+// guardEntries yields the hosts that leave and what is kept for them, Secrets aside, and
+// settings that are not in force.
+func (v View) guardEntries(yield func(Entry) bool) {
+	for _, n := range v.newer.All() {
+		if !yield(Entry{Newer: true, Kind: object.KindConfigMap, Object: textOf(n.config), File: FileOf(n.config)}) {
+			return
+		}
+	}
+	if !v.leavingEntries("", yield) {
+		return
+	}
+	for class, f := range v.frozen.All() {
+		if !f.view.leavingEntries(class, yield) {
+			return
+		}
+	}
+	for _, d := range v.deletions.All() {
+		if !yield(Entry{Deletion: &d}) {
+			return
+		}
+	}
+	for _, o := range v.left.All() {
+		if o.Ref().Kind != object.KindSecret && !yield(leftEntry(o)) {
+			return
 		}
 	}
 }
@@ -287,8 +311,41 @@ func (v View) Stored() time.Time { return v.stored }
 // between them. It compares pointers.
 func (v View) SameEntries(o View) bool {
 	return v.ingresses.Same(o.ingresses) && v.classes.Same(o.classes) && v.services.Same(o.services) && v.slices.Same(o.slices) &&
-		v.configs.Same(o.configs) && v.frozen.Same(o.frozen) && v.kept.Same(o.kept)
+		v.configs.Same(o.configs) && v.newer.Same(o.newer) && v.frozen.Same(o.frozen) && v.kept.Same(o.kept) &&
+		v.leaving.Same(o.leaving) && v.deletions.Same(o.deletions) && v.left.Same(o.left)
 }
+
+// SameSecrets is SameEntries for SecretEntries.
+func (v View) SameSecrets(o View) bool { return v.secrets.Same(o.secrets) && v.left.Same(o.left) }
+
+// ByClock is v, which was written when another clock said then, by a clock that says now: that
+// of another machine, or of this one before it was set or while no process ran. What is held is
+// as old as it was, and claims last as long as they had left: so no hold ends because of
+// what a clock says, and none goes on for hours.
+func (v View) ByClock(then, now time.Time) View {
+	for key, l := range v.leaving.All() {
+		l.Since = SameAge(l.Since, then, now)
+		v.leaving = v.leaving.Replace(key, l)
+	}
+	for class, d := range v.deletions.All() {
+		d.Since = SameAge(d.Since, then, now)
+		if !d.Until.IsZero() {
+			d.Until = now.Add(max(0, d.Until.Sub(then)))
+		}
+		v.deletions = v.deletions.Replace(class, d)
+	}
+	for key, k := range v.kept.All() {
+		if k.Lapsed {
+			k.Until = now.Add(min(max(0, k.Until.Sub(then)), KeepNames))
+			v.kept = v.kept.Replace(key, k)
+		}
+	}
+	return v
+}
+
+// SameAge is since, of a clock that says then, by a clock that says now. What has a
+// monotonic reading keeps it: now of time.Now is never set.
+func SameAge(since, then, now time.Time) time.Time { return now.Add(-max(0, then.Sub(since))) }
 
 // Continue is the View of what a source says at its first reading, given v, which an earlier
 // process has read: of what could not be read, the last good state stays. How many hosts

@@ -47,7 +47,7 @@ type View struct {
 	deletions pmap.Map[Deletion] // by class
 	left      pmap.Map[Object]   // by object.Ref.String()
 	tallies   pmap.Map[tally]    // by class
-	wake      time.Time
+	wakes     pmap.Map[moment]   // by class
 
 	press pmap.Map[Press] // by namespace: see WithPress
 

@@ -45,6 +45,12 @@ Generated from the table in ` + "`translator/policy`; `legation settings`" + ` p
 A setting is a key in the ConfigMap that ` + "`spec.parameters`" + ` of an IngressClass names, or, where it says so, an
 annotation ` + "`" + Prefix + "<setting>`" + ` of an Ingress or a Service. The narrower one wins: Service before Ingress before class
 before default. What cannot be read is a Problem that names object and field, and the setting counts as not there.
+
+In a fleet that runs, a value of a class that cannot be read, or a name that is none, changes nothing: all settings of the class stay
+as they last were, on all replicas and over restarts (` + "`SettingsKept`" + `), until the ConfigMap is right. Where nobody knows what they
+were, since every replica has started with the mistake and nothing is stored, a wrong value counts as its default, alike everywhere. But
+the default of what is **fixed at install** would close every connection. With such a mistake, as without the ConfigMap that it names, the
+class is then not published; the process is not ready and says why, and Envoys keep what they run (` + "`SettingsUnusable`" + `).
 `
 
 func orNone(text string) string {

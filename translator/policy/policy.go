@@ -35,7 +35,10 @@ type FieldError struct {
 	// Restricts is what of requests the setting would restrict; empty for nothing, and for
 	// annotations of a dialect.
 	Restricts string
-	Err       error
+	// Fixed says that the setting is fixed at install: another value, as its default,
+	// closes every connection of the fleet.
+	Fixed bool
+	Err   error
 }
 
 func (e *FieldError) Error() string {
@@ -118,7 +121,7 @@ type Override struct {
 
 // wrong is err, at the field where o was set.
 func (o Override) wrong(err error) *FieldError {
-	return &FieldError{Object: o.at.Object, Field: o.at.Field, Value: o.written, Err: err}
+	return &FieldError{Object: o.at.Object, Field: o.at.Field, Value: o.written, Fixed: o.setting != nil && o.setting.Fixed != "", Err: err}
 }
 
 // Origin is where a setting was made.

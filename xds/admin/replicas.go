@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,8 @@ import (
 
 // Past is what a replica hands on of itself to another one. It has private keys.
 type Past struct {
+	// Read is the digest of what it has read, Secrets included.
+	Read string
 	// Objects are those that it has read and what it holds, as package state packs them.
 	Objects      []byte
 	Certificates []*adminv1.KeptCertificate
@@ -62,6 +65,9 @@ func (r *Replicas) Last(_ *adminv1.LastRequest, to grpc.ServerStreamingServer[ad
 	past, err := r.Past()
 	if err != nil {
 		return status.Error(codes.Internal, err.Error())
+	}
+	if err := to.Send(&adminv1.LastResponse{Read: past.Read}); err != nil {
+		return err
 	}
 	for bytes := range slices.Chunk(past.Objects, part) {
 		if err := to.Send(&adminv1.LastResponse{Objects: bytes}); err != nil {
@@ -124,6 +130,7 @@ func (p *Peers) Last(ctx context.Context, address string) (past Past, _ error) {
 		if err != nil {
 			return Past{}, err
 		}
+		past.Read = cmp.Or(past.Read, next.GetRead())
 		past.Objects = append(past.Objects, next.GetObjects()...)
 		past.Certificates = append(past.Certificates, next.GetCertificates()...)
 		if len(past.Objects) > maxPast || len(past.Certificates) > maxKept {

@@ -2744,8 +2744,10 @@ type StandingResponse struct {
 	Read      string          `protobuf:"bytes,4,opt,name=read,proto3" json:"read,omitempty"`
 	Held      string          `protobuf:"bytes,5,opt,name=held,proto3" json:"held,omitempty"`
 	Deletions []*HeldDeletion `protobuf:"bytes,6,rep,name=deletions,proto3" json:"deletions,omitempty"`
-	// Those of the last hour that were carried out here, oldest first.
-	Orders        []*PastOrder `protobuf:"bytes,7,rep,name=orders,proto3" json:"orders,omitempty"`
+	// The last that were carried out here, in that order.
+	Orders []*PastOrder `protobuf:"bytes,7,rep,name=orders,proto3" json:"orders,omitempty"`
+	// What the clock here says: what is held is told by it.
+	Now           *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=now,proto3" json:"now,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2825,6 +2827,13 @@ func (x *StandingResponse) GetDeletions() []*HeldDeletion {
 func (x *StandingResponse) GetOrders() []*PastOrder {
 	if x != nil {
 		return x.Orders
+	}
+	return nil
+}
+
+func (x *StandingResponse) GetNow() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Now
 	}
 	return nil
 }
@@ -3027,8 +3036,11 @@ func (*LastRequest) Descriptor() ([]byte, []int) {
 type LastResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The next bytes of the objects.
-	Objects       []byte             `protobuf:"bytes,1,opt,name=objects,proto3" json:"objects,omitempty"`
-	Certificates  []*KeptCertificate `protobuf:"bytes,2,rep,name=certificates,proto3" json:"certificates,omitempty"`
+	Objects      []byte             `protobuf:"bytes,1,opt,name=objects,proto3" json:"objects,omitempty"`
+	Certificates []*KeptCertificate `protobuf:"bytes,2,rep,name=certificates,proto3" json:"certificates,omitempty"`
+	// The digest of what was read there, Secrets included: these are not handed on. It comes
+	// first, and once.
+	Read          string `protobuf:"bytes,3,opt,name=read,proto3" json:"read,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3075,6 +3087,13 @@ func (x *LastResponse) GetCertificates() []*KeptCertificate {
 		return x.Certificates
 	}
 	return nil
+}
+
+func (x *LastResponse) GetRead() string {
+	if x != nil {
+		return x.Read
+	}
+	return ""
 }
 
 // KeptCertificate is a certificate of which the Secret is missing or cannot be used.
@@ -4302,7 +4321,7 @@ const file_admin_proto_rawDesc = "" +
 	"\x05until\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x14\n" +
 	"\x05hosts\x18\b \x03(\tR\x05hosts\x12\x1c\n" +
 	"\tinstances\x18\t \x03(\tR\tinstances\"\x11\n" +
-	"\x0fStandingRequest\"\xb5\x02\n" +
+	"\x0fStandingRequest\"\xe3\x02\n" +
 	"\x10StandingResponse\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x124\n" +
 	"\astarted\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x122\n" +
@@ -4310,7 +4329,8 @@ const file_admin_proto_rawDesc = "" +
 	"\x04read\x18\x04 \x01(\tR\x04read\x12\x12\n" +
 	"\x04held\x18\x05 \x01(\tR\x04held\x12=\n" +
 	"\tdeletions\x18\x06 \x03(\v2\x1f.legation.admin.v1.HeldDeletionR\tdeletions\x124\n" +
-	"\x06orders\x18\a \x03(\v2\x1c.legation.admin.v1.PastOrderR\x06orders\"l\n" +
+	"\x06orders\x18\a \x03(\v2\x1c.legation.admin.v1.PastOrderR\x06orders\x12,\n" +
+	"\x03now\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x03now\"l\n" +
 	"\fHeldDeletion\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x14\n" +
 	"\x05share\x18\x02 \x01(\rR\x05share\x120\n" +
@@ -4323,10 +4343,11 @@ const file_admin_proto_rawDesc = "" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x16\n" +
 	"\x06digest\x18\x06 \x01(\tR\x06digest\x12*\n" +
 	"\x02at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\r\n" +
-	"\vLastRequest\"p\n" +
+	"\vLastRequest\"\x84\x01\n" +
 	"\fLastResponse\x12\x18\n" +
 	"\aobjects\x18\x01 \x01(\fR\aobjects\x12F\n" +
-	"\fcertificates\x18\x02 \x03(\v2\".legation.admin.v1.KeptCertificateR\fcertificates\"\xab\x01\n" +
+	"\fcertificates\x18\x02 \x03(\v2\".legation.admin.v1.KeptCertificateR\fcertificates\x12\x12\n" +
+	"\x04read\x18\x03 \x01(\tR\x04read\"\xab\x01\n" +
 	"\x0fKeptCertificate\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -4541,66 +4562,67 @@ var file_admin_proto_depIdxs = []int32{
 	57, // 44: legation.admin.v1.StandingResponse.stored:type_name -> google.protobuf.Timestamp
 	37, // 45: legation.admin.v1.StandingResponse.deletions:type_name -> legation.admin.v1.HeldDeletion
 	38, // 46: legation.admin.v1.StandingResponse.orders:type_name -> legation.admin.v1.PastOrder
-	57, // 47: legation.admin.v1.HeldDeletion.since:type_name -> google.protobuf.Timestamp
-	57, // 48: legation.admin.v1.PastOrder.at:type_name -> google.protobuf.Timestamp
-	41, // 49: legation.admin.v1.LastResponse.certificates:type_name -> legation.admin.v1.KeptCertificate
-	57, // 50: legation.admin.v1.KeptCertificate.since:type_name -> google.protobuf.Timestamp
-	42, // 51: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 52: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
-	42, // 53: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 54: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
-	42, // 55: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 56: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
-	51, // 57: legation.admin.v1.CertificatesResponse.certificates:type_name -> legation.admin.v1.Certificate
-	57, // 58: legation.admin.v1.Certificate.begins:type_name -> google.protobuf.Timestamp
-	57, // 59: legation.admin.v1.Certificate.ends:type_name -> google.protobuf.Timestamp
-	54, // 60: legation.admin.v1.PlanResponse.fleets:type_name -> legation.admin.v1.PlannedFleet
-	24, // 61: legation.admin.v1.PlanResponse.problems:type_name -> legation.admin.v1.Problem
-	24, // 62: legation.admin.v1.PlanResponse.solved:type_name -> legation.admin.v1.Problem
-	20, // 63: legation.admin.v1.PlannedFleet.changes:type_name -> legation.admin.v1.Change
-	60, // 64: legation.admin.v1.WhyResponse.fleets:type_name -> google.protobuf.Struct
-	3,  // 65: legation.admin.v1.WhyResponse.replicas:type_name -> legation.admin.v1.Replica
-	0,  // 66: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
-	7,  // 67: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
-	12, // 68: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
-	14, // 69: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
-	16, // 70: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
-	18, // 71: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
-	21, // 72: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
-	25, // 73: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
-	28, // 74: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
-	32, // 75: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
-	49, // 76: legation.admin.v1.Admin.Certificates:input_type -> legation.admin.v1.CertificatesRequest
-	52, // 77: legation.admin.v1.Admin.Plan:input_type -> legation.admin.v1.PlanRequest
-	55, // 78: legation.admin.v1.Admin.Why:input_type -> legation.admin.v1.WhyRequest
-	35, // 79: legation.admin.v1.Replicas.Standing:input_type -> legation.admin.v1.StandingRequest
-	39, // 80: legation.admin.v1.Replicas.Last:input_type -> legation.admin.v1.LastRequest
-	43, // 81: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
-	45, // 82: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
-	47, // 83: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
-	2,  // 84: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
-	8,  // 85: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
-	13, // 86: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
-	15, // 87: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
-	17, // 88: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
-	19, // 89: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
-	22, // 90: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
-	26, // 91: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
-	29, // 92: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
-	33, // 93: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
-	50, // 94: legation.admin.v1.Admin.Certificates:output_type -> legation.admin.v1.CertificatesResponse
-	53, // 95: legation.admin.v1.Admin.Plan:output_type -> legation.admin.v1.PlanResponse
-	56, // 96: legation.admin.v1.Admin.Why:output_type -> legation.admin.v1.WhyResponse
-	36, // 97: legation.admin.v1.Replicas.Standing:output_type -> legation.admin.v1.StandingResponse
-	40, // 98: legation.admin.v1.Replicas.Last:output_type -> legation.admin.v1.LastResponse
-	44, // 99: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
-	46, // 100: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
-	48, // 101: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
-	84, // [84:102] is the sub-list for method output_type
-	66, // [66:84] is the sub-list for method input_type
-	66, // [66:66] is the sub-list for extension type_name
-	66, // [66:66] is the sub-list for extension extendee
-	0,  // [0:66] is the sub-list for field type_name
+	57, // 47: legation.admin.v1.StandingResponse.now:type_name -> google.protobuf.Timestamp
+	57, // 48: legation.admin.v1.HeldDeletion.since:type_name -> google.protobuf.Timestamp
+	57, // 49: legation.admin.v1.PastOrder.at:type_name -> google.protobuf.Timestamp
+	41, // 50: legation.admin.v1.LastResponse.certificates:type_name -> legation.admin.v1.KeptCertificate
+	57, // 51: legation.admin.v1.KeptCertificate.since:type_name -> google.protobuf.Timestamp
+	42, // 52: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 53: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
+	42, // 54: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 55: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
+	42, // 56: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 57: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
+	51, // 58: legation.admin.v1.CertificatesResponse.certificates:type_name -> legation.admin.v1.Certificate
+	57, // 59: legation.admin.v1.Certificate.begins:type_name -> google.protobuf.Timestamp
+	57, // 60: legation.admin.v1.Certificate.ends:type_name -> google.protobuf.Timestamp
+	54, // 61: legation.admin.v1.PlanResponse.fleets:type_name -> legation.admin.v1.PlannedFleet
+	24, // 62: legation.admin.v1.PlanResponse.problems:type_name -> legation.admin.v1.Problem
+	24, // 63: legation.admin.v1.PlanResponse.solved:type_name -> legation.admin.v1.Problem
+	20, // 64: legation.admin.v1.PlannedFleet.changes:type_name -> legation.admin.v1.Change
+	60, // 65: legation.admin.v1.WhyResponse.fleets:type_name -> google.protobuf.Struct
+	3,  // 66: legation.admin.v1.WhyResponse.replicas:type_name -> legation.admin.v1.Replica
+	0,  // 67: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
+	7,  // 68: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
+	12, // 69: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
+	14, // 70: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
+	16, // 71: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
+	18, // 72: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
+	21, // 73: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
+	25, // 74: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
+	28, // 75: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
+	32, // 76: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
+	49, // 77: legation.admin.v1.Admin.Certificates:input_type -> legation.admin.v1.CertificatesRequest
+	52, // 78: legation.admin.v1.Admin.Plan:input_type -> legation.admin.v1.PlanRequest
+	55, // 79: legation.admin.v1.Admin.Why:input_type -> legation.admin.v1.WhyRequest
+	35, // 80: legation.admin.v1.Replicas.Standing:input_type -> legation.admin.v1.StandingRequest
+	39, // 81: legation.admin.v1.Replicas.Last:input_type -> legation.admin.v1.LastRequest
+	43, // 82: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
+	45, // 83: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
+	47, // 84: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
+	2,  // 85: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
+	8,  // 86: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
+	13, // 87: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
+	15, // 88: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
+	17, // 89: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
+	19, // 90: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
+	22, // 91: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
+	26, // 92: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
+	29, // 93: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
+	33, // 94: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
+	50, // 95: legation.admin.v1.Admin.Certificates:output_type -> legation.admin.v1.CertificatesResponse
+	53, // 96: legation.admin.v1.Admin.Plan:output_type -> legation.admin.v1.PlanResponse
+	56, // 97: legation.admin.v1.Admin.Why:output_type -> legation.admin.v1.WhyResponse
+	36, // 98: legation.admin.v1.Replicas.Standing:output_type -> legation.admin.v1.StandingResponse
+	40, // 99: legation.admin.v1.Replicas.Last:output_type -> legation.admin.v1.LastResponse
+	44, // 100: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
+	46, // 101: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
+	48, // 102: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
+	85, // [85:103] is the sub-list for method output_type
+	67, // [67:85] is the sub-list for method input_type
+	67, // [67:67] is the sub-list for extension type_name
+	67, // [67:67] is the sub-list for extension extendee
+	0,  // [0:67] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
