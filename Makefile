@@ -292,7 +292,7 @@ vulncheck: $(BIN)/govulncheck ## known vulnerabilities in what is shipped (GOVUL
 		grep -q 'fetching vulnerabilities' "$(TOOLS)/vulncheck" || exit $$status; \
 		echo "NOT RUN: vulncheck, for its database cannot be reached"; }
 
-soak: build envoy kube servers tools $(TOOLS)/oracle ## what is long: known vulnerabilities, 100,000 requests to random routes, 10,000 to the real ingress-nginx, 10,000 golden worlds, SOAK changes under load and to managers by ECDS, faults, 20 outages, fights, 10,000 Ingresses and 30,000 Secrets on a real Kubernetes, 100 restarts, 100 kills of what writes a state folder, 1,000 Envoys with 50,000 names, what a page costs
+soak: build envoy kube servers tools $(TOOLS)/oracle ## what is long: known vulnerabilities, 100,000 requests to random routes, 10,000 to the real ingress-nginx, 10,000 golden worlds, SOAK changes under load and to managers by ECDS, faults, 20 outages, fights, 10,000 Ingresses, 30,000 Secrets and 100,000 changes of which nothing follows on a real Kubernetes, 1 of 1,000 of each type rejected, 100 restarts under uploads of 30 s, 100 kills of what writes a state folder, 1,000 Envoys with 50,000 names, what a page costs
 	$(MAKE) vulncheck
 	$(GO) test -timeout 30m -count=1 -v ./test/golden -worlds 10000
 	$(GO) test -timeout 30m -count=1 -v ./state -run TestKill -kills 100
@@ -300,14 +300,15 @@ soak: build envoy kube servers tools $(TOOLS)/oracle ## what is long: known vuln
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/decide -requests 100000
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/oracle -requests 10000
 	$(GO) test -tags real -timeout 30m -count=1 -v ./test/trials -run-patches
-	$(GO) test -tags real -timeout 60m -count=1 -v ./test/churn -changes $(SOAK) -moves $(SOAK) -walk $(SOAK) -rejected 1m
+	$(GO) test -tags real -timeout 60m -count=1 -v ./test/churn -changes $(SOAK) -moves $(SOAK) -walk $(SOAK) -rejected 1m -poisoned 1000 -poisoned-hosts 10000 -poison-bound
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/ecds -steps $(SOAK) -silence 17s
-	$(GO) test -tags real -timeout 120m -count=1 -v ./test/faults -rounds 30 -loops 300 -moves 100 -recreated 200 -outages 20 -outage 30s -cold-hosts 1000
+	$(GO) test -tags real -timeout 120m -count=1 -v ./test/faults -rounds 30 -loops 300 -moves 100 -recreated 200 -outages 20 -outage 30s -cold-hosts 1000 -secure-hosts 1000 -live 1s
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/source -changes $(SOAK) -secrets 30000 -outage 2m
 	$(GO) test -tags real -timeout 150m -count=1 -v ./test/upstream -lifetimes 10m -hangs 2m -cost 5m -sound 1h
-	$(GO) test -tags real -timeout 30m -count=1 -v ./test/status -ingresses 10000 -fight 1m -clock
+	$(GO) test -tags real -timeout 60m -count=1 -v ./test/status -ingresses 10000 -unread 100000 -fight 1m -clock
 	$(GO) test -timeout 30m -run NONE -bench 'Pages|Commands' -benchtime 20x ./ui ./cmd/legation
-	$(GO) test -tags real -timeout 30m -count=1 -v ./test/shutdown -upload 30s -slow 10s -restarts 100 -changes 1000
+	$(GO) test -tags real -timeout 120m -count=1 -v ./test/shutdown -upload 30s -uploads 30s -slow 10s -restarts 100 -changes 1000
+	$(GO) test -tags real -timeout 10m -count=1 -v ./test/edge -run TestFirstPicks -first-envoys 20 -first-requests 100
 	cd test/bench && $(GO) run . -only reconnect -services 16130 -streams 1000 -tls -long
 
 # Builds buf, which takes minutes. What it generates is committed, so that nobody else needs it.
