@@ -24,6 +24,7 @@ type balancer struct {
 	targets []*target
 	turn    atomic.Uint64
 	open    sync.WaitGroup // connections and probes
+	closed  atomic.Int64   // connections that were closed, since no Envoy was ready
 }
 
 // target is one Envoy.
@@ -100,6 +101,7 @@ func (b *balancer) accept(l net.Listener, port string) {
 func (b *balancer) pass(client *net.TCPConn, port string) {
 	server := b.dial(port)
 	if server == nil {
+		b.closed.Add(1)
 		client.Close()
 		return
 	}
