@@ -39,6 +39,7 @@ func (c *Cluster) Listening(namespace, pod string) (list []string, err error) {
 			list = append(list, network+" "+net.JoinHostPort(at.String(), where))
 		}
 	}
+	//lint:ignore SA1019 netlink, which is to be used instead, tells of the caller's own network
 	for _, read := range []func() (procfs.NetTCP, error){proc.NetTCP, proc.NetTCP6} {
 		sockets, err := read()
 		if err != nil {
