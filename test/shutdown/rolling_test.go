@@ -112,7 +112,7 @@ func TestRolling(t *testing.T) {
 		wait()
 	}
 	results := l.Wait()
-	t.Logf("%d restarts: %s; %d requests finished in drains; %d connections came when no Envoy was ready by its probe, which takes at most 1 s", *restarts, results, finished, b.closed.Load())
+	t.Logf("%d restarts: %s; %d requests finished in drains; %d connections came when no Envoy was ready", *restarts, results, finished, b.closed.Load())
 	if results.Failed > 0 || results.Requests < uint64(100**restarts) {
 		t.Errorf("%d of %d requests failed: %v", results.Failed, results.Requests, results.Examples)
 	}
