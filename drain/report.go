@@ -37,7 +37,9 @@ type Report struct {
 	// AnswersCut is connections whose client had not taken all of an answer at the end.
 	AnswersCut uint64 `json:"answers_cut"`
 	// CutFrom is the endpoints that these were with, at most maxHosts, and
-	// CutFromOthers the number of such requests at further endpoints.
+	// CutFromOthers the number of such requests at further endpoints. Of an Envoy that ended
+	// by itself they are those of the last look at them, which is a second old or, where it
+	// takes long, 20 times as old as it took.
 	CutFrom       []admin.Upstream `json:"cut_from,omitempty"`
 	CutFromOthers uint64           `json:"cut_from_others,omitempty"`
 	// Unread counts looks at Envoy's statistics that failed. If all failed, the
@@ -49,6 +51,14 @@ type Report struct {
 // maxHosts is how many endpoints a report names: it must fit into the 4096 bytes
 // that Kubernetes keeps of a termination message.
 const maxHosts = 20
+
+// Level is that of a line of the log about it: an Envoy that ended by itself is an error.
+func (r Report) Level() slog.Level {
+	if r.Reason == ReasonEnvoyGone {
+		return slog.LevelError
+	}
+	return slog.LevelInfo
+}
 
 // LogValue implements slog.LogValuer.
 func (r Report) LogValue() slog.Value {

@@ -48,7 +48,7 @@ func (o *drainOptions) drain(c *cobra.Command) error {
 	log, end := logger(c.ErrOrStderr())
 	defer end()
 	report, err := drain.Run(ctx, drain.Config{Envoy: client, Plan: plan, Ignored: o.ignored, Log: log, Unsent: o.unsent(client), GoneAfter: goneAfter})
-	log.Info("drained", "report", report)
+	log.Log(ctx, report.Level(), "drained", "report", report)
 	if writing := o.write(report); writing != nil {
 		log.Warn("report not written", "error", writing)
 	}

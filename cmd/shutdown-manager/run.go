@@ -213,7 +213,7 @@ func (p *parent) runDrain(ctx context.Context) {
 	start := time.Now()
 	p.drain.Failing = p.leave.end()
 	report, err := drain.Run(ctx, p.drain)
-	p.log.Info("drained", "report", report)
+	p.log.Log(ctx, report.Level(), "drained", "report", report)
 	if err := p.report(report); err != nil {
 		p.log.Warn("report not written", "error", err)
 	}

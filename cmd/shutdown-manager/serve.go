@@ -169,5 +169,5 @@ func (s *sidecar) readReport() {
 	}
 	s.seen = stat.ModTime()
 	s.progress.Finish(report)
-	s.log.Info("drained", "report", report)
+	s.log.Log(context.Background(), report.Level(), "drained", "report", report)
 }

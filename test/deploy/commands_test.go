@@ -180,9 +180,10 @@ func (d *deployed) laptop(ns string) {
 	if err := errors.Join(kube.WriteKubeconfig(config, k.REST()), os.Symlink(path(d.T, "bin", "legation"), filepath.Join(dir, "kubectl-legation"))); err != nil {
 		d.Fatal(err)
 	}
-	for _, line := range []string{"fleet", "fleet -o json", "history", "diff -n " + namespace, "snapshot --release legation", "fleet --context test"} {
-		d.far(config, filepath.Join(dir, "kubectl-legation"), line, "", "legation")
-		d.far(config, path(d.T, "bin", "legation"), line, "", "legation")
+	for line, prints := range map[string]string{"fleet": "legation", "fleet -o json": "legation", "history": "kube-controller-manager", "diff -n " + namespace: "legation",
+		"snapshot --release legation": "legation", "fleet --context test": "legation"} {
+		d.far(config, filepath.Join(dir, "kubectl-legation"), line, "", prints)
+		d.far(config, path(d.T, "bin", "legation"), line, "", prints)
 	}
 	d.far(config, path(d.T, "bin", "legation"), "fleet -n default", "no control plane is in namespace default: -n says in which one it is", "")
 	d.far(config, path(d.T, "bin", "legation"), "fleet --release other", "no control plane of release other is in any namespace", "")

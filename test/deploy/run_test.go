@@ -262,7 +262,7 @@ func (d *deployed) load(ctx context.Context, each int) *load.Load {
 
 // TestDeployed: the pods of deploy/manifests/legation.yaml run as they are written,
 // in namespaces of their own, as a user without rights, on a file system that cannot
-// be written, at the ports of their nodes. An Ingress is served; the access log, metrics
+// be written, at the ports of their nodes, and have the ports and rights of docs/security.md. An Ingress is served; the access log, metrics
 // and commands tell of it; to renew certificates, and to replace the pods of either
 // workload, fails no request; and what is taken away ends in peace.
 func TestDeployed(t *testing.T) {
@@ -273,6 +273,7 @@ func TestDeployed(t *testing.T) {
 	ns := k.Namespace(t)
 	d.shop(ns)
 	d.prompt()
+	d.exposed(ns)
 	d.counted(ns)
 	d.asked(ns)
 	d.laptop(ns)

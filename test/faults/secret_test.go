@@ -18,28 +18,26 @@ import (
 	"legation.dev/translator/input"
 )
 
-var loops = flag.Int("loops", 20, "how often the Secret of TestSecret goes through all it can suffer")
-
-const (
-	secureHosts = 200
-	// inARow is how many handshakes in a row must show a new certificate before it
-	// is taken for that of all of Envoy's workers: they follow its main thread.
-	inARow = 20
-	// liveBound is generous: what is promised is 1 s, on a machine that is not busy
-	// with other things.
-	liveBound = 10 * time.Second
+var (
+	loops       = flag.Int("loops", 20, "how often the Secret of TestSecret goes through all it can suffer")
+	secureHosts = flag.Int("secure-hosts", 200, "how many TLS hosts TestSecret has")
+	liveBound   = flag.Duration("live", 10*time.Second, "how late a certificate may be live in TestSecret; 1 s is promised (R26), on a machine that has nothing else to do")
 )
 
-// TestSecret: the Secret of one of 200 TLS hosts is missing, late, half-written,
+// inARow is how many handshakes in a row must show a new certificate before it
+// is taken for that of all of Envoy's workers: they follow its main thread.
+const inARow = 20
+
+// TestSecret: the Secret of one of many TLS hosts is missing, late, half-written,
 // of two halves that do not match, deleted, created again and rotated, over and
 // over. That host presents its last good certificate all the time, over restarts
 // and a move to another replica too, and no handshake of another host fails.
 func TestSecret(t *testing.T) {
 	w := newSuite(t, 2, grace, incluster.Options{Replicas: 2})
-	others := w.addHosts("tls", 0, secureHosts-1)
+	others := w.addHosts("tls", 0, *secureHosts-1)
 	s := newSuffering(w, &host{name: "suffers.test", secret: "suffers.test", moved: steady})
 	w.settle()
-	l, endLoad := w.load(w.clientsOf(w.Envoys[0], others, time.Second, secureHosts-1, 20, 20)...)
+	l, endLoad := w.load(w.clientsOf(w.Envoys[0], others, time.Second, *secureHosts-1, 20, 20)...)
 	ctx, cancel := context.WithCancel(w.ctx)
 	defer cancel()
 	s.begin(ctx, others)
@@ -64,7 +62,7 @@ func TestSecret(t *testing.T) {
 	s.end()
 	endLoad()
 	t.Logf("%d times a certificate came, the latest was live after %s", s.times, s.slowest.Round(time.Millisecond))
-	if s.slowest > liveBound {
+	if s.slowest > *liveBound {
 		t.Errorf("a certificate was live only after %s", s.slowest)
 	}
 }

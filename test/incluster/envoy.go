@@ -51,6 +51,9 @@ func (e *Envoy) start(ctx context.Context, s *Stack) error {
 	if err != nil {
 		return err
 	}
+	if s.options.Bootstrap != nil {
+		s.options.Bootstrap(config)
+	}
 	text, err := bootstrap.Render(config, bootstrap.YAML)
 	if err != nil {
 		return err

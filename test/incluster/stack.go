@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -59,6 +60,8 @@ type Options struct {
 	REST *rest.Config
 	// EnvoyArgs are further arguments of each Envoy.
 	EnvoyArgs []string
+	// Bootstrap changes the bootstrap of each Envoy; nil leaves it as Legation makes it.
+	Bootstrap func(*bootstrapv3.Bootstrap)
 	// Log is that of control planes in this process; nil discards it.
 	Log *slog.Logger
 }

@@ -42,11 +42,12 @@ type member struct {
 	failure  error // why it did not start
 }
 
-// keep runs the container until the pod is to end, anew whenever it ends before.
+// keep runs the container until the pod is to end, anew whenever it ends before, as the pod
+// wants it.
 func (m *member) keep() {
 	for {
-		m.live()
-		if m.sandbox.pod.Spec.RestartPolicy == corev1.RestartPolicyNever || !m.sandbox.rest(restartAfter) {
+		status, policy := m.live(), m.sandbox.pod.Spec.RestartPolicy
+		if policy == corev1.RestartPolicyNever || policy == corev1.RestartPolicyOnFailure && status == 0 || !m.sandbox.rest(restartAfter) {
 			return
 		}
 		m.again()

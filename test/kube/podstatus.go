@@ -28,7 +28,7 @@ func (s *sandbox) status(started metav1.Time, said []corev1.PodCondition) corev1
 		}
 		p.ContainerStatuses = append(p.ContainerStatuses, status)
 	}
-	if s.pod.Spec.RestartPolicy == corev1.RestartPolicyNever {
+	if policy := s.pod.Spec.RestartPolicy; policy == corev1.RestartPolicyNever || policy == corev1.RestartPolicyOnFailure && finished(p) == corev1.PodSucceeded {
 		p.Phase = finished(p)
 	}
 	p.Conditions = conditionsOf(said, initialized, ready)

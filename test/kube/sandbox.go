@@ -110,9 +110,6 @@ func unknown(pod *corev1.Pod) error {
 	if pod.Spec.DNSPolicy != corev1.DNSClusterFirst || pod.Spec.DNSConfig != nil {
 		errs = append(errs, errors.New("this kubelet knows no dnsPolicy but ClusterFirst, and no dnsConfig"))
 	}
-	if pod.Spec.RestartPolicy == corev1.RestartPolicyOnFailure {
-		errs = append(errs, fmt.Errorf("this kubelet knows no restartPolicy %s", pod.Spec.RestartPolicy))
-	}
 	return errors.Join(errs...)
 }
 

@@ -4,10 +4,12 @@ package shutdown
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -24,6 +26,7 @@ type balancer struct {
 	targets []*target
 	turn    atomic.Uint64
 	open    sync.WaitGroup // connections and probes
+	closed  atomic.Int64   // connections that were closed, since no Envoy was ready
 }
 
 // target is one Envoy.
@@ -63,8 +66,12 @@ func (w *suite) balance(t *testing.T, classes ...string) (b *balancer, httpAt, h
 	return b, listeners[0].Addr().String(), listeners[1].Addr().String()
 }
 
-// probe looks until ctx ends.
+// silentProbes is how many probes in a row may have no answer, as balancers have it.
+const silentProbes = 3
+
+// probe looks until ctx ends. An answer counts at once, and so does that nobody listens.
 func (o *target) probe(ctx context.Context) {
+	silent := 0
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
@@ -74,9 +81,12 @@ func (o *target) probe(ctx context.Context) {
 			return
 		}
 		resp, err := client.Do(req)
-		o.ready.Store(err == nil && resp.StatusCode == http.StatusOK)
-		if err == nil {
+		if silent++; err == nil {
+			silent = 0
+			o.ready.Store(resp.StatusCode == http.StatusOK)
 			resp.Body.Close()
+		} else if errors.Is(err, syscall.ECONNREFUSED) || silent >= silentProbes {
+			o.ready.Store(false)
 		}
 		select {
 		case <-tick.C:
@@ -100,6 +110,7 @@ func (b *balancer) accept(l net.Listener, port string) {
 func (b *balancer) pass(client *net.TCPConn, port string) {
 	server := b.dial(port)
 	if server == nil {
+		b.closed.Add(1)
 		client.Close()
 		return
 	}

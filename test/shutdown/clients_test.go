@@ -127,28 +127,31 @@ func bytesLines(text string) (lines []string) {
 
 // upload adds a request whose body takes so long to send.
 func (c *clients) upload(d time.Duration) {
+	c.add("upload", func(begun func()) error { return c.send(d, begun) })
+}
+
+// send is one such request, from its head to its answer.
+func (c *clients) send(d time.Duration, begun func()) error {
 	const pieces, piece = 50, 4096
-	c.add("upload", func(begun func()) error {
-		reader, writer := io.Pipe()
-		go func() {
-			defer writer.Close()
-			tick := time.NewTicker(d / pieces)
-			defer tick.Stop()
-			for range pieces {
-				<-tick.C
-				if _, err := writer.Write(make([]byte, piece)); err != nil {
-					return
-				}
-				begun()
+	reader, writer := io.Pipe()
+	go func() {
+		defer writer.Close()
+		tick := time.NewTicker(d / pieces)
+		defer tick.Stop()
+		for range pieces {
+			<-tick.C
+			if _, err := writer.Write(make([]byte, piece)); err != nil {
+				return
 			}
-		}()
-		text, err := c.ask(http.MethodPost, "/upload", reader, func() {})
-		reader.Close()
-		if want := fmt.Sprintf(`"received":%d`, pieces*piece); err == nil && !strings.Contains(text, want) {
-			err = fmt.Errorf("the server read %s, want %s", text, want)
+			begun()
 		}
-		return err
-	})
+	}()
+	text, err := c.ask(http.MethodPost, "/upload", reader, func() {})
+	reader.Close()
+	if want := fmt.Sprintf(`"received":%d`, pieces*piece); err == nil && !strings.Contains(text, want) {
+		err = fmt.Errorf("the server read %s, want %s", text, want)
+	}
+	return err
 }
 
 // webSocket adds one that sends messages and leaves after so long; 0 never.

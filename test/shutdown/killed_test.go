@@ -164,6 +164,64 @@ func TestParentKilled(t *testing.T) {
 	})
 }
 
+// TestCrash: Envoy is killed in mid-drain, as by a kernel that lacks memory. The report says
+// so, and whose requests went with it, and in the log that is an error; with a parent as with
+// a hook.
+func TestCrash(t *testing.T) {
+	w := newSuite(t, nil, "one")
+	t.Run("run", func(t *testing.T) {
+		p := w.start(t, "one", ample()...)
+		p.crash(t, w.slowly(t, p), func() *process {
+			p.signal(t, syscall.SIGTERM)
+			return p.process
+		})
+	})
+	t.Run("drain", func(t *testing.T) {
+		p := w.alone(t, "one", "--drain-time-s", "20")
+		p.crash(t, w.slowly(t, p), func() *process { return p.hook(t, ample()...) })
+	})
+}
+
+// slowly is a client whose request is under way for as long as Envoy lives.
+func (w *suite) slowly(t *testing.T, p *proxy) *clients {
+	t.Helper()
+	c := newClients(w.http("one"))
+	c.slow(30 * time.Second)
+	await(t, "the request to be active", func() error {
+		r, err := p.envoy.Reading(t.Context(), nil)
+		if err == nil && r.Requests != 1 {
+			err = fmt.Errorf("%+v", r)
+		}
+		return err
+	})
+	return c
+}
+
+// crash kills Envoy in a drain that begin begins, and looks at what is said of it.
+func (p *proxy) crash(t *testing.T, c *clients, begin func() (drains *process)) {
+	t.Helper()
+	pid, ok := p.envoy.PID(t.Context())
+	if !ok {
+		t.Fatal("Envoy's process id is unknown")
+	}
+	drains := begin()
+	drains.awaitLog(t, `"msg":"fail the health checks"`)
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	drains.wait(t)
+	if failed, _ := c.outcomes(t); len(failed) != 1 {
+		t.Errorf("failed: %v", failed)
+	}
+	r := p.report(t)
+	if r.Reason != drain.ReasonEnvoyGone || r.RequestsCut != 1 || len(r.CutFrom) != 1 || r.CutFrom[0].Cluster != "shop/web/80" || r.CutFrom[0].Requests != 1 {
+		t.Errorf("report %+v", r)
+	}
+	if log := drains.out.String(); !strings.Contains(log, `"level":"ERROR","msg":"drained"`) {
+		t.Errorf("no error in\n%s", log)
+	}
+}
+
 // TestHung: an Envoy that does nothing any more is killed before the grace period
 // ends, so that its end is told.
 func TestHung(t *testing.T) {

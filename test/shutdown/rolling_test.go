@@ -18,7 +18,10 @@ import (
 	"legation.dev/test/load"
 )
 
-var restarts = flag.Int("restarts", 4, "how often an Envoy of the pair is restarted under load")
+var (
+	restarts = flag.Int("restarts", 4, "how often an Envoy of the pair is restarted under load")
+	uploads  = flag.Duration("uploads", time.Second, "how long each upload takes that is under way meanwhile")
+)
 
 // sessionTime is how long a WebSocket lives before its client leaves it: a
 // restart holds for those that are open.
@@ -43,18 +46,21 @@ func (w *suite) rollingLoad(httpAt, httpsAt string) []load.Client {
 	return clients
 }
 
-// sessions are clients who open one WebSocket after the other until ctx ends.
-type sessions struct {
-	clients       *clients
+// repeated are clients who do the same one time after the other until ctx ends.
+type repeated struct {
+	name          string
+	do            func(begun func()) error
 	whole, failed atomic.Int64
 	first         atomic.Pointer[error] // of those that failed
 }
 
-func (s *sessions) run(ctx context.Context, clients int) (wait func()) {
+// run has so many clients do it. wait waits for their end.
+func (s *repeated) run(ctx context.Context, clients int) (wait func()) {
+	all := newClients("")
 	for range clients {
-		s.clients.add("sessions", func(begun func()) error {
+		all.add(s.name, func(begun func()) error {
 			for ctx.Err() == nil {
-				if err := s.clients.session(sessionTime, begun); err != nil {
+				if err := s.do(begun); err != nil {
 					s.failed.Add(1)
 					s.first.CompareAndSwap(nil, &err)
 				} else {
@@ -66,16 +72,16 @@ func (s *sessions) run(ctx context.Context, clients int) (wait func()) {
 	}
 	return func() {
 		for range clients {
-			<-s.clients.done
+			<-all.done
 		}
 	}
 }
 
-// TestRolling: the Envoys of a pair are restarted in turn under load. Nothing
-// fails, of any kind.
+// TestRolling: the Envoys of a pair are restarted in turn under load: requests on connections
+// that are kept, HTTP/2, WebSockets and uploads. Nothing fails, of any kind (R37).
 func TestRolling(t *testing.T) {
 	w := newSuite(t, nil, "one", "two")
-	flags := []string{"--grace-period", "30s", "--min-drain", "1s"}
+	flags := []string{"--grace-period", (*uploads + 29*time.Second).String(), "--min-drain", "1s"}
 	classes := []string{"one", "two"}
 	pair := []*proxy{w.start(t, "one", flags...), w.start(t, "two", flags...)}
 	b, httpAt, httpsAt := w.balance(t, classes...)
@@ -83,8 +89,10 @@ func TestRolling(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	l := load.Start(ctx, w.rollingLoad(httpAt, httpsAt)...)
-	s := &sessions{clients: newClients(httpAt)}
-	waitSessions := s.run(ctx, 8)
+	c := newClients(httpAt)
+	sockets := &repeated{name: "WebSockets", do: func(begun func()) error { return c.session(sessionTime, begun) }}
+	bodies := &repeated{name: "uploads", do: func(begun func()) error { return c.send(*uploads, begun) }}
+	waits := []func(){sockets.run(ctx, 8), bodies.run(ctx, 8)}
 	<-l.Ready()
 	var finished uint64
 	for i := range *restarts {
@@ -100,17 +108,27 @@ func TestRolling(t *testing.T) {
 		b.awaitReady(t)
 	}
 	cancel()
-	waitSessions()
+	for _, wait := range waits {
+		wait()
+	}
 	results := l.Wait()
-	t.Logf("%d restarts: %s; %d WebSockets, %d failed; %d requests finished in drains", *restarts, results, s.whole.Load(), s.failed.Load(), finished)
+	t.Logf("%d restarts: %s; %d requests finished in drains; %d connections came when no Envoy was ready", *restarts, results, finished, b.closed.Load())
 	if results.Failed > 0 || results.Requests < uint64(100**restarts) {
 		t.Errorf("%d of %d requests failed: %v", results.Failed, results.Requests, results.Examples)
 	}
+	sockets.none(t)
+	bodies.none(t)
+}
+
+// none fails the test if one failed, or there were fewer than restarts.
+func (s *repeated) none(t *testing.T) {
+	t.Helper()
+	t.Logf("%s: %d, and %d failed", s.name, s.whole.Load(), s.failed.Load())
 	if s.failed.Load() > 0 || s.whole.Load() < int64(*restarts) {
-		t.Errorf("%d WebSockets failed, %d did not", s.failed.Load(), s.whole.Load())
+		t.Errorf("%s: %d failed, %d did not", s.name, s.failed.Load(), s.whole.Load())
 	}
 	if err := s.first.Load(); err != nil {
-		t.Errorf("the first WebSocket that failed: %v", *err)
+		t.Errorf("%s: the first that failed: %v", s.name, *err)
 	}
 }
 

@@ -79,7 +79,7 @@ func TestDeployedRights(t *testing.T) {
 			if err := cluster.AwaitReady(w.ctx, pods); err != nil {
 				t.Fatal(err)
 			}
-			w.stackOf(account, append(c.args, lease)...)
+			w.stackOf(incluster.Options{REST: account, Args: append(c.args, lease)})
 			w.events(w.namespace, name, starts("Warning NoService: "))
 			w.awaitAddress(c.address, name)
 			after, err := cluster.Forbidden(w.ctx)

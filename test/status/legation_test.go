@@ -9,12 +9,12 @@ import (
 	"testing"
 	"time"
 
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/rest"
 
 	"legation.dev/test/incluster"
 	"legation.dev/test/kube"
@@ -26,14 +26,21 @@ const newIngresses = 20
 
 // stack is the binary with an Envoy; it writes on behalf of a suite.
 func (w *suite) stack() *incluster.Stack {
-	return w.stackOf(nil, "--lease", w.namespace+"/legation", "--namespaces", w.namespace+","+incluster.Namespace,
-		"--publish-address", incluster.Class+"=192.0.2.1")
+	w.Helper()
+	return w.stackOf(incluster.Options{Args: w.args()})
 }
 
-// stackOf is that of an account, with some arguments.
-func (w *suite) stackOf(account *rest.Config, args ...string) *incluster.Stack {
+// args have the binary write on behalf of a suite.
+func (w *suite) args() []string {
+	return []string{"--lease", w.namespace + "/legation", "--namespaces", w.namespace + "," + incluster.Namespace,
+		"--publish-address", incluster.Class + "=192.0.2.1"}
+}
+
+// stackOf is the binary with an Envoy, by these options.
+func (w *suite) stackOf(o incluster.Options) *incluster.Stack {
 	w.Helper()
-	s, err := incluster.Start(w.ctx, cluster, incluster.Options{Binary: true, REST: account, Args: args})
+	o.Binary = true
+	s, err := incluster.Start(w.ctx, cluster, o)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -91,11 +98,18 @@ func (w *suite) ask(e *incluster.Envoy, host string) string {
 	return got
 }
 
+// shortPatterns has an Envoy take patterns of a hundred instructions, which is its own default:
+// it rejects what others take.
+func shortPatterns(b *bootstrapv3.Bootstrap) {
+	delete(b.LayeredRuntime.Layers[0].GetStaticLayer().Fields, "re2.max_program_size.error_level")
+}
+
 // TestOwnerIsTold: an Ingress whose Service is missing has an Event that says so,
-// and one more when it is there; a fight over its status sends nothing to Envoys.
+// and one more when it is there; a fight over its status sends nothing to Envoys. So has one
+// of which something is made that Envoy rejects.
 func TestOwnerIsTold(t *testing.T) {
 	w := newSuite(t)
-	s := w.stack()
+	s := w.stackOf(incluster.Options{Args: w.args(), Bootstrap: shortPatterns})
 	if err := cluster.Apply(w.ctx, w.web("shop", "web")); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +140,41 @@ func TestOwnerIsTold(t *testing.T) {
 	if got := w.ask(s.Envoys[0], "shop.test"); got != "200" {
 		t.Errorf("it answers %s", got)
 	}
+	w.rejectionTold(s)
 	w.classesTold(s)
+}
+
+// rejectionTold: an Ingress has an Event of what an Envoy rejects, in Envoy's words, and one
+// more when Envoy takes it; others have none, and are served.
+func (w *suite) rejectionTold(s *incluster.Stack) {
+	w.Helper()
+	long, pattern := w.web("long", "web"), networkingv1.PathTypeImplementationSpecific
+	long.Annotations = map[string]string{"nginx.ingress.kubernetes.io/use-regex": "true"}
+	path := &long.Spec.Rules[0].HTTP.Paths[0]
+	path.Path, path.PathType = "/[a-z]{1,99}/x", &pattern
+	if err := cluster.Apply(w.ctx, long, w.web("beside", "web")); err != nil {
+		w.Fatal(err)
+	}
+	told := fmt.Sprintf("Warning Rejected: Envoy %s of class %s rejects the VHDS resource ingress/long.test made of it", s.Envoys[0].ID, incluster.Class)
+	w.events(w.namespace, "long", func(list []*corev1.Event) error {
+		if got := describe(list); !strings.Contains(got, "max program size of 100 ") {
+			return fmt.Errorf("not in Envoy's words: %s", got)
+		}
+		return starts(told)(list)
+	})
+	w.awaitAddress("192.0.2.1", "beside")
+	if got := w.ask(s.Envoys[0], "beside.test"); got != "200" {
+		w.Errorf("what comes beside what is rejected answers %s", got)
+	}
+	w.events(w.namespace, "beside", all(""))
+	path.Path = "/[a-z]{1,9}/x"
+	if err := cluster.Apply(w.ctx, long); err != nil {
+		w.Fatal(err)
+	}
+	w.events(w.namespace, "long", starts("Normal Rejected: mended: ", told))
+	if got := s.Envoys[0].Ask(w.ctx, "long.test", "/shop/x"); got != "200 web" {
+		w.Errorf("what Envoy takes answers %s", got)
+	}
 }
 
 // classesTold: an Ingress that a class of ours loses is told, and its address goes; so is
