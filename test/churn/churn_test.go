@@ -12,18 +12,6 @@ import (
 )
 
 var (
-<<<<<<< HEAD
-	changes   = flag.Int("changes", 1000, "how many changes TestChurn makes")
-	moves     = flag.Int("moves", 1000, "how many paths TestMoves moves")
-	rate      = flag.Int("rate", 50, "how many changes a second TestChurn makes")
-	rejected  = flag.Duration("rejected", 10*time.Second, "how long TestRejectedRoute rolls the pods of a rejected route")
-	silent    = flag.Duration("silence", 17*time.Second, "how long each type is kept back from a fresh Envoy in TestSilence; above Envoy's own 15 s")
-	walked    = flag.Int("walk", 300, "how many changes TestWalk makes")
-	withNginx = flag.Bool("nginx", false, "run TestNginx")
-	reloads   = flag.Int("reloads", 30, "how many times TestNginx reloads, once a second")
-	greedy    = flag.Int("greedy", 300, "how many hosts the namespace of TestGreedyNamespace has that changes without end; with 20000 latencies are judged, too")
-	seeded    = flag.Uint64("seed", 0, "seed of all random draws; 0 draws one")
-=======
 	changes       = flag.Int("changes", 1000, "how many changes TestChurn makes")
 	moves         = flag.Int("moves", 1000, "how many paths TestMoves moves")
 	rate          = flag.Int("rate", 50, "how many changes a second TestChurn makes")
@@ -32,12 +20,11 @@ var (
 	walked        = flag.Int("walk", 300, "how many changes TestWalk makes")
 	withNginx     = flag.Bool("nginx", false, "run TestNginx")
 	reloads       = flag.Int("reloads", 30, "how many times TestNginx reloads, once a second")
-	greedy        = flag.Int("greedy", 300, "how many hosts the namespace of TestGreedyNamespace has that changes without end; with 20000 latencies are compared, too")
+	greedy        = flag.Int("greedy", 300, "how many hosts the namespace of TestGreedyNamespace has that changes without end; with 20000 latencies are judged, too")
 	poisoned      = flag.Int("poisoned", 100, "how many resources come at once in TestPoison, of which one is bad")
 	poisonedHosts = flag.Int("poisoned-hosts", 0, "the same, for virtual hosts; 0: as -poisoned says")
 	poisonBound   = flag.Bool("poison-bound", false, "whether TestPoison fails if the others come late (R12), which a machine with other work cannot promise")
 	seeded        = flag.Uint64("seed", 0, "seed of all random draws; 0 draws one")
->>>>>>> real17
 )
 
 // seed is that of the run, which a failure must tell.

@@ -54,22 +54,6 @@ func (a Asked) rest(do func(said, spec, rule map[string]any)) {
 	}
 }
 
-// caught reports whether no host takes the request, and both a rule for / and an Ingress
-// without rules would.
-func (a Asked) caught() bool {
-	named, whole, ruled := false, false, false
-	a.naming(func(_, _, _ map[string]any) { named = true })
-	a.rest(func(said, _, rule map[string]any) {
-		paths, _ := rule["http"].(map[string]any)["paths"].([]any)
-		whole = whole || len(paths) == 0
-		for _, p := range paths {
-			l := newLocation(p.(map[string]any), said)
-			ruled = ruled || l.path == "/" && l.kind == "Prefix"
-		}
-	})
-	return (!named || a.deep()) && whole && ruled
-}
-
 // naming calls with all that names the host in some way.
 func (a Asked) naming(do func(said, spec, rule map[string]any)) {
 	exact, called := a.exact(), a.called()

@@ -43,8 +43,6 @@ var Differences = []Difference{
 		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.has("session-cookie-path") || a.has("affinity") && a.patterned() }},
 	{What: "Session of a Service to which paths of several Ingresses lead", Theirs: "as one of them says, on the paths of all", Ours: "on the paths of the Ingress that asks for it", Why: "an Ingress says what holds for its own paths",
 		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.sticks() }},
-	{What: "Rule without a host for `/`, beside an Ingress without rules", Theirs: "the Ingress without rules gets the requests", Ours: "the rule gets them", Why: "a default backend is for what no rule takes, as the API says",
-		Fields: fields(""), When: Asked.caught},
 	{What: "`location` of a `server-snippet`, on a host of patterns", Theirs: "not reached: patterns come before it", Ours: "answers as it says", Why: "whoever wrote that something is denied is taken at his word",
 		Fields: fields("status", "headers", "upstream"), When: func(a Asked) bool { return a.snipped() && a.patterned() }},
 	{What: "Canary of a Service without endpoints", Theirs: "503 for all", Ours: "the canary answers its share", Why: "a share that can be served is served",
