@@ -107,7 +107,7 @@ func start(t *testing.T, flags ...string) *oracle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.cmd.Env = append(os.Environ(), "DIR="+dir, "TOOLS="+absolute, "NGINX_BINARY=/etc/nginx/bin/nginx", "POD_NAME=oracle", "POD_NAMESPACE=oracle")
+	o.cmd.Env = append(os.Environ(), "DIR="+dir, "TMPDIR=/tmp", "TOOLS="+absolute, "NGINX_BINARY=/etc/nginx/bin/nginx", "POD_NAME=oracle", "POD_NAMESPACE=oracle")
 	o.cmd.Stdout, o.cmd.Stderr = o.log, o.log
 	o.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
 	if err := o.cmd.Start(); err != nil {

@@ -364,7 +364,7 @@ func (m *merger) taken(f *Fragment, r Rule) bool {
 	return ok
 }
 
-// caught reports whether a catch-all has the path of r, and tells its owner. ingress-nginx
+// caught reports whether a catch-all has the path of r, and tells its owner. A compatible class
 // gives "/" of unknown hosts to an object without rules before it looks at rules without a
 // host, however old these are; here it takes none of another namespace.
 func (m *merger) caught(f *Fragment, r Rule) bool {
@@ -373,7 +373,7 @@ func (m *merger) caught(f *Fragment, r Rule) bool {
 		r.Path != "/" || r.Match.Kind == Exact {
 		return false
 	}
-	m.found = append(m.found, finding.PathTaken.At(f.At(r.Field), r.Path, all.From, m.host.Host, "has no rules, so it comes first in ingress-nginx"))
+	m.found = append(m.found, finding.PathTaken.At(f.At(r.Field), r.Path, all.From, m.host.Host, "has no rules, and so comes first"))
 	return true
 }
 
