@@ -46,13 +46,17 @@ type stage struct {
 // stageSize is how large it is.
 type stageSize struct{ ingresses, envoys, versions int }
 
+// window is of what Envoys report: so long that none ends while a stage is looked at.
+const window = time.Hour
+
 func newStage(t testing.TB, size stageSize) *stage {
 	t.Helper()
 	n := size.ingresses
 	quiet := slog.New(slog.DiscardHandler)
 	fleets, snapshots := fleet.New(fleet.Config{}), store.New(store.Config{})
-	book := observed.New(observed.Config{Known: func(string) func(string) bool { return func(string) bool { return true } }})
+	book := observed.New(observed.Config{Window: window, Known: func(string) func(string) bool { return func(string) bool { return true } }})
 	s := &stage{watch: inspect.NewProblems(quiet, fleets, book.Closing)}
+	s.traffic(book, n/2) // before anybody looks, who would end the window
 	s.service = &admin.Service{Instance: "one", Fleets: fleets, Store: snapshots, Wrong: s.watch.Of, Observed: book}
 	peers, err := admin.NewPeers(s.service, "", nil)
 	if err != nil {
@@ -81,7 +85,6 @@ func newStage(t testing.TB, size stageSize) *stage {
 		s.with(t, s.changes()...)
 	}
 	s.join(size.envoys)
-	s.traffic(book, n/2)
 	s.serve(t)
 	return s
 }
@@ -121,11 +124,11 @@ func (s *stage) join(n int) {
 
 // traffic reports requests of each Service in the last whole window.
 func (s *stage) traffic(book *observed.Book, services int) {
-	window := time.Now().Truncate(observed.DefaultWindow).Add(-observed.DefaultWindow)
+	last := time.Now().Truncate(window).Add(-window)
 	for i := range services {
 		cluster := fmt.Sprintf("%s/%s/80", worlds.Namespace, worlds.ServiceName(i))
 		book.Add(observed.Report{Fleet: worlds.Class, Envoy: "envoy-0", Points: []observed.Point{{Cluster: cluster, Stat: observed.RqCompleted, Value: 7},
-			{Cluster: cluster, Stat: observed.RqTime, Lengths: observed.Lengths{Count: 7, Sum: 7}, Buckets: &observed.Buckets{5, 2}}}}, window)
+			{Cluster: cluster, Stat: observed.RqTime, Lengths: observed.Lengths{Count: 7, Sum: 7}, Buckets: &observed.Buckets{5, 2}}}}, last)
 	}
 }
 

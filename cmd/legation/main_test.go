@@ -143,13 +143,13 @@ func TestTranslate(t *testing.T) {
 // TestProblems: what is wrong with an object is named with file, object and field,
 // and the rest is printed.
 func TestProblems(t *testing.T) {
-	folder := copyShop(t, "name: api, port: {number: 80}", "name: api, port: {number: 81}", "bind-addresses: 127.0.0.1", "bind-addresses: here")
+	folder := copyShop(t, "name: api, port: {number: 80}", "name: api, port: {number: 81}", "bind-addresses: 127.0.0.1", "bind-addresses: 127.0.0.1\n  max-request-headers: here")
 	status, stdout, stderr := legation("translate", folder)
 	if status != cli.Failure || !strings.Contains(stdout, "ingress/shop.localhost") {
 		t.Errorf("status %d", status)
 	}
 	for _, want := range []string{
-		folder + "/class.yaml:26: ConfigMap shop/legation: data.bind-addresses=\"here\": ",
+		folder + "/class.yaml:27: ConfigMap shop/legation: data.max-request-headers=\"here\": ",
 		folder + "/shop.yaml:19: Ingress shop/shop: spec.rules[0].http.paths[1].backend.service.port=\"81\": ",
 	} {
 		if !strings.Contains(stderr, want) {
