@@ -195,7 +195,7 @@ func (h held) digest() pmap.Sum {
 	for _, c := range h {
 		view = view.With(c)
 	}
-	return translator.Translate(translator.Result{}, view).Digest()
+	return translator.Translate(translator.Result{}, view.WithTime(time.Now())).Digest()
 }
 
 // truth lists what the API server holds in namespaces, and all classes. It takes
