@@ -1,6 +1,7 @@
 package route
 
 import (
+	"net/http"
 	"net/netip"
 	"slices"
 )
@@ -114,15 +115,33 @@ func (m *merger) before(c candidate) {
 		return
 	}
 	for _, b := range c.plan.measures.Before {
-		match := c.rule.Match
-		if match.Method == "" {
-			match.Method = b.Match.Method
-		}
-		match.Headers = append(slices.Clip(match.Headers), b.Match.Headers...)
 		planned := m.planned(c.plan, b.Action)
 		planned.Measures = &Measures{Headers: c.plan.measures.Headers}
-		m.add(Route{Name: c.rule.Name + " if", Match: match, Planned: planned})
+		m.add(Route{Name: c.rule.Name + " if", Match: b.of(c.rule.Match), Planned: planned})
 	}
+}
+
+// beforeRest adds what is tried before a catch-all, if that is of an object.
+func (m *merger) beforeRest(all Planned) {
+	if all.Measures == nil || all.Status == http.StatusServiceUnavailable { // what is closed is closed for all
+		return
+	}
+	for _, b := range all.Measures.Before {
+		planned := Planned{Action: b.Action, Settings: all.Settings, Owner: all.Owner, From: all.From, Measures: &Measures{Headers: all.Measures.Headers}}
+		if open := m.class.openOf(all.Settings); b.Action.Redirect != nil && open != nil {
+			planned.Settings = open
+		}
+		m.add(Route{Name: all.Owner + " default if", Match: b.of(Match{Path: "/"}), Planned: planned})
+	}
+}
+
+// of is the match of a rule, and the condition.
+func (c Conditional) of(match Match) Match {
+	if match.Method == "" {
+		match.Method = c.Match.Method
+	}
+	match.Headers = append(slices.Clip(match.Headers), c.Match.Headers...)
+	return match
 }
 
 // answers reports whether anything of a candidate is answered before a redirect to https.

@@ -268,7 +268,10 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 
 // last adds the route of what no rule matches.
 func (m *merger) last(last Planned) {
-	if m.class.Settings.Compatible() { // the oldest object of the owner lends what it asks for
+	switch {
+	case m.class.Rest != nil && last.From == m.class.CatchAll.From:
+		m.beforeRest(last)
+	case m.class.Settings.Compatible(): // the oldest object of the owner lends what it asks for
 		for p := range m.owning {
 			m.before(candidate{plan: p, rule: Rule{Name: last.Owner + " default", Match: Match{Path: "/"}}})
 			break
