@@ -271,7 +271,7 @@ func (m *merger) last(last Planned) {
 	switch {
 	case m.class.Rest != nil && last.From == m.class.CatchAll.From:
 		m.beforeRest(last)
-	case m.class.Settings.Compatible(): // the oldest object of the owner lends what it asks for
+	case m.class.Settings.Compatible() && !m.unowned(): // the oldest object of the owner lends what it asks for
 		for p := range m.owning {
 			m.before(candidate{plan: p, rule: Rule{Name: last.Owner + " default", Match: Match{Path: "/"}}})
 			break
@@ -372,19 +372,17 @@ func (m *merger) taken(f *Fragment, r Rule) bool {
 // host, however old these are; here it takes none of another namespace.
 func (m *merger) caught(f *Fragment, r Rule) bool {
 	all := &m.class.CatchAll
-	if !m.catches() || all.From.Namespace != f.Origin.Object.Namespace || r.Path != "/" || r.Match.Kind == Exact {
+	if !m.unowned() || m.class.Rest == nil || all.From.Namespace != f.Origin.Object.Namespace || r.Path != "/" || r.Match.Kind == Exact {
 		return false
 	}
 	m.found = append(m.found, finding.PathTaken.At(f.At(r.Field), r.Path, all.From, m.host.Host, "has no rules, and so comes first"))
 	return true
 }
 
-// catches reports whether what no rule matches is for a catch-all that comes before rules:
-// that of an object, at unknown hosts, in a compatible class. It is not sent to https by
-// what the objects with rules say, nor by what its own says, as in ingress-nginx.
-func (m *merger) catches() bool {
-	return m.host.Host == Any && m.class.Rest != nil && m.class.Settings.Compatible()
-}
+// unowned reports whether what no rule matches has nothing of the objects with rules: at unknown
+// hosts, in a compatible class. It is not sent to https by what they say, nor by what a
+// catch-all says, as in ingress-nginx.
+func (m *merger) unowned() bool { return m.host.Host == Any && m.class.Settings.Compatible() }
 
 // planned is an action in use: what is wrong with it is told.
 func (m *merger) planned(p plan, a Action) Planned {
@@ -444,7 +442,7 @@ func (m *merger) redirects(candidates []candidate) redirecting {
 	if slices.ContainsFunc(candidates, candidate.answers) || slices.ContainsFunc(candidates, m.preflights) {
 		return byPath
 	}
-	if m.class.Settings.Compatible() && (m.catches() || m.lentRedirect() || slices.ContainsFunc(candidates, func(c candidate) bool { return !c.guard && !m.leaves(c) })) {
+	if m.class.Settings.Compatible() && (m.unowned() || m.lentRedirect() || slices.ContainsFunc(candidates, func(c candidate) bool { return !c.guard && !m.leaves(c) })) {
 		return byPath
 	}
 	m.toHTTPS("redirect", Match{Path: "/"}, m.keepsSlash(m.plans[0]))
@@ -455,7 +453,7 @@ func (m *merger) redirects(candidates []candidate) redirecting {
 // oldest object of the owner says, whose plan it returns.
 func (m *merger) redirectsRest() (plan, bool) {
 	for p := range m.owning {
-		return p, m.wantsHTTPS(p) && !m.lentRedirect() && !m.catches()
+		return p, m.wantsHTTPS(p) && !m.lentRedirect() && !m.unowned()
 	}
 	return plan{}, false
 }
