@@ -4,8 +4,6 @@ import (
 	"time"
 
 	"legation.dev/pmap"
-	"legation.dev/translator/policy"
-	"legation.dev/translator/route"
 )
 
 // until is a moment at which a resource becomes another one.
@@ -19,11 +17,7 @@ func (u until) before(t time.Time) bool { return t.Before(time.Time(u)) }
 
 // measure notes until when all is counted of a cluster, if its Service says so, also of one
 // where that is over: another replica's clock may be behind.
-func (p *pass) measure(cluster string, b route.Backend) {
-	var said time.Time
-	if s, ok := p.v.Service(b.Key()); ok {
-		said = policy.Values{}.With(s.Fragment().Policy).AllMetricsUntil
-	}
+func (p *pass) measure(cluster string, said time.Time) {
 	if said.IsZero() {
 		p.next.measured = p.next.measured.Delete(cluster)
 		return

@@ -485,8 +485,8 @@ func (p *pass) cluster(name string) {
 		p.put(snapshot.Endpoints, name, nil)
 		return
 	}
-	p.measure(name, b)
-	r, found := cluster(p.v, &p.next.class, b, p.crowd(b))
+	r, measured, found := cluster(p.v, &p.next.class, b, p.crowd(b))
+	p.measure(name, measured)
 	p.found(clusterUnit(name), found)
 	p.put(snapshot.Cluster, name, r)
 	p.endpoints(name, b)

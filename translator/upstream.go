@@ -2,6 +2,7 @@ package translator
 
 import (
 	"slices"
+	"time"
 
 	"legation.dev/object"
 	"legation.dev/translator/finding"
@@ -14,8 +15,8 @@ import (
 
 // cluster computes the cluster of a backend. Where its Service or port is missing,
 // the objects that name it are told.
-// It shares what it may have.
-func cluster(v input.View, c *class, b route.Backend, of crowd) (*snapshot.Resource, []finding.Finding) {
+// It shares what it may have. measured is until when all of its statistics are kept.
+func cluster(v input.View, c *class, b route.Backend, of crowd) (r *snapshot.Resource, measured time.Time, found []finding.Finding) {
 	s, _ := v.Service(b.Key())
 	if b.Outside() {
 		s = service.Outside(b)
@@ -39,7 +40,7 @@ func cluster(v input.View, c *class, b route.Backend, of crowd) (*snapshot.Resou
 		found = append(found, finding.ClusterNotServed.At(object.Origin{Object: b.Ref()}, "", err))
 		r = render.PlainCluster(b)
 	}
-	return r, found
+	return r, spec.Settings.AllMetricsUntil, found
 }
 
 func slicesOf(v input.View, b route.Backend) []*input.Slice {

@@ -103,14 +103,12 @@ func onRoute(route, class *policy.Route, first ...*corev3.TypedExtensionConfig) 
 	var own map[string]*anypb.Any
 	for _, f := range filters {
 		differs := func(p part) bool { return p.differs(route, class) }
-		running := f.running(route)
-		if f.name == policyFilter && len(first)+len(running) > 0 {
-			running = slices.Concat(first, running, everyAddress(route, class))
-		}
 		switch {
-		case f.name == policyFilter && len(first) > 0:
-			own = with(own, f.name, perRoute(running))
-		case slices.ContainsFunc(f.parts, differs):
+		case f.name == policyFilter && len(first) > 0, slices.ContainsFunc(f.parts, differs):
+			running := f.running(route)
+			if f.name == policyFilter && len(first)+len(running) > 0 {
+				running = slices.Concat(first, running, everyAddress(route, class))
+			}
 			own = with(own, f.name, perRoute(running))
 		case f.wanted != nil && f.wanted(route) && !f.wanted(class):
 			own = with(own, f.name, ask())

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -114,11 +115,7 @@ func (m *merger) before(c candidate) {
 	if c.apart || c.guard || c.plan.closed || c.plan.measures == nil {
 		return
 	}
-	for _, b := range c.plan.measures.Before {
-		planned := m.planned(c.plan, b.Action)
-		planned.Measures = &Measures{Headers: c.plan.measures.Headers}
-		m.add(Route{Name: c.rule.Name + " if", Match: b.of(c.rule.Match), Planned: planned})
-	}
+	m.conditions(c.rule.Name, c.rule.Match, c.plan.measures, func(a Action) Planned { return m.planned(c.plan, a) })
 }
 
 // beforeRest adds what is tried before a catch-all, if that is of an object.
@@ -126,12 +123,21 @@ func (m *merger) beforeRest(all Planned) {
 	if all.Measures == nil || all.Status == http.StatusServiceUnavailable { // what is closed is closed for all
 		return
 	}
-	for _, b := range all.Measures.Before {
-		planned := Planned{Action: b.Action, Settings: all.Settings, Owner: all.Owner, From: all.From, Measures: &Measures{Headers: all.Measures.Headers}}
-		if open := m.class.openOf(all.Settings); b.Action.Redirect != nil && open != nil {
-			planned.Settings = open
+	m.conditions(all.Owner+" default", Match{Path: "/"}, all.Measures, func(a Action) Planned {
+		planned := Planned{Action: a, Settings: all.Settings, Owner: all.Owner, From: all.From}
+		if a.Redirect != nil { // as in plan.of
+			planned.Settings = cmp.Or(m.class.openOf(all.Settings), all.Settings)
 		}
-		m.add(Route{Name: all.Owner + " default if", Match: b.of(Match{Path: "/"}), Planned: planned})
+		return planned
+	})
+}
+
+// conditions adds what measures say is tried before a route.
+func (m *merger) conditions(name string, match Match, of *Measures, plan func(Action) Planned) {
+	for _, b := range of.Before {
+		planned := plan(b.Action)
+		planned.Measures = &Measures{Headers: of.Headers}
+		m.add(Route{Name: name + " if", Match: b.of(match), Planned: planned})
 	}
 }
 
