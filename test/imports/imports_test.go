@@ -26,14 +26,16 @@ var allowed = map[string][]string{
 	"cmd/legation": {"object", "controller", "cmd/cli", "cmd/reach", "examples", "inspect", "inspect/compare", "state", "translator", "translator/finding", "translator/input", "translator/lower/nginx", "translator/policy", "ui", "watcher/certificates", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/history", "xds/identity", "xds/impact", "xds/observed",
 		"pmap", "xds/history", "xds/hold", "xds/redact", "xds/server", "xds/snapshot", "xds/store"},
 	"cmd/shutdown-manager": {
-		"authz", "cmd/cli", "drain", "drain/admin", "drain/child", "drain/host", "drain/limits", "drain/node", "drain/probe"},
+		"authz", "cmd/cli", "drain", "drain/admin", "drain/api", "drain/child", "drain/event", "drain/host", "drain/limits", "drain/node", "drain/probe"},
 	"controller":               {"object", "pmap", "translator", "translator/finding", "translator/input", "translator/policy", "xds/hold", "xds/snapshot"},
 	"drain":                    {"drain/admin"},
 	"drain/admin":              {},
+	"drain/api":                {},
 	"drain/child":              {},
+	"drain/event":              {"drain", "drain/api"},
 	"drain/host":               {},
 	"drain/limits":             {"drain/host"},
-	"drain/node":               {},
+	"drain/node":               {"drain/api"},
 	"drain/probe":              {"drain", "drain/admin", "drain/host"},
 	"examples":                 {},
 	"inspect":                  {"object", "pmap", "translator", "translator/finding", "translator/input", "translator/lower", "translator/lower/secret", "translator/policy", "translator/route", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/impact", "xds/observed", "xds/redact", "xds/snapshot", "xds/store"}, // lower: what a plan would apply; lower/secret: a certificate whose Secret is gone
