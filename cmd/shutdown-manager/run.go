@@ -80,7 +80,8 @@ func (o *runOptions) run(c *cobra.Command, args []string) error {
 	defer flush()
 	p := &parent{log: log, plan: plan, signals: make(chan os.Signal, signalsKept)}
 	p.drain = drain.Config{Envoy: client, Plan: plan, Ignored: o.ignored, Log: p.log, Watch: &drain.Progress{}, Unsent: o.unsent(client)}
-	if p.report, err = o.reporter(c, p.log); err != nil {
+	follow, err := o.asked(c, p)
+	if err != nil {
 		return err
 	}
 	server, err := o.server(&probe.Metrics{Envoy: client, Ignored: o.ignored, Progress: p.drain.Watch}, p.pid, p.log)
@@ -89,10 +90,6 @@ func (o *runOptions) run(c *cobra.Command, args []string) error {
 	}
 	if server != nil {
 		defer server.Close()
-	}
-	follow, err := o.nodeFlags.config(c, &o.apiFlags, p.log)
-	if err != nil {
-		return err
 	}
 	authorization, err := o.authorize(c.Context(), p.log)
 	if err != nil {
@@ -108,6 +105,15 @@ func (o *runOptions) run(c *cobra.Command, args []string) error {
 	p.log.Info("Envoy started", "pid", p.child.PID(), "arguments", strings.Join(args, " "))
 	defer p.beside(c.Context(), client, follow)()
 	return cli.Exit(p.wait(c.Context()))
+}
+
+// asked checks what the API server is asked for: to take the report of p, and of the node,
+// which is not followed if follow is nil.
+func (o *runOptions) asked(c *cobra.Command, p *parent) (follow *node.Config, err error) {
+	if p.report, err = o.reporter(c, p.log); err != nil {
+		return nil, err
+	}
+	return o.nodeFlags.config(c, &o.apiFlags, p.log)
 }
 
 // beside begins what goes on beside Envoy, and returns what ends it. The node is not followed

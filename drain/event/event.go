@@ -26,10 +26,12 @@ const (
 	Controller = "legation.dev/shutdown-manager"
 	// Annotation has the report as JSON.
 	Annotation = "legation.dev/drain-report"
+	// Warning is the type of an Event that tells of clients who lost something, or may have.
+	Warning = "Warning"
 
 	action = "Drain"
-	// normal and warning are the types of Events.
-	normal, warning = "Normal", "Warning"
+	// normal is the type of an Event that tells of nothing lost.
+	normal = "Normal"
 	// maxNote, maxInstance and maxName are bounds of the API, in bytes.
 	maxNote, maxInstance, maxName = 1024, 128, 253
 	// pause is between two tries.
@@ -88,7 +90,7 @@ func Of(p Pod, r drain.Report, now time.Time) (Event, error) {
 	}
 	kind := normal
 	if cut(r) {
-		kind = warning
+		kind = Warning
 	}
 	at := fmt.Sprintf(".drained-%x", now.UnixMicro())
 	return Event{

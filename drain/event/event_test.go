@@ -36,13 +36,13 @@ func TestNote(t *testing.T) {
 		{drain.Report{Reason: drain.ReasonDone, Seconds: 5.31, RequestsFinished: 7, ClosedGracefully: 3, Known: true}, normal,
 			"Envoy was drained for 5.3 s, until nothing was left that is waited for. Finished requests: 7, connections closed in order: 3. Cut requests: 0, WebSockets: 0, answers: 0."},
 		{drain.Report{Reason: drain.ReasonDeadline, Seconds: 27, RequestsCut: 2, UpgradesCut: 1, Known: true, CutFromOthers: 1,
-			CutFrom: []admin.Upstream{{Cluster: "shop/web/80", Address: "10.0.0.7:8080", Requests: 1}, {Cluster: "shop/api/80", Address: "10.0.0.8:8080", Requests: 1}}}, warning,
+			CutFrom: []admin.Upstream{{Cluster: "shop/web/80", Address: "10.0.0.7:8080", Requests: 1}, {Cluster: "shop/api/80", Address: "10.0.0.8:8080", Requests: 1}}}, Warning,
 			"Envoy was drained for 27.0 s, until the deadline was over. Finished requests: 0, connections closed in order: 0. Cut requests: 2, WebSockets: 1, answers: 0; they were at shop/web/80 10.0.0.7:8080 (1), shop/api/80 10.0.0.8:8080 (1), and at others (1)."},
-		{drain.Report{Reason: drain.ReasonDone, AnswersCut: 1, Known: true}, warning,
+		{drain.Report{Reason: drain.ReasonDone, AnswersCut: 1, Known: true}, Warning,
 			"Envoy was drained for 0.0 s, until nothing was left that is waited for. Finished requests: 0, connections closed in order: 0. Cut requests: 0, WebSockets: 0, answers: 1."},
-		{drain.Report{Reason: drain.ReasonEnvoyGone, Known: true}, warning,
+		{drain.Report{Reason: drain.ReasonEnvoyGone, Known: true}, Warning,
 			"Envoy was drained for 0.0 s, until Envoy ended by itself. Finished requests: 0, connections closed in order: 0. Cut requests: 0, WebSockets: 0, answers: 0."},
-		{drain.Report{Reason: drain.ReasonDeadline, Unread: 9}, warning, "Envoy was drained for 0.0 s, until the deadline was over. Its statistics could not be read: what was active is unknown."},
+		{drain.Report{Reason: drain.ReasonDeadline, Unread: 9}, Warning, "Envoy was drained for 0.0 s, until the deadline was over. Its statistics could not be read: what was active is unknown."},
 		{drain.Report{Reason: drain.ReasonUnserved}, normal, "Envoy was drained for 0.0 s, until no client was ever served. Its statistics could not be read: what was active is unknown."},
 	} {
 		e, err := Of(pod, c.report, at)

@@ -5,6 +5,7 @@ package deploy
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -17,8 +18,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"legation.dev/drain"
 	"legation.dev/test/kube"
 )
 
@@ -76,6 +79,7 @@ func (d *deployed) upgrade() {
 	if err != nil {
 		d.Fatal(err)
 	}
+	before := d.pods("envoy")
 	d.apply(objects...)
 	for _, o := range objects {
 		switch o.GetObjectKind().GroupVersionKind().Kind {
@@ -90,6 +94,41 @@ func (d *deployed) upgrade() {
 			if text := fmt.Sprint(p.Spec.InitContainers, p.Spec.Containers); !strings.Contains(text, flag) {
 				d.Errorf("%s is not what the upgrade wants: no %s", p.Name, flag)
 			}
+		}
+	}
+	d.drained(before)
+}
+
+// drained: of each of these Envoys, whose pods are gone, an Event tells how it ended, and a
+// command finds it.
+func (d *deployed) drained(gone []corev1.Pod) {
+	d.Helper()
+	config := filepath.Join(d.TempDir(), "config")
+	if err := kube.WriteKubeconfig(config, k.REST()); err != nil {
+		d.Fatal(err)
+	}
+	out, err := exec.CommandContext(d.ctx, path(d.T, "bin", "legation"), "drains", "-n", namespace, "-o", "json", "--kubeconfig", config).CombinedOutput()
+	if err != nil {
+		d.Fatalf("legation drains: %v\n%s", err, out)
+	}
+	var told struct {
+		Drains []struct {
+			Pod    string
+			Report drain.Report
+		}
+	}
+	if err := json.Unmarshal(out, &told); err != nil {
+		d.Fatalf("%v in %s", err, out)
+	}
+	reports := map[string]drain.Report{}
+	for _, one := range told.Drains {
+		reports[one.Pod] = one.Report
+	}
+	for _, p := range gone {
+		_, err := k.Client().CoreV1().Pods(namespace).Get(d.ctx, p.Name, metav1.GetOptions{})
+		if r := reports[p.Name]; !apierrors.IsNotFound(err) || r.Reason != drain.ReasonDone || !r.Known || r.RequestsFinished == 0 || r.RequestsCut > 0 {
+			log, _ := k.Logs(&p, "envoy")
+			d.Errorf("of %s, which is there or not (%v), is told %+v\n%.3000s", p.Name, err, r, log[max(0, len(log)-3000):])
 		}
 	}
 }
