@@ -163,6 +163,7 @@ func questions(n int) []question {
 	ingress := fmt.Sprintf("Ingress %s/i%05d", worlds.Namespace, n/10)
 	resources := func(r *adminv1.ResourcesRequest) func(context.Context, adminv1.AdminClient) error {
 		return func(ctx context.Context, c adminv1.AdminClient) error {
+			r.Page = pageSize
 			stream, err := c.Resources(ctx, r)
 			for err == nil {
 				_, err = stream.Recv()
@@ -228,6 +229,7 @@ func questions(n int) []question {
 		}, true},
 		{"snapshot NAME", resources(&adminv1.ResourcesRequest{Fleet: worlds.Class, Name: worlds.HostOf(n / 10)}), false},
 		{"snapshot", resources(&adminv1.ResourcesRequest{Fleet: worlds.Class}), true},
+		{"snapshot -o json", resources(&adminv1.ResourcesRequest{Fleet: worlds.Class, Bodies: true}), true},
 	}
 }
 

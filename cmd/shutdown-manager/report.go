@@ -29,20 +29,22 @@ func (r *reportFlags) addReport(f *pflag.FlagSet, of *apiFlags) {
 	f.StringVar(&r.pod, "event-on", "", "pod, as `NAMESPACE/NAME/UID`, that gets the report as an Event, which outlives it (it wants the\nright to create events.events.k8s.io there); empty: no Event")
 }
 
-// eventTime bounds what the Event may add to a drain.
-const eventTime = time.Second
+// eventTime bounds what the Event may add to a drain: an API server that is busy answers within
+// it, and nobody waits for a pod that long.
+const eventTime = 3 * time.Second
 
 // reporter leaves a report where it was asked for.
 type reporter struct {
-	path string
-	pod  event.Pod
-	api  *api.Client // nil: no Event
-	log  *slog.Logger
+	path   string
+	pod    event.Pod
+	api    *api.Client   // nil: no Event
+	within time.Duration // the Event
+	log    *slog.Logger
 }
 
 // reporter checks the flags.
 func (r *reportFlags) reporter(c *cobra.Command, log *slog.Logger) (*reporter, error) {
-	to := &reporter{path: r.path, log: log}
+	to := &reporter{path: r.path, within: eventTime, log: log}
 	if r.pod == "" {
 		return to, nil
 	}
@@ -56,8 +58,8 @@ func (r *reportFlags) reporter(c *cobra.Command, log *slog.Logger) (*reporter, e
 	return to, nil
 }
 
-// leave writes a report: to the file at once, and then as an Event, until ctx ends or eventTime
-// is over. What fails is logged: the report itself is in the log anyway.
+// leave writes a report: to the file at once, and then as an Event, until ctx ends or its
+// time is over. What fails is logged: the report itself is in the log anyway.
 func (r *reporter) leave(ctx context.Context, report drain.Report) {
 	if err := r.file(report); err != nil {
 		r.log.Warn("report not written", "error", err)
@@ -65,7 +67,7 @@ func (r *reporter) leave(ctx context.Context, report drain.Report) {
 	if r.api == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, eventTime)
+	ctx, cancel := context.WithTimeout(ctx, r.within)
 	defer cancel()
 	e, err := event.Of(r.pod, report, time.Now())
 	if err == nil {

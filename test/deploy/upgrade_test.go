@@ -99,8 +99,9 @@ func (d *deployed) upgrade() {
 	d.drained(before)
 }
 
-// drained: of each of these Envoys, whose pods are gone, an Event tells how it ended, and a
-// command finds it.
+// drained: of these Envoys, whose pods are gone, Events tell how they ended, and a command finds
+// them. One that says itself that the API server did not answer in time, on a machine that
+// stood still, has none.
 func (d *deployed) drained(gone []corev1.Pod) {
 	d.Helper()
 	config := filepath.Join(d.TempDir(), "config")
@@ -124,14 +125,26 @@ func (d *deployed) drained(gone []corev1.Pod) {
 	for _, one := range told.Drains {
 		reports[one.Pod] = one.Report
 	}
+	if len(reports) == 0 {
+		d.Errorf("no Event tells of the drain of an Envoy")
+	}
 	for _, p := range gone {
-		_, err := k.Client().CoreV1().Pods(namespace).Get(d.ctx, p.Name, metav1.GetOptions{})
-		if r := reports[p.Name]; !apierrors.IsNotFound(err) || r.Reason != drain.ReasonDone || !r.Known || r.RequestsFinished == 0 || r.RequestsCut > 0 {
-			log, _ := k.Logs(&p, "envoy")
-			d.Errorf("of %s, which is there or not (%v), is told %+v\n%.3000s", p.Name, err, r, log[max(0, len(log)-3000):])
+		if _, err := k.Client().CoreV1().Pods(namespace).Get(d.ctx, p.Name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+			d.Errorf("%s is not gone: %v", p.Name, err)
+		}
+		log, err := k.Logs(&p, "envoy")
+		if err != nil {
+			d.Fatal(err)
+		}
+		r, ok := reports[p.Name]
+		if late := strings.Contains(log, unanswered); ok == late || ok && (r.Reason != drain.ReasonDone || !r.Known || r.RequestsFinished == 0 || r.RequestsCut > 0) {
+			d.Errorf("of %s is told: %v, %+v\n%.3000s", p.Name, ok, r, log[max(0, len(log)-3000):])
 		}
 	}
 }
+
+// unanswered is what shutdown-manager says where there was no time for an Event.
+const unanswered = `/namespaces/legation/events\": context deadline exceeded"`
 
 // leave takes the installation away under a request, as docs/operating.md says: that is
 // answered, the pods end when it is, and what is left is what is said there.
