@@ -33,7 +33,7 @@ func (p *pass) shares() {
 		}
 	}
 	namespaces := keys{}
-	for key := range touched.sorted() {
+	for _, key := range touched.sorted() {
 		before, after := variants(p.old.backends, p.old.view, key), variants(p.next.backends, p.v, key)
 		s, _ := p.v.Service(key)
 		for name, b := range p.next.backends.Prefix(key + "/") {
@@ -60,7 +60,7 @@ func (t tally) Sum() pmap.Sum { return pmap.SumOf(strconv.FormatUint(uint64(t), 
 // tells the namespaces that have nearly too many ports.
 func (p *pass) levels(namespaces keys) {
 	b := p.next.class.Settings.NamespaceBudget
-	for namespace := range namespaces.sorted() {
+	for _, namespace := range namespaces.sorted() {
 		before, _ := p.old.ports.Get(namespace)
 		after, _ := p.next.ports.Get(namespace)
 		if after == 0 {

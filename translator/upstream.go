@@ -81,7 +81,7 @@ func (c *class) references(v input.View, b route.Backend) func(func(*route.Fragm
 		return r.Cluster() == b.Cluster() || f.Withheld && r.Key() == b.Key() && r.Port == b.Port // a canary has other settings than its own
 	}
 	return func(yield func(*route.Fragment, route.Reference) bool) {
-		for _, f := range c.sorted(v.Naming(b.Ref())) {
+		for _, f := range c.sorted(slices.Collect(v.Naming(b.Ref()))) {
 			for _, r := range f.References {
 				if r.Backend != nil && names(f, r.Backend) && !yield(f, r) {
 					return
