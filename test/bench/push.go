@@ -32,7 +32,7 @@ func (b *bench) push() error {
 			return err
 		}
 		for _, p := range pushes {
-			if err := b.pushOn(s, p.hosts, p.paths, []real.Feature{{Name: real.Plain}, real.Guarded(backend)}); err != nil {
+			if err := b.pushOn(s, p.hosts, p.paths, real.Pushed(backend)); err != nil {
 				return err
 			}
 		}

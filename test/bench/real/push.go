@@ -14,14 +14,16 @@ import (
 	"legation.dev/test/bench/proc"
 )
 
-// Guarded is a host with authentication, CORS, limits and header changes, given where the
-// service of authorization is.
-func Guarded(service *net.TCPAddr) Feature {
-	return Feature{Name: "auth, CORS, limits and headers", Asks: true, Says: map[string]string{
+// Pushed are the kinds of paths that are pushed: plain ones, and those of a host with
+// authentication, CORS, limits and header changes, given where the service of authorization is.
+func Pushed(service *net.TCPAddr) []Feature {
+	guarded := map[string]string{
 		"auth-url": fmt.Sprintf("http://%s/auth", service), "auth-response-headers": "X-Auth-Request-User, X-Auth-Request-Email",
-		"enable-cors": "true", "cors-allow-origin": "https://shop.example.com, https://*.example.com", "cors-allow-credentials": "true",
-		"limit-rps": "1000", "limit-rpm": "30000", "whitelist-source-range": "127.0.0.0/8, 10.0.0.0/8",
-		"configuration-snippet": `more_set_headers "X-Frame-Options: DENY"; more_set_headers "X-Content-Type-Options: nosniff"; proxy_set_header X-Site main;`}}
+		"enable-cors": "true", "cors-allow-credentials": "true", "limit-rps": "1000", "whitelist-source-range": "127.0.0.0/8, 10.0.0.0/8",
+		"configuration-snippet": `more_set_headers "X-Frame-Options: DENY"; more_set_headers "X-Content-Type-Options: nosniff"; proxy_set_header X-Site main;`}
+	origins := map[string]string{"cors-allow-origin": "https://shop.example.com, https://*.example.com"}
+	return []Feature{{Name: Plain}, {Name: "auth, CORS, limits and headers", Asks: true, Says: guarded},
+		{Name: "the same, and a list of origins", Asks: true, Says: all(guarded, origins)}}
 }
 
 const pushManifest = `apiVersion: networking.k8s.io/v1
