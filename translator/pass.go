@@ -492,7 +492,7 @@ func (p *pass) cluster(name string) {
 		p.put(snapshot.Endpoints, name, nil)
 		return
 	}
-	r, measured, found := cluster(p.v, p.next.class, b, p.crowd(b))
+	r, measured, found := cluster(p.v, p.next.class, b, p.sharers(b))
 	p.measure(name, measured)
 	p.found(clusterUnit(name), found)
 	p.put(snapshot.Cluster, name, r)

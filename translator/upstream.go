@@ -16,7 +16,7 @@ import (
 // cluster computes the cluster of a backend. Where its Service or port is missing,
 // the objects that name it are told.
 // It shares what it may have. measured is until when all of its statistics are kept.
-func cluster(v input.View, c *class, b route.Backend, of crowd) (r *snapshot.Resource, measured time.Time, found []finding.Finding) {
+func cluster(v input.View, c *class, b route.Backend, of sharers) (r *snapshot.Resource, measured time.Time, found []finding.Finding) {
 	s, _ := v.Service(b.Key())
 	if b.Outside() {
 		s = service.Outside(b)
