@@ -136,11 +136,11 @@ func portOf(b route.Backend, s *input.Service) string {
 	return "no " + b.Port
 }
 
-// sharers is who shares what a cluster may have: the clusters of its Service port, and the
+// sharers are who share what a cluster may have: the clusters of its Service port, and the
 // Service ports of its namespace.
 type sharers struct{ variants, ports uint32 }
 
-// sharers is that of a backend.
+// sharers are those of a backend.
 func (p *pass) sharers(b route.Backend) sharers {
 	ports, _ := p.next.ports.Get(b.Namespace)
 	return sharers{p.variants(b), max(1, uint32(ports))}
