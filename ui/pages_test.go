@@ -183,7 +183,7 @@ func TestTimelineNoted(t *testing.T) {
 		s.with(w.Move(3, 1+i%2))
 		offer()
 	}
-	_, body := s.get("/timeline")
+	_, body := s.get("/timeline?fleet=" + worlds.Class)
 	if n, kept := rowsOf(body), len(s.Store.History(worlds.Class)); n != kept || !strings.Contains(body, "Of older ones it is noted") {
 		t.Errorf("%d rows, want those of %d versions, and where the others are:\n%s", n, kept, body)
 	}

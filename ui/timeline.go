@@ -13,9 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"legation.dev/inspect"
-	"legation.dev/xds/admin"
 	"legation.dev/xds/admin/adminv1"
-	"legation.dev/xds/snapshot"
 	"legation.dev/xds/store"
 )
 
@@ -201,8 +199,7 @@ func (p *Pages) diff(r *http.Request) (*sheet, error) {
 	if len(versions) == 0 {
 		return nil, status.Error(codes.NotFound, "there is no such fleet; the timeline has those that there are")
 	}
-	first, last := versions[0].Number, versions[len(versions)-1].Number
-	to, err := versionNumber(q.Get("to"), last)
+	to, err := versionNumber(q.Get("to"), versions[len(versions)-1].Number)
 	if err != nil {
 		return nil, err
 	}
@@ -210,27 +207,13 @@ func (p *Pages) diff(r *http.Request) (*sheet, error) {
 	if err != nil {
 		return nil, err
 	}
-	if max(from, to) > last {
-		return nil, status.Errorf(codes.OutOfRange, "version %d is not kept: there are %d to %d", max(from, to), first, last)
-	}
 	s, skip := &sheet{}, skipOf(q)
 	s.Form = &form{Submit: "Compare", Fields: []field{{Name: "fleet", Label: "Fleet", Value: clean(name)},
 		{Name: "from", Label: "From version", Value: fmt.Sprint(from)}, {Name: "to", Label: "To version", Value: fmt.Sprint(to)}}}
 	of := s.section("", "What", "Resource", "Of", "Connections concerned")
-	var list []*adminv1.Change
-	var more bool
-	if min(from, to) >= first {
-		v := versions[to-first]
-		s.Lead = leads(name, from, to, v.Time, v.Cause)
-		list, more = whole(versions[from-first].Snapshot, v.Snapshot, skip, s.left())
-	} else {
-		answer, err := p.Admin.Diff(r.Context(), &adminv1.DiffRequest{Fleet: name, From: from, To: to})
-		if err != nil {
-			return nil, err
-		}
-		s.Lead = leads(name, from, to, answer.GetTo().GetTime().AsTime(), answer.GetTo().GetCause())
-		list = answer.GetChanges()[min(skip, len(answer.GetChanges())):]
-		more, list = len(list) > s.left(), list[:min(len(list), s.left())]
+	list, more, err := p.changes(r, s, versions, name, from, to, skip)
+	if err != nil {
+		return nil, err
 	}
 	for _, c := range list {
 		s.change(c)
@@ -245,17 +228,30 @@ func (p *Pages) diff(r *http.Request) (*sheet, error) {
 	return s, nil
 }
 
-func leads(fleet string, from, to uint64, at time.Time, cause string) string {
-	return clean(fmt.Sprintf("Fleet %s, version %d to %d, published %s: %s", fleet, from, to, ago(at, time.Now()).Text, cause))
+// changes are as many of those from one version to another as s has room for, after those that
+// are skipped: by the versions if both are kept whole, else by what was noted.
+func (p *Pages) changes(r *http.Request, s *sheet, versions []store.Version, name string, from, to uint64, skip int) (list []*adminv1.Change, more bool, err error) {
+	first, last := versions[0].Number, versions[len(versions)-1].Number
+	if max(from, to) > last {
+		return nil, false, status.Errorf(codes.OutOfRange, "version %d is not kept: there are %d to %d", max(from, to), first, last)
+	}
+	if min(from, to) >= first {
+		v := versions[to-first]
+		s.Lead = leads(name, from, to, v.Time, v.Cause)
+		list, more = inspect.Changes(versions[from-first].Snapshot, v.Snapshot, skip, s.left())
+		return list, more, nil
+	}
+	answer, err := p.Admin.Diff(r.Context(), &adminv1.DiffRequest{Fleet: name, From: from, To: to})
+	if err != nil {
+		return nil, false, err
+	}
+	s.Lead = leads(name, from, to, answer.GetTo().GetTime().AsTime(), answer.GetTo().GetCause())
+	list = answer.GetChanges()[min(skip, len(answer.GetChanges())):]
+	return list[:min(len(list), s.left())], len(list) > s.left(), nil
 }
 
-// whole is what is different between two versions that are kept whole, as inspect.Changes has it.
-func whole(from, to snapshot.Snapshot, skip, limit int) (out []*adminv1.Change, more bool) {
-	list, more := inspect.Changes(from, to, skip, limit)
-	for _, c := range list {
-		out = append(out, admin.ChangeOf(c))
-	}
-	return out, more
+func leads(fleet string, from, to uint64, at time.Time, cause string) string {
+	return clean(fmt.Sprintf("Fleet %s, version %d to %d, published %s: %s", fleet, from, to, ago(at, time.Now()).Text, cause))
 }
 
 func (s *sheet) change(c *adminv1.Change) {
