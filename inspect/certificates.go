@@ -86,7 +86,7 @@ func certificatesOf(fleet *translator.Fleet, sent snapshot.Snapshot, host string
 }
 
 // isHost reports whether a secret is the certificate of a host, or the default one: others
-// have what clients are checked by, and keys of session tickets.
+// have what clients are checked by, what endpoints are shown, and keys of session tickets.
 func isHost(name string) bool {
 	return !strings.Contains(name, "/") && name != "tickets"
 }

@@ -120,7 +120,7 @@ func (c *Ends) change(fleet string, view input.View, change pmap.Change[*snapsho
 // endingOf is what a resource presents; nil if it is no certificate of a server.
 func endingOf(fleet string, view input.View, r *snapshot.Resource) *Ending {
 	c, ok := certificateIn(view, r)
-	if !ok {
+	if !ok || !isHost(r.Name) {
 		return nil
 	}
 	return &Ending{Fleet: fleet, Host: r.Name, Certificate: c, version: r.Version}

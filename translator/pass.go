@@ -473,14 +473,14 @@ func (p *pass) followSlices(name string, b route.Backend) {
 	if _, done := p.clusters[name]; done {
 		return
 	}
-	if c, _ := p.next.Snapshot.Of(snapshot.Cluster).Get(name); len(c.Pulls) == 0 || service.HasNames(slicesOf(p.v, b)) {
+	if c, _ := p.next.Snapshot.Of(snapshot.Cluster).Get(name); !byEDS(c) || service.HasNames(slicesOf(p.v, b)) {
 		p.cluster(name)
 		return
 	}
 	p.endpoints(name, b)
 }
 
-// cluster computes one cluster and its endpoints, if it is named.
+// cluster computes one cluster, what it shows to its endpoints, and these, if it is named.
 func (p *pass) cluster(name string) {
 	b, ok := p.next.backends.Get(name)
 	if !ok || !p.isNamed(name) {
@@ -490,13 +490,20 @@ func (p *pass) cluster(name string) {
 		p.found("endpoints "+name, nil)
 		p.put(snapshot.Cluster, name, nil)
 		p.put(snapshot.Endpoints, name, nil)
+		p.put(snapshot.Secret, render.ShownBy(name), nil)
 		return
 	}
-	r, measured, found := cluster(p.v, p.next.class, b, p.sharers(b))
-	p.measure(name, measured)
+	r, found := cluster(p.v, p.next.class, b, p.sharers(b))
+	p.measure(name, r.measured)
 	p.found(clusterUnit(name), found)
-	p.put(snapshot.Cluster, name, r)
+	p.put(snapshot.Cluster, name, r.cluster)
+	p.put(snapshot.Secret, render.ShownBy(name), r.shown)
 	p.endpoints(name, b)
+}
+
+// byEDS reports whether a cluster gets its endpoints by EDS; they are not in it then.
+func byEDS(cluster *snapshot.Resource) bool {
+	return cluster.Pulled(snapshot.Ref{Type: snapshot.Endpoints, Name: cluster.Name})
 }
 
 // collector marks the cluster that spans are sent to, before and after a change of the class.
@@ -527,7 +534,7 @@ func (p *pass) isNamed(cluster string) bool {
 // endpoints computes the endpoints of a cluster that gets them by EDS.
 func (p *pass) endpoints(name string, b route.Backend) {
 	c, ok := p.next.Snapshot.Of(snapshot.Cluster).Get(name)
-	if !ok || len(c.Pulls) == 0 {
+	if !ok || !byEDS(c) {
 		p.found("endpoints "+name, nil)
 		p.put(snapshot.Endpoints, name, nil)
 		return

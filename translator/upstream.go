@@ -15,8 +15,8 @@ import (
 
 // cluster computes the cluster of a backend. Where its Service or port is missing,
 // the objects that name it are told.
-// It shares what it may have. measured is until when all of its statistics are kept.
-func cluster(v input.View, c *class, b route.Backend, of sharers) (r *snapshot.Resource, measured time.Time, found []finding.Finding) {
+// It shares what it may have.
+func cluster(v input.View, c *class, b route.Backend, of sharers) (r upstream, found []finding.Finding) {
 	s, _ := v.Service(b.Key())
 	if b.Outside() {
 		s = service.Outside(b)
@@ -35,12 +35,33 @@ func cluster(v input.View, c *class, b route.Backend, of sharers) (r *snapshot.R
 		found = append(found, c.missing(v, b, "service.port", b.Port, finding.NoServicePort, b.Ref())...)
 	}
 	spec.TLS, _ = route.TLSOf(b.Namespace, &spec.Settings.UpstreamTLS, credentials(v)) // who names the Secret is told
-	r, err := render.Cluster(spec)
+	var err error
+	r.measured = spec.Settings.AllMetricsUntil
+	if r.cluster, err = render.Cluster(spec); err == nil {
+		r.shown, err = shown(&spec, r.cluster)
+	}
 	if err != nil { // no input is known to get here; the fleet must not miss a cluster that a route names
 		found = append(found, finding.ClusterNotServed.At(object.Origin{Object: b.Ref()}, "", err))
-		r = render.PlainCluster(b)
+		r.cluster, r.shown = render.PlainCluster(b), nil
 	}
-	return r, spec.Settings.AllMetricsUntil, found
+	return r, found
+}
+
+// upstream is what a backend is made of, but for its endpoints.
+type upstream struct {
+	cluster  *snapshot.Resource
+	shown    *snapshot.Resource // the certificate that endpoints are shown; nil for none
+	measured time.Time          // until when all of its statistics are kept
+}
+
+// shown is the certificate that a cluster shows to its endpoints; nil for none. One that
+// stands in for a missing Service has it, too: the last good one may be kept in its place.
+func shown(c *route.Cluster, r *snapshot.Resource) (*snapshot.Resource, error) {
+	pulled := r.Pulled(snapshot.Ref{Type: snapshot.Secret, Name: render.ShownBy(r.Name)})
+	if c.TLS == nil || c.TLS.Pair == nil || !pulled && !c.Placeholder {
+		return nil, nil
+	}
+	return render.Shown(r.Name, *c.TLS.Pair, []object.Ref{c.TLS.Secret})
 }
 
 func slicesOf(v input.View, b route.Backend) []*input.Slice {

@@ -109,7 +109,8 @@ data: {session-ticket-secret: shop/tickets}
 ---
 apiVersion: networking.k8s.io/v1
 kind: Ingress
-metadata: {name: key, namespace: shop, annotations: {nginx.ingress.kubernetes.io/auth-type: basic, nginx.ingress.kubernetes.io/auth-secret: users}}
+metadata: {name: key, namespace: shop, annotations: {nginx.ingress.kubernetes.io/auth-type: basic, nginx.ingress.kubernetes.io/auth-secret: users,
+  nginx.ingress.kubernetes.io/backend-protocol: HTTPS, nginx.ingress.kubernetes.io/proxy-ssl-secret: shop/key}}
 spec:
   ingressClassName: legation
   tls: [{hosts: [key.test], secretName: key}]

@@ -89,6 +89,12 @@ func (w *suite) everyHost(hosts, clients int, oracle load.Oracle) (running *load
 				return fmt.Sprintf("s%d.test", n%hosts), "/"
 			}, Oracle: oracle})
 	}
+	return w.load(list)
+}
+
+// load runs clients, until end.
+func (w *suite) load(list []load.Client) (running *load.Load, end func()) {
+	w.t.Helper()
 	ctx, cancel := context.WithCancel(w.t.Context())
 	w.t.Cleanup(cancel)
 	running = load.Start(ctx, list...)

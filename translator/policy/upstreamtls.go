@@ -56,7 +56,7 @@ var upstreamTLSRows = []Setting{
 		Name: "upstream-tls-secret", Type: typeOf("name of a Secret", "of the same namespace", func(v *Values) *string { return &v.TLSSecret }, parseSecretName, func(s string) string { return s }),
 		Default: "", Why: "As ingress-nginx: endpoints have certificates of their own making.",
 		Envoy: "UpstreamTlsContext.common_tls_context", Restricts: "which endpoints are believed",
-		Doc: "A Secret for TLS to endpoints (`upstream-protocol`): `tls.crt` and `tls.key` are shown to those that ask for a certificate, `ca.crt` is what theirs are verified by (`upstream-tls-verify`). Without the Secret, or without what is needed of it, the paths answer 503. Another one in it replaces the connections to endpoints; requests under way go on.",
+		Doc: "A Secret for TLS to endpoints (`upstream-protocol`): `tls.crt` and `tls.key` are shown to those that ask for a certificate, `ca.crt` is what theirs are verified by (`upstream-tls-verify`). Without the Secret, or without what is needed of it, the paths answer 503. Another certificate in it is shown in new handshakes, and closes no connection; another `ca.crt` replaces the connections to endpoints, and requests under way go on.",
 	},
 	{
 		Name: "upstream-tls-server-name", Type: yesNo(func(v *Values) *bool { return &v.TLSServer }),

@@ -56,6 +56,9 @@ func Cluster(c route.Cluster) (*snapshot.Resource, error) {
 	}
 	if c.Protocol.TLS {
 		m.TransportSocket = upstreamTLS(&c)
+		if c.TLS != nil && c.TLS.Pair != nil {
+			meta.Pulls = append(meta.Pulls, snapshot.Ref{Type: snapshot.Secret, Name: ShownBy(name)})
+		}
 	}
 	return newResource(snapshot.Cluster, name, m, meta)
 }
@@ -156,8 +159,13 @@ func lifetimes(settings *policy.Upstream) *corev3.HttpProtocolOptions {
 }
 
 // upstreamTLS verifies nothing unless a Secret says by what, as ingress-nginx, whose users
-// have endpoints with certificates of their own making. What is in the Secret is in the cluster, and
-// so comes with it: by a secret of its own it could be late, while routes lead to the cluster.
+// have endpoints with certificates of their own making.
+//
+// The certificate that is shown to endpoints comes by SDS: a renewed one is in the next
+// handshake, and closes no connection. What endpoints must show is in the cluster: with
+// another authority Envoy makes all connections anew, so that none stays to an endpoint that
+// the old one vouched for. By SDS it would stay as long as requests keep it open (measured on
+// Envoy 1.40).
 func upstreamTLS(c *route.Cluster) *corev3.TransportSocket {
 	m := &tlsv3.UpstreamTlsContext{Sni: c.SNI}
 	if c.TLS != nil {
@@ -166,8 +174,8 @@ func upstreamTLS(c *route.Cluster) *corev3.TransportSocket {
 		if s.TLSServer && s.TLSName != "" {
 			m.Sni = s.TLSName
 		}
-		if pair := c.TLS.Pair; pair != nil {
-			m.CommonTlsContext.TlsCertificates = []*tlsv3.TlsCertificate{newSecret("", *pair).GetTlsCertificate()}
+		if c.TLS.Pair != nil {
+			m.CommonTlsContext.TlsCertificateSdsSecretConfigs = []*tlsv3.SdsSecretConfig{{Name: ShownBy(c.Backend.Cluster()), SdsConfig: ads()}}
 		}
 		if by := believed(c); by != nil {
 			m.CommonTlsContext.ValidationContextType = &tlsv3.CommonTlsContext_ValidationContext{ValidationContext: by}

@@ -16,6 +16,21 @@ func Secret(name string, pair route.KeyPair, from []object.Ref) (*snapshot.Resou
 	return newResource(snapshot.Secret, name, newSecret(name, pair), snapshot.Meta{From: from, Needs: comesAfter(name)})
 }
 
+// shownSuffix ends the name of the secret that has the certificate which a cluster shows to
+// its endpoints. No host can end in it.
+const shownSuffix = "/tls"
+
+// ShownBy is the name of the secret with the certificate that Envoy shows to the endpoints of
+// a cluster. It is the cluster's own, though a Secret may serve several: an Envoy that
+// remembers one which it rejected takes no version of any cluster that names it.
+func ShownBy(cluster string) string { return cluster + shownSuffix }
+
+// Shown is the certificate that a cluster shows to its endpoints.
+func Shown(cluster string, pair route.KeyPair, from []object.Ref) (*snapshot.Resource, error) {
+	name := ShownBy(cluster)
+	return newResource(snapshot.Secret, name, newSecret(name, pair), snapshot.Meta{From: from})
+}
+
 // StandIn is a certificate of the process's own under a name, if it has one; a placeholder,
 // so that an Envoy that has a good one keeps it. An unanswered secret would hold up the
 // whole listener for 15 s.
@@ -27,9 +42,13 @@ func StandIn(own *route.KeyPair, name string, from []object.Ref) *snapshot.Resou
 	return standIn(m, snapshot.Meta{From: from, Needs: comesAfter(name)})
 }
 
-// comesAfter is what an Envoy must have before the certificate of a chain. It checks the
+// comesAfter is what an Envoy must have before the certificate of a chain; that of a cluster
+// needs nothing. It checks the
 // secrets of a chain together, once all are there, and blames the last one.
 func comesAfter(host string) []snapshot.Ref {
+	if strings.HasSuffix(host, shownSuffix) {
+		return nil // it is of a cluster
+	}
 	return []snapshot.Ref{{Type: snapshot.Secret, Name: ClientsOf(host)}, {Type: snapshot.Secret, Name: sessionTickets}}
 }
 

@@ -36,7 +36,8 @@ type Cluster struct {
 
 // BackendTLS is with what endpoints are spoken to by TLS.
 type BackendTLS struct {
-	Pair *KeyPair // shown to an endpoint that asks; nil for none
+	Secret object.Ref
+	Pair   *KeyPair // shown to an endpoint that asks; nil for none
 	// Authorities are PEM, by which the certificate of an endpoint is verified; nil: it is not.
 	Authorities []byte
 	// Nobody: no endpoint is believed.
@@ -70,7 +71,7 @@ func TLSOf(namespace string, s *policy.UpstreamTLS, secrets func(object.Ref) *Cr
 	case s.TLSVerify && s.TLSName == "":
 		return nobody, errors.New("to verify, a name is needed that certificates must have")
 	}
-	tls := &BackendTLS{}
+	tls := &BackendTLS{Secret: ref}
 	if c.PairErr == nil {
 		tls.Pair = &c.Pair
 	}

@@ -48,7 +48,7 @@ func (c *Conn) changedClusters(names []string) (adds, modifies []*snapshot.Resou
 	const t = snapshot.Cluster
 	for _, n := range c.inTurn(t, names) {
 		want, pending := c.pending(t, n)
-		if want == nil || !pending {
+		if want == nil || !pending || c.secretMoves(want) {
 			continue
 		}
 		if surely, _ := c.types[t].absent(n); surely {
@@ -214,7 +214,39 @@ func (c *Conn) live(cluster string) bool {
 	if _, perhaps := st.absent(cluster); perhaps {
 		return false
 	}
-	return !c.needsEndpoints(cluster, have) || c.hasEndpoints(cluster)
+	return (!c.needsEndpoints(cluster, have) || c.hasEndpoints(cluster)) && !c.lacksSecret(cluster, have)
+}
+
+// lacksSecret reports whether a cluster that Envoy has, r, waits for a secret, or has given up
+// waiting: what it cannot show, it asks no endpoint with. If the bytes of r are not known
+// here, the wanted version of the cluster decides.
+func (c *Conn) lacksSecret(name string, r *snapshot.Resource) bool {
+	if !known(r) {
+		r, _ = c.want(snapshot.Cluster).Get(name)
+	}
+	return r != nil && slices.ContainsFunc(r.Pulls, c.owed)
+}
+
+// secretMoves reports whether a secret of a cluster is in flight, or the last that Envoy saw of
+// it was rejected, or perhaps was: then it rejects each cluster that names it (M15). No timer
+// ends that: the cluster serves on as it is.
+func (c *Conn) secretMoves(r *snapshot.Resource) bool {
+	if r == nil || r.Type != snapshot.Cluster || !ruleHoldCluster {
+		return false
+	}
+	return slices.ContainsFunc(r.Pulls, func(ref snapshot.Ref) bool {
+		if ref.Type != snapshot.Secret {
+			return false
+		}
+		_, refused := c.refused[ref.Name]
+		_, flying := c.types[ref.Type].flying(ref.Name)
+		return refused || flying
+	})
+}
+
+// isShown reports whether a cluster pulls a secret.
+func isShown(r *snapshot.Resource) bool {
+	return slices.ContainsFunc(r.Pulls, func(ref snapshot.Ref) bool { return ref.Type == snapshot.Secret })
 }
 
 // liveOrRejected is what a fresh Envoy's listener waits for.

@@ -65,8 +65,9 @@ type Conn struct {
 	unneeded table[time.Time]    // since when nothing names a cluster that is not in want
 
 	// Secrets and listeners.
-	variedSecrets map[string]struct{}  // secrets that were pushed as a variant since Envoy has returned: the next push of each is none
-	rejectedOnce  map[suspect]struct{} // versions of listeners whose first rejection did not count (rule 6.5); emptied when a secret or HTTP configuration is rejected (rule 6.6)
+	variedSecrets map[string]struct{} // secrets that were pushed as a variant since Envoy has returned: the next push of each is none
+	rejectedOnce  map[once]struct{}   // versions of listeners and clusters whose first rejection did not count (rules 6.5, 6.9); emptied when a secret or HTTP configuration is rejected (rule 6.6)
+	refused       table[struct{}]     // secrets of which Envoy rejected the last version that it saw, or perhaps did
 	complete      chains
 
 	// HTTP configurations.
@@ -119,6 +120,16 @@ type addition struct{ first, newest, subscribed uint64 }
 // suspect is one resource of a rejected response: a version, "" for a removal.
 type suspect struct{ name, version string }
 
+// once is a version of a listener or cluster that was rejected.
+type once struct {
+	ref     snapshot.Ref
+	version string
+}
+
+func onceOf(r *snapshot.Resource) once {
+	return once{snapshot.Ref{Type: r.Type, Name: r.Name}, r.Version}
+}
+
 type flight struct {
 	Response
 	seq        uint64
@@ -133,7 +144,7 @@ type flight struct {
 // Accept is the state of an Envoy that has just opened a stream. known is what
 // Conn.Rejects of its last stream said; nil if there was none.
 func Accept(known Rejects) *Conn {
-	c := &Conn{random: random, sent: map[string]struct{}{}, variedSecrets: map[string]struct{}{}, rejectedOnce: map[suspect]struct{}{}}
+	c := &Conn{random: random, sent: map[string]struct{}{}, variedSecrets: map[string]struct{}{}, rejectedOnce: map[once]struct{}{}}
 	for ref, versions := range known {
 		c.keep(ref, versions)
 	}

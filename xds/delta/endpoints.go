@@ -136,7 +136,7 @@ func (c *Conn) noteEarly(cluster string, a addition, sent uint64) {
 	}
 	plain := true // none of the versions on their way waits for more than its CLA
 	c.types[snapshot.Cluster].possible(cluster, func(r *snapshot.Resource) bool {
-		plain = plain && (r == nil || !r.Checked)
+		plain = plain && (r == nil || !r.Checked && !isShown(r))
 		return plain
 	})
 	if plain {

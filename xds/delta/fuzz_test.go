@@ -43,9 +43,14 @@ func (p *program) retarget(bits byte) {
 	p.count++
 	v := string(rune('a' + bits%5))
 	for i, n := range []string{"a", "b"} {
-		for _, t := range []snapshot.Type{snapshot.Cluster, snapshot.Endpoints, snapshot.Secret} {
+		for _, t := range []snapshot.Type{snapshot.Endpoints, snapshot.Secret} {
 			p.want(t, n+"="+v)
 		}
+		shows := ""
+		if bits>>i&8 != 0 {
+			shows = ">sds:" + n
+		}
+		p.want(snapshot.Cluster, n+"="+v+shows)
 		if bits>>i&1 == 0 {
 			p.want(snapshot.VirtualHost, "rc/"+n+"="+v+">"+n+",@"+n)
 		} else {

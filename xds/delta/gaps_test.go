@@ -30,9 +30,22 @@ func (w *walk) secretsUnderWay() (names []string) {
 // (M15), and which cannot be replaced: its last good version is known by name only.
 func (w *walk) beyondHelp(listener *snapshot.Resource) bool {
 	return listener.Type == snapshot.Listener && slices.ContainsFunc(listener.Pulls, func(ref snapshot.Ref) bool {
-		s, d := w.envoy.secrets[ref.Name], w.conn.desired(ref.Type, ref.Name)
-		return ref.Type == snapshot.Secret && s != nil && s.rejected && d != nil && !known(d)
+		s := w.envoy.secrets[ref.Name]
+		return s != nil && s.rejected && w.irreplaceable(ref)
 	})
+}
+
+// irreplaceable reports whether what Envoy should have for a secret is known by name only.
+func (w *walk) irreplaceable(ref snapshot.Ref) bool {
+	d := w.conn.desired(ref.Type, ref.Name)
+	return ref.Type == snapshot.Secret && d != nil && !known(d)
+}
+
+// held: a cluster waits for a secret that Envoy has rejected, or perhaps has, and which
+// cannot be replaced.
+func (w *walk) held(t snapshot.Type, name string) bool {
+	want, ok := w.conn.want(t).Get(name)
+	return ok && t == snapshot.Cluster && w.conn.secretMoves(want) && slices.ContainsFunc(want.Pulls, w.irreplaceable)
 }
 
 // excuse allows the one exception of invariant 1: a new host is sent although

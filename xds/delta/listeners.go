@@ -76,7 +76,7 @@ func (c *Conn) listenerMayGo(want *snapshot.Resource) bool {
 // way at a time, and one that was already is pushed again after its answer. What is not known
 // here by its bytes is not waited for.
 func (c *Conn) secretsDue(listener *snapshot.Resource) bool {
-	if _, again := c.rejectedOnce[suspect{listener.Name, listener.Version}]; !again {
+	if _, again := c.rejectedOnce[onceOf(listener)]; !again {
 		return false
 	}
 	st := &c.types[snapshot.Secret]
@@ -214,16 +214,22 @@ func awaited(ref snapshot.Ref) bool {
 // listenersWait reports whether Envoy owes an answer to a listener, or has asked for a secret
 // or HTTP configuration of one and has neither acknowledged nor rejected it.
 func (c *Conn) listenersWait() bool {
-	owed := func(ref snapshot.Ref) bool {
-		want, wanted := c.want(ref.Type).Get(ref.Name)
-		st := &c.types[ref.Type]
-		return wanted && awaited(ref) && st.subscribed(ref.Name) && !st.have.Has(ref.Name) && !c.isRejected(ref.Type, ref.Name, want.Version)
-	}
 	listeners := &c.types[snapshot.Listener]
 	for _, r := range listeners.have.All() {
-		if slices.ContainsFunc(r.Pulls, owed) {
+		if slices.ContainsFunc(r.Pulls, c.owed) {
 			return true
 		}
 	}
 	return len(listeners.flight) > 0
+}
+
+// owed reports whether ref is a secret or HTTP configuration that Envoy has asked for and
+// neither acknowledged nor rejected.
+func (c *Conn) owed(ref snapshot.Ref) bool {
+	if !awaited(ref) {
+		return false
+	}
+	want, wanted := c.want(ref.Type).Get(ref.Name)
+	st := &c.types[ref.Type]
+	return wanted && st.subscribed(ref.Name) && !st.have.Has(ref.Name) && !c.isRejected(ref.Type, ref.Name, want.Version)
 }

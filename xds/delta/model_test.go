@@ -22,7 +22,7 @@ const (
 	undecodable
 )
 
-// envoy is the model of docs/delta.md, M1 to M26. Its state outlives streams.
+// envoy is the model of docs/delta.md, M1 to M28. Its state outlives streams.
 type envoy struct {
 	quality func(*snapshot.Resource) quality
 	now     time.Time
@@ -30,7 +30,8 @@ type envoy struct {
 	clusters  map[string]*modelCluster
 	listeners map[string]*modelListener
 	secrets   map[string]*modelSecret
-	rcs       map[string]bool // subscribed route configurations → received
+	lingering map[string]time.Time // secrets of removed clusters, since when
+	rcs       map[string]bool      // subscribed route configurations → received
 	vhs       map[string]*snapshot.Resource
 	vhReady   map[string]bool // route configurations whose first VHDS response came
 	vhAsked   bool            // ever
@@ -49,9 +50,10 @@ type modelCluster struct {
 	active, warming *snapshot.Resource
 	since           time.Time // of the warming
 	cla             *snapshot.Resource
-	heard           bool // got its CLA, a rejected one, or gave up waiting
-	claNew          bool // got one since it warms
-	checked         bool // its first health check is over
+	heard           bool      // got its CLA, a rejected one, or gave up waiting
+	claNew          bool      // got one since it warms
+	asked           time.Time // for its secrets, since it warms; zero: not yet
+	checked         bool      // its first health check is over
 }
 
 type modelListener struct {
@@ -69,7 +71,7 @@ type modelSecret struct {
 
 func newEnvoy(q func(*snapshot.Resource) quality) *envoy {
 	e := &envoy{quality: q, clusters: map[string]*modelCluster{}, listeners: map[string]*modelListener{},
-		secrets: map[string]*modelSecret{}, rcs: map[string]bool{}, vhReady: map[string]bool{}, vhs: map[string]*snapshot.Resource{}}
+		secrets: map[string]*modelSecret{}, lingering: map[string]time.Time{}, rcs: map[string]bool{}, vhReady: map[string]bool{}, vhs: map[string]*snapshot.Resource{}}
 	for t := range e.versions {
 		e.versions[t] = map[string]string{}
 	}
@@ -202,14 +204,17 @@ func (e *envoy) progress(underWay []string) {
 		}
 		timeout := !e.now.Before(c.since.Add(patience))
 		switch {
+		case isEDS(c.warming) && !c.claNew && !timeout: // it asks for secrets behind its endpoints
+		case !e.showing(c, underWay):
 		case !isEDS(c.warming): // a DNS cluster: until its name resolves
 			if c.checked {
 				e.finish(n)
 			}
-		case (c.claNew || timeout) && (!c.warming.Checked || c.checked || timeout):
+		case !c.warming.Checked || c.checked || timeout:
 			e.finish(n)
 		}
 	}
+	e.endLingering()
 	if !e.warms() {
 		e.toConn = append(e.toConn, e.held...)
 		e.held = nil
@@ -251,14 +256,23 @@ func (e *envoy) finish(name string) {
 		c.cla = nil
 		e.unsubscribe(snapshot.Endpoints, name)
 	}
+	e.dropSecrets()
 }
 
 // finishAll ends the waiting of every warming cluster for its endpoints (M8).
 func (e *envoy) finishAll() {
 	for _, n := range slices.Sorted(maps.Keys(e.clusters)) {
 		if c := e.clusters[n]; c.warming != nil && isEDS(c.warming) {
-			e.finish(n)
+			e.endpointsOver(n)
 		}
+	}
+}
+
+// endpointsOver ends the waiting of a warming cluster for its endpoints.
+func (e *envoy) endpointsOver(name string) {
+	c := e.clusters[name]
+	if c.claNew = true; len(secretsOf(c.warming)) == 0 { // else it waits for those
+		e.finish(name)
 	}
 }
 
@@ -299,13 +313,23 @@ func (e *envoy) needed(t snapshot.Type) map[string]bool {
 			}
 		}
 	}
+	for _, c := range e.clusters {
+		for _, r := range []*snapshot.Resource{c.active, c.warming} {
+			if r == nil {
+				continue
+			}
+			for _, ref := range r.Pulls {
+				needed[ref.Name] = needed[ref.Name] || ref.Type == t
+			}
+		}
+	}
 	return needed
 }
 
 func (e *envoy) dropSecrets() {
 	needed := e.needed(snapshot.Secret)
 	for _, n := range slices.Sorted(maps.Keys(e.secrets)) {
-		if !needed[n] {
+		if _, lingers := e.lingering[n]; !needed[n] && !lingers {
 			delete(e.secrets, n)
 			e.unsubscribe(snapshot.Secret, n)
 		}
@@ -426,6 +450,7 @@ func (e *envoy) onClusters(r Response) (err string) {
 	for _, n := range r.Removed {
 		if c := e.clusters[n]; c != nil {
 			delete(e.clusters, n)
+			e.linger(c)
 			if c.watches() {
 				e.unsubscribe(snapshot.Endpoints, n)
 			}
@@ -437,14 +462,19 @@ func (e *envoy) onClusters(r Response) (err string) {
 			continue
 		}
 		c := e.clusters[x.Name]
+		if c != nil && string(c.newest().Body()) == string(x.Body()) {
+			continue
+		}
+		if e.poisoned(x) {
+			err += "Error adding/updating cluster(s) " + x.Name + ": secret "
+			continue
+		}
 		if c == nil {
 			c = &modelCluster{}
 			e.clusters[x.Name] = c
-		} else if string(c.newest().Body()) == string(x.Body()) {
-			continue
 		}
 		watched := c.watches()
-		c.warming, c.since, c.claNew, c.checked = x, e.now, false, false
+		c.warming, c.since, c.claNew, c.checked, c.asked = x, e.now, false, false, time.Time{}
 		switch {
 		case !watched && c.watches():
 			ask = append(ask, x.Name)
@@ -479,7 +509,7 @@ func (e *envoy) onEndpoints(r Response) string {
 	}
 	for _, n := range r.Removed {
 		if c := e.clusters[n]; c != nil && c.warming != nil && isEDS(c.warming) && c.cla == nil {
-			e.finish(n)
+			e.endpointsOver(n)
 		}
 	}
 	return ""
@@ -560,10 +590,7 @@ func (e *envoy) pull(l *snapshot.Resource) {
 				e.subscribe(ref.Type, ref.Name)
 			}
 		case snapshot.Secret:
-			if e.secrets[ref.Name] == nil {
-				e.secrets[ref.Name] = &modelSecret{}
-				secrets = append(secrets, ref.Name)
-			}
+			secrets = append(secrets, ref.Name)
 		case snapshot.ExtensionConfig:
 			if e.http.configs[ref.Name] == nil {
 				e.http.configs[ref.Name] = &modelConfig{}
@@ -572,7 +599,7 @@ func (e *envoy) pull(l *snapshot.Resource) {
 		}
 	}
 	e.subscribe(snapshot.ExtensionConfig, configs...)
-	e.subscribe(snapshot.Secret, secrets...)
+	e.askSecrets(secrets)
 }
 
 func (e *envoy) onVirtualHosts(r Response, worst quality) string {
@@ -626,6 +653,9 @@ func (e *envoy) serves(host *snapshot.Resource, ref snapshot.Ref, excused func(*
 	c := e.clusters[ref.Name]
 	if (c == nil || c.active == nil || !c.heard) && !excused(host, ref.Name) {
 		return fmt.Errorf("%v is not active", ref)
+	}
+	if c != nil && c.active != nil && !e.shows(c) && !excused(host, ref.Name) {
+		return fmt.Errorf("%v has no secret", ref)
 	}
 	return nil
 }

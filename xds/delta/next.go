@@ -230,6 +230,8 @@ func (c *Conn) unwantedNamed(t snapshot.Type, name string) (*snapshot.Resource, 
 	if t == snapshot.Endpoints && mustSend {
 		return have, true
 	}
-	st.mustSend.drop(name)
+	if _, refused := c.refused[name]; t != snapshot.Secret || !refused { // else it is due when it is wanted again
+		st.mustSend.drop(name)
+	}
 	return nil, false
 }

@@ -84,6 +84,7 @@ func (c *Conn) forget(t snapshot.Type, name string) {
 		}
 	case snapshot.Secret:
 		c.complete = chains{}
+		c.refused.drop(name)
 	case snapshot.ExtensionConfig:
 		c.complete = chains{}
 		c.spoiled.drop(name)
@@ -206,6 +207,9 @@ func (c *Conn) landed(t snapshot.Type, f *flight, name string) {
 	case snapshot.ExtensionConfig:
 		st.subs.drop(name)
 		c.spoiled.drop(name)
+	case snapshot.Secret:
+		st.subs.drop(name)
+		c.refused.drop(name)
 	default:
 		st.subs.drop(name)
 	}

@@ -24,7 +24,10 @@ func (c *Conn) rejectOne(t snapshot.Type, f *flight, message string) {
 		return // a removal cannot be at fault: while Envoy has what it removes, it is sent again
 	}
 	r := f.Resources[0]
-	if t == snapshot.Listener && c.firstRejection(r) {
+	if t == snapshot.Cluster {
+		c.added.drop(r.Name)
+	}
+	if c.firstRejection(r) {
 		return
 	}
 	c.remember(snapshot.Ref{Type: t, Name: r.Name}, r.Version)
@@ -32,14 +35,15 @@ func (c *Conn) rejectOne(t snapshot.Type, f *flight, message string) {
 	st.errors.put(r.Name, Rejection{Name: r.Name, Version: r.Version, Message: message, At: c.now, From: r.From})
 	if _, superseded := f.superseded[r.Name]; !superseded && (t == snapshot.Secret || t == snapshot.Endpoints) {
 		st.mustSend.put(r.Name, struct{}{})
+		if t == snapshot.Secret {
+			c.refused.put(r.Name, struct{}{})
+		}
 	}
 	switch t {
-	case snapshot.Cluster:
-		c.added.drop(r.Name)
 	case snapshot.Listener:
 		c.rejectedAgain(r)
 	case snapshot.Secret:
-		clear(c.rejectedOnce) // a listener on its way may be rejected for this one
+		clear(c.rejectedOnce) // a listener or cluster on its way may be rejected for this one
 	case snapshot.ExtensionConfig:
 		c.rejectedAgain(r)
 		clear(c.rejectedOnce)
@@ -49,12 +53,12 @@ func (c *Conn) rejectOne(t snapshot.Type, f *flight, message string) {
 	}
 }
 
-// firstRejection reports whether this is the first rejection of a listener's version
-// since the last rejection of a secret or HTTP configuration. Envoy may reject it for a secret whose rejected bytes it remembers (M15): each
-// secret of the listener is pushed as a variant, then the listener again.
+// firstRejection reports whether this is the first rejection of a version of a listener, or
+// of a cluster with a secret, since the last rejection of a secret or HTTP configuration. Envoy may reject it for a secret whose rejected bytes it remembers
+// (M15): each secret of it is pushed as a variant, then the listener or cluster again.
 func (c *Conn) firstRejection(r *snapshot.Resource) bool {
-	this := suspect{r.Name, r.Version}
-	if _, had := c.rejectedOnce[this]; had || len(c.rejectedOnce) >= maxMemory || !ruleLDSTwice {
+	this := onceOf(r)
+	if _, had := c.rejectedOnce[this]; had || len(c.rejectedOnce) >= maxMemory || !twice(r) {
 		return false
 	}
 	c.rejectedOnce[this] = struct{}{}
@@ -65,11 +69,25 @@ func (c *Conn) firstRejection(r *snapshot.Resource) bool {
 		}
 		if ref.Type == snapshot.Secret && secrets.subscribed(ref.Name) {
 			secrets.mustSend.put(ref.Name, struct{}{})
+			if r.Type == snapshot.Cluster {
+				c.refused.put(ref.Name, struct{}{})
+			}
 			delete(c.variedSecrets, ref.Name)
 			c.returned = true // variants from now on
 		}
 	}
 	return true
+}
+
+// twice reports whether a rejection of r may be for a secret.
+func twice(r *snapshot.Resource) bool {
+	switch r.Type {
+	case snapshot.Listener:
+		return ruleLDSTwice
+	case snapshot.Cluster:
+		return ruleCDSTwice && isShown(r)
+	}
+	return false
 }
 
 // remember notes a version that Envoy rejected. What is in want is always noted, or it
@@ -175,7 +193,7 @@ func (c *Conn) nextGroup(t snapshot.Type) (add []*snapshot.Resource, remove []st
 			if want != nil && !known(want) {
 				continue
 			}
-			if version(want) != s.version || certain && version(last) == s.version {
+			if version(want) != s.version || certain && version(last) == s.version || c.secretMoves(want) {
 				continue
 			}
 			if want == nil {

@@ -26,4 +26,6 @@ const (
 	ruleOwedConfig    = true // an HTTP configuration that was rejected on an earlier stream is due
 	ruleHolder        = true // a listener goes after those that it needs
 	ruleLiveConfig    = true // a chain is not live before its HTTP configuration
+	ruleCDSTwice      = true // the first NACK of a version of a cluster with a secret does not count
+	ruleHoldCluster   = true // no cluster while a secret of it is in flight or rejected
 )

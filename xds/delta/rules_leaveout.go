@@ -23,4 +23,6 @@ var (
 	ruleOwedConfig    = true
 	ruleHolder        = true
 	ruleLiveConfig    = true
+	ruleCDSTwice      = true
+	ruleHoldCluster   = true
 )

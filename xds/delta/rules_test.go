@@ -37,6 +37,8 @@ func TestRulesAreNeeded(t *testing.T) {
 		{"owed HTTP configuration", &ruleOwedConfig, scopedRoutes + 486},
 		{"holder", &ruleHolder, scopedRoutes},
 		{"live HTTP configuration", &ruleLiveConfig, scopedRoutes + 8},
+		{"CDS twice", &ruleCDSTwice, clusterSecrets + 580},
+		{"hold cluster", &ruleHoldCluster, clusterSecrets + 91},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			needed := func(seed uint64) error {

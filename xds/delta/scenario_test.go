@@ -33,7 +33,7 @@ var update = flag.Bool("update", false, "rewrite the answers in testdata/*.txt")
 //
 // A virtual host names its needs (rc/a=1>cluster,@chain), a listener the hosts
 // of its chains, its HTTP configuration, the listener that it needs, and whether it has
-// scoped routes (https=1>a,b,ecds:https,after:routes,scopes), a cluster how long it lingers (a=1>30s). Version ~ is a stand-in. In an answer, ' marks a
+// scoped routes (https=1>a,b,ecds:https,after:routes,scopes), a cluster how long it lingers and its secret (a=1>30s,sds:x). Version ~ is a stand-in. In an answer, ' marks a
 // variant and "again in" the timer that Next asks for.
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -252,6 +252,10 @@ func resource(t snapshot.Type, name, version string, needs []string) *snapshot.R
 	case snapshot.Cluster:
 		meta.Pulls = []snapshot.Ref{{Type: snapshot.Endpoints, Name: name}}
 		for _, text := range needs {
+			if secret, ok := strings.CutPrefix(text, "sds:"); ok {
+				meta.Pulls = append(meta.Pulls, snapshot.Ref{Type: snapshot.Secret, Name: secret})
+				continue
+			}
 			meta.Linger, _ = time.ParseDuration(text) // no linger, no test: the removal comes too soon
 		}
 	case snapshot.Endpoints:

@@ -49,7 +49,8 @@ type world struct {
 	two    bool   // there may be a second listener, with routes of its own
 	second string // version of that listener; empty: there is none
 
-	http worldHTTP
+	http  worldHTTP
+	shown worldSecrets
 }
 
 func (w *world) fresh(prefix string) string {
@@ -97,7 +98,7 @@ func (w *world) change() {
 		}
 		return
 	}
-	if w.changeHTTP() {
+	if w.changeHTTP() || w.changeSecrets() {
 		return
 	}
 	s, h := &w.services[w.rng.IntN(services)], &w.hosts[w.rng.IntN(hosts)]
@@ -254,7 +255,8 @@ func (w *world) cluster(i int, put func(*snapshot.Resource)) snapshot.Ref {
 		meta.Pulls = []snapshot.Ref{{Type: snapshot.Endpoints, Name: name}}
 		put(cla(name, s.members, !s.exists))
 	}
-	put(snapshot.FromBytes(snapshot.Cluster, name, s.policy, []byte(s.policy), meta))
+	v := s.policy + w.putSecret(i, &meta, put)
+	put(snapshot.FromBytes(snapshot.Cluster, name, v, []byte(v), meta))
 	return snapshot.Ref{Type: snapshot.Cluster, Name: name}
 }
 
@@ -288,10 +290,13 @@ func newWalk(seed uint64, trace func(string, ...any)) *walk {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	w := &walk{rng: rng, world: newWorld(rng, []float64{0, 0.1, 0.3}[seed%3]),
 		now: time.Unix(1_800_000_000, 0), trace: trace, excused: map[string]bool{}, refused: map[string]time.Time{}, named: map[string]time.Time{}, cut: map[string]bool{}}
-	w.world.two = seed >= twoRoutes
+	w.world.two = seed >= twoRoutes && seed < scopedRoutes
 	w.envoy = newEnvoy(w.world.quality)
 	w.envoy.now = w.now
-	if seed >= scopedRoutes {
+	switch {
+	case seed >= clusterSecrets:
+		w.world.beginSecrets(seed)
+	case seed >= scopedRoutes:
 		w.beginHTTP(seed)
 	}
 	w.stream(nil)
@@ -343,7 +348,7 @@ func (w *walk) next() error {
 			w.tried[r.Nonce] = r.Resources
 		}
 		for _, x := range r.Resources {
-			if n := w.alone[key(x)]; n > 0 && (!triedAgain(x.Type) || (n > 1 || x.Type != snapshot.Listener) && w.now.Sub(w.refused[key(x)]) < firstAgain) {
+			if n := w.alone[key(x)]; n > 0 && !(n == 1 && x.Type == snapshot.Cluster && isShown(x)) && (!triedAgain(x.Type) || (n > 1 || x.Type != snapshot.Listener) && w.now.Sub(w.refused[key(x)]) < firstAgain) {
 				return fmt.Errorf("%v %s %s is sent again although rejected alone (invariant 2)", x.Type, x.Name, x.Version)
 			}
 		}
@@ -419,8 +424,10 @@ func (w *walk) deliver(toEnvoy bool) (bool, error) {
 		x := ev.Rejected[0]
 		w.alone[key(x)]++
 		w.refused[key(x)] = w.now
-		if skips(x.Type) { // a listener may have been rejected for it
-			maps.DeleteFunc(w.alone, func(k string, _ int) bool { return strings.HasPrefix(k, snapshot.Listener.String()) })
+		if skips(x.Type) { // a listener or cluster may have been rejected for it
+			maps.DeleteFunc(w.alone, func(k string, _ int) bool {
+				return strings.HasPrefix(k, snapshot.Listener.String()) || w.world.shown.there && strings.HasPrefix(k, snapshot.Cluster.String())
+			})
 		}
 		w.forget(x)
 		again := x.Type == snapshot.Listener && w.alone[key(x)] > 2 // counted before, and is tried on
@@ -516,6 +523,11 @@ func (w *walk) nobodyWaits() error {
 		if c.warming != nil && isEDS(c.warming) && !c.claNew && d != nil && known(d) {
 			return fmt.Errorf("cluster %s waits for endpoints that nobody sends (invariant 7)", n)
 		}
+		if c.warming != nil {
+			if err := w.nobodyWaitsForSecrets(n, c); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -570,7 +582,7 @@ func (w *walk) final() error {
 			return fmt.Errorf("%v: %d responses without an answer", t, len(c.types[t].flight))
 		}
 		for n := range c.types[t].maybe {
-			if !c.lost(t, n) {
+			if !c.lost(t, n) && !w.held(t, n) {
 				return fmt.Errorf("%v %s: doubt is left", t, n)
 			}
 		}
@@ -596,7 +608,7 @@ func (w *walk) final() error {
 		}
 		want := map[string]string{}
 		for change := range pmap.Diff(resources{}, c.want(t)) {
-			if c.lost(t, change.Key) || t == snapshot.Listener && w.blocked(change.Key) {
+			if c.lost(t, change.Key) || t == snapshot.Listener && w.blocked(change.Key) || w.held(t, change.Key) {
 				delete(got, change.Key)
 				continue
 			}
@@ -735,12 +747,14 @@ func TestWalk(t *testing.T) {
 		return
 	}
 	failed := 0
-	all := *walks + 2*(*walks/3)
+	all := *walks + 3*(*walks/3)
 	for i := range all + len(found) {
 		seed := uint64(i)
 		switch {
 		case i >= all:
 			seed = found[i-all]
+		case i >= *walks+2*(*walks/3):
+			seed = clusterSecrets + uint64(i-*walks-2*(*walks/3))
 		case i >= *walks+*walks/3:
 			seed = scopedRoutes + uint64(i-*walks-*walks/3)
 		case i >= *walks:

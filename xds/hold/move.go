@@ -112,8 +112,7 @@ func (h *Held) hasChain(host string) bool {
 	return false
 }
 
-// keepNamed keeps the clusters that only a waiting virtual host names, with
-// their newest endpoints.
+// keepNamed keeps the clusters that only a waiting virtual host names, with what they pull.
 func (h *Held) keepNamed(prev snapshot.Snapshot) {
 	named := map[string]bool{}
 	for name := range h.moving.All() {
@@ -125,10 +124,9 @@ func (h *Held) keepNamed(prev snapshot.Snapshot) {
 		}
 	}
 	for name := range h.kept.All() {
-		if cluster := (snapshot.Ref{Type: snapshot.Cluster, Name: name}); !named[name] {
+		if !named[name] {
 			h.kept = h.kept.Delete(name)
-			h.dropUnlessInBase(cluster)
-			h.dropUnlessInBase(snapshot.Ref{Type: snapshot.Endpoints, Name: name})
+			h.drop(prev, name)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(named)) {
@@ -137,27 +135,38 @@ func (h *Held) keepNamed(prev snapshot.Snapshot) {
 	}
 }
 
-func (h *Held) dropUnlessInBase(ref snapshot.Ref) {
-	if _, ok := h.base.Get(ref); !ok {
-		h.set(ref, nil)
+// drop drops a cluster that was kept, with what it pulls, unless the base has it.
+func (h *Held) drop(prev snapshot.Snapshot, name string) {
+	cluster := snapshot.Ref{Type: snapshot.Cluster, Name: name}
+	r, ok := prev.Get(cluster)
+	if !ok {
+		return
+	}
+	for _, ref := range append(slices.Clone(r.Pulls), cluster) {
+		if _, ok := h.base.Get(ref); !ok {
+			h.set(ref, nil)
+		}
 	}
 }
 
+// keep keeps a cluster as it was, with what it pulls: its newest endpoints, and the last of
+// all else.
 func (h *Held) keep(prev snapshot.Snapshot, name string) {
-	cluster, endpoints := snapshot.Ref{Type: snapshot.Cluster, Name: name}, snapshot.Ref{Type: snapshot.Endpoints, Name: name}
-	r, ok := prev.Get(cluster)
+	r, ok := prev.Get(snapshot.Ref{Type: snapshot.Cluster, Name: name})
 	if !ok {
 		return // no virtual host has ever named what was not there
 	}
-	h.set(cluster, r)
-	if !r.Pulled(endpoints) {
-		return
-	}
-	cla := h.base.Spare(name)
-	if cla == nil {
-		cla, _ = prev.Get(endpoints)
-	}
-	if cla != nil {
-		h.set(endpoints, cla)
+	h.set(snapshot.Ref{Type: snapshot.Cluster, Name: name}, r)
+	for _, ref := range r.Pulls {
+		var pulled *snapshot.Resource
+		if ref.Type == snapshot.Endpoints {
+			pulled = h.base.Spare(name)
+		}
+		if pulled == nil {
+			pulled, _ = prev.Get(ref)
+		}
+		if pulled != nil {
+			h.set(ref, pulled)
+		}
 	}
 }

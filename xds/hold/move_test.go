@@ -38,7 +38,12 @@ func (w world) base() snapshot.Snapshot {
 			}
 			cluster, endpoints := snapshot.Ref{Type: snapshot.Cluster, Name: c}, snapshot.Ref{Type: snapshot.Endpoints, Name: c}
 			meta.Needs = append(meta.Needs, cluster)
-			put(snapshot.Cluster, c, c, snapshot.Meta{Pulls: []snapshot.Ref{endpoints}})
+			pulls := []snapshot.Ref{endpoints}
+			if c == "a" || c == "c" && w.endpoints[c] == 1 { // which shows its endpoints a certificate, or does at times
+				pulls = append(pulls, snapshot.Ref{Type: snapshot.Secret, Name: c + "/tls"})
+				put(snapshot.Secret, c+"/tls", c, snapshot.Meta{})
+			}
+			put(snapshot.Cluster, c, fmt.Sprint(c, len(pulls)), snapshot.Meta{Pulls: pulls})
 			put(snapshot.Endpoints, c, fmt.Sprint(c, w.endpoints[c]), snapshot.Meta{Empty: w.endpoints[c] == 0})
 		}
 		put(snapshot.VirtualHost, host, clusters, meta)
@@ -189,11 +194,14 @@ func expectClosed(t *rapid.T, h Held) {
 				}
 				continue
 			}
-			if _, ok := h.Snapshot.Get(need); !ok {
+			cluster, ok := h.Snapshot.Get(need)
+			if !ok {
 				t.Fatalf("virtual host %s needs %s, which is not there", name, need)
 			}
-			if _, ok := h.Snapshot.Get(snapshot.Ref{Type: snapshot.Endpoints, Name: need.Name}); !ok {
-				t.Fatalf("cluster %s has no endpoints resource", need.Name)
+			for _, ref := range cluster.Pulls {
+				if _, ok := h.Snapshot.Get(ref); !ok {
+					t.Fatalf("cluster %s pulls %s, which is not there", need.Name, ref)
+				}
 			}
 		}
 	}

@@ -145,8 +145,8 @@ type Resource struct {
 	Placeholder bool
 	// Empty marks endpoints of which there are none. It follows from the body.
 	Empty bool
-	// Checked marks a cluster that waits for more than its endpoints before it is
-	// active: a first active health check, or a secret of its own.
+	// Checked marks a cluster that waits for a first active health check before it is
+	// active.
 	Checked bool
 	// Linger is how long an Envoy keeps a cluster at least once nothing there names
 	// it any more. Not part of Version: Envoy is not told.
