@@ -384,7 +384,7 @@ func TestHolds(t *testing.T) {
 		l.expectHeld(t, "in the beginning")
 		l.change(deletionOf(0))
 		l.expectHeld(t, "one deletion", "deletion guarded IngressClass guarded", "name  host i000.example.com")
-		if e := l.entry("deletion"); e.Held || e.Until.Sub(e.Since) != 5*time.Second || !slices.Equal(e.Hosts, []string{"i000.example.com of Ingress shop/i000"}) {
+		if e := l.entry("deletion"); !e.Approvable || e.Until.Sub(e.Since) != 5*time.Second || !slices.Equal(e.Hosts, []string{"i000.example.com of Ingress shop/i000"}) {
 			t.Errorf("a host that waits: %+v", e)
 		}
 		l.wait(time.Minute)
@@ -396,7 +396,7 @@ func TestHolds(t *testing.T) {
 		l.change(batch...)
 		l.wait(2 * time.Minute)
 		l.expectHeld(t, "many", "deletion guarded IngressClass guarded")
-		if e := l.entry("deletion"); !e.Held || e.Until.Sub(e.Since) != 10*time.Minute || len(e.Hosts) != 15 {
+		if e := l.entry("deletion"); !e.Approvable || e.Until.Sub(e.Since) != 10*time.Minute || len(e.Hosts) != 15 {
 			t.Errorf("hosts that are held: %+v", e)
 		}
 		l.wait(10 * time.Minute)
@@ -450,7 +450,7 @@ func TestPause(t *testing.T) {
 		l.expectServed(t, "many deleted", 20)
 		do(Resume(given(fleetOfGuard)), true)
 		l.expectServed(t, "resumed", 21)
-		if e := l.entry("deletion"); !e.Held {
+		if e := l.entry("deletion"); !strings.Contains(e.Reason, "more than 30 %") {
 			t.Errorf("what was removed meanwhile: %+v", e)
 		}
 		do(Approve(given(fleetOfGuard)), true)

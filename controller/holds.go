@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"legation.dev/pmap"
-	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 	"legation.dev/xds/hold"
 )
@@ -83,18 +82,17 @@ func (h Holds) classes() (list []hold.Entry) {
 	return list
 }
 
-// settings are those with a mistake that the last ones had not.
+// settings are those that stay in force although others were read.
 func (h Holds) settings() (list []hold.Entry) {
-	for p := range h.view.Problems() {
-		if p.Code != finding.SettingsKept {
-			continue
+	for _, s := range h.view.AllHeldSettings() {
+		at, fields := h.view.ChangedSettings(s.Class)
+		var names []string
+		for _, f := range fields {
+			names = append(names, f.Field)
 		}
-		e := hold.Entry{Kind: hold.Class, Object: p.Object.String(), Reason: p.Field + ": " + p.Message}
-		if config, ok := h.view.ConfigMap(p.Object.Key()); ok {
-			sum := config.Sum()
-			e.Digest = sum.String()
-		}
-		list = append(list, e)
+		digest, _ := h.view.SettingsDigest(s.Class)
+		list = append(list, hold.Entry{Kind: hold.Class, Fleet: s.Class, Object: at.Object.String(), Digest: digest.String(), Since: s.Since, Approvable: !s.WrongFixed(),
+			Reason: strings.Join(names, ", ") + ": " + s.Why + "; all settings of the class stay as they were"})
 	}
 	return list
 }
@@ -132,10 +130,10 @@ func (h Holds) deletions() (list []hold.Entry) {
 
 func (h Holds) deletion(class string) hold.Entry {
 	digest, n := h.view.LeavingOf(class)
-	e := hold.Entry{Kind: hold.Deletion, Fleet: class, Object: "IngressClass " + class, Digest: digest.String(),
+	e := hold.Entry{Kind: hold.Deletion, Fleet: class, Approvable: true, Object: "IngressClass " + class, Digest: digest.String(),
 		Reason: fmt.Sprintf("%d hosts are removed: they wait for a moment, in case more go with them", n), Until: h.view.GuardUntilOf(class)}
 	if d, held := h.view.Deletion(class); held {
-		e.Held, e.Reason, e.Until = true, fmt.Sprintf("%d hosts are removed, more than %d %%: they are served as they last were", n, d.Share), d.Until
+		e.Reason, e.Until = fmt.Sprintf("%d hosts are removed, more than %d %%: they are served as they last were", n, d.Share), d.Until
 	}
 	return e
 }

@@ -3,7 +3,7 @@
 // and hands them on.
 //
 // Everything that depends on the past is called from here: View.Freeze (a class that
-// is gone), View.Keep (a name whose Ingress is gone), View.Guard (hosts that are removed), keepSettings (settings that are wrong now), pace (changes of a namespace that makes too many), hold.Next (a Secret, a Service
+// is gone), View.Keep (a name whose Ingress is gone), View.Guard (hosts that are removed), View.HoldSettings (settings whose change would close connections), pace (changes of a namespace that makes too many), hold.Next (a Secret, a Service
 // or endpoints that are missing). docs/architecture.md lists all places that keep a
 // last good state.
 //
@@ -110,8 +110,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		}
 		last, fresh := view, l.Source.FollowedSince(begin)
 		told, orders := l.Orders.obey(view.WithTime(begin).WithPress(pace.press(begin)), l.Orders.take())
-		view = after(told, batch).Freeze(told, input.Controller).Keep(told, begin).Guard(told, begin, fresh)
-		result = translator.Translate(result, view)
+		view, result = moments{begin, fresh}.follow(result, told, after(told, batch))
 		orders.keep(holds)
 		translated := l.now()
 		l.publish(result, holds, cause(batch, first, orders.causes))
@@ -145,11 +144,30 @@ func resumed(certificates map[string][]hold.Kept) map[string]held {
 
 // after is a View after changes. The first batch is all that there is.
 func after(v input.View, batch []input.Change) input.View {
-	kept := keepSettings(v, batch)
 	if batch != nil && !v.Stored().IsZero() {
-		return v.Continue(kept)
+		return v.Continue(batch)
 	}
-	return v.With(kept...)
+	return v.With(batch...)
+}
+
+// moments are all of the clock that holds see: now, and since when the source has been followed,
+// see hold.Next.
+type moments struct{ now, fresh time.Time }
+
+// follow is what is served of read, with what is held of told, the View before it. Settings that
+// have changed are held in a first translation, which tells what the new ones would do.
+func (m moments) follow(last translator.Result, told, read input.View) (input.View, translator.Result) {
+	settled := func(v input.View) input.View {
+		return v.Freeze(told, input.Controller).Keep(told, m.now).Guard(told, m.now, m.fresh)
+	}
+	held := read.HoldSettings(told)
+	view := settled(held)
+	if len(view.Unweighed()) > 0 {
+		var why map[string]string
+		why, last = weigh(last, view)
+		view = settled(held.Weighed(why))
+	}
+	return view, translator.Translate(last, view)
 }
 
 // coldStart is when Last is published unless the source is read before; zero for never.

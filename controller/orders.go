@@ -15,9 +15,10 @@ import (
 
 // Kinds of orders that somebody gives.
 const (
-	ApproveKind = "approve"
-	PauseKind   = "pause"
-	ResumeKind  = "resume"
+	ApproveKind         = "approve"          // a removal of hosts
+	ApproveSettingsKind = "approve-settings" // settings that are held
+	PauseKind           = "pause"
+	ResumeKind          = "resume"
 )
 
 // Given is an order that somebody who may has given.
@@ -34,7 +35,7 @@ type Given struct {
 
 // String says who has given it and why.
 func (g Given) String() string {
-	what := map[string]string{ApproveKind: "approved the removal of hosts", PauseKind: "paused the fleet", ResumeKind: "resumed the fleet"}[g.Kind]
+	what := map[string]string{ApproveKind: "approved the removal of hosts", ApproveSettingsKind: "approved the settings", PauseKind: "paused the fleet", ResumeKind: "resumed the fleet"}[g.Kind]
 	return fmt.Sprintf("%s %s: %s", g.By, what, g.Reason)
 }
 
@@ -49,6 +50,39 @@ type Order struct {
 	done         chan error
 }
 
+// ApproveSettings has settings of a fleet in force that are held back.
+func ApproveSettings(g Given) Order {
+	g.Kind = ApproveSettingsKind
+	o := Order{cause: g.String(), given: &g}
+	o.apply = func(v input.View) (input.View, error) {
+		now, held := v.SettingsDigest(g.Fleet)
+		h, _ := v.HeldSettings(g.Fleet)
+		switch {
+		case !held:
+			return v, fmt.Errorf("no settings of fleet %q are held", g.Fleet)
+		case g.Digest != "" && now.String() != g.Digest:
+			return v, errNotShown
+		case h.WrongFixed():
+			return v, fmt.Errorf("%s: mend it first", h.Why)
+		}
+		g.Digest = now.String()
+		return v.ApproveSettings(g.Fleet), nil
+	}
+	return o
+}
+
+// ApproveHeld approves what is held of a fleet and has the digest of the order: settings, as h
+// has them, or else the removal of hosts. Without a digest settings are meant if no host leaves.
+func (h Holds) ApproveHeld(g Given) Order {
+	_, hosts := h.view.LeavingOf(g.Fleet)
+	if now, held := h.view.SettingsDigest(g.Fleet); held && (now.String() == g.Digest || g.Digest == "" && hosts == 0) {
+		return ApproveSettings(g)
+	}
+	return Approve(g)
+}
+
+var errNotShown = errors.New("what is held is not what was shown any more: look again")
+
 // Approve lets the hosts of a fleet go that are held, or wait.
 func Approve(g Given) Order {
 	g.Kind = ApproveKind
@@ -59,7 +93,7 @@ func Approve(g Given) Order {
 		case hosts == 0:
 			return v, fmt.Errorf("no host of fleet %q is held", g.Fleet)
 		case g.Digest != "" && now.String() != g.Digest:
-			return v, errors.New("what is held is not what was shown any more: look again")
+			return v, errNotShown
 		}
 		g.Digest = now.String()
 		return v.Approve(g.Fleet), nil

@@ -33,9 +33,11 @@ func withHolds(t testing.TB) input.View {
 		return v.WithTime(now).Freeze(before, input.Controller).Keep(before, now).Guard(before, now, now)
 	}
 	v := step(before.With(gone...), before)
-	last, _ := v.LastSettings(worlds.Namespace + "/" + worlds.Settings)
-	wrong := lower.Object(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: worlds.Namespace, Name: worlds.Settings}, Data: map[string]string{"http-port": "none"}})).(*input.ConfigMap)
-	v = v.WithKeptSettings(last, wrong, nil)
+	wrong := lower.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: worlds.Namespace, Name: worlds.Settings}, Data: map[string]string{"http-port": "none"}}))
+	v = step(v.With(wrong).HoldSettings(v), v)
+	if len(v.AllHeldSettings()) != 1 {
+		t.Fatal("no settings are held")
+	}
 	v, err := v.Pause(worlds.Other, input.Pause{By: "me", Reason: "a test", Since: now})
 	if err != nil || len(v.Deletions()) == 0 {
 		t.Fatalf("the View does not hold what it should: %v", err)
@@ -87,7 +89,7 @@ func FuzzUnpack(f *testing.F) {
 	for line := range bytes.Lines(lines.Bytes()) {
 		f.Add(bytes.Clone(line))
 	}
-	f.Add([]byte(`{"newer":true,"kind":"ConfigMap","object":{"Namespace":"a","Name":"b"}}`))
+	f.Add([]byte(`{"settings":{"Class":"edge","Parameters":{"Kind":"ConfigMap","Namespace":"a","Name":"b"}},"kind":"ConfigMap","object":{"Namespace":"a","Name":"c"}}`))
 	f.Add([]byte(`{"leaving":{"Class":"edge","Host":"*","Of":[{"kind":"Service","object":{"Name":"b"}}]}}`))
 	f.Fuzz(func(t *testing.T, lines []byte) {
 		var body bytes.Buffer

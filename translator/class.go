@@ -21,7 +21,7 @@ type class struct {
 	found     []finding.Finding
 	routes    []string     // names of route configurations
 	any       route.Tenure // of route.Any
-	sum       pmap.Sum     // of Class without its Renewal and Deletion, which concern no host
+	sum       pmap.Sum     // of Class without its Renewal, Deletion and Closing, which concern no host
 }
 
 // readClass reads the facts of a class that v has; over are the objects that are over budgets.
@@ -39,7 +39,7 @@ func readClass(v input.View, of *input.IngressClass, frozen bool, over pmap.Map[
 	c.routes = route.RoutesOf(c.Listeners)
 	c.readCatchAll(v)
 	lasting := c.Class
-	lasting.Settings.Renewal, lasting.Settings.Deletion = policy.Renewal{}, policy.Deletion{}
+	lasting.Settings.Renewal, lasting.Settings.Deletion, lasting.Settings.Closing = policy.Renewal{}, policy.Deletion{}, policy.Closing{}
 	c.sum = lasting.Sum()
 	return c
 }

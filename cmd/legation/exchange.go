@@ -79,7 +79,7 @@ func (r *thisReplica) obey(ctx context.Context, s admin.Standing) {
 		}
 		if err := r.orders.Do(ctx, order); err != nil && ctx.Err() == nil {
 			r.log.Debug("an order that another replica has carried out has nothing to do here", "replica", s.GetInstance(), "order", g.Kind, "fleet", g.Fleet, "err", err)
-			if g.Kind != controller.ApproveKind {
+			if g.Kind == controller.PauseKind || g.Kind == controller.ResumeKind {
 				r.orders.Remember(g) // it is so already
 			}
 		}
@@ -93,6 +93,9 @@ func (r *thisReplica) late(g controller.Given) (controller.Order, bool) {
 	case controller.ApproveKind:
 		digest, hosts := r.newest.Load().View().LeavingOf(g.Fleet)
 		return controller.Approve(g), hosts > 0 && digest.String() == g.Digest && recent(g)
+	case controller.ApproveSettingsKind:
+		digest, held := r.newest.Load().View().SettingsDigest(g.Fleet)
+		return controller.ApproveSettings(g), held && digest.String() == g.Digest && recent(g)
 	case controller.PauseKind:
 		return controller.Pause(g), true
 	case controller.ResumeKind:
@@ -127,7 +130,12 @@ func (r *thisReplica) adopt(ctx context.Context, others asker, s admin.Standing)
 	if err == nil {
 		approved := map[string]bool{}
 		for _, g := range r.orders.Past() {
-			approved[g.Fleet] = approved[g.Fleet] || g.Kind == controller.ApproveKind && recent(g)
+			switch {
+			case g.Kind == controller.ApproveKind && recent(g):
+				approved[g.Fleet] = true
+			case g.Kind == controller.ApproveSettingsKind && recent(g):
+				approved[g.Digest] = true
+			}
 		}
 		err = r.orders.Do(ctx, controller.Adopt(controller.Other{Replica: s.GetInstance(), Read: p.read, View: p.view, Certificates: p.certificates,
 			First: older(s.StandingResponse, &adminv1.StandingResponse{Instance: r.instance, Started: r.here().GetStarted()}) < 0, Approved: approved}))

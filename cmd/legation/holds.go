@@ -41,7 +41,7 @@ func (h *heldNow) list() []hold.Entry {
 // messages are what the admin service tells.
 func (h *heldNow) messages() (list []*adminv1.Hold) {
 	for _, e := range h.list() {
-		m := &adminv1.Hold{Kind: string(e.Kind), Fleet: e.Fleet, Object: e.Object, Reason: e.Reason, Digest: e.Digest, Hosts: e.Hosts}
+		m := &adminv1.Hold{Kind: string(e.Kind), Fleet: e.Fleet, Object: e.Object, Reason: e.Reason, Digest: e.Digest, Hosts: e.Hosts, Approvable: e.Approvable}
 		if !e.Since.IsZero() {
 			m.Since = timestamppb.New(e.Since)
 		}

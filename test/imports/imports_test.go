@@ -27,7 +27,7 @@ var allowed = map[string][]string{
 		"pmap", "xds/history", "xds/hold", "xds/redact", "xds/server", "xds/snapshot", "xds/store"},
 	"cmd/shutdown-manager": {
 		"authz", "cmd/cli", "drain", "drain/admin", "drain/child", "drain/host", "drain/limits", "drain/node", "drain/probe"},
-	"controller":               {"object", "pmap", "translator", "translator/finding", "translator/input", "translator/policy", "xds/hold", "xds/snapshot"},
+	"controller":               {"object", "pmap", "translator", "translator/input", "xds/hold", "xds/impact", "xds/snapshot"},
 	"drain":                    {"drain/admin"},
 	"drain/admin":              {},
 	"drain/child":              {},
@@ -49,7 +49,7 @@ var allowed = map[string][]string{
 	"translator":               {"object", "pmap", "translator/finding", "translator/input", "translator/lower/service", "translator/policy", "translator/render", "translator/route", "xds/snapshot"},
 	"translator/input":         {"authz/rule", "object", "pmap", "translator/finding", "translator/lower/foreign", "translator/policy", "translator/route"},
 	"translator/finding":       {"object", "pmap"},
-	"translator/lower":         {"translator/input", "translator/lower/ingress", "translator/lower/secret", "translator/lower/service", "translator/lower/settings"},
+	"translator/lower":         {"object", "translator/input", "translator/lower/ingress", "translator/lower/secret", "translator/lower/service", "translator/lower/settings"},
 	"translator/lower/foreign": {"translator/route"},
 	"translator/lower/ingress": {"object", "translator/finding", "translator/input", "translator/lower/foreign", "translator/lower/nginx", "translator/policy", "translator/route"},
 	"translator/lower/nginx":   {"authz/rule", "object", "translator/finding", "translator/lower/nginx/snippet", "translator/policy", "translator/route"},

@@ -17,7 +17,7 @@ const (
 	Certificate Kind = "certificate" // a Secret is missing, or cannot be used
 	Endpoints   Kind = "endpoints"   // a Service is missing, or its slices are late
 	Path        Kind = "path"        // a path is to move to a Service without endpoints
-	Class       Kind = "class"       // a class or its settings are gone or wrong, or its fleet is paused
+	Class       Kind = "class"       // a class or its settings are gone, wrong, or wait to be approved, or its fleet is paused
 	Name        Kind = "name"        // a host whose last Ingress is gone stays with its namespace
 	Deletion    Kind = "deletion"    // hosts that are removed
 	Changes     Kind = "changes"     // a namespace makes more changes than it may
@@ -40,7 +40,8 @@ type Entry struct {
 	// somebody to say so.
 	Until time.Time
 	Hosts []string // of a deletion, each with its objects
-	Held  bool     // of a deletion: it is one of more than the share
+	// Approvable says that it ends when somebody approves it, by its Digest.
+	Approvable bool
 }
 
 // Compare orders by kind, fleet and object.
