@@ -3,6 +3,7 @@ package translator
 import (
 	"iter"
 	"slices"
+	"strings"
 
 	"legation.dev/object"
 	"legation.dev/pmap"
@@ -62,9 +63,7 @@ func (c *class) readSettings(v input.View, of *input.IngressClass) {
 	f := config.Fragment()
 	c.config, c.overrides, c.Settings = f.Origin, f.Policy, c.Settings.With(f.Policy)
 	for _, m := range f.Mistakes {
-		if m.Field == "data.global-auth-url" {
-			c.Settings.Global.AuthURL = policy.NoGlobalAuth
-		}
+		c.Settings.Close(strings.TrimPrefix(m.Field, "data."))
 	}
 	c.found = append(c.found, f.Findings...)
 	c.found = append(c.found, service.BeyondShare(f, &c.Settings)...)

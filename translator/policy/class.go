@@ -98,7 +98,7 @@ var classRows = []Setting{
 		Name: "foreign-guards", Type: oneOf(func(v *Values) *Foreign { return &v.ForeignGuards }, TellForeign, CloseForeign),
 		Default: "tell", Why: "An Ingress may carry the annotations of several controllers, of which one serves it. Whoever moves from another one should set close.",
 		Envoy: "none", Access: true,
-		Doc:   "What an annotation of another controller does that restricts access, as by a password or addresses: `tell` makes it a Problem, `close` also answers the paths of its Ingress 503.",
+		Doc: "What an annotation of another controller does that restricts access, as by a password or addresses: `tell` makes it a Problem, `close` also answers the paths of its Ingress 503.",
 	},
 	{
 		Name: "serve-unprotected", Type: yesNo(func(v *Values) *bool { return &v.ServeUnprotected }),

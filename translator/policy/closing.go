@@ -2,6 +2,7 @@ package policy
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 )
 
@@ -26,6 +27,19 @@ var closingRows = []Setting{
 		Doc: "What becomes of a change of the class's settings that would close connections of clients, as of what is fixed at install. With `hold`, all settings of the class stay [as they last were](operating.md#settings-are-held) until `legation approve`, until the change is taken back, or until this says `apply`. " +
 			"With `apply` it is in force at once, on all replicas alike. The first settings of a class are no change, and nothing else waits.",
 	},
+}
+
+// Close has v, the settings of a class, keep everybody out of whom a setting says whether he may
+// come, since its value cannot be read. An Ingress that says more of its own is not concerned.
+func (v *Values) Close(setting string) {
+	switch setting {
+	case "allowed-addresses":
+		v.Allowed = []netip.Prefix{netip.MustParsePrefix("::/128")} // from which nobody comes
+	case "denied-addresses":
+		v.Denied = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
+	case "global-auth-url":
+		v.Global.AuthURL = NoGlobalAuth
+	}
 }
 
 // Changed are the keys under which two ConfigMaps of settings say something else, in order.
