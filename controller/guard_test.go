@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"legation.dev/held"
 	"legation.dev/object"
 	"legation.dev/test/clock"
 	"legation.dev/translator/input"
@@ -235,7 +236,7 @@ func TestGuardOfClasses(t *testing.T) {
 		l.change(deletionOf(0), input.Delete(other.Ref))
 		l.mu.Lock()
 		for _, e := range l.held.List() {
-			if want := map[string]time.Duration{fleetOfGuard: 5 * time.Second, slow: time.Minute}[e.Fleet]; e.Kind == hold.Deletion && e.Until.Sub(e.Since) != want {
+			if want := map[string]time.Duration{fleetOfGuard: 5 * time.Second, slow: time.Minute}[e.Fleet]; e.Kind == held.Deletion && e.Until.Sub(e.Since) != want {
 				t.Errorf("hosts of %s wait for %s, want %s", e.Fleet, e.Until.Sub(e.Since), want)
 			}
 		}
@@ -407,7 +408,7 @@ func TestHolds(t *testing.T) {
 	})
 }
 
-func (l *loopTest) entry(kind hold.Kind) (e hold.Entry) {
+func (l *loopTest) entry(kind held.Kind) (e held.Entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e = range l.held.List() {
@@ -415,7 +416,7 @@ func (l *loopTest) entry(kind hold.Kind) (e hold.Entry) {
 			return e
 		}
 	}
-	return hold.Entry{}
+	return held.Entry{}
 }
 
 // TestPause: while a fleet is paused its routes stay, whatever becomes of Ingresses and

@@ -17,11 +17,11 @@ import (
 func weigh(last translator.Result, v input.View) (why map[string]string, r translator.Result) {
 	why = map[string]string{}
 	r = translator.Translate(last, v)
-	open := v
+	all := map[string]string{}
 	for _, class := range v.Unweighed() {
-		open = open.ApproveSettings(class)
+		all[class] = ""
 	}
-	next := translator.Translate(r, open)
+	next := translator.Translate(r, v.Weighed(all))
 	for _, class := range v.Unweighed() {
 		why[class] = closes(fleetOf(r, class), fleetOf(next, class))
 		if why[class] == "" {

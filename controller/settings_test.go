@@ -7,13 +7,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"legation.dev/held"
 	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator"
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
-	"legation.dev/xds/hold"
 	"legation.dev/xds/snapshot"
 )
 
@@ -107,7 +107,7 @@ func TestSettingsAreHeld(t *testing.T) {
 				if c.code != "" && !subset([]string{"ConfigMap shop/settings " + string(c.code)}, l.problems()) {
 					t.Errorf("Problems are %q, want %s", l.problems(), c.code)
 				}
-				e := l.entry(hold.Class)
+				e := l.entry(held.Class)
 				if c.why == "" {
 					if e.Object != "" || l.servedNow() != l.fresh() {
 						t.Errorf("held is %+v; served as by a process without memory: %t", e, l.servedNow() == l.fresh())
@@ -137,15 +137,12 @@ func TestSettingsAreHeld(t *testing.T) {
 }
 
 // approveSettings approves what is held, which is e.
-func (l *loopTest) approveSettings(t *testing.T, e hold.Entry, can bool) {
+func (l *loopTest) approveSettings(t *testing.T, e held.Entry, can bool) {
 	t.Helper()
 	g := given(fleetOfGuard)
 	for _, digest := range []string{"of something else", e.Digest} {
 		g.Digest = digest
-		l.mu.Lock()
-		order := l.held.ApproveHeld(g)
-		l.mu.Unlock()
-		if err := l.orders.Do(t.Context(), order); (err == nil) != (can && digest == e.Digest) {
+		if err := l.orders.Do(t.Context(), Approve(g)); (err == nil) != (can && digest == e.Digest) {
 			t.Errorf("approved %q: %v", digest, err)
 		}
 	}
@@ -179,17 +176,17 @@ func TestSettingsWaitAsAWhole(t *testing.T) {
 		source := make(channel)
 		l := guarded(t, source, source, 1, map[string]string{"http-port": "8080"})
 		listeners, http := l.listeners()
-		same := func(when string, held bool) {
+		same := func(when string, waits bool) {
 			t.Helper()
 			if a, b := l.listeners(); a != listeners || b != http {
 				t.Errorf("%s: listeners are as before: %t, their HTTP configurations: %t", when, a == listeners, b == http)
 			}
-			if e := l.entry(hold.Class); (e.Object != "") != held {
+			if e := l.entry(held.Class); (e.Object != "") != waits {
 				t.Errorf("%s: held is %+v", when, e)
 			}
 		}
 		l.change(settingsOf("settings", map[string]string{"http-port": "8081"}))
-		first := l.entry(hold.Class)
+		first := l.entry(held.Class)
 		l.change(settingsOf("settings", map[string]string{"http-port": "8081", "access-log": "off"}))
 		same("another setting", true)
 		l.approveStale(t, first)
@@ -198,7 +195,7 @@ func TestSettingsWaitAsAWhole(t *testing.T) {
 		l.change(classOf("others"), ingressOf(2))
 		same("another ConfigMap", true)
 		l.expectServed(t, "an Ingress in the same batch", 2)
-		if e := l.entry(hold.Class); !strings.HasPrefix(e.Reason, "spec.parameters: ") || e.Object != "IngressClass guarded" {
+		if e := l.entry(held.Class); !strings.HasPrefix(e.Reason, "spec.parameters: ") || e.Object != "IngressClass guarded" {
 			t.Errorf("held is %+v", e)
 		}
 		l.order(t, Pause(given(fleetOfGuard)))
@@ -216,11 +213,11 @@ func TestSettingsWaitAsAWhole(t *testing.T) {
 	})
 }
 
-func (l *loopTest) approveStale(t *testing.T, e hold.Entry) {
+func (l *loopTest) approveStale(t *testing.T, e held.Entry) {
 	t.Helper()
 	g := given(fleetOfGuard)
 	g.Digest = e.Digest
-	if err := l.orders.Do(t.Context(), ApproveSettings(g)); err == nil {
+	if err := l.orders.Do(t.Context(), Approve(g)); err == nil {
 		t.Error("what was shown before a change is approved")
 	}
 }
@@ -240,7 +237,7 @@ func TestSettingsOverRestarts(t *testing.T) {
 		l := guarded(t, source, source, 1, map[string]string{"http-port": "8080"})
 		before, _ := l.listeners()
 		all := []input.Change{classOf("settings"), ingressOf(0)}
-		restarted := func(when string, config input.Change, held bool) {
+		restarted := func(when string, config input.Change, waits bool) {
 			t.Helper()
 			last := l.result.View().WithStored(time.Now())
 			l.end(t)
@@ -249,7 +246,7 @@ func TestSettingsOverRestarts(t *testing.T) {
 			if now, _ := l.listeners(); now != before {
 				t.Errorf("%s: the listeners are others", when)
 			}
-			if e := l.entry(hold.Class); (e.Object != "") != held {
+			if e := l.entry(held.Class); (e.Object != "") != waits {
 				t.Errorf("%s: held is %+v", when, e)
 			}
 		}

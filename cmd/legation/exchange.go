@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"legation.dev/controller"
+	"legation.dev/held"
 	"legation.dev/translator/input"
 	"legation.dev/xds/admin"
 	"legation.dev/xds/admin/adminv1"
@@ -86,16 +88,13 @@ func (r *thisReplica) obey(ctx context.Context, s admin.Standing) {
 	}
 }
 
-// late is an order that this replica has not heard of. What was approved goes only if it is
+// late is an order that this replica has not heard of. What was approved ends only if it is
 // the same here: nobody has seen anything else.
 func (r *thisReplica) late(g controller.Given) (controller.Order, bool) {
 	switch g.Kind {
-	case controller.ApproveKind:
-		digest, hosts := r.newest.Load().View().LeavingOf(g.Fleet)
-		return controller.Approve(g), hosts > 0 && digest.String() == g.Digest && recent(g)
-	case controller.ApproveSettingsKind:
-		digest, held := r.newest.Load().View().SettingsDigest(g.Fleet)
-		return controller.ApproveSettings(g), held && digest.String() == g.Digest && recent(g)
+	case controller.ApproveKind, controller.ApproveSettingsKind:
+		isHeld := slices.ContainsFunc(r.newest.Load().View().Approvable(g.Fleet), func(e held.Entry) bool { return e.Digest == g.Digest })
+		return controller.Approve(g), isHeld && recent(g)
 	case controller.PauseKind:
 		return controller.Pause(g), true
 	case controller.ResumeKind:

@@ -137,14 +137,6 @@ func newThisReplica(source string, orders *controller.Orders, log *slog.Logger) 
 	return &thisReplica{instance: instance(), source: source, started: time.Now(), orders: orders, log: log, waits: make(chan struct{}, 1), known: map[string]stood{}}
 }
 
-// approval is the order that approves what is held here, as it was shown.
-func (r *thisReplica) approval(g controller.Given) controller.Order {
-	if h := r.newest.Load(); h != nil {
-		return h.ApproveHeld(g)
-	}
-	return controller.Approve(g) // which says that there is nothing
-}
-
 // take takes over what a pass left.
 func (r *thisReplica) take(now controller.Holds) {
 	r.newest.Store(&now)

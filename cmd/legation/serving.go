@@ -87,7 +87,7 @@ func (s *serving) run(ctx context.Context) error {
 	defer peers.Close()
 	inspection.Peers = peers
 	gate := s.gate()
-	orders := s.orders(ordered, here, peers)
+	orders := s.orders(ordered, inspection.Instance, peers)
 	xds := server.New(server.Config{Store: snapshots, Fleets: fleets, Log: s.log, Services: func(to grpc.ServiceRegistrar) { inspection.Register(to); orders.Register(to); s.register(to, here) }, Waiting: s.waiting,
 		Gate: gate, Limits: server.Limits{Age: maxAge(s.age)}, Observed: traffic})
 	answers := s.answering(inspection, snapshots, watch)
@@ -216,12 +216,12 @@ func (s *serving) answering(inspection *admin.Service, snapshots *store.Store, w
 }
 
 // orders is the service by which approvers change what is served.
-func (s *serving) orders(to *controller.Orders, here *thisReplica, peers *admin.Peers) *admin.Orders {
-	o := &admin.Orders{Instance: here.instance, Peers: peers, Do: admin.Do{
+func (s *serving) orders(to *controller.Orders, instance string, peers *admin.Peers) *admin.Orders {
+	o := &admin.Orders{Instance: instance, Peers: peers, Do: admin.Do{
 		Approve: func(ctx context.Context, o *adminv1.Order, digest string) error {
 			given := givenBy(o)
 			given.Digest = digest
-			return to.Do(ctx, here.approval(given))
+			return to.Do(ctx, controller.Approve(given))
 		},
 		Pause:  func(ctx context.Context, o *adminv1.Order) error { return to.Do(ctx, controller.Pause(givenBy(o))) },
 		Resume: func(ctx context.Context, o *adminv1.Order) error { return to.Do(ctx, controller.Resume(givenBy(o))) }}}

@@ -54,9 +54,11 @@ func TestSettingsHeld(t *testing.T) {
 		t.Errorf("before an approval listeners changed: %v, then %v", before, after)
 	}
 
-	digest, _ := w.Result().View().SettingsDigest(inprocess.Class)
-	approval := controller.ApproveSettings(controller.Given{Fleet: inprocess.Class, Digest: digest.String(), By: "a test", Reason: "nobody is there"})
-	if err := orders.Do(w.ctx, approval); err != nil {
+	list := w.Result().View().Approvable(inprocess.Class)
+	if len(list) != 1 {
+		t.Fatalf("what waits for an approval is %+v", list)
+	}
+	if err := orders.Do(w.ctx, controller.Approve(controller.Given{Fleet: inprocess.Class, Digest: list[0].Digest, By: "a test", Reason: "nobody is there"})); err != nil {
 		t.Fatal(err)
 	}
 	w.settle()

@@ -29,7 +29,7 @@ func (v View) Adopt(from View, first bool, approved map[string]bool) View {
 func (v *View) adoptSettings(from View, first bool, approved map[string]bool) {
 	for class, h := range from.settings.All() {
 		_, had := v.settings.Get(class)
-		digest, _ := from.SettingsDigest(class)
+		digest, _ := from.settingsDigest(class)
 		if now, ok := v.readSettings(class); ok && (!had || first) && !approved[digest.String()] && now.Sum() != h.Good.Sum() {
 			v.settings = v.settings.Set(class, h)
 		}

@@ -62,10 +62,6 @@ const (
 	wrongAccess = "a value is wrong that says who may come: its default might let in whom it keeps out"
 )
 
-// WrongFixed reports whether settings are held that cannot be approved, since without others
-// the class would not be served.
-func (h HeldSettings) WrongFixed() bool { return h.Why == wrongFixed }
-
 // Wrong reports whether they are held because others are wrong, whatever these would do.
 func (h HeldSettings) Wrong() bool { return h.Why == wrongFixed || h.Why == wrongAccess }
 
@@ -180,17 +176,9 @@ func (v View) Weighed(why map[string]string) View {
 // HeldSettings are those of a class.
 func (v View) HeldSettings(class string) (HeldSettings, bool) { return v.settings.Get(class) }
 
-// AllHeldSettings are those of all classes, by class.
-func (v View) AllHeldSettings() (list []HeldSettings) {
-	for _, h := range v.settings.All() {
-		list = append(list, h)
-	}
-	return list
-}
-
-// SettingsDigest tells what is approved if the settings of a class are, from anything else: what
+// settingsDigest tells what is approved if the settings of a class are, from anything else: what
 // is in force and what was read.
-func (v View) SettingsDigest(class string) (digest pmap.Sum, held bool) {
+func (v View) settingsDigest(class string) (digest pmap.Sum, held bool) {
 	h, held := v.settings.Get(class)
 	now, ok := v.readSettings(class)
 	if !held || !ok {
@@ -198,12 +186,6 @@ func (v View) SettingsDigest(class string) (digest pmap.Sum, held bool) {
 	}
 	a, b := h.Sum(), now.Sum()
 	return pmap.SumOf(string(a[:]), string(b[:])), true
-}
-
-// ApproveSettings is v with the settings of a class in force that were read.
-func (v View) ApproveSettings(class string) View {
-	v.settings = v.settings.Delete(class)
-	return v
 }
 
 // HeldMistakes are what is wrong with the settings of a class that are held back, and was not

@@ -2580,7 +2580,7 @@ func (x *HoldsResponse) GetHolds() []*Hold {
 // Hold is something that is served although the objects say otherwise.
 type Hold struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// certificate, endpoints, path, class, name, deletion or changes.
+	// certificate, endpoints, class, name, deletion or changes.
 	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Empty if it concerns all.
 	Fleet string `protobuf:"bytes,2,opt,name=fleet,proto3" json:"fleet,omitempty"`
