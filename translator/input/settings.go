@@ -176,6 +176,20 @@ func (v View) Weighed(why map[string]string) View {
 // HeldSettings are those of a class.
 func (v View) HeldSettings(class string) (HeldSettings, bool) { return v.settings.Get(class) }
 
+// WithoutHoldsOf is v with the settings in force that changes have, which are held otherwise: for
+// whoever asks what they would do.
+func (v View) WithoutHoldsOf(changes []Change) View {
+	for class := range v.settings.All() {
+		of, _ := v.classes.Get(class)
+		for _, c := range changes {
+			if of != nil && (c.Ref == of.Ref() || c.Ref == of.Parameters) {
+				v.settings = v.settings.Delete(class)
+			}
+		}
+	}
+	return v
+}
+
 // settingsDigest tells what is approved if the settings of a class are, from anything else: what
 // is in force and what was read.
 func (v View) settingsDigest(class string) (digest pmap.Sum, held bool) {

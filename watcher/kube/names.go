@@ -135,9 +135,8 @@ func (t tally) class(now input.Object) {
 	}
 }
 
-// settings lets a ConfigMap name the default certificate. One that is gone, or
-// has mistakes, names what it named before, too: the settings that are used
-// may be those.
+// settings lets a ConfigMap name the default certificate. It names what it named before, too,
+// also when it is gone: the settings that are in force may be those (input.View.HoldSettings).
 func (t tally) settings(ref object.Ref, now input.Object) {
 	o, _ := now.(*input.ConfigMap)
 	if o == nil {
@@ -146,13 +145,10 @@ func (t tally) settings(ref object.Ref, now input.Object) {
 		}
 		return
 	}
-	f := o.Fragment()
-	named := fetched(f)
-	if len(f.Findings) > 0 {
-		for _, before := range t.owners[ref] {
-			if !slices.Contains(named, before) {
-				named = append(named, before)
-			}
+	named := fetched(o.Fragment())
+	for _, before := range t.owners[ref] {
+		if !slices.Contains(named, before) {
+			named = append(named, before)
 		}
 	}
 	t.set(ref, named)
