@@ -32,6 +32,7 @@ func (v *View) adoptSettings(from View, first bool, approved map[string]bool) {
 		digest, _ := from.settingsDigest(class)
 		if now, ok := v.readSettings(class); ok && (!had || first) && !approved[digest.String()] && now.Sum() != h.Good.Sum() {
 			v.settings = v.settings.Set(class, h)
+			v.recount(class)
 		}
 	}
 }

@@ -357,6 +357,15 @@ func (g *guard) count(c *route.Class) (n tally) {
 	return n
 }
 
+// recount counts the hosts of a class whose settings are others without a pass of Guard: they say
+// whose hosts are.
+func (v *View) recount(class string) {
+	if is, ok := v.facts(class); ok {
+		g := guard{v: *v}
+		v.tallies = v.tallies.Replace(class, g.count(&is))
+	}
+}
+
 // owners are what of a class says whose a host is.
 func owners(c *route.Class) string {
 	return fmt.Sprint(c.Default, c.Settings.HostOwnership, c.Settings.HostOwners)

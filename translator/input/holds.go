@@ -107,6 +107,7 @@ func (v View) Approvable(class string) []held.Entry {
 func (v View) Approve(e held.Entry) View {
 	if e.Kind == held.Class {
 		v.settings = v.settings.Delete(e.Fleet)
+		v.recount(e.Fleet)
 		return v
 	}
 	return v.approveRemoval(e.Fleet)
