@@ -158,7 +158,11 @@ same moment is not approved with it: what is held must still be what was shown.`
 			if err != nil {
 				return nil, err
 			}
-			writeApproved(c.OutOrStdout(), one)
+			envoys, err := adminv1.NewAdminClient(conn).Envoys(ctx, &adminv1.EnvoysRequest{Fleet: order.GetFleet()})
+			if err != nil {
+				return nil, err
+			}
+			writeApproved(c.OutOrStdout(), one, len(envoys.GetEnvoys()))
 			answer, err := adminv1.NewOrdersClient(conn).Approve(ctx, &adminv1.ApproveRequest{Order: order, Digest: one.GetDigest()})
 			return answer.GetReplicas(), err
 		})
@@ -185,13 +189,13 @@ func toApprove(list []*adminv1.Hold, fleet, digest string) (*adminv1.Hold, error
 	return nil, fmt.Errorf("both a change of settings and a removal of hosts are held: say which by --digest, from 'legation holds --fleet %s'", fleet)
 }
 
-// writeApproved shows what is approved.
-func writeApproved(w io.Writer, h *adminv1.Hold) {
+// writeApproved shows what is approved, and how many Envoys it concerns.
+func writeApproved(w io.Writer, h *adminv1.Hold, envoys int) {
 	if len(h.GetHosts()) > 0 {
 		writeHosts(w, h)
 		return
 	}
-	fmt.Fprintf(w, "settings of fleet %s, in %s: %s\n", h.GetFleet(), h.GetObject(), h.GetReason())
+	fmt.Fprintf(w, "settings of fleet %s, in %s: %s; on %d Envoys\n", h.GetFleet(), h.GetObject(), h.GetReason(), envoys)
 }
 
 func pauseCommand() *cobra.Command {
