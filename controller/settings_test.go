@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -253,6 +254,29 @@ func TestSettingsOverRestarts(t *testing.T) {
 		restarted("changed meanwhile", settingsOf("settings", map[string]string{"http-port": "8081"}), true)
 		restarted("as it was", settingsOf("settings", map[string]string{"http-port": "8081"}), true)
 		restarted("taken back meanwhile", settingsOf("settings", map[string]string{"http-port": "8080"}), false)
+		l.end(t)
+	})
+}
+
+// TestApprovedSettingsCount: settings that say whose hosts are, and are in force by an approval, leave
+// as many hosts as there are then for the share of a deletion.
+func TestApprovedSettingsCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := make(channel)
+		l := guarded(t, source, source, 40, map[string]string{"http-port": "8080"})
+		var owners []string
+		for i := range 10 {
+			owners = append(owners, fmt.Sprintf("i%03d.example.com=other", i))
+		}
+		l.change(settingsOf("settings", map[string]string{"http-port": "8081", "host-owners": strings.Join(owners, ",")}))
+		l.expectServed(t, "held", 40)
+		l.order(t, Approve(given(fleetOfGuard)))
+		l.expectServed(t, "approved", 30)
+		for i := range 10 { // a third of those that are left
+			l.change(deletionOf(10 + i))
+		}
+		l.wait(time.Minute)
+		l.expectServed(t, "a third is removed", 30)
 		l.end(t)
 	})
 }
