@@ -331,7 +331,7 @@ soak: build envoy kube servers tools presets issuance $(TOOLS)/oracle ## what is
 	$(GO) test -tags real -timeout 30m -count=1 -v ./test/trials -run-patches
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/churn -changes $(SOAK) -moves $(SOAK) -walk $(SOAK) -rejected 1m -poisoned 1000 -poisoned-hosts 10000 -poison-bound -greedy 20000
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/ecds -steps $(SOAK) -silence 17s
-	$(GO) test -tags real -timeout 120m -count=1 -v ./test/faults -rounds 30 -loops 300 -moves 100 -recreated 200 -outages 20 -outage 30s -cold-hosts 1000 -secure-hosts 1000 -live 1s
+	$(GO) test -tags real -timeout 120m -count=1 -v ./test/faults -rounds 30 -loops 300 -moves 100 -recreated 200 -outages 20 -outage 30s -cold-hosts 1000 -secure-hosts 1000 -live 1s -clock
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/source -changes $(SOAK) -secrets 30000 -outage 2m
 	$(GO) test -tags real -timeout 150m -count=1 -v ./test/upstream -lifetimes 10m -hangs 2m -cost 5m -sound 1h
 	$(GO) test -tags real -timeout 60m -count=1 -v ./test/status -ingresses 10000 -unread 100000 -fight 1m -clock

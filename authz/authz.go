@@ -1,4 +1,4 @@
-// Package authz is the authorization server beside an Envoy: it says whether a request
+// Package authz is the authorization server beside an Envoy: it reports whether a request
 // may pass, by passwords and by asking a service. What it asks for is in the request that
 // Envoy makes (package rule), by its filter ext_authz; so it keeps nothing but
 // connections, and which passwords it has seen to be right.

@@ -4,6 +4,8 @@ import (
 	"sync"
 
 	"legation.dev/pmap"
+	"legation.dev/xds/admin"
+	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/impact"
 	"legation.dev/xds/snapshot"
 	"legation.dev/xds/store"
@@ -94,7 +96,7 @@ func only(s snapshot.Snapshot, t snapshot.Type) snapshot.Snapshot {
 
 // Changes are what leads from one snapshot to another, those that drain connections first:
 // at most limit, after those that are skipped; more says that there are others.
-func Changes(before, after snapshot.Snapshot, skip, limit int) (list []impact.Change, more bool) {
+func Changes(before, after snapshot.Snapshot, skip, limit int) (list []*adminv1.Change, more bool) {
 	take := func(c impact.Change) bool {
 		if skip > 0 {
 			skip--
@@ -104,7 +106,7 @@ func Changes(before, after snapshot.Snapshot, skip, limit int) (list []impact.Ch
 			more = true
 			return false
 		}
-		list = append(list, c)
+		list = append(list, admin.ChangeOf(c))
 		return true
 	}
 	for c := range impact.Of(only(before, snapshot.Listener), only(after, snapshot.Listener)) {

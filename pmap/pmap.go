@@ -261,6 +261,24 @@ func (m Map[V]) Prefix(prefix string) iter.Seq2[string, V] {
 	}
 }
 
+// Keys are those that begin with prefix, in order: what Prefix yields, for few of them at the
+// cost of one allocation.
+func (m Map[V]) Keys(prefix string) []string { return keys(nil, m.root, prefix) }
+
+func keys[V, S any](list []string, t *node[V, S], prefix string) []string {
+	for t != nil && !strings.HasPrefix(t.key, prefix) {
+		if t.key < prefix {
+			t = t.right
+		} else {
+			t = t.left
+		}
+	}
+	if t == nil {
+		return list
+	}
+	return keys(append(keys(list, t.left, prefix), t.key), t.right, prefix)
+}
+
 func walk[V, S any](t *node[V, S], from string, yield func(string, V) bool) bool {
 	if t == nil {
 		return true

@@ -98,8 +98,8 @@ func TestPrefix(t *testing.T) {
 	for k := range m.Prefix("a/") {
 		got = append(got, k)
 	}
-	if want := []string{"a/1", "a/2"}; !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
+	if want := []string{"a/1", "a/2"}; !slices.Equal(got, want) || !slices.Equal(m.Keys("a/"), want) || m.Keys("c") != nil {
+		t.Errorf("got %v, %v and %v, want %v, the same and none", got, m.Keys("a/"), m.Keys("c"), want)
 	}
 }
 

@@ -40,7 +40,7 @@ func (p *pass) budget() {
 	} else {
 		for c := range pmap.Diff(p.old.view.Fragments(), p.v.Fragments()) {
 			namespace := cmp.Or(c.Old, c.New).Origin.Object.Namespace
-			t := turn{p.charge(c.Old, &p.old.class, -1), p.charge(c.New, &p.next.class, +1)}
+			t := turn{p.charge(c.Old, p.old.class, -1), p.charge(c.New, p.next.class, +1)}
 			turns[namespace] = append(turns[namespace], t)
 		}
 	}
@@ -78,7 +78,8 @@ func (p *pass) charge(f *route.Fragment, c *class, n int) *route.Fragment {
 
 // recharge begins anew: with what all namespaces use, and without answers.
 func (p *pass) recharge(turns map[string][]turn) {
-	p.next.budgets, p.next.class.Over = budgets{}, pmap.Map[pmap.Unit]{}
+	p.next.budgets = budgets{}
+	p.over(pmap.Map[pmap.Unit]{})
 	for _, prefix := range []string{overUnit, nearUnit} {
 		for unit := range p.old.found.Prefix(prefix) {
 			p.next.found = p.next.found.Delete(unit)
@@ -106,7 +107,7 @@ const (
 // admit lets the objects of a namespace in, see queue, given which of them changed. It has a
 // queue only if it uses so much that somebody may have to be told.
 func (p *pass) admit(namespace string, turns []turn) {
-	c, b := &p.next.class, &p.next.budgets
+	c, b := p.next.class, &p.next.budgets
 	used, _ := b.used.Get(namespace)
 	budget := c.Settings.NamespaceBudget
 	q, queued := b.queues.Get(namespace)
@@ -152,7 +153,15 @@ func (p *pass) answer(a *admission) {
 		}
 		p.found(overUnit+key, found)
 	}
-	p.next.class.Over = over
+	p.over(over)
+}
+
+// over gives the class the objects that are over budgets.
+func (p *pass) over(objects pmap.Map[pmap.Unit]) {
+	if c := *p.next.class; !c.Over.Same(objects) {
+		c.Over = objects
+		p.next.class = &c
+	}
 }
 
 // near tells a namespace that uses nearly all of a budget.

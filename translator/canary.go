@@ -100,7 +100,7 @@ func (p *pass) resolve(of object.Ref) {
 // canaries are those on the Services that fragments, or the class for all hosts, lead
 // to.
 func (p *pass) canaries(of []*route.Fragment) []route.Canary {
-	c := &p.next.class
+	c := p.next.class
 	if p.next.canaries.byMain.Len() == 0 {
 		return nil
 	}

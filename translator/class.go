@@ -1,7 +1,6 @@
 package translator
 
 import (
-	"iter"
 	"slices"
 	"strings"
 
@@ -14,7 +13,7 @@ import (
 	"legation.dev/translator/route"
 )
 
-// class is a route.Class with where it was read.
+// class is a route.Class with where it was read. Once it is read it never changes.
 type class struct {
 	route.Class
 	config    object.Origin    // the ConfigMap of its settings; zero if there is none
@@ -26,8 +25,8 @@ type class struct {
 }
 
 // readClass reads the facts of a class that v has; over are the objects that are over budgets.
-func readClass(v input.View, of *input.IngressClass, frozen bool, over pmap.Map[pmap.Unit]) class {
-	c := class{Class: route.Class{Name: of.Name, Default: v.DefaultClass() == of.Name, Over: over}}
+func readClass(v input.View, of *input.IngressClass, frozen bool, over pmap.Map[pmap.Unit]) *class {
+	c := &class{Class: route.Class{Name: of.Name, Default: v.DefaultClass() == of.Name, Over: over}}
 	c.readSettings(v, of)
 	if frozen {
 		c.found = append(c.found, finding.ClassFrozen.At(input.Origin(of), ""))
@@ -101,7 +100,7 @@ func (c *class) owners(v input.View, name string) (t route.Tenure, of string) {
 	if !v.HasNames() {
 		return c.tenure(v, name), ""
 	}
-	return c.Owners(name, func(host string) route.Claims { return c.claims(v, host) }, c.members(v.Calling(name)))
+	return c.Owners(name, func(host string) route.Claims { return c.claims(v, host) }, c.members(slices.Collect(v.Calling(name))))
 }
 
 func (c *class) claims(v input.View, name string) route.Claims {
@@ -154,19 +153,14 @@ func (c *class) contradicted(f *route.Fragment) []finding.Finding {
 func (c *class) has(f *route.Fragment) bool { return c.Has(f.Class) }
 
 // members are those of list that are of this class and routed, sorted by
-// route.Older: the order in which conflicts are decided.
-func (c *class) members(list iter.Seq[*route.Fragment]) []*route.Fragment {
+// route.Older: the order in which conflicts are decided. The list is used up.
+func (c *class) members(list []*route.Fragment) []*route.Fragment {
 	return slices.DeleteFunc(c.sorted(list), func(f *route.Fragment) bool { return f.Withheld })
 }
 
 // sorted are those of list that are of this class, in the same order.
-func (c *class) sorted(list iter.Seq[*route.Fragment]) []*route.Fragment {
-	var of []*route.Fragment
-	for f := range list {
-		if c.has(f) {
-			of = append(of, f)
-		}
-	}
+func (c *class) sorted(list []*route.Fragment) []*route.Fragment {
+	of := slices.DeleteFunc(list, func(f *route.Fragment) bool { return !c.has(f) })
 	slices.SortStableFunc(of, route.Older)
 	return of
 }

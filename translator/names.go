@@ -1,13 +1,37 @@
 package translator
 
 import (
+	"slices"
+
 	"legation.dev/translator/finding"
 	"legation.dev/translator/route"
 )
 
+// ownership is whose a name is, and of which host if it is one beside a host's own.
+type ownership struct {
+	route.Tenure
+	of string
+}
+
+// owned are names with whose they are, in a class: a pass asks for some of them several times.
+type owned struct {
+	in    *class
+	names map[string]*ownership
+}
+
 // owners are those of a name, as the class has it now.
 func (p *pass) owners(name string) (t route.Tenure, of string) {
-	return p.next.class.owners(p.v, name)
+	if p.owned.in != p.next.class {
+		p.owned = owned{p.next.class, map[string]*ownership{}}
+	}
+	o, ok := p.owned.names[name]
+	if !ok {
+		o = &ownership{}
+		o.Tenure, o.of = p.next.class.owners(p.v, name)
+		o.Served, o.Certified, o.Found = slices.Clip(o.Served), slices.Clip(o.Certified), slices.Clip(o.Found) // others append to them
+		p.owned.names[name] = o
+	}
+	return o.Tenure, o.of
 }
 
 // nameTaken tells whoever gives a name to a host that it is another one's: of is the host
@@ -16,7 +40,7 @@ func (p *pass) nameTaken(name, of string) (found []finding.Finding) {
 	if !p.v.HasNames() {
 		return nil
 	}
-	for _, f := range p.next.class.members(p.v.Calling(name)) {
+	for _, f := range p.next.class.members(slices.Collect(p.v.Calling(name))) {
 		for _, h := range f.Hosts {
 			for _, o := range h.Others {
 				if o.Name == name && h.Name != of {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -44,6 +43,7 @@ type pass struct {
 	secrets  keys                    // namespace/name: Secrets that have changed
 
 	counted map[string]map[string]uint32 // clusters, by Service and port: see variants
+	owned   owned
 }
 
 // keys is a set of keys.
@@ -51,8 +51,15 @@ type keys map[string]struct{}
 
 func (k keys) add(key string) { k[key] = struct{}{} }
 
-// sorted yields the keys in order: nothing is computed in the order of a map.
-func (k keys) sorted() iter.Seq[string] { return slices.Values(slices.Sorted(maps.Keys(k))) }
+// sorted are the keys in order: nothing is computed in the order of a map.
+func (k keys) sorted() []string {
+	list := make([]string, 0, len(k))
+	for key := range k {
+		list = append(list, key)
+	}
+	slices.Sort(list)
+	return list
+}
 
 func newPass(old *Fleet, v input.View, of *input.IngressClass, frozen bool) *pass {
 	next := *old
@@ -103,10 +110,10 @@ func (p *pass) run() *Fleet {
 	for _, of := range slices.SortedFunc(maps.Keys(p.objects), object.Ref.Compare) {
 		p.object(of)
 	}
-	for name := range p.hosts.sorted() {
+	for _, name := range p.hosts.sorted() {
 		p.host(name)
 	}
-	for name := range p.tls.sorted() {
+	for _, name := range p.tls.sorted() {
 		p.tlsHost(name)
 	}
 	p.tickets()
@@ -272,7 +279,7 @@ func (p *pass) unname(before, now *snapshot.Resource, host string) {
 // except for Any, which always exists. It never reads Services: a route names its cluster
 // whether or not the Service exists.
 func (p *pass) merge(name string) (*route.VirtualHost, []finding.Finding) {
-	c := &p.next.class
+	c := p.next.class
 	in := route.Input{Class: &c.Class, Any: c.any}
 	var of string
 	in.Own, of = p.owners(name)
@@ -464,16 +471,16 @@ func (p *pass) listenerFront() *render.Front {
 // named no more, and follows what changed behind the others.
 func (p *pass) backends() {
 	p.unmeasured()
-	for service := range p.services.sorted() {
+	for _, service := range p.services.sorted() {
 		for name := range p.next.backends.Prefix(service + "/") {
 			p.clusters.add(name)
 		}
 	}
 	p.shares()
-	for name := range p.clusters.sorted() {
+	for _, name := range p.clusters.sorted() {
 		p.cluster(name)
 	}
-	for service := range p.slices.sorted() {
+	for _, service := range p.slices.sorted() {
 		for name, b := range p.next.backends.Prefix(service + "/") {
 			p.followSlices(name, b)
 		}
@@ -505,7 +512,7 @@ func (p *pass) cluster(name string) {
 		p.put(snapshot.Endpoints, name, nil)
 		return
 	}
-	r, measured, found := cluster(p.v, &p.next.class, b, p.crowd(b))
+	r, measured, found := cluster(p.v, p.next.class, b, p.sharers(b))
 	p.measure(name, measured)
 	p.found(clusterUnit(name), found)
 	p.put(snapshot.Cluster, name, r)
@@ -553,7 +560,7 @@ func (p *pass) endpoints(name string, b route.Backend) {
 // listeners computes the listeners and what they ask for if the class is another one,
 // and a listener with TLS if its chains are.
 func (p *pass) listeners() {
-	c := &p.next.class
+	c := p.next.class
 	if p.all {
 		p.must(p.listenerFront().Holder(c.Listeners))
 		for _, routes := range c.routes {

@@ -145,7 +145,7 @@ func (a *admission) set(key string, s seat) {
 // settle makes each answer right, given the hosts of those that changed. Each one that it
 // changes stays as it is, since only those who come before decide over it.
 func (a *admission) settle(hosts keys) {
-	for host := range hosts.sorted() {
+	for _, host := range hosts.sorted() {
 		a.share(host)
 	}
 	for {

@@ -39,7 +39,7 @@ func (c *class) renewing(at time.Time) policy.Renewal {
 // routeConfigurations computes them if the class is another one, or another renewal of
 // connections is under way, or none is any more.
 func (p *pass) routeConfigurations() {
-	c := &p.next.class
+	c := p.next.class
 	now := c.renewing(p.v.Time())
 	p.renewalFound()
 	if !p.all && now == p.old.class.renewing(p.old.view.Time()) {
@@ -53,7 +53,7 @@ func (p *pass) routeConfigurations() {
 // renewalFound tells of a renewal until it is over.
 func (p *pass) renewalFound() {
 	var found []finding.Finding
-	c := &p.next.class
+	c := p.next.class
 	if _, until := c.renewal(); p.v.Time().Before(until) {
 		written := c.Settings.RenewConnections.Format(time.RFC3339)
 		found = append(found, finding.RenewsConnections.At(c.config.In("data.renew-connections"), written, until.Format(time.RFC3339)))

@@ -33,7 +33,7 @@ func (p *pass) shares() {
 		}
 	}
 	namespaces := keys{}
-	for key := range touched.sorted() {
+	for _, key := range touched.sorted() {
 		before, after := variants(p.old.backends, p.old.view, key), variants(p.next.backends, p.v, key)
 		s, _ := p.v.Service(key)
 		for name, b := range p.next.backends.Prefix(key + "/") {
@@ -60,7 +60,7 @@ func (t tally) Sum() pmap.Sum { return pmap.SumOf(strconv.FormatUint(uint64(t), 
 // tells the namespaces that have nearly too many ports.
 func (p *pass) levels(namespaces keys) {
 	b := p.next.class.Settings.NamespaceBudget
-	for namespace := range namespaces.sorted() {
+	for _, namespace := range namespaces.sorted() {
 		before, _ := p.old.ports.Get(namespace)
 		after, _ := p.next.ports.Get(namespace)
 		if after == 0 {
@@ -136,19 +136,19 @@ func portOf(b route.Backend, s *input.Service) string {
 	return "no " + b.Port
 }
 
-// crowd is who shares what a cluster may have: the clusters of its Service port, and the
+// sharers are who share what a cluster may have: the clusters of its Service port, and the
 // Service ports of its namespace.
-type crowd struct{ variants, ports uint32 }
+type sharers struct{ variants, ports uint32 }
 
-// crowd is that of a backend.
-func (p *pass) crowd(b route.Backend) crowd {
+// sharers are those of a backend.
+func (p *pass) sharers(b route.Backend) sharers {
 	ports, _ := p.next.ports.Get(b.Namespace)
-	return crowd{p.variants(b), max(1, uint32(ports))}
+	return sharers{p.variants(b), max(1, uint32(ports))}
 }
 
 // divide gives a cluster its part of what its Service port may have, and tells the owners
 // that ask for more. b is its backend.
-func (c *class) divide(limits *policy.Limits, v input.View, b route.Backend, of crowd) (found []finding.Finding) {
+func (c *class) divide(limits *policy.Limits, v input.View, b route.Backend, of sharers) (found []finding.Finding) {
 	settings := &c.Settings
 	whole := min(settings.Share(), settings.Level(of.ports))
 	most := max(1, whole/policy.Parts(of.variants))

@@ -62,7 +62,7 @@ type Fleet struct {
 	// Frozen says that the class or its settings are gone, see input.View.Freeze.
 	Frozen bool
 
-	class    class
+	class    *class                  // as it was read last: it never changes
 	view     input.View              // that it was made of
 	named    pmap.Map[pmap.Unit]     // cluster + separator + host: who names a cluster
 	backends pmap.Map[route.Backend] // by cluster: those that are named
@@ -203,7 +203,7 @@ func Translate(prev Result, v input.View) Result {
 		}
 		old, ok := prev.fleets.Get(name)
 		if !ok {
-			old = &Fleet{Name: name}
+			old = &Fleet{Name: name, class: &class{}}
 		}
 		p := newPass(old, fleetView, of, frozen)
 		p.paused(v)

@@ -16,7 +16,7 @@ import (
 // cluster computes the cluster of a backend. Where its Service or port is missing,
 // the objects that name it are told.
 // It shares what it may have. measured is until when all of its statistics are kept.
-func cluster(v input.View, c *class, b route.Backend, of crowd) (r *snapshot.Resource, measured time.Time, found []finding.Finding) {
+func cluster(v input.View, c *class, b route.Backend, of sharers) (r *snapshot.Resource, measured time.Time, found []finding.Finding) {
 	s, _ := v.Service(b.Key())
 	if b.Outside() {
 		s = service.Outside(b)
@@ -81,7 +81,7 @@ func (c *class) references(v input.View, b route.Backend) func(func(*route.Fragm
 		return r.Cluster() == b.Cluster() || f.Withheld && r.Key() == b.Key() && r.Port == b.Port // a canary has other settings than its own
 	}
 	return func(yield func(*route.Fragment, route.Reference) bool) {
-		for _, f := range c.sorted(v.Naming(b.Ref())) {
+		for _, f := range c.sorted(slices.Collect(v.Naming(b.Ref()))) {
 			for _, r := range f.References {
 				if r.Backend != nil && names(f, r.Backend) && !yield(f, r) {
 					return

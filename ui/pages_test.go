@@ -5,6 +5,7 @@ import (
 	"html"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,10 @@ import (
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
 	"legation.dev/translator/worlds"
+	"legation.dev/xds/admin"
 	"legation.dev/xds/fleet"
+	"legation.dev/xds/history"
+	"legation.dev/xds/store"
 )
 
 // large is a cluster in which something is wrong with every second Ingress.
@@ -160,6 +164,41 @@ func TestTimelineFilter(t *testing.T) {
 		if code, _ := s.get("/timeline" + query); code != http.StatusBadRequest {
 			t.Errorf("%s is answered %d", query, code)
 		}
+	}
+}
+
+// TestTimelineNoted: versions that are not kept whole any more are found by time and by object,
+// and what became different with them is told by what was noted.
+func TestTimelineNoted(t *testing.T) {
+	s := newStage(t, large(10)...)
+	w := worlds.New(2, worlds.Size{Services: 5, Endpoints: 2})
+	book := history.New(history.Config{Age: time.Hour, Memory: 1 << 20})
+	s.Admin.(*admin.Service).Book = book
+	offer := func() {
+		view, _ := s.Store.Watch(worlds.Class)
+		book.Offer(worlds.Class, view.Version)
+	}
+	offer()
+	for i := range store.DefaultHistory + 10 {
+		s.with(w.Move(3, 1+i%2))
+		offer()
+	}
+	_, body := s.get("/timeline?fleet=" + worlds.Class)
+	if n, kept := rowsOf(body), len(s.Store.History(worlds.Class)); n != kept || !strings.Contains(body, "Of older ones it is noted") {
+		t.Errorf("%d rows, want those of %d versions, and where the others are:\n%s", n, kept, body)
+	}
+	older := regexp.MustCompile(`href="(/timeline\?[^"]*until=[^"]*)"`).FindStringSubmatch(body)
+	if older == nil {
+		t.Fatalf("no link to older ones:\n%s", body)
+	}
+	if _, body = s.get(html.UnescapeString(older[1])); rowsOf(body) < 10 || !strings.Contains(body, ">1<") {
+		t.Errorf("%d rows of older versions:\n%s", rowsOf(body), body)
+	}
+	if code, body := s.get("/diff?from=2&to=3&fleet=" + worlds.Class); code != http.StatusOK || !strings.Contains(body, "ingress/"+worlds.HostOf(3)) {
+		t.Errorf("%d: what became different with version 3 is not told:\n%s", code, body)
+	}
+	if code, _ := s.get("/diff?from=9&to=3&fleet=" + worlds.Class); code == http.StatusOK {
+		t.Error("a difference backwards to what is not kept whole is told")
 	}
 }
 

@@ -13,14 +13,12 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"legation.dev/inspect"
-	"legation.dev/object"
 	"legation.dev/xds/admin/adminv1"
-	"legation.dev/xds/impact"
 	"legation.dev/xds/store"
 )
 
-// timeline is the versions of each fleet, newest first: all that are kept, or those of a time,
-// or in which something became of an object.
+// timeline is the versions of each fleet, newest first: all that are kept whole, or those of a
+// time, or in which something became of an object, those that are only noted among them.
 func (p *Pages) timeline(r *http.Request) (*sheet, error) {
 	q, now := r.URL.Query(), time.Now()
 	f, err := filterOf(q, now)
@@ -95,7 +93,7 @@ func (p *Pages) versions(r *http.Request, s *sheet, f filter, name string, share
 	}
 	of := s.section("Fleet "+name, "Version", "Published", "At", "Cause", "Resources", "Connections")
 	steps := p.times.Of(name, MostRows)
-	kept := len(steps)
+	oldest := steps[len(steps)-1].Version
 	steps = slices.DeleteFunc(steps, func(step inspect.Step) bool { return !takes(step.Version) })
 	if f.fleet != "" {
 		share = s.left()
@@ -110,10 +108,56 @@ func (p *Pages) versions(r *http.Request, s *sheet, f filter, name string, share
 			return nil
 		}
 	}
-	if len(steps) == 0 {
-		of.Note = fmt.Sprintf("None of %d versions that are kept.", kept)
+	if err := p.older(r, s, f, name, oldest); err != nil {
+		return err
+	}
+	if len(of.Rows) == 0 {
+		of.Note = "None of the versions that are kept."
 	}
 	return nil
+}
+
+// older adds the versions that were asked for and are not kept whole any more; without a
+// filter it tells where they are. oldest is the first that is kept whole.
+func (p *Pages) older(r *http.Request, s *sheet, f filter, name string, oldest store.Version) error {
+	of, q := s.Sections[len(s.Sections)-1], r.URL.Query()
+	next := func(until time.Time) string {
+		return link("/timeline", "fleet", name, "object", q.Get("object"), "since", q.Get("since"), "until", until.UTC().Format(time.RFC3339Nano))
+	}
+	switch {
+	case oldest.Number <= 1 || f.since != nil && !f.since.AsTime().Before(oldest.Time):
+		return nil
+	case f == (filter{fleet: f.fleet}):
+		of.More, of.Next = "Of older ones it is noted what became different.", next(oldest.Time)
+		return nil
+	}
+	answer, err := p.Admin.History(r.Context(), &adminv1.HistoryRequest{Fleet: name, Object: f.object, Since: f.since})
+	if err != nil {
+		return err
+	}
+	for _, v := range slices.Backward(answer.GetVersions()) {
+		at := v.GetTime().AsTime()
+		if v.GetNumber() >= oldest.Number || f.until != nil && at.After(f.until.AsTime()) {
+			continue
+		}
+		if !s.add(noted(name, v, time.Now())...) {
+			of.More, of.Next = "There are older ones.", next(at)
+			break
+		}
+	}
+	return nil
+}
+
+// noted is a version in a row that is not kept whole, or several that changed endpoints alone.
+func noted(name string, v *adminv1.Version, now time.Time) []cell {
+	at, first := v.GetTime().AsTime(), v.GetNumber()
+	version := textf("%d", first)
+	if v.GetFirst() != 0 {
+		first = v.GetFirst()
+		version = textf("%d to %d", first, v.GetNumber())
+	}
+	version.Href = link("/diff", "fleet", name, "from", strconv.FormatUint(first-1, 10), "to", strconv.FormatUint(v.GetNumber(), 10))
+	return []cell{version, ago(at, now), moment(at), text(v.GetCause()), textf("%d", v.GetResources()), text("")}
 }
 
 // step is a version in a row.
@@ -155,20 +199,22 @@ func (p *Pages) diff(r *http.Request) (*sheet, error) {
 	if len(versions) == 0 {
 		return nil, status.Error(codes.NotFound, "there is no such fleet; the timeline has those that there are")
 	}
-	to, err := kept(versions, q.Get("to"), versions[len(versions)-1].Number)
+	to, err := versionNumber(q.Get("to"), versions[len(versions)-1].Number)
 	if err != nil {
 		return nil, err
 	}
-	from, err := kept(versions, q.Get("from"), to.Number-1)
+	from, err := versionNumber(q.Get("from"), max(to, 1)-1)
 	if err != nil {
 		return nil, err
 	}
-	s, now, skip := &sheet{}, time.Now(), skipOf(q)
-	s.Lead = clean(fmt.Sprintf("Fleet %s, version %d to %d, published %s: %s", name, from.Number, to.Number, ago(to.Time, now).Text, to.Cause))
+	s, skip := &sheet{}, skipOf(q)
 	s.Form = &form{Submit: "Compare", Fields: []field{{Name: "fleet", Label: "Fleet", Value: clean(name)},
-		{Name: "from", Label: "From version", Value: fmt.Sprint(from.Number)}, {Name: "to", Label: "To version", Value: fmt.Sprint(to.Number)}}}
+		{Name: "from", Label: "From version", Value: fmt.Sprint(from)}, {Name: "to", Label: "To version", Value: fmt.Sprint(to)}}}
 	of := s.section("", "What", "Resource", "Of", "Connections concerned")
-	list, more := inspect.Changes(from.Snapshot, to.Snapshot, skip, s.left())
+	list, more, err := p.changes(r, s, versions, name, from, to, skip)
+	if err != nil {
+		return nil, err
+	}
 	for _, c := range list {
 		s.change(c)
 	}
@@ -177,31 +223,53 @@ func (p *Pages) diff(r *http.Request) (*sheet, error) {
 		of.Note = "Nothing is different, or nothing else."
 	case more:
 		of.More = fmt.Sprintf("%d to %d.", skip+1, skip+len(list))
-		of.Next = link("/diff", "fleet", name, "from", fmt.Sprint(from.Number), "to", fmt.Sprint(to.Number), "skip", fmt.Sprint(skip+len(list)))
+		of.Next = link("/diff", "fleet", name, "from", fmt.Sprint(from), "to", fmt.Sprint(to), "skip", fmt.Sprint(skip+len(list)))
 	}
 	return s, nil
 }
 
-func (s *sheet) change(c impact.Change) {
-	effect := text(c.Effect)
-	if c.Drains {
-		effect = effect.toned("warn")
+// changes are as many of those from one version to another as s has room for, after those that
+// are skipped: by the versions if both are kept whole, else by what was noted.
+func (p *Pages) changes(r *http.Request, s *sheet, versions []store.Version, name string, from, to uint64, skip int) (list []*adminv1.Change, more bool, err error) {
+	first, last := versions[0].Number, versions[len(versions)-1].Number
+	if max(from, to) > last {
+		return nil, false, status.Errorf(codes.OutOfRange, "version %d is not kept: there are %d to %d", max(from, to), first, last)
 	}
-	s.add(text(string(c.Kind)), code(c.Type.String()+" "+c.Name), texts(object.Texts(c.From)), effect)
+	if min(from, to) >= first {
+		v := versions[to-first]
+		s.Lead = leads(name, from, to, v.Time, v.Cause)
+		list, more = inspect.Changes(versions[from-first].Snapshot, v.Snapshot, skip, s.left())
+		return list, more, nil
+	}
+	answer, err := p.Admin.Diff(r.Context(), &adminv1.DiffRequest{Fleet: name, From: from, To: to})
+	if err != nil {
+		return nil, false, err
+	}
+	s.Lead = leads(name, from, to, answer.GetTo().GetTime().AsTime(), answer.GetTo().GetCause())
+	list = answer.GetChanges()[min(skip, len(answer.GetChanges())):]
+	return list[:min(len(list), s.left())], len(list) > s.left(), nil
 }
 
-// kept is the version with a number, or with another if no number is given.
-func kept(versions []store.Version, given string, other uint64) (store.Version, error) {
-	number, first, last := other, versions[0].Number, versions[len(versions)-1].Number
-	if given != "" {
-		n, err := strconv.ParseUint(given, 10, 64)
-		if err != nil {
-			return store.Version{}, status.Error(codes.InvalidArgument, "that is not the number of a version")
-		}
-		number = n
+func leads(fleet string, from, to uint64, at time.Time, cause string) string {
+	return clean(fmt.Sprintf("Fleet %s, version %d to %d, published %s: %s", fleet, from, to, ago(at, time.Now()).Text, cause))
+}
+
+func (s *sheet) change(c *adminv1.Change) {
+	effect := text(c.GetEffect())
+	if c.GetDrains() {
+		effect = effect.toned("warn")
 	}
-	if number < first || number > last {
-		return store.Version{}, status.Errorf(codes.OutOfRange, "version %d is not kept: there are %d to %d", number, first, last)
+	s.add(text(c.GetKind()), code(c.GetType()+" "+c.GetName()), texts(c.GetFrom()), effect)
+}
+
+// versionNumber is that of a version, or another if none is given.
+func versionNumber(given string, other uint64) (uint64, error) {
+	if given == "" {
+		return other, nil
 	}
-	return versions[number-first], nil
+	n, err := strconv.ParseUint(given, 10, 64)
+	if err != nil {
+		return 0, status.Error(codes.InvalidArgument, "that is not the number of a version")
+	}
+	return n, nil
 }

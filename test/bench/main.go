@@ -79,6 +79,7 @@ var suites = [...]struct {
 	{"tls-hosts", (*bench).tlsHosts},
 	{"requests", (*bench).requests},
 	{"features", (*bench).features},
+	{"push", (*bench).push},
 }
 
 func suiteNames() []string {

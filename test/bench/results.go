@@ -29,6 +29,7 @@ type Results struct {
 	HostChanges []HostChange
 	Requests    []Request
 	Prices      []Price
+	Pushes      []Push
 }
 
 // Load is the start of a server and the first load of one fresh Envoy.
@@ -128,6 +129,16 @@ type Price struct {
 	Ratio, Low, High float64       // to a plain route in the same turn: median and quartiles
 }
 
+// Push is what new hosts with paths of one kind cost the main thread of a real Envoy.
+type Push struct {
+	Feature          string
+	Hosts, Paths     int // of each
+	Runs             int
+	Bytes            int64         // that Envoy is sent, median
+	CPU              time.Duration // median
+	Ratio, Low, High float64       // of the CPU to plain paths in the same turn: median and quartiles
+}
+
 // print writes tables for people.
 func (r *Results) print(w io.Writer) {
 	fmt.Fprintf(w, "%d cores, %s, %s %s, %s\n", r.Machine.Cores, r.Machine.CPU, r.Machine.Go, r.Machine.OS,
@@ -141,6 +152,7 @@ func (r *Results) print(w io.Writer) {
 	r.printPeers(w)
 	r.printHosts(w)
 	r.printPrices(w)
+	r.printPushes(w)
 }
 
 func (r *Results) printTranslation(w io.Writer) {
@@ -225,6 +237,14 @@ func (r *Results) printPrices(w io.Writer) {
 	t := newTable(w, "Worker CPU for a request to a route with one feature", len(r.Prices), "feature", "runs", "requests", "CPU", "to a plain route", "quartiles")
 	for _, x := range r.Prices {
 		t.row(x.Feature, x.Runs, x.Each, x.CPU, fmt.Sprintf("%.2f", x.Ratio), fmt.Sprintf("%.2f to %.2f", x.Low, x.High))
+	}
+	t.end()
+}
+
+func (r *Results) printPushes(w io.Writer) {
+	t := newTable(w, "New hosts of a real Envoy: its main thread", len(r.Pushes), "hosts", "paths of each", "with", "runs", "bytes", "CPU", "to plain ones", "quartiles")
+	for _, x := range r.Pushes {
+		t.row(x.Hosts, x.Paths, x.Feature, x.Runs, size(x.Bytes), x.CPU, fmt.Sprintf("%.2f", x.Ratio), fmt.Sprintf("%.2f to %.2f", x.Low, x.High))
 	}
 	t.end()
 }

@@ -188,7 +188,7 @@ func (x exchange) has(name string) string {
 	return fmt.Sprintf("only %v", x.response.Header)
 }
 
-// publishedNow says whether the Ingress of a namespace has our address.
+// publishedNow reports whether the Ingress of a namespace has our address.
 func publishedNow(ctx context.Context, t *testing.T, namespace string) string {
 	all, err := k.Client().NetworkingV1().Ingresses(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil || len(all.Items) != 1 {

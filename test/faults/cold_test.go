@@ -28,7 +28,8 @@ const coldStart = 2 * time.Second
 // TestColdStart: API server and etcd are killed, then Legation, and it starts again. An Envoy
 // that starts then is served what was stored, and one that ran before notices nothing. When
 // the API server is back, both are brought to what that holds: of what is equal, nothing is
-// sent, but the certificates if they were not stored.
+// sent, but the certificates if they were not stored. With -clock, Legation starts with a clock
+// that is an hour behind, which is then set forward by two.
 func TestColdStart(t *testing.T) {
 	t.Run("without a key", func(t *testing.T) { coldStartOf(t, *coldHosts, "") })
 	t.Run("with a key", func(t *testing.T) {
@@ -51,7 +52,8 @@ func coldStartOf(t *testing.T, hosts int, key string) {
 	if key != "" {
 		args = append(args, "--state-key", key)
 	}
-	w := newSuite(t, 4, grace, incluster.Options{Binary: true, State: true, Args: args})
+	o, setClock := withClock(t, incluster.Options{Binary: true, State: true, Args: args})
+	w := newSuite(t, 4, grace, o)
 	w.addHosts("more", hosts, 0)
 	w.settle()
 	w.stored()
@@ -61,6 +63,7 @@ func coldStartOf(t *testing.T, hosts int, key string) {
 	if err := r.Kill(); err != nil {
 		t.Fatal(err)
 	}
+	setClock(-time.Hour) // what is stored is of a time to come
 	begin := time.Now()
 	if err := r.Begin(); err != nil {
 		t.Fatal(err)
@@ -77,6 +80,7 @@ func coldStartOf(t *testing.T, hosts int, key string) {
 	t.Logf("a fresh Envoy serves %d hosts %v after Legation was started without an API server", hosts+4, time.Since(begin).Round(10*time.Millisecond))
 	w.wantOwn(e, w.hosts[3].name, key != "")
 	w.marked(r)
+	setClock(time.Hour)
 	w.more(l, 200)
 	mend()
 	kinds := everyKind
@@ -106,9 +110,11 @@ func coldStartOf(t *testing.T, hosts int, key string) {
 
 // TestRestartWithoutClass: while Legation is killed, its class and the settings of that are
 // deleted. It starts again, and serves the fleet as before, certificates of today included, also
-// to an Envoy that starts; when both are back, nothing is sent.
+// to an Envoy that starts; when both are back, nothing is sent. With -clock, it starts an hour
+// ahead, and is set back by two.
 func TestRestartWithoutClass(t *testing.T) {
-	w := newSuite(t, 4, grace, incluster.Options{Binary: true, State: true})
+	o, setClock := withClock(t, incluster.Options{Binary: true, State: true})
+	w := newSuite(t, 4, grace, o)
 	w.stored()
 	l, end := w.load(w.clients(100*time.Millisecond, 12, 6, 4)...)
 	r := w.Replicas[0]
@@ -120,6 +126,7 @@ func TestRestartWithoutClass(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	setClock(time.Hour)
 	if err := r.Start(w.limited()); err != nil {
 		t.Fatal(err)
 	}
@@ -134,6 +141,7 @@ func TestRestartWithoutClass(t *testing.T) {
 	if frozen, err := r.Metric(w.ctx, "legation_fleet_frozen"); err != nil || frozen != 1 {
 		t.Errorf("%v fleets are frozen, %v", frozen, err)
 	}
+	setClock(-time.Hour)
 	w.more(l, 200)
 	before := w.sent(r, everyKind)
 	if err := w.Settings(w.limited(), nil); err != nil {

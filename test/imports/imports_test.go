@@ -41,7 +41,7 @@ var allowed = map[string][]string{
 	"inspect/compare":          {"object", "translator", "translator/finding", "translator/input", "translator/lower", "translator/policy", "translator/route", "xds/redact"},                                                                                                                                                               // lower: an object as it would be without an annotation
 	"object":                   {},
 	"state":                    {"translator/input", "translator/lower", "xds/history"},
-	"ui":                       {"inspect", "object", "translator", "translator/finding", "translator/input", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/impact", "xds/redact", "xds/snapshot", "xds/store"},
+	"ui":                       {"inspect", "object", "translator", "translator/finding", "translator/input", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/redact", "xds/snapshot", "xds/store"},
 	"watcher/certificates":     {"xds/bootstrap", "xds/identity"},
 	"watcher/dir":              {"object", "translator/finding", "translator/input", "translator/lower"},
 	"watcher/kube":             {"object", "pmap", "translator/finding", "translator/input", "translator/lower", "translator/route", "watcher/quiet"},

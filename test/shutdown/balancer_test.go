@@ -119,8 +119,9 @@ func (b *balancer) pass(client *net.TCPConn, port string) {
 
 // dial opens a connection to the next Envoy that is ready; nil if none is.
 func (b *balancer) dial(port string) *net.TCPConn {
-	for range b.targets {
-		one := b.targets[b.turn.Add(1)%uint64(len(b.targets))]
+	turn := b.turn.Add(1) // once: others take their turns meanwhile
+	for i := range b.targets {
+		one := b.targets[(turn+uint64(i))%uint64(len(b.targets))]
 		if !one.ready.Load() {
 			continue
 		}

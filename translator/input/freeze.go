@@ -1,6 +1,7 @@
 package input
 
 import (
+	"slices"
 	"time"
 
 	"legation.dev/object"
@@ -145,16 +146,13 @@ func (v View) For(class string) (_ View, isFrozen bool) {
 
 // ClassNames yields every class that v has or keeps frozen, in order.
 func (v View) ClassNames() []string {
-	names := pmap.Map[pmap.Unit]{}
+	list := make([]string, 0, v.classes.Len()+v.frozen.Len())
 	for n := range v.classes.All() {
-		names = names.Set(n, pmap.Unit{})
-	}
-	for n := range v.frozen.All() {
-		names = names.Set(n, pmap.Unit{})
-	}
-	var list []string
-	for n := range names.All() {
 		list = append(list, n)
 	}
-	return list
+	for n := range v.frozen.All() {
+		list = append(list, n)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }

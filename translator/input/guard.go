@@ -389,7 +389,7 @@ func (v View) facts(name string) (route.Class, bool) {
 func (v View) served(c *route.Class, host string) []*route.Fragment {
 	t := c.TenureOf(host, func(name string) route.Claims {
 		claims := route.Claims{Host: name, Kept: slices.Collect(v.KeptOf(name, c))}
-		for f := range v.Claimants(name) {
+		for _, f := range v.Claimants(name) {
 			if !f.Gone && c.Has(f.Class) {
 				claims.Fragments = append(claims.Fragments, f)
 			}

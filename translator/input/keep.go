@@ -87,8 +87,9 @@ func (v View) Kept() pmap.Map[Kept] { return v.kept }
 
 // KeptOf yields the claims of the past to a host in a class.
 func (v View) KeptOf(host string, class *route.Class) iter.Seq[route.Claim] {
+	kept := v.kept
 	return func(yield func(route.Claim) bool) {
-		for _, k := range v.kept.Prefix(host + sep) {
+		for _, k := range kept.Prefix(host + sep) {
 			if class.Has(k.class) && !yield(k.Claim) {
 				return
 			}
@@ -139,7 +140,7 @@ func (v *View) judge(key string, k Kept, now time.Time) {
 
 // oldest is the oldest claim that the namespace of a kept one has now.
 func (v *View) oldest(k Kept) (first route.Claim, ok bool) {
-	for f := range v.Claimants(k.Host) {
+	for _, f := range v.Claimants(k.Host) {
 		if !f.Gone && f.Origin.Object.Namespace == k.By.Namespace && f.Class.Key() == k.class.Key() {
 			if c := f.Claim(); !ok || c.Older(first) < 0 {
 				first, ok = c, true
@@ -157,7 +158,7 @@ func (v *View) wanted(k Kept) bool {
 	}
 	wildcard, _ := route.Wildcard(k.Host)
 	for _, host := range []string{k.Host, wildcard} {
-		for f := range v.Claimants(host) {
+		for _, f := range v.Claimants(host) {
 			if !f.Gone && f.Origin.Object.Namespace != k.By.Namespace {
 				return true
 			}
@@ -171,22 +172,22 @@ func (v *View) wanted(k Kept) bool {
 	return false
 }
 
-// Claimants yields the fragments with a claim to a host: with a rule for it or, for
-// route.Any, with a catch-all.
-func (v View) Claimants(host string) iter.Seq[*route.Fragment] {
-	return func(yield func(*route.Fragment) bool) {
-		for f := range v.OfHost(host) {
-			if !f.Withheld && !yield(f) {
-				return
-			}
-		}
-		if host != route.Any {
-			return
-		}
-		for f := range v.CatchingAll() {
-			if !f.Withheld && f.Host(route.Any) == nil && !yield(f) {
-				return
-			}
+// Claimants are the fragments with a claim to a host: with a rule for it or, for route.Any,
+// with a catch-all. The slice is the caller's.
+func (v View) Claimants(host string) (list []*route.Fragment) {
+	prefix := host + sep
+	for _, k := range v.byHost.Keys(prefix) {
+		if f, ok := v.fragments.Get(k[len(prefix):]); ok && !f.Withheld {
+			list = append(list, f)
 		}
 	}
+	if host != route.Any {
+		return list
+	}
+	for f := range v.CatchingAll() {
+		if !f.Withheld && f.Host(route.Any) == nil {
+			list = append(list, f)
+		}
+	}
+	return list
 }

@@ -264,9 +264,10 @@ func (v View) ConfigMaps() pmap.Map[*ConfigMap] { return v.configs }
 // of their names.
 func (v View) SlicesOf(service string) iter.Seq[*Slice] {
 	namespace, _, _ := strings.Cut(service, "/")
+	index, slices := v.byService, v.slices
 	return func(yield func(*Slice) bool) {
-		for k := range v.byService.Prefix(service + sep) {
-			s, ok := v.slices.Get(namespace + "/" + k[len(service)+len(sep):])
+		for k := range index.Prefix(service + sep) {
+			s, ok := slices.Get(namespace + "/" + k[len(service)+len(sep):])
 			if ok && !yield(s) {
 				return
 			}
@@ -279,7 +280,9 @@ func (v View) SlicesOf(service string) iter.Seq[*Slice] {
 func (v View) Fragments() pmap.Map[*route.Fragment] { return v.fragments }
 
 // OfHost yields the fragments with a rule for a host, as they name it.
-func (v View) OfHost(host string) iter.Seq[*route.Fragment] { return v.lookUp(v.byHost, host+sep) }
+func (v View) OfHost(host string) iter.Seq[*route.Fragment] {
+	return lookUp(v.fragments, v.byHost, host+sep)
+}
 
 // HostsFrom yields the hosts that a fragment has a rule for and that begin with a text, in
 // order. It looks at those that it yields.
@@ -331,31 +334,35 @@ func (v View) Wildcards() iter.Seq[*route.Fragment] {
 }
 
 // Calling yields the fragments that give a host this name beside its own.
-func (v View) Calling(name string) iter.Seq[*route.Fragment] { return v.lookUp(v.byName, name+sep) }
+func (v View) Calling(name string) iter.Seq[*route.Fragment] {
+	return lookUp(v.fragments, v.byName, name+sep)
+}
 
 // HasNames reports whether any host has a name beside its own.
 func (v View) HasNames() bool { return v.byName.Len() > 0 }
 
 // Naming yields the fragments that name an object.
 func (v View) Naming(ref object.Ref) iter.Seq[*route.Fragment] {
-	return v.lookUp(v.byRef, refKey(ref, ""))
+	return lookUp(v.fragments, v.byRef, refKey(ref, ""))
 }
 
 // CanariesOf yields the fragments with a canary on a rule of a host.
 func (v View) CanariesOf(host string) iter.Seq[*route.Fragment] {
-	return v.lookUp(v.canaries, host+sep)
+	return lookUp(v.fragments, v.canaries, host+sep)
 }
 
 // HasCanaries reports whether there is a canary at all.
 func (v View) HasCanaries() bool { return v.canaries.Len() > 0 }
 
 // CatchingAll yields the fragments with a catch-all.
-func (v View) CatchingAll() iter.Seq[*route.Fragment] { return v.lookUp(v.catchAll, "") }
+func (v View) CatchingAll() iter.Seq[*route.Fragment] { return lookUp(v.fragments, v.catchAll, "") }
 
-func (v View) lookUp(index pmap.Map[pmap.Unit], prefix string) iter.Seq[*route.Fragment] {
+// lookUp yields the fragments of an index whose keys begin with a text. What it returns keeps
+// two maps, and no copy of a View, which is large.
+func lookUp(fragments pmap.Map[*route.Fragment], index pmap.Map[pmap.Unit], prefix string) iter.Seq[*route.Fragment] {
 	return func(yield func(*route.Fragment) bool) {
 		for k := range index.Prefix(prefix) {
-			if f, ok := v.fragments.Get(k[len(prefix):]); ok && !yield(f) {
+			if f, ok := fragments.Get(k[len(prefix):]); ok && !yield(f) {
 				return
 			}
 		}

@@ -105,11 +105,15 @@ func twoHosts(host string) []*routev3.Route {
 // noTrace refuses a method that sends a client back what proxies have added to its request.
 // RFC 9110, 15.5.6, has 405 for that, as nginx does.
 func noTrace() *routev3.Route {
-	trace := header(":method", &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: "TRACE"}}, false)
-	return &routev3.Route{Name: "legation/no-trace",
-		Match:  &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}, Headers: []*routev3.HeaderMatcher{trace}},
-		Action: &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: http.StatusMethodNotAllowed}}}
+	return &routev3.Route{Name: "legation/no-trace", Match: traces, Action: methodNotAllowed}
 }
+
+// What noTrace has in each virtual host: nobody changes it.
+var (
+	traces = &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}, Headers: []*routev3.HeaderMatcher{
+		header(":method", &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: "TRACE"}}, false)}}
+	methodNotAllowed = &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: http.StatusMethodNotAllowed}}
+)
 
 func httpFilter(name string, config validated) *hcmv3.HttpFilter {
 	return &hcmv3.HttpFilter{Name: name, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: packed(config)}}

@@ -156,7 +156,7 @@ func (b *builder) use(p *route.Planned) {
 // unless a trusted proxy sent the header.
 func matchOf(r *route.Route) *routev3.RouteMatch {
 	m := pathMatch(r.Match)
-	if r.Match.Kind != route.Regex && route.Lettered.MatchString(r.Match.Path) {
+	if r.Match.Kind != route.Regex && strings.Contains(r.Match.Path, "%") && route.Lettered.MatchString(r.Match.Path) { // few have an escape
 		m.CaseSensitive = no()
 		m.Headers = append(m.Headers, header(":path", matching(inAnyCase(r.Match.Path)+".*"), false))
 	}

@@ -214,7 +214,7 @@ func (b *Book) fleet(name string) *fleet {
 	return f
 }
 
-// Entries yields the entries of a fleet, oldest first. Enough says whether those that are in
+// Entries yields the entries of a fleet, oldest first. Enough reports whether those that are in
 // memory suffice, given the oldest of them; else what is stored comes before them.
 func (b *Book) Entries(name string, enough func(first Entry) bool) iter.Seq[Entry] {
 	b.settled()

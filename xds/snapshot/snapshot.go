@@ -322,6 +322,9 @@ func (s Snapshot) Len() (n int) {
 
 // With is s with another map for type t.
 func (s Snapshot) With(t Type, m pmap.Map[*Resource]) Snapshot {
+	if s.types[t].Same(m) {
+		return s
+	}
 	s.types[t] = m
 	s.shared = new(shared)
 	return s

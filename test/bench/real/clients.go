@@ -35,14 +35,8 @@ func get(host string) []byte { return fmt.Appendf(nil, "GET / HTTP/1.1\r\nHost: 
 
 // ask wants a 200 on the connection, which stays open.
 func (c *client) ask() error {
-	if _, err := c.Write(c.request); err != nil {
-		return err
-	}
-	resp, err := http.ReadResponse(c.reader, nil)
+	resp, err := c.answer()
 	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
 		return err
 	}
 	if resp.StatusCode != http.StatusOK || resp.Close {
@@ -50,6 +44,19 @@ func (c *client) ask() error {
 	}
 	c.request = withCookie(c.request, resp)
 	return nil
+}
+
+// answer is that to the request; its body was read.
+func (c *client) answer() (*http.Response, error) {
+	if _, err := c.Write(c.request); err != nil {
+		return nil, err
+	}
+	resp, err := http.ReadResponse(c.reader, nil)
+	if err != nil {
+		return nil, err
+	}
+	_, err = io.Copy(io.Discard, resp.Body)
+	return resp, err
 }
 
 // dialTLS connects to a host. What it presents is not verified but returned: it is one

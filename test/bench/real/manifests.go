@@ -34,7 +34,7 @@ spec:
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: legation, namespace: bench}
-data: {bind-addresses: 127.0.0.1, http-port: "%d", https-port: "%d", access-log: /dev/null, namespace-hosts: "0", namespace-routes: "0", namespace-tls-hosts: "0", namespace-bytes: "0", namespace-changes: "0", namespace-connections: "0", loopback-external-names: "true", retry-idempotent: "false"}
+data: {deletion-window: "off", bind-addresses: 127.0.0.1, http-port: "%d", https-port: "%d", access-log: /dev/null, namespace-hosts: "0", namespace-routes: "0", namespace-tls-hosts: "0", namespace-bytes: "0", namespace-changes: "0", namespace-connections: "0", loopback-external-names: "true", retry-idempotent: "false"}
 ---
 apiVersion: v1
 kind: Service
