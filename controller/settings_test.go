@@ -46,7 +46,7 @@ func (l *loopTest) fresh() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	v := input.View{}
-	for _, o := range append(l.result.View().ClassObjects(), l.result.View().Objects()...) {
+	for _, o := range append(l.held.View().ClassObjects(), l.held.View().Objects()...) {
 		v = v.With(input.Change{Ref: o.Ref(), Object: o})
 	}
 	return servedOf(fleetOf(translator.Translate(translator.Result{}, v), fleetOfGuard))
