@@ -135,8 +135,9 @@ func (t tally) class(now input.Object) {
 	}
 }
 
-// settings lets a ConfigMap name the default certificate. It names what it named before, too,
-// also when it is gone: the settings that are in force may be those (input.View.HoldSettings).
+// settings lets a ConfigMap name the default certificate. One that is gone, or
+// has mistakes, names what it named before, too: the settings that are used
+// may be those. Of what else is held (input.View.HoldSettings) the last certificate stays.
 func (t tally) settings(ref object.Ref, now input.Object) {
 	o, _ := now.(*input.ConfigMap)
 	if o == nil {
@@ -145,10 +146,13 @@ func (t tally) settings(ref object.Ref, now input.Object) {
 		}
 		return
 	}
-	named := fetched(o.Fragment())
-	for _, before := range t.owners[ref] {
-		if !slices.Contains(named, before) {
-			named = append(named, before)
+	f := o.Fragment()
+	named := fetched(f)
+	if len(f.Findings) > 0 {
+		for _, before := range t.owners[ref] {
+			if !slices.Contains(named, before) {
+				named = append(named, before)
+			}
 		}
 	}
 	t.set(ref, named)
