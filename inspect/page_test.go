@@ -19,7 +19,7 @@ import (
 // made anew.
 func TestPagesFollow(t *testing.T) {
 	for seed := range uint64(5) {
-		w := worlds.New(seed, worlds.Size{Services: 8, Endpoints: 2, Ingresses: 12, TLS: 0.7})
+		w := worlds.New(seed, worlds.Size{Services: 8, Endpoints: 2, Ingresses: 12, TLS: 0.7, Traced: true})
 		var result translator.Result
 		snapshots := store.New(store.Config{History: 8})
 		of := func() translator.Result { return result }

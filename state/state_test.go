@@ -126,7 +126,7 @@ func settled(v input.View) input.View {
 // change was not written.
 func TestWalk(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		w := worlds.New(rapid.Uint64().Draw(r, "seed"), worlds.Size{Services: 4, Endpoints: 2, Ingresses: 5, TLS: 0.5})
+		w := worlds.New(rapid.Uint64().Draw(r, "seed"), worlds.Size{Services: 4, Endpoints: 2, Ingresses: 5, TLS: 0.5, Traced: true})
 		now, cluster := time.Now(), map[object.Ref]input.Change{} // what the source has
 		steps := func(v input.View, n int) input.View {
 			for range n {

@@ -38,7 +38,7 @@ func TestInvariants(t *testing.T) {
 	const histories, steps = 20, 60
 	seen, spares := map[string]int{}, 0
 	for seed := range uint64(histories) {
-		w := worlds.New(seed, worlds.Size{Services: 6, Endpoints: 2, Ingresses: 8, TLS: 0.5})
+		w := worlds.New(seed, worlds.Size{Services: 6, Endpoints: 2, Ingresses: 8, TLS: 0.5, Traced: true})
 		view := input.View{}.With(w.All()...)
 		result := Translate(Result{}, view)
 		clusters := map[string]bool{} // that an Envoy may have

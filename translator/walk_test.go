@@ -27,7 +27,7 @@ const walkSteps = 120
 // before changes.
 func TestWalk(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := worlds.New(rapid.Uint64().Draw(t, "seed"), worlds.Size{Services: 4, Endpoints: 2, Ingresses: 5, TLS: 0.5})
+		w := worlds.New(rapid.Uint64().Draw(t, "seed"), worlds.Size{Services: 4, Endpoints: 2, Ingresses: 5, TLS: 0.5, Traced: true})
 		var (
 			view   input.View
 			result Result
@@ -63,11 +63,11 @@ func TestWalk(t *testing.T) {
 }
 
 // TestWalkDraws: random worlds have every setting but those that all objects of
-// a class depend on, or that are fixed at install.
+// a class depend on, or that are fixed at install; of these they have those of traces.
 func TestWalkDraws(t *testing.T) {
 	drawn := worlds.Drawn()
 	for _, s := range policy.Table() {
-		if s.Scopes != policy.OnClass && !drawn[s.Name] {
+		if (s.Scopes != policy.OnClass || strings.HasPrefix(s.Name, "tracing-")) && !drawn[s.Name] {
 			t.Errorf("translator/worlds does not draw %s", s.Name)
 		}
 	}

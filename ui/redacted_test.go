@@ -38,7 +38,7 @@ func drawSecrets(t *rapid.T) secrets {
 // places puts secrets wherever people or Envoys may: where they belong, and where they do not.
 func (s secrets) places(t *rapid.T) []input.Change {
 	name := worlds.Class
-	w := worlds.New(rapid.Uint64().Draw(t, "seed"), worlds.Size{Services: 3, Endpoints: 1, Ingresses: 4, TLS: 0.5})
+	w := worlds.New(rapid.Uint64().Draw(t, "seed"), worlds.Size{Services: 3, Endpoints: 1, Ingresses: 4, TLS: 0.5, Traced: true})
 	list := w.All()
 	for range 10 {
 		list = append(list, w.Random())

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -90,20 +88,8 @@ func knownServices(ctx context.Context, f *inspectFlags, admin adminv1.AdminClie
 
 // eachServed calls take for the resources of some types that are served.
 func eachServed(ctx context.Context, f *inspectFlags, admin adminv1.AdminClient, types []snapshot.Type, take func(*adminv1.ResourcesResponse)) error {
-	stream, err := admin.Resources(ctx, &adminv1.ResourcesRequest{Fleet: f.fleet, TypeUrls: namesOf(types, snapshot.Type.URL)})
-	if err != nil {
-		return err
-	}
-	for {
-		r, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		take(r)
-	}
+	request := &adminv1.ResourcesRequest{Fleet: f.fleet, TypeUrls: namesOf(types, snapshot.Type.URL)}
+	return eachResource(ctx, admin, request, func(r *adminv1.ResourcesResponse) error { take(r); return nil })
 }
 
 // count is a number of things, in words.

@@ -73,5 +73,5 @@ The exit status is for scripts:
      has rejected something, a replica did not answer, nobody answers the request
   2  the command line is wrong`,
 	}, serveCommand(), bootstrapCommand(), certsCommand(), translateCommand(), explainCommand(), whyCommand(), settingsCommand(), lintCommand(), compareCommand(), codesCommand(),
-		fleetCommand(), problemsCommand(), trafficCommand(), snapshotCommand(), historyCommand(), diffCommand(), planCommand(), envoyCommand(), errorsCommand(), watchCommand(), debugCommand(), holdsCommand(), approveCommand(), pauseCommand(), resumeCommand())
+		fleetCommand(), problemsCommand(), trafficCommand(), snapshotCommand(), historyCommand(), diffCommand(), planCommand(), envoyCommand(), errorsCommand(), drainsCommand(), watchCommand(), debugCommand(), holdsCommand(), approveCommand(), pauseCommand(), resumeCommand())
 }

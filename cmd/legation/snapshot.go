@@ -70,30 +70,21 @@ type servedText struct {
 }
 
 func (f *snapshotFlags) print(ctx context.Context, admin adminv1.AdminClient, request *adminv1.ResourcesRequest, w io.Writer) error {
-	stream, err := admin.Resources(ctx, request)
-	if err != nil {
-		return err
-	}
 	table, list, names := f.newTable(w, 1), []servedText{}, []string{}
 	row(table, "TYPE", "NAME", "VERSION", "BYTES", "FROM", "NEEDS", "STAND-IN")
-	for {
-		r, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return err
-		}
+	err := eachResource(ctx, admin, request, func(r *adminv1.ResourcesResponse) error {
 		if f.whole() {
 			one, err := servedOf(r)
-			if err != nil {
-				return err
-			}
 			list = append(list, one)
-			continue
+			return err
 		}
-		names = append(names, strings.ToLower(snapshot.TypeName(r.GetResource().GetTypeUrl()))+"/"+r.GetResource().GetName())
-		row(table, snapshot.TypeName(r.GetResource().GetTypeUrl()), r.GetResource().GetName(), r.GetResource().GetVersion(), fmt.Sprint(r.GetSize()), strings.Join(r.GetFrom(), ", "), strings.Join(r.GetNeeds(), ", "), fmt.Sprint(r.GetPlaceholder()))
+		kind, of := snapshot.TypeName(r.GetResource().GetTypeUrl()), r.GetResource()
+		names = append(names, strings.ToLower(kind)+"/"+of.GetName())
+		row(table, kind, of.GetName(), of.GetVersion(), fmt.Sprint(r.GetSize()), strings.Join(r.GetFrom(), ", "), strings.Join(r.GetNeeds(), ", "), fmt.Sprint(r.GetPlaceholder()))
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	stored, err := f.stored(ctx, admin)
 	if err != nil {
@@ -104,6 +95,33 @@ func (f *snapshotFlags) print(ctx context.Context, admin adminv1.AdminClient, re
 		tellOfStored(w, "This", stored)
 		return err
 	})
+}
+
+// pageSize is how many resources may come at once: a thousand messages of a stream cost the
+// server far more than one with all of them.
+const pageSize = 1000
+
+// eachResource calls take for the resources of a request, until it fails.
+func eachResource(ctx context.Context, admin adminv1.AdminClient, request *adminv1.ResourcesRequest, take func(*adminv1.ResourcesResponse) error) error {
+	request.Page = pageSize
+	stream, err := admin.Resources(ctx, request)
+	if err != nil {
+		return err
+	}
+	for {
+		page, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, r := range append([]*adminv1.ResourcesResponse{page}, page.GetMore()...) {
+			if err := take(r); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 // served is what is printed as JSON.

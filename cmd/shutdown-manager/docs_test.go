@@ -10,7 +10,7 @@ import (
 )
 
 // foreign are flags of others that docs/shutdown.md names.
-var foreign = []string{"drain-time-s", "disable-hot-restart"}
+var foreign = []string{"drain-time-s", "disable-hot-restart", "event-ttl", "field-selector"}
 
 // TestDocs: docs/shutdown.md names no flag that is not there, and its examples
 // give one number in both places.

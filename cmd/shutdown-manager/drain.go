@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,7 +26,8 @@ it goes on where Envoy is.`,
 		RunE: func(c *cobra.Command, _ []string) error { return o.drain(c) },
 	}
 	o.add(c.Flags())
-	o.addReport(c.Flags())
+	o.addReport(c.Flags(), &o.apiFlags)
+	o.addAPI(c.Flags())
 	return c
 }
 
@@ -36,6 +38,7 @@ const goneAfter = 2 * time.Second
 type drainOptions struct {
 	envoyFlags
 	reportFlags
+	apiFlags
 }
 
 func (o *drainOptions) drain(c *cobra.Command) error {
@@ -47,11 +50,13 @@ func (o *drainOptions) drain(c *cobra.Command) error {
 	defer stop()
 	log, end := logger(c.ErrOrStderr())
 	defer end()
+	to, err := o.reporter(c, log)
+	if err != nil {
+		return err
+	}
 	report, err := drain.Run(ctx, drain.Config{Envoy: client, Plan: plan, Ignored: o.ignored, Log: log, Unsent: o.unsent(client), GoneAfter: goneAfter})
 	log.Log(ctx, report.Level(), "drained", "report", report)
-	if writing := o.write(report); writing != nil {
-		log.Warn("report not written", "error", writing)
-	}
+	to.leave(context.WithoutCancel(ctx), report)
 	if report.Reason == drain.ReasonAborted {
 		return cli.Exit(cli.Failure)
 	}

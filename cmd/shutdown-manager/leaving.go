@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"sync"
 	"time"
 
@@ -20,40 +18,32 @@ import (
 
 // nodeFlags say whether, and how, the node of Envoy is followed.
 type nodeFlags struct {
-	name, api, credentials string
-	taints                 []string
-	onCordon               bool
+	name     string
+	taints   []string
+	onCordon bool
 }
 
 func (n *nodeFlags) addNode(f *pflag.FlagSet) {
-	f.StringVar(&n.name, "node", "", "`name` of the node: Envoy leaves its clients as soon as the node is about to go, which the\nAPI server is asked for; empty: nobody is asked")
+	f.StringVar(&n.name, "node", "", "`name` of the node: Envoy leaves its clients as soon as the node is about to go, which the\nAPI server is asked for (it wants the rights to get and to watch nodes); empty: nobody is asked")
 	f.StringSliceVar(&n.taints, "leaving-taints", node.DefaultTaints, "`keys` of the taints by which a node is about to go")
 	f.BoolVar(&n.onCordon, "drain-on-cordon", false, "whether a node that is cordoned is about to go, too")
-	f.StringVar(&n.api, "node-api", "", "`URL` of the API server; empty: as Kubernetes tells each pod")
-	f.StringVar(&n.credentials, "node-credentials", "/var/run/secrets/kubernetes.io/serviceaccount", "`folder` with token and ca.crt, which has the rights to get and to watch nodes")
 }
 
 // config is nil if no node is followed.
-func (n *nodeFlags) config(c *cobra.Command, log *slog.Logger) (*node.Config, error) {
+func (n *nodeFlags) config(c *cobra.Command, of *apiFlags, log *slog.Logger) (*node.Config, error) {
 	if n.name == "" {
-		for _, name := range []string{"leaving-taints", "drain-on-cordon", "node-api", "node-credentials"} {
+		for _, name := range []string{"leaving-taints", "drain-on-cordon"} {
 			if c.Flags().Changed(name) {
 				return nil, cli.Usage(c, fmt.Errorf("--%s needs --node", name))
 			}
 		}
 		return nil, nil
 	}
-	address := n.api
-	if address == "" {
-		var ok bool
-		if address, ok = node.FromPod(); !ok {
-			return nil, cli.Usage(c, errors.New("--node: this is no pod, so --node-api has to say where the API server is"))
-		}
+	client, err := of.apiClient("node")
+	if err != nil {
+		return nil, cli.Usage(c, err)
 	}
-	if u, err := url.Parse(address); err != nil || u.Scheme != "https" || u.Host == "" {
-		return nil, cli.Usage(c, fmt.Errorf("--node-api %q: want https://HOST:PORT", address))
-	}
-	return &node.Config{URL: address, Name: n.name, Credentials: n.credentials, Taints: n.taints, OnCordon: n.onCordon, Log: log}, nil
+	return &node.Config{Name: n.name, API: client, Taints: n.taints, OnCordon: n.onCordon, Log: log}, nil
 }
 
 // leaveEvery is the pause between two looks at what is due, while a node leaves.

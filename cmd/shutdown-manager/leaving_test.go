@@ -86,8 +86,10 @@ func TestNodeFlags(t *testing.T) {
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
 	for args, says := range map[string]string{
 		"--node n": "no pod",
-		"--node n --node-api http://127.0.0.1:80": "want https",
-		"--drain-on-cordon":                       "needs --node",
+		"--node n --api-server http://127.0.0.1:80": "want https",
+		"--drain-on-cordon":                         "needs --node",
+		"--event-on edge/envoy":                     "want NAMESPACE/NAME/UID",
+		"--event-on edge/envoy/1":                   "--event-on: this is no pod",
 	} {
 		var text strings.Builder
 		if status := run(append([]string{"run", "--admin", "127.0.0.1:1", "--listen", ""}, append(strings.Fields(args), "--", "true")...), io.Discard, &text); status != 2 || !strings.Contains(text.String(), says) {

@@ -2,8 +2,8 @@
 // done: as its parent, or as preStop hook and sidecar of its pod.
 //
 // It is a static binary that needs no shell, and it knows nothing of the control
-// plane: only Envoy's admin interface, /proc and, with --node, one Node of Kubernetes. Each
-// subcommand has a file.
+// plane: only Envoy's admin interface, /proc and, with --node and --event-on, one Node of
+// Kubernetes and Events on its pod. Each subcommand has a file.
 //
 // Start reading at runCommand.
 package main

@@ -50,7 +50,8 @@ fail, and clients are told to leave. Envoy itself is not ended before SIGTERM.`,
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args) },
 	}
 	o.add(c.Flags())
-	o.addReport(c.Flags())
+	o.addReport(c.Flags(), &o.apiFlags)
+	o.addAPI(c.Flags())
 	o.addListen(c.Flags())
 	o.addAuthz(c.Flags())
 	o.addNode(c.Flags())
@@ -63,6 +64,7 @@ type runOptions struct {
 	listenFlags
 	authzFlags
 	nodeFlags
+	apiFlags
 }
 
 func (o *runOptions) run(c *cobra.Command, args []string) error {
@@ -78,17 +80,16 @@ func (o *runOptions) run(c *cobra.Command, args []string) error {
 	defer flush()
 	p := &parent{log: log, plan: plan, signals: make(chan os.Signal, signalsKept)}
 	p.drain = drain.Config{Envoy: client, Plan: plan, Ignored: o.ignored, Log: p.log, Watch: &drain.Progress{}, Unsent: o.unsent(client)}
-	p.report = o.write
+	follow, err := o.asked(c, p)
+	if err != nil {
+		return err
+	}
 	server, err := o.server(&probe.Metrics{Envoy: client, Ignored: o.ignored, Progress: p.drain.Watch}, p.pid, p.log)
 	if err != nil {
 		return err
 	}
 	if server != nil {
 		defer server.Close()
-	}
-	follow, err := o.nodeFlags.config(c, p.log)
-	if err != nil {
-		return err
 	}
 	authorization, err := o.authorize(c.Context(), p.log)
 	if err != nil {
@@ -104,6 +105,15 @@ func (o *runOptions) run(c *cobra.Command, args []string) error {
 	p.log.Info("Envoy started", "pid", p.child.PID(), "arguments", strings.Join(args, " "))
 	defer p.beside(c.Context(), client, follow)()
 	return cli.Exit(p.wait(c.Context()))
+}
+
+// asked checks what the API server is asked for: to take the report of p, and of the node,
+// which is not followed if follow is nil.
+func (o *runOptions) asked(c *cobra.Command, p *parent) (follow *node.Config, err error) {
+	if p.report, err = o.reporter(c, p.log); err != nil {
+		return nil, err
+	}
+	return o.nodeFlags.config(c, &o.apiFlags, p.log)
 }
 
 // beside begins what goes on beside Envoy, and returns what ends it. The node is not followed
@@ -152,7 +162,7 @@ type parent struct {
 	log     *slog.Logger
 	plan    drain.Plan
 	drain   drain.Config
-	report  func(drain.Report) error
+	report  *reporter
 	leave   *leaving // nil: no node is followed
 	child   *child.Child
 	signals chan os.Signal
@@ -214,13 +224,11 @@ func (p *parent) runDrain(ctx context.Context) {
 	p.drain.Failing = p.leave.end()
 	report, err := drain.Run(ctx, p.drain)
 	p.log.Log(ctx, report.Level(), "drained", "report", report)
-	if err := p.report(report); err != nil {
-		p.log.Warn("report not written", "error", err)
-	}
+	defer p.leaveReport(ctx, report, start)()
 	if err != nil {
 		p.send(syscall.SIGKILL)
 	}
-	timer := time.NewTimer(p.plan.Grace - killBefore - time.Since(start))
+	timer := time.NewTimer(time.Until(p.killAt(start)))
 	defer timer.Stop()
 	select {
 	case <-p.child.Done():
@@ -229,6 +237,18 @@ func (p *parent) runDrain(ctx context.Context) {
 		p.send(syscall.SIGKILL)
 	}
 }
+
+// leaveReport leaves the report beside the end of Envoy, which waits for nobody, and returns
+// what waits for it: no longer than eventTime, nor than an Envoy that hangs lives.
+func (p *parent) leaveReport(ctx context.Context, report drain.Report, start time.Time) (wait func()) {
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), p.killAt(start)) // ctx ends with Envoy
+	var left sync.WaitGroup
+	left.Go(func() { p.report.leave(ctx, report) })
+	return func() { left.Wait(); cancel() }
+}
+
+// killAt is when an Envoy that hangs is killed, in a drain that began at start.
+func (p *parent) killAt(start time.Time) time.Time { return start.Add(p.plan.Grace - killBefore) }
 
 // killBefore is how long before the end of the grace period, when all is killed,
 // an Envoy that hangs is killed, so that its end is still told.

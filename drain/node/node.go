@@ -1,7 +1,7 @@
 // Package node tells when the node of this Envoy is about to leave, before its pods are told
 // to end: those who take nodes away taint them first.
 //
-// It reads one Node of the API server, by plain HTTP, and writes nothing. While the API server
+// It reads one Node of the API server, by drain/api, and writes nothing. While the API server
 // is away, what was last known holds. It knows nothing of Envoy, and decides nothing but
 // whether a Node leaves.
 //
@@ -14,8 +14,9 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net/http"
 	"time"
+
+	"legation.dev/drain/api"
 )
 
 // DefaultTaints are the keys of the taints by which a node leaves: of Cluster Autoscaler, of
@@ -23,27 +24,21 @@ import (
 var DefaultTaints = []string{"ToBeDeletedByClusterAutoscaler", "karpenter.sh/disrupted", "node.kubernetes.io/out-of-service"}
 
 const (
-	// askTime bounds one question, but for a watch, which ends by itself after watchTime: then
-	// the Node is read anew, so nothing that a watch missed lasts longer.
-	askTime, watchTime = 5 * time.Second, 4 * time.Minute
+	// watchTime is after how long a watch ends by itself: then the Node is read anew, so nothing
+	// that a watch missed lasts longer. Other questions take api.AskTime at most.
+	watchTime = 4 * time.Minute
 	// leastPause and mostPause are between two tries: a taint is to be known within 2 s of
 	// the moment when the API server answers again.
 	leastPause, mostPause = 100 * time.Millisecond, 1500 * time.Millisecond
-	// silence is after how long without a byte the API server is asked whether it is there,
-	// and pingTime how long it has to answer.
-	silence, pingTime = 10 * time.Second, 5 * time.Second
 )
 
-// Config says which Node is followed. URL, Name, Credentials, Log and Tell are required.
+// Config says which Node is followed. Name, API, Log and Tell are required.
 type Config struct {
-	URL  string // of the API server: https://10.0.0.1:443
-	Name string // of the Node
-	// Credentials is a folder with token and ca.crt, as Kubernetes mounts them. They are read
-	// again for each connection, since both are replaced.
-	Credentials string
-	Taints      []string // keys; any effect counts
-	OnCordon    bool     // whether a node leaves that takes no new pods
-	Log         *slog.Logger
+	Name     string      // of the Node
+	API      *api.Client // has the right to get and to watch nodes; it is the follower's alone
+	Taints   []string    // keys; any effect counts
+	OnCordon bool        // whether a node leaves that takes no new pods
+	Log      *slog.Logger
 	// Tell hears why the node leaves, or an empty text: that it stays. Only what is new is
 	// told; at first a node stays. It is called by one goroutine.
 	Tell func(why string)
@@ -52,6 +47,7 @@ type Config struct {
 // Follow follows the Node until ctx ends.
 func Follow(ctx context.Context, c Config) {
 	f := &follower{Config: c}
+	defer c.API.Close()
 	for pause := leastPause; ; {
 		began := time.Now()
 		err := f.once(ctx)
@@ -85,17 +81,11 @@ type follower struct {
 	Config
 	why    string // what was told last
 	failed string // the last error that was logged
-	roots  string // ca.crt that client trusts
-	client *http.Client
 }
 
 // once reads the Node and then what becomes of it, until the watch ends.
 func (f *follower) once(ctx context.Context) error {
-	token, err := f.credentials()
-	if err != nil {
-		return err
-	}
-	version, err := f.read(ctx, token)
+	version, err := f.read(ctx)
 	if err != nil {
 		return err
 	}
@@ -103,7 +93,7 @@ func (f *follower) once(ctx context.Context) error {
 		f.failed = ""
 		f.Log.Info("the node is followed", "node", f.Name)
 	}
-	return f.watch(ctx, token, version)
+	return f.watch(ctx, version)
 }
 
 // complain logs an error once, as long as it is the same.
@@ -127,10 +117,10 @@ func (f *follower) see(n Node) {
 var errNotIt = errors.New("the answer is about another object")
 
 // read reads the Node, and says from which version on to watch it.
-func (f *follower) read(ctx context.Context, token string) (version string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, askTime)
+func (f *follower) read(ctx context.Context) (version string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, api.AskTime)
 	defer cancel()
-	body, err := f.ask(ctx, token, "/api/v1/nodes/"+f.Name, nil)
+	body, err := f.API.Get(ctx, "/api/v1/nodes/"+f.Name, nil)
 	if err != nil {
 		return "", err
 	}
@@ -153,10 +143,10 @@ func (f *follower) read(ctx context.Context, token string) (version string, err 
 // watch follows the Node from a version on. It returns nil when the API server has ended the
 // watch, as it does from time to time; the error says what else was wrong. Either way the Node
 // is read anew then: so a version that is too old needs no rule of its own.
-func (f *follower) watch(ctx context.Context, token, version string) error {
-	ctx, cancel := context.WithTimeout(ctx, watchTime+askTime)
+func (f *follower) watch(ctx context.Context, version string) error {
+	ctx, cancel := context.WithTimeout(ctx, watchTime+api.AskTime)
 	defer cancel()
-	body, err := f.ask(ctx, token, "/api/v1/nodes", map[string]string{"watch": "true", "fieldSelector": "metadata.name=" + f.Name,
+	body, err := f.API.Get(ctx, "/api/v1/nodes", map[string]string{"watch": "true", "fieldSelector": "metadata.name=" + f.Name,
 		"resourceVersion": version, "timeoutSeconds": fmt.Sprint(int(watchTime.Seconds()))})
 	if err != nil {
 		return err

@@ -13,14 +13,16 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"legation.dev/drain/api"
 )
 
 // hang bounds what never comes.
 const hang = time.Minute
 
-// api is an API server with one Node, as far as an answer needs to be odd; the suite of
+// apiServer is one with one Node, as far as an answer needs to be odd; the suite of
 // test/shutdown asks a real one.
-type api struct {
+type apiServer struct {
 	t      *testing.T
 	server *httptest.Server
 	dir    string
@@ -34,8 +36,8 @@ type api struct {
 	asked   []string
 }
 
-func newAPI(t *testing.T) *api {
-	a := &api{t: t, dir: t.TempDir(), told: make(chan string, 100), asking: make(chan struct{}, 1), token: "one", node: of("1")}
+func newAPI(t *testing.T) *apiServer {
+	a := &apiServer{t: t, dir: t.TempDir(), told: make(chan string, 100), asking: make(chan struct{}, 1), token: "one", node: of("1")}
 	a.server = httptest.NewUnstartedServer(http.HandlerFunc(a.serve))
 	a.server.EnableHTTP2 = true
 	a.server.StartTLS()
@@ -45,7 +47,7 @@ func newAPI(t *testing.T) *api {
 	return a
 }
 
-func (a *api) write(name, text string) {
+func (a *apiServer) write(name, text string) {
 	if err := os.WriteFile(filepath.Join(a.dir, name), []byte(text), 0o600); err != nil {
 		a.t.Fatal(err)
 	}
@@ -60,7 +62,7 @@ func of(version string, taints ...string) string {
 	return fmt.Sprintf(`{"kind":"Node","metadata":{"name":"a","resourceVersion":%q},"spec":{"taints":[%s]}}`, version, strings.Join(list, ","))
 }
 
-func (a *api) serve(w http.ResponseWriter, r *http.Request) {
+func (a *apiServer) serve(w http.ResponseWriter, r *http.Request) {
 	select {
 	case a.asking <- struct{}{}:
 	default:
@@ -102,25 +104,25 @@ func says(events ...string) func(http.Flusher, http.ResponseWriter, *http.Reques
 }
 
 // set changes what is answered from now on.
-func (a *api) set(do func()) {
+func (a *apiServer) set(do func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	do()
 }
 
 // follow begins. It ends with the test.
-func (a *api) follow() {
+func (a *apiServer) follow() {
 	ctx, cancel := context.WithCancel(a.t.Context())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		Follow(ctx, Config{URL: a.server.URL, Name: "a", Credentials: a.dir, Taints: DefaultTaints, Log: slog.New(slog.DiscardHandler), Tell: func(why string) { a.told <- why }})
+		Follow(ctx, Config{Name: "a", API: &api.Client{URL: a.server.URL, Credentials: a.dir}, Taints: DefaultTaints, Log: slog.New(slog.DiscardHandler), Tell: func(why string) { a.told <- why }})
 	}()
 	a.t.Cleanup(func() { cancel(); <-done })
 }
 
 // hears waits for what is told next.
-func (a *api) hears(want string) {
+func (a *apiServer) hears(want string) {
 	a.t.Helper()
 	select {
 	case got := <-a.told:

@@ -32,7 +32,7 @@ func TestWalk(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	random := worlds.New(n, worlds.Size{Services: 20, Endpoints: 3, Ingresses: 30, TLS: 0.4})
+	random := worlds.New(n, worlds.Size{Services: 20, Endpoints: 3, Ingresses: 30, TLS: 0.4, Traced: true})
 	w.Change(w.here(random.All()...)...)
 	w.settle()
 	begin := time.Now()

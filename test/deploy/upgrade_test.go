@@ -5,6 +5,7 @@ package deploy
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -17,8 +18,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"legation.dev/drain"
 	"legation.dev/test/kube"
 )
 
@@ -76,6 +79,7 @@ func (d *deployed) upgrade() {
 	if err != nil {
 		d.Fatal(err)
 	}
+	before := d.pods("envoy")
 	d.apply(objects...)
 	for _, o := range objects {
 		switch o.GetObjectKind().GroupVersionKind().Kind {
@@ -92,7 +96,55 @@ func (d *deployed) upgrade() {
 			}
 		}
 	}
+	d.drained(before)
 }
+
+// drained: of these Envoys, whose pods are gone, Events tell how they ended, and a command finds
+// them. One that says itself that the API server did not answer in time, on a machine that
+// stood still, has none.
+func (d *deployed) drained(gone []corev1.Pod) {
+	d.Helper()
+	config := filepath.Join(d.TempDir(), "config")
+	if err := kube.WriteKubeconfig(config, k.REST()); err != nil {
+		d.Fatal(err)
+	}
+	out, err := exec.CommandContext(d.ctx, path(d.T, "bin", "legation"), "drains", "-n", namespace, "-o", "json", "--kubeconfig", config).CombinedOutput()
+	if err != nil {
+		d.Fatalf("legation drains: %v\n%s", err, out)
+	}
+	var told struct {
+		Drains []struct {
+			Pod    string
+			Report drain.Report
+		}
+	}
+	if err := json.Unmarshal(out, &told); err != nil {
+		d.Fatalf("%v in %s", err, out)
+	}
+	reports := map[string]drain.Report{}
+	for _, one := range told.Drains {
+		reports[one.Pod] = one.Report
+	}
+	if len(reports) == 0 {
+		d.Errorf("no Event tells of the drain of an Envoy")
+	}
+	for _, p := range gone {
+		if _, err := k.Client().CoreV1().Pods(namespace).Get(d.ctx, p.Name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+			d.Errorf("%s is not gone: %v", p.Name, err)
+		}
+		log, err := k.Logs(&p, "envoy")
+		if err != nil {
+			d.Fatal(err)
+		}
+		r, ok := reports[p.Name]
+		if late := strings.Contains(log, unanswered); ok == late || ok && (r.Reason != drain.ReasonDone || !r.Known || r.RequestsFinished == 0 || r.RequestsCut > 0) {
+			d.Errorf("of %s is told: %v, %+v\n%.3000s", p.Name, ok, r, log[max(0, len(log)-3000):])
+		}
+	}
+}
+
+// unanswered is what shutdown-manager says where there was no time for an Event.
+const unanswered = `/namespaces/legation/events\": context deadline exceeded"`
 
 // leave takes the installation away under a request, as docs/operating.md says: that is
 // answered, the pods end when it is, and what is left is what is said there.

@@ -46,6 +46,7 @@ func TestRefused(t *testing.T) {
 		{deployment + ",envoy.autoscaling.maxreplicas=3", "maxreplicas"},
 		{"envoy.nodeLeaving.enabled=maybe", "enabled"},
 		{"envoy.nodeLeaving.taint=x", "taint"},
+		{"envoy.drainEvents=maybe", "drainEvents"},
 		{"controlPlane.state.coldStartAfter=soon", "coldStartAfter"},
 		{"controlPlane.state.persistence.enabled=true,controlPlane.state.persistence.accessModes={ReadWriteOnce}", "controlPlane.state.persistence.accessModes=[ReadWriteOnce]: 2 replicas"},
 		{"nameOfNothing=1", "nameOfNothing"},
@@ -361,18 +362,32 @@ func TestControllerClasses(t *testing.T) {
 	}
 }
 
-// TestNodeLeaving: the Envoys of a DaemonSet have a token to read nodes, those of a Deployment
-// none; either can be said.
+// TestNodeLeaving: the Envoys of a DaemonSet have a token to read nodes and to leave Events of
+// their drains, those of a Deployment none; either can be said, of each.
 func TestNodeLeaving(t *testing.T) {
-	for set, want := range map[string]bool{"": true, "envoy.nodeLeaving.enabled=false": false, "envoy.nodeLeaving.enabled=true": true,
-		deployment: false, deployment + ",envoy.nodeLeaving.enabled=true": true, deployment + ",envoy.nodeLeaving.enabled=auto": false} {
-		text, err := helm(t, "legation", "legation", "--set", set)
+	const off, on, auto = ",envoy.nodeLeaving.enabled=false", ",envoy.nodeLeaving.enabled=true", ",envoy.nodeLeaving.enabled=auto"
+	const silent, telling = ",envoy.drainEvents=false", ",envoy.drainEvents=true"
+	const daemons = "envoy.kind=DaemonSet"
+	for _, c := range []struct {
+		set          string
+		nodes, tells bool
+	}{
+		{daemons, true, true}, {daemons + off, false, false}, {daemons + on, true, true},
+		{daemons + silent, true, false}, {daemons + off + telling, false, true},
+		{deployment, false, false}, {deployment + on, true, true}, {deployment + auto, false, false},
+		{deployment + telling, false, true}, {deployment + on + silent, true, false},
+	} {
+		text, err := helm(t, "legation", "legation", "--set", c.set)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, part := range []string{"serviceAccountToken", "--node=$(NODE_NAME)", "name: legation-legation-envoy-nodes"} {
+		for part, want := range map[string]bool{
+			"serviceAccountToken": c.nodes || c.tells, "--api-credentials=/etc/legation/api": c.nodes || c.tells,
+			"--node=$(NODE_NAME)": c.nodes, "name: legation-legation-envoy-nodes": c.nodes,
+			"--event-on=legation/$(POD_NAME)/$(POD_UID)": c.tells, "name: legation-envoy-events": c.tells,
+		} {
 			if got := bytes.Contains(text, []byte(part)); got != want {
-				t.Errorf("%q: has %s: %v, want %v", set, part, got, want)
+				t.Errorf("%q: has %s: %v, want %v", c.set, part, got, want)
 			}
 		}
 	}

@@ -31,7 +31,7 @@ func TestReplicas(t *testing.T) {
 	c := watcher.Config{Namespaces: []string{worlds.Namespace, worlds.OtherSpace}}
 	seen := &digests{of: map[pmap.Sum]pmap.Sum{}}
 	replicas := []*replica{start(t, c, seen), start(t, c, seen)}
-	w := worlds.New(1, worlds.Size{Services: 8, Endpoints: 3, Ingresses: 8, TLS: 0.5})
+	w := worlds.New(1, worlds.Size{Services: 8, Endpoints: 3, Ingresses: 8, TLS: 0.5, Traced: true})
 	written, refused := 0, 0
 	for _, change := range w.All() {
 		write(limited(t), t, change)

@@ -51,7 +51,7 @@ func Cluster(c route.Cluster) (*snapshot.Resource, error) {
 		byEDS(m)
 		meta.Pulls = []snapshot.Ref{{Type: snapshot.Endpoints, Name: name}}
 	}
-	if c.Measured { // it wins over what the bootstrap says; an Envoy before 1.40 ignores it
+	if c.Measured { // it wins over what the bootstrap says
 		m.StatsMatcher = &metricsv3.StatsMatcher{StatsMatcher: &metricsv3.StatsMatcher_RejectAll{RejectAll: false}}
 	}
 	if c.Protocol.TLS {

@@ -228,6 +228,7 @@ func (w *World) randomSettings() input.Change {
 		o.Data["external-names"], o.Data["foreign-guards"] = "true", "close"
 		o.Data[pick(w, "namespace-connections", "namespace-hosts", "namespace-routes", "namespace-tls-hosts")] = pick(w, "1", "2", "4", "0")
 	}
+	w.traceSettings(o.Data)
 	return lower.Put(input.Seal(o))
 }
 

@@ -95,11 +95,19 @@ var routing = []sample{
 	{"upstream-host", []string{"inner.example.com", "100%", "a b"}},
 }
 
+// Settings of traces: they stand in the class alone.
+var tracing = []sample{
+	{"tracing-collector", []string{Namespace + "/" + ServiceName(0) + ":80", Namespace + "/" + ServiceName(1) + ":http", OtherSpace + "/" + ServiceName(0) + ":80", Namespace + "/none:4317", "collector"}},
+	{"tracing-parents", []string{"proxies", "everybody", "nobody"}},
+	{"tracing-sampling", []string{"0", "0.0001", "100", "101"}},
+	{"tracing-service", []string{"edge", "100%", "\x01"}},
+}
+
 // Drawn are the names of the settings that Random gives objects, besides those
 // that say what a whole class is.
 func Drawn() map[string]bool {
 	names := map[string]bool{}
-	for _, list := range [][]sample{upstream, routing} {
+	for _, list := range [][]sample{upstream, routing, tracing} {
 		for _, s := range list {
 			names[s.name] = true
 		}
@@ -125,6 +133,20 @@ func (w *World) ingressSettings(annotations map[string]string) {
 }
 
 func (w *World) serviceSettings() map[string]string { return w.settings(annotation, upstream) }
+
+// traceSettings has a class traced in every second ConfigMap, if the World is: mostly with a
+// collector, without which the other settings mean nothing.
+func (w *World) traceSettings(data map[string]string) {
+	if w.traces == nil || w.traces.IntN(2) > 0 {
+		return
+	}
+	for _, s := range tracing {
+		one, text := w.traces.IntN(3), s.texts[w.traces.IntN(len(s.texts))]
+		if one == 0 || s.name == "tracing-collector" && one == 1 {
+			data[s.name] = text
+		}
+	}
+}
 
 func (w *World) classSettings(data map[string]string) {
 	maps.Copy(data, w.settings("", upstream, routing))

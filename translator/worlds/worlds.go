@@ -36,14 +36,18 @@ type Size struct {
 	Endpoints int // of each Service
 	Ingresses int
 	TLS       float64 // share of Ingresses with a TLS section and a Secret, 0 to 1
+	// Traced says whether Random draws settings of traces. Their numbers are their own: all else
+	// of a World is the same without, as the list of test/golden has it.
+	Traced bool
 }
 
 // World is a cluster. It belongs to one goroutine.
 type World struct {
 	size    Size
 	rng     *rand.Rand
-	serial  int64 // of the next certificate
-	endless int   // counts what the single changes add
+	traces  *rand.Rand // nil: nothing is drawn of traces
+	serial  int64      // of the next certificate
+	endless int        // counts what the single changes add
 }
 
 // epoch is when the oldest object was created.
@@ -51,7 +55,11 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // New makes a World. All describes it.
 func New(seed uint64, size Size) *World {
-	return &World{size: size, rng: rand.New(rand.NewPCG(seed, 0))}
+	w := &World{size: size, rng: rand.New(rand.NewPCG(seed, 0))}
+	if size.Traced {
+		w.traces = rand.New(rand.NewPCG(seed, 1))
+	}
+	return w
 }
 
 // All is every object of the World as New made it: one Ingress i has one host,

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -451,6 +452,59 @@ func resources(ctx context.Context, c adminv1.AdminClient, r *adminv1.ResourcesR
 			return status.Convert(err).Message()
 		}
 		parts = append(parts, one.GetResource().GetName()+"="+one.GetResource().GetVersion())
+	}
+}
+
+// TestPages: who takes pages gets the same in fewer answers, none of them long; who does not
+// know them gets one resource in each.
+func TestPages(t *testing.T) {
+	a := inspect(t, "a", "127.0.0.1:0")
+	const n = 2500
+	var snap snapshot.Snapshot
+	clusters := snap.Of(snapshot.Cluster)
+	for i := range n {
+		r, err := snapshot.New(snapshot.Cluster, fmt.Sprintf("c%05d", i), &clusterv3.Cluster{Name: fmt.Sprintf("c%05d", i), AltStatName: strings.Repeat("x", 100)}, snapshot.Meta{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		clusters = clusters.Set(r.Name, r)
+	}
+	a.Store.Publish("edge", snap.With(snapshot.Cluster, clusters), "many")
+	for _, c := range []struct {
+		page    uint32
+		bodies  bool
+		answers int
+		most    int // in one answer
+	}{
+		{0, false, n, 1}, {1, false, n, 1}, {7, false, 358, 7}, {1000, false, 3, maxPage}, {1 << 31, false, 3, maxPage}, {1000, true, 5, 700},
+	} {
+		stream, err := a.client(t).Resources(t.Context(), &adminv1.ResourcesRequest{Page: c.page, Bodies: c.bodies})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answers, next := 0, 0
+		for ; ; answers++ {
+			page, err := stream.Recv()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			all := append([]*adminv1.ResourcesResponse{page}, page.GetMore()...)
+			if len(all) > c.most {
+				t.Fatalf("pages of %d: one answer has %d resources", c.page, len(all))
+			}
+			for _, one := range all {
+				if want := fmt.Sprintf("c%05d", next); one.GetResource().GetName() != want || (len(one.GetBody().GetValue()) > 0) != c.bodies {
+					t.Fatalf("pages of %d: %v, want %s", c.page, one, want)
+				}
+				next++
+			}
+		}
+		if next != n || answers != c.answers {
+			t.Errorf("pages of %d, bodies %v: %d resources in %d answers, want %d in %d", c.page, c.bodies, next, answers, n, c.answers)
+		}
 	}
 }
 

@@ -17,7 +17,6 @@ import (
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/history"
 	"legation.dev/xds/impact"
-	"legation.dev/xds/redact"
 	"legation.dev/xds/snapshot"
 	"legation.dev/xds/store"
 )
@@ -207,44 +206,6 @@ func (s *Service) noted(name string, from, to uint64) (*adminv1.DiffResponse, er
 // ChangeOf is a change as it is told.
 func ChangeOf(c impact.Change) *adminv1.Change {
 	return &adminv1.Change{Kind: string(c.Kind), Type: c.Type.String(), Name: c.Name, From: object.Texts(c.From), Drains: c.Drains, Effect: c.Effect}
-}
-
-// Resources lists what a fleet is served.
-func (s *Service) Resources(r *adminv1.ResourcesRequest, stream grpc.ServerStreamingServer[adminv1.ResourcesResponse]) error {
-	versions, err := s.versions(r.GetFleet())
-	if err != nil {
-		return err
-	}
-	v, err := numbered(versions, r.GetVersion())
-	if err != nil {
-		return err
-	}
-	types, err := typesOf(r.GetTypeUrls())
-	if err != nil {
-		return err
-	}
-	for _, t := range types {
-		for name, one := range v.Snapshot.Of(t).All() {
-			if !strings.Contains(name, r.GetName()) {
-				continue
-			}
-			if err := stream.Send(resourceOf(one, r.GetBodies())); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func resourceOf(r *snapshot.Resource, body bool) *adminv1.ResourcesResponse {
-	out := &adminv1.ResourcesResponse{Resource: refOf(r), From: object.Texts(r.From), Placeholder: r.Placeholder, Size: uint32(len(r.Body()))}
-	for _, need := range r.Needs {
-		out.Needs = append(out.Needs, need.String())
-	}
-	if body {
-		out.Body = redact.View(r)
-	}
-	return out
 }
 
 func refOf(r *snapshot.Resource) *adminv1.Resource {

@@ -19,7 +19,7 @@ import (
 
 // walk is the snapshots of a random history.
 func walk(r *rapid.T) []snapshot.Snapshot {
-	w := worlds.New(rapid.Uint64().Draw(r, "seed"), worlds.Size{Services: 4, Endpoints: 2, Ingresses: 5, TLS: 0.5})
+	w := worlds.New(rapid.Uint64().Draw(r, "seed"), worlds.Size{Services: 4, Endpoints: 2, Ingresses: 5, TLS: 0.5, Traced: true})
 	var v input.View
 	for _, c := range w.All() {
 		v = v.With(c)

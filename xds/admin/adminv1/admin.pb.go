@@ -977,7 +977,9 @@ type ResourcesRequest struct {
 	// Of the version with this number; 0: the current one.
 	Version uint64 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
 	// With bodies.
-	Bodies        bool `protobuf:"varint,5,opt,name=bodies,proto3" json:"bodies,omitempty"`
+	Bodies bool `protobuf:"varint,5,opt,name=bodies,proto3" json:"bodies,omitempty"`
+	// How many resources may come in one answer; 0: one. A replica that is older sends one.
+	Page          uint32 `protobuf:"varint,6,opt,name=page,proto3" json:"page,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1047,6 +1049,13 @@ func (x *ResourcesRequest) GetBodies() bool {
 	return false
 }
 
+func (x *ResourcesRequest) GetPage() uint32 {
+	if x != nil {
+		return x.Page
+	}
+	return 0
+}
+
 type ResourcesResponse struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Resource *Resource              `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
@@ -1057,8 +1066,10 @@ type ResourcesResponse struct {
 	// It stands in for something that is missing.
 	Placeholder bool `protobuf:"varint,4,opt,name=placeholder,proto3" json:"placeholder,omitempty"`
 	// Serialised size, in bytes.
-	Size          uint32     `protobuf:"varint,5,opt,name=size,proto3" json:"size,omitempty"`
-	Body          *anypb.Any `protobuf:"bytes,6,opt,name=body,proto3" json:"body,omitempty"`
+	Size uint32     `protobuf:"varint,5,opt,name=size,proto3" json:"size,omitempty"`
+	Body *anypb.Any `protobuf:"bytes,6,opt,name=body,proto3" json:"body,omitempty"`
+	// Those that follow it, if the request has pages. They have none themselves.
+	More          []*ResourcesResponse `protobuf:"bytes,7,rep,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1131,6 +1142,13 @@ func (x *ResourcesResponse) GetSize() uint32 {
 func (x *ResourcesResponse) GetBody() *anypb.Any {
 	if x != nil {
 		return x.Body
+	}
+	return nil
+}
+
+func (x *ResourcesResponse) GetMore() []*ResourcesResponse {
+	if x != nil {
+		return x.More
 	}
 	return nil
 }
@@ -4201,20 +4219,22 @@ const file_admin_proto_rawDesc = "" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\tR\aversion\x12\x18\n" +
 	"\amessage\x18\x04 \x01(\tR\amessage\x12\x12\n" +
-	"\x04from\x18\x05 \x03(\tR\x04from\"\x8b\x01\n" +
+	"\x04from\x18\x05 \x03(\tR\x04from\"\x9f\x01\n" +
 	"\x10ResourcesRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x1b\n" +
 	"\ttype_urls\x18\x02 \x03(\tR\btypeUrls\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x04 \x01(\x04R\aversion\x12\x16\n" +
-	"\x06bodies\x18\x05 \x01(\bR\x06bodies\"\xd6\x01\n" +
+	"\x06bodies\x18\x05 \x01(\bR\x06bodies\x12\x12\n" +
+	"\x04page\x18\x06 \x01(\rR\x04page\"\x90\x02\n" +
 	"\x11ResourcesResponse\x127\n" +
 	"\bresource\x18\x01 \x01(\v2\x1b.legation.admin.v1.ResourceR\bresource\x12\x12\n" +
 	"\x04from\x18\x02 \x03(\tR\x04from\x12\x14\n" +
 	"\x05needs\x18\x03 \x03(\tR\x05needs\x12 \n" +
 	"\vplaceholder\x18\x04 \x01(\bR\vplaceholder\x12\x12\n" +
 	"\x04size\x18\x05 \x01(\rR\x04size\x12(\n" +
-	"\x04body\x18\x06 \x01(\v2\x14.google.protobuf.AnyR\x04body\"\x9c\x01\n" +
+	"\x04body\x18\x06 \x01(\v2\x14.google.protobuf.AnyR\x04body\x128\n" +
+	"\x04more\x18\a \x03(\v2$.legation.admin.v1.ResourcesResponseR\x04more\"\x9c\x01\n" +
 	"\x0eHistoryRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x120\n" +
 	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12*\n" +
@@ -4546,96 +4566,97 @@ var file_admin_proto_depIdxs = []int32{
 	57, // 15: legation.admin.v1.GoneEnvoy.left:type_name -> google.protobuf.Timestamp
 	1,  // 16: legation.admin.v1.ResourcesResponse.resource:type_name -> legation.admin.v1.Resource
 	59, // 17: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
-	57, // 18: legation.admin.v1.HistoryRequest.since:type_name -> google.protobuf.Timestamp
-	57, // 19: legation.admin.v1.HistoryRequest.at:type_name -> google.protobuf.Timestamp
-	5,  // 20: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
-	5,  // 21: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
-	5,  // 22: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
-	5,  // 23: legation.admin.v1.DiffResponse.to:type_name -> legation.admin.v1.Version
-	20, // 24: legation.admin.v1.DiffResponse.changes:type_name -> legation.admin.v1.Change
-	3,  // 25: legation.admin.v1.ExplainResponse.replicas:type_name -> legation.admin.v1.Replica
-	23, // 26: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
-	24, // 27: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
-	1,  // 28: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
-	57, // 29: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
-	3,  // 30: legation.admin.v1.ProblemsResponse.replicas:type_name -> legation.admin.v1.Replica
-	24, // 31: legation.admin.v1.ProblemsResponse.problems:type_name -> legation.admin.v1.Problem
-	27, // 32: legation.admin.v1.ProblemsResponse.elsewhere:type_name -> legation.admin.v1.Elsewhere
-	3,  // 33: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
-	57, // 34: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
-	57, // 35: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
-	30, // 36: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
-	31, // 37: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
-	31, // 38: legation.admin.v1.Traffic.times:type_name -> legation.admin.v1.Lengths
-	3,  // 39: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
-	34, // 40: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
-	57, // 41: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
-	57, // 42: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
-	57, // 43: legation.admin.v1.StandingResponse.started:type_name -> google.protobuf.Timestamp
-	57, // 44: legation.admin.v1.StandingResponse.stored:type_name -> google.protobuf.Timestamp
-	37, // 45: legation.admin.v1.StandingResponse.deletions:type_name -> legation.admin.v1.HeldDeletion
-	38, // 46: legation.admin.v1.StandingResponse.orders:type_name -> legation.admin.v1.PastOrder
-	57, // 47: legation.admin.v1.StandingResponse.now:type_name -> google.protobuf.Timestamp
-	57, // 48: legation.admin.v1.HeldDeletion.since:type_name -> google.protobuf.Timestamp
-	57, // 49: legation.admin.v1.PastOrder.at:type_name -> google.protobuf.Timestamp
-	41, // 50: legation.admin.v1.LastResponse.certificates:type_name -> legation.admin.v1.KeptCertificate
-	57, // 51: legation.admin.v1.KeptCertificate.since:type_name -> google.protobuf.Timestamp
-	42, // 52: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 53: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
-	42, // 54: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 55: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
-	42, // 56: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 57: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
-	51, // 58: legation.admin.v1.CertificatesResponse.certificates:type_name -> legation.admin.v1.Certificate
-	57, // 59: legation.admin.v1.Certificate.begins:type_name -> google.protobuf.Timestamp
-	57, // 60: legation.admin.v1.Certificate.ends:type_name -> google.protobuf.Timestamp
-	54, // 61: legation.admin.v1.PlanResponse.fleets:type_name -> legation.admin.v1.PlannedFleet
-	24, // 62: legation.admin.v1.PlanResponse.problems:type_name -> legation.admin.v1.Problem
-	24, // 63: legation.admin.v1.PlanResponse.solved:type_name -> legation.admin.v1.Problem
-	20, // 64: legation.admin.v1.PlannedFleet.changes:type_name -> legation.admin.v1.Change
-	60, // 65: legation.admin.v1.WhyResponse.fleets:type_name -> google.protobuf.Struct
-	3,  // 66: legation.admin.v1.WhyResponse.replicas:type_name -> legation.admin.v1.Replica
-	0,  // 67: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
-	7,  // 68: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
-	12, // 69: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
-	14, // 70: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
-	16, // 71: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
-	18, // 72: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
-	21, // 73: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
-	25, // 74: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
-	28, // 75: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
-	32, // 76: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
-	49, // 77: legation.admin.v1.Admin.Certificates:input_type -> legation.admin.v1.CertificatesRequest
-	52, // 78: legation.admin.v1.Admin.Plan:input_type -> legation.admin.v1.PlanRequest
-	55, // 79: legation.admin.v1.Admin.Why:input_type -> legation.admin.v1.WhyRequest
-	35, // 80: legation.admin.v1.Replicas.Standing:input_type -> legation.admin.v1.StandingRequest
-	39, // 81: legation.admin.v1.Replicas.Last:input_type -> legation.admin.v1.LastRequest
-	43, // 82: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
-	45, // 83: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
-	47, // 84: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
-	2,  // 85: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
-	8,  // 86: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
-	13, // 87: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
-	15, // 88: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
-	17, // 89: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
-	19, // 90: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
-	22, // 91: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
-	26, // 92: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
-	29, // 93: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
-	33, // 94: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
-	50, // 95: legation.admin.v1.Admin.Certificates:output_type -> legation.admin.v1.CertificatesResponse
-	53, // 96: legation.admin.v1.Admin.Plan:output_type -> legation.admin.v1.PlanResponse
-	56, // 97: legation.admin.v1.Admin.Why:output_type -> legation.admin.v1.WhyResponse
-	36, // 98: legation.admin.v1.Replicas.Standing:output_type -> legation.admin.v1.StandingResponse
-	40, // 99: legation.admin.v1.Replicas.Last:output_type -> legation.admin.v1.LastResponse
-	44, // 100: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
-	46, // 101: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
-	48, // 102: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
-	85, // [85:103] is the sub-list for method output_type
-	67, // [67:85] is the sub-list for method input_type
-	67, // [67:67] is the sub-list for extension type_name
-	67, // [67:67] is the sub-list for extension extendee
-	0,  // [0:67] is the sub-list for field type_name
+	13, // 18: legation.admin.v1.ResourcesResponse.more:type_name -> legation.admin.v1.ResourcesResponse
+	57, // 19: legation.admin.v1.HistoryRequest.since:type_name -> google.protobuf.Timestamp
+	57, // 20: legation.admin.v1.HistoryRequest.at:type_name -> google.protobuf.Timestamp
+	5,  // 21: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
+	5,  // 22: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
+	5,  // 23: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
+	5,  // 24: legation.admin.v1.DiffResponse.to:type_name -> legation.admin.v1.Version
+	20, // 25: legation.admin.v1.DiffResponse.changes:type_name -> legation.admin.v1.Change
+	3,  // 26: legation.admin.v1.ExplainResponse.replicas:type_name -> legation.admin.v1.Replica
+	23, // 27: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
+	24, // 28: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
+	1,  // 29: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
+	57, // 30: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
+	3,  // 31: legation.admin.v1.ProblemsResponse.replicas:type_name -> legation.admin.v1.Replica
+	24, // 32: legation.admin.v1.ProblemsResponse.problems:type_name -> legation.admin.v1.Problem
+	27, // 33: legation.admin.v1.ProblemsResponse.elsewhere:type_name -> legation.admin.v1.Elsewhere
+	3,  // 34: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
+	57, // 35: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
+	57, // 36: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
+	30, // 37: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
+	31, // 38: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
+	31, // 39: legation.admin.v1.Traffic.times:type_name -> legation.admin.v1.Lengths
+	3,  // 40: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
+	34, // 41: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
+	57, // 42: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
+	57, // 43: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
+	57, // 44: legation.admin.v1.StandingResponse.started:type_name -> google.protobuf.Timestamp
+	57, // 45: legation.admin.v1.StandingResponse.stored:type_name -> google.protobuf.Timestamp
+	37, // 46: legation.admin.v1.StandingResponse.deletions:type_name -> legation.admin.v1.HeldDeletion
+	38, // 47: legation.admin.v1.StandingResponse.orders:type_name -> legation.admin.v1.PastOrder
+	57, // 48: legation.admin.v1.StandingResponse.now:type_name -> google.protobuf.Timestamp
+	57, // 49: legation.admin.v1.HeldDeletion.since:type_name -> google.protobuf.Timestamp
+	57, // 50: legation.admin.v1.PastOrder.at:type_name -> google.protobuf.Timestamp
+	41, // 51: legation.admin.v1.LastResponse.certificates:type_name -> legation.admin.v1.KeptCertificate
+	57, // 52: legation.admin.v1.KeptCertificate.since:type_name -> google.protobuf.Timestamp
+	42, // 53: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 54: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
+	42, // 55: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 56: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
+	42, // 57: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 58: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
+	51, // 59: legation.admin.v1.CertificatesResponse.certificates:type_name -> legation.admin.v1.Certificate
+	57, // 60: legation.admin.v1.Certificate.begins:type_name -> google.protobuf.Timestamp
+	57, // 61: legation.admin.v1.Certificate.ends:type_name -> google.protobuf.Timestamp
+	54, // 62: legation.admin.v1.PlanResponse.fleets:type_name -> legation.admin.v1.PlannedFleet
+	24, // 63: legation.admin.v1.PlanResponse.problems:type_name -> legation.admin.v1.Problem
+	24, // 64: legation.admin.v1.PlanResponse.solved:type_name -> legation.admin.v1.Problem
+	20, // 65: legation.admin.v1.PlannedFleet.changes:type_name -> legation.admin.v1.Change
+	60, // 66: legation.admin.v1.WhyResponse.fleets:type_name -> google.protobuf.Struct
+	3,  // 67: legation.admin.v1.WhyResponse.replicas:type_name -> legation.admin.v1.Replica
+	0,  // 68: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
+	7,  // 69: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
+	12, // 70: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
+	14, // 71: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
+	16, // 72: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
+	18, // 73: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
+	21, // 74: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
+	25, // 75: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
+	28, // 76: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
+	32, // 77: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
+	49, // 78: legation.admin.v1.Admin.Certificates:input_type -> legation.admin.v1.CertificatesRequest
+	52, // 79: legation.admin.v1.Admin.Plan:input_type -> legation.admin.v1.PlanRequest
+	55, // 80: legation.admin.v1.Admin.Why:input_type -> legation.admin.v1.WhyRequest
+	35, // 81: legation.admin.v1.Replicas.Standing:input_type -> legation.admin.v1.StandingRequest
+	39, // 82: legation.admin.v1.Replicas.Last:input_type -> legation.admin.v1.LastRequest
+	43, // 83: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
+	45, // 84: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
+	47, // 85: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
+	2,  // 86: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
+	8,  // 87: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
+	13, // 88: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
+	15, // 89: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
+	17, // 90: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
+	19, // 91: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
+	22, // 92: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
+	26, // 93: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
+	29, // 94: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
+	33, // 95: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
+	50, // 96: legation.admin.v1.Admin.Certificates:output_type -> legation.admin.v1.CertificatesResponse
+	53, // 97: legation.admin.v1.Admin.Plan:output_type -> legation.admin.v1.PlanResponse
+	56, // 98: legation.admin.v1.Admin.Why:output_type -> legation.admin.v1.WhyResponse
+	36, // 99: legation.admin.v1.Replicas.Standing:output_type -> legation.admin.v1.StandingResponse
+	40, // 100: legation.admin.v1.Replicas.Last:output_type -> legation.admin.v1.LastResponse
+	44, // 101: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
+	46, // 102: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
+	48, // 103: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
+	86, // [86:104] is the sub-list for method output_type
+	68, // [68:86] is the sub-list for method input_type
+	68, // [68:68] is the sub-list for extension type_name
+	68, // [68:68] is the sub-list for extension extendee
+	0,  // [0:68] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }

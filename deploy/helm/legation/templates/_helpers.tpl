@@ -281,3 +281,13 @@ spec:
 {{- define "legation.followsNode" -}}
 {{- if or (eq (toString .nodeLeaving.enabled) "true") (and (eq (toString .nodeLeaving.enabled) "auto") (eq .kind "DaemonSet")) }}true{{ end -}}
 {{- end -}}
+
+{{/* "true" if the drains of a fleet, VALUES, leave Events; else empty. */}}
+{{- define "legation.drainEvents" -}}
+{{- if or (eq (toString .drainEvents) "true") (and (eq (toString .drainEvents) "auto") (include "legation.followsNode" .)) }}true{{ end -}}
+{{- end -}}
+
+{{/* "true" if the Envoys of a fleet, VALUES, have a token for the API server; else empty. */}}
+{{- define "legation.envoyToken" -}}
+{{- if or (include "legation.followsNode" .) (include "legation.drainEvents" .) }}true{{ end -}}
+{{- end -}}
