@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"legation.dev/held"
 	"legation.dev/object"
 	"legation.dev/test/clock"
 	"legation.dev/translator/input"
@@ -235,7 +236,7 @@ func TestGuardOfClasses(t *testing.T) {
 		l.change(deletionOf(0), input.Delete(other.Ref))
 		l.mu.Lock()
 		for _, e := range l.held.List() {
-			if want := map[string]time.Duration{fleetOfGuard: 5 * time.Second, slow: time.Minute}[e.Fleet]; e.Kind == hold.Deletion && e.Until.Sub(e.Since) != want {
+			if want := map[string]time.Duration{fleetOfGuard: 5 * time.Second, slow: time.Minute}[e.Fleet]; e.Kind == held.Deletion && e.Until.Sub(e.Since) != want {
 				t.Errorf("hosts of %s wait for %s, want %s", e.Fleet, e.Until.Sub(e.Since), want)
 			}
 		}
@@ -384,7 +385,7 @@ func TestHolds(t *testing.T) {
 		l.expectHeld(t, "in the beginning")
 		l.change(deletionOf(0))
 		l.expectHeld(t, "one deletion", "deletion guarded IngressClass guarded", "name  host i000.example.com")
-		if e := l.entry("deletion"); e.Held || e.Until.Sub(e.Since) != 5*time.Second || !slices.Equal(e.Hosts, []string{"i000.example.com of Ingress shop/i000"}) {
+		if e := l.entry("deletion"); !e.Approvable || e.Until.Sub(e.Since) != 5*time.Second || !slices.Equal(e.Hosts, []string{"i000.example.com of Ingress shop/i000"}) {
 			t.Errorf("a host that waits: %+v", e)
 		}
 		l.wait(time.Minute)
@@ -396,7 +397,7 @@ func TestHolds(t *testing.T) {
 		l.change(batch...)
 		l.wait(2 * time.Minute)
 		l.expectHeld(t, "many", "deletion guarded IngressClass guarded")
-		if e := l.entry("deletion"); !e.Held || e.Until.Sub(e.Since) != 10*time.Minute || len(e.Hosts) != 15 {
+		if e := l.entry("deletion"); !e.Approvable || e.Until.Sub(e.Since) != 10*time.Minute || len(e.Hosts) != 15 {
 			t.Errorf("hosts that are held: %+v", e)
 		}
 		l.wait(10 * time.Minute)
@@ -407,7 +408,7 @@ func TestHolds(t *testing.T) {
 	})
 }
 
-func (l *loopTest) entry(kind hold.Kind) (e hold.Entry) {
+func (l *loopTest) entry(kind held.Kind) (e held.Entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e = range l.held.List() {
@@ -415,7 +416,7 @@ func (l *loopTest) entry(kind hold.Kind) (e hold.Entry) {
 			return e
 		}
 	}
-	return hold.Entry{}
+	return held.Entry{}
 }
 
 // TestPause: while a fleet is paused its routes stay, whatever becomes of Ingresses and
@@ -450,7 +451,7 @@ func TestPause(t *testing.T) {
 		l.expectServed(t, "many deleted", 20)
 		do(Resume(given(fleetOfGuard)), true)
 		l.expectServed(t, "resumed", 21)
-		if e := l.entry("deletion"); !e.Held {
+		if e := l.entry("deletion"); !strings.Contains(e.Reason, "more than 30 %") {
 			t.Errorf("what was removed meanwhile: %+v", e)
 		}
 		do(Approve(given(fleetOfGuard)), true)

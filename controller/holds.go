@@ -1,14 +1,11 @@
 package controller
 
 import (
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
-	"time"
 
+	"legation.dev/held"
 	"legation.dev/pmap"
-	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 	"legation.dev/xds/hold"
 )
@@ -18,12 +15,12 @@ import (
 type Holds struct {
 	view   input.View
 	fleets map[string]hold.Held
-	fresh  time.Time
+	clock  held.Clock
 }
 
 // holdsOf is what a pass left.
-func holdsOf(v input.View, holds map[string]held, fresh time.Time) Holds {
-	h := Holds{view: v, fleets: map[string]hold.Held{}, fresh: fresh}
+func holdsOf(v input.View, holds map[string]kept, clock held.Clock) Holds {
+	h := Holds{view: v, fleets: map[string]hold.Held{}, clock: clock}
 	for name, one := range holds {
 		h.fleets[name] = one.Held
 	}
@@ -60,93 +57,11 @@ func (h Holds) Digest() pmap.Sum {
 }
 
 // List is all of it, by kind, fleet and object. Whoever asks pays for it.
-func (h Holds) List() (list []hold.Entry) {
+func (h Holds) List() (list []held.Entry) {
 	for _, name := range slices.Sorted(maps.Keys(h.fleets)) {
-		list = append(list, h.fleets[name].List(name, h.fresh)...)
+		list = append(list, h.fleets[name].List(name, h.clock)...)
 	}
-	list = slices.Concat(list, h.classes(), h.settings(), h.names(), h.deletions(), h.changes())
-	slices.SortStableFunc(list, hold.Entry.Compare)
-	return list
-}
-
-// classes are those that are gone, or paused.
-func (h Holds) classes() (list []hold.Entry) {
-	pinned := h.view.Pins()
-	for _, name := range slices.Sorted(maps.Keys(pinned)) {
-		e := hold.Entry{Kind: hold.Class, Fleet: name, Object: "IngressClass " + name, Digest: pinned[name].Digest.String(), Since: pinned[name].Since,
-			Reason: "the class or its settings are gone: Ingresses and settings stay as they were"}
-		if p, paused := h.view.Paused(name); paused {
-			e.Since, e.Reason = p.Since, fmt.Sprintf("%s has paused the fleet: %s", p.By, p.Reason)
-		}
-		list = append(list, e)
-	}
-	return list
-}
-
-// settings are those with a mistake that the last ones had not.
-func (h Holds) settings() (list []hold.Entry) {
-	for p := range h.view.Problems() {
-		if p.Code != finding.SettingsKept {
-			continue
-		}
-		e := hold.Entry{Kind: hold.Class, Object: p.Object.String(), Reason: p.Field + ": " + p.Message}
-		if config, ok := h.view.ConfigMap(p.Object.Key()); ok {
-			sum := config.Sum()
-			e.Digest = sum.String()
-		}
-		list = append(list, e)
-	}
-	return list
-}
-
-// names are those of namespaces whose last Ingress for them is gone.
-func (h Holds) names() (list []hold.Entry) {
-	for _, k := range h.view.Kept().All() {
-		if k.Lapsed {
-			sum := k.Sum()
-			list = append(list, hold.Entry{Kind: hold.Name, Object: "host " + k.Host, Reason: fmt.Sprintf("it stays with namespace %s, whose %s is gone", k.By.Namespace, k.By),
-				Digest: sum.String(), Since: k.Until.Add(-input.KeepNames), Until: k.Until})
-		}
-	}
-	return list
-}
-
-// deletions are the hosts that leave, an entry for each class.
-func (h Holds) deletions() (list []hold.Entry) {
-	for l := range h.view.Leaving() {
-		if last := len(list) - 1; last < 0 || list[last].Fleet != l.Class {
-			list = append(list, h.deletion(l.Class))
-		}
-		e := &list[len(list)-1]
-		if e.Since.IsZero() || l.Since.Before(e.Since) {
-			e.Since = l.Since
-		}
-		var objects []string
-		for _, o := range l.Objects() {
-			objects = append(objects, o.String())
-		}
-		e.Hosts = append(e.Hosts, l.Host+" of "+strings.Join(objects, ", "))
-	}
-	return list
-}
-
-func (h Holds) deletion(class string) hold.Entry {
-	digest, n := h.view.LeavingOf(class)
-	e := hold.Entry{Kind: hold.Deletion, Fleet: class, Object: "IngressClass " + class, Digest: digest.String(),
-		Reason: fmt.Sprintf("%d hosts are removed: they wait for a moment, in case more go with them", n), Until: h.view.GuardUntilOf(class)}
-	if d, held := h.view.Deletion(class); held {
-		e.Held, e.Reason, e.Until = true, fmt.Sprintf("%d hosts are removed, more than %d %%: they are served as they last were", n, d.Share), d.Until
-	}
-	return e
-}
-
-// changes are those of namespaces that make too many.
-func (h Holds) changes() (list []hold.Entry) {
-	for namespace, press := range h.view.Press().All() {
-		if sum := press.Sum(); press.Over {
-			list = append(list, hold.Entry{Kind: hold.Changes, Object: "namespace " + namespace, Digest: sum.String(), Since: press.Since,
-				Reason: fmt.Sprintf("its objects change more than %d times a second: rules that are added or moved wait for their turn", press.Most)})
-		}
-	}
+	list = append(list, h.view.Holds(h.clock)...)
+	slices.SortStableFunc(list, held.Entry.Compare)
 	return list
 }

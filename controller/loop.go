@@ -3,7 +3,7 @@
 // and hands them on.
 //
 // Everything that depends on the past is called from here: View.Freeze (a class that
-// is gone), View.Keep (a name whose Ingress is gone), View.Guard (hosts that are removed), keepSettings (settings that are wrong now), pace (changes of a namespace that makes too many), hold.Next (a Secret, a Service
+// is gone), View.Keep (a name whose Ingress is gone), View.Guard (hosts that are removed), View.HoldSettings (settings whose change would close connections), pace (changes of a namespace that makes too many), hold.Next (a Secret, a Service
 // or endpoints that are missing). docs/architecture.md lists all places that keep a
 // last good state.
 //
@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"legation.dev/held"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/xds/hold"
@@ -75,8 +76,8 @@ type Pass struct {
 	Merged      uint64 // changes since the start that a newer one of the same object replaced while they waited
 }
 
-// held is what is kept of one fleet.
-type held struct {
+// kept is what is kept of one fleet.
+type kept struct {
 	hold.Held
 	wake time.Time
 }
@@ -93,14 +94,15 @@ func (l *Loop) Run(ctx context.Context) error {
 	)
 	l.Last, l.Certificates = input.View{}, nil // nobody needs them beside view and holds
 	if begin := l.now(); !view.Stored().IsZero() {
-		view = view.Guard(input.View{}, begin, begin) // counts its hosts
+		view = view.Guard(input.View{}, held.Clock{Now: begin, Fresh: begin}) // counts its hosts
 	}
 	for first := true; ; first = false {
 		batch, err := l.take(ctx, next, first)
 		if err != nil {
 			return fmt.Errorf("reading cluster state: %w", err)
 		}
-		begin, came := l.now(), len(batch)
+		clock, came := l.clock(), len(batch)
+		begin := clock.Now
 		if !first {
 			batch = pace.of(result).admit(view, batch, begin)
 		}
@@ -108,19 +110,18 @@ func (l *Loop) Run(ctx context.Context) error {
 			next = earliest(next, pace.wake(begin))
 			continue
 		}
-		last, fresh := view, l.Source.FollowedSince(begin)
+		last := view
 		told, orders := l.Orders.obey(view.WithTime(begin).WithPress(pace.press(begin)), l.Orders.take())
-		view = after(told, batch).Freeze(told, input.Controller).Keep(told, begin).Guard(told, begin, fresh)
-		result = translator.Translate(result, view)
+		view, result = follow(result, told, after(told, batch), clock)
 		orders.keep(holds)
 		translated := l.now()
 		l.publish(result, holds, cause(batch, first, orders.causes))
-		l.tell(Pass{translated.Sub(begin), l.now().Sub(translated), result.Stats, pace.waiting, pace.merged}, holdsOf(view, holds, fresh))
+		l.tell(Pass{translated.Sub(begin), l.now().Sub(translated), result.Stats, pace.waiting, pace.merged}, holdsOf(view, holds, clock))
 		orders.answer()
 		if l.Report != nil && (first || len(batch) > 0 || len(orders.orders) > 0 || !view.SameGuard(last) || !view.SamePress(last) || !last.Kept().Same(view.Kept())) {
 			l.Report(result)
 		}
-		next = wake(holds, view.KeptUntil(), view.GuardUntil(), result.Next(), pace.wake(begin))
+		next = wake(holds, view.KeptUntil(clock), view.GuardUntil(), result.Next(), pace.wake(begin))
 	}
 }
 
@@ -135,21 +136,36 @@ func (l *Loop) tell(p Pass, h Holds) {
 }
 
 // resumed are holds to begin with.
-func resumed(certificates map[string][]hold.Kept) map[string]held {
-	holds := map[string]held{}
+func resumed(certificates map[string][]hold.Kept) map[string]kept {
+	holds := map[string]kept{}
 	for name, list := range certificates { // each by itself
-		holds[name] = held{Held: hold.Resume(list)}
+		holds[name] = kept{Held: hold.Resume(list)}
 	}
 	return holds
 }
 
 // after is a View after changes. The first batch is all that there is.
 func after(v input.View, batch []input.Change) input.View {
-	kept := keepSettings(v, batch)
 	if batch != nil && !v.Stored().IsZero() {
-		return v.Continue(kept)
+		return v.Continue(batch)
 	}
-	return v.With(kept...)
+	return v.With(batch...)
+}
+
+// follow is what is served of read, with what is held of told, the View before it. Settings that
+// have changed are held in a first translation, which tells what the new ones would do.
+func follow(last translator.Result, told, read input.View, clock held.Clock) (input.View, translator.Result) {
+	settled := func(v input.View) input.View {
+		return v.Freeze(told, input.Controller).Keep(told, clock).Guard(told, clock)
+	}
+	held := read.HoldSettings(told)
+	view := settled(held)
+	if len(view.Unweighed()) > 0 {
+		var why map[string]string
+		why, last = weigh(last, view)
+		view = settled(held.Weighed(why))
+	}
+	return view, translator.Translate(last, view)
 }
 
 // coldStart is when Last is published unless the source is read before; zero for never.
@@ -182,13 +198,12 @@ func (l *Loop) take(ctx context.Context, wake time.Time, first bool) ([]input.Ch
 
 // publish hands on every fleet: one whose resources are as before may still have
 // newer spare endpoints.
-func (l *Loop) publish(r translator.Result, holds map[string]held, cause snapshot.Cause) {
-	now := l.now()
-	fresh := l.Source.FollowedSince(now)
+func (l *Loop) publish(r translator.Result, holds map[string]kept, cause snapshot.Cause) {
+	clock := l.clock()
 	for f := range r.Fleets() {
 		last := holds[f.Name]
-		next, wake := hold.Next(last.Held, f.Snapshot, now, fresh)
-		holds[f.Name] = held{next, wake}
+		next, wake := hold.Next(last.Held, f.Snapshot, clock)
+		holds[f.Name] = kept{next, wake}
 		l.Publish(f.Name, next.Snapshot.WithStored(r.View().Stored()), cause)
 	}
 	for name := range holds {
@@ -200,7 +215,7 @@ func (l *Loop) publish(r translator.Result, holds map[string]held, cause snapsho
 
 // wake is when something changes although no object does: one of several moments, which
 // are zero for never, or the end of a hold.
-func wake(holds map[string]held, moments ...time.Time) time.Time {
+func wake(holds map[string]kept, moments ...time.Time) time.Time {
 	for _, h := range holds {
 		moments = append(moments, h.wake)
 	}
@@ -215,6 +230,12 @@ func earliest(moments ...time.Time) (first time.Time) {
 		}
 	}
 	return first
+}
+
+// clock is what holds see of the time.
+func (l *Loop) clock() held.Clock {
+	now := l.now()
+	return held.Clock{Now: now, Fresh: l.Source.FollowedSince(now)}
 }
 
 func (l *Loop) now() time.Time {

@@ -9,15 +9,17 @@ import (
 	"sync"
 	"time"
 
+	"legation.dev/held"
 	"legation.dev/translator/input"
 	"legation.dev/xds/hold"
 )
 
 // Kinds of orders that somebody gives.
 const (
-	ApproveKind = "approve"
-	PauseKind   = "pause"
-	ResumeKind  = "resume"
+	ApproveKind         = "approve"          // a removal of hosts
+	ApproveSettingsKind = "approve-settings" // settings that are held
+	PauseKind           = "pause"
+	ResumeKind          = "resume"
 )
 
 // Given is an order that somebody who may has given.
@@ -34,14 +36,14 @@ type Given struct {
 
 // String says who has given it and why.
 func (g Given) String() string {
-	what := map[string]string{ApproveKind: "approved the removal of hosts", PauseKind: "paused the fleet", ResumeKind: "resumed the fleet"}[g.Kind]
+	what := map[string]string{ApproveKind: "approved the removal of hosts", ApproveSettingsKind: "approved the settings", PauseKind: "paused the fleet", ResumeKind: "resumed the fleet"}[g.Kind]
 	return fmt.Sprintf("%s %s: %s", g.By, what, g.Reason)
 }
 
 // Order is what is asked of a running Loop. It is made by the functions of this file, and
 // carried out by Orders.Do.
 type Order struct {
-	cause        string
+	cause        string // if nobody has given it
 	given        *Given // nil: nobody has
 	apply        func(input.View) (input.View, error)
 	certificates map[string][]hold.Kept // to be kept, by fleet
@@ -49,28 +51,37 @@ type Order struct {
 	done         chan error
 }
 
-// Approve lets the hosts of a fleet go that are held, or wait.
+// Approve ends what is held of a fleet and waits for that: hosts go, settings are in force. Its
+// digest says which hold is meant.
 func Approve(g Given) Order {
-	g.Kind = ApproveKind
-	o := Order{cause: g.String(), given: &g}
+	o := Order{given: &g}
 	o.apply = func(v input.View) (input.View, error) {
-		now, hosts := v.LeavingOf(g.Fleet)
-		switch {
-		case hosts == 0:
-			return v, fmt.Errorf("no host of fleet %q is held", g.Fleet)
-		case g.Digest != "" && now.String() != g.Digest:
-			return v, errors.New("what is held is not what was shown any more: look again")
+		list := v.Approvable(g.Fleet)
+		if len(list) == 0 {
+			return v, fmt.Errorf("nothing of fleet %q is held that waits for an approval", g.Fleet)
 		}
-		g.Digest = now.String()
-		return v.Approve(g.Fleet), nil
+		if g.Digest != "" {
+			list = slices.DeleteFunc(list, func(e held.Entry) bool { return e.Digest != g.Digest })
+		}
+		switch len(list) {
+		case 0:
+			return v, errors.New("what is held is not what was shown any more: look again")
+		case 1:
+			g.Digest, g.Kind = list[0].Digest, approvals[list[0].Kind]
+			return v.Approve(list[0]), nil
+		}
+		return v, errors.New("more than one thing is held: say which by its digest")
 	}
 	return o
 }
 
+// approvals are the kinds of orders by what they approve.
+var approvals = map[held.Kind]string{held.Deletion: ApproveKind, held.Class: ApproveSettingsKind}
+
 // Pause keeps routes, clusters and listeners of a fleet as they are.
 func Pause(g Given) Order {
 	g.Kind = PauseKind
-	return Order{cause: g.String(), given: &g, apply: func(v input.View) (input.View, error) {
+	return Order{given: &g, apply: func(v input.View) (input.View, error) {
 		since := g.At
 		if since.IsZero() {
 			since = v.Time()
@@ -82,7 +93,7 @@ func Pause(g Given) Order {
 // Resume ends a pause of a fleet.
 func Resume(g Given) Order {
 	g.Kind = ResumeKind
-	return Order{cause: g.String(), given: &g, apply: func(v input.View) (input.View, error) {
+	return Order{given: &g, apply: func(v input.View) (input.View, error) {
 		return v.Resume(g.Fleet)
 	}}
 }
@@ -193,20 +204,22 @@ func (o *Orders) obey(v input.View, orders []Order) (input.View, obeyed) {
 		if v, done.errs[i] = order.apply(v); done.errs[i] != nil {
 			continue
 		}
-		done.causes = append(done.causes, order.cause)
-		if order.given != nil {
-			g := *order.given
-			if g.At.IsZero() {
-				g.At = v.Time()
-			}
-			o.Remember(g)
+		if order.given == nil {
+			done.causes = append(done.causes, order.cause)
+			continue
 		}
+		g := *order.given
+		if g.At.IsZero() {
+			g.At = v.Time()
+		}
+		o.Remember(g)
+		done.causes = append(done.causes, g.String())
 	}
 	return v, done
 }
 
 // keep has certificates kept that orders bring.
-func (d obeyed) keep(holds map[string]held) {
+func (d obeyed) keep(holds map[string]kept) {
 	for i, order := range d.orders {
 		for name, list := range order.certificates {
 			if h, ok := holds[name]; ok && d.errs[i] == nil {

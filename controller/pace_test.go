@@ -8,12 +8,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"legation.dev/held"
 	"legation.dev/object"
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
 	"legation.dev/translator/worlds"
-	"legation.dev/xds/hold"
 )
 
 // ingress leads a host of a namespace to a Service.
@@ -287,7 +287,7 @@ func TestLoopPaces(t *testing.T) {
 				}
 			}
 			for _, h := range l.held.List() {
-				if h.Kind == hold.Changes {
+				if h.Kind == held.Changes {
 					holds++
 				}
 			}

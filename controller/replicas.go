@@ -31,7 +31,8 @@ type Other struct {
 	Certificates map[string][]hold.Kept // by fleet
 	// First says that it is the older one: what both hold differently is as there.
 	First bool
-	// Approved are the fleets of which somebody has approved a removal here.
+	// Approved are the fleets of which somebody has approved a removal here, and the digests of
+	// settings that somebody has.
 	Approved map[string]bool
 }
 
@@ -42,20 +43,6 @@ func Adopt(o Other) Order {
 		if v.ReadDigest().String() != o.Read {
 			return v, errors.New("they have not read the same any more")
 		}
-		return adoptSettings(v, o).Adopt(o.View, o.First, o.Approved), nil
+		return v.Adopt(o.View, o.First, o.Approved), nil
 	}}
-}
-
-// adoptSettings takes over settings that are in force there although others were read last.
-func adoptSettings(v input.View, o Other) input.View {
-	for _, good := range o.View.KeptSettings() {
-		last, inForce := v.LastSettings(good.Key())
-		if last == nil || !inForce && !o.First {
-			continue
-		}
-		if why := newlyWrong(good, last); len(why) > 0 {
-			v = v.WithKeptSettings(good, last, why)
-		}
-	}
-	return v
 }

@@ -1,61 +1,70 @@
 package controller
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
-	"legation.dev/object"
-	"legation.dev/translator/finding"
+	"legation.dev/translator"
 	"legation.dev/translator/input"
-	"legation.dev/translator/policy"
+	"legation.dev/xds/impact"
+	"legation.dev/xds/snapshot"
 )
 
-// keepSettings is batch, but that the settings of a class stay as they last were
-// if they are wrong now. A wrong setting counts as not there, and its default may
-// be another port: what a typing error in a listener's setting must not do is to
-// drain every connection of the fleet.
-//
-// It is part of the Loop because it depends on the past, as View.Freeze does: where no
-// last state is known a wrong value is its default, or the class has no fleet if
-// that is of what is fixed at install (input.Unusable). Such settings are none to keep.
-func keepSettings(v input.View, batch []input.Change) []input.Change {
-	kept := batch
-	for i, c := range batch {
-		config, ok := c.Object.(*input.ConfigMap)
-		if !ok || !isSettings(v, c.Ref) {
-			continue
-		}
-		last, ok := v.ConfigMap(c.Ref.Key())
-		if !ok || len(input.Unusable(last)) > 0 {
-			continue
-		}
-		if problems := newlyWrong(last, config); len(problems) > 0 {
-			if &kept[0] == &batch[0] {
-				kept = slices.Clone(batch)
-			}
-			kept[i] = input.Change{Ref: c.Ref, Problems: c.Problems, Newer: config, Kept: problems}
+// weigh says what the new settings of classes would do that are held for now, by class: empty if
+// they close no connection. last only saves work, and so does the Result, which is of one or the
+// other.
+func weigh(last translator.Result, v input.View) (why map[string]string, r translator.Result) {
+	why = map[string]string{}
+	r = translator.Translate(last, v)
+	all := map[string]string{}
+	for _, class := range v.Unweighed() {
+		all[class] = ""
+	}
+	next := translator.Translate(r, v.Weighed(all))
+	for _, class := range v.Unweighed() {
+		why[class] = closes(fleetOf(r, class), fleetOf(next, class))
+		if why[class] == "" {
+			r = next
 		}
 	}
-	return kept
+	return why, r
 }
 
-// isSettings reports whether a class of ours names the ConfigMap.
-func isSettings(v input.View, ref object.Ref) bool {
-	for _, class := range v.Classes().All() {
-		if class.Controller == input.Controller && class.Parameters == ref {
-			return true
-		}
+// fleetOf is what a fleet is to run; nothing if there is none.
+func fleetOf(r translator.Result, class string) snapshot.Snapshot {
+	if f, ok := r.Fleet(class); ok {
+		return f.Snapshot
 	}
-	return false
+	return snapshot.Snapshot{}
 }
 
-// newlyWrong is what is wrong with now and was not with last, by what lowering found.
-func newlyWrong(last, now *input.ConfigMap) (list []finding.Problem) {
-	before, f := last.Fragment().Mistakes, now.Fragment()
-	for _, e := range f.Mistakes {
-		known := slices.ContainsFunc(before, func(o *policy.FieldError) bool { return o.Error() == e.Error() })
-		if !known {
-			list = append(list, finding.SettingsKept.Of(f.At(e.Field), e.Value, e.Err))
+// closes says for people which connections of clients end if a fleet runs something else; empty:
+// none does.
+func closes(from, to snapshot.Snapshot) string {
+	var listeners []string
+	chains := map[string]int{} // by listener
+	for c := range impact.Of(from, to) {
+		if !c.Drains {
+			continue
 		}
+		if c.Type == snapshot.Listener {
+			listeners = append(listeners, c.Name)
+			continue
+		}
+		listener, _, _ := strings.Cut(c.Name, "/")
+		chains[listener]++
 	}
-	return list
+	var parts []string
+	if len(listeners) > 0 {
+		parts = append(parts, "every connection of listener "+strings.Join(listeners, " and of listener "))
+	}
+	for listener, n := range chains {
+		parts = append(parts, fmt.Sprintf("the connections of %d filter chains of listener %s", n, listener))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, ", and ") + " would be closed"
 }

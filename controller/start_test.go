@@ -5,11 +5,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"legation.dev/held"
 	"legation.dev/object"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
 	"legation.dev/translator/worlds"
-	"legation.dev/xds/hold"
 	"legation.dev/xds/snapshot"
 )
 
@@ -112,7 +112,7 @@ func TestFirstReadingIsAChange(t *testing.T) {
 					t.Errorf("%d hosts, want %d; stored %v", got, c.hosts, l.stored())
 				}
 				for _, h := range l.held.List() {
-					if h.Kind == hold.Class && h.Fleet != "" && !h.Since.Equal(time.Now()) {
+					if h.Kind == held.Class && h.Fleet != "" && !h.Since.Equal(time.Now()) {
 						t.Errorf("frozen since %s, and it is %s", h.Since, time.Now())
 					}
 				}

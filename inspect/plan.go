@@ -30,14 +30,15 @@ const (
 
 // Plan is what would become different if manifests were applied to what a result was made
 // of, and objects deleted. controllers are those whose classes are ours. What is held for a
-// moment, as a removed host is, counts as if that moment were over. The result is not
+// moment, as a removed host is, counts as if that moment were over, and so do settings of
+// manifests that would be held. The result is not
 // changed, and nothing is kept.
 func Plan(r translator.Result, manifests []byte, deleted, controllers []string, now time.Time) (*adminv1.PlanResponse, error) {
 	changes, out, err := planned(r.View(), manifests, deleted, controllers, now)
 	if err != nil {
 		return nil, err
 	}
-	next := translator.Translate(r, r.View().With(changes...))
+	next := translator.Translate(r, r.View().With(changes...).WithoutHoldsOf(changes))
 	for fleet := range next.Fleets() {
 		var from snapshot.Snapshot
 		if old, ok := r.Fleet(fleet.Name); ok {

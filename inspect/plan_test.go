@@ -10,6 +10,7 @@ import (
 
 	"legation.dev/translator"
 	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
 	"legation.dev/watcher/dir"
 	"legation.dev/xds/admin/adminv1"
 )
@@ -101,5 +102,29 @@ func TestPlan(t *testing.T) {
 	}
 	if _, err := Plan(r, []byte(many.String()), nil, nil, now); err == nil || !strings.Contains(err.Error(), "at most 1000") {
 		t.Errorf("too many: %v", err)
+	}
+}
+
+// TestPlanOfHeldSettings: a plan of settings that are held says what they would do.
+func TestPlanOfHeldSettings(t *testing.T) {
+	const settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: legation, namespace: shop}\ndata: {http-port: \"8081\"}\n"
+	read := shop(t).View()
+	v := read.With(lower.Manifests("settings.yaml", []byte(settings))...).HoldSettings(read)
+	v = v.Weighed(map[string]string{"legation": "connections would be closed"})
+	if _, isHeld := v.HeldSettings("legation"); !isHeld {
+		t.Fatal("nothing is held")
+	}
+	for manifests, drains := range map[string]bool{settings: true, fmt.Sprintf(planned1, "80"): false} {
+		p, err := Plan(translator.Translate(translator.Result{}, v), []byte(manifests), nil, nil, time.Unix(0, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := false
+		for _, f := range p.GetFleets() {
+			got = got || slices.ContainsFunc(f.GetChanges(), func(c *adminv1.Change) bool { return c.GetType() == "LDS" && c.GetDrains() })
+		}
+		if got != drains {
+			t.Errorf("a plan of %q drains listeners: %t", manifests, got)
+		}
 	}
 }

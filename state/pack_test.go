@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"legation.dev/held"
 	"legation.dev/object"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
@@ -21,7 +22,7 @@ func withHolds(t testing.TB) input.View {
 	w := worlds.New(1, worlds.Size{Services: 2, Endpoints: 1, Ingresses: 12, TLS: 1})
 	now := time.Now()
 	before := input.View{}.With(w.All()...)
-	before = before.Guard(input.View{}, now, now)
+	before = before.Guard(input.View{}, held.Clock{Now: now, Fresh: now})
 	var gone []input.Change
 	for _, c := range w.All() {
 		switch c.Ref.Kind {
@@ -30,12 +31,14 @@ func withHolds(t testing.TB) input.View {
 		}
 	}
 	step := func(v, before input.View) input.View {
-		return v.WithTime(now).Freeze(before, input.Controller).Keep(before, now).Guard(before, now, now)
+		return v.WithTime(now).Freeze(before, input.Controller).Keep(before, held.Clock{Now: now}).Guard(before, held.Clock{Now: now, Fresh: now})
 	}
 	v := step(before.With(gone...), before)
-	last, _ := v.LastSettings(worlds.Namespace + "/" + worlds.Settings)
-	wrong := lower.Object(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: worlds.Namespace, Name: worlds.Settings}, Data: map[string]string{"http-port": "none"}})).(*input.ConfigMap)
-	v = v.WithKeptSettings(last, wrong, nil)
+	wrong := lower.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: worlds.Namespace, Name: worlds.Settings}, Data: map[string]string{"http-port": "none"}}))
+	v = step(v.With(wrong).HoldSettings(v), v)
+	if _, isHeld := v.HeldSettings(worlds.Class); !isHeld {
+		t.Fatal("no settings are held")
+	}
 	v, err := v.Pause(worlds.Other, input.Pause{By: "me", Reason: "a test", Since: now})
 	if err != nil || len(v.Deletions()) == 0 {
 		t.Fatalf("the View does not hold what it should: %v", err)
@@ -87,7 +90,7 @@ func FuzzUnpack(f *testing.F) {
 	for line := range bytes.Lines(lines.Bytes()) {
 		f.Add(bytes.Clone(line))
 	}
-	f.Add([]byte(`{"newer":true,"kind":"ConfigMap","object":{"Namespace":"a","Name":"b"}}`))
+	f.Add([]byte(`{"settings":{"Class":"edge","Parameters":{"Kind":"ConfigMap","Namespace":"a","Name":"b"}},"kind":"ConfigMap","object":{"Namespace":"a","Name":"c"}}`))
 	f.Add([]byte(`{"leaving":{"Class":"edge","Host":"*","Of":[{"kind":"Service","object":{"Name":"b"}}]}}`))
 	f.Fuzz(func(t *testing.T, lines []byte) {
 		var body bytes.Buffer

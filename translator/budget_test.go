@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"legation.dev/held"
 	"legation.dev/object"
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
@@ -132,7 +133,7 @@ func TestBudgetWalk(t *testing.T) {
 			if r.IntN(20) == 0 {
 				v = v.With(settings())
 			}
-			v, now = v.Freeze(before, input.Controller).Keep(before, now).Guard(before, now, time.Time{}), now.Add(2*time.Second)
+			v, now = v.Freeze(before, input.Controller).Keep(before, held.Clock{Now: now}).Guard(before, held.Clock{Now: now}), now.Add(2*time.Second)
 			result = Translate(result, v)
 			f, _ := result.Fleet(worlds.Class)
 			checkBudgets(t, f)

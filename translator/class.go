@@ -2,6 +2,7 @@ package translator
 
 import (
 	"slices"
+	"strings"
 
 	"legation.dev/object"
 	"legation.dev/pmap"
@@ -20,7 +21,7 @@ type class struct {
 	found     []finding.Finding
 	routes    []string     // names of route configurations
 	any       route.Tenure // of route.Any
-	sum       pmap.Sum     // of Class without its Renewal and Deletion, which concern no host
+	sum       pmap.Sum     // of Class without its Renewal, Deletion and Closing, which concern no host
 }
 
 // readClass reads the facts of a class that v has; over are the objects that are over budgets.
@@ -38,7 +39,7 @@ func readClass(v input.View, of *input.IngressClass, frozen bool, over pmap.Map[
 	c.routes = route.RoutesOf(c.Listeners)
 	c.readCatchAll(v)
 	lasting := c.Class
-	lasting.Settings.Renewal, lasting.Settings.Deletion = policy.Renewal{}, policy.Deletion{}
+	lasting.Settings.Renewal, lasting.Settings.Deletion, lasting.Settings.Closing = policy.Renewal{}, policy.Deletion{}, policy.Closing{}
 	c.sum = lasting.Sum()
 	return c
 }
@@ -61,9 +62,7 @@ func (c *class) readSettings(v input.View, of *input.IngressClass) {
 	f := config.Fragment()
 	c.config, c.overrides, c.Settings = f.Origin, f.Policy, c.Settings.With(f.Policy)
 	for _, m := range f.Mistakes {
-		if m.Field == "data.global-auth-url" {
-			c.Settings.Global.AuthURL = policy.NoGlobalAuth
-		}
+		c.Settings.Close(strings.TrimPrefix(m.Field, "data."))
 	}
 	c.found = append(c.found, f.Findings...)
 	c.found = append(c.found, service.BeyondShare(f, &c.Settings)...)

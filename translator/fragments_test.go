@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"legation.dev/held"
 	"legation.dev/object"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
@@ -51,7 +52,7 @@ func TestWalkFragments(t *testing.T) {
 			view = view.With(c)
 			checkReferrers(t, before, changed, view, c.Ref)
 			now = now.Add(time.Duration(g.IntN(3)) * input.KeepNames / 10)
-			view = view.Keep(changed, now)
+			view = view.Keep(changed, held.Clock{Now: now})
 			result = Translate(before, view)
 			if full := Translate(Result{}, view); result.Digest() != full.Digest() {
 				t.Fatalf("after %v: incremental and full differ: %s", c.Ref, firstDifference(result, full))

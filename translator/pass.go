@@ -154,6 +154,26 @@ func (p *pass) paused(v input.View) {
 	p.found("pause", found)
 }
 
+// held tells of settings that are held; v has what they are now.
+func (p *pass) held(v input.View) {
+	h, held := v.HeldSettings(p.next.Name)
+	if !held {
+		p.found("settings", nil)
+		return
+	}
+	of, mistakes := v.HeldMistakes(p.next.Name)
+	var found []finding.Finding
+	for _, e := range mistakes {
+		found = append(found, finding.SettingsKept.At(of.At(e.Field), e.Value, e.Err))
+	}
+	if at, fields := v.ChangedSettings(p.next.Name); !h.Wrong() {
+		for _, f := range fields {
+			found = append(found, finding.SettingsHeld.At(at.In(f.Field), f.Value, h.Why, p.next.Name))
+		}
+	}
+	p.found("settings", found)
+}
+
 // unusable tells of what is wrong with the settings that keeps a fleet frozen; v is what they
 // are now.
 func (p *pass) unusable(v input.View) {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/tools/txtar"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"legation.dev/held"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
 	"legation.dev/translator/policy"
@@ -139,9 +140,9 @@ func typeOf(t *testing.T, short string) snapshot.Type {
 func (s *scenario) step(batch []input.Change) string {
 	s.Helper()
 	before, last := s.result, s.view
-	s.view = last.With(batch...).Freeze(last, input.Controller).Keep(last, s.now).WithTime(s.now)
+	s.view = last.With(batch...).Freeze(last, input.Controller).Keep(last, held.Clock{Now: s.now}).WithTime(s.now)
 	if s.guard {
-		s.view = s.view.Guard(last, s.now, time.Time{})
+		s.view = s.view.Guard(last, held.Clock{Now: s.now})
 	}
 	s.result = Translate(before, s.view)
 	if full := Translate(Result{}, s.view); full.Digest() != s.result.Digest() {

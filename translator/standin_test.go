@@ -2,8 +2,8 @@ package translator
 
 import (
 	"testing"
-	"time"
 
+	"legation.dev/held"
 	"legation.dev/translator/input"
 	"legation.dev/translator/worlds"
 	"legation.dev/xds/hold"
@@ -20,14 +20,14 @@ func TestStandIn(t *testing.T) {
 		t.Error("a stand-in without a certificate to make it of")
 	}
 	result := Translate(Result{}, view.WithStandIn(own))
-	held, _ := hold.Next(hold.Held{}, snapshotOf(t, result), time.Time{}, time.Time{})
-	r := held.Snapshot.StandIn("shop.example.com")
+	kept, _ := hold.Next(hold.Held{}, snapshotOf(t, result), held.Clock{})
+	r := kept.Snapshot.StandIn("shop.example.com")
 	if r == nil || r.Name != "shop.example.com" || r.Version != snapshot.StandInVersion || !r.Placeholder {
 		t.Fatalf("stand-in %+v", r)
 	}
 	later := Translate(result, view.WithStandIn(own).With(w.Endpoint(0)))
-	held, _ = hold.Next(held, snapshotOf(t, later), time.Time{}, time.Time{})
-	if held.Snapshot.StandIn("shop.example.com") != r || held.Snapshot.StandIn("blog.example.com") == r {
+	kept, _ = hold.Next(kept, snapshotOf(t, later), held.Clock{})
+	if kept.Snapshot.StandIn("shop.example.com") != r || kept.Snapshot.StandIn("blog.example.com") == r {
 		t.Error("one name, one stand-in: not so after a change")
 	}
 }

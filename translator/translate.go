@@ -208,6 +208,7 @@ func Translate(prev Result, v input.View) Result {
 		p := newPass(old, fleetView, of, frozen)
 		p.paused(v)
 		p.unusable(v)
+		p.held(v)
 		p.pressed(v)
 		next.fleets = next.fleets.Set(name, p.run())
 		next.Stats.Resources += p.stats.Resources
@@ -220,7 +221,7 @@ func Translate(prev Result, v input.View) Result {
 // unset says that a class has no fleet, since its settings are not there, or wrong in what is
 // fixed at install. What they may say is no default's to guess: listeners would move, and what
 // is closed would open. A process that has seen them goes on by what they said, see
-// input.View.Freeze and controller.keepSettings.
+// input.View.Freeze and input.View.HoldSettings.
 func unset(v input.View, of *input.IngressClass) []finding.Finding {
 	at, p := input.Origin(of).In("spec.parameters"), of.Parameters
 	if config, ok := v.ConfigMap(p.Key()); ok {

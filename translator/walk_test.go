@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"legation.dev/held"
 	"legation.dev/object"
 	"legation.dev/translator/input"
 	"legation.dev/translator/policy"
@@ -35,7 +36,11 @@ func TestWalk(t *testing.T) {
 		)
 		step := func(batch ...input.Change) {
 			before, digest := result, result.Digest()
-			view = view.With(batch...).Freeze(view, input.Controller).Keep(view, now).Guard(view, now, time.Time{})
+			next, why := view.With(batch...).HoldSettings(view), map[string]string{}
+			for _, class := range next.Unweighed() {
+				why[class] = rapid.SampledFrom([]string{"", "connections would be closed"}).Draw(t, "why")
+			}
+			view = next.Weighed(why).Freeze(view, input.Controller).Keep(view, held.Clock{Now: now}).Guard(view, held.Clock{Now: now})
 			now = now.Add(pace)
 			result = Translate(result, view)
 			full := Translate(Result{}, view)

@@ -17,7 +17,6 @@ import (
 
 	"legation.dev/cmd/cli"
 	"legation.dev/xds/admin/adminv1"
-	"legation.dev/xds/hold"
 )
 
 func holdsCommand() *cobra.Command {
@@ -27,8 +26,8 @@ func holdsCommand() *cobra.Command {
 		Short: "List what is served although the objects say otherwise, and until when",
 		Long: `Lists what all replicas hold: certificates whose Secrets are missing, endpoints of
 Services that are missing or late, paths that move to a Service without endpoints,
-classes that are gone or paused, settings with mistakes, hosts that stay with a
-namespace for a minute, and hosts that were removed. UNTIL is when it ends by itself;
+classes that are gone or paused, settings that would close connections or are wrong,
+hosts that stay with a namespace for a minute, and hosts that were removed. UNTIL is when it ends by itself;
 without a time it waits for what is missing, or for an order.`,
 		Example: `  legation holds
   legation holds --fleet public -o json`,
@@ -144,26 +143,59 @@ func userName() string {
 }
 
 func approveCommand() *cobra.Command {
-	return new(orderFlags).command("approve", "Let hosts go whose removal is held",
-		`Shows which hosts of the fleet are held because so many were removed together, and lets
-them go, at all replicas. What is removed in the same moment is not approved with them:
-what is held must still be what was shown.`,
+	digest := ""
+	c := new(orderFlags).command("approve", "Let hosts go, or settings be in force, that are held",
+		`Shows what of the fleet is held and waits for somebody to say that it is meant: hosts,
+because so many were removed together, or settings of the class, because they would close
+connections. Hosts go, and settings are in force, at all replicas. What is changed in the
+same moment is not approved with it: what is held must still be what was shown.`,
 		func(ctx context.Context, c *cobra.Command, conn grpc.ClientConnInterface, order *adminv1.Order) ([]*adminv1.Replica, error) {
 			held, err := adminv1.NewAdminClient(conn).Holds(ctx, &adminv1.HoldsRequest{Fleet: order.GetFleet()})
 			if err != nil {
 				return nil, err
 			}
-			held.Holds = slices.DeleteFunc(held.GetHolds(), func(h *adminv1.Hold) bool { return h.GetKind() != string(hold.Deletion) })
-			if len(held.GetHolds()) == 0 {
-				return nil, fmt.Errorf("no host of fleet %s is held", order.GetFleet())
+			one, err := toApprove(held.GetHolds(), order.GetFleet(), digest)
+			if err != nil {
+				return nil, err
 			}
-			if len(held.GetHolds()) > 1 {
-				return nil, errors.New("replicas hold different hosts, since one has not read what the other has: try again in a moment")
+			envoys, err := adminv1.NewAdminClient(conn).Envoys(ctx, &adminv1.EnvoysRequest{Fleet: order.GetFleet()})
+			if err != nil {
+				return nil, err
 			}
-			writeHosts(c.OutOrStdout(), held.GetHolds()[0])
-			answer, err := adminv1.NewOrdersClient(conn).Approve(ctx, &adminv1.ApproveRequest{Order: order, Digest: held.GetHolds()[0].GetDigest()})
+			writeApproved(c.OutOrStdout(), one, len(envoys.GetEnvoys()))
+			answer, err := adminv1.NewOrdersClient(conn).Approve(ctx, &adminv1.ApproveRequest{Order: order, Digest: one.GetDigest()})
 			return answer.GetReplicas(), err
 		})
+	c.Flags().StringVar(&digest, "digest", "", "which hold is approved, as 'legation holds' shows it (default: the only one)")
+	return c
+}
+
+// toApprove is the one hold that is to be approved.
+func toApprove(list []*adminv1.Hold, fleet, digest string) (*adminv1.Hold, error) {
+	list = slices.DeleteFunc(list, func(h *adminv1.Hold) bool { return !h.GetApprovable() || !strings.HasPrefix(h.GetDigest(), digest) })
+	switch {
+	case len(list) == 0 && digest != "":
+		return nil, fmt.Errorf("nothing of fleet %s is held under %s that waits for an approval", fleet, digest)
+	case len(list) == 0:
+		return nil, fmt.Errorf("nothing of fleet %s is held that waits for an approval", fleet)
+	case len(list) == 1:
+		return list[0], nil
+	}
+	for _, h := range list[1:] {
+		if h.GetKind() == list[0].GetKind() {
+			return nil, errors.New("replicas hold different things, since one has not read what the other has: try again in a moment")
+		}
+	}
+	return nil, fmt.Errorf("both a change of settings and a removal of hosts are held: say which by --digest, from 'legation holds --fleet %s'", fleet)
+}
+
+// writeApproved shows what is approved, and how many Envoys it concerns.
+func writeApproved(w io.Writer, h *adminv1.Hold, envoys int) {
+	if len(h.GetHosts()) > 0 {
+		writeHosts(w, h)
+		return
+	}
+	fmt.Fprintf(w, "settings of fleet %s, in %s: %s; on %d Envoys\n", h.GetFleet(), h.GetObject(), h.GetReason(), envoys)
 }
 
 func pauseCommand() *cobra.Command {

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"legation.dev/controller"
+	"legation.dev/held"
 	"legation.dev/translator/input"
 	"legation.dev/xds/admin"
 	"legation.dev/xds/admin/adminv1"
@@ -79,20 +81,20 @@ func (r *thisReplica) obey(ctx context.Context, s admin.Standing) {
 		}
 		if err := r.orders.Do(ctx, order); err != nil && ctx.Err() == nil {
 			r.log.Debug("an order that another replica has carried out has nothing to do here", "replica", s.GetInstance(), "order", g.Kind, "fleet", g.Fleet, "err", err)
-			if g.Kind != controller.ApproveKind {
+			if g.Kind == controller.PauseKind || g.Kind == controller.ResumeKind {
 				r.orders.Remember(g) // it is so already
 			}
 		}
 	}
 }
 
-// late is an order that this replica has not heard of. What was approved goes only if it is
+// late is an order that this replica has not heard of. What was approved ends only if it is
 // the same here: nobody has seen anything else.
 func (r *thisReplica) late(g controller.Given) (controller.Order, bool) {
 	switch g.Kind {
-	case controller.ApproveKind:
-		digest, hosts := r.newest.Load().View().LeavingOf(g.Fleet)
-		return controller.Approve(g), hosts > 0 && digest.String() == g.Digest && recent(g)
+	case controller.ApproveKind, controller.ApproveSettingsKind:
+		isHeld := slices.ContainsFunc(r.newest.Load().View().Approvable(g.Fleet), func(e held.Entry) bool { return e.Digest == g.Digest })
+		return controller.Approve(g), isHeld && recent(g)
 	case controller.PauseKind:
 		return controller.Pause(g), true
 	case controller.ResumeKind:
@@ -127,7 +129,12 @@ func (r *thisReplica) adopt(ctx context.Context, others asker, s admin.Standing)
 	if err == nil {
 		approved := map[string]bool{}
 		for _, g := range r.orders.Past() {
-			approved[g.Fleet] = approved[g.Fleet] || g.Kind == controller.ApproveKind && recent(g)
+			switch {
+			case g.Kind == controller.ApproveKind && recent(g):
+				approved[g.Fleet] = true
+			case g.Kind == controller.ApproveSettingsKind && recent(g):
+				approved[g.Digest] = true
+			}
 		}
 		err = r.orders.Do(ctx, controller.Adopt(controller.Other{Replica: s.GetInstance(), Read: p.read, View: p.view, Certificates: p.certificates,
 			First: older(s.StandingResponse, &adminv1.StandingResponse{Instance: r.instance, Started: r.here().GetStarted()}) < 0, Approved: approved}))

@@ -8,10 +8,10 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"legation.dev/controller"
+	"legation.dev/held"
 	"legation.dev/inspect"
 	"legation.dev/pmap"
 	"legation.dev/xds/admin/adminv1"
-	"legation.dev/xds/hold"
 )
 
 // heldNow is what is held after the newest pass of the Loop, and a prometheus.Collector.
@@ -21,7 +21,7 @@ type heldNow struct {
 
 // heldList is what is held, and its digest. Each is made when somebody asks, and once.
 type heldList struct {
-	list   func() []hold.Entry
+	list   func() []held.Entry
 	digest func() pmap.Sum
 }
 
@@ -31,7 +31,7 @@ func (h *heldNow) take(now controller.Holds) {
 }
 
 // list is what is held. Read only.
-func (h *heldNow) list() []hold.Entry {
+func (h *heldNow) list() []held.Entry {
 	if newest := h.newest.Load(); newest != nil {
 		return newest.list()
 	}
@@ -41,7 +41,7 @@ func (h *heldNow) list() []hold.Entry {
 // messages are what the admin service tells.
 func (h *heldNow) messages() (list []*adminv1.Hold) {
 	for _, e := range h.list() {
-		m := &adminv1.Hold{Kind: string(e.Kind), Fleet: e.Fleet, Object: e.Object, Reason: e.Reason, Digest: e.Digest, Hosts: e.Hosts}
+		m := &adminv1.Hold{Kind: string(e.Kind), Fleet: e.Fleet, Object: e.Object, Reason: e.Reason, Digest: e.Digest, Hosts: e.Hosts, Approvable: e.Approvable}
 		if !e.Since.IsZero() {
 			m.Since = timestamppb.New(e.Since)
 		}
@@ -65,11 +65,11 @@ func (h *heldNow) Describe(descs chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (h *heldNow) Collect(metrics chan<- prometheus.Metric) {
-	counts := map[hold.Kind]int{}
+	counts := map[held.Kind]int{}
 	for _, e := range h.list() {
 		counts[e.Kind]++
 	}
-	for _, k := range hold.Kinds() {
+	for _, k := range held.Kinds() {
 		metrics <- prometheus.MustNewConstMetric(holdsNow, prometheus.GaugeValue, float64(counts[k]), string(k))
 	}
 	if newest := h.newest.Load(); newest != nil {

@@ -157,7 +157,10 @@ func (p *pair) order() {
 		return
 	}
 	g := controller.Given{Fleet: worlds.Class, By: "me", Reason: "a test"}
-	make := []func(controller.Given) controller.Order{controller.Approve, controller.Pause, controller.Resume, controller.Resume}[p.rng.IntN(4)]
+	if list := s.newest.Load().View().Approvable(g.Fleet); len(list) > 0 {
+		g.Digest = list[p.rng.IntN(len(list))].Digest
+	}
+	make := []func(controller.Given) controller.Order{controller.Approve, controller.Approve, controller.Pause, controller.Resume, controller.Resume}[p.rng.IntN(5)]
 	_ = s.orders.Do(p.t.Context(), make(g)) // there may be nothing to do
 }
 
@@ -204,9 +207,6 @@ func heldText(s *side) (text string) {
 	}
 	for _, d := range v.Deletions() {
 		text += "deletion of " + d.Class + "; "
-	}
-	for _, c := range v.KeptSettings() {
-		text += fmt.Sprintf("settings %s %x; ", c.Ref(), c.Sum())
 	}
 	return s.instance + ": " + text
 }

@@ -69,7 +69,7 @@ func many(n int) (text string) {
 }
 
 // TestReplicasHoldAlike: a replica that starts while hosts are held holds them. What an
-// approver tells one of them counts for one that did not answer then; one that starts later
+// approver tells one of them, of hosts or of settings, counts for one that did not answer then; one that starts later
 // finds a fleet paused.
 func TestReplicasHoldAlike(t *testing.T) {
 	c := newCerts(t)
@@ -103,6 +103,25 @@ func TestReplicasHoldAlike(t *testing.T) {
 	second.log.await(t, "approved the removal of hosts", "removed=19")
 	if a, b := first.digest(t), second.digest(t); a != b {
 		t.Errorf("after an approval the one serves %s, the other %s", a, b)
+	}
+	class, err := os.ReadFile(filepath.Join(s.folder, "class.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := first.digest(t)
+	s.write(t, "class.yaml", strings.Replace(string(class), "\ndata:\n", "\ndata:\n  tcp-keepalive: \"30s\"\n", 1))
+	first.log.await(t, "code=SettingsHeld", "data.tcp-keepalive")
+	second.log.await(t, "code=SettingsHeld", "data.tcp-keepalive")
+	if now := first.digest(t); now != before {
+		t.Errorf("before settings are approved %s is served, and was %s", now, before)
+	}
+	halt(t, second)
+	tell("approve", "1 of 2")
+	first.log.await(t, "approved the settings")
+	resumed(t, second)
+	second.log.await(t, "approved the settings")
+	if a, b := first.digest(t), second.digest(t); a != b || a == before {
+		t.Errorf("settings were approved: the one serves %s, the other %s, and before %s", a, b, before)
 	}
 	tell("pause", "2 of 2")
 	second.log.await(t, "code=FleetPaused")

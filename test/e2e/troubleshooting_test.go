@@ -145,7 +145,7 @@ var questions = []question{
 	{"it works on all nodes but one", "the node has no IPv6", nil, "fleet", []string{"e2e", "its node has no IPv6"}},
 	{"what changed just now?", "somebody changed an Ingress", (*trouble).changed, "history --object ingress/shop/shop", []string{"Ingress shop/shop"}},
 	{"many hosts were deleted by mistake", "they are held", (*trouble).deleted, "holds", []string{"deletion", "legation"}},
-	{"a change of settings has no effect", "a value in the ConfigMap is wrong, so all of it stays as it was", (*trouble).misset, "problems", []string{"SettingsKept", "shop/legation"}},
+	{"a change of settings has no effect", "it would close connections, so it waits for an approval", (*trouble).held, "problems", []string{"SettingsHeld", "shop/legation"}},
 	{"a change has no effect", "a colleague has paused the fleet", (*trouble).paused, "problems", []string{"FleetPaused", "INC-4711"}},
 	{"a change of a port has no effect", "Envoy rejects the listener: the port is somebody else's", (*trouble).nack, "fleet", []string{"e2e rejects", "listener", "http"}},
 	{"no change has an effect", "the IngressClass was deleted", (*trouble).unclassed, "problems", []string{"ClassFrozen", "legation"}},
@@ -367,10 +367,10 @@ func (q *trouble) class(old, by string) {
 	q.write(q.T, "class.yaml", strings.Replace(string(text), old, by, 1))
 }
 
-func (q *trouble) misset() { q.class("\ndata:\n", "\ndata:\n  idle-timeout: \"75\"\n") }
+func (q *trouble) held() { q.class("\ndata:\n", "\ndata:\n  tcp-keepalive: \"30s\"\n") }
 
 func (q *trouble) paused() {
-	q.class("  idle-timeout: \"75\"\n", "")
+	q.class("  tcp-keepalive: \"30s\"\n", "")
 	out, err := exec.CommandContext(q.Context(), binary(q.T), "pause", "legation", "--reason", "INC-4711", "--by", "anna", "--address", q.xds,
 		"--tls", filepath.Join(q.certs.dir, "legation-xds-approver")).CombinedOutput()
 	if err != nil {
@@ -390,7 +390,7 @@ func (q *trouble) nack() {
 	}
 	q.Cleanup(func() { q.occupied.Close() })
 	_, port, _ := net.SplitHostPort(q.occupied.Addr().String())
-	q.class("\n  http-port: \""+q.http+"\"", "\n  http-port: \""+port+"\"")
+	q.class("\n  http-port: \""+q.http+"\"", "\n  http-port: \""+port+"\"\n  closing-changes: apply")
 }
 
 func (q *trouble) unclassed() {

@@ -23,6 +23,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"legation.dev/held"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
@@ -170,9 +171,9 @@ type state struct {
 
 func (s *state) step(batch []input.Change) {
 	last, at := s.view, now.Add(s.passed)
-	s.view = last.With(batch...).Freeze(last, input.Controller).Keep(last, at)
+	s.view = last.With(batch...).Freeze(last, input.Controller).Keep(last, held.Clock{Now: at})
 	if s.guard {
-		s.view = s.view.Guard(last, at, time.Time{})
+		s.view = s.view.Guard(last, held.Clock{Now: at})
 	}
 	s.result = translator.Translate(s.result, s.view)
 	for _, p := range s.result.Problems(now) {

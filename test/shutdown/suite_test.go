@@ -134,7 +134,7 @@ func (w *suite) service() []input.Change {
 // class is an IngressClass with its settings and its Ingress.
 func (w *suite) class(name string, settings map[string]string) []input.Change {
 	data := map[string]string{"bind-addresses": w.address[name], "http-port": fmt.Sprint(httpPort), "https-port": fmt.Sprint(httpsPort),
-		"deletion-window": "off"} // what is deleted is gone
+		"deletion-window": "off", "closing-changes": "apply"} // what is changed or deleted is so at once
 	for k, v := range settings {
 		data[k] = v
 	}

@@ -104,12 +104,12 @@ func (a atOnce) Take(ctx context.Context) ([]input.Change, error) {
 	return list, err
 }
 
-// withoutWindow lets hosts of a class go at once. What is compared with it is changed alike:
+// withoutWindow lets hosts of a class go at once, and settings be in force that close connections. What is compared with it is changed alike:
 // an Ingress may name the settings of the class as if they were something else.
 func withoutWindow(c input.Change) input.Change {
 	if config, ok := c.Object.(*input.ConfigMap); ok && config.Name == worlds.Settings {
 		data := maps.Clone(config.Data)
-		data["deletion-window"] = "off"
+		data["deletion-window"], data["closing-changes"] = "off", "apply"
 		c.Object = lower.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: config.Namespace, Name: config.Name}, Data: data})).Object
 	}
 	return c

@@ -62,6 +62,7 @@ const (
 	NamespaceNotRead Code = "NamespaceNotRead"
 	KindRefused      Code = "KindRefused"
 	SettingsKept     Code = "SettingsKept"
+	SettingsHeld     Code = "SettingsHeld"
 	SettingsUnusable Code = "SettingsUnusable"
 
 	// Of classes.
@@ -233,6 +234,8 @@ var table = []Row{
 		"Give the service account of Legation the right to get, list and watch the kind there; or, if the namespace is gone, take it from `--namespaces` (`controlPlane.namespaces` of the chart)."},
 	{SettingsKept, Error, "%v; all settings of the class stay as they last were", "settings.md",
 		"Mend the value in the ConfigMap. Until then a change of another key of it does nothing, either."},
+	{SettingsHeld, Error, "it is not in force: with it, %s; all settings of the class stay as they last were until somebody approves it (legation approve %s), or until it is taken back", "operating.md#settings-are-held",
+		"If it is meant, `legation approve` lets it, at a time when clients may connect again; if not, write what was there before. With `closing-changes: apply` in the ConfigMap such a change is not held."},
 
 	{SettingsUnusable, Error, "%v; it is fixed at install, and its default would close every connection: the class is not served by a process that never saw a right value, and Envoys keep what they run", "settings.md",
 		"Mend the value in the ConfigMap, as it was when the Envoys were started, or take it out to have the default."},

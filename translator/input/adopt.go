@@ -5,10 +5,9 @@ import "time"
 // Adopt is v with what another replica holds and v does not, given its View, which has read
 // the same. What both hold differently is as there if first, else it stays. Hosts that leave
 // are taken over if they are held there and their class is not among approved: those are held
-// by somebody who has not heard of it.
-//
-// Settings are not taken over here: what is wrong with those of v is not known here.
+// by somebody who has not heard of it. So are settings, whose digest is then among approved.
 func (v View) Adopt(from View, first bool, approved map[string]bool) View {
+	v.adoptSettings(from, first, approved)
 	for class, f := range from.frozen.All() {
 		own, had := v.frozen.Get(class)
 		switch {
@@ -24,6 +23,18 @@ func (v View) Adopt(from View, first bool, approved map[string]bool) View {
 	}
 	v.adoptLeaving(from, approved)
 	return v.settled()
+}
+
+// adoptSettings takes over settings that are held.
+func (v *View) adoptSettings(from View, first bool, approved map[string]bool) {
+	for class, h := range from.settings.All() {
+		_, had := v.settings.Get(class)
+		digest, _ := from.settingsDigest(class)
+		if now, ok := v.readSettings(class); ok && (!had || first) && !approved[digest.String()] && now.Sum() != h.Good.Sum() {
+			v.settings = v.settings.Set(class, h)
+			v.recount(class)
+		}
+	}
 }
 
 // adoptLeaving takes over hosts that leave, and the objects that they name.

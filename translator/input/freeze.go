@@ -84,16 +84,16 @@ func (v View) freeze(before View, controller string) View {
 		if class.Controller != controller || v.frozen.Has(name) || !before.HasSettings(class) {
 			continue
 		}
-		if f := v.pin(before); !v.complete(name, f) {
-			v.frozen = v.frozen.Set(name, f)
+		if f := v.pin(before, name); !v.complete(name, f) {
+			v.frozen, v.settings = v.frozen.Set(name, f), v.settings.Delete(name)
 		}
 	}
 	return v
 }
 
-// pin keeps what before had.
-func (v View) pin(before View) frozen {
-	pinned := before
+// pin keeps what before had for a class.
+func (v View) pin(before View, class string) frozen {
+	pinned := before.withHeld(class)
 	pinned.frozen = pmap.Map[frozen]{}
 	pinned.services, pinned.slices, pinned.secrets = v.services, v.slices, v.secrets // For takes today's
 	return frozen{view: &pinned, served: &pinned, since: v.Time()}
@@ -107,14 +107,15 @@ func (v View) complete(name string, f frozen) bool {
 }
 
 // HasSettings reports whether the ConfigMap is there that a class names, and is right where it
-// is Unusable otherwise. Without that nobody knows what its fleet should be.
+// is Unusable otherwise, or others are held in its place. Without that nobody knows what its
+// fleet should be.
 func (v View) HasSettings(class *IngressClass) bool {
 	p := class.Parameters
 	if p.Kind != object.KindConfigMap {
 		return true
 	}
 	config, ok := v.configs.Get(p.Key())
-	return ok && len(Unusable(config)) == 0
+	return ok && (len(Unusable(config)) == 0 || v.settings.Has(class.Name))
 }
 
 // Unusable is what is wrong with settings of a class in what is fixed at install. The default
@@ -128,18 +129,18 @@ func Unusable(settings *ConfigMap) (list []*policy.FieldError) {
 	return list
 }
 
-// For is the View that the fleet of a class translates: v itself, or, while the
-// fleet is frozen or paused, what it last saw with today's Services, slices and Secrets, at
+// For is the View that the fleet of a class translates: v itself, or with settings that are
+// held, or, while the fleet is frozen or paused, what it last saw with today's Services, slices and Secrets, at
 // the time of v. isFrozen reports whether its class or settings are gone.
 func (v View) For(class string) (_ View, isFrozen bool) {
 	f, ok := v.frozen.Get(class)
 	if !ok {
-		return v, false
+		return v.withHeld(class), false
 	}
 	p := *f.served
 	p.services, p.slices, p.byService, p.secrets = v.services, v.slices, v.byService, v.secrets
 	p.left, p.leaving, p.deletions = v.left, v.leaving, v.deletions
-	p.standIn, p.problems, p.newer, p.unread, p.now = v.standIn, v.problems, v.newer, v.unread, v.now
+	p.standIn, p.problems, p.unread, p.now = v.standIn, v.problems, v.unread, v.now
 	return p, !v.complete(class, f)
 }
 

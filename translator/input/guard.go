@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"legation.dev/held"
 	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator/policy"
@@ -77,16 +78,15 @@ func (m moment) Sum() pmap.Sum { return pmap.Sum{} }
 // deletion is approved, undone, or held for deletion-hold. Whatever those hosts name stays as
 // well, but for endpoints. Nothing else waits.
 //
-// No wait ends for the lack of news: it counts from fresh at the earliest, see
-// hold.Next.
-func (v View) Guard(before View, now, fresh time.Time) View {
+// No wait ends for the lack of news, see held.Clock.
+func (v View) Guard(before View, clock held.Clock) View {
 	if v.fragments.Same(before.fragments) && v.classes.Same(before.classes) && v.configs.Same(before.configs) &&
 		v.secrets.Same(before.secrets) && v.services.Same(before.services) && v.leaving.Len() == 0 {
 		v.wakes = pmap.Map[moment]{} // there may be those of hosts which somebody has let go
 		v.tidy()
 		return v
 	}
-	g := guard{before: before, v: v, now: now, fresh: fresh}
+	g := guard{before: before, v: v, clock: clock}
 	g.v.wakes = pmap.Map[moment]{}
 	g.touch()
 	if len(g.touched) > 0 || v.leaving.Len() > 0 || !v.classes.Same(before.classes) || !v.configs.Same(before.configs) {
@@ -130,8 +130,8 @@ func (v View) GuardUntilOf(class string) time.Time {
 	return time.Time(m)
 }
 
-// Approve is v without the hosts of a class that leave: they go now.
-func (v View) Approve(class string) View {
+// approveRemoval is v without the hosts of a class that leave: they go now.
+func (v View) approveRemoval(class string) View {
 	for key, l := range v.leaving.Prefix(class + sep) {
 		v.let(key, l)
 	}
@@ -173,9 +173,9 @@ func (v View) Left() pmap.Map[Object] { return v.left }
 
 // guard is one call of Guard.
 type guard struct {
-	before, v  View
-	now, fresh time.Time
-	touched    []*route.Fragment // that came, changed or went
+	before, v View
+	clock     held.Clock
+	touched   []*route.Fragment // that came, changed or went
 }
 
 // touch finds the fragments that changed. Those without a class did if the default class
@@ -251,7 +251,7 @@ func (g *guard) host(c *route.Class, host string, before []*route.Fragment, serv
 	case leaves && served:
 		g.v.let(key, l)
 	case !leaves && !served && len(before) > 0 && c.Settings.DeletionWindow > 0:
-		l = Leaving{Class: c.Name, Host: host, Since: g.now}
+		l = Leaving{Class: c.Name, Host: host, Since: g.clock.Now}
 		for _, f := range before {
 			l.parts = append(l.parts, f.Leaving(c.Name, host))
 			if o, ok := g.before.ingresses.Get(f.Origin.Object.Key()); ok {
@@ -274,7 +274,7 @@ func (g *guard) judge(class string, s policy.Deletion, count int) {
 		g.v.deletions = g.v.deletions.Delete(class)
 		return
 	case !held && s.DeletionShare > 0 && len(list) >= Together && len(list)*100 > int(s.DeletionShare)*(len(list)+count):
-		d, held = Deletion{Class: class, Share: s.DeletionShare, Since: g.now}, true
+		d, held = Deletion{Class: class, Share: s.DeletionShare, Since: g.clock.Now}, true
 	}
 	if !held {
 		g.pass(class, list, s.DeletionWindow)
@@ -282,10 +282,10 @@ func (g *guard) judge(class string, s policy.Deletion, count int) {
 	}
 	d.Until = time.Time{}
 	if s.DeletionHold > 0 {
-		d.Until = later(d.Since, g.fresh).Add(s.DeletionHold)
+		d.Until = g.clock.End(d.Since, s.DeletionHold)
 	}
-	if !d.Until.IsZero() && !d.Until.After(g.now) {
-		g.v = g.v.Approve(class)
+	if !d.Until.IsZero() && !d.Until.After(g.clock.Now) {
+		g.v = g.v.approveRemoval(class)
 		return
 	}
 	g.v.deletions = g.v.deletions.Set(class, d)
@@ -295,14 +295,14 @@ func (g *guard) judge(class string, s policy.Deletion, count int) {
 // pass lets the hosts go that have waited, unless so many have not that all are of one
 // deletion, which is not over yet.
 func (g *guard) pass(class string, list []Leaving, window time.Duration) {
-	end := func(l Leaving) time.Time { return later(l.Since, g.fresh).Add(window) }
+	end := func(l Leaving) time.Time { return g.clock.End(l.Since, window) }
 	slices.SortStableFunc(list, func(a, b Leaving) int { return b.Since.Compare(a.Since) })
-	if len(list) >= Together && end(list[Together-1]).After(g.now) {
+	if len(list) >= Together && end(list[Together-1]).After(g.clock.Now) {
 		g.wakeAt(class, end(list[Together-1]))
 		return
 	}
 	for _, l := range list {
-		if end(l).After(g.now) {
+		if end(l).After(g.clock.Now) {
 			g.wakeAt(class, end(l))
 			continue
 		}
@@ -355,6 +355,15 @@ func (g *guard) count(c *route.Class) (n tally) {
 		}
 	}
 	return n
+}
+
+// recount counts the hosts of a class whose settings are others without a pass of Guard: they say
+// whose hosts are.
+func (v *View) recount(class string) {
+	if is, ok := v.facts(class); ok {
+		g := guard{v: *v}
+		v.tallies = v.tallies.Replace(class, g.count(&is))
+	}
 }
 
 // owners are what of a class says whose a host is.
@@ -434,11 +443,4 @@ func orLeft[O Object](v View, m pmap.Map[O], kind object.Kind, key string) (O, b
 	kept, _ := v.left.Get(string(kind) + " " + key)
 	o, ok = kept.(O)
 	return o, ok
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

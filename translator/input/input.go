@@ -44,9 +44,6 @@ type Object interface {
 // Unread says why it is not known whether there is such an object: we may not read it. What
 // was read of it before stays.
 //
-// Newer are settings that were read and have a mistake, for the reasons of Kept: those that
-// were there before stay in force.
-//
 // By is who wrote the object as it is now, if that is known. It is for people.
 type Change struct {
 	Ref      object.Ref
@@ -55,8 +52,6 @@ type Change struct {
 	Deleted  bool
 	Problems []finding.Problem
 	Unread   string
-	Newer    *ConfigMap
-	Kept     []finding.Problem
 }
 
 // Delete is the Change that removes ref.

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"time"
 
+	"legation.dev/held"
 	"legation.dev/pmap"
 	"legation.dev/translator/route"
 )
@@ -42,7 +43,7 @@ func claimKey(host string, class route.ClassName, namespace string) string {
 // Keep is v, given the View before it and the time: names stay with the namespaces of
 // Ingresses that are gone from v for KeepNames, and for as long as such a namespace has
 // another Ingress for the name and somebody else wants it.
-func (v View) Keep(before View, now time.Time) View {
+func (v View) Keep(before View, clock held.Clock) View {
 	v.kept = before.kept
 	touched := map[string]bool{} // hosts
 	for c := range pmap.Diff(before.fragments, v.fragments) {
@@ -55,28 +56,31 @@ func (v View) Keep(before View, now time.Time) View {
 		}
 	}
 	for key, k := range v.kept.All() {
-		if k.Lapsed && !k.Until.After(now) {
+		if k.Lapsed && clock.Over(k.since(), KeepNames) {
 			v.kept = v.kept.Delete(key)
 			touched[k.Host] = true
 		}
 	}
 	for host := range touched { // each by itself
 		for key, k := range v.kept.Prefix(host + sep) {
-			v.judge(key, k, now)
+			v.judge(key, k, clock.Now)
 		}
 	}
 	return v
 }
 
 // KeptUntil is when the first claim of the past ends; zero if none does.
-func (v View) KeptUntil() (first time.Time) {
+func (v View) KeptUntil(clock held.Clock) (first time.Time) {
 	for _, k := range v.kept.All() {
-		if k.Lapsed && (first.IsZero() || k.Until.Before(first)) {
-			first = k.Until
+		if end := clock.End(k.since(), KeepNames); k.Lapsed && (first.IsZero() || end.Before(first)) {
+			first = end
 		}
 	}
 	return first
 }
+
+// since is when the last Ingress went, of a claim that has lapsed.
+func (k Kept) since() time.Time { return k.Until.Add(-KeepNames) }
 
 // Kept are the claims of the past, for differences between two views.
 func (v View) Kept() pmap.Map[Kept] { return v.kept }

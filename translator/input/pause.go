@@ -30,21 +30,26 @@ func (v View) Pause(class string, p Pause) (View, error) {
 	case !frozen && (!ok || of.Controller != Controller):
 		return v, errNoFleet
 	case !frozen:
-		f = v.pin(v)
+		f = v.pin(v, class)
 	}
 	f.pause = &p
-	v.frozen = v.frozen.Set(class, f)
+	v.frozen, v.settings = v.frozen.Set(class, f), v.settings.Delete(class)
 	return v, nil
 }
 
-// Resume is v with a fleet that is paused no more. It stays frozen if its class is gone.
+// Resume is v with a fleet that is paused no more. It stays frozen if its class is gone, and
+// settings that are others now are held until they are weighed, see HoldSettings.
 func (v View) Resume(class string) (View, error) {
 	f, ok := v.frozen.Get(class)
 	if !ok || f.pause == nil {
 		return v, errNotPaused
 	}
 	if f.pause = nil; v.complete(class, f) {
+		good, _ := v.inForce(class)
 		v.frozen = v.frozen.Delete(class)
+		if now, ok := v.readSettings(class); ok && now.Sum() != good.Sum() && !now.apply() {
+			v.settings = v.settings.Set(class, HeldSettings{Class: class, Good: good, Since: v.Time(), Why: whyHeld(good, now)})
+		}
 	} else {
 		v.frozen = v.frozen.Set(class, f)
 	}

@@ -13,7 +13,6 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/pmap"
-	"legation.dev/translator/finding"
 	"legation.dev/translator/route"
 )
 
@@ -31,10 +30,10 @@ type Entry struct {
 	Pin  *PinEntry  `json:"pin,omitempty"` // of the class Frozen
 	// Left says that the object is gone and named by a host that leaves (View.Guard).
 	Left bool `json:"left,omitempty"`
-	// Newer says that the object are settings that were read last, and are not in force.
-	Newer    bool          `json:"newer,omitempty"`
-	Leaving  *LeavingEntry `json:"leaving,omitempty"`
-	Deletion *Deletion     `json:"deletion,omitempty"`
+	// Settings are held; the object is their ConfigMap, if they name one.
+	Settings *SettingsEntry `json:"settings,omitempty"`
+	Leaving  *LeavingEntry  `json:"leaving,omitempty"`
+	Deletion *Deletion      `json:"deletion,omitempty"`
 }
 
 // LeavingEntry is a Leaving with the objects that it is served with.
@@ -48,6 +47,15 @@ type LeavingEntry struct {
 type KeptEntry struct {
 	Kept
 	Class route.ClassName
+}
+
+// SettingsEntry is a HeldSettings without the ConfigMap.
+type SettingsEntry struct {
+	Class      string
+	Parameters object.Ref
+	Claimed    string
+	Since      time.Time
+	Why        string
 }
 
 // PinEntry is since when a class has objects pinned, and who has paused its fleet; nil: nobody.
@@ -122,10 +130,14 @@ func leftEntry(o Object) Entry {
 }
 
 // guardEntries yields the hosts that leave and what is kept for them, Secrets aside, and
-// settings that are not in force.
+// settings that are held.
 func (v View) guardEntries(yield func(Entry) bool) {
-	for _, n := range v.newer.All() {
-		if !yield(Entry{Newer: true, Kind: object.KindConfigMap, Object: textOf(n.config), File: FileOf(n.config)}) {
+	for _, h := range v.settings.All() {
+		e := Entry{Settings: &SettingsEntry{h.Class, h.Good.Parameters, h.Good.Claimed, h.Since, h.Why}}
+		if c := h.Good.Config; c != nil {
+			e.Kind, e.Object, e.File = object.KindConfigMap, textOf(c), FileOf(c)
+		}
+		if !yield(e) {
 			return
 		}
 	}
@@ -265,21 +277,11 @@ func (v View) WithDeletion(d Deletion) View {
 	return v
 }
 
-// WithKeptSettings is v with settings that stay in force although others were read last, for
-// these reasons.
-func (v View) WithKeptSettings(inForce, last *ConfigMap, why []finding.Problem) View {
-	v.configs = v.configs.Set(last.Key(), inForce)
-	v.newer = v.newer.Set(last.Key(), newer{last, why})
+// WithSettings is v with settings that are held, and their ConfigMap, which is lowered; nil if
+// they name none.
+func (v View) WithSettings(e SettingsEntry, config *ConfigMap) View {
+	v.settings = v.settings.Set(e.Class, HeldSettings{e.Class, Settings{e.Parameters, e.Claimed, config}, e.Since, e.Why})
 	return v
-}
-
-// LastSettings are those that were read last under the name of a ConfigMap, in force or not.
-func (v View) LastSettings(key string) (_ *ConfigMap, inForce bool) {
-	if n, ok := v.newer.Get(key); ok {
-		return n.config, false
-	}
-	c, ok := v.configs.Get(key)
-	return c, ok
 }
 
 // WithLeft is v with an object that is gone and that leaving hosts name. It is lowered.
@@ -311,7 +313,7 @@ func (v View) Stored() time.Time { return v.stored }
 // between them. It compares pointers.
 func (v View) SameEntries(o View) bool {
 	return v.ingresses.Same(o.ingresses) && v.classes.Same(o.classes) && v.services.Same(o.services) && v.slices.Same(o.slices) &&
-		v.configs.Same(o.configs) && v.newer.Same(o.newer) && v.frozen.Same(o.frozen) && v.kept.Same(o.kept) &&
+		v.configs.Same(o.configs) && v.settings.Same(o.settings) && v.frozen.Same(o.frozen) && v.kept.Same(o.kept) &&
 		v.leaving.Same(o.leaving) && v.deletions.Same(o.deletions) && v.left.Same(o.left)
 }
 
@@ -326,6 +328,10 @@ func (v View) ByClock(then, now time.Time) View {
 	for key, l := range v.leaving.All() {
 		l.Since = SameAge(l.Since, then, now)
 		v.leaving = v.leaving.Replace(key, l)
+	}
+	for class, h := range v.settings.All() {
+		h.Since = SameAge(h.Since, then, now)
+		v.settings = v.settings.Replace(class, h)
 	}
 	for class, d := range v.deletions.All() {
 		d.Since = SameAge(d.Since, then, now)
@@ -360,9 +366,6 @@ func (v View) Continue(first []Change) View {
 		if o := v.object(c.Ref); o != nil && c.Object == nil && !c.Deleted {
 			next = next.put(c.Ref, o)
 		}
-		if n, ok := v.newer.Get(c.Ref.Key()); ok && c.Ref.Kind == object.KindConfigMap && c.Object == nil && c.Newer == nil && !c.Deleted {
-			next.newer = next.newer.Set(c.Ref.Key(), n)
-		}
 	}
 	return next
 }
@@ -393,11 +396,17 @@ func (v View) Objects() (list []Object) {
 	return appendObjects(list, v.secrets)
 }
 
-// ClassObjects are the IngressClasses and ConfigMaps of v, with those that it keeps frozen.
+// ClassObjects are the IngressClasses and ConfigMaps of v, with those that it keeps frozen, and
+// ConfigMaps that are held.
 func (v View) ClassObjects() (list []Object) {
 	list = appendObjects(appendObjects(list, v.classes), v.configs)
 	for _, f := range v.frozen.All() {
 		list = appendObjects(appendObjects(list, f.view.classes), f.view.configs)
+	}
+	for _, h := range v.settings.All() {
+		if c := h.Good.Config; c != nil {
+			list = append(list, c)
+		}
 	}
 	return list
 }
@@ -426,7 +435,7 @@ var entrySchema = sync.OnceValue(func() string {
 	var text strings.Builder
 	fmt.Fprint(&text, EntryVersion)
 	seen := map[reflect.Type]bool{}
-	for _, o := range []any{Ingress{}, IngressClass{}, Service{}, Slice{}, Secret{}, ConfigMap{}, KeptEntry{}, PinEntry{}, LeavingEntry{}, Deletion{}, Entry{}} {
+	for _, o := range []any{Ingress{}, IngressClass{}, Service{}, Slice{}, Secret{}, ConfigMap{}, KeptEntry{}, PinEntry{}, SettingsEntry{}, LeavingEntry{}, Deletion{}, Entry{}} {
 		describe(&text, reflect.TypeOf(o), seen)
 	}
 	return pmap.SumOf(text.String()).String()

@@ -2,7 +2,6 @@ package input
 
 import (
 	"iter"
-	"slices"
 	"strings"
 	"time"
 
@@ -35,12 +34,9 @@ type View struct {
 	catchAll  pmap.Map[pmap.Unit]       // objects with a catch-all
 	fragments pmap.Map[*route.Fragment] // by object: of those that make routes
 
-	// kept settings: those that were read last are here while earlier ones, in configs,
-	// are in force because these have a mistake. By namespace/name.
-	newer pmap.Map[newer]
-
-	frozen pmap.Map[frozen] // by class name; see Freeze
-	kept   pmap.Map[Kept]   // by claimKey; see Keep
+	settings pmap.Map[HeldSettings] // by class name; see HoldSettings
+	frozen   pmap.Map[frozen]       // by class name; see Freeze
+	kept     pmap.Map[Kept]         // by claimKey; see Keep
 
 	// See Guard. What leaves is among fragments, too, by their Keys.
 	leaving   pmap.Map[Leaving]  // by leavingKey
@@ -80,15 +76,6 @@ func (v View) with(c Change) View {
 		v.unread = v.unread.Set(c.Ref.String(), Unread{c.Ref, c.Unread})
 	}
 	switch {
-	case c.Newer != nil:
-		v.newer = v.newer.Set(c.Ref.Key(), newer{c.Newer, c.Kept})
-		return v
-	case c.Deleted, c.Object != nil:
-		if c.Ref.Kind == object.KindConfigMap {
-			v.newer = v.newer.Delete(c.Ref.Key())
-		}
-	}
-	switch {
 	case c.Deleted:
 		return v.put(c.Ref, nil)
 	case c.Object != nil:
@@ -96,34 +83,6 @@ func (v View) with(c Change) View {
 	default:
 		return v
 	}
-}
-
-// newer is one ConfigMap of settings that is not in force, and why.
-type newer struct {
-	config *ConfigMap
-	why    []finding.Problem
-}
-
-// Sum is that of what was read.
-func (n newer) Sum() pmap.Sum { return n.config.Sum() }
-
-// KeptSettings are the ConfigMaps in force that are not those which were read last.
-func (v View) KeptSettings() (list []*ConfigMap) {
-	for key := range v.newer.All() {
-		if c, ok := v.configs.Get(key); ok {
-			list = append(list, c)
-		}
-	}
-	return list
-}
-
-// read is what was read last under the names of ConfigMaps.
-func (v View) read() pmap.Map[*ConfigMap] {
-	configs := v.configs
-	for key, n := range v.newer.All() {
-		configs = configs.Set(key, n.config)
-	}
-	return configs
 }
 
 // Unread is an object that we may not read.
@@ -456,13 +415,7 @@ func (v View) Len(kind object.Kind) int {
 // Problems yields what was wrong in reading objects, in order of the objects.
 func (v View) Problems() iter.Seq[finding.Problem] {
 	return func(yield func(finding.Problem) bool) {
-		all := v.problems
-		for _, n := range v.newer.All() {
-			ref := n.config.Ref()
-			of, _ := all.Get(ref.String())
-			all = setProblems(all, ref, slices.Concat(of.list, n.why))
-		}
-		for _, p := range all.All() {
+		for _, p := range v.problems.All() {
 			for _, one := range p.list {
 				if !yield(one) {
 					return
@@ -497,13 +450,13 @@ func (v View) Time() time.Time { return time.Unix(0, v.now) }
 // they hold.
 func (v View) ReadDigest() pmap.Sum {
 	return together(v.ingresses.Digest(), v.classes.Digest(), v.services.Digest(),
-		v.slices.Digest(), v.secrets.Digest(), v.read().Digest(), v.problems.Digest(), v.unread.Digest())
+		v.slices.Digest(), v.secrets.Digest(), v.configs.Digest(), v.problems.Digest(), v.unread.Digest())
 }
 
 // Digest is equal for views that have read the same and hold the same: then what follows
 // from them is equal, too.
 func (v View) Digest() pmap.Sum {
-	return together(v.ReadDigest(), v.settingsDigest(), v.frozen.Digest(), v.kept.Digest(), v.leaving.Digest(), v.deletions.Digest(), v.left.Digest())
+	return together(v.ReadDigest(), v.settings.Digest(), v.frozen.Digest(), v.kept.Digest(), v.leaving.Digest(), v.deletions.Digest(), v.left.Digest())
 }
 
 // HoldDigest is equal for views that hold the same, whenever each of them has begun to.
@@ -512,16 +465,7 @@ func (v View) HoldDigest() pmap.Sum {
 	for class := range v.deletions.All() {
 		classes = append(classes, class)
 	}
-	return together(v.settingsDigest(), v.frozen.Digest(), v.kept.Digest(), v.leaving.Digest(), v.left.Digest(), pmap.SumOf(classes...))
-}
-
-// settingsDigest is that of the settings that are in force and were not read last.
-func (v View) settingsDigest() pmap.Sum {
-	var kept pmap.Map[*ConfigMap]
-	for _, c := range v.KeptSettings() {
-		kept = kept.Set(c.Key(), c)
-	}
-	return kept.Digest()
+	return together(v.settings.Digest(), v.frozen.Digest(), v.kept.Digest(), v.leaving.Digest(), v.left.Digest(), pmap.SumOf(classes...))
 }
 
 func together(sums ...pmap.Sum) pmap.Sum {

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
+	"legation.dev/held"
 	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator/finding"
@@ -165,6 +167,26 @@ func TestFreeze(t *testing.T) {
 		back := v.With(lower.Put(class), lower.Put(settings)).Freeze(v, "us")
 		if now, frozen := back.For("edge"); frozen || now.Ingresses().Len() != 0 {
 			t.Errorf("%v is back: frozen %v", gone, frozen)
+		}
+	}
+}
+
+// TestNamesInOutage: a name stays with its namespace for its whole time after an outage, as all
+// that is held.
+func TestNamesInOutage(t *testing.T) {
+	ingress := input.Seal(&input.Ingress{Meta: input.Meta{Namespace: "n", Name: "a"}, Rules: []input.Rule{{Host: "a.example.com"}}})
+	at := func(now, fresh time.Duration) held.Clock {
+		begin := time.Unix(1_700_000_000, 0)
+		return held.Clock{Now: begin.Add(now), Fresh: begin.Add(fresh)}
+	}
+	v := input.View{}.With(lower.Put(ingress))
+	v = v.With(input.Delete(ingress.Ref())).Keep(v, at(0, -time.Hour))
+	for _, c := range []struct {
+		now, fresh time.Duration
+		kept       int
+	}{{30 * time.Second, 0, 1}, {2 * time.Minute, 2 * time.Minute, 1}, {3*time.Minute - 1, 2 * time.Minute, 1}, {3 * time.Minute, 2 * time.Minute, 0}} {
+		if v = v.Keep(v, at(c.now, c.fresh)); v.Kept().Len() != c.kept {
+			t.Errorf("after %s, fresh since %s: %d names are kept, want %d", c.now, c.fresh, v.Kept().Len(), c.kept)
 		}
 	}
 }

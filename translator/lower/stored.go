@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 )
 
@@ -47,26 +48,28 @@ func with(v input.View, e input.Entry) (input.View, error) {
 		of, err := ingresses(e.Leaving.Of)
 		return v.WithLeaving(*e.Leaving, of), err
 	}
+	if e.Settings != nil && e.Settings.Parameters.Kind != object.KindConfigMap {
+		return v.WithSettings(*e.Settings, nil), nil
+	}
 	o, err := e.Decode()
 	switch {
 	case err != nil:
 		return v, err
 	case e.Left:
 		return v.WithLeft(Object(o)), nil
-	case e.Newer:
-		return newer(v, Object(o))
+	case e.Settings != nil:
+		return settingsOf(v, *e.Settings, Object(o))
 	}
 	return v.With(Put(o)), nil
 }
 
-// newer is a View with settings that are not in force. Those that are come before them.
-func newer(v input.View, o input.Object) (input.View, error) {
-	last, ok := o.(*input.ConfigMap)
-	inForce, had := v.ConfigMap(o.Ref().Key())
-	if !ok || !had {
-		return v, fmt.Errorf("%s is not in force, and no other is", o.Ref())
+// settingsOf is a View with settings that are held.
+func settingsOf(v input.View, e input.SettingsEntry, o input.Object) (input.View, error) {
+	config, ok := o.(*input.ConfigMap)
+	if !ok || o.Ref() != e.Parameters {
+		return v, fmt.Errorf("%s is no ConfigMap of settings of class %s", o.Ref(), e.Class)
 	}
-	return v.WithKeptSettings(inForce, last, nil), nil
+	return v.WithSettings(e, config), nil
 }
 
 // ingresses are those of entries, lowered.

@@ -16,6 +16,7 @@ type Class struct {
 	Owners
 	Renewal
 	Deletion
+	Closing
 	Taste
 	GlobalAuth
 	AllowedHeaders        string      // of answers, that custom-headers may set; separated by commas
@@ -49,7 +50,7 @@ func (p ServicePort) String() string {
 	return p.Namespace + "/" + p.Service + ":" + p.Port
 }
 
-// classRows are the settings of Class but for its Budgets, Owners, Renewal, Deletion and Taste.
+// classRows are the settings of Class but for its Budgets, Owners, Renewal, Deletion, Closing and Taste.
 var classRows = []Setting{
 	{
 		Name: "allowed-response-headers", Type: typeOf("list of headers", "separated by commas", func(v *Values) *string { return &v.AllowedHeaders }, parseHeaders, func(s string) string { return s }),
@@ -96,8 +97,8 @@ var classRows = []Setting{
 	{
 		Name: "foreign-guards", Type: oneOf(func(v *Values) *Foreign { return &v.ForeignGuards }, TellForeign, CloseForeign),
 		Default: "tell", Why: "An Ingress may carry the annotations of several controllers, of which one serves it. Whoever moves from another one should set close.",
-		Envoy: "none",
-		Doc:   "What an annotation of another controller does that restricts access, as by a password or addresses: `tell` makes it a Problem, `close` also answers the paths of its Ingress 503.",
+		Envoy: "none", Access: true,
+		Doc: "What an annotation of another controller does that restricts access, as by a password or addresses: `tell` makes it a Problem, `close` also answers the paths of its Ingress 503.",
 	},
 	{
 		Name: "serve-unprotected", Type: yesNo(func(v *Values) *bool { return &v.ServeUnprotected }),

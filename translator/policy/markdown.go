@@ -46,11 +46,16 @@ A setting is a key in the ConfigMap that ` + "`spec.parameters`" + ` of an Ingre
 annotation ` + "`" + Prefix + "<setting>`" + ` of an Ingress or a Service. The narrower one wins: Service before Ingress before class
 before default. What cannot be read is a Problem that names object and field, and the setting counts as not there.
 
-In a fleet that runs, a value of a class that cannot be read, or a name that is none, changes nothing: all settings of the class stay
-as they last were, on all replicas and over restarts (` + "`SettingsKept`" + `), until the ConfigMap is right. Where nobody knows what they
-were, since every replica has started with the mistake and nothing is stored, a wrong value counts as its default, alike everywhere. But
-the default of what is **fixed at install** would close every connection. With such a mistake, as without the ConfigMap that it names, the
-class is then not published; the process is not ready and says why, and Envoys keep what they run (` + "`SettingsUnusable`" + `).
+In the settings of a class, too, a wrong value counts as its default, alike on all replicas and after each restart, with two
+exceptions in a fleet that runs: all settings of the class stay [as they last were](operating.md#settings-are-held), on all replicas and over restarts,
+
+- if a change of them, right or wrong, would close connections of clients (` + "`SettingsHeld`" + `), until ` + "`legation approve`" + ` or until it is taken back;
+  with ` + "`closing-changes: apply`" + ` it is not held;
+- if a value is wrong that is fixed at install, or that says who may come (` + "`SettingsKept`" + `), until it is right.
+
+Where nobody knows what they were, since every replica has started with the mistake and nothing is stored, a class with a wrong value of
+what is **fixed at install**, as one without the ConfigMap that it names, is not published; the process is not ready and says why, and Envoys
+keep what they run (` + "`SettingsUnusable`" + `).
 `
 
 func orNone(text string) string {

@@ -66,7 +66,7 @@ var ownerRows = []Setting{
 	{
 		Name: "host-owners", Type: hostOwners(func(v *Values) *[]HostOwner { return &v.HostOwners }),
 		Default: "", Why: "Without an entry, the age of Ingresses decides.",
-		Envoy: "none",
+		Envoy: "none", Access: true,
 		Doc: "Which namespaces may have a host, instead of [what the age of Ingresses decides](ownership.md#host-owners): `shop.example.com=team-a+cert-manager, *.apps.example.com=*`. " +
 			"The first one in the entry that has a rule for the host decides what concerns the whole host; nobody else has it. An entry for a wildcard is also for the names below it that have none; `*` as a host is the catch-all, as a namespace any one.",
 	},

@@ -38,7 +38,9 @@ type FieldError struct {
 	// Fixed says that the setting is fixed at install: another value, as its default,
 	// closes every connection of the fleet.
 	Fixed bool
-	Err   error
+	// Access is that of the setting.
+	Access bool
+	Err    error
 }
 
 func (e *FieldError) Error() string {
@@ -80,6 +82,9 @@ type Setting struct {
 	// Restricts is what it restricts, if it keeps clients out: a value that cannot be read
 	// closes the paths.
 	Restricts string
+	// Access says that its default may let in whom another value keeps out, so that in a fleet
+	// that runs a value that cannot be read is not taken for it.
+	Access bool
 	// Upstream settings shape a cluster: an Ingress that overrides one gets a
 	// cluster of its own.
 	Upstream bool
@@ -121,7 +126,7 @@ type Override struct {
 
 // wrong is err, at the field where o was set.
 func (o Override) wrong(err error) *FieldError {
-	return &FieldError{Object: o.at.Object, Field: o.at.Field, Value: o.written, Fixed: o.setting != nil && o.setting.Fixed != "", Err: err}
+	return &FieldError{Object: o.at.Object, Field: o.at.Field, Value: o.written, Fixed: o.setting != nil && o.setting.Fixed != "", Access: o.setting != nil && o.setting.Access, Err: err}
 }
 
 // Origin is where a setting was made.

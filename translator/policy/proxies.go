@@ -42,7 +42,7 @@ var proxyRows = []Setting{
 	{
 		Name: "trusted-hops", Type: wholeOrOff(func(v *Values) *uint32 { return &v.TrustedHops }, "proxies", 1, 16),
 		Default: "off", Why: "Nobody is believed, see trusted-proxies, which is safer: with a number, whoever reaches Envoy past the proxies is believed, too.",
-		Envoy: "original_ip_detection xff: xff_num_trusted_hops",
+		Envoy: "original_ip_detection xff: xff_num_trusted_hops", Access: true,
 		Doc: "How many proxies stand in front of Envoy, each of which adds whom it was reached by to X-Forwarded-For: for proxies whose addresses change. " +
 			"Every connection is then one of theirs: let nobody else reach the ports.",
 	},

@@ -9,7 +9,7 @@ import (
 // it may stand. See TestTable for what every row must have.
 var table = sorted(
 	rows(Setting{Scopes: OnClass, OfListener: true}, portRows, proxyRows, clientRows, logRows, tracingRows),
-	rows(Setting{Scopes: OnClass}, classRows, globalAuthRows, budgetRows, namespaceRows, ownerRows, renewalRows, deletionRows, tasteRows),
+	rows(Setting{Scopes: OnClass}, classRows, globalAuthRows, budgetRows, namespaceRows, ownerRows, renewalRows, deletionRows, closingRows, tasteRows),
 	rows(Setting{Scopes: OnIngress | OnClass}, timeoutRows, retryRows, bodyRows, redirectRows, addressRows, rateRows, towardRows, corsRows, sessionRows),
 	rows(Setting{Scopes: OnIngress}, authRows, exemptRows, loggedRows, customRows),
 	rows(Setting{Scopes: OnIngress, Upstream: true}, upstreamTLSRows),

@@ -137,7 +137,7 @@ func (t tally) class(now input.Object) {
 
 // settings lets a ConfigMap name the default certificate. One that is gone, or
 // has mistakes, names what it named before, too: the settings that are used
-// may be those.
+// may be those. Of what else is held (input.View.HoldSettings) the last certificate stays.
 func (t tally) settings(ref object.Ref, now input.Object) {
 	o, _ := now.(*input.ConfigMap)
 	if o == nil {

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"legation.dev/held"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/hold"
 	"legation.dev/xds/snapshot"
@@ -52,7 +53,7 @@ func FuzzKept(f *testing.F) {
 			}
 		}
 		now := time.Unix(3, 0)
-		h, _ := hold.Next(hold.Resume(list), snapshot.Snapshot{}, now, time.Time{})
+		h, _ := hold.Next(hold.Resume(list), snapshot.Snapshot{}, held.Clock{Now: now})
 		if got := h.Adopt(list, true).Snapshot.Of(snapshot.Secret).Len(); got > 0 {
 			t.Errorf("%d certificates of hosts that nobody has are served", got)
 		}

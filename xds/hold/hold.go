@@ -13,6 +13,7 @@ package hold
 import (
 	"time"
 
+	"legation.dev/held"
 	"legation.dev/pmap"
 	"legation.dev/xds/snapshot"
 )
@@ -55,11 +56,8 @@ func (missing) Sum() pmap.Sum { return pmap.Sum{} }
 // a last one gets the placeholder itself. A virtual host that newly names a cluster
 // without endpoints stays as it is for MoveGrace.
 //
-// Both times count from fresh, if that is later. fresh is since when all inputs of base
-// have been up to date: the zero time if they always were, now while they are not. So
-// nothing is given up only because it could not be read, and after an outage what is
-// really missing has its whole time again.
-func Next(prev Held, base snapshot.Snapshot, now, fresh time.Time) (_ Held, wake time.Time) {
+// Both times count as those of the clock do.
+func Next(prev Held, base snapshot.Snapshot, clock held.Clock) (_ Held, wake time.Time) {
 	h := Held{Snapshot: prev.Snapshot, base: base, pending: prev.pending, moving: prev.moving, kept: prev.kept, certificates: prev.certificates, final: prev.final}
 	var moved []string // virtual hosts
 	for t, c := range snapshot.Diff(prev.base, base) {
@@ -67,39 +65,32 @@ func Next(prev Held, base snapshot.Snapshot, now, fresh time.Time) (_ Held, wake
 			moved = append(moved, c.Key)
 			continue
 		}
-		h.follow(t, c, now)
+		h.follow(t, c, clock.Now)
 	}
-	if !fresh.Add(Grace).After(now) {
-		for ref, ok := h.pending.due(now); ok; ref, ok = h.pending.due(now) {
+	if clock.Over(clock.Fresh, Grace) {
+		for ref, ok := h.pending.due(clock.Now); ok; ref, ok = h.pending.due(clock.Now) {
 			h.giveUp(ref)
 		}
 	}
-	h.move(prev.Snapshot, moved, now, fresh)
+	h.move(prev.Snapshot, moved, clock)
 	h.Snapshot = share(h.Snapshot, base)
-	return h, h.wake(now, fresh)
+	return h, h.wake(clock)
 }
 
 // wake is the next moment at which something ends by the passing of time.
-func (h *Held) wake(now, fresh time.Time) time.Time {
+func (h *Held) wake(clock held.Clock) time.Time {
 	first := h.pending.first()
 	if !first.IsZero() {
-		first = later(first, fresh.Add(Grace))
+		first = clock.End(first.Add(-Grace), Grace)
 	}
 	for _, w := range h.moving.All() {
 		for _, since := range w.since {
-			if end := later(since, fresh).Add(MoveGrace); end.After(now) && (first.IsZero() || end.Before(first)) {
+			if end := clock.End(since, MoveGrace); end.After(clock.Now) && (first.IsZero() || end.Before(first)) {
 				first = end
 			}
 		}
 	}
 	return first
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // share is s with base's own maps where they are equal, and its spare endpoints.

@@ -1,61 +1,22 @@
 package hold
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"time"
 
+	"legation.dev/held"
 	"legation.dev/xds/snapshot"
 )
 
-// Kind is one of the seven kinds of holds.
-type Kind string
-
-// The kinds.
-const (
-	Certificate Kind = "certificate" // a Secret is missing, or cannot be used
-	Endpoints   Kind = "endpoints"   // a Service is missing, or its slices are late
-	Path        Kind = "path"        // a path is to move to a Service without endpoints
-	Class       Kind = "class"       // a class or its settings are gone or wrong, or its fleet is paused
-	Name        Kind = "name"        // a host whose last Ingress is gone stays with its namespace
-	Deletion    Kind = "deletion"    // hosts that are removed
-	Changes     Kind = "changes"     // a namespace makes more changes than it may
-)
-
-// Kinds are all of them.
-func Kinds() []Kind { return []Kind{Certificate, Endpoints, Path, Class, Name, Deletion, Changes} }
-
-// Entry is one hold, as it is shown.
-type Entry struct {
-	Kind   Kind
-	Fleet  string
-	Object string // that is missing, late, wrong or gone
-	Reason string
-	// Digest tells what is served from anything else: the version of a resource, or the
-	// digest of objects.
-	Digest string
-	Since  time.Time
-	// Until is when it ends by itself; zero if it waits for what is missing, or for
-	// somebody to say so.
-	Until time.Time
-	Hosts []string // of a deletion, each with its objects
-	Held  bool     // of a deletion: it is one of more than the share
-}
-
-// Compare orders by kind, fleet and object.
-func (e Entry) Compare(o Entry) int {
-	return cmp.Or(cmp.Compare(e.Kind, o.Kind), cmp.Compare(e.Fleet, o.Fleet), cmp.Compare(e.Object, o.Object))
-}
-
-// List is what is held of a fleet; fresh is that of Next.
-func (h Held) List(fleet string, fresh time.Time) (list []Entry) {
+// List is what is held of a fleet.
+func (h Held) List(fleet string, clock held.Clock) (list []held.Entry) {
 	for name, k := range h.certificates.All() {
 		r, ok := h.Snapshot.Get(snapshot.Ref{Type: snapshot.Secret, Name: name})
 		if !ok {
 			continue
 		}
-		list = append(list, Entry{Kind: Certificate, Fleet: fleet, Object: "host " + name,
+		list = append(list, held.Entry{Kind: held.Certificate, Fleet: fleet, Object: "host " + name,
 			Reason: "its Secret is missing or cannot be used: the last certificate stays", Digest: r.Version, Since: k.since})
 	}
 	for _, d := range h.pending.queue.All() {
@@ -63,17 +24,17 @@ func (h Held) List(fleet string, fresh time.Time) (list []Entry) {
 		if !ok || r.Placeholder || d.ref.Type != snapshot.Endpoints {
 			continue
 		}
-		list = append(list, Entry{Kind: Endpoints, Fleet: fleet, Object: "Service " + serviceOf(d.ref.Name),
+		list = append(list, held.Entry{Kind: held.Endpoints, Fleet: fleet, Object: "Service " + serviceOf(d.ref.Name),
 			Reason: "it is missing, or its EndpointSlices lack the port: the last endpoints stay", Digest: r.Version,
-			Since: d.at.Add(-Grace), Until: later(d.at, fresh.Add(Grace))})
+			Since: d.at.Add(-Grace), Until: clock.End(d.at.Add(-Grace), Grace)})
 	}
 	for name, w := range h.moving.All() {
 		if r, ok := h.Snapshot.Get(snapshot.Ref{Type: snapshot.VirtualHost, Name: name}); ok {
-			list = append(list, Entry{Kind: Path, Fleet: fleet, Object: "host " + strings.TrimPrefix(name, "ingress/"),
-				Reason: "it is to lead to a Service without endpoints: it stays as it was", Digest: r.Version, Since: w.first(), Until: w.until(fresh)})
+			list = append(list, held.Entry{Kind: held.Endpoints, Fleet: fleet, Object: "host " + strings.TrimPrefix(name, "ingress/"),
+				Reason: "it is to lead to a Service without endpoints: it stays as it was", Digest: r.Version, Since: w.first(), Until: w.until(clock)})
 		}
 	}
-	slices.SortFunc(list, Entry.Compare)
+	slices.SortFunc(list, held.Entry.Compare)
 	return list
 }
 

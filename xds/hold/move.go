@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"legation.dev/held"
 	"legation.dev/pmap"
 	"legation.dev/xds/snapshot"
 )
@@ -30,29 +31,28 @@ func (w waits) Sum() pmap.Sum {
 	return pmap.SumOf(parts...)
 }
 
-// until is when the last wait ends, none of which counts from before fresh; zero if
-// there is none.
-func (w waits) until(fresh time.Time) (last time.Time) {
+// until is when the last wait ends; zero if there is none.
+func (w waits) until(clock held.Clock) (last time.Time) {
 	for _, since := range w.since {
-		last = later(last, later(since, fresh).Add(MoveGrace))
+		last = held.Later(last, clock.End(since, MoveGrace))
 	}
 	return last
 }
 
 // move lets virtual hosts follow the base: those that changed there, and those
 // that wait. What one names that waits is kept in prev's version.
-func (h *Held) move(prev snapshot.Snapshot, changed []string, now, fresh time.Time) {
+func (h *Held) move(prev snapshot.Snapshot, changed []string, clock held.Clock) {
 	names := slices.Clone(changed)
 	for name := range h.moving.All() {
 		names = append(names, name)
 	}
 	for _, name := range names {
-		h.moveOne(name, now, fresh)
+		h.moveOne(name, clock)
 	}
 	h.keepNamed(prev)
 }
 
-func (h *Held) moveOne(name string, now, fresh time.Time) {
+func (h *Held) moveOne(name string, clock held.Clock) {
 	ref := snapshot.Ref{Type: snapshot.VirtualHost, Name: name}
 	want, ok := h.base.Get(ref)
 	if !ok { // it was removed with the others
@@ -62,12 +62,12 @@ func (h *Held) moveOne(name string, now, fresh time.Time) {
 	last, _ := h.moving.Get(name)
 	next := waits{since: map[string]time.Time{}}
 	for _, cluster := range h.missingEndpoints(ref, want) {
-		next.since[cluster] = now
+		next.since[cluster] = clock.Now
 		if since, ok := last.since[cluster]; ok {
 			next.since[cluster] = since
 		}
 	}
-	if next.until(fresh).After(now) {
+	if next.until(clock).After(clock.Now) {
 		h.moving = h.moving.Set(name, next)
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"legation.dev/held"
 	"legation.dev/test/bench/proc"
 	"legation.dev/test/bench/world"
 	"legation.dev/translator"
@@ -106,7 +107,7 @@ func (s *state) step(changes []input.Change) sample {
 	if !ok {
 		return sample{}
 	}
-	s.held, _ = hold.Next(s.held, f.Snapshot, time.Now(), time.Time{})
+	s.held, _ = hold.Next(s.held, f.Snapshot, held.Clock{Now: time.Now()})
 	s.held.Snapshot.Digest()
 	x := sample{time: proc.Now() - start, computed: s.result.Stats.Resources}
 	objectsNow, allocatedNow := heap()

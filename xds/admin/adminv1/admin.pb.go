@@ -2598,7 +2598,7 @@ func (x *HoldsResponse) GetHolds() []*Hold {
 // Hold is something that is served although the objects say otherwise.
 type Hold struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// certificate, endpoints, path, class, name or deletion.
+	// certificate, endpoints, class, name, deletion or changes.
 	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Empty if it concerns all.
 	Fleet string `protobuf:"bytes,2,opt,name=fleet,proto3" json:"fleet,omitempty"`
@@ -2614,7 +2614,9 @@ type Hold struct {
 	// Of a deletion: the hosts, each with the objects that it was of.
 	Hosts []string `protobuf:"bytes,8,rep,name=hosts,proto3" json:"hosts,omitempty"`
 	// The replicas that hold it.
-	Instances     []string `protobuf:"bytes,9,rep,name=instances,proto3" json:"instances,omitempty"`
+	Instances []string `protobuf:"bytes,9,rep,name=instances,proto3" json:"instances,omitempty"`
+	// It ends when somebody approves it, by its digest.
+	Approvable    bool `protobuf:"varint,10,opt,name=approvable,proto3" json:"approvable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2710,6 +2712,13 @@ func (x *Hold) GetInstances() []string {
 		return x.Instances
 	}
 	return nil
+}
+
+func (x *Hold) GetApprovable() bool {
+	if x != nil {
+		return x.Approvable
+	}
+	return false
 }
 
 type StandingRequest struct {
@@ -4330,7 +4339,7 @@ const file_admin_proto_rawDesc = "" +
 	"\x05local\x18\x02 \x01(\bR\x05local\"v\n" +
 	"\rHoldsResponse\x126\n" +
 	"\breplicas\x18\x01 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas\x12-\n" +
-	"\x05holds\x18\x02 \x03(\v2\x17.legation.admin.v1.HoldR\x05holds\"\x90\x02\n" +
+	"\x05holds\x18\x02 \x03(\v2\x17.legation.admin.v1.HoldR\x05holds\"\xb0\x02\n" +
 	"\x04Hold\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05fleet\x18\x02 \x01(\tR\x05fleet\x12\x16\n" +
@@ -4340,7 +4349,11 @@ const file_admin_proto_rawDesc = "" +
 	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
 	"\x05until\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x14\n" +
 	"\x05hosts\x18\b \x03(\tR\x05hosts\x12\x1c\n" +
-	"\tinstances\x18\t \x03(\tR\tinstances\"\x11\n" +
+	"\tinstances\x18\t \x03(\tR\tinstances\x12\x1e\n" +
+	"\n" +
+	"approvable\x18\n" +
+	" \x01(\bR\n" +
+	"approvable\"\x11\n" +
 	"\x0fStandingRequest\"\xe3\x02\n" +
 	"\x10StandingResponse\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x124\n" +
