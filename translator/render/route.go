@@ -1,7 +1,6 @@
 package render
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -156,9 +155,9 @@ func (b *builder) use(p *route.Planned) {
 // unless a trusted proxy sent the header.
 func matchOf(r *route.Route) *routev3.RouteMatch {
 	m := pathMatch(r.Match)
-	if r.Match.Kind != route.Regex && route.Lettered.MatchString(r.Match.Path) {
+	if r.Match.Kind != route.Regex && !route.TwoSpellings(r.Match.Path) && route.Lettered.MatchString(r.Match.Path) {
 		m.CaseSensitive = no()
-		m.Headers = append(m.Headers, header(":path", matching(inAnyCase(r.Match.Path)+".*"), false))
+		m.Headers = append(m.Headers, header(":path", matching(route.EverySpelling(strings.TrimRight(r.Match.Path, "/"))+".*"), false))
 	}
 	if r.Match.Method != "" {
 		m.Headers = append(m.Headers, header(":method", exactly(r.Match.Method), false))
@@ -184,22 +183,10 @@ func matchOf(r *route.Route) *routev3.RouteMatch {
 	return m
 }
 
-// inAnyCase is a pattern of what begins with a path, whose escapes may be in lower case, too.
-func inAnyCase(path string) string {
-	return route.Lettered.ReplaceAllStringFunc(regexp.QuoteMeta(strings.TrimRight(path, "/")), func(escape string) string {
-		either := "%"
-		for _, digit := range strings.ToUpper(escape[1:]) {
-			if digit < 'A' {
-				either += string(digit)
-				continue
-			}
-			either += fmt.Sprintf("[%c%c]", digit, digit+'a'-'A')
-		}
-		return either
-	})
-}
-
 func pathMatch(m route.Match) *routev3.RouteMatch {
+	if m.Kind != route.Regex && route.TwoSpellings(m.Path) {
+		return spellings(m)
+	}
 	switch m.Kind {
 	case route.Exact:
 		if m.Path == "/" { // of many slashes that are the whole path, Envoy makes two and not one
@@ -214,6 +201,15 @@ func pathMatch(m route.Match) *routev3.RouteMatch {
 		return &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}}
 	}
 	return &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_PathSeparatedPrefix{PathSeparatedPrefix: prefix}}
+}
+
+// spellings matches a path, or what is below it, that requests may write in several ways.
+func spellings(m route.Match) *routev3.RouteMatch {
+	pattern := route.EverySpelling(m.Path)
+	if m.Kind == route.Prefix {
+		pattern = route.EverySpelling(strings.TrimRight(m.Path, "/")) + "(?:/(?s:.*))?"
+	}
+	return &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_SafeRegex{SafeRegex: &matcherv3.RegexMatcher{Regex: pattern}}}
 }
 
 func exactly(text string) *matcherv3.StringMatcher {
