@@ -27,7 +27,7 @@ func Spelled(written string) string {
 		switch {
 		case c == '\\' || c == '/':
 			b.WriteByte('/')
-		case unreserved(c) || eitherWay(c) || !escaped && !encoded(c):
+		case unreserved(c) || eitherWay(c) || !escaped && !encoded(c) && c != '%':
 			b.WriteByte(c)
 		default:
 			fmt.Fprintf(&b, "%%%02X", c)
