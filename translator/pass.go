@@ -525,7 +525,7 @@ func (p *pass) endpoints(name string, b route.Backend) {
 		p.put(snapshot.Endpoints, name, nil)
 		return
 	}
-	r, found := endpoints(p.v, b, name)
+	r, found := endpoints(p.v, b, name, p.variants(b))
 	p.found("endpoints "+name, found)
 	p.put(snapshot.Endpoints, name, r)
 }

@@ -287,7 +287,7 @@ var table = []Row{
 	{SettingIgnored, Error, "%v; the setting is ignored", "settings.md",
 		"Mend the value; `legation settings` says what the setting takes."},
 	{ShareCapped, Warning, "%v; that share is in force", "settings.md#service-share",
-		"Ask for less on the Service, or raise `service-share` or `connection-budget` of the class."},
+		"Ask for less on the Service, have fewer combinations of settings on its Ingresses, or raise `service-share` or `connection-budget` of the class."},
 	{NotHonored, Warning, "is not honoured: %s", "differences.md#settings",
 		"Look for the setting of Legation that does the same, or delete the annotation."},
 	{UnknownAnnotation, Info, "is not honoured, and ingress-nginx knows no such annotation", "differences.md#settings",

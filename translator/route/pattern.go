@@ -29,7 +29,7 @@ func SpelledPattern(pattern string) (string, error) {
 	case !s.changed:
 		return pattern, nil
 	case s.wide:
-		return "", errors.New("has a character of more than a byte, which no path of nginx has")
+		return "", errors.New("has a character of more than a byte, which no path has")
 	case inlineCase.MatchString(pattern):
 		return "", errors.New("says itself whether case matters, which cannot be said beside what has escapes in paths")
 	case boundary.MatchString(pattern):
