@@ -387,7 +387,7 @@ var table = []Row{
 	{BadPortName, Error, "not the name of a port; the path answers 503", "differences.md",
 		"Mend the name of the port, as the Service has it."},
 	{HostNotServed, Error, "%v", "troubleshooting.md",
-		"Report it with the Ingresses of the host: a resource could not be made of them. Other hosts are not concerned."},
+		"Shorten what the message names: Envoy takes no header of more than 16 KiB, for example. Else report it with the Ingresses of the host. Other paths and hosts are not concerned."},
 	{ChainNotServed, Error, "%v", "troubleshooting.md",
 		"Report it with the Ingresses of the host: its TLS could not be made. Other hosts are not concerned."},
 	{TLSWithoutHosts, Warning, "without hosts the default certificate of the class serves, not %s", "differences.md",
