@@ -20,7 +20,7 @@ func setOf(bytes ...byte) (s byteSet) {
 // bytesOf are those of an element of a pattern that takes one; false if it takes none, or
 // more. Runes are bytes there, and a line break is one as others.
 func bytesOf(re *syntax.Regexp) (s byteSet, ok bool) {
-	between := []rune{}
+	var between []rune
 	switch re.Op {
 	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
 		between = []rune{0, 0xff}
