@@ -107,7 +107,7 @@ func (l *Loop) Run(ctx context.Context) error {
 			batch = pace.of(result).admit(view, batch, begin)
 		}
 		if came > 0 && len(batch) == 0 && (next.IsZero() || begin.Before(next)) { // all of it waits
-			next = earliest(next, pace.wake(begin))
+			next = earliest(begin, next, pace.wake(begin))
 			continue
 		}
 		last := view
@@ -121,7 +121,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		if l.Report != nil && (first || len(batch) > 0 || len(orders.orders) > 0 || !view.SameGuard(last) || !view.SamePress(last) || !last.Kept().Same(view.Kept())) {
 			l.Report(result)
 		}
-		next = wake(holds, view.KeptUntil(clock), view.GuardUntil(), result.Next(), pace.wake(begin))
+		next = wake(begin, holds, view.KeptUntil(clock), view.GuardUntil(), result.Next(), pace.wake(begin))
 	}
 }
 
@@ -215,17 +215,18 @@ func (l *Loop) publish(r translator.Result, holds map[string]kept, cause snapsho
 
 // wake is when something changes although no object does: one of several moments, which
 // are zero for never, or the end of a hold.
-func wake(holds map[string]kept, moments ...time.Time) time.Time {
+func wake(now time.Time, holds map[string]kept, moments ...time.Time) time.Time {
 	for _, h := range holds {
 		moments = append(moments, h.wake)
 	}
-	return earliest(moments...)
+	return earliest(now, moments...)
 }
 
-// earliest is the first of several moments, which are zero for never.
-func earliest(moments ...time.Time) (first time.Time) {
+// earliest is the first of several moments, which are zero for never, as they are seen from
+// now: some go by the wall clock, and others by the machine's, if the wall clock was set.
+func earliest(now time.Time, moments ...time.Time) (first time.Time) {
 	for _, t := range moments {
-		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+		if !t.IsZero() && (first.IsZero() || t.Sub(now) < first.Sub(now)) {
 			first = t
 		}
 	}

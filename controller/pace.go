@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// atOnce is how many seconds' worth of changes a namespace may make at once.
+	// atOnce is how many seconds' worth of changes a namespace may make at once, and how many more
+	// come at once because endpoints go that they lead away from.
 	atOnce = 10
 	// portion is how many changes of a namespace that makes too many are in one batch: some
 	// ms of translation, for which those of others wait.
@@ -41,7 +42,7 @@ type pace struct {
 
 // space is what is kept of one namespace.
 type space struct {
-	tokens float64   // changes that it may make at once
+	tokens float64   // changes that it may make at once; below 0: that were made beyond it
 	at     time.Time // of tokens
 
 	held   map[object.Ref]*change         // that wait
@@ -209,7 +210,7 @@ func (p *pace) release(v input.View, s *space, list []input.Change, now time.Tim
 		for room > 0 && len(s.queues[queue]) > 0 && (queue != laterQueue || s.tokens >= 1 || p.limit == 0) {
 			one := s.queues[queue][0]
 			s.queues[queue] = s.queues[queue][1:]
-			if one.queue != queue || p.limit > 0 && queue > nowQueue && s.lead(v, one) {
+			if one.queue != queue || p.limit > 0 && queue > nowQueue && s.lead(v, one, p.limit) {
 				continue
 			}
 			list, room = append(list, one.Change), room-1
@@ -227,8 +228,10 @@ func (p *pace) release(v input.View, s *space, list []input.Change, now time.Tim
 
 // lead has what leads away from a Service come before endpoints that a change takes from
 // it, or before the Service goes, and reports whether there is something: then the
-// change comes after that.
-func (s *space) lead(v input.View, c *change) bool {
+// change comes after that. What is led counts as what the namespace changes: else one whose
+// endpoints come and go would have all its rules before their turn. Once it has as many beyond
+// its turn as it may have at once, its endpoints go before its rules do.
+func (s *space) lead(v input.View, c *change, limit uint32) bool {
 	from := v.TakesFrom(c.Change)
 	if from == "" || c.led {
 		return false
@@ -236,9 +239,16 @@ func (s *space) lead(v input.View, c *change) bool {
 	c.led = true
 	first := slices.SortedFunc(maps.Keys(s.naming[from]), func(a, b *change) int { return a.Ref.Compare(b.Ref) })
 	first = slices.DeleteFunc(first, func(one *change) bool { return one == c || one.queue <= firstQueue })
-	if len(first) == 0 {
+	early := 0.0
+	for _, one := range first {
+		if one.queue == laterQueue {
+			early++
+		}
+	}
+	if len(first) == 0 || early > 0 && s.tokens-early < -float64(limit)*atOnce {
 		return false
 	}
+	s.tokens -= early
 	for _, one := range first {
 		s.move(one, firstQueue)
 	}

@@ -164,7 +164,7 @@ func TestPaceLeadsAwayFirst(t *testing.T) {
 	for i := range rules {
 		all = append(all, ingress("greedy", fmt.Sprintf("i%d", i), "v1", nil))
 	}
-	p := newPaced(1, append(all, slice("greedy", "v1", "10.0.0.1"))...)
+	p := newPaced(portion/2, append(all, slice("greedy", "v1", "10.0.0.1"))...)
 	p.over(t, "greedy")
 	for i := range rules {
 		p.after(0, ingress("greedy", fmt.Sprintf("i%d", i), "v2", nil))
@@ -189,6 +189,45 @@ func TestPaceLeadsAwayFirst(t *testing.T) {
 		p.after(moment)
 	}
 	t.Error("the endpoints never go")
+}
+
+// TestPaceOfEndpointsThatComeAndGo: a namespace has no more of its rules in by taking away the
+// endpoints of the Service that they lead from, again and again, than ten seconds' worth; and
+// its endpoints are as they last were all the same.
+func TestPaceOfEndpointsThatComeAndGo(t *testing.T) {
+	const limit, rules, seconds = 10, 40, 30
+	var all []input.Change
+	for i := range rules {
+		all = append(all, ingress("greedy", fmt.Sprintf("i%d", i), "v1", nil))
+	}
+	p := newPaced(limit, append(all, slice("greedy", "v1", "10.0.0.1"), slice("greedy", "v2", "10.0.0.1"))...)
+	applied := 0
+	for round := range seconds * 10 {
+		from, to := "v1", "v2"
+		if round%2 == 1 {
+			from, to = to, from
+		}
+		var batch []input.Change
+		for i := range rules {
+			batch = append(batch, ingress("greedy", fmt.Sprintf("i%d", i), to, nil))
+		}
+		batch = append(batch, slice("greedy", from), slice("greedy", to, "10.0.0.1"))
+		for _, wait := range []time.Duration{0, moment, breath, breath, breath} {
+			before := p.view
+			for _, c := range p.after(wait, batch...) {
+				if c.Ref.Kind == object.KindIngress && before.Changes(c) {
+					applied++
+				}
+			}
+			batch = nil
+		}
+		if gone := slice("greedy", from); round > 0 && !p.has(gone) {
+			t.Fatalf("round %d: the endpoints of %s are there", round, from)
+		}
+	}
+	if most := limit * (seconds + 2*atOnce); applied > most {
+		t.Errorf("%d rules were let in, want at most %d", applied, most)
+	}
 }
 
 // TestPaceEnds: whatever changes, in whatever order, in the end all is as it last was, and the

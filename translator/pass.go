@@ -226,9 +226,9 @@ func (p *pass) host(name string) {
 	for _, routes := range p.next.class.routes {
 		unit := render.VirtualHostName(routes, name)
 		before, _ := p.next.Snapshot.Of(snapshot.VirtualHost).Get(unit)
-		r, err := p.virtualHost(routes, v)
-		if err != nil { // no input is known to get here: hosts and paths were checked
-			found = append(found, finding.HostNotServed.At(hostOrigin(name), "", err))
+		r, closed := p.virtualHost(routes, v)
+		for _, c := range closed {
+			found = append(found, finding.HostNotServed.At(p.origin(c.From, name), "", c.Err))
 		}
 		p.put(snapshot.VirtualHost, unit, r)
 		p.unname(before, r, name)
@@ -236,18 +236,26 @@ func (p *pass) host(name string) {
 	p.found("host "+name, found)
 }
 
-func (p *pass) virtualHost(routes string, v *route.VirtualHost) (*snapshot.Resource, error) {
+// origin is where an object is; without one, that of a host.
+func (p *pass) origin(of object.Ref, host string) object.Origin {
+	if f, ok := p.v.Fragments().Get(of.String()); ok {
+		return f.Origin
+	}
+	return hostOrigin(host)
+}
+
+func (p *pass) virtualHost(routes string, v *route.VirtualHost) (*snapshot.Resource, []render.Closed) {
 	if v == nil {
 		return nil, nil
 	}
-	r, err := render.VirtualHost(routes, v)
-	if err != nil {
-		return nil, err
+	r, closed := render.VirtualHost(routes, v)
+	if r == nil {
+		return nil, closed
 	}
 	for _, b := range v.Backends {
 		p.name(b, v.Host)
 	}
-	return r, nil
+	return r, closed
 }
 
 // madeAnew reports whether a cluster is made with a Secret that has changed.
@@ -559,7 +567,7 @@ func (p *pass) endpoints(name string, b route.Backend) {
 		p.put(snapshot.Endpoints, name, nil)
 		return
 	}
-	r, found := endpoints(p.v, b, name)
+	r, found := endpoints(p.v, b, name, p.variants(b))
 	p.found("endpoints "+name, found)
 	p.put(snapshot.Endpoints, name, r)
 }

@@ -1,6 +1,11 @@
 package translator
 
 import (
+	"bytes"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,6 +23,54 @@ import (
 // clusters: with a cluster more for each annotation that somebody varies, one Service
 // could otherwise have all of an Envoy. In the same way the Service ports of a namespace
 // divide what the namespace may have.
+//
+// Each of these clusters also has all endpoints of the Service, and for Envoy each is one of its
+// own: 1.6 kB. What an owner writes once would be made as often as there are annotations.
+
+const (
+	// portEndpoints is how many endpoints the clusters of a Service port have together, if these are
+	// several: 27 MB in an Envoy. One that is alone has all.
+	portEndpoints = 16_384
+	// fewestEndpoints is how many each has at least.
+	fewestEndpoints = 16
+	// spareVariants is of how many clusters one was that nobody names any more, and of which nobody
+	// knows how many there were: it keeps 256 endpoints for the requests that it still has.
+	spareVariants = 64
+)
+
+// endpointsOf is how many endpoints each of so many clusters of a Service port has at most.
+func endpointsOf(variants uint32) int {
+	if variants < 2 {
+		return math.MaxInt
+	}
+	return max(fewestEndpoints, int(portEndpoints/policy.Parts(variants)))
+}
+
+// fewer are the endpoints that one of several clusters of a Service port has, and what its owner is
+// told of that. Each cluster has others, ready ones first, and one more takes the place of one.
+func fewer(list []route.Endpoint, b route.Backend, s *input.Service, variants uint32) ([]route.Endpoint, []finding.Finding) {
+	most := endpointsOf(variants)
+	if len(list) <= most {
+		return list, nil
+	}
+	drains := func(e route.Endpoint) byte {
+		if e.Draining {
+			return 1
+		}
+		return 0
+	}
+	rank := map[string][]byte{}
+	for _, e := range list {
+		sum := pmap.SumOf(b.Cluster(), e.Host(), strconv.Itoa(int(e.Port)))
+		rank[e.Host()+" "+strconv.Itoa(int(e.Port))] = append([]byte{drains(e)}, sum[:]...)
+	}
+	last := slices.SortedFunc(maps.Values(rank), bytes.Compare)[most-1]
+	some := slices.DeleteFunc(slices.Clone(list), func(e route.Endpoint) bool {
+		return bytes.Compare(rank[e.Host()+" "+strconv.Itoa(int(e.Port))], last) > 0
+	})
+	return some, []finding.Finding{finding.ShareCapped.At(s.Fragment().Origin, "", fmt.Errorf(
+		"%d endpoints, for each of %d kinds of connections to the port by the settings of Ingresses: each kind has %d of them, others than the next", len(list), variants, most))}
+}
 
 // shares marks the clusters of Service ports whose parts have become more or fewer, once all
 // hosts have named theirs.

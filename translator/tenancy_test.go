@@ -265,7 +265,7 @@ func (h *harm) own(taken *route.Route) bool {
 	for _, f := range h.after.view.Fragments().All() {
 		for _, host := range f.Hosts {
 			for _, rule := range host.Rules {
-				if f.Origin.Object.Namespace == neighbour && strings.Contains(taken.Match.Path, strings.TrimRight(rule.Match.Path, "/")) {
+				if f.Origin.Object.Namespace == neighbour && strings.Contains(taken.Name, strings.TrimRight(rule.Path, "/")) {
 					return true
 				}
 			}

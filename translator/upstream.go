@@ -2,6 +2,7 @@ package translator
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"legation.dev/object"
@@ -24,6 +25,8 @@ func cluster(v input.View, c *class, b route.Backend, of sharers) (r upstream, f
 	spec, missing, found := service.Cluster(b, &c.Settings, s, slicesOf(v, b))
 	spec.Measured = v.Time().Before(spec.Settings.AllMetricsUntil)
 	divided := c.divide(&spec.Settings.Limits, v, b, of)
+	some, told := fewer(spec.Endpoints, b, s, of.variants)
+	spec.Endpoints, divided = some, append(divided, told...)
 	if b.Outside() {
 		found = c.blamed(v, b, found)
 	}
@@ -112,10 +115,13 @@ func (c *class) references(v input.View, b route.Backend) func(func(*route.Fragm
 	}
 }
 
-// endpoints computes the endpoints of a cluster that gets them by EDS.
-func endpoints(v input.View, b route.Backend, cluster string) (*snapshot.Resource, []finding.Finding) {
+// endpoints computes the endpoints of a cluster that gets them by EDS, which is one of so many
+// of its Service port.
+func endpoints(v input.View, b route.Backend, cluster string, variants uint32) (*snapshot.Resource, []finding.Finding) {
 	s, _ := v.Service(b.Key())
 	e, found := service.Endpoints(b, s, slicesOf(v, b))
+	some, told := fewer(e.List, b, s, variants)
+	e.List, found = some, append(found, told...)
 	r, err := render.Endpoints(cluster, e)
 	if err != nil { // no input is known to get here: addresses are parsed
 		found = append(found, finding.EndpointsNotServed.At(object.Origin{Object: b.Ref()}, "", err))
@@ -136,7 +142,11 @@ func spareEndpoints(v input.View, cluster string) *snapshot.Resource {
 	if known && s.ExternalName != "" || service.HasNames(slicesOf(v, b)) {
 		return nil
 	}
-	r, _ := endpoints(v, b, cluster)
+	variants := uint32(1)
+	if strings.Count(cluster, "/") > 2 { // by settings of an Ingress: it was one of several
+		variants = spareVariants
+	}
+	r, _ := endpoints(v, b, cluster, variants)
 	if r.Placeholder {
 		return nil
 	}

@@ -278,9 +278,9 @@ func (w *suite) published() error {
 		return fmt.Errorf("%d virtual hosts are offered, want %d", offered.Len(), len(w.hosts))
 	}
 	for name, vh := range w.hosts {
-		want, err := render.VirtualHost("ingress", vh)
-		if err != nil {
-			return err
+		want, closed := render.VirtualHost("ingress", vh)
+		if len(closed) > 0 {
+			return closed[0].Err
 		}
 		if got, ok := offered.Get(want.Name); !ok || !bytes.Equal(got.Body(), want.Body()) {
 			return fmt.Errorf("virtual host %s is offered otherwise", name)

@@ -79,7 +79,8 @@ func shop(t *testing.T) *suite {
 		route{"/exact", input.PathExact, "static"}, route{"/h2c", input.PathPrefix, "h2c"},
 		route{"/empty", input.PathPrefix, "empty"}, route{"/missing", input.PathPrefix, "missing"},
 		route{"/refused", input.PathPrefix, "refused"}, route{"/silent", input.PathPrefix, "silent"}, route{"/hangs-up", input.PathPrefix, "hangs-up"},
-		route{"/größe", input.PathPrefix, "static"}, route{"/{id}", input.PathExact, "static"})
+		route{"/größe", input.PathPrefix, "static"}, route{"/{id}", input.PathExact, "static"},
+		route{"/v(1)/", input.PathPrefix, "static"}, route{"/me@1", input.PathExact, "static"}, route{"/50%", input.PathPrefix, "static"})
 	w.ingress("tls", "tls.example.com", true, route{"/", input.PathPrefix, "web"})
 	w.ingress("wild", "*.wild.example.com", false, route{"/", input.PathPrefix, "web"})
 	w.settings["upstream-connect-timeout"] = "300ms"
@@ -113,6 +114,15 @@ func TestRequests(t *testing.T) {
 		{"more behind escapes", get("shop.example.com", "/gr%c3%b6%c3%9fen"), 200, "web"},
 		{"exact with escapes in lower case", get("shop.example.com", "/%7bid%7d?q"), 200, "static"},
 		{"exact with escapes, and more", get("shop.example.com", "/%7bid%7d/x"), 200, "web"},
+		{"signs that need no escape", get("shop.example.com", "/v(1)/x"), 200, "static"},
+		{"signs that need no escape, escaped", get("shop.example.com", "/v%281%29?x"), 200, "static"},
+		{"some of them", get("shop.example.com", "/v(1%29/x"), 200, "static"},
+		{"letters in capitals beside signs", get("shop.example.com", "/V(1)"), 200, "web"},
+		{"more behind signs", get("shop.example.com", "/v%281%29x"), 200, "web"},
+		{"exact with a sign, escaped", get("shop.example.com", "/me%401?q"), 200, "static"},
+		{"exact with a sign, and more", get("shop.example.com", "/me@1/"), 200, "web"},
+		{"a percent sign", get("shop.example.com", "/50%25"), 200, "static"},
+		{"a percent sign that begins no escape", get("shop.example.com", "/50%"), 400, ""},
 		{"HTTP/2 backend", get("shop.example.com", "/h2c"), 200, "h2c"},
 		{"no endpoints", get("shop.example.com", "/empty"), 503, ""},
 		{"no Service", get("shop.example.com", "/missing"), 503, ""},

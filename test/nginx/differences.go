@@ -24,10 +24,10 @@ var Differences = []Difference{
 		Fields: fields("headers.location"), When: func(a Asked) bool {
 			return a.Host != strings.ToLower(a.Host) && (a.TLS == 0 && (a.tls() || a.tlsAnywhere()) || a.has("app-root", "from-to-www-redirect") || a.forced() || a.slashed() || a.Header["X-Echo-Set"] != "")
 		}},
-	{What: "Path with `//` or `%2F`", Theirs: "passed on, and told in redirects, as the client wrote it", Ours: "as it was matched", Why: "what a backend gets is what the guards have seen",
+	{What: "Path with `//` or `%2F`; escapes in one that is rewritten", Theirs: "passed on, and told in redirects, as the client wrote it; written anew", Ours: "as it was matched; as the client wrote them", Why: "what a backend gets is what the guards have seen; they stand for the same",
 		Fields: fields("headers.location", "upstream.path", "upstream.headers.x-original-uri", "headers.set-cookie"),
 		When: func(a Asked) bool {
-			return strings.Contains(a.Path, "//") || strings.Contains(a.Path, "%2F")
+			return strings.Contains(a.Path, "//") || strings.Contains(a.Path, "%2F") || strings.Contains(a.Path, "%") && a.has("rewrite-target")
 		}},
 	{What: "HSTS on answers of a `server-snippet`, `app-root`, the www redirect, error pages and a sign-in", Theirs: "none", Ours: "as on every answer by TLS", Why: "a host has the header, or it has not",
 		Fields: fields("headers.strict-transport-security"), When: func(a Asked) bool {

@@ -64,7 +64,7 @@ var namespaceRows = []Setting{
 		Envoy: "none",
 		Doc: "How many changes a second the objects of one namespace may make, ten times as many at once; 0 is any number. What is over waits, and is one change by then, however often the object changed; no other namespace waits for it. " +
 			"Rules that are added or lead elsewhere, and settings of connections, wait for their turn; endpoints for a tenth of a second; what may keep somebody out, what is deleted, Secrets and ConfigMaps do not wait. " +
-			"Endpoints of a Service are not taken away before rules that are to lead elsewhere do. At 80 % there is a Problem. With several classes the largest number counts.",
+			"Endpoints of a Service are not taken away before rules that are to lead elsewhere do, as far as these are not more than ten seconds' worth beyond their turn. At 80 % there is a Problem. With several classes the largest number counts.",
 	},
 	{
 		Name: "namespace-connections", Type: whole(func(v *Values) *uint32 { return &v.NamespaceConnections }, "connections", 0, 1<<24),

@@ -66,9 +66,10 @@ func newChain(list ...*listenerv3.FilterChain) (Chain, error) {
 
 // Chain makes the chain of a TLS host for a listener: it ends TLS, unless the connections go
 // through to a Service. The ciphers are those of route.Server.
-func (f *Front) Chain(l route.Listener, host string, through *route.Backend, ciphers string) (Chain, error) {
+func (f *Front) Chain(l route.Listener, host string, through *route.Backend, ciphers string) (c Chain, err error) {
+	defer rescue(&err)
 	if through != nil {
-		c, err := newChain(&listenerv3.FilterChain{Name: host, FilterChainMatch: &listenerv3.FilterChainMatch{ServerNames: []string{host}},
+		c, err = newChain(&listenerv3.FilterChain{Name: host, FilterChainMatch: &listenerv3.FilterChainMatch{ServerNames: []string{host}},
 			Filters: []*listenerv3.Filter{{Name: "envoy.filters.network.tcp_proxy", ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed(
 				&tcpv3.TcpProxy{StatPrefix: "through", ClusterSpecifier: &tcpv3.TcpProxy_Cluster{Cluster: through.Cluster()}})}}}})
 		c.bare = true

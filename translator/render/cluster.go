@@ -37,7 +37,8 @@ const (
 
 // Cluster makes a cluster. Its endpoints come by EDS, unless they are names, which
 // Envoy resolves.
-func Cluster(c route.Cluster) (*snapshot.Resource, error) {
+func Cluster(c route.Cluster) (r *snapshot.Resource, err error) {
+	defer rescue(&err)
 	name := c.Backend.Cluster()
 	m := newCluster(c.Backend, &c.Settings, c.Protocol)
 	meta := snapshot.Meta{Placeholder: c.Placeholder, Checked: len(m.HealthChecks) > 0, Linger: c.Settings.DrainDuration,

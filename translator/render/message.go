@@ -2,6 +2,7 @@ package render
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -27,16 +28,30 @@ func newResource(t snapshot.Type, name string, m validated, meta snapshot.Meta) 
 	return snapshot.New(t, name, m, meta)
 }
 
-// packed is m in an Any, with equal bytes each time. It panics if m breaks
-// Envoy's constraints: it is called only for messages that no input reaches
-// unchecked.
+// packed is m in an Any, with equal bytes each time. It panics if m breaks Envoy's
+// constraints, with what rescue makes an error of: what of an object reaches a message is
+// checked before, and where it is not, only what is made of that object must be missing.
 func packed(m validated) *anypb.Any {
 	packed := new(anypb.Any)
 	err := errors.Join(m.ValidateAll(), anypb.MarshalFrom(packed, m, proto.MarshalOptions{Deterministic: true}))
 	if err != nil {
-		panic("render: packing " + string(m.ProtoReflect().Descriptor().FullName()) + ": " + err.Error())
+		panic(invalid{fmt.Errorf("%s: %w", m.ProtoReflect().Descriptor().FullName(), err)})
 	}
 	return packed
+}
+
+// invalid is why a message is none that Envoy would take.
+type invalid struct{ error }
+
+// rescue, deferred, makes an error of what packed panicked with.
+func rescue(err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case invalid:
+		*err = r.error
+	default:
+		panic(r)
+	}
 }
 
 // ads is the ConfigSource of everything that Envoy asks us for. Its bytes are

@@ -73,9 +73,14 @@ func replacePrefix(m *routev3.RedirectAction, text string, from route.Match) {
 	case prefix == "":
 		m.PathRewriteSpecifier = &routev3.RedirectAction_PrefixRewrite{PrefixRewrite: text + "/"}
 	case text == "":
-		m.PathRewriteSpecifier = &routev3.RedirectAction_RegexRewrite{RegexRewrite: &matcherv3.RegexMatchAndSubstitute{
-			Pattern: &matcherv3.RegexMatcher{Regex: "^" + inAnyCase(prefix) + "/?"}, Substitution: "/"}}
+		m.PathRewriteSpecifier = replaced("^"+route.EverySpelling(prefix)+"/?", "/")
+	case route.TwoSpellings(prefix): // the route matches a pattern, all of which Envoy would replace
+		m.PathRewriteSpecifier = replaced("^"+route.EverySpelling(prefix), strings.ReplaceAll(text, `\`, `\\`))
 	default:
 		m.PathRewriteSpecifier = &routev3.RedirectAction_PrefixRewrite{PrefixRewrite: text}
 	}
+}
+
+func replaced(pattern, by string) *routev3.RedirectAction_RegexRewrite {
+	return &routev3.RedirectAction_RegexRewrite{RegexRewrite: &matcherv3.RegexMatchAndSubstitute{Pattern: &matcherv3.RegexMatcher{Regex: pattern}, Substitution: by}}
 }

@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,29 +14,104 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"legation.dev/object"
 	"legation.dev/translator/policy"
 	"legation.dev/translator/route"
 	"legation.dev/xds/snapshot"
 )
 
+// Closed is what answers 503, since Envoy would refuse what was to be there.
+type Closed struct {
+	// From is whose route it is; zero: all of the virtual host.
+	From object.Ref
+	// Err names the route, and the field that Envoy would refuse.
+	Err error
+}
+
 // VirtualHost makes the virtual host of a name in a route configuration. It names clusters whether or not
-// their Services exist.
-func VirtualHost(routes string, v *route.VirtualHost) (*snapshot.Resource, error) {
-	m := &routev3.VirtualHost{Name: VirtualHostName(routes, v.Host), Domains: []string{v.Host}, RetryPolicy: retries(&v.Class.Route)}
-	b := builder{class: &v.Class.Route, taste: &v.Class.Taste, clients: certified(v.Clients), place: place{routes, v.Host}}
-	m.Routes = append(append(twoHosts(v.Host), noTrace()), refusals(v.Clients, b.class)...)
-	for i := range v.Routes {
-		m.Routes = append(m.Routes, told(v.Clients, v.Routes[i].Plain, b.route(&v.Routes[i]))...)
-	}
-	share(m, &v.Class.Route)
-	meta := snapshot.Meta{From: v.From}
+// their Services exist. Where a text is longer than a field of Envoy may be, or else none that it takes, the
+// route is closed, or if there is no other way the host: nobody is let in by what is left out. The resource is
+// nil only where not even that can be.
+func VirtualHost(routes string, v *route.VirtualHost) (*snapshot.Resource, []Closed) {
+	name, meta := VirtualHostName(routes, v.Host), snapshot.Meta{From: v.From}
 	if v.Chain != "" {
 		meta.Needs = append(meta.Needs, snapshot.Ref{Type: snapshot.Chain, Name: v.Chain})
 	}
 	for _, b := range v.Backends {
 		meta.Needs = append(meta.Needs, snapshot.Ref{Type: snapshot.Cluster, Name: b.Cluster()})
 	}
-	return newResource(snapshot.VirtualHost, m.Name, m, meta)
+	d := drawing{of: map[*routev3.Route]object.Ref{}}
+	if err := d.draw(routes, v); err != nil {
+		d.Routes = []*routev3.Route{shut("closed", pathMatch(route.Match{Path: "/"}))}
+		d.closed = []Closed{{Err: fmt.Errorf("all of %s answers 503: %w", v.Host, err)}}
+	}
+	r, err := newResource(snapshot.VirtualHost, name, &d.VirtualHost, meta)
+	if err != nil {
+		d.closeInvalid()
+		if r, err = newResource(snapshot.VirtualHost, name, &d.VirtualHost, meta); err != nil {
+			d.closed = append(d.closed, Closed{Err: err})
+		}
+	}
+	return r, d.closed
+}
+
+// drawing is a virtual host in the making.
+type drawing struct {
+	routev3.VirtualHost
+	of     map[*routev3.Route]object.Ref // whose each is
+	closed []Closed
+}
+
+// draw makes all of it. An error is of what is of no route of an object.
+func (d *drawing) draw(routes string, v *route.VirtualHost) (err error) {
+	d.Name, d.Domains = VirtualHostName(routes, v.Host), []string{v.Host}
+	defer rescue(&err)
+	d.RetryPolicy = retries(&v.Class.Route)
+	b := builder{class: &v.Class.Route, taste: &v.Class.Taste, clients: certified(v.Clients), place: place{routes, v.Host}}
+	d.Routes = append(append(twoHosts(v.Host), noTrace()), refusals(v.Clients, b.class)...)
+	for i := range v.Routes {
+		r, err := b.made(&v.Routes[i])
+		if err != nil {
+			d.closed = append(d.closed, Closed{v.Routes[i].From, err})
+		}
+		for _, r := range told(v.Clients, v.Routes[i].Plain, r) {
+			d.of[r], d.Routes = v.Routes[i].From, append(d.Routes, r)
+		}
+	}
+	share(&d.VirtualHost, &v.Class.Route)
+	return nil
+}
+
+// closeInvalid closes the routes that Envoy would refuse, each in its place.
+func (d *drawing) closeInvalid() {
+	for i, r := range d.Routes {
+		if err := r.ValidateAll(); err != nil {
+			d.closed = append(d.closed, Closed{d.of[r], refused(r.Name, err)})
+			d.Routes[i] = shut(r.Name, r.Match)
+		}
+	}
+}
+
+// made is a route, or a closed one if what runs on it is nothing that Envoy would take.
+func (b *builder) made(r *route.Route) (m *routev3.Route, err error) {
+	defer func() {
+		if err != nil {
+			b.last = origin{} // nothing was made of it
+			m, err = shut(r.Name, matchOf(r)), refused(r.Name, err)
+		}
+	}()
+	defer rescue(&err)
+	return b.route(r), nil
+}
+
+// refused says of a route why it is closed: of an error of generated code, the innermost one.
+func refused(route string, err error) error {
+	why := err.Error()
+	return fmt.Errorf("%s answers 503, since Envoy would refuse it: %s", route, why[max(0, strings.LastIndex(why, "invalid ")):])
+}
+
+func shut(name string, match *routev3.RouteMatch) *routev3.Route {
+	return &routev3.Route{Name: name, Match: match, Action: &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: http.StatusServiceUnavailable}}}
 }
 
 // place is where a virtual host is.
@@ -156,9 +232,9 @@ func (b *builder) use(p *route.Planned) {
 // unless a trusted proxy sent the header.
 func matchOf(r *route.Route) *routev3.RouteMatch {
 	m := pathMatch(r.Match)
-	if r.Match.Kind != route.Regex && strings.Contains(r.Match.Path, "%") && route.Lettered.MatchString(r.Match.Path) { // few have an escape
+	if r.Match.Kind != route.Regex && strings.Contains(r.Match.Path, "%") && !route.TwoSpellings(r.Match.Path) && route.Lettered.MatchString(r.Match.Path) { // few have an escape
 		m.CaseSensitive = no()
-		m.Headers = append(m.Headers, header(":path", matching(inAnyCase(r.Match.Path)+".*"), false))
+		m.Headers = append(m.Headers, header(":path", matching(route.EverySpelling(strings.TrimRight(r.Match.Path, "/"))+".*"), false))
 	}
 	if r.Match.Method != "" {
 		m.Headers = append(m.Headers, header(":method", exactly(r.Match.Method), false))
@@ -184,22 +260,10 @@ func matchOf(r *route.Route) *routev3.RouteMatch {
 	return m
 }
 
-// inAnyCase is a pattern of what begins with a path, whose escapes may be in lower case, too.
-func inAnyCase(path string) string {
-	return route.Lettered.ReplaceAllStringFunc(regexp.QuoteMeta(strings.TrimRight(path, "/")), func(escape string) string {
-		either := "%"
-		for _, digit := range strings.ToUpper(escape[1:]) {
-			if digit < 'A' {
-				either += string(digit)
-				continue
-			}
-			either += fmt.Sprintf("[%c%c]", digit, digit+'a'-'A')
-		}
-		return either
-	})
-}
-
 func pathMatch(m route.Match) *routev3.RouteMatch {
+	if m.Kind != route.Regex && route.TwoSpellings(m.Path) {
+		return spellings(m)
+	}
 	switch m.Kind {
 	case route.Exact:
 		if m.Path == "/" { // of many slashes that are the whole path, Envoy makes two and not one
@@ -214,6 +278,15 @@ func pathMatch(m route.Match) *routev3.RouteMatch {
 		return &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}}
 	}
 	return &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_PathSeparatedPrefix{PathSeparatedPrefix: prefix}}
+}
+
+// spellings matches a path, or what is below it, that requests may write in several ways.
+func spellings(m route.Match) *routev3.RouteMatch {
+	pattern := route.EverySpelling(m.Path)
+	if m.Kind == route.Prefix {
+		pattern = route.EverySpelling(strings.TrimRight(m.Path, "/")) + "(?:/(?s:.*))?"
+	}
+	return &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_SafeRegex{SafeRegex: &matcherv3.RegexMatcher{Regex: pattern}}}
 }
 
 func exactly(text string) *matcherv3.StringMatcher {

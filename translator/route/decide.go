@@ -134,7 +134,7 @@ func (m Match) takesPath(path string) bool {
 	if m.Kind == Regex {
 		return whole(m.Path, path)
 	}
-	path, m.Path = capitals(path), capitals(m.Path)
+	path, m.Path = oneSpelling(path), oneSpelling(m.Path)
 	if m.Kind == Exact { // Envoy leaves two slashes alone, which are the path /, as they are
 		return path == m.Path || m.Path == "/" && path == "//"
 	}

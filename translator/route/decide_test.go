@@ -85,7 +85,8 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// TestDecideEscapes: escapes in lower case are those in capitals, and nothing else is.
+// TestDecideEscapes: escapes in lower case are those in capitals, and those that need not be
+// are none; nothing else is.
 func TestDecideEscapes(t *testing.T) {
 	for _, c := range []struct {
 		kind            route.PathKind
@@ -99,6 +100,10 @@ func TestDecideEscapes(t *testing.T) {
 		{route.Exact, "/%7Bid%7D", "/%7bid%7d", "/new"},
 		{route.Exact, "/%7Bid%7D", "/%7bID%7d", ""},
 		{route.Regex, "/o%C3%A8", "/o%c3%a8", ""},
+		{route.Prefix, "/v(1)", "/v%281%29/x%28", "/new/x%28"},
+		{route.Prefix, "/v(1)/", "/v(1%29", "/new"},
+		{route.Prefix, "/v(1)", "/v%281%292", ""},
+		{route.Exact, "/v@1", "/v%401?@", "/new?@"},
 	} {
 		vh := &route.VirtualHost{Routes: []route.Route{{Match: route.Match{Kind: c.kind, Path: c.rule}, Planned: sent(&route.Redirect{Status: 301, Prefix: "/new"})}}}
 		want := status(404, "")

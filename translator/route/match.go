@@ -2,7 +2,6 @@ package route
 
 import (
 	"cmp"
-	"regexp"
 	"strings"
 )
 
@@ -16,18 +15,6 @@ type Match struct {
 	Method string
 	// Headers and Query must all be there.
 	Headers, Query []ValueMatch
-}
-
-// Lettered is an escape that may be written in two cases and is the same in both (RFC 3986,
-// 6.2.2.1): Envoy, which compares bytes, leaves those of requests as they came.
-var Lettered = regexp.MustCompile(`%(?:[A-Fa-f][0-9A-Fa-f]|[0-9][A-Fa-f])`)
-
-// capitals is a path with its escapes in capitals.
-func capitals(path string) string {
-	if !strings.Contains(path, "%") {
-		return path
-	}
-	return Lettered.ReplaceAllStringFunc(path, strings.ToUpper)
 }
 
 // PathKind is how a path is compared.

@@ -139,7 +139,8 @@ func (d *Redirect) replaced(m Match, path string) string {
 	if m.Kind != Prefix {
 		return d.Prefix
 	}
-	text, rest := strings.TrimRight(d.Prefix, "/"), path[min(len(bare(m)), len(path)):] // it begins with that, perhaps escaped in another case
+	prefix := regexp.MustCompile("^" + EverySpelling(bare(m))).FindString(path) // it begins with that, perhaps in another spelling
+	text, rest := strings.TrimRight(d.Prefix, "/"), path[len(prefix):]
 	if text == "" {
 		rest = "/" + strings.TrimPrefix(rest, "/")
 	}

@@ -2,7 +2,8 @@ package route
 
 import (
 	"cmp"
-	"regexp"
+	"errors"
+	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -65,27 +66,26 @@ func addsRules(f *Fragment, host string, older []*Fragment) bool {
 	return slices.ContainsFunc(f.Host(host).Rules, func(r Rule) bool { return !taken[r.Match.key()] })
 }
 
-// asPattern is the match of a rule or guard at a host whose paths are patterns; false
-// if its path is none.
-func asPattern(c candidate) (Match, bool) {
-	m := c.rule.Match
-	if m.Kind == Regex || c.plan.fragment.Order == BySpecificity {
-		return m, true
+// asPattern is a rule or guard at a host whose paths are patterns; its place in the order is
+// that of the text. An error says why its path is none.
+func asPattern(c candidate, written string) (candidate, error) {
+	if c.rule.Match.Kind == Regex || c.plan.fragment.Order == BySpecificity {
+		return c, nil
 	}
-	written := c.rule.written()
-	_, err := regexp.Compile(written)
-	m.Kind, m.Path = Regex, beginsWith(written)
-	return m, err == nil
+	spelled, err := SpelledPattern("^" + written) // ^ is that of the whole path, also behind .*
+	place := c.rule.Match
+	place.Kind, place.Path = Regex, beginsWith("^"+c.rule.written())
+	c.place, c.rule.Match = &place, place
+	c.rule.Match.Path = beginsWith(spelled)
+	return c, err
 }
 
 // written is the path of a rule as its owner wrote it, who did not spell it as the paths of
 // requests are.
 func (r Rule) written() string { return cmp.Or(r.Path, r.Match.Path) }
 
-// beginsWith is the pattern of paths that begin with another one, in any case.
-func beginsWith(pattern string) string {
-	return `(?i)(?s:.*)(?:^` + pattern + `)(?s:.*)` // ^ is that of the whole path, also behind .*
-}
+// beginsWith is the pattern of paths that begin with what another one takes, in any case.
+func beginsWith(pattern string) string { return `(?i)(?s:.*)(?:` + pattern + `)(?s:.*)` }
 
 // besideExact reports whether a rule of type Prefix, whose path only other objects make a
 // pattern of, leaves the path itself, and what begins with it, to a rule of type Exact, as
@@ -134,17 +134,20 @@ func (m *merger) patterned(c candidate) (candidate, bool) {
 		return c, m.possible(c)
 	}
 	path := c.rule.Match.Path
-	match, ok := asPattern(c)
-	beside := m.besideExact(c, match)
-	c.rule.Match = match
-	switch {
-	case ok && beside:
-		c.place, c.rule.Match.Path = &match, beginsWith(strings.TrimSuffix(c.rule.written(), "/")+"/")
-	case !ok && c.guard:
-		return c.beginning(path), true
-	case !ok:
-		m.found = append(m.found, finding.BadPath.At(c.plan.fragment.At(c.rule.Field), c.rule.Path,
-			"is no regular expression, as the paths of host "+m.host.Host+" are"))
+	p, err := asPattern(c, c.rule.written())
+	if err == nil && m.besideExact(c, p.rule.Match) {
+		p, err = asPattern(c, strings.TrimSuffix(c.rule.written(), "/")+"/")
 	}
-	return c, ok
+	switch {
+	case err == nil:
+		return p, true
+	case c.guard:
+		return p.beginning(path), true
+	}
+	why := err.Error()
+	if wrong := (*syntax.Error)(nil); errors.As(err, &wrong) {
+		why = "is no regular expression, as the paths of host " + m.host.Host + " are"
+	}
+	m.found = append(m.found, finding.BadPath.At(c.plan.fragment.At(c.rule.Field), c.rule.Path, why))
+	return c, false
 }

@@ -2,7 +2,6 @@ package route
 
 import (
 	"net/http"
-	"regexp"
 	"strings"
 
 	"legation.dev/translator/finding"
@@ -22,7 +21,7 @@ func (m *merger) shut(p plan, r Rule) (candidate, bool) {
 	name := p.fragment.Origin.Object.Key() + " closed " + r.Path
 	c := candidate{plan: p, guard: true, rule: Rule{Match: r.Match, Name: name, Path: r.Path, Field: r.Field, Action: Action{Status: http.StatusServiceUnavailable}}}
 	if m.regex {
-		c.rule.Match, _ = asPattern(c)
+		c, _ = asPattern(c, r.written())
 	}
 	c = c.beginning(r.Path)
 	m.found = append(m.found, finding.BeginningClosed.At(p.fragment.At(r.Field), r.Path, literal(r.Path)))
@@ -32,9 +31,9 @@ func (m *merger) shut(p plan, r Rule) (candidate, bool) {
 // beginning is c with the literal beginning of its path, in any case, in place of its
 // match; its place in the order stays.
 func (c candidate) beginning(path string) candidate {
-	place, match := c.rule.Match, c.rule.Match
+	place, match := c.ranks(), c.rule.Match
 	c.place = &place
-	match.Kind, match.Path = Regex, `(?i)`+regexp.QuoteMeta(literal(path))+`(?s:.*)`
+	match.Kind, match.Path = Regex, `(?i)`+EverySpelling(Spelled(literal(path)))+`(?s:.*)`
 	c.rule.Match = match
 	return c
 }

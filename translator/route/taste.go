@@ -64,7 +64,7 @@ func (m *merger) slashes(list []candidate) []candidate {
 	for _, c := range slices.Clone(list) {
 		bare := strings.TrimSuffix(c.rule.Match.Path, "/")
 		match := Match{Kind: Exact, Path: bare}
-		if c.guard || bare == "" || bare == c.rule.Match.Path || c.rule.Match.Kind == Regex || m.has(match) || m.has(Match{Path: bare}) {
+		if c.guard || bare == "" || bare == c.rule.Match.Path || c.rule.Match.Kind == Regex || m.has(match) || m.hasOwn(Match{Path: bare}, c.plan.fragment) {
 			continue
 		}
 		m.winner[match.key()] = c.plan.fragment
@@ -74,6 +74,12 @@ func (m *merger) slashes(list []candidate) []candidate {
 		list = append(list, c)
 	}
 	return list
+}
+
+// hasOwn reports whether there is a rule of the namespace of f: those of others change nothing that it has.
+func (m *merger) hasOwn(match Match, f *Fragment) bool {
+	winner := m.winner[match.key()]
+	return winner != nil && winner.Origin.Object.Namespace == f.Origin.Object.Namespace
 }
 
 func (m *merger) has(match Match) bool { return m.winner[match.key()] != nil }

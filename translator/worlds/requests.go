@@ -42,6 +42,9 @@ func (g *Fragments) method() string {
 func (g *Fragments) near(r *route.Request, m route.Match) (query []string) {
 	if m.Kind != route.Regex && !g.world.one(6) {
 		r.Path = m.Path
+		if strings.Contains(m.Path, "(") && g.world.one(2) {
+			r.Path = strings.ReplaceAll(m.Path, "(", "%28")
+		}
 	}
 	if m.Method != "" && !g.world.one(4) {
 		r.Method = m.Method

@@ -166,7 +166,7 @@ func (l *lowering) rule(host int, p input.Path, at string) {
 		return
 	}
 	written := m.Path
-	m.Path = spelled(written)
+	m.Path = route.Spelled(written)
 	kind := p.Type
 	if kind == "" {
 		kind = input.PathImplementationSpecific

@@ -100,12 +100,12 @@ func (p Paths) rewrites(path string) bool { return p.target != "" && p.target !=
 // rewritten is the action of a rule with its path rewritten, or sent elsewhere if the
 // target is a URL.
 func (p Paths) rewritten(r route.Rule) route.Action {
-	to, err := p.substitution(r.Path)
+	pattern, to, err := p.substitution(r.Path)
 	if err != nil {
 		wrong := finding.BadRewrite.At(p.fragment.At(field(rewriteTarget)), p.target, err)
 		return route.Action{Status: http.StatusServiceUnavailable, Wrong: &wrong}
 	}
-	rewrite := &route.Rewrite{Pattern: "(?i:" + r.Path + ")", To: to}
+	rewrite := &route.Rewrite{Pattern: "(?i:" + pattern + ")", To: to}
 	if scheme, rest, ok := strings.Cut(to, "://"); ok && (scheme == "http" || scheme == "https") {
 		host, path, _ := strings.Cut(rest, "/")
 		rewrite.To = "/" + path
@@ -118,23 +118,24 @@ func (p Paths) rewritten(r route.Rule) route.Action {
 // group is a reference to a group of a pattern, or a variable.
 var group = regexp.MustCompile(`\$(?:[0-9]|\{?[A-Za-z_]+\}?)`)
 
-// substitution is the target with \1 for $1. A group that the path does not have is
-// empty.
-func (p Paths) substitution(path string) (string, error) {
-	re, err := regexp.Compile(path)
+// substitution is the pattern of a path, and the target with \1 for $1. A group that the path
+// does not have is empty.
+func (p Paths) substitution(path string) (pattern, text string, err error) {
+	pattern, err = route.SpelledPattern(path)
 	if err != nil {
-		return "", errors.New("the path is no regular expression that Envoy knows: " + err.Error())
+		return "", "", errors.New("the path is no regular expression that Envoy knows: " + err.Error())
 	}
 	if strings.Contains(p.target, "?") {
-		return "", errors.New("arguments in the target are not supported")
+		return "", "", errors.New("arguments in the target are not supported")
 	}
-	text := strings.ReplaceAll(p.target, `\`, `\\`)
+	groups := regexp.MustCompile(pattern).NumSubexp()
+	text = strings.ReplaceAll(p.target, `\`, `\\`)
 	text = group.ReplaceAllStringFunc(text, func(of string) string {
 		n, wrong := strconv.Atoi(of[1:])
 		switch {
 		case wrong != nil:
 			err = errors.New(of + " is not supported: only $1 to $9 are")
-		case n > re.NumSubexp():
+		case n > groups:
 			return ""
 		}
 		return `\` + of[1:]
@@ -142,7 +143,7 @@ func (p Paths) substitution(path string) (string, error) {
 	if err == nil && !strings.HasPrefix(text, "/") && !strings.Contains(text, "://") {
 		text = "/" + text // as nginx does with one that is no path
 	}
-	return text, err
+	return pattern, text, err
 }
 
 // moved is the redirect that an annotation says; nil if it says none.

@@ -263,22 +263,25 @@ func (r *reader) location(d directive) error {
 
 // place says which paths a location takes: a plain one begins with its text, whatever
 // follows. Exact ones and patterns come before the paths of rules.
-func place(p *route.Place, kind, path string) error {
+func place(p *route.Place, kind, path string) (err error) {
+	pattern := ""
 	switch kind {
 	case "=":
-		p.Match, p.First = route.Match{Kind: route.Exact, Path: path}, true
+		p.Match, p.First = route.Match{Kind: route.Exact, Path: route.Spelled(path)}, true
 		return nil
 	case "", "^~":
-		p.Match, p.Literal = route.Match{Kind: route.Regex, Path: regexp.QuoteMeta(path) + "(?s:.*)"}, path
+		p.Match, p.Literal = route.Match{Kind: route.Regex, Path: route.EverySpelling(route.Spelled(path)) + "(?s:.*)"}, path
+		return nil
 	case "~":
-		p.Match, p.First = route.Match{Kind: route.Regex, Path: "(?s:.*)(?:" + path + ")(?s:.*)"}, true
 	case "~*":
-		p.Match, p.First = route.Match{Kind: route.Regex, Path: "(?i)(?s:.*)(?:" + path + ")(?s:.*)"}, true
+		pattern = "(?i)"
 	default:
 		return errors.New(kind + " is not understood")
 	}
-	if _, err := regexp.Compile(p.Match.Path); err != nil {
+	spelled, err := route.SpelledPattern(path)
+	if err != nil {
 		return errors.New("no regular expression that Envoy knows")
 	}
+	p.Match, p.First = route.Match{Kind: route.Regex, Path: pattern + "(?s:.*)(?:" + spelled + ")(?s:.*)"}, true
 	return nil
 }
