@@ -63,6 +63,15 @@ func (s *apiServer) set(list []nginx.Manifest) {
 	s.changed = make(chan struct{})
 }
 
+// tell changes one object.
+func (s *apiServer) tell(o nginx.Manifest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.put(o)
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
 func (s *apiServer) put(o nginx.Manifest) {
 	plural, what := plurals[o["kind"].(string)], "ADDED"
 	defaults(o)

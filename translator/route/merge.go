@@ -170,6 +170,8 @@ type merger struct {
 	https  *Redirect          // of this host; made when it is first needed
 	first  []Route            // before all others
 	apart  *Measures          // of places
+	unseen *Fragment          // the first with a rule that is hidden
+	beside map[exactPath]bool // of prefixes that leave their path to rules of type Exact
 }
 
 // candidate is a rule with who says so.
@@ -411,7 +413,11 @@ func (m *merger) fallback() Planned {
 	if first != nil && m.host.Host != Any {
 		return m.lent(*first)
 	}
-	return m.class.unmatched(m.host.Host, m.owner)
+	rest := m.class.unmatched(m.host.Host, m.owner)
+	if rest.Settings == nil && m.unowned() { // no address is asked where there is nothing
+		rest.Settings = m.class.openOf(&m.class.Settings.Route)
+	}
+	return rest
 }
 
 func (m *merger) add(r Route) {

@@ -19,5 +19,6 @@ func (m *merger) preflight(name string, match Match, cors *policy.Cors) {
 	if cors.CorsOrigins != policy.AnyOrigin {
 		match.Headers = append(match.Headers[:len(match.Headers):len(match.Headers)], ValueMatch{Name: "origin", Value: cors.CorsOrigins.Pattern(), Regex: true})
 	}
-	m.add(Route{Name: "preflight " + name, Match: match, Preflight: cors, Planned: Planned{Action: Action{Status: http.StatusNoContent}}})
+	open := m.class.openOf(&m.class.Settings.Route) // what the class restricts is behind it, too
+	m.add(Route{Name: "preflight " + name, Match: match, Preflight: cors, Planned: Planned{Action: Action{Status: http.StatusNoContent}, Settings: open}})
 }

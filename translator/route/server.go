@@ -91,15 +91,24 @@ func beginsWith(pattern string) string {
 // pattern of, leaves the path itself, and what begins with it, to a rule of type Exact, as
 // ingress-nginx has it: then it takes what is below. A guest's rule takes nothing of the
 // owner's, and one that is older than the prefix has the whole path already, as match says.
+// A later rule of type Prefix with the path is the same one.
 func (m *merger) besideExact(c candidate, match Match) bool {
-	if c.guard || c.rule.Match.Kind != Prefix || match.Kind != Regex || c.rule.Pattern || c.rule.written() == "/" || m.has(match) {
+	path := c.rule.written()
+	among := func(all map[exactPath]bool) bool {
+		return all[exactPath{m.owner, path}] || all[exactPath{c.plan.fragment.Origin.Object.Namespace, path}]
+	}
+	switch {
+	case c.guard || c.rule.Match.Kind != Prefix || match.Kind != Regex:
+		return false
+	case among(m.beside):
+		return true
+	case c.rule.Pattern || path == "/" || m.has(match):
 		return false
 	}
 	if m.exact == nil {
 		m.exact = m.exacts()
 	}
-	path := c.rule.written()
-	return m.exact[exactPath{m.owner, path}] || m.exact[exactPath{c.plan.fragment.Origin.Object.Namespace, path}]
+	return among(m.exact)
 }
 
 // exactPath is the path of a rule of type Exact, and the namespace that it is of.
@@ -139,6 +148,10 @@ func (m *merger) patterned(c candidate) (candidate, bool) {
 	c.rule.Match = match
 	switch {
 	case ok && beside:
+		if m.beside == nil {
+			m.beside = map[exactPath]bool{}
+		}
+		m.beside[exactPath{c.plan.fragment.Origin.Object.Namespace, c.rule.written()}] = true
 		c.place, c.rule.Match.Path = &match, beginsWith(strings.TrimSuffix(c.rule.written(), "/")+"/")
 	case !ok && c.guard:
 		return c.beginning(path), true

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -79,10 +80,11 @@ func (m *merger) slashes(list []candidate) []candidate {
 func (m *merger) has(match Match) bool { return m.winner[match.key()] != nil }
 
 // roots puts first what the oldest fragment that says so has for the path / alone, if it
-// has a rule here, or lends its settings: whoever has a rule for /.
+// has a rule here, though it may get no request, or lends its settings: whoever has a rule
+// for /.
 func (m *merger) roots(candidates []candidate) {
 	for _, p := range m.plans {
-		served := slices.ContainsFunc(candidates, func(c candidate) bool { return !c.guard && c.plan.fragment == p.fragment })
+		served := m.unseen == p.fragment || slices.ContainsFunc(candidates, func(c candidate) bool { return !c.guard && !c.apart && c.plan.fragment == p.fragment })
 		if root := p.fragment.Host(m.host.Host).Root; root != nil && (served || m.lends(p)) {
 			m.add(Route{Name: p.fragment.Origin.Object.Key() + " root", Match: Match{Kind: Exact, Path: "/"}, Planned: m.planned(p, *root)})
 			return
@@ -95,6 +97,7 @@ func (m *merger) roots(candidates []candidate) {
 func (m *merger) hidden(f *Fragment, r Rule) bool {
 	is := m.regex && m.class.Settings.Compatible() && r.Match.Kind == Exact && r.Path == "/"
 	if is {
+		m.unseen = cmp.Or(m.unseen, f)
 		m.found = append(m.found, finding.RootHidden.At(f.At(r.Field), r.Path, m.host.Host))
 	}
 	return is
