@@ -58,7 +58,7 @@ func (a Asked) rest(do func(said, spec, rule map[string]any)) {
 func (a Asked) naming(do func(said, spec, rule map[string]any)) {
 	exact, called := a.exact(), a.called()
 	a.rules(func(said, spec, rule map[string]any, host string) {
-		if a.at(host) && (a.named(host) || !exact) || a.www() && a.named("www."+host) || !exact && len(called) > 0 && host == called[0] {
+		if a.under(host) && (a.named(host) || !exact) || a.www() && a.named("www."+host) || !exact && len(called) > 0 && host == called[0] {
 			do(said, spec, rule)
 		}
 	})
@@ -123,7 +123,14 @@ func (a Asked) exact() bool {
 
 func (a Asked) named(host string) bool { return strings.EqualFold(a.Host, host) }
 
-// at reports whether the request is to one of these hosts.
+// under reports whether a rule for a host takes the request: a wildcard takes one label.
+func (a Asked) under(host string) bool {
+	_, below, _ := strings.Cut(strings.ToLower(a.Host), ".")
+	return a.named(host) || host == "*."+below
+}
+
+// at reports whether the request is to one of these names, of which wildcards take any number
+// of labels: aliases, and names of filter chains.
 func (a Asked) at(hosts ...string) bool {
 	for _, host := range hosts {
 		host = strings.TrimSpace(host)
@@ -368,6 +375,53 @@ func (a Asked) over() bool {
 	return err == nil && most > 0 && a.Body > most
 }
 
+// guarded reports whether what is asked for may be told by a guard that a request has to
+// pass: by what the Ingress of its path says, or the ConfigMap.
+func (a Asked) guarded() bool {
+	l := a.location()
+	said := func(name string) bool { return l != nil && l.said[prefix+name] != nil }
+	snippet := ""
+	if l != nil {
+		snippet, _ = l.said[prefix+"configuration-snippet"].(string)
+	}
+	switch asked := l == nil || l.said[prefix+"enable-global-auth"] != "false"; {
+	case said("auth-type") && a.User != "alice:secret", said("whitelist-source-range"), said("denylist-source-range"), a.barred(), strings.Contains(snippet, "deny"):
+		return true
+	default:
+		return a.Header["Cookie"] == "" && (said("auth-url") || a.Settings["global-auth-url"] != "" && asked)
+	}
+}
+
+// denied reports whether a snippet keeps addresses out of a path to which a list of addresses
+// lets them come.
+func (a Asked) denied() bool {
+	l := a.location()
+	if l == nil || a.Source == "" && a.Header["X-Forwarded-For"] == "" {
+		return false
+	}
+	snippet, _ := l.said[prefix+"configuration-snippet"].(string)
+	return strings.Contains(snippet, "deny") && (l.said[prefix+"whitelist-source-range"] != nil || a.Settings["whitelist-source-range"] != "")
+}
+
+// leaves reports whether the path is one from which http is sent to https, as far as its host
+// says.
+func (a Asked) leaves() bool { return a.TLS == 0 && (a.tls() || a.tlsAnywhere() || a.forced()) }
+
+// decorated reports whether a snippet of the path adds headers.
+func (a Asked) decorated() bool {
+	l := a.location()
+	if l == nil {
+		return false
+	}
+	snippet, _ := l.said[prefix+"configuration-snippet"].(string)
+	return strings.Contains(snippet, "more_set_headers") || strings.Contains(snippet, "add_header")
+}
+
+// signsIn reports whether who is not known is sent to a sign-in.
+func (a Asked) signsIn() bool {
+	return a.Header["Cookie"] == "" && (a.has("auth-signin") || a.Settings["global-auth-signin"] != "")
+}
+
 // canaried reports whether there are canaries.
 func (a Asked) canaried() bool {
 	return slices.ContainsFunc(a.Objects, func(m Manifest) bool {
@@ -393,14 +447,14 @@ func (a Asked) patterned() bool {
 }
 
 // sticks reports whether the Service that the path leads to has sessions by what another
-// Ingress says.
+// Ingress says, at whichever host.
 func (a Asked) sticks() bool {
 	l := a.location()
-	if l == nil || !l.ruled {
+	if l == nil || l.service == "" {
 		return false
 	}
 	is := false
-	a.each(func(said, _, rule map[string]any) {
+	a.rules(func(said, _, rule map[string]any, _ string) {
 		paths, _ := rule["http"].(map[string]any)["paths"].([]any)
 		for _, p := range paths {
 			is = is || said[prefix+"affinity"] != nil && l.said[prefix+"affinity"] == nil && newLocation(p.(map[string]any), said).service == l.service

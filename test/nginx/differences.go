@@ -43,8 +43,8 @@ var Differences = []Difference{
 		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.has("session-cookie-path") || a.has("affinity") && a.patterned() }},
 	{What: "Session of a Service to which paths of several Ingresses lead", Theirs: "as one of them says, on the paths of all", Ours: "on the paths of the Ingress that asks for it", Why: "an Ingress says what holds for its own paths",
 		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.sticks() }},
-	{What: "`location` of a `server-snippet`, on a host of patterns", Theirs: "not reached: patterns come before it", Ours: "answers as it says", Why: "whoever wrote that something is denied is taken at his word",
-		Fields: fields("status", "headers", "upstream"), When: func(a Asked) bool { return a.snipped() && a.patterned() }},
+	{What: "`location` of a `server-snippet`, on a host of patterns; `deny` of a `configuration-snippet`, beside `whitelist-source-range`", Theirs: "not reached: patterns, and the list, come before it", Ours: "answers as it says", Why: "whoever wrote that something is denied is taken at his word",
+		Fields: fields("status", "headers", "upstream"), When: func(a Asked) bool { return a.snipped() && a.patterned() || a.denied() }},
 	{What: "Canary of a Service without endpoints", Theirs: "503 for all", Ours: "the canary answers its share", Why: "a share that can be served is served",
 		Fields: fields("status", "upstream", "headers"), When: func(a Asked) bool { return a.canaryOfNone() }},
 	{What: "`x-forwarded-prefix` where nothing is rewritten", Theirs: "not sent", Ours: "sent", Why: "who sets it wants it told",
@@ -71,16 +71,15 @@ var Differences = []Difference{
 		Fields: fields("upstream", "status", "headers"), When: func(a Asked) bool { return a.has("default-backend") && a.none() }},
 	{What: "Guard before a Service without endpoints, and addresses of the class before a host that nobody has", Theirs: "503, 404", Ours: "the guard answers first: 401, 403, the redirect to https", Why: "who may not come in is not told what is there",
 		Fields: fields("status", "headers"), When: func(a Asked) bool {
-			return a.none() && (a.has("auth-type", "auth-url", "whitelist-source-range", "denylist-source-range") || a.barred() || a.Settings["global-auth-url"] != "" ||
-				strings.Contains(strings.Join(a.values("configuration-snippet"), ""), "deny")) || (a.location() == nil || a.deep()) && a.barred()
+			return a.none() && a.guarded()
 		}},
 	{What: "Request to an error page", Theirs: "with the method and query of the client, without what was set for the Service; a canary of the Service gets its share of them", Ours: "GET, without query", Why: "a page is fetched, and nothing is done again",
 		Fields: fields("upstream", "headers", "status"), When: func(a Asked) bool {
 			return a.paged() && (a.Header["X-Echo-Status"] != "" || a.none())
 		}},
-	{What: "Headers of a snippet, and of CORS, on a redirect to https; those of CORS on that of `app-root`, and to a path with a slash", Theirs: "added; not added", Ours: "not added; added", Why: "the redirect to https comes before the rule whose headers they are",
+	{What: "Headers of a snippet, and of CORS, on a redirect to https; those of CORS on that of `app-root`, to a path with a slash, and on error pages; those of a snippet on the redirect to a sign-in", Theirs: "added; not added; not added", Ours: "not added; added; added", Why: "the redirect to https comes before the rule whose headers they are; others are answers of the rule",
 		Fields: fields("headers.x-frame-options", "headers.x-content-type-options", "headers.access-control-"), When: func(a Asked) bool {
-			return a.TLS == 0 && a.has("configuration-snippet") || a.has("enable-cors") && (a.TLS == 0 && (a.tls() || a.tlsAnywhere() || a.forced()) || a.rooted() || a.slashed())
+			return a.decorated() && (a.leaves() || a.signsIn()) || a.has("enable-cors") && (a.leaves() || a.rooted() || a.slashed() || a.unruled() && a.has("custom-http-errors"))
 		}},
 	{What: "Variable in `permanent-redirect`", Theirs: "1.15 drops the whole Ingress, which 1.11 served", Ours: "the redirect that its owner wrote", Why: "nothing is guarded by leaving it out",
 		Fields: fields("headers.location", "status"), When: func(a Asked) bool { return strings.Contains(strings.Join(a.values("permanent-redirect"), ""), "$") }},
