@@ -56,9 +56,9 @@ func (a Asked) rest(do func(said, spec, rule map[string]any)) {
 
 // naming calls with all that names the host in some way.
 func (a Asked) naming(do func(said, spec, rule map[string]any)) {
-	exact, called := a.exact(), a.called()
+	exact, called, www := a.exact(), a.called(), a.redirected()
 	a.rules(func(said, spec, rule map[string]any, host string) {
-		if a.under(host) && (a.named(host) || !exact) || a.www() && a.named("www."+host) || !exact && len(called) > 0 && host == called[0] {
+		if a.under(host) && (a.named(host) || !exact) || www && a.named("www."+host) || !exact && len(called) > 0 && host == called[0] {
 			do(said, spec, rule)
 		}
 	})
@@ -165,6 +165,14 @@ func (a Asked) has(names ...string) bool {
 func (a Asked) path() string {
 	path, _, _ := strings.Cut(a.Path, "?")
 	return strings.NewReplacer("%2F", "/", "//", "/").Replace(path)
+}
+
+// redirected reports whether the host is the www name of another one that redirects it.
+func (a Asked) redirected() (is bool) {
+	a.rules(func(said, _, _ map[string]any, host string) {
+		is = is || said[prefix+"from-to-www-redirect"] == "true" && a.named("www."+host)
+	})
+	return is
 }
 
 func (a Asked) www() bool { return strings.HasPrefix(strings.ToLower(a.Host), "www.") }
@@ -388,7 +396,7 @@ func (a Asked) guarded() bool {
 	case said("auth-type") && a.User != "alice:secret", said("whitelist-source-range"), said("denylist-source-range"), a.barred(), strings.Contains(snippet, "deny"):
 		return true
 	default:
-		return a.Header["Cookie"] == "" && (said("auth-url") || a.Settings["global-auth-url"] != "" && asked)
+		return !a.known() && (said("auth-url") || a.Settings["global-auth-url"] != "" && asked)
 	}
 }
 
@@ -417,9 +425,21 @@ func (a Asked) decorated() bool {
 	return strings.Contains(snippet, "more_set_headers") || strings.Contains(snippet, "add_header")
 }
 
+// known reports whether services of auth-url let the request in.
+func (a Asked) known() bool { return strings.Contains(a.Header["Cookie"], "session=") }
+
+// beyond reports whether an Ingress with an annotation has a wildcard that is more than one
+// label above the host.
+func (a Asked) beyond(name string) (is bool) {
+	a.rules(func(said, _, _ map[string]any, host string) {
+		is = is || said[prefix+name] != nil && a.at(host) && !a.under(host)
+	})
+	return is
+}
+
 // signsIn reports whether who is not known is sent to a sign-in.
 func (a Asked) signsIn() bool {
-	return a.Header["Cookie"] == "" && (a.has("auth-signin") || a.Settings["global-auth-signin"] != "")
+	return !a.known() && (a.has("auth-signin") || a.Settings["global-auth-signin"] != "")
 }
 
 // canaried reports whether there are canaries.

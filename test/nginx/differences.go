@@ -36,7 +36,7 @@ var Differences = []Difference{
 	{What: "Certificate that does not cover the host whose TLS section names it", Theirs: "the default certificate", Ours: "that certificate", Why: "either is refused by clients; ours says why",
 		Fields: fields("certificate"), When: func(a Asked) bool { return a.TLS != 0 && a.greeted().deep() && a.greeted().tls() }},
 	{What: "Alias, or www name, of a host with TLS, that its certificate does not cover, or that a later host without TLS has, too", Theirs: "has the default certificate, and is not sent to https", Ours: "as its host", Why: "an alias is another name of the same host",
-		Fields: fields(""), When: func(a Asked) bool { return a.anyTLS() && (a.aliased() && !a.certified() || a.www() && a.deep()) }},
+		Fields: fields(""), When: func(a Asked) bool { return a.anyTLS() && (a.aliased() && !a.certified() || a.redirected() && a.deep()) }},
 	{What: "Cookie of a session, by https", Theirs: "Secure, unless `session-cookie-secure` says otherwise", Ours: "as `session-cookie-secure` says, and not otherwise", Why: "Envoy has one cookie for http and https",
 		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.TLS != 0 && a.has("affinity") && !a.has("session-cookie-secure") }},
 	{What: "Path of the cookie of a session: other paths than `session-cookie-path`, and patterns", Theirs: "set there, too; the text of the pattern", Ours: "not set there; `/`", Why: "the client would not send it back",
@@ -85,7 +85,7 @@ var Differences = []Difference{
 		Fields: fields("headers.location", "status"), When: func(a Asked) bool { return strings.Contains(strings.Join(a.values("permanent-redirect"), ""), "$") }},
 	{What: "Client certificates at a host without a TLS section, or where an older Ingress says `off`, or on a connection for another name", Theirs: "asked for beside the default certificate; for nobody; served if they are `optional`", Ours: "https of the host is closed; asked for; 403 or 421", Why: "who asks for certificates is taken at his word, and one that another host has asked for is not his",
 		Fields: fields("status", "headers", "upstream"), When: func(a Asked) bool {
-			return a.TLS != 0 && a.has("auth-tls-secret") && (!a.tls() || a.deep() || slices.Contains(a.values("auth-tls-verify-client"), "off") || a.SNI != "" && !a.named(a.SNI))
+			return a.TLS != 0 && (a.beyond("auth-tls-secret") || a.has("auth-tls-secret") && (!a.tls() || a.deep() || slices.Contains(a.values("auth-tls-verify-client"), "off") || a.SNI != "" && !a.named(a.SNI)))
 		}},
 	{What: "X-Forwarded-For and -Host of a proxy in front", Theirs: "believed of everybody: the left-most address is the client, and the host takes the place of Host", Ours: "believed as far as `trusted-proxies` says, the last address that none of them wrote is the client, and Host stays", Why: "who may write the header would choose address and virtual host",
 		Fields: fields("status", "upstream"), When: func(a Asked) bool {
