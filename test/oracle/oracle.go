@@ -223,7 +223,6 @@ func (o *oracle) serve(t *testing.T, cases []*nginx.Case) {
 
 func isIngress(m nginx.Manifest) bool { return m["kind"] == "Ingress" }
 
-
 // await sets objects and a marker, whose objects it returns, and waits until nginx serves
 // that. Endpoints that nginx's Lua is told of twice within a second it may read once only, so
 // it is told anew.

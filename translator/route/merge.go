@@ -132,6 +132,7 @@ func (m *merger) deeper(in Input) {
 				m.found = append(m.found, finding.RulesNotDeep.At(f.Names(Any), "", mostDeeper))
 			}
 		}
+		other.closedByTLS(in.Any)
 		m.passDeeper(other)
 		m.host.From = append(m.host.From, other.host.From...)
 	case len(in.Own.Served): // they are served like the others
