@@ -52,7 +52,7 @@ var Differences = []Difference{
 		Fields: fields("status", "upstream", "headers"), When: func(a Asked) bool { return a.canaryOfNone() }},
 	{What: "`x-forwarded-prefix` where nothing is rewritten", Theirs: "not sent", Ours: "sent", Why: "who sets it wants it told",
 		Fields: fields("upstream.headers.x-forwarded-prefix"), When: func(a Asked) bool { return a.prefixed() }},
-	{What: "Body over `proxy-body-size`", Theirs: "413 before anything else", Ours: "a redirect, a refusal and the answer of a guard come first", Why: "a body is counted where it is read, and nobody reads it who sends the client elsewhere",
+	{What: "Body over `proxy-body-size`", Theirs: "413 before anything else", Ours: "a redirect, a refusal and the answer of a guard come first; HSTS is not on it where no Service is and the size is that of the class", Why: "a body is counted where it is read, and nobody reads it who sends the client elsewhere",
 		Fields: fields("status", "headers"), When: func(a Asked) bool { return a.over() }},
 	{What: "Slash at the end of a path, in the redirect of a www name", Theirs: "lost", Ours: "kept", Why: "the same page is asked for there",
 		Fields: fields("headers.location"), When: func(a Asked) bool {
@@ -72,7 +72,7 @@ var Differences = []Difference{
 		}},
 	{What: "`default-backend` for a Service without endpoints", Theirs: "gets the request with its method and body, and the headers of the path are on its answer", Ours: "gets a GET, and its answer is told as it is; a request with a body is answered 503", Why: "Envoy asks it once it knows that nobody else is there, and by then a body is gone",
 		Fields: fields("upstream", "status", "headers"), When: func(a Asked) bool { return a.has("default-backend") && a.none() }},
-	{What: "Guard before a Service without endpoints, and addresses of the class before a host that nobody has", Theirs: "503, 404", Ours: "the guard answers first: 401, 403, the redirect to https", Why: "who may not come in is not told what is there",
+	{What: "Guard before a Service without endpoints", Theirs: "503", Ours: "the guard answers first: 401, 403, the redirect to https", Why: "who may not come in is not told what is there",
 		Fields: fields("status", "headers"), When: func(a Asked) bool {
 			return a.none() && a.guarded()
 		}},
@@ -86,7 +86,7 @@ var Differences = []Difference{
 		}},
 	{What: "Variable in `permanent-redirect`", Theirs: "1.15 drops the whole Ingress, which 1.11 served", Ours: "the redirect that its owner wrote", Why: "nothing is guarded by leaving it out",
 		Fields: fields("headers.location", "status"), When: func(a Asked) bool { return strings.Contains(strings.Join(a.values("permanent-redirect"), ""), "$") }},
-	{What: "Client certificates at a host without a TLS section, or where an older Ingress says `off`, or on a connection for another name", Theirs: "asked for beside the default certificate; for nobody; served if they are `optional`", Ours: "https of the host is closed; asked for; 403 or 421", Why: "who asks for certificates is taken at his word, and one that another host has asked for is not his",
+	{What: "Client certificates at a host without a TLS section, or where an older Ingress says `off`, or on a connection for another name, or more than one label below a wildcard", Theirs: "asked for beside the default certificate; for nobody; 421, but where nobody has the name: 400, or served if they are `optional`; not asked for", Ours: "https of the host is closed; asked for; 421; as at the wildcard", Why: "who asks for certificates is taken at his word, and one that another host has asked for is not his",
 		Fields: fields("status", "headers", "upstream"), When: func(a Asked) bool {
 			return a.TLS != 0 && (a.beyond("auth-tls-secret") || a.has("auth-tls-secret") && (!a.tls() || a.deep() || slices.Contains(a.values("auth-tls-verify-client"), "off") || a.SNI != "" && !a.named(a.SNI)))
 		}},
