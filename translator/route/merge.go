@@ -251,7 +251,7 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 	for _, c := range candidates {
 		m.before(c)
 		if m.preflights(c) {
-			m.preflight(c.rule.Name, c.rule.Match, &c.plan.settings.Cors)
+			m.preflight(c.rule.Name, c.rule.Match, &c.plan.settings.Cors, c.plan.measures)
 		}
 		if redirect == byPath && m.leaves(c) {
 			m.toHTTPS("redirect "+c.rule.Name, c.rule.Match, m.keepsSlash(c.plan))
@@ -260,7 +260,7 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 	}
 	last := m.fallback()
 	if s := last.Settings; s != nil && s.Cors.Active() && last.Status != http.StatusServiceUnavailable {
-		m.preflight(last.Owner+" default", Match{Path: "/"}, &s.Cors)
+		m.preflight(last.Owner+" default", Match{Path: "/"}, &s.Cors, last.Measures)
 	}
 	if p, redirects := m.redirectsRest(); redirect == byPath && redirects {
 		m.toHTTPS("redirect", Match{Path: "/"}, m.keepsSlash(p))

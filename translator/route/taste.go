@@ -111,12 +111,16 @@ func (m *merger) lent(p plan) Planned {
 	if p.fragment.Lends != nil {
 		action = *p.fragment.Lends
 	}
-	planned := m.planned(p, action)
-	if s := planned.Settings; s != nil && s.Session.Affinity == policy.ByCookie { // which are of rules
+	return m.planned(p, action).withoutSession()
+}
+
+// withoutSession is p without sessions by cookie, which are of rules.
+func (p Planned) withoutSession() Planned {
+	if s := p.Settings; s != nil && s.Session.Affinity == policy.ByCookie {
 		own := *s
-		own.Session.Affinity, planned.Settings = policy.NoAffinity, &own
+		own.Session.Affinity, p.Settings = policy.NoAffinity, &own
 	}
-	return planned
+	return p
 }
 
 // lentRedirect reports whether paths that no rule has are redirected by their owner.
