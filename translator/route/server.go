@@ -43,17 +43,27 @@ func (m *merger) server() {
 	}
 }
 
-// adds reports whether an object, by its place, has a rule that no older one has.
+// adds reports whether an object, by its place, has a rule that no older one has: one of those
+// that it has be patterns itself, if any are.
 func (m *merger) adds(place int) bool {
 	var older []*Fragment
 	for _, p := range m.plans[:place] {
 		older = append(older, p.fragment)
 	}
-	return addsRules(m.plans[place].fragment, m.host.Host, older)
+	rules := m.plans[place].fragment.Host(m.host.Host).Rules
+	patterns := slices.DeleteFunc(slices.Clone(rules), func(r Rule) bool { return !r.Pattern })
+	if len(patterns) > 0 {
+		rules = patterns
+	}
+	return adds(rules, m.host.Host, older)
 }
 
 // addsRules reports whether an object has a rule for a host that none of the older ones has.
 func addsRules(f *Fragment, host string, older []*Fragment) bool {
+	return adds(f.Host(host).Rules, host, older)
+}
+
+func adds(rules []Rule, host string, older []*Fragment) bool {
 	taken := map[matchKey]bool{}
 	for _, other := range older {
 		if h := other.Host(host); h != nil {
@@ -62,7 +72,7 @@ func addsRules(f *Fragment, host string, older []*Fragment) bool {
 			}
 		}
 	}
-	return slices.ContainsFunc(f.Host(host).Rules, func(r Rule) bool { return !taken[r.Match.key()] })
+	return slices.ContainsFunc(rules, func(r Rule) bool { return !taken[r.Match.key()] })
 }
 
 // asPattern is the match of a rule or guard at a host whose paths are patterns; false

@@ -22,6 +22,12 @@ func TestRegexHostOfNothing(t *testing.T) {
 			t.Errorf("beside %s, /abc is taken by %q, want %q", own, got, want)
 		}
 	}
+	three := fragment(object.KindIngress, "three", 1, route.ByElement, route.Match{Path: "/a"}, route.Match{Path: "/b"})
+	three.Hosts[0].Server.Regex, three.Hosts[0].Rules[0].Pattern = true, true // its only pattern is not served
+	vh, _ := route.Merge("a.test", route.Input{Class: class, Own: owned(one, three)})
+	if got := name(route.Decide(vh, route.Request{Host: "a.test", Path: "/abc"})); got != "legation/not-found default" {
+		t.Errorf("where the only pattern is an older one's path, /abc is taken by %q", got)
+	}
 }
 
 // TestRegexHost: one owner who says so makes patterns of all paths of the host. What is
