@@ -68,11 +68,12 @@ func (m marker) meta(more map[string]any) map[string]any {
 	return all
 }
 
-// endpoints are those of the marker, other ones each time that nginx is told of them.
+// endpoints are those of the marker, other ones each time that nginx is told of them, in what
+// ingress-nginx looks at, which are not ports.
 func (m marker) endpoints(time int) nginx.Manifest {
 	return nginx.Manifest{"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "metadata": m.meta(map[string]any{"labels": map[string]any{"kubernetes.io/service-name": m.name()}}),
 		"addressType": "IPv4", "ports": []any{map[string]any{"name": "", "port": 18001 + time%2}},
-		"endpoints": []any{map[string]any{"addresses": []any{nginx.BackendOf(1)}, "conditions": map[string]any{"ready": true}}}}
+		"endpoints": []any{map[string]any{"addresses": []any{nginx.BackendOf(1)}, "hostname": fmt.Sprint("time-", time), "conditions": map[string]any{"ready": true}}}}
 }
 
 // serving reports whether the newest nginx serves the marker, and no older one takes
