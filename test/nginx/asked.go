@@ -363,15 +363,18 @@ func (a Asked) paged() bool {
 	return strings.Contains(strings.Join(a.values("custom-http-errors"), ","), status)
 }
 
-// over reports whether the body is larger than the path lets it be.
+// over reports whether the body is larger than the path lets it be, or where http is sent to
+// https, larger than the class does.
 func (a Asked) over() bool {
 	text, said := "", false
 	if l := a.location(); l != nil {
 		text, said = l.said[prefix+"proxy-body-size"].(string)
 	}
-	if !said {
-		text = a.Settings["proxy-body-size"]
-	}
+	return said && a.beyondSize(text) || (!said || a.leaves()) && a.beyondSize(a.Settings["proxy-body-size"])
+}
+
+// beyondSize reports whether the body is larger than a size in nginx's units.
+func (a Asked) beyondSize(text string) bool {
 	size := strings.TrimRight(text, "km")
 	most, err := strconv.Atoi(size)
 	switch strings.TrimPrefix(text, size) {

@@ -22,7 +22,7 @@ type Difference struct {
 var Differences = []Difference{
 	{What: "Host of a redirect", Theirs: "as the client wrote it", Ours: "in lower case", Why: "Envoy compares and keeps host names in lower case; clients do not tell them apart",
 		Fields: fields("headers.location"), When: func(a Asked) bool {
-			return a.Host != strings.ToLower(a.Host) && (a.TLS == 0 && (a.tls() || a.tlsAnywhere()) || a.has("app-root", "from-to-www-redirect") || a.forced() || a.slashed() || a.Header["X-Echo-Set"] != "")
+			return a.Host != strings.ToLower(a.Host) && (a.TLS == 0 && a.anyTLS() || a.has("app-root", "from-to-www-redirect") || a.forced() || a.slashed() || a.Header["X-Echo-Set"] != "")
 		}},
 	{What: "Path with `//` or `%2F`", Theirs: "passed on, and told in redirects, as the client wrote it", Ours: "as it was matched", Why: "what a backend gets is what the guards have seen",
 		Fields: fields("headers.location", "upstream.path", "upstream.headers.x-original-uri", "headers.set-cookie"),
@@ -52,7 +52,7 @@ var Differences = []Difference{
 		Fields: fields("status", "upstream", "headers"), When: func(a Asked) bool { return a.canaryOfNone() }},
 	{What: "`x-forwarded-prefix` where nothing is rewritten", Theirs: "not sent", Ours: "sent", Why: "who sets it wants it told",
 		Fields: fields("upstream.headers.x-forwarded-prefix"), When: func(a Asked) bool { return a.prefixed() }},
-	{What: "Body over `proxy-body-size`", Theirs: "413 before anything else", Ours: "a redirect, a refusal and the answer of a guard come first; HSTS is not on it where no Service is and the size is that of the class", Why: "a body is counted where it is read, and nobody reads it who sends the client elsewhere",
+	{What: "Body over `proxy-body-size`", Theirs: "413 before anything else", Ours: "a redirect, a refusal and the answer of a guard come first; the redirect to https goes by the size of the class, and HSTS is not on a 413 by that where no Service is", Why: "a body is counted where it is read, and nobody reads it who sends the client elsewhere",
 		Fields: fields("status", "headers"), When: func(a Asked) bool { return a.over() }},
 	{What: "Slash at the end of a path, in the redirect of a www name", Theirs: "lost", Ours: "kept", Why: "the same page is asked for there",
 		Fields: fields("headers.location"), When: func(a Asked) bool {
