@@ -83,11 +83,6 @@ func clientGuards(vh *route.VirtualHost, q Question) []guard {
 		for _, body := range bodyGuards(class, q) {
 			g.statuses = append(g.statuses, body.statuses...)
 		}
-		for _, a := range addressGuards(&route.Planned{Settings: class}, q) {
-			if len(a.statuses) > 0 { // the 403 of another host's connection is told as this, too
-				g.statuses = append(g.statuses, http.StatusMisdirectedRequest)
-			}
-		}
 	}
 	if c.Subject != "" {
 		g.statuses = append(g.statuses, http.StatusForbidden)

@@ -95,13 +95,14 @@ func TestClients(t *testing.T) {
 	}{
 		{"on.test", "on.test", nil, 400, ""}, {"on.test", "on.test", ben, 400, ""}, {"on.test", "on.test", ann, 200, "SUCCESS"},
 		{"open.test", "open.test", nil, 200, ""}, {"off.test", "off.test", nil, 200, ""},
-		{"open.test", "on.test", ann, 421, ""}, {"ben.test", "on.test", ben, 403, ""}, {"optional.test", "on.test", ann, 403, ""}, {"on.test", "open.test", nil, 200, ""},
+		{"open.test", "on.test", ann, 421, ""}, {"ben.test", "on.test", ben, 421, ""}, {"optional.test", "on.test", ann, 421, ""}, {"on.test", "open.test", nil, 200, ""},
 		{"optional.test", "optional.test", nil, 200, "NONE"}, {"optional.test", "optional.test", ben, 400, ""}, {"optional.test", "optional.test", ann, 200, "SUCCESS"},
-		{"open.test", "optional.test", nil, 403, ""},
+		{"open.test", "optional.test", nil, 421, ""},
 		{"any.test", "any.test", nil, 200, "NONE"}, {"any.test", "any.test", ben, 200, "FAILED"}, {"any.test", "any.test", ann, 200, "SUCCESS"},
 		{"cn.test", "cn.test", ann, 403, ""}, {"cn.test", "cn.test", nil, 400, ""}, {"page.test", "page.test", nil, 302, ""}, {"page.test", "page.test", ann, 200, "SUCCESS"},
 		{"gone.test", "gone.test", nil, 503, ""}, {"gone.test", "gone.test", ann, 503, ""},
-		{"a.wild.test", "b.wild.test", ben, 200, "SUCCESS"}, {"on.wild.test", "b.wild.test", ann, 403, ""}, {"a.wild.test", "on.wild.test", ben, 403, ""},
+		{"b.wild.test", "b.wild.test", ben, 200, "SUCCESS"}, {"b.wild.test", "B.wild.test:443", ben, 200, "SUCCESS"}, {"a.wild.test", "b.wild.test", ben, 421, ""},
+		{"a.wild.test", "b.wild.test", nil, 421, ""}, {"on.wild.test", "b.wild.test", ann, 421, ""}, {"a.wild.test", "on.wild.test", ben, 421, ""},
 	} {
 		resp, headers := w.presenting(t, c.sni, c.host, c.with)
 		who := "nobody"

@@ -17,7 +17,10 @@ import (
 
 // harmless are parts of filters that keep nobody out, or stand on a route that refuses
 // without them, too.
-var harmless = []string{"legation.cors", "legation.session", "legation.headers", "legation.answer", "legation.exempt", "legation.unlogged", "legation.signin", "legation.hsts", "legation.clients.answer", "legation.clients.misdirected", "legation.clients.chain"}
+var harmless = []string{"legation.cors", "legation.session", "legation.headers", "legation.answer", "legation.exempt", "legation.unlogged", "legation.signin", "legation.hsts", "legation.clients.answer"}
+
+// misdirected tells 421 before legation.clients keeps the same requests out.
+const misdirected = "legation.clients.misdirected"
 
 // taken are guards, each with the part of a route that does it, a request that is kept out,
 // and with which status; without a request it is asked by TLS. The part is that of a filter, or metadata, or the answer of a
@@ -37,7 +40,8 @@ var taken = map[string]struct {
 	"body":    {map[string]string{"proxy-body-size": "1k"}, "envoy.filters.http.body_size_limit", withBody, 413},
 	"rate":    {map[string]string{"limit-rpm": "1", "limit-burst-multiplier": "1"}, "metadata", plainly, 503},
 	"clients": {map[string]string{"auth-tls-secret": "shop/ann"}, "answer", nil, 400},
-	"chain":   {map[string]string{"auth-tls-secret": "shop/ann"}, "legation.clients", nil, 403},
+	"chain":   {map[string]string{"auth-tls-secret": "shop/ann"}, "legation.clients", nil, 421},
+	"told":    {map[string]string{"auth-tls-secret": "shop/ann"}, misdirected, nil, 421},
 	"closed":  {map[string]string{"server-snippet": "auth_request /check;"}, "answer", plainly, 503},
 }
 
@@ -96,7 +100,7 @@ func TestGuardsTakenAway(t *testing.T) {
 			t.Errorf("%s without a certificate: got %d, want %d", host, resp.StatusCode, want)
 		}
 	}
-	for host, want := range map[string]int{"chain.test": 403, "chain" + twin: 200} { // by the name of a host that asks for the same certificate
+	for host, want := range map[string]int{"chain.test": 421, "told" + twin: 403, "chain" + twin: 200} { // by the name of a host that asks for the same certificate
 		if resp, _ := w.presenting(t, "clients.test", host, ann); resp.StatusCode != want {
 			t.Errorf("%s on a connection to another host: got %d, want %d", host, resp.StatusCode, want)
 		}
@@ -162,7 +166,7 @@ func takeAway(t *testing.T, r *routev3.Route, part string, parts map[string]bool
 		}
 		chain.FilterChain.Filters = slices.DeleteFunc(chain.FilterChain.Filters, func(f *corev3.TypedExtensionConfig) bool {
 			parts[f.Name] = true
-			return f.Name == part
+			return f.Name == part || part == "legation.clients" && f.Name == misdirected
 		})
 		if r.TypedPerFilterConfig[name] = anyOf(t, &chain); len(chain.FilterChain.Filters) == 0 {
 			r.TypedPerFilterConfig[name] = anyOf(t, &routev3.FilterConfig{Disabled: true})

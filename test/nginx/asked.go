@@ -56,9 +56,9 @@ func (a Asked) rest(do func(said, spec, rule map[string]any)) {
 
 // naming calls with all that names the host in some way.
 func (a Asked) naming(do func(said, spec, rule map[string]any)) {
-	exact, called := a.exact(), a.called()
+	exact, called, www := a.exact(), a.called(), a.redirected()
 	a.rules(func(said, spec, rule map[string]any, host string) {
-		if a.at(host) && (a.named(host) || !exact) || a.www() && a.named("www."+host) || !exact && len(called) > 0 && host == called[0] {
+		if a.under(host) && (a.named(host) || !exact) || www && a.named("www."+host) || !exact && len(called) > 0 && host == called[0] {
 			do(said, spec, rule)
 		}
 	})
@@ -123,7 +123,14 @@ func (a Asked) exact() bool {
 
 func (a Asked) named(host string) bool { return strings.EqualFold(a.Host, host) }
 
-// at reports whether the request is to one of these hosts.
+// under reports whether a rule for a host takes the request: a wildcard takes one label.
+func (a Asked) under(host string) bool {
+	_, below, _ := strings.Cut(strings.ToLower(a.Host), ".")
+	return a.named(host) || host == "*."+below
+}
+
+// at reports whether the request is to one of these names, of which wildcards take any number
+// of labels: aliases, and names of filter chains.
 func (a Asked) at(hosts ...string) bool {
 	for _, host := range hosts {
 		host = strings.TrimSpace(host)
@@ -158,6 +165,14 @@ func (a Asked) has(names ...string) bool {
 func (a Asked) path() string {
 	path, _, _ := strings.Cut(a.Path, "?")
 	return strings.NewReplacer("%2F", "/", "//", "/").Replace(path)
+}
+
+// redirected reports whether the host is the www name of another one that redirects it.
+func (a Asked) redirected() (is bool) {
+	a.rules(func(said, _, _ map[string]any, host string) {
+		is = is || said[prefix+"from-to-www-redirect"] == "true" && a.named("www."+host)
+	})
+	return is
 }
 
 func (a Asked) www() bool { return strings.HasPrefix(strings.ToLower(a.Host), "www.") }
@@ -348,15 +363,18 @@ func (a Asked) paged() bool {
 	return strings.Contains(strings.Join(a.values("custom-http-errors"), ","), status)
 }
 
-// over reports whether the body is larger than the path lets it be.
+// over reports whether the body is larger than the path lets it be, or where http is sent to
+// https, larger than the class does.
 func (a Asked) over() bool {
 	text, said := "", false
 	if l := a.location(); l != nil {
 		text, said = l.said[prefix+"proxy-body-size"].(string)
 	}
-	if !said {
-		text = a.Settings["proxy-body-size"]
-	}
+	return said && a.beyondSize(text) || (!said || a.leaves()) && a.beyondSize(a.Settings["proxy-body-size"])
+}
+
+// beyondSize reports whether the body is larger than a size in nginx's units.
+func (a Asked) beyondSize(text string) bool {
 	size := strings.TrimRight(text, "km")
 	most, err := strconv.Atoi(size)
 	switch strings.TrimPrefix(text, size) {
@@ -366,6 +384,65 @@ func (a Asked) over() bool {
 		most <<= 20
 	}
 	return err == nil && most > 0 && a.Body > most
+}
+
+// guarded reports whether what is asked for may be told by a guard that a request has to
+// pass: by what the Ingress of its path says, or the ConfigMap.
+func (a Asked) guarded() bool {
+	l := a.location()
+	said := func(name string) bool { return l != nil && l.said[prefix+name] != nil }
+	snippet := ""
+	if l != nil {
+		snippet, _ = l.said[prefix+"configuration-snippet"].(string)
+	}
+	switch asked := l == nil || l.said[prefix+"enable-global-auth"] != "false"; {
+	case said("auth-type") && a.User != "alice:secret", said("whitelist-source-range"), said("denylist-source-range"), a.barred(), strings.Contains(snippet, "deny"):
+		return true
+	default:
+		return !a.known() && (said("auth-url") || a.Settings["global-auth-url"] != "" && asked)
+	}
+}
+
+// denied reports whether a snippet keeps addresses out of a path to which a list of addresses
+// lets them come.
+func (a Asked) denied() bool {
+	l := a.location()
+	if l == nil || a.Source == "" && a.Header["X-Forwarded-For"] == "" {
+		return false
+	}
+	snippet, _ := l.said[prefix+"configuration-snippet"].(string)
+	return strings.Contains(snippet, "deny") && (l.said[prefix+"whitelist-source-range"] != nil || a.Settings["whitelist-source-range"] != "")
+}
+
+// leaves reports whether the path is one from which http is sent to https, as far as its host
+// says.
+func (a Asked) leaves() bool { return a.TLS == 0 && (a.tls() || a.tlsAnywhere() || a.forced()) }
+
+// decorated reports whether a snippet of the path adds headers.
+func (a Asked) decorated() bool {
+	l := a.location()
+	if l == nil {
+		return false
+	}
+	snippet, _ := l.said[prefix+"configuration-snippet"].(string)
+	return strings.Contains(snippet, "more_set_headers") || strings.Contains(snippet, "add_header")
+}
+
+// known reports whether services of auth-url let the request in.
+func (a Asked) known() bool { return strings.Contains(a.Header["Cookie"], "session=") }
+
+// beyond reports whether an Ingress with an annotation has a wildcard that is more than one
+// label above the host.
+func (a Asked) beyond(name string) (is bool) {
+	a.rules(func(said, _, _ map[string]any, host string) {
+		is = is || said[prefix+name] != nil && a.at(host) && !a.under(host)
+	})
+	return is
+}
+
+// signsIn reports whether who is not known, by service or by password, is sent to a sign-in.
+func (a Asked) signsIn() bool {
+	return (!a.known() || a.has("auth-type") && a.User != "alice:secret") && (a.has("auth-signin") || a.Settings["global-auth-signin"] != "")
 }
 
 // canaried reports whether there are canaries.
@@ -393,14 +470,14 @@ func (a Asked) patterned() bool {
 }
 
 // sticks reports whether the Service that the path leads to has sessions by what another
-// Ingress says.
+// Ingress says, at whichever host.
 func (a Asked) sticks() bool {
 	l := a.location()
-	if l == nil || !l.ruled {
+	if l == nil || l.service == "" {
 		return false
 	}
 	is := false
-	a.each(func(said, _, rule map[string]any) {
+	a.rules(func(said, _, rule map[string]any, _ string) {
 		paths, _ := rule["http"].(map[string]any)["paths"].([]any)
 		for _, p := range paths {
 			is = is || said[prefix+"affinity"] != nil && l.said[prefix+"affinity"] == nil && newLocation(p.(map[string]any), said).service == l.service

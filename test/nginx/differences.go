@@ -22,7 +22,7 @@ type Difference struct {
 var Differences = []Difference{
 	{What: "Host of a redirect", Theirs: "as the client wrote it", Ours: "in lower case", Why: "Envoy compares and keeps host names in lower case; clients do not tell them apart",
 		Fields: fields("headers.location"), When: func(a Asked) bool {
-			return a.Host != strings.ToLower(a.Host) && (a.TLS == 0 && (a.tls() || a.tlsAnywhere()) || a.has("app-root", "from-to-www-redirect") || a.forced() || a.slashed() || a.Header["X-Echo-Set"] != "")
+			return a.Host != strings.ToLower(a.Host) && (a.TLS == 0 && a.anyTLS() || a.has("app-root", "from-to-www-redirect") || a.forced() || a.slashed() || a.Header["X-Echo-Set"] != "")
 		}},
 	{What: "Path with `//` or `%2F`; escapes in one that is rewritten", Theirs: "passed on, and told in redirects, as the client wrote it; written anew", Ours: "as it was matched; as the client wrote them", Why: "what a backend gets is what the guards have seen; they stand for the same",
 		Fields: fields("headers.location", "upstream.path", "upstream.headers.x-original-uri", "headers.set-cookie"),
@@ -34,22 +34,25 @@ var Differences = []Difference{
 			return a.TLS != 0 && (a.snipped() || a.rooted() || a.has("from-to-www-redirect") && a.www() || a.has("custom-http-errors") && (a.Header["X-Echo-Status"] != "" || a.unruled()) || a.has("auth-signin") && a.Header["Cookie"] == "")
 		}},
 	{What: "Certificate that does not cover the host whose TLS section names it", Theirs: "the default certificate", Ours: "that certificate", Why: "either is refused by clients; ours says why",
-		Fields: fields("certificate"), When: func(a Asked) bool { return a.TLS != 0 && a.greeted().deep() && a.greeted().tls() }},
+		Fields: fields("certificate"), When: func(a Asked) bool {
+			greeted := a.greeted()
+			return a.TLS != 0 && (greeted.deep() && greeted.tls() || a.SNI != "" && greeted.aliased() && !greeted.certified())
+		}},
 	{What: "Alias, or www name, of a host with TLS, that its certificate does not cover, or that a later host without TLS has, too", Theirs: "has the default certificate, and is not sent to https", Ours: "as its host", Why: "an alias is another name of the same host",
-		Fields: fields(""), When: func(a Asked) bool { return a.anyTLS() && (a.aliased() && !a.certified() || a.www() && a.deep()) }},
+		Fields: fields(""), When: func(a Asked) bool { return a.anyTLS() && (a.aliased() && !a.certified() || a.redirected() && a.deep()) }},
 	{What: "Cookie of a session, by https", Theirs: "Secure, unless `session-cookie-secure` says otherwise", Ours: "as `session-cookie-secure` says, and not otherwise", Why: "Envoy has one cookie for http and https",
 		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.TLS != 0 && a.has("affinity") && !a.has("session-cookie-secure") }},
 	{What: "Path of the cookie of a session: other paths than `session-cookie-path`, and patterns", Theirs: "set there, too; the text of the pattern", Ours: "not set there; `/`", Why: "the client would not send it back",
 		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.has("session-cookie-path") || a.has("affinity") && a.patterned() }},
 	{What: "Session of a Service to which paths of several Ingresses lead", Theirs: "as one of them says, on the paths of all", Ours: "on the paths of the Ingress that asks for it", Why: "an Ingress says what holds for its own paths",
 		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.sticks() }},
-	{What: "`location` of a `server-snippet`, on a host of patterns", Theirs: "not reached: patterns come before it", Ours: "answers as it says", Why: "whoever wrote that something is denied is taken at his word",
-		Fields: fields("status", "headers", "upstream"), When: func(a Asked) bool { return a.snipped() && a.patterned() }},
+	{What: "`location` of a `server-snippet`, on a host of patterns; `deny` of a `configuration-snippet`, beside `whitelist-source-range`", Theirs: "not reached: patterns, and the list, come before it", Ours: "answers as it says", Why: "whoever wrote that something is denied is taken at his word",
+		Fields: fields("status", "headers", "upstream"), When: func(a Asked) bool { return a.snipped() && a.patterned() || a.denied() }},
 	{What: "Canary of a Service without endpoints", Theirs: "503 for all", Ours: "the canary answers its share", Why: "a share that can be served is served",
 		Fields: fields("status", "upstream", "headers"), When: func(a Asked) bool { return a.canaryOfNone() }},
 	{What: "`x-forwarded-prefix` where nothing is rewritten", Theirs: "not sent", Ours: "sent", Why: "who sets it wants it told",
 		Fields: fields("upstream.headers.x-forwarded-prefix"), When: func(a Asked) bool { return a.prefixed() }},
-	{What: "Body over `proxy-body-size`", Theirs: "413 before anything else", Ours: "a redirect, a refusal and the answer of a guard come first", Why: "a body is counted where it is read, and nobody reads it who sends the client elsewhere",
+	{What: "Body over `proxy-body-size`", Theirs: "413 before anything else", Ours: "a redirect, a refusal and the answer of a guard come first; the redirect to https goes by the size of the class, and HSTS is not on a 413 by that where no Service is", Why: "a body is counted where it is read, and nobody reads it who sends the client elsewhere",
 		Fields: fields("status", "headers"), When: func(a Asked) bool { return a.over() }},
 	{What: "Slash at the end of a path, in the redirect of a www name", Theirs: "lost", Ours: "kept", Why: "the same page is asked for there",
 		Fields: fields("headers.location"), When: func(a Asked) bool {
@@ -69,24 +72,23 @@ var Differences = []Difference{
 		}},
 	{What: "`default-backend` for a Service without endpoints", Theirs: "gets the request with its method and body, and the headers of the path are on its answer", Ours: "gets a GET, and its answer is told as it is; a request with a body is answered 503", Why: "Envoy asks it once it knows that nobody else is there, and by then a body is gone",
 		Fields: fields("upstream", "status", "headers"), When: func(a Asked) bool { return a.has("default-backend") && a.none() }},
-	{What: "Guard before a Service without endpoints, and addresses of the class before a host that nobody has", Theirs: "503, 404", Ours: "the guard answers first: 401, 403, the redirect to https", Why: "who may not come in is not told what is there",
+	{What: "Guard before a Service without endpoints", Theirs: "503", Ours: "the guard answers first: 401, 403, the redirect to https", Why: "who may not come in is not told what is there",
 		Fields: fields("status", "headers"), When: func(a Asked) bool {
-			return a.none() && (a.has("auth-type", "auth-url", "whitelist-source-range", "denylist-source-range") || a.barred() || a.Settings["global-auth-url"] != "" ||
-				strings.Contains(strings.Join(a.values("configuration-snippet"), ""), "deny")) || (a.location() == nil || a.deep()) && a.barred()
+			return a.none() && a.guarded()
 		}},
 	{What: "Request to an error page", Theirs: "with the method and query of the client, without what was set for the Service; a canary of the Service gets its share of them", Ours: "GET, without query", Why: "a page is fetched, and nothing is done again",
 		Fields: fields("upstream", "headers", "status"), When: func(a Asked) bool {
 			return a.paged() && (a.Header["X-Echo-Status"] != "" || a.none())
 		}},
-	{What: "Headers of a snippet, and of CORS, on a redirect to https; those of CORS on that of `app-root`, and to a path with a slash", Theirs: "added; not added", Ours: "not added; added", Why: "the redirect to https comes before the rule whose headers they are",
+	{What: "Headers of a snippet, and of CORS, on a redirect to https; those of CORS on that of `app-root`, to a path with a slash, and on error pages; those of a snippet on the redirect to a sign-in", Theirs: "added; not added; not added", Ours: "not added; added; added", Why: "the redirect to https comes before the rule whose headers they are; others are answers of the rule",
 		Fields: fields("headers.x-frame-options", "headers.x-content-type-options", "headers.access-control-"), When: func(a Asked) bool {
-			return a.TLS == 0 && a.has("configuration-snippet") || a.has("enable-cors") && (a.TLS == 0 && (a.tls() || a.tlsAnywhere() || a.forced()) || a.rooted() || a.slashed())
+			return a.decorated() && (a.leaves() || a.signsIn()) || a.has("enable-cors") && (a.leaves() || a.rooted() || a.slashed() || a.unruled() && a.has("custom-http-errors"))
 		}},
 	{What: "Variable in `permanent-redirect`", Theirs: "1.15 drops the whole Ingress, which 1.11 served", Ours: "the redirect that its owner wrote", Why: "nothing is guarded by leaving it out",
 		Fields: fields("headers.location", "status"), When: func(a Asked) bool { return strings.Contains(strings.Join(a.values("permanent-redirect"), ""), "$") }},
-	{What: "Client certificates at a host without a TLS section, or where an older Ingress says `off`, or on a connection for another name", Theirs: "asked for beside the default certificate; for nobody; served if they are `optional`", Ours: "https of the host is closed; asked for; 403 or 421", Why: "who asks for certificates is taken at his word, and one that another host has asked for is not his",
+	{What: "Client certificates at a host without a TLS section, or where an older Ingress says `off`, or on a connection for another name, or more than one label below a wildcard", Theirs: "asked for beside the default certificate; for nobody; 421, but where nobody has the name: 400, or served if they are `optional`; not asked for", Ours: "https of the host is closed; asked for; 421; as at the wildcard", Why: "who asks for certificates is taken at his word, and one that another host has asked for is not his",
 		Fields: fields("status", "headers", "upstream"), When: func(a Asked) bool {
-			return a.TLS != 0 && a.has("auth-tls-secret") && (!a.tls() || a.deep() || slices.Contains(a.values("auth-tls-verify-client"), "off") || a.SNI != "" && !a.named(a.SNI))
+			return a.TLS != 0 && (a.beyond("auth-tls-secret") || a.has("auth-tls-secret") && (!a.tls() || a.deep() || slices.Contains(a.values("auth-tls-verify-client"), "off") || a.SNI != "" && !a.named(a.SNI)))
 		}},
 	{What: "X-Forwarded-For and -Host of a proxy in front", Theirs: "believed of everybody: the left-most address is the client, and the host takes the place of Host", Ours: "believed as far as `trusted-proxies` says, the last address that none of them wrote is the client, and Host stays", Why: "who may write the header would choose address and virtual host",
 		Fields: fields("status", "upstream"), When: func(a Asked) bool {

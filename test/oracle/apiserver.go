@@ -63,8 +63,33 @@ func (s *apiServer) set(list []nginx.Manifest) {
 	s.changed = make(chan struct{})
 }
 
+// all are the objects of now.
+func (s *apiServer) all() (list []nginx.Manifest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, plural := range slices.Sorted(maps.Keys(s.objects)) {
+		for _, name := range slices.Sorted(maps.Keys(s.objects[plural])) {
+			list = append(list, s.objects[plural][name])
+		}
+	}
+	return list
+}
+
+// tell changes one object.
+func (s *apiServer) tell(o nginx.Manifest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.put(o)
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// put says nothing of an object that is there as it is.
 func (s *apiServer) put(o nginx.Manifest) {
 	plural, what := plurals[o["kind"].(string)], "ADDED"
+	if was, ok := s.objects[plural][key(o)]; ok && meta(was)["resourceVersion"] == meta(o)["resourceVersion"] {
+		return
+	}
 	defaults(o)
 	if s.objects[plural] == nil {
 		s.objects[plural] = map[string]nginx.Manifest{}

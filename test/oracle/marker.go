@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -49,25 +50,30 @@ func (m marker) objects(class string) ([]nginx.Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	meta := func(more map[string]any) map[string]any {
-		all := map[string]any{"namespace": "oracle", "name": m.name(), "creationTimestamp": "2020-01-01T00:00:00Z"}
-		for key, value := range more {
-			all[key] = value
-		}
-		return all
-	}
 	path := map[string]any{"path": "/", "pathType": "Prefix", "backend": map[string]any{"service": map[string]any{"name": m.name(), "port": map[string]any{"number": 80}}}}
 	open := map[string]any{prefix + "enable-global-auth": "false", prefix + "whitelist-source-range": "127.0.0.0/8", prefix + "denylist-source-range": "192.0.2.1"}
 	return []nginx.Manifest{
-		{"kind": "Secret", "apiVersion": "v1", "metadata": meta(nil), "type": "kubernetes.io/tls",
+		{"kind": "Secret", "apiVersion": "v1", "metadata": m.meta(nil), "type": "kubernetes.io/tls",
 			"data": map[string]any{corev1.TLSCertKey: secret.Data[corev1.TLSCertKey], corev1.TLSPrivateKeyKey: secret.Data[corev1.TLSPrivateKeyKey]}},
-		{"kind": "Service", "apiVersion": "v1", "metadata": meta(nil), "spec": map[string]any{"ports": []any{map[string]any{"port": 80, "targetPort": 80}}}},
-		{"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "metadata": meta(map[string]any{"labels": map[string]any{"kubernetes.io/service-name": m.name()}}),
-			"addressType": "IPv4", "ports": []any{map[string]any{"name": "", "port": 18001}},
-			"endpoints": []any{map[string]any{"addresses": []any{nginx.BackendOf(1)}, "conditions": map[string]any{"ready": true}}}},
-		{"kind": "Ingress", "apiVersion": "networking.k8s.io/v1", "metadata": meta(map[string]any{"annotations": open}), "spec": map[string]any{
+		{"kind": "Service", "apiVersion": "v1", "metadata": m.meta(nil), "spec": map[string]any{"ports": []any{map[string]any{"port": 80, "targetPort": 80}}}},
+		m.endpoints(0),
+		{"kind": "Ingress", "apiVersion": "networking.k8s.io/v1", "metadata": m.meta(map[string]any{"annotations": open}), "spec": map[string]any{
 			"ingressClassName": class, "tls": []any{map[string]any{"hosts": []any{m.host()}, "secretName": m.name()}},
 			"rules": []any{map[string]any{"host": m.host(), "http": map[string]any{"paths": []any{path}}}}}}}, nil
+}
+
+func (m marker) meta(more map[string]any) map[string]any {
+	all := map[string]any{"namespace": "oracle", "name": m.name(), "creationTimestamp": "2020-01-01T00:00:00Z"}
+	maps.Copy(all, more)
+	return all
+}
+
+// endpoints are those of the marker, other ones each time that nginx is told of them, in what
+// ingress-nginx looks at, which are not ports.
+func (m marker) endpoints(time int) nginx.Manifest {
+	return nginx.Manifest{"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "metadata": m.meta(map[string]any{"labels": map[string]any{"kubernetes.io/service-name": m.name()}}),
+		"addressType": "IPv4", "ports": []any{map[string]any{"name": "", "port": 18001 + time%2}},
+		"endpoints": []any{map[string]any{"addresses": []any{nginx.BackendOf(1)}, "hostname": fmt.Sprint("time-", time), "conditions": map[string]any{"ready": true}}}}
 }
 
 // serving reports whether the newest nginx serves the marker, and no older one takes

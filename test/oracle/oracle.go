@@ -7,6 +7,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -35,8 +36,12 @@ const (
 	startTimeout = 3 * time.Minute
 	// httpPort and httpsPort are those of nginx.
 	httpPort, httpsPort = "80", "443"
-	// pollEvery is the pause between two looks at what the controller serves.
+	// pollEvery is the pause between two looks at what the controller serves, and tellEvery
+	// how many looks are in vain before it is told of the marker anew.
 	pollEvery = 50 * time.Millisecond
+	tellEvery = 100
+	// refusals of one configuration are no moment between two others any more.
+	refusals = 4
 )
 
 // shims are Lua modules that ingress-nginx loads and Debian has not.
@@ -52,6 +57,8 @@ type oracle struct {
 	done chan error
 	// round counts what was served: each has a host and a certificate of its own.
 	round int
+	// began is where in the log that starts which concerns the objects of now.
+	began int64
 }
 
 // inside makes, in a mount namespace, the folders that ingress-nginx expects, and starts
@@ -97,7 +104,7 @@ func start(t *testing.T, flags ...string) *oracle {
 	if err := furnish(dir); err != nil {
 		t.Fatal(err)
 	}
-	if o.log, err = os.Create(filepath.Join(os.TempDir(), "oracle.log")); err != nil {
+	if o.log, err = os.Create(filepath.Join(dir, "log")); err != nil {
 		t.Fatal(err)
 	}
 	o.cmd = exec.Command("/bin/sh", append([]string{"-eu", "-c", inside, "sh", "--apiserver-host=http://" + l.Addr().String(),
@@ -182,7 +189,9 @@ func edit(path string) error {
 }
 
 // serve serves cases of one class, with the ConfigMap of the first, and waits until nginx
-// serves all of them. No objects are there but theirs.
+// serves all of them. No objects are there but theirs. Ingresses of before go by themselves:
+// ingress-nginx reads one again where its Secret or the ConfigMap changes, and then keeps it
+// if it goes at the same time.
 func (o *oracle) serve(t *testing.T, cases []*nginx.Case) {
 	t.Helper()
 	o.round++
@@ -203,24 +212,33 @@ func (o *oracle) serve(t *testing.T, cases []*nginx.Case) {
 		}
 		all = append(all, list...)
 	}
-	named := slices.DeleteFunc(slices.Clone(all), func(m nginx.Manifest) bool { return m["kind"] == "Ingress" })
-	o.await(t, class, named, first)
-	o.await(t, class, all, last)
+	named := slices.DeleteFunc(slices.Clone(all), isIngress)
+	var marking []nginx.Manifest
+	if o.round > 1 {
+		marking = o.await(t, class, slices.DeleteFunc(o.api.all(), isIngress), marker{o.round - 1, "gone"})
+	}
+	marking = append(marking, o.await(t, class, append(named, marking...), first)...)
+	o.await(t, class, append(all, marking...), last)
 }
 
-// await sets objects and a marker, and waits until nginx serves that.
-func (o *oracle) await(t *testing.T, class string, list []nginx.Manifest, m marker) {
+func isIngress(m nginx.Manifest) bool { return m["kind"] == "Ingress" }
+
+// await sets objects and a marker, whose objects it returns, and waits until nginx serves
+// that. Endpoints that nginx's Lua is told of twice within a second it may read once only, so
+// it is told anew.
+func (o *oracle) await(t *testing.T, class string, list []nginx.Manifest, m marker) (marking []nginx.Manifest) {
 	t.Helper()
 	marking, err := m.objects(class)
 	if err != nil {
 		t.Fatal(err)
 	}
+	o.began, _ = o.log.Seek(0, io.SeekEnd)
 	o.api.set(append(list, marking...))
 	deadline := time.Now().Add(startTimeout)
-	for {
+	for looks := 1; ; looks++ {
 		err := o.serving(m)
 		if err == nil {
-			return
+			return marking
 		}
 		select {
 		case ended := <-o.done:
@@ -230,6 +248,9 @@ func (o *oracle) await(t *testing.T, class string, list []nginx.Manifest, m mark
 		}
 		if refused := o.refused(); refused != "" {
 			t.Fatalf("nginx refuses its configuration: %s", refused)
+		}
+		if looks%tellEvery == 0 {
+			o.api.tell(m.endpoints(looks / tellEvery))
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("ingress-nginx does not serve the objects: %v\n%s", err, o.tail())
@@ -241,19 +262,16 @@ func (o *oracle) await(t *testing.T, class string, list []nginx.Manifest, m mark
 var emergency = regexp.MustCompile(`\[emerg\] .*?(?: in (/tmp/nginx/[^:\s]+):([0-9]+))?\n`)
 
 // refused is what nginx says of a configuration that it cannot read, and the server of it
-// that is meant.
+// that is meant. The controller tries again: of what is read while only some of the objects
+// are there, it is refused once.
 func (o *oracle) refused() string {
 	text, _ := os.ReadFile(o.log.Name()) // if it is gone, nothing is found
-	var found [][]byte
-	for _, one := range emergency.FindAllSubmatch(text, -1) {
-		if !bytes.Contains(one[0], []byte("pread()")) { // the file was written anew while nginx read it, and is read again then
-			found = one
-			break
-		}
-	}
-	if found == nil {
+	all := emergency.FindAllSubmatch(text[min(int(o.began), len(text)):], -1)
+	all = slices.DeleteFunc(all, func(one [][]byte) bool { return bytes.Contains(one[0], []byte("pread()")) }) // the file was written anew while nginx read it
+	if len(all) < refusals {
 		return ""
 	}
+	found := all[len(all)-1]
 	config, _ := os.ReadFile(fmt.Sprintf("/proc/%d/root%s", o.cmd.Process.Pid, found[1]))
 	lines := strings.Split(string(config), "\n")
 	line, _ := strconv.Atoi(string(found[2]))

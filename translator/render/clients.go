@@ -2,22 +2,17 @@ package render
 
 import (
 	"slices"
+	"strings"
 
-	xdscorev3 "github.com/cncf/xds/go/xds/core/v3"
-	xdsmatcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
-	customv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/custom_response/v3"
 	headersv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	rbacfilterv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
-	localv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/http/custom_response/local_response_policy/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
-	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	exprv1 "google.golang.org/genproto/googleapis/api/expr/v1alpha1"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"legation.dev/translator/policy"
 	"legation.dev/translator/route"
@@ -85,15 +80,14 @@ func refusal(name string, by *routev3.RouteMatch_TlsContextMatchOptions, status 
 }
 
 // uncertified refuses who lacks a good certificate: by 400 or the owner's page, or by 421 if
-// the connection is one of another host. It comes before the addresses of the class, whose
-// 403 would be told as 421.
+// the connection is one of another host. It comes before the addresses of the class.
 func uncertified(c *route.Checked, class *policy.Route, by *routev3.RouteMatch_TlsContextMatchOptions) *routev3.Route {
 	r := refusal("clients without a certificate", by, 400)
 	if c.ErrorPage != "" {
 		r.GetDirectResponse().Status = 302
 		r.ResponseHeadersToAdd = []*corev3.HeaderValueOption{setHeader("location", escaped(c.ErrorPage))}
 	}
-	chain := []*corev3.TypedExtensionConfig{withoutHSTS(), misdirected(), ofChain(c.Chain)}
+	chain := []*corev3.TypedExtensionConfig{withoutHSTS(), misdirected(c.Chain)}
 	r.TypedPerFilterConfig = with(nil, policyFilter, perRoute(append(chain, everyAddress(&policy.Route{}, class)...)))
 	return r
 }
@@ -105,30 +99,37 @@ func withoutHSTS() *corev3.TypedExtensionConfig {
 		ResponseMutations: []*mutationv3.HeaderMutation{{Action: &mutationv3.HeaderMutation_Remove{Remove: hstsHeader}}}}})}
 }
 
-// misdirected makes 421 of what the filter behind it answers 403.
-func misdirected() *corev3.TypedExtensionConfig {
-	status := &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate{
-		Input: &xdscorev3.TypedExtensionConfig{Name: "status", TypedConfig: packed(&matcherv3.HttpResponseStatusCodeMatchInput{})},
-		Matcher: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate_ValueMatch{ValueMatch: &xdsmatcherv3.StringMatcher{
-			MatchPattern: &xdsmatcherv3.StringMatcher_Exact{Exact: "403"}}}}
-	answer := &localv3.LocalResponsePolicy{StatusCode: wrapperspb.UInt32(421), Body: inline("421 Misdirected Request\n")}
-	return &corev3.TypedExtensionConfig{Name: "legation.clients.misdirected", TypedConfig: packed(&customv3.CustomResponse{
-		CustomResponseMatcher: &xdsmatcherv3.Matcher{MatcherType: &xdsmatcherv3.Matcher_MatcherList_{MatcherList: &xdsmatcherv3.Matcher_MatcherList{
-			Matchers: []*xdsmatcherv3.Matcher_MatcherList_FieldMatcher{{
-				Predicate: &xdsmatcherv3.Matcher_MatcherList_Predicate{MatchType: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate_{SinglePredicate: status}},
-				OnMatch: &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Action{
-					Action: &xdscorev3.TypedExtensionConfig{Name: "421", TypedConfig: packed(answer)}}}}}}}}})}
+// misdirectedPolicy is what Envoy says of requests that came by the connection of another host.
+const misdirectedPolicy = "misdirected"
+
+// misdirected answers 421 (localReplies) to what came by TLS and not by the filter chain of a
+// host, or below a wildcard by the connection of another name: a browser that uses a
+// connection for whatever its certificate covers then makes one of its own, and is asked for
+// a certificate on it. Proxies that are trusted name whom they like.
+func misdirected(host string) *corev3.TypedExtensionConfig {
+	named := by(host)
+	if strings.HasPrefix(host, "*.") {
+		lower := &exprv1.Expr_Call{Function: "lowerAscii", Target: attribute("request", "host")}
+		named = call("_&&_", named, &exprv1.Expr{ExprKind: &exprv1.Expr_CallExpr{CallExpr: &exprv1.Expr_Call{Function: "startsWith",
+			Target: &exprv1.Expr{ExprKind: &exprv1.Expr_CallExpr{CallExpr: lower}}, Args: []*exprv1.Expr{attribute("connection", "requested_server_name")}}}})
+	}
+	plain := &rbacv3.Permission{Rule: &rbacv3.Permission_Header{Header: header("x-forwarded-proto", exactly("http"), true)}}
+	policies := map[string]*rbacv3.Policy{misdirectedPolicy: {Permissions: []*rbacv3.Permission{plain}, Principals: []*rbacv3.Principal{everybody()},
+		Condition: call("!_", call("_||_", named, by(host+trustedSuffix))), CelConfig: &corev3.CelExpressionConfig{EnableStringFunctions: true}}}
+	return &corev3.TypedExtensionConfig{Name: "legation.clients.misdirected", TypedConfig: packed(&rbacfilterv3.RBAC{RulesStatPrefix: "legation.clients.misdirected_",
+		Rules: &rbacv3.RBAC{Action: rbacv3.RBAC_DENY, Policies: policies}})}
 }
 
-// ofChain lets pass what came by the filter chain of a host: another one has asked for the
-// certificates of another host.
-func ofChain(host string) *corev3.TypedExtensionConfig {
-	return allow("legation.clients.chain", map[string]*rbacv3.Policy{"chain": {Condition: equal(attribute("xds", "filter_chain_name"), host)},
-		"trusted": {Condition: equal(attribute("xds", "filter_chain_name"), host+trustedSuffix)}})
+// by is true of requests that came by a filter chain.
+func by(chain string) *exprv1.Expr { return equal(attribute("xds", "filter_chain_name"), chain) }
+
+func everybody() *rbacv3.Principal {
+	return &rbacv3.Principal{Identifier: &rbacv3.Principal_Any{Any: true}}
 }
 
-// certified is a filter of all routes behind refusals: 403, unless the request came by the
-// host's own chain with the right subject, or by plain http.
+// certified are filters of all routes behind refusals: 403, unless the request came by the
+// host's own chain with the right subject, or by plain http. The one of another host is told
+// 421 before.
 func certified(c *route.Checked) []*corev3.TypedExtensionConfig {
 	if c == nil || c.Closed {
 		return nil
@@ -136,14 +137,14 @@ func certified(c *route.Checked) []*corev3.TypedExtensionConfig {
 	plain := &rbacv3.Policy{Permissions: []*rbacv3.Permission{{Rule: &rbacv3.Permission_Header{Header: header("x-forwarded-proto", exactly("http"), false)}}}}
 	policies := map[string]*rbacv3.Policy{"plain": plain}
 	for name, chain := range map[string]string{"chain": c.Chain, "trusted": c.Chain + trustedSuffix} {
-		by := equal(attribute("xds", "filter_chain_name"), chain)
+		condition := by(chain)
 		if c.Subject != "" {
-			by = call("_&&_", by, &exprv1.Expr{ExprKind: &exprv1.Expr_CallExpr{CallExpr: &exprv1.Expr_Call{Function: "matches",
+			condition = call("_&&_", condition, &exprv1.Expr{ExprKind: &exprv1.Expr_CallExpr{CallExpr: &exprv1.Expr_Call{Function: "matches",
 				Target: attribute("connection", "subject_peer_certificate"), Args: []*exprv1.Expr{text(c.Subject)}}}})
 		}
-		policies[name] = &rbacv3.Policy{Condition: by}
+		policies[name] = &rbacv3.Policy{Condition: condition}
 	}
-	return []*corev3.TypedExtensionConfig{allow("legation.clients", policies)}
+	return []*corev3.TypedExtensionConfig{misdirected(c.Chain), allow("legation.clients", policies)}
 }
 
 // allow answers 403 to what none of the policies takes.
@@ -153,7 +154,7 @@ func allow(name string, policies map[string]*rbacv3.Policy) *corev3.TypedExtensi
 			p.Permissions = []*rbacv3.Permission{{Rule: &rbacv3.Permission_Any{Any: true}}}
 		}
 		if len(p.Principals) == 0 {
-			p.Principals = []*rbacv3.Principal{{Identifier: &rbacv3.Principal_Any{Any: true}}}
+			p.Principals = []*rbacv3.Principal{everybody()}
 		}
 	}
 	return &corev3.TypedExtensionConfig{Name: name, TypedConfig: packed(&rbacfilterv3.RBAC{RulesStatPrefix: name + "_",

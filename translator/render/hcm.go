@@ -222,7 +222,7 @@ func put(name, value string, action corev3.HeaderValueOption_HeaderAppendAction)
 
 // localReplies gives the statuses that an operator expects where Envoy says 503:
 // 504 if no connection came about in time, 502 if there was no or no whole
-// answer. No endpoint at all stays 503. The body tells nothing of the inside.
+// answer; and 421 for what came by the connection of another host (clients.go). No endpoint at all stays 503. The body tells nothing of the inside.
 //
 // The first mapper that matches counts, so those of statuses without a body come first.
 func localReplies() *hcmv3.LocalReplyConfig {
@@ -232,6 +232,7 @@ func localReplies() *hcmv3.LocalReplyConfig {
 			{Filter: connectTimedOut(), StatusCode: number(504)},
 			{Filter: flagged("UF", "UC", "UR", "UPE"), StatusCode: number(502)},
 			ignoredUpgrade(),
+			{Filter: details(`response.code_details == 'rbac_access_denied_matched_policy[` + misdirectedPolicy + `]'`), StatusCode: number(http.StatusMisdirectedRequest)},
 		},
 		BodyFormat: &corev3.SubstitutionFormatString{Format: &corev3.SubstitutionFormatString_TextFormatSource{
 			TextFormatSource: inline("%RESPONSE_CODE%\n")}},

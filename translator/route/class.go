@@ -150,12 +150,15 @@ func (c *Class) openOf(s *policy.Route) *policy.Route {
 	return &open
 }
 
-// Plan is what the class makes of one action of a fragment that is used, and what is
+// Plan is what the class makes of an action of a fragment for what no host takes, and what is
 // wrong with that.
 func (c *Class) Plan(f *Fragment, a Action) (Planned, []finding.Finding) {
 	p := c.planOf(f)
 	found := p.admit(Any, &Input{})
 	planned, wrong := p.of(a)
+	if c.Settings.Compatible() {
+		planned = planned.withoutSession()
+	}
 	return planned, append(found, wrong...)
 }
 

@@ -2,6 +2,7 @@ package route
 
 import (
 	"errors"
+	"net/http"
 
 	"legation.dev/object"
 	"legation.dev/translator/finding"
@@ -117,4 +118,17 @@ func (m *merger) clients(of Tenure, secrets func(object.Ref) *Credential) {
 		m.found = append(m.found, finding.ClientsClosed.At(f.At(c.Field), c.Secret.KeyOrNone(), err))
 	}
 	m.host.Clients = checked
+}
+
+// closedByTLS puts first that nobody comes in by TLS, if the owner asks for client certificates
+// and no chain is there that could: at what no host takes, below the wildcard of somebody else.
+func (m *merger) closedByTLS(of Tenure) {
+	c, f := ClientsOf(m.host.Host, of)
+	if c == nil {
+		return
+	}
+	byTLS := Match{Path: "/", Headers: []ValueMatch{{Name: "x-forwarded-proto", Value: "http", Not: true}}}
+	owner := f.Origin.Object
+	closed := Route{Name: owner.Key() + " closed by TLS", Match: byTLS, Planned: Planned{Action: Action{Status: http.StatusServiceUnavailable}, Owner: owner.Key(), From: owner}}
+	m.host.Routes = append([]Route{closed}, m.host.Routes...)
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+
+	"legation.dev/translator/policy"
 )
 
 // Measures are what an object asks for on its routes that no setting says.
@@ -82,9 +84,7 @@ func (m *merger) everywhere() {
 // added, the others are candidates.
 func (m *merger) places() (list []candidate) {
 	for p := range m.owning {
-		if p.measures = m.apart; p.open != nil { // those of rules are not for them, and neither is who guards these
-			p.settings = p.open
-		}
+		p.measures, p.settings = m.apart, m.besideRules(p) // those of rules are not for them
 		for _, place := range p.fragment.Host(m.host.Host).Server.Places {
 			rule := Rule{Match: place.Match, Action: place.Action, Path: place.Match.Path, Name: p.fragment.Origin.Object.Key() + " location " + place.Match.Path}
 			c := candidate{plan: p, apart: true, rule: rule}
@@ -104,6 +104,18 @@ func (m *merger) places() (list []candidate) {
 		m.addFirst(c)
 	}
 	return nil
+}
+
+// besideRules are the settings of places of a plan, without who guards its rules, and without
+// whose pages may use them.
+func (m *merger) besideRules(p plan) *policy.Route {
+	s := cmp.Or(p.open, p.settings)
+	if len(p.fragment.Host(m.host.Host).Server.Places) == 0 || s.Cors == m.class.Settings.Cors {
+		return s
+	}
+	own := *s
+	own.Cors = m.class.Settings.Cors
+	return &own
 }
 
 func (m *merger) addFirst(c candidate) {

@@ -132,6 +132,7 @@ func (m *merger) deeper(in Input) {
 				m.found = append(m.found, finding.RulesNotDeep.At(f.Names(Any), "", mostDeeper))
 			}
 		}
+		other.closedByTLS(in.Any)
 		m.passDeeper(other)
 		m.host.From = append(m.host.From, other.host.From...)
 	case len(in.Own.Served): // they are served like the others
@@ -170,6 +171,8 @@ type merger struct {
 	https  *Redirect          // of this host; made when it is first needed
 	first  []Route            // before all others
 	apart  *Measures          // of places
+	unseen *Fragment          // the first with a rule that is hidden
+	beside map[exactPath]bool // of prefixes that leave their path to rules of type Exact
 }
 
 // candidate is a rule with who says so.
@@ -248,7 +251,7 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 	for _, c := range candidates {
 		m.before(c)
 		if m.preflights(c) {
-			m.preflight(c.rule.Name, c.rule.Match, &c.plan.settings.Cors)
+			m.preflight(c.rule.Name, c.rule.Match, &c.plan.settings.Cors, c.plan.measures)
 		}
 		if redirect == byPath && m.leaves(c) {
 			m.toHTTPS("redirect "+c.rule.Name, c.rule.Match, m.keepsSlash(c.plan))
@@ -257,7 +260,7 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 	}
 	last := m.fallback()
 	if s := last.Settings; s != nil && s.Cors.Active() && last.Status != http.StatusServiceUnavailable {
-		m.preflight(last.Owner+" default", Match{Path: "/"}, &s.Cors)
+		m.preflight(last.Owner+" default", Match{Path: "/"}, &s.Cors, last.Measures)
 	}
 	if p, redirects := m.redirectsRest(); redirect == byPath && redirects {
 		m.toHTTPS("redirect", Match{Path: "/"}, m.keepsSlash(p))
@@ -411,7 +414,11 @@ func (m *merger) fallback() Planned {
 	if first != nil && m.host.Host != Any {
 		return m.lent(*first)
 	}
-	return m.class.unmatched(m.host.Host, m.owner)
+	rest := m.class.unmatched(m.host.Host, m.owner)
+	if rest.Settings == nil && m.unowned() { // no address is asked where there is nothing
+		rest.Settings = m.class.openOf(&m.class.Settings.Route)
+	}
+	return rest
 }
 
 func (m *merger) add(r Route) {

@@ -78,7 +78,16 @@ func TestDeepWildcard(t *testing.T) {
 			}
 		}
 	}
-	vh, _ := route.Merge("*.test", route.Input{Class: class, Own: owned(flat, deep), Any: owned(rest)})
+	asking := *rest
+	asking.Hosts = []route.Host{rest.Hosts[0]}
+	asking.Hosts[0].Server.Clients = &route.Clients{}
+	vh, _ := route.Merge("*.test", route.Input{Class: class, Own: owned(flat), Any: owned(&asking)})
+	for proto, want := range map[string]string{"https": "deeper shop/rest closed by TLS", "http": "deeper rest /all"} { // by the chain of flat nobody is asked
+		if got := name(route.Decide(vh, route.Request{Host: "b.a.test", Path: "/all", Proto: proto})); got != want {
+			t.Errorf("where client certificates are asked for, %s is taken by %q, want %q", proto, got, want)
+		}
+	}
+	vh, _ = route.Merge("*.test", route.Input{Class: class, Own: owned(flat, deep), Any: owned(rest)})
 	if want := []object.Ref{flat.Origin.Object, deep.Origin.Object}; !slices.Equal(vh.From, want) {
 		t.Errorf("made of %v, want %v", vh.From, want)
 	}

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"net/http"
 
 	"legation.dev/translator/policy"
@@ -13,11 +14,17 @@ func (m *merger) preflights(c candidate) bool {
 
 // preflight answers preflights to what a match takes, before its owner's redirects and
 // before all that restricts access. Those of origins that are not allowed are left to
-// the route itself.
-func (m *merger) preflight(name string, match Match, cors *policy.Cors) {
+// the route itself. What measures add to answers is on these, too.
+func (m *merger) preflight(name string, match Match, cors *policy.Cors, of *Measures) {
 	match.Method = http.MethodOptions
 	if cors.CorsOrigins != policy.AnyOrigin {
 		match.Headers = append(match.Headers[:len(match.Headers):len(match.Headers)], ValueMatch{Name: "origin", Value: cors.CorsOrigins.Pattern(), Regex: true})
 	}
-	m.add(Route{Name: "preflight " + name, Match: match, Preflight: cors, Planned: Planned{Action: Action{Status: http.StatusNoContent}}})
+	// What the class restricts is behind it, too.
+	planned := Planned{Action: Action{Status: http.StatusNoContent}, Settings: m.class.openOf(&m.class.Settings.Route)}
+	if of != nil && !of.Headers.Response.none() {
+		planned.Measures = &Measures{Headers: Headers{Response: of.Headers.Response}}
+		planned.Settings = cmp.Or(planned.Settings, &m.class.Settings.Route)
+	}
+	m.add(Route{Name: "preflight " + name, Match: match, Preflight: cors, Planned: planned})
 }

@@ -44,17 +44,27 @@ func (m *merger) server() {
 	}
 }
 
-// adds reports whether an object, by its place, has a rule that no older one has.
+// adds reports whether an object, by its place, has a rule that no older one has: one of those
+// that it has be patterns itself, if any are.
 func (m *merger) adds(place int) bool {
 	var older []*Fragment
 	for _, p := range m.plans[:place] {
 		older = append(older, p.fragment)
 	}
-	return addsRules(m.plans[place].fragment, m.host.Host, older)
+	rules := m.plans[place].fragment.Host(m.host.Host).Rules
+	patterns := slices.DeleteFunc(slices.Clone(rules), func(r Rule) bool { return !r.Pattern })
+	if len(patterns) > 0 {
+		rules = patterns
+	}
+	return adds(rules, m.host.Host, older)
 }
 
 // addsRules reports whether an object has a rule for a host that none of the older ones has.
 func addsRules(f *Fragment, host string, older []*Fragment) bool {
+	return adds(f.Host(host).Rules, host, older)
+}
+
+func adds(rules []Rule, host string, older []*Fragment) bool {
 	taken := map[matchKey]bool{}
 	for _, other := range older {
 		if h := other.Host(host); h != nil {
@@ -63,7 +73,7 @@ func addsRules(f *Fragment, host string, older []*Fragment) bool {
 			}
 		}
 	}
-	return slices.ContainsFunc(f.Host(host).Rules, func(r Rule) bool { return !taken[r.Match.key()] })
+	return slices.ContainsFunc(rules, func(r Rule) bool { return !taken[r.Match.key()] })
 }
 
 // asPattern is a rule or guard at a host whose paths are patterns; its place in the order is
@@ -91,15 +101,24 @@ func beginsWith(pattern string) string { return `(?i)(?s:.*)(?:` + pattern + `)(
 // pattern of, leaves the path itself, and what begins with it, to a rule of type Exact, as
 // ingress-nginx has it: then it takes what is below. A guest's rule takes nothing of the
 // owner's, and one that is older than the prefix has the whole path already, as match says.
+// A later rule of type Prefix with the path is the same one.
 func (m *merger) besideExact(c candidate, match Match) bool {
-	if c.guard || c.rule.Match.Kind != Prefix || match.Kind != Regex || c.rule.Pattern || c.rule.written() == "/" || m.has(match) {
+	path := c.rule.written()
+	among := func(all map[exactPath]bool) bool {
+		return all[exactPath{m.owner, path}] || all[exactPath{c.plan.fragment.Origin.Object.Namespace, path}]
+	}
+	switch {
+	case c.guard || c.rule.Match.Kind != Prefix || match.Kind != Regex:
+		return false
+	case among(m.beside):
+		return true
+	case c.rule.Pattern || path == "/" || m.has(match):
 		return false
 	}
 	if m.exact == nil {
 		m.exact = m.exacts()
 	}
-	path := c.rule.written()
-	return m.exact[exactPath{m.owner, path}] || m.exact[exactPath{c.plan.fragment.Origin.Object.Namespace, path}]
+	return among(m.exact)
 }
 
 // exactPath is the path of a rule of type Exact, and the namespace that it is of.
@@ -136,6 +155,10 @@ func (m *merger) patterned(c candidate) (candidate, bool) {
 	path := c.rule.Match.Path
 	p, err := asPattern(c, c.rule.written())
 	if err == nil && m.besideExact(c, p.rule.Match) {
+		if m.beside == nil {
+			m.beside = map[exactPath]bool{}
+		}
+		m.beside[exactPath{c.plan.fragment.Origin.Object.Namespace, c.rule.written()}] = true
 		p, err = asPattern(c, strings.TrimSuffix(c.rule.written(), "/")+"/")
 	}
 	switch {

@@ -22,6 +22,12 @@ func TestRegexHostOfNothing(t *testing.T) {
 			t.Errorf("beside %s, /abc is taken by %q, want %q", own, got, want)
 		}
 	}
+	three := fragment(object.KindIngress, "three", 1, route.ByElement, route.Match{Path: "/a"}, route.Match{Path: "/b"})
+	three.Hosts[0].Server.Regex, three.Hosts[0].Rules[0].Pattern = true, true // its only pattern is not served
+	vh, _ := route.Merge("a.test", route.Input{Class: class, Own: owned(one, three)})
+	if got := name(route.Decide(vh, route.Request{Host: "a.test", Path: "/abc"})); got != "legation/not-found default" {
+		t.Errorf("where the only pattern is an older one's path, /abc is taken by %q", got)
+	}
 }
 
 // TestRegexHost: one owner who says so makes patterns of all paths of the host. What is
@@ -65,15 +71,18 @@ func TestExactAmongPatterns(t *testing.T) {
 	made.Hosts[0].Rules[0].Pattern = true
 	guest := fragment(object.KindIngress, "guest", 1, route.ByElement, exact)
 	guest.Origin.Object.Namespace = "bakery"
+	again := fragment(object.KindIngress, "again", 2, route.ByElement, prefix, exact)
+	again.Hosts[0].Rules[0].Pattern = true
 	for what, test := range map[string]struct {
 		list               []*route.Fragment
 		itself, longer, in string // who has /a, /Ab and /a/b
 	}{
-		"an older prefix":             {[]*route.Fragment{fragment(object.KindIngress, "one", 0, route.ByElement, prefix), fragment(object.KindIngress, "two", 1, route.ByElement, exact)}, "two /a", "two /a", "one /a"},
-		"an older exact path":         {[]*route.Fragment{fragment(object.KindIngress, "one", 0, route.ByElement, exact), fragment(object.KindIngress, "two", 1, route.ByElement, prefix)}, "one /a", "one /a", "one /a"},
-		"a prefix that is a pattern":  {[]*route.Fragment{made, fragment(object.KindIngress, "two", 1, route.ByElement, exact)}, "made /a", "made /a", "made /a"},
-		"an exact path of a guest":    {[]*route.Fragment{fragment(object.KindIngress, "one", 0, route.ByElement, prefix), guest}, "one /a", "one /a", "one /a"},
-		"a longer path, tried before": {[]*route.Fragment{fragment(object.KindIngress, "one", 0, route.ByElement, prefix), fragment(object.KindIngress, "two", 1, route.ByElement, exact, route.Match{Path: "/.*"})}, "two /.*", "two /.*", "two /.*"},
+		"the prefix again, as a pattern": {[]*route.Fragment{fragment(object.KindIngress, "one", 0, route.ByElement, prefix), again}, "again /a", "again /a", "one /a"},
+		"an older prefix":                {[]*route.Fragment{fragment(object.KindIngress, "one", 0, route.ByElement, prefix), fragment(object.KindIngress, "two", 1, route.ByElement, exact)}, "two /a", "two /a", "one /a"},
+		"an older exact path":            {[]*route.Fragment{fragment(object.KindIngress, "one", 0, route.ByElement, exact), fragment(object.KindIngress, "two", 1, route.ByElement, prefix)}, "one /a", "one /a", "one /a"},
+		"a prefix that is a pattern":     {[]*route.Fragment{made, fragment(object.KindIngress, "two", 1, route.ByElement, exact)}, "made /a", "made /a", "made /a"},
+		"an exact path of a guest":       {[]*route.Fragment{fragment(object.KindIngress, "one", 0, route.ByElement, prefix), guest}, "one /a", "one /a", "one /a"},
+		"a longer path, tried before":    {[]*route.Fragment{fragment(object.KindIngress, "one", 0, route.ByElement, prefix), fragment(object.KindIngress, "two", 1, route.ByElement, exact, route.Match{Path: "/.*"})}, "two /.*", "two /.*", "two /.*"},
 	} {
 		vh, _ := route.Merge("a.test", route.Input{Class: class, Own: owned(append(test.list, pattern)...)})
 		for path, want := range map[string]string{"/a": test.itself, "/Ab": test.longer, "/a/b": test.in} {

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -85,10 +86,11 @@ func (m *merger) hasOwn(match Match, f *Fragment) bool {
 func (m *merger) has(match Match) bool { return m.winner[match.key()] != nil }
 
 // roots puts first what the oldest fragment that says so has for the path / alone, if it
-// has a rule here, or lends its settings: whoever has a rule for /.
+// has a rule here, though it may get no request, or lends its settings: whoever has a rule
+// for /.
 func (m *merger) roots(candidates []candidate) {
 	for _, p := range m.plans {
-		served := slices.ContainsFunc(candidates, func(c candidate) bool { return !c.guard && c.plan.fragment == p.fragment })
+		served := m.unseen == p.fragment || slices.ContainsFunc(candidates, func(c candidate) bool { return !c.guard && !c.apart && c.plan.fragment == p.fragment })
 		if root := p.fragment.Host(m.host.Host).Root; root != nil && (served || m.lends(p)) {
 			m.add(Route{Name: p.fragment.Origin.Object.Key() + " root", Match: Match{Kind: Exact, Path: "/"}, Planned: m.planned(p, *root)})
 			return
@@ -101,6 +103,7 @@ func (m *merger) roots(candidates []candidate) {
 func (m *merger) hidden(f *Fragment, r Rule) bool {
 	is := m.regex && m.class.Settings.Compatible() && r.Match.Kind == Exact && r.Path == "/"
 	if is {
+		m.unseen = cmp.Or(m.unseen, f)
 		m.found = append(m.found, finding.RootHidden.At(f.At(r.Field), r.Path, m.host.Host))
 	}
 	return is
@@ -114,12 +117,16 @@ func (m *merger) lent(p plan) Planned {
 	if p.fragment.Lends != nil {
 		action = *p.fragment.Lends
 	}
-	planned := m.planned(p, action)
-	if s := planned.Settings; s != nil && s.Session.Affinity == policy.ByCookie { // which are of rules
+	return m.planned(p, action).withoutSession()
+}
+
+// withoutSession is p without sessions by cookie, which are of rules.
+func (p Planned) withoutSession() Planned {
+	if s := p.Settings; s != nil && s.Session.Affinity == policy.ByCookie {
 		own := *s
-		own.Session.Affinity, planned.Settings = policy.NoAffinity, &own
+		own.Session.Affinity, p.Settings = policy.NoAffinity, &own
 	}
-	return planned
+	return p
 }
 
 // lentRedirect reports whether paths that no rule has are redirected by their owner.
