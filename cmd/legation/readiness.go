@@ -20,7 +20,7 @@ type readiness struct {
 
 	mu      sync.Mutex
 	is      bool
-	lacking []string // what classes without a fleet lack
+	missing []string // what classes without a fleet lack
 }
 
 func newReadiness(s *store.Store, allowEmpty bool) *readiness {
@@ -31,11 +31,11 @@ func newReadiness(s *store.Store, allowEmpty bool) *readiness {
 func (r *readiness) Report(of translator.Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.lacking = nil
+	r.missing = nil
 	for _, p := range of.Unset() {
-		r.lacking = append(r.lacking, p.Error())
+		r.missing = append(r.missing, p.Error())
 	}
-	empty := len(r.lacking) == 0
+	empty := len(r.missing) == 0
 	for range of.Fleets() {
 		empty = false
 		break
@@ -44,9 +44,9 @@ func (r *readiness) Report(of translator.Result) {
 	case empty && r.allowEmpty:
 		r.store.Open()
 	case empty:
-		r.lacking = []string{"there is no IngressClass of ours (spec.controller: " + input.Controller + "); --allow-empty starts a new cluster"}
+		r.missing = []string{"there is no IngressClass of ours (spec.controller: " + input.Controller + "); --allow-empty starts a new cluster"}
 	}
-	if len(r.lacking) == 0 && !r.is {
+	if len(r.missing) == 0 && !r.is {
 		r.is = true
 		close(r.reached)
 	}
@@ -56,5 +56,5 @@ func (r *readiness) Report(of translator.Result) {
 func (r *readiness) missing() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append([]string(nil), r.lacking...)
+	return append([]string(nil), r.missing...)
 }
