@@ -18,9 +18,9 @@ type readiness struct {
 	allowEmpty bool
 	reached    chan struct{}
 
-	mu      sync.Mutex
-	is      bool
-	missing []string // what classes without a fleet lack
+	mu    sync.Mutex
+	is    bool
+	lacks []string // what classes without a fleet lack
 }
 
 func newReadiness(s *store.Store, allowEmpty bool) *readiness {
@@ -31,11 +31,11 @@ func newReadiness(s *store.Store, allowEmpty bool) *readiness {
 func (r *readiness) Report(of translator.Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.missing = nil
+	r.lacks = nil
 	for _, p := range of.Unset() {
-		r.missing = append(r.missing, p.Error())
+		r.lacks = append(r.lacks, p.Error())
 	}
-	empty := len(r.missing) == 0
+	empty := len(r.lacks) == 0
 	for range of.Fleets() {
 		empty = false
 		break
@@ -44,9 +44,9 @@ func (r *readiness) Report(of translator.Result) {
 	case empty && r.allowEmpty:
 		r.store.Open()
 	case empty:
-		r.missing = []string{"there is no IngressClass of ours (spec.controller: " + input.Controller + "); --allow-empty starts a new cluster"}
+		r.lacks = []string{"there is no IngressClass of ours (spec.controller: " + input.Controller + "); --allow-empty starts a new cluster"}
 	}
-	if len(r.missing) == 0 && !r.is {
+	if len(r.lacks) == 0 && !r.is {
 		r.is = true
 		close(r.reached)
 	}
@@ -56,5 +56,5 @@ func (r *readiness) Report(of translator.Result) {
 func (r *readiness) missing() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append([]string(nil), r.missing...)
+	return append([]string(nil), r.lacks...)
 }
