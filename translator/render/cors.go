@@ -2,15 +2,18 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	mutationrulesv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	rbacfilterv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
 
 	"legation.dev/translator/policy"
+	"legation.dev/translator/route"
 )
 
 // Envoy's own filter cors answers preflights with 200, whatever comes after it, and tells
@@ -70,6 +73,19 @@ func inCEL(format string) string {
 		return "request.headers['origin']"
 	}
 	return "'" + format + "'"
+}
+
+// toBrowsers has a route tell what an answer to a preflight does. It stands on the route itself,
+// so that what its host's other routes have in common stays so.
+func toBrowsers(m *routev3.Route, p *route.Preflight) {
+	m.ResponseHeadersToRemove = p.Headers.Remove // Envoy removes first
+	m.ResponseHeadersToAdd = slices.DeleteFunc(corsAnswer(p.Cors), func(o *corev3.HeaderValueOption) bool {
+		return slices.Contains(p.Headers.Remove, o.Header.Key)
+	})
+	for _, o := range added(p.Headers) {
+		o.KeepEmptyValue = false
+		m.ResponseHeadersToAdd = append(m.ResponseHeadersToAdd, o)
+	}
 }
 
 // corsAnswer are the headers for an origin that is allowed.

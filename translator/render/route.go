@@ -158,7 +158,7 @@ func (b *builder) route(r *route.Route) *routev3.Route {
 	case len(r.Targets) == 0:
 		m.Action = &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: r.Status}}
 		if r.Preflight != nil {
-			m.ResponseHeadersToAdd = corsAnswer(r.Preflight)
+			toBrowsers(m, r.Preflight)
 		}
 	default:
 		b.use(&r.Planned)

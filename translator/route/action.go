@@ -47,9 +47,6 @@ type HeaderChange struct {
 	Set, Add []Header // instead of what is there, and beside it
 }
 
-// none reports whether nothing is changed.
-func (c HeaderChange) none() bool { return len(c.Remove)+len(c.Set)+len(c.Add) == 0 }
-
 // Header is a header with its value, which is text, not a format.
 type Header struct {
 	Name, Value string

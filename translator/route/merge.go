@@ -61,7 +61,7 @@ type Route struct {
 	// wildcard; empty for all.
 	Deeper string
 	// Preflight, if not nil, is what browsers are told by an answer to a preflight.
-	Preflight *policy.Cors
+	Preflight *Preflight
 	// Page: the route takes only what Envoy itself asks in place of a target.
 	Page bool
 	Planned

@@ -1,11 +1,17 @@
 package route
 
 import (
-	"cmp"
 	"net/http"
 
 	"legation.dev/translator/policy"
 )
+
+// Preflight is what browsers are told by an answer to a preflight.
+type Preflight struct {
+	*policy.Cors
+	// Headers are what else is changed in it; none of them depends on a status.
+	Headers HeaderChange
+}
 
 // preflights reports whether the preflights of browsers to a candidate are answered.
 func (m *merger) preflights(c candidate) bool {
@@ -22,9 +28,21 @@ func (m *merger) preflight(name string, match Match, cors *policy.Cors, of *Meas
 	}
 	// What the class restricts is behind it, too.
 	planned := Planned{Action: Action{Status: http.StatusNoContent}, Settings: m.class.openOf(&m.class.Settings.Route)}
-	if of != nil && !of.Headers.Response.none() {
-		planned.Measures = &Measures{Headers: Headers{Response: of.Headers.Response}}
-		planned.Settings = cmp.Or(planned.Settings, &m.class.Settings.Route)
+	p := &Preflight{Cors: cors}
+	if of != nil {
+		p.Headers = of.Headers.Response.ordinary()
 	}
-	m.add(Route{Name: "preflight " + name, Match: match, Preflight: cors, Planned: planned})
+	m.add(Route{Name: "preflight " + name, Match: match, Preflight: p, Planned: planned})
+}
+
+// ordinary is a change of an answer whose status is one of the usual ones.
+func (c HeaderChange) ordinary() HeaderChange {
+	without := func(list []Header) (out []Header) {
+		for _, h := range list {
+			h.Ordinary = false
+			out = append(out, h)
+		}
+		return out
+	}
+	return HeaderChange{Remove: c.Remove, Set: without(c.Set), Add: without(c.Add)}
 }
