@@ -5,6 +5,7 @@ package nginx
 import (
 	"cmp"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -484,4 +485,15 @@ func (a Asked) sticks() bool {
 		}
 	})
 	return is
+}
+
+// keptEscape is what ingress-nginx writes with an escape in a path that it rewrites; all else it
+// writes as it is.
+var keptEscape = regexp.MustCompile(`%(?:[01][0-9A-F]|2[0235]|3[CEF]|5[CE]|60|7[B-DF]|[89A-F][0-9A-F])`)
+
+// rewritesEscapes reports whether a path is rewritten that has an escape which ingress-nginx
+// leaves out.
+func (a Asked) rewritesEscapes() bool {
+	path, _, _ := strings.Cut(a.Path, "?")
+	return a.has("rewrite-target") && strings.Contains(keptEscape.ReplaceAllString(path, ""), "%")
 }

@@ -27,7 +27,7 @@ var Differences = []Difference{
 	{What: "Path with `//` or `%2F`; escapes in one that is rewritten", Theirs: "passed on, and told in redirects, as the client wrote it; written anew", Ours: "as it was matched; as the client wrote them", Why: "what a backend gets is what the guards have seen; they stand for the same",
 		Fields: fields("headers.location", "upstream.path", "upstream.headers.x-original-uri", "headers.set-cookie"),
 		When: func(a Asked) bool {
-			return strings.Contains(a.Path, "//") || strings.Contains(a.Path, "%2F") || strings.Contains(a.Path, "%") && a.has("rewrite-target")
+			return strings.Contains(a.Path, "//") || strings.Contains(a.Path, "%2F") || a.rewritesEscapes()
 		}},
 	{What: "HSTS on answers of a `server-snippet`, `app-root`, the www redirect, error pages and a sign-in", Theirs: "none", Ours: "as on every answer by TLS", Why: "a host has the header, or it has not",
 		Fields: fields("headers.strict-transport-security"), When: func(a Asked) bool {
