@@ -32,7 +32,7 @@ func note(r drain.Report) string {
 	fmt.Fprintf(&b, "Envoy was drained for %.1f s, until %s. ", r.Seconds, why)
 	if !r.Known {
 		b.WriteString("Its statistics could not be read: what was active is unknown.")
-		return b.String()
+		return bounded(b.String(), maxNote)
 	}
 	fmt.Fprintf(&b, "Finished requests: %d, connections closed in order: %d. Cut requests: %d, WebSockets: %d, answers: %d", r.RequestsFinished, r.ClosedGracefully, r.RequestsCut, r.UpgradesCut, r.AnswersCut)
 	for i, from := range r.CutFrom {
@@ -50,8 +50,10 @@ func note(r drain.Report) string {
 
 const ellipsis = "…"
 
-// bounded cuts text to at most so many bytes, between two characters.
+// bounded cuts text to at most so many bytes, between two characters. What is none is replaced,
+// as JSON would.
 func bounded(text string, bytes int) string {
+	text = strings.ToValidUTF8(text, string(utf8.RuneError))
 	if len(text) <= bytes {
 		return text
 	}
