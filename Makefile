@@ -47,8 +47,8 @@ FUZZ := \
 	./translator:FuzzTranslate:4000x \
 	./translator/input:FuzzDecodeManifests:25000x \
 	./translator/lower/ingress:FuzzLower:80000x \
-	./translator/route:FuzzDecide:60000x \
-	./translator/route:FuzzMerge:50000x \
+	./translator/route:FuzzDecide:40000x \
+	./translator/route:FuzzMerge:20000x \
 	./ui:FuzzPages:4000x \
 	./xds/admin:FuzzKept:20000x \
 	./xds/observed:FuzzReport:40000x \
