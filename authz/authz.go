@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -68,13 +69,22 @@ func New(cfg Config) *Server {
 	}}
 }
 
-// noLocal refuses addresses of this machine and of its link, where clouds tell secrets.
+// home are the addresses that no service has, as translator/route has them for names that
+// Envoy resolves: of this machine and its link, and by which clouds tell secrets.
+var home = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("224.0.0.0/3"),
+	netip.MustParsePrefix("168.63.129.16/32"), netip.MustParsePrefix("100.100.100.200/32"), // Azure, Alibaba
+	netip.MustParsePrefix("::/127"), netip.MustParsePrefix("fe80::/10"), netip.MustParsePrefix("ff00::/8"), netip.MustParsePrefix("fd00:ec2::254/128"), // the last one: AWS
+}
+
+// noLocal refuses addresses of home, once a name is resolved.
 func noLocal(_, address string, _ syscall.RawConn) error {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return err
 	}
-	if a := at.Addr().Unmap(); a.IsLoopback() || a.IsUnspecified() || a.IsLinkLocalUnicast() || a.IsMulticast() {
+	a := at.Addr().Unmap().WithZone("")
+	if slices.ContainsFunc(home, func(p netip.Prefix) bool { return p.Contains(a) }) {
 		return errors.New("an address of this machine or its link is no service")
 	}
 	return nil

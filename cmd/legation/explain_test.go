@@ -81,6 +81,27 @@ func TestExplainForPeople(t *testing.T) {
 	}
 }
 
+// TestExplainNotReady: a Service whose endpoints are not ready is wrong, and how many are
+// ready and not is said; one is enough.
+func TestExplainNotReady(t *testing.T) {
+	const before = "endpoints:\n- addresses: [127.0.0.1]\n"
+	for endpoints, want := range map[string]struct {
+		status int
+		said   string
+	}{
+		"[{addresses: [10.0.0.1], conditions: {ready: false}}, {addresses: [10.0.0.2], conditions: {ready: false}}]": {cli.Failure, "endpoints 0 ready, 0 draining, 2 not ready"},
+		"[{addresses: [10.0.0.1], conditions: {ready: false}}, {addresses: [10.0.0.2]}]":                             {cli.OK, "endpoints 1 ready, 0 draining, 1 not ready"},
+		"[{addresses: [10.0.0.1], conditions: {ready: false, serving: true, terminating: true}}]":                    {cli.OK, "endpoints 0 ready, 1 draining, 0 not ready"},
+		"[]": {cli.Failure, "endpoints 0 ready, 0 draining, 0 not ready"},
+	} {
+		status, stdout, stderr := legation("explain", "service/shop/web", copyShop(t, before, "endpoints: "+endpoints+"\n"))
+		told := strings.Contains(stderr, "Service shop/web: no endpoint of it is ready; its paths answer 503")
+		if status != want.status || told != (status == cli.Failure) || !strings.Contains(strings.Join(strings.Fields(stdout), " "), want.said) {
+			t.Errorf("%s: status %d, want %d and %q\n%s%s", endpoints, status, want.status, want.said, stdout, stderr)
+		}
+	}
+}
+
 // TestExplainUnreachable: of a cluster that cannot be read it is said what and why.
 func TestExplainUnreachable(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

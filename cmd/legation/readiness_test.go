@@ -11,7 +11,7 @@ import (
 )
 
 // TestReadiness: without a class of ours a process is not ready, unless it is told that
-// there may be none.
+// there may be none; nor while a class names settings that are not there, which it never saw.
 func TestReadiness(t *testing.T) {
 	nothing := translator.Translate(translator.Result{}, input.View{})
 	class := input.Seal(&input.IngressClass{Meta: input.Meta{Name: "edge"}, Controller: input.Controller})
@@ -33,6 +33,21 @@ func TestReadiness(t *testing.T) {
 	r.Report(some)
 	if list := r.missing(); len(list) != 0 || !reached(r) {
 		t.Errorf("a class came: waiting for %q, ready %t", list, reached(r))
+	}
+
+	settings := input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: "ops", Name: "inner"}})
+	inner := input.Seal(&input.IngressClass{Meta: input.Meta{Name: "inner"}, Controller: input.Controller, Parameters: settings.Ref()})
+	view := input.View{}.With(lower.Put(class), lower.Put(inner))
+	for _, allowEmpty := range []bool{false, true} {
+		r = newReadiness(store.New(store.Config{}), allowEmpty)
+		r.Report(translator.Translate(translator.Result{}, view))
+		if list := r.missing(); len(list) != 1 || !strings.Contains(list[0], "IngressClass inner: ") || !strings.Contains(list[0], "ops/inner") || reached(r) {
+			t.Errorf("the settings of a class are not there: waiting for %q, ready %t", list, reached(r))
+		}
+		r.Report(translator.Translate(translator.Result{}, view.With(lower.Put(settings))))
+		if list := r.missing(); len(list) != 0 || !reached(r) {
+			t.Errorf("the settings came: waiting for %q, ready %t", list, reached(r))
+		}
 	}
 
 	r = newReadiness(store.New(store.Config{}), true)

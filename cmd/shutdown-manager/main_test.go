@@ -25,6 +25,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"drain", "--admin", "unix:admin.sock"}, "must be absolute"},
 		{[]string{"drain", "--admin", "9901"}, "want unix:PATH or HOST:PORT"},
 		{[]string{"serve", "--admin", "127.0.0.1:9901", "--grace-period", "1s"}, "--grace-period=1s"},
+		{[]string{"drain", "--admin", "127.0.0.1:9901", "--min-drain=-1s"}, "--min-drain=-1s: must not be negative"},
+		{[]string{"run", "--admin", "127.0.0.1:9901", "--max-drain=-1ns", "--", "envoy"}, "--max-drain=-1ns: must not be negative"},
 		{[]string{"run", "--admin", "127.0.0.1:9901", "--", "envoy", "--drain-time-s", "soon"}, `"soon" is not a number of seconds`},
 		{[]string{"check"}, "--connections is required"},
 		{[]string{"check", "--backlog=-1"}, "--backlog=-1"},

@@ -173,10 +173,14 @@ func TestHeaders(t *testing.T) {
 	w.start(t)
 	_, body := ask(t, w.http, get("shop.example.com", "/", "X-Forwarded-For: 1.2.3.4", "X-Forwarded-Proto: https",
 		"X-Forwarded-Host: evil", "X-Forwarded-Port: 1", "X-Forwarded-Prefix: /evil", "X-Real-IP: 1.2.3.4", "Forwarded: for=1.2.3.4",
-		"Proxy: evil", "X-Envoy-Retry-On: 5xx", "X_Under: evil", "X-Request-ID: mine"))
+		"Proxy: evil", "X-Envoy-Retry-On: 5xx", "X_Under: evil", "X-Request-ID: mine", "X-Scheme: https", "X-Forwarded-Scheme: https", "X-Original-Forwarded-For: 1.2.3.4",
+		"X-Original-URL: /admin", "X-Original-URI: /admin", "X-Rewrite-URL: /admin", "True-Client-IP: 1.2.3.4", "ssl-client-verify: SUCCESS", "ssl-client-subject-dn: CN=root",
+		"X-Auth-Request-User: root", "X-Auth-Request-Email: root"))
 	headers := seen(t, body).Headers
 	for name, want := range map[string]string{"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http", "X-Forwarded-Host": "shop.example.com",
-		"X-Forwarded-Port": "80", "X-Forwarded-Prefix": "", "X-Real-Ip": "127.0.0.1", "Forwarded": "", "Proxy": "", "X-Under": "", "X_Under": "", "X-Request-Id": "mine"} {
+		"X-Forwarded-Port": "80", "X-Forwarded-Prefix": "", "X-Real-Ip": "127.0.0.1", "Forwarded": "", "Proxy": "", "X-Under": "", "X_Under": "", "X-Request-Id": "mine",
+		"X-Scheme": "http", "X-Forwarded-Scheme": "http", "X-Original-Forwarded-For": "", "X-Original-Url": "", "X-Original-Uri": "", "X-Rewrite-Url": "", "True-Client-Ip": "",
+		"Ssl-Client-Verify": "", "Ssl-Client-Subject-Dn": "", "X-Auth-Request-User": "", "X-Auth-Request-Email": ""} {
 		if got := strings.Join(headers.Values(name), ", "); got != want {
 			t.Errorf("backend got %s: %q, want %q", name, got, want)
 		}

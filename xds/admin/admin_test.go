@@ -142,6 +142,36 @@ func TestHTTP(t *testing.T) {
 	get("/loglevel", 404)
 }
 
+// TestConnectionsEnd: who connects and says nothing, at the beginning or between two requests,
+// does not keep a connection.
+func TestConnectionsEnd(t *testing.T) {
+	for name, server := range map[string]*http.Server{"for everybody": HTTP{Metrics: prometheus.NewRegistry()}.Server(), "for debugging": HTTP{Level: new(slog.LevelVar)}.Debug()} {
+		server.ReadHeaderTimeout /= 100
+		server.IdleTimeout /= 1000
+		if server.ReadHeaderTimeout == 0 || server.IdleTimeout == 0 {
+			t.Fatalf("%s: a connection may rest for ever", name)
+		}
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { _ = server.Serve(l) }()
+		defer server.Close()
+		for _, said := range []string{"", "GET / HTTP/1.1\r\nHo", "GET /none HTTP/1.1\r\nHost: x\r\n\r\n"} {
+			conn, err := net.Dial("tcp", l.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(30 * time.Second))
+			io.WriteString(conn, said)
+			if _, err := io.Copy(io.Discard, conn); err != nil {
+				t.Errorf("%s: after %q the connection stays: %v", name, said, err)
+			}
+		}
+	}
+}
+
 // TestLogLevel: the level can be changed.
 func TestLogLevel(t *testing.T) {
 	level := new(slog.LevelVar)

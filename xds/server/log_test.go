@@ -25,7 +25,10 @@ func (b *logBook) Write(p []byte) (int, error) {
 }
 
 // has reports whether some line contains all parts.
-func (b *logBook) has(parts ...string) bool {
+func (b *logBook) has(parts ...string) bool { return b.count(parts...) > 0 }
+
+// count is how many lines contain all parts.
+func (b *logBook) count(parts ...string) (n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for line := range strings.Lines(b.text.String()) {
@@ -34,10 +37,10 @@ func (b *logBook) has(parts ...string) bool {
 			all = all && strings.Contains(line, p)
 		}
 		if all {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 // newLog is a logger into a book that is shown if the test fails.

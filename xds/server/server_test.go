@@ -281,16 +281,21 @@ func TestLargeReconnect(t *testing.T) {
 	}
 }
 
+// TestNACKIsLoggedWithItsObject: in one line, with the words of Envoy, without the end of
+// line that they have.
 func TestNACKIsLoggedWithItsObject(t *testing.T) {
 	h := serve(t)
 	h.store.Publish("nginx", world(t, 1, 0), "start")
 	e := h.envoy("picky", "nginx")
 	e.ask(snapshot.Cluster)
-	e.nack(e.recv(), "no such luck")
+	e.nack(e.recv(), "no such luck\n")
 	h.until("the NACK is counted", func() bool { return h.server.Stats().Types[snapshot.Cluster].NACKs == 1 })
 	h.until("the NACK is logged", func() bool {
 		return h.log.has("picky", serviceName(0), "no such luck", "Ingress shop/host-00000")
 	})
+	if n := h.log.count("no such luck"); n != 1 || h.log.has(`luck\n`) {
+		t.Errorf("%d lines have the words of Envoy, or their end of line", n)
+	}
 }
 
 func TestShutdownEndsStreams(t *testing.T) {
