@@ -74,6 +74,34 @@ func TestNamesNeverLeadHome(t *testing.T) {
 	}
 }
 
+// TestCopiesPassTheGuard: the filter that answers for an address of Envoy's own node is not run
+// for the copy of a request, which arrives: so names get none (finding.NameCopied). If this
+// fails, Envoy has learned it, and names can.
+func TestCopiesPassTheGuard(t *testing.T) {
+	backend, err := echo.Start("home", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(backend.Kill)
+	at, port := envoy.FreePort(t), uint32(backend.Addr().Port())
+	open, guarded := namedCluster(t, "open", "127.0.0.1", port, false), namedCluster(t, "guarded", "127.0.0.1", port, true)
+	e := startStatic(t, at, []*clusterv3.Cluster{open, guarded}, []*routev3.VirtualHost{{Name: "any", Domains: []string{"*"}, Routes: []*routev3.Route{{
+		Match: &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
+		Action: &routev3.Route_Route{Route: &routev3.RouteAction{ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: open.Name},
+			RequestMirrorPolicies: []*routev3.RouteAction_RequestMirrorPolicy{{Cluster: guarded.Name}}}}}}}})
+	for _, c := range []*clusterv3.Cluster{open, guarded} {
+		if err := e.WaitStat(t.Context(), "cluster."+c.Name+".membership_total", envoy.AtLeast(1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if resp, _ := ask(t, at, get("any.test", "/")); resp.StatusCode != http.StatusOK {
+		t.Fatalf("got %d", resp.StatusCode)
+	}
+	if err := e.WaitStat(t.Context(), "cluster."+guarded.Name+".upstream_rq_200", envoy.AtLeast(1)); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestLoopbackAsks: a request that comes through an Envoy on the same machine comes from
 // loopback. What listens there for everybody has neither the level of the log nor profiles.
 func TestLoopbackAsks(t *testing.T) {

@@ -193,6 +193,7 @@ const (
 	ExternalNameOutside Code = "ExternalNameOutside"
 	OwnPort             Code = "OwnPort"
 	NameThrough         Code = "NameThrough"
+	NameCopied          Code = "NameCopied"
 	NameUnchecked       Code = "NameUnchecked"
 	ClusterNotServed    Code = "ClusterNotServed"
 	EndpointsNotServed  Code = "EndpointsNotServed"
@@ -472,6 +473,8 @@ var table = []Row{
 		"Have the service listen on a port other than 9901 to 9904."},
 	{NameThrough, Error, "connections cannot be passed as they are (ssl-passthrough) to a Service of names, since no request is seen whose address could be checked; they end at once", "settings.md#external-names",
 		"Use a Service with endpoints, or let TLS end at Envoy."},
+	{NameCopied, Error, "copies of requests (mirror-target) do not go to a name, since Envoy checks no address for them; there are none, and requests go on to their Service", "settings.md#external-names",
+		"Name an address; or set `loopback-external-names` on the class, if its tenants may have Envoy ask what is on its own node."},
 	{NameUnchecked, Warning, "endpoints that are names have no health checks: Envoy would send them wherever the name resolves to", "settings.md#external-names",
 		"Delete the settings of health checks from the Service; requests that fail take an endpoint out for a while, as everywhere."},
 	{NoExternalPort, Error, "no such port; its paths answer 503", "settings.md#external-names",

@@ -99,7 +99,7 @@ var annotations = []annotation{
 	{name: "load-balance", as: setting},
 	{name: "mirror-host", as: ours, why: "The Host of the copies, in place of that of mirror-target."},
 	{name: "mirror-request-body", as: nothing, why: "a copy always has the body of its request"},
-	{name: "mirror-target", as: ours, why: "Gets a copy of each request: a URL of a host, a name or an address, with $request_uri or nothing behind it. The copy has the path that the Service gets, after rewrite-target. Names of the node itself are not served, see the class setting loopback-external-names."},
+	{name: "mirror-target", as: ours, why: "Gets a copy of each request: a URL of a host, a name or an address, with $request_uri or nothing behind it. The copy has the path that the Service gets, after rewrite-target. Addresses of the node itself are not served, and names are only with the class setting loopback-external-names: Envoy checks no address for copies."},
 	{name: "modsecurity-snippet", as: nothing, why: "it is about enable-modsecurity, which is refused"},
 	{name: "modsecurity-transaction-id", as: nothing, why: "it is about enable-modsecurity, which is refused"},
 	{name: "opentelemetry-operation-name", as: nothing, why: "spans are called by method and route"},

@@ -113,6 +113,9 @@ func external(b route.Backend, class *policy.Values, s *input.Service, port inpu
 	if ip, err := netip.ParseAddr(name); err == nil {
 		return route.Endpoint{IP: ip, Port: n}, nil
 	}
+	if b.Outside() && !class.LoopbackExternalNames { // copies pass by the filter that judges an address (measured)
+		return refuse(finding.NameCopied, "spec.externalName", s.ExternalName)
+	}
 	return route.Endpoint{Name: name, Port: n}, nil
 }
 

@@ -1,0 +1,65 @@
+package translator
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+
+	"legation.dev/translator/finding"
+	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
+	"legation.dev/xds/snapshot"
+)
+
+// TestCopiesNeverLeadHome: Envoy judges no address for the copy of a request, so copies go to
+// addresses that are not home, and to names only if the class lets them lead anywhere.
+func TestCopiesNeverLeadHome(t *testing.T) {
+	for _, c := range []struct {
+		target, settings string
+		want             finding.Code // empty: copies are sent
+	}{
+		{"http://copy.example.org", `external-names: "true"`, finding.NameCopied},
+		{"http://copy.example.org", `compatibility: ingress-nginx`, finding.NameCopied},
+		{"http://copy.example.org", `external-names: "true", loopback-external-names: "true"`, ""},
+		{"http://10.0.0.9", `external-names: "true"`, ""},
+		{"http://127.0.0.1", `external-names: "true"`, finding.OwnExternalName},
+		{"http://169.254.169.254", `external-names: "true"`, finding.OwnExternalName},
+		{"http://a.localhost", `external-names: "true"`, finding.OwnExternalName},
+		{"http://10.0.0.9:9902", `external-names: "true"`, finding.OwnPort},
+	} {
+		r := Translate(Result{}, input.View{}.With(lower.Manifests("all.yaml", fmt.Appendf(nil, copying, c.settings, c.target))...))
+		f, _ := r.Fleet("edge")
+		refused := slices.ContainsFunc(f.Problems(time.Unix(0, 0)), func(p finding.Problem) bool { return p.Code == c.want && p.Object.Name == "web" })
+		looked := 0
+		for name, made := range f.Snapshot.Of(snapshot.Cluster).Prefix("shop/") {
+			if name == "shop/web/80" { // that of the requests
+				continue
+			}
+			looked++
+			var m clusterv3.Cluster
+			if err := made.Any().UnmarshalTo(&m); err != nil {
+				t.Fatal(err)
+			}
+			if resolved := m.GetType() != clusterv3.Cluster_EDS; resolved != (c.want == "") || refused == resolved {
+				t.Errorf("%+v: %s is resolved by Envoy: %t; told: %t", c, name, resolved, refused)
+			}
+		}
+		if looked != 1 {
+			t.Errorf("%+v: %d clusters for copies", c, looked)
+		}
+	}
+}
+
+const copying = `
+{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: edge}, spec: {controller: legation.dev/ingress-controller, parameters: {kind: ConfigMap, name: settings, namespace: ops, scope: Namespace}}}
+---
+{apiVersion: v1, kind: ConfigMap, metadata: {name: settings, namespace: ops}, data: {%s}}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, namespace: shop, annotations: {nginx.ingress.kubernetes.io/mirror-target: "%s"}}
+spec: {ingressClassName: edge, rules: [{host: a.test, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+`
