@@ -150,3 +150,15 @@ func FromPod() (address string, ok bool) {
 	}
 	return "https://" + host + ":" + port, host != "" && port != ""
 }
+
+// Wait waits so long between two questions; false if ctx has ended before.
+func Wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -112,7 +112,7 @@ func Write(ctx context.Context, c *api.Client, e Event) error {
 	}
 	for {
 		err := c.Create(ctx, "/apis/events.k8s.io/v1/namespaces/"+e.Metadata.Namespace+"/events", body)
-		if err == nil || final(err) || !wait(ctx) {
+		if err == nil || final(err) || !api.Wait(ctx, pause) {
 			return known(err)
 		}
 	}
@@ -131,15 +131,4 @@ func known(err error) error {
 func final(err error) bool {
 	var refused *api.Refused
 	return errors.As(err, &refused) && refused.Status < http.StatusInternalServerError && refused.Status != http.StatusTooManyRequests
-}
-
-func wait(ctx context.Context) bool {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

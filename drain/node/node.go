@@ -58,21 +58,10 @@ func Follow(ctx context.Context, c Config) {
 		if time.Since(began) > mostPause { // it has worked for a while
 			pause = leastPause
 		}
-		if !wait(ctx, pause+rand.N(pause/4)) {
+		if !api.Wait(ctx, pause+rand.N(pause/4)) {
 			return
 		}
 		pause = min(2*pause, mostPause)
-	}
-}
-
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

@@ -82,10 +82,7 @@ func toBrowsers(m *routev3.Route, p *route.Preflight) {
 	m.ResponseHeadersToAdd = slices.DeleteFunc(corsAnswer(p.Cors), func(o *corev3.HeaderValueOption) bool {
 		return slices.Contains(p.Headers.Remove, o.Header.Key)
 	})
-	for _, o := range added(p.Headers) {
-		o.KeepEmptyValue = false
-		m.ResponseHeadersToAdd = append(m.ResponseHeadersToAdd, o)
-	}
+	m.ResponseHeadersToAdd = append(m.ResponseHeadersToAdd, unlessEmpty(added(p.Headers))...)
 }
 
 // corsAnswer are the headers for an origin that is allowed.

@@ -33,9 +33,16 @@ func mutationsOf(c route.HeaderChange) (list []*mutationv3.HeaderMutation) {
 	for _, name := range c.Remove {
 		list = append(list, &mutationv3.HeaderMutation{Action: &mutationv3.HeaderMutation_Remove{Remove: name}})
 	}
-	for _, o := range added(c) {
-		o.KeepEmptyValue = false
+	for _, o := range unlessEmpty(added(c)) {
 		list = append(list, &mutationv3.HeaderMutation{Action: &mutationv3.HeaderMutation_Append{Append: o}})
+	}
+	return list
+}
+
+// unlessEmpty has headers left out whose value turns out to be empty.
+func unlessEmpty(list []*corev3.HeaderValueOption) []*corev3.HeaderValueOption {
+	for _, o := range list {
+		o.KeepEmptyValue = false
 	}
 	return list
 }
