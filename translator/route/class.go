@@ -91,8 +91,8 @@ func (p Planned) text() string {
 	if p.Pages != nil {
 		text += fmt.Sprintf(" %s %v %v %v %+v", p.Pages.Backend.Cluster(), p.Pages.Codes, p.Pages.OwnOnly, p.Pages.CodesAlone, p.Pages.Headers)
 	}
-	if p.Settings != nil {
-		text += " " + p.Settings.String()
+	if p.Settings != nil { // with what the objects say that they name
+		text += " " + p.Settings.String() + " " + p.Settings.Auth.Users() + " " + p.Settings.Auth.Set()
 	}
 	return text
 }
