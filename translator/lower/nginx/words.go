@@ -28,7 +28,7 @@ var words = map[string][]policy.Word{
 	"auth-proxy-set-headers":     {{Setting: "auth-headers-from", Ours: withNamespace}},
 	"auth-request-redirect":      {{Setting: "auth-request-redirect", Ours: withPlaces}},
 	"auth-secret-type":           {{Setting: "auth-secret-type", Ours: secretType}},
-	"custom-headers":             {{Setting: "custom-headers", Ours: withNamespace}},
+	"custom-headers":             {{Setting: "custom-headers", Ours: asIs}},
 	"enable-access-log":          {{Setting: "log-requests", Ours: boolean}},
 	"enable-global-auth":         {{Setting: "global-auth", Ours: boolean}},
 	"limit-allowlist":            {{Setting: "rate-exempt-addresses", Ours: asIs}},
