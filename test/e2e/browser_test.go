@@ -20,7 +20,10 @@ import (
 	"legation.dev/xds/identity"
 )
 
-var pictures = flag.String("pictures", "", "folder into which the pictures of the docs are written")
+var (
+	pictures = flag.String("pictures", "", "folder into which the pictures of the docs are written")
+	proofs   = flag.String("proofs", "", "folder into which a picture of each page is written, wide and narrow, light and dark, for somebody who looks at them")
+)
 
 // plan is what browser/look.mjs does.
 type plan struct {
@@ -155,6 +158,9 @@ func TestPageInBrowser(t *testing.T) {
 	for _, path := range []string{"/problems", "/certificates"} { // they have all that differs
 		do.Looks = append(do.Looks, lookAt{Path: path, Script: true, Dark: true}, lookAt{Path: path}, lookAt{Path: path, Script: true, Width: 390, Height: 800})
 	}
+	for path := range says {
+		do.Looks = append(do.Looks, proofsOf(path)...)
+	}
 	if *pictures != "" {
 		do.Looks = append(do.Looks,
 			lookAt{Path: "/search?q=https%3A%2F%2Fpay.localhost%2Fcart", Script: true, Width: 1200, Height: 680, Picture: filepath.Join(*pictures, "page-why.png")},
@@ -175,6 +181,20 @@ func TestPageInBrowser(t *testing.T) {
 		}
 	})
 	p.end(t)
+}
+
+// proofsOf are the looks at a page whose pictures are wanted.
+func proofsOf(path string) (looks []lookAt) {
+	if *proofs == "" {
+		return nil
+	}
+	for _, width := range []int{400, 1280} {
+		for _, dark := range []bool{false, true} {
+			name := fmt.Sprintf("%s-%d-%v.png", regexp.MustCompile(`\W+`).ReplaceAllString(path, "-"), width, map[bool]string{false: "light", true: "dark"}[dark])
+			looks = append(looks, lookAt{Path: path, Script: true, Dark: dark, Width: width, Height: 800, Picture: filepath.Join(*proofs, name)})
+		}
+	}
+	return looks
 }
 
 // check is of one look.
