@@ -57,7 +57,7 @@ func (p *Pages) wrong(s *sheet) {
 	const shown = 5
 	for i, c := range codes {
 		if i == shown {
-			of.More, of.Next = fmt.Sprintf("And %d other kinds.", len(codes)-shown), "/problems"
+			of.More, of.Next = "And "+count(len(codes)-shown, "other kind", "other kinds")+".", "/problems"
 			break
 		}
 		s.add(severity(c.Severity), text(string(c.Code)).to("/problems", "code", string(c.Code)), number(c.Count))
@@ -90,6 +90,9 @@ func (p *Pages) stateOf(f *adminv1.Fleet) cell {
 		return text("stored: the source was not read yet").toned("warn")
 	}
 	of, ok := p.Result().Fleet(f.GetName())
+	if n := len(p.Result().View().Approvable(f.GetName())); n > 0 {
+		return text(count(n, "change waits", "changes wait") + " for an approval").to("/holds").toned("warn")
+	}
 	if !ok || !of.Frozen {
 		return text("follows its objects").toned("good")
 	}
