@@ -89,17 +89,16 @@ func (p *Pages) stateOf(f *adminv1.Fleet) cell {
 	if f.GetVersion().GetStored() != nil {
 		return text("stored: the source was not read yet").toned("warn")
 	}
-	of, ok := p.Result().Fleet(f.GetName())
-	if n := len(p.Result().View().Approvable(f.GetName())); n > 0 {
-		return text(count(n, "change waits", "changes wait") + " for an approval").to("/holds").toned("warn")
-	}
-	if !ok || !of.Frozen {
-		return text("follows its objects").toned("good")
-	}
 	if pause, paused := p.Result().View().Paused(f.GetName()); paused {
 		return textf("paused by %s: %s", pause.By, pause.Reason).toned("warn")
 	}
-	return text("frozen: its class or settings are gone").toned("bad")
+	if of, ok := p.Result().Fleet(f.GetName()); ok && of.Frozen {
+		return text("frozen: its class or settings are gone").toned("bad")
+	}
+	if n := len(p.Result().View().Approvable(f.GetName())); n > 0 {
+		return text(count(n, "change waits", "changes wait") + " for an approval").to("/holds").toned("warn")
+	}
+	return text("follows its objects").toned("good")
 }
 
 // rejections are what Envoys do not take.
