@@ -29,6 +29,19 @@ func objectOf(argument string) (string, bool) {
 	return known + " " + name, true
 }
 
+// named checks that an argument that objectOf knows has a whole name.
+func named(argument string) error {
+	kind, name, _ := strings.Cut(argument, "/")
+	namespace, name, two := strings.Cut(name, "/")
+	switch {
+	case kind == "ingressclass" && two:
+		return fmt.Errorf("%q: want %s/NAME", argument, kind)
+	case kind != "ingressclass" && (namespace == "" || name == "" || strings.Contains(name, "/")):
+		return fmt.Errorf("%q: want %s/NAMESPACE/NAME", argument, kind)
+	}
+	return nil
+}
+
 // object prints what a running Legation makes of an object.
 func (f *inspectFlags) object(c *cobra.Command, object string) error {
 	return f.ask(c, inspectTime, func(ctx context.Context, admin adminv1.AdminClient) error {
