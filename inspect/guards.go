@@ -96,10 +96,10 @@ func rateGuards(s *policy.Route, q Question) (list []guard) {
 	}
 	refused := []uint32{http.StatusServiceUnavailable}
 	if s.PerSecond > 0 {
-		list = append(list, guard{GuardRate, fmt.Sprintf("%d requests a second, %d at once; beyond it 503", s.PerSecond, s.PerSecond*s.Burst), refused, false})
+		list = append(list, guard{GuardRate, fmt.Sprintf("%d requests a second of each client, %d at once; beyond it 503", s.PerSecond, s.PerSecond*s.Burst), refused, false})
 	}
 	if s.PerMinute > 0 {
-		list = append(list, guard{GuardRate, fmt.Sprintf("%d requests a minute, %d at once; beyond it 503", s.PerMinute, s.PerMinute*s.Burst), refused, false})
+		list = append(list, guard{GuardRate, fmt.Sprintf("%d requests a minute of each client, %d at once; beyond it 503", s.PerMinute, s.PerMinute*s.Burst), refused, false})
 	}
 	return list
 }

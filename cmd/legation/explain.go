@@ -48,11 +48,8 @@ error. What is only for information does not count.`,
 		Args: cli.Arguments(cobra.RangeArgs(1, 2)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if object, ok := objectOf(args[0]); ok && len(args) == 1 {
-				if err := named(args[0]); err != nil {
-					return cli.Usage(c, err)
-				}
 				f.inspect.clusterFlags = f.source.clusterFlags
-				return f.inspect.object(c, object)
+				return f.inspect.object(c, object, named(args[0]))
 			}
 			return f.run(c, args)
 		},

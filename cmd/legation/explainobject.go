@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"legation.dev/cmd/cli"
 	"legation.dev/translator/finding"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/snapshot"
@@ -42,8 +43,11 @@ func named(argument string) error {
 	return nil
 }
 
-// object prints what a running Legation makes of an object.
-func (f *inspectFlags) object(c *cobra.Command, object string) error {
+// object prints what a running Legation makes of an object; wrong is what is wrong with its name.
+func (f *inspectFlags) object(c *cobra.Command, object string, wrong error) error {
+	if wrong != nil {
+		return cli.Usage(c, wrong)
+	}
 	return f.ask(c, inspectTime, func(ctx context.Context, admin adminv1.AdminClient) error {
 		answer, err := admin.Explain(ctx, &adminv1.ExplainRequest{Object: object})
 		if err != nil {
