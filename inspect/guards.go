@@ -72,6 +72,9 @@ func clientGuards(vh *route.VirtualHost, q Question) []guard {
 		return append(first, shut)
 	}
 	g := guard{name: GuardClients, text: fmt.Sprintf("by the authorities of %s", c.Secret)}
+	if c.Mode != route.Unverified {
+		g.text += "; what comes by a connection to another host is answered 421"
+	}
 	switch {
 	case c.Mode == route.Unverified:
 	case c.ErrorPage != "":
