@@ -53,6 +53,10 @@ var flagCauses = []struct{ flag, details, cause, look string }{
 	{"NC", "", "a route names a cluster that this Envoy lacks", "legation history, legation diff: please report it"},
 	{"UPE", "", "what the endpoint answers is not the protocol that is expected", "appProtocol of the Service's port"},
 	{"UF", "connection_timeout", "no connection to the endpoint came about in time", "a NetworkPolicy, or a node that is gone; upstream-connect-timeout"},
+	{"UF", "Secret_is_not_supplied_by_SDS", "this Envoy lacks the certificate that the endpoint is to be shown: it never spoke to it", "legation problems; upstream-tls-secret, proxy-ssl-secret"},
+	{"UF", "_ALERT_", "the endpoint refuses the certificate that it is shown, or that it is shown none", "the log of the Service; upstream-tls-secret, proxy-ssl-secret"},
+	{"UF", "WRONG_VERSION_NUMBER", "the endpoint does not speak TLS", "upstream-protocol, backend-protocol; appProtocol of the Service's port"},
+	{"UF", "CERTIFICATE_VERIFY_FAILED", "the endpoint's certificate is not accepted", "its names, its end, and the CA: upstream-tls-secret, proxy-ssl-secret"},
 	{"UF", "TLS", "the endpoint's TLS is not accepted", "certificates of the backend"},
 	{"UF", "", "the endpoint refused the connection", "does the server listen on the port that the EndpointSlice says?"},
 	{"UC", "", "the endpoint closed the connection before it answered", "its keep-alive is shorter than upstream-idle-timeout: upstream-preset"},
@@ -180,7 +184,11 @@ func causeOf(e RequestError) (cause, look string) {
 		if c.flag != "" && !slices.Contains(flags, c.flag) || c.flag == "" && e.Flags != "" && c.details != "" {
 			continue
 		}
-		if strings.Contains(e.Details+" "+e.Failure+" "+e.Route, c.details) {
+		said := e.Details + " " + e.Failure
+		if c.flag == "" {
+			said += " " + e.Route // of what Envoy answers itself; else its path may have any word
+		}
+		if strings.Contains(said, c.details) {
 			return c.cause, c.look
 		}
 	}

@@ -61,3 +61,21 @@ func TestErrorsOfGuards(t *testing.T) {
 		}
 	}
 }
+
+// TestFailedTLS: what Envoy 1.40 wrote of connections to endpoints whose TLS came to nothing says
+// whose fault it is.
+func TestFailedTLS(t *testing.T) {
+	for failure, want := range map[string]string{
+		"TLS_error:_Secret_is_not_supplied_by_SDS":                                                       "this Envoy lacks the certificate that the endpoint is to be shown: it never spoke to it",
+		"TLS_error:|268436496:SSL_routines:OPENSSL_internal:SSLV3_ALERT_HANDSHAKE_FAILURE:TLS_error_end": "the endpoint refuses the certificate that it is shown, or that it is shown none",
+		"TLS_error:|268436504:SSL_routines:OPENSSL_internal:TLSV1_ALERT_UNKNOWN_CA:TLS_error_end":        "the endpoint refuses the certificate that it is shown, or that it is shown none",
+		"TLS_error:|268435703:SSL_routines:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end":          "the endpoint does not speak TLS",
+		"TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:verify_cert_failed:_X509_verify_cert:_certificate_verification_error_at_depth_0:_self_signed_certificate:TLS_error_end": "the endpoint's certificate is not accepted",
+		"TLS_error:|268435612:SSL_routines:OPENSSL_internal:HTTP_REQUEST:TLS_error_end":                                                                                                                       "the endpoint's TLS is not accepted",
+	} {
+		details := "upstream_reset_before_response_started{remote_connection_failure|" + failure + "}"
+		if got, _ := causeOf(RequestError{Status: 503, Flags: "UF", Details: details, Failure: failure}); got != want {
+			t.Errorf("%s: %s, want: %s", failure, got, want)
+		}
+	}
+}

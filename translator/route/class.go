@@ -151,10 +151,10 @@ func (c *Class) openOf(s *policy.Route) *policy.Route {
 }
 
 // Plan is what the class makes of an action of a fragment for what no host takes, and what is
-// wrong with that.
-func (c *Class) Plan(f *Fragment, a Action) (Planned, []finding.Finding) {
+// wrong with that. Of in the objects are used that a fragment can name.
+func (c *Class) Plan(f *Fragment, a Action, in *Input) (Planned, []finding.Finding) {
 	p := c.planOf(f)
-	found := p.admit(Any, &Input{})
+	found := append(p.admit(Any, in), p.lost(in)...)
 	planned, wrong := p.of(a)
 	if c.Settings.Compatible() {
 		planned = planned.withoutSession()
