@@ -92,10 +92,31 @@ func (m *merger) roots(candidates []candidate) {
 	for _, p := range m.plans {
 		served := m.unseen == p.fragment || slices.ContainsFunc(candidates, func(c candidate) bool { return !c.guard && !c.apart && c.plan.fragment == p.fragment })
 		if root := p.fragment.Host(m.host.Host).Root; root != nil && (served || m.lends(p)) {
-			m.add(Route{Name: p.fragment.Origin.Object.Key() + " root", Match: Match{Kind: Exact, Path: "/"}, Planned: m.planned(p, *root)})
+			m.add(Route{Name: p.fragment.Origin.Object.Key() + " root", Match: Match{Kind: Exact, Path: "/"}, Planned: m.planned(m.ofHost(p), *root)})
 			return
 		}
 	}
+}
+
+// ofHost is a plan for what the host answers before it has looked for a rule: with the headers
+// of the host, and without the headers and the limit of bodies that are of rules. Whom a rule
+// keeps out is kept out.
+func (m *merger) ofHost(p plan) plan {
+	var own Measures
+	if p.measures != nil {
+		own.Addresses = p.measures.Addresses
+	}
+	if m.apart != nil {
+		own.Headers = m.apart.Headers
+	}
+	p.measures = &own
+	for _, s := range []**policy.Route{&p.settings, &p.open} {
+		if *s != nil {
+			without := **s
+			without.Cors, without.RequestBody, *s = m.class.Settings.Cors, 0, &without
+		}
+	}
+	return p
 }
 
 // hidden reports whether a rule gets no request, and tells its owner: at a host of patterns
