@@ -183,14 +183,20 @@ func (a Asked) deep() bool { return strings.Count(a.Host, ".") > 2 }
 
 // snipped reports whether a location of a server-snippet answers.
 func (a Asked) snipped() bool {
-	for _, text := range a.values("server-snippet") {
-		for _, place := range []string{"/blocked", "/metrics", "/-/reload"} {
-			if strings.Contains(text, place) && strings.HasPrefix(a.path(), place) {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(a.values("server-snippet"), a.place)
+}
+
+// outdone reports whether the first server-snippet of the host has no location that answers.
+func (a Asked) outdone() bool {
+	all := a.values("server-snippet")
+	return len(all) > 1 && !a.place(all[0])
+}
+
+// place reports whether a location of a server-snippet has the path.
+func (a Asked) place(snippet string) bool {
+	return slices.ContainsFunc([]string{"/blocked", "/metrics", "/-/reload"}, func(place string) bool {
+		return strings.Contains(snippet, place) && strings.HasPrefix(a.path(), place)
+	})
 }
 
 func (a Asked) rooted() bool { return a.path() == "/" && a.has("app-root") }

@@ -1,9 +1,12 @@
 package render
 
 import (
+	"net/http"
+
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	headersv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 
 	"legation.dev/translator/policy"
 	"legation.dev/translator/route"
@@ -29,12 +32,19 @@ func hstsWhere(h policy.HSTS, condition string) *corev3.HeaderValueOption {
 	return setHeader(hstsHeader, "%CEL("+condition+" ? '"+h.String()+"' : '')%")
 }
 
+// tooLarge adds the header to a 413, for a body counted where no target would answer: any route
+// may say that, so it is said once, for each listener.
+func tooLarge(h policy.HSTS) *hcmv3.ResponseMapper {
+	return &hcmv3.ResponseMapper{Filter: answered(http.StatusRequestEntityTooLarge, "legation.too-large"),
+		HeadersToAdd: []*corev3.HeaderValueOption{hstsWhere(h, byTLS)}}
+}
+
 // guardWith adds the header to what a guard answers where no target would: Envoy adds
 // headers of all answers to those of routes that lead to a cluster, and to a direct
 // response, but not to what a filter says before it.
-func guardWith(t *policy.Taste, p *route.Planned, class *policy.Route) []*corev3.TypedExtensionConfig {
+func guardWith(t *policy.Taste, p *route.Planned) []*corev3.TypedExtensionConfig {
 	s := p.Settings
-	guards := s.Auth.Active() || len(s.Allowed)+len(s.Denied) > 0 || p.Measures != nil && len(p.Measures.Addresses) > 0 || bodyLimit.differs(s, class)
+	guards := s.Auth.Active() || len(s.Allowed)+len(s.Denied) > 0 || p.Measures != nil && len(p.Measures.Addresses) > 0
 	if t.HSTS == (policy.HSTS{}) || len(p.Targets) > 0 || !guards || signInWithout(t, &s.Auth) != nil {
 		return nil
 	}

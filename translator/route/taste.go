@@ -68,7 +68,7 @@ func (m *merger) slashes(list []candidate) []candidate {
 		if c.guard || bare == "" || bare == c.rule.Match.Path || c.rule.Match.Kind == Regex || m.has(match) || m.hasOwn(Match{Path: bare}, c.plan.fragment) {
 			continue
 		}
-		m.winner[match.key()] = c.plan.fragment
+		m.winner[match.key()], c.plan = c.plan.fragment, m.withoutCors(c.plan)
 		c.rule.Name += " without its slash"
 		c.rule.Match = match
 		c.rule.Action = Action{Redirect: &Redirect{Status: http.StatusMovedPermanently, Host: m.portless(), Path: bare + "/"}}
@@ -110,10 +110,24 @@ func (m *merger) ofHost(p plan) plan {
 		own.Headers = m.apart.Headers
 	}
 	p.measures = &own
+	return p.with(func(s *policy.Route) { s.Cors, s.RequestBody = m.class.Settings.Cors, 0 })
+}
+
+// withoutCors is a plan for what is answered before the headers of rules for browsers are added.
+func (m *merger) withoutCors(p plan) plan {
+	if p.settings.Cors == m.class.Settings.Cors {
+		return p
+	}
+	return p.with(func(s *policy.Route) { s.Cors = m.class.Settings.Cors })
+}
+
+// with is a plan with other settings.
+func (p plan) with(change func(*policy.Route)) plan {
 	for _, s := range []**policy.Route{&p.settings, &p.open} {
 		if *s != nil {
-			without := **s
-			without.Cors, without.RequestBody, *s = m.class.Settings.Cors, 0, &without
+			own := **s
+			change(&own)
+			*s = &own
 		}
 	}
 	return p
