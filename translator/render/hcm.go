@@ -239,7 +239,7 @@ func localReplies(h policy.HSTS, l route.Listener) *hcmv3.LocalReplyConfig {
 			TextFormatSource: inline("%RESPONSE_CODE%\n")}},
 	}
 	if l.TLS && h != (policy.HSTS{}) {
-		m.Mappers = append(m.Mappers, tooLarge(h))
+		m.Mappers = append(m.Mappers, hstsOnRefusals(h))
 	}
 	return m
 }
@@ -248,16 +248,17 @@ func localReplies(h policy.HSTS, l route.Listener) *hcmv3.LocalReplyConfig {
 // all the same (measured on 1.40): a client takes it for the beginning of the next
 // response, or in HTTP/2 for an error of the protocol.
 func bodiless(status uint32) *hcmv3.ResponseMapper {
-	return &hcmv3.ResponseMapper{Filter: answered(status, "legation.bodiless"),
+	return &hcmv3.ResponseMapper{Filter: answered(accesslogv3.ComparisonFilter_EQ, status, "legation.bodiless"),
 		BodyFormatOverride: &corev3.SubstitutionFormatString{Format: &corev3.SubstitutionFormatString_TextFormatSource{TextFormatSource: inline("")}},
 	}
 }
 
-// answered is true of a status. Envoy wants a name by which its runtime could change that.
-func answered(status uint32, name string) *accesslogv3.AccessLogFilter {
+// answered compares the status of an answer with one. Envoy wants a name by which its runtime
+// could change that.
+func answered(how accesslogv3.ComparisonFilter_Op, status uint32, name string) *accesslogv3.AccessLogFilter {
 	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_StatusCodeFilter{
 		StatusCodeFilter: &accesslogv3.StatusCodeFilter{Comparison: &accesslogv3.ComparisonFilter{
-			Op: accesslogv3.ComparisonFilter_EQ, Value: &corev3.RuntimeUInt32{DefaultValue: status, RuntimeKey: name}}}}}
+			Op: how, Value: &corev3.RuntimeUInt32{DefaultValue: status, RuntimeKey: name}}}}}
 }
 
 func flagged(flags ...string) *accesslogv3.AccessLogFilter {

@@ -3,13 +3,13 @@ package render
 import (
 	"net/http"
 
+	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	headersv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 
 	"legation.dev/translator/policy"
-	"legation.dev/translator/route"
 )
 
 const (
@@ -32,23 +32,13 @@ func hstsWhere(h policy.HSTS, condition string) *corev3.HeaderValueOption {
 	return setHeader(hstsHeader, "%CEL("+condition+" ? '"+h.String()+"' : '')%")
 }
 
-// tooLarge adds the header to a 413, for a body counted where no target would answer: any route
-// may say that, so it is said once, for each listener.
-func tooLarge(h policy.HSTS) *hcmv3.ResponseMapper {
-	return &hcmv3.ResponseMapper{Filter: answered(http.StatusRequestEntityTooLarge, "legation.too-large"),
-		HeadersToAdd: []*corev3.HeaderValueOption{hstsWhere(h, byTLS)}}
-}
-
-// guardWith adds the header to what a guard answers where no target would: Envoy adds
-// headers of all answers to those of routes that lead to a cluster, and to a direct
-// response, but not to what a filter says before it.
-func guardWith(t *policy.Taste, p *route.Planned) []*corev3.TypedExtensionConfig {
-	s := p.Settings
-	guards := s.Auth.Active() || len(s.Allowed)+len(s.Denied) > 0 || p.Measures != nil && len(p.Measures.Addresses) > 0
-	if t.HSTS == (policy.HSTS{}) || len(p.Targets) > 0 || !guards || signInWithout(t, &s.Auth) != nil {
-		return nil
-	}
-	return []*corev3.TypedExtensionConfig{headerAnew("legation.hsts", hstsWhere(t.HSTS, byTLS))}
+// hstsOnRefusals adds the header to what a guard answers where no target would: Envoy adds the
+// headers of all answers to those of routes that lead to a cluster, and to a direct response,
+// but not to what a filter says before it. It stands once in each listener, so that it costs no
+// route anything. What is answered before there is a route has no header.
+func hstsOnRefusals(h policy.HSTS) *hcmv3.ResponseMapper {
+	return &hcmv3.ResponseMapper{Filter: answered(accesslogv3.ComparisonFilter_GE, http.StatusMultipleChoices, "legation.hsts"),
+		HeadersToAdd: []*corev3.HeaderValueOption{hstsWhere(h, byTLS+" && xds.route_name != ''")}}
 }
 
 // headerAnew takes the header from answers and adds it again.
