@@ -80,9 +80,10 @@ var Differences = []Difference{
 		Fields: fields("upstream", "headers", "status"), When: func(a Asked) bool {
 			return a.paged() && (a.Header["X-Echo-Status"] != "" || a.none())
 		}},
-	{What: "Headers of a snippet, and of CORS, on a redirect to https; those of CORS on error pages; those of a snippet on the redirect to a sign-in", Theirs: "added; not added; not added", Ours: "not added; added; added", Why: "the redirect to https comes before the rule whose headers they are; others are answers of the rule",
+	{What: "Headers of a snippet, and of CORS, on a redirect to https; on the error page of a path without a rule; those of a snippet on the redirect to a sign-in", Theirs: "added; not added; not added", Ours: "not added; added; added", Why: "the redirect to https comes before the rule whose headers they are; others are answers of the rule",
 		Fields: fields("headers.x-frame-options", "headers.x-content-type-options", "headers.access-control-"), When: func(a Asked) bool {
-			return a.decorated() && (a.leaves() || a.signsIn()) || a.has("enable-cors") && (a.leaves() || a.unruled() && a.has("custom-http-errors"))
+			page := a.unruled() && a.has("custom-http-errors")
+			return a.decorated() && (a.leaves() || a.signsIn() || page) || a.has("enable-cors") && (a.leaves() || page)
 		}},
 	{What: "Variable in `permanent-redirect`", Theirs: "1.15 drops the whole Ingress, which 1.11 served", Ours: "the redirect that its owner wrote", Why: "nothing is guarded by leaving it out",
 		Fields: fields("headers.location", "status"), When: func(a Asked) bool { return strings.Contains(strings.Join(a.values("permanent-redirect"), ""), "$") }},
