@@ -602,7 +602,7 @@ func (p *pass) listeners() {
 // managers computes the HTTP configurations of the listeners, and drops those that are
 // needed no more.
 func (p *pass) managers() {
-	list, err := render.Managers(&p.next.class.Settings.Listener, p.next.class.Listeners)
+	list, err := render.Managers(&p.next.class.Settings, p.next.class.Listeners)
 	if err != nil {
 		p.must(nil, err)
 	}

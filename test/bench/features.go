@@ -24,7 +24,7 @@ const (
 // features measures what one feature on a route costs the workers of a real Envoy, beside a
 // plain route of the same Envoy.
 func (b *bench) features() error {
-	return b.besideOn(func(sides []*real.Side, backend *net.TCPAddr) (err error) {
+	return b.besideOn("", func(sides []*real.Side, backend *net.TCPAddr) (err error) {
 		s, list := sides[0], real.Features(backend)
 		end, err := b.authorize(s)
 		if err != nil {

@@ -59,11 +59,11 @@ func (b *bench) requests() error {
 // beside runs f with this tree's build of legation and those of -beside, which have a
 // backend in common.
 func (b *bench) beside(f func([]*real.Side) error) error {
-	return b.besideOn(func(sides []*real.Side, _ *net.TCPAddr) error { return f(sides) })
+	return b.besideOn("", func(sides []*real.Side, _ *net.TCPAddr) error { return f(sides) })
 }
 
-// besideOn is beside with the address of the backend.
-func (b *bench) besideOn(f func([]*real.Side, *net.TCPAddr) error) (err error) {
+// besideOn is beside with the address of the backend, in a class with more settings.
+func (b *bench) besideOn(more string, f func([]*real.Side, *net.TCPAddr) error) (err error) {
 	folder, err := os.MkdirTemp("", "legation-bench-")
 	if err != nil {
 		return err
@@ -87,7 +87,7 @@ func (b *bench) besideOn(f func([]*real.Side, *net.TCPAddr) error) (err error) {
 		}
 	}()
 	for _, build := range append(builds, split(b.options.beside)...) {
-		s, err := real.Start(b.ctx, build, backend.Addr().(*net.TCPAddr))
+		s, err := real.Start(b.ctx, build, backend.Addr().(*net.TCPAddr), more)
 		if err != nil {
 			return err
 		}

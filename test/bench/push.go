@@ -16,9 +16,18 @@ const pushTurns = 9
 var pushes = [...]struct{ hosts, paths int }{{300, 1}, {1, 300}}
 
 // push measures what new hosts cost the main thread of a real Envoy, plain ones and those with
-// authentication, CORS, limits and header changes, in turns.
+// authentication, CORS, limits and header changes, in turns: in a class that takes the place of
+// ingress-nginx's, and in another one.
 func (b *bench) push() error {
-	return b.besideOn(func(sides []*real.Side, backend *net.TCPAddr) (err error) {
+	if err := b.pushIn("compatible", real.Compatible); err != nil {
+		return err
+	}
+	return b.pushIn("other", "")
+}
+
+// pushIn measures it in a class with these settings.
+func (b *bench) pushIn(class, settings string) error {
+	return b.besideOn(settings, func(sides []*real.Side, backend *net.TCPAddr) (err error) {
 		s := sides[0]
 		end, err := b.authorize(s)
 		if err != nil {
@@ -32,7 +41,7 @@ func (b *bench) push() error {
 			return err
 		}
 		for _, p := range pushes {
-			if err := b.pushOn(s, p.hosts, p.paths, real.Pushed(backend)); err != nil {
+			if err := b.pushOn(s, Push{Class: class, Hosts: p.hosts, Paths: p.paths}, real.Pushed(backend)); err != nil {
 				return err
 			}
 		}
@@ -40,13 +49,13 @@ func (b *bench) push() error {
 	})
 }
 
-// pushOn pushes so many hosts and paths of each kind in turns.
-func (b *bench) pushOn(s *real.Side, hosts, paths int, kinds []real.Feature) error {
+// pushOn pushes as many hosts and paths as a row has, of each kind in turns.
+func (b *bench) pushOn(s *real.Side, of Push, kinds []real.Feature) error {
 	costs := make([][]real.Cost, len(kinds))
 	for turn := range pushTurns {
 		for k := range kinds {
 			k = (k + turn) % len(kinds)
-			c, err := s.Push(b.ctx, kinds[k], hosts, paths)
+			c, err := s.Push(b.ctx, kinds[k], of.Hosts, of.Paths)
 			if err != nil {
 				return fmt.Errorf("%s: %w", kinds[k].Name, err)
 			}
@@ -55,7 +64,7 @@ func (b *bench) pushOn(s *real.Side, hosts, paths int, kinds []real.Feature) err
 	}
 	for k, f := range kinds {
 		row := pushOf(costs[k], costs[0])
-		row.Feature, row.Hosts, row.Paths = f.Name, hosts, paths
+		row.Class, row.Feature, row.Hosts, row.Paths = of.Class, f.Name, of.Hosts, of.Paths
 		b.results.Pushes = append(b.results.Pushes, row)
 	}
 	return nil

@@ -131,7 +131,7 @@ type Price struct {
 
 // Push is what new hosts with paths of one kind cost the main thread of a real Envoy.
 type Push struct {
-	Feature          string
+	Class, Feature   string
 	Hosts, Paths     int // of each
 	Runs             int
 	Bytes            int64         // that Envoy is sent, median
@@ -242,9 +242,9 @@ func (r *Results) printPrices(w io.Writer) {
 }
 
 func (r *Results) printPushes(w io.Writer) {
-	t := newTable(w, "New hosts of a real Envoy: its main thread", len(r.Pushes), "hosts", "paths of each", "with", "runs", "bytes", "CPU", "to plain ones", "quartiles")
+	t := newTable(w, "New hosts of a real Envoy: its main thread", len(r.Pushes), "class", "hosts", "paths of each", "with", "runs", "bytes", "CPU", "to plain ones", "quartiles")
 	for _, x := range r.Pushes {
-		t.row(x.Hosts, x.Paths, x.Feature, x.Runs, size(x.Bytes), x.CPU, fmt.Sprintf("%.2f", x.Ratio), fmt.Sprintf("%.2f to %.2f", x.Low, x.High))
+		t.row(x.Class, x.Hosts, x.Paths, x.Feature, x.Runs, size(x.Bytes), x.CPU, fmt.Sprintf("%.2f", x.Ratio), fmt.Sprintf("%.2f to %.2f", x.Low, x.High))
 	}
 	t.end()
 }

@@ -194,17 +194,23 @@ func (a Asked) deep() bool { return strings.Count(a.Host, ".") > 2 }
 
 // snipped reports whether a location of a server-snippet answers.
 func (a Asked) snipped() bool {
-	for _, text := range a.values("server-snippet") {
-		if strings.Contains(text, "http_x_agent") && a.Header["X-Agent"] != "" || strings.HasPrefix(text, "return") || strings.HasPrefix(text, "rewrite") {
-			return true
-		}
-		for _, place := range []string{"/blocked", "/metrics", "/-/reload", "/doc", "/v1/x"} {
-			if strings.Contains(text, place) && strings.HasPrefix(a.path(), place) {
-				return true
-			}
-		}
+	return slices.ContainsFunc(a.values("server-snippet"), a.place)
+}
+
+// outdone reports whether the first server-snippet of the host has no location that answers.
+func (a Asked) outdone() bool {
+	all := a.values("server-snippet")
+	return len(all) > 1 && !a.place(all[0])
+}
+
+// place reports whether a server-snippet answers: the whole host, or a location that has the path.
+func (a Asked) place(snippet string) bool {
+	if strings.Contains(snippet, "http_x_agent") && a.Header["X-Agent"] != "" || strings.HasPrefix(snippet, "return") || strings.HasPrefix(snippet, "rewrite") {
+		return true
 	}
-	return false
+	return slices.ContainsFunc([]string{"/blocked", "/metrics", "/-/reload", "/doc", "/v1/x"}, func(place string) bool {
+		return strings.Contains(snippet, place) && strings.HasPrefix(a.path(), place)
+	})
 }
 
 func (a Asked) rooted() bool { return a.path() == "/" && a.has("app-root") }

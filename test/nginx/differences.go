@@ -46,16 +46,18 @@ var Differences = []Difference{
 	{What: "Cookie of a session, by https", Theirs: "Secure, unless `session-cookie-secure` says otherwise", Ours: "as `session-cookie-secure` says, and not otherwise", Why: "Envoy has one cookie for http and https",
 		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.TLS != 0 && a.has("affinity") && !a.says("session-cookie-secure", "true") }},
 	{What: "Path of the cookie of a session: other paths than `session-cookie-path`, paths that no rule has, and patterns", Theirs: "set there, too; the text of the pattern", Ours: "not set there; `/`", Why: "the client would not send it back",
-		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.has("session-cookie-path") || a.has("affinity") && (a.patterned() || a.unruled()) }},
+		Fields: fields("headers.set-cookie"), When: func(a Asked) bool {
+			return a.has("session-cookie-path") || a.has("affinity") && (a.patterned() || a.unruled())
+		}},
 	{What: "Session of a Service to which paths of several Ingresses lead", Theirs: "as one of them says, on the paths of all", Ours: "on the paths of the Ingress that asks for it", Why: "an Ingress says what holds for its own paths",
 		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.sticks() }},
-	{What: "`location` of a `server-snippet`, on a host of patterns; the second `server-snippet` of a host; `deny` of a snippet, beside `whitelist-source-range`", Theirs: "not reached: patterns, the first one, and the list come before it", Ours: "answers as it says", Why: "whoever wrote that something is denied is taken at his word",
-		Fields: fields("status", "headers", "upstream"), When: func(a Asked) bool { return a.snipped() && (a.patterned() || len(a.values("server-snippet")) > 1) || a.denied() }},
+	{What: "`location` of a `server-snippet`, on a host of patterns, or beside another one of the host; `deny` of a snippet, beside `whitelist-source-range`", Theirs: "not reached: patterns, and the list, come before it; an older `server-snippet` is the only one", Ours: "answers as it says", Why: "whoever wrote that something is denied is taken at his word",
+		Fields: fields("status", "headers", "upstream"), When: func(a Asked) bool { return a.snipped() && (a.patterned() || a.outdone()) || a.denied() }},
 	{What: "Canary of a Service without endpoints", Theirs: "503 for all", Ours: "the canary answers its share", Why: "a share that can be served is served",
 		Fields: fields("status", "upstream", "headers"), When: func(a Asked) bool { return a.canaryOfNone() }},
 	{What: "`x-forwarded-prefix` where nothing is rewritten", Theirs: "not sent", Ours: "sent", Why: "who sets it wants it told",
 		Fields: fields("upstream.headers.x-forwarded-prefix"), When: func(a Asked) bool { return a.prefixed() }},
-	{What: "Body over `proxy-body-size`", Theirs: "413 before anything else", Ours: "a redirect, a refusal and the answer of a guard come first; the redirect to https goes by the size of the class, and HSTS is not on a 413 by that where no Service is", Why: "a body is counted where it is read, and nobody reads it who sends the client elsewhere",
+	{What: "Body over `proxy-body-size`", Theirs: "413 before anything else", Ours: "a redirect, a refusal and the answer of a guard come first; the redirect to https goes by the size of the class", Why: "a body is counted where it is read, and nobody reads it who sends the client elsewhere",
 		Fields: fields("status", "headers"), When: func(a Asked) bool { return a.over() }},
 	{What: "Slash at the end of a path, in the redirect of a www name", Theirs: "lost", Ours: "kept", Why: "the same page is asked for there",
 		Fields: fields("headers.location"), When: func(a Asked) bool {
@@ -79,9 +81,10 @@ var Differences = []Difference{
 		Fields: fields("upstream", "headers", "status"), When: func(a Asked) bool {
 			return a.paged() && (a.Header["X-Echo-Status"] != "" || a.none()) || a.unruled() && a.has("custom-http-errors") && a.guarded()
 		}},
-	{What: "Headers of a snippet, and of CORS, on a redirect to https; those of CORS on that of `app-root`, of a `server-snippet`, to a path with a slash, and on error pages; those of a snippet on the redirect to a sign-in", Theirs: "added; not added; not added", Ours: "not added; added; added", Why: "the redirect to https comes before the rule whose headers they are; others are answers of the rule",
+	{What: "Headers of a snippet, and of CORS, on a redirect to https; of CORS on answers of a `server-snippet`; on the error page of a path without a rule; those of a snippet on the redirect to a sign-in", Theirs: "added; not added; not added; not added", Ours: "not added; added; added; added", Why: "the redirect to https comes before the rule whose headers they are; others are answers of the rule",
 		Fields: fields("headers.x-frame-options", "headers.x-content-type-options", "headers.access-control-"), When: func(a Asked) bool {
-			return a.decorated() && (a.leaves() || a.signsIn() || a.snipped()) || a.has("configuration-snippet") && a.rooted() || a.has("enable-cors") && (a.leaves() || a.rooted() || a.snipped() || a.slashed() || a.unruled() && a.has("custom-http-errors"))
+			page := a.unruled() && a.has("custom-http-errors")
+			return a.decorated() && (a.leaves() || a.signsIn() || a.snipped() || page) || a.has("enable-cors") && (a.leaves() || a.snipped() || page)
 		}},
 	{What: "Variable in `permanent-redirect`", Theirs: "1.15 drops the whole Ingress, which 1.11 served", Ours: "the redirect that its owner wrote", Why: "nothing is guarded by leaving it out",
 		Fields: fields("headers.location", "status"), When: func(a Asked) bool { return strings.Contains(strings.Join(a.values("permanent-redirect"), ""), "$") }},

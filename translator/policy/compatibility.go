@@ -118,7 +118,7 @@ var tasteRows = []Setting{
 	{
 		Name: "hsts", Type: hstsOf(func(v *Values) *HSTS { return &v.HSTS }),
 		Default: off, Why: "A browser that has seen the header comes by https only, for as long as it says, whatever is installed meanwhile: that must be somebody's decision.",
-		Envoy: "RouteConfiguration.response_headers_to_add, on https",
+		Envoy: "RouteConfiguration.response_headers_to_add, on https; HttpConnectionManager.local_reply_config for what a guard answers where no Service would",
 		Doc:   "The Strict-Transport-Security that answers by https have.",
 	},
 }

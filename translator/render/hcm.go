@@ -54,13 +54,14 @@ const hostOfHTTP10 = "_"
 
 // connectionManager is the HTTP configuration of a listener, for proxies that the
 // class trusts or for everybody. It holds nothing of any host.
-func connectionManager(s *policy.Listener, l route.Listener, trusted bool) *hcmv3.HttpConnectionManager {
+func connectionManager(class *policy.Values, l route.Listener, trusted bool) *hcmv3.HttpConnectionManager {
+	s := &class.Listener
 	m := &hcmv3.HttpConnectionManager{
 		StatPrefix:                    l.Name, // shutdown-manager and alerts go by it: it never changes
 		RouteSpecifier:                scopedRoutes(),
 		HttpFilters:                   append(append(healthPath(s.HealthPath), ownFilters(s)...), httpFilters(false)...),
 		UpgradeConfigs:                []*hcmv3.HttpConnectionManager_UpgradeConfig{webSocket(s)},
-		LocalReplyConfig:              localReplies(),
+		LocalReplyConfig:              localReplies(class.HSTS, l),
 		EarlyHeaderMutationExtensions: early(s, l, trusted),
 		InternalAddressConfig:         &hcmv3.HttpConnectionManager_InternalAddressConfig{}, // no client is internal
 		PreserveExternalRequestId:     true,
@@ -225,8 +226,8 @@ func put(name, value string, action corev3.HeaderValueOption_HeaderAppendAction)
 // answer; and 421 for what came by the connection of another host (clients.go). No endpoint at all stays 503. The body tells nothing of the inside.
 //
 // The first mapper that matches counts, so those of statuses without a body come first.
-func localReplies() *hcmv3.LocalReplyConfig {
-	return &hcmv3.LocalReplyConfig{
+func localReplies(h policy.HSTS, l route.Listener) *hcmv3.LocalReplyConfig {
+	m := &hcmv3.LocalReplyConfig{
 		Mappers: []*hcmv3.ResponseMapper{
 			bodiless(http.StatusNoContent), bodiless(http.StatusNotModified),
 			{Filter: connectTimedOut(), StatusCode: number(504)},
@@ -237,18 +238,27 @@ func localReplies() *hcmv3.LocalReplyConfig {
 		BodyFormat: &corev3.SubstitutionFormatString{Format: &corev3.SubstitutionFormatString_TextFormatSource{
 			TextFormatSource: inline("%RESPONSE_CODE%\n")}},
 	}
+	if l.TLS && h != (policy.HSTS{}) {
+		m.Mappers = append(m.Mappers, hstsOnRefusals(h))
+	}
+	return m
 }
 
 // bodiless keeps our body from replies of a status that has none. Envoy would send it
 // all the same (measured on 1.40): a client takes it for the beginning of the next
 // response, or in HTTP/2 for an error of the protocol.
 func bodiless(status uint32) *hcmv3.ResponseMapper {
-	return &hcmv3.ResponseMapper{
-		Filter: &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_StatusCodeFilter{
-			StatusCodeFilter: &accesslogv3.StatusCodeFilter{Comparison: &accesslogv3.ComparisonFilter{
-				Op: accesslogv3.ComparisonFilter_EQ, Value: &corev3.RuntimeUInt32{DefaultValue: status, RuntimeKey: "legation.bodiless"}}}}},
+	return &hcmv3.ResponseMapper{Filter: answered(accesslogv3.ComparisonFilter_EQ, status, "legation.bodiless"),
 		BodyFormatOverride: &corev3.SubstitutionFormatString{Format: &corev3.SubstitutionFormatString_TextFormatSource{TextFormatSource: inline("")}},
 	}
+}
+
+// answered compares the status of an answer with one. Envoy wants a name by which its runtime
+// could change that.
+func answered(how accesslogv3.ComparisonFilter_Op, status uint32, name string) *accesslogv3.AccessLogFilter {
+	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_StatusCodeFilter{
+		StatusCodeFilter: &accesslogv3.StatusCodeFilter{Comparison: &accesslogv3.ComparisonFilter{
+			Op: how, Value: &corev3.RuntimeUInt32{DefaultValue: status, RuntimeKey: name}}}}}
 }
 
 func flagged(flags ...string) *accesslogv3.AccessLogFilter {

@@ -1,12 +1,15 @@
 package render
 
 import (
+	"net/http"
+
+	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	headersv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 
 	"legation.dev/translator/policy"
-	"legation.dev/translator/route"
 )
 
 const (
@@ -29,16 +32,13 @@ func hstsWhere(h policy.HSTS, condition string) *corev3.HeaderValueOption {
 	return setHeader(hstsHeader, "%CEL("+condition+" ? '"+h.String()+"' : '')%")
 }
 
-// guardWith adds the header to what a guard answers where no target would: Envoy adds
-// headers of all answers to those of routes that lead to a cluster, and to a direct
-// response, but not to what a filter says before it.
-func guardWith(t *policy.Taste, p *route.Planned, class *policy.Route) []*corev3.TypedExtensionConfig {
-	s := p.Settings
-	guards := s.Auth.Active() || len(s.Allowed)+len(s.Denied) > 0 || p.Measures != nil && len(p.Measures.Addresses) > 0 || bodyLimit.differs(s, class)
-	if t.HSTS == (policy.HSTS{}) || len(p.Targets) > 0 || !guards || signInWithout(t, &s.Auth) != nil {
-		return nil
-	}
-	return []*corev3.TypedExtensionConfig{headerAnew("legation.hsts", hstsWhere(t.HSTS, byTLS))}
+// hstsOnRefusals adds the header to what a guard answers where no target would: Envoy adds the
+// headers of all answers to those of routes that lead to a cluster, and to a direct response,
+// but not to what a filter says before it. It stands once in each listener, so that it costs no
+// route anything. What is answered before there is a route has no header.
+func hstsOnRefusals(h policy.HSTS) *hcmv3.ResponseMapper {
+	return &hcmv3.ResponseMapper{Filter: answered(accesslogv3.ComparisonFilter_GE, http.StatusMultipleChoices, "legation.hsts"),
+		HeadersToAdd: []*corev3.HeaderValueOption{hstsWhere(h, byTLS+" && xds.route_name != ''")}}
 }
 
 // headerAnew takes the header from answers and adds it again.

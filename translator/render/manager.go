@@ -25,7 +25,7 @@ const trustedSuffix = "/trusted"
 
 // Managers are the HTTP configurations of listeners: for everybody, and for the proxies
 // that the class trusts, if it trusts any.
-func Managers(s *policy.Listener, listeners []route.Listener) ([]*snapshot.Resource, error) {
+func Managers(s *policy.Values, listeners []route.Listener) ([]*snapshot.Resource, error) {
 	var list []*snapshot.Resource
 	add := func(name string, l route.Listener, trusted bool) error {
 		m := &corev3.TypedExtensionConfig{Name: name, TypedConfig: packed(connectionManager(s, l, trusted))}

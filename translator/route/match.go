@@ -19,6 +19,11 @@ type Match struct {
 	Headers, Query []ValueMatch
 }
 
+// everything reports whether a rule takes all requests.
+func (m Match) everything() bool {
+	return m.Kind == Prefix && m.Path == "/" && m.Method == "" && len(m.Headers)+len(m.Query) == 0
+}
+
 // PathKind is how a path is compared.
 type PathKind uint8
 

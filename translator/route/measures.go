@@ -112,13 +112,10 @@ func (m *merger) places() (list []candidate) {
 // besideRules are the settings of places of a plan, without who guards its rules, and without
 // whose pages may use them.
 func (m *merger) besideRules(p plan) *policy.Route {
-	s := cmp.Or(p.open, p.settings)
-	if len(p.fragment.Host(m.host.Host).Server.Places) == 0 || s.Cors == m.class.Settings.Cors {
-		return s
+	if len(p.fragment.Host(m.host.Host).Server.Places) > 0 {
+		p = m.withoutCors(p)
 	}
-	own := *s
-	own.Cors = m.class.Settings.Cors
-	return &own
+	return cmp.Or(p.open, p.settings)
 }
 
 func (m *merger) addFirst(c candidate) {

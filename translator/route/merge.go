@@ -2,7 +2,6 @@ package route
 
 import (
 	"cmp"
-	"net/http"
 	"reflect"
 	"slices"
 	"strings"
@@ -248,21 +247,25 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 		m.add(r)
 	}
 	m.roots(candidates)
-	redirect := m.redirects(candidates)
+	last := m.fallback()
+	alike := m.preflightsAlike(candidates, last)
+	if alike {
+		m.preflight("preflight", Match{Path: "/"}, candidates[0].plan)
+	}
+	redirect := m.redirects(candidates, alike)
 	for _, c := range candidates {
 		m.before(c)
-		if m.preflights(c) {
-			m.preflight(c.rule.Name, c.rule.Match, &c.plan.settings.Cors, c.plan.measures)
+		if m.preflights(c) && !alike {
+			m.preflight("preflight "+c.rule.Name, c.rule.Match, c.plan)
 		}
 		if redirect == byPath && m.leaves(c) {
 			m.toHTTPS("redirect "+c.rule.Name, c.rule.Match, m.keepsSlash(c.plan))
 		}
 		m.addRewritten(Route{Name: c.rule.Name, Match: c.rule.Match, Planned: m.withSession(m.planned(c.plan.challenged(c.rule), c.rule.Action), c.rule)})
 	}
-	last := m.fallback()
 	m.beforeLast(last)
-	if s := last.Settings; s != nil && s.Cors.Active() && last.Status != http.StatusServiceUnavailable {
-		m.preflight(last.Owner+" default", Match{Path: "/"}, &s.Cors, last.Measures)
+	if last.preflights() && !alike {
+		m.preflight("preflight "+last.Owner+" default", Match{Path: "/"}, plan{settings: last.Settings, measures: last.Measures})
 	}
 	if p, redirects := m.redirectsRest(); redirect == byPath && redirects {
 		m.toHTTPS("redirect", Match{Path: "/"}, m.keepsSlash(p))
@@ -442,9 +445,10 @@ const (
 	byPath             // one before each path whose owner wants it
 )
 
-// redirects decides how the host redirects, and adds the route if it does so wholly. A
-// host that has a chain then needs it; only who is forced to redirects without one.
-func (m *merger) redirects(candidates []candidate) redirecting {
+// redirects decides how the host redirects, and adds the route if it does so wholly, given
+// whether all preflights are answered already. A host that has a chain then needs it; only who
+// is forced to redirects without one.
+func (m *merger) redirects(candidates []candidate, preflighted bool) redirecting {
 	if !slices.ContainsFunc(m.plans, m.wantsHTTPS) {
 		return never
 	}
@@ -454,7 +458,7 @@ func (m *merger) redirects(candidates []candidate) redirecting {
 			return byPath
 		}
 	}
-	if slices.ContainsFunc(candidates, candidate.answers) || slices.ContainsFunc(candidates, m.preflights) {
+	if slices.ContainsFunc(candidates, candidate.answers) || !preflighted && slices.ContainsFunc(candidates, m.preflights) {
 		return byPath
 	}
 	if m.class.Settings.Compatible() && (m.unowned() || m.lentRedirect() || slices.ContainsFunc(candidates, func(c candidate) bool { return !c.guard && !m.leaves(c) })) {

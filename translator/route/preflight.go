@@ -2,6 +2,8 @@ package route
 
 import (
 	"net/http"
+	"reflect"
+	"slices"
 
 	"legation.dev/translator/policy"
 )
@@ -18,21 +20,54 @@ func (m *merger) preflights(c candidate) bool {
 	return !c.guard && !c.plan.closed && c.plan.settings.Cors.Active()
 }
 
+// preflights reports whether those to what no rule matches are answered.
+func (p *Planned) preflights() bool {
+	return p.Settings != nil && p.Settings.Cors.Active() && p.Status != http.StatusServiceUnavailable
+}
+
+// preflightsAlike reports whether preflights are answered alike wherever they go at the host, so
+// that one route does for all: to each rule, and to what none matches, if there is such a path.
+// Where rules have conditions that come before preflights there is one route for each.
+func (m *merger) preflightsAlike(candidates []candidate, last Planned) bool {
+	if len(candidates) == 0 {
+		return false
+	}
+	first, all := candidates[0].plan, false
+	for _, c := range candidates {
+		if c.answers() || !m.preflights(c) || !sameAnswers(first, c.plan) {
+			return false
+		}
+		all = all || c.rule.Match.everything()
+	}
+	conditional := func(p plan) bool { return p.measures != nil && len(p.measures.Before) > 0 }
+	return all || last.preflights() && !slices.ContainsFunc(m.plans, conditional) && sameAnswers(first, plan{settings: last.Settings, measures: last.Measures})
+}
+
+// sameAnswers reports whether two plans answer preflights alike.
+func sameAnswers(a, b plan) bool {
+	return a.settings.Cors == b.settings.Cors && (a.measures == b.measures || reflect.DeepEqual(a.measures.onPreflights(), b.measures.onPreflights()))
+}
+
+// onPreflights is what measures change of an answer to a preflight; nil has nothing.
+func (m *Measures) onPreflights() HeaderChange {
+	if m == nil {
+		return HeaderChange{}
+	}
+	return m.Headers.Response.ordinary()
+}
+
 // preflight answers preflights to what a match takes, before its owner's redirects and
 // before all that restricts access. Those of origins that are not allowed are left to
 // the route itself. What measures add to answers is on these, too.
-func (m *merger) preflight(name string, match Match, cors *policy.Cors, of *Measures) {
+func (m *merger) preflight(name string, match Match, p plan) {
+	cors := &p.settings.Cors
 	match.Method = http.MethodOptions
 	if cors.CorsOrigins != policy.AnyOrigin {
 		match.Headers = append(match.Headers[:len(match.Headers):len(match.Headers)], ValueMatch{Name: "origin", Value: cors.CorsOrigins.Pattern(), Regex: true})
 	}
 	// What the class restricts is behind it, too.
 	planned := Planned{Action: Action{Status: http.StatusNoContent}, Settings: m.class.openOf(&m.class.Settings.Route)}
-	p := &Preflight{Cors: cors}
-	if of != nil {
-		p.Headers = of.Headers.Response.ordinary()
-	}
-	m.add(Route{Name: "preflight " + name, Match: match, Preflight: p, Planned: planned})
+	m.add(Route{Name: name, Match: match, Preflight: &Preflight{Cors: cors, Headers: p.measures.onPreflights()}, Planned: planned})
 }
 
 // ordinary is a change of an answer whose status is one of the usual ones.

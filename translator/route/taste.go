@@ -68,8 +68,8 @@ func (m *merger) slashes(list []candidate) []candidate {
 		if c.guard || bare == "" || bare == c.rule.Match.Path || c.rule.Match.Kind == Regex || m.has(match) || m.hasOwn(Match{Path: bare}, c.plan.fragment) {
 			continue
 		}
-		m.winner[match.key()] = c.plan.fragment
-		c.plan.closed = false // that is told where it leads
+		m.winner[match.key()], c.plan = c.plan.fragment, m.withoutCors(c.plan)
+		c.plan.closed = false                            // that is told where it leads
 		if own := c.plan.fragment.Measures; own != nil { // so is what a snippet of the path answers
 			rest := *c.plan.measures
 			rest.Before = rest.Before[len(own.Before):]
@@ -98,10 +98,45 @@ func (m *merger) roots(candidates []candidate) {
 	for _, p := range m.plans {
 		served := m.unseen == p.fragment || slices.ContainsFunc(candidates, func(c candidate) bool { return !c.guard && !c.apart && c.plan.fragment == p.fragment })
 		if root := p.fragment.Host(m.host.Host).Root; root != nil && (served || m.lends(p)) {
-			m.add(Route{Name: p.fragment.Origin.Object.Key() + " root", Match: Match{Kind: Exact, Path: "/"}, Planned: m.planned(p, *root)})
+			m.add(Route{Name: p.fragment.Origin.Object.Key() + " root", Match: Match{Kind: Exact, Path: "/"}, Planned: m.planned(m.ofHost(p), *root)})
 			return
 		}
 	}
+}
+
+// ofHost is a plan for what the host answers before it has looked for a rule: with the headers
+// of the host, and without the headers and the limit of bodies that are of rules. Whom a rule
+// keeps out is kept out.
+func (m *merger) ofHost(p plan) plan {
+	var own Measures
+	if p.measures != nil {
+		own.Addresses = p.measures.Addresses
+	}
+	if m.apart != nil {
+		own.Headers = m.apart.Headers
+	}
+	p.measures = &own
+	return p.with(func(s *policy.Route) { s.Cors, s.RequestBody = m.class.Settings.Cors, 0 })
+}
+
+// withoutCors is a plan for what is answered before the headers of rules for browsers are added.
+func (m *merger) withoutCors(p plan) plan {
+	if p.settings.Cors == m.class.Settings.Cors {
+		return p
+	}
+	return p.with(func(s *policy.Route) { s.Cors = m.class.Settings.Cors })
+}
+
+// with is a plan with other settings.
+func (p plan) with(change func(*policy.Route)) plan {
+	for _, s := range []**policy.Route{&p.settings, &p.open} {
+		if *s != nil {
+			own := **s
+			change(&own)
+			*s = &own
+		}
+	}
+	return p
 }
 
 // hidden reports whether a rule gets no request, and tells its owner: at a host of patterns

@@ -34,7 +34,7 @@ spec:
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: legation, namespace: bench}
-data: {deletion-window: "off", bind-addresses: 127.0.0.1, http-port: "%d", https-port: "%d", access-log: /dev/null, namespace-hosts: "0", namespace-routes: "0", namespace-tls-hosts: "0", namespace-bytes: "0", namespace-changes: "0", namespace-connections: "0", loopback-external-names: "true", retry-idempotent: "false"}
+data: {deletion-window: "off", bind-addresses: 127.0.0.1, http-port: "%d", https-port: "%d", access-log: /dev/null, namespace-hosts: "0", namespace-routes: "0", namespace-tls-hosts: "0", namespace-bytes: "0", namespace-changes: "0", namespace-connections: "0", loopback-external-names: "true", retry-idempotent: "false"%[5]s}
 ---
 apiVersion: v1
 kind: Service
@@ -68,9 +68,12 @@ type: kubernetes.io/tls
 data: {tls.crt: %[3]s, tls.key: %[4]s}
 `
 
-// writeClass writes the class and the Service that all hosts lead to.
-func writeClass(folder string, http, https int, backend *net.TCPAddr) error {
-	text := fmt.Sprintf(classManifest, http, https, backend.Port, backend.IP)
+// Compatible are the settings of a class that takes the place of ingress-nginx's.
+const Compatible = ", compatibility: ingress-nginx"
+
+// writeClass writes the class, with more settings, and the Service that all hosts lead to.
+func writeClass(folder string, http, https int, backend *net.TCPAddr, more string) error {
+	text := fmt.Sprintf(classManifest, http, https, backend.Port, backend.IP, more)
 	return os.WriteFile(filepath.Join(folder, "class.yaml"), []byte(text), 0o600)
 }
 

@@ -52,8 +52,9 @@ type Side struct {
 	envoy *envoy.Envoy
 }
 
-// Start starts the control plane, without hosts and without an Envoy.
-func Start(ctx context.Context, build string, backend *net.TCPAddr) (_ *Side, err error) {
+// Start starts the control plane, without hosts and without an Envoy. The class has more
+// settings than usual, if there are any (Compatible).
+func Start(ctx context.Context, build string, backend *net.TCPAddr, more string) (_ *Side, err error) {
 	s := &Side{Name: filepath.Base(build), build: build}
 	defer func() {
 		if err != nil {
@@ -70,7 +71,7 @@ func Start(ctx context.Context, build string, backend *net.TCPAddr) (_ *Side, er
 		}
 	}
 	s.http, s.https, s.listen = ports[0], ports[1], fmt.Sprintf("127.0.0.1:%d", ports[2])
-	if err := writeClass(s.folder, s.http, s.https, backend); err != nil {
+	if err := writeClass(s.folder, s.http, s.https, backend, more); err != nil {
 		return nil, err
 	}
 	if s.first, err = world.NewPair(); err != nil {
