@@ -73,9 +73,9 @@ var Differences = []Difference{
 		}},
 	{What: "`default-backend` for a Service without endpoints", Theirs: "gets the request with its method and body, and the headers of the path are on its answer", Ours: "gets a GET, and its answer is told as it is; a request with a body is answered 503", Why: "Envoy asks it once it knows that nobody else is there, and by then a body is gone",
 		Fields: fields("upstream", "status", "headers"), When: func(a Asked) bool { return a.has("default-backend") && a.none() }},
-	{What: "Guard before a Service without endpoints", Theirs: "503, or the page in its place", Ours: "the guard answers first: 401, 403, the redirect to https", Why: "who may not come in is not told what is there",
+	{What: "Guard before a Service without endpoints, or before a path that no rule has where `default-backend` is said", Theirs: "503, or the page in its place; 404", Ours: "the guard answers first: 401, 403, the redirect to https", Why: "who may not come in is not told what is there",
 		Fields: fields("status", "headers"), When: func(a Asked) bool {
-			return a.none() && a.guarded()
+			return (a.none() || a.unruled() && a.has("default-backend")) && a.guarded()
 		}},
 	{What: "Request to an error page", Theirs: "with the method and query of the client, without what was set for the Service; a canary of the Service gets its share of them; also for a refusal where no rule is", Ours: "GET, without query; a refusal there is told as it is", Why: "a page is fetched, and nothing is done again",
 		Fields: fields("upstream", "headers", "status"), When: func(a Asked) bool {
