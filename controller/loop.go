@@ -2,10 +2,9 @@
 // pure translator make snapshots of them, lays over those what is kept from the past,
 // and hands them on.
 //
-// Everything that depends on the past is called from here: View.Freeze (a class that
-// is gone), View.Keep (a name whose Ingress is gone), View.Guard (hosts that are removed), View.HoldSettings (settings whose change would close connections), pace (changes of a namespace that makes too many), hold.Next (a Secret, a Service
-// or endpoints that are missing). docs/architecture.md lists all places that keep a
-// last good state.
+// Everything that depends on the past is called from here: View.Hold (what is held of
+// objects), hold.Next (a Secret, a Service or endpoints that are missing), and pace (changes
+// of a namespace that makes too many). docs/architecture.md has the list of what is held.
 //
 // Start reading at Loop.Run.
 package controller
@@ -111,7 +110,7 @@ func (l *Loop) Run(ctx context.Context) error {
 			continue
 		}
 		last := view
-		told, orders := l.Orders.obey(view.WithTime(begin).WithPress(pace.press(begin)), l.Orders.take())
+		told, orders := l.Orders.obey(view.WithTime(begin).WithPress(pace.press(begin)), clock, l.Orders.take())
 		view, result = follow(result, told, after(told, batch), clock)
 		orders.keep(holds)
 		translated := l.now()
@@ -121,7 +120,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		if l.Report != nil && (first || len(batch) > 0 || len(orders.orders) > 0 || !view.SameGuard(last) || !view.SamePress(last) || !last.Kept().Same(view.Kept())) {
 			l.Report(result)
 		}
-		next = wake(begin, holds, view.KeptUntil(clock), view.GuardUntil(), result.Next(), pace.wake(begin))
+		next = wake(begin, holds, view.HeldUntil(clock), result.Next(), pace.wake(begin))
 	}
 }
 
@@ -155,15 +154,11 @@ func after(v input.View, batch []input.Change) input.View {
 // follow is what is served of read, with what is held of told, the View before it. Settings that
 // have changed are held in a first translation, which tells what the new ones would do.
 func follow(last translator.Result, told, read input.View, clock held.Clock) (input.View, translator.Result) {
-	settled := func(v input.View) input.View {
-		return v.Freeze(told, input.Controller).Keep(told, clock).Guard(told, clock)
-	}
-	held := read.HoldSettings(told)
-	view := settled(held)
+	view := read.Hold(told, clock, nil)
 	if len(view.Unweighed()) > 0 {
 		var why map[string]string
 		why, last = weigh(last, view)
-		view = settled(held.Weighed(why))
+		view = read.Hold(told, clock, why)
 	}
 	return view, translator.Translate(last, view)
 }

@@ -30,16 +30,14 @@ func withHolds(t testing.TB) input.View {
 			gone = append(gone, input.Delete(c.Ref))
 		}
 	}
-	step := func(v, before input.View) input.View {
-		return v.WithTime(now).Freeze(before, input.Controller).Keep(before, held.Clock{Now: now}).Guard(before, held.Clock{Now: now, Fresh: now})
-	}
-	v := step(before.With(gone...), before)
+	clock := held.Clock{Now: now, Fresh: now}
+	v := before.With(gone...).WithTime(now).Hold(before, clock, nil)
 	wrong := lower.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: worlds.Namespace, Name: worlds.Settings}, Data: map[string]string{"http-port": "none"}}))
-	v = step(v.With(wrong).HoldSettings(v), v)
+	v = v.With(wrong).Hold(v, clock, nil)
 	if _, isHeld := v.HeldSettings(worlds.Class); !isHeld {
 		t.Fatal("no settings are held")
 	}
-	v, err := v.Pause(worlds.Other, input.Pause{By: "me", Reason: "a test", Since: now})
+	v, err := v.Pause(worlds.Other, input.Pause{By: "me", Reason: "a test", Since: now}, clock)
 	if err != nil || len(v.Deletions()) == 0 {
 		t.Fatalf("the View does not hold what it should: %v", err)
 	}

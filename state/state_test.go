@@ -134,7 +134,7 @@ func TestWalk(t *testing.T) {
 				if cluster[c.Ref] = c; c.Deleted {
 					delete(cluster, c.Ref)
 				}
-				v = settled(v.With(c).HoldSettings(v)).Freeze(v, input.Controller).Keep(v, held.Clock{Now: now})
+				v = settled(v.With(c).HoldSettings(v, held.Clock{Now: now})).Freeze(v, held.Clock{Now: now}).Keep(v, held.Clock{Now: now})
 			}
 			return v
 		}
@@ -156,7 +156,7 @@ func TestWalk(t *testing.T) {
 		}
 		v = steps(v, rapid.IntRange(0, 1).Draw(r, "lost")).Keep(v, held.Clock{Now: now})
 		first := slices.Collect(maps.Values(cluster))
-		if got := settled(last.Continue(first).HoldSettings(last)).Freeze(last, input.Controller).Keep(last, held.Clock{Now: now}); got.Digest() != v.Digest() {
+		if got := settled(last.Continue(first).HoldSettings(last, held.Clock{Now: now})).Freeze(last, held.Clock{Now: now}).Keep(last, held.Clock{Now: now}); got.Digest() != v.Digest() {
 			r.Fatal("after the first reading it is not what a process has that ran all the time")
 		}
 	})
