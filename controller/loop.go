@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"legation.dev/held"
+	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/xds/hold"
@@ -46,6 +47,9 @@ type Loop struct {
 	Report func(translator.Result)
 	// Held gets what is held after each batch, if set. It must not block.
 	Held func(Holds)
+	// Used hears with which objects fleets are served (input.View.Uses) when those may be others,
+	// if set: a Source that reads by name follows them. It must not block.
+	Used func([]object.Ref)
 	// Observe hears what each batch cost, if set. It must not block.
 	Observe func(Pass)
 	// StandIn is the certificate for hosts whose Secret never was there.
@@ -115,7 +119,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		orders.keep(holds)
 		translated := l.now()
 		l.publish(result, holds, cause(batch, first, orders.causes))
-		l.tell(Pass{translated.Sub(begin), l.now().Sub(translated), result.Stats, pace.waiting, pace.merged}, holdsOf(view, holds, clock))
+		l.tell(Pass{translated.Sub(begin), l.now().Sub(translated), result.Stats, pace.waiting, pace.merged}, holdsOf(view, holds, clock), first || !view.SameUses(last))
 		orders.answer()
 		if l.Report != nil && (first || len(batch) > 0 || len(orders.orders) > 0 || !view.SameGuard(last) || !view.SamePress(last) || !last.Kept().Same(view.Kept())) {
 			l.Report(result)
@@ -124,8 +128,12 @@ func (l *Loop) Run(ctx context.Context) error {
 	}
 }
 
-// tell says what a pass cost and what it left.
-func (l *Loop) tell(p Pass, h Holds) {
+// tell says what a pass cost and what it left, and with which objects fleets are served if those
+// may be others.
+func (l *Loop) tell(p Pass, h Holds, othersUsed bool) {
+	if l.Used != nil && othersUsed {
+		l.Used(h.View().Uses())
+	}
 	if l.Held != nil {
 		l.Held(h)
 	}

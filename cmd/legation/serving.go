@@ -96,7 +96,7 @@ func (s *serving) run(ctx context.Context) error {
 		return err
 	}
 	passes := newPassMetrics()
-	loop := &controller.Loop{Source: s.source, StandIn: standIn, Publish: publisher(snapshots, s.book, s.log), Observe: passes.observe, Orders: ordered, Held: func(h controller.Holds) { held.take(h); here.take(h) },
+	loop := &controller.Loop{Source: s.source, Used: s.source.used, StandIn: standIn, Publish: publisher(snapshots, s.book, s.log), Observe: passes.observe, Orders: ordered, Held: func(h controller.Holds) { held.take(h); here.take(h) },
 		Report: func(r translator.Result) { answers.Report(r); s.ready.Report(r); s.report(r, watch) }}
 	g, ctx := errgroup.WithContext(ctx)
 	s.write(ctx, g, writer, watch)
