@@ -48,7 +48,7 @@ func withHolds(t testing.TB) input.View {
 func TestPack(t *testing.T) {
 	v := withHolds(t)
 	at := time.Now().Truncate(time.Second)
-	text, err := Pack("here", v, at)
+	text, err := Pack("here", v, at, at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func FuzzUnpack(f *testing.F) {
 	f.Fuzz(func(t *testing.T, lines []byte) {
 		var body bytes.Buffer
 		packed := gzip.NewWriter(&body)
-		h, err := json.Marshal(header{Schema: input.EntrySchema(), Source: "here", Read: time.Unix(1, 0)})
+		h, err := json.Marshal(header{Schema: input.EntrySchema(), Source: "here", Read: time.Unix(1, 0), Told: time.Unix(1, 0)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,7 +105,7 @@ func FuzzUnpack(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := Pack("here", v, time.Unix(1, 0))
+		again, err := Pack("here", v, time.Unix(1, 0), time.Unix(1, 0))
 		if err != nil {
 			t.Fatal(err)
 		}

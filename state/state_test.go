@@ -555,7 +555,8 @@ func FuzzFile(f *testing.F) {
 }
 
 // TestHoldsAreWritten: hosts that leave, and the removal of many that is held, are there for the
-// next process with their ages, whatever its clock says; Secrets that only they name are there with
+// next process with their ages, whatever its clock says, and whatever the clock of this one was set
+// to while it held them; Secrets that only they name are there with
 // a key, and nothing of them is without.
 func TestHoldsAreWritten(t *testing.T) {
 	v := withHolds(t)
@@ -569,11 +570,12 @@ func TestHoldsAreWritten(t *testing.T) {
 	for _, set := range []time.Duration{0, time.Hour, -time.Hour} {
 		for _, key := range []*Key{nil, newKey(t)} {
 			f := folder(t, Config{Key: key})
+			written := clock.Set(v.Deletions()[0].Since.Add(3*time.Second), 2*set)
+			f.now = func() time.Time { return written }
 			f.Offer(v)
 			if next, ok := f.newest(); !ok || next.Digest() != v.Digest() {
 				t.Fatal("holds are not written")
 			}
-			written := v.Deletions()[0].Since.Add(3 * time.Second)
 			if _, err := f.store(v, written, 0); err != nil {
 				t.Fatal(err)
 			}

@@ -159,15 +159,17 @@ func (r *thisReplica) here() *adminv1.StandingResponse {
 	if h == nil {
 		return nil
 	}
-	out := &adminv1.StandingResponse{Instance: r.instance, Started: timestamppb.New(r.started), Read: h.View().ReadDigest().String(), Held: h.Digest().String(), Now: timestamppb.Now()}
+	now := time.Now()
+	told := func(t time.Time) *timestamppb.Timestamp { return timestamppb.New(input.SameAge(t, now, now)) }
+	out := &adminv1.StandingResponse{Instance: r.instance, Started: timestamppb.New(r.started), Read: h.View().ReadDigest().String(), Held: h.Digest().String(), Now: timestamppb.New(now)}
 	if at := h.View().Stored(); !at.IsZero() {
 		out.Stored = timestamppb.New(at)
 	}
 	for _, d := range h.View().Deletions() {
-		out.Deletions = append(out.Deletions, &adminv1.HeldDeletion{Fleet: d.Class, Share: d.Share, Since: timestamppb.New(d.Since)})
+		out.Deletions = append(out.Deletions, &adminv1.HeldDeletion{Fleet: d.Class, Share: d.Share, Since: told(d.Since)})
 	}
 	for _, g := range r.orders.Past() {
-		out.Orders = append(out.Orders, &adminv1.PastOrder{Id: g.ID, Kind: g.Kind, Fleet: g.Fleet, By: g.By, Reason: g.Reason, Digest: g.Digest, At: timestamppb.New(g.At)})
+		out.Orders = append(out.Orders, &adminv1.PastOrder{Id: g.ID, Kind: g.Kind, Fleet: g.Fleet, By: g.By, Reason: g.Reason, Digest: g.Digest, At: told(g.At)})
 	}
 	return out
 }
@@ -188,7 +190,7 @@ func (r *thisReplica) past() (out admin.Past, err error) {
 		read = time.Now()
 	}
 	out.Read = h.View().ReadDigest().String()
-	if out.Objects, err = state.Pack(r.source, h.View(), read); err != nil {
+	if out.Objects, err = state.Pack(r.source, h.View(), read, time.Now()); err != nil {
 		return admin.Past{}, fmt.Errorf("packing what is served: %w", err)
 	}
 	for fleet, list := range h.Certificates() { // each by itself

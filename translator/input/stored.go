@@ -329,6 +329,15 @@ func (v View) ByClock(then, now time.Time) View {
 		l.Since = SameAge(l.Since, then, now)
 		v.leaving = v.leaving.Replace(key, l)
 	}
+	for class, f := range v.frozen.All() {
+		f.since = SameAge(f.since, then, now)
+		if f.pause != nil {
+			p := *f.pause
+			p.Since = SameAge(p.Since, then, now)
+			f.pause = &p
+		}
+		v.frozen = v.frozen.Replace(class, f)
+	}
 	for class, h := range v.settings.All() {
 		h.Since = SameAge(h.Since, then, now)
 		v.settings = v.settings.Replace(class, h)
@@ -350,7 +359,8 @@ func (v View) ByClock(then, now time.Time) View {
 }
 
 // SameAge is since, of a clock that says then, by a clock that says now. What has a
-// monotonic reading keeps it: now of time.Now is never set.
+// monotonic reading keeps it: now of time.Now is never set. With one now for both it is since as
+// it is told others: by the clock as it is now, which may have been set meanwhile.
 func SameAge(since, then, now time.Time) time.Time { return now.Add(-max(0, then.Sub(since))) }
 
 // Continue is the View of what a source says at its first reading, given v, which an earlier
@@ -441,8 +451,9 @@ var entrySchema = sync.OnceValue(func() string {
 	return pmap.SumOf(text.String()).String()
 })
 
-// EntryVersion counts the changes of what reading keeps of an object.
-const EntryVersion = 1
+// EntryVersion counts the changes of what reading keeps of an object, and of by which clock an
+// entry says since when.
+const EntryVersion = 2
 
 // describe writes the exported fields of a type, and of those that it is made of.
 func describe(w *strings.Builder, t reflect.Type, seen map[reflect.Type]bool) {
