@@ -32,9 +32,8 @@ type Other struct {
 	Certificates map[string][]hold.Kept // by fleet
 	// First says that it is the older one: what both hold differently is as there.
 	First bool
-	// Approved are the fleets of which somebody has approved a removal here, and the digests of
-	// settings that somebody has.
-	Approved map[string]bool
+	// Ended is what somebody has ended here.
+	Ended input.Ended
 }
 
 // Adopt takes over what another replica holds and this one does not. An error says that
@@ -44,6 +43,6 @@ func Adopt(o Other) Order {
 		if v.ReadDigest().String() != o.Read {
 			return v, errors.New("they have not read the same any more")
 		}
-		return v.Adopt(o.View, o.First, o.Approved), nil
+		return v.Adopt(o.View, o.First, o.Ended), nil
 	}}
 }

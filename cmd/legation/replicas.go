@@ -129,12 +129,14 @@ type thisReplica struct {
 	orders           *controller.Orders
 	log              *slog.Logger
 	newest           atomic.Pointer[controller.Holds]
-	waits            chan struct{}    // holds a value when hosts begin to leave
-	known            map[string]stood // by instance; it belongs to the goroutine of exchange
+	waits            chan struct{} // holds a value when hosts begin to leave
+	// known and silent belong to the goroutine of exchange.
+	known  map[string]stood  // by instance
+	silent map[string]string // by address: why it does not say what it holds
 }
 
 func newThisReplica(source string, orders *controller.Orders, log *slog.Logger) *thisReplica {
-	return &thisReplica{instance: instance(), source: source, started: time.Now(), orders: orders, log: log, waits: make(chan struct{}, 1), known: map[string]stood{}}
+	return &thisReplica{instance: instance(), source: source, started: time.Now(), orders: orders, log: log, waits: make(chan struct{}, 1), known: map[string]stood{}, silent: map[string]string{}}
 }
 
 // take takes over what a pass left.
