@@ -59,8 +59,6 @@ type Loop struct {
 	// change of it: a class that is gone since is frozen, and settings that are wrong since
 	// are kept. Run takes it.
 	Last input.View
-	// Certificates are those that the other replica kept, by fleet. Run takes them.
-	Certificates map[string][]hold.Kept
 	// ColdStart is how long the first reading may take before Last is published in its
 	// place, marked with its age, until the source was read; 0: it is not.
 	ColdStart time.Duration
@@ -91,11 +89,11 @@ func (l *Loop) Run(ctx context.Context) error {
 	var (
 		view   = l.Last.WithStandIn(l.StandIn)
 		result translator.Result
-		holds  = resumed(l.Certificates) // by fleet
+		holds  = resumed(view.Certificates()) // by fleet
 		pace   pace
 		next   = l.coldStart() // when something changes although no object does
 	)
-	l.Last, l.Certificates = input.View{}, nil // nobody needs them beside view and holds
+	l.Last = input.View{} // nobody needs it beside view and holds
 	if begin := l.now(); !view.Stored().IsZero() {
 		view = view.Guard(input.View{}, held.Clock{Now: begin, Fresh: begin}) // counts its hosts
 	}
@@ -118,7 +116,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		view, result = follow(result, told, after(told, batch), clock)
 		orders.keep(holds)
 		translated := l.now()
-		l.publish(result, holds, cause(batch, first, orders.causes))
+		view = l.publish(result, holds, cause(batch, first, orders.causes))
 		l.tell(Pass{translated.Sub(begin), l.now().Sub(translated), result.Stats, pace.waiting, pace.merged}, holdsOf(view, holds, clock), first || !view.SameUses(last))
 		orders.answer()
 		if l.Report != nil && (first || len(batch) > 0 || len(orders.orders) > 0 || !view.SameGuard(last) || !view.SamePress(last) || !last.Kept().Same(view.Kept())) {
@@ -143,7 +141,7 @@ func (l *Loop) tell(p Pass, h Holds, othersUsed bool) {
 }
 
 // resumed are holds to begin with.
-func resumed(certificates map[string][]hold.Kept) map[string]kept {
+func resumed(certificates map[string][]held.LastCertificate) map[string]kept {
 	holds := map[string]kept{}
 	for name, list := range certificates { // each by itself
 		holds[name] = kept{Held: hold.Resume(list)}
@@ -200,8 +198,8 @@ func (l *Loop) take(ctx context.Context, wake time.Time, first bool) ([]input.Ch
 }
 
 // publish hands on every fleet: one whose resources are as before may still have
-// newer spare endpoints.
-func (l *Loop) publish(r translator.Result, holds map[string]kept, cause snapshot.Cause) {
+// newer spare endpoints. It returns the View with the certificates that stay.
+func (l *Loop) publish(r translator.Result, holds map[string]kept, cause snapshot.Cause) input.View {
 	clock := l.clock()
 	for f := range r.Fleets() {
 		last := holds[f.Name]
@@ -214,6 +212,7 @@ func (l *Loop) publish(r translator.Result, holds map[string]kept, cause snapsho
 			delete(holds, name)
 		}
 	}
+	return r.View().WithCertificates(certificatesOf(holds))
 }
 
 // wake is when something changes although no object does: one of several moments, which

@@ -11,7 +11,6 @@ import (
 
 	"legation.dev/held"
 	"legation.dev/translator/input"
-	"legation.dev/xds/hold"
 )
 
 // Kinds of orders that somebody gives.
@@ -46,8 +45,8 @@ type Order struct {
 	cause        string // if nobody has given it
 	given        *Given // nil: nobody has
 	apply        func(input.View, held.Clock) (input.View, error)
-	certificates map[string][]hold.Kept // to be kept, by fleet
-	first        bool                   // these are kept in place of others that are
+	certificates map[string][]held.LastCertificate // to be kept, by fleet
+	first        bool                              // these are kept in place of others that are
 	done         chan error
 }
 

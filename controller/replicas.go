@@ -6,7 +6,6 @@ import (
 
 	"legation.dev/held"
 	"legation.dev/translator/input"
-	"legation.dev/xds/hold"
 )
 
 var errNothingToHold = errors.New("there is nothing to hold")
@@ -27,9 +26,8 @@ type Other struct {
 	Replica string
 	// Read is the digest of what it has read. View does not have all of that: Secrets are not
 	// handed on.
-	Read         string
-	View         input.View
-	Certificates map[string][]hold.Kept // by fleet
+	Read string
+	View input.View
 	// First says that it is the older one: what both hold differently is as there.
 	First bool
 	// Ended is what somebody has ended here.
@@ -39,7 +37,7 @@ type Other struct {
 // Adopt takes over what another replica holds and this one does not. An error says that
 // meanwhile one of them has read something else.
 func Adopt(o Other) Order {
-	return Order{cause: "what replica " + o.Replica + " holds", certificates: o.Certificates, first: o.First, apply: func(v input.View, _ held.Clock) (input.View, error) {
+	return Order{cause: "what replica " + o.Replica + " holds", certificates: o.View.Certificates(), first: o.First, apply: func(v input.View, _ held.Clock) (input.View, error) {
 		if v.ReadDigest().String() != o.Read {
 			return v, errors.New("they have not read the same any more")
 		}

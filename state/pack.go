@@ -10,11 +10,11 @@ import (
 )
 
 // Pack is a View for another replica, in the format of a file: all that Folder writes but
-// Secrets. With it are the Secrets that are gone and that hosts name which leave, so it is for
-// no disk and for no other eyes. read is when the View was known to be right.
+// Secrets. With it are the Secrets that are gone and what is served of them on, so it is for no
+// disk and for no other eyes. read is when the View was known to be right.
 func Pack(source string, v input.View, read, now time.Time) ([]byte, error) {
 	h, v := told(source, v, read, now)
-	return encode(h, both(v.Entries(), v.LeftSecrets()), plain)
+	return encode(h, both(v.Entries(), v.KeptSecrets()), plain)
 }
 
 // told is a View as it is written now, and its header: since when it holds something is said by

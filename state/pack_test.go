@@ -16,7 +16,7 @@ import (
 )
 
 // withHolds is a View with all that one can hold: hosts that leave, of which Secrets and
-// Services are gone, a class that is gone, settings that are not in force, claims.
+// Services are gone, a class that is gone, settings that are not in force, claims, a certificate.
 func withHolds(t testing.TB) input.View {
 	t.Helper()
 	w := worlds.New(1, worlds.Size{Services: 2, Endpoints: 1, Ingresses: 12, TLS: 1})
@@ -41,7 +41,8 @@ func withHolds(t testing.TB) input.View {
 	if err != nil || len(v.Deletions()) == 0 {
 		t.Fatalf("the View does not hold what it should: %v", err)
 	}
-	return v
+	return v.WithCertificates([]held.LastCertificate{{Fleet: worlds.Class, Name: "gone.example.com", Body: []byte("with a key"), Version: "1",
+		From: []object.Ref{{Kind: object.KindSecret, Namespace: worlds.Namespace, Name: "gone"}}, Since: now}})
 }
 
 // TestPack: a View that comes back holds the same, and has read the same but for Secrets.
@@ -79,7 +80,7 @@ func FuzzUnpack(f *testing.F) {
 	v := withHolds(f)
 	var lines bytes.Buffer
 	values := json.NewEncoder(&lines)
-	for e := range both(v.Entries(), v.LeftSecrets()) {
+	for e := range both(v.Entries(), v.KeptSecrets()) {
 		if err := values.Encode(e); err != nil {
 			f.Fatal(err)
 		}

@@ -561,7 +561,7 @@ func FuzzFile(f *testing.F) {
 func TestHoldsAreWritten(t *testing.T) {
 	v := withHolds(t)
 	secrets := 0
-	for range v.LeftSecrets() {
+	for range v.KeptSecrets() {
 		secrets++
 	}
 	if secrets == 0 {
@@ -584,7 +584,7 @@ func TestHoldsAreWritten(t *testing.T) {
 			next.now = func() time.Time { return clock.Set(now, set) }
 			got := next.Load()
 			left := 0
-			for range got.LeftSecrets() {
+			for range got.KeptSecrets() {
 				left++
 			}
 			if leaves, want := leavingOf(got), leavingOf(v); !slices.Equal(leaves, want) || len(got.Deletions()) != 1 || (left == secrets) != (key != nil) || key == nil && left > 0 {

@@ -173,7 +173,7 @@ func (r *thisReplica) ended() input.Ended {
 func (r *thisReplica) adopt(ctx context.Context, others asker, s admin.Standing) {
 	p, err := takeOver(ctx, others, s.Address, r.source)
 	if err == nil {
-		err = r.orders.Do(ctx, controller.Adopt(controller.Other{Replica: s.GetInstance(), Read: p.read, View: p.view, Certificates: p.certificates,
+		err = r.orders.Do(ctx, controller.Adopt(controller.Other{Replica: s.GetInstance(), Read: p.read, View: p.view,
 			First: older(s.StandingResponse, &adminv1.StandingResponse{Instance: r.instance, Started: r.here().GetStarted()}) < 0, Ended: r.ended()}))
 	}
 	if err != nil && ctx.Err() == nil {

@@ -16,17 +16,15 @@ import (
 	"legation.dev/translator/input"
 	"legation.dev/xds/admin"
 	"legation.dev/xds/admin/adminv1"
-	"legation.dev/xds/hold"
 	"legation.dev/xds/identity"
 )
 
 // past is what a process begins with: what another replica serves or an earlier process has
 // left. The zero past is that of a first process.
 type past struct {
-	read         string // the digest of what the other replica has read; empty: there is none
-	view         input.View
-	certificates map[string][]hold.Kept // by fleet
-	orders       []controller.Given     // that are carried out there
+	read   string // the digest of what the other replica has read; empty: there is none
+	view   input.View
+	orders []controller.Given // that are carried out there
 }
 
 // asker asks the other replicas: admin.Peers does.
@@ -108,18 +106,9 @@ func takeOver(ctx context.Context, others asker, address, source string) (past, 
 
 // readPast is what another replica has said. An error quotes nothing of it.
 func readPast(said admin.Past, source string, now time.Time) (p past, err error) {
-	if p.view, err = state.Unpack(said.Objects, source, now); err != nil {
-		return past{}, err
-	}
-	p.read, p.certificates = said.Read, map[string][]hold.Kept{}
-	for _, m := range said.Certificates {
-		k, err := admin.KeptOf(m)
-		if err != nil {
-			return past{}, err
-		}
-		p.certificates[m.GetFleet()] = append(p.certificates[m.GetFleet()], k)
-	}
-	return p, nil
+	p.read = said.Read
+	p.view, err = state.Unpack(said.Packed, source, now)
+	return p, err
 }
 
 // thisReplica is what this replica tells the others of itself.
@@ -163,7 +152,7 @@ func (r *thisReplica) here() *adminv1.StandingResponse {
 	}
 	now := time.Now()
 	told := func(t time.Time) *timestamppb.Timestamp { return timestamppb.New(input.SameAge(t, now, now)) }
-	out := &adminv1.StandingResponse{Instance: r.instance, Started: timestamppb.New(r.started), Read: h.View().ReadDigest().String(), Held: h.Digest().String(), Now: timestamppb.New(now)}
+	out := &adminv1.StandingResponse{Instance: r.instance, Started: timestamppb.New(r.started), Read: h.View().ReadDigest().String(), Held: h.View().HoldDigest().String(), Now: timestamppb.New(now)}
 	if at := h.View().Stored(); !at.IsZero() {
 		out.Stored = timestamppb.New(at)
 	}
@@ -192,13 +181,8 @@ func (r *thisReplica) past() (out admin.Past, err error) {
 		read = time.Now()
 	}
 	out.Read = h.View().ReadDigest().String()
-	if out.Objects, err = state.Pack(r.source, h.View(), read, time.Now()); err != nil {
+	if out.Packed, err = state.Pack(r.source, h.View(), read, time.Now()); err != nil {
 		return admin.Past{}, fmt.Errorf("packing what is served: %w", err)
-	}
-	for fleet, list := range h.Certificates() { // each by itself
-		for _, k := range list {
-			out.Certificates = append(out.Certificates, admin.MessageOf(fleet, k))
-		}
 	}
 	return out, nil
 }

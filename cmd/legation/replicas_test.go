@@ -119,7 +119,7 @@ func (p *pair) start(i int) {
 	p.count++
 	s := &side{thisReplica: newThisReplica("test", orders, log), source: make(changes), cancel: cancel, served: map[string]snapshot.Snapshot{}}
 	s.instance = fmt.Sprint(p.count)
-	loop := &controller.Loop{Source: s.source, Last: last.view, Certificates: last.certificates, Orders: orders, Held: s.take,
+	loop := &controller.Loop{Source: s.source, Last: last.view, Orders: orders, Held: s.take,
 		Publish: func(fleet string, snap snapshot.Snapshot, _ snapshot.Cause) { s.served[fleet] = snap }}
 	go func() { _ = loop.Run(ctx) }() // it is the end of ctx
 	go s.exchange(ctx, others{p, i})
@@ -207,7 +207,7 @@ func heldText(s *side) (text string) {
 	for key, k := range v.Kept().All() {
 		text += fmt.Sprintf("claim %q %v; ", key, k)
 	}
-	for fleet, list := range s.newest.Load().Certificates() { // each by itself
+	for fleet, list := range s.newest.Load().View().Certificates() { // each by itself
 		for _, k := range list {
 			text += fmt.Sprintf("%s: certificate %s %x; ", fleet, k.Name, k.Sum())
 		}
