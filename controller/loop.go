@@ -113,7 +113,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		}
 		last := view
 		told, orders := l.Orders.obey(view.WithTime(begin).WithPress(pace.press(begin)), clock, l.Orders.take())
-		view, result = follow(result, told, after(told, batch), clock)
+		result = follow(result, told, after(told, batch), clock)
 		orders.keep(holds)
 		translated := l.now()
 		view = l.publish(result, holds, cause(batch, first, orders.causes))
@@ -159,14 +159,14 @@ func after(v input.View, batch []input.Change) input.View {
 
 // follow is what is served of read, with what is held of told, the View before it. Settings that
 // have changed are held in a first translation, which tells what the new ones would do.
-func follow(last translator.Result, told, read input.View, clock held.Clock) (input.View, translator.Result) {
+func follow(last translator.Result, told, read input.View, clock held.Clock) translator.Result {
 	view := read.Hold(told, clock, nil)
 	if len(view.Unweighed()) > 0 {
 		var why map[string]string
 		why, last = weigh(last, view)
 		view = read.Hold(told, clock, why)
 	}
-	return view, translator.Translate(last, view)
+	return translator.Translate(last, view)
 }
 
 // coldStart is when Last is published unless the source is read before; zero for never.
@@ -198,7 +198,7 @@ func (l *Loop) take(ctx context.Context, wake time.Time, first bool) ([]input.Ch
 }
 
 // publish hands on every fleet: one whose resources are as before may still have
-// newer spare endpoints. It returns the View with the certificates that stay.
+// newer spare endpoints. It returns the View of the result with the certificates that stay.
 func (l *Loop) publish(r translator.Result, holds map[string]kept, cause snapshot.Cause) input.View {
 	clock := l.clock()
 	for f := range r.Fleets() {
