@@ -309,6 +309,9 @@ func TestRenewedWhileHeld(t *testing.T) {
 			}
 		}
 		renewed("at first", 0)
+		class := fleetOfGuard
+		l.change(lower.Put(input.Seal(&input.Ingress{Meta: input.Meta{Namespace: "shop", Name: "i001"}, ClassName: &class, TLS: []input.TLS{{Hosts: []string{"i001.example.com"}, Secret: "of-host"}},
+			Rules: []input.Rule{{Host: "i001.example.com", Paths: []input.Path{{Path: "/", Type: input.PathPrefix, Backend: input.Backend{Service: "web", Port: 80}}}}}})))
 		l.change(settingsOf("settings", nil))
 		if e := l.entry(held.Class); e.Object == "" {
 			t.Error("nothing is held")
@@ -316,7 +319,12 @@ func TestRenewedWhileHeld(t *testing.T) {
 		renewed("held", 1)
 		l.order(t, Pause(given(fleetOfGuard)))
 		renewed("paused", 2)
+		l.change(deletionOf(1))
+		if of := (object.Ref{Kind: object.KindSecret, Namespace: "shop", Name: "of-host"}); !slices.Contains(used, of) {
+			t.Errorf("paused, and its Ingress is gone: used are %v", used)
+		}
 		l.order(t, Resume(given(fleetOfGuard)))
+		l.wait(time.Minute) // until the host has gone
 		l.order(t, Approve(given(fleetOfGuard)))
 		if len(used) > 0 {
 			t.Errorf("approved: used are %v", used)
