@@ -323,6 +323,55 @@ func TestGuardWhenTheClockIsSet(t *testing.T) {
 	}
 }
 
+// TestEveryHoldEnds: what is held for a time, of whatever kind, is so for that time and no longer,
+// however the wall clock is set meanwhile.
+func TestEveryHoldEnds(t *testing.T) {
+	slice := slice("shop", "web", "10.0.0.1")
+	var many, few []input.Change
+	for i := range 200 {
+		many = append(many, ingressOf(100+i))
+	}
+	for i := range 30 {
+		few = append(few, deletionOf(i))
+	}
+	machine := time.Now()
+	for _, c := range []struct {
+		kind   held.Kind
+		change []input.Change
+		lasts  time.Duration
+	}{
+		{held.Endpoints, []input.Change{input.Delete(slice.Ref)}, hold.Grace},
+		{held.Name, []input.Change{deletionOf(0)}, input.KeepNames},
+		{held.Deletion, []input.Change{deletionOf(0)}, 5 * time.Second},
+		{held.Deletion, few, 10 * time.Minute},
+		{held.Changes, many, 10*time.Second + toldOf},
+	} {
+		for _, by := range []time.Duration{time.Hour, -time.Hour} {
+			synctest.Test(t, func(t *testing.T) {
+				set, begin := new(atomic.Int64), time.Now()
+				now := func() time.Time { return clock.Set(machine.Add(time.Since(begin)), time.Duration(set.Load())) }
+				source := make(channel)
+				l := guardedWith(t, source, &Loop{Source: source, Now: now}, 40, map[string]string{"namespace-changes": "10"})
+				l.change(slice)
+				l.wait(time.Minute + toldOf) // for the changes that it may make at once
+				l.change(c.change...)
+				for _, step := range []time.Duration{c.lasts / 2, c.lasts/2 - time.Second} {
+					set.Store(int64(by) - set.Load())
+					l.wait(step)
+					if e := l.entry(c.kind); e.Object == "" {
+						t.Errorf("%s, clock set by %s: it is over before its time", c.kind, by)
+					}
+				}
+				l.wait(2 * time.Second)
+				if e := l.entry(c.kind); e.Object != "" {
+					t.Errorf("%s, clock set by %s: it goes on: %+v", c.kind, by, e)
+				}
+				l.end(t)
+			})
+		}
+	}
+}
+
 // TestOrdersAreRemembered: whatever a clock says, an order that another replica tells is not
 // carried out once more.
 func TestOrdersAreRemembered(t *testing.T) {

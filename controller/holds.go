@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"legation.dev/held"
-	"legation.dev/pmap"
 	"legation.dev/translator/input"
 	"legation.dev/xds/hold"
 )
@@ -30,30 +29,12 @@ func holdsOf(v input.View, holds map[string]kept, clock held.Clock) Holds {
 // View is that of the pass. What was wrong is told of it, and what is held of the past.
 func (h Holds) View() input.View { return h.view }
 
-// Certificates are those that stay although their Secrets are missing, by fleet. They have
-// private keys.
-func (h Holds) Certificates() map[string][]hold.Kept {
-	all := map[string][]hold.Kept{}
-	for name, f := range h.fleets {
-		if list := f.Certificates(); len(list) > 0 {
-			all[name] = list
-		}
+// certificatesOf are those that stay although their Secrets are missing.
+func certificatesOf(holds map[string]kept) (list []held.LastCertificate) {
+	for name, one := range holds { // each by itself
+		list = append(list, one.Certificates(name)...)
 	}
-	return all
-}
-
-// Digest is equal for replicas that hold the same without a limit of a few seconds, whenever
-// each of them has begun to.
-func (h Holds) Digest() pmap.Sum {
-	view := h.view.HoldDigest()
-	parts := []string{string(view[:])}
-	for _, name := range slices.Sorted(maps.Keys(h.fleets)) {
-		for _, k := range h.fleets[name].Certificates() {
-			sum := k.Sum()
-			parts = append(parts, name, string(sum[:]))
-		}
-	}
-	return pmap.SumOf(parts...)
+	return list
 }
 
 // List is all of it, by kind, fleet and object. Whoever asks pays for it.

@@ -2,10 +2,9 @@
 // pure translator make snapshots of them, lays over those what is kept from the past,
 // and hands them on.
 //
-// Everything that depends on the past is called from here: View.Freeze (a class that
-// is gone), View.Keep (a name whose Ingress is gone), View.Guard (hosts that are removed), View.HoldSettings (settings whose change would close connections), pace (changes of a namespace that makes too many), hold.Next (a Secret, a Service
-// or endpoints that are missing). docs/architecture.md lists all places that keep a
-// last good state.
+// Everything that depends on the past is called from here: View.Hold (what is held of
+// objects), hold.Next (a Secret, a Service or endpoints that are missing), and pace (changes
+// of a namespace that makes too many). docs/architecture.md has the list of what is held.
 //
 // Start reading at Loop.Run.
 package controller
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"legation.dev/held"
+	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/xds/hold"
@@ -47,6 +47,9 @@ type Loop struct {
 	Report func(translator.Result)
 	// Held gets what is held after each batch, if set. It must not block.
 	Held func(Holds)
+	// Used hears with which objects fleets are served (input.View.Uses) when those may be others,
+	// if set: a Source that reads by name follows them. It must not block.
+	Used func([]object.Ref)
 	// Observe hears what each batch cost, if set. It must not block.
 	Observe func(Pass)
 	// StandIn is the certificate for hosts whose Secret never was there.
@@ -56,8 +59,6 @@ type Loop struct {
 	// change of it: a class that is gone since is frozen, and settings that are wrong since
 	// are kept. Run takes it.
 	Last input.View
-	// Certificates are those that the other replica kept, by fleet. Run takes them.
-	Certificates map[string][]hold.Kept
 	// ColdStart is how long the first reading may take before Last is published in its
 	// place, marked with its age, until the source was read; 0: it is not.
 	ColdStart time.Duration
@@ -88,11 +89,11 @@ func (l *Loop) Run(ctx context.Context) error {
 	var (
 		view   = l.Last.WithStandIn(l.StandIn)
 		result translator.Result
-		holds  = resumed(l.Certificates) // by fleet
+		holds  = resumed(view.Certificates()) // by fleet
 		pace   pace
 		next   = l.coldStart() // when something changes although no object does
 	)
-	l.Last, l.Certificates = input.View{}, nil // nobody needs them beside view and holds
+	l.Last = input.View{} // nobody needs it beside view and holds
 	if begin := l.now(); !view.Stored().IsZero() {
 		view = view.Guard(input.View{}, held.Clock{Now: begin, Fresh: begin}) // counts its hosts
 	}
@@ -111,22 +112,26 @@ func (l *Loop) Run(ctx context.Context) error {
 			continue
 		}
 		last := view
-		told, orders := l.Orders.obey(view.WithTime(begin).WithPress(pace.press(begin)), l.Orders.take())
-		view, result = follow(result, told, after(told, batch), clock)
+		told, orders := l.Orders.obey(view.WithTime(begin).WithPress(pace.press(begin)), clock, l.Orders.take())
+		result = follow(result, told, after(told, batch), clock)
 		orders.keep(holds)
 		translated := l.now()
-		l.publish(result, holds, cause(batch, first, orders.causes))
-		l.tell(Pass{translated.Sub(begin), l.now().Sub(translated), result.Stats, pace.waiting, pace.merged}, holdsOf(view, holds, clock))
+		view = l.publish(result, holds, cause(batch, first, orders.causes))
+		l.tell(Pass{translated.Sub(begin), l.now().Sub(translated), result.Stats, pace.waiting, pace.merged}, holdsOf(view, holds, clock), first || !view.SameUses(last))
 		orders.answer()
 		if l.Report != nil && (first || len(batch) > 0 || len(orders.orders) > 0 || !view.SameGuard(last) || !view.SamePress(last) || !last.Kept().Same(view.Kept())) {
 			l.Report(result)
 		}
-		next = wake(begin, holds, view.KeptUntil(clock), view.GuardUntil(), result.Next(), pace.wake(begin))
+		next = wake(begin, holds, view.HeldUntil(clock), result.Next(), pace.wake(begin))
 	}
 }
 
-// tell says what a pass cost and what it left.
-func (l *Loop) tell(p Pass, h Holds) {
+// tell says what a pass cost and what it left, and with which objects fleets are served if those
+// may be others.
+func (l *Loop) tell(p Pass, h Holds, othersUsed bool) {
+	if l.Used != nil && othersUsed {
+		l.Used(h.View().Uses())
+	}
 	if l.Held != nil {
 		l.Held(h)
 	}
@@ -136,7 +141,7 @@ func (l *Loop) tell(p Pass, h Holds) {
 }
 
 // resumed are holds to begin with.
-func resumed(certificates map[string][]hold.Kept) map[string]kept {
+func resumed(certificates map[string][]held.LastCertificate) map[string]kept {
 	holds := map[string]kept{}
 	for name, list := range certificates { // each by itself
 		holds[name] = kept{Held: hold.Resume(list)}
@@ -154,18 +159,14 @@ func after(v input.View, batch []input.Change) input.View {
 
 // follow is what is served of read, with what is held of told, the View before it. Settings that
 // have changed are held in a first translation, which tells what the new ones would do.
-func follow(last translator.Result, told, read input.View, clock held.Clock) (input.View, translator.Result) {
-	settled := func(v input.View) input.View {
-		return v.Freeze(told, input.Controller).Keep(told, clock).Guard(told, clock)
-	}
-	held := read.HoldSettings(told)
-	view := settled(held)
+func follow(last translator.Result, told, read input.View, clock held.Clock) translator.Result {
+	view := read.Hold(told, clock, nil)
 	if len(view.Unweighed()) > 0 {
 		var why map[string]string
 		why, last = weigh(last, view)
-		view = settled(held.Weighed(why))
+		view = read.Hold(told, clock, why)
 	}
-	return view, translator.Translate(last, view)
+	return translator.Translate(last, view)
 }
 
 // coldStart is when Last is published unless the source is read before; zero for never.
@@ -197,8 +198,8 @@ func (l *Loop) take(ctx context.Context, wake time.Time, first bool) ([]input.Ch
 }
 
 // publish hands on every fleet: one whose resources are as before may still have
-// newer spare endpoints.
-func (l *Loop) publish(r translator.Result, holds map[string]kept, cause snapshot.Cause) {
+// newer spare endpoints. It returns the View of the result with the certificates that stay.
+func (l *Loop) publish(r translator.Result, holds map[string]kept, cause snapshot.Cause) input.View {
 	clock := l.clock()
 	for f := range r.Fleets() {
 		last := holds[f.Name]
@@ -211,6 +212,7 @@ func (l *Loop) publish(r translator.Result, holds map[string]kept, cause snapsho
 			delete(holds, name)
 		}
 	}
+	return r.View().WithCertificates(certificatesOf(holds))
 }
 
 // wake is when something changes although no object does: one of several moments, which

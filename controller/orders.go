@@ -11,7 +11,6 @@ import (
 
 	"legation.dev/held"
 	"legation.dev/translator/input"
-	"legation.dev/xds/hold"
 )
 
 // Kinds of orders that somebody gives.
@@ -45,9 +44,9 @@ func (g Given) String() string {
 type Order struct {
 	cause        string // if nobody has given it
 	given        *Given // nil: nobody has
-	apply        func(input.View) (input.View, error)
-	certificates map[string][]hold.Kept // to be kept, by fleet
-	first        bool                   // these are kept in place of others that are
+	apply        func(input.View, held.Clock) (input.View, error)
+	certificates map[string][]held.LastCertificate // to be kept, by fleet
+	first        bool                              // these are kept in place of others that are
 	done         chan error
 }
 
@@ -55,7 +54,7 @@ type Order struct {
 // digest says which hold is meant.
 func Approve(g Given) Order {
 	o := Order{given: &g}
-	o.apply = func(v input.View) (input.View, error) {
+	o.apply = func(v input.View, _ held.Clock) (input.View, error) {
 		list := v.Approvable(g.Fleet)
 		if len(list) == 0 {
 			return v, fmt.Errorf("nothing of fleet %q is held that waits for an approval", g.Fleet)
@@ -81,20 +80,16 @@ var approvals = map[held.Kind]string{held.Deletion: ApproveKind, held.Class: App
 // Pause keeps routes, clusters and listeners of a fleet as they are.
 func Pause(g Given) Order {
 	g.Kind = PauseKind
-	return Order{given: &g, apply: func(v input.View) (input.View, error) {
-		since := g.At
-		if since.IsZero() {
-			since = v.Time()
-		}
-		return v.Pause(g.Fleet, input.Pause{By: g.By, Reason: g.Reason, Since: since})
+	return Order{given: &g, apply: func(v input.View, clock held.Clock) (input.View, error) {
+		return v.Pause(g.Fleet, input.Pause{By: g.By, Reason: g.Reason, Since: g.At}, clock)
 	}}
 }
 
 // Resume ends a pause of a fleet.
 func Resume(g Given) Order {
 	g.Kind = ResumeKind
-	return Order{given: &g, apply: func(v input.View) (input.View, error) {
-		return v.Resume(g.Fleet)
+	return Order{given: &g, apply: func(v input.View, clock held.Clock) (input.View, error) {
+		return v.Resume(g.Fleet, clock)
 	}}
 }
 
@@ -198,10 +193,10 @@ type obeyed struct {
 }
 
 // obey is v after orders.
-func (o *Orders) obey(v input.View, orders []Order) (input.View, obeyed) {
+func (o *Orders) obey(v input.View, clock held.Clock, orders []Order) (input.View, obeyed) {
 	done := obeyed{orders: orders, errs: make([]error, len(orders))}
 	for i, order := range orders {
-		if v, done.errs[i] = order.apply(v); done.errs[i] != nil {
+		if v, done.errs[i] = order.apply(v, clock); done.errs[i] != nil {
 			continue
 		}
 		if order.given == nil {
@@ -210,7 +205,7 @@ func (o *Orders) obey(v input.View, orders []Order) (input.View, obeyed) {
 		}
 		g := *order.given
 		if g.At.IsZero() {
-			g.At = v.Time()
+			g.At = clock.Now
 		}
 		o.Remember(g)
 		done.causes = append(done.causes, g.String())

@@ -4,15 +4,15 @@ import (
 	"errors"
 	"fmt"
 
+	"legation.dev/held"
 	"legation.dev/translator/input"
-	"legation.dev/xds/hold"
 )
 
 var errNothingToHold = errors.New("there is nothing to hold")
 
 // Hold keeps hosts of a fleet from going, since another replica holds their removal.
 func Hold(d input.Deletion, replica string) Order {
-	return Order{cause: fmt.Sprintf("replica %s holds the removal of hosts of %s", replica, d.Class), apply: func(v input.View) (input.View, error) {
+	return Order{cause: fmt.Sprintf("replica %s holds the removal of hosts of %s", replica, d.Class), apply: func(v input.View, _ held.Clock) (input.View, error) {
 		next, ok := v.HoldDeletion(d)
 		if !ok {
 			return v, errNothingToHold
@@ -26,23 +26,21 @@ type Other struct {
 	Replica string
 	// Read is the digest of what it has read. View does not have all of that: Secrets are not
 	// handed on.
-	Read         string
-	View         input.View
-	Certificates map[string][]hold.Kept // by fleet
+	Read string
+	View input.View
 	// First says that it is the older one: what both hold differently is as there.
 	First bool
-	// Approved are the fleets of which somebody has approved a removal here, and the digests of
-	// settings that somebody has.
-	Approved map[string]bool
+	// Ended is what somebody has ended here.
+	Ended input.Ended
 }
 
 // Adopt takes over what another replica holds and this one does not. An error says that
 // meanwhile one of them has read something else.
 func Adopt(o Other) Order {
-	return Order{cause: "what replica " + o.Replica + " holds", certificates: o.Certificates, first: o.First, apply: func(v input.View) (input.View, error) {
+	return Order{cause: "what replica " + o.Replica + " holds", certificates: o.View.Certificates(), first: o.First, apply: func(v input.View, _ held.Clock) (input.View, error) {
 		if v.ReadDigest().String() != o.Read {
 			return v, errors.New("they have not read the same any more")
 		}
-		return v.Adopt(o.View, o.First, o.Approved), nil
+		return v.Adopt(o.View, o.First, o.Ended), nil
 	}}
 }

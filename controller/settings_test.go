@@ -3,6 +3,7 @@ package controller
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,6 +16,7 @@ import (
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
+	"legation.dev/translator/worlds"
 	"legation.dev/xds/snapshot"
 )
 
@@ -279,4 +281,65 @@ func TestApprovedSettingsCount(t *testing.T) {
 		l.expectServed(t, "a third is removed", 30)
 		l.end(t)
 	})
+}
+
+// TestRenewedWhileHeld: the certificate that settings in force name is followed and renewed while
+// others wait that name none, also while the fleet is paused, by a source that reads by name.
+func TestRenewedWhileHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var certificates []input.Secret
+		for _, c := range worlds.New(1, worlds.Size{Services: 1, Ingresses: 8, TLS: 1}).All() {
+			if s, ok := c.Object.(*input.Secret); ok && len(s.Key) > 0 {
+				certificates = append(certificates, input.Secret{Meta: input.Meta{Namespace: "shop", Name: "own"}, Certificate: s.Certificate, Key: s.Key})
+			}
+		}
+		own := object.Ref{Kind: object.KindSecret, Namespace: "shop", Name: "own"}
+		var used []object.Ref
+		source := make(channel)
+		l := guardedWith(t, source, &Loop{Source: source, Used: func(refs []object.Ref) { used = refs }}, 1, map[string]string{"default-tls-secret": "shop/own"})
+		renewed := func(when string, i int) {
+			t.Helper()
+			if !slices.Contains(used, own) {
+				t.Errorf("%s: used are %v", when, used)
+			}
+			before := l.secretOf("default-certificate")
+			l.change(lower.Put(input.Seal(&certificates[i])))
+			if now := l.secretOf("default-certificate"); now == before {
+				t.Errorf("%s: what is served is not renewed", when)
+			}
+		}
+		renewed("at first", 0)
+		class := fleetOfGuard
+		l.change(lower.Put(input.Seal(&input.Ingress{Meta: input.Meta{Namespace: "shop", Name: "i001"}, ClassName: &class, TLS: []input.TLS{{Hosts: []string{"i001.example.com"}, Secret: "of-host"}},
+			Rules: []input.Rule{{Host: "i001.example.com", Paths: []input.Path{{Path: "/", Type: input.PathPrefix, Backend: input.Backend{Service: "web", Port: 80}}}}}})))
+		l.change(settingsOf("settings", nil))
+		if e := l.entry(held.Class); e.Object == "" {
+			t.Error("nothing is held")
+		}
+		renewed("held", 1)
+		l.order(t, Pause(given(fleetOfGuard)))
+		renewed("paused", 2)
+		l.change(deletionOf(1))
+		if of := (object.Ref{Kind: object.KindSecret, Namespace: "shop", Name: "of-host"}); !slices.Contains(used, of) {
+			t.Errorf("paused, and its Ingress is gone: used are %v", used)
+		}
+		l.order(t, Resume(given(fleetOfGuard)))
+		l.wait(time.Minute) // until the host has gone
+		l.order(t, Approve(given(fleetOfGuard)))
+		if len(used) > 0 {
+			t.Errorf("approved: used are %v", used)
+		}
+		l.end(t)
+	})
+}
+
+// secretOf is the version of a secret that the guarded fleet is served with.
+func (l *loopTest) secretOf(name string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r, ok := l.fleets[fleetOfGuard].Of(snapshot.Secret).Get(name)
+	if !ok {
+		return ""
+	}
+	return r.Version
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"legation.dev/held"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
@@ -109,7 +110,7 @@ func TestPlan(t *testing.T) {
 func TestPlanOfHeldSettings(t *testing.T) {
 	const settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: legation, namespace: shop}\ndata: {http-port: \"8081\"}\n"
 	read := shop(t).View()
-	v := read.With(lower.Manifests("settings.yaml", []byte(settings))...).HoldSettings(read)
+	v := read.With(lower.Manifests("settings.yaml", []byte(settings))...).HoldSettings(read, held.Clock{})
 	v = v.Weighed(map[string]string{"legation": "connections would be closed"})
 	if _, isHeld := v.HeldSettings("legation"); !isHeld {
 		t.Fatal("nothing is held")

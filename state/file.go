@@ -54,6 +54,8 @@ type header struct {
 	Source string `json:"source"`
 	// Read is when what follows was read from the source, or was found to be as it was.
 	Read time.Time `json:"read"`
+	// Told is what the clock said that says since when things are held: when this was written.
+	Told time.Time `json:"told,omitzero"`
 }
 
 // encode is a file.

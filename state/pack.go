@@ -10,11 +10,17 @@ import (
 )
 
 // Pack is a View for another replica, in the format of a file: all that Folder writes but
-// Secrets. With it are the Secrets that are gone and that hosts name which leave, so it is for
-// no disk and for no other eyes. read is when the View was known to be right.
-func Pack(source string, v input.View, read time.Time) ([]byte, error) {
-	h := header{Schema: input.EntrySchema(), Source: source, Read: read.UTC()}
-	return encode(h, both(v.Entries(), v.LeftSecrets()), plain)
+// Secrets. With it are the Secrets that are gone and what is served of them on, so it is for no
+// disk and for no other eyes. read is when the View was known to be right.
+func Pack(source string, v input.View, read, now time.Time) ([]byte, error) {
+	h, v := told(source, v, read, now)
+	return encode(h, both(v.Entries(), v.KeptSecrets()), plain)
+}
+
+// told is a View as it is written now, and its header: since when it holds something is said by
+// the clock of now, which may have been set since then.
+func told(source string, v input.View, read, now time.Time) (header, input.View) {
+	return header{Schema: input.EntrySchema(), Source: source, Read: read.UTC(), Told: now.UTC()}, v.ByClock(now, now)
 }
 
 func both(a, b iter.Seq[input.Entry]) iter.Seq[input.Entry] {
@@ -30,7 +36,7 @@ func both(a, b iter.Seq[input.Entry]) iter.Seq[input.Entry] {
 }
 
 // Unpack is the way back, for a replica that reads source. Its Stored time is when it was
-// known to be right, or now if that is earlier; what is held is as old as it was then. An
+// known to be right, or now if that is earlier; what is held is as old as it was there. An
 // error says why it cannot be used, and quotes nothing of it.
 func Unpack(text []byte, source string, now time.Time) (view input.View, err error) {
 	defer func() {
@@ -45,15 +51,15 @@ func Unpack(text []byte, source string, now time.Time) (view input.View, err err
 	if view, err = lower.Stored(entries); err != nil {
 		return input.View{}, err
 	}
-	return aged(view, h.Read, now), nil
+	return aged(view, h, now), nil
 }
 
-// aged is a View that was known to be right at a moment: its Stored time is that, or now if
-// the clock was set back.
-func aged(v input.View, read, now time.Time) input.View {
-	v = v.ByClock(read, now)
-	if read.After(now) {
-		read = now
+// aged is a View with a header: its Stored time is when it was known to be right, or now if the
+// clock was set back.
+func aged(v input.View, h header, now time.Time) input.View {
+	v = v.ByClock(h.Told, now)
+	if h.Read.After(now) {
+		return v.WithStored(now)
 	}
-	return v.WithStored(read)
+	return v.WithStored(h.Read)
 }

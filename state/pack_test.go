@@ -16,7 +16,7 @@ import (
 )
 
 // withHolds is a View with all that one can hold: hosts that leave, of which Secrets and
-// Services are gone, a class that is gone, settings that are not in force, claims.
+// Services are gone, a class that is gone, settings that are not in force, claims, a certificate.
 func withHolds(t testing.TB) input.View {
 	t.Helper()
 	w := worlds.New(1, worlds.Size{Services: 2, Endpoints: 1, Ingresses: 12, TLS: 1})
@@ -30,27 +30,26 @@ func withHolds(t testing.TB) input.View {
 			gone = append(gone, input.Delete(c.Ref))
 		}
 	}
-	step := func(v, before input.View) input.View {
-		return v.WithTime(now).Freeze(before, input.Controller).Keep(before, held.Clock{Now: now}).Guard(before, held.Clock{Now: now, Fresh: now})
-	}
-	v := step(before.With(gone...), before)
+	clock := held.Clock{Now: now, Fresh: now}
+	v := before.With(gone...).WithTime(now).Hold(before, clock, nil)
 	wrong := lower.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: worlds.Namespace, Name: worlds.Settings}, Data: map[string]string{"http-port": "none"}}))
-	v = step(v.With(wrong).HoldSettings(v), v)
+	v = v.With(wrong).Hold(v, clock, nil)
 	if _, isHeld := v.HeldSettings(worlds.Class); !isHeld {
 		t.Fatal("no settings are held")
 	}
-	v, err := v.Pause(worlds.Other, input.Pause{By: "me", Reason: "a test", Since: now})
+	v, err := v.Pause(worlds.Other, input.Pause{By: "me", Reason: "a test", Since: now}, clock)
 	if err != nil || len(v.Deletions()) == 0 {
 		t.Fatalf("the View does not hold what it should: %v", err)
 	}
-	return v
+	return v.WithCertificates([]held.LastCertificate{{Fleet: worlds.Class, Name: "gone.example.com", Body: []byte("with a key"), Version: "1",
+		From: []object.Ref{{Kind: object.KindSecret, Namespace: worlds.Namespace, Name: "gone"}}, Since: now}})
 }
 
 // TestPack: a View that comes back holds the same, and has read the same but for Secrets.
 func TestPack(t *testing.T) {
 	v := withHolds(t)
 	at := time.Now().Truncate(time.Second)
-	text, err := Pack("here", v, at)
+	text, err := Pack("here", v, at, at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +80,7 @@ func FuzzUnpack(f *testing.F) {
 	v := withHolds(f)
 	var lines bytes.Buffer
 	values := json.NewEncoder(&lines)
-	for e := range both(v.Entries(), v.LeftSecrets()) {
+	for e := range both(v.Entries(), v.KeptSecrets()) {
 		if err := values.Encode(e); err != nil {
 			f.Fatal(err)
 		}
@@ -95,7 +94,7 @@ func FuzzUnpack(f *testing.F) {
 	f.Fuzz(func(t *testing.T, lines []byte) {
 		var body bytes.Buffer
 		packed := gzip.NewWriter(&body)
-		h, err := json.Marshal(header{Schema: input.EntrySchema(), Source: "here", Read: time.Unix(1, 0)})
+		h, err := json.Marshal(header{Schema: input.EntrySchema(), Source: "here", Read: time.Unix(1, 0), Told: time.Unix(1, 0)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,7 +106,7 @@ func FuzzUnpack(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := Pack("here", v, time.Unix(1, 0))
+		again, err := Pack("here", v, time.Unix(1, 0), time.Unix(1, 0))
 		if err != nil {
 			t.Fatal(err)
 		}

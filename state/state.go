@@ -136,7 +136,7 @@ func (f *Folder) sweep() error {
 // Load is the View that was written last, with its Secrets if there is a key for them;
 // the zero View if there is none. Its Stored time is when it was last known to be right.
 func (f *Folder) Load() input.View {
-	view, at, ok := f.load(viewFile, unsealed)
+	view, h, ok := f.load(viewFile, unsealed)
 	if !ok {
 		return input.View{}
 	}
@@ -145,7 +145,7 @@ func (f *Folder) Load() input.View {
 			view = withSecrets(view, secrets)
 		}
 	}
-	return aged(view, at, f.now())
+	return aged(view, h, f.now())
 }
 
 // withSecrets is a View with the Secrets of another one.
@@ -156,22 +156,27 @@ func withSecrets(v, from input.View) input.View {
 	for _, o := range from.Left().All() {
 		v = v.WithLeft(o)
 	}
+	for _, list := range from.Certificates() { // each by itself
+		for _, c := range list {
+			v = v.WithCertificate(c)
+		}
+	}
 	return v
 }
 
 // load reads one file, and puts it aside if it cannot be used.
-func (f *Folder) load(name string, open opener) (input.View, time.Time, bool) {
-	view, at, err := f.read(name, open)
+func (f *Folder) load(name string, open opener) (input.View, header, bool) {
+	view, h, err := f.read(name, open)
 	switch {
 	case err == nil:
-		return view, at, true
+		return view, h, true
 	case errors.Is(err, fs.ErrNotExist):
-		return input.View{}, at, false
+		return input.View{}, h, false
 	}
 	path := filepath.Join(f.config.Path, name)
 	f.config.Log.Warn("what was stored is not used, and put aside", "file", path, "aside", path+aside, "err", err)
 	f.putAside(path)
-	return input.View{}, at, false
+	return input.View{}, h, false
 }
 
 // putAside gives a file that cannot be used another name, so that it is not read again.
@@ -184,7 +189,7 @@ func (f *Folder) putAside(path string) {
 	}
 }
 
-func (f *Folder) read(name string, open opener) (view input.View, at time.Time, err error) {
+func (f *Folder) read(name string, open opener) (view input.View, h header, err error) {
 	defer func() {
 		if r := recover(); r != nil { // its text could contain what the file contains
 			err = fmt.Errorf("%w: an object cannot be read", errDamaged)
@@ -192,14 +197,14 @@ func (f *Folder) read(name string, open opener) (view input.View, at time.Time, 
 	}()
 	text, err := whole(filepath.Join(f.config.Path, name))
 	if err != nil {
-		return view, at, err
+		return view, h, err
 	}
 	h, entries, err := decode(text, f.config.Source, open)
 	if err != nil {
-		return view, at, err
+		return view, h, err
 	}
 	view, err = lower.Stored(entries)
-	return view, h.Read, err
+	return view, h, err
 }
 
 // whole is the text of a file, if that is not too large.
@@ -327,7 +332,8 @@ func (f *Folder) tell(w *writing, at time.Time, n int, err error) {
 
 // store writes the files of a View, and says how many bytes they have.
 func (f *Folder) store(v input.View, at time.Time, rest time.Duration) (int, error) {
-	n, err := f.replace(viewFile, at, slowly(v.Entries(), rest), plain)
+	h, v := told(f.config.Source, v, at, f.now())
+	n, err := f.replace(viewFile, h, slowly(v.Entries(), rest), plain)
 	if err != nil {
 		return 0, err
 	}
@@ -338,7 +344,7 @@ func (f *Folder) store(v input.View, at time.Time, rest time.Duration) (int, err
 		}
 		return n, err
 	}
-	more, err := f.replace(secretsFile, at, slowly(v.SecretEntries(), rest), f.config.Key.seal)
+	more, err := f.replace(secretsFile, h, slowly(v.SecretEntries(), rest), f.config.Key.seal)
 	return n + more, err
 }
 
@@ -358,8 +364,7 @@ func slowly[E any](entries iter.Seq[E], rest time.Duration) iter.Seq[E] {
 }
 
 // replace writes a file whole, or leaves it as it is.
-func (f *Folder) replace(name string, at time.Time, entries iter.Seq[input.Entry], seal sealer) (int, error) {
-	h := header{Schema: input.EntrySchema(), Source: f.config.Source, Read: at.UTC()}
+func (f *Folder) replace(name string, h header, entries iter.Seq[input.Entry], seal sealer) (int, error) {
 	text, err := encode(h, entries, seal)
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", name, err)

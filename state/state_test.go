@@ -134,7 +134,7 @@ func TestWalk(t *testing.T) {
 				if cluster[c.Ref] = c; c.Deleted {
 					delete(cluster, c.Ref)
 				}
-				v = settled(v.With(c).HoldSettings(v)).Freeze(v, input.Controller).Keep(v, held.Clock{Now: now})
+				v = settled(v.With(c).HoldSettings(v, held.Clock{Now: now})).Freeze(v, held.Clock{Now: now}).Keep(v, held.Clock{Now: now})
 			}
 			return v
 		}
@@ -156,7 +156,7 @@ func TestWalk(t *testing.T) {
 		}
 		v = steps(v, rapid.IntRange(0, 1).Draw(r, "lost")).Keep(v, held.Clock{Now: now})
 		first := slices.Collect(maps.Values(cluster))
-		if got := settled(last.Continue(first).HoldSettings(last)).Freeze(last, input.Controller).Keep(last, held.Clock{Now: now}); got.Digest() != v.Digest() {
+		if got := settled(last.Continue(first).HoldSettings(last, held.Clock{Now: now})).Freeze(last, held.Clock{Now: now}).Keep(last, held.Clock{Now: now}); got.Digest() != v.Digest() {
 			r.Fatal("after the first reading it is not what a process has that ran all the time")
 		}
 	})
@@ -555,12 +555,13 @@ func FuzzFile(f *testing.F) {
 }
 
 // TestHoldsAreWritten: hosts that leave, and the removal of many that is held, are there for the
-// next process with their ages, whatever its clock says; Secrets that only they name are there with
+// next process with their ages, whatever its clock says, and whatever the clock of this one was set
+// to while it held them; Secrets that only they name are there with
 // a key, and nothing of them is without.
 func TestHoldsAreWritten(t *testing.T) {
 	v := withHolds(t)
 	secrets := 0
-	for range v.LeftSecrets() {
+	for range v.KeptSecrets() {
 		secrets++
 	}
 	if secrets == 0 {
@@ -569,11 +570,12 @@ func TestHoldsAreWritten(t *testing.T) {
 	for _, set := range []time.Duration{0, time.Hour, -time.Hour} {
 		for _, key := range []*Key{nil, newKey(t)} {
 			f := folder(t, Config{Key: key})
+			written := clock.Set(v.Deletions()[0].Since.Add(3*time.Second), 2*set)
+			f.now = func() time.Time { return written }
 			f.Offer(v)
 			if next, ok := f.newest(); !ok || next.Digest() != v.Digest() {
 				t.Fatal("holds are not written")
 			}
-			written := v.Deletions()[0].Since.Add(3 * time.Second)
 			if _, err := f.store(v, written, 0); err != nil {
 				t.Fatal(err)
 			}
@@ -582,7 +584,7 @@ func TestHoldsAreWritten(t *testing.T) {
 			next.now = func() time.Time { return clock.Set(now, set) }
 			got := next.Load()
 			left := 0
-			for range got.LeftSecrets() {
+			for range got.KeptSecrets() {
 				left++
 			}
 			if leaves, want := leavingOf(got), leavingOf(v); !slices.Equal(leaves, want) || len(got.Deletions()) != 1 || (left == secrets) != (key != nil) || key == nil && left > 0 {

@@ -133,7 +133,7 @@ func TestBudgetWalk(t *testing.T) {
 			if r.IntN(20) == 0 {
 				v = v.With(settings())
 			}
-			v, now = v.Freeze(before, input.Controller).Keep(before, held.Clock{Now: now}).Guard(before, held.Clock{Now: now}), now.Add(2*time.Second)
+			v, now = v.Hold(before, held.Clock{Now: now}, nil), now.Add(2*time.Second)
 			result = Translate(result, v)
 			f, _ := result.Fleet(worlds.Class)
 			checkBudgets(t, f)

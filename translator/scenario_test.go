@@ -140,7 +140,7 @@ func typeOf(t *testing.T, short string) snapshot.Type {
 func (s *scenario) step(batch []input.Change) string {
 	s.Helper()
 	before, last := s.result, s.view
-	s.view = last.With(batch...).Freeze(last, input.Controller).Keep(last, held.Clock{Now: s.now}).WithTime(s.now)
+	s.view = last.With(batch...).Freeze(last, held.Clock{Now: s.now}).Keep(last, held.Clock{Now: s.now}).WithTime(s.now)
 	if s.guard {
 		s.view = s.view.Guard(last, held.Clock{Now: s.now})
 	}

@@ -36,11 +36,11 @@ func TestWalk(t *testing.T) {
 		)
 		step := func(batch ...input.Change) {
 			before, digest := result, result.Digest()
-			next, why := view.With(batch...).HoldSettings(view), map[string]string{}
-			for _, class := range next.Unweighed() {
+			clock, read, why := held.Clock{Now: now}, view.With(batch...), map[string]string{}
+			for _, class := range read.HoldSettings(view, clock).Unweighed() {
 				why[class] = rapid.SampledFrom([]string{"", "connections would be closed"}).Draw(t, "why")
 			}
-			view = next.Weighed(why).Freeze(view, input.Controller).Keep(view, held.Clock{Now: now}).Guard(view, held.Clock{Now: now})
+			view = read.Hold(view, clock, why)
 			now = now.Add(pace)
 			result = Translate(result, view)
 			full := Translate(Result{}, view)

@@ -5,6 +5,9 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"legation.dev/controller"
 	"legation.dev/held"
 	"legation.dev/translator/input"
@@ -40,6 +43,7 @@ func (r *thisReplica) exchange(ctx context.Context, others asker) {
 		case <-r.waits:
 		}
 		for _, s := range others.Standings(ctx, r.instance) {
+			r.tellSilent(ctx, s)
 			if s.Err == nil && r.newest.Load() != nil {
 				r.follow(ctx, others, s)
 			}
@@ -49,6 +53,29 @@ func (r *thisReplica) exchange(ctx context.Context, others asker) {
 			every = askWhileLeaving
 		}
 		next.Reset(every)
+	}
+}
+
+// tellSilent says once of a replica that it does not say what it holds, and why, and once that it
+// does again.
+func (r *thisReplica) tellSilent(ctx context.Context, s admin.Standing) {
+	why := ""
+	switch {
+	case ctx.Err() != nil:
+		return
+	case status.Code(s.Err) == codes.Unimplemented:
+		why = "its version of Legation tells nobody what it holds: what one of you holds the other may let go"
+	case s.Err != nil:
+		why = status.Convert(s.Err).Message()
+	}
+	last, was := r.silent[s.Address]
+	switch {
+	case why == "" && was:
+		delete(r.silent, s.Address)
+		r.log.Info("another replica says again what it holds", "address", s.Address, "replica", s.GetInstance())
+	case why != "" && last != why:
+		r.silent[s.Address] = why
+		r.log.Warn("another replica does not say what it holds", "address", s.Address, "err", why)
 	}
 }
 
@@ -123,21 +150,31 @@ func (r *thisReplica) holdToo(ctx context.Context, s admin.Standing) {
 	}
 }
 
+// ended is what somebody has ended here of late: it is not taken over from a replica that has not
+// heard of it.
+func (r *thisReplica) ended() input.Ended {
+	e := input.Ended{Removals: map[string]bool{}, Settings: map[string]bool{}, Pauses: map[string]bool{}}
+	for _, g := range r.orders.Past() {
+		switch g.Kind {
+		case controller.ApproveKind:
+			e.Removals[g.Fleet] = recent(g)
+		case controller.ApproveSettingsKind:
+			e.Settings[g.Digest] = recent(g)
+		case controller.ResumeKind:
+			e.Pauses[g.Fleet] = true
+		case controller.PauseKind:
+			delete(e.Pauses, g.Fleet)
+		}
+	}
+	return e
+}
+
 // adopt takes over what another replica holds.
 func (r *thisReplica) adopt(ctx context.Context, others asker, s admin.Standing) {
 	p, err := takeOver(ctx, others, s.Address, r.source)
 	if err == nil {
-		approved := map[string]bool{}
-		for _, g := range r.orders.Past() {
-			switch {
-			case g.Kind == controller.ApproveKind && recent(g):
-				approved[g.Fleet] = true
-			case g.Kind == controller.ApproveSettingsKind && recent(g):
-				approved[g.Digest] = true
-			}
-		}
-		err = r.orders.Do(ctx, controller.Adopt(controller.Other{Replica: s.GetInstance(), Read: p.read, View: p.view, Certificates: p.certificates,
-			First: older(s.StandingResponse, &adminv1.StandingResponse{Instance: r.instance, Started: r.here().GetStarted()}) < 0, Approved: approved}))
+		err = r.orders.Do(ctx, controller.Adopt(controller.Other{Replica: s.GetInstance(), Read: p.read, View: p.view,
+			First: older(s.StandingResponse, &adminv1.StandingResponse{Instance: r.instance, Started: r.here().GetStarted()}) < 0, Ended: r.ended()}))
 	}
 	if err != nil && ctx.Err() == nil {
 		r.log.Warn("what another replica holds cannot be taken over", "replica", s.GetInstance(), "address", s.Address, "err", err)

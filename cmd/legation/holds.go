@@ -27,7 +27,7 @@ type heldList struct {
 
 // take takes over what a pass left.
 func (h *heldNow) take(now controller.Holds) {
-	h.newest.Store(&heldList{sync.OnceValue(now.List), sync.OnceValue(now.Digest)})
+	h.newest.Store(&heldList{sync.OnceValue(now.List), sync.OnceValue(now.View().HoldDigest)})
 }
 
 // list is what is held. Read only.

@@ -16,17 +16,15 @@ import (
 	"legation.dev/translator/input"
 	"legation.dev/xds/admin"
 	"legation.dev/xds/admin/adminv1"
-	"legation.dev/xds/hold"
 	"legation.dev/xds/identity"
 )
 
 // past is what a process begins with: what another replica serves or an earlier process has
 // left. The zero past is that of a first process.
 type past struct {
-	read         string // the digest of what the other replica has read; empty: there is none
-	view         input.View
-	certificates map[string][]hold.Kept // by fleet
-	orders       []controller.Given     // that are carried out there
+	read   string // the digest of what the other replica has read; empty: there is none
+	view   input.View
+	orders []controller.Given // that are carried out there
 }
 
 // asker asks the other replicas: admin.Peers does.
@@ -108,18 +106,9 @@ func takeOver(ctx context.Context, others asker, address, source string) (past, 
 
 // readPast is what another replica has said. An error quotes nothing of it.
 func readPast(said admin.Past, source string, now time.Time) (p past, err error) {
-	if p.view, err = state.Unpack(said.Objects, source, now); err != nil {
-		return past{}, err
-	}
-	p.read, p.certificates = said.Read, map[string][]hold.Kept{}
-	for _, m := range said.Certificates {
-		k, err := admin.KeptOf(m)
-		if err != nil {
-			return past{}, err
-		}
-		p.certificates[m.GetFleet()] = append(p.certificates[m.GetFleet()], k)
-	}
-	return p, nil
+	p.read = said.Read
+	p.view, err = state.Unpack(said.Packed, source, now)
+	return p, err
 }
 
 // thisReplica is what this replica tells the others of itself.
@@ -129,12 +118,14 @@ type thisReplica struct {
 	orders           *controller.Orders
 	log              *slog.Logger
 	newest           atomic.Pointer[controller.Holds]
-	waits            chan struct{}    // holds a value when hosts begin to leave
-	known            map[string]stood // by instance; it belongs to the goroutine of exchange
+	waits            chan struct{} // holds a value when hosts begin to leave
+	// known and silent belong to the goroutine of exchange.
+	known  map[string]stood  // by instance
+	silent map[string]string // by address: why it does not say what it holds
 }
 
 func newThisReplica(source string, orders *controller.Orders, log *slog.Logger) *thisReplica {
-	return &thisReplica{instance: instance(), source: source, started: time.Now(), orders: orders, log: log, waits: make(chan struct{}, 1), known: map[string]stood{}}
+	return &thisReplica{instance: instance(), source: source, started: time.Now(), orders: orders, log: log, waits: make(chan struct{}, 1), known: map[string]stood{}, silent: map[string]string{}}
 }
 
 // take takes over what a pass left.
@@ -159,15 +150,17 @@ func (r *thisReplica) here() *adminv1.StandingResponse {
 	if h == nil {
 		return nil
 	}
-	out := &adminv1.StandingResponse{Instance: r.instance, Started: timestamppb.New(r.started), Read: h.View().ReadDigest().String(), Held: h.Digest().String(), Now: timestamppb.Now()}
+	now := time.Now()
+	told := func(t time.Time) *timestamppb.Timestamp { return timestamppb.New(input.SameAge(t, now, now)) }
+	out := &adminv1.StandingResponse{Instance: r.instance, Started: timestamppb.New(r.started), Read: h.View().ReadDigest().String(), Held: h.View().HoldDigest().String(), Now: timestamppb.New(now)}
 	if at := h.View().Stored(); !at.IsZero() {
 		out.Stored = timestamppb.New(at)
 	}
 	for _, d := range h.View().Deletions() {
-		out.Deletions = append(out.Deletions, &adminv1.HeldDeletion{Fleet: d.Class, Share: d.Share, Since: timestamppb.New(d.Since)})
+		out.Deletions = append(out.Deletions, &adminv1.HeldDeletion{Fleet: d.Class, Share: d.Share, Since: told(d.Since)})
 	}
 	for _, g := range r.orders.Past() {
-		out.Orders = append(out.Orders, &adminv1.PastOrder{Id: g.ID, Kind: g.Kind, Fleet: g.Fleet, By: g.By, Reason: g.Reason, Digest: g.Digest, At: timestamppb.New(g.At)})
+		out.Orders = append(out.Orders, &adminv1.PastOrder{Id: g.ID, Kind: g.Kind, Fleet: g.Fleet, By: g.By, Reason: g.Reason, Digest: g.Digest, At: told(g.At)})
 	}
 	return out
 }
@@ -188,13 +181,8 @@ func (r *thisReplica) past() (out admin.Past, err error) {
 		read = time.Now()
 	}
 	out.Read = h.View().ReadDigest().String()
-	if out.Objects, err = state.Pack(r.source, h.View(), read); err != nil {
+	if out.Packed, err = state.Pack(r.source, h.View(), read, time.Now()); err != nil {
 		return admin.Past{}, fmt.Errorf("packing what is served: %w", err)
-	}
-	for fleet, list := range h.Certificates() { // each by itself
-		for _, k := range list {
-			out.Certificates = append(out.Certificates, admin.MessageOf(fleet, k))
-		}
 	}
 	return out, nil
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -9,10 +11,13 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"legation.dev/controller"
@@ -36,6 +41,8 @@ type pair struct {
 	all   map[object.Ref]input.Change
 	count int
 	skew  time.Duration // by how much the clock of the second is before that of the first
+	deaf  [2]error      // why one does not hear the other
+	log   *slog.Logger  // nil: none
 }
 
 // side is one of them.
@@ -71,6 +78,9 @@ type others struct {
 func (o others) other() *side { return o.p.sides[1-o.i] }
 
 func (o others) Standings(context.Context, string) []admin.Standing {
+	if err := o.p.deaf[o.i]; err != nil {
+		return []admin.Standing{{Address: "other", Err: err}}
+	}
 	if s := o.other(); s != nil {
 		if here := s.here(); here != nil {
 			o.p.set(here, time.Duration(1-2*o.i)*o.p.skew)
@@ -101,7 +111,7 @@ func (o others) Last(context.Context, string) (admin.Past, error) {
 // start starts one, which asks the other.
 func (p *pair) start(i int) {
 	ctx, cancel := context.WithCancel(p.t.Context())
-	log, orders := slog.New(slog.DiscardHandler), new(controller.Orders)
+	log, orders := cmp.Or(p.log, slog.New(slog.DiscardHandler)), new(controller.Orders)
 	last, _ := askPast(ctx, others{p, i}, "test", log)
 	for _, o := range last.orders {
 		orders.Remember(o)
@@ -109,7 +119,7 @@ func (p *pair) start(i int) {
 	p.count++
 	s := &side{thisReplica: newThisReplica("test", orders, log), source: make(changes), cancel: cancel, served: map[string]snapshot.Snapshot{}}
 	s.instance = fmt.Sprint(p.count)
-	loop := &controller.Loop{Source: s.source, Last: last.view, Certificates: last.certificates, Orders: orders, Held: s.take,
+	loop := &controller.Loop{Source: s.source, Last: last.view, Orders: orders, Held: s.take,
 		Publish: func(fleet string, snap snapshot.Snapshot, _ snapshot.Cause) { s.served[fleet] = snap }}
 	go func() { _ = loop.Run(ctx) }() // it is the end of ctx
 	go s.exchange(ctx, others{p, i})
@@ -197,7 +207,7 @@ func heldText(s *side) (text string) {
 	for key, k := range v.Kept().All() {
 		text += fmt.Sprintf("claim %q %v; ", key, k)
 	}
-	for fleet, list := range s.newest.Load().Certificates() { // each by itself
+	for fleet, list := range s.newest.Load().View().Certificates() { // each by itself
 		for _, k := range list {
 			text += fmt.Sprintf("%s: certificate %s %x; ", fleet, k.Name, k.Sum())
 		}
@@ -266,4 +276,82 @@ func TestReplicasWalk(t *testing.T) {
 			p.stop(1)
 		})
 	}
+}
+
+// newPair are two replicas that run and have read the same.
+func newPair(t *testing.T, log *slog.Logger) *pair {
+	p := &pair{t: t, rng: rand.New(rand.NewPCG(1, 1)), all: map[object.Ref]input.Change{}, log: log}
+	for _, c := range worlds.New(1, worlds.Size{Services: 2, Endpoints: 1, Ingresses: 4}).All() {
+		p.change(c)
+	}
+	p.start(0)
+	p.start(1)
+	p.tell()
+	return p
+}
+
+// TestResumeStays: a pause that somebody has ended is not taken over from a replica that could not
+// hear of it, and ends there when it can.
+func TestResumeStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, nil)
+		order := func(o controller.Order) {
+			t.Helper()
+			if err := p.sides[0].orders.Do(t.Context(), o); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			synctest.Wait()
+		}
+		paused := func(when string, want [2]bool) {
+			t.Helper()
+			for i, s := range p.sides {
+				if _, got := s.newest.Load().View().Paused(worlds.Class); got != want[i] {
+					t.Errorf("%s: replica %d is paused: %t", when, i, got)
+				}
+			}
+		}
+		g := controller.Given{Fleet: worlds.Class, By: "me", Reason: "a test"}
+		order(controller.Pause(g))
+		paused("paused", [2]bool{true, true})
+		p.deaf[1] = errors.New("no route")
+		order(controller.Resume(g))
+		paused("one has not heard of it", [2]bool{false, true})
+		p.deaf[1] = nil
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		paused("both have", [2]bool{})
+		p.stop(0)
+		p.stop(1)
+	})
+}
+
+// TestSilentReplica: beside a replica of a version that tells nobody what it holds, this one goes on,
+// and says so once.
+func TestSilentReplica(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lines bytes.Buffer
+		p := newPair(t, slog.New(slog.NewTextHandler(&lines, nil)))
+		said := func(text string) int { return strings.Count(lines.String(), text) }
+		wait := func() {
+			time.Sleep(time.Minute)
+			synctest.Wait()
+		}
+		p.deaf[0] = status.Error(codes.Unimplemented, "unknown service")
+		wait()
+		p.change(input.Delete(object.Ref{Kind: object.KindIngress, Namespace: worlds.Namespace, Name: "none"}))
+		p.tell()
+		wait()
+		if said("its version of Legation tells nobody") != 1 || said("says again") != 0 {
+			t.Errorf("said is %s", lines.String())
+		}
+		p.deaf[0] = nil
+		wait()
+		if said("says again") != 1 {
+			t.Errorf("said is %s", lines.String())
+		}
+		p.compare(0, "after it has told")
+		p.stop(0)
+		p.stop(1)
+	})
 }

@@ -96,7 +96,7 @@ func (s *serving) run(ctx context.Context) error {
 		return err
 	}
 	passes := newPassMetrics()
-	loop := &controller.Loop{Source: s.source, StandIn: standIn, Publish: publisher(snapshots, s.book, s.log), Observe: passes.observe, Orders: ordered, Held: func(h controller.Holds) { held.take(h); here.take(h) },
+	loop := &controller.Loop{Source: s.source, Used: s.source.used, StandIn: standIn, Publish: publisher(snapshots, s.book, s.log), Observe: passes.observe, Orders: ordered, Held: func(h controller.Holds) { held.take(h); here.take(h); s.keep(h.View()) },
 		Report: func(r translator.Result) { answers.Report(r); s.ready.Report(r); s.report(r, watch) }}
 	g, ctx := errgroup.WithContext(ctx)
 	s.write(ctx, g, writer, watch)
@@ -122,7 +122,7 @@ func (s *serving) problems(fleets *fleet.Registry, traffic *observed.Book) *insp
 // keeps what was read for the next process, until ctx ends.
 func (s *serving) follow(ctx context.Context, g *errgroup.Group, loop *controller.Loop) {
 	kept, ended := context.WithCancel(context.WithoutCancel(ctx)) // so that the last that was read is kept, too
-	loop.Last, loop.Certificates, s.last = s.last.view, s.last.certificates, past{}
+	loop.Last, s.last = s.last.view, past{}
 	if s.stored != nil {
 		s.stored.source, s.stored.last = s.source, input.View{}
 		loop.ColdStart = s.stored.coldStart
@@ -191,8 +191,12 @@ func (s *serving) report(r translator.Result, watch *inspect.Problems) {
 		return
 	}
 	watch.Report(r)
+}
+
+// keep leaves a View to be stored.
+func (s *serving) keep(v input.View) {
 	if s.stored != nil {
-		s.stored.Offer(r.View())
+		s.stored.Offer(v)
 	}
 }
 

@@ -94,6 +94,8 @@ func (f *sourceFlags) check(flags *pflag.FlagSet, only ...string) error {
 // source is an open source.
 type source struct {
 	controller.Source
+	// used hears with which objects fleets are served; nil if all are read that there are.
+	used func([]object.Ref)
 	// run reads until ctx ends; nil if Take does all that.
 	run func(ctx context.Context) error
 	// waiting says what was not read yet and what cannot be followed now.
@@ -161,16 +163,12 @@ func (f *sourceFlags) openKube(last input.View, log *slog.Logger) (*source, erro
 	if err != nil {
 		return nil, err
 	}
-	var known []input.Change
-	for _, o := range last.ClassObjects() {
-		known = append(known, input.Change{Ref: o.Ref(), Object: o})
-	}
 	turnover := &inspect.Turnover{}
-	s, err := kube.New(kube.Config{Endpoints: func(service object.Ref, by string) { turnover.Add(service, by, time.Now()) }, REST: config, Namespaces: f.namespaces, Classes: f.classes, Controllers: f.controllers, Last: known, Log: log})
+	s, err := kube.New(kube.Config{Endpoints: func(service object.Ref, by string) { turnover.Add(service, by, time.Now()) }, REST: config, Namespaces: f.namespaces, Classes: f.classes, Controllers: f.controllers, Last: last, Log: log})
 	if err != nil {
 		return nil, fmt.Errorf("--source %s: %w", kubeSource, err)
 	}
-	return &source{Source: s, run: s.Run, waiting: s.Waiting, rest: config, close: func() {}, turnover: turnover}, nil
+	return &source{Source: s, used: s.Used, run: s.Run, waiting: s.Waiting, rest: config, close: func() {}, turnover: turnover}, nil
 }
 
 // errNoCluster says that nothing names an API server.

@@ -171,7 +171,7 @@ type state struct {
 
 func (s *state) step(batch []input.Change) {
 	last, at := s.view, now.Add(s.passed)
-	s.view = last.With(batch...).Freeze(last, input.Controller).Keep(last, held.Clock{Now: at})
+	s.view = last.With(batch...).Freeze(last, held.Clock{Now: at}).Keep(last, held.Clock{Now: at})
 	if s.guard {
 		s.view = s.view.Guard(last, held.Clock{Now: at})
 	}

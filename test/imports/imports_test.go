@@ -24,10 +24,10 @@ var allowed = map[string][]string{
 	"cmd/cli":    {},
 	"cmd/reach":  {},
 	"cmd/legation": {"held", "object", "controller", "cmd/cli", "cmd/reach", "drain", "drain/event", "examples", "inspect", "inspect/compare", "state", "translator", "translator/finding", "translator/input", "translator/lower/nginx", "translator/policy", "ui", "watcher/certificates", "watcher/dir", "watcher/drains", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/history", "xds/identity", "xds/impact", "xds/observed",
-		"pmap", "xds/history", "xds/hold", "xds/redact", "xds/server", "xds/snapshot", "xds/store"},
+		"pmap", "xds/history", "xds/redact", "xds/server", "xds/snapshot", "xds/store"},
 	"cmd/shutdown-manager": {
 		"authz", "cmd/cli", "drain", "drain/admin", "drain/api", "drain/child", "drain/event", "drain/host", "drain/limits", "drain/node", "drain/probe"},
-	"controller":               {"held", "object", "pmap", "translator", "translator/input", "xds/hold", "xds/impact", "xds/snapshot"},
+	"controller":               {"held", "object", "translator", "translator/input", "xds/hold", "xds/impact", "xds/snapshot"},
 	"drain":                    {"drain/admin"},
 	"drain/admin":              {},
 	"drain/api":                {},
@@ -38,7 +38,7 @@ var allowed = map[string][]string{
 	"drain/node":               {"drain/api"},
 	"drain/probe":              {"drain", "drain/admin", "drain/host"},
 	"examples":                 {},
-	"held":                     {},
+	"held":                     {"object", "pmap"},
 	"inspect":                  {"object", "pmap", "translator", "translator/finding", "translator/input", "translator/lower", "translator/lower/secret", "translator/policy", "translator/route", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/impact", "xds/observed", "xds/redact", "xds/snapshot", "xds/store"}, // lower: what a plan would apply; lower/secret: a certificate whose Secret is gone
 	"inspect/compare":          {"object", "translator", "translator/finding", "translator/input", "translator/lower", "translator/policy", "translator/route", "xds/redact"},                                                                                                                                                               // lower: an object as it would be without an annotation
 	"object":                   {},
@@ -66,7 +66,7 @@ var allowed = map[string][]string{
 	"translator/route":          {"object", "pmap", "translator/finding", "translator/policy"},
 	"translator/policy":         {"authz/rule", "object"},
 	"translator/worlds":         {"object", "pmap", "translator/finding", "translator/input", "translator/lower", "translator/policy", "translator/route"},
-	"xds/admin":                 {"object", "pmap", "xds/admin/adminv1", "xds/fleet", "xds/history", "xds/hold", "xds/impact", "xds/observed", "xds/redact", "xds/snapshot", "xds/store"},
+	"xds/admin":                 {"object", "pmap", "xds/admin/adminv1", "xds/fleet", "xds/history", "xds/impact", "xds/observed", "xds/redact", "xds/snapshot", "xds/store"},
 	"xds/admin/adminv1":         {},
 	"xds/bootstrap":             {"authz/rule", "xds/identity", "xds/observed"},
 	"xds/limits":                {},

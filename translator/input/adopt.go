@@ -2,15 +2,20 @@ package input
 
 import "time"
 
+// Ended is what somebody has ended by an order: the removals of hosts that were approved, by class,
+// settings, by their digest, and pauses, by class.
+type Ended struct{ Removals, Settings, Pauses map[string]bool }
+
 // Adopt is v with what another replica holds and v does not, given its View, which has read
 // the same. What both hold differently is as there if first, else it stays. Hosts that leave
-// are taken over if they are held there and their class is not among approved: those are held
-// by somebody who has not heard of it. So are settings, whose digest is then among approved.
-func (v View) Adopt(from View, first bool, approved map[string]bool) View {
-	v.adoptSettings(from, first, approved)
+// are taken over if they are held there. What was ended here is not taken over: whoever holds it
+// has not heard of that.
+func (v View) Adopt(from View, first bool, ended Ended) View {
+	v.adoptSettings(from, first, ended)
 	for class, f := range from.frozen.All() {
 		own, had := v.frozen.Get(class)
 		switch {
+		case f.pause != nil && ended.Pauses[class]:
 		case had && (!first || own.Sum() == f.Sum()), !had && f.pause == nil && v.complete(class, f):
 		default:
 			v.frozen = v.frozen.Set(class, f)
@@ -21,16 +26,16 @@ func (v View) Adopt(from View, first bool, approved map[string]bool) View {
 			v.kept = v.kept.Set(key, k)
 		}
 	}
-	v.adoptLeaving(from, approved)
+	v.adoptLeaving(from, ended)
 	return v.settled()
 }
 
 // adoptSettings takes over settings that are held.
-func (v *View) adoptSettings(from View, first bool, approved map[string]bool) {
+func (v *View) adoptSettings(from View, first bool, ended Ended) {
 	for class, h := range from.settings.All() {
 		_, had := v.settings.Get(class)
 		digest, _ := from.settingsDigest(class)
-		if now, ok := v.readSettings(class); ok && (!had || first) && !approved[digest.String()] && now.Sum() != h.Good.Sum() {
+		if now, ok := v.readSettings(class); ok && (!had || first) && !ended.Settings[digest.String()] && now.Sum() != h.Good.Sum() {
 			v.settings = v.settings.Set(class, h)
 			v.recount(class)
 		}
@@ -38,10 +43,10 @@ func (v *View) adoptSettings(from View, first bool, approved map[string]bool) {
 }
 
 // adoptLeaving takes over hosts that leave, and the objects that they name.
-func (v *View) adoptLeaving(from View, approved map[string]bool) {
+func (v *View) adoptLeaving(from View, ended Ended) {
 	for key, l := range from.leaving.All() {
 		d, held := from.deletions.Get(l.Class)
-		if !held || approved[l.Class] || v.leaving.Has(key) {
+		if !held || ended.Removals[l.Class] || v.leaving.Has(key) {
 			continue
 		}
 		v.hold(key, l)

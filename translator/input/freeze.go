@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"legation.dev/held"
 	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator/policy"
@@ -27,13 +28,13 @@ func (f frozen) Sum() pmap.Sum {
 	return pmap.SumOf(string(pinned[:]), f.pause.By, f.pause.Reason)
 }
 
-// Freeze is v, given the View before it: a class of our controller that is gone
+// Freeze is v, given the View before it and the time: a class of our controller that is gone
 // from v, or another controller's, or whose settings ConfigMap is gone or Unusable, keeps the Ingresses,
 // class and settings that before had, until all are back. A fleet is thereby frozen, not
 // emptied, when somebody deletes its IngressClass. An Ingress that is of another class
 // meanwhile goes, as it would have otherwise.
-func (v View) Freeze(before View, controller string) View {
-	v = v.freeze(before, controller)
+func (v View) Freeze(before View, clock held.Clock) View {
+	v = v.freeze(before, clock)
 	if v.classes.Same(before.classes) && v.configs.Same(before.configs) && v.fragments.Same(before.fragments) {
 		return v
 	}
@@ -70,7 +71,7 @@ func (v View) moved(of, class, newest string) bool {
 	return v.classes.Has(f.Class.Name) || f.Class.Beside != nil && v.classes.Has(*f.Class.Beside)
 }
 
-func (v View) freeze(before View, controller string) View {
+func (v View) freeze(before View, clock held.Clock) View {
 	v.frozen = before.frozen
 	for name, f := range before.frozen.All() {
 		if f.pause == nil && v.complete(name, f) {
@@ -81,10 +82,10 @@ func (v View) freeze(before View, controller string) View {
 		return v
 	}
 	for name, class := range before.classes.All() {
-		if class.Controller != controller || v.frozen.Has(name) || !before.HasSettings(class) {
+		if class.Controller != Controller || v.frozen.Has(name) || !before.HasSettings(class) {
 			continue
 		}
-		if f := v.pin(before, name); !v.complete(name, f) {
+		if f := v.pin(before, name, clock); !v.complete(name, f) {
 			v.frozen, v.settings = v.frozen.Set(name, f), v.settings.Delete(name)
 		}
 	}
@@ -92,11 +93,11 @@ func (v View) freeze(before View, controller string) View {
 }
 
 // pin keeps what before had for a class.
-func (v View) pin(before View, class string) frozen {
+func (v View) pin(before View, class string, clock held.Clock) frozen {
 	pinned := before.withHeld(class)
 	pinned.frozen = pmap.Map[frozen]{}
 	pinned.services, pinned.slices, pinned.secrets = v.services, v.slices, v.secrets // For takes today's
-	return frozen{view: &pinned, served: &pinned, since: v.Time()}
+	return frozen{view: &pinned, served: &pinned, since: clock.Now}
 }
 
 // complete reports whether v has the class, of the same controller, and its settings.

@@ -114,8 +114,8 @@ func (v *View) tidy() {
 	}
 }
 
-// GuardUntil is when the first wait of Guard ends; zero if none does.
-func (v View) GuardUntil() (first time.Time) {
+// guardUntil is when the first wait of Guard ends; zero if none does.
+func (v View) guardUntil() (first time.Time) {
 	for _, m := range v.wakes.All() {
 		if t := time.Time(m); first.IsZero() || t.Before(first) {
 			first = t

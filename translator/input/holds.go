@@ -5,9 +5,26 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"legation.dev/held"
 )
+
+// Hold is v with what it holds of objects, given the View before it, that v was made of, and the
+// time. why is what is known of classes whose new settings are held until it is: those that
+// Unweighed yields have to be weighed, and all of it is held once more with what was found out.
+func (v View) Hold(before View, clock held.Clock, why map[string]string) View {
+	return v.HoldSettings(before, clock).Weighed(why).Freeze(before, clock).Keep(before, clock).Guard(before, clock)
+}
+
+// HeldUntil is when the first hold of v ends by itself; zero if none does.
+func (v View) HeldUntil(clock held.Clock) time.Time {
+	names, hosts := v.keptUntil(clock), v.guardUntil()
+	if names.IsZero() || !hosts.IsZero() && hosts.Sub(clock.Now) < names.Sub(clock.Now) { // the wall clock may have been set
+		return hosts
+	}
+	return names
+}
 
 // Holds are what v holds: classes, settings, names, hosts that leave, and changes that wait. Whoever
 // asks pays for it.

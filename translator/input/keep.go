@@ -69,8 +69,8 @@ func (v View) Keep(before View, clock held.Clock) View {
 	return v
 }
 
-// KeptUntil is when the first claim of the past ends; zero if none does.
-func (v View) KeptUntil(clock held.Clock) (first time.Time) {
+// keptUntil is when the first claim of the past ends; zero if none does.
+func (v View) keptUntil(clock held.Clock) (first time.Time) {
 	for _, k := range v.kept.All() {
 		if end := clock.End(k.since(), KeepNames); k.Lapsed && (first.IsZero() || end.Before(first)) {
 			first = end

@@ -4,13 +4,14 @@ import (
 	"errors"
 	"time"
 
+	"legation.dev/held"
 	"legation.dev/pmap"
 )
 
 // Pause is who has paused a fleet, why, and since when.
 type Pause struct {
 	By, Reason string
-	Since      time.Time
+	Since      time.Time // zero: now
 }
 
 // Errors of Pause and Resume.
@@ -22,7 +23,7 @@ var (
 
 // Pause is v with a fleet that keeps the Ingresses, class and settings that it has, until
 // Resume. Services, EndpointSlices and Secrets stay live.
-func (v View) Pause(class string, p Pause) (View, error) {
+func (v View) Pause(class string, p Pause, clock held.Clock) (View, error) {
 	f, frozen := v.frozen.Get(class)
 	switch of, ok := v.classes.Get(class); {
 	case f.pause != nil:
@@ -30,7 +31,10 @@ func (v View) Pause(class string, p Pause) (View, error) {
 	case !frozen && (!ok || of.Controller != Controller):
 		return v, errNoFleet
 	case !frozen:
-		f = v.pin(v, class)
+		f = v.pin(v, class, clock)
+	}
+	if p.Since.IsZero() {
+		p.Since = clock.Now
 	}
 	f.pause = &p
 	v.frozen, v.settings = v.frozen.Set(class, f), v.settings.Delete(class)
@@ -39,7 +43,7 @@ func (v View) Pause(class string, p Pause) (View, error) {
 
 // Resume is v with a fleet that is paused no more. It stays frozen if its class is gone, and
 // settings that are others now are held until they are weighed, see HoldSettings.
-func (v View) Resume(class string) (View, error) {
+func (v View) Resume(class string, clock held.Clock) (View, error) {
 	f, ok := v.frozen.Get(class)
 	if !ok || f.pause == nil {
 		return v, errNotPaused
@@ -48,7 +52,7 @@ func (v View) Resume(class string) (View, error) {
 		good, _ := v.inForce(class)
 		v.frozen = v.frozen.Delete(class)
 		if now, ok := v.readSettings(class); ok && now.Sum() != good.Sum() && !now.apply() {
-			v.settings = v.settings.Set(class, HeldSettings{Class: class, Good: good, Since: v.Time(), Why: whyHeld(good, now)})
+			v.settings = v.settings.Set(class, HeldSettings{Class: class, Good: good, Since: clock.Now, Why: whyHeld(good, now)})
 		}
 	} else {
 		v.frozen = v.frozen.Set(class, f)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"legation.dev/held"
 	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator/policy"
@@ -65,19 +66,19 @@ const (
 // Wrong reports whether they are held because others are wrong, whatever these would do.
 func (h HeldSettings) Wrong() bool { return h.Why == wrongFixed || h.Why == wrongAccess }
 
-// HoldSettings is v, given the View before it: where a class had other settings that its fleet
+// HoldSettings is v, given the View before it and the time: where a class had other settings that its fleet
 // was served with, these stay in force for now. Whoever translates finds out which classes
 // Unweighed yields can have the new ones, and says so by Weighed.
 //
 // Nothing is held of a class that had no fleet: its first settings are no change.
-func (v View) HoldSettings(before View) View {
+func (v View) HoldSettings(before View, clock held.Clock) View {
 	v.settings = before.settings
 	if v.classes.Same(before.classes) && v.configs.Same(before.configs) && v.frozen.Same(before.frozen) {
 		return v
 	}
 	for _, name := range before.ClassNames() {
-		h, held := v.heldOf(name, before)
-		if held {
+		h, isHeld := v.heldOf(name, before, clock)
+		if isHeld {
 			v.settings = v.settings.Replace(name, h)
 		} else {
 			v.settings = v.settings.Delete(name)
@@ -87,7 +88,7 @@ func (v View) HoldSettings(before View) View {
 }
 
 // heldOf is what is held of a class; false: nothing is.
-func (v View) heldOf(name string, before View) (HeldSettings, bool) {
+func (v View) heldOf(name string, before View, clock held.Clock) (HeldSettings, bool) {
 	f, frozen := before.frozen.Get(name)
 	if frozen && (f.pause != nil || !v.complete(name, f)) {
 		return HeldSettings{}, false // it has pinned them
@@ -97,12 +98,12 @@ func (v View) heldOf(name string, before View) (HeldSettings, bool) {
 	if !ok || !served || now.Sum() == good.Sum() {
 		return HeldSettings{}, false
 	}
-	h, held := before.settings.Get(name)
-	if last, _ := before.readSettings(name); held && last.Sum() == now.Sum() {
+	h, isHeld := before.settings.Get(name)
+	if last, _ := before.readSettings(name); isHeld && last.Sum() == now.Sum() {
 		return h, true
 	}
-	if !held {
-		h = HeldSettings{Class: name, Good: good, Since: v.Time()}
+	if !isHeld {
+		h = HeldSettings{Class: name, Good: good, Since: clock.Now}
 	}
 	h.Why = whyHeld(good, now)
 	return h, h.Why != "" || !now.apply()

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"legation.dev/held"
 	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator/route"
@@ -34,6 +35,8 @@ type Entry struct {
 	Settings *SettingsEntry `json:"settings,omitempty"`
 	Leaving  *LeavingEntry  `json:"leaving,omitempty"`
 	Deletion *Deletion      `json:"deletion,omitempty"`
+	// Certificate stays although its Secret is gone.
+	Certificate *held.LastCertificate `json:"certificate,omitempty"`
 }
 
 // LeavingEntry is a Leaving with the objects that it is served with.
@@ -66,7 +69,7 @@ type PinEntry struct {
 
 // Entries yields all that a later process, or another replica, can begin with, but for
 // Secrets and for what was wrong: that is read anew. Secrets are yielded by SecretEntries
-// and LeftSecrets, and nothing of them is in any other entry.
+// and KeptSecrets, and nothing of them is in any other entry.
 func (v View) Entries() iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
 		if !v.entries("", yield) {
@@ -99,13 +102,13 @@ func (v View) entries(class string, yield func(Entry) bool) bool {
 	return true
 }
 
-// SecretEntries yields the Secrets, and those that are gone and that leaving hosts name.
+// SecretEntries yields the Secrets, and KeptSecrets.
 func (v View) SecretEntries() iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
 		if !entriesOf("", v.secrets, yield) {
 			return
 		}
-		for e := range v.LeftSecrets() {
+		for e := range v.KeptSecrets() {
 			if !yield(e) {
 				return
 			}
@@ -113,10 +116,15 @@ func (v View) SecretEntries() iter.Seq[Entry] {
 	}
 }
 
-// LeftSecrets yields the Secrets that are gone and that leaving hosts name: another replica
-// cannot read them any more.
-func (v View) LeftSecrets() iter.Seq[Entry] {
+// KeptSecrets yields the Secrets that are gone and that leaving hosts name, and certificates that
+// stay: another replica cannot read them any more.
+func (v View) KeptSecrets() iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
+		for _, c := range v.certificates.All() {
+			if !yield(Entry{Certificate: &c}) {
+				return
+			}
+		}
 		for _, o := range v.left.All() {
 			if o.Ref().Kind == object.KindSecret && !yield(leftEntry(o)) {
 				return
@@ -284,6 +292,37 @@ func (v View) WithSettings(e SettingsEntry, config *ConfigMap) View {
 	return v
 }
 
+// WithCertificates is v with the certificates that fleets are served with although their Secrets are
+// missing, in place of those before.
+func (v View) WithCertificates(list []held.LastCertificate) View {
+	if len(list) == 0 && v.certificates.Len() == 0 {
+		return v
+	}
+	var all pmap.Map[held.LastCertificate]
+	for _, c := range list {
+		all = all.Set(c.Fleet+sep+c.Name, c)
+	}
+	if all.Digest() != v.certificates.Digest() {
+		v.certificates = all
+	}
+	return v
+}
+
+// Certificates are those, by fleet.
+func (v View) Certificates() map[string][]held.LastCertificate {
+	all := map[string][]held.LastCertificate{}
+	for _, c := range v.certificates.All() {
+		all[c.Fleet] = append(all[c.Fleet], c)
+	}
+	return all
+}
+
+// WithCertificate is v with one more.
+func (v View) WithCertificate(c held.LastCertificate) View {
+	v.certificates = v.certificates.Set(c.Fleet+sep+c.Name, c)
+	return v
+}
+
 // WithLeft is v with an object that is gone and that leaving hosts name. It is lowered.
 func (v View) WithLeft(o Object) View {
 	v.left = v.left.Set(o.Ref().String(), o)
@@ -318,7 +357,9 @@ func (v View) SameEntries(o View) bool {
 }
 
 // SameSecrets is SameEntries for SecretEntries.
-func (v View) SameSecrets(o View) bool { return v.secrets.Same(o.secrets) && v.left.Same(o.left) }
+func (v View) SameSecrets(o View) bool {
+	return v.secrets.Same(o.secrets) && v.left.Same(o.left) && v.certificates.Same(o.certificates)
+}
 
 // ByClock is v, which was written when another clock said then, by a clock that says now: that
 // of another machine, or of this one before it was set or while no process ran. What is held is
@@ -328,6 +369,19 @@ func (v View) ByClock(then, now time.Time) View {
 	for key, l := range v.leaving.All() {
 		l.Since = SameAge(l.Since, then, now)
 		v.leaving = v.leaving.Replace(key, l)
+	}
+	for class, f := range v.frozen.All() {
+		f.since = SameAge(f.since, then, now)
+		if f.pause != nil {
+			p := *f.pause
+			p.Since = SameAge(p.Since, then, now)
+			f.pause = &p
+		}
+		v.frozen = v.frozen.Replace(class, f)
+	}
+	for key, c := range v.certificates.All() {
+		c.Since = SameAge(c.Since, then, now)
+		v.certificates = v.certificates.Replace(key, c)
 	}
 	for class, h := range v.settings.All() {
 		h.Since = SameAge(h.Since, then, now)
@@ -350,7 +404,8 @@ func (v View) ByClock(then, now time.Time) View {
 }
 
 // SameAge is since, of a clock that says then, by a clock that says now. What has a
-// monotonic reading keeps it: now of time.Now is never set.
+// monotonic reading keeps it: now of time.Now is never set. With one now for both it is since as
+// it is told others: by the clock as it is now, which may have been set meanwhile.
 func SameAge(since, then, now time.Time) time.Time { return now.Add(-max(0, then.Sub(since))) }
 
 // Continue is the View of what a source says at its first reading, given v, which an earlier
@@ -435,14 +490,15 @@ var entrySchema = sync.OnceValue(func() string {
 	var text strings.Builder
 	fmt.Fprint(&text, EntryVersion)
 	seen := map[reflect.Type]bool{}
-	for _, o := range []any{Ingress{}, IngressClass{}, Service{}, Slice{}, Secret{}, ConfigMap{}, KeptEntry{}, PinEntry{}, SettingsEntry{}, LeavingEntry{}, Deletion{}, Entry{}} {
+	for _, o := range []any{Ingress{}, IngressClass{}, Service{}, Slice{}, Secret{}, ConfigMap{}, KeptEntry{}, PinEntry{}, SettingsEntry{}, LeavingEntry{}, Deletion{}, held.LastCertificate{}, Entry{}} {
 		describe(&text, reflect.TypeOf(o), seen)
 	}
 	return pmap.SumOf(text.String()).String()
 })
 
-// EntryVersion counts the changes of what reading keeps of an object.
-const EntryVersion = 1
+// EntryVersion counts the changes of what reading keeps of an object, and of by which clock an
+// entry says since when.
+const EntryVersion = 2
 
 // describe writes the exported fields of a type, and of those that it is made of.
 func describe(w *strings.Builder, t reflect.Type, seen map[reflect.Type]bool) {

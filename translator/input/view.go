@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"legation.dev/held"
 	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator/finding"
@@ -37,6 +38,8 @@ type View struct {
 	settings pmap.Map[HeldSettings] // by class name; see HoldSettings
 	frozen   pmap.Map[frozen]       // by class name; see Freeze
 	kept     pmap.Map[Kept]         // by claimKey; see Keep
+
+	certificates pmap.Map[held.LastCertificate] // fleet + sep + name: what xds/hold keeps, for who comes after; no part of what is translated
 
 	// See Guard. What leaves is among fragments, too, by their Keys.
 	leaving   pmap.Map[Leaving]  // by leavingKey
@@ -465,7 +468,7 @@ func (v View) HoldDigest() pmap.Sum {
 	for class := range v.deletions.All() {
 		classes = append(classes, class)
 	}
-	return together(v.settings.Digest(), v.frozen.Digest(), v.kept.Digest(), v.leaving.Digest(), v.left.Digest(), pmap.SumOf(classes...))
+	return together(v.settings.Digest(), v.frozen.Digest(), v.kept.Digest(), v.leaving.Digest(), v.left.Digest(), v.certificates.Digest(), pmap.SumOf(classes...))
 }
 
 func together(sums ...pmap.Sum) pmap.Sum {

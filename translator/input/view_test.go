@@ -31,7 +31,7 @@ func randomChange(t *rapid.T) input.Change {
 		input.Seal(&input.Slice{Meta: meta, Service: service}),
 		input.Seal(&input.Secret{Meta: meta, Key: []byte(service)}),
 		input.Seal(&input.ConfigMap{Meta: meta, Data: map[string]string{"k": service}}),
-		input.Seal(&input.IngressClass{Meta: input.Meta{Name: name}, Controller: "us", Parameters: object.Ref{Kind: object.KindConfigMap, Namespace: "n", Name: name}}),
+		input.Seal(&input.IngressClass{Meta: input.Meta{Name: name}, Controller: input.Controller, Parameters: object.Ref{Kind: object.KindConfigMap, Namespace: "n", Name: name}}),
 	}
 	o := rapid.SampledFrom(objects).Draw(t, "object")
 	switch rapid.IntRange(0, 5).Draw(t, "what") {
@@ -145,7 +145,7 @@ func refs(m map[object.Ref]input.Change) func(func(object.Ref) bool) {
 // TestFreeze: a class, or the settings that it had, is gone: Ingresses stay,
 // Services live on; when it is back, all is as it says.
 func TestFreeze(t *testing.T) {
-	class := input.Seal(&input.IngressClass{Meta: input.Meta{Name: "edge"}, Controller: "us", Parameters: object.Ref{Kind: object.KindConfigMap, Namespace: "n", Name: "settings"}})
+	class := input.Seal(&input.IngressClass{Meta: input.Meta{Name: "edge"}, Controller: input.Controller, Parameters: object.Ref{Kind: object.KindConfigMap, Namespace: "n", Name: "settings"}})
 	settings := input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: "n", Name: "settings"}, Data: map[string]string{"k": "v"}})
 	ingress := input.Seal(&input.Ingress{Meta: input.Meta{Namespace: "n", Name: "a"}})
 	service := func(port int32) input.Object {
@@ -153,7 +153,7 @@ func TestFreeze(t *testing.T) {
 	}
 	for _, gone := range []object.Ref{class.Ref(), settings.Ref()} {
 		first := input.View{}.With(lower.Put(class), lower.Put(settings), lower.Put(ingress), lower.Put(service(1)))
-		v := first.With(input.Delete(gone), input.Delete(ingress.Ref()), lower.Put(service(2))).Freeze(first, "us")
+		v := first.With(input.Delete(gone), input.Delete(ingress.Ref()), lower.Put(service(2))).Freeze(first, held.Clock{})
 		now, frozen := v.For("edge")
 		if !frozen || !slices.Equal(v.ClassNames(), []string{"edge"}) {
 			t.Fatalf("%v is gone, and the fleet is not frozen", gone)
@@ -164,7 +164,7 @@ func TestFreeze(t *testing.T) {
 		if s.Ports[0].Port != 2 || !hasIngress || !hasSettings {
 			t.Errorf("%v is gone: port %d, Ingress %v, settings %v", gone, s.Ports[0].Port, hasIngress, hasSettings)
 		}
-		back := v.With(lower.Put(class), lower.Put(settings)).Freeze(v, "us")
+		back := v.With(lower.Put(class), lower.Put(settings)).Freeze(v, held.Clock{})
 		if now, frozen := back.For("edge"); frozen || now.Ingresses().Len() != 0 {
 			t.Errorf("%v is back: frozen %v", gone, frozen)
 		}

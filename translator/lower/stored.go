@@ -42,6 +42,8 @@ func with(v input.View, e input.Entry) (input.View, error) {
 	switch {
 	case e.Kept != nil:
 		return v.WithClaim(*e.Kept), nil
+	case e.Certificate != nil:
+		return v.WithCertificate(*e.Certificate), nil
 	case e.Deletion != nil:
 		return v.WithDeletion(*e.Deletion), nil
 	case e.Leaving != nil:

@@ -46,9 +46,9 @@ type Config struct {
 	Controllers []string
 	// Classes are the IngressClasses that are served; none means all that are ours.
 	Classes []string
-	// Last are the IngressClasses and ConfigMaps that an earlier process has read: what they
-	// name is followed, though they may be gone by now, since their fleets are frozen then.
-	Last []input.Change
+	// Last is what an earlier process has served: what its classes and fleets name is followed,
+	// though they may be gone by now, since the fleets are frozen then.
+	Last input.View
 	// Refused is how long the API server must refuse something before that counts as its
 	// answer; 10 s: when it has just started, or roles are being replaced, it refuses what it
 	// will allow in a moment.
@@ -102,7 +102,7 @@ func New(c Config) (*Source, error) {
 func (s *Source) Run(ctx context.Context) error {
 	s.fetcher.open()
 	s.state.recall(s.config.Last)
-	s.config.Last = nil
+	s.config.Last = input.View{}
 	var group sync.WaitGroup
 	for _, f := range s.feeds {
 		group.Go(func() { f.run(ctx) })
@@ -111,6 +111,10 @@ func (s *Source) Run(ctx context.Context) error {
 	group.Wait()
 	return ctx.Err()
 }
+
+// Used has objects followed with which fleets are served (input.View.Uses), in place of those
+// of the last call. It does not block.
+func (s *Source) Used(refs []object.Ref) { s.state.used(refs) }
 
 // Take waits for changes and returns them, each object once. The first call
 // waits until every kind was listed and every Secret and ConfigMap that is named

@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 )
 
@@ -292,11 +293,31 @@ func TestSettings(t *testing.T) {
 	c.put(configMap("settings", map[string]string{"default-tls-secret": "shop/d"}))
 	c.expect("put ConfigMap shop/settings", "put Secret shop/d")
 	c.put(configMap("settings", map[string]string{"default-tls-secret": "shop/e", "http-port": "x"}))
-	c.expect("put ConfigMap shop/settings", "put Secret shop/e") // the mistake may keep d in force
-	c.put(configMap("settings", map[string]string{"default-tls-secret": "shop/e"}))
-	c.expect("put ConfigMap shop/settings", "delete Secret shop/d")
+	c.expect("put ConfigMap shop/settings", "put Secret shop/e", "delete Secret shop/d")
+}
+
+// TestUsed: what fleets are served with is followed, whatever the newest objects name: settings
+// that are held name another Secret, and so does the Ingress of a fleet that is paused.
+func TestUsed(t *testing.T) {
+	d, a := object.Ref{Kind: object.KindSecret, Namespace: "shop", Name: "d"}, object.Ref{Kind: object.KindSecret, Namespace: "shop", Name: "a"}
+	c := start(t, Config{}, class("edge", input.Controller, "settings"), configMap("settings", map[string]string{"default-tls-secret": "shop/d"}),
+		ingress("x", "a"), secret("a", "1"), secret("d", "1"))
+	c.expect("put IngressClass edge", "put ConfigMap shop/settings", "put Ingress shop/x", "put Secret shop/a", "put Secret shop/d")
+	c.source.Used([]object.Ref{a, d})
+	c.put(configMap("settings", nil))
+	c.expect("put ConfigMap shop/settings")
+	c.delete(ingress("x"))
+	c.expect("delete Ingress shop/x")
+	c.put(secret("d", "2"))
+	c.expect("put Secret shop/d")
+	c.put(secret("a", "2"))
+	c.expect("put Secret shop/a")
 	c.delete(configMap("settings", nil))
 	c.expect("delete ConfigMap shop/settings")
+	c.source.Used([]object.Ref{d})
+	c.expect("delete Secret shop/a")
+	c.source.Used(nil)
+	c.expect("delete Secret shop/d")
 }
 
 // TestClassOwnership: Secrets follow whose class it is; a class that is deleted
@@ -323,13 +344,15 @@ func TestClassOwnership(t *testing.T) {
 // TestRecall: what a class named that an earlier process knew is followed, though the class is
 // gone by now: its fleet is frozen, with certificates of today.
 func TestRecall(t *testing.T) {
-	last := []input.Change{Reduce(class("edge", input.Controller, "settings")), Reduce(configMap("settings", map[string]string{"default-tls-secret": "shop/d"}))}
+	last := input.View{}.With(Reduce(class("edge", input.Controller, "settings")), Reduce(configMap("settings", map[string]string{"default-tls-secret": "shop/d"})))
 	c := start(t, Config{Last: last}, ingress("x", "a"), secret("a", "1"), secret("d", "1"), secret("e", "1"))
 	c.expect("put Ingress shop/x", "put Secret shop/a", "put Secret shop/d")
 	c.put(secret("a", "2"))
 	c.expect("put Secret shop/a")
 	c.put(class("edge", "example.com/other", ""))
-	c.expect("put IngressClass edge", "delete Secret shop/a", "delete Secret shop/d")
+	c.expect("put IngressClass edge", "delete Secret shop/a")
+	c.source.Used(nil)
+	c.expect("delete Secret shop/d")
 }
 
 // TestClasses: Ingresses of other classes are left out, and come and go with

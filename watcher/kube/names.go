@@ -13,7 +13,7 @@ import (
 // their settings (default-tls-secret).
 //
 // A class that is deleted counts on as it last was, since its fleet is frozen,
-// not emptied.
+// not emptied. What fleets are served with counts, too, whatever names it now (used).
 //
 // It belongs to the lock of state.
 type names struct {
@@ -135,27 +135,24 @@ func (t tally) class(now input.Object) {
 	}
 }
 
-// settings lets a ConfigMap name the default certificate. One that is gone, or
-// has mistakes, names what it named before, too: the settings that are used
-// may be those. Of what else is held (input.View.HoldSettings) the last certificate stays.
+// settings lets a ConfigMap name the default certificate.
 func (t tally) settings(ref object.Ref, now input.Object) {
-	o, _ := now.(*input.ConfigMap)
-	if o == nil {
-		if !t.has(ref) {
-			t.set(ref, nil)
-		}
-		return
-	}
-	f := o.Fragment()
-	named := fetched(f)
-	if len(f.Findings) > 0 {
-		for _, before := range t.owners[ref] {
-			if !slices.Contains(named, before) {
-				named = append(named, before)
-			}
-		}
+	var named []object.Ref
+	if o, _ := now.(*input.ConfigMap); o != nil {
+		named = fetched(o.Fragment())
 	}
 	t.set(ref, named)
+}
+
+// served is the owner of what fleets are served with.
+var served = object.Ref{}
+
+// used lets fleets name what they are served with, which held settings may name, or Ingresses of
+// a fleet that is paused.
+func (n *names) used(refs []object.Ref) (more, less []object.Ref) {
+	t := tally{names: n, before: map[object.Ref]bool{}}
+	t.set(served, refs)
+	return t.difference()
 }
 
 // set replaces what owner names.

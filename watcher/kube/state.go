@@ -50,29 +50,40 @@ func (s *state) apply(changes ...input.Change) bool {
 func (s *state) applyLocked(changes ...input.Change) (isNew bool) {
 	for _, c := range changes {
 		isNew = s.queue.put(c) || isNew
-		more, less := s.names.update(c)
-		for _, ref := range more {
-			s.named(ref)
-		}
-		for _, ref := range less {
-			s.unnamed(ref)
-		}
+		s.follow(s.names.update(c))
 	}
 	close(s.wake)
 	s.wake = make(chan struct{})
 	return isNew
 }
 
-// recall follows what objects of an earlier process name; they themselves are no change.
-func (s *state) recall(last []input.Change) {
+// follow begins and ends following objects.
+func (s *state) follow(more, less []object.Ref) {
+	for _, ref := range more {
+		s.named(ref)
+	}
+	for _, ref := range less {
+		s.unnamed(ref)
+	}
+}
+
+// used follows what fleets are served with, in place of what they were.
+func (s *state) used(refs []object.Ref) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, c := range last {
-		more, _ := s.names.update(c)
-		for _, ref := range more {
-			s.named(ref)
-		}
+	s.follow(s.names.used(refs))
+	s.applyLocked() // wakes whoever waits for what follows
+}
+
+// recall follows what an earlier process has served, and what its classes name; they themselves
+// are no change.
+func (s *state) recall(last input.View) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range last.ClassObjects() {
+		s.follow(s.names.update(input.Change{Ref: o.Ref(), Object: o}))
 	}
+	s.follow(s.names.used(last.Uses()))
 }
 
 // named begins to follow a Secret or ConfigMap, because an object refers to it now.

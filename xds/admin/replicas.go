@@ -20,20 +20,15 @@ import (
 type Past struct {
 	// Read is the digest of what it has read, Secrets included.
 	Read string
-	// Objects are those that it has read and what it holds, as package state packs them.
-	Objects      []byte
-	Certificates []*adminv1.KeptCertificate
+	// Packed is what it has read, but for Secrets, and what it holds, as package state packs it.
+	Packed []byte
 }
 
-// maxPast bounds the objects that another replica hands on, in bytes: as much as a file of
-// package state.
+// maxPast bounds what another replica hands on, in bytes: as much as a file of package state.
 const maxPast = 64 << 20
 
-// maxKept bounds the certificates that it hands on.
-const maxKept = 100_000
-
-// part is how many bytes, or certificates of some kilobytes each, one message has.
-const part, certificatesInPart = 256 << 10, 50
+// part is how many bytes one message has.
+const part = 256 << 10
 
 // Replicas is the service of that name. The server sees to it that only replicas call it.
 type Replicas struct {
@@ -69,13 +64,8 @@ func (r *Replicas) Last(_ *adminv1.LastRequest, to grpc.ServerStreamingServer[ad
 	if err := to.Send(&adminv1.LastResponse{Read: past.Read}); err != nil {
 		return err
 	}
-	for bytes := range slices.Chunk(past.Objects, part) {
-		if err := to.Send(&adminv1.LastResponse{Objects: bytes}); err != nil {
-			return err
-		}
-	}
-	for list := range slices.Chunk(past.Certificates, certificatesInPart) {
-		if err := to.Send(&adminv1.LastResponse{Certificates: list}); err != nil {
+	for bytes := range slices.Chunk(past.Packed, part) {
+		if err := to.Send(&adminv1.LastResponse{Packed: bytes}); err != nil {
 			return err
 		}
 	}
@@ -131,10 +121,8 @@ func (p *Peers) Last(ctx context.Context, address string) (past Past, _ error) {
 			return Past{}, err
 		}
 		past.Read = cmp.Or(past.Read, next.GetRead())
-		past.Objects = append(past.Objects, next.GetObjects()...)
-		past.Certificates = append(past.Certificates, next.GetCertificates()...)
-		if len(past.Objects) > maxPast || len(past.Certificates) > maxKept {
-			return Past{}, fmt.Errorf("it hands on more than %d bytes of objects, or than %d certificates", maxPast, maxKept)
+		if past.Packed = append(past.Packed, next.GetPacked()...); len(past.Packed) > maxPast {
+			return Past{}, fmt.Errorf("it hands on more than %d bytes", maxPast)
 		}
 	}
 }

@@ -1,63 +1,71 @@
 package hold
 
 import (
-	"time"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	"google.golang.org/protobuf/proto"
 
+	"legation.dev/held"
 	"legation.dev/pmap"
 	"legation.dev/xds/snapshot"
 )
 
-// Kept is a certificate that stays although its Secret is missing or cannot be used. It has
-// a private key: it is for other replicas alone.
-type Kept struct {
-	Name string
-	// Resource is what is served; nil: a stand-in, which takes the place of what Envoys have,
-	// as that was of another namespace.
-	Resource *snapshot.Resource
-	Since    time.Time
-}
-
-// version is that of what is served.
-func (k Kept) version() string {
-	if k.Resource == nil {
-		return snapshot.StandInVersion
+// Certificates are those that stay although their Secrets are missing or cannot be used, in
+// order of their names.
+func (h Held) Certificates(fleet string) (list []held.LastCertificate) {
+	base, served := h.base.Of(snapshot.Secret), h.Snapshot.Of(snapshot.Secret)
+	if base.Same(served) {
+		return nil
 	}
-	return k.Resource.Version
-}
-
-// Sum identifies what is kept, but not since when.
-func (k Kept) Sum() pmap.Sum { return pmap.SumOf(k.Name, k.version()) }
-
-// Certificates are those that stay, in order of their names. Whoever asks pays for it: it
-// looks at all secrets.
-func (h Held) Certificates() (list []Kept) {
-	for c := range pmap.Diff(h.base.Of(snapshot.Secret), h.Snapshot.Of(snapshot.Secret)) {
+	for c := range pmap.Diff(base, served) {
 		if !c.HadOld || !c.HasNew || !c.Old.Placeholder || c.New.Placeholder {
 			continue
 		}
-		since, _ := h.certificates.Get(c.Key)
-		k := Kept{Name: c.Key, Resource: c.New, Since: since.since}
-		if c.New.Version == snapshot.StandInVersion {
-			k.Resource = nil
+		one := held.LastCertificate{Fleet: fleet, Name: c.Key, Version: c.New.Version}
+		if c.New.Version != snapshot.StandInVersion {
+			since, _ := h.certificates.Get(c.Key)
+			one.Body, one.From, one.Since = c.New.Body(), c.New.From, since.since
+			for _, need := range c.New.Needs {
+				one.Needs = append(one.Needs, need.Name)
+			}
 		}
-		list = append(list, k)
+		list = append(list, one)
 	}
 	return list
 }
 
-// Resume is what a replica begins with to which another one has told what it keeps: as if it
+// resourceOf is what a fleet is served with, nil for a stand-in; false: it is no certificate.
+func resourceOf(c held.LastCertificate) (*snapshot.Resource, bool) {
+	if len(c.Body) == 0 {
+		return nil, c.Version == snapshot.StandInVersion
+	}
+	var secret tlsv3.Secret
+	if proto.Unmarshal(c.Body, &secret) != nil || secret.GetName() != c.Name {
+		return nil, false
+	}
+	meta := snapshot.Meta{From: c.From}
+	for _, name := range c.Needs {
+		meta.Needs = append(meta.Needs, snapshot.Ref{Type: snapshot.Secret, Name: name})
+	}
+	r := snapshot.OfBody(snapshot.Secret, c.Name, c.Body, meta)
+	return r, r.Version == c.Version
+}
+
+// Resume is what a process begins with to which another one has told what it keeps: as if it
 // had had those certificates, and then their Secrets had gone.
-func Resume(list []Kept) Held {
+func Resume(list []held.LastCertificate) Held {
 	var served, missed pmap.Map[*snapshot.Resource]
 	h := Held{}
-	for _, k := range list {
-		if k.Resource == nil {
-			h.final = h.final.Set(k.Name, pmap.Unit{})
-			continue
+	for _, c := range list {
+		r, ok := resourceOf(c)
+		switch {
+		case !ok:
+		case r == nil:
+			h.final = h.final.Set(c.Name, pmap.Unit{})
+		default:
+			served = served.Set(c.Name, r)
+			missed = missed.Set(c.Name, snapshot.FromBytes(snapshot.Secret, c.Name, "", nil, snapshot.Meta{Placeholder: true}))
+			h.certificates = h.certificates.Set(c.Name, missing{c.Since})
 		}
-		served = served.Set(k.Name, k.Resource)
-		missed = missed.Set(k.Name, snapshot.FromBytes(snapshot.Secret, k.Name, "", nil, snapshot.Meta{Placeholder: true}))
-		h.certificates = h.certificates.Set(k.Name, missing{k.Since})
 	}
 	h.Snapshot, h.base = h.Snapshot.With(snapshot.Secret, served), h.base.With(snapshot.Secret, missed)
 	return h
@@ -66,19 +74,20 @@ func Resume(list []Kept) Held {
 // Adopt is h with certificates that another replica keeps, where h has a stand-in, or, if
 // first, another one that it keeps itself. None is taken over from another namespace than
 // that of the host now.
-func (h Held) Adopt(list []Kept, first bool) Held {
-	for _, k := range list {
-		ref := snapshot.Ref{Type: snapshot.Secret, Name: k.Name}
+func (h Held) Adopt(list []held.LastCertificate, first bool) Held {
+	for _, c := range list {
+		ref := snapshot.Ref{Type: snapshot.Secret, Name: c.Name}
 		base, _ := h.base.Get(ref)
-		own, ok := h.Snapshot.Get(ref)
+		own, has := h.Snapshot.Get(ref)
+		r, ok := resourceOf(c)
 		switch {
-		case !ok || base == nil || !base.Placeholder || !own.Placeholder && !first:
-		case k.Resource == nil:
+		case !ok || !has || base == nil || !base.Placeholder || !own.Placeholder && !first:
+		case r == nil:
 			h.set(ref, base.Final())
-			h.certificates = h.certificates.Delete(k.Name)
-		case !changedHands(k.Resource, base):
-			h.set(ref, k.Resource)
-			h.certificates = h.certificates.Set(k.Name, missing{k.Since})
+			h.certificates = h.certificates.Delete(c.Name)
+		case !changedHands(r, base):
+			h.set(ref, r)
+			h.certificates = h.certificates.Set(c.Name, missing{c.Since})
 		}
 	}
 	return h

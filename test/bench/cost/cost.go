@@ -101,13 +101,14 @@ func (s *state) step(changes []input.Change) sample {
 	runtime.GC() // the last step's garbage is not this one's
 	objects, allocated := heap()
 	start := proc.Now()
-	s.view = s.view.With(changes...).Freeze(s.view, input.Controller)
+	clock := held.Clock{Now: time.Now()}
+	s.view = s.view.With(changes...).Freeze(s.view, clock)
 	s.result = translator.Translate(s.result, s.view)
 	f, ok := s.result.Fleet(world.Class)
 	if !ok {
 		return sample{}
 	}
-	s.held, _ = hold.Next(s.held, f.Snapshot, held.Clock{Now: time.Now()})
+	s.held, _ = hold.Next(s.held, f.Snapshot, clock)
 	s.held.Snapshot.Digest()
 	x := sample{time: proc.Now() - start, computed: s.result.Stats.Resources}
 	objectsNow, allocatedNow := heap()

@@ -3062,9 +3062,9 @@ func (*LastRequest) Descriptor() ([]byte, []int) {
 // LastResponse is a part of what Last hands on.
 type LastResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The next bytes of the objects.
-	Objects      []byte             `protobuf:"bytes,1,opt,name=objects,proto3" json:"objects,omitempty"`
-	Certificates []*KeptCertificate `protobuf:"bytes,2,rep,name=certificates,proto3" json:"certificates,omitempty"`
+	// The next bytes of what was read and is held, as package state packs it. They have private
+	// keys: of certificates that stay although their Secrets are gone.
+	Packed []byte `protobuf:"bytes,1,opt,name=packed,proto3" json:"packed,omitempty"`
 	// The digest of what was read there, Secrets included: these are not handed on. It comes
 	// first, and once.
 	Read          string `protobuf:"bytes,3,opt,name=read,proto3" json:"read,omitempty"`
@@ -3102,16 +3102,9 @@ func (*LastResponse) Descriptor() ([]byte, []int) {
 	return file_admin_proto_rawDescGZIP(), []int{40}
 }
 
-func (x *LastResponse) GetObjects() []byte {
+func (x *LastResponse) GetPacked() []byte {
 	if x != nil {
-		return x.Objects
-	}
-	return nil
-}
-
-func (x *LastResponse) GetCertificates() []*KeptCertificate {
-	if x != nil {
-		return x.Certificates
+		return x.Packed
 	}
 	return nil
 }
@@ -3121,95 +3114,6 @@ func (x *LastResponse) GetRead() string {
 		return x.Read
 	}
 	return ""
-}
-
-// KeptCertificate is a certificate of which the Secret is missing or cannot be used.
-type KeptCertificate struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	Fleet string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
-	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// The message that Envoy is sent, with the private key; empty: a stand-in, which takes the
-	// place of what Envoys have, as that was of another namespace.
-	Body  []byte                 `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
-	Since *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
-	// The objects that it came from: "Secret shop/web".
-	From []string `protobuf:"bytes,5,rep,name=from,proto3" json:"from,omitempty"`
-	// The other certificates of its chain.
-	Needs         []string `protobuf:"bytes,6,rep,name=needs,proto3" json:"needs,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *KeptCertificate) Reset() {
-	*x = KeptCertificate{}
-	mi := &file_admin_proto_msgTypes[41]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *KeptCertificate) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*KeptCertificate) ProtoMessage() {}
-
-func (x *KeptCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[41]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use KeptCertificate.ProtoReflect.Descriptor instead.
-func (*KeptCertificate) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{41}
-}
-
-func (x *KeptCertificate) GetFleet() string {
-	if x != nil {
-		return x.Fleet
-	}
-	return ""
-}
-
-func (x *KeptCertificate) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *KeptCertificate) GetBody() []byte {
-	if x != nil {
-		return x.Body
-	}
-	return nil
-}
-
-func (x *KeptCertificate) GetSince() *timestamppb.Timestamp {
-	if x != nil {
-		return x.Since
-	}
-	return nil
-}
-
-func (x *KeptCertificate) GetFrom() []string {
-	if x != nil {
-		return x.From
-	}
-	return nil
-}
-
-func (x *KeptCertificate) GetNeeds() []string {
-	if x != nil {
-		return x.Needs
-	}
-	return nil
 }
 
 // Order is what every order says.
@@ -3229,7 +3133,7 @@ type Order struct {
 
 func (x *Order) Reset() {
 	*x = Order{}
-	mi := &file_admin_proto_msgTypes[42]
+	mi := &file_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3241,7 +3145,7 @@ func (x *Order) String() string {
 func (*Order) ProtoMessage() {}
 
 func (x *Order) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[42]
+	mi := &file_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3254,7 +3158,7 @@ func (x *Order) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Order.ProtoReflect.Descriptor instead.
 func (*Order) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{42}
+	return file_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Order) GetFleet() string {
@@ -3303,7 +3207,7 @@ type ApproveRequest struct {
 
 func (x *ApproveRequest) Reset() {
 	*x = ApproveRequest{}
-	mi := &file_admin_proto_msgTypes[43]
+	mi := &file_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3315,7 +3219,7 @@ func (x *ApproveRequest) String() string {
 func (*ApproveRequest) ProtoMessage() {}
 
 func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[43]
+	mi := &file_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3328,7 +3232,7 @@ func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{43}
+	return file_admin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ApproveRequest) GetOrder() *Order {
@@ -3354,7 +3258,7 @@ type ApproveResponse struct {
 
 func (x *ApproveResponse) Reset() {
 	*x = ApproveResponse{}
-	mi := &file_admin_proto_msgTypes[44]
+	mi := &file_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3366,7 +3270,7 @@ func (x *ApproveResponse) String() string {
 func (*ApproveResponse) ProtoMessage() {}
 
 func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[44]
+	mi := &file_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3379,7 +3283,7 @@ func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveResponse.ProtoReflect.Descriptor instead.
 func (*ApproveResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{44}
+	return file_admin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ApproveResponse) GetReplicas() []*Replica {
@@ -3398,7 +3302,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_admin_proto_msgTypes[45]
+	mi := &file_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3410,7 +3314,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[45]
+	mi := &file_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3423,7 +3327,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{45}
+	return file_admin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *PauseRequest) GetOrder() *Order {
@@ -3442,7 +3346,7 @@ type PauseResponse struct {
 
 func (x *PauseResponse) Reset() {
 	*x = PauseResponse{}
-	mi := &file_admin_proto_msgTypes[46]
+	mi := &file_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3454,7 +3358,7 @@ func (x *PauseResponse) String() string {
 func (*PauseResponse) ProtoMessage() {}
 
 func (x *PauseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[46]
+	mi := &file_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3467,7 +3371,7 @@ func (x *PauseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseResponse.ProtoReflect.Descriptor instead.
 func (*PauseResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{46}
+	return file_admin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *PauseResponse) GetReplicas() []*Replica {
@@ -3486,7 +3390,7 @@ type ResumeRequest struct {
 
 func (x *ResumeRequest) Reset() {
 	*x = ResumeRequest{}
-	mi := &file_admin_proto_msgTypes[47]
+	mi := &file_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3498,7 +3402,7 @@ func (x *ResumeRequest) String() string {
 func (*ResumeRequest) ProtoMessage() {}
 
 func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[47]
+	mi := &file_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3511,7 +3415,7 @@ func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{47}
+	return file_admin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ResumeRequest) GetOrder() *Order {
@@ -3530,7 +3434,7 @@ type ResumeResponse struct {
 
 func (x *ResumeResponse) Reset() {
 	*x = ResumeResponse{}
-	mi := &file_admin_proto_msgTypes[48]
+	mi := &file_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3542,7 +3446,7 @@ func (x *ResumeResponse) String() string {
 func (*ResumeResponse) ProtoMessage() {}
 
 func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[48]
+	mi := &file_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3555,7 +3459,7 @@ func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeResponse.ProtoReflect.Descriptor instead.
 func (*ResumeResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{48}
+	return file_admin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ResumeResponse) GetReplicas() []*Replica {
@@ -3577,7 +3481,7 @@ type CertificatesRequest struct {
 
 func (x *CertificatesRequest) Reset() {
 	*x = CertificatesRequest{}
-	mi := &file_admin_proto_msgTypes[49]
+	mi := &file_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3589,7 +3493,7 @@ func (x *CertificatesRequest) String() string {
 func (*CertificatesRequest) ProtoMessage() {}
 
 func (x *CertificatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[49]
+	mi := &file_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3602,7 +3506,7 @@ func (x *CertificatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificatesRequest.ProtoReflect.Descriptor instead.
 func (*CertificatesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{49}
+	return file_admin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *CertificatesRequest) GetFleet() string {
@@ -3630,7 +3534,7 @@ type CertificatesResponse struct {
 
 func (x *CertificatesResponse) Reset() {
 	*x = CertificatesResponse{}
-	mi := &file_admin_proto_msgTypes[50]
+	mi := &file_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3642,7 +3546,7 @@ func (x *CertificatesResponse) String() string {
 func (*CertificatesResponse) ProtoMessage() {}
 
 func (x *CertificatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[50]
+	mi := &file_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3655,7 +3559,7 @@ func (x *CertificatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificatesResponse.ProtoReflect.Descriptor instead.
 func (*CertificatesResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{50}
+	return file_admin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *CertificatesResponse) GetInstance() string {
@@ -3696,7 +3600,7 @@ type Certificate struct {
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_admin_proto_msgTypes[51]
+	mi := &file_admin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3708,7 +3612,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[51]
+	mi := &file_admin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3721,7 +3625,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{51}
+	return file_admin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Certificate) GetFleet() string {
@@ -3799,7 +3703,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_admin_proto_msgTypes[52]
+	mi := &file_admin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3811,7 +3715,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[52]
+	mi := &file_admin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3824,7 +3728,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{52}
+	return file_admin_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PlanRequest) GetManifests() []byte {
@@ -3859,7 +3763,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_admin_proto_msgTypes[53]
+	mi := &file_admin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3871,7 +3775,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[53]
+	mi := &file_admin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3884,7 +3788,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{53}
+	return file_admin_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PlanResponse) GetInstance() string {
@@ -3945,7 +3849,7 @@ type PlannedFleet struct {
 
 func (x *PlannedFleet) Reset() {
 	*x = PlannedFleet{}
-	mi := &file_admin_proto_msgTypes[54]
+	mi := &file_admin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3957,7 +3861,7 @@ func (x *PlannedFleet) String() string {
 func (*PlannedFleet) ProtoMessage() {}
 
 func (x *PlannedFleet) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[54]
+	mi := &file_admin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3970,7 +3874,7 @@ func (x *PlannedFleet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedFleet.ProtoReflect.Descriptor instead.
 func (*PlannedFleet) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{54}
+	return file_admin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *PlannedFleet) GetName() string {
@@ -4019,7 +3923,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_admin_proto_msgTypes[55]
+	mi := &file_admin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4031,7 +3935,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[55]
+	mi := &file_admin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4044,7 +3948,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{55}
+	return file_admin_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *WhyRequest) GetMethod() string {
@@ -4096,7 +4000,7 @@ type WhyResponse struct {
 
 func (x *WhyResponse) Reset() {
 	*x = WhyResponse{}
-	mi := &file_admin_proto_msgTypes[56]
+	mi := &file_admin_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4108,7 +4012,7 @@ func (x *WhyResponse) String() string {
 func (*WhyResponse) ProtoMessage() {}
 
 func (x *WhyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[56]
+	mi := &file_admin_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4121,7 +4025,7 @@ func (x *WhyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
 func (*WhyResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{56}
+	return file_admin_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *WhyResponse) GetInstance() string {
@@ -4376,18 +4280,10 @@ const file_admin_proto_rawDesc = "" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x16\n" +
 	"\x06digest\x18\x06 \x01(\tR\x06digest\x12*\n" +
 	"\x02at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\r\n" +
-	"\vLastRequest\"\x84\x01\n" +
-	"\fLastResponse\x12\x18\n" +
-	"\aobjects\x18\x01 \x01(\fR\aobjects\x12F\n" +
-	"\fcertificates\x18\x02 \x03(\v2\".legation.admin.v1.KeptCertificateR\fcertificates\x12\x12\n" +
-	"\x04read\x18\x03 \x01(\tR\x04read\"\xab\x01\n" +
-	"\x0fKeptCertificate\x12\x14\n" +
-	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
-	"\x04body\x18\x03 \x01(\fR\x04body\x120\n" +
-	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x12\n" +
-	"\x04from\x18\x05 \x03(\tR\x04from\x12\x14\n" +
-	"\x05needs\x18\x06 \x03(\tR\x05needs\"k\n" +
+	"\vLastRequest\"@\n" +
+	"\fLastResponse\x12\x16\n" +
+	"\x06packed\x18\x01 \x01(\fR\x06packed\x12\x12\n" +
+	"\x04read\x18\x03 \x01(\tR\x04readJ\x04\b\x02\x10\x03\"k\n" +
 	"\x05Order\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x0e\n" +
 	"\x02by\x18\x02 \x01(\tR\x02by\x12\x16\n" +
@@ -4483,7 +4379,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
 var file_admin_proto_goTypes = []any{
 	(*AcknowledgedRequest)(nil),   // 0: legation.admin.v1.AcknowledgedRequest
 	(*Resource)(nil),              // 1: legation.admin.v1.Resource
@@ -4526,49 +4422,48 @@ var file_admin_proto_goTypes = []any{
 	(*PastOrder)(nil),             // 38: legation.admin.v1.PastOrder
 	(*LastRequest)(nil),           // 39: legation.admin.v1.LastRequest
 	(*LastResponse)(nil),          // 40: legation.admin.v1.LastResponse
-	(*KeptCertificate)(nil),       // 41: legation.admin.v1.KeptCertificate
-	(*Order)(nil),                 // 42: legation.admin.v1.Order
-	(*ApproveRequest)(nil),        // 43: legation.admin.v1.ApproveRequest
-	(*ApproveResponse)(nil),       // 44: legation.admin.v1.ApproveResponse
-	(*PauseRequest)(nil),          // 45: legation.admin.v1.PauseRequest
-	(*PauseResponse)(nil),         // 46: legation.admin.v1.PauseResponse
-	(*ResumeRequest)(nil),         // 47: legation.admin.v1.ResumeRequest
-	(*ResumeResponse)(nil),        // 48: legation.admin.v1.ResumeResponse
-	(*CertificatesRequest)(nil),   // 49: legation.admin.v1.CertificatesRequest
-	(*CertificatesResponse)(nil),  // 50: legation.admin.v1.CertificatesResponse
-	(*Certificate)(nil),           // 51: legation.admin.v1.Certificate
-	(*PlanRequest)(nil),           // 52: legation.admin.v1.PlanRequest
-	(*PlanResponse)(nil),          // 53: legation.admin.v1.PlanResponse
-	(*PlannedFleet)(nil),          // 54: legation.admin.v1.PlannedFleet
-	(*WhyRequest)(nil),            // 55: legation.admin.v1.WhyRequest
-	(*WhyResponse)(nil),           // 56: legation.admin.v1.WhyResponse
-	(*timestamppb.Timestamp)(nil), // 57: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 58: google.protobuf.Duration
-	(*anypb.Any)(nil),             // 59: google.protobuf.Any
-	(*structpb.Struct)(nil),       // 60: google.protobuf.Struct
+	(*Order)(nil),                 // 41: legation.admin.v1.Order
+	(*ApproveRequest)(nil),        // 42: legation.admin.v1.ApproveRequest
+	(*ApproveResponse)(nil),       // 43: legation.admin.v1.ApproveResponse
+	(*PauseRequest)(nil),          // 44: legation.admin.v1.PauseRequest
+	(*PauseResponse)(nil),         // 45: legation.admin.v1.PauseResponse
+	(*ResumeRequest)(nil),         // 46: legation.admin.v1.ResumeRequest
+	(*ResumeResponse)(nil),        // 47: legation.admin.v1.ResumeResponse
+	(*CertificatesRequest)(nil),   // 48: legation.admin.v1.CertificatesRequest
+	(*CertificatesResponse)(nil),  // 49: legation.admin.v1.CertificatesResponse
+	(*Certificate)(nil),           // 50: legation.admin.v1.Certificate
+	(*PlanRequest)(nil),           // 51: legation.admin.v1.PlanRequest
+	(*PlanResponse)(nil),          // 52: legation.admin.v1.PlanResponse
+	(*PlannedFleet)(nil),          // 53: legation.admin.v1.PlannedFleet
+	(*WhyRequest)(nil),            // 54: legation.admin.v1.WhyRequest
+	(*WhyResponse)(nil),           // 55: legation.admin.v1.WhyResponse
+	(*timestamppb.Timestamp)(nil), // 56: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 57: google.protobuf.Duration
+	(*anypb.Any)(nil),             // 58: google.protobuf.Any
+	(*structpb.Struct)(nil),       // 59: google.protobuf.Struct
 }
 var file_admin_proto_depIdxs = []int32{
 	1,  // 0: legation.admin.v1.AcknowledgedRequest.resources:type_name -> legation.admin.v1.Resource
 	4,  // 1: legation.admin.v1.Replica.fleets:type_name -> legation.admin.v1.Fleet
 	5,  // 2: legation.admin.v1.Fleet.version:type_name -> legation.admin.v1.Version
-	57, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
-	57, // 4: legation.admin.v1.Version.stored:type_name -> google.protobuf.Timestamp
-	57, // 5: legation.admin.v1.Version.began:type_name -> google.protobuf.Timestamp
+	56, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
+	56, // 4: legation.admin.v1.Version.stored:type_name -> google.protobuf.Timestamp
+	56, // 5: legation.admin.v1.Version.began:type_name -> google.protobuf.Timestamp
 	6,  // 6: legation.admin.v1.Version.edits:type_name -> legation.admin.v1.Edit
-	57, // 7: legation.admin.v1.Edit.time:type_name -> google.protobuf.Timestamp
+	56, // 7: legation.admin.v1.Edit.time:type_name -> google.protobuf.Timestamp
 	3,  // 8: legation.admin.v1.EnvoysResponse.replicas:type_name -> legation.admin.v1.Replica
 	9,  // 9: legation.admin.v1.EnvoysResponse.envoys:type_name -> legation.admin.v1.Envoy
 	10, // 10: legation.admin.v1.EnvoysResponse.gone:type_name -> legation.admin.v1.GoneEnvoy
-	57, // 11: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
-	58, // 12: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
+	56, // 11: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
+	57, // 12: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
 	11, // 13: legation.admin.v1.Envoy.rejected:type_name -> legation.admin.v1.Rejection
-	57, // 14: legation.admin.v1.GoneEnvoy.since:type_name -> google.protobuf.Timestamp
-	57, // 15: legation.admin.v1.GoneEnvoy.left:type_name -> google.protobuf.Timestamp
+	56, // 14: legation.admin.v1.GoneEnvoy.since:type_name -> google.protobuf.Timestamp
+	56, // 15: legation.admin.v1.GoneEnvoy.left:type_name -> google.protobuf.Timestamp
 	1,  // 16: legation.admin.v1.ResourcesResponse.resource:type_name -> legation.admin.v1.Resource
-	59, // 17: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
+	58, // 17: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
 	13, // 18: legation.admin.v1.ResourcesResponse.more:type_name -> legation.admin.v1.ResourcesResponse
-	57, // 19: legation.admin.v1.HistoryRequest.since:type_name -> google.protobuf.Timestamp
-	57, // 20: legation.admin.v1.HistoryRequest.at:type_name -> google.protobuf.Timestamp
+	56, // 19: legation.admin.v1.HistoryRequest.since:type_name -> google.protobuf.Timestamp
+	56, // 20: legation.admin.v1.HistoryRequest.at:type_name -> google.protobuf.Timestamp
 	5,  // 21: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
 	5,  // 22: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
 	5,  // 23: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
@@ -4578,85 +4473,83 @@ var file_admin_proto_depIdxs = []int32{
 	23, // 27: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
 	24, // 28: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
 	1,  // 29: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
-	57, // 30: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
+	56, // 30: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
 	3,  // 31: legation.admin.v1.ProblemsResponse.replicas:type_name -> legation.admin.v1.Replica
 	24, // 32: legation.admin.v1.ProblemsResponse.problems:type_name -> legation.admin.v1.Problem
 	27, // 33: legation.admin.v1.ProblemsResponse.elsewhere:type_name -> legation.admin.v1.Elsewhere
 	3,  // 34: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
-	57, // 35: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
-	57, // 36: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
+	56, // 35: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
+	56, // 36: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
 	30, // 37: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
 	31, // 38: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
 	31, // 39: legation.admin.v1.Traffic.times:type_name -> legation.admin.v1.Lengths
 	3,  // 40: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
 	34, // 41: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
-	57, // 42: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
-	57, // 43: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
-	57, // 44: legation.admin.v1.StandingResponse.started:type_name -> google.protobuf.Timestamp
-	57, // 45: legation.admin.v1.StandingResponse.stored:type_name -> google.protobuf.Timestamp
+	56, // 42: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
+	56, // 43: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
+	56, // 44: legation.admin.v1.StandingResponse.started:type_name -> google.protobuf.Timestamp
+	56, // 45: legation.admin.v1.StandingResponse.stored:type_name -> google.protobuf.Timestamp
 	37, // 46: legation.admin.v1.StandingResponse.deletions:type_name -> legation.admin.v1.HeldDeletion
 	38, // 47: legation.admin.v1.StandingResponse.orders:type_name -> legation.admin.v1.PastOrder
-	57, // 48: legation.admin.v1.StandingResponse.now:type_name -> google.protobuf.Timestamp
-	57, // 49: legation.admin.v1.HeldDeletion.since:type_name -> google.protobuf.Timestamp
-	57, // 50: legation.admin.v1.PastOrder.at:type_name -> google.protobuf.Timestamp
-	41, // 51: legation.admin.v1.LastResponse.certificates:type_name -> legation.admin.v1.KeptCertificate
-	57, // 52: legation.admin.v1.KeptCertificate.since:type_name -> google.protobuf.Timestamp
-	42, // 53: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 54: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
-	42, // 55: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 56: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
-	42, // 57: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 58: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
-	51, // 59: legation.admin.v1.CertificatesResponse.certificates:type_name -> legation.admin.v1.Certificate
-	57, // 60: legation.admin.v1.Certificate.begins:type_name -> google.protobuf.Timestamp
-	57, // 61: legation.admin.v1.Certificate.ends:type_name -> google.protobuf.Timestamp
-	54, // 62: legation.admin.v1.PlanResponse.fleets:type_name -> legation.admin.v1.PlannedFleet
-	24, // 63: legation.admin.v1.PlanResponse.problems:type_name -> legation.admin.v1.Problem
-	24, // 64: legation.admin.v1.PlanResponse.solved:type_name -> legation.admin.v1.Problem
-	20, // 65: legation.admin.v1.PlannedFleet.changes:type_name -> legation.admin.v1.Change
-	60, // 66: legation.admin.v1.WhyResponse.fleets:type_name -> google.protobuf.Struct
-	3,  // 67: legation.admin.v1.WhyResponse.replicas:type_name -> legation.admin.v1.Replica
-	0,  // 68: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
-	7,  // 69: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
-	12, // 70: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
-	14, // 71: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
-	16, // 72: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
-	18, // 73: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
-	21, // 74: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
-	25, // 75: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
-	28, // 76: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
-	32, // 77: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
-	49, // 78: legation.admin.v1.Admin.Certificates:input_type -> legation.admin.v1.CertificatesRequest
-	52, // 79: legation.admin.v1.Admin.Plan:input_type -> legation.admin.v1.PlanRequest
-	55, // 80: legation.admin.v1.Admin.Why:input_type -> legation.admin.v1.WhyRequest
-	35, // 81: legation.admin.v1.Replicas.Standing:input_type -> legation.admin.v1.StandingRequest
-	39, // 82: legation.admin.v1.Replicas.Last:input_type -> legation.admin.v1.LastRequest
-	43, // 83: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
-	45, // 84: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
-	47, // 85: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
-	2,  // 86: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
-	8,  // 87: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
-	13, // 88: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
-	15, // 89: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
-	17, // 90: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
-	19, // 91: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
-	22, // 92: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
-	26, // 93: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
-	29, // 94: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
-	33, // 95: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
-	50, // 96: legation.admin.v1.Admin.Certificates:output_type -> legation.admin.v1.CertificatesResponse
-	53, // 97: legation.admin.v1.Admin.Plan:output_type -> legation.admin.v1.PlanResponse
-	56, // 98: legation.admin.v1.Admin.Why:output_type -> legation.admin.v1.WhyResponse
-	36, // 99: legation.admin.v1.Replicas.Standing:output_type -> legation.admin.v1.StandingResponse
-	40, // 100: legation.admin.v1.Replicas.Last:output_type -> legation.admin.v1.LastResponse
-	44, // 101: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
-	46, // 102: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
-	48, // 103: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
-	86, // [86:104] is the sub-list for method output_type
-	68, // [68:86] is the sub-list for method input_type
-	68, // [68:68] is the sub-list for extension type_name
-	68, // [68:68] is the sub-list for extension extendee
-	0,  // [0:68] is the sub-list for field type_name
+	56, // 48: legation.admin.v1.StandingResponse.now:type_name -> google.protobuf.Timestamp
+	56, // 49: legation.admin.v1.HeldDeletion.since:type_name -> google.protobuf.Timestamp
+	56, // 50: legation.admin.v1.PastOrder.at:type_name -> google.protobuf.Timestamp
+	41, // 51: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 52: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
+	41, // 53: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 54: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
+	41, // 55: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 56: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
+	50, // 57: legation.admin.v1.CertificatesResponse.certificates:type_name -> legation.admin.v1.Certificate
+	56, // 58: legation.admin.v1.Certificate.begins:type_name -> google.protobuf.Timestamp
+	56, // 59: legation.admin.v1.Certificate.ends:type_name -> google.protobuf.Timestamp
+	53, // 60: legation.admin.v1.PlanResponse.fleets:type_name -> legation.admin.v1.PlannedFleet
+	24, // 61: legation.admin.v1.PlanResponse.problems:type_name -> legation.admin.v1.Problem
+	24, // 62: legation.admin.v1.PlanResponse.solved:type_name -> legation.admin.v1.Problem
+	20, // 63: legation.admin.v1.PlannedFleet.changes:type_name -> legation.admin.v1.Change
+	59, // 64: legation.admin.v1.WhyResponse.fleets:type_name -> google.protobuf.Struct
+	3,  // 65: legation.admin.v1.WhyResponse.replicas:type_name -> legation.admin.v1.Replica
+	0,  // 66: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
+	7,  // 67: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
+	12, // 68: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
+	14, // 69: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
+	16, // 70: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
+	18, // 71: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
+	21, // 72: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
+	25, // 73: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
+	28, // 74: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
+	32, // 75: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
+	48, // 76: legation.admin.v1.Admin.Certificates:input_type -> legation.admin.v1.CertificatesRequest
+	51, // 77: legation.admin.v1.Admin.Plan:input_type -> legation.admin.v1.PlanRequest
+	54, // 78: legation.admin.v1.Admin.Why:input_type -> legation.admin.v1.WhyRequest
+	35, // 79: legation.admin.v1.Replicas.Standing:input_type -> legation.admin.v1.StandingRequest
+	39, // 80: legation.admin.v1.Replicas.Last:input_type -> legation.admin.v1.LastRequest
+	42, // 81: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
+	44, // 82: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
+	46, // 83: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
+	2,  // 84: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
+	8,  // 85: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
+	13, // 86: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
+	15, // 87: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
+	17, // 88: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
+	19, // 89: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
+	22, // 90: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
+	26, // 91: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
+	29, // 92: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
+	33, // 93: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
+	49, // 94: legation.admin.v1.Admin.Certificates:output_type -> legation.admin.v1.CertificatesResponse
+	52, // 95: legation.admin.v1.Admin.Plan:output_type -> legation.admin.v1.PlanResponse
+	55, // 96: legation.admin.v1.Admin.Why:output_type -> legation.admin.v1.WhyResponse
+	36, // 97: legation.admin.v1.Replicas.Standing:output_type -> legation.admin.v1.StandingResponse
+	40, // 98: legation.admin.v1.Replicas.Last:output_type -> legation.admin.v1.LastResponse
+	43, // 99: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
+	45, // 100: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
+	47, // 101: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
+	84, // [84:102] is the sub-list for method output_type
+	66, // [66:84] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -4670,7 +4563,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   57,
+			NumMessages:   56,
 			NumExtensions: 0,
 			NumServices:   3,
 		},
