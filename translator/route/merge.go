@@ -263,13 +263,7 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 		}
 		m.addRewritten(Route{Name: c.rule.Name, Match: c.rule.Match, Planned: m.withSession(m.planned(c.plan.challenged(c.rule), c.rule.Action), c.rule)})
 	}
-	m.beforeLast(last)
-	if last.preflights() && !alike {
-		m.preflight("preflight "+last.Owner+" default", Match{Path: "/"}, plan{settings: last.Settings, measures: last.Measures})
-	}
-	if p, redirects := m.redirectsRest(); redirect == byPath && redirects {
-		m.toHTTPS("redirect", Match{Path: "/"}, m.keepsSlash(p))
-	}
+	m.beforeLast(last, alike, redirect)
 	m.last(last)
 	return m
 }
@@ -279,8 +273,19 @@ func (m *merger) last(last Planned) {
 	m.addRewritten(Route{Name: last.Owner + " default", Match: Match{Path: "/"}, Planned: last})
 }
 
-// beforeLast adds what is tried before that, and before its redirect to https.
-func (m *merger) beforeLast(last Planned) {
+// beforeLast adds what is tried before that: conditions, preflights unless all of the host's
+// have one route, and the redirect to https.
+func (m *merger) beforeLast(last Planned, alike bool, redirect redirecting) {
+	m.conditionsOfLast(last)
+	if last.preflights() && !alike {
+		m.preflight("preflight "+last.Owner+" default", Match{Path: "/"}, plan{settings: last.Settings, measures: last.Measures})
+	}
+	if p, redirects := m.redirectsRest(); redirect == byPath && redirects {
+		m.toHTTPS("redirect", Match{Path: "/"}, m.keepsSlash(p))
+	}
+}
+
+func (m *merger) conditionsOfLast(last Planned) {
 	if m.class.Rest != nil && last.From == m.class.CatchAll.From {
 		m.beforeRest(last)
 		return
