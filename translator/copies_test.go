@@ -15,20 +15,21 @@ import (
 )
 
 // TestCopiesNeverLeadHome: Envoy judges no address for the copy of a request, so copies go to
-// addresses that are not home, and to names only if the class lets them lead anywhere.
+// addresses that are not home, and to names only if the class lets them lead anywhere: also if
+// they are those of a Service that is named. Endpoints come by EDS, where no name is resolved.
 func TestCopiesNeverLeadHome(t *testing.T) {
 	for _, c := range []struct {
 		target, settings string
-		want             finding.Code // empty: copies are sent
+		want             finding.Code // empty: copies are sent, to a name or an address that Envoy has
 	}{
 		{"http://copy.example.org", `external-names: "true"`, finding.NameCopied},
 		{"http://copy.example.org", `compatibility: ingress-nginx`, finding.NameCopied},
 		{"http://copy.example.org", `external-names: "true", loopback-external-names: "true"`, ""},
 		{"http://10.0.0.9", `external-names: "true"`, ""},
-		{"http://127.0.0.1", `external-names: "true"`, finding.OwnExternalName},
-		{"http://169.254.169.254", `external-names: "true"`, finding.OwnExternalName},
-		{"http://a.localhost", `external-names: "true"`, finding.OwnExternalName},
-		{"http://10.0.0.9:9902", `external-names: "true"`, finding.OwnPort},
+		{"http://127.0.0.1", `external-names: "true"`, finding.NotCopied},
+		{"http://169.254.169.254", `external-names: "true"`, finding.NotCopied},
+		{"http://a.localhost", `external-names: "true"`, finding.NotCopied},
+		{"http://10.0.0.9:9902", `external-names: "true"`, finding.NotCopied},
 	} {
 		r := Translate(Result{}, input.View{}.With(lower.Manifests("all.yaml", fmt.Appendf(nil, copying, c.settings, c.target))...))
 		f, _ := r.Fleet("edge")
