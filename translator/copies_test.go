@@ -30,6 +30,14 @@ func TestCopiesNeverLeadHome(t *testing.T) {
 		{"http://169.254.169.254", `external-names: "true"`, finding.NotCopied},
 		{"http://a.localhost", `external-names: "true"`, finding.NotCopied},
 		{"http://10.0.0.9:9902", `external-names: "true"`, finding.NotCopied},
+		{"http://home.shop.svc", `external-names: "true"`, finding.NotCopied},
+		{"http://out.shop.svc", ``, finding.NotCopied},
+		{"http://out.shop.svc.cluster.local", `external-names: "true"`, finding.NameCopied},
+		{"http://out.ops.svc.cluster.local", `external-names: "true"`, finding.NameCopied},
+		{"http://out.shop.svc.corp.example", `external-names: "true", cluster-domain: corp.example`, finding.NameCopied},
+		{"http://out.shop.svc", `external-names: "true", loopback-external-names: "true"`, ""},
+		{"http://listed.shop.svc", `external-names: "true"`, finding.NameCopied},
+		{"http://listed.shop.svc", `external-names: "true", loopback-external-names: "true"`, ""},
 	} {
 		r := Translate(Result{}, input.View{}.With(lower.Manifests("all.yaml", fmt.Appendf(nil, copying, c.settings, c.target))...))
 		f, _ := r.Fleet("edge")
@@ -63,4 +71,14 @@ apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata: {name: web, namespace: shop, annotations: {nginx.ingress.kubernetes.io/mirror-target: "%s"}}
 spec: {ingressClassName: edge, rules: [{host: a.test, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+---
+{apiVersion: v1, kind: Service, metadata: {name: home, namespace: shop}, spec: {type: ExternalName, externalName: a.localhost}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: out, namespace: shop}, spec: {type: ExternalName, externalName: copy.example.org}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: out, namespace: ops}, spec: {type: ExternalName, externalName: copy.example.org}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: listed, namespace: shop}, spec: {ports: [{port: 80}]}}
+---
+{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: listed, namespace: shop, labels: {kubernetes.io/service-name: listed}}, addressType: FQDN, ports: [{port: 80}], endpoints: [{addresses: [copy.example.org]}]}
 `
