@@ -64,12 +64,9 @@ func TestCopies(t *testing.T) {
 	}
 	w.start(t)
 
-	body := strings.Repeat("0123456789abcdef", 4096) // 64 KiB
 	clients := w.ofProtocol(t)
-	for _, c := range []struct {
-		host, method, uri, body string
-		want                    copied
-	}{
+	body := strings.Repeat("0123456789abcdef", 4096) // 64 KiB
+	for _, c := range []copying{
 		{"log", "GET", "/a/b?c=d&e", "", copied{"log", "GET log.shop.svc /a/b?c=d&e", ""}},
 		{"whole", "POST", "/", body, copied{"log", "POST copy.test /", body}},
 		{"h2", "PUT", "/x", body, copied{"log2", "PUT log2.shop.svc.corp.example /x", body}},
@@ -77,41 +74,61 @@ func TestCopies(t *testing.T) {
 		{"rewrite", "POST", "/old/a?b=c", "few", copied{"log", "POST log.shop.svc /new/a?b=c", "few"}},
 	} {
 		for protocol, client := range clients {
-			r, err := http.NewRequest(c.method, "http://"+c.host+".test"+c.uri, strings.NewReader(c.body))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if resp := do(t, client, r); resp.StatusCode != http.StatusOK {
-				t.Errorf("%s by %s: %d", c.host, protocol, resp.StatusCode)
-			}
-			select {
-			case one := <-got:
-				if one != c.want {
-					t.Errorf("%s by %s: the copy is %s %s with %d bytes, want %s %s with %d", c.host, protocol, one.service, one.request, len(one.body), c.want.service, c.want.request, len(c.want.body))
-				}
-			case <-time.After(30 * time.Second):
-				t.Errorf("%s by %s: no copy came", c.host, protocol)
-			}
+			t.Run(c.host+" by "+protocol, func(t *testing.T) { c.ask(t, client, got) })
 		}
 	}
 	for _, host := range []string{"down", "hangs", "empty", "missing", "port"} {
 		for range 20 {
-			for protocol, client := range clients {
-				r, _ := http.NewRequest("POST", "http://"+host+".test/", strings.NewReader(body))
-				if resp := do(t, client, r); resp.StatusCode != http.StatusOK {
-					t.Fatalf("%s by %s: %d", host, protocol, resp.StatusCode)
-				}
+			for _, client := range clients {
+				copying{host: host, method: "POST", uri: "/", body: body}.send(t, client)
 			}
 		}
 	}
+	w.copiesEnd(t)
+	if len(got) > 0 {
+		t.Errorf("a copy too many: %+v", <-got)
+	}
+}
+
+// copying is a request, and the copy that is to come of it.
+type copying struct {
+	host, method, uri, body string
+	want                    copied
+}
+
+// send asks, and is served whatever becomes of the copy.
+func (c copying) send(t *testing.T, client *http.Client) {
+	t.Helper()
+	r, err := http.NewRequest(c.method, "http://"+c.host+".test"+c.uri, strings.NewReader(c.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp := do(t, client, r); resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %d", c.host, resp.StatusCode)
+	}
+}
+
+// ask asks, and looks at the copy.
+func (c copying) ask(t *testing.T, client *http.Client, got chan copied) {
+	c.send(t, client)
+	select {
+	case one := <-got:
+		if one != c.want {
+			t.Errorf("the copy is %s %s with %d bytes, want %s %s with %d", one.service, one.request, len(one.body), c.want.service, c.want.request, len(c.want.body))
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("no copy came")
+	}
+}
+
+// copiesEnd waits until Envoy has given up the copies that nobody answers.
+func (w *suite) copiesEnd(t *testing.T) {
+	t.Helper()
 	hanging := "cluster.shop/hangs.shop.svc/80.upstream_rq_"
 	if err := w.envoy.WaitStat(t.Context(), hanging+"total", envoy.AtLeast(40)); err != nil {
 		t.Error(err)
 	}
 	if err := w.envoy.WaitStat(t.Context(), hanging+"active", func(n uint64) bool { return n == 0 }); err != nil {
 		t.Error("copies that nobody answers stay: ", err)
-	}
-	if len(got) > 0 {
-		t.Errorf("a copy too many: %+v", <-got)
 	}
 }
