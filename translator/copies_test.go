@@ -62,6 +62,18 @@ func TestCopiesNeverLeadHome(t *testing.T) {
 	}
 }
 
+// TestCopiesHoldNothing: a virtual host that leads to a Service without endpoints waits for
+// them, and no virtual host waits for those of who gets copies.
+func TestCopiesHoldNothing(t *testing.T) {
+	r := Translate(Result{}, input.View{}.With(lower.Manifests("all.yaml", fmt.Appendf(nil, copying, "", "http://lost.shop.svc"))...))
+	f, _ := r.Fleet("edge")
+	for cluster, want := range map[string]bool{"shop/web/80": true, "shop/lost.shop.svc/80": false} {
+		if e, ok := f.Snapshot.Of(snapshot.Endpoints).Get(cluster); !ok || e.Empty != want {
+			t.Errorf("%s: %+v, want Empty: %t", cluster, e, want)
+		}
+	}
+}
+
 const copying = `
 {apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: edge}, spec: {controller: legation.dev/ingress-controller, parameters: {kind: ConfigMap, name: settings, namespace: ops, scope: Namespace}}}
 ---
