@@ -27,7 +27,7 @@ type Explanation struct {
 func (f *Fleet) Explain(service string) (list []Explanation) {
 	var routes []Explanation
 	told := map[*route.Fragment]bool{}
-	for name, b := range f.backends.Prefix(service + "/") {
+	for name, b := range f.clustersOf(service) {
 		one := Explanation{Cluster: name}
 		for of := range f.class.references(f.view, b) {
 			if key := of.Origin.Object.Key(); !slices.Contains(one.Ingresses, key) {
@@ -38,8 +38,8 @@ func (f *Fleet) Explain(service string) (list []Explanation) {
 				routes = append(routes, Explanation{Ingresses: []string{of.Origin.Object.Key()}, Settings: f.routeSettings(of.Policy)})
 			}
 		}
-		s, _ := f.view.Service(service)
-		one.Ready, one.Draining, one.NotReady = lowerservice.Conditions(b, s, slicesOf(f.view, b))
+		s, slices := f.class.behind(f.view, b)
+		one.Ready, one.Draining, one.NotReady = lowerservice.Conditions(b, s, slices)
 		overrides := b.Policy // as all who name it say
 		one.Settings = f.clusterSettings(service, overrides)
 		list = append(list, one)
@@ -77,7 +77,7 @@ func (f *Fleet) Lifetimes(service string) map[string]policy.Lifetime {
 	if s, ok := f.view.Service(service); ok {
 		own = s.Fragment().Policy.Upstream()
 	}
-	for name, b := range f.backends.Prefix(service + "/") {
+	for name, b := range f.clustersOf(service) {
 		of[name] = f.class.Settings.With(b.Policy).With(own).Lifetime
 	}
 	return of

@@ -17,8 +17,8 @@ func (f *Fleet) VirtualHost(name string) *route.VirtualHost {
 
 // Endpoints are those that requests to a backend of the fleet may go to.
 func (f *Fleet) Endpoints(b route.Backend) route.Endpoints {
-	service, _ := f.view.Service(b.Key())
-	list, _ := lowerservice.Endpoints(b, service, slicesOf(f.view, b))
+	service, slices := f.class.behind(f.view, b)
+	list, _ := lowerservice.Endpoints(b, service, slices)
 	return list
 }
 

@@ -488,7 +488,7 @@ func (p *pass) listenerFront() *render.Front {
 func (p *pass) backends() {
 	p.unmeasured()
 	for _, service := range p.services.sorted() {
-		for name := range p.next.backends.Prefix(service + "/") {
+		for name := range p.next.clustersOf(service) {
 			p.clusters.add(name)
 		}
 	}
@@ -497,19 +497,20 @@ func (p *pass) backends() {
 		p.cluster(name)
 	}
 	for _, service := range p.slices.sorted() {
-		for name, b := range p.next.backends.Prefix(service + "/") {
+		for name, b := range p.next.clustersOf(service) {
 			p.followSlices(name, b)
 		}
 	}
 }
 
 // followSlices computes what a change of slices concerns: the endpoints, or the
-// cluster that contains them because Envoy resolves them, or would if the class let it.
+// cluster that contains them because Envoy resolves them, or would if the class let it. Of
+// copies of requests the cluster has to tell whether there are endpoints.
 func (p *pass) followSlices(name string, b route.Backend) {
 	if _, done := p.clusters[name]; done {
 		return
 	}
-	if c, _ := p.next.Snapshot.Of(snapshot.Cluster).Get(name); !byEDS(c) || service.HasNames(slicesOf(p.v, b)) {
+	if c, _ := p.next.Snapshot.Of(snapshot.Cluster).Get(name); !byEDS(c) || b.Outside() || service.HasNames(slices.Collect(p.v.SlicesOf(b.Key()))) {
 		p.cluster(name)
 		return
 	}
@@ -575,7 +576,8 @@ func (p *pass) endpoints(name string, b route.Backend) {
 		p.put(snapshot.Endpoints, name, nil)
 		return
 	}
-	r, found := endpoints(p.v, b, name, p.variants(b))
+	s, list := p.next.class.behind(p.v, b)
+	r, found := endpoints(b, s, list, p.variants(b))
 	p.found("endpoints "+name, found)
 	p.put(snapshot.Endpoints, name, r)
 }

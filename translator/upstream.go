@@ -18,25 +18,21 @@ import (
 // the objects that name it are told.
 // It shares what it may have.
 func cluster(v input.View, c *class, b route.Backend, of sharers) (r upstream, found []finding.Finding) {
-	s, _ := v.Service(b.Key())
-	if b.Outside() {
-		s = service.Outside(b)
-	}
-	spec, missing, found := service.Cluster(b, &c.Settings, s, slicesOf(v, b))
+	s, list := c.behind(v, b)
+	spec, missing, found := service.Cluster(b, &c.Settings, s, list)
 	spec.Measured = v.Time().Before(spec.Settings.AllMetricsUntil)
 	divided := c.divide(&spec.Settings.Limits, v, b, of)
 	some, told := fewer(spec.Endpoints, b, s, of.variants)
 	spec.Endpoints, divided = some, append(divided, told...)
-	if b.Outside() {
-		found = c.blamed(v, b, found)
-	}
-	found = append(found, divided...)
-	switch missing {
-	case service.ServiceMissing:
+	switch {
+	case b.Outside():
+		found = c.uncopied(v, b, missing, found)
+	case missing == service.ServiceMissing:
 		found = append(found, c.missing(v, b, "service.name", b.Key(), finding.NoService)...)
-	case service.PortMissing:
+	case missing == service.PortMissing:
 		found = append(found, c.missing(v, b, "service.port", b.Port, finding.NoServicePort, b.Ref())...)
 	}
+	found = append(found, divided...)
 	spec.TLS, _ = route.TLSOf(b.Namespace, &spec.Settings.UpstreamTLS, credentials(v)) // who names the Secret is told
 	var err error
 	r.measured = spec.Settings.AllMetricsUntil
@@ -65,22 +61,6 @@ func shown(c *route.Cluster, r *snapshot.Resource) (*snapshot.Resource, error) {
 		return nil, nil
 	}
 	return render.Shown(r.Name, *c.TLS.Pair, []object.Ref{c.TLS.Secret})
-}
-
-func slicesOf(v input.View, b route.Backend) []*input.Slice {
-	return slices.Collect(v.SlicesOf(b.Key()))
-}
-
-// blamed tells those who name b what is wrong with it: there is no object for it.
-func (c *class) blamed(v input.View, b route.Backend, found []finding.Finding) (list []finding.Finding) {
-	for f, r := range c.references(v, b) {
-		for _, one := range found {
-			at := f.At(r.Field)
-			one.Object, one.File, one.Field = at.Object, at.Place(), at.Field
-			list = append(list, one)
-		}
-	}
-	return list
 }
 
 // missing is a finding for each place that names b: at a field below it in objects
@@ -116,37 +96,40 @@ func (c *class) references(v input.View, b route.Backend) func(func(*route.Fragm
 }
 
 // endpoints computes the endpoints of a cluster that gets them by EDS, which is one of so many
-// of its Service port.
-func endpoints(v input.View, b route.Backend, cluster string, variants uint32) (*snapshot.Resource, []finding.Finding) {
-	s, _ := v.Service(b.Key())
-	e, found := service.Endpoints(b, s, slicesOf(v, b))
+// of its Service port. s and list are the Service and its slices.
+func endpoints(b route.Backend, s *input.Service, list []*input.Slice, variants uint32) (*snapshot.Resource, []finding.Finding) {
+	e, found := service.Endpoints(b, s, list)
 	some, told := fewer(e.List, b, s, variants)
 	e.List, found = some, append(found, told...)
-	r, err := render.Endpoints(cluster, e)
+	r, err := render.Endpoints(b.Cluster(), e)
 	if err != nil { // no input is known to get here: addresses are parsed
 		found = append(found, finding.EndpointsNotServed.At(object.Origin{Object: b.Ref()}, "", err))
-		r, _ = render.Endpoints(cluster, route.Endpoints{Backend: b, Placeholder: true})
+		r, _ = render.Endpoints(b.Cluster(), route.Endpoints{Backend: b, Placeholder: true})
+	}
+	if b.Outside() { // whoever wants copies is told, with the cluster
+		found = nil
 	}
 	return r, found
 }
 
 // spareEndpoints are the live endpoints of a cluster that no route names any
 // more, for Envoys that still have it; nil if they are unknown, or if they have
-// become names, which Envoy rejects by EDS.
+// become names, which Envoy rejects by EDS. Who got copies alone needs none.
 func spareEndpoints(v input.View, cluster string) *snapshot.Resource {
 	b, ok := route.ParseCluster(cluster)
 	if !ok {
 		return nil
 	}
 	s, known := v.Service(b.Key())
-	if known && s.ExternalName != "" || service.HasNames(slicesOf(v, b)) {
+	list := slices.Collect(v.SlicesOf(b.Key()))
+	if known && s.ExternalName != "" || service.HasNames(list) {
 		return nil
 	}
 	variants := uint32(1)
 	if strings.Count(cluster, "/") > 2 { // by settings of an Ingress: it was one of several
 		variants = spareVariants
 	}
-	r, _ := endpoints(v, b, cluster, variants)
+	r, _ := endpoints(b, s, list, variants)
 	if r.Placeholder {
 		return nil
 	}

@@ -343,7 +343,7 @@ func certified(name string) string {
 var (
 	answered = []string{"location", "set-cookie", "www-authenticate", "strict-transport-security", "x-frame-options",
 		"x-content-type-options", "vary", "server", "retry-after"}
-	received = []string{"host", "x-seen", "x-forwarded-prefix", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port",
+	received = []string{"host", "x-seen", "x-echo-copied", "x-forwarded-prefix", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port",
 		"x-forwarded-for", "authorization", "x-auth-request-user", "x-auth-request-email", "x-code", "x-format",
 		"x-original-uri", "x-namespace", "x-ingress-name", "x-service-name", "x-service-port", "x-site", "ssl-client-verify",
 		"ssl-client-subject-dn", "ssl-client-cert", "cookie", "connection", "upgrade", "x-original-forwarded-host"}

@@ -146,6 +146,9 @@ func echoing(r *http.Request, body int) echoed {
 	for name, values := range r.Header {
 		e.Headers[strings.ToLower(name)] = strings.Join(values, between)
 	}
+	if what := copied(r, body); what != "" {
+		e.Headers[strings.ToLower(copiedHeader)] = what
+	}
 	return e
 }
 

@@ -43,7 +43,7 @@ type Row struct {
 // Settle is how long a Problem must last before it is worth a line or an Event: a moment
 // without endpoints is part of many roll-outs.
 func (c Code) Settle() time.Duration {
-	if c == NoReadyEndpoint {
+	if c == NoReadyEndpoint || c == NotCopied {
 		return 15 * time.Second
 	}
 	return 0
@@ -194,6 +194,7 @@ const (
 	OwnPort             Code = "OwnPort"
 	NameThrough         Code = "NameThrough"
 	NameCopied          Code = "NameCopied"
+	NotCopied           Code = "NotCopied"
 	NameUnchecked       Code = "NameUnchecked"
 	ClusterNotServed    Code = "ClusterNotServed"
 	EndpointsNotServed  Code = "EndpointsNotServed"
@@ -473,8 +474,10 @@ var table = []Row{
 		"Have the service listen on a port other than 9901 to 9904."},
 	{NameThrough, Error, "connections cannot be passed as they are (ssl-passthrough) to a Service of names, since no request is seen whose address could be checked; they end at once", "settings.md#external-names",
 		"Use a Service with endpoints, or let TLS end at Envoy."},
-	{NameCopied, Error, "copies of requests (mirror-target) do not go to a name, since Envoy checks no address for them; there are none, and requests go on to their Service", "settings.md#external-names",
-		"Name an address; or set `loopback-external-names` on the class, if its tenants may have Envoy ask what is on its own node."},
+	{NameCopied, Error, "copies of requests (mirror-target) do not go to a name that Envoy resolves, since it checks no address for them; there are none, and requests go on to their Service", "settings.md#external-names",
+		"Name a Service of the cluster, as `http://NAME.NAMESPACE.svc`, or an address; or set `loopback-external-names` on the class, if its tenants may have Envoy ask what is on its own node."},
+	{NotCopied, Error, "there are no copies of requests (mirror-target): %s; requests go on to their Service", "ingress-nginx.md",
+		"Mend the URL: a Service that there is, with its port. One of another namespace needs [`external-names`](settings.md#external-names) on the class, and a name below its `external-name-suffixes`, if it has any."},
 	{NameUnchecked, Warning, "endpoints that are names have no health checks: Envoy would send them wherever the name resolves to", "settings.md#external-names",
 		"Delete the settings of health checks from the Service; requests that fail take an endpoint out for a while, as everywhere."},
 	{NoExternalPort, Error, "no such port; its paths answer 503", "settings.md#external-names",

@@ -28,6 +28,7 @@ type Class struct {
 	ExternalNames         bool        // Services of type ExternalName are served
 	ExternalNameSuffixes  []string    // below which they must be; empty: anywhere
 	LoopbackExternalNames bool        // even if they name this node
+	ClusterDomain         string      // that names of Services may end with
 }
 
 // Foreign is what becomes of an annotation of another controller that restricts access.
@@ -59,6 +60,12 @@ var classRows = []Setting{
 		Doc:   "The headers of answers that `custom-headers` of an Ingress may set.",
 	},
 	{
+		Name: "cluster-domain", Type: typeOf("DNS name", "in lower case", func(v *Values) *string { return &v.ClusterDomain }, parseDomain, func(s string) string { return s }),
+		Default: "cluster.local", Why: "What the DNS of a cluster is set up with, as a rule.",
+		Envoy: "none",
+		Doc:   "The domain of the cluster: by it `mirror-target` knows a Service. `web.shop.svc` and, with the default, `web.shop.svc.cluster.local` are Service web of namespace shop, whose endpoints get the copies; nobody resolves the name.",
+	},
+	{
 		Name: "default-backend", Type: servicePort(func(v *Values) *ServicePort { return &v.DefaultBackend }),
 		Default: "", Why: "Without one, what no rule matches is answered 404, as ingress-nginx does.",
 		Envoy: "RouteAction.cluster of the last route of each virtual host",
@@ -80,7 +87,7 @@ var classRows = []Setting{
 		Name: "external-names", Type: yesNo(func(v *Values) *bool { return &v.ExternalNames }),
 		Default: "false", Why: "Who may write a Service in one namespace could have Envoy ask whatever its network reaches, Services of other namespaces among it. With `compatibility: ingress-nginx` it is true, as there without --disable-svc-external-name.",
 		Envoy: "Cluster.cluster_type envoy.clusters.dns",
-		Doc:   "Whether Services whose endpoints are names are served: of type ExternalName, or with an EndpointSlice of type FQDN. If not, they answer 503. Whatever a name resolves to, a request is never sent to loopback, link-local or unspecified addresses, nor to those by which clouds tell secrets: it is answered 403. See external-name-suffixes.",
+		Doc:   "Whether Services whose endpoints are names are served: of type ExternalName, or with an EndpointSlice of type FQDN. If not, they answer 503. Whatever a name resolves to, a request is never sent to loopback, link-local or unspecified addresses, nor to those by which clouds tell secrets: it is answered 403. `mirror-target` of ingress-nginx needs it, too, where its host is no Service of the namespace. See external-name-suffixes.",
 	},
 	{
 		Name: "external-name-suffixes", Type: typeOf("list of DNS names", "separated by commas", func(v *Values) *[]string { return &v.ExternalNameSuffixes }, parseSuffixes, func(list []string) string { return strings.Join(list, ",") }),
@@ -140,6 +147,13 @@ func servicePort(field func(*Values) *ServicePort) Type {
 }
 
 var dnsSuffix = regexp.MustCompile(`^[a-z0-9_]([-a-z0-9_]*[a-z0-9])?(\.[a-z0-9_]([-a-z0-9_]*[a-z0-9])?)*$`)
+
+func parseDomain(text string) (string, error) {
+	if len(text) > 253 || !dnsSuffix.MatchString(text) {
+		return "", errors.New("not a DNS name in lower case")
+	}
+	return text, nil
+}
 
 func parseSuffixes(text string) ([]string, error) {
 	return items(text, "a DNS name in lower case", func(one string) (string, error) {

@@ -40,13 +40,13 @@ const (
 func Cluster(c route.Cluster) (r *snapshot.Resource, err error) {
 	defer rescue(&err)
 	name := c.Backend.Cluster()
-	m := newCluster(c.Backend, &c.Settings, c.Protocol)
+	m := newCluster(&c)
 	meta := snapshot.Meta{Placeholder: c.Placeholder, Checked: len(m.HealthChecks) > 0, Linger: c.Settings.DrainDuration,
 		From: []object.Ref{c.Backend.Ref()}}
 	if c.Named {
 		byName(m, localities(c.Endpoints))
 		if c.NotHome {
-			m.TypedExtensionProtocolOptions[httpOptions] = packed(guarded(protocolOptions(c.Protocol, &c.Settings)))
+			m.TypedExtensionProtocolOptions[httpOptions] = packed(guarded(protocolOptions(&c)))
 		}
 	} else {
 		byEDS(m)
@@ -68,7 +68,7 @@ func Cluster(c route.Cluster) (r *snapshot.Resource, err error) {
 // not miss one that a route names.
 func PlainCluster(b route.Backend) *snapshot.Resource {
 	defaults := policy.Defaults()
-	m := newCluster(b, &defaults.Upstream, route.Protocol{})
+	m := newCluster(&route.Cluster{Backend: b, Settings: defaults.Upstream})
 	byEDS(m)
 	r, err := snapshot.New(snapshot.Cluster, b.Cluster(), m, snapshot.Meta{Placeholder: true,
 		Pulls: []snapshot.Ref{{Type: snapshot.Endpoints, Name: b.Cluster()}}})
@@ -79,7 +79,8 @@ func PlainCluster(b route.Backend) *snapshot.Resource {
 }
 
 // newCluster is what every cluster has.
-func newCluster(b route.Backend, settings *policy.Upstream, p route.Protocol) *clusterv3.Cluster {
+func newCluster(c *route.Cluster) *clusterv3.Cluster {
+	b, settings := c.Backend, &c.Settings
 	most := number(settings.MaxConnections)
 	m := &clusterv3.Cluster{
 		Name:                          b.Cluster(),
@@ -90,13 +91,13 @@ func newCluster(b route.Backend, settings *policy.Upstream, p route.Protocol) *c
 			UpdateMergeWindow:     seconds(0), // draining counts immediately; Envoy's own is 1 s
 		},
 		IgnoreHealthOnHostRemoval: true,
-		HealthChecks:              healthChecks(b, settings, p),
+		HealthChecks:              healthChecks(b, settings, c.Protocol),
 		OutlierDetection:          outliers(settings),
 		CircuitBreakers: &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{{
 			MaxConnections: most, MaxPendingRequests: number(settings.MaxPending), MaxRequests: most, RetryBudget: retryBudget(),
 		}}},
 		TypedExtensionProtocolOptions: map[string]*anypb.Any{
-			httpOptions: packed(protocolOptions(p, settings)),
+			httpOptions: packed(protocolOptions(c)),
 		},
 	}
 	if alive := tcpKeepAlive(settings.UpstreamTCPKeepAlive); alive != nil {
@@ -133,16 +134,20 @@ func guarded(o *upstreamv3.HttpProtocolOptions) *upstreamv3.HttpProtocolOptions 
 }
 
 // protocolOptions say how to speak to endpoints, and how long.
-func protocolOptions(p route.Protocol, settings *policy.Upstream) *upstreamv3.HttpProtocolOptions {
+func protocolOptions(c *route.Cluster) *upstreamv3.HttpProtocolOptions {
 	explicit := &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig{
 		ProtocolConfig: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{
 			HttpProtocolOptions: &corev3.Http1ProtocolOptions{}}}
-	if p.HTTP2 {
+	if c.Protocol.HTTP2 {
 		explicit.ProtocolConfig = &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{
 			Http2ProtocolOptions: &corev3.Http2ProtocolOptions{}}
 	}
+	common := lifetimes(&c.Settings)
+	if c.Longest > 0 {
+		common.MaxStreamDuration = seconds(c.Longest)
+	}
 	return &upstreamv3.HttpProtocolOptions{
-		CommonHttpProtocolOptions: lifetimes(settings),
+		CommonHttpProtocolOptions: common,
 		UpstreamProtocolOptions:   &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_{ExplicitHttpConfig: explicit},
 	}
 }

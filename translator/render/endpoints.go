@@ -12,7 +12,7 @@ import (
 // Endpoints makes the ClusterLoadAssignment of a cluster.
 func Endpoints(cluster string, e route.Endpoints) (*snapshot.Resource, error) {
 	m := &endpointv3.ClusterLoadAssignment{ClusterName: cluster, Endpoints: localities(e.List)}
-	return newResource(snapshot.Endpoints, cluster, m, snapshot.Meta{Placeholder: e.Placeholder, Empty: len(e.List) == 0,
+	return newResource(snapshot.Endpoints, cluster, m, snapshot.Meta{Placeholder: e.Placeholder, Empty: len(e.List) == 0 && !e.Backend.Outside(), // no request waits for who gets copies
 		From: []object.Ref{e.Backend.Ref()}})
 }
 

@@ -305,8 +305,28 @@ func NewOutside(namespace, host string, port uint16, shape policy.Overrides, has
 // outside is a name with a dot at least.
 var outside = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$`)
 
-// Outside reports whether b is no Service.
+// Outside reports whether b is a name or an address in place of a Service.
 func (b Backend) Outside() bool { return strings.Contains(b.Service, ".") }
+
+// ServiceNamed is the Service that a name of the DNS may be: NAME.NAMESPACE.svc, alone or with
+// domain behind it, which says of which cluster. It returns false if the name can be none.
+func ServiceNamed(name string) (service object.Ref, domain string, ok bool) {
+	parts := strings.SplitN(name, ".", 4)
+	if len(parts) < 3 || parts[2] != "svc" || !label.MatchString(parts[0]) || !label.MatchString(parts[1]) {
+		return object.Ref{}, "", false
+	}
+	if len(parts) == 4 {
+		domain = parts[3]
+	}
+	return object.Ref{Kind: object.KindService, Namespace: parts[1], Name: parts[0]}, domain, true
+}
+
+// InCluster is the Service that the name of a backend is in the DNS of a cluster with that
+// domain. It returns false if b is a Service itself, or a name of elsewhere.
+func (b Backend) InCluster(domain string) (service object.Ref, ok bool) {
+	service, said, ok := ServiceNamed(b.Service)
+	return service, ok && (said == "" || said == domain)
+}
 
 // like is b with the settings of another backend for its cluster.
 func (b Backend) like(other Backend) Backend {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"legation.dev/object"
 	"legation.dev/translator/finding"
@@ -28,6 +29,8 @@ type Cluster struct {
 	Endpoints []Endpoint
 	// NotHome: no request is sent to an address of Home that a name resolves to.
 	NotHome bool
+	// Longest is how long a request may last that no route bounds, as the copy of one; 0: for ever.
+	Longest time.Duration
 	// Measured: all of its statistics are kept.
 	Measured bool
 	// Placeholder: the Service or its port is missing, and may come back.

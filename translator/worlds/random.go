@@ -59,6 +59,7 @@ func (w *World) randomIngress() input.Change {
 		o.DefaultBackend = &b
 	}
 	w.guard(o)
+	w.copiedTo(o)
 	if w.one(3) {
 		o.TLS = append(o.TLS, input.TLS{Hosts: []string{w.tlsHost(o.Rules)}, Secret: ingressName(w.index(w.size.Ingresses))})
 	}
@@ -254,6 +255,7 @@ func (w *World) randomSettings() input.Change {
 		o.Data[pick(w, "namespace-connections", "namespace-hosts", "namespace-routes", "namespace-tls-hosts")] = pick(w, "1", "2", "4", "0")
 	}
 	w.traceSettings(o.Data)
+	w.copySettings(o.Data)
 	return lower.Put(input.Seal(o))
 }
 

@@ -38,3 +38,30 @@ func TestTraced(t *testing.T) {
 	}
 	t.Log(seen)
 }
+
+// TestCopied: copies of requests are drawn where they are asked for, and no other object of a
+// World depends on that.
+func TestCopied(t *testing.T) {
+	seen := 0
+	for seed := range uint64(10) {
+		size := Size{Services: 4, Endpoints: 2, Ingresses: 5, TLS: 0.5}
+		plain := New(seed, size)
+		size.Copied = true
+		copied := New(seed, size)
+		for range 50 {
+			a, b := plain.Random(), copied.Random()
+			if o, ok := b.Object.(*input.Ingress); ok && o.Annotations["nginx.ingress.kubernetes.io/mirror-target"] != "" {
+				seen++
+				delete(o.Annotations, "nginx.ingress.kubernetes.io/mirror-target")
+				b.Object = input.Seal(o)
+			}
+			_, settings := b.Object.(*input.ConfigMap)
+			if a.Ref != b.Ref || a.Deleted != b.Deleted || a.Object != nil && !settings && a.Object.Sum() != b.Object.Sum() {
+				t.Fatalf("world %d: %+v beside %+v", seed, a, b)
+			}
+		}
+	}
+	if seen == 0 {
+		t.Error("none is drawn")
+	}
+}

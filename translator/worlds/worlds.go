@@ -39,6 +39,9 @@ type Size struct {
 	// Traced says whether Random draws settings of traces. Their numbers are their own: all else
 	// of a World is the same without, as the list of test/golden has it.
 	Traced bool
+	// Copied says whether Ingresses that Random draws have requests copied, to Services too, and
+	// the class settings about that. It has numbers of its own, too.
+	Copied bool
 }
 
 // World is a cluster. It belongs to one goroutine.
@@ -46,6 +49,7 @@ type World struct {
 	size    Size
 	rng     *rand.Rand
 	traces  *rand.Rand // nil: nothing is drawn of traces
+	copies  *rand.Rand // nil: nothing is drawn of copies
 	serial  int64      // of the next certificate
 	endless int        // counts what the single changes add
 }
@@ -58,6 +62,9 @@ func New(seed uint64, size Size) *World {
 	w := &World{size: size, rng: rand.New(rand.NewPCG(seed, 0))}
 	if size.Traced {
 		w.traces = rand.New(rand.NewPCG(seed, 1))
+	}
+	if size.Copied {
+		w.copies = rand.New(rand.NewPCG(seed, 2))
 	}
 	return w
 }

@@ -38,12 +38,16 @@ func (p Paths) mirrorOf() *route.Call {
 	if text := u.Port(); text != "" {
 		port, _ = strconv.ParseUint(text, 10, 16) // none is no port, below
 	}
-	b, ok := route.NewOutside(p.fragment.Origin.Object.Namespace, strings.ToLower(u.Hostname()), uint16(port), shape, shape.Hash())
+	name := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	b, ok := route.NewOutside(p.fragment.Origin.Object.Namespace, name, uint16(port), shape, shape.Hash())
 	if !ok {
 		p.ignored(mirrorTarget, errors.New("its host is neither a name with a dot, such as web.shop.svc, nor an IPv4 address"))
 		return nil
 	}
 	p.fragment.References = append(p.fragment.References, route.Reference{To: b.Ref(), Field: field(mirrorTarget), Backend: &b})
+	if service, _, ok := route.ServiceNamed(name); ok { // of this cluster or of another: the class knows the domain
+		p.fragment.References = append(p.fragment.References, route.Reference{To: service, Field: field(mirrorTarget)})
+	}
 	host := u.Hostname()
 	if said := strings.TrimSpace(p.said[mirrorHost]); said != "" && (!literals(said) || strings.ContainsAny(said, "/ ")) {
 		p.ignored(mirrorHost, errors.New("not a host; that of the target counts"))

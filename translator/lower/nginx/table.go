@@ -99,7 +99,7 @@ var annotations = []annotation{
 	{name: "load-balance", as: setting},
 	{name: "mirror-host", as: ours, why: "The Host of the copies, in place of that of mirror-target."},
 	{name: "mirror-request-body", as: nothing, why: "a copy always has the body of its request"},
-	{name: "mirror-target", as: ours, why: "Gets a copy of each request: a URL of a host, a name or an address, with $request_uri or nothing behind it. The copy has the path that the Service gets, after rewrite-target. Addresses of the node itself are not served, and names are only with the class setting loopback-external-names: Envoy checks no address for copies."},
+	{name: "mirror-target", as: ours, why: "Gets a copy of each request: a URL with $request_uri or nothing behind its host. That is a Service of the cluster, as http://NAME.NAMESPACE.svc, with the [cluster-domain](settings.md#cluster-domain) or without: its endpoints get the copies, and no name is resolved; one of another namespace needs [external-names](settings.md#external-names). Or it is an address, which needs that, too, and is not one of the node itself; or another name, which also needs loopback-external-names: Envoy checks no address for copies. A copy has the path that the Service gets, after rewrite-target, and lasts no longer than idle-timeout of the class. Where copies cannot go there are none, and requests are served as ever."},
 	{name: "modsecurity-snippet", as: nothing, why: "it is about enable-modsecurity, which is refused"},
 	{name: "modsecurity-transaction-id", as: nothing, why: "it is about enable-modsecurity, which is refused"},
 	{name: "opentelemetry-operation-name", as: nothing, why: "spans are called by method and route"},

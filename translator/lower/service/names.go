@@ -31,7 +31,7 @@ func resolve(b route.Backend, class *policy.Values, s *input.Service, list []*in
 		return nil, false, []finding.Finding{finding.NameThrough.At(input.Origin(s).In("spec.ports"), b.Port)}
 	}
 	g := gather(list, port)
-	endpoints, named, found = allowed(g.endpoints(), class, input.Origin(s).In("spec.ports"))
+	endpoints, named, found = allowed(g.endpoints(), class, b.Outside(), input.Origin(s).In("spec.ports"))
 	if !named { // what is wrong with addresses is told with those
 		return nil, false, found
 	}
@@ -39,14 +39,18 @@ func resolve(b route.Backend, class *policy.Values, s *input.Service, list []*in
 }
 
 // allowed are the endpoints of slices without the names that the class does not let Envoy
-// ask, and whether a name is left.
-func allowed(list []route.Endpoint, class *policy.Values, at object.Origin) (may []route.Endpoint, named bool, found []finding.Finding) {
+// ask, and whether a name is left. copied: they get copies of requests.
+func allowed(list []route.Endpoint, class *policy.Values, copied bool, at object.Origin) (may []route.Endpoint, named bool, found []finding.Finding) {
 	for _, e := range list {
 		if e.IP.IsValid() {
 			may = append(may, e)
 			continue
 		}
-		if code := refused(class, strings.ToLower(e.Host()), e.Port); code != "" {
+		code := refused(class, strings.ToLower(e.Host()), e.Port)
+		if code == "" && copied && !class.LoopbackExternalNames {
+			code = finding.NameCopied
+		}
+		if code != "" {
 			found = append(found, code.At(at, e.Host()))
 			continue
 		}
@@ -81,6 +85,12 @@ func below(name string, suffixes []string) bool {
 // HasNames reports whether there are slices of names.
 func HasNames(list []*input.Slice) bool {
 	return slices.ContainsFunc(list, func(s *input.Slice) bool { return s.AddressType == "FQDN" })
+}
+
+// MayName reports whether a class lets Envoy ask a name, which is in lower case, at a port.
+func MayName(name, port string, class *policy.Values) bool {
+	n, _ := strconv.ParseUint(port, 10, 16)
+	return refused(class, name, uint32(n)) == ""
 }
 
 // Outside is the Service that a backend would have that is none.

@@ -49,7 +49,9 @@ func Cluster(b route.Backend, class *policy.Values, s *input.Service, list []*in
 		}
 		var unknown, wrong []finding.Finding
 		c.Protocol, unknown = spoken(s, port, settings.Protocol)
-		c.SNI = s.ExternalName
+		if c.SNI = s.ExternalName; b.Outside() && c.SNI == "" {
+			c.SNI = b.Service
+		}
 		c.Endpoints, c.Named, wrong = resolve(b, class, s, list, port)
 		c.NotHome = !class.LoopbackExternalNames
 		found = append(append(found, unknown...), wrong...)
@@ -60,7 +62,9 @@ func Cluster(b route.Backend, class *policy.Values, s *input.Service, list []*in
 	if own, ok := protocols[settings.Protocol]; ok {
 		c.Protocol = own
 	}
-	c.Settings = settings.Upstream
+	if c.Settings = settings.Upstream; b.Outside() { // else a server that never answers would hold 25 kB for each copy (Envoy 1.40)
+		c.Longest = settings.IdleTimeout
+	}
 	return c, missing, append(found, restrict(&c, s)...)
 }
 
