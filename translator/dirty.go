@@ -194,11 +194,33 @@ func (p *pass) markKept(above string) {
 	}
 }
 
-// markName marks a name that a host has, or had, beside its own, with what falls under it.
+// markName marks a name that a host has, or had, beside its own, with what falls under it:
+// a certificate is for names of any number of labels below a wildcard.
 func (p *pass) markName(name string) {
 	p.markHost(name)
 	p.markTLSHost(name)
 	p.markBelow(name)
+	if below, wildcard := strings.CutPrefix(name, "*"); wildcard {
+		p.markDeep(below)
+	}
+}
+
+// markDeep marks the hosts with any number of labels below a wildcard, of which below is all
+// but the star.
+func (p *pass) markDeep(below string) {
+	for name := range p.old.Snapshot.Of(snapshot.VirtualHost).All() {
+		if strings.HasSuffix(name, below) {
+			p.markHost(render.HostOf(name))
+			p.markTLSHost(render.HostOf(name))
+		}
+	}
+	for _, v := range []input.View{p.old.view, p.v} { // those that are kept have a fence, too
+		for _, k := range v.Kept().All() {
+			if strings.HasSuffix(k.Host, below) {
+				p.markTLSHost(k.Host)
+			}
+		}
+	}
 }
 
 // markLeft marks what an object concerns that is gone and was still needed, or is.
@@ -251,24 +273,17 @@ func (p *pass) markTLSHost(host string) {
 	if !wildcard {
 		return
 	}
+	for name := range p.old.lent.All() { // perhaps by this one
+		if strings.HasSuffix(name, below) {
+			p.markTLSHost(name)
+		}
+	}
 	now, _ := p.owners(host)
 	before, _ := p.old.class.owners(p.old.view, host)
 	if now.Owner == before.Owner && p.next.class.Secure(host, now) == p.old.class.Secure(host, before) {
 		return
 	}
-	for name := range p.old.Snapshot.Of(snapshot.VirtualHost).All() {
-		if strings.HasSuffix(name, below) {
-			p.markHost(render.HostOf(name))
-			p.markTLSHost(render.HostOf(name))
-		}
-	}
-	for _, v := range []input.View{p.old.view, p.v} { // those that are kept have a fence, too
-		for _, k := range v.Kept().All() {
-			if strings.HasSuffix(k.Host, below) {
-				p.markTLSHost(k.Host)
-			}
-		}
-	}
+	p.markDeep(below)
 }
 
 func (p *pass) markSlice(s *input.Slice) {

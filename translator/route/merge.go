@@ -19,6 +19,8 @@ type Input struct {
 	// the wildcard it falls under, and Any of Any, which names below a wildcard fall
 	// through to. All by Class.
 	Own, Wildcard, Any Tenure
+	// Given is Class.Given of the wildcard, if another than Own has that.
+	Given Tenure
 	// Canaries are those on the Services that Own, Any and the class lead to, in the
 	// order of their fragments. Others do no harm.
 	Canaries []Canary
@@ -144,17 +146,25 @@ func (m *merger) deeper(in Input) {
 // chainOf is the host whose filter chain serves this host over TLS: the host itself or,
 // in a compatible class, the wildcard that it falls under, if it has the same owner. It
 // is empty if neither has a certificate. Elsewhere only an Ingress that names the
-// wildcard in a TLS section of its own wants it for its hosts, and lowering knows that.
+// wildcard in a TLS section of its own wants it for its hosts, and lowering knows that. Where
+// another owner has the wildcard by a rule, and this one by a name beside a host, the chain
+// of the host has that certificate.
 func chainOf(host string, in Input) string {
 	if _, _, ok := in.Class.Certificate(host, in.Own); ok {
 		return host
 	}
-	if wildcard, ok := Wildcard(host); ok && in.Class.Settings.Compatible() && in.Wildcard.Owner == in.Own.Owner {
-		if _, _, ok := in.Class.Certificate(wildcard, in.Wildcard); ok {
-			return wildcard
-		}
+	wildcard, ok := Wildcard(host)
+	if !ok || !in.Class.Settings.Compatible() {
+		return ""
 	}
-	return ""
+	of, chain := in.Wildcard, wildcard
+	if of.Owner != in.Own.Owner {
+		of, chain = in.Given, host // see Handshakes
+	}
+	if _, _, ok := in.Class.Certificate(wildcard, of); !ok {
+		return ""
+	}
+	return chain
 }
 
 // merger is one host in the making.
