@@ -280,7 +280,7 @@ func (p *pass) markTLSHost(host string) {
 	}
 	now, _ := p.owners(host)
 	before, _ := p.old.class.owners(p.old.view, host)
-	if now.Owner == before.Owner && p.next.class.Secure(host, now) == p.old.class.Secure(host, before) {
+	if now.Owner == before.Owner && (len(now.Served) > 0) == (len(before.Served) > 0) && p.next.class.Secure(host, now) == p.old.class.Secure(host, before) {
 		return
 	}
 	p.markDeep(below)

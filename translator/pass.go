@@ -213,6 +213,9 @@ func (p *pass) object(of object.Ref) {
 	if ok = ok && p.next.class.has(f); ok {
 		found = slices.Concat(found, f.Findings, service.BeyondShare(f, &p.next.class.Settings), p.next.class.guarded(f))
 	}
+	if ok && f.Withheld { // it has no paths of its own
+		found = finding.Where(found, "the canary gets no requests")
+	}
 	p.found("object "+unit, found)
 	if of.Kind == object.KindIngress {
 		p.next.Members = with(p.next.Members, of.Key(), ok)

@@ -200,8 +200,8 @@ func (h *harm) secrets() {
 func (h *harm) tls(name string) {
 	was, before := chainOf(h.before, name)
 	is, after := chainOf(h.after, name)
-	if is == name && strings.HasPrefix(was, "*.") && h.after.lent.Has(name) {
-		h.lent(name, was)
+	if strings.HasPrefix(was, "*.") && h.after.lent.Has(is) {
+		h.lent(is, was)
 		return
 	}
 	if was != is || before != after {
@@ -287,8 +287,10 @@ func (h *harm) answer(name string) {
 }
 
 // redirects is what a decision leads to, without its name, if that is https: the redirect of a
-// host is one route or many.
+// host is one route or many. So is what an issuer is answered: a solver's rule is a second
+// time before all others if anything is in its way.
 func redirects(decision string) string {
+	decision = strings.TrimPrefix(decision, "challenge ") // the same rule, before all else
 	name, to, _ := strings.Cut(decision, " by :")
 	if strings.HasPrefix(name, "redirect") {
 		return to

@@ -49,8 +49,8 @@ func (p *pass) ending(name string) ending {
 // above decides how the TLS of connections to a name ends that has no certificate, and tells
 // the owner.
 func (p *pass) above(name string, of *route.Tenure) (e ending) {
-	if len(of.Served) == 0 && !(of.Claim.Lapsed && p.isKept(name)) {
-		return e // it is nobody's, or below a wildcard that has a chain or a fence
+	if !p.needs(name, of) {
+		return e
 	}
 	h := p.next.class.Handshakes(name, *of, wildcards{p})
 	if h.Wildcard != "" {
@@ -64,12 +64,18 @@ func (p *pass) above(name string, of *route.Tenure) (e ending) {
 	return e
 }
 
+// needs reports whether a name may need a chain although it has no certificate. Else it is
+// nobody's, or below a wildcard that has a chain or a fence.
+func (p *pass) needs(name string, of *route.Tenure) bool {
+	return len(of.Served) > 0 || of.Claim.Lapsed && p.isKept(name)
+}
+
 // wildcards are route.Wildcards of a pass.
 type wildcards struct{ p *pass }
 
-func (w wildcards) Has(name string) route.Tenure {
+func (w wildcards) Has(name string) (route.Tenure, bool) {
 	t, _ := w.p.owners(name)
-	return t
+	return t, w.p.needs(name, &t)
 }
 
 func (w wildcards) Given(namespace, name string) route.Tenure { return w.p.given(namespace, name) }

@@ -2,7 +2,6 @@ package route
 
 import (
 	"cmp"
-	"net/http"
 	"reflect"
 	"slices"
 	"strings"
@@ -179,6 +178,7 @@ type merger struct {
 	regex  bool               // all paths are patterns
 	exact  map[exactPath]bool // of rules; made when it is first needed
 	https  *Redirect          // of this host; made when it is first needed
+	sends  bool               // the owner alone would send all of plain http to https
 	first  []Route            // before all others
 	apart  *Measures          // of places
 	unseen *Fragment          // the first with a rule that is hidden
@@ -257,20 +257,20 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 		m.add(r)
 	}
 	m.roots(candidates)
-	redirect := m.redirects(candidates)
+	last := m.fallback()
+	redirect := m.redirects(candidates, &last)
 	for _, c := range candidates {
 		m.before(c)
 		if m.preflights(c) {
 			m.preflight(c.rule.Name, c.rule.Match, &c.plan.settings.Cors, c.plan.measures)
 		}
-		if redirect == byPath && m.leaves(c) {
+		if redirect == byPath && (m.leaves(c) || c.guard && c.plan.owns && m.sends) {
 			m.toHTTPS("redirect "+c.rule.Name, c.rule.Match, m.keepsSlash(c.plan))
 		}
 		m.add(Route{Name: c.rule.Name, Match: c.rule.Match, Planned: m.withSession(m.planned(c.plan.challenged(c.rule), c.rule.Action), c.rule)})
 	}
-	last := m.fallback()
-	if s := last.Settings; s != nil && s.Cors.Active() && last.Status != http.StatusServiceUnavailable {
-		m.preflight(last.Owner+" default", Match{Path: "/"}, &s.Cors, last.Measures)
+	if last.preflights() {
+		m.preflight(last.Owner+" default", Match{Path: "/"}, &last.Settings.Cors, last.Measures)
 	}
 	if p, redirects := m.redirectsRest(); redirect == byPath && redirects {
 		m.toHTTPS("redirect", Match{Path: "/"}, m.keepsSlash(p))
@@ -446,24 +446,38 @@ const (
 
 // redirects decides how the host redirects, and adds the route if it does so wholly. A
 // host that has a chain then needs it; only who is forced to redirects without one.
-func (m *merger) redirects(candidates []candidate) redirecting {
+func (m *merger) redirects(candidates []candidate, last *Planned) redirecting {
 	if !slices.ContainsFunc(m.plans, m.wantsHTTPS) {
 		return never
 	}
 	m.host.Chain = m.chain
+	everybody := func(plan) bool { return true }
+	if m.sendsAll(candidates, last, everybody) {
+		m.toHTTPS("redirect", Match{Path: "/"}, m.keepsSlash(m.plans[0]))
+		return wholly
+	}
+	m.sends = m.sendsAll(candidates, last, func(p plan) bool { return p.owns })
+	return byPath
+}
+
+// sendsAll reports whether some of the plans would send all of plain http to https, if they
+// were all that the host has.
+func (m *merger) sendsAll(candidates []candidate, last *Planned, some func(plan) bool) bool {
+	var first *plan
 	for _, p := range m.plans {
-		if !m.wantsHTTPS(p) || m.keepsSlash(p) != m.keepsSlash(m.plans[0]) {
-			return byPath
+		if first == nil && some(p) {
+			first = &p
+		}
+		if some(p) && (!m.wantsHTTPS(p) || m.keepsSlash(p) != m.keepsSlash(*first)) {
+			return false
 		}
 	}
-	if slices.ContainsFunc(candidates, candidate.answers) || slices.ContainsFunc(candidates, m.preflights) {
-		return byPath
+	if last.preflights() || m.class.Settings.Compatible() && (m.unowned() || m.lentRedirect()) {
+		return false
 	}
-	if m.class.Settings.Compatible() && (m.unowned() || m.lentRedirect() || slices.ContainsFunc(candidates, func(c candidate) bool { return !c.guard && !m.leaves(c) })) {
-		return byPath
-	}
-	m.toHTTPS("redirect", Match{Path: "/"}, m.keepsSlash(m.plans[0]))
-	return wholly
+	return first != nil && !slices.ContainsFunc(candidates, func(c candidate) bool {
+		return some(c.plan) && (c.answers() || m.preflights(c) || m.class.Settings.Compatible() && !c.guard && !m.leaves(c))
+	})
 }
 
 // redirectsRest reports whether plain http is redirected where no rule matches: as the

@@ -286,7 +286,7 @@ func (f *Fragment) Names(host string) object.Origin {
 }
 
 // Handshakes is what becomes of the handshakes of a name that has no certificate, where the
-// next wildcard above it that has one is another namespace's; zero if it is its own, or none
+// next wildcard above it that has a chain is another namespace's; zero if it is its own, or none
 // has. The name then needs a chain of its own.
 type Handshakes struct {
 	// Fence is the namespace with that wildcard. Empty if Lends says what is presented.
@@ -298,10 +298,14 @@ type Handshakes struct {
 	Wildcard string
 }
 
+// chain reports whether the name needs a chain of its own.
+func (h Handshakes) chain() bool { return h.Fence != "" || h.Wildcard != "" }
+
 // Wildcards says whose the names are that are wildcards above others.
 type Wildcards interface {
-	// Has is the tenure of a name.
-	Has(name string) Tenure
+	// Has is the tenure of a name, and whether it is one that objects have now, or that is
+	// kept for somebody: then it has a chain or a fence if it needs one.
+	Has(name string) (t Tenure, needs bool)
 	// Given is Class.Given.
 	Given(namespace, name string) Tenure
 }
@@ -312,12 +316,12 @@ func (c *Class) Handshakes(name string, of Tenure, wildcards Wildcards) (h Hands
 		return h
 	}
 	for above, ok := wider(name); ok; above, ok = wider(above) {
-		t := wildcards.Has(above)
+		t, needs := wildcards.Has(above)
 		if t.Owner == of.Owner && c.Secure(above, t) && h.Fence == "" {
 			return h // its chain takes them
 		}
 		if t.Owner != of.Owner {
-			if c.Secure(above, t) && h.Fence == "" {
+			if h.Fence == "" && (c.Secure(above, t) || needs && c.Handshakes(above, t, wildcards).chain()) {
 				h.Fence = t.Owner
 			}
 			t = wildcards.Given(of.Owner, above)

@@ -18,6 +18,11 @@ func (m *merger) preflights(c candidate) bool {
 	return !c.guard && !c.plan.closed && c.plan.settings.Cors.Active()
 }
 
+// preflights reports whether those to what no rule matches are.
+func (p *Planned) preflights() bool {
+	return p.Settings != nil && p.Settings.Cors.Active() && p.Status != http.StatusServiceUnavailable
+}
+
 // preflight answers preflights to what a match takes, before its owner's redirects and
 // before all that restricts access. Those of origins that are not allowed are left to
 // the route itself. What measures add to answers is on these, too.
