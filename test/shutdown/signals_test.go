@@ -4,6 +4,7 @@ package shutdown
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -103,12 +105,15 @@ func fill(pipe *os.File) error {
 	}
 }
 
+// streamed is how many lines an answer has that fills all buffers on its way.
+const streamed = 120_000
+
 // TestSlowReader: for Envoy an answer is complete when it lies in buffers. Who reads it
-// slowly gets its end all the same.
+// slowly gets its end all the same; who is in a handshake of TLS then is answered.
 func TestSlowReader(t *testing.T) {
 	w := newSuite(t, nil, "one")
 	p := w.start(t, "one", ample()...)
-	const lines = 120_000
+	const lines = streamed
 	c, told := newClients(w.http("one")), make(chan struct{})
 	c.add("slow reader", func(begun func()) error {
 		conn, err := net.Dial("tcp", w.http("one"))
@@ -143,9 +148,23 @@ func TestSlowReader(t *testing.T) {
 		}
 		return nil
 	})
+	c.add("in a handshake", func(begun func()) error {
+		conn, err := net.Dial("tcp", net.JoinHostPort(w.address["one"], port(httpsPort)))
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		client := tls.Client(&halfHello{Conn: conn, begun: begun, told: told}, &tls.Config{ServerName: host, RootCAs: w.roots})
+		fmt.Fprintf(client, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host)
+		resp, err := http.ReadResponse(bufio.NewReader(client), nil)
+		if err == nil && resp.StatusCode != http.StatusOK {
+			err = errors.New(resp.Status)
+		}
+		return err
+	})
 	c.begun.Wait()
 	await(t, "the request to end for Envoy", func() error {
-		if r, err := p.envoy.Reading(t.Context(), nil); err != nil || r.Requests > 0 {
+		if r, err := p.envoy.Reading(t.Context(), nil); err != nil || r.Requests > 0 || r.Arriving != 1 || r.Connections != 2 {
 			return fmt.Errorf("%+v, %v", r, err)
 		}
 		return nil
@@ -159,6 +178,28 @@ func TestSlowReader(t *testing.T) {
 	} else if status != 0 || p.report(t).Reason != drain.ReasonDone || p.report(t).AnswersCut != 0 {
 		t.Errorf("exit status %d, report %+v", status, p.report(t))
 	}
+}
+
+// halfHello stops in the middle of what is written first, until it is told.
+type halfHello struct {
+	net.Conn
+	begun func()
+	told  <-chan struct{}
+	once  sync.Once
+}
+
+func (h *halfHello) Write(b []byte) (n int, err error) {
+	h.once.Do(func() {
+		if n, err = h.Conn.Write(b[:len(b)/2]); err == nil {
+			h.begun()
+			<-h.told
+		}
+	})
+	if err != nil {
+		return n, err
+	}
+	rest, err := h.Conn.Write(b[n:])
+	return n + rest, err
 }
 
 // TestGoneBefore: the hook of an Envoy that is gone ends soon, and says so once.
