@@ -51,6 +51,7 @@ FUZZ := \
 	./translator/route:FuzzMerge:20000x \
 	./ui:FuzzPages:4000x \
 	./xds/admin:FuzzKept:20000x \
+	./xds/redact:FuzzBytes:20000x \
 	./xds/observed:FuzzReport:40000x \
 	./xds/server:FuzzDecodeRequest:40000x
 

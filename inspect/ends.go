@@ -8,6 +8,7 @@ import (
 	"legation.dev/pmap"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
+	"legation.dev/translator/route"
 	"legation.dev/xds/snapshot"
 	"legation.dev/xds/store"
 )
@@ -23,9 +24,18 @@ type Ending struct {
 // Sum implements pmap.Value.
 func (e *Ending) Sum() pmap.Sum { return pmap.SumOf(e.Fleet, e.Host, e.version) }
 
-// key orders by end: stand-ins first, which browsers refuse now.
+// key orders by end: first those that browsers refuse now, stand-ins and what is for others.
 func (e *Ending) key() string {
-	return fmt.Sprintf("%020d %s %s", max(e.Ends.Unix(), 0), e.Fleet, e.Host)
+	end := max(e.Ends.Unix(), 0)
+	if e.forOthers() {
+		end = 0
+	}
+	return fmt.Sprintf("%020d %s %s", end, e.Fleet, e.Host)
+}
+
+// forOthers reports whether it names other hosts than the one that it is presented for.
+func (e *Ending) forOthers() bool {
+	return !e.StandIn && e.Wrong == "" && e.Host != route.DefaultCertificate && !(route.Leaf{Names: e.Names}).For(e.Host)
 }
 
 // Ends are the certificates of all TLS hosts of the newest version of each fleet, by their end.
@@ -136,6 +146,8 @@ func (e *Ending) State(now time.Time) (text string, bad bool) {
 		return e.Wrong, true
 	case e.Ends.Before(now):
 		return "expired", true
+	case e.forOthers():
+		return "for others, not for this host", true
 	case e.Kept:
 		return "the last good one: the Secret is gone or cannot be used", false
 	}

@@ -46,13 +46,17 @@ type ErrorCause struct {
 }
 
 // flagCauses are what Envoy's response flags mean, the one that says most in front
-// (docs/troubleshooting.md). Details, if any, must be among those of the line.
+// (docs/troubleshooting.md). Details, if any, must be among those of the line, or its route.
 var flagCauses = []struct{ flag, details, cause, look string }{
 	{"UH", "", "no endpoint is ready", "kubectl get endpointslices; legation snapshot SERVICE --type eds"},
 	{"UO", "", "the Service is at its limit of connections or waiting requests", "does it hang? max-connections, max-pending-requests"},
 	{"NC", "", "a route names a cluster that this Envoy lacks", "legation history, legation diff: please report it"},
 	{"UPE", "", "what the endpoint answers is not the protocol that is expected", "appProtocol of the Service's port"},
 	{"UF", "connection_timeout", "no connection to the endpoint came about in time", "a NetworkPolicy, or a node that is gone; upstream-connect-timeout"},
+	{"UF", "Secret_is_not_supplied_by_SDS", "this Envoy lacks the certificate that the endpoint is to be shown: it never spoke to it", "legation problems; upstream-tls-secret, proxy-ssl-secret"},
+	{"UF", "_ALERT_", "the endpoint refuses the certificate that it is shown, or that it is shown none", "the log of the Service; upstream-tls-secret, proxy-ssl-secret"},
+	{"UF", "WRONG_VERSION_NUMBER", "the endpoint does not speak TLS", "upstream-protocol, backend-protocol; appProtocol of the Service's port"},
+	{"UF", "CERTIFICATE_VERIFY_FAILED", "the endpoint's certificate is not accepted", "its names, its end, and the CA: upstream-tls-secret, proxy-ssl-secret"},
 	{"UF", "TLS", "the endpoint's TLS is not accepted", "certificates of the backend"},
 	{"UF", "", "the endpoint refused the connection", "does the server listen on the port that the EndpointSlice says?"},
 	{"UC", "", "the endpoint closed the connection before it answered", "its keep-alive is shorter than upstream-idle-timeout: upstream-preset"},
@@ -65,7 +69,12 @@ var flagCauses = []struct{ flag, details, cause, look string }{
 	{"NR", "", "no rule has this host and path", "legation why URL"},
 	{"DC", "", "the client left before the answer", "how long do answers take?"},
 	{"DPE", "", "the client does not speak HTTP as it is written", "the client"},
+	{"", "matched_policy[misdirected]", "the client sent it by its connection to another host, and this one asks for client certificates", "does one certificate name both? Give this host one of its own"},
+	{"", "clients without a certificate", "the client showed no certificate, or none of the host's authorities", "legation why URL; the Secret of the authorities"},
+	{"", "rbac_access_denied", "the address of the client may not come", "legation why URL --from ADDRESS; behind a proxy: trusted-proxies"},
+	{"", "request_payload_too_large", "the body is larger than it may be", "max-request-body"},
 	{"", "via_upstream", "the endpoint answered this itself", "the log of the Service"},
+	{"", "legation/not-found", "no rule has this host and path", "legation why URL"},
 	{"", "direct_response", "Envoy answers this by its configuration", "legation why URL; Events of the Ingress"},
 	{"", "", "Envoy answered this itself", "details, as in docs/troubleshooting.md"},
 }
@@ -175,7 +184,11 @@ func causeOf(e RequestError) (cause, look string) {
 		if c.flag != "" && !slices.Contains(flags, c.flag) || c.flag == "" && e.Flags != "" && c.details != "" {
 			continue
 		}
-		if strings.Contains(e.Details+" "+e.Failure, c.details) {
+		said := e.Details + " " + e.Failure
+		if c.flag == "" {
+			said += " " + e.Route // of what Envoy answers itself; else its path may have any word
+		}
+		if strings.Contains(said, c.details) {
 			return c.cause, c.look
 		}
 	}

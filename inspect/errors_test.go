@@ -40,3 +40,42 @@ func TestErrors(t *testing.T) {
 		t.Error("a wildcard is for names below it")
 	}
 }
+
+// TestErrorsOfGuards: what a guard answered has its cause, by what Envoy 1.40 writes of it.
+func TestErrorsOfGuards(t *testing.T) {
+	for line, want := range map[string]string{
+		`"details":"rbac_access_denied_matched_policy[none]","route":"shop/web Prefix /","status":403`:                    "the address of the client may not come",
+		`"details":"rbac_access_denied_matched_policy[misdirected]","route":"clients without a certificate","status":421`: "the client sent it by its connection to another host, and this one asks for client certificates",
+		`"details":"direct_response","route":"clients without a certificate","status":400`:                                "the client showed no certificate, or none of the host's authorities",
+		`"details":"request_payload_too_large","route":"shop/web Prefix /","status":413`:                                  "the body is larger than it may be",
+		`"details":"via_upstream","route":"shop/web Prefix /","status":403`:                                               "the endpoint answered this itself",
+		`"details":"direct_response","route":"legation/not-found default","status":404`:                                   "no rule has this host and path",
+		`"details":"direct_response","route":"shop/web Exact /old","status":410`:                                          "Envoy answers this by its configuration",
+	} {
+		l := &ErrorLog{Host: "a.test", Least: 400}
+		if err := l.Read("one", strings.NewReader(`{"time":"2026-11-29T14:59:24.805Z","host":"a.test","flags":"-",`+line+"}\n")); err != nil {
+			t.Fatal(err)
+		}
+		if causes := l.Causes(); len(causes) != 1 || causes[0].Cause != want || causes[0].Look == "" {
+			t.Errorf("%s: %+v, want %q", line, causes, want)
+		}
+	}
+}
+
+// TestFailedTLS: what Envoy 1.40 wrote of connections to endpoints whose TLS came to nothing says
+// whose fault it is.
+func TestFailedTLS(t *testing.T) {
+	for failure, want := range map[string]string{
+		"TLS_error:_Secret_is_not_supplied_by_SDS":                                                       "this Envoy lacks the certificate that the endpoint is to be shown: it never spoke to it",
+		"TLS_error:|268436496:SSL_routines:OPENSSL_internal:SSLV3_ALERT_HANDSHAKE_FAILURE:TLS_error_end": "the endpoint refuses the certificate that it is shown, or that it is shown none",
+		"TLS_error:|268436504:SSL_routines:OPENSSL_internal:TLSV1_ALERT_UNKNOWN_CA:TLS_error_end":        "the endpoint refuses the certificate that it is shown, or that it is shown none",
+		"TLS_error:|268435703:SSL_routines:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end":          "the endpoint does not speak TLS",
+		"TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:verify_cert_failed:_X509_verify_cert:_certificate_verification_error_at_depth_0:_self_signed_certificate:TLS_error_end": "the endpoint's certificate is not accepted",
+		"TLS_error:|268435612:SSL_routines:OPENSSL_internal:HTTP_REQUEST:TLS_error_end":                                                                                                                       "the endpoint's TLS is not accepted",
+	} {
+		details := "upstream_reset_before_response_started{remote_connection_failure|" + failure + "}"
+		if got, _ := causeOf(RequestError{Status: 503, Flags: "UF", Details: details, Failure: failure}); got != want {
+			t.Errorf("%s: %s, want: %s", failure, got, want)
+		}
+	}
+}

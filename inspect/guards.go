@@ -72,6 +72,9 @@ func clientGuards(vh *route.VirtualHost, q Question) []guard {
 		return append(first, shut)
 	}
 	g := guard{name: GuardClients, text: fmt.Sprintf("by the authorities of %s", c.Secret)}
+	if c.Mode != route.Unverified {
+		g.text += "; what comes by a connection to another host is answered 421"
+	}
 	switch {
 	case c.Mode == route.Unverified:
 	case c.ErrorPage != "":
@@ -96,10 +99,10 @@ func rateGuards(s *policy.Route, q Question) (list []guard) {
 	}
 	refused := []uint32{http.StatusServiceUnavailable}
 	if s.PerSecond > 0 {
-		list = append(list, guard{GuardRate, fmt.Sprintf("%d requests a second, %d at once; beyond it 503", s.PerSecond, s.PerSecond*s.Burst), refused, false})
+		list = append(list, guard{GuardRate, fmt.Sprintf("%d requests a second of each client, %d at once; beyond it 503", s.PerSecond, s.PerSecond*s.Burst), refused, false})
 	}
 	if s.PerMinute > 0 {
-		list = append(list, guard{GuardRate, fmt.Sprintf("%d requests a minute, %d at once; beyond it 503", s.PerMinute, s.PerMinute*s.Burst), refused, false})
+		list = append(list, guard{GuardRate, fmt.Sprintf("%d requests a minute of each client, %d at once; beyond it 503", s.PerMinute, s.PerMinute*s.Burst), refused, false})
 	}
 	return list
 }

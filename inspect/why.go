@@ -47,6 +47,8 @@ type Why struct {
 	// Timeouts of the route, whoever sets them.
 	Timeouts []Setting         `json:"timeouts,omitempty"`
 	Problems []finding.Problem `json:"-"`
+	// Hints are what nothing is wrong with, and what may still be looked for.
+	Hints []string `json:"hints,omitempty"`
 	// Said are the Problems, as people read them.
 	Said []string `json:"problems,omitempty"`
 	// Objects are those that have a part in it, by name.
@@ -167,7 +169,17 @@ func why(fleet *translator.Fleet, vh *route.VirtualHost, q Question, wrong func(
 		w.Problems = append(w.Problems, wrong(ref)...)
 	}
 	w.Problems = append(w.Problems, displaced(fleet, vh, objects, wrong)...)
+	if notFound(d) {
+		w.Problems = append(w.Problems, unserved(fleet, strings.ToLower(q.URL.Hostname()), wrong)...)
+	}
+	w.Hints = hints(fleet, vh, d, q)
+	return w.said()
+}
+
+// said is w with its Problems in order, as people read them.
+func (w Why) said() Why {
 	slices.SortFunc(w.Problems, finding.Problem.Compare)
+	w.Problems = slices.Compact(w.Problems)
 	for _, p := range w.Problems {
 		w.Said = append(w.Said, fmt.Sprintf("%s: %s", p.Code, p.Error()))
 	}

@@ -75,13 +75,14 @@ func (c *class) readCatchAll(v input.View) {
 	c.any = c.tenure(v, route.Any)
 	rest := c.settingsCatchAll()
 	c.CatchAll = rest
+	in := inputOf(v)
 	var first *route.Fragment
 	for _, f := range c.any.Served {
 		switch {
 		case f.CatchAll == nil:
 		case first == nil:
 			first = f
-			planned, wrong := c.Plan(f, *f.CatchAll)
+			planned, wrong := c.Plan(f, *f.CatchAll, &in)
 			c.CatchAll, c.Rest, c.found = planned, &rest, append(c.found, wrong...)
 		default:
 			c.found = append(c.found, finding.DefaultTaken.At(f.Names(route.Any), "", first.Origin.Object, route.Precedence(first, f)))

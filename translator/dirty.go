@@ -2,6 +2,7 @@ package translator
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"strings"
 
@@ -29,26 +30,13 @@ func (p *pass) compare() {
 	}
 	for c := range pmap.Diff(before.Services(), p.v.Services()) {
 		p.services.add(c.Key)
-		if c.Old == nil || c.New == nil {
-			p.markOptional(named(object.KindService, c.Key))
-		}
 	}
 	for c := range pmap.Diff(before.Slices(), p.v.Slices()) {
 		p.markSlice(c.Old)
 		p.markSlice(c.New)
 	}
-	for c := range pmap.Diff(before.Secrets(), p.v.Secrets()) {
-		p.secrets.add(c.Key)
-		p.markReferrers(named(object.KindSecret, c.Key))
-	}
-	for c := range pmap.Diff(before.ConfigMaps(), p.v.ConfigMaps()) {
-		p.markReferrers(named(object.KindConfigMap, c.Key))
-	}
-	for c := range pmap.Diff(before.Left(), p.v.Left()) {
-		p.markLeft(cmp.Or(refOf(c.Old), refOf(c.New)))
-	}
-	for c := range pmap.Diff(before.Unread(), p.v.Unread()) {
-		p.markReferrers(cmp.Or(c.New.Ref, c.Old.Ref))
+	for ref := range replaced(before, p.v) {
+		p.markReplaced(ref)
 	}
 	if before.StandIn() != p.v.StandIn() {
 		p.markTLS()
@@ -223,8 +211,40 @@ func (p *pass) markDeep(below string) {
 	}
 }
 
-// markLeft marks what an object concerns that is gone and was still needed, or is.
-func (p *pass) markLeft(ref object.Ref) {
+// replaced yields the objects that are others to whoever names them, once a View has taken the
+// place of another: Services only if they came or went.
+func replaced(before, after input.View) iter.Seq[object.Ref] {
+	return func(yield func(object.Ref) bool) {
+		for c := range pmap.Diff(before.Services(), after.Services()) {
+			if (c.Old == nil || c.New == nil) && !yield(named(object.KindService, c.Key)) {
+				return
+			}
+		}
+		for c := range pmap.Diff(before.Secrets(), after.Secrets()) {
+			if !yield(named(object.KindSecret, c.Key)) {
+				return
+			}
+		}
+		for c := range pmap.Diff(before.ConfigMaps(), after.ConfigMaps()) {
+			if !yield(named(object.KindConfigMap, c.Key)) {
+				return
+			}
+		}
+		for c := range pmap.Diff(before.Left(), after.Left()) { // gone, but held
+			if !yield(cmp.Or(refOf(c.Old), refOf(c.New))) {
+				return
+			}
+		}
+		for c := range pmap.Diff(before.Unread(), after.Unread()) {
+			if !yield(cmp.Or(c.New.Ref, c.Old.Ref)) {
+				return
+			}
+		}
+	}
+}
+
+// markReplaced marks what is made of an object.
+func (p *pass) markReplaced(ref object.Ref) {
 	switch ref.Kind {
 	case object.KindService:
 		p.services.add(ref.Key())

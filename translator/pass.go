@@ -91,6 +91,13 @@ func (p *pass) classChanged() bool {
 			return true
 		}
 	}
+	for ref := range replaced(before, p.v) {
+		for f := range p.v.Naming(ref) {
+			if f.CatchAll != nil {
+				return true
+			}
+		}
+	}
 	return false
 }
 
@@ -291,7 +298,8 @@ func (p *pass) unname(before, now *snapshot.Resource, host string) {
 // whether or not the Service exists.
 func (p *pass) merge(name string) (*route.VirtualHost, []finding.Finding) {
 	c := p.next.class
-	in := route.Input{Class: &c.Class, Any: c.any}
+	in := inputOf(p.v)
+	in.Class, in.Any = &c.Class, c.any
 	var of string
 	in.Own, of = p.owners(name)
 	if wildcard, ok := route.Wildcard(name); ok {
@@ -303,7 +311,7 @@ func (p *pass) merge(name string) (*route.VirtualHost, []finding.Finding) {
 	if strings.HasPrefix(name, "*.") {
 		leading = slices.Concat(leading, in.Any.Served)
 	}
-	in.Canaries, in.Secret, in.ConfigMap, in.Lacks = p.canaries(leading), p.credential, p.configMap, p.lacks
+	in.Canaries = p.canaries(leading)
 	v, found := route.Merge(name, in)
 	if of != "" { // what is wrong with rules is told where they are, but for those that are refused
 		found = in.Own.Found
@@ -503,9 +511,15 @@ func (p *pass) put(t snapshot.Type, name string, r *snapshot.Resource) {
 	}
 }
 
-// credential is what a Secret says; nil if there is none of that name.
-func (p *pass) credential(ref object.Ref) *route.Credential { return credentials(p.v)(ref) }
+// inputOf is what a View has of what fragments name.
+func inputOf(v input.View) route.Input {
+	return route.Input{Secret: credentials(v), ConfigMap: configMaps(v), Lacks: func(service object.Ref) bool {
+		_, ok := v.Service(service.Key())
+		return !ok
+	}}
+}
 
+// credentials finds what a Secret says; nil if there is none of that name.
 func credentials(v input.View) func(object.Ref) *route.Credential {
 	return func(ref object.Ref) *route.Credential {
 		s, ok := v.Secret(ref.Key())
@@ -524,19 +538,16 @@ func errUnread(v input.View, ref object.Ref) error {
 	return fmt.Errorf("the %s may not be read: %s", ref.Kind, v.WhyUnread(ref))
 }
 
-// configMap is what a ConfigMap has.
-func (p *pass) configMap(ref object.Ref) (map[string]string, error) {
-	c, ok := p.v.ConfigMap(ref.Key())
-	switch {
-	case !ok && p.v.WhyUnread(ref) != "":
-		return nil, errUnread(p.v, ref)
-	case !ok:
-		return nil, errors.New("there is no such ConfigMap")
+// configMaps finds what a ConfigMap has, or why nobody knows.
+func configMaps(v input.View) func(object.Ref) (map[string]string, error) {
+	return func(ref object.Ref) (map[string]string, error) {
+		c, ok := v.ConfigMap(ref.Key())
+		switch {
+		case !ok && v.WhyUnread(ref) != "":
+			return nil, errUnread(v, ref)
+		case !ok:
+			return nil, errors.New("there is no such ConfigMap")
+		}
+		return c.Data, nil
 	}
-	return c.Data, nil
-}
-
-func (p *pass) lacks(service object.Ref) bool {
-	_, ok := p.v.Service(service.Key())
-	return !ok
 }

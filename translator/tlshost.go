@@ -145,7 +145,7 @@ func (p *pass) clients(host string, has bool, asks *route.Clients) {
 	}
 	r, err := render.NoClients(host)
 	if asks != nil && asks.Wrong == nil {
-		if c := p.credential(asks.Secret); c.NoAuthorities() == nil {
+		if c := credentials(p.v)(asks.Secret); c.NoAuthorities() == nil {
 			r, err = render.Clients(host, asks, c.Authorities)
 		}
 	}

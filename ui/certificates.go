@@ -56,8 +56,10 @@ func ending(e *inspect.Ending, now time.Time) []cell {
 	state, bad := e.State(now)
 	of := text(state)
 	switch {
-	case bad:
+	case bad && e.Ends.Before(now):
 		end, of = end.toned("bad"), of.toned("bad")
+	case bad:
+		of = of.toned("bad")
 	case e.Ends.Sub(now) < soon:
 		end = end.toned("warn")
 	}

@@ -57,7 +57,7 @@ func (p *Pages) wrong(s *sheet) {
 	const shown = 5
 	for i, c := range codes {
 		if i == shown {
-			of.More, of.Next = fmt.Sprintf("And %d other kinds.", len(codes)-shown), "/problems"
+			of.More, of.Next = "And "+count(len(codes)-shown, "other kind", "other kinds")+".", "/problems"
 			break
 		}
 		s.add(severity(c.Severity), text(string(c.Code)).to("/problems", "code", string(c.Code)), number(c.Count))
@@ -89,14 +89,16 @@ func (p *Pages) stateOf(f *adminv1.Fleet) cell {
 	if f.GetVersion().GetStored() != nil {
 		return text("stored: the source was not read yet").toned("warn")
 	}
-	of, ok := p.Result().Fleet(f.GetName())
-	if !ok || !of.Frozen {
-		return text("follows its objects").toned("good")
-	}
 	if pause, paused := p.Result().View().Paused(f.GetName()); paused {
 		return textf("paused by %s: %s", pause.By, pause.Reason).toned("warn")
 	}
-	return text("frozen: its class or settings are gone").toned("bad")
+	if of, ok := p.Result().Fleet(f.GetName()); ok && of.Frozen {
+		return text("frozen: its class or settings are gone").toned("bad")
+	}
+	if n := len(p.Result().View().Approvable(f.GetName())); n > 0 {
+		return text(count(n, "change waits", "changes wait") + " for an approval").to("/holds").toned("warn")
+	}
+	return text("follows its objects").toned("good")
 }
 
 // rejections are what Envoys do not take.

@@ -31,16 +31,23 @@ func (p *Pages) holds(r *http.Request) (*sheet, error) {
 	}
 	of := s.section("", "Kind", "Fleet", "Object", "Why", "Since", "Until", "Hosts")
 	for i, h := range list {
-		ends := text("somebody says so, or it is there")
-		if h.GetUntil() != nil {
-			ends = until(h.GetUntil().AsTime(), now)
-		}
-		if !s.add(text(h.GetKind()), text(h.GetFleet()), text(h.GetObject()), text(h.GetReason()), ago(h.GetSince().AsTime(), now), ends, hostsOf(h)) {
+		if !s.add(text(h.GetKind()), text(h.GetFleet()), text(h.GetObject()), text(h.GetReason()), ago(h.GetSince().AsTime(), now), endOf(h, now), hostsOf(h)) {
 			of.More = fmt.Sprintf("%d of %d; `legation holds` lists all.", i, len(list))
 			break
 		}
 	}
 	return s, nil
+}
+
+// endOf is until when something is held, or until what.
+func endOf(h *adminv1.Hold, now time.Time) cell {
+	switch {
+	case h.GetUntil() != nil:
+		return until(h.GetUntil().AsTime(), now)
+	case h.GetApprovable():
+		return textf("legation approve %s, or it is taken back", h.GetFleet())
+	}
+	return text("what it waits for is there")
 }
 
 func hostsOf(h *adminv1.Hold) cell {

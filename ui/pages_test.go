@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -78,7 +79,7 @@ func TestPagesAreWhole(t *testing.T) {
 	all, total := map[string]bool{}, s.problems.Overview().Len()
 	for skip := 0; skip < total; skip += MostRows {
 		_, body := s.get(fmt.Sprintf("/problems?skip=%d", skip))
-		for part := range strings.SplitSeq(body, "<tr>") {
+		for part := range strings.SplitSeq(body, "<tr ") {
 			all[part] = true
 		}
 	}
@@ -232,4 +233,16 @@ func FuzzPages(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestPieces: a line breaks between the parts of a name, and nothing of it is lost.
+func TestPieces(t *testing.T) {
+	for name, want := range map[string][]string{
+		"": nil, "web": {"web"}, "shop/web": {"shop/", "web"},
+		`spec.tls[0].secretName="shop/pay-tls"`: {"spec.", "tls[0].", "secretName=", `"shop/`, `pay-tls"`},
+	} {
+		if got := pieces(name); !slices.Equal(got, want) {
+			t.Errorf("%q: %q", name, got)
+		}
+	}
 }

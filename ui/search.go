@@ -107,6 +107,24 @@ func (s *sheet) silent(replicas []*adminv1.Replica) {
 	}
 }
 
+// around is what is known beside the answer.
+func (s *sheet) around(y inspect.Why) {
+	for _, h := range y.Hints {
+		s.add(text("Hint"), text(h))
+	}
+	for _, h := range y.Held {
+		s.add(text("Held").to("/holds"), text(h).toned("warn"))
+	}
+	if y.Running != "" {
+		s.add(text("Running").to("/"), textf("at %s Envoys", y.Running))
+	}
+	for _, one := range y.Problems {
+		if one.Object.Kind != object.KindIngress { // those are in a table of their own
+			s.add(severity(one.Code.Row().Severity), text(one.Error()))
+		}
+	}
+}
+
 // why is what a fleet does with the request.
 func (s *sheet) why(q inspect.Question, y inspect.Why) {
 	if s.Lead == "" {
@@ -126,17 +144,7 @@ func (s *sheet) why(q inspect.Question, y inspect.Why) {
 		s.answer(a, y.Timeouts)
 	}
 	s.set("Set for the route", y.Settings)
-	for _, h := range y.Held {
-		s.add(text("Held").to("/holds"), text(h).toned("warn"))
-	}
-	if y.Running != "" {
-		s.add(text("Running").to("/"), textf("at %s Envoys", y.Running))
-	}
-	for _, one := range y.Problems {
-		if one.Object.Kind != object.KindIngress { // those are in a table of their own
-			s.add(severity(one.Code.Row().Severity), text(one.Error()))
-		}
-	}
+	s.around(y)
 	if len(y.Lost) == 0 {
 		return
 	}

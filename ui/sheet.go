@@ -58,6 +58,19 @@ type field struct {
 	Wide                     bool
 }
 
+// pieces are the parts of a name between which a line may break: after a dot, a slash or an
+// equals sign. The path of a field is long, and reads badly when it breaks within a word.
+func pieces(name string) (list []string) {
+	for name != "" {
+		end := strings.IndexAny(name, "./=") + 1
+		if end == 0 {
+			end = len(name)
+		}
+		list, name = append(list, name[:end]), name[end:]
+	}
+	return list
+}
+
 // section begins a table.
 func (s *sheet) section(title string, head ...string) *section {
 	one := &section{Title: title, Head: head}

@@ -168,7 +168,7 @@ func (p *Pages) step(name string, step inspect.Step, now time.Time) []cell {
 	for _, of := range []struct {
 		n    int
 		what string
-	}{{step.Added, " added"}, {step.Changed, " changed"}, {step.Removed, " removed"}} {
+	}{{step.Added, "\u00a0added"}, {step.Changed, "\u00a0changed"}, {step.Removed, "\u00a0removed"}} {
 		if of.n > 0 {
 			parts = append(parts, strconv.Itoa(of.n)+of.what)
 		}

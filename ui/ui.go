@@ -61,7 +61,7 @@ type Pages struct {
 //go:embed templates static
 var files embed.FS
 
-var layout = template.Must(template.ParseFS(files, "templates/*.html"))
+var layout = template.Must(template.New("").Funcs(template.FuncMap{"pieces": pieces}).ParseFS(files, "templates/*.html"))
 
 // page is one of the pages.
 type page struct {

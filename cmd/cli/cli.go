@@ -45,10 +45,23 @@ func Usage(c *cobra.Command, err error) error {
 	return &usageError{c.CommandPath(), err}
 }
 
-// Arguments checks the number of arguments of a command.
+// Arguments checks the number of arguments of a command. The error says what it wants; or, of
+// a command with commands below it, which one may be meant.
 func Arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error { return Usage(c, check(c, args)) }
+	return func(c *cobra.Command, args []string) error {
+		switch {
+		case check(c, args) == nil:
+			return nil
+		case c.HasSubCommands() && len(args) > 0:
+			c.SuggestionsMinimumDistance = wrongLetters
+			return Usage(c, fmt.Errorf("there is no command %q%s", strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ")+" "+args[0], meant(c, args[0])))
+		}
+		return Usage(c, fmt.Errorf("%d arguments are given; what it wants: %s", len(args), strings.TrimSuffix(c.UseLine(), " [flags]")))
+	}
 }
+
+// wrongLetters is how many letters of a command may be wrong for it to be meant.
+const wrongLetters = 2
 
 // Root completes the command of a program, whose subcommands are those given and
 // "version". Without a subcommand it prints its help.
@@ -61,7 +74,7 @@ func Root(root *cobra.Command, subcommands ...*cobra.Command) *cobra.Command {
 		return Usage(c, fmt.Errorf("there is no command %q%s", args[0], meant(c, args[0])))
 	}
 	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
-	root.SuggestionsMinimumDistance = 2 // letters that are wrong
+	root.SuggestionsMinimumDistance = wrongLetters
 	root.Version = Version()
 	root.SetVersionTemplate(versionText(root.Name()))
 	root.SetFlagErrorFunc(Usage)

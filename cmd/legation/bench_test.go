@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -160,7 +161,7 @@ func (s *stage) serve(t testing.TB) {
 	s.service.Register(server)
 	go func() { _ = server.Serve(l) }() // that of Stop
 	t.Cleanup(server.Stop)
-	if s.conn, err = grpc.NewClient(l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.ForceCodec(raw{}), grpc.MaxCallRecvMsgSize(maxAnswer))); err != nil {
+	if s.conn, err = grpc.NewClient(l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.ForceCodecV2(raw{}), grpc.MaxCallRecvMsgSize(maxAnswer))); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.conn.Close() })
@@ -258,9 +259,12 @@ var decoded atomic.Int64 // bytes
 
 func (raw) Name() string { return "proto" }
 
-func (raw) Marshal(m any) ([]byte, error) { return proto.Marshal(m.(proto.Message)) }
+func (raw) Marshal(m any) (mem.BufferSlice, error) {
+	text, err := proto.Marshal(m.(proto.Message))
+	return mem.BufferSlice{mem.SliceBuffer(text)}, err
+}
 
-func (raw) Unmarshal(text []byte, _ any) error { decoded.Add(int64(len(text))); return nil }
+func (raw) Unmarshal(text mem.BufferSlice, _ any) error { decoded.Add(int64(text.Len())); return nil }
 
 // BenchmarkCommands is what each command costs the server, by the CPU of this process, right
 // after a change, with 10,000 Ingresses and 100 Envoys that are up to 63 versions behind.
@@ -311,6 +315,9 @@ func TestCommandsAreBounded(t *testing.T) {
 		most := 1.2*small[i] + 300
 		if q.grows {
 			most = 4.4*small[i] + 300
+		}
+		if q.command == "snapshot -o json" {
+			most = min(most, 2*big[i-1]) // what hides nothing is sent as it is: none is decoded
 		}
 		if big[i] > most {
 			t.Errorf("%s: %.0f allocations with %d Ingresses, %.0f with %d", q.command, small[i], sizes[0], big[i], sizes[1])

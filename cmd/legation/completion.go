@@ -48,6 +48,18 @@ func knownFleets(ctx context.Context, _ *inspectFlags, admin adminv1.AdminClient
 	return names, err
 }
 
+// knownNamespaces are those that routes come from.
+func knownNamespaces(ctx context.Context, f *inspectFlags, admin adminv1.AdminClient) ([]string, error) {
+	objects, err := knownObjects(ctx, f, admin)
+	found := map[string]bool{}
+	for _, o := range objects {
+		if parts := strings.Split(o, "/"); len(parts) == 3 {
+			found[parts[1]] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(found)), err
+}
+
 func knownVersions(ctx context.Context, f *inspectFlags, admin adminv1.AdminClient) ([]string, error) {
 	answer, err := admin.History(ctx, &adminv1.HistoryRequest{Fleet: f.fleet})
 	return namesOf(answer.GetVersions(), func(v *adminv1.Version) string { return fmt.Sprint(v.GetNumber()) }), err

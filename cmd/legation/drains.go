@@ -40,10 +40,10 @@ func drainsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "drains",
 		Short: "List how Envoys ended: how long each drain took, and what was cut",
-		Long: `Lists the Events that shutdown-manager leaves on the pods of Envoys at the end of a drain
-(envoy.drainEvents of the chart), which outlive the pods by an hour, or as long as the API
-server keeps Events. The right to list events.events.k8s.io is the guard. No control plane
-has to run.`,
+		Long: `Lists the Events on the pods of Envoys that tell how a drain ended (envoy.drainEvents of the
+chart): by shutdown-manager, or by the control plane where the pod has no token. They outlive
+the pods by an hour, or as long as the API server keeps Events. The right to list events.events.k8s.io is the guard. No control plane
+has to run now.`,
 		Example: `  legation drains
   legation drains -n legation --cut
   legation drains -o jsonpath='{.drains[*].report.requests_cut}'`,

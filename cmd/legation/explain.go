@@ -49,7 +49,7 @@ error. What is only for information does not count.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if object, ok := objectOf(args[0]); ok && len(args) == 1 {
 				f.inspect.clusterFlags = f.source.clusterFlags
-				return f.inspect.object(c, object)
+				return f.inspect.object(c, object, named(args[0]))
 			}
 			return f.run(c, args)
 		},

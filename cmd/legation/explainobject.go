@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"legation.dev/cmd/cli"
 	"legation.dev/translator/finding"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/snapshot"
@@ -29,8 +30,24 @@ func objectOf(argument string) (string, bool) {
 	return known + " " + name, true
 }
 
-// object prints what a running Legation makes of an object.
-func (f *inspectFlags) object(c *cobra.Command, object string) error {
+// named checks that an argument that objectOf knows has a whole name.
+func named(argument string) error {
+	kind, name, _ := strings.Cut(argument, "/")
+	namespace, name, two := strings.Cut(name, "/")
+	switch {
+	case kind == "ingressclass" && two:
+		return fmt.Errorf("%q: want %s/NAME", argument, kind)
+	case kind != "ingressclass" && (namespace == "" || name == "" || strings.Contains(name, "/")):
+		return fmt.Errorf("%q: want %s/NAMESPACE/NAME", argument, kind)
+	}
+	return nil
+}
+
+// object prints what a running Legation makes of an object; wrong is what is wrong with its name.
+func (f *inspectFlags) object(c *cobra.Command, object string, wrong error) error {
+	if wrong != nil {
+		return cli.Usage(c, wrong)
+	}
 	return f.ask(c, inspectTime, func(ctx context.Context, admin adminv1.AdminClient) error {
 		answer, err := admin.Explain(ctx, &adminv1.ExplainRequest{Object: object})
 		if err != nil {

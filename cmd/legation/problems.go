@@ -47,6 +47,7 @@ manifests that are not served yet.`,
 	}
 	f.register(c)
 	c.Flags().StringVar(&f.in, "in", "", "only objects of this namespace")
+	f.completeFlag(c, "in", knownNamespaces)
 	c.Flags().StringVar(&f.least, "severity", string(finding.Warning), "the least that is listed: error, warning or info")
 	complete(c, "severity", string(finding.Error), string(finding.Warning), string(finding.Info))
 	return c

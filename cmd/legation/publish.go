@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/labels"
@@ -19,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"legation.dev/object"
+	"legation.dev/watcher/drains"
 	"legation.dev/watcher/status"
 )
 
@@ -26,11 +28,13 @@ import (
 type publishFlags struct {
 	lease                      string
 	services, nodes, addresses []string
+	drains                     []string
 	takeOver                   bool
 
 	// What check made of them.
 	leaseName types.NamespacedName // empty: nothing is written
 	sources   map[string]status.Source
+	drained   []drains.Pods
 	// whileLeading is what else the replica with the Lease does, if anything.
 	whileLeading func(context.Context)
 	// orders are told by Events; nil: there are none.
@@ -45,17 +49,21 @@ func (f *publishFlags) register(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.services, "publish-service", nil, "[CLASS=]NAMESPACE/NAME of the Service whose load balancer's addresses, or else externalIPs, the Ingresses get")
 	flags.StringArrayVar(&f.nodes, "publish-nodes", nil, "[CLASS=]NAMESPACE/SELECTOR of the pods that run Envoy: Ingresses get the addresses of the nodes of those that are ready")
 	flags.BoolVar(&f.takeOver, "take-over-status", false, "write addresses of Ingresses immediately, also those that another controller, whose class is served, has written (default: when that has been silent for 10 minutes)")
+	flags.StringArrayVar(&f.drains, drainsName, nil, "NAMESPACE/SELECTOR of pods that run Envoy and have no token: how their drains ended, which the status of a pod says until it is gone, is told by Events")
 	flags.StringArrayVar(&f.addresses, "publish-address", nil, "[CLASS=]ADDRESS[,ADDRESS...]: IP addresses and host names that the Ingresses get")
 }
 
 // publishNames are the flags that say which addresses are published.
 var publishNames = []string{"publish-service", "publish-nodes", "publish-address"}
 
+// drainsName is the flag that says whose drains are told.
+const drainsName = "tell-drains"
+
 // check reads the values and says what contradicts. source is --source, classes are
 // those of --class.
 func (f *publishFlags) check(flags *pflag.FlagSet, source string, classes []string) error {
 	if source != kubeSource {
-		for _, name := range append([]string{"lease", "take-over-status"}, publishNames...) {
+		for _, name := range append([]string{"lease", "take-over-status", drainsName}, publishNames...) {
 			if flags.Changed(name) {
 				return fmt.Errorf("--%s: only with --source %s", name, kubeSource)
 			}
@@ -70,6 +78,22 @@ func (f *publishFlags) check(flags *pflag.FlagSet, source string, classes []stri
 	}
 	if len(f.sources) > 0 && f.leaseName.Name == "" {
 		return errors.New("addresses can be published only with --lease")
+	}
+	return f.readDrains()
+}
+
+// readDrains reads --tell-drains.
+func (f *publishFlags) readDrains() error {
+	f.drained = nil
+	for _, value := range f.drains {
+		of, err := nodesSource(value)
+		if err != nil {
+			return fmt.Errorf("--%s %q: %w", drainsName, value, err)
+		}
+		f.drained = append(f.drained, drains.Pods(of.Pods))
+	}
+	if len(f.drained) > 0 && f.leaseName.Name == "" {
+		return fmt.Errorf("--%s: only with --lease", drainsName)
 	}
 	return nil
 }
@@ -198,10 +222,31 @@ func (f *publishFlags) writer(api *rest.Config, namespaces []string, served func
 	if f.leaseName.Name == "" || api == nil {
 		return nil, nil
 	}
+	leading := f.whileLeading
+	if len(f.drained) > 0 {
+		teller, err := drains.New(drains.Config{REST: api, Pods: f.drained, Log: log})
+		if err != nil {
+			return nil, err
+		}
+		leading = beside(f.whileLeading, teller.Run)
+	}
 	host, err := os.Hostname()
 	if err != nil {
 		host = ""
 	}
 	return status.New(status.Config{REST: api, Identity: cmp.Or(host, "legation") + "_" + string(uuid.NewUUID()), Lease: f.leaseName,
-		Namespaces: namespaces, Addresses: f.sources, Acknowledged: served, WhileLeading: f.whileLeading, Orders: f.orders, Log: log})
+		Namespaces: namespaces, Addresses: f.sources, Acknowledged: served, WhileLeading: leading, Orders: f.orders, Log: log})
+}
+
+// beside runs two things until both have ended. The first may be nil.
+func beside(one, other func(context.Context)) func(context.Context) {
+	if one == nil {
+		return other
+	}
+	return func(ctx context.Context) {
+		var group sync.WaitGroup
+		group.Go(func() { one(ctx) })
+		other(ctx)
+		group.Wait()
+	}
 }

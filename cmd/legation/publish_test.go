@@ -71,6 +71,8 @@ func TestPublishFlagErrors(t *testing.T) {
 		"--publish-service A_B=edge/envoy":                            `class "A_B": `,
 		"--publish-service edge/en_voy":                               `"en_voy" is not a name`,
 		"--publish-nodes edge/":                                       `--publish-nodes "edge/": want NAMESPACE/`,
+		"--lease legation/main --tell-drains edge/":                   `--tell-drains "edge/": want NAMESPACE/`,
+		"--tell-drains edge/app=envoy":                                "--tell-drains: only with --lease",
 		"--publish-nodes edge/!!a":                                    "--publish-nodes",
 		"--publish-address 0.0.0.0":                                   `"0.0.0.0" is not an address that clients can reach`,
 		"--publish-address fe80::1%eth0":                              "is not an address that clients can reach",

@@ -91,6 +91,10 @@ func (f *snapshotFlags) print(ctx context.Context, admin adminv1.AdminClient, re
 		return err
 	}
 	return f.outputFlags.print(w, served(list, stored), names, func() error {
+		if len(names) == 0 {
+			_, err := fmt.Fprintln(w, "No resource of this version has such a name or type.")
+			return err
+		}
 		err := table.Flush()
 		tellOfStored(w, "This", stored)
 		return err

@@ -171,6 +171,9 @@ func writeWhy(w io.Writer, q inspect.Question, list []inspect.Why) error {
 
 // writeLive writes what is wrong, and what is known of a running Legation.
 func writeLive(w io.Writer, y inspect.Why) {
+	for _, h := range y.Hints {
+		fmt.Fprintf(w, "  hint\t%s\n", h)
+	}
 	for _, p := range y.Said {
 		fmt.Fprintf(w, "  problem\t%s\n", p)
 	}

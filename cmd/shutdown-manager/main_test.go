@@ -20,7 +20,7 @@ func TestUsage(t *testing.T) {
 		want string
 	}{
 		{[]string{"stop"}, `no command "stop"`},
-		{[]string{"run"}, "requires at least 1 arg"},
+		{[]string{"run"}, "0 arguments are given; what it wants: shutdown-manager run"},
 		{[]string{"run", "--", "envoy"}, "--admin is required"},
 		{[]string{"drain", "--admin", "unix:admin.sock"}, "must be absolute"},
 		{[]string{"drain", "--admin", "9901"}, "want unix:PATH or HOST:PORT"},
@@ -30,7 +30,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"run", "--admin", "127.0.0.1:9901", "--", "envoy", "--drain-time-s", "soon"}, `"soon" is not a number of seconds`},
 		{[]string{"check"}, "--connections is required"},
 		{[]string{"check", "--backlog=-1"}, "--backlog=-1"},
-		{[]string{"copy"}, "accepts 1 arg"},
+		{[]string{"copy"}, "what it wants: shutdown-manager copy DIRECTORY"},
 		{[]string{"serve", "--nothing"}, "unknown flag"},
 	} {
 		var out, err bytes.Buffer

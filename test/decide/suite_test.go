@@ -212,7 +212,7 @@ func (w *suite) merge() {
 	catchAll := w.owners(route.Any)
 	for _, f := range slices.Backward(catchAll.Served) {
 		if f.CatchAll != nil {
-			w.class.CatchAll, _ = w.class.Plan(f, *f.CatchAll)
+			w.class.CatchAll, _ = w.class.Plan(f, *f.CatchAll, &route.Input{Secret: w.access.secret})
 			w.class.Rest = &rest
 		}
 	}

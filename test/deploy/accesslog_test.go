@@ -38,12 +38,18 @@ func (d *deployed) until(see func() error) {
 // pods are those of a component, in order of their names.
 func (d *deployed) pods(component string) []corev1.Pod {
 	d.Helper()
+	return d.podsOf(component, 2)
+}
+
+// podsOf are the n of a component.
+func (d *deployed) podsOf(component string, n int) []corev1.Pod {
+	d.Helper()
 	list, err := k.Client().CoreV1().Pods(namespace).List(d.ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/component=" + component})
 	if err != nil {
 		d.Fatal(err)
 	}
-	if len(list.Items) != 2 {
-		d.Fatalf("%d pods are of %s, want 2", len(list.Items), component)
+	if len(list.Items) != n {
+		d.Fatalf("%d pods are of %s, want %d", len(list.Items), component, n)
 	}
 	return list.Items
 }

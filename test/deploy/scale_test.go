@@ -15,8 +15,10 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"legation.dev/drain"
 	"legation.dev/test/kube"
 	"legation.dev/test/load"
 )
@@ -52,9 +54,11 @@ func TestScaled(t *testing.T) {
 	first := d.load(ctx, 6)
 	dialers := d.dial(ctx, 4)
 	d.scale(3)
+	three := d.podsOf("envoy", 3)
 	second := d.load(ctx, 6) // spread over the three
 	d.scale(1)
 	d.scale(2)
+	d.told(three)
 	more := second.Results().Requests + 1000
 	if err := second.Await(d.ctx, func(r load.Results) bool { return r.Requests >= more }); err != nil {
 		t.Fatal(err)
@@ -77,6 +81,30 @@ func TestScaled(t *testing.T) {
 	if n := d.balancer.reached(); n < 4 {
 		t.Errorf("%d Envoys got connections, want the first, two more, and another one later", n)
 	}
+}
+
+// told waits until Events tell how those of these Envoys ended that are gone. Their pods had no
+// token: the control plane tells it.
+func (d *deployed) told(of []corev1.Pod) {
+	d.Helper()
+	d.until(func() error {
+		reports := d.drains()
+		gone := 0
+		for _, p := range of {
+			_, err := k.Client().CoreV1().Pods(namespace).Get(d.ctx, p.Name, metav1.GetOptions{})
+			if !apierrors.IsNotFound(err) {
+				continue
+			}
+			gone++
+			if r, ok := reports[p.Name]; !ok || r.Reason != drain.ReasonDone || !r.Known {
+				return fmt.Errorf("of %s, which is gone, there is %v: %+v", p.Name, ok, r)
+			}
+		}
+		if gone < 2 {
+			return fmt.Errorf("%d of %d Envoys are gone", gone, len(of))
+		}
+		return nil
+	})
 }
 
 // dialers ask with a connection for each request.

@@ -99,10 +99,8 @@ func (d *deployed) upgrade() {
 	d.drained(before)
 }
 
-// drained: of these Envoys, whose pods are gone, Events tell how they ended, and a command finds
-// them. One that says itself that the API server did not answer in time, on a machine that
-// stood still, has none.
-func (d *deployed) drained(gone []corev1.Pod) {
+// drains are the reports that `legation drains` lists, by pod.
+func (d *deployed) drains() map[string]drain.Report {
 	d.Helper()
 	config := filepath.Join(d.TempDir(), "config")
 	if err := kube.WriteKubeconfig(config, k.REST()); err != nil {
@@ -125,6 +123,15 @@ func (d *deployed) drained(gone []corev1.Pod) {
 	for _, one := range told.Drains {
 		reports[one.Pod] = one.Report
 	}
+	return reports
+}
+
+// drained: of these Envoys, whose pods are gone, Events tell how they ended, and a command finds
+// them. One that says itself that the API server did not answer in time, on a machine that
+// stood still, has none.
+func (d *deployed) drained(gone []corev1.Pod) {
+	d.Helper()
+	reports := d.drains()
 	if len(reports) == 0 {
 		d.Errorf("no Event tells of the drain of an Envoy")
 	}

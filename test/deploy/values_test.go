@@ -363,7 +363,8 @@ func TestControllerClasses(t *testing.T) {
 }
 
 // TestNodeLeaving: the Envoys of a DaemonSet have a token to read nodes and to leave Events of
-// their drains, those of a Deployment none; either can be said, of each.
+// their drains, those of a Deployment none, and the control plane tells of their drains; either
+// can be said, of each.
 func TestNodeLeaving(t *testing.T) {
 	const off, on, auto = ",envoy.nodeLeaving.enabled=false", ",envoy.nodeLeaving.enabled=true", ",envoy.nodeLeaving.enabled=auto"
 	const silent, telling = ",envoy.drainEvents=false", ",envoy.drainEvents=true"
@@ -385,6 +386,7 @@ func TestNodeLeaving(t *testing.T) {
 			"serviceAccountToken": c.nodes || c.tells, "--api-credentials=/etc/legation/api": c.nodes || c.tells,
 			"--node=$(NODE_NAME)": c.nodes, "name: legation-legation-envoy-nodes": c.nodes,
 			"--event-on=legation/$(POD_NAME)/$(POD_UID)": c.tells, "name: legation-envoy-events": c.tells,
+			"--tell-drains=legation/app.kubernetes.io/instance=legation,legation.dev/fleet=legation\n": !c.tells && !strings.Contains(c.set, silent),
 		} {
 			if got := bytes.Contains(text, []byte(part)); got != want {
 				t.Errorf("%q: has %s: %v, want %v", c.set, part, got, want)

@@ -20,7 +20,10 @@ import (
 	"legation.dev/xds/identity"
 )
 
-var pictures = flag.String("pictures", "", "folder into which the pictures of the docs are written")
+var (
+	pictures = flag.String("pictures", "", "folder into which the pictures of the docs are written")
+	proofs   = flag.String("proofs", "", "folder into which a picture of each page is written, wide and narrow, light and dark, for somebody who looks at them")
+)
 
 // plan is what browser/look.mjs does.
 type plan struct {
@@ -140,20 +143,29 @@ func TestPageInBrowser(t *testing.T) {
 	joined(t, xds, p)
 	s.write(t, "troubled.yaml", strings.Replace(troubled, "path: /api", "path: /api/v2", 1))
 	p.log.await(t, "new version", "Ingress shop/checkout")
+	class, err := os.ReadFile(filepath.Join(shop, "class.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write(t, "class.yaml", strings.Replace(string(class), "\ndata:\n", "\ndata:\n  tcp-keepalive: \"30s\"\n", 1)) // is held
+	p.log.await(t, "SettingsHeld")
 
 	link := regexp.MustCompile(`http://127\.0\.0\.1:\d+/login\?token=\w+`).FindString(p.log.all())
 	do := plan{Link: link, Origin: strings.TrimSuffix(link[:strings.Index(link, "/login")], "/"), Keys: []lookUntil{{Path: "/", Until: "Problems"}},
 		Live: []lookUntil{{Path: "/search?q=new", Text: "new.localhost"}}}
 	says := map[string]string{
-		"/": "1 of 1 Envoy runs the newest version", "/problems": "HostOwned", "/search?q=http%3A%2F%2Fpay.localhost%2Fpromotion": "HostOwned",
+		"/": "1 change waits for an approval", "/problems": "HostOwned", "/search?q=http%3A%2F%2Fpay.localhost%2Fpromotion": "HostOwned",
 		"/search?q=https%3A%2F%2Fpay.localhost%2Fcart": "shop/cart", "/timeline": "Ingress shop/checkout", "/diff?from=1&to=2": "ingress/pay.localhost", "/certificates": "a stand-in",
-		"/holds": "Nothing is held", "/drains": "127.0.0.9",
+		"/holds": "tcp-keepalive", "/drains": "127.0.0.9",
 	}
 	for path := range says {
 		do.Looks = append(do.Looks, lookAt{Path: path, Script: true})
 	}
 	for _, path := range []string{"/problems", "/certificates"} { // they have all that differs
 		do.Looks = append(do.Looks, lookAt{Path: path, Script: true, Dark: true}, lookAt{Path: path}, lookAt{Path: path, Script: true, Width: 390, Height: 800})
+	}
+	for path := range says {
+		do.Looks = append(do.Looks, proofsOf(path)...)
 	}
 	if *pictures != "" {
 		do.Looks = append(do.Looks,
@@ -175,6 +187,20 @@ func TestPageInBrowser(t *testing.T) {
 		}
 	})
 	p.end(t)
+}
+
+// proofsOf are the looks at a page whose pictures are wanted.
+func proofsOf(path string) (looks []lookAt) {
+	if *proofs == "" {
+		return nil
+	}
+	for _, width := range []int{400, 1280} {
+		for _, dark := range []bool{false, true} {
+			name := fmt.Sprintf("%s-%d-%v.png", regexp.MustCompile(`\W+`).ReplaceAllString(path, "-"), width, map[bool]string{false: "light", true: "dark"}[dark])
+			looks = append(looks, lookAt{Path: path, Script: true, Dark: dark, Width: width, Height: 800, Picture: filepath.Join(*proofs, name)})
+		}
+	}
+	return looks
 }
 
 // check is of one look.

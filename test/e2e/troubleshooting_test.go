@@ -101,7 +101,10 @@ endpoints: [{addresses: [%[4]s]}]
 }
 
 // secret is one for TLS, of a host and until a time.
-func (q *trouble) secret(name, host string, until time.Time) {
+func (q *trouble) secret(name, host string, until time.Time) { q.secretOf(name, host, until, false) }
+
+// secretOf is one for TLS, perhaps with the key of another certificate.
+func (q *trouble) secretOf(name, host string, until time.Time, unpaired bool) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		q.Fatal(err)
@@ -111,6 +114,11 @@ func (q *trouble) secret(name, host string, until time.Time) {
 		&x509.Certificate{Subject: pkix.Name{CommonName: host}}, key.Public(), key)
 	if err != nil {
 		q.Fatal(err)
+	}
+	if unpaired {
+		if key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+			q.Fatal(err)
+		}
 	}
 	private, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
@@ -138,6 +146,11 @@ var questions = []question{
 	{"403 for some clients", "allowed-addresses", nil, "why http://barred.test/ FOLDER --from 192.0.2.1", []string{"guard", "this client is answered 403"}},
 	{"a setting has no effect", "its value has no unit", nil, "explain ingress/shop/typo", []string{"SettingIgnored", "idle-timeout"}},
 	{"503 since the move from ingress-nginx", "an annotation that restricts access is not understood", nil, "why http://closed.test/ FOLDER", []string{"PathsClosed", "shop/closed"}},
+	{"too many redirects", "TLS ends at a proxy that the class does not believe", nil, "why http://expired.test/ FOLDER", []string{"hint", "for ever", "trusted-proxies"}},
+	{"a limit stops the wrong clients", "they come through one proxy, and count as one client", nil, "why http://rated.test/ FOLDER", []string{"hint", "behind a proxy"}},
+	{"a canary gets no requests", "its weight is 0", nil, "why http://canary.test/ FOLDER", []string{"hint", "Ingress shop/idle", "weight is 0"}},
+	{"the certificate was renewed, and the old one is shown", "the new key is not of the new certificate", nil, "why https://unpaired.test/ FOLDER", []string{"BadSecretNamed", "shop/unpaired", "tls.key is not the key"}},
+	{"404 at one name below a wildcard", "it has two labels more", nil, "why http://a.b.wild.test/ FOLDER", []string{"hint", "one label"}},
 	{"502 now and then", "the server closes idle connections that Envoy still uses", (*trouble).race, "traffic shop/hasty --total", []string{"shop/hasty", "closed by its servers"}},
 	{"503 under load", "the Service is at its limit (max-connections)", (*trouble).overflow, "traffic shop/full --total", []string{"shop/full", "refused"}},
 	{"504", "the Service is slower than request-timeout", (*trouble).slow, "traffic shop/slow --total", []string{"shop/slow", "request-timeout"}},
@@ -261,6 +274,12 @@ func newTrouble(t *testing.T) *trouble {
 	q.secret("misnamed", "elsewhere.test", time.Now().Add(60*24*time.Hour))
 	q.add("expired", "", "tls: [{hosts: [expired.test], secretName: expired}], rules: ["+at("expired.test")+"]")
 	q.add("secretless", "", "tls: [{hosts: [secretless.test], secretName: lost}], rules: ["+at("secretless.test")+"]")
+	q.secretOf("unpaired", "unpaired.test", time.Now().Add(60*24*time.Hour), true)
+	q.add("unpaired", "", "tls: [{hosts: [unpaired.test], secretName: unpaired}], rules: ["+at("unpaired.test")+"]")
+	q.add("rated", `legation.dev/requests-per-second: "100"`, "rules: ["+at("rated.test")+"]")
+	q.add("canary", "", "rules: ["+rule("canary.test", "/", "api", "{number: 80}")+"]")
+	q.add("idle", `nginx.ingress.kubernetes.io/canary: "true", nginx.ingress.kubernetes.io/canary-weight: "0"`, "rules: ["+at("canary.test")+"]")
+	q.add("wild", "", "rules: ["+at(`"*.wild.test"`)+"]")
 	q.add("misnamed", "", "tls: [{hosts: [misnamed.test], secretName: misnamed}], rules: ["+at("misnamed.test")+"]")
 	q.add("classless", "", "ingressClassName: nobodys, rules: ["+at("classless.test")+"]")
 	q.add("first", "", "rules: ["+at("twice.test")+"]")

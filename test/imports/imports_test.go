@@ -23,7 +23,7 @@ var allowed = map[string][]string{
 	"authz/rule": {},
 	"cmd/cli":    {},
 	"cmd/reach":  {},
-	"cmd/legation": {"held", "object", "controller", "cmd/cli", "cmd/reach", "drain", "drain/event", "examples", "inspect", "inspect/compare", "state", "translator", "translator/finding", "translator/input", "translator/lower/nginx", "translator/policy", "ui", "watcher/certificates", "watcher/dir", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/history", "xds/identity", "xds/impact", "xds/observed",
+	"cmd/legation": {"held", "object", "controller", "cmd/cli", "cmd/reach", "drain", "drain/event", "examples", "inspect", "inspect/compare", "state", "translator", "translator/finding", "translator/input", "translator/lower/nginx", "translator/policy", "ui", "watcher/certificates", "watcher/dir", "watcher/drains", "watcher/kube", "watcher/status", "xds/admin", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/history", "xds/identity", "xds/impact", "xds/observed",
 		"pmap", "xds/history", "xds/hold", "xds/redact", "xds/server", "xds/snapshot", "xds/store"},
 	"cmd/shutdown-manager": {
 		"authz", "cmd/cli", "drain", "drain/admin", "drain/api", "drain/child", "drain/event", "drain/host", "drain/limits", "drain/node", "drain/probe"},
@@ -46,6 +46,7 @@ var allowed = map[string][]string{
 	"ui":                       {"inspect", "object", "translator", "translator/finding", "translator/input", "xds/admin/adminv1", "xds/bootstrap", "xds/fleet", "xds/identity", "xds/redact", "xds/snapshot", "xds/store"},
 	"watcher/certificates":     {"xds/bootstrap", "xds/identity"},
 	"watcher/dir":              {"object", "translator/finding", "translator/input", "translator/lower"},
+	"watcher/drains":           {"drain", "drain/event", "watcher/quiet"},
 	"watcher/kube":             {"object", "pmap", "translator/finding", "translator/input", "translator/lower", "translator/route", "watcher/quiet"},
 	"watcher/quiet":            {},
 	"watcher/status":           {"object", "translator/finding", "translator/input", "watcher/quiet", "pmap"},

@@ -204,9 +204,6 @@ func (r *Replica) WaitReady(ctx context.Context) error {
 	return nil
 }
 
-// Running reports whether it was started and neither stopped nor killed.
-func (r *Replica) Running() bool { return r.Plane != nil || r.process != nil }
-
 // Stop ends the replica as SIGTERM does, for good if the Stack is closed.
 func (r *Replica) Stop() error { return r.end((*process).stop) }
 

@@ -69,9 +69,6 @@ func (p *Process) Running() bool {
 // Kill ends the process as kill -9 does, and waits until it is gone.
 func (p *Process) Kill() error { return p.signal(syscall.SIGKILL) }
 
-// Stop asks the process to end, and waits until it has.
-func (p *Process) Stop() error { return p.signal(syscall.SIGTERM) }
-
 func (p *Process) signal(s syscall.Signal) error {
 	if !p.Running() {
 		return nil

@@ -162,6 +162,17 @@ func (a Asked) has(names ...string) bool {
 	return false
 }
 
+// says reports whether one of the annotations has the value.
+func (a Asked) says(name, value string) bool { return slices.Contains(a.values(name), value) }
+
+// sends reports whether a snippet sends clients to the host that they asked for.
+func (a Asked) sends() bool {
+	named := func(text string) bool {
+		return strings.Contains(text, "//$host") || strings.Contains(text, "302 /") || strings.Contains(text, "redirect;") || strings.Contains(text, "permanent;")
+	}
+	return slices.ContainsFunc(append(a.values("configuration-snippet"), a.values("server-snippet")...), named)
+}
+
 // path is what rules are compared with.
 func (a Asked) path() string {
 	path, _, _ := strings.Cut(a.Path, "?")
@@ -184,7 +195,10 @@ func (a Asked) deep() bool { return strings.Count(a.Host, ".") > 2 }
 // snipped reports whether a location of a server-snippet answers.
 func (a Asked) snipped() bool {
 	for _, text := range a.values("server-snippet") {
-		for _, place := range []string{"/blocked", "/metrics", "/-/reload"} {
+		if strings.Contains(text, "http_x_agent") && a.Header["X-Agent"] != "" || strings.HasPrefix(text, "return") || strings.HasPrefix(text, "rewrite") {
+			return true
+		}
+		for _, place := range []string{"/blocked", "/metrics", "/-/reload", "/doc", "/v1/x"} {
 			if strings.Contains(text, place) && strings.HasPrefix(a.path(), place) {
 				return true
 			}
@@ -272,6 +286,8 @@ func (a Asked) Through(got, want Answer) bool {
 		return false
 	case http.StatusServiceUnavailable:
 		return !a.none() && LetThrough(got, want)
+	case http.StatusNotFound: // the page that nobody has in place of a 503
+		return !(a.none() && a.pages()) && LetThrough(got, want)
 	}
 	return LetThrough(got, want)
 }
@@ -397,7 +413,7 @@ func (a Asked) guarded() bool {
 		snippet, _ = l.said[prefix+"configuration-snippet"].(string)
 	}
 	switch asked := l == nil || l.said[prefix+"enable-global-auth"] != "false"; {
-	case said("auth-type") && a.User != "alice:secret", said("whitelist-source-range"), said("denylist-source-range"), a.barred(), strings.Contains(snippet, "deny"):
+	case said("auth-type") && a.User != "alice:secret", said("whitelist-source-range"), said("allowlist-source-range"), said("denylist-source-range"), a.barred(), strings.Contains(snippet, "deny"):
 		return true
 	default:
 		return !a.known() && (said("auth-url") || a.Settings["global-auth-url"] != "" && asked)
@@ -412,7 +428,8 @@ func (a Asked) denied() bool {
 		return false
 	}
 	snippet, _ := l.said[prefix+"configuration-snippet"].(string)
-	return strings.Contains(snippet, "deny") && (l.said[prefix+"whitelist-source-range"] != nil || a.Settings["whitelist-source-range"] != "")
+	snippet += strings.Join(a.values("server-snippet"), "\n")
+	return strings.Contains(snippet, "deny 127.9") && (l.said[prefix+"whitelist-source-range"] != nil || l.said[prefix+"allowlist-source-range"] != nil || a.Settings["whitelist-source-range"] != "")
 }
 
 // leaves reports whether the path is one from which http is sent to https, as far as its host
@@ -461,7 +478,13 @@ func (a Asked) prefixed() bool {
 		return false
 	}
 	target, _ := l.said[prefix+"rewrite-target"].(string)
-	return target == "" || target == l.path
+	return target == "" || target == l.path || !l.ruled
+}
+
+// pages reports whether the path has pages in place of statuses.
+func (a Asked) pages() bool {
+	l := a.location()
+	return l != nil && l.said[prefix+"custom-http-errors"] != nil
 }
 
 // patterned reports whether the paths of the host are patterns.

@@ -152,12 +152,17 @@ func echoing(r *http.Request, body int) echoed {
 // authenticate answers as an authentication service: whoever has a session, or names a
 // user, may pass.
 func authenticate(h http.Header, r *http.Request) int {
-	seen := func(name string) string { return cmp.Or(r.Header.Get(name), "None") }
+	seen := func(name string) string {
+		if value := r.Header.Get(name); name != "Content-Length" || value != "0" { // which says as much as none
+			return cmp.Or(value, "None")
+		}
+		return "None"
+	}
 	h.Set("X-Auth-Request-User", cmp.Or(r.Header.Get("X-Test-User"), "cookie-user"))
 	h.Set("X-Auth-Request-Email", "a@example.org")
 	if strings.HasPrefix(r.RequestURI, "/auth/echo") {
 		h.Set("X-Seen", fmt.Sprintf("%s %s host=%s om=%s ou=%s sf=%s cookie=%s az=%s cl=%s", r.Method, r.RequestURI, r.Host,
-			seen("X-Original-Method"), seen("X-Original-URL"), seen("X-Sent-From"), seen("Cookie"), seen("Authorization"), seen("Content-Length")))
+			seen("X-Original-Method"), seen("X-Original-URL"), seen("X-Sent-From"), seen("Cookie"), seen("Authorization"), seen("Content-Length"))+r.Header.Get("X-Extra"))
 	}
 	if r.Header.Get("X-Test-User") != "" || strings.Contains(r.Header.Get("Cookie"), "session=") {
 		return http.StatusAccepted

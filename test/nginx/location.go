@@ -14,6 +14,8 @@ type location struct {
 	path, kind, service string
 	said                map[string]any // annotations of the Ingress that it is of
 	ruled               bool
+	// rest: it is of an Ingress without rules, which has / before rules without a host.
+	rest bool
 }
 
 // locations are those of the host, as ingress-nginx makes them, and whether they are
@@ -24,7 +26,7 @@ func (a Asked) locations() (list []*location, patterns bool) {
 			return
 		}
 		if len(list) == 0 {
-			list = []*location{{path: "/", kind: "Prefix", said: said, service: leads(spec["defaultBackend"])}}
+			list = []*location{{path: "/", kind: "Prefix", said: said, service: leads(spec["defaultBackend"]), rest: spec["rules"] == nil}}
 		}
 		paths, _ := rule["http"].(map[string]any)["paths"].([]any)
 		for _, p := range paths {
@@ -62,7 +64,7 @@ func with(list []*location, l *location) []*location {
 	switch {
 	case i < 0 || list[i].kind != l.kind:
 		return append(list, l)
-	case !list[i].ruled:
+	case !list[i].ruled && !list[i].rest:
 		list[i] = l
 	}
 	return list

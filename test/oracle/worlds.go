@@ -20,6 +20,8 @@ const (
 	prefix = "nginx.ingress.kubernetes.io/"
 	// users has alice, whose password is secret (SHA-1, as htpasswd -s writes it).
 	users = "YWxpY2U6e1NIQX01ZW42RzZNZXpScm9UM1hLcWtkUE9tWS9CZlE9Cg=="
+	// mapped is her password alone.
+	mapped = "e1NIQX01ZW42RzZNZXpScm9UM1hLcWtkUE9tWS9CZlE9"
 )
 
 // world is random Ingresses of one namespace, and what they lead to. Hosts meet, and so do
@@ -62,6 +64,8 @@ func newWorld(seed uint64, number, requests int) *nginx.Case {
 		w.service(name, services[name])
 	}
 	w.list = append(w.list, nginx.Manifest{"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": "staff", "namespace": "team"}, "data": map[string]any{"auth": users}})
+	w.list = append(w.list, nginx.Manifest{"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": "map", "namespace": "team"}, "data": map[string]any{"alice": mapped}},
+		configMap("sent", map[string]any{"X-Extra": " of a ConfigMap"}), configMap("told", map[string]any{"X-Team": "shop"}))
 	// nginx keeps the certificates of hosts that are gone, so no two worlds have the same.
 	c := &nginx.Case{Name: fmt.Sprintf("%04d-world-%d-of-seed-%d", number, number, seed), Objects: w.list,
 		Settings: settings(seed, number)}
@@ -69,6 +73,10 @@ func newWorld(seed uint64, number, requests int) *nginx.Case {
 		c.Requests = append(c.Requests, w.request(c.Settings))
 	}
 	return c
+}
+
+func configMap(name string, data map[string]any) nginx.Manifest {
+	return nginx.Manifest{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": name, "namespace": "team"}, "data": data}
 }
 
 func (w *world) service(name string, ports []int) {
@@ -102,7 +110,7 @@ func settings(seed uint64, number int) map[string]string {
 	for range w.IntN(4) {
 		pick(w, keys...)(w, drawn)
 	}
-	data := map[string]string{"allow-snippet-annotations": "true"}
+	data := map[string]string{"allow-snippet-annotations": "true", "global-allowed-response-headers": "X-Team"}
 	for name, value := range drawn {
 		data[strings.TrimPrefix(name, prefix)] = value.(string)
 	}
@@ -275,8 +283,8 @@ var features = []func(*world, map[string]any){
 	said("preserve-trailing-slash", "true"),
 	said("whitelist-source-range", "127.0.0.1/32", "127.9.0.0/16", "10.0.0.0/8,127.0.0.0/8"),
 	said("denylist-source-range", "127.9.0.0/16", "127.0.0.1"),
-	both(said("auth-type", "basic"), said("auth-secret", "staff", "team/staff"), maybe(said("auth-realm", "Staff only"))),
-	both(said("auth-type", "basic"), said("auth-secret", "staff"), said("whitelist-source-range", "127.9.0.0/16"), said("satisfy", "any", "all")),
+	both(said("auth-type", "basic"), said("auth-secret", "staff", "team/staff"), said("auth-secret-type", "auth-file"), maybe(said("auth-realm", "Staff only"))),
+	both(said("auth-type", "basic"), said("auth-secret", "staff"), said("auth-secret-type", "auth-file"), said("whitelist-source-range", "127.9.0.0/16"), said("satisfy", "any", "all")),
 	both(said("auth-url", "http://auth.team.svc.cluster.local:18007/auth"), maybe(said("auth-response-headers", "X-Auth-Request-User, X-Auth-Request-Email")),
 		maybe(said("auth-signin", "https://login.example.test/start"))),
 	both(said("enable-cors", "true"), maybe(said("cors-allow-origin", "https://front.example.test", "https://front.example.test, https://*.other.example.test")),
@@ -301,6 +309,36 @@ var features = []func(*world, map[string]any){
 	said("enable-global-auth", "false", "true"),
 	said("proxy-buffer-size", "8k"),
 	said("large-client-header-buffers", "4 8k"), // which nobody knows
+	both(said("use-port-in-redirects", "true"), maybe(said("app-root", "/start"))),
+	both(said("relative-redirects", "true"), maybe(said("from-to-www-redirect", "true"))),
+	said("allowlist-source-range", "127.0.0.1/32", "127.9.0.0/16"),
+	both(said("auth-type", "basic"), said("auth-secret", "map"), said("auth-secret-type", "auth-map", "auth-map", "auth-file")),
+	both(said("auth-url", "http://auth.team.svc.cluster.local:18007/auth/echo?a=b"), said("auth-response-headers", "X-Seen"), maybe(said("auth-method", "POST", "HEAD")),
+		maybe(said("auth-proxy-set-headers", "team/sent")), maybe(said("auth-snippet", "proxy_set_header X-Sent-From snippet;")), maybe(said("auth-request-redirect", "https://back.example.test/x")),
+		maybe(both(said("auth-signin", "https://login.example.test/start?x=1", "https://login.example.test/start?rd=$escaped_request_uri"), maybe(said("auth-signin-redirect-param", "back")))),
+		maybe(said("auth-always-set-cookie", "true")), maybe(said("auth-keepalive", "4"))),
+	both(said("auth-tls-secret", "team/client-ca"), said("auth-tls-match-cn", "CN=client", "CN=.*", "CN=other")),
+	said("custom-headers", "team/told"),
+	both(said("custom-http-errors", "404,503"), said("disable-proxy-intercept-errors", "true")),
+	said("proxy-http-version", "1.0", "1.1"),
+	both(said("affinity", "cookie"), maybe(said("affinity-mode", "persistent")), maybe(said("session-cookie-domain", "example.test")), maybe(said("session-cookie-secure", "true", "false")),
+		maybe(said("session-cookie-conditional-samesite-none", "true")), maybe(said("session-cookie-expires", "600"))),
+	said("upstream-hash-by", "$request_uri", "$remote_addr"),
+	said("load-balance", "ewma", "round_robin"),
+	both(said("proxy-next-upstream", "off", "error timeout http_503", "http_404 non_idempotent"), maybe(said("proxy-next-upstream-tries", "1", "2"))),
+	both(said("proxy-connect-timeout", "5"), said("proxy-read-timeout", "30s", "30"), said("proxy-send-timeout", "x")),
+	both(said("backend-protocol", "HTTPS"), said("proxy-ssl-secret", "team/client-ca"), said("proxy-ssl-verify", "off"), said("proxy-ssl-name", "backend.test"),
+		maybe(said("proxy-ssl-server-name", "on")), maybe(said("proxy-ssl-protocols", "TLSv1.2")), maybe(said("proxy-ssl-verify-depth", "2"))),
+	both(said("ssl-ciphers", "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256"), said("ssl-prefer-server-ciphers", "true")),
+	both(said("limit-rps", "1000"), said("limit-burst-multiplier", "5"), maybe(said("limit-whitelist", "127.9.0.0/16"))),
+	both(said("enable-access-log", "false"), said("enable-opentelemetry", "false"), said("http2-push-preload", "true"), said("proxy-buffers-number", "8")),
+	said("configuration-snippet", "more_clear_headers Content-Type;", "proxy_hide_header X-Total;", "more_clear_input_headers X-Block;", "return 301 https://new.example.org/s;", "return 200 \"ok\";",
+		"proxy_set_header X-Uri $request_uri;\nproxy_set_header X-Host $host;", "add_header X-Site $host;", "if ($request_method = POST) {\n  return 405;\n}", "if ($http_x_agent ~* \"(bot|spider)\") { return 403; }",
+		"rewrite ^/a/(.*)$ /z/$1 break;", "rewrite /b /c break;\nmore_set_headers \"X-Frame-Options: DENY\";", "rewrite ^/docs https://docs.example.org/ permanent;", "rewrite ^/b(.*)$ /c$1 redirect;",
+		"rewrite ^ https://$host/all$request_uri? permanent;", "rewrite ^/x/([0-9]+) https://new.example.org/n-$1;", "return 302 /elsewhere;", "return https://new.example.org/$uri;", "rewrite (?i)/A /upper? redirect;",
+		"expires 1h;", "gzip on;\nmore_set_headers -s 404 \"X-Miss: 1\";", "deny all;", "allow 127.0.0.1;\ndeny all;"),
+	said("server-snippet", "if ($http_x_agent ~* \"(bot|spider)\") { return 403; }", "return 302 https://moved.example.org$request_uri;", "rewrite ^/old/(.*)$ /new/$1 permanent;\nrewrite ^/docs/?$ /help redirect;", "location = /v1/x { return 301 https://v2.example.org/x; }", "if ($http_x_agent ~* spider) { return 302 /robots; }", "location ~* \\.(php|env)$ { return 404; }",
+		"location ^~ /doc { deny all; }", "deny 127.9.0.0/16;", "add_header X-Server one always;", "more_set_headers \"X-Server: two\";"),
 }
 
 // canaries are what canaries are drawn with.
@@ -311,6 +349,8 @@ var canaries = []func(*world, map[string]any){
 	said("canary-by-cookie", "stay"),
 	said("canary-weight", "0", "100"),
 	both(said("canary-by-header", "X-Canary"), said("canary-weight", "0", "100")),
+	both(said("canary-weight", "0", "1000"), said("canary-weight-total", "1000")),
+	both(said("canary-by-cookie", "stay"), said("canary-by-header", "X-Canary"), said("canary-by-header-value", "yes"), said("canary-weight", "0")),
 }
 
 // has reports whether an Ingress has an annotation whose name begins so.
@@ -366,6 +406,15 @@ func (w *world) request(settings map[string]string) nginx.Request {
 	if (w.has("proxy-redirect") || w.has("proxy-cookie")) && w.one(2) || w.one(15) {
 		r.Header["X-Echo-Status"] = "302"
 		r.Header["X-Echo-Set"] = pick(w, "Location: http://inner.example.org/x", "Location: /y", "Set-Cookie: a=1; Path=/; Domain=inner.example.org", "Location: http://"+r.Host+"/z")
+	}
+	if w.has("auth-url") && w.one(4) {
+		r.Header["X-Test-User"] = "ann"
+	}
+	if strings.Contains(fmt.Sprint(w.told), "http_x_agent") && w.one(2) {
+		r.Header["X-Agent"] = pick(w, "Spider/1", "curl/8")
+	}
+	if (w.has("configuration-snippet") || w.has("custom-headers")) && w.one(6) {
+		r.Header["X-Echo-Set"] = "X-Total: 3"
 	}
 	if w.has("custom-http-errors") && w.one(2) || w.one(15) {
 		r.Header["X-Echo-Status"] = pick(w, "404", "503", "418", "201")

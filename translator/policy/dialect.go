@@ -12,6 +12,14 @@ type Ignored struct{ Err error }
 // Error says what is wrong.
 func (e Ignored) Error() string { return e.Err.Error() }
 
+// Beside is what is wrong with an annotation that counts for nothing, since another one of the
+// same object says the same setting.
+type Beside struct{ Field string }
+
+func (e Beside) Error() string {
+	return "counts for nothing: " + e.Field + " beside it says the same setting"
+}
+
 // IgnoredThere reports whether the text is one that the controller of its dialect ignores,
 // too.
 func IgnoredThere(e *FieldError) bool {

@@ -3,7 +3,6 @@ package policy
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -151,7 +150,7 @@ func (o Overrides) once(errs []*FieldError) (Overrides, []*FieldError) {
 	kept := o[:0]
 	for _, one := range o {
 		if n := len(kept); n > 0 && kept[n-1].setting == one.setting {
-			errs = append(errs, one.wrong(fmt.Errorf("counts for nothing: %s beside it says the same setting", kept[n-1].at.Field)))
+			errs = append(errs, one.wrong(Beside{kept[n-1].at.Field}))
 			continue
 		}
 		kept = append(kept, one)

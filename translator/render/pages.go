@@ -1,6 +1,7 @@
 package render
 
 import (
+	"net/http"
 	"strconv"
 
 	xdscorev3 "github.com/cncf/xds/go/xds/core/v3"
@@ -9,6 +10,7 @@ import (
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	responsev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/custom_response/v3"
 	tometadatav3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_to_metadata/v3"
+	localv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/http/custom_response/local_response_policy/v3"
 	redirectv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/http/custom_response/redirect_policy/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/proto"
@@ -36,14 +38,27 @@ func pages(p *route.Pages, in place) []*corev3.TypedExtensionConfig {
 		if p.OwnOnly {
 			predicate = ofEnvoy(int(code))
 		}
-		list = append(list, &xdsmatchv3.Matcher_MatcherList_FieldMatcher{Predicate: predicate, OnMatch: asks(p, in.routes, route.PageHeader, code, &routev3.RedirectAction{HostRedirect: route.Within(in.host), StripQuery: true,
-			PathRewriteSpecifier: &routev3.RedirectAction_PathRedirect{PathRedirect: "/"}})})
+		list = append(list, &xdsmatchv3.Matcher_MatcherList_FieldMatcher{Predicate: predicate, OnMatch: answers(p, in, code)})
 	}
 	matcher := &xdsmatchv3.Matcher{MatcherType: &xdsmatchv3.Matcher_MatcherList_{MatcherList: &xdsmatchv3.Matcher_MatcherList{Matchers: list}}}
 	return []*corev3.TypedExtensionConfig{
 		{Name: "legation.asked", TypedConfig: packed(&tometadatav3.Config{RequestRules: []*tometadatav3.Config_Rule{noted(":path", "path"), noted(":authority", "host")}})},
 		{Name: "legation.pages", TypedConfig: packed(&responsev3.CustomResponse{CustomResponseMatcher: matcher})},
 	}
+}
+
+// answers is what becomes of a status: the page, or 404 if nobody has one.
+func answers(p *route.Pages, in place, code uint32) *xdsmatchv3.Matcher_OnMatch {
+	if p.Nobody() {
+		return does(&localv3.LocalResponsePolicy{StatusCode: number(http.StatusNotFound)})
+	}
+	return asks(p, in.routes, route.PageHeader, code, &routev3.RedirectAction{HostRedirect: route.Within(in.host), StripQuery: true,
+		PathRewriteSpecifier: &routev3.RedirectAction_PathRedirect{PathRedirect: "/"}})
+}
+
+func does(policy validated) *xdsmatchv3.Matcher_OnMatch {
+	return &xdsmatchv3.Matcher_OnMatch{OnMatch: &xdsmatchv3.Matcher_OnMatch_Action{Action: &xdscorev3.TypedExtensionConfig{
+		Name: "asks", TypedConfig: packed(policy)}}}
 }
 
 // asks sends the request, as a GET, to the route that has the cluster in a header. The
@@ -57,10 +72,8 @@ func asks(p *route.Pages, routes, header string, code uint32, to *routev3.Redire
 	for _, h := range p.Headers {
 		add = append(add, setHeader(h.Name, escaped(h.Value)))
 	}
-	policy := &redirectv3.RedirectPolicy{RequestHeadersToAdd: add,
-		RedirectActionSpecifier: &redirectv3.RedirectPolicy_RedirectAction{RedirectAction: to}}
-	return &xdsmatchv3.Matcher_OnMatch{OnMatch: &xdsmatchv3.Matcher_OnMatch_Action{Action: &xdscorev3.TypedExtensionConfig{
-		Name: "asks", TypedConfig: packed(policy)}}}
+	return does(&redirectv3.RedirectPolicy{RequestHeadersToAdd: add,
+		RedirectActionSpecifier: &redirectv3.RedirectPolicy_RedirectAction{RedirectAction: to}})
 }
 
 // ofEnvoy is a status that Envoy itself answers.

@@ -156,7 +156,11 @@ func (b *builder) route(r *route.Route) *routev3.Route {
 	case len(r.Targets) == 0 && r.Redirect != nil:
 		m.Action = redirect(r.Redirect, r.Match)
 	case len(r.Targets) == 0:
-		m.Action = &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: r.Status}}
+		answer := &routev3.DirectResponseAction{Status: r.Status}
+		if r.Body != "" {
+			answer.Body = inline(r.Body)
+		}
+		m.Action = &routev3.Route_DirectResponse{DirectResponse: answer}
 		if r.Preflight != nil {
 			toBrowsers(m, r.Preflight)
 		}

@@ -19,6 +19,7 @@ type Action struct {
 	Rewrite  *Rewrite
 	Redirect *Redirect
 	Status   uint32
+	Body     string // of the answer with Status, as text/plain
 	// Wrong is why the targets cannot be served; it is told where the action is used.
 	Wrong *finding.Finding
 }
@@ -88,7 +89,7 @@ func (a *Action) backends(yield func(*Backend) bool) {
 			return
 		}
 	}
-	if a.Pages != nil && !yield(&a.Pages.Backend) {
+	if a.Pages != nil && !a.Pages.Nobody() && !yield(&a.Pages.Backend) {
 		return
 	}
 	for i := range a.Calls {

@@ -91,8 +91,8 @@ func (p Planned) text() string {
 	if p.Pages != nil {
 		text += fmt.Sprintf(" %s %v %v %v %+v", p.Pages.Backend.Cluster(), p.Pages.Codes, p.Pages.OwnOnly, p.Pages.CodesAlone, p.Pages.Headers)
 	}
-	if p.Settings != nil {
-		text += " " + p.Settings.String()
+	if p.Settings != nil { // with what the objects say that they name
+		text += " " + p.Settings.String() + " " + p.Settings.Auth.Users() + " " + p.Settings.Auth.Set()
 	}
 	return text
 }
@@ -151,10 +151,10 @@ func (c *Class) openOf(s *policy.Route) *policy.Route {
 }
 
 // Plan is what the class makes of an action of a fragment for what no host takes, and what is
-// wrong with that.
-func (c *Class) Plan(f *Fragment, a Action) (Planned, []finding.Finding) {
+// wrong with that. Of in the objects are used that a fragment can name.
+func (c *Class) Plan(f *Fragment, a Action, in *Input) (Planned, []finding.Finding) {
 	p := c.planOf(f)
-	found := p.admit(Any, &Input{})
+	found := append(p.admit(Any, in), p.lost(in)...)
 	planned, wrong := p.of(a)
 	if c.Settings.Compatible() {
 		planned = planned.withoutSession()

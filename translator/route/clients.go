@@ -133,3 +133,15 @@ func (m *merger) closedByTLS(of Tenure) {
 	closed := Route{Name: owner.Key() + " closed by TLS", Match: byTLS, Planned: Planned{Action: Action{Status: http.StatusServiceUnavailable}, Owner: owner.Key(), From: owner}}
 	m.host.Routes = append([]Route{closed}, m.host.Routes...)
 }
+
+// nameless refuses what comes by plain http to a host that lets clients in by the subject of
+// their certificates: they have none, and ingress-nginx compares it all the same.
+func (m *merger) nameless(of Tenure) {
+	c, f := ClientsOf(m.host.Host, of)
+	if c == nil || c.Subject == "" {
+		return
+	}
+	ref := f.Origin.Object
+	m.first = append(m.first, Route{Name: ref.Key() + " plain http", Match: Match{Path: "/"}, Plain: true, Challenges: true,
+		Planned: Planned{Action: Action{Status: http.StatusForbidden}, Owner: ref.Key(), From: ref}})
+}

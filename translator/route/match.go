@@ -2,6 +2,8 @@ package route
 
 import (
 	"cmp"
+	"regexp/syntax"
+	"slices"
 	"strings"
 )
 
@@ -93,6 +95,46 @@ func bare(m Match) string {
 		return strings.TrimRight(m.Path, "/")
 	}
 	return m.Path
+}
+
+// having is m for paths that have a pattern, too, as a whole. Envoy compares one path of a
+// route: that of m becomes a condition of the header, which has the query behind it.
+func (m Match) having(pattern string) Match {
+	own := ""
+	switch {
+	case m.Kind == Regex:
+		own = beforeQuery(m.Path)
+	case m.Kind == Exact:
+		own = EverySpelling(m.Path)
+	case bare(m) != "":
+		own = EverySpelling(bare(m)) + "(?:/[^?]*)?"
+	}
+	if own != "" {
+		m.Headers = append(slices.Clip(m.Headers), ValueMatch{Name: ":path", Value: "(?:" + own + `)(?:\?(?s:.*))?`, Regex: true})
+	}
+	m.Kind, m.Path = Regex, pattern
+	return m
+}
+
+// beforeQuery is a pattern of paths whose ends are also those in front of a query.
+func beforeQuery(pattern string) string {
+	re, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil { // it takes nothing, as in whole
+		return pattern
+	}
+	ends(re)
+	return re.String()
+}
+
+func ends(re *syntax.Regexp) {
+	if re.Op == syntax.OpEndText {
+		query, _ := syntax.Parse(`(?:\?(?s:.*))?\z`, syntax.Perl)
+		*re = *query
+		return
+	}
+	for _, sub := range re.Sub {
+		ends(sub)
+	}
 }
 
 func exactFirst(a, b Match) int {

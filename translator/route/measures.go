@@ -16,9 +16,12 @@ type Measures struct {
 	// Addresses are tried in order; the first that has the client's decides whether it may
 	// come, and whom none has may.
 	Addresses []AddressRule
-	// Before are tried in order, before the rule and before a redirect to https. No address
-	// is asked there.
+	// Before are tried in order, before the rule, before a redirect to https, and before
+	// anybody is asked who he is. No address is asked there.
 	Before []Conditional
+	// Rewrites are of paths for targets, in place of the rule's own: the first counts whose
+	// pattern a path has.
+	Rewrites []Rewrite
 	// Answers is what is replaced in answers of targets; nil for nothing.
 	Answers *Answers
 }
@@ -31,7 +34,7 @@ type AddressRule struct {
 
 // Conditional is what becomes of some of the requests that a rule takes.
 type Conditional struct {
-	// Method and Headers of the match are the condition; its path is not looked at.
+	// Match is the condition, beside that of the rule. Its path, if any, is a pattern.
 	Match  Match
 	Action Action
 }
@@ -56,7 +59,7 @@ func (m *Measures) with(host *Measures) *Measures {
 		return m
 	}
 	return &Measures{Headers: Headers{Request: m.Headers.Request.with(host.Headers.Request), Response: m.Headers.Response.with(host.Headers.Response)},
-		Addresses: slices.Concat(m.Addresses, host.Addresses), Before: slices.Concat(m.Before, host.Before), Answers: m.Answers}
+		Addresses: slices.Concat(m.Addresses, host.Addresses), Before: slices.Concat(m.Before, host.Before), Rewrites: m.Rewrites, Answers: m.Answers}
 }
 
 func (c HeaderChange) with(other HeaderChange) HeaderChange {
@@ -127,7 +130,9 @@ func (m *merger) before(c candidate) {
 	if c.apart || c.guard || c.plan.closed || c.plan.measures == nil {
 		return
 	}
-	m.conditions(c.rule.Name, c.rule.Match, c.plan.measures, func(a Action) Planned { return m.planned(c.plan, a) })
+	early := c.plan
+	early.settings = cmp.Or(early.open, early.settings)
+	m.conditions(c.rule.Name, c.rule.Match, c.plan.measures, func(a Action) Planned { return m.planned(early, a) })
 }
 
 // beforeRest adds what is tried before a catch-all, if that is of an object.
@@ -136,11 +141,7 @@ func (m *merger) beforeRest(all Planned) {
 		return
 	}
 	m.conditions(all.Owner+" default", Match{Path: "/"}, all.Measures, func(a Action) Planned {
-		planned := Planned{Action: a, Settings: all.Settings, Owner: all.Owner, From: all.From}
-		if a.Redirect != nil { // as in plan.of
-			planned.Settings = cmp.Or(m.class.openOf(all.Settings), all.Settings)
-		}
-		return planned
+		return Planned{Action: a, Settings: cmp.Or(m.class.openOf(all.Settings), all.Settings), Owner: all.Owner, From: all.From}
 	})
 }
 
@@ -159,7 +160,22 @@ func (c Conditional) of(match Match) Match {
 		match.Method = c.Match.Method
 	}
 	match.Headers = append(slices.Clip(match.Headers), c.Match.Headers...)
+	if c.Match.Path != "" {
+		match = match.having(c.Match.Path)
+	}
 	return match
+}
+
+// addRewritten adds a route, and before it those of the paths of it that become others.
+func (m *merger) addRewritten(r Route) {
+	if r.Measures != nil && len(r.Targets) > 0 {
+		for _, w := range r.Measures.Rewrites {
+			own := r
+			own.Name, own.Match, own.Rewrite = r.Name+" rewritten", r.Match.having(w.Whole()), &w
+			m.add(own)
+		}
+	}
+	m.add(r)
 }
 
 // answers reports whether anything of a candidate is answered before a redirect to https.

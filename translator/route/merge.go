@@ -249,6 +249,7 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 	}
 	m.widen()
 	m.everywhere()
+	m.nameless(of)
 	m.server()
 	candidates := m.candidates()
 	m.host.Routes = make([]Route, 0, len(candidates)+2) // a redirect and the fallback
@@ -267,8 +268,9 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 		if redirect == byPath && (m.leaves(c) || c.guard && c.plan.owns && m.sends) {
 			m.toHTTPS("redirect "+c.rule.Name, c.rule.Match, m.keepsSlash(c.plan))
 		}
-		m.add(Route{Name: c.rule.Name, Match: c.rule.Match, Planned: m.withSession(m.planned(c.plan.challenged(c.rule), c.rule.Action), c.rule)})
+		m.addRewritten(Route{Name: c.rule.Name, Match: c.rule.Match, Planned: m.withSession(m.planned(c.plan.challenged(c.rule), c.rule.Action), c.rule)})
 	}
+	m.beforeLast(last)
 	if last.preflights() {
 		m.preflight(last.Owner+" default", Match{Path: "/"}, &last.Settings.Cors, last.Measures)
 	}
@@ -281,16 +283,22 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 
 // last adds the route of what no rule matches.
 func (m *merger) last(last Planned) {
-	switch {
-	case m.class.Rest != nil && last.From == m.class.CatchAll.From:
+	m.addRewritten(Route{Name: last.Owner + " default", Match: Match{Path: "/"}, Planned: last})
+}
+
+// beforeLast adds what is tried before that, and before its redirect to https.
+func (m *merger) beforeLast(last Planned) {
+	if m.class.Rest != nil && last.From == m.class.CatchAll.From {
 		m.beforeRest(last)
-	case m.class.Settings.Compatible() && !m.unowned(): // the oldest object of the owner lends what it asks for
-		for p := range m.owning {
-			m.before(candidate{plan: p, rule: Rule{Name: last.Owner + " default", Match: Match{Path: "/"}}})
-			break
-		}
+		return
 	}
-	m.add(Route{Name: last.Owner + " default", Match: Match{Path: "/"}, Planned: last})
+	if !m.class.Settings.Compatible() || m.unowned() {
+		return
+	}
+	for p := range m.owning { // the oldest object of the owner lends what it asks for
+		m.before(candidate{plan: p, rule: Rule{Name: last.Owner + " default", Match: Match{Path: "/"}}})
+		return
+	}
 }
 
 // candidates are the rules of all owners in the order in which they must be tried.
@@ -495,8 +503,12 @@ func (m *merger) keepsSlash(p plan) bool {
 	return !m.class.Settings.Compatible() || p.fragment.Host(m.host.Host).Server.KeepSlash
 }
 
-// wantsHTTPS reports whether the requests of a plan by plain http are sent to https.
+// wantsHTTPS reports whether the requests of a plan by plain http are sent to https. In a
+// compatible class what is closed says so at once.
 func (m *merger) wantsHTTPS(p plan) bool {
+	if p.closed && m.class.Settings.Compatible() {
+		return false
+	}
 	return p.settings.SSLRedirect && m.chain != "" || p.settings.ForceSSLRedirect
 }
 

@@ -10,6 +10,8 @@ import (
 
 // Pages is a Service that answers in place of the targets of an action.
 type Pages struct {
+	// Backend is zero if nobody has pages: then the answer is 404, as that of ingress-nginx's
+	// own default backend.
 	Backend Backend
 	// Codes are the statuses, of a target or of Envoy, that it answers instead: by GET,
 	// for the path /. Without any it answers only where no endpoint can be reached, by
@@ -56,15 +58,19 @@ func (p *plan) lost(in *Input) (found []finding.Finding) {
 	return found
 }
 
+// Nobody reports whether no Service has the pages.
+func (p *Pages) Nobody() bool { return p.Backend.Service == "" }
+
 // pagesOf are the pages of an action. Where their Service does not exist it is as if none
-// was named: the default backend of the class answers in place of statuses.
+// was named: the default backend of the class answers in place of statuses or, in a
+// compatible class that has none, nobody.
 func (p plan) pagesOf(a Action) *Pages {
-	if a.Pages == nil || a.Pages.Backend.Service != "" && !slices.Contains(p.missing, a.Pages.Backend.Ref()) {
+	if a.Pages == nil || !a.Pages.Nobody() && !slices.Contains(p.missing, a.Pages.Backend.Ref()) {
 		return a.Pages
 	}
 	d := p.class.Settings.DefaultBackend
 	b, ok := NewBackend(d.Namespace, d.Service, d.Port, nil, "")
-	if !ok || len(a.Pages.Codes) == 0 {
+	if len(a.Pages.Codes) == 0 || !ok && !p.class.Settings.Compatible() {
 		return nil
 	}
 	own := *a.Pages
@@ -78,7 +84,7 @@ func (m *merger) pages() {
 	var first []Route
 	told := map[string]bool{}
 	for _, r := range m.host.Routes {
-		if r.Pages == nil || told[r.Pages.Backend.Cluster()] {
+		if r.Pages == nil || r.Pages.Nobody() || told[r.Pages.Backend.Cluster()] {
 			continue
 		}
 		cluster := r.Pages.Backend.Cluster()

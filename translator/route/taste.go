@@ -69,6 +69,12 @@ func (m *merger) slashes(list []candidate) []candidate {
 			continue
 		}
 		m.winner[match.key()] = c.plan.fragment
+		c.plan.closed = false                            // that is told where it leads
+		if own := c.plan.fragment.Measures; own != nil { // so is what a snippet of the path answers
+			rest := *c.plan.measures
+			rest.Before = rest.Before[len(own.Before):]
+			c.plan.measures = &rest
+		}
 		c.rule.Name += " without its slash"
 		c.rule.Match = match
 		c.rule.Action = Action{Redirect: &Redirect{Status: http.StatusMovedPermanently, Host: m.portless(), Path: bare + "/"}}

@@ -8,6 +8,7 @@ import (
 	"legation.dev/object"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower"
+	"legation.dev/translator/policy"
 )
 
 // Random is a random change of any kind. Names are drawn from pools a little
@@ -57,6 +58,7 @@ func (w *World) randomIngress() input.Change {
 		b := w.backend()
 		o.DefaultBackend = &b
 	}
+	w.guard(o)
 	if w.one(3) {
 		o.TLS = append(o.TLS, input.TLS{Hosts: []string{w.tlsHost(o.Rules)}, Secret: ingressName(w.index(w.size.Ingresses))})
 	}
@@ -84,6 +86,22 @@ func (w *World) class() (*string, map[string]string) {
 	}
 	name := pick(w, Class, Class, Class, Class, Class, Other, "foreign")
 	return &name, annotations
+}
+
+// guard has an Ingress ask for passwords, or know its endpoints, by a Secret that there may be.
+// One without rules does so more often: there are few of them.
+func (w *World) guard(o *input.Ingress) {
+	secret := pick(w, o.Namespace, o.Namespace, Namespace) + "/" + ingressName(w.index(w.size.Ingresses))
+	switch w.rng.IntN(12) {
+	case 0, 1, 2, 3:
+		if o.Rules == nil {
+			o.Annotations[policy.Prefix+"auth-type"], o.Annotations[policy.Prefix+"auth-secret"] = "basic", secret
+		}
+	case 4:
+		o.Annotations[policy.Prefix+"auth-type"], o.Annotations[policy.Prefix+"auth-secret"] = "basic", secret
+	case 5:
+		o.Annotations[policy.Prefix+"upstream-protocol"], o.Annotations[policy.Prefix+"upstream-tls-secret"] = "https", secret
+	}
 }
 
 func (w *World) rule() input.Rule {
@@ -204,7 +222,14 @@ func (w *World) randomSecret() input.Change {
 	case 1:
 		_, key = w.certificate(HostOf(i))
 	}
-	return lower.Put(secret(o.Namespace, o.Name, certificate, key))
+	o.Certificate, o.Key = certificate, key
+	if w.one(2) {
+		o.Passwords = fmt.Appendf(nil, "%s:{SHA}2jmj7l5rSw0yVb/vlWAYkK/YBwk=\n", pick(w, "ann", "bob"))
+	}
+	if w.one(3) {
+		o.Authorities = certificate
+	}
+	return lower.Put(input.Seal(o))
 }
 
 func (w *World) randomSettings() input.Change {

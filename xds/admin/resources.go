@@ -84,7 +84,7 @@ func (p *page) send() error {
 	}
 	first := p.list[0]
 	first.More = p.list[1:]
-	p.list, p.bytes = make([]*adminv1.ResourcesResponse, 0, p.most), 0 // what is sent stays as it is
+	p.list, p.bytes = make([]*adminv1.ResourcesResponse, 0, len(p.list)), 0 // what is sent stays as it is
 	return p.stream.Send(first)
 }
 

@@ -30,9 +30,6 @@ func (p *Path) Then(step []Change) {
 	}
 }
 
-// Len is how many resources and chains are different.
-func (p *Path) Len() int { return len(p.changes) }
-
 // Changes are what is different after all steps, by type and name. Where a client's
 // connections ended on the way, that is said even if a later step did not end them.
 func (p *Path) Changes() []Change { return Merge(slices.Collect(maps.Values(p.changes))) }

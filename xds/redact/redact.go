@@ -28,9 +28,16 @@ const Text = "[redacted]"
 // depth, packed messages included; and so are passwords that a
 // route has the authorization server told. What cannot be decoded might hide a key, so
 // of that only the type is shown.
+//
+// The bytes are those of r itself if they hide nothing: nobody may write to them.
 func View(r *snapshot.Resource) *anypb.Any {
 	a := r.Any()
-	return &anypb.Any{TypeUrl: a.TypeUrl, Value: redactPacked(a)}
+	if value, ok := shapeOf(a.TypeUrl).shown(a.Value, false); ok {
+		a.Value = value
+	} else {
+		a.Value = redactPacked(a)
+	}
+	return a
 }
 
 // redactPacked is the value of a, redacted; nil if a cannot be decoded.
@@ -54,6 +61,7 @@ func redactMessage(m protoreflect.Message) {
 	}
 	if h, ok := m.Interface().(*corev3.HeaderValue); ok && h.Key == rule.UsersHeader {
 		h.Value, h.RawValue = Text, nil
+		m.SetUnknown(nil)
 		return
 	}
 	m.SetUnknown(nil)

@@ -11,6 +11,15 @@ import (
 // asIs is a text in which ours and theirs are written alike.
 func asIs(text string) (string, error) { return text, nil }
 
+// withNamespace is the name of a ConfigMap, which ingress-nginx does not find without its
+// namespace: then it serves nothing of the object.
+func withNamespace(text string) (string, error) {
+	if !strings.Contains(text, "/") {
+		return "", errors.New("not the name of a ConfigMap, as namespace/name")
+	}
+	return text, nil
+}
+
 // fromAnywhere is whose pages may use what is served, if only enable-cors is there.
 func fromAnywhere(text string) (string, error) {
 	if !isTrue(text) {

@@ -5,6 +5,7 @@
 package nginx
 
 import (
+	"errors"
 	"maps"
 	"net/netip"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"strings"
 
 	"legation.dev/translator/finding"
+	"legation.dev/translator/policy"
 	"legation.dev/translator/route"
 )
 
@@ -57,10 +59,12 @@ func read(f *route.Fragment, name, value string) {
 	}
 }
 
-// mistaken reports whether the setting that an annotation says was invalid.
+// mistaken reports whether the setting that an annotation says was invalid. One that counts
+// for nothing beside another one is as if it was not there.
 func mistaken(f *route.Fragment, name string) bool {
 	for _, m := range f.Mistakes {
-		if m.Field == field(name) {
+		var beside policy.Beside
+		if m.Field == field(name) && !errors.As(m.Err, &beside) {
 			return true
 		}
 	}

@@ -25,7 +25,7 @@ var words = map[string][]policy.Word{
 	"enable-cors":                {{Setting: "cors", Ours: boolean}, {Setting: "cors-origins", Ours: fromAnywhere, Yields: true}},
 	"auth-method":                {{Setting: "auth-method", Ours: asIs}},
 	"auth-always-set-cookie":     {{Setting: "auth-always-set-cookie", Ours: boolean}},
-	"auth-proxy-set-headers":     {{Setting: "auth-headers-from", Ours: asIs}},
+	"auth-proxy-set-headers":     {{Setting: "auth-headers-from", Ours: withNamespace}},
 	"auth-request-redirect":      {{Setting: "auth-request-redirect", Ours: withPlaces}},
 	"auth-secret-type":           {{Setting: "auth-secret-type", Ours: secretType}},
 	"custom-headers":             {{Setting: "custom-headers", Ours: asIs}},

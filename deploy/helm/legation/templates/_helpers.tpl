@@ -287,6 +287,12 @@ spec:
 {{- if or (eq (toString .drainEvents) "true") (and (eq (toString .drainEvents) "auto") (include "legation.followsNode" .)) }}true{{ end -}}
 {{- end -}}
 
+{{/* Whether the control plane tells of the drains of a fleet: where nobody forbids it, and the
+     pods have no token to do so. */}}
+{{- define "legation.drainsTold" -}}
+{{- if and (eq (toString .drainEvents) "auto") (not (include "legation.drainEvents" .)) }}true{{ end -}}
+{{- end -}}
+
 {{/* "true" if the Envoys of a fleet, VALUES, have a token for the API server; else empty. */}}
 {{- define "legation.envoyToken" -}}
 {{- if or (include "legation.followsNode" .) (include "legation.drainEvents" .) }}true{{ end -}}

@@ -66,6 +66,7 @@ var directives = map[string]struct {
 	"more_set_input_headers":   {inLocation | inServer, (*reader).setInputHeaders},
 	"proxy_hide_header":        {inLocation | inServer, (*reader).hideHeader},
 	"proxy_set_header":         {inLocation, (*reader).proxySetHeader},
+	"rewrite":                  {inLocation, (*reader).rewrite},
 	"return":                   {inLocation | inServer | inPlace | inIf, (*reader).returns},
 }
 
@@ -94,6 +95,8 @@ func (r *reader) read(d directive, at level) error {
 	switch {
 	case d.name == "location" && at == inServer:
 		return r.location(d)
+	case d.name == "rewrite" && at == inServer:
+		return r.moved(d)
 	case d.name == "if" && d.blocked && at&(inLocation|inServer) != 0:
 		return r.condition(d)
 	case d.blocked || known.at&at == 0 && !nothing(d.name):
@@ -104,7 +107,10 @@ func (r *reader) read(d directive, at level) error {
 	return known.read(r, d)
 }
 
-// returns reads the answer that a return gives, of which a text is not sent.
+// mostBody is how long the text of an answer may be, in bytes: each route has its own.
+const mostBody = 1024
+
+// returns reads the answer that a return gives.
 func (r *reader) returns(d directive) error {
 	a, err := answer(d)
 	if err == nil {
@@ -117,14 +123,22 @@ func answer(d directive) (route.Action, error) {
 	if len(d.args) == 0 {
 		return route.Action{}, errors.New("a status is missing")
 	}
+	if len(d.args) == 1 && isURL(d.args[0]) {
+		d.args = []string{"302", d.args[0]}
+	}
 	status, err := strconv.Atoi(d.args[0])
 	switch {
+	case redirects[status] && len(d.args) == 2:
+		to, err := sent(uint32(status), d.args[1])
+		return route.Action{Redirect: to}, err
 	case err != nil || status < 200 || status > 599 || status >= 300 && status < 400:
-		return route.Action{}, fmt.Errorf("%q is not the status of an answer, and redirects are not understood", d.args[0])
-	case len(d.args) > 2 || len(d.args) == 2 && status < 400:
-		return route.Action{}, errors.New("a text is not understood")
+		return route.Action{}, fmt.Errorf("%q is not the status of an answer, and no redirect with a URL", d.args[0])
+	case len(d.args) == 1:
+		return route.Action{Status: uint32(status)}, nil
+	case len(d.args) > 2 || strings.Contains(d.args[1], "$") || len(d.args[1]) > mostBody:
+		return route.Action{}, fmt.Errorf("the text of an answer may have no variable, and %d bytes", mostBody)
 	}
-	return route.Action{Status: uint32(status)}, nil
+	return route.Action{Status: uint32(status), Body: d.args[1]}, nil
 }
 
 // address reads allow and deny.
