@@ -205,8 +205,12 @@ func rejections(envoys []fleet.Envoy) (list []finding.Problem) {
 	for _, e := range envoys {
 		for t := range snapshot.Types() {
 			for _, r := range e.Status.Types[t].Rejected {
+				kept := "keeps the last good one"
+				if r.Lacks {
+					kept = "has no earlier one"
+				}
 				for _, from := range r.From {
-					list = append(list, finding.Rejected.Of(object.Origin{Object: from}, "", e.ID, e.Fleet, t, r.Name, r.Message))
+					list = append(list, finding.Rejected.Of(object.Origin{Object: from}, "", e.ID, e.Fleet, t, r.Name, kept, r.Message))
 				}
 			}
 		}

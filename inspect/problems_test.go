@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,9 +35,9 @@ func TestProblemLog(t *testing.T) {
 		t.Errorf("a Problem that stands in another line is known as %v", again)
 	}
 	p.look([]finding.Problem{finding.RestrictsNobody.Of(at, "")}, begin.Add(time.Minute))
-	want := `level=WARN msg=problem object="Ingress shop/web" file=a.yaml:3 field=f message="there is no such Service; the endpoints that it had are used for 10 s, then its paths answer 503" code=NoService severity=error
+	want := `level=WARN msg=problem object="Ingress shop/web" file=a.yaml:3 field=f message="there is no such Service; the endpoints that it had are used for 10 s, then requests to it answer 503" code=NoService severity=error
 level=INFO msg=problem object="Ingress shop/web" file=a.yaml:4 field=f message="is not honoured; with this value it restricts nobody" code=RestrictsNobody severity=info
-level=INFO msg="problem solved" object="Ingress shop/web" file=a.yaml:4 field=f message="there is no such Service; the endpoints that it had are used for 10 s, then its paths answer 503" code=NoService severity=error
+level=INFO msg="problem solved" object="Ingress shop/web" file=a.yaml:4 field=f message="there is no such Service; the endpoints that it had are used for 10 s, then requests to it answer 503" code=NoService severity=error
 `
 	if text.String() != want {
 		t.Errorf("got:\n%s\nwant:\n%s", text.String(), want)
@@ -73,6 +74,11 @@ func TestRejections(t *testing.T) {
 	const what = `: Envoy one of class edge rejects the CDS resource shop/api/80 made of it and keeps the last good one: bad`
 	if want := []string{"Service shop/api" + what, "IngressClass edge" + what}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+	status.Types[snapshot.Cluster].Rejected[0].Lacks = true
+	list := rejections([]fleet.Envoy{{Node: fleet.Node{ID: "one", Fleet: "edge"}, Status: status}})
+	if text := list[0].Message; !strings.Contains(text, "made of it and has no earlier one: bad") {
+		t.Errorf("of an Envoy without the resource: %q", text)
 	}
 }
 

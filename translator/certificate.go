@@ -59,22 +59,22 @@ func notFor(host string, use route.Section, leaf route.Leaf) []finding.Finding {
 	return []finding.Finding{finding.CertificateOfOthers.At(use.At, use.Secret.Key(), leaf.Named(), host)}
 }
 
-// covering is the certificate of a host that no section names: the first that covers it of
-// those lent to it, else that of the class, or of this process.
-func (p *pass) covering(host string, lent route.Section) (*snapshot.Resource, []finding.Finding) {
+// covering is the certificate, under a name, of a host that no section names: the first that
+// covers it of those lent to it, else that of the class, or of this process.
+func (p *pass) covering(name, host string, lent route.Section) (*snapshot.Resource, []finding.Finding) {
 	for _, t := range lent.Lent {
 		if s, ok := p.v.Secret(t.Secret.Key()); ok && s.Credential().PairErr == nil && s.Credential().Leaf.For(host) {
 			use := route.Section{TLS: t, At: lent.At}
 			use.At.Field = t.Field
-			return certificate(p.v, own(p.v), host, use)
+			return certificate(p.v, own(p.v), name, use)
 		}
 	}
 	told := finding.TLSNotNamed.At(lent.At, "", host)
 	use, ok := p.next.class.defaultCertificate()
 	if !ok {
-		return render.StandIn(own(p.v), host, []object.Ref{lent.At.Object}), []finding.Finding{told}
+		return render.StandIn(own(p.v), name, []object.Ref{lent.At.Object}), []finding.Finding{told}
 	}
-	r, found := certificate(p.v, own(p.v), host, use)
+	r, found := certificate(p.v, own(p.v), name, use)
 	return r, append(found, told)
 }
 

@@ -182,11 +182,33 @@ func (p *pass) markKept(above string) {
 	}
 }
 
-// markName marks a name that a host has, or had, beside its own, with what falls under it.
+// markName marks a name that a host has, or had, beside its own, with what falls under it:
+// a certificate is for names of any number of labels below a wildcard.
 func (p *pass) markName(name string) {
 	p.markHost(name)
 	p.markTLSHost(name)
 	p.markBelow(name)
+	if below, wildcard := strings.CutPrefix(name, "*"); wildcard {
+		p.markDeep(below)
+	}
+}
+
+// markDeep marks the hosts with any number of labels below a wildcard, of which below is all
+// but the star.
+func (p *pass) markDeep(below string) {
+	for name := range p.old.Snapshot.Of(snapshot.VirtualHost).All() {
+		if strings.HasSuffix(name, below) {
+			p.markHost(render.HostOf(name))
+			p.markTLSHost(render.HostOf(name))
+		}
+	}
+	for _, v := range []input.View{p.old.view, p.v} { // those that are kept have a fence, too
+		for _, k := range v.Kept().All() {
+			if strings.HasSuffix(k.Host, below) {
+				p.markTLSHost(k.Host)
+			}
+		}
+	}
 }
 
 // replaced yields the objects that are others to whoever names them, once a View has taken the
@@ -271,24 +293,17 @@ func (p *pass) markTLSHost(host string) {
 	if !wildcard {
 		return
 	}
+	for name := range p.old.lent.All() { // perhaps by this one
+		if strings.HasSuffix(name, below) {
+			p.markTLSHost(name)
+		}
+	}
 	now, _ := p.owners(host)
 	before, _ := p.old.class.owners(p.old.view, host)
-	if now.Owner == before.Owner && p.next.class.Secure(host, now) == p.old.class.Secure(host, before) {
+	if now.Owner == before.Owner && (len(now.Served) > 0) == (len(before.Served) > 0) && p.next.class.Secure(host, now) == p.old.class.Secure(host, before) {
 		return
 	}
-	for name := range p.old.Snapshot.Of(snapshot.VirtualHost).All() {
-		if strings.HasSuffix(name, below) {
-			p.markHost(render.HostOf(name))
-			p.markTLSHost(render.HostOf(name))
-		}
-	}
-	for _, v := range []input.View{p.old.view, p.v} { // those that are kept have a fence, too
-		for _, k := range v.Kept().All() {
-			if strings.HasSuffix(k.Host, below) {
-				p.markTLSHost(k.Host)
-			}
-		}
-	}
+	p.markDeep(below)
 }
 
 func (p *pass) markSlice(s *input.Slice) {

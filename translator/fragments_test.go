@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,6 +100,13 @@ func checkReferrers(t *rapid.T, before Result, old, now input.View, ref object.R
 			if other && len(h.TLS) > 0 || slices.ContainsFunc(h.TLS, func(s route.TLS) bool { return s.Secret == ref }) {
 				tls.add(h.Name)
 				p.others(h.Name, tls.add) // and names of those, which are not followed here
+			}
+		}
+	}
+	for name := range fleet.lent.All() {
+		for host := range maps.Clone(tls) {
+			if below, wildcard := strings.CutPrefix(host, "*"); wildcard && strings.HasSuffix(name, below) {
+				tls.add(name)
 			}
 		}
 	}

@@ -34,6 +34,15 @@ func (p *pass) owners(name string) (t route.Tenure, of string) {
 	return o.Tenure, o.of
 }
 
+// given is what a namespace has of a name that is another's: see route.Class.Given.
+func (p *pass) given(namespace, name string) route.Tenure {
+	if !p.v.HasNames() {
+		return route.Tenure{}
+	}
+	c := p.next.class
+	return c.Given(namespace, name, func(host string) route.Claims { return c.claims(p.v, host) }, c.members(slices.Collect(p.v.Calling(name))))
+}
+
 // nameTaken tells whoever gives a name to a host that it is another one's: of is the host
 // that has it, or is empty if rules are for it.
 func (p *pass) nameTaken(name, of string) (found []finding.Finding) {

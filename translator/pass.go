@@ -220,6 +220,9 @@ func (p *pass) object(of object.Ref) {
 	if ok = ok && p.next.class.has(f); ok {
 		found = slices.Concat(found, f.Findings, service.BeyondShare(f, &p.next.class.Settings), p.next.class.guarded(f))
 	}
+	if ok && f.Withheld { // it has no paths of its own
+		found = finding.Where(found, "the canary gets no requests")
+	}
 	p.found("object "+unit, found)
 	if of.Kind == object.KindIngress {
 		p.next.Members = with(p.next.Members, of.Key(), ok)
@@ -300,7 +303,9 @@ func (p *pass) merge(name string) (*route.VirtualHost, []finding.Finding) {
 	var of string
 	in.Own, of = p.owners(name)
 	if wildcard, ok := route.Wildcard(name); ok {
-		in.Wildcard, _ = p.owners(wildcard)
+		if in.Wildcard, _ = p.owners(wildcard); in.Wildcard.Owner != in.Own.Owner {
+			in.Given = p.given(in.Own.Owner, wildcard)
+		}
 	}
 	leading := in.Own.Served
 	if strings.HasPrefix(name, "*.") {
@@ -341,146 +346,6 @@ func (p *pass) name(b route.Backend, host string) {
 		p.next.backends = p.next.backends.Set(cluster, b)
 		p.clusters.add(cluster)
 	}
-}
-
-// tlsHost computes the certificate and the chain of a TLS host.
-func (p *pass) tlsHost(name string) {
-	if name == route.DefaultCertificate {
-		section, ok := p.next.class.defaultCertificate()
-		p.secret(name, section, ok, nil)
-		p.clients(name, true, nil)
-		return
-	}
-	tenure, of := p.owners(name)
-	through, before := route.Through(name, tenure), p.old.through(name)
-	if through != nil {
-		p.secret(name, route.Section{}, false, nil)
-		p.clients(name, false, nil)
-		p.chain(name, through)
-		return
-	}
-	section, found, ok := p.next.class.Certificate(name, tenure)
-	fenced := !ok && p.fenced(name, &tenure, &found)
-	if of != "" {
-		found = nil
-	}
-	p.secret(name, section, ok, found)
-	asks, _ := route.ClientsOf(name, tenure)
-	p.clients(name, ok, asks)
-	switch {
-	case fenced:
-		p.chains(name, func(l route.Listener) (render.Chain, error) { return p.listenerFront().Fence(l, name) })
-	case !ok:
-		p.next.chains = p.next.chains.without(name)
-	case p.all || before || !p.next.chains.has(name) || p.ciphersBefore(name) != route.CiphersOf(name, tenure):
-		p.chain(name, nil)
-	}
-}
-
-// fenced reports whether the wildcard of another namespace would take the handshakes of a
-// name without a certificate, and tells the owner.
-func (p *pass) fenced(name string, of *route.Tenure, found *[]finding.Finding) bool {
-	if len(of.Served) == 0 && !(of.Claim.Lapsed && p.isKept(name)) {
-		return false // it is nobody's, or below a wildcard that has a chain or a fence
-	}
-	by := p.next.class.Fence(name, *of, func(above string) route.Tenure {
-		t, _ := p.owners(above)
-		return t
-	})
-	if by != "" && of.At != (object.Origin{}) {
-		*found = append(*found, finding.HostFenced.At(of.At, "", name, by))
-	}
-	return by != ""
-}
-
-// ciphersBefore are those that the chain of a host has.
-func (p *pass) ciphersBefore(host string) string {
-	tenure, _ := p.old.class.owners(p.old.view, host)
-	return route.CiphersOf(host, tenure)
-}
-
-// isKept reports whether a name is kept for somebody.
-func (p *pass) isKept(name string) bool {
-	for range p.v.KeptOf(name, &p.next.class.Class) {
-		return true
-	}
-	return false
-}
-
-func (p *pass) secret(name string, use route.Section, ok bool, found []finding.Finding) {
-	var r *snapshot.Resource
-	if ok {
-		var wrong []finding.Finding
-		if len(use.Lent) > 0 {
-			r, wrong = p.covering(name, use)
-		} else {
-			r, wrong = certificate(p.v, own(p.v), name, use)
-		}
-		found = append(found, wrong...)
-	}
-	p.found(secretUnit+name, found)
-	p.put(snapshot.Secret, name, r)
-}
-
-// clients says which client certificates the chain of a host asks for.
-func (p *pass) clients(host string, has bool, asks *route.Clients) {
-	name := render.ClientsOf(host)
-	if !has {
-		p.put(snapshot.Secret, name, nil)
-		return
-	}
-	r, err := render.NoClients(host)
-	if asks != nil && asks.Wrong == nil {
-		if c := credentials(p.v)(asks.Secret); c.NoAuthorities() == nil {
-			r, err = render.Clients(host, asks, c.Authorities)
-		}
-	}
-	if err != nil {
-		p.must(nil, err)
-	}
-	if have, ok := p.next.Snapshot.Of(snapshot.Secret).Get(name); ok && have.Version == r.Version {
-		return // a certificate changed, and these did not
-	}
-	p.put(snapshot.Secret, name, r)
-}
-
-// through reports whether the chain of a host passes connections on as they are, or is a fence.
-func (f *Fleet) through(host string) bool {
-	return f.chains.has(host) && !f.Snapshot.Of(snapshot.Secret).Has(host)
-}
-
-// chain makes the chain of a host for each listener that ends TLS, or one that passes
-// connections on to a Service.
-func (p *pass) chain(host string, through *route.Backend) {
-	tenure, _ := p.owners(host)
-	ciphers := route.CiphersOf(host, tenure)
-	p.chains(host, func(l route.Listener) (render.Chain, error) {
-		return p.listenerFront().Chain(l, host, through, ciphers)
-	})
-}
-
-// chains makes what is made for a host for each listener that ends TLS.
-func (p *pass) chains(host string, of func(route.Listener) (render.Chain, error)) {
-	for _, l := range p.next.class.Listeners {
-		if !l.TLS {
-			continue
-		}
-		ch, err := of(l)
-		if err != nil { // no input is known to get here: the host was validated
-			p.found("chain "+host, []finding.Finding{finding.ChainNotServed.At(hostOrigin(host), "", err)})
-			return
-		}
-		p.stats.Resources++
-		p.next.chains = p.next.chains.with(l.Name, host, ch)
-	}
-}
-
-// listenerFront is made when it is first needed.
-func (p *pass) listenerFront() *render.Front {
-	if p.front == nil {
-		p.front = render.NewFront(&p.next.class.Settings.Listener)
-	}
-	return p.front
 }
 
 // backends computes the clusters that are named newly, drops those that are

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+
 	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator/input"
@@ -179,6 +181,9 @@ func (h *harm) secrets() {
 	anybody, _ := h.before.Snapshot.Of(snapshot.VirtualHost).Get(render.VirtualHostName("ingress", route.Any))
 	for kind := range snapshot.Types() {
 		for c := range pmap.Diff(h.before.Snapshot.Of(kind), h.after.Snapshot.Of(kind)) {
+			if tenure, _ := h.after.class.owners(h.after.view, c.Key); tenure.Owner == owner && h.after.lent.Has(c.Key) {
+				continue // one of its own hosts has its certificate: see lent
+			}
 			for _, text := range kept {
 				if strings.HasPrefix(c.Key, "ingress/*") && bytes.Contains(anybody.Wire(), text) {
 					continue // what no host takes is in each wildcard, too
@@ -195,6 +200,10 @@ func (h *harm) secrets() {
 func (h *harm) tls(name string) {
 	was, before := chainOf(h.before, name)
 	is, after := chainOf(h.after, name)
+	if strings.HasPrefix(was, "*.") && h.after.lent.Has(is) {
+		h.lent(is, was)
+		return
+	}
 	if was != is || before != after {
 		h.fault("a handshake for %s meets chain %q, and %q before", name, is, was)
 	}
@@ -206,11 +215,38 @@ func (h *harm) tls(name string) {
 	}
 }
 
+// lent is for a name that had the chain of a wildcard which the neighbour has by now: its own
+// one does the same.
+func (h *harm) lent(name, wildcard string) {
+	tenure, _ := h.before.class.owners(h.before.view, wildcard)
+	p := newPass(h.after, h.after.view, h.class[0].Object.(*input.IngressClass), false)
+	was, is := p.endingOf(wildcard, tenure), p.ending(name)
+	if is.lender != wildcard || was.ciphers != is.ciphers || was.through != is.through || tenure.Owner != owner {
+		h.fault("handshakes of %s end as %+v, and before, by %s, as %+v", name, is, wildcard, was)
+	}
+	if old, now := certificateOf(h.before, wildcard), certificateOf(h.after, name); old != now {
+		h.fault("the certificate of %s is %.80q, and was %.80q, of %s", name, now, old, wildcard)
+	}
+}
+
+// certificateOf is what a fleet presents by a chain, without the name of the secret.
+func certificateOf(f *Fleet, chain string) string {
+	r, ok := f.Snapshot.Of(snapshot.Secret).Get(chain)
+	if !ok {
+		return ""
+	}
+	m, err := r.Any().UnmarshalNew()
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprint(m.(*tlsv3.Secret).GetTlsCertificate())
+}
+
 // chainOf is the chain by which Envoy answers a handshake; empty for that of names without one.
 func chainOf(f *Fleet, name string) (of string, sum pmap.Sum) {
 	chains := f.chains["https"]
 	of, ok := route.FindHost(name, chains.Has)
-	if tenure, _ := f.class.owners(f.view, of); !ok || of == route.Any || !f.class.Secure(of, tenure) {
+	if tenure, _ := f.class.owners(f.view, of); !ok || of == route.Any || !f.class.Secure(of, tenure) && !f.lent.Has(of) {
 		return "", sum // a fence is as if there were none
 	}
 	c, _ := chains.Get(of)
@@ -251,8 +287,10 @@ func (h *harm) answer(name string) {
 }
 
 // redirects is what a decision leads to, without its name, if that is https: the redirect of a
-// host is one route or many.
+// host is one route or many. So is what an issuer is answered: a solver's rule is a second
+// time before all others if anything is in its way.
 func redirects(decision string) string {
+	decision = strings.TrimPrefix(decision, "challenge ") // the same rule, before all else
 	name, to, _ := strings.Cut(decision, " by :")
 	if strings.HasPrefix(name, "redirect") {
 		return to

@@ -67,6 +67,7 @@ type Fleet struct {
 	named    pmap.Map[pmap.Unit]     // cluster + separator + host: who names a cluster
 	backends pmap.Map[route.Backend] // by cluster: those that are named
 	chains   hostChains
+	lent     pmap.Map[pmap.Unit] // hosts with the chain of a wildcard that another namespace has, or has one below
 	canaries canaries
 	budgets  budgets
 	ports    pmap.Map[tally]        // by namespace: Service ports with clusters

@@ -43,7 +43,21 @@ func cluster(v input.View, c *class, b route.Backend, of sharers) (r upstream, f
 		found = append(found, finding.ClusterNotServed.At(object.Origin{Object: b.Ref()}, "", err))
 		r.cluster, r.shown = render.PlainCluster(b), nil
 	}
-	return r, found
+	return r, meaning(b, found)
+}
+
+// meaning says of findings what they mean for what a backend gets, if that is no requests
+// of clients.
+func meaning(b route.Backend, found []finding.Finding) []finding.Finding {
+	switch {
+	case b.Outside():
+		return finding.Where(found, "there are no copies, and requests go on to their Service")
+	case b.Raw():
+		return finding.Where(found, "connections with TLS that are passed on to it end at once")
+	case b.Called():
+		return finding.Where(found, "spans are lost, and requests are served as ever")
+	}
+	return found
 }
 
 // upstream is what a backend is made of, but for its endpoints.
@@ -109,7 +123,7 @@ func endpoints(b route.Backend, s *input.Service, list []*input.Slice, variants 
 	if b.Outside() { // whoever wants copies is told, with the cluster
 		found = nil
 	}
-	return r, found
+	return r, meaning(b, found)
 }
 
 // spareEndpoints are the live endpoints of a cluster that no route names any

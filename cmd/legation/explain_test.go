@@ -95,7 +95,7 @@ func TestExplainNotReady(t *testing.T) {
 		"[]": {cli.Failure, "endpoints 0 ready, 0 draining, 0 not ready"},
 	} {
 		status, stdout, stderr := legation("explain", "service/shop/web", copyShop(t, before, "endpoints: "+endpoints+"\n"))
-		told := strings.Contains(stderr, "Service shop/web: no endpoint of it is ready; its paths answer 503")
+		told := strings.Contains(stderr, "Service shop/web: no endpoint of it is ready; requests to it answer 503")
 		if status != want.status || told != (status == cli.Failure) || !strings.Contains(strings.Join(strings.Fields(stdout), " "), want.said) {
 			t.Errorf("%s: status %d, want %d and %q\n%s%s", endpoints, status, want.status, want.said, stdout, stderr)
 		}

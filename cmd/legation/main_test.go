@@ -247,7 +247,7 @@ func TestProblemsAsJSON(t *testing.T) {
 		t.Fatalf("%v: %s", err, stderr)
 	}
 	want := problemText{Code: finding.NoServicePort, Severity: finding.Error, Object: "Ingress shop/shop", File: folder + "/shop.yaml:19",
-		Field: "spec.rules[0].http.paths[1].backend.service.port", Value: "81", Message: "Service shop/api has no such TCP port; the endpoints that it had are used for 10 s, then its paths answer 503"}
+		Field: "spec.rules[0].http.paths[1].backend.service.port", Value: "81", Message: "Service shop/api has no such TCP port; the endpoints that it had are used for 10 s, then requests to it answer 503"}
 	if got != want {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}

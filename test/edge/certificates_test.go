@@ -24,7 +24,7 @@ import (
 // do. What is refused here, Envoy refuses; what is not, Envoy serves.
 func TestOddCertificates(t *testing.T) {
 	key := p256Key()
-	list := slices.Concat(oddNumbers(), oddTimes(), oddNames(), oddKeys(), oddUsages(), oddWholes())
+	list := slices.Concat(oddNumbers(), oddTimes(), oddNames(), oddKeys(), oddUsages(), oddWholes(), oddContents(), oddTypes(), oddChains())
 	asked := make([]*tlsv3.Secret, len(list))
 	for i, o := range list {
 		d := newDraft(key, fmt.Sprintf("c%d.example.com", i))
@@ -56,7 +56,7 @@ func TestOddCertificates(t *testing.T) {
 // form counts there.
 func TestOddAuthorities(t *testing.T) {
 	key := p256Key()
-	list := slices.Concat(oddNumbers(), oddTimes(), oddNames(), oddKeys(), oddUsages(), oddWholes())
+	list := slices.Concat(oddNumbers(), oddTimes(), oddNames(), oddKeys(), oddUsages(), oddWholes(), oddContents(), oddTypes(), oddChains())
 	asked, ours := make([]*tlsv3.Secret, len(list)), make([]error, len(list))
 	for i, o := range list {
 		d := newDraft(key, "authority")

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -164,5 +165,35 @@ func (s *started) answered(t *testing.T) {
 		return nil
 	}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestHandshakesEnd: half a handshake is ended in time, however many connections are free.
+func TestHandshakesEnd(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(*bootstrap.Config) {})
+	all, ended := idlers(t), make(chan error, 2)
+	for _, name := range []string{"half of a ClientHello", "half of a handshake"} {
+		c, err := net.Dial("tcp", s.HTTPS)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		if err := all[name].do(c); err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			c.SetReadDeadline(time.Now().Add(time.Minute)) // 15 s are meant, and an idle connection has an hour
+			if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+				ended <- fmt.Errorf("%s is still open after a minute", name)
+				return
+			}
+			ended <- nil
+		}()
+	}
+	for range 2 {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -5,6 +5,7 @@ package shutdown
 import (
 	"flag"
 	"fmt"
+	"net"
 	"syscall"
 	"testing"
 	"time"
@@ -105,12 +106,25 @@ func TestIdleDoNotHold(t *testing.T) {
 }
 
 // TestDeadline: what is left at the deadline is cut, and the report says whose it
-// was.
+// was; also an answer that is complete for Envoy, and not read.
 func TestDeadline(t *testing.T) {
 	slack := slackOf(t)
 	w := newSuite(t, nil, "one")
 	p := w.start(t, "one", "--grace-period", "5s", "--min-drain", "500ms")
 	c := newClients(w.http("one"))
+	unread, err := net.Dial("tcp", w.http("one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unread.Close()
+	unread.(*net.TCPConn).SetReadBuffer(64 << 10)
+	fmt.Fprintf(unread, "GET /?stream=%d HTTP/1.1\r\nHost: %s\r\n\r\n", streamed, host)
+	await(t, "an answer that nobody reads", func() error {
+		if r, err := p.envoy.Reading(t.Context(), nil); err != nil || r.Began == 0 || r.Requests > 0 {
+			return fmt.Errorf("%+v, %v", r, err)
+		}
+		return nil
+	})
 	c.webSocket(0)
 	c.slow(30 * time.Second)
 	c.begun.Wait()
@@ -131,7 +145,7 @@ func TestDeadline(t *testing.T) {
 		t.Errorf("failed: %v", failed)
 	}
 	r := p.report(t)
-	if r.Reason != drain.ReasonDeadline || r.RequestsCut != 1 || r.UpgradesCut != 1 || len(r.CutFrom) != 1 {
+	if r.Reason != drain.ReasonDeadline || r.RequestsCut != 1 || r.UpgradesCut != 1 || r.AnswersCut != 1 || len(r.CutFrom) != 1 {
 		t.Fatalf("report %+v", r)
 	}
 	if at := r.CutFrom[0]; at.Cluster != "shop/web/80" || at.Address != w.backend.Addr().String() || at.Requests != 2 {

@@ -4,6 +4,8 @@ package shutdown
 
 import (
 	"debug/elf"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -103,6 +105,7 @@ func (p *proxy) metrics(t *testing.T, lines ...string) {
 func TestSidecarRestarts(t *testing.T) {
 	w := newSuite(t, nil, "one")
 	p := w.alone(t, "one", "--drain-time-s", "20")
+	p.leftReport(t, time.Now().Add(-time.Minute))
 	for _, s := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT} {
 		side := p.sidecar(t, ample()...)
 		if text, err := fetch(t, "http://"+p.probes+"/ready"); err != nil {
@@ -114,6 +117,9 @@ func TestSidecarRestarts(t *testing.T) {
 			continue
 		}
 		side.awaitLog(t, "serving until Envoy has") // the pod ends: so will Envoy
+		if strings.Contains(side.out.String(), `"drained"`) {
+			t.Error("a report of an Envoy before this one counts for it")
+		}
 		side.signal(t, syscall.SIGKILL)
 		side.wait(t)
 	}
@@ -129,6 +135,18 @@ func TestSidecarRestarts(t *testing.T) {
 	side.signal(t, syscall.SIGTERM)
 	if status := side.wait(t); status != 0 {
 		t.Errorf("the sidecar ends with %d after Envoy", status)
+	}
+}
+
+// leftReport leaves a report as an earlier container does, written at a time.
+func (p *proxy) leftReport(t *testing.T, at time.Time) {
+	t.Helper()
+	text, err := json.Marshal(drain.Report{Reason: drain.ReasonDeadline, RequestsCut: 7, Known: true})
+	if err == nil {
+		err = errors.Join(os.WriteFile(p.reportPath(), text, 0o600), os.Chtimes(p.reportPath(), at, at))
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -4,6 +4,7 @@ package shutdown
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -103,12 +105,15 @@ func fill(pipe *os.File) error {
 	}
 }
 
+// streamed is how many lines an answer has that fills all buffers on its way.
+const streamed = 120_000
+
 // TestSlowReader: for Envoy an answer is complete when it lies in buffers. Who reads it
 // slowly gets its end all the same.
 func TestSlowReader(t *testing.T) {
 	w := newSuite(t, nil, "one")
 	p := w.start(t, "one", ample()...)
-	const lines = 120_000
+	const lines = streamed
 	c, told := newClients(w.http("one")), make(chan struct{})
 	c.add("slow reader", func(begun func()) error {
 		conn, err := net.Dial("tcp", w.http("one"))
@@ -159,6 +164,62 @@ func TestSlowReader(t *testing.T) {
 	} else if status != 0 || p.report(t).Reason != drain.ReasonDone || p.report(t).AnswersCut != 0 {
 		t.Errorf("exit status %d, report %+v", status, p.report(t))
 	}
+}
+
+// TestHandshake: a client who is in its handshake of TLS when the minimum is over is counted,
+// and answered.
+func TestHandshake(t *testing.T) {
+	w := newSuite(t, nil, "one")
+	p := w.start(t, "one", "--grace-period", "60s", "--min-drain", "1s")
+	c := newClients(w.http("one"))
+	c.add("in a handshake", func(begun func()) error {
+		conn, err := net.Dial("tcp", net.JoinHostPort(w.address["one"], port(httpsPort)))
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		client := tls.Client(&halfHello{Conn: conn, begun: begun, pause: 2 * time.Second}, &tls.Config{ServerName: host, RootCAs: w.roots})
+		fmt.Fprintf(client, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host)
+		resp, err := http.ReadResponse(bufio.NewReader(client), nil)
+		if err == nil && resp.StatusCode != http.StatusOK {
+			err = errors.New(resp.Status)
+		}
+		return err
+	})
+	c.begun.Wait()
+	await(t, "Envoy to see it", func() error {
+		if r, err := p.envoy.Reading(t.Context(), nil); err != nil || r.Arriving != 1 || r.Connections != 1 {
+			return fmt.Errorf("%+v, %v", r, err)
+		}
+		return nil
+	})
+	p.signal(t, syscall.SIGTERM)
+	c.allDone(t)
+	if status := p.wait(t); status != 0 || p.report(t).RequestsFinished != 1 || p.report(t).ClosedGracefully != 1 {
+		t.Errorf("exit status %d, report %+v", status, p.report(t))
+	}
+}
+
+// halfHello pauses in the middle of what is written first.
+type halfHello struct {
+	net.Conn
+	begun func()
+	pause time.Duration
+	once  sync.Once
+}
+
+func (h *halfHello) Write(b []byte) (n int, err error) {
+	h.once.Do(func() {
+		if n, err = h.Conn.Write(b[:len(b)/2]); err == nil {
+			h.begun()
+			<-time.After(h.pause)
+		}
+	})
+	if err != nil {
+		return n, err
+	}
+	rest, err := h.Conn.Write(b[n:])
+	return n + rest, err
 }
 
 // TestGoneBefore: the hook of an Envoy that is gone ends soon, and says so once.

@@ -4,10 +4,13 @@ package status
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"legation.dev/object"
 	"legation.dev/translator/finding"
@@ -18,7 +21,8 @@ import (
 // when it comes back, the same counts on. A Problem of a deleted object is not
 // mended.
 func TestEvents(t *testing.T) {
-	w := newSuite(t)
+	w, log := newSuite(t), &everything{}
+	w.config.Log = log.logger()
 	first := w.start()
 	w.awaitLeader(first)
 	second := w.start()
@@ -55,6 +59,40 @@ func TestEvents(t *testing.T) {
 	described, err := cluster.Client().CoreV1().Events(w.namespace).List(w.ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(o.UID)})
 	if err != nil || len(described.Items) != 4 {
 		t.Errorf("kubectl describe finds %d Events, %v", len(described.Items), err)
+	}
+	w.endingIsQuiet(second, log)
+}
+
+// endingIsQuiet: that no Event can be written where a namespace ends is counted, and no line
+// of the log.
+func (w *suite) endingIsQuiet(r *replica, log *everything) {
+	w.Helper()
+	ends, failed := cluster.Namespace(w.T), r.Stats().EventFailures
+	maps := cluster.Client().CoreV1().ConfigMaps(ends)
+	keeper := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "keeper", Finalizers: []string{"legation.dev/test"}}} // the namespace cannot go
+	if _, err := maps.Create(w.ctx, keeper, metav1.CreateOptions{}); err != nil {
+		w.Fatal(err)
+	}
+	if err := cluster.Client().CoreV1().Namespaces().Delete(w.ctx, ends, metav1.DeleteOptions{}); err != nil {
+		w.Fatal(err)
+	}
+	for { // until the API server has noticed
+		_, err := maps.Create(w.ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "late-"}}, metav1.CreateOptions{})
+		if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+			break
+		}
+		if err != nil {
+			w.Fatal(err)
+		}
+	}
+	w.problems = []finding.Problem{{Code: finding.BadHost, Object: object.Ref{Kind: object.KindIngress, Namespace: ends, Name: "gone"}, Message: "it goes"}}
+	w.report()
+	w.awaitStats(r, "failure of an Event", func(s status.Stats) bool { return s.EventFailures > failed })
+	if text := log.String(); strings.Contains(text, "level=WARN") || strings.Contains(text, "level=ERROR") {
+		w.Errorf("the log has\n%s", text)
+	}
+	if _, err := maps.Patch(w.ctx, "keeper", types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{}); err != nil {
+		w.Fatal(err)
 	}
 }
 

@@ -4,6 +4,7 @@ package status
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"legation.dev/test/fixture"
 	"legation.dev/test/incluster"
 	"legation.dev/test/kube"
 )
@@ -141,7 +143,98 @@ func TestOwnerIsTold(t *testing.T) {
 		t.Errorf("it answers %s", got)
 	}
 	w.rejectionTold(s)
+	w.ownersTold(s)
 	w.classesTold(s)
+	w.withoutSettings(s)
+}
+
+// ownersTold: both sides have an Event when two namespaces have rules for a host, which the
+// older one has; it keeps the host while its Ingress is gone, and when it is made anew.
+func (w *suite) ownersTold(s *incluster.Stack) {
+	w.Helper()
+	claim := w.web("claim", "web")
+	claim.Namespace, claim.Spec.Rules[0].Host = incluster.Namespace, "shop.test"
+	if err := cluster.Apply(w.ctx, claim); err != nil {
+		w.Fatal(err)
+	}
+	w.Cleanup(func() { w.drop(claim) })
+	w.told(incluster.Namespace, "claim", "Warning HostOwned: spec.rules[0].host=\"shop.test\": belongs to namespace "+w.namespace+" by Ingress "+w.namespace+"/shop")
+	w.told(w.namespace, "shop", "Normal HostClaimed: spec.rules[0].host: Ingress "+incluster.Namespace+"/claim of another namespace has rules for host shop.test, too; they are not served")
+	w.drop(w.web("shop", "web"))
+	w.awaitStatus(s.Envoys[0], "shop.test", "404") // else the claim would answer 503: it has no Service
+	if err := cluster.Apply(w.ctx, w.web("shop", "web")); err != nil {
+		w.Fatal(err)
+	}
+	w.awaitStatus(s.Envoys[0], "shop.test", "200")
+	w.told(w.namespace, "shop", "Warning HostRemembered: spec.rules[0].host=\"shop.test\": the namespace keeps the host by its former Ingress "+w.namespace+"/shop")
+	w.drop(claim)
+	w.told(w.namespace, "shop", "Normal HostRemembered: mended: ")
+}
+
+// drop deletes an object.
+func (w *suite) drop(o kube.Object) {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), hang) // that of the test may have ended
+	defer cancel()
+	if err := cluster.Delete(ctx, o); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// awaitStatus asks an Envoy until it answers with a status, and nothing else in between than
+// what it answered before.
+func (w *suite) awaitStatus(e *incluster.Envoy, host, want string) {
+	w.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	before := w.ask(e, host)
+	for got := before; got != want; got = w.ask(e, host) {
+		if got != before {
+			w.Fatalf("%s answers %s after %s, want %s", host, got, before, want)
+		}
+		select {
+		case <-tick.C:
+		case <-w.ctx.Done():
+			w.Fatalf("%s answers %s, want %s", host, got, want)
+		}
+	}
+}
+
+// told waits for an Event of an object that begins so.
+func (w *suite) told(namespace, name, begins string) {
+	w.Helper()
+	w.events(namespace, name, func(list []*corev1.Event) error {
+		if got := "\n" + describe(list); !strings.Contains(got, "\n"+begins) {
+			return fmt.Errorf("%s has the Events%s\nwant %s", name, got, begins)
+		}
+		return nil
+	})
+}
+
+// withoutSettings: a process that never saw the settings which a class names does not publish
+// the class. It is not ready, says why, on Ingresses too, and Envoys keep what they run.
+func (w *suite) withoutSettings(s *incluster.Stack) {
+	w.Helper()
+	class, settings := fixture.Class(incluster.Class, incluster.Namespace, nil)[0], fixture.Class(incluster.Class, incluster.Namespace, nil)[1]
+	r := s.Replicas[0]
+	if err := errors.Join(cluster.Apply(w.ctx, class), cluster.Delete(w.ctx, settings), r.Stop(), r.Begin()); err != nil {
+		w.Fatal(err)
+	}
+	w.told(w.namespace, "late", "Warning ClassUnset: spec.ingressClassName=\""+incluster.Class+"\": the settings of class "+incluster.Class+" are not there")
+	page, err := r.Page(w.ctx, "/readyz")
+	if err != nil || strings.HasPrefix(page, "ready") || !strings.Contains(page, "there is no such ConfigMap") {
+		w.Errorf("/readyz says %q, %v", page, err)
+	}
+	if got := w.ask(s.Envoys[0], "kept.test"); got != "200" {
+		w.Errorf("the class has no settings, and its Envoy answers %s", got)
+	}
+	if fleets, err := r.Page(w.ctx, "/metrics"); err != nil || strings.Contains(fleets, `fleet="`+incluster.Class+`"`) {
+		w.Errorf("a fleet is published, %v", err)
+	}
+	if err := errors.Join(s.Settings(w.ctx, nil), r.WaitReady(w.ctx)); err != nil {
+		w.Fatal(err)
+	}
+	w.told(w.namespace, "late", "Normal ClassUnset: mended: ")
 }
 
 // rejectionTold: an Ingress has an Event of what an Envoy rejects, in Envoy's words, and one
@@ -188,14 +281,9 @@ func (w *suite) classesTold(s *incluster.Stack) {
 			w.Fatal(err)
 		}
 	}
-	told := func(name, text string) {
+	told := func(name, begins string) {
 		w.Helper()
-		w.events(w.namespace, name, func(list []*corev1.Event) error {
-			if got := describe(list); !strings.Contains(got, text) {
-				return fmt.Errorf("%s has the Events\n%s\nwant %s", name, got, text)
-			}
-			return nil
-		})
+		w.told(w.namespace, name, begins)
 	}
 	if err := cluster.Apply(w.ctx, w.web("old", "web"), w.web("said", "web"), w.web("kept", "web")); err != nil {
 		w.Fatal(err)

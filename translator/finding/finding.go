@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"fmt"
 	"iter"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -71,6 +72,18 @@ type Finding struct {
 // due reports whether f applies at now.
 func (f Finding) due(now time.Time) bool {
 	return !f.After.After(now) && (f.Until.IsZero() || now.Before(f.Until))
+}
+
+// consequences are how the table says what becomes of requests to what is not served.
+var consequences = regexp.MustCompile(unserved + "|the paths answer 503|the path answers 503")
+
+// Where says of findings what they mean at a place where the table would be wrong about it,
+// as of copies of requests, which nobody waits for.
+func Where(list []Finding, meaning string) []Finding {
+	for i := range list {
+		list[i].Message = consequences.ReplaceAllLiteralString(list[i].Message, meaning)
+	}
+	return list
 }
 
 // List has the findings of one unit: of the computation of one resource, or of the

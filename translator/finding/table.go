@@ -213,6 +213,10 @@ const (
 	MoreProblems     Code = "MoreProblems"
 )
 
+// unserved is what a Service without endpoints means for the requests that are led to it. See
+// Where for those that are not.
+const unserved = "requests to it answer 503"
+
 // table has a row for each code; Markdown makes docs/problems.md of it. Where a text is all that an error says, it says
 // what is served instead.
 var table = []Row{
@@ -446,31 +450,31 @@ var table = []Row{
 	{BadTicketSecret, Warning, "the Secret has no usable key: %v; the last keys of session tickets stay, else each replica has its own", "operating.md",
 		"Write a private key as PEM to `tls.key` of the Secret."},
 
-	{NoService, Error, "there is no such Service; the endpoints that it had are used for 10 s, then its paths answer 503", "troubleshooting.md",
+	{NoService, Error, "there is no such Service; the endpoints that it had are used for 10 s, then " + unserved, "troubleshooting.md",
 		"Create the Service in the namespace of the Ingress, or mend the name of the backend."},
-	{NoServicePort, Error, "%s has no such TCP port; the endpoints that it had are used for 10 s, then its paths answer 503", "troubleshooting.md",
+	{NoServicePort, Error, "%s has no such TCP port; the endpoints that it had are used for 10 s, then " + unserved, "troubleshooting.md",
 		"Mend the port of the backend, by number or by name, or add it to the Service."},
 	{NoCollector, Warning, "there is no such Service, or it has no such TCP port: spans are lost, and requests are served as ever", "tracing.md",
 		"Create the Service, or mend `tracing-collector` in the ConfigMap of the class."},
-	{NoSelector, Error, "there is none, and nobody has written an EndpointSlice either; its paths answer 503", "troubleshooting.md",
+	{NoSelector, Error, "there is none, and nobody has written an EndpointSlice either; " + unserved, "troubleshooting.md",
 		"Give the Service a selector, or write an EndpointSlice for it."},
 	{NoSlicePort, Error, "no TCP port %s, which %s has; its endpoints are left out", "troubleshooting.md",
 		"Add the port to the EndpointSlice, under the name that the Service has for it."},
-	{NoReadyEndpoint, Error, "no endpoint of it is ready; its paths answer 503", "troubleshooting.md",
+	{NoReadyEndpoint, Error, "no endpoint of it is ready; " + unserved, "troubleshooting.md",
 		"Look at the pods of the Service: `kubectl get endpointslices` says which are not ready. `legation explain service/NAMESPACE/NAME` counts them."},
 	{BadAddress, Error, "not an address of type %s; it is left out", "troubleshooting.md",
 		"Mend the address, or `addressType` of the EndpointSlice."},
 	{UnknownAppProtocol, Warning, "not known here, so %s is spoken", "settings.md#upstream-protocol",
 		"Set `upstream-protocol` on the Service, or a name that is known: `http`, `https`, `kubernetes.io/h2c`, `kubernetes.io/ws`, `kubernetes.io/wss`, `grpc`, `grpcs`, `h2`."},
-	{ExternalNameOff, Error, "the class does not serve external names; its paths answer 503", "settings.md#external-names",
+	{ExternalNameOff, Error, "the class does not serve external names; " + unserved, "settings.md#external-names",
 		"Set `external-names` on the class, if its tenants may name any host; else use a Service with endpoints."},
-	{BadExternalName, Error, "not a name; its paths answer 503", "settings.md#external-names",
+	{BadExternalName, Error, "not a name; " + unserved, "settings.md#external-names",
 		"Write a DNS name in `spec.externalName`."},
-	{OwnExternalName, Error, "an external name must not lead to Envoy's own node; its paths answer 503", "settings.md#loopback-external-names",
+	{OwnExternalName, Error, "an external name must not lead to Envoy's own node; " + unserved, "settings.md#loopback-external-names",
 		"Name another host; or set `loopback-external-names` on the class, if Services may lead to Envoy's own node."},
-	{ExternalNameOutside, Error, "the class serves external names only below its external-name-suffixes; its paths answer 503", "settings.md#external-name-suffixes",
+	{ExternalNameOutside, Error, "the class serves external names only below its external-name-suffixes; " + unserved, "settings.md#external-name-suffixes",
 		"Name another host; or add the suffix to `external-name-suffixes` of the class."},
-	{OwnPort, Error, "a port of Envoy's own, to which no external name leads; its paths answer 503", "settings.md#external-names",
+	{OwnPort, Error, "a port of Envoy's own, to which no external name leads; " + unserved, "settings.md#external-names",
 		"Have the service listen on a port other than 9901 to 9904."},
 	{NameThrough, Error, "connections cannot be passed as they are (ssl-passthrough) to a Service of names, since no request is seen whose address could be checked; they end at once", "settings.md#external-names",
 		"Use a Service with endpoints, or let TLS end at Envoy."},
@@ -480,14 +484,14 @@ var table = []Row{
 		"Mend the URL: a Service that there is, with its port. One of another namespace needs [`external-names`](settings.md#external-names) on the class, and a name below its `external-name-suffixes`, if it has any."},
 	{NameUnchecked, Warning, "endpoints that are names have no health checks: Envoy would send them wherever the name resolves to", "settings.md#external-names",
 		"Delete the settings of health checks from the Service; requests that fail take an endpoint out for a while, as everywhere."},
-	{NoExternalPort, Error, "no such port; its paths answer 503", "settings.md#external-names",
+	{NoExternalPort, Error, "no such port; " + unserved, "settings.md#external-names",
 		"Mend the port of the backend: a number, or a name that the Service has."},
 	{ClusterNotServed, Error, "%v", "troubleshooting.md",
 		"Report it with the Service and its annotations: a resource could not be made of them. Other Services are not concerned."},
 	{EndpointsNotServed, Error, "%v", "troubleshooting.md",
 		"Report it with the Service and its EndpointSlices: a resource could not be made of them. Other Services are not concerned."},
 
-	{Rejected, Error, "Envoy %s of class %s rejects the %s resource %s made of it and keeps the last good one: %s", "troubleshooting.md",
+	{Rejected, Error, "Envoy %s of class %s rejects the %s resource %s made of it and %s: %s", "troubleshooting.md",
 		"Read Envoy's words, and what was changed last (`legation history`): most often the Envoy is of another version. `legation fleet` reports whether others reject it, too. Report what is not a mistake in the object."},
 
 	{ServerClosesFirst, Warning, "%s; %s: a request that Envoy sends just then fails. Set %s", "upstream.md#who-closes-first",

@@ -118,9 +118,19 @@ func filePath(field func(*Values) *string) Type {
 		if text != off && (strings.HasSuffix(text, "/") || path.Clean(text) != text) {
 			return "", errors.New("not the path of a file, in its shortest form")
 		}
+		if len(text) > longestFile || slices.ContainsFunc(strings.Split(text, "/"), func(name string) bool { return len(name) > longestName }) {
+			return "", fmt.Errorf("longer than Linux takes: %d bytes, and %d of a name", longestFile, longestName)
+		}
 		return text, nil
 	}
 	return typeOf("path on the node", "absolute, or off", field, parse, func(s string) string { return s })
 }
+
+// How long the path of a file, and each name in it, may be: PATH_MAX without its NUL, and
+// NAME_MAX.
+const (
+	longestFile = 4095
+	longestName = 255
+)
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }

@@ -83,7 +83,7 @@ var clientRows = []Setting{
 		Doc:   "What becomes of the header `Server` of an answer: `legation` is added where the backend names none, the backend's is passed on or nothing, or it is removed.",
 	},
 	{
-		Name: "tcp-keepalive", Type: durationOrOff(func(v *Values) *time.Duration { return &v.TCPKeepAlive }, time.Second, day),
+		Name: "tcp-keepalive", Type: durationOrOff(func(v *Values) *time.Duration { return &v.TCPKeepAlive }, time.Second, longestKeepAlive),
 		Default: "off", Why: "As ingress-nginx. Set it below what a balancer or NAT in front forgets (AWS's network balancer: 350 s).",
 		Envoy: "Listener.tcp_keepalive",
 		Doc:   "After how long without traffic the kernel asks whether a client is still there; three times without an answer close the connection.",

@@ -56,7 +56,7 @@ var lifetimeRows = []Setting{
 		More: presetTable(),
 	},
 	{
-		Name: "upstream-tcp-keepalive", Type: durationOrOff(func(v *Values) *time.Duration { return &v.UpstreamTCPKeepAlive }, time.Second, day),
+		Name: "upstream-tcp-keepalive", Type: durationOrOff(func(v *Values) *time.Duration { return &v.UpstreamTCPKeepAlive }, time.Second, longestKeepAlive),
 		Default: "off", Why: "As ingress-nginx. For streams and WebSockets that rest longer than a firewall on the way to the endpoints remembers.",
 		Envoy: "UpstreamConnectionOptions.tcp_keepalive",
 		Doc:   "After how long without traffic the kernel asks whether an endpoint is still there; three times without an answer close the connection.",

@@ -210,6 +210,11 @@ func TestValues(t *testing.T) {
 		{"default-tls-secret", "tls", "", "not namespace/name"},
 		{"access-log", "/dev/stdout", "/dev/stdout", ""},
 		{"access-log", "stdout", "", "neither off nor an absolute path"},
+		{"access-log", "/tmp/" + strings.Repeat("a", 256), "", "longer than Linux takes: 4095 bytes, and 255 of a name"},
+		{"access-log", strings.Repeat("/a", 2048), "", "longer than Linux takes: 4095 bytes, and 255 of a name"},
+		{"tcp-keepalive", "9h", "9h0m0s", ""},
+		{"tcp-keepalive", "10h", "", "not between 1s and 9h0m0s"},
+		{"upstream-tcp-keepalive", "24h", "", "not between 1s and 9h0m0s"},
 		{"bind-address", "::", "", "no such setting"},
 	} {
 		o, errs := OfClass(object.Ref{Kind: object.KindConfigMap, Name: "settings"}, map[string]string{c.name: c.text})

@@ -11,6 +11,10 @@ import (
 
 const day = 24 * time.Hour
 
+// longestKeepAlive is below what Linux takes for TCP_KEEPIDLE, 32,767 s. With more, a listener
+// is rejected, and no connection to an endpoint is made.
+const longestKeepAlive = 9 * time.Hour
+
 // typeOf makes a Type of how one Go type is read and printed.
 func typeOf[T any](name, bounds string, field func(*Values) *T, parse func(string) (T, error), print func(T) string) Type {
 	return Type{Name: name, Bounds: bounds,

@@ -110,7 +110,8 @@ func (m *merger) clients(of Tenure, secrets func(object.Ref) *Credential) {
 	if err == nil && secrets != nil {
 		err = secrets(c.Secret).NoAuthorities()
 	}
-	if checked.Chain = m.chain; err == nil && m.chain != m.host.Host {
+	checked.Chain = m.chain
+	if _, _, has := m.class.Certificate(m.host.Host, of); err == nil && !has {
 		err = errors.New("the host has no TLS section of its own, so that nobody is asked")
 	}
 	if err != nil {

@@ -18,6 +18,8 @@ type Input struct {
 	// the wildcard it falls under, and Any of Any, which names below a wildcard fall
 	// through to. All by Class.
 	Own, Wildcard, Any Tenure
+	// Given is Class.Given of the wildcard, if another than Own has that.
+	Given Tenure
 	// Canaries are those on the Services that Own, Any and the class lead to, in the
 	// order of their fragments. Others do no harm.
 	Canaries []Canary
@@ -143,17 +145,25 @@ func (m *merger) deeper(in Input) {
 // chainOf is the host whose filter chain serves this host over TLS: the host itself or,
 // in a compatible class, the wildcard that it falls under, if it has the same owner. It
 // is empty if neither has a certificate. Elsewhere only an Ingress that names the
-// wildcard in a TLS section of its own wants it for its hosts, and lowering knows that.
+// wildcard in a TLS section of its own wants it for its hosts, and lowering knows that. Where
+// another owner has the wildcard by a rule, and this one by a name beside a host, the chain
+// of the host has that certificate.
 func chainOf(host string, in Input) string {
 	if _, _, ok := in.Class.Certificate(host, in.Own); ok {
 		return host
 	}
-	if wildcard, ok := Wildcard(host); ok && in.Class.Settings.Compatible() && in.Wildcard.Owner == in.Own.Owner {
-		if _, _, ok := in.Class.Certificate(wildcard, in.Wildcard); ok {
-			return wildcard
-		}
+	wildcard, ok := Wildcard(host)
+	if !ok || !in.Class.Settings.Compatible() {
+		return ""
 	}
-	return ""
+	of, chain := in.Wildcard, wildcard
+	if of.Owner != in.Own.Owner {
+		of, chain = in.Given, host // see Handshakes
+	}
+	if _, _, ok := in.Class.Certificate(wildcard, of); !ok {
+		return ""
+	}
+	return chain
 }
 
 // merger is one host in the making.
@@ -168,6 +178,7 @@ type merger struct {
 	regex  bool               // all paths are patterns
 	exact  map[exactPath]bool // of rules; made when it is first needed
 	https  *Redirect          // of this host; made when it is first needed
+	sends  bool               // the owner alone would send all of plain http to https
 	first  []Route            // before all others
 	apart  *Measures          // of places
 	unseen *Fragment          // the first with a rule that is hidden
@@ -252,13 +263,13 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 	if alike {
 		m.preflight("preflight", Match{Path: "/"}, candidates[0].plan)
 	}
-	redirect := m.redirects(candidates, alike)
+	redirect := m.redirects(candidates, &last)
 	for _, c := range candidates {
 		m.before(c)
 		if m.preflights(c) && !alike {
 			m.preflight("preflight "+c.rule.Name, c.rule.Match, c.plan)
 		}
-		if redirect == byPath && m.leaves(c) {
+		if redirect == byPath && (m.leaves(c) || c.guard && c.plan.owns && m.sends) {
 			m.toHTTPS("redirect "+c.rule.Name, c.rule.Match, m.keepsSlash(c.plan))
 		}
 		m.addRewritten(Route{Name: c.rule.Name, Match: c.rule.Match, Planned: m.withSession(m.planned(c.plan.challenged(c.rule), c.rule.Action), c.rule)})
@@ -450,27 +461,46 @@ const (
 	byPath             // one before each path whose owner wants it
 )
 
-// redirects decides how the host redirects, and adds the route if it does so wholly, given
-// whether all preflights are answered already. A host that has a chain then needs it; only who
-// is forced to redirects without one.
-func (m *merger) redirects(candidates []candidate, preflighted bool) redirecting {
+// redirects decides how the host redirects, and adds the route if it does so wholly. A
+// host that has a chain then needs it; only who is forced to redirects without one.
+func (m *merger) redirects(candidates []candidate, last *Planned) redirecting {
 	if !slices.ContainsFunc(m.plans, m.wantsHTTPS) {
 		return never
 	}
 	m.host.Chain = m.chain
-	for _, p := range m.plans {
-		if !m.wantsHTTPS(p) || m.keepsSlash(p) != m.keepsSlash(m.plans[0]) {
-			return byPath
+	if m.sendsAll(m.plans, candidates, last) {
+		m.toHTTPS("redirect", Match{Path: "/"}, m.keepsSlash(m.plans[0]))
+		return wholly
+	}
+	if owns := func(p plan) bool { return p.owns }; !all(m.plans, owns) {
+		m.sends = m.sendsAll(slices.Collect(m.owning), kept(candidates, func(c candidate) bool { return c.plan.owns }), last)
+	}
+	return byPath
+}
+
+func all[T any](list []T, is func(T) bool) bool {
+	return !slices.ContainsFunc(list, func(one T) bool { return !is(one) })
+}
+
+func kept[T any](list []T, is func(T) bool) []T {
+	return slices.DeleteFunc(slices.Clone(list), func(one T) bool { return !is(one) })
+}
+
+// sendsAll reports whether plans would send all of plain http to https, if they were all that the
+// host has.
+func (m *merger) sendsAll(plans []plan, candidates []candidate, last *Planned) bool {
+	for _, p := range plans {
+		if !m.wantsHTTPS(p) || m.keepsSlash(p) != m.keepsSlash(plans[0]) {
+			return false
 		}
 	}
-	if slices.ContainsFunc(candidates, candidate.answers) || !preflighted && slices.ContainsFunc(candidates, m.preflights) {
-		return byPath
+	preflighted := m.preflightsAlike(candidates, *last)
+	if !preflighted && last.preflights() || m.class.Settings.Compatible() && (m.unowned() || m.lentRedirect()) {
+		return false
 	}
-	if m.class.Settings.Compatible() && (m.unowned() || m.lentRedirect() || slices.ContainsFunc(candidates, func(c candidate) bool { return !c.guard && !m.leaves(c) })) {
-		return byPath
-	}
-	m.toHTTPS("redirect", Match{Path: "/"}, m.keepsSlash(m.plans[0]))
-	return wholly
+	return len(plans) > 0 && !slices.ContainsFunc(candidates, func(c candidate) bool {
+		return c.answers() || !preflighted && m.preflights(c) || m.class.Settings.Compatible() && !c.guard && !m.leaves(c)
+	})
 }
 
 // redirectsRest reports whether plain http is redirected where no rule matches: as the

@@ -28,6 +28,28 @@ func (c *Class) Owners(name string, claims func(host string) Claims, calling []*
 	if rules := claims(name); rules.count(own) {
 		return own, ""
 	}
+	given, of := c.given("", name, claims, calling)
+	if of == "" {
+		return own, ""
+	}
+	given.Found = own.Found // who is refused is told all the same
+	return given, of
+}
+
+// Given is the tenure that a namespace has of a name by what its hosts have beside their
+// own, as if no other namespace had the name; nobody is served if none of its hosts has it.
+// What else Owners says of calling holds here, too.
+func (c *Class) Given(namespace, name string, claims func(host string) Claims, calling []*Fragment) Tenure {
+	if namespace == "" {
+		return Tenure{}
+	}
+	own, _ := c.given(namespace, name, claims, calling)
+	return own
+}
+
+// given is the tenure of a name that hosts of a namespace, or with an empty one of anybody,
+// have beside their own, and the host that has it; empty if none has.
+func (c *Class) given(namespace, name string, claims func(host string) Claims, calling []*Fragment) (own Tenure, of string) {
 	var hosts []string
 	for _, f := range calling {
 		for _, h := range f.Hosts {
@@ -35,10 +57,10 @@ func (c *Class) Owners(name string, claims func(host string) Claims, calling []*
 		}
 	}
 	slices.Sort(hosts)
-	refused, redirects := own.Found, false
+	redirects := false
 	for _, host := range slices.Compact(hosts) {
 		called, redirect := c.called(host, name, claims)
-		if len(called.Served) == 0 {
+		if len(called.Served) == 0 || namespace != "" && called.Owner != namespace {
 			continue
 		}
 		older := called.Claim.Older(own.Claim) < 0
@@ -49,11 +71,8 @@ func (c *Class) Owners(name string, claims func(host string) Claims, calling []*
 			own, of, redirects = called, host, redirect
 		}
 	}
-	if of != "" { // who is refused is told all the same
-		own.Found = refused
-		if !redirects && len(hosts) > 1 {
-			own.Certified = c.certified(name, own, hosts, claims)
-		}
+	if of != "" && !redirects && len(hosts) > 1 {
+		own.Certified = c.certified(name, own, hosts, claims)
 	}
 	return own, of
 }

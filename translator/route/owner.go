@@ -285,21 +285,52 @@ func (f *Fragment) Names(host string) object.Origin {
 	return f.At("spec.defaultBackend")
 }
 
-// Fence is whose wildcard would take the handshakes of a name that has no certificate: that
-// of another namespace than the name's. Empty if nobody's does. owners says whose a name is.
-func (c *Class) Fence(name string, of Tenure, owners func(name string) Tenure) (namespace string) {
+// Handshakes is what becomes of the handshakes of a name that has no certificate, where the
+// next wildcard above it that has a chain is another namespace's; zero if it is its own, or none
+// has. The name then needs a chain of its own.
+type Handshakes struct {
+	// Fence is the namespace with that wildcard. Empty if Lends says what is presented.
+	Fence string
+	// Lends is the tenure of Wildcard that the namespace of the name has, farther up or by a
+	// name beside one of its hosts that is another's by a rule: the name is presented as if
+	// that were the next.
+	Lends    Tenure
+	Wildcard string
+}
+
+// chain reports whether the name needs a chain of its own.
+func (h Handshakes) chain() bool { return h.Fence != "" || h.Wildcard != "" }
+
+// Wildcards says whose the names are that are wildcards above others.
+type Wildcards interface {
+	// Has is the tenure of a name, and whether it is one that objects have now, or that is
+	// kept for somebody: then it has a chain or a fence if it needs one.
+	Has(name string) (t Tenure, needs bool)
+	// Given is Class.Given.
+	Given(namespace, name string) Tenure
+}
+
+// Handshakes looks for the wildcard that decides over those of a name without a certificate.
+func (c *Class) Handshakes(name string, of Tenure, wildcards Wildcards) (h Handshakes) {
 	if of.Owner == "" || name == Any {
-		return ""
+		return h
 	}
 	for above, ok := wider(name); ok; above, ok = wider(above) {
-		if t := owners(above); c.Secure(above, t) { // the longest that matches
-			if t.Owner != of.Owner {
-				return t.Owner
+		t, needs := wildcards.Has(above)
+		if t.Owner == of.Owner && c.Secure(above, t) && h.Fence == "" {
+			return h // its chain takes them
+		}
+		if t.Owner != of.Owner {
+			if h.Fence == "" && (c.Secure(above, t) || needs && c.Handshakes(above, t, wildcards).chain()) {
+				h.Fence = t.Owner
 			}
-			return ""
+			t = wildcards.Given(of.Owner, above)
+		}
+		if c.Secure(above, t) {
+			return Handshakes{Lends: t, Wildcard: above}
 		}
 	}
-	return ""
+	return h
 }
 
 // wider is the next wildcard that Envoy would look for in a handshake.

@@ -259,8 +259,8 @@ func TestEvent(t *testing.T) {
 		event eventWrite
 		want  string
 	}{
-		{eventWrite{problem: finding.NoService.Of(object.Origin{}, "")}, "Warning NoService there is no such Service; the endpoints that it had are used for 10 s, then its paths answer 503"},
-		{eventWrite{problem: finding.NoService.Of(object.Origin{}, ""), mended: true}, "Normal NoService mended: there is no such Service; the endpoints that it had are used for 10 s, then its paths answer 503"},
+		{eventWrite{problem: finding.NoService.Of(object.Origin{}, "")}, "Warning NoService there is no such Service; the endpoints that it had are used for 10 s, then requests to it answer 503"},
+		{eventWrite{problem: finding.NoService.Of(object.Origin{}, ""), mended: true}, "Normal NoService mended: there is no such Service; the endpoints that it had are used for 10 s, then requests to it answer 503"},
 		{eventWrite{problem: finding.CertificateEnds.Of(object.Origin{}, "", "noon")}, "Warning CertificateEnds the certificate ends at noon, and clients refuse it then; nobody has renewed it yet"},
 		{eventWrite{problem: finding.MoreProblems.Of(object.Origin{}, "")}, "Normal MoreProblems there are more problems; the log of Legation has them all"},
 	} {

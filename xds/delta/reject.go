@@ -15,6 +15,7 @@ type Rejection struct {
 	Message       string // Envoy's error text
 	At            time.Time
 	From          []object.Ref // the objects it came from
+	Lacks         bool         // Envoy has no other version of the resource either
 }
 
 // rejectOne is rule 6: the guilty resource is found.

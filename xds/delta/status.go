@@ -115,5 +115,6 @@ func (c *Conn) rejection(ref snapshot.Ref) (Rejection, bool) {
 	if r.Version != want.Version {
 		r = Rejection{Name: ref.Name, Version: want.Version, Message: rejectedBefore, From: want.From}
 	}
+	r.Lacks, _ = c.types[ref.Type].absent(ref.Name)
 	return r, true
 }

@@ -26,9 +26,15 @@ const (
 
 // Kinds of a GeneralName.
 const (
-	dnsName   = 2
-	uri       = 6
-	ipAddress = 7
+	otherName    = 0
+	email        = 1
+	dnsName      = 2
+	x400         = 3
+	directory    = 4
+	ediParty     = 5
+	uri          = 6
+	ipAddress    = 7
+	registeredID = 8
 )
 
 type extension struct {
@@ -140,7 +146,7 @@ func (c *certificate) names() (names []string, counted int) {
 		return nil, 0
 	}
 	for !list.Empty() {
-		if !list.ReadAnyASN1(&one, &tag) {
+		if !list.ReadAnyASN1(&one, &tag) || !generalName(tag, one) {
 			return nil, 0
 		}
 		switch tag {
@@ -157,6 +163,36 @@ func (c *certificate) names() (names []string, counted int) {
 		}
 	}
 	return names, counted
+}
+
+// generalName reports whether value is a GeneralName (RFC 5280, 4.2.1.6) of the kind that tag
+// says. One that is not makes the whole list unreadable for Envoy.
+func generalName(tag asn1.Tag, value cryptobyte.String) bool {
+	context := func(n uint8) asn1.Tag { return asn1.Tag(n).ContextSpecific() }
+	var der []byte
+	switch tag {
+	case context(email), context(dnsName), context(uri), context(ipAddress), context(x400).Constructed():
+		return true
+	case context(registeredID):
+		return isObjectID(value)
+	case context(directory).Constructed():
+		return readName(&value, &der, func(string, []byte) {}) && value.Empty()
+	case context(otherName).Constructed():
+		return objectID(&value, nil) && wrapped(&value, context(0).Constructed()) && value.Empty()
+	case context(ediParty).Constructed():
+		if value.PeekASN1Tag(context(0).Constructed()) && !wrapped(&value, context(0).Constructed()) {
+			return false
+		}
+		return wrapped(&value, context(1).Constructed()) && value.Empty()
+	}
+	return false
+}
+
+// wrapped reads one element of any type within a tag.
+func wrapped(s *cryptobyte.String, within asn1.Tag) bool {
+	var outer, value cryptobyte.String
+	var tag asn1.Tag
+	return s.ReadASN1(&outer, within) && outer.ReadAnyASN1(&value, &tag) && outer.Empty() && valid(tag, value)
 }
 
 // fetchable reports whether the certificate says where its issuer's is to be had, as those

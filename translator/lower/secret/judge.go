@@ -12,23 +12,24 @@ import (
 	"legation.dev/translator/route"
 )
 
-// served says why Envoy would not serve the certificate with a key; nil if it would.
-func (c *certificate) served(key []byte) error {
+// served says why Envoy would not serve the certificate with a key. It returns the key as
+// Envoy is to have it.
+func (c *certificate) served(key []byte) ([]byte, error) {
 	_, counted := c.names()
 	switch {
 	case c.commonName != nil && len(c.commonName) == 0:
-		return errors.New("its common name is empty, and Envoy refuses that")
+		return nil, errors.New("its common name is empty, and Envoy refuses that")
 	case c.commonName == nil && counted == 0:
-		return errors.New("it names nobody: it has neither a common name nor a host, address or URI")
+		return nil, errors.New("it names nobody: it has neither a common name nor a host, address or URI")
 	case c.stapled():
-		return errors.New("it promises an OCSP response (must-staple), which Envoy has none of")
+		return nil, errors.New("it promises an OCSP response (must-staple), which Envoy has none of")
 	}
 	if kind, _, _, _ := keyParts(c.key); kind == ecKey {
 		switch may, readable := c.signs(); {
 		case !readable:
-			return errors.New("its keyUsage is malformed")
+			return nil, errors.New("its keyUsage is malformed")
 		case !may:
-			return errors.New("its keyUsage lacks digitalSignature, without which an ECDSA key is of no use for TLS")
+			return nil, errors.New("its keyUsage lacks digitalSignature, without which an ECDSA key is of no use for TLS")
 		}
 	}
 	return c.fits(key)

@@ -114,18 +114,19 @@ func parsePoint(curve elliptic.Curve, key []byte) (*ecdsa.PublicKey, error) {
 	return k, nil
 }
 
-// fits says why Envoy would not serve with the certificate and a key; nil if it would.
-func (c *certificate) fits(text []byte) error {
+// fits says why Envoy would not serve with the certificate and a key, which it returns as
+// Envoy is to have it.
+func (c *certificate) fits(text []byte) ([]byte, error) {
 	public, err := c.public()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	key, err := private(text, public)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !public.Equal(key.Public()) {
-		return errors.New("tls.key is not the key of the first certificate in tls.crt")
+		return nil, errors.New("tls.key is not the key of the first certificate in tls.crt")
 	}
-	return nil
+	return plainKey(text, key)
 }

@@ -61,6 +61,9 @@ func readAttribute(s *cryptobyte.String, each func(kind string, value []byte)) b
 // valid reports whether a value is one of its type. Of strings only the encoding counts: what
 // characters a PrintableString may have, nobody but crypto/x509 asks.
 func valid(tag asn1.Tag, value []byte) bool {
+	if !formed(tag) {
+		return false
+	}
 	switch tag {
 	case asn1.BOOLEAN:
 		return len(value) == 1
@@ -83,6 +86,23 @@ func valid(tag asn1.Tag, value []byte) bool {
 		return fixed(value, 4)
 	}
 	return true
+}
+
+// formed reports whether a type of ASN.1 may have the form, primitive or constructed, that its
+// tag says. Type 15 is nobody's yet.
+func formed(tag asn1.Tag) bool {
+	const classes, constructed = 0xc0, 0x20
+	number := tag &^ constructed
+	switch {
+	case tag&classes != 0:
+		return true
+	case number == 0:
+		return false
+	case number == 15:
+		return true
+	}
+	whole := slices.Contains([]asn1.Tag{8, 11, 16, 17, 29}, number) // EXTERNAL, EMBEDDED PDV, SEQUENCE, SET, CHARACTER STRING
+	return whole == (tag&constructed != 0)
 }
 
 // fixed reports whether value is text in a fixed number of bytes for each character.

@@ -43,6 +43,26 @@ func private(text []byte, public publicKey) (crypto.Signer, error) {
 	return key, nil
 }
 
+// plainKey is a key as it was written, if that is one of the usual ways. Else it is written
+// anew: Envoy is stricter than who read it, in what does not make it another key.
+func plainKey(text []byte, key crypto.Signer) ([]byte, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, errors.New("tls.key cannot be written in PKCS8")
+	}
+	usual := map[string][]byte{"PRIVATE KEY": der}
+	switch k := key.(type) {
+	case *rsa.PrivateKey:
+		usual["RSA PRIVATE KEY"] = x509.MarshalPKCS1PrivateKey(k)
+	case *ecdsa.PrivateKey:
+		usual["EC PRIVATE KEY"], _ = x509.MarshalECPrivateKey(k)
+	}
+	if block, _ := pem.Decode(text); bytes.Equal(block.Bytes, usual[block.Type]) {
+		return text, nil
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+}
+
 // pkcs8 reads a key in the form of RFC 5958, of which EC keys are read by sec1.
 func pkcs8(der []byte, public publicKey) (crypto.Signer, error) {
 	rest := cryptobyte.String(der)

@@ -28,7 +28,7 @@ func Lower(s *input.Secret) *route.Credential {
 	return c
 }
 
-// keyPair reads a certificate, whose key is c.Seed.
+// keyPair reads a certificate, whose key is c.Seed, perhaps in another form.
 func keyPair(s *input.Secret, c *route.Credential) error {
 	text, chain, err := parseChain(s.Certificate)
 	if err != nil {
@@ -38,10 +38,11 @@ func keyPair(s *input.Secret, c *route.Credential) error {
 		return c.SeedErr
 	}
 	leaf := chain[0]
-	if err := leaf.served(c.Seed); err != nil {
+	key, err := leaf.served(c.Seed)
+	if err != nil {
 		return err
 	}
-	c.Pair, c.Leaf = route.KeyPair{Chain: text, Key: c.Seed}, leaf.leaf()
+	c.Pair, c.Leaf = route.KeyPair{Chain: text, Key: key}, leaf.leaf()
 	c.Told = judge(chain, input.Origin(s).In("data[tls.crt]"))
 	return nil
 }
