@@ -510,7 +510,7 @@ func (a Asked) sticks() bool {
 	a.rules(func(said, _, rule map[string]any, _ string) {
 		paths, _ := rule["http"].(map[string]any)["paths"].([]any)
 		for _, p := range paths {
-			is = is || said[prefix+"affinity"] != nil && l.said[prefix+"affinity"] == nil && newLocation(p.(map[string]any), said).service == l.service
+			is = is || said[prefix+"affinity"] != nil && (l.said[prefix+"affinity"] == nil || said[prefix+"session-cookie-name"] != l.said[prefix+"session-cookie-name"]) && newLocation(p.(map[string]any), said).service == l.service
 		}
 	})
 	return is

@@ -81,11 +81,11 @@ var Differences = []Difference{
 		Fields: fields("upstream", "headers", "status"), When: func(a Asked) bool {
 			return a.paged() && (a.Header["X-Echo-Status"] != "" || a.none()) || a.unruled() && a.has("custom-http-errors") && a.guarded()
 		}},
-	{What: "Headers of a snippet, and of CORS, on a redirect to https; of CORS on answers of a `server-snippet`, and to a client whose certificate has another name; on the error page of a path without a rule; those of a snippet on the redirect to a sign-in", Theirs: "added; not added; not added; not added", Ours: "not added; added; added; added", Why: "the redirect to https comes before the rule whose headers they are; others are answers of the rule",
+	{What: "Headers of a snippet, and of CORS, on a redirect to https; of CORS to a client whose certificate has another name; on the error page of a path without a rule; those of a snippet on the redirect to a sign-in", Theirs: "added; not added; not added; not added", Ours: "not added; added; added; added", Why: "the redirect to https comes before the rule whose headers they are; others are answers of the rule",
 		Fields: fields("headers.x-frame-options", "headers.x-content-type-options", "headers.access-control-"), When: func(a Asked) bool {
 			page := a.unruled() && a.has("custom-http-errors")
 			renamed := a.has("auth-tls-match-cn") && a.Cert != ""
-			return a.decorated() && (a.leaves() || a.signsIn() || a.snipped() || renamed || page) || a.has("enable-cors") && (a.leaves() || a.snipped() || renamed || page)
+			return a.decorated() && (a.leaves() || a.signsIn() || a.snipped() || renamed || page) || a.has("enable-cors") && (a.leaves() || renamed || page)
 		}},
 	{What: "Variable in `permanent-redirect`", Theirs: "1.15 drops the whole Ingress, which 1.11 served", Ours: "the redirect that its owner wrote", Why: "nothing is guarded by leaving it out",
 		Fields: fields("headers.location", "status"), When: func(a Asked) bool { return strings.Contains(strings.Join(a.values("permanent-redirect"), ""), "$") }},

@@ -109,6 +109,8 @@ func (m Match) having(pattern string) Match {
 	switch {
 	case m.Kind == Regex:
 		own = beforeQuery(m.Path)
+	case m.Kind == Exact && m.Path == "/": // and two slashes, as in takesPath
+		own = "//?"
 	case m.Kind == Exact:
 		own = EverySpelling(m.Path)
 	case bare(m) != "":

@@ -73,13 +73,32 @@ func (m *merger) everywhere() {
 	for p := range m.owning {
 		if said := p.fragment.Host(m.host.Host).Server.Measures; said != nil {
 			host = said.with(host)
+			host = &Measures{Headers: host.Headers, Addresses: host.Addresses, Answers: host.Answers}
 		}
 	}
-	if host != nil {
-		m.apart = &Measures{Headers: host.Headers}
+	if host == nil {
+		return
 	}
+	m.apart = &Measures{Headers: host.Headers}
+	m.conditionsOfHost()
 	for i := range m.plans {
 		m.plans[i].measures = m.plans[i].measures.with(host)
+	}
+}
+
+// conditionsOfHost adds the conditions of a whole host, which are tried before all else that it
+// has.
+func (m *merger) conditionsOfHost() {
+	for p := range m.owning {
+		said := p.fragment.Host(m.host.Host).Server.Measures
+		if said == nil || len(said.Before) == 0 {
+			continue
+		}
+		p = m.withoutCors(p)
+		p.measures, p.settings, p.closed = m.apart, cmp.Or(p.open, p.settings), false
+		for _, b := range said.Before {
+			m.addFirst(candidate{plan: p, rule: Rule{Name: p.fragment.Origin.Object.Key() + " server if", Match: b.of(Match{Path: "/"}), Action: b.Action}})
+		}
 	}
 }
 

@@ -248,8 +248,8 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 		return nil
 	}
 	m.widen()
-	m.everywhere()
 	m.nameless(of)
+	m.everywhere()
 	m.server()
 	candidates := m.candidates()
 	m.host.Routes = make([]Route, 0, len(candidates)+2) // a redirect and the fallback
@@ -265,10 +265,10 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 	}
 	redirect := m.redirects(candidates, &last)
 	for _, c := range candidates {
-		m.before(c)
 		if m.preflights(c) && !alike {
 			m.preflight("preflight "+c.rule.Name, c.rule.Match, c.plan)
 		}
+		m.before(c)
 		if redirect == byPath && (m.leaves(c) || c.guard && c.plan.owns && m.sends) {
 			m.toHTTPS("redirect "+c.rule.Name, c.rule.Match, m.keepsSlash(c.plan))
 		}
@@ -284,13 +284,13 @@ func (m *merger) last(last Planned) {
 	m.addRewritten(Route{Name: last.Owner + " default", Match: Match{Path: "/"}, Planned: last})
 }
 
-// beforeLast adds what is tried before that: conditions, preflights unless all of the host's
-// have one route, and the redirect to https.
+// beforeLast adds what is tried before that: preflights unless all of the host's have one route,
+// conditions, and the redirect to https.
 func (m *merger) beforeLast(last Planned, alike bool, redirect redirecting) {
-	m.conditionsOfLast(last)
 	if last.preflights() && !alike {
 		m.preflight("preflight "+last.Owner+" default", Match{Path: "/"}, plan{settings: last.Settings, measures: last.Measures})
 	}
+	m.conditionsOfLast(last)
 	if p, redirects := m.redirectsRest(); redirect == byPath && redirects {
 		m.toHTTPS("redirect", Match{Path: "/"}, m.keepsSlash(p))
 	}

@@ -3,7 +3,6 @@ package route
 import (
 	"net/http"
 	"reflect"
-	"slices"
 
 	"legation.dev/translator/policy"
 )
@@ -27,20 +26,18 @@ func (p *Planned) preflights() bool {
 
 // preflightsAlike reports whether preflights are answered alike wherever they go at the host, so
 // that one route does for all: to each rule, and to what none matches, if there is such a path.
-// Where rules have conditions that come before preflights there is one route for each.
 func (m *merger) preflightsAlike(candidates []candidate, last Planned) bool {
 	if len(candidates) == 0 {
 		return false
 	}
 	first, all := candidates[0].plan, false
 	for _, c := range candidates {
-		if c.answers() || !m.preflights(c) || !sameAnswers(first, c.plan) {
+		if !m.preflights(c) || !sameAnswers(first, c.plan) {
 			return false
 		}
 		all = all || c.rule.Match.everything()
 	}
-	conditional := func(p plan) bool { return p.measures != nil && len(p.measures.Before) > 0 }
-	return all || last.preflights() && !slices.ContainsFunc(m.plans, conditional) && sameAnswers(first, plan{settings: last.Settings, measures: last.Measures})
+	return all || last.preflights() && sameAnswers(first, plan{settings: last.Settings, measures: last.Measures})
 }
 
 // sameAnswers reports whether two plans answer preflights alike.

@@ -69,10 +69,10 @@ func (m *merger) slashes(list []candidate) []candidate {
 			continue
 		}
 		m.winner[match.key()], c.plan = c.plan.fragment, m.withoutCors(c.plan)
-		c.plan.closed = false                            // that is told where it leads
-		if own := c.plan.fragment.Measures; own != nil { // so is what a snippet of the path answers
-			rest := *c.plan.measures
-			rest.Before = rest.Before[len(own.Before):]
+		c.plan.closed = false                   // that is told where it leads
+		if own := c.plan.measures; own != nil { // so is what a snippet of the path answers
+			rest := *own
+			rest.Before = nil
 			c.plan.measures = &rest
 		}
 		c.rule.Name += " without its slash"
