@@ -4,6 +4,8 @@ package nginx
 
 import (
 	"cmp"
+	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -414,9 +416,10 @@ func (a Asked) beyondSize(text string) bool {
 func (a Asked) guarded() bool {
 	l := a.location()
 	said := func(name string) bool { return l != nil && l.said[prefix+name] != nil }
-	snippet := ""
+	snippet := strings.Join(a.values("server-snippet"), "\n")
 	if l != nil {
-		snippet, _ = l.said[prefix+"configuration-snippet"].(string)
+		own, _ := l.said[prefix+"configuration-snippet"].(string)
+		snippet += own
 	}
 	switch asked := l == nil || l.said[prefix+"enable-global-auth"] != "false"; {
 	case said("auth-type") && a.User != "alice:secret", said("whitelist-source-range"), said("allowlist-source-range"), said("denylist-source-range"), a.barred(), strings.Contains(snippet, "deny"):
@@ -435,7 +438,7 @@ func (a Asked) denied() bool {
 	}
 	snippet, _ := l.said[prefix+"configuration-snippet"].(string)
 	snippet += strings.Join(a.values("server-snippet"), "\n")
-	return strings.Contains(snippet, "deny 127.9") && (l.said[prefix+"whitelist-source-range"] != nil || l.said[prefix+"allowlist-source-range"] != nil || a.Settings["whitelist-source-range"] != "")
+	return strings.Contains(snippet, "deny") && (l.said[prefix+"whitelist-source-range"] != nil || l.said[prefix+"allowlist-source-range"] != nil || a.Settings["whitelist-source-range"] != "")
 }
 
 // leaves reports whether the path is one from which http is sent to https, as far as its host
@@ -510,7 +513,7 @@ func (a Asked) sticks() bool {
 	a.rules(func(said, _, rule map[string]any, _ string) {
 		paths, _ := rule["http"].(map[string]any)["paths"].([]any)
 		for _, p := range paths {
-			is = is || said[prefix+"affinity"] != nil && (l.said[prefix+"affinity"] == nil || said[prefix+"session-cookie-name"] != l.said[prefix+"session-cookie-name"]) && newLocation(p.(map[string]any), said).service == l.service
+			is = is || said[prefix+"affinity"] != nil && session(said) != session(l.said) && newLocation(p.(map[string]any), said).service == l.service
 		}
 	})
 	return is
@@ -525,4 +528,14 @@ var keptEscape = regexp.MustCompile(`%(?:[01][0-9A-F]|2[0235]|3[CEF]|5[CE]|60|7[
 func (a Asked) rewritesEscapes() bool {
 	path, _, _ := strings.Cut(a.Path, "?")
 	return a.has("rewrite-target") && strings.Contains(keptEscape.ReplaceAllString(path, ""), "%")
+}
+
+// session is what annotations say of sessions by cookie.
+func session(said map[string]any) (text string) {
+	for _, name := range slices.Sorted(maps.Keys(said)) {
+		if name == prefix+"affinity" || strings.HasPrefix(name, prefix+"session-cookie-") {
+			text += fmt.Sprint(name, "=", said[name], " ")
+		}
+	}
+	return text
 }
