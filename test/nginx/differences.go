@@ -34,7 +34,7 @@ var Differences = []Difference{
 		}},
 	{What: "HSTS on answers of a `server-snippet`, `app-root`, the www redirect, error pages, a sign-in, and to a client whose certificate has another name", Theirs: "none", Ours: "as on every answer by TLS", Why: "a host has the header, or it has not",
 		Fields: fields("headers.strict-transport-security"), When: func(a Asked) bool {
-			return a.TLS != 0 && (a.snipped() || a.has("auth-tls-match-cn") && a.Cert != "" || a.rooted() || a.has("from-to-www-redirect") && a.www() || a.has("custom-http-errors") && (a.Header["X-Echo-Status"] != "" || a.unruled()) || a.has("auth-signin") && a.Header["Cookie"] == "")
+			return a.TLS != 0 && (a.snipped() || a.has("auth-tls-match-cn") || a.rooted() || a.has("from-to-www-redirect") && a.www() || a.has("custom-http-errors") && (a.Header["X-Echo-Status"] != "" || a.unruled()) || a.has("auth-signin") && a.Header["Cookie"] == "")
 		}},
 	{What: "Certificate that does not cover the host whose TLS section names it", Theirs: "the default certificate", Ours: "that certificate", Why: "either is refused by clients; ours says why",
 		Fields: fields("certificate"), When: func(a Asked) bool {
@@ -84,7 +84,7 @@ var Differences = []Difference{
 	{What: "Headers of a snippet, and of CORS, on a redirect to https; of CORS to a client whose certificate has another name; on the error page of a path without a rule; those of a snippet on the redirect to a sign-in", Theirs: "added; not added; not added; not added", Ours: "not added; added; added; added", Why: "the redirect to https comes before the rule whose headers they are; others are answers of the rule",
 		Fields: fields("headers.x-frame-options", "headers.x-content-type-options", "headers.access-control-"), When: func(a Asked) bool {
 			page := a.unruled() && a.has("custom-http-errors")
-			renamed := a.has("auth-tls-match-cn") && a.Cert != ""
+			renamed := a.has("auth-tls-match-cn")
 			return a.decorated() && (a.leaves() || a.signsIn() || a.snipped() || renamed || page) || a.has("enable-cors") && (a.leaves() || renamed || page)
 		}},
 	{What: "Variable in `permanent-redirect`", Theirs: "1.15 drops the whole Ingress, which 1.11 served", Ours: "the redirect that its owner wrote", Why: "nothing is guarded by leaving it out",

@@ -65,11 +65,10 @@ func (m *merger) slashes(list []candidate) []candidate {
 	for _, c := range slices.Clone(list) {
 		bare := strings.TrimSuffix(c.rule.Match.Path, "/")
 		match := Match{Kind: Exact, Path: bare}
-		if c.guard || bare == "" || bare == c.rule.Match.Path || c.rule.Match.Kind == Regex || m.has(match) || m.hasOwn(Match{Path: bare}, c.plan.fragment) {
+		if c.guard || bare == "" || bare == c.rule.Match.Path || c.rule.Match.Kind == Regex || m.has(match) || m.hasOwn(Match{Path: bare}, c.plan.fragment) || m.denied(c.plan) {
 			continue
 		}
 		m.winner[match.key()], c.plan = c.plan.fragment, m.withoutCors(c.plan)
-		c.plan.closed = false                   // that is told where it leads
 		if own := c.plan.measures; own != nil { // so is what a snippet of the path answers
 			rest := *own
 			rest.Before = nil
@@ -81,6 +80,12 @@ func (m *merger) slashes(list []candidate) []candidate {
 		list = append(list, c)
 	}
 	return list
+}
+
+// denied reports whether ingress-nginx serves nothing of an object either, for what it names:
+// then it has no redirect to a path with a slash.
+func (m *merger) denied(p plan) bool {
+	return p.closed && !p.byOthers && !m.class.closes(p.fragment)
 }
 
 // hasOwn reports whether there is a rule of the namespace of f: those of others change nothing that it has.
