@@ -178,6 +178,10 @@ func (w *world) ingress(i int) {
 	if w.one(6) {
 		spec["defaultBackend"] = w.backend(said)
 	}
+	if text, _ := said[prefix+"configuration-snippet"].(string); strings.Contains(text, " break;") {
+		delete(said, prefix+"permanent-redirect") // which nginx does not come to then
+		delete(said, prefix+"temporal-redirect")
+	}
 	w.add(name, i, said, spec)
 	if w.one(5) {
 		canary := map[string]any{prefix + "canary": "true"}

@@ -107,6 +107,7 @@ func (m *merger) conditionsOfHost() {
 func (m *merger) places() (list []candidate) {
 	for p := range m.owning {
 		p.measures, p.settings = m.apart, m.besideRules(p) // those of rules are not for them
+		p.open = p.settings
 		for _, place := range p.fragment.Host(m.host.Host).Server.Places {
 			rule := Rule{Match: place.Match, Action: place.Action, Path: place.Match.Path, Name: p.fragment.Origin.Object.Key() + " location " + place.Match.Path}
 			c := candidate{plan: p, apart: true, rule: rule}

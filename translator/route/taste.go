@@ -113,6 +113,7 @@ func (m *merger) roots(candidates []candidate) {
 // of the host, and without the headers and the limit of bodies that are of rules. Whom a rule
 // keeps out is kept out.
 func (m *merger) ofHost(p plan) plan {
+	p.closed = p.closed && !m.denied(p)
 	var own Measures
 	if p.measures != nil {
 		own.Addresses = p.measures.Addresses

@@ -31,8 +31,8 @@ const maxDepth = 10
 // clientsOf is what an object says of client certificates; nil for nothing. Without a
 // Secret the other annotations say nothing, as at ingress-nginx.
 func clientsOf(f *route.Fragment, said map[string]string) *route.Clients {
-	text := strings.TrimSpace(said[tlsSecret])
-	if text == "" || strings.TrimSpace(said[tlsVerify]) == "off" {
+	text, off := strings.TrimSpace(said[tlsSecret]), strings.TrimSpace(said[tlsVerify]) == "off"
+	if text == "" || off && strings.TrimSpace(said[tlsMatchCN]) == "" {
 		for _, name := range []string{tlsSecret, tlsVerify, tlsDepth, tlsErrorPage, tlsForward, tlsMatchCN} {
 			if value, has := said[name]; has {
 				f.Find(finding.NoEffect, field(name), shown(value), "no client certificates are asked for without auth-tls-secret, or with auth-tls-verify-client off")
@@ -64,6 +64,9 @@ func clientsOf(f *route.Fragment, said map[string]string) *route.Clients {
 		c.Subject = text
 		if _, err := regexp.Compile(text); err != nil || !strings.HasPrefix(text, "CN=") || len(text) > maxSubject {
 			c.Wrong = errors.New("auth-tls-match-cn is not CN= with a regular expression that Envoy knows")
+		}
+		if off { // ingress-nginx compares it all the same
+			c.Wrong = errors.New("auth-tls-verify-client is off, so that nobody shows the name that auth-tls-match-cn asks for")
 		}
 	}
 	return c
