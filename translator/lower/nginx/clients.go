@@ -60,16 +60,21 @@ func clientsOf(f *route.Fragment, said map[string]string) *route.Clients {
 			c.ErrorPage = text
 		}
 	}
-	if text := strings.TrimSpace(said[tlsMatchCN]); text != "" {
-		c.Subject = text
-		if _, err := regexp.Compile(text); err != nil || !strings.HasPrefix(text, "CN=") || len(text) > maxSubject {
-			c.Wrong = errors.New("auth-tls-match-cn is not CN= with a regular expression that Envoy knows")
-		}
-		if off { // ingress-nginx compares it all the same
-			c.Wrong = errors.New("auth-tls-verify-client is off, so that nobody shows the name that auth-tls-match-cn asks for")
-		}
-	}
+	named(c, strings.TrimSpace(said[tlsMatchCN]), off)
 	return c
+}
+
+// named reads the name that certificates must have. ingress-nginx compares it also where nobody
+// is asked for a certificate, and so has none.
+func named(c *route.Clients, subject string, off bool) {
+	c.Subject = subject
+	switch _, err := regexp.Compile(subject); {
+	case subject == "":
+	case off:
+		c.Wrong = errors.New("auth-tls-verify-client is off, so that nobody shows the name that auth-tls-match-cn asks for")
+	case err != nil || !strings.HasPrefix(subject, "CN=") || len(subject) > maxSubject:
+		c.Wrong = errors.New("auth-tls-match-cn is not CN= with a regular expression that Envoy knows")
+	}
 }
 
 // hostGuards are what keeps somebody out of a whole host, as the annotations say.
@@ -95,7 +100,7 @@ func modeOf(f *route.Fragment, said map[string]string) route.ClientMode {
 		return route.Optional
 	case "optional_no_ca":
 		return route.Unverified
-	case "on":
+	case "on", "off": // which is looked at before
 	default:
 		if has {
 			f.Find(finding.SettingIgnored, field(tlsVerify), shown(text), errors.New("not one of on, off, optional, optional_no_ca; on counts"))
