@@ -87,6 +87,11 @@ var Differences = []Difference{
 			renamed := a.has("auth-tls-match-cn")
 			return a.decorated() && (a.leaves() || a.signsIn() || a.snipped() || renamed || page) || a.has("enable-cors") && (a.leaves() || renamed || page)
 		}},
+	{What: "`proxy-next-upstream` by a status, where all endpoints answer it", Theirs: "502", Ours: "that answer", Why: "a server's own answer says more",
+		Fields: fields("status", "headers", "upstream"), When: func(a Asked) bool {
+			status := a.Header["X-Echo-Status"]
+			return status != "" && strings.Contains(strings.Join(a.values("proxy-next-upstream"), " "), "http_"+status)
+		}},
 	{What: "Variable in `permanent-redirect`", Theirs: "1.15 drops the whole Ingress, which 1.11 served", Ours: "the redirect that its owner wrote", Why: "nothing is guarded by leaving it out",
 		Fields: fields("headers.location", "status"), When: func(a Asked) bool { return strings.Contains(strings.Join(a.values("permanent-redirect"), ""), "$") }},
 	{What: "Client certificates at a host without a TLS section, or where an older Ingress says `off`, or on a connection for another name, or more than one label below a wildcard", Theirs: "asked for beside the default certificate; for nobody; 421, but where nobody has the name: 400, or served if they are `optional`; not asked for", Ours: "https of the host is closed; asked for; 421; as at the wildcard", Why: "who asks for certificates is taken at his word, and one that another host has asked for is not his",
