@@ -66,13 +66,41 @@ func (c HeaderChange) with(other HeaderChange) HeaderChange {
 	return HeaderChange{Remove: slices.Concat(other.Remove, c.Remove), Set: slices.Concat(other.Set, c.Set), Add: slices.Concat(other.Add, c.Add)}
 }
 
+// ofServer yields what owners say of the host as a server of nginx. ingress-nginx hears the
+// oldest that says anything; of the others only whom they keep out is kept out.
+func (m *merger) ofServer(yield func(plan, Server) bool) {
+	first := true
+	for p := range m.owning {
+		said := p.fragment.Host(m.host.Host).Server
+		if said.Measures == nil && len(said.Places) == 0 {
+			continue
+		}
+		if !first {
+			said = said.refusals()
+		}
+		if first = false; !yield(p, said) {
+			return
+		}
+	}
+}
+
+// refusals are whom measures and places keep out.
+func (s Server) refusals() Server {
+	refuses := func(a Action) bool { return a.Redirect == nil && a.Status >= http.StatusBadRequest }
+	s.Places = kept(s.Places, func(p Place) bool { return refuses(p.Action) })
+	if s.Measures != nil {
+		s.Measures = &Measures{Addresses: s.Measures.Addresses, Before: kept(s.Measures.Before, func(c Conditional) bool { return refuses(c.Action) })}
+	}
+	return s
+}
+
 // everywhere hears what owners say of the host as a whole, for all of them: who keeps
 // somebody out of the host keeps him out of each path.
 func (m *merger) everywhere() {
 	var host *Measures
-	for p := range m.owning {
-		if said := p.fragment.Host(m.host.Host).Server.Measures; said != nil {
-			host = said.with(host)
+	for _, said := range m.ofServer {
+		if said.Measures != nil {
+			host = said.Measures.with(host)
 			host = &Measures{Headers: host.Headers, Addresses: host.Addresses, Answers: host.Answers}
 		}
 	}
@@ -89,14 +117,13 @@ func (m *merger) everywhere() {
 // conditionsOfHost adds the conditions of a whole host, which are tried before all else that it
 // has.
 func (m *merger) conditionsOfHost() {
-	for p := range m.owning {
-		said := p.fragment.Host(m.host.Host).Server.Measures
-		if said == nil || len(said.Before) == 0 {
+	for p, said := range m.ofServer {
+		if said.Measures == nil || len(said.Measures.Before) == 0 {
 			continue
 		}
 		p = m.withoutCors(p)
 		p.measures, p.settings, p.closed = m.apart, cmp.Or(p.open, p.settings), false
-		for _, b := range said.Before {
+		for _, b := range said.Measures.Before {
 			m.addFirst(candidate{plan: p, rule: Rule{Name: p.fragment.Origin.Object.Key() + " server if", Match: b.of(Match{Path: "/"}), Action: b.Action}})
 		}
 	}
@@ -105,10 +132,10 @@ func (m *merger) conditionsOfHost() {
 // places are those that owners have at the host: the ones that come before all rules are
 // added, the others are candidates.
 func (m *merger) places() (list []candidate) {
-	for p := range m.owning {
+	for p, said := range m.ofServer {
 		p.measures, p.settings = m.apart, m.besideRules(p) // those of rules are not for them
 		p.open = p.settings
-		for _, place := range p.fragment.Host(m.host.Host).Server.Places {
+		for _, place := range said.Places {
 			rule := Rule{Match: place.Match, Action: place.Action, Path: place.Match.Path, Name: p.fragment.Origin.Object.Key() + " location " + place.Match.Path}
 			c := candidate{plan: p, apart: true, rule: rule}
 			if place.First {
