@@ -98,7 +98,7 @@ func (s byteSet) pattern() string {
 		}
 	}
 	if len(ways) == 0 {
-		return "[^\\x00-\\x{10FFFF}]" // nothing
+		return noPath
 	}
 	return "(?:" + strings.Join(ways, "|") + ")"
 }

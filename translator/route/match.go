@@ -123,26 +123,45 @@ func (m Match) having(pattern string) Match {
 	return m
 }
 
-// beforeQuery is a pattern of paths whose ends are also those in front of a query.
+// beforeQuery is a pattern of paths for a text that has the query behind the path: it takes
+// nothing of that, and its ends are also those in front of it.
 func beforeQuery(pattern string) string {
 	re, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil { // it takes nothing, as in whole
 		return pattern
 	}
-	ends(re)
-	return re.String()
+	return inPath(re).String()
 }
 
-func ends(re *syntax.Regexp) {
-	if re.Op == syntax.OpEndText {
-		query, _ := syntax.Parse(`(?:\?(?s:.*))?\z`, syntax.Perl)
-		*re = *query
-		return
+// noPath is what no path has, nor a query.
+const noPath = `\x00`
+
+// inPath is re without what no path has: a question mark, and signs beyond ASCII.
+func inPath(re *syntax.Regexp) *syntax.Regexp {
+	switch re.Op {
+	case syntax.OpEndText, syntax.OpEndLine:
+		return ours(`(?:\?(?s:.*))?\z`)
+	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		return ours(`[^?]`)
+	case syntax.OpCharClass:
+		if set, _ := bytesOf(re); set.where(inPaths) != (byteSet{}) {
+			return ours(set.where(inPaths).class())
+		}
+		return ours(noPath)
+	case syntax.OpLiteral:
+		if slices.ContainsFunc(re.Rune, func(r rune) bool { return r > 0x7e || !inPaths(byte(r)) }) {
+			return ours(noPath)
+		}
+	case syntax.OpNoMatch:
+		return ours(noPath)
 	}
-	for _, sub := range re.Sub {
-		ends(sub)
+	for i, sub := range re.Sub {
+		re.Sub[i] = inPath(sub)
 	}
+	return re
 }
+
+func inPaths(c byte) bool { return c > ' ' && c < 0x7f && c != '?' }
 
 func exactFirst(a, b Match) int {
 	rank := func(m Match) int {

@@ -27,7 +27,7 @@ func SpelledPattern(pattern string) (string, error) {
 	re = s.spell(re, false)
 	switch {
 	case !s.changed:
-		return pattern, nil
+		return pattern, Known(pattern)
 	case s.wide:
 		return "", errors.New("has a character of more than a byte, which no path has")
 	case inlineCase.MatchString(pattern):
@@ -35,7 +35,46 @@ func SpelledPattern(pattern string) (string, error) {
 	case boundary.MatchString(pattern):
 		return "", errors.New(`has \b or \B, which cannot be said beside what has escapes in paths`)
 	}
-	return re.String(), nil
+	return re.String(), Known(re.String())
+}
+
+// mostSteps is how large a pattern may be, in instructions of RE2. Envoy rejects all of a host
+// for a program of more than 100,000 (see package bootstrap); what stands around a pattern of an
+// object, and is made of it, is no more than twice as large.
+const mostSteps = 20_000
+
+// Known says why Envoy would not take a pattern, and with it nothing of a host. Envoy reads it by
+// bytes, and its RE2 has fewer names of classes than package regexp. A *syntax.Error says that it
+// is no pattern at all.
+func Known(pattern string) error {
+	re, err := syntax.Parse(pattern, syntax.Perl)
+	switch {
+	case err != nil:
+		return err
+	case beyondBytes.MatchString(pattern):
+		return errors.New(`has \p, \P, or \x{} of more than a byte, which Envoy does not know`)
+	case steps(re) > mostSteps:
+		return errors.New("is larger than Envoy takes")
+	}
+	return nil
+}
+
+var beyondBytes = regexp.MustCompile(`(?:^|[^\\])(?:\\\\)*(?:\\[pP]|\\x\{[0-9A-Fa-f]{3,}\})`)
+
+// steps is about how many instructions of RE2 a pattern has.
+func steps(re *syntax.Regexp) (n int) {
+	for _, sub := range re.Sub {
+		n += steps(sub)
+	}
+	switch re.Op {
+	case syntax.OpLiteral:
+		return len(re.Rune)
+	case syntax.OpCharClass:
+		return len(re.Rune) / 2
+	case syntax.OpRepeat:
+		return 1 + (n+1)*max(re.Min, re.Max, 1)
+	}
+	return n + 1
 }
 
 var (
@@ -124,11 +163,16 @@ func (s *speller) replaced(re *syntax.Regexp, same bool, pattern func() string) 
 		return re
 	}
 	s.changed = true
-	other, err := syntax.Parse(pattern(), syntax.Perl)
+	return ours(pattern())
+}
+
+// ours is a pattern that is written here.
+func ours(pattern string) *syntax.Regexp {
+	re, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
-		panic(err) // it is ours
+		panic(err)
 	}
-	return other
+	return re
 }
 
 // single reports whether a byte has one spelling in paths as Envoy compares them, itself.

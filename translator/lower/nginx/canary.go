@@ -2,7 +2,6 @@ package nginx
 
 import (
 	"errors"
-	"regexp"
 	"regexp/syntax"
 	"strconv"
 	"strings"
@@ -100,7 +99,7 @@ func contains(pattern string) (string, error) {
 	if pattern == "" {
 		return "", nil
 	}
-	if _, err := regexp.Compile(pattern); err != nil {
+	if err := route.Known(pattern); err != nil {
 		var wrong *syntax.Error
 		if errors.As(err, &wrong) {
 			err = errors.New("no regular expression that Envoy knows: " + string(wrong.Code))

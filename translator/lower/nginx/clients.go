@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -68,7 +67,7 @@ func clientsOf(f *route.Fragment, said map[string]string) *route.Clients {
 // is asked for a certificate, and so has none.
 func named(c *route.Clients, subject string, off bool) {
 	c.Subject = subject
-	switch _, err := regexp.Compile(subject); {
+	switch err := route.Known(subject); {
 	case subject == "":
 	case off:
 		c.Wrong = errors.New("auth-tls-verify-client is off, so that nobody shows the name that auth-tls-match-cn asks for")

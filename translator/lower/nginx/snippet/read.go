@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/netip"
 	"reflect"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -202,7 +201,7 @@ func comparison(words []string) (route.Match, error) {
 		if operator == "~*" {
 			value.Value = "(?i)" + value.Value
 		}
-		if _, err := regexp.Compile(value.Value); err != nil {
+		if err := route.Known(value.Value); err != nil {
 			return route.Match{}, errors.New("no regular expression that Envoy knows")
 		}
 	default:
