@@ -433,12 +433,13 @@ func (a Asked) guarded() bool {
 // lets them come.
 func (a Asked) denied() bool {
 	l := a.location()
-	if l == nil || a.Source == "" && a.Header["X-Forwarded-For"] == "" {
+	if l == nil {
 		return false
 	}
 	snippet, _ := l.said[prefix+"configuration-snippet"].(string)
 	snippet += strings.Join(a.values("server-snippet"), "\n")
-	return strings.Contains(snippet, "deny") && (l.said[prefix+"whitelist-source-range"] != nil || l.said[prefix+"allowlist-source-range"] != nil || a.Settings["whitelist-source-range"] != "")
+	some := strings.Contains(snippet, "deny") && (a.Source != "" || a.Header["X-Forwarded-For"] != "")
+	return (some || strings.Contains(snippet, "deny all")) && (l.said[prefix+"whitelist-source-range"] != nil || l.said[prefix+"allowlist-source-range"] != nil || a.Settings["whitelist-source-range"] != "")
 }
 
 // leaves reports whether the path is one from which http is sent to https, as far as its host
