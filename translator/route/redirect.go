@@ -72,8 +72,8 @@ func ToHTTPS(port uint32, host string) *Redirect {
 	return &Redirect{Status: http.StatusPermanentRedirect, Scheme: "https", Host: host, Port: port}
 }
 
-// path is a path as the rewrite leaves it. Envoy computes the same.
-func (r Rewrite) path(path string) string {
+// Path is a path, without query, as the rewrite leaves it. Envoy computes the same.
+func (r Rewrite) Path(path string) string {
 	re, err := regexp.Compile(r.Whole())
 	if err != nil {
 		return path
@@ -126,7 +126,7 @@ func (d *Redirect) path(m Match, sent string) string {
 	case d.Prefix != "":
 		path = d.replaced(m, path)
 	case d.Rewrite != nil:
-		path = d.Rewrite.path(path)
+		path = d.Rewrite.Path(path)
 	}
 	if strings.Contains(sent, "?") && !d.NoQuery {
 		path += "?" + query
