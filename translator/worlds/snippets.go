@@ -1,6 +1,7 @@
 package worlds
 
 import (
+	"slices"
 	"strings"
 
 	"legation.dev/translator/input"
@@ -105,4 +106,9 @@ func (w *World) snippetSettings(data map[string]string) {
 	if w.snippets != nil && w.snippets.IntN(2) == 0 {
 		data["compatibility"] = "ingress-nginx"
 	}
+}
+
+// SnippetLines are all lines that snippets are drawn of.
+func SnippetLines() []string {
+	return slices.Concat(ifs, changes, addresses, returns, moves, rewrites, places, unread)
 }
