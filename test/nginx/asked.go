@@ -207,7 +207,7 @@ func (a Asked) outdone() bool {
 
 // place reports whether a server-snippet answers: the whole host, or a location that has the path.
 func (a Asked) place(snippet string) bool {
-	if strings.Contains(snippet, "http_x_agent") && strings.HasPrefix(a.Header["X-Agent"], "Spider") || strings.HasPrefix(snippet, "return") || strings.HasPrefix(snippet, "rewrite") {
+	if strings.Contains(snippet, "http_x_agent") && strings.HasPrefix(a.Header["X-Agent"], "Spider") || strings.HasPrefix(snippet, "return") || strings.HasPrefix(snippet, "rewrite") && !strings.HasSuffix(snippet, "break;") {
 		return true
 	}
 	return slices.ContainsFunc([]string{"/blocked", "/metrics", "/-/reload", "/doc", "/v1/x"}, func(place string) bool {

@@ -151,7 +151,7 @@ func (m *merger) places() (list []candidate) {
 	}
 	slices.SortStableFunc(list, ByElement.compare)
 	for _, c := range list {
-		m.addFirst(c)
+		m.ahead = append(m.ahead, m.routeOf(c))
 	}
 	return nil
 }
@@ -165,8 +165,10 @@ func (m *merger) besideRules(p plan) *policy.Route {
 	return cmp.Or(p.open, p.settings)
 }
 
-func (m *merger) addFirst(c candidate) {
-	m.first = append(m.first, Route{Name: c.rule.Name, Match: c.rule.Match, Planned: m.planned(c.plan, c.rule.Action)})
+func (m *merger) addFirst(c candidate) { m.first = append(m.first, m.routeOf(c)) }
+
+func (m *merger) routeOf(c candidate) Route {
+	return Route{Name: c.rule.Name, Match: c.rule.Match, Planned: m.planned(c.plan, c.rule.Action)}
 }
 
 // before adds what is tried before the rule of a candidate.
@@ -192,6 +194,9 @@ func (m *merger) beforeRest(all Planned) {
 // conditions adds what measures say is tried before a route.
 func (m *merger) conditions(name string, match Match, of *Measures, plan func(Action) Planned) {
 	for _, b := range of.Before {
+		if b.Match.Path != "" && match.apart(b.Match.Path) {
+			continue
+		}
 		planned := plan(b.Action)
 		planned.Measures = &Measures{Headers: of.Headers}
 		m.add(Route{Name: name + " if", Match: b.of(match), Planned: planned})
@@ -214,6 +219,9 @@ func (c Conditional) of(match Match) Match {
 func (m *merger) addRewritten(r Route) {
 	if r.Measures != nil && len(r.Targets) > 0 {
 		for _, w := range r.Measures.Rewrites {
+			if r.Match.apart(w.Whole()) {
+				continue
+			}
 			own := r
 			own.Name, own.Match, own.Rewrite = r.Name+" rewritten", r.Match.having(w.Whole()), &w
 			m.add(own)

@@ -180,9 +180,13 @@ type merger struct {
 	https  *Redirect          // of this host; made when it is first needed
 	sends  bool               // the owner alone would send all of plain http to https
 	first  []Route            // before all others
-	apart  *Measures          // of places
-	unseen *Fragment          // the first with a rule that is hidden
-	beside map[exactPath]bool // of prefixes that leave their path to rules of type Exact
+	ahead  []Route            // of places, before all rules
+	// ofRules is where the routes begin that are asked again for a path that has become another
+	// one: before them stands what is said of the host as a whole.
+	ofRules int
+	apart   *Measures          // of places
+	unseen  *Fragment          // the first with a rule that is hidden
+	beside  map[exactPath]bool // of prefixes that leave their path to rules of type Exact
 }
 
 // candidate is a rule with who says so.
@@ -253,11 +257,7 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 	m.server()
 	candidates := m.candidates()
 	m.host.Routes = make([]Route, 0, len(candidates)+2) // a redirect and the fallback
-	m.solvers(candidates)
-	for _, r := range m.first {
-		m.add(r)
-	}
-	m.roots(candidates)
+	m.beforeRules(candidates)
 	last := m.fallback()
 	alike := m.preflightsAlike(candidates, last)
 	if alike {
@@ -276,7 +276,21 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 	}
 	m.beforeLast(last, alike, redirect)
 	m.last(last)
+	m.moves()
 	return m
+}
+
+// beforeRules adds what comes before all rules, whatever their paths.
+func (m *merger) beforeRules(candidates []candidate) {
+	m.solvers(candidates)
+	for _, r := range m.first {
+		m.add(r)
+	}
+	m.ofRules = len(m.host.Routes)
+	for _, r := range m.ahead {
+		m.add(r)
+	}
+	m.roots(candidates)
 }
 
 // last adds the route of what no rule matches.

@@ -1,0 +1,336 @@
+package route
+
+import (
+	"net/http"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strings"
+
+	"legation.dev/translator/finding"
+)
+
+// Move is a path that becomes another one, of which the host is asked anew who takes it. Envoy
+// asks once: what the new path leads to must follow from the texts.
+type Move struct {
+	Rewrite
+	// Field is where an object says so, Text what it says.
+	Field, Text string
+}
+
+// moves puts in the place of each route that moves its requests the routes that may take them
+// then, in their order. What is said of the server as a whole is not asked again.
+func (m *merger) moves() {
+	routes := m.host.Routes
+	if !slices.ContainsFunc(routes, func(r Route) bool { return r.Move != nil }) {
+		return
+	}
+	m.host.Routes = make([]Route, 0, len(routes)+1)
+	for i, r := range routes {
+		if r.Move == nil {
+			m.add(r)
+			continue
+		}
+		asked := slices.DeleteFunc(slices.Clone(routes[m.ofRules:]), func(to Route) bool {
+			before := slices.ContainsFunc(routes[:i], func(o Route) bool { return o.Name == to.Name })
+			return to.Page || before && to.Match.Kind == Prefix && bare(to.Match) == ""
+		})
+		m.moved(r, asked)
+	}
+}
+
+// moved adds those of routes that take what r moves. Where that does not follow from the texts
+// it is closed.
+func (m *merger) moved(r Route, routes []Route) {
+	closed, why := r, ""
+	closed.Action = Action{Status: http.StatusServiceUnavailable}
+	for _, to := range routes {
+		pattern, reach := r.Move.into(to.asked())
+		if reach == noPaths {
+			continue
+		}
+		one := r.taking(to, pattern)
+		if reason := r.cannot(to, reach); reason != "" {
+			why, one.Planned = reason, closed.Planned
+		}
+		if reach == somehow {
+			m.add(closed)
+			break
+		}
+		if m.add(one); reach == allPaths && to.always() {
+			break
+		}
+	}
+	for _, p := range m.plans {
+		if why != "" && p.fragment.Origin.Object == r.From {
+			m.found = append(m.found, finding.RewriteClosed.At(p.fragment.At(r.Move.Field), r.Move.Text, why))
+		}
+	}
+}
+
+// asItCame reports whether a route says what it says of the path that the client sent: the
+// redirect to https does.
+func (r *Route) asItCame() bool { return r.Plain && r.Redirect != nil }
+
+// asked is the match of a route without what it asks of the path as it came.
+func (r *Route) asked() Match {
+	match := r.Match
+	if r.asItCame() {
+		match.Headers = kept(match.Headers, func(h ValueMatch) bool { return h.Name != ":path" })
+	}
+	return match
+}
+
+// always reports whether a route takes all that has its path.
+func (r *Route) always() bool {
+	return r.Match.Method == "" && len(r.Match.Headers)+len(r.Match.Query) == 0 && !r.Plain && r.Deeper == "" && r.Preflight == nil
+}
+
+// taking is the route to, for what r moves to it: what has the pattern, which is that of r or one
+// that takes less.
+func (r *Route) taking(to Route, pattern string) Route {
+	match := r.Match
+	match.Path = anywhere(pattern)
+	if match.Method == "" {
+		match.Method = to.Match.Method
+	}
+	match.Headers = append(slices.Clip(match.Headers), kept(to.Match.Headers, func(h ValueMatch) bool { return h.Name != ":path" || to.asItCame() })...)
+	match.Query = append(slices.Clip(match.Query), to.Match.Query...)
+	rewrite := &Rewrite{Pattern: pattern, To: r.Move.To}
+	if path, ok := r.Move.only(); ok && to.Rewrite != nil {
+		rewrite.To = escapedTo(to.Rewrite.Path(path))
+	}
+	to.Name, to.Match = r.Name+" to "+to.Name, match
+	if len(to.Targets) > 0 {
+		to.Rewrite = rewrite
+	}
+	return to
+}
+
+// cannot is why Envoy cannot be told that the route to takes what r moves; empty if it can.
+func (r *Route) cannot(to Route, reach reach) string {
+	_, only := r.Move.only()
+	switch {
+	case reach == somehow, reach == mostPaths && to.Move == nil:
+		return "does not say which rule takes the new path"
+	case to.Move != nil:
+		return "leads to paths that are rewritten again"
+	case to.Redirect != nil && to.Redirect.ofPath() && !to.asItCame(), to.Rewrite != nil && !only:
+		return "leads to a rule that makes another path of it"
+	case to.From.Namespace != r.From.Namespace && len(to.Targets) > 0:
+		return "leads to a rule of another namespace"
+	}
+	return ""
+}
+
+// anywhere is a pattern of all paths that have one somewhere.
+func anywhere(pattern string) string { return "(?s:.*)(?:" + pattern + ")(?s:.*)" }
+
+// reach is which of the paths that a Move makes have a match.
+type reach uint8
+
+const (
+	noPaths   reach = iota
+	somePaths       // those that have the pattern
+	mostPaths       // only those that have the pattern, perhaps not all of them
+	allPaths
+	somehow // that is not known
+)
+
+var (
+	group     = regexp.MustCompile(`\\\d`)
+	groupOrOf = regexp.MustCompile(`\\(.)`)
+)
+
+// escapedTo is a path as Rewrite.To has it.
+func escapedTo(path string) string { return strings.ReplaceAll(path, `\`, `\\`) }
+
+// only is the new path, if it is the same for all.
+func (m Move) only() (string, bool) {
+	return groupOrOf.ReplaceAllString(m.To, "$1"), !group.MatchString(m.To)
+}
+
+// begins is what all new paths begin with.
+func (m Move) begins() string {
+	to, _, _ := strings.Cut(group.ReplaceAllString(m.To, "\x00"), "\x00")
+	return groupOrOf.ReplaceAllString(to, "$1")
+}
+
+// into reports which of the new paths a match has, and the pattern of the paths that become
+// these.
+func (m Move) into(match Match) (string, reach) {
+	pattern, r := m.intoPath(Match{Kind: match.Kind, Path: match.Path})
+	for _, h := range match.Headers { // see having
+		if h.Name != ":path" || r == noPaths {
+			continue
+		}
+		switch _, also := m.intoPath(Match{Kind: Regex, Path: h.Value}); {
+		case also == noPaths:
+			return m.Pattern, noPaths
+		case also != allPaths && r == somePaths:
+			r = mostPaths
+		case also != allPaths:
+			return m.Pattern, somehow
+		}
+	}
+	return pattern, r
+}
+
+func (m Move) intoPath(match Match) (string, reach) {
+	if path, ok := m.only(); ok {
+		if match.takesPath(Spelled(path)) {
+			return m.Pattern, allPaths
+		}
+		return m.Pattern, noPaths
+	}
+	begins, path := m.begins(), bare(match)
+	switch {
+	case strings.ContainsFunc(begins, respelled):
+		return m.Pattern, somehow
+	case match.Kind == Regex:
+		return m.intoPattern(begins, match.Path)
+	case strings.Contains(path, "%"):
+		return m.Pattern, somehow
+	case match.Kind == Prefix && strings.HasPrefix(begins, path+"/"):
+		return m.Pattern, allPaths
+	case !strings.HasPrefix(path, begins):
+		return m.Pattern, noPaths
+	}
+	rest := EverySpelling(path[len(begins):])
+	if match.Kind == Prefix {
+		rest += "(?:/.*)?"
+	}
+	return m.ending(rest, path[len(begins):])
+}
+
+// intoPattern is into for a pattern, and for new paths that begin with a text.
+func (m Move) intoPattern(begins, pattern string) (string, reach) {
+	text, cased, rest, ok := beginning(pattern)
+	if !ok {
+		return m.Pattern, somehow
+	}
+	same := begins
+	if !cased {
+		text, same = strings.ToLower(text), strings.ToLower(begins)
+	}
+	switch {
+	case strings.HasPrefix(same, text) && len(rest) == 1 && rest[0].Op == syntax.OpStar && rest[0].Sub[0].Op == syntax.OpAnyChar:
+		return m.Pattern, allPaths
+	case strings.HasPrefix(same, text) && same != text:
+		return m.Pattern, somehow
+	case !strings.HasPrefix(text, same):
+		return m.Pattern, noPaths
+	}
+	text = text[len(same):]
+	var b strings.Builder
+	if b.WriteString(regexp.QuoteMeta(text)); !cased {
+		b.Reset()
+		b.WriteString("(?i:" + regexp.QuoteMeta(text) + ")")
+	}
+	for _, re := range rest {
+		b.WriteString("(?:" + ungrouped(re).String() + ")")
+	}
+	return m.ending(b.String(), text)
+}
+
+// ungrouped is re without its groups.
+func ungrouped(re *syntax.Regexp) *syntax.Regexp {
+	for re.Op == syntax.OpCapture {
+		re = re.Sub[0]
+	}
+	for i, sub := range re.Sub {
+		re.Sub[i] = ungrouped(sub)
+	}
+	return re
+}
+
+// beginning takes a pattern apart: into the text that all begin with which it takes as a whole,
+// whether that is compared by case, and the rest. False if it may begin with anything.
+func beginning(pattern string) (text string, cased bool, rest []*syntax.Regexp, ok bool) {
+	re, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return "", false, nil, false
+	}
+	rest = parts(re)
+	for i, re := range rest { // nothing is before the beginning
+		if re.Op == syntax.OpBeginText {
+			rest = rest[i+1:]
+		} else if re.Op != syntax.OpStar {
+			break
+		}
+	}
+	if len(rest) == 0 || rest[0].Op != syntax.OpLiteral {
+		return "", false, nil, false
+	}
+	fold := rest[0].Flags & syntax.FoldCase
+	for len(rest) > 0 && rest[0].Op == syntax.OpLiteral && rest[0].Flags&syntax.FoldCase == fold {
+		text, rest = text+string(rest[0].Rune), rest[1:]
+	}
+	return text, fold == 0, rest, !strings.ContainsFunc(text, respelled)
+}
+
+// apart reports whether no path has m and a pattern, as far as their beginnings say.
+func (m Match) apart(pattern string) bool {
+	own := bare(m)
+	if m.Kind == Regex {
+		own, _, _, _ = beginning(m.Path)
+	}
+	text, _, _, ok := beginning(pattern)
+	own, text = strings.ToLower(own), strings.ToLower(text)
+	return ok && !strings.ContainsFunc(own, respelled) && !strings.HasPrefix(own, text) && !strings.HasPrefix(text, own)
+}
+
+// parts are what a pattern is made of, one after the other.
+func parts(re *syntax.Regexp) (list []*syntax.Regexp) {
+	if re.Op != syntax.OpConcat && re.Op != syntax.OpCapture {
+		return []*syntax.Regexp{re}
+	}
+	for _, sub := range re.Sub {
+		list = append(list, parts(sub)...)
+	}
+	return list
+}
+
+// ending is the pattern of m for those paths alone whose last group, which is all that the new
+// path has of them, has a pattern that begins with a text. It is known where the group is all that
+// follows a text at the beginning, so that no path can be taken apart in two ways.
+func (m Move) ending(rest, text string) (string, reach) {
+	at := group.FindStringIndex(m.To)
+	re, err := syntax.Parse(m.Pattern, syntax.Perl)
+	if err != nil || at[1] != len(m.To) || re.Op != syntax.OpConcat {
+		return m.Pattern, somehow
+	}
+	list := re.Sub
+	if list[len(list)-1].Op == syntax.OpEndText {
+		list = list[:len(list)-1]
+	}
+	last := list[len(list)-1]
+	if len(list) < 2 || last.Op != syntax.OpCapture || last.Cap != int(m.To[at[1]-1]-'0') || last.Sub[0].Op != syntax.OpStar || last.Sub[0].Sub[0].Op != syntax.OpAnyCharNotNL {
+		return m.Pattern, somehow
+	}
+	slash := text != "" && text[0] != '/'
+	for i, sub := range list[:len(list)-1] {
+		if (i == 0) != (sub.Op == syntax.OpBeginText) || !settled(sub, slash) {
+			return m.Pattern, somehow
+		}
+	}
+	last.Sub[0] = ours(rest)
+	re.Sub = append(list, ours(`\z`))
+	return re.String(), somePaths
+}
+
+// settled reports whether what a part of a pattern takes does not depend on what follows it, which
+// begins with no slash if slash is true.
+func settled(re *syntax.Regexp, slash bool) bool {
+	switch re.Op {
+	case syntax.OpBeginText, syntax.OpEndText, syntax.OpEmptyMatch, syntax.OpLiteral, syntax.OpCharClass:
+		return true
+	case syntax.OpCapture:
+		return settled(re.Sub[0], slash)
+	case syntax.OpQuest, syntax.OpAlternate:
+		return slash && !slices.ContainsFunc(re.Sub, func(sub *syntax.Regexp) bool {
+			return sub.Op != syntax.OpEndText && sub.Op != syntax.OpEmptyMatch && !(sub.Op == syntax.OpLiteral && string(sub.Rune) == "/")
+		})
+	}
+	return false
+}
