@@ -45,6 +45,9 @@ type Place struct {
 	Action Action
 	// First: it is tried before all rules of the host, whatever their paths.
 	First bool
+	// Once: it is no place of its own, and tried before all of these. A path that has become
+	// another one is not asked for it again.
+	Once bool
 	// Literal is what the paths begin with that it takes, if it is not First: among rules it
 	// is tried where a prefix of that text would be, and before patterns in any case.
 	Literal string
@@ -138,8 +141,12 @@ func (m *merger) places() (list []candidate) {
 		for _, place := range said.Places {
 			rule := Rule{Match: place.Match, Action: place.Action, Path: place.Match.Path, Name: p.fragment.Origin.Object.Key() + " location " + place.Match.Path}
 			c := candidate{plan: p, apart: true, rule: rule}
-			if place.First {
+			switch {
+			case place.Once:
 				m.addFirst(c)
+				continue
+			case place.First:
+				m.ahead = append(m.ahead, m.routeOf(c))
 				continue
 			}
 			c.place = &Match{Path: place.Literal}

@@ -183,101 +183,51 @@ func (m Move) intoPath(match Match) (string, reach) {
 		}
 		return m.Pattern, noPaths
 	}
-	begins, path := m.begins(), bare(match)
-	switch {
-	case strings.ContainsFunc(begins, respelled):
+	begins := m.begins()
+	if strings.ContainsFunc(begins, respelled) {
 		return m.Pattern, somehow
-	case match.Kind == Regex:
-		return m.intoPattern(begins, match.Path)
-	case strings.Contains(path, "%"):
+	}
+	switch rest, ok := after(match.pattern(), begins); {
+	case !ok:
 		return m.Pattern, somehow
-	case match.Kind == Prefix && strings.HasPrefix(begins, path+"/"):
-		return m.Pattern, allPaths
-	case !strings.HasPrefix(path, begins):
+	case rest.Op == syntax.OpNoMatch:
 		return m.Pattern, noPaths
-	}
-	rest := EverySpelling(path[len(begins):])
-	if match.Kind == Prefix {
-		rest += "(?:/.*)?"
-	}
-	return m.ending(rest, path[len(begins):])
-}
-
-// intoPattern is into for a pattern, and for new paths that begin with a text.
-func (m Move) intoPattern(begins, pattern string) (string, reach) {
-	text, cased, rest, ok := beginning(pattern)
-	if !ok {
-		return m.Pattern, somehow
-	}
-	same := begins
-	if !cased {
-		text, same = strings.ToLower(text), strings.ToLower(begins)
-	}
-	switch {
-	case strings.HasPrefix(same, text) && len(rest) == 1 && rest[0].Op == syntax.OpStar && rest[0].Sub[0].Op == syntax.OpAnyChar:
+	case takesAll(rest):
 		return m.Pattern, allPaths
-	case strings.HasPrefix(same, text) && same != text:
-		return m.Pattern, somehow
-	case !strings.HasPrefix(text, same):
-		return m.Pattern, noPaths
+	default:
+		return m.ending(rest)
 	}
-	text = text[len(same):]
-	var b strings.Builder
-	if b.WriteString(regexp.QuoteMeta(text)); !cased {
-		b.Reset()
-		b.WriteString("(?i:" + regexp.QuoteMeta(text) + ")")
-	}
-	for _, re := range rest {
-		b.WriteString("(?:" + ungrouped(re).String() + ")")
-	}
-	return m.ending(b.String(), text)
 }
 
-// ungrouped is re without its groups.
-func ungrouped(re *syntax.Regexp) *syntax.Regexp {
-	for re.Op == syntax.OpCapture {
-		re = re.Sub[0]
+// apart reports whether no path has m and a pattern, as far as the beginning of m says.
+func (m Match) apart(pattern string) bool {
+	own := bare(m)
+	if m.Kind == Regex {
+		own = beginning(m.Path)
 	}
-	for i, sub := range re.Sub {
-		re.Sub[i] = ungrouped(sub)
-	}
-	return re
+	rest, ok := after("(?i)"+pattern, own)
+	return ok && rest.Op == syntax.OpNoMatch && !strings.ContainsFunc(own, respelled) && !TwoSpellings(own)
 }
 
-// beginning takes a pattern apart: into the text that all begin with which it takes as a whole,
-// whether that is compared by case, and the rest. False if it may begin with anything.
-func beginning(pattern string) (text string, cased bool, rest []*syntax.Regexp, ok bool) {
+// beginning is a text that all begin with, in some case, which a pattern takes as a whole.
+func beginning(pattern string) string {
 	re, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
-		return "", false, nil, false
+		return ""
 	}
-	rest = parts(re)
-	for i, re := range rest { // nothing is before the beginning
+	list := parts(re)
+	for i, re := range list { // nothing is before the beginning
 		if re.Op == syntax.OpBeginText {
-			rest = rest[i+1:]
+			list = list[i+1:]
 		} else if re.Op != syntax.OpStar {
 			break
 		}
 	}
-	if len(rest) == 0 || rest[0].Op != syntax.OpLiteral {
-		return "", false, nil, false
+	text := ""
+	for len(list) > 0 && list[0].Op == syntax.OpLiteral {
+		text, list = text+string(list[0].Rune), list[1:]
 	}
-	fold := rest[0].Flags & syntax.FoldCase
-	for len(rest) > 0 && rest[0].Op == syntax.OpLiteral && rest[0].Flags&syntax.FoldCase == fold {
-		text, rest = text+string(rest[0].Rune), rest[1:]
-	}
-	return text, fold == 0, rest, !strings.ContainsFunc(text, respelled)
-}
-
-// apart reports whether no path has m and a pattern, as far as their beginnings say.
-func (m Match) apart(pattern string) bool {
-	own := bare(m)
-	if m.Kind == Regex {
-		own, _, _, _ = beginning(m.Path)
-	}
-	text, _, _, ok := beginning(pattern)
-	own, text = strings.ToLower(own), strings.ToLower(text)
-	return ok && !strings.ContainsFunc(own, respelled) && !strings.HasPrefix(own, text) && !strings.HasPrefix(text, own)
+	return text
 }
 
 // parts are what a pattern is made of, one after the other.
@@ -292,9 +242,9 @@ func parts(re *syntax.Regexp) (list []*syntax.Regexp) {
 }
 
 // ending is the pattern of m for those paths alone whose last group, which is all that the new
-// path has of them, has a pattern that begins with a text. It is known where the group is all that
-// follows a text at the beginning, so that no path can be taken apart in two ways.
-func (m Move) ending(rest, text string) (string, reach) {
+// path has of them, is what rest takes. It is known where the group is all that follows a text at
+// the beginning, so that no path can be taken apart in two ways.
+func (m Move) ending(rest *syntax.Regexp) (string, reach) {
 	at := group.FindStringIndex(m.To)
 	re, err := syntax.Parse(m.Pattern, syntax.Perl)
 	if err != nil || at[1] != len(m.To) || re.Op != syntax.OpConcat {
@@ -308,13 +258,13 @@ func (m Move) ending(rest, text string) (string, reach) {
 	if len(list) < 2 || last.Op != syntax.OpCapture || last.Cap != int(m.To[at[1]-1]-'0') || last.Sub[0].Op != syntax.OpStar || last.Sub[0].Sub[0].Op != syntax.OpAnyCharNotNL {
 		return m.Pattern, somehow
 	}
-	slash := text != "" && text[0] != '/'
+	slash := following(rest, '/', false).Op == syntax.OpNoMatch
 	for i, sub := range list[:len(list)-1] {
 		if (i == 0) != (sub.Op == syntax.OpBeginText) || !settled(sub, slash) {
 			return m.Pattern, somehow
 		}
 	}
-	last.Sub[0] = ours(rest)
+	last.Sub[0] = ours(rest.String())
 	re.Sub = append(list, ours(`\z`))
 	return re.String(), somePaths
 }

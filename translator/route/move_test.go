@@ -25,10 +25,13 @@ func moving(move *route.Move, regex, server bool) (*route.VirtualHost, []finding
 		}
 	}
 	others.Hosts[0].Server.Regex = regex
+	denied := route.Action{Status: http.StatusForbidden}
+	from.Hosts[0].Server.Places = []route.Place{{First: true, Match: route.Match{Kind: route.Exact, Path: "/a/y"}, Action: denied},
+		{First: true, Match: route.Match{Kind: route.Regex, Path: "(?s:.*)(?:^/bx?/c)(?s:.*)"}, Action: denied}, {Match: route.Match{Kind: route.Regex, Path: "/b/cd(?s:.*)"}, Literal: "/b/cd", Action: denied}}
 	if move != nil {
 		when := route.Match{Kind: route.Regex, Path: "(?s:.*)(?:" + move.Pattern + ")(?s:.*)"}
 		if server {
-			from.Hosts[0].Server.Places = []route.Place{{First: true, Match: when, Action: route.Action{Move: move}}}
+			from.Hosts[0].Server.Places = append(from.Hosts[0].Server.Places, route.Place{First: true, Once: true, Match: when, Action: route.Action{Move: move}})
 		} else {
 			from.Measures = &route.Measures{Before: []route.Conditional{{Match: when, Action: route.Action{Move: move}}}}
 		}

@@ -166,7 +166,7 @@ func (r *reader) moved(d directive) error {
 	if err != nil {
 		return err
 	}
-	place := route.Place{First: true, Match: w.match()}
+	place := route.Place{First: true, Once: true, Match: w.match()}
 	if w.status != 0 {
 		place.Action.Redirect, err = w.redirect()
 	} else if to, failed := w.goesOn(); failed == nil {
