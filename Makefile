@@ -44,9 +44,11 @@ FUZZ := \
 	./state:FuzzHistory:2000x \
 	./state:FuzzUnpack:2000x \
 	./translator:FuzzAnnotations:2000x \
+	./translator:FuzzSnippet:3000x \
 	./translator:FuzzTranslate:4000x \
 	./translator/input:FuzzDecodeManifests:25000x \
 	./translator/lower/ingress:FuzzLower:80000x \
+	./translator/lower/nginx/snippet:FuzzRead:20000x \
 	./translator/route:FuzzDecide:40000x \
 	./translator/route:FuzzMerge:20000x \
 	./ui:FuzzPages:4000x \

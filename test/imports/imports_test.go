@@ -65,7 +65,7 @@ var allowed = map[string][]string{
 	"translator/render":         {"authz/rule", "object", "pmap", "translator/policy", "translator/route", "xds/snapshot"},
 	"translator/route":          {"object", "pmap", "translator/finding", "translator/policy"},
 	"translator/policy":         {"authz/rule", "object"},
-	"translator/worlds":         {"object", "pmap", "translator/finding", "translator/input", "translator/lower", "translator/policy", "translator/route"},
+	"translator/worlds":         {"object", "pmap", "translator/finding", "translator/input", "translator/lower", "translator/lower/nginx/snippet", "translator/policy", "translator/route"},
 	"xds/admin":                 {"object", "pmap", "xds/admin/adminv1", "xds/fleet", "xds/history", "xds/impact", "xds/observed", "xds/snapshot", "xds/store"},
 	"xds/admin/adminv1":         {},
 	"xds/bootstrap":             {"authz/rule", "xds/identity", "xds/observed"},

@@ -188,9 +188,9 @@ func (m *merger) before(c candidate) {
 	m.conditions(c.rule.Name, c.rule.Match, c.plan.measures, func(a Action) Planned { return m.planned(early, a) })
 }
 
-// beforeRest adds what is tried before a catch-all, if that is of an object.
+// beforeRest adds what is tried before a fallback or a catch-all, if that is of an object.
 func (m *merger) beforeRest(all Planned) {
-	if all.Measures == nil || all.Status == http.StatusServiceUnavailable { // what is closed is closed for all
+	if !all.answers() {
 		return
 	}
 	m.conditions(all.Owner+" default", Match{Path: "/"}, all.Measures, func(a Action) Planned {
@@ -235,6 +235,12 @@ func (m *merger) addRewritten(r Route) {
 		}
 	}
 	m.add(r)
+}
+
+// answers reports whether anything is answered before a fallback or a catch-all, and before a
+// redirect to https: what is closed is closed for all.
+func (p *Planned) answers() bool {
+	return p.Measures != nil && len(p.Measures.Before) > 0 && p.Status != http.StatusServiceUnavailable
 }
 
 // answers reports whether anything of a candidate is answered before a redirect to https.

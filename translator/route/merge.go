@@ -311,11 +311,11 @@ func (m *merger) beforeLast(last Planned, alike bool, redirect redirecting) {
 }
 
 func (m *merger) conditionsOfLast(last Planned) {
-	if m.class.Rest != nil && last.From == m.class.CatchAll.From {
+	if !m.class.Settings.Compatible() || m.class.Rest != nil && last.From == m.class.CatchAll.From {
 		m.beforeRest(last)
 		return
 	}
-	if !m.class.Settings.Compatible() || m.unowned() {
+	if m.unowned() {
 		return
 	}
 	for p := range m.owning { // the oldest object of the owner lends what it asks for
@@ -509,7 +509,7 @@ func (m *merger) sendsAll(plans []plan, candidates []candidate, last *Planned) b
 		}
 	}
 	preflighted := m.preflightsAlike(candidates, *last)
-	if !preflighted && last.preflights() || m.class.Settings.Compatible() && (m.unowned() || m.lentRedirect()) {
+	if last.answers() || !preflighted && last.preflights() || m.class.Settings.Compatible() && (m.unowned() || m.lentRedirect()) {
 		return false
 	}
 	return len(plans) > 0 && !slices.ContainsFunc(candidates, func(c candidate) bool {

@@ -78,7 +78,7 @@ func (d *Redirect) ofPath() bool {
 	return d.Rewrite != nil || d.Prefix != "" || slices.ContainsFunc(d.To, func(p Piece) bool { return p.Part == PathOnly })
 }
 
-// Path is a path as the rewrite leaves it. Envoy computes the same.
+// Path is a path, without query, as the rewrite leaves it. Envoy computes the same.
 func (r Rewrite) Path(path string) string {
 	re, err := regexp.Compile(r.Whole())
 	if err != nil {
