@@ -98,7 +98,7 @@ func (s Server) refusals() Server {
 }
 
 // everywhere hears what owners say of the host as a whole, for all of them: who keeps
-// somebody out of the host keeps him out of each path.
+// somebody out of the host keeps him out of each path, also out of those that no rule has.
 func (m *merger) everywhere() {
 	var host *Measures
 	for _, said := range m.ofServer {
@@ -110,7 +110,7 @@ func (m *merger) everywhere() {
 	if host == nil {
 		return
 	}
-	m.apart = &Measures{Headers: host.Headers}
+	m.apart, m.whole = &Measures{Headers: host.Headers}, host
 	m.conditionsOfHost()
 	for i := range m.plans {
 		m.plans[i].measures = m.plans[i].measures.with(host)

@@ -185,7 +185,7 @@ type merger struct {
 	// one: before them stands what is said of the host as a whole.
 	ofRules int
 	apart   *Measures          // of places
-	unseen  *Fragment          // the first with a rule that is hidden
+	whole   *Measures          // of the host, for all that it has; nil for none
 	beside  map[exactPath]bool // of prefixes that leave their path to rules of type Exact
 }
 
@@ -290,7 +290,7 @@ func (m *merger) beforeRules(candidates []candidate) {
 	for _, r := range m.ahead {
 		m.add(r)
 	}
-	m.roots(candidates)
+	m.roots()
 }
 
 // last adds the route of what no rule matches.
@@ -411,16 +411,20 @@ func (m *merger) taken(f *Fragment, r Rule) bool {
 	return ok
 }
 
-// caught reports whether a catch-all has the path of r, and tells its owner. A compatible class
-// gives "/" of unknown hosts to an object without rules before it looks at rules without a
-// host, however old these are; here it takes none of another namespace.
+// caught reports whether a catch-all has the path of r, and tells its owner.
 func (m *merger) caught(f *Fragment, r Rule) bool {
-	all := &m.class.CatchAll
-	if !m.unowned() || m.class.Rest == nil || all.From.Namespace != f.Origin.Object.Namespace || r.Path != "/" || r.Match.Kind == Exact {
-		return false
+	is := m.ofRest(f, r)
+	if is {
+		m.found = append(m.found, finding.PathTaken.At(f.At(r.Field), r.Path, m.class.CatchAll.From, m.host.Host, "has no rules, and so comes first"))
 	}
-	m.found = append(m.found, finding.PathTaken.At(f.At(r.Field), r.Path, all.From, m.host.Host, "has no rules, and so comes first"))
-	return true
+	return is
+}
+
+// ofRest reports whether a catch-all has the path of r. A compatible class gives "/" of unknown
+// hosts to an object without rules before it looks at rules without a host, however old these
+// are; here it takes none of another namespace.
+func (m *merger) ofRest(f *Fragment, r Rule) bool {
+	return m.unowned() && m.class.Rest != nil && m.class.CatchAll.From.Namespace == f.Origin.Object.Namespace && r.Path == "/" && r.Match.Kind != Exact
 }
 
 // unowned reports whether what no rule matches has nothing of the objects with rules: at unknown
@@ -456,6 +460,7 @@ func (m *merger) fallback() Planned {
 		return m.lent(*first)
 	}
 	rest := m.class.unmatched(m.host.Host, m.owner)
+	rest.Measures = rest.Measures.with(m.whole)
 	if rest.Settings == nil && m.unowned() { // no address is asked where there is nothing
 		rest.Settings = m.class.openOf(&m.class.Settings.Route)
 	}
