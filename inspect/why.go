@@ -66,12 +66,13 @@ type Answer struct {
 	Location string `json:"location,omitempty"`
 	Cluster  string `json:"cluster,omitempty"`
 	Share    string `json:"share,omitempty"` // of the requests, such as "10 %"; empty for all
-	// Endpoints are those of the cluster; empty: the answer is 503.
+	// Endpoints are those of the cluster; empty, and no Name: the answer is 503.
 	Endpoints []Endpoint `json:"endpoints,omitempty"`
 	// Refusals are what a guard may answer in its place, in the order in which they are asked.
 	// Where nobody who asks so passes one of them, that is the last, and the answer is its.
 	Refusals []Refusal `json:"refusals,omitempty"`
-	// Name is where an ExternalName Service leads.
+	// Name is what Envoy resolves, several of them by commas: of an ExternalName Service, or of
+	// EndpointSlices of names. One that the class refuses is none.
 	Name     string    `json:"name,omitempty"`
 	Settings []Setting `json:"settings,omitempty"`
 	// Timeouts of the cluster, whoever sets them.
@@ -271,12 +272,15 @@ func answerOf(fleet *translator.Fleet, taken *route.Route, o route.Outcome, obje
 			a.Share = fmt.Sprintf("%.4g %%", 100*float64(t.Weight)/float64(max(total, 1)))
 		}
 		objects[b.Ref()] = true
-		if s, ok := fleet.View().Service(b.Key()); ok {
-			a.Name = s.ExternalName
-		}
+		var names []string
 		for _, e := range fleet.Endpoints(b).List {
+			if !e.IP.IsValid() {
+				names = append(names, e.Host())
+				continue
+			}
 			a.Endpoints = append(a.Endpoints, Endpoint{fmt.Sprintf("%s:%d", bracketed(e), e.Port), e.Zone, e.Draining})
 		}
+		a.Name = strings.Join(names, ", ")
 		settings := fleet.ClusterSettings(b)
 		a.Settings, a.Timeouts = set(settings), named(settings, "upstream-connect-timeout")
 	}
