@@ -32,7 +32,7 @@ func TestErrors(t *testing.T) {
 	want := []string{"1 0 DC at  by []: the client left before the answer, last /z",
 		"1 500  at shop/web/80 by [10.0.0.2:80]: the endpoint answered this itself, last /z",
 		"1 503 UF,URX at shop/web/80 by [10.0.0.1:80]: no connection to the endpoint came about in time, last /z",
-		"2 503 UH at shop/web/80 by []: no endpoint is ready, last /y"}
+		"2 503 UH at shop/web/80 by []: the Service has no endpoint that is ready, or an external name without an address, last /y"}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") || l.Lines != 8 {
 		t.Errorf("of %d lines:\n%s\nwant\n%s", l.Lines, strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}

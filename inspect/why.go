@@ -172,7 +172,7 @@ func why(fleet *translator.Fleet, vh *route.VirtualHost, q Question, wrong func(
 	if notFound(d) {
 		w.Problems = append(w.Problems, unserved(fleet, strings.ToLower(q.URL.Hostname()), wrong)...)
 	}
-	w.Hints = hints(fleet, vh, d, q)
+	w.Hints = append(hints(fleet, vh, d, q), byName(w.Answers)...)
 	return w.said()
 }
 

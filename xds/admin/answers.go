@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"legation.dev/object"
 	"legation.dev/xds/admin/adminv1"
 )
 
@@ -16,6 +17,9 @@ type Answers struct {
 	Certificates func(fleet, host string) []*adminv1.Certificate
 	Plan         func(manifests []byte, deleted []string) (*adminv1.PlanResponse, error)
 	Elsewhere    func(namespace string) []*adminv1.Elsewhere
+	// Unknown says that there is no such object, or, of a Ref with a namespace alone, none in
+	// that, and which may have been meant; empty if there is.
+	Unknown func(object.Ref) string
 	// Why also says which replicas were asked.
 	Why func(context.Context, *adminv1.WhyRequest) ([]*structpb.Struct, []*adminv1.Replica, error)
 }
@@ -25,7 +29,31 @@ func (s *Service) Certificates(_ context.Context, r *adminv1.CertificatesRequest
 	if s.Answers.Certificates == nil {
 		return nil, status.Error(codes.Unimplemented, "certificates are not known here")
 	}
-	return &adminv1.CertificatesResponse{Instance: s.Instance, Certificates: s.Answers.Certificates(r.GetFleet(), r.GetHost())}, nil
+	list := s.Answers.Certificates(r.GetFleet(), r.GetHost())
+	if len(list) == 0 {
+		if err := s.known(r.GetFleet(), object.Ref{}); err != nil {
+			return nil, err
+		}
+	}
+	return &adminv1.CertificatesResponse{Instance: s.Instance, Certificates: list}, nil
+}
+
+// known is why there is no answer of a fleet and of an object, or of a namespace: one of them
+// is not known here. Empty ones are not asked for. It is for answers that are empty: a name with
+// a typo must not look like one that nothing is wrong with.
+func (s *Service) known(fleet string, of object.Ref) error {
+	if fleet != "" {
+		if _, err := s.fleet(fleet); err != nil {
+			return err
+		}
+	}
+	if of == (object.Ref{}) || s.Answers.Unknown == nil {
+		return nil
+	}
+	if why := s.Answers.Unknown(of); why != "" {
+		return status.Error(codes.NotFound, why)
+	}
+	return nil
 }
 
 // maxManifests bounds what is planned, in bytes. It is translated beside what is served.
@@ -59,6 +87,11 @@ func (s *Service) Why(ctx context.Context, r *adminv1.WhyRequest) (*adminv1.WhyR
 	fleets, replicas, err := s.Answers.Why(ctx, r)
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	if len(fleets) == 0 {
+		if err := s.known(r.GetFleet(), object.Ref{}); err != nil {
+			return nil, err
+		}
 	}
 	return &adminv1.WhyResponse{Instance: s.Instance, Fleets: fleets, Replicas: replicas}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"legation.dev/object"
 	"legation.dev/xds/admin/adminv1"
 )
 
@@ -26,6 +27,11 @@ func (s *Service) Holds(ctx context.Context, r *adminv1.HoldsRequest) (*adminv1.
 		var isNew bool
 		if out.Replicas, isNew = join(out.Replicas, a.address, a.value.GetReplicas(), a.err); isNew {
 			out.Holds = addHolds(out.GetHolds(), a.value.GetHolds())
+		}
+	}
+	if len(out.GetHolds()) == 0 {
+		if err := s.known(r.GetFleet(), object.Ref{}); err != nil {
+			return nil, err
 		}
 	}
 	slices.SortStableFunc(out.Holds, compareHolds)

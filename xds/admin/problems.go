@@ -31,6 +31,11 @@ func (s *Service) Problems(ctx context.Context, r *adminv1.ProblemsRequest) (*ad
 			out.Problems = addProblems(out.Problems, a.value.GetProblems())
 		}
 	}
+	if len(out.Problems)+len(out.Elsewhere) == 0 && r.GetNamespace() != "" {
+		if err := s.known("", object.Ref{Namespace: r.GetNamespace()}); err != nil {
+			return nil, err
+		}
+	}
 	slices.SortStableFunc(out.Problems, compareProblems)
 	return out, nil
 }
