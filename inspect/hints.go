@@ -22,8 +22,8 @@ func hints(fleet *translator.Fleet, vh *route.VirtualHost, d route.Decision, q Q
 		}
 	}
 	list = append(append(list, admitted(fleet, vh, q)...), unserving(fleet, q)...)
-	if vh.Host == route.Any && notFound(d) {
-		list = append(list, stranger(fleet, q)...)
+	if vh.Host == route.Any && notFound(d) && nobodys(fleet, q) {
+		list = append(list, stranger(fleet, q))
 	}
 	if d.Route == nil {
 		return list

@@ -124,14 +124,21 @@ func namespaces(view input.View) iter.Seq[string] {
 	}
 }
 
-// stranger says that no Ingress has the host of a request that nothing takes.
-func stranger(fleet *translator.Fleet, q Question) []string {
+// nobodys reports whether no Ingress has the host of a request, not even one that is not served.
+func nobodys(fleet *translator.Fleet, q Question) bool {
 	host := strings.ToLower(q.URL.Hostname())
 	for range fleet.View().OfHost(host) {
-		return nil // the Problems of that say why it is not served
+		return false // its Problems say why it is not served
 	}
 	for range fleet.View().CanariesOf(host) {
-		return nil
+		return false
 	}
-	return []string{fmt.Sprintf("no Ingress has host %s%s", host, meant(host, fleet.View().HostsFrom("")))}
+	return true
+}
+
+// stranger says that no Ingress has the host of a request, and which was meant perhaps. It looks
+// at all hosts.
+func stranger(fleet *translator.Fleet, q Question) string {
+	host := strings.ToLower(q.URL.Hostname())
+	return fmt.Sprintf("no Ingress has host %s%s", host, meant(host, fleet.View().HostsFrom("")))
 }

@@ -11,6 +11,7 @@ import (
 	"legation.dev/translator"
 	"legation.dev/translator/policy"
 	"legation.dev/translator/route"
+	"legation.dev/xds/observed"
 )
 
 // unasked says what is wrong with the Service that auth-url names, if it is one of the cluster:
@@ -77,7 +78,7 @@ func signInLoop(fleet *translator.Fleet, s *policy.Route, q Question) []string {
 func byName(answers []Answer) (list []string) {
 	for _, a := range answers {
 		if a.Name != "" {
-			list = append(list, fmt.Sprintf("Envoy asks the DNS for %s: as long as that has no address, requests are answered 503 (legation envoy POD clusters has those that it knows)", a.Name))
+			list = append(list, fmt.Sprintf("Service %s is the name %s, and Envoy asks the DNS for its addresses: as long as there are none, requests are answered 503 (legation envoy POD clusters has those that it knows)", observed.ServiceOf(a.Cluster), a.Name))
 		}
 	}
 	return list
