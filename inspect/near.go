@@ -31,18 +31,28 @@ func meant(word string, among iter.Seq[string]) string {
 }
 
 // distance is how many letters of a are to be changed, added or taken away to have b, or swapped
-// with the one behind (optimal string alignment); at least bound is as good as bound.
+// with the one behind (optimal string alignment); at least bound is as good as bound. Names that
+// begin and end alike, as those of one domain do, cost little.
 func distance(a, b string, bound int) int {
 	if max(len(a)-len(b), len(b)-len(a)) >= bound {
 		return bound
 	}
-	before, last, now := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for a != "" && b != "" && a[0] == b[0] {
+		a, b = a[1:], b[1:]
+	}
+	for a != "" && b != "" && a[len(a)-1] == b[len(b)-1] {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	n := len(b) + 1
+	rows := make([]int, 3*n)
+	before, last, now := rows[:n], rows[n:2*n], rows[2*n:]
 	for j := range last {
 		last[j] = j
 	}
 	for i := 1; i <= len(a); i++ {
+		least := i
 		now[0] = i
-		for j := 1; j <= len(b); j++ {
+		for j := 1; j < n; j++ {
 			change := last[j-1]
 			if a[i-1] != b[j-1] {
 				change++
@@ -51,10 +61,14 @@ func distance(a, b string, bound int) int {
 			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
 				now[j] = min(now[j], before[j-2]+1)
 			}
+			least = min(least, now[j])
+		}
+		if least > bound { // a swap may still give one back
+			return bound
 		}
 		before, last, now = last, now, before
 	}
-	return last[len(b)]
+	return min(last[n-1], bound)
 }
 
 // Unknown says that there is no such object, or, if only its namespace is said, none in that;
