@@ -22,8 +22,8 @@ func hints(fleet *translator.Fleet, vh *route.VirtualHost, d route.Decision, q Q
 		}
 	}
 	list = append(append(list, admitted(fleet, vh, q)...), unserving(fleet, q)...)
-	if vh.Host == route.Any && notFound(d) && nobodys(fleet, q) {
-		list = append(list, stranger(fleet, q))
+	if nobodys(fleet, vh, d, q) {
+		list = append(list, "no Ingress has host "+strings.ToLower(q.URL.Hostname()))
 	}
 	if d.Route == nil {
 		return list

@@ -9,6 +9,7 @@ import (
 	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
+	"legation.dev/translator/route"
 )
 
 // wrongLetters is how many letters of a name may be wrong for another one to be meant, as for
@@ -16,18 +17,27 @@ import (
 const wrongLetters = 2
 
 // meant says which name somebody may have meant, for the end of a sentence; empty if none is
-// near. The first of the nearest counts.
+// near.
 func meant(word string, among iter.Seq[string]) string {
-	nearest, best := wrongLetters+1, ""
+	if name := closest(word, among); name != "" {
+		return ": did you mean " + name + "?"
+	}
+	return ""
+}
+
+// closest is the name that is nearest to a word, and the first of those; empty if none is near. It
+// looks at all names.
+func closest(word string, among iter.Seq[string]) string {
+	least, best := wrongLetters+1, ""
 	for name := range among {
-		if d := distance(word, name, nearest); d < nearest {
-			nearest, best = d, name
+		if d := distance(word, name, least); d < least {
+			least, best = d, name
 		}
 	}
-	if best == "" || nearest >= len(word) {
+	if least >= len(word) {
 		return ""
 	}
-	return ": did you mean " + best + "?"
+	return best
 }
 
 // distance is how many letters of a are to be changed, added or taken away to have b, or swapped
@@ -138,8 +148,12 @@ func namespaces(view input.View) iter.Seq[string] {
 	}
 }
 
-// nobodys reports whether no Ingress has the host of a request, not even one that is not served.
-func nobodys(fleet *translator.Fleet, q Question) bool {
+// nobodys reports whether a request that nothing takes is for a host that no Ingress has, not even
+// one that is not served.
+func nobodys(fleet *translator.Fleet, vh *route.VirtualHost, d route.Decision, q Question) bool {
+	if vh.Host != route.Any || !notFound(d) {
+		return false
+	}
 	host := strings.ToLower(q.URL.Hostname())
 	for range fleet.View().OfHost(host) {
 		return false // its Problems say why it is not served
@@ -148,11 +162,4 @@ func nobodys(fleet *translator.Fleet, q Question) bool {
 		return false
 	}
 	return true
-}
-
-// stranger says that no Ingress has the host of a request, and which was meant perhaps. It looks
-// at all hosts.
-func stranger(fleet *translator.Fleet, q Question) string {
-	host := strings.ToLower(q.URL.Hostname())
-	return fmt.Sprintf("no Ingress has host %s%s", host, meant(host, fleet.View().HostsFrom("")))
 }

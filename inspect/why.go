@@ -119,6 +119,9 @@ func Asks(r translator.Result, q Question, class string, now time.Time, more ...
 				w.Problems = append(w.Problems, problems...)
 			}
 		}
+		if name := closest(strings.ToLower(q.URL.Hostname()), r.View().HostsFrom("")); name != "" {
+			w.Hints = append(w.Hints, fmt.Sprintf("did you mean host %s?", name))
+		}
 		list[i] = w.said()
 	}
 	return list
@@ -186,8 +189,7 @@ func why(fleet *translator.Fleet, vh *route.VirtualHost, q Question, wrong func(
 	if notFound(d) {
 		w.Problems = append(w.Problems, unserved(fleet, strings.ToLower(q.URL.Hostname()), wrong)...)
 	}
-	w.nobodys = vh.Host == route.Any && notFound(d) && nobodys(fleet, q)
-	w.Hints = append(hints(fleet, vh, d, q), byName(w.Answers)...)
+	w.nobodys, w.Hints = nobodys(fleet, vh, d, q), append(hints(fleet, vh, d, q), byName(w.Answers)...)
 	return w.said()
 }
 

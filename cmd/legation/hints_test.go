@@ -67,7 +67,7 @@ func TestHints(t *testing.T) {
 		{"", "http://main.test/.well-known/acme-challenge/T", "Ingress shop/challenge has a rule for it, too, and is not served here: it is of IngressClass other, of controller example.com/other", "for ever"},
 		{"", "http://main.test/elsewhere", "of Ingress shop/main", "shop/challenge"},
 		{"external-names: 'true'", "http://vendor.test/", "Service shop/vendor is the name api.vendor.example, and Envoy asks the DNS", "for ever"},
-		{"", "http://mian.test/", "no Ingress has host mian.test: did you mean main.test?", "problem"},
+		{"", "http://mian.test/", "no Ingress has host mian.test hint did you mean host main.test?", "problem"},
 	} {
 		file := filepath.Join(t.TempDir(), "all.yaml")
 		if err := os.WriteFile(file, []byte(fmt.Sprintf(class, c.settings)+ingresses), 0o600); err != nil {

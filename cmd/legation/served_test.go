@@ -86,7 +86,7 @@ func TestServedCommands(t *testing.T) {
 		"plan, a mistake": {"apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: new, namespace: shop}\nspec:\n  ingressClassName: legation\n  rules: [{host: new.test, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: none, port: {number: 80}}}}]}}]\n",
 			[]string{"plan", "-f", "-"}, 1, []string{"1 object", "VHDS", "ingress/new.test", "There would be:", "NoService", "Ingress shop/new"}},
 		"plan, nothing":           {"", []string{"plan"}, 2, []string{"name manifests with -f"}},
-		"why, nobody's host":      {"", []string{"why", "http://wbe.test/"}, 1, []string{"answer 404", "hint no Ingress has host wbe.test: did you mean web.test?"}},
+		"why, nobody's host":      {"", []string{"why", "http://wbe.test/"}, 1, []string{"answer 404", "hint no Ingress has host wbe.test", "hint did you mean host web.test?"}},
 		"why, nobody's fleet":     {"", []string{"why", "http://web.test/", "--class", "legatoin"}, 1, []string{`there is no fleet "legatoin"; there are: legation`}},
 		"certs, nobody's fleet":   {"", []string{"certs", "list", "--fleet", "legatoin"}, 1, []string{`there is no fleet "legatoin"; there are: legation`}},
 		"certs, nobody's host":    {"", []string{"certs", "show", "nobody.example"}, 1, []string{"hosts default-certificate", "state stand-in"}},

@@ -30,18 +30,16 @@ func (s *Service) Certificates(_ context.Context, r *adminv1.CertificatesRequest
 		return nil, status.Error(codes.Unimplemented, "certificates are not known here")
 	}
 	list := s.Answers.Certificates(r.GetFleet(), r.GetHost())
-	if len(list) == 0 {
-		if err := s.known(r.GetFleet(), object.Ref{}); err != nil {
-			return nil, err
-		}
-	}
-	return &adminv1.CertificatesResponse{Instance: s.Instance, Certificates: list}, nil
+	return &adminv1.CertificatesResponse{Instance: s.Instance, Certificates: list}, s.unless(len(list) > 0, r.GetFleet(), object.Ref{})
 }
 
-// known is why there is no answer of a fleet and of an object, or of a namespace: one of them
-// is not known here. Empty ones are not asked for. It is for answers that are empty: a name with
-// a typo must not look like one that nothing is wrong with.
-func (s *Service) known(fleet string, of object.Ref) error {
+// unless is why an answer of a fleet, and of an object or of a namespace, is empty: one of them is
+// not known here, and a name with a typo must not look like one that nothing is wrong with. Empty
+// ones are not asked for; there is no error if something was found.
+func (s *Service) unless(found bool, fleet string, of object.Ref) error {
+	if found {
+		return nil
+	}
 	if fleet != "" {
 		if _, err := s.fleet(fleet); err != nil {
 			return err
@@ -88,10 +86,5 @@ func (s *Service) Why(ctx context.Context, r *adminv1.WhyRequest) (*adminv1.WhyR
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
-	if len(fleets) == 0 {
-		if err := s.known(r.GetFleet(), object.Ref{}); err != nil {
-			return nil, err
-		}
-	}
-	return &adminv1.WhyResponse{Instance: s.Instance, Fleets: fleets, Replicas: replicas}, nil
+	return &adminv1.WhyResponse{Instance: s.Instance, Fleets: fleets, Replicas: replicas}, s.unless(len(fleets) > 0, r.GetFleet(), object.Ref{})
 }

@@ -29,13 +29,8 @@ func (s *Service) Holds(ctx context.Context, r *adminv1.HoldsRequest) (*adminv1.
 			out.Holds = addHolds(out.GetHolds(), a.value.GetHolds())
 		}
 	}
-	if len(out.GetHolds()) == 0 {
-		if err := s.known(r.GetFleet(), object.Ref{}); err != nil {
-			return nil, err
-		}
-	}
 	slices.SortStableFunc(out.Holds, compareHolds)
-	return out, nil
+	return out, s.unless(len(out.GetHolds()) > 0, r.GetFleet(), object.Ref{})
 }
 
 func compareHolds(a, b *adminv1.Hold) int {

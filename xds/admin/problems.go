@@ -31,13 +31,8 @@ func (s *Service) Problems(ctx context.Context, r *adminv1.ProblemsRequest) (*ad
 			out.Problems = addProblems(out.Problems, a.value.GetProblems())
 		}
 	}
-	if len(out.Problems)+len(out.Elsewhere) == 0 && r.GetNamespace() != "" {
-		if err := s.known("", object.Ref{Namespace: r.GetNamespace()}); err != nil {
-			return nil, err
-		}
-	}
 	slices.SortStableFunc(out.Problems, compareProblems)
-	return out, nil
+	return out, s.unless(len(out.Problems)+len(out.Elsewhere) > 0, "", object.Ref{Namespace: r.GetNamespace()})
 }
 
 func compareProblems(a, b *adminv1.Problem) int {

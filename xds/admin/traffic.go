@@ -36,13 +36,8 @@ func (s *Service) Traffic(ctx context.Context, r *adminv1.TrafficRequest) (*admi
 			}
 		}
 	}
-	if len(out.GetTraffic()) == 0 {
-		if err := s.known(r.GetFleet(), serviceOf(r.GetService())); err != nil {
-			return nil, err
-		}
-	}
 	slices.SortFunc(out.Traffic, compareTraffic)
-	return out, nil
+	return out, s.unless(len(out.GetTraffic()) > 0, r.GetFleet(), serviceOf(r.GetService()))
 }
 
 // serviceOf is the Service of NAMESPACE/NAME; the zero one if that is not said.
