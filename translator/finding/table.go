@@ -342,7 +342,7 @@ var table = []Row{
 		"Split them over namespaces, or have who operates the class raise `namespace-connections`."},
 	{RulesNotDeep, Warning, "there are more than %d rules without a host: they do not take names more than one label below a wildcard of the class (requests to a.b.example.com, where there is *.example.com); those are answered as if no rule matched", "security.md#neighbours",
 		"Write the rules for the hosts that they are meant for, or fewer of them."},
-	{CanaryAlone, Error, "no rule of another Ingress has the same host, path and type, and leads to another Service: the canary gets no requests", "differences.md#settings",
+	{CanaryAlone, Error, "no rule of another Ingress has this path of host %s, with the same type, and leads to another Service: the canary gets no requests", "differences.md#settings",
 		"Write the host, the path and the `pathType` as the Ingress has them whose requests the canary is to get a share of."},
 	{CanaryTaken, Error, "%s is a canary of Service %s, too, and comes first, by age or else by name: this one gets no requests", "differences.md#settings",
 		"Keep one canary of a Service at a time, and delete the other."},

@@ -214,7 +214,9 @@ type Replica struct {
 	// Why it did not answer; empty if it did.
 	Error string `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
 	// What it serves, by name.
-	Fleets        []*Fleet `protobuf:"bytes,4,rep,name=fleets,proto3" json:"fleets,omitempty"`
+	Fleets []*Fleet `protobuf:"bytes,4,rep,name=fleets,proto3" json:"fleets,omitempty"`
+	// What it cannot do, although it serves: one sentence each, such as that nothing can be stored.
+	Unwell        []string `protobuf:"bytes,5,rep,name=unwell,proto3" json:"unwell,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -273,6 +275,13 @@ func (x *Replica) GetError() string {
 func (x *Replica) GetFleets() []*Fleet {
 	if x != nil {
 		return x.Fleets
+	}
+	return nil
+}
+
+func (x *Replica) GetUnwell() []string {
+	if x != nil {
+		return x.Unwell
 	}
 	return nil
 }
@@ -4064,12 +4073,13 @@ const file_admin_proto_rawDesc = "" +
 	"\x14AcknowledgedResponse\x12\x16\n" +
 	"\x06envoys\x18\x01 \x01(\rR\x06envoys\x12\x18\n" +
 	"\arunning\x18\x02 \x03(\rR\arunning\x12\x1a\n" +
-	"\binstance\x18\x03 \x01(\tR\binstance\"\x87\x01\n" +
+	"\binstance\x18\x03 \x01(\tR\binstance\"\x9f\x01\n" +
 	"\aReplica\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05error\x18\x03 \x01(\tR\x05error\x120\n" +
-	"\x06fleets\x18\x04 \x03(\v2\x18.legation.admin.v1.FleetR\x06fleets\"\x83\x01\n" +
+	"\x06fleets\x18\x04 \x03(\v2\x18.legation.admin.v1.FleetR\x06fleets\x12\x16\n" +
+	"\x06unwell\x18\x05 \x03(\tR\x06unwell\"\x83\x01\n" +
 	"\x05Fleet\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x124\n" +
 	"\aversion\x18\x02 \x01(\v2\x1a.legation.admin.v1.VersionR\aversion\x12\x16\n" +
