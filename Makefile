@@ -52,7 +52,7 @@ FUZZ := \
 	./translator/route:FuzzDecide:40000x \
 	./translator/route:FuzzMerge:20000x \
 	./ui:FuzzPages:4000x \
-	./xds/hold:FuzzResume:20000x \
+	./xds/hold:FuzzCertificates:20000x \
 	./xds/redact:FuzzBytes:20000x \
 	./xds/observed:FuzzReport:40000x \
 	./xds/server:FuzzDecodeRequest:40000x

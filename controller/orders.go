@@ -42,12 +42,10 @@ func (g Given) String() string {
 // Order is what is asked of a running Loop. It is made by the functions of this file, and
 // carried out by Orders.Do.
 type Order struct {
-	cause        string // if nobody has given it
-	given        *Given // nil: nobody has
-	apply        func(input.View, held.Clock) (input.View, error)
-	certificates map[string][]held.LastCertificate // to be kept, by fleet
-	first        bool                              // these are kept in place of others that are
-	done         chan error
+	cause string // if nobody has given it
+	given *Given // nil: nobody has
+	apply func(input.View, held.Clock) (input.View, error)
+	done  chan error
 }
 
 // Approve ends what is held of a fleet and waits for that: hosts go, settings are in force. Its
@@ -211,18 +209,6 @@ func (o *Orders) obey(v input.View, clock held.Clock, orders []Order) (input.Vie
 		done.causes = append(done.causes, g.String())
 	}
 	return v, done
-}
-
-// keep has certificates kept that orders bring.
-func (d obeyed) keep(holds map[string]kept) {
-	for i, order := range d.orders {
-		for name, list := range order.certificates {
-			if h, ok := holds[name]; ok && d.errs[i] == nil {
-				h.Held = h.Held.Adopt(list, order.first)
-				holds[name] = h
-			}
-		}
-	}
 }
 
 // answer tells those who wait, when what follows is published.

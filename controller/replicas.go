@@ -37,7 +37,7 @@ type Other struct {
 // Adopt takes over what another replica holds and this one does not. An error says that
 // meanwhile one of them has read something else.
 func Adopt(o Other) Order {
-	return Order{cause: "what replica " + o.Replica + " holds", certificates: o.View.Certificates(), first: o.First, apply: func(v input.View, _ held.Clock) (input.View, error) {
+	return Order{cause: "what replica " + o.Replica + " holds", apply: func(v input.View, _ held.Clock) (input.View, error) {
 		if v.ReadDigest().String() != o.Read {
 			return v, errors.New("they have not read the same any more")
 		}

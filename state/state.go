@@ -159,12 +159,7 @@ func withSecrets(v, from input.View) input.View {
 	for _, o := range from.Left().All() {
 		v = v.WithLeft(o)
 	}
-	for _, list := range from.Certificates() { // each by itself
-		for _, c := range list {
-			v = v.WithCertificate(c)
-		}
-	}
-	return v
+	return v.WithCertificates(from.Certificates())
 }
 
 // load reads one file, and puts it aside if it cannot be used.

@@ -207,8 +207,8 @@ func heldText(s *side) (text string) {
 	for key, k := range v.Kept().All() {
 		text += fmt.Sprintf("claim %q %v; ", key, k)
 	}
-	for fleet, list := range s.newest.Load().View().Certificates() { // each by itself
-		for _, k := range list {
+	for fleet, list := range v.Certificates().All() {
+		for _, k := range list.All() {
 			text += fmt.Sprintf("%s: certificate %s %x; ", fleet, k.Name, k.Sum())
 		}
 	}

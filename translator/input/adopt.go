@@ -26,6 +26,10 @@ func (v View) Adopt(from View, first bool, ended Ended) View {
 			v.kept = v.kept.Set(key, k)
 		}
 	}
+	for fleet, list := range from.certificates.All() {
+		own, _ := v.certificates.Get(fleet)
+		v.certificates = v.certificates.Set(fleet, own.Adopt(list, first))
+	}
 	v.adoptLeaving(from, ended)
 	return v.settled()
 }

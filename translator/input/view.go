@@ -39,7 +39,7 @@ type View struct {
 	frozen   pmap.Map[frozen]       // by class name; see Freeze
 	kept     pmap.Map[Kept]         // by claimKey; see Keep
 
-	certificates pmap.Map[held.LastCertificate] // fleet + sep + name: what xds/hold keeps, for who comes after; no part of what is translated
+	certificates pmap.Map[held.Certificates] // by fleet: no part of what is translated, see xds/hold
 
 	// See Guard. What leaves is among fragments, too, by their Keys.
 	leaving   pmap.Map[Leaving]  // by leavingKey
