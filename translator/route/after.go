@@ -6,12 +6,16 @@ import (
 	"unicode"
 )
 
+// mostAfter is how large a pattern may be of which after says something, in instructions of RE2: its
+// derivatives may be larger than itself.
+const mostAfter = 500
+
 // after is the pattern of what may follow a text in the texts that a pattern takes as a whole:
-// its derivative, as Brzozowski has it. False if that cannot be said: for a pattern of lines or
-// of words.
+// its derivative, as Brzozowski has it. False if that is not said: for a pattern of lines or
+// of words, and for one that is large.
 func after(pattern, text string) (*syntax.Regexp, bool) {
 	re, err := syntax.Parse(pattern, syntax.Perl)
-	if err != nil || ofLines(re) {
+	if err != nil || ofLines(re) || steps(re) > mostAfter {
 		return nil, false
 	}
 	re = ungrouped(re.Simplify())

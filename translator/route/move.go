@@ -1,6 +1,7 @@
 package route
 
 import (
+	"fmt"
 	"net/http"
 	"regexp"
 	"regexp/syntax"
@@ -26,38 +27,83 @@ func (m *merger) moves() {
 		return
 	}
 	m.host.Routes = make([]Route, 0, len(routes)+1)
+	moving := moving{routes: routes[m.ofRules:], known: map[question]led{}, room: mostMoved}
 	for i, r := range routes {
 		if r.Move == nil {
 			m.add(r)
-			continue
+		} else {
+			moving.before = i - m.ofRules
+			m.moved(r, &moving)
 		}
-		asked := slices.DeleteFunc(slices.Clone(routes[m.ofRules:]), func(to Route) bool {
-			before := slices.ContainsFunc(routes[:i], func(o Route) bool { return o.Name == to.Name })
-			return to.Page || before && to.Match.Kind == Prefix && bare(to.Match) == ""
-		})
-		m.moved(r, asked)
 	}
 }
 
-// moved adds those of routes that take what r moves. Where that does not follow from the texts
-// it is closed.
-func (m *merger) moved(r Route, routes []Route) {
+// At a host there may be mostMoved routes of paths that become others, and mostAsked times a
+// route is asked whether it takes one: each of them may lead to each rule, and the product of both
+// is nobody's wish.
+const mostMoved, mostAsked = 256, 5000
+
+// moving is what the moves of one host have in common.
+type moving struct {
+	routes []Route // that are asked
+	before int     // how many of them stand before the one that moves its requests
+	known  map[question]led
+	room   int // for so many routes
+}
+
+// question is whether the route with a number takes what a Move leads to.
+type question struct {
+	move *Move
+	to   int
+}
+
+// led is the answer.
+type led struct {
+	pattern string
+	reach   reach
+}
+
+// ask is into, of the route with a number. What takes all paths and stands before has let the
+// request pass.
+func (g *moving) ask(move *Move, i int) led {
+	to := &g.routes[i]
+	if match := to.asked(); !to.Page && (i >= g.before || match.Kind != Prefix || bare(match) != "") {
+		q := question{move, i}
+		answer, ok := g.known[q]
+		if !ok {
+			answer.pattern, answer.reach = move.into(match)
+			g.known[q] = answer
+		}
+		return answer
+	}
+	return led{}
+}
+
+// moved adds the routes that take what r moves. Where that does not follow from the texts it is
+// closed, as it is where there is no room for so many.
+func (m *merger) moved(r Route, g *moving) {
 	closed, why := r, ""
 	closed.Action = Action{Status: http.StatusServiceUnavailable}
-	for _, to := range routes {
-		pattern, reach := r.Move.into(to.asked())
-		if reach == noPaths {
-			continue
-		}
-		one := r.taking(to, pattern)
-		if reason := r.cannot(to, reach); reason != "" {
-			why, one.Planned = reason, closed.Planned
-		}
-		if reach == somehow {
+	for i, to := range g.routes {
+		if g.room <= 0 || len(g.known) > mostAsked {
+			why = fmt.Sprint("leads to so many rules that the host would have more than ", mostMoved, " routes for that")
 			m.add(closed)
 			break
 		}
-		if m.add(one); reach == allPaths && to.always() {
+		is := g.ask(r.Move, i)
+		if is.reach == noPaths {
+			continue
+		}
+		one := r.taking(to, is.pattern)
+		if reason := r.cannot(to, is.reach); reason != "" {
+			why, one.Planned = reason, closed.Planned
+		}
+		if is.reach == somehow {
+			m.add(closed)
+			break
+		}
+		g.room--
+		if m.add(one); is.reach == allPaths && to.always() {
 			break
 		}
 	}
@@ -187,6 +233,9 @@ func (m Move) intoPath(match Match) (string, reach) {
 	if strings.ContainsFunc(begins, respelled) {
 		return m.Pattern, somehow
 	}
+	if path := bare(match); match.Kind != Regex && !strings.HasPrefix(path, begins) && !strings.HasPrefix(begins, path) {
+		return m.Pattern, noPaths
+	}
 	switch rest, ok := after(match.pattern(), begins); {
 	case !ok:
 		return m.Pattern, somehow
@@ -247,7 +296,7 @@ func parts(re *syntax.Regexp) (list []*syntax.Regexp) {
 func (m Move) ending(rest *syntax.Regexp) (string, reach) {
 	at := group.FindStringIndex(m.To)
 	re, err := syntax.Parse(m.Pattern, syntax.Perl)
-	if err != nil || at[1] != len(m.To) || re.Op != syntax.OpConcat {
+	if err != nil || at[1] != len(m.To) || re.Op != syntax.OpConcat || steps(re) > mostAfter {
 		return m.Pattern, somehow
 	}
 	list := re.Sub

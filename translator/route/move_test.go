@@ -109,3 +109,33 @@ func once(vh *route.VirtualHost, rewrite route.Rewrite, path string, server bool
 	taken, again := has(path)
 	return answer{moved: true, again: again && !server, name: taken, path: path}
 }
+
+// TestMovesAreBounded: each rule may lead to each other one, and what a host has for that is bounded:
+// beyond it is closed.
+func TestMovesAreBounded(t *testing.T) {
+	class := &route.Class{Settings: policy.Defaults(), CatchAll: route.NotFound()}
+	const rules = 400
+	var matches []route.Match
+	for i := range rules {
+		matches = append(matches, route.Match{Path: fmt.Sprint("/a/", i)})
+	}
+	f := fragment(object.KindIngress, "from", 0, route.ByElement, matches...)
+	for i := range f.Hosts[0].Rules {
+		f.Hosts[0].Rules[i].Action = route.Action{Status: http.StatusOK}
+	}
+	move := &route.Move{Rewrite: route.Rewrite{Pattern: "/z", To: "/b"}, Field: "snippet", Text: "rewrite"}
+	f.Measures = &route.Measures{Before: []route.Conditional{{Match: route.Match{Kind: route.Regex, Path: "(?s:.*)(?:/z)(?s:.*)"}, Action: route.Action{Move: move}}}}
+	vh, found := route.Merge("a.test", route.Input{Class: class, Own: owned(f)})
+	statuses := map[uint32]int{}
+	for _, r := range vh.Routes {
+		if strings.Contains(r.Name, " if") {
+			statuses[r.Status]++
+		}
+	}
+	if statuses[http.StatusNotFound] != 256 || statuses[http.StatusServiceUnavailable] != rules-256 {
+		t.Errorf("answers of paths that become others are %v", statuses)
+	}
+	if len(found) == 0 || found[0].Code != finding.RewriteClosed || !strings.Contains(fmt.Sprint(found), "more than 256 routes") {
+		t.Errorf("found %v", found)
+	}
+}
