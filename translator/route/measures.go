@@ -124,7 +124,7 @@ func (m *merger) conditionsOfHost() {
 		if said.Measures == nil || len(said.Measures.Before) == 0 {
 			continue
 		}
-		p = m.withoutCors(p)
+		p = m.unruled(p, 0)
 		p.measures, p.settings, p.closed = m.apart, cmp.Or(p.open, p.settings), false
 		for _, b := range said.Measures.Before {
 			m.addFirst(candidate{plan: p, rule: Rule{Name: p.fragment.Origin.Object.Key() + " server if", Match: b.of(Match{Path: "/"}), Action: b.Action}})
@@ -167,7 +167,7 @@ func (m *merger) places() (list []candidate) {
 // whose pages may use them.
 func (m *merger) besideRules(p plan) *policy.Route {
 	if len(p.fragment.Host(m.host.Host).Server.Places) > 0 {
-		p = m.withoutCors(p)
+		p = m.unruled(p, m.class.Settings.RequestBody)
 	}
 	return cmp.Or(p.open, p.settings)
 }

@@ -254,6 +254,7 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 	m.widen()
 	m.nameless(of)
 	m.everywhere()
+	m.silent()
 	m.server()
 	candidates := m.candidates()
 	m.host.Routes = make([]Route, 0, len(candidates)+2) // a redirect and the fallback

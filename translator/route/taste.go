@@ -138,15 +138,30 @@ func (m *merger) ofHost(p plan) plan {
 		own.Headers = m.apart.Headers
 	}
 	p.measures = &own
-	return p.with(func(s *policy.Route) { s.Cors, s.RequestBody = m.class.Settings.Cors, 0 })
+	return m.unruled(p, 0)
+}
+
+// unruled is a plan for what the host answers beside its rules, without their headers for browsers,
+// and with another limit of bodies, in bytes.
+func (m *merger) unruled(p plan, body uint64) plan {
+	if p.settings.Cors == m.class.Settings.Cors && p.settings.RequestBody == body {
+		return p
+	}
+	return p.with(func(s *policy.Route) { s.Cors, s.RequestBody = m.class.Settings.Cors, body })
 }
 
 // withoutCors is a plan for what is answered before the headers of rules for browsers are added.
-func (m *merger) withoutCors(p plan) plan {
-	if p.settings.Cors == m.class.Settings.Cors {
-		return p
+func (m *merger) withoutCors(p plan) plan { return m.unruled(p, p.settings.RequestBody) }
+
+// silent has plans that are closed say nothing of rules in a compatible class, where what is
+// denied is answered at once.
+func (m *merger) silent() {
+	for i, p := range m.plans {
+		if p.closed && m.class.Settings.Compatible() {
+			m.plans[i] = m.withoutCors(p)
+			m.plans[i].measures = m.apart
+		}
 	}
-	return p.with(func(s *policy.Route) { s.Cors = m.class.Settings.Cors })
 }
 
 // with is a plan with other settings.
