@@ -25,7 +25,6 @@ import (
 	watcher "legation.dev/watcher/kube"
 )
 
-
 // TestScenarioObjects: every object of every scenario of translation is the same to translation,
 // whether it is read of a folder or of an API server, which has set its defaults before. So what a
 // scenario shows holds for both sources.
