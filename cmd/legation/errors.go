@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"time"
 
@@ -73,7 +74,7 @@ func (f *errorsFlags) run(c *cobra.Command, host string) error {
 	causes := log.Causes()
 	names := namesOf(causes, func(e inspect.ErrorCause) string { return e.Cluster })
 	value := map[string]any{"host": host, "lines": log.Lines, "unnamed": log.Unnamed, "causes": causes}
-	if err := f.print(c.OutOrStdout(), value, names, func() error { return f.writeErrors(c.OutOrStdout(), log.Lines, from, causes) }); err != nil {
+	if err := f.print(c.OutOrStdout(), value, names, func() error { return f.writeErrors(c.OutOrStdout(), log, from, causes) }); err != nil {
 		return err
 	}
 	if log.Unnamed > 0 {
@@ -83,6 +84,14 @@ func (f *errorsFlags) run(c *cobra.Command, host string) error {
 		return cli.Exit(cli.Failure) // they were printed
 	}
 	return nil
+}
+
+// beyond says what was not looked for, if it was only what is somebody's fault here.
+func beyond(least int) string {
+	if least <= http.StatusBadRequest {
+		return ""
+	}
+	return fmt.Sprintf(", of status %d and above (--status %d: what clients are refused, too)", least, http.StatusBadRequest)
 }
 
 // read reads the logs, and says of what they were.
@@ -117,9 +126,9 @@ func (f *errorsFlags) read(c *cobra.Command, log *inspect.ErrorLog) (from string
 	return count(len(list), "Envoy"), nil
 }
 
-func (f *outputFlags) writeErrors(w io.Writer, lines int, from string, causes []inspect.ErrorCause) error {
+func (f *outputFlags) writeErrors(w io.Writer, log *inspect.ErrorLog, from string, causes []inspect.ErrorCause) error {
 	if len(causes) == 0 {
-		_, err := fmt.Fprintf(w, "no errors in %s of %s\n", count(lines, "line"), from)
+		_, err := fmt.Fprintf(w, "no errors in %s of %s%s\n", count(log.Lines, "line"), from, beyond(log.Least))
 		return err
 	}
 	table := f.newTable(w, 3)

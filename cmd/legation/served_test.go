@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -98,6 +99,10 @@ func TestServedCommands(t *testing.T) {
 		"problems, far away":      {"", []string{"problems", "--in", "production"}, 1, []string{"no object of namespace production is known here\n"}},
 		"problems, well":          {"", []string{"problems", "--in", "calm"}, 0, []string{"nothing is wrong"}},
 		"history, no object":      {"", []string{"history", "--object", "ingress/shop/wbe"}, 1, []string{"no Ingress shop/wbe is known here: did you mean shop/web?"}},
+		"explain, no object":      {"", []string{"explain", "ingress/shop/opne"}, 1, []string{"no Ingress shop/opne is known here: did you mean shop/open?"}},
+		"errors, none":            {"{\"time\":\"2020-01-01T00:00:00Z\",\"host\":\"web.test\",\"status\":503}\n", []string{"errors", "web.test", "--log", "-"}, 0, []string{"no errors in 1 line of 1 log, of status 500 and above (--status 400"}},
+		"errors, one":             {fmt.Sprintf("{\"time\":%q,\"host\":\"web.test\",\"status\":413,\"details\":\"request_payload_too_large\",\"route\":\"shop/web Prefix /\",\"client\":\"192.0.2.1\"}\n", time.Now().Format(time.RFC3339)), []string{"errors", "web.test", "--status", "400", "--log", "-"}, 1, []string{"413 - shop/web - 192.0.2.1 the body is larger"}},
+		"errors, no file":         {"", []string{"errors", "web.test", "--log", "nowhere"}, 1, []string{"open nowhere"}},
 		"history, no version":     {"", []string{"history", "--object", "service/calm/idle"}, 0, []string{"No version that is kept is one of these."}},
 		"plan, a deletion":        {"", []string{"plan", "--without", "ingress/shop/open"}, 1, []string{"removed VHDS ingress/open.test", "CanaryAlone"}},
 	} {
@@ -105,7 +110,9 @@ func TestServedCommands(t *testing.T) {
 		root := rootCommand()
 		root.SetIn(strings.NewReader(c.stdin))
 		args := c.args
-		args = append(args, "--address", address)
+		if args[0] != "errors" {
+			args = append(args, "--address", address)
+		}
 		if status := cli.Run(t.Context(), root, args, &out, &out); status != c.status {
 			t.Errorf("%s: exit status %d, want %d\n%s", name, status, c.status, &out)
 		}
