@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"legation.dev/controller"
+	"legation.dev/held"
 	"legation.dev/state"
 	"legation.dev/translator/input"
 	"legation.dev/xds/admin"
@@ -60,7 +61,7 @@ func askPast(ctx context.Context, others asker, source string, log *slog.Logger)
 	for _, s := range ranked(others.Standings(ctx, "")) {
 		p, err := takeOver(ctx, others, s.Address, source)
 		if err == nil {
-			p.orders = ordersOf(s.StandingResponse)
+			p.orders = ordersOf(s.StandingResponse, time.Now())
 			log.Info("what another replica serves was read", "replica", s.GetInstance(), "address", s.Address, "age", time.Since(p.view.Stored()).Round(time.Second))
 			return p, true
 		}
@@ -157,7 +158,7 @@ func (r *thisReplica) here() *adminv1.StandingResponse {
 		out.Stored = timestamppb.New(at)
 	}
 	for _, d := range h.View().Deletions() {
-		out.Deletions = append(out.Deletions, &adminv1.HeldDeletion{Fleet: d.Class, Share: d.Share, Since: told(d.Since)})
+		out.Holds = append(out.Holds, &adminv1.Hold{Kind: string(held.Deletion), Fleet: d.Class, Since: told(d.Since)})
 	}
 	for _, g := range r.orders.Past() {
 		out.Orders = append(out.Orders, &adminv1.PastOrder{Id: g.ID, Kind: g.Kind, Fleet: g.Fleet, By: g.By, Reason: g.Reason, Digest: g.Digest, At: told(g.At)})
@@ -165,10 +166,32 @@ func (r *thisReplica) here() *adminv1.StandingResponse {
 	return out
 }
 
+// toldMost bounds how many holds and orders of another replica are looked at: more than one tells.
+const toldMost = 1000
+
 // ordersOf are those that another replica has carried out, by the clock here.
-func ordersOf(s *adminv1.StandingResponse) (list []controller.Given) {
-	for _, o := range s.GetOrders() {
-		list = append(list, controller.Given{ID: o.GetId(), Kind: o.GetKind(), Fleet: o.GetFleet(), By: o.GetBy(), Reason: o.GetReason(), Digest: o.GetDigest(), At: input.SameAge(o.GetAt().AsTime(), s.GetNow().AsTime(), time.Now())})
+func ordersOf(s *adminv1.StandingResponse, now time.Time) (list []controller.Given) {
+	for _, o := range s.GetOrders()[:min(len(s.GetOrders()), toldMost)] {
+		if !slices.Contains(controller.Kinds(), o.GetKind()) {
+			continue
+		}
+		list = append(list, controller.Given{ID: o.GetId(), Kind: o.GetKind(), Fleet: o.GetFleet(), By: o.GetBy(), Reason: o.GetReason(), Digest: o.GetDigest(), At: input.SameAge(o.GetAt().AsTime(), s.GetNow().AsTime(), now)})
+	}
+	return list
+}
+
+// removal is one of hosts of a fleet that another replica holds.
+type removal struct {
+	fleet string
+	since time.Time
+}
+
+// removalsOf are those, by the clock here.
+func removalsOf(s *adminv1.StandingResponse, now time.Time) (list []removal) {
+	for _, h := range s.GetHolds()[:min(len(s.GetHolds()), toldMost)] {
+		if h.GetKind() == string(held.Deletion) {
+			list = append(list, removal{h.GetFleet(), input.SameAge(h.GetSince().AsTime(), s.GetNow().AsTime(), now)})
+		}
 	}
 	return list
 }

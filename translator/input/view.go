@@ -47,6 +47,7 @@ type View struct {
 	left      pmap.Map[Object]   // by object.Ref.String()
 	tallies   pmap.Map[tally]    // by class
 	wakes     pmap.Map[moment]   // by class
+	lapsed    []held.Entry       // see Lapsed
 
 	press pmap.Map[Press] // by namespace: see WithPress
 
