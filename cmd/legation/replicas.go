@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"legation.dev/controller"
 	"legation.dev/held"
+	"legation.dev/pmap"
 	"legation.dev/state"
 	"legation.dev/translator/input"
 	"legation.dev/xds/admin"
@@ -118,11 +120,17 @@ type thisReplica struct {
 	started          time.Time
 	orders           *controller.Orders
 	log              *slog.Logger
-	newest           atomic.Pointer[controller.Holds]
+	newest           atomic.Pointer[holdsHere]
 	waits            chan struct{} // holds a value when hosts begin to leave
 	// known and silent belong to the goroutine of exchange.
 	known  map[string]stood  // by instance
 	silent map[string]string // by address: why it does not say what it holds
+}
+
+// holdsHere is what a pass left, and the digest of what was read, made when somebody asks, and once.
+type holdsHere struct {
+	controller.Holds
+	read func() pmap.Sum
 }
 
 func newThisReplica(source string, orders *controller.Orders, log *slog.Logger) *thisReplica {
@@ -131,7 +139,7 @@ func newThisReplica(source string, orders *controller.Orders, log *slog.Logger) 
 
 // take takes over what a pass left.
 func (r *thisReplica) take(now controller.Holds) {
-	r.newest.Store(&now)
+	r.newest.Store(&holdsHere{now, sync.OnceValue(now.View().ReadDigest)})
 	if now.View().Waits() {
 		select {
 		case r.waits <- struct{}{}:
@@ -153,7 +161,7 @@ func (r *thisReplica) here() *adminv1.StandingResponse {
 	}
 	now := time.Now()
 	told := func(t time.Time) *timestamppb.Timestamp { return timestamppb.New(input.SameAge(t, now, now)) }
-	out := &adminv1.StandingResponse{Instance: r.instance, Started: timestamppb.New(r.started), Read: h.View().ReadDigest().String(), Held: h.View().HoldDigest().String(), Now: timestamppb.New(now)}
+	out := &adminv1.StandingResponse{Instance: r.instance, Started: timestamppb.New(r.started), Read: h.read().String(), Held: h.View().HoldDigest().String(), Now: timestamppb.New(now)}
 	if at := h.View().Stored(); !at.IsZero() {
 		out.Stored = timestamppb.New(at)
 	}
@@ -203,7 +211,7 @@ func (r *thisReplica) past() (out admin.Past, err error) {
 	if read.IsZero() {
 		read = time.Now()
 	}
-	out.Read = h.View().ReadDigest().String()
+	out.Read = h.read().String()
 	if out.Packed, err = state.Pack(r.source, h.View(), read, time.Now()); err != nil {
 		return admin.Past{}, fmt.Errorf("packing what is served: %w", err)
 	}

@@ -26,6 +26,7 @@ import (
 	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
 	"legation.dev/translator/worlds"
 	"legation.dev/xds/admin"
 	"legation.dev/xds/admin/adminv1"
@@ -392,7 +393,7 @@ func TestLapse(t *testing.T) {
 		}
 		time.Sleep(4 * time.Minute)
 		holds("before it is over", true)
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute + 5*time.Second) // it asks every two seconds
 		holds("when it is over", false)
 		time.Sleep(2 * time.Minute)
 		holds("later", false)
@@ -400,6 +401,59 @@ func TestLapse(t *testing.T) {
 		if past := p.sides[1].orders.Past(); len(past) == 0 || past[0].Kind != controller.LapseKind {
 			t.Errorf("what has ended it is told as %+v", past)
 		}
+		p.stop(0)
+		p.stop(1)
+	})
+}
+
+// TestNewcomerHoldsToo: a replica that starts without memory and without the other, while settings
+// that name another Secret are held, serves what was read. When they meet, they have read the same,
+// and it holds what the other does.
+func TestNewcomerHoldsToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &pair{t: t, rng: rand.New(rand.NewPCG(1, 1)), all: map[object.Ref]input.Change{}}
+		var pairOfKeys *input.Secret
+		for _, c := range worlds.New(1, worlds.Size{Services: 2, Endpoints: 1, Ingresses: 8, TLS: 1}).All() {
+			p.change(c)
+			if s, ok := c.Object.(*input.Secret); ok && len(s.Key) > 0 {
+				pairOfKeys = s
+			}
+		}
+		put := func(name string) input.Change {
+			return lower.Put(input.Seal(&input.Secret{Meta: input.Meta{Namespace: worlds.Namespace, Name: name}, Certificate: pairOfKeys.Certificate, Key: pairOfKeys.Key}))
+		}
+		settings := func(secret, port string) input.Change {
+			return lower.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: worlds.Namespace, Name: worlds.Settings},
+				Data: map[string]string{"default-tls-secret": worlds.Namespace + "/" + secret, "http-port": port}}))
+		}
+		old := put("old")
+		p.change(old)
+		p.change(settings("old", "8080"))
+		p.start(0)
+		p.start(1)
+		p.change(put("new"))
+		p.change(settings("new", "8081"))
+		p.tell()
+		p.compare(0, "both hold the settings")
+		p.stop(1)
+		delete(p.all, old.Ref) // nobody has a newcomer read it
+		p.deaf = [2]error{errors.New("no route"), errors.New("no route")}
+		p.start(1)
+		if _, isHeld := p.sides[1].newest.Load().View().HeldSettings(worlds.Class); isHeld {
+			t.Fatal("who starts without memory holds settings")
+		}
+		p.deaf = [2]error{}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		for i, s := range p.sides {
+			if _, isHeld := s.newest.Load().View().HeldSettings(worlds.Class); !isHeld {
+				t.Errorf("replica %d does not hold the settings", i)
+			}
+		}
+		p.sides[1].source <- []input.Change{old} // which the source follows since it is used, see Loop.Used
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		p.compare(1, "they have met")
 		p.stop(0)
 		p.stop(1)
 	})
