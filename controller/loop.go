@@ -114,6 +114,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		last := view
 		told, orders := l.Orders.obey(view.WithTime(begin).WithPress(pace.press(begin)), clock, l.Orders.take())
 		result = follow(result, told, after(told, batch), clock)
+		l.Orders.lapse(result.View().Lapsed(), begin)
 		translated := l.now()
 		view = l.publish(result, holds, cause(batch, first, orders.causes))
 		l.tell(Pass{translated.Sub(begin), l.now().Sub(translated), result.Stats, pace.waiting, pace.merged}, holdsOf(view, holds, clock), first || !view.SameUses(last))
@@ -195,8 +196,8 @@ func (l *Loop) publish(r translator.Result, holds map[string]kept, cause snapsho
 		told, _ := certificates.Get(f.Name)
 		next, wake := hold.Next(holds[f.Name].Held, f.Snapshot, told, clock)
 		holds[f.Name] = kept{next, wake}
-		if certificates = certificates.Set(f.Name, next.Certificates); next.Certificates.Len() == 0 {
-			certificates = certificates.Delete(f.Name)
+		if certificates = certificates.Delete(f.Name); next.Certificates.Len() > 0 {
+			certificates = certificates.Set(f.Name, next.Certificates)
 		}
 		l.Publish(f.Name, next.Snapshot.WithStored(r.View().Stored()), cause)
 	}

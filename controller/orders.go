@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -13,15 +14,21 @@ import (
 	"legation.dev/translator/input"
 )
 
-// Kinds of orders that somebody gives.
+// Kinds of orders that somebody gives, or time does.
 const (
 	ApproveKind         = "approve"          // a removal of hosts
 	ApproveSettingsKind = "approve-settings" // settings that are held
+	LapseKind           = "lapse"            // a removal of hosts whose deletion-hold is over
 	PauseKind           = "pause"
 	ResumeKind          = "resume"
 )
 
-// Given is an order that somebody who may has given.
+// Kinds are all of them.
+func Kinds() []string {
+	return []string{ApproveKind, ApproveSettingsKind, LapseKind, PauseKind, ResumeKind}
+}
+
+// Given is an order that somebody who may has given, or that time has.
 type Given struct {
 	ID    string // the same at every replica; empty: it is given a new one
 	Kind  string
@@ -35,7 +42,8 @@ type Given struct {
 
 // String says who has given it and why.
 func (g Given) String() string {
-	what := map[string]string{ApproveKind: "approved the removal of hosts", ApproveSettingsKind: "approved the settings", PauseKind: "paused the fleet", ResumeKind: "resumed the fleet"}[g.Kind]
+	what := map[string]string{ApproveKind: "approved the removal of hosts", ApproveSettingsKind: "approved the settings", LapseKind: "let hosts go that are removed",
+		PauseKind: "paused the fleet", ResumeKind: "resumed the fleet"}[g.Kind]
 	return fmt.Sprintf("%s %s: %s", g.By, what, g.Reason)
 }
 
@@ -64,7 +72,7 @@ func Approve(g Given) Order {
 		case 0:
 			return v, errors.New("what is held is not what was shown any more: look again")
 		case 1:
-			g.Digest, g.Kind = list[0].Digest, approvals[list[0].Kind]
+			g.Digest, g.Kind = list[0].Digest, cmp.Or(g.Kind, approvals[list[0].Kind])
 			return v.Approve(list[0]), nil
 		}
 		return v, errors.New("more than one thing is held: say which by its digest")
@@ -139,6 +147,17 @@ func (o *Orders) Remember(g Given) {
 	}
 	o.past = append(o.past, g)
 	o.past = o.past[max(0, len(o.past)-rememberedMost):]
+}
+
+// lapse tells replicas of removals that have lapsed here, as of what somebody has approved: nobody
+// takes them over from one that still holds them.
+func (o *Orders) lapse(list []held.Entry, now time.Time) {
+	if o == nil {
+		return
+	}
+	for _, e := range list {
+		o.Remember(Given{Kind: LapseKind, Fleet: e.Fleet, Digest: e.Digest, By: "deletion-hold", Reason: "nobody has approved or undone it in time", At: now})
+	}
 }
 
 // Do has an order carried out and returns when what follows from it is published. An

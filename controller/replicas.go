@@ -3,6 +3,7 @@ package controller
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"legation.dev/held"
 	"legation.dev/translator/input"
@@ -11,9 +12,9 @@ import (
 var errNothingToHold = errors.New("there is nothing to hold")
 
 // Hold keeps hosts of a fleet from going, since another replica holds their removal.
-func Hold(d input.Deletion, replica string) Order {
-	return Order{cause: fmt.Sprintf("replica %s holds the removal of hosts of %s", replica, d.Class), apply: func(v input.View, _ held.Clock) (input.View, error) {
-		next, ok := v.HoldDeletion(d)
+func Hold(fleet string, since time.Time, replica string) Order {
+	return Order{cause: fmt.Sprintf("replica %s holds the removal of hosts of %s", replica, fleet), apply: func(v input.View, _ held.Clock) (input.View, error) {
+		next, ok := v.HoldDeletion(fleet, since)
 		if !ok {
 			return v, errNothingToHold
 		}
