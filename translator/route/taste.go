@@ -98,15 +98,21 @@ func (m *merger) has(match Match) bool { return m.winner[match.key()] != nil }
 
 // roots puts first what the oldest fragment that says so has for the path / alone, if it
 // has a rule here, though it may get no request, or lends its settings: whoever has a rule
-// for /.
+// for /. That of somebody else than the owner counts where the path / is his.
 func (m *merger) roots(candidates []candidate) {
 	for _, p := range m.plans {
 		served := m.unseen == p.fragment || slices.ContainsFunc(candidates, func(c candidate) bool { return !c.guard && !c.apart && c.plan.fragment == p.fragment })
-		if root := p.fragment.Host(m.host.Host).Root; root != nil && (served || m.lends(p)) {
+		if root := p.fragment.Host(m.host.Host).Root; root != nil && (served || m.lends(p)) && (p.owns || m.hasRoot(p.fragment)) {
 			m.add(Route{Name: p.fragment.Origin.Object.Key() + " root", Match: Match{Kind: Exact, Path: "/"}, Planned: m.planned(m.ofHost(p), *root)})
 			return
 		}
 	}
+}
+
+// hasRoot reports whether the path / is of the namespace of f.
+func (m *merger) hasRoot(f *Fragment) bool {
+	exact := Match{Kind: Exact, Path: "/"}
+	return m.hasOwn(exact, f) || !m.has(exact) && m.hasOwn(Match{Path: "/"}, f)
 }
 
 // ofHost is a plan for what the host answers before it has looked for a rule: with the headers
