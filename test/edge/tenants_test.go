@@ -41,24 +41,7 @@ type row struct {
 // Service, Location and certificate, by http and by https. The class honours all that
 // ingress-nginx has. translator's test of the same name draws all fields together.
 func TestTenants(t *testing.T) {
-	s, err := inprocess.Start(t.Context(), inprocess.Options{Settings: map[string]string{
-		"compatibility": "ingress-nginx", "host-ownership": "namespace", "external-names": "true"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	apply := func(list ...input.Object) {
-		for _, o := range list {
-			s.Change(lower.Put(o))
-		}
-		if err := s.Settle(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
+	s, apply := tenantsOn(t, "namespace")
 	apply(backends(t, owner)...)
 	apply(ownersHosts()...)
 	before := answersOf(t, s)
@@ -81,6 +64,56 @@ func TestTenants(t *testing.T) {
 		for _, o := range r.objects {
 			s.Change(input.Delete(o.Ref()))
 		}
+	}
+}
+
+// tenantsOn starts an Envoy for a class that honours all that ingress-nginx has. What is applied
+// has landed.
+func tenantsOn(t *testing.T, ownership string) (s *inprocess.Stack, apply func(...input.Object)) {
+	t.Helper()
+	s, err := inprocess.Start(t.Context(), inprocess.Options{Settings: map[string]string{
+		"compatibility": "ingress-nginx", "host-ownership": ownership, "external-names": "true"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s, func(list ...input.Object) {
+		for _, o := range list {
+			s.Change(lower.Put(o))
+		}
+		if err := s.Settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestSharedHosts: where a class shares hosts, somebody else may have a path of his own, and
+// whatever annotations he has there, the other paths of the host are answered as before.
+func TestSharedHosts(t *testing.T) {
+	s, apply := tenantsOn(t, "shared")
+	apply(slices.Concat(backends(t, owner), backends(t, neighbour), ownersHosts())...)
+	before := answersOf(t, s)
+	for _, chunk := range append(saidAtOnce(), map[string]string{}) { // at last without any
+		o := theirs(func(o *input.Ingress) {
+			o.Rules, o.TLS = nil, nil
+			for _, host := range []string{"plain.test", "tls.test", "*.wild.test"} {
+				o.Rules = append(o.Rules, rule(host, input.PathPrefix, "/theirs"))
+			}
+			maps.Copy(o.Annotations, chunk)
+		})
+		apply(o)
+		for i, a := range answersOf(t, s) {
+			if a != before[i] {
+				t.Errorf("with %q: %s, and before: %s", slices.Sorted(maps.Keys(chunk)), a, before[i])
+			}
+		}
+	}
+	if a, err := answerTo(s, "http", "plain.test", "/theirs"); !strings.HasPrefix(a, "200 "+neighbour) {
+		t.Errorf("his path answers %s, %v", a, err)
 	}
 }
 

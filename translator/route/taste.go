@@ -114,15 +114,22 @@ func (m *merger) has(match Match) bool { return m.winner[match.key()] != nil }
 
 // roots puts first what the oldest fragment that says so has for the path / alone, if it
 // has a rule here, though it may get no request, or lends its settings: whoever has a rule
-// for /.
+// for /. That of somebody else than the owner counts where the path / is his.
 func (m *merger) roots() {
 	for i, p := range m.plans {
 		root := p.fragment.Host(m.host.Host).Root
-		if root != nil && (adds(m.rules(p.fragment), m.host.Host, m.older(i)) || m.lends(p) && !m.unowned()) {
+		counts := root != nil && (adds(m.rules(p.fragment), m.host.Host, m.older(i)) || m.lends(p) && !m.unowned())
+		if counts && (p.owns || m.hasRoot(p.fragment)) {
 			m.add(Route{Name: p.fragment.Origin.Object.Key() + " root", Match: Match{Kind: Exact, Path: "/"}, Planned: m.planned(m.ofHost(p), *root)})
 			return
 		}
 	}
+}
+
+// hasRoot reports whether the path / is of the namespace of f.
+func (m *merger) hasRoot(f *Fragment) bool {
+	exact := Match{Kind: Exact, Path: "/"}
+	return m.hasOwn(exact, f) || !m.has(exact) && m.hasOwn(Match{Path: "/"}, f)
 }
 
 // ofHost is a plan for what the host answers before it has looked for a rule: with the headers
