@@ -42,6 +42,7 @@ func groups(service string) []map[string]string {
 		{"satisfy": "any"}, {"satisfy": "any", "allowed-addresses": "127.0.0.2", "auth-type": "basic", "auth-secret": "users"},
 		{"requests-per-minute": "1", "rate-burst": "1"}, {"requests-per-minute": "1", "rate-burst": "1", "rate-exempt-addresses": "127.0.0.2/31"}, {"requests-per-second": "100"},
 		{"max-request-body": "64"}, {"max-request-body": "64"}, {"max-request-body": "1Ki"}, {"max-request-body": "off"},
+		{"cors": "true"}, {"cors": "true", "cors-origins": "https://a.test,https://*.b.test"},
 		{"max-pending-requests": "1"}, {"max-connections": "1", "max-pending-requests": "1"},
 	}
 }
@@ -156,6 +157,9 @@ func asked(g *worlds.Fragments, r route.Request) request {
 	if g.IntN(3) > 0 {
 		with := http.Request{Header: q.Headers}
 		with.SetBasicAuth("ann", one(g, password, password, "guessed"))
+	}
+	if g.IntN(3) == 0 {
+		q.Headers.Set("Origin", one(g, "https://a.test", "https://x.b.test", "https://a.test.x", "null"))
 	}
 	q.Headers.Set(wanted, fmt.Sprint(one(g, 200, 200, 200, 204, 401, 403, 503)))
 	return q

@@ -79,7 +79,7 @@ func compare(t *testing.T, w *suite, src rand.Source, n int) {
 			t.Errorf("no request came to: %s", what)
 		}
 	}
-	for _, what := range []string{"by canary", "canary by weight", "guard", "refused by authorization", "refused by body", "refused by password", "refused by password or authorization", "refused by rate", "rewritten", "said", "side", "text"} {
+	for _, what := range []string{"by canary", "canary by weight", "guard", "preflight", "refused by authorization", "refused by body", "refused by password", "refused by password or authorization", "refused by rate", "rewritten", "said", "side", "text"} {
 		if closes := !w.class.Settings.ServeUnprotected; seen[what] == 0 && n >= many && (closes || what != "guard") {
 			t.Errorf("no request came to: %s", what)
 		}
@@ -293,6 +293,7 @@ func (n tally) add(d result) {
 		"mirrored": len(d.Route.Calls) > 0, "side": len(d.Route.Targets) > 0 && d.Route.Targets[0].Headers != nil, "by canary": strings.Contains(d.Route.Name, "canary by "),
 		"canary by weight": len(d.Allowed) == 2 && d.Route.Targets[0].Weight+d.Route.Targets[1].Weight == 100, "guard": strings.Contains(d.Route.Name, " closed "), "cluster": len(d.Allowed) == 1 && d.Allowed[0].Cluster != "", "one of clusters": len(d.Allowed) > 1,
 		"status": d.Allowed[0].Status != 0 && d.Route.Redirect == nil, "deeper": d.Route.Deeper != "", "by method": m.Method != "",
+		"preflight": d.Route.Preflight != nil,
 		"condition": strings.HasSuffix(d.Route.Name, " if"), "place": strings.Contains(d.Route.Name, " location "), "rewritten": d.Route.Rewrite != nil,
 		"text": d.Route.Body != "", "said": d.Route.Measures != nil && len(saidOf(d.Route.Measures.Headers.Response, http.StatusOK)) > 0,
 		"by header": len(m.Headers) > 0, "by query": len(m.Query) > 0, "regex": m.Kind == route.Regex, "exact": m.Kind == route.Exact,

@@ -167,6 +167,19 @@ func inPath(re *syntax.Regexp) *syntax.Regexp {
 	return re
 }
 
+// pattern is the path of m as a pattern of whole paths, for one among others.
+func (m Match) pattern() string {
+	switch {
+	case m.Kind == Regex:
+		return "(?:" + m.Path + ")"
+	case m.Kind == Exact && m.Path == "/": // and two slashes, as in takesPath
+		return "//?"
+	case m.Kind == Exact:
+		return EverySpelling(m.Path)
+	}
+	return EverySpelling(bare(m)) + "(?:/(?s:.*))?"
+}
+
 func inPaths(c byte) bool { return c > ' ' && c < 0x7f && c != '?' }
 
 func exactFirst(a, b Match) int {

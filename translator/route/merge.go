@@ -260,9 +260,9 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 	m.host.Routes = make([]Route, 0, len(candidates)+2) // a redirect and the fallback
 	m.beforeRules(candidates)
 	last := m.fallback()
-	alike := m.preflightsAlike(candidates, last)
+	preflighted, alike := m.preflightsAlike(candidates, last)
 	if alike {
-		m.preflight("preflight", Match{Path: "/"}, candidates[0].plan)
+		m.preflight("preflight", preflighted, candidates[0].plan)
 	}
 	redirect := m.redirects(candidates, &last)
 	for _, c := range candidates {
@@ -514,7 +514,7 @@ func (m *merger) sendsAll(plans []plan, candidates []candidate, last *Planned) b
 			return false
 		}
 	}
-	preflighted := m.preflightsAlike(candidates, *last)
+	_, preflighted := m.preflightsAlike(candidates, *last)
 	if last.answers() || !preflighted && last.preflights() || m.class.Settings.Compatible() && (m.unowned() || m.lentRedirect()) {
 		return false
 	}

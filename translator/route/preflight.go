@@ -3,6 +3,7 @@ package route
 import (
 	"net/http"
 	"reflect"
+	"strings"
 
 	"legation.dev/translator/policy"
 )
@@ -24,20 +25,41 @@ func (p *Planned) preflights() bool {
 	return p.Settings != nil && p.Settings.Cors.Active() && p.Status != http.StatusServiceUnavailable
 }
 
-// preflightsAlike reports whether preflights are answered alike wherever they go at the host, so
-// that one route does for all: to each rule, and to what none matches, if there is such a path.
-func (m *merger) preflightsAlike(candidates []candidate, last Planned) bool {
+// preflightsAlike reports whether preflights are answered alike wherever that is done at the
+// host, so that one route does for all, and returns which requests that takes: to the whole host
+// if none of it is left out, else to the paths of its rules.
+func (m *merger) preflightsAlike(candidates []candidate, last Planned) (Match, bool) {
 	if len(candidates) == 0 {
-		return false
+		return Match{}, false
 	}
 	first, all := candidates[0].plan, false
 	for _, c := range candidates {
 		if !m.preflights(c) || !sameAnswers(first, c.plan) {
-			return false
+			return Match{}, false
 		}
 		all = all || c.rule.Match.everything()
 	}
-	return all || last.preflights() && sameAnswers(first, plan{settings: last.Settings, measures: last.Measures})
+	switch {
+	case all || last.preflights() && sameAnswers(first, plan{settings: last.Settings, measures: last.Measures}):
+		return Match{Path: "/"}, true
+	case last.preflights() || len(candidates) == 1:
+		return Match{}, false
+	}
+	return anyOf(candidates)
+}
+
+// anyOf is a match of what any of the candidates takes; false if that cannot be said by one
+// pattern, or by none that Envoy takes.
+func anyOf(candidates []candidate) (Match, bool) {
+	patterns := make([]string, len(candidates))
+	for i, c := range candidates {
+		if m := c.rule.Match; m.Method != "" || len(m.Headers)+len(m.Query) > 0 {
+			return Match{}, false
+		}
+		patterns[i] = c.rule.Match.pattern()
+	}
+	m := Match{Kind: Regex, Path: strings.Join(patterns, "|")}
+	return m, Known(m.Path) == nil
 }
 
 // sameAnswers reports whether two plans answer preflights alike.
