@@ -106,27 +106,17 @@ func bare(m Match) string {
 // route: that of m becomes a condition of the header, which has the query behind it.
 func (m Match) having(pattern string) Match {
 	own := m.pattern()
-	if m.Kind == Regex {
-		own = beforeQuery(own)
+	switch m.Kind {
+	case Regex:
+		own = beforeQuery(m.Path)
+	case Prefix:
+		own = EverySpelling(bare(m)) + "(?:/[^?]*)?"
 	}
 	if m.Kind != Prefix || bare(m) != "" {
 		m.Headers = append(slices.Clip(m.Headers), ValueMatch{Name: ":path", Value: "(?:" + own + `)(?:\?(?s:.*))?`, Regex: true})
 	}
 	m.Kind, m.Path = Regex, pattern
 	return m
-}
-
-// pattern is what paths have as a whole that a match takes.
-func (m Match) pattern() string {
-	switch {
-	case m.Kind == Regex:
-		return m.Path
-	case m.Kind == Exact && m.Path == "/": // and two slashes, as in takesPath
-		return "//?"
-	case m.Kind == Exact:
-		return EverySpelling(m.Path)
-	}
-	return EverySpelling(bare(m)) + "(?:/[^?]*)?"
 }
 
 // beforeQuery is a pattern of paths for a text that has the query behind the path: it takes
