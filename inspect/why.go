@@ -58,6 +58,8 @@ type Why struct {
 	Running string `json:"running,omitempty"`
 	// Held is what is kept of these objects, and until when.
 	Held []string `json:"held,omitempty"`
+
+	nobodys bool // no Ingress has the host
 }
 
 // Answer is one thing that may happen to a request.
@@ -66,12 +68,13 @@ type Answer struct {
 	Location string `json:"location,omitempty"`
 	Cluster  string `json:"cluster,omitempty"`
 	Share    string `json:"share,omitempty"` // of the requests, such as "10 %"; empty for all
-	// Endpoints are those of the cluster; empty: the answer is 503.
+	// Endpoints are those of the cluster; empty, and no Name: the answer is 503.
 	Endpoints []Endpoint `json:"endpoints,omitempty"`
 	// Refusals are what a guard may answer in its place, in the order in which they are asked.
 	// Where nobody who asks so passes one of them, that is the last, and the answer is its.
 	Refusals []Refusal `json:"refusals,omitempty"`
-	// Name is where an ExternalName Service leads.
+	// Name is what Envoy resolves, several of them by commas: of an ExternalName Service, or of
+	// EndpointSlices of names. One that the class refuses is none.
 	Name     string    `json:"name,omitempty"`
 	Settings []Setting `json:"settings,omitempty"`
 	// Timeouts of the cluster, whoever sets them.
@@ -104,10 +107,25 @@ func Asks(r translator.Result, q Question, class string, now time.Time, more ...
 	for _, p := range more {
 		wrong[p.Object] = append(wrong[p.Object], p)
 	}
-	return AsksOf(r, q, class, func(ref object.Ref) []finding.Problem {
+	list := AsksOf(r, q, class, func(ref object.Ref) []finding.Problem {
 		slices.SortFunc(wrong[ref], finding.Problem.Compare)
 		return slices.Compact(wrong[ref])
 	})
+	for i, w := range list {
+		if !w.nobodys {
+			continue
+		}
+		for ref, problems := range wrong { // an Ingress of the host may be in a file that cannot be read
+			if ref.Kind == object.KindFile {
+				w.Problems = append(w.Problems, problems...)
+			}
+		}
+		if name := closest(strings.ToLower(q.URL.Hostname()), r.View().HostsFrom("")); name != "" {
+			w.Hints = append(w.Hints, fmt.Sprintf("did you mean host %s?", name))
+		}
+		list[i] = w.said()
+	}
+	return list
 }
 
 // AsksOf is Asks for who knows already what is wrong with an object. It costs what there is
@@ -172,14 +190,14 @@ func why(fleet *translator.Fleet, vh *route.VirtualHost, q Question, wrong func(
 	if notFound(d) {
 		w.Problems = append(w.Problems, unserved(fleet, strings.ToLower(q.URL.Hostname()), wrong)...)
 	}
-	w.Hints = hints(fleet, vh, d, q)
+	w.nobodys, w.Hints = nobodys(fleet, vh, d, q), append(hints(fleet, vh, d, q), byName(w.Answers)...)
 	return w.said()
 }
 
 // said is w with its Problems in order, as people read them.
 func (w Why) said() Why {
 	slices.SortFunc(w.Problems, finding.Problem.Compare)
-	w.Problems = slices.Compact(w.Problems)
+	w.Problems, w.Said = slices.Compact(w.Problems), nil
 	for _, p := range w.Problems {
 		w.Said = append(w.Said, fmt.Sprintf("%s: %s", p.Code, p.Error()))
 	}
@@ -271,12 +289,15 @@ func answerOf(fleet *translator.Fleet, taken *route.Route, o route.Outcome, obje
 			a.Share = fmt.Sprintf("%.4g %%", 100*float64(t.Weight)/float64(max(total, 1)))
 		}
 		objects[b.Ref()] = true
-		if s, ok := fleet.View().Service(b.Key()); ok {
-			a.Name = s.ExternalName
-		}
+		var names []string
 		for _, e := range fleet.Endpoints(b).List {
+			if !e.IP.IsValid() {
+				names = append(names, e.Host())
+				continue
+			}
 			a.Endpoints = append(a.Endpoints, Endpoint{fmt.Sprintf("%s:%d", bracketed(e), e.Port), e.Zone, e.Draining})
 		}
+		a.Name = strings.Join(names, ", ")
 		settings := fleet.ClusterSettings(b)
 		a.Settings, a.Timeouts = set(settings), named(settings, "upstream-connect-timeout")
 	}

@@ -15,9 +15,13 @@ func (f *Fleet) VirtualHost(name string) *route.VirtualHost {
 	return host
 }
 
-// Endpoints are those that requests to a backend of the fleet may go to.
+// Endpoints are those that requests to a backend of the fleet may go to, names that Envoy
+// resolves among them.
 func (f *Fleet) Endpoints(b route.Backend) route.Endpoints {
 	service, slices := f.class.behind(f.view, b)
+	if c, _, _ := lowerservice.Cluster(b, &f.class.Settings, service, slices); c.Named {
+		return route.Endpoints{Backend: b, List: c.Endpoints}
+	}
 	list, _ := lowerservice.Endpoints(b, service, slices)
 	return list
 }

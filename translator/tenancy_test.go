@@ -288,11 +288,12 @@ func (h *harm) answer(name string) {
 
 // redirects is what a decision leads to, without its name, if that is https: the redirect of a
 // host is one route or many. So is what an issuer is answered: a solver's rule is a second
-// time before all others if anything is in its way.
+// time before all others if anything is in its way. The answers to preflights of a host are one
+// route or many, too, by what others of the host answer.
 func redirects(decision string) string {
 	decision = strings.TrimPrefix(decision, "challenge ") // the same rule, before all else
 	name, to, _ := strings.Cut(decision, " by :")
-	if strings.HasPrefix(name, "redirect") {
+	if strings.HasPrefix(name, "redirect") || strings.HasPrefix(name, "preflight") && !strings.Contains(name, neighbour+"/") {
 		return to
 	}
 	return decision

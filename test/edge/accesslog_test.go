@@ -3,10 +3,12 @@
 package edge
 
 import (
+	"bufio"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"legation.dev/test/envoy"
@@ -94,4 +96,65 @@ func TestAccessLogLost(t *testing.T) {
 	if err := w.envoy.WaitStat(t.Context(), "filesystem.write_failed", envoy.AtLeast(1)); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestAccessLogUnread: of a pipe that nobody reads, as the standard output of a container may
+// be, Envoy keeps what it would write, and no request waits. That is memory without a bound, so
+// the alert LegationAccessLogStuck goes by the gauge that grows with it. When it is read at
+// last, no line is lost and the memory comes back.
+func TestAccessLogUnread(t *testing.T) {
+	const requests, path = 500, 16 << 10 // of so many bytes
+	file := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pipe, err := os.OpenFile(file, os.O_RDWR, 0) // Envoy's own opening would wait for somebody to read
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pipe.Close()
+	w := shop(t)
+	w.settings["access-log"], w.settings["access-log-fields"] = file, "path"
+	w.start(t)
+	const gauge = "filesystem.write_total_buffered"
+	before := w.allocated(t)
+	long := "/" + strings.Repeat("x", path)
+	for range requests {
+		w.want(t, "a page", get("shop.example.com", long), 200, "web")
+	}
+	if err := w.envoy.WaitStat(t.Context(), gauge, envoy.AtLeast((requests-8)*path)); err != nil { // a pipe holds 64 KiB, and so much is being written
+		t.Error(err)
+	}
+	full := w.allocated(t)
+	if grown := full - before; grown < requests*path/2 {
+		t.Errorf("Envoy has %d bytes more than before: is it bounded now? Then say so in docs/shutdown.md", grown)
+	}
+	in := bufio.NewReaderSize(pipe, 2*path)
+	for i := range requests {
+		if line, err := in.ReadString('\n'); err != nil || len(line) < path {
+			t.Fatalf("line %d of %d: %d bytes, %v", i, requests, len(line), err)
+		}
+	}
+	if err := w.envoy.WaitStat(t.Context(), gauge, func(n uint64) bool { return n == 0 }); err != nil {
+		t.Error(err)
+	}
+	if after := w.allocated(t); after-before > (full-before)/2 {
+		t.Errorf("%d bytes before, %d while nobody read, %d after", before, full, after)
+	}
+}
+
+// allocated is the memory that Envoy has allocated, in bytes.
+func (w *suite) allocated(t *testing.T) (n int64) {
+	t.Helper()
+	text, err := w.envoy.Get(t.Context(), "/memory")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var memory struct {
+		Allocated int64 `json:",string"`
+	}
+	if err := json.Unmarshal(text, &memory); err != nil {
+		t.Fatal(err)
+	}
+	return memory.Allocated
 }

@@ -41,35 +41,21 @@ type row struct {
 // Service, Location and certificate, by http and by https. The class honours all that
 // ingress-nginx has. translator's test of the same name draws all fields together.
 func TestTenants(t *testing.T) {
-	s, err := inprocess.Start(t.Context(), inprocess.Options{Settings: map[string]string{
-		"compatibility": "ingress-nginx", "host-ownership": "namespace", "external-names": "true"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	apply := func(list ...input.Object) {
-		for _, o := range list {
-			s.Change(lower.Put(o))
-		}
-		if err := s.Settle(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
+	s, apply := tenantsOn(t, "namespace")
 	apply(backends(t, owner)...)
 	apply(ownersHosts()...)
 	before := answersOf(t, s)
-	for _, want := range []string{"http plain.test/: 200 shop", "https plain.test/: 200 shop", "http tls.test/: 308  https://tls.test", "https x.wild.test/a: 200 shop"} {
+	for _, want := range []string{"http plain.test/: 200 shop", "https plain.test/: 200 shop", "http tls.test/: 308  https://tls.test", "https x.wild.test/a: 200 shop", "http a.lent.test/: 308  https://a.lent.test", "https a.lent.test/: 200 shop"} {
 		if !slices.ContainsFunc(before, func(a string) bool { return strings.HasPrefix(a, want) }) {
 			t.Fatalf("no %q in %q", want, before)
 		}
 	}
-	for _, r := range rows(t) {
+	for i, r := range rows(t) {
 		apply(r.objects...)
 		after := answersOf(t, s)
+		if taken, err := answerTo(s, "https", "b.lent.test", "/"); i == 0 && !strings.HasPrefix(taken, "200 "+neighbour) {
+			t.Errorf("%s did not take *.lent.test: %s, %v", r.name, taken, err)
+		}
 		for i, a := range after {
 			if a != before[i] {
 				t.Errorf("%s: %s, and before: %s", r.name, a, before[i])
@@ -78,6 +64,56 @@ func TestTenants(t *testing.T) {
 		for _, o := range r.objects {
 			s.Change(input.Delete(o.Ref()))
 		}
+	}
+}
+
+// tenantsOn starts an Envoy for a class that honours all that ingress-nginx has. What is applied
+// has landed.
+func tenantsOn(t *testing.T, ownership string) (s *inprocess.Stack, apply func(...input.Object)) {
+	t.Helper()
+	s, err := inprocess.Start(t.Context(), inprocess.Options{Settings: map[string]string{
+		"compatibility": "ingress-nginx", "host-ownership": ownership, "external-names": "true"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s, func(list ...input.Object) {
+		for _, o := range list {
+			s.Change(lower.Put(o))
+		}
+		if err := s.Settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestSharedHosts: where a class shares hosts, somebody else may have a path of his own, and
+// whatever annotations he has there, the other paths of the host are answered as before.
+func TestSharedHosts(t *testing.T) {
+	s, apply := tenantsOn(t, "shared")
+	apply(slices.Concat(backends(t, owner), backends(t, neighbour), ownersHosts())...)
+	before := answersOf(t, s)
+	for _, chunk := range append(saidAtOnce(), map[string]string{}) { // at last without any
+		o := theirs(func(o *input.Ingress) {
+			o.Rules, o.TLS = nil, nil
+			for _, host := range []string{"plain.test", "tls.test", "*.wild.test"} {
+				o.Rules = append(o.Rules, rule(host, input.PathPrefix, "/theirs"))
+			}
+			maps.Copy(o.Annotations, chunk)
+		})
+		apply(o)
+		for i, a := range answersOf(t, s) {
+			if a != before[i] {
+				t.Errorf("with %q: %s, and before: %s", slices.Sorted(maps.Keys(chunk)), a, before[i])
+			}
+		}
+	}
+	if a, err := answerTo(s, "http", "plain.test", "/theirs"); !strings.HasPrefix(a, "200 "+neighbour) {
+		t.Errorf("his path answers %s, %v", a, err)
 	}
 }
 
@@ -117,10 +153,13 @@ func rule(host string, kind input.PathType, paths ...string) input.Rule {
 	return r
 }
 
-// ownersHosts are a host without TLS, one with a certificate, and a wildcard.
+// ownersHosts are a host without TLS, one with a certificate, a wildcard, and a host that has
+// the certificate of a wildcard which is no more than an alias: by a rule it is anybody's.
 func ownersHosts() []input.Object {
 	class, born := inprocess.Class, time.Unix(0, 0)
-	certificate, key := selfSigned("tls.test", "*.wild.test")
+	certificate, key := selfSigned("tls.test", "*.wild.test", "lends.test", "*.lent.test")
+	lends := metaOf(owner, "lends", born)
+	lends.Annotations[nginx.Prefix+"server-alias"] = "*.lent.test"
 	return []input.Object{
 		input.Seal(&input.Secret{Meta: metaOf(owner, "cert", born), Certificate: certificate, Key: key}),
 		input.Seal(&input.Ingress{Meta: metaOf(owner, "hosts", born), ClassName: &class,
@@ -128,6 +167,8 @@ func ownersHosts() []input.Object {
 			Rules: []input.Rule{rule("tls.test", input.PathPrefix, "/"), rule("*.wild.test", input.PathPrefix, "/a")}}),
 		// By itself: a compatible class redirects all hosts of an Ingress with a TLS section.
 		input.Seal(&input.Ingress{Meta: metaOf(owner, "plain", born), ClassName: &class, Rules: []input.Rule{rule("plain.test", input.PathPrefix, "/")}}),
+		input.Seal(&input.Ingress{Meta: lends, ClassName: &class, TLS: []input.TLS{{Hosts: []string{"lends.test"}, Secret: "cert"}}, Rules: []input.Rule{rule("lends.test", input.PathPrefix, "/")}}),
+		input.Seal(&input.Ingress{Meta: metaOf(owner, "lent", born), ClassName: &class, Rules: []input.Rule{rule("a.lent.test", input.PathPrefix, "/")}}),
 	}
 }
 
@@ -136,7 +177,7 @@ func ownersHosts() []input.Object {
 func theirs(edit func(o *input.Ingress)) *input.Ingress {
 	class := inprocess.Class
 	o := &input.Ingress{Meta: metaOf(neighbour, "all", time.Unix(3600, 0)), ClassName: &class}
-	for _, host := range []string{"plain.test", "tls.test", "*.wild.test", "x.wild.test", "*.test", "*.x.wild.test", "own.test", ""} {
+	for _, host := range []string{"plain.test", "tls.test", "*.wild.test", "x.wild.test", "*.test", "*.x.wild.test", "*.lent.test", "own.test", ""} {
 		o.Rules = append(o.Rules, rule(host, input.PathExact, "/", "/a", "/login"), rule(host, input.PathPrefix, "/", "/a"))
 		if host != "" {
 			o.TLS = append(o.TLS, input.TLS{Hosts: []string{host}, Secret: "cert"})
@@ -148,7 +189,7 @@ func theirs(edit func(o *input.Ingress)) *input.Ingress {
 
 // rows are all fields of all kinds: what else there is beside the field is as harmful as can be.
 func rows(t *testing.T) (list []row) {
-	certificate, key := selfSigned("plain.test", "tls.test", "*.wild.test", "*.test")
+	certificate, key := selfSigned("plain.test", "tls.test", "*.wild.test", "*.test", "*.lent.test")
 	standing := append(backends(t, neighbour), input.Seal(&input.Secret{Meta: metaOf(neighbour, "cert", time.Time{}), Certificate: certificate, Key: key, Authorities: certificate}))
 	add := func(name string, more ...input.Object) {
 		list = append(list, row{name, append(slices.Clone(standing), more...)})
@@ -230,7 +271,7 @@ func saidAtOnce() (chunks []map[string]string) {
 // answersOf are what Envoy answers for all names of the owner.
 func answersOf(t *testing.T, s *inprocess.Stack) (list []string) {
 	t.Helper()
-	for _, host := range []string{"plain.test", "tls.test", "w.wild.test", "x.wild.test"} {
+	for _, host := range []string{"plain.test", "tls.test", "w.wild.test", "x.wild.test", "a.lent.test"} {
 		for _, path := range []string{"/", "/a", "/login", "/.well-known/acme-challenge/token"} {
 			for _, scheme := range []string{"http", "https"} {
 				a, err := answerTo(s, scheme, host, path)

@@ -91,8 +91,8 @@ func (c *Cluster) ServiceAccount(ctx context.Context, namespace, name string) (*
 }
 
 // Apply writes objects in order, as `kubectl apply --server-side --force-conflicts`
-// would. Each gets the generation that it has in the API server by then, which
-// AwaitReady waits for.
+// would. Each gets the generation and age that it has in the API server by then: AwaitReady
+// waits for the former.
 func (c *Cluster) Apply(ctx context.Context, objects ...Object) error {
 	for _, o := range objects {
 		u, at, err := c.resource(o)
@@ -104,6 +104,7 @@ func (c *Cluster) Apply(ctx context.Context, objects ...Object) error {
 			return fmt.Errorf("applying %s %s: %w", u.GetKind(), keyOf(o), err)
 		}
 		o.SetGeneration(now.GetGeneration())
+		o.SetCreationTimestamp(now.GetCreationTimestamp())
 	}
 	return nil
 }

@@ -107,19 +107,25 @@ func (c *Cluster) Forbidden(ctx context.Context) (n float64, err error) {
 // Admit has the API server judge an object, given as YAML, with every check but
 // keeping it: an unknown field or a duplicate one is an error.
 func (c *Cluster) Admit(ctx context.Context, document []byte) error {
+	_, err := c.Admitted(ctx, document)
+	return err
+}
+
+// Admitted is Admit, and what the API server would keep, its defaults set.
+func (c *Cluster) Admitted(ctx context.Context, document []byte) (*unstructured.Unstructured, error) {
 	text, err := sigsyaml.YAMLToJSONStrict(document)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	u := &unstructured.Unstructured{}
 	if err := u.UnmarshalJSON(text); err != nil {
-		return err
+		return nil, err
 	}
-	_, err = c.at(u).Create(ctx, u, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
+	kept, err := c.at(u).Create(ctx, u, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", u.GetKind(), u.GetName(), err)
+		return nil, fmt.Errorf("%s %s: %w", u.GetKind(), u.GetName(), err)
 	}
-	return nil
+	return kept, nil
 }
 
 // Documents are the documents of a YAML text, without those that hold only

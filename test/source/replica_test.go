@@ -44,9 +44,9 @@ func limited(t testing.TB) context.Context {
 	return ctx
 }
 
-// replica is a Source and the Loop behind it, without streams.
+// replica is a source and the Loop behind it, without streams.
 type replica struct {
-	source *watcher.Source
+	source *watcher.Source // nil: it reads a folder
 
 	mu      sync.Mutex // guards all below
 	more    *sync.Cond
@@ -64,6 +64,14 @@ type digests struct {
 // start starts a replica that runs until the test ends.
 func start(t testing.TB, c watcher.Config, seen *digests) *replica {
 	t.Helper()
+	source := newSource(t, c)
+	r := &replica{source: source}
+	r.run(t, &controller.Loop{Source: atOnce{source}}, seen, source.Run)
+	return r
+}
+
+func newSource(t testing.TB, c watcher.Config) *watcher.Source {
+	t.Helper()
 	if c.REST == nil {
 		c.REST = cluster.REST()
 	}
@@ -74,13 +82,17 @@ func start(t testing.TB, c watcher.Config, seen *digests) *replica {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &replica{source: source}
+	return source
+}
+
+// run runs a Loop, and what its source needs, until the test ends.
+func (r *replica) run(t testing.TB, loop *controller.Loop, seen *digests, beside ...func(context.Context) error) {
 	r.more = sync.NewCond(&r.mu)
-	loop := &controller.Loop{Source: atOnce{source}, Publish: func(string, snapshot.Snapshot, snapshot.Cause) {},
-		Report: func(result translator.Result) { r.report(t, result, seen) }}
+	loop.Publish = func(string, snapshot.Snapshot, snapshot.Cause) {}
+	loop.Report = func(result translator.Result) { r.report(t, result, seen) }
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
-	for _, run := range []func(context.Context) error{source.Run, loop.Run} {
+	for _, run := range append(beside, loop.Run) {
 		group.Go(func() {
 			if err := run(ctx); !errors.Is(err, context.Canceled) {
 				t.Error(err)
@@ -88,7 +100,6 @@ func start(t testing.TB, c watcher.Config, seen *digests) *replica {
 		})
 	}
 	t.Cleanup(func() { cancel(); group.Wait() })
-	return r
 }
 
 // atOnce is a source whose classes let hosts go at once that are deleted: what is compared
@@ -155,10 +166,18 @@ func (r *replica) await(ctx context.Context, t testing.TB, look func(translator.
 		case err == nil:
 			return
 		case ctx.Err() != nil:
-			t.Fatalf("%v: %v; the source waits for %v", ctx.Err(), err, r.source.Waiting())
+			t.Fatalf("%v: %v; the source waits for %v", ctx.Err(), err, r.waiting())
 		}
 		r.more.Wait()
 	}
+}
+
+// waiting is what the source waits for. A folder waits for nothing.
+func (r *replica) waiting() []watcher.Condition {
+	if r.source == nil {
+		return nil
+	}
+	return r.source.Waiting()
 }
 
 // counted is how many results there were.

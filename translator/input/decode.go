@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -181,7 +182,11 @@ func FromService(o *corev1.Service) *Service {
 		r.PrefersZone = true // by its node, too: what is there is in the zone
 	}
 	for _, p := range o.Spec.Ports {
-		port := ServicePort{Name: p.Name, Port: p.Port, TargetPort: p.TargetPort.String(), Protocol: cmp.Or(string(p.Protocol), "TCP")}
+		target := p.TargetPort.String()
+		if p.TargetPort.StrVal == "" && p.TargetPort.IntVal == 0 { // as the API server sets it
+			target = strconv.Itoa(int(p.Port))
+		}
+		port := ServicePort{Name: p.Name, Port: p.Port, TargetPort: target, Protocol: cmp.Or(string(p.Protocol), "TCP")}
 		if p.AppProtocol != nil {
 			port.AppProtocol = *p.AppProtocol
 		}

@@ -158,6 +158,10 @@ func (c *Class) openOf(s *policy.Route) *policy.Route {
 func (c *Class) Plan(f *Fragment, a Action, in *Input) (Planned, []finding.Finding) {
 	p := c.planOf(f)
 	found := append(p.admit(Any, in), p.lost(in)...)
+	if p.closed && c.Settings.Compatible() { // as silent has it
+		p = p.with(func(s *policy.Route) { s.Cors = c.Settings.Cors })
+		p.measures = nil
+	}
 	planned, wrong := p.of(a)
 	if c.Settings.Compatible() {
 		planned = planned.withoutSession()

@@ -176,7 +176,7 @@ func isRegex(vh *route.VirtualHost, of route.Tenure) bool {
 
 // isMeasure reports whether a route is there because measures or places ask for it.
 func isMeasure(r route.Route) bool {
-	return strings.HasSuffix(r.Name, " if") || strings.HasSuffix(r.Name, " rewritten") || strings.Contains(r.Name, " location ")
+	return strings.HasSuffix(r.Name, " if") || strings.HasSuffix(r.Name, " rewritten") || strings.Contains(r.Name, " location ") || strings.Contains(r.Name, " if to ")
 }
 
 // isGuard reports whether a route closes a place.

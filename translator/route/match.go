@@ -105,18 +105,14 @@ func bare(m Match) string {
 // having is m for paths that have a pattern, too, as a whole. Envoy compares one path of a
 // route: that of m becomes a condition of the header, which has the query behind it.
 func (m Match) having(pattern string) Match {
-	own := ""
-	switch {
-	case m.Kind == Regex:
+	own := m.pattern()
+	switch m.Kind {
+	case Regex:
 		own = beforeQuery(m.Path)
-	case m.Kind == Exact && m.Path == "/": // and two slashes, as in takesPath
-		own = "//?"
-	case m.Kind == Exact:
-		own = EverySpelling(m.Path)
-	case bare(m) != "":
+	case Prefix:
 		own = EverySpelling(bare(m)) + "(?:/[^?]*)?"
 	}
-	if own != "" {
+	if m.Kind != Prefix || bare(m) != "" {
 		m.Headers = append(slices.Clip(m.Headers), ValueMatch{Name: ":path", Value: "(?:" + own + `)(?:\?(?s:.*))?`, Regex: true})
 	}
 	m.Kind, m.Path = Regex, pattern

@@ -3,6 +3,7 @@ package route
 import (
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -70,6 +71,11 @@ func ToHTTPS(port uint32, host string) *Redirect {
 		port = 0
 	}
 	return &Redirect{Status: http.StatusPermanentRedirect, Scheme: "https", Host: host, Port: port}
+}
+
+// ofPath reports whether clients are sent where their path says.
+func (d *Redirect) ofPath() bool {
+	return d.Rewrite != nil || d.Prefix != "" || slices.ContainsFunc(d.To, func(p Piece) bool { return p.Part == PathOnly })
 }
 
 // Path is a path, without query, as the rewrite leaves it. Envoy computes the same.

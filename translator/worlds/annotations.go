@@ -18,8 +18,10 @@ var hostile = map[string][]string{
 	"auth-secret":  {"users", Namespace + "/users"}, "auth-tls-secret": {Namespace + "/ca", OtherSpace + "/ca"}, "proxy-ssl-secret": {Namespace + "/ca", OtherSpace + "/ca"},
 	"custom-headers": {Namespace + "/" + TenantHeaders, TenantHeaders}, "auth-proxy-set-headers": {Namespace + "/" + TenantHeaders, OtherSpace + "/" + TenantHeaders},
 	"default-backend": {"web", Namespace + "/web"}, "mirror-target": {"http://web." + Namespace + ".svc$request_uri"}, "auth-url": {"http://web." + Namespace + ".svc/ask", "https://$host/ask"},
-	"rewrite-target": {"/", "/$1", "https://elsewhere.test/"}, "configuration-snippet": {"deny all;", "return 403;", `more_set_headers "X-A: b";`, "proxy_pass http://127.0.0.1;"},
-	"server-snippet": {"return 403;", "location / { deny all; }", "location /a { return 404; }", "lua {}"}, "canary-by-header": {"x-canary"}, "canary-by-cookie": {"canary"},
+	"rewrite-target": {"/", "/$1", "https://elsewhere.test/"}, "configuration-snippet": {"deny all;", "return 403;", `more_set_headers "X-A: b";`, "proxy_pass http://127.0.0.1;",
+		"rewrite ^ https://elsewhere.test/ permanent;", "rewrite ^/(.*)$ /x/$1 break;", "return 200 theirs;", "return 302 https://elsewhere.test$request_uri;", `if ($http_cookie ~ "[[:word:]]{900}|\pL") { return 403; }`, "proxy_set_header Host a.test;"},
+	"server-snippet": {"return 403;", "location / { deny all; }", "location /a { return 404; }", "lua {}",
+		"rewrite ^ https://elsewhere.test/ redirect;", "return 200 theirs;", `location ~* .* { return 302 https://elsewhere.test/; }`, `if ($request_method = GET) { return 200 theirs; }`, "more_set_headers \"Set-Cookie: s=theirs; Domain=test\";", "deny all;"}, "canary-by-header": {"x-canary"}, "canary-by-cookie": {"canary"},
 	"canary-weight": {"100", "10"}, "session-cookie-path": {"/"}, "session-cookie-domain": {"test"}, "whitelist-source-range": {"10.0.0.0/8", "nowhere", "0.0.0.0/0,::/0"},
 }
 

@@ -31,11 +31,13 @@ var (
 	addresses = []string{`deny 127.0.0.2;`, `allow 127.0.0.0/30; deny all;`, `allow 127.0.0.3; deny 127.0.0.2/31;`, `deny 2001:db8::/32;`}
 	returns   = []string{`return 403;`, `return 301 https://moved.test$request_uri;`, `return 302 /a;`, `return 200 "no more";`, `return 404 ok;`, `return https://moved.test/a?b=c;`}
 	moves     = []string{`rewrite ^/a/(.*)$ /moved/$1 redirect;`, `rewrite ^/(a|b)$ https://moved.test/x/$1? permanent;`, `rewrite /a\( https://moved.test permanent;`, `rewrite (?i)^/A$ /b permanent;`}
-	rewrites  = []string{`rewrite ^/a/(.*)$ /$1 break;`, `rewrite (/|b)b$ /$1x break;`, `rewrite ^/ab?(/)? /b$1$2 break;`, `rewrite ^ /all break;`, `proxy_set_header X-One $uri;`}
-	places    = []string{`location = /a { return 403; }`, `location /ab { deny all; }`, `location ^~ /a/ { return 302 https://moved.test$request_uri; }`, `location ~ b$ { return 404; }`,
+	// lasts have the new path taken by another rule, or the same one.
+	lasts    = []string{`rewrite ^/a/(.*)$ /b/$1 last;`, `rewrite ^/b$ /a/x last;`, `rewrite ^/a(/|$)(.*) /$2 last;`, `rewrite /b /a last;`, `rewrite (?i)^/A(.*)$ /ab$1 last;`}
+	rewrites = []string{`rewrite ^/a/(.*)$ /$1 break;`, `rewrite (/|b)b$ /$1x break;`, `rewrite ^/ab?(/)? /b$1$2 break;`, `rewrite ^ /all break;`, `proxy_set_header X-One $uri;`}
+	places   = []string{`location = /a { return 403; }`, `location /ab { deny all; }`, `location ^~ /a/ { return 302 https://moved.test$request_uri; }`, `location ~ b$ { return 404; }`,
 		`location ~* ^/A { return 200 "A"; }`, `location = /a( { return 307 /b; }`, `location / { return 403; }`, `location /.well-known { return 404; }`}
 	// unread are not understood, or closed for another reason: some are harmless.
-	unread = []string{`if ($arg_q = 1) { return 403; }`, `proxy_read_timeout 5s;`, `auth_request /a;`, `rewrite ^/a /b last;`, `if ($http_x_one ~ "(?=a)") { return 403; }`, `deny all`}
+	unread = []string{`if ($arg_q = 1) { return 403; }`, `proxy_read_timeout 5s;`, `auth_request /a;`, `rewrite ^/a /b;`, `if ($http_x_one ~ "(?=a)") { return 403; }`, `deny all`}
 )
 
 // SaidHeader is set on answers by some snippets.
@@ -55,7 +57,7 @@ func (w *World) locationText() string {
 	if w.one(10) {
 		return w.lines(ifs, returns)
 	}
-	return w.lines(ifs, ifs, changes, addresses, moves, rewrites, rewrites)
+	return w.lines(ifs, ifs, changes, addresses, moves, lasts, rewrites, rewrites)
 }
 
 // serverText is a snippet of a server.
@@ -63,7 +65,7 @@ func (w *World) serverText() string {
 	if w.one(12) {
 		return w.lines(ifs, returns)
 	}
-	return w.lines(ifs, ifs, changes, addresses, moves, places, places)
+	return w.lines(ifs, ifs, changes, addresses, moves, lasts, places, places)
 }
 
 // measures has a fragment ask for what snippets say, perhaps.
@@ -110,5 +112,5 @@ func (w *World) snippetSettings(data map[string]string) {
 
 // SnippetLines are all lines that snippets are drawn of.
 func SnippetLines() []string {
-	return slices.Concat(ifs, changes, addresses, returns, moves, rewrites, places, unread)
+	return slices.Concat(ifs, changes, addresses, returns, moves, lasts, rewrites, places, unread)
 }

@@ -10,12 +10,12 @@ import (
 
 // TestLines: each line of a snippet is understood where it is drawn, but those that must not be.
 func TestLines(t *testing.T) {
-	for _, text := range slices.Concat(ifs, changes, addresses, returns, moves, rewrites) {
+	for _, text := range slices.Concat(ifs, changes, addresses, returns, moves, lasts, rewrites) {
 		if m, err := snippet.Location(text); err != nil || m == nil && text != "etag off;" {
 			t.Errorf("%s: %+v, %v", text, m, err)
 		}
 	}
-	for _, text := range slices.Concat(ifs, changes, addresses, returns, moves, places) {
+	for _, text := range slices.Concat(ifs, changes, addresses, returns, moves, lasts, places) {
 		if m, places, err := snippet.Server(text); err != nil || m == nil && len(places) == 0 && text != "etag off;" {
 			t.Errorf("%s: %+v, %+v, %v", text, m, places, err)
 		}
