@@ -38,19 +38,22 @@ SOAK ?= 10000
 # duration that ends while a worker is busy fails the target (go.dev/issue/75804, mended in Go 1.27).
 FUZZ := \
 	./xds/delta:FuzzReceive:40000x \
+	./cmd/legation:FuzzStanding:5000x \
 	./drain/event:FuzzEvent:5000x \
 	./drain/node:FuzzWatch:5000x \
 	./state:FuzzFile:3000x \
 	./state:FuzzHistory:2000x \
 	./state:FuzzUnpack:2000x \
 	./translator:FuzzAnnotations:2000x \
+	./translator:FuzzSnippet:3000x \
 	./translator:FuzzTranslate:4000x \
 	./translator/input:FuzzDecodeManifests:25000x \
 	./translator/lower/ingress:FuzzLower:80000x \
+	./translator/lower/nginx/snippet:FuzzRead:20000x \
 	./translator/route:FuzzDecide:40000x \
 	./translator/route:FuzzMerge:20000x \
 	./ui:FuzzPages:4000x \
-	./xds/hold:FuzzResume:20000x \
+	./xds/hold:FuzzCertificates:20000x \
 	./xds/redact:FuzzBytes:20000x \
 	./xds/observed:FuzzReport:40000x \
 	./xds/server:FuzzDecodeRequest:40000x

@@ -29,14 +29,6 @@ func holdsOf(v input.View, holds map[string]kept, clock held.Clock) Holds {
 // View is that of the pass. What was wrong is told of it, and what is held of the past.
 func (h Holds) View() input.View { return h.view }
 
-// certificatesOf are those that stay although their Secrets are missing.
-func certificatesOf(holds map[string]kept) (list []held.LastCertificate) {
-	for name, one := range holds { // each by itself
-		list = append(list, one.Certificates(name)...)
-	}
-	return list
-}
-
 // List is all of it, by kind, fleet and object. Whoever asks pays for it.
 func (h Holds) List() (list []held.Entry) {
 	for _, name := range slices.Sorted(maps.Keys(h.fleets)) {

@@ -89,7 +89,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	var (
 		view   = l.Last.WithStandIn(l.StandIn)
 		result translator.Result
-		holds  = resumed(view.Certificates()) // by fleet
+		holds  = map[string]kept{} // by fleet
 		pace   pace
 		next   = l.coldStart() // when something changes although no object does
 	)
@@ -114,7 +114,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		last := view
 		told, orders := l.Orders.obey(view.WithTime(begin).WithPress(pace.press(begin)), clock, l.Orders.take())
 		result = follow(result, told, after(told, batch), clock)
-		orders.keep(holds)
+		l.Orders.lapse(result.View().Lapsed(), begin)
 		translated := l.now()
 		view = l.publish(result, holds, cause(batch, first, orders.causes))
 		l.tell(Pass{translated.Sub(begin), l.now().Sub(translated), result.Stats, pace.waiting, pace.merged}, holdsOf(view, holds, clock), first || !view.SameUses(last))
@@ -138,15 +138,6 @@ func (l *Loop) tell(p Pass, h Holds, othersUsed bool) {
 	if l.Observe != nil {
 		l.Observe(p)
 	}
-}
-
-// resumed are holds to begin with.
-func resumed(certificates map[string][]held.LastCertificate) map[string]kept {
-	holds := map[string]kept{}
-	for name, list := range certificates { // each by itself
-		holds[name] = kept{Held: hold.Resume(list)}
-	}
-	return holds
 }
 
 // after is a View after changes. The first batch is all that there is.
@@ -200,11 +191,14 @@ func (l *Loop) take(ctx context.Context, wake time.Time, first bool) ([]input.Ch
 // publish hands on every fleet: one whose resources are as before may still have
 // newer spare endpoints. It returns the View of the result with the certificates that stay.
 func (l *Loop) publish(r translator.Result, holds map[string]kept, cause snapshot.Cause) input.View {
-	clock := l.clock()
+	clock, certificates := l.clock(), r.View().Certificates()
 	for f := range r.Fleets() {
-		last := holds[f.Name]
-		next, wake := hold.Next(last.Held, f.Snapshot, clock)
+		told, _ := certificates.Get(f.Name)
+		next, wake := hold.Next(holds[f.Name].Held, f.Snapshot, told, clock)
 		holds[f.Name] = kept{next, wake}
+		if certificates = certificates.Delete(f.Name); next.Certificates.Len() > 0 {
+			certificates = certificates.Set(f.Name, next.Certificates)
+		}
 		l.Publish(f.Name, next.Snapshot.WithStored(r.View().Stored()), cause)
 	}
 	for name := range holds {
@@ -212,7 +206,12 @@ func (l *Loop) publish(r translator.Result, holds map[string]kept, cause snapsho
 			delete(holds, name)
 		}
 	}
-	return r.View().WithCertificates(certificatesOf(holds))
+	for name := range certificates.All() {
+		if _, ok := r.Fleet(name); !ok {
+			certificates = certificates.Delete(name)
+		}
+	}
+	return r.View().WithCertificates(certificates)
 }
 
 // wake is when something changes although no object does: one of several moments, which

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -13,15 +14,21 @@ import (
 	"legation.dev/translator/input"
 )
 
-// Kinds of orders that somebody gives.
+// Kinds of orders that somebody gives, or time does.
 const (
 	ApproveKind         = "approve"          // a removal of hosts
 	ApproveSettingsKind = "approve-settings" // settings that are held
+	LapseKind           = "lapse"            // a removal of hosts whose deletion-hold is over
 	PauseKind           = "pause"
 	ResumeKind          = "resume"
 )
 
-// Given is an order that somebody who may has given.
+// Kinds are all of them.
+func Kinds() []string {
+	return []string{ApproveKind, ApproveSettingsKind, LapseKind, PauseKind, ResumeKind}
+}
+
+// Given is an order that somebody who may has given, or that time has.
 type Given struct {
 	ID    string // the same at every replica; empty: it is given a new one
 	Kind  string
@@ -35,19 +42,18 @@ type Given struct {
 
 // String says who has given it and why.
 func (g Given) String() string {
-	what := map[string]string{ApproveKind: "approved the removal of hosts", ApproveSettingsKind: "approved the settings", PauseKind: "paused the fleet", ResumeKind: "resumed the fleet"}[g.Kind]
+	what := map[string]string{ApproveKind: "approved the removal of hosts", ApproveSettingsKind: "approved the settings", LapseKind: "let hosts go that are removed",
+		PauseKind: "paused the fleet", ResumeKind: "resumed the fleet"}[g.Kind]
 	return fmt.Sprintf("%s %s: %s", g.By, what, g.Reason)
 }
 
 // Order is what is asked of a running Loop. It is made by the functions of this file, and
 // carried out by Orders.Do.
 type Order struct {
-	cause        string // if nobody has given it
-	given        *Given // nil: nobody has
-	apply        func(input.View, held.Clock) (input.View, error)
-	certificates map[string][]held.LastCertificate // to be kept, by fleet
-	first        bool                              // these are kept in place of others that are
-	done         chan error
+	cause string // if nobody has given it
+	given *Given // nil: nobody has
+	apply func(input.View, held.Clock) (input.View, error)
+	done  chan error
 }
 
 // Approve ends what is held of a fleet and waits for that: hosts go, settings are in force. Its
@@ -66,7 +72,7 @@ func Approve(g Given) Order {
 		case 0:
 			return v, errors.New("what is held is not what was shown any more: look again")
 		case 1:
-			g.Digest, g.Kind = list[0].Digest, approvals[list[0].Kind]
+			g.Digest, g.Kind = list[0].Digest, cmp.Or(g.Kind, approvals[list[0].Kind])
 			return v.Approve(list[0]), nil
 		}
 		return v, errors.New("more than one thing is held: say which by its digest")
@@ -143,6 +149,17 @@ func (o *Orders) Remember(g Given) {
 	o.past = o.past[max(0, len(o.past)-rememberedMost):]
 }
 
+// lapse tells replicas of removals that have lapsed here, as of what somebody has approved: nobody
+// takes them over from one that still holds them.
+func (o *Orders) lapse(list []held.Entry, now time.Time) {
+	if o == nil {
+		return
+	}
+	for _, e := range list {
+		o.Remember(Given{Kind: LapseKind, Fleet: e.Fleet, Digest: e.Digest, By: "deletion-hold", Reason: "nobody has approved or undone it in time", At: now})
+	}
+}
+
 // Do has an order carried out and returns when what follows from it is published. An
 // error says why it was not. If ctx ends first, it may be carried out all the same.
 func (o *Orders) Do(ctx context.Context, order Order) error {
@@ -211,18 +228,6 @@ func (o *Orders) obey(v input.View, clock held.Clock, orders []Order) (input.Vie
 		done.causes = append(done.causes, g.String())
 	}
 	return v, done
-}
-
-// keep has certificates kept that orders bring.
-func (d obeyed) keep(holds map[string]kept) {
-	for i, order := range d.orders {
-		for name, list := range order.certificates {
-			if h, ok := holds[name]; ok && d.errs[i] == nil {
-				h.Held = h.Held.Adopt(list, order.first)
-				holds[name] = h
-			}
-		}
-	}
 }
 
 // answer tells those who wait, when what follows is published.

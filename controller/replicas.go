@@ -3,6 +3,7 @@ package controller
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"legation.dev/held"
 	"legation.dev/translator/input"
@@ -11,9 +12,9 @@ import (
 var errNothingToHold = errors.New("there is nothing to hold")
 
 // Hold keeps hosts of a fleet from going, since another replica holds their removal.
-func Hold(d input.Deletion, replica string) Order {
-	return Order{cause: fmt.Sprintf("replica %s holds the removal of hosts of %s", replica, d.Class), apply: func(v input.View, _ held.Clock) (input.View, error) {
-		next, ok := v.HoldDeletion(d)
+func Hold(fleet string, since time.Time, replica string) Order {
+	return Order{cause: fmt.Sprintf("replica %s holds the removal of hosts of %s", replica, fleet), apply: func(v input.View, _ held.Clock) (input.View, error) {
+		next, ok := v.HoldDeletion(fleet, since)
 		if !ok {
 			return v, errNothingToHold
 		}
@@ -37,7 +38,7 @@ type Other struct {
 // Adopt takes over what another replica holds and this one does not. An error says that
 // meanwhile one of them has read something else.
 func Adopt(o Other) Order {
-	return Order{cause: "what replica " + o.Replica + " holds", certificates: o.View.Certificates(), first: o.First, apply: func(v input.View, _ held.Clock) (input.View, error) {
+	return Order{cause: "what replica " + o.Replica + " holds", apply: func(v input.View, _ held.Clock) (input.View, error) {
 		if v.ReadDigest().String() != o.Read {
 			return v, errors.New("they have not read the same any more")
 		}

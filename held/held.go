@@ -3,10 +3,9 @@
 //
 // Where equal objects can be decided alike, nothing is held. What is held depends on the past
 // of a process, so replicas tell it to each other, a folder keeps it for the next process, and
-// `legation holds` lists it: each as an Entry, of one of six kinds. Holds of objects are in
-// input.View (classes, settings, names, hosts that leave), those of what follows from several
-// objects in xds/hold (certificates, endpoints), and changes that wait in the Loop. The View
-// carries certificates, too, so all that is told or kept is in it.
+// `legation holds` lists it: each as an Entry, of one of six kinds. All that is told or kept is
+// in input.View. What lasts for seconds is neither: endpoints are in xds/hold, and changes that wait
+// in the Loop.
 //
 // The package is pure.
 package held

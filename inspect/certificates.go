@@ -61,8 +61,12 @@ func certificatesOf(fleet *translator.Fleet, sent snapshot.Snapshot, host string
 		if !ok {
 			name = route.DefaultCertificate
 		}
-		if r, ok := certificates.Get(name); ok {
-			list = append(list, certificate(fleet, r, name))
+		r, ok := certificates.Get(name)
+		if ok {
+			return []*adminv1.Certificate{certificate(fleet, r, name)}
+		}
+		if _, listens := sent.Get(snapshot.Ref{Type: snapshot.Listener, Name: "https"}); listens { // with that of the bootstrap
+			list = append(list, &adminv1.Certificate{Fleet: fleet.Name, State: CertificateStandIn, Hosts: []string{name}})
 		}
 		return list
 	}

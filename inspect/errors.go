@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"io"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +22,7 @@ type RequestError struct {
 	// Path is without its query: that may have what nobody else should read.
 	Path      string `json:"path,omitempty"`
 	Status    int    `json:"status"`
+	Client    string `json:"client,omitempty"` // its address
 	Flags     string `json:"flags,omitempty"`
 	Details   string `json:"details,omitempty"`
 	Route     string `json:"route,omitempty"`   // which begins with its Ingress
@@ -31,14 +33,16 @@ type RequestError struct {
 	RequestID string `json:"request_id,omitempty"`
 }
 
-// ErrorCause are the failed requests that have the same cause, at the same Service.
+// ErrorCause are the failed requests that have the same cause, of the same Ingress, at the same Service.
 type ErrorCause struct {
 	Cause     string       `json:"cause"`
 	Look      string       `json:"look_at"`
 	Status    int          `json:"status"`
 	Flags     string       `json:"flags,omitempty"`
+	Ingress   string       `json:"ingress,omitempty"` // namespace/name, whose rule took them
 	Cluster   string       `json:"cluster,omitempty"`
 	Count     int          `json:"count"`
+	Clients   []string     `json:"clients,omitempty"` // their addresses
 	Endpoints []string     `json:"endpoints,omitempty"`
 	Envoys    []string     `json:"envoys"`
 	First     time.Time    `json:"first"`
@@ -48,7 +52,7 @@ type ErrorCause struct {
 // flagCauses are what Envoy's response flags mean, the one that says most in front
 // (docs/troubleshooting.md). Details, if any, must be among those of the line, or its route.
 var flagCauses = []struct{ flag, details, cause, look string }{
-	{"UH", "", "no endpoint is ready", "kubectl get endpointslices; legation snapshot SERVICE --type eds"},
+	{"UH", "", "the Service has no endpoint that is ready, or an external name without an address", "legation why URL; kubectl get endpointslices"},
 	{"UO", "", "the Service is at its limit of connections or waiting requests", "does it hang? max-connections, max-pending-requests"},
 	{"NC", "", "a route names a cluster that this Envoy lacks", "legation history, legation diff: please report it"},
 	{"UPE", "", "what the endpoint answers is not the protocol that is expected", "appProtocol of the Service's port"},
@@ -62,17 +66,19 @@ var flagCauses = []struct{ flag, details, cause, look string }{
 	{"UC", "", "the endpoint closed the connection before it answered", "its keep-alive is shorter than upstream-idle-timeout: upstream-preset"},
 	{"UR", "", "the endpoint reset the connection", "does the server crash?"},
 	{"UT", "", "no answer in time", "request-timeout, per-try-timeout"},
-	{"SI", "", "nothing came for too long", "idle-timeout"},
+	{"SI", "", "nothing came for too long", "idle-timeout (proxy-read-timeout) of the Ingress"},
 	{"UMSDR", "", "the request lasted too long", "request-timeout"},
-	{"UAEX", "", "the authorization service refused it", "auth settings of the Ingress"},
-	{"RL", "", "the client has asked too often", "rate limits of the Ingress"},
+	{"UAEX", "ext_authz_error", "nobody could say whether the client may come: the service of auth-url did not answer, or with neither yes nor no", "legation why URL, which names the service; shutdown-manager beside Envoy asks it"},
+	{"UAEX", "", "the password is wrong, or the service of auth-url refused it", "auth-url, auth-secret of the Ingress; the log of that service"},
+	{"RL", "", "the client has asked too often", "requests-per-second, requests-per-minute (limit-rps, limit-rpm) of the Ingress; is it a proxy or NAT of many?"},
 	{"NR", "", "no rule has this host and path", "legation why URL"},
 	{"DC", "", "the client left before the answer", "how long do answers take?"},
+	{"DPE", "headers_too_large", "its headers are larger than they may be", "max-request-headers of the class; the cookies of the client"},
 	{"DPE", "", "the client does not speak HTTP as it is written", "the client"},
 	{"", "matched_policy[misdirected]", "the client sent it by its connection to another host, and this one asks for client certificates", "does one certificate name both? Give this host one of its own"},
 	{"", "clients without a certificate", "the client showed no certificate, or none of the host's authorities", "legation why URL; the Secret of the authorities"},
 	{"", "rbac_access_denied", "the address of the client may not come", "legation why URL --from ADDRESS; behind a proxy: trusted-proxies"},
-	{"", "request_payload_too_large", "the body is larger than it may be", "max-request-body"},
+	{"", "request_payload_too_large", "the body is larger than it may be", "max-request-body (proxy-body-size) of the Ingress"},
 	{"", "via_upstream", "the endpoint answered this itself", "the log of the Service"},
 	{"", "legation/not-found", "no rule has this host and path", "legation why URL"},
 	{"", "direct_response", "Envoy answers this by its configuration", "legation why URL; Events of the Ingress"},
@@ -86,6 +92,9 @@ type ErrorLog struct {
 	Since time.Time
 	// Lines is how many lines of access logs were read at all.
 	Lines int
+	// Unnamed is how many requests failed before Envoy knew their host: their headers could not
+	// be read, and they came without TLS, whose handshake has the name, too.
+	Unnamed int
 
 	found []RequestError
 }
@@ -111,6 +120,7 @@ func (l *ErrorLog) line(envoy string, text []byte) {
 		Method    string    `json:"method"`
 		Path      string    `json:"path"`
 		Status    *int      `json:"status"`
+		Client    string    `json:"client"`
 		Flags     string    `json:"flags"`
 		Details   string    `json:"details"`
 		Route     string    `json:"route"`
@@ -124,7 +134,14 @@ func (l *ErrorLog) line(envoy string, text []byte) {
 		return
 	}
 	l.Lines++
-	if !l.of(cmp.Or(is.Host, is.SNI)) || is.Time.Before(l.Since) || *is.Status != 0 && *is.Status < l.Least {
+	if is.Time.Before(l.Since) || *is.Status != 0 && *is.Status < l.Least && !cut(*is.Status, is.Flags) {
+		return
+	}
+	switch name := cmp.Or(is.Host, is.SNI); {
+	case name == "":
+		l.Unnamed++
+		return
+	case !l.of(name):
 		return
 	}
 	path, _, _ := strings.Cut(is.Path, "?")
@@ -133,7 +150,13 @@ func (l *ErrorLog) line(envoy string, text []byte) {
 	if flags == "-" {
 		flags = ""
 	}
-	l.found = append(l.found, RequestError{is.Time, envoy, is.Method, path, *is.Status, flags, is.Details, is.Route, is.Cluster, is.Upstream, is.Failure, is.Duration, is.RequestID})
+	l.found = append(l.found, RequestError{is.Time, envoy, is.Method, path, *is.Status, is.Client, flags, is.Details, is.Route, is.Cluster, is.Upstream, is.Failure, is.Duration, is.RequestID})
+}
+
+// cut reports whether Envoy ended what it had begun to pass on as it should: a WebSocket that
+// was silent for too long, whose status is that of its beginning.
+func cut(status int, flags string) bool {
+	return status == http.StatusSwitchingProtocols && flags != "" && flags != "-" && flags != "DC"
 }
 
 // of reports whether a name is of the host.
@@ -150,23 +173,32 @@ func (l *ErrorLog) of(authority string) bool {
 
 // Causes are what was found, by cause, that of the last error in front.
 func (l *ErrorLog) Causes() []ErrorCause {
-	type key struct{ cause, status, flags, cluster string }
+	type key struct{ cause, status, flags, ingress, cluster string }
 	at, list := map[key]int{}, []ErrorCause{}
 	slices.SortStableFunc(l.found, func(a, b RequestError) int { return a.Time.Compare(b.Time) })
 	for _, e := range l.found {
 		cause, look := causeOf(e)
-		k := key{cause, strconv.Itoa(e.Status), e.Flags, e.Cluster}
+		k := key{cause, strconv.Itoa(e.Status), e.Flags, ingressOf(e.Route), e.Cluster}
 		i, known := at[k]
 		if !known {
-			i, list = len(list), append(list, ErrorCause{Cause: cause, Look: look, Status: e.Status, Flags: e.Flags, Cluster: e.Cluster, First: e.Time})
+			i, list = len(list), append(list, ErrorCause{Cause: cause, Look: look, Status: e.Status, Flags: e.Flags, Ingress: k.ingress, Cluster: e.Cluster, First: e.Time})
 			at[k] = i
 		}
 		c := &list[i]
 		c.Count++
-		c.Last, c.Endpoints, c.Envoys = e, with(c.Endpoints, e.Upstream), with(c.Envoys, e.Envoy)
+		c.Last, c.Clients, c.Endpoints, c.Envoys = e, with(c.Clients, e.Client), with(c.Endpoints, e.Upstream), with(c.Envoys, e.Envoy)
 	}
 	slices.SortStableFunc(list, func(a, b ErrorCause) int { return b.Last.Time.Compare(a.Last.Time) })
 	return list
+}
+
+// ingressOf is the Ingress that the name of a route begins with; empty if it is nobody's.
+func ingressOf(route string) string {
+	first, _, _ := strings.Cut(route, " ")
+	if !strings.Contains(first, "/") || strings.HasPrefix(first, "legation/") {
+		return ""
+	}
+	return first
 }
 
 // with is a list with a text, in order; nothing is added twice.

@@ -10,12 +10,14 @@ import (
 // TestErrors: failed requests of a host are told by cause, the last one in front, without
 // queries; other hosts, earlier times, good answers and other lines are passed over.
 func TestErrors(t *testing.T) {
-	const log = `{"time":"2026-11-28T14:00:00.000Z","host":"a.test","path":"/x?token=hidden","status":503,"flags":"UH","details":"no_healthy_upstream","cluster":"shop/web/80","method":"GET"}
-{"time":"2026-11-28T14:00:01.000Z","host":"A.test:443","path":"/y","status":503,"flags":"UH","details":"no_healthy_upstream","cluster":"shop/web/80"}
+	const log = `{"time":"2026-11-28T14:00:00.000Z","host":"a.test","path":"/x?token=hidden","status":503,"flags":"UH","details":"no_healthy_upstream","cluster":"shop/web/80","method":"GET","client":"192.0.2.2","route":"shop/front Prefix /"}
+{"time":"2026-11-28T14:00:01.000Z","host":"A.test:443","path":"/y","status":503,"flags":"UH","details":"no_healthy_upstream","cluster":"shop/web/80","client":"192.0.2.1","route":"shop/front Prefix /"}
 {"time":"2026-11-28T14:00:02.000Z","host":"a.test","path":"/z","status":503,"flags":"UF,URX","details":"upstream_reset_before_response_started{connection_timeout}","cluster":"shop/web/80","upstream":"10.0.0.1:80"}
 {"time":"2026-11-28T14:00:02.500Z","host":"a.test","path":"/z","status":500,"flags":"-","details":"via_upstream","cluster":"shop/web/80","upstream":"10.0.0.2:80"}
 {"time":"2026-11-28T14:00:03.000Z","host":"a.test","path":"/z","status":0,"flags":"DC","details":"downstream_remote_disconnect"}
 {"time":"2026-11-28T14:00:03.000Z","host":"a.test","status":200}
+{"time":"2026-11-28T14:00:03.000Z","host":"a.test","status":101,"flags":"-"}
+{"time":"2026-11-28T14:00:03.000Z","status":0,"flags":"DPE","details":"http1.headers_too_large"}
 {"time":"2026-11-28T14:00:03.000Z","host":"b.test","status":503,"flags":"UH"}
 {"time":"2026-11-28T13:00:03.000Z","host":"a.test","status":503,"flags":"UO"}
 [2026-11-28 14:00:00.000][1][info] not one of these
@@ -32,9 +34,15 @@ func TestErrors(t *testing.T) {
 	want := []string{"1 0 DC at  by []: the client left before the answer, last /z",
 		"1 500  at shop/web/80 by [10.0.0.2:80]: the endpoint answered this itself, last /z",
 		"1 503 UF,URX at shop/web/80 by [10.0.0.1:80]: no connection to the endpoint came about in time, last /z",
-		"2 503 UH at shop/web/80 by []: no endpoint is ready, last /y"}
-	if strings.Join(got, "\n") != strings.Join(want, "\n") || l.Lines != 8 {
+		"2 503 UH at shop/web/80 by []: the Service has no endpoint that is ready, or an external name without an address, last /y"}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") || l.Lines != 10 {
 		t.Errorf("of %d lines:\n%s\nwant\n%s", l.Lines, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if c := l.Causes()[3]; c.Ingress != "shop/front" || strings.Join(c.Clients, " ") != "192.0.2.1 192.0.2.2" {
+		t.Errorf("%+v", c)
+	}
+	if l.Unnamed != 1 {
+		t.Errorf("%d lines of no host, want 1", l.Unnamed)
 	}
 	if below := (&ErrorLog{Host: "*.test"}); !below.of("a.test") || below.of("test") || below.of(".test") {
 		t.Error("a wildcard is for names below it")
@@ -51,6 +59,10 @@ func TestErrorsOfGuards(t *testing.T) {
 		`"details":"via_upstream","route":"shop/web Prefix /","status":403`:                                               "the endpoint answered this itself",
 		`"details":"direct_response","route":"legation/not-found default","status":404`:                                   "no rule has this host and path",
 		`"details":"direct_response","route":"shop/web Exact /old","status":410`:                                          "Envoy answers this by its configuration",
+		`"flags":"UAEX","details":"ext_authz_error","route":"shop/web Prefix /","status":500`:                             "nobody could say whether the client may come: the service of auth-url did not answer, or with neither yes nor no",
+		`"flags":"UAEX","details":"ext_authz_denied","route":"shop/web Prefix /","status":403`:                            "the password is wrong, or the service of auth-url refused it",
+		`"flags":"DPE","details":"http1.headers_too_large","status":431`:                                                  "its headers are larger than they may be",
+		`"flags":"SI","details":"stream_idle_timeout","route":"shop/web Prefix /","status":101`:                           "nothing came for too long",
 	} {
 		l := &ErrorLog{Host: "a.test", Least: 400}
 		if err := l.Read("one", strings.NewReader(`{"time":"2026-11-29T14:59:24.805Z","host":"a.test","flags":"-",`+line+"}\n")); err != nil {

@@ -21,8 +21,15 @@ func hints(fleet *translator.Fleet, vh *route.VirtualHost, d route.Decision, q Q
 			list = append(list, circles(fleet, vh, o.Location, q)...)
 		}
 	}
+	list = append(append(list, admitted(fleet, vh, q)...), unserving(fleet, q)...)
+	if nobodys(fleet, vh, d, q) {
+		list = append(list, "no Ingress has host "+strings.ToLower(q.URL.Hostname()))
+	}
 	if d.Route == nil {
 		return list
+	}
+	if s := d.Route.Settings; s != nil {
+		list = append(append(list, unasked(fleet, s)...), signInLoop(fleet, s, q)...)
 	}
 	if s := d.Route.Settings; s != nil && trustsNobody(vh) && (len(s.Allowed)+len(s.Denied) > 0 || s.PerSecond+s.PerMinute > 0) {
 		list = append(list, fmt.Sprintf("the address of a client is that of its connection: all behind a proxy are one client, unless IngressClass %s believes the proxy (trusted-proxies)", fleet.Name))

@@ -6,6 +6,9 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"legation.dev/translator"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/observed"
@@ -35,7 +38,8 @@ func (s *Served) Live(ctx context.Context, list []Why) (replicas []*adminv1.Repl
 			}
 			service := observed.ServiceOf(a.Cluster)
 			if traffic[service] == nil {
-				if traffic[service], err = s.Admin.Traffic(ctx, &adminv1.TrafficRequest{Service: service}); err != nil {
+				traffic[service], err = s.Admin.Traffic(ctx, &adminv1.TrafficRequest{Service: service})
+				if err != nil && status.Code(err) != codes.NotFound { // of a Service that does not exist there is none
 					return nil, err
 				}
 			}

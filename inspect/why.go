@@ -58,6 +58,8 @@ type Why struct {
 	Running string `json:"running,omitempty"`
 	// Held is what is kept of these objects, and until when.
 	Held []string `json:"held,omitempty"`
+
+	nobodys bool // no Ingress has the host
 }
 
 // Answer is one thing that may happen to a request.
@@ -105,10 +107,25 @@ func Asks(r translator.Result, q Question, class string, now time.Time, more ...
 	for _, p := range more {
 		wrong[p.Object] = append(wrong[p.Object], p)
 	}
-	return AsksOf(r, q, class, func(ref object.Ref) []finding.Problem {
+	list := AsksOf(r, q, class, func(ref object.Ref) []finding.Problem {
 		slices.SortFunc(wrong[ref], finding.Problem.Compare)
 		return slices.Compact(wrong[ref])
 	})
+	for i, w := range list {
+		if !w.nobodys {
+			continue
+		}
+		for ref, problems := range wrong { // an Ingress of the host may be in a file that cannot be read
+			if ref.Kind == object.KindFile {
+				w.Problems = append(w.Problems, problems...)
+			}
+		}
+		if name := closest(strings.ToLower(q.URL.Hostname()), r.View().HostsFrom("")); name != "" {
+			w.Hints = append(w.Hints, fmt.Sprintf("did you mean host %s?", name))
+		}
+		list[i] = w.said()
+	}
+	return list
 }
 
 // AsksOf is Asks for who knows already what is wrong with an object. It costs what there is
@@ -173,14 +190,14 @@ func why(fleet *translator.Fleet, vh *route.VirtualHost, q Question, wrong func(
 	if notFound(d) {
 		w.Problems = append(w.Problems, unserved(fleet, strings.ToLower(q.URL.Hostname()), wrong)...)
 	}
-	w.Hints = hints(fleet, vh, d, q)
+	w.nobodys, w.Hints = nobodys(fleet, vh, d, q), append(hints(fleet, vh, d, q), byName(w.Answers)...)
 	return w.said()
 }
 
 // said is w with its Problems in order, as people read them.
 func (w Why) said() Why {
 	slices.SortFunc(w.Problems, finding.Problem.Compare)
-	w.Problems = slices.Compact(w.Problems)
+	w.Problems, w.Said = slices.Compact(w.Problems), nil
 	for _, p := range w.Problems {
 		w.Said = append(w.Said, fmt.Sprintf("%s: %s", p.Code, p.Error()))
 	}

@@ -34,10 +34,21 @@ type Ref struct {
 
 // String is how people write it: "Ingress shop/checkout".
 func (r Ref) String() string {
-	if r.Namespace == "" {
-		return string(r.Kind) + " " + r.Name
+	var b strings.Builder
+	b.Grow(len(r.Kind) + len(r.Namespace) + len(r.Name) + len(" /"))
+	r.Write(&b)
+	return b.String()
+}
+
+// Write adds what String is.
+func (r Ref) Write(to *strings.Builder) {
+	to.WriteString(string(r.Kind))
+	to.WriteByte(' ')
+	if r.Namespace != "" {
+		to.WriteString(r.Namespace)
+		to.WriteByte('/')
 	}
-	return string(r.Kind) + " " + r.Namespace + "/" + r.Name
+	to.WriteString(r.Name)
 }
 
 // Parse reads what String printed; false if it is no such text.

@@ -330,11 +330,11 @@ func (p *past) pack(list iter.Seq[any]) error {
 
 // tell notes how a writing went.
 func (p *past) tell(err error) {
-	if err != nil {
-		p.f.mu.Lock()
+	p.f.mu.Lock()
+	if p.f.stats.Forgotten = err; err != nil {
 		p.f.stats.Failures++
-		p.f.mu.Unlock()
 	}
+	p.f.mu.Unlock()
 	switch {
 	case err != nil && !p.failing:
 		p.f.config.Log.Warn("the history cannot be stored: a restart does not know of what is published now", "folder", p.path, "err", err)

@@ -275,6 +275,9 @@ func TestFailingHistory(t *testing.T) {
 		p.wrap = func(w io.Writer) io.Writer { return failing{w, &left} }
 		p.writeHistory(0)
 		now := p.files(t)
+		if failed, why := p.Stats().Failures > before, p.Stats().Forgotten; failed != (why != nil) {
+			t.Fatalf("failed: %t, and it says %v", failed, why)
+		}
 		if p.Stats().Failures == before {
 			written++
 			if written%10 == 0 { // another process reads it

@@ -41,7 +41,7 @@ func withHolds(t testing.TB) input.View {
 	if err != nil || len(v.Deletions()) == 0 {
 		t.Fatalf("the View does not hold what it should: %v", err)
 	}
-	return v.WithCertificates([]held.LastCertificate{{Fleet: worlds.Class, Name: "gone.example.com", Body: []byte("with a key"), Version: "1",
+	return v.WithCertificate(input.CertificateEntry{Fleet: worlds.Class, LastCertificate: held.LastCertificate{Name: "gone.example.com", Body: []byte("with a key"), Version: "1",
 		From: []object.Ref{{Kind: object.KindSecret, Namespace: worlds.Namespace, Name: "gone"}}, Since: now}})
 }
 

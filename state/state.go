@@ -103,6 +103,9 @@ type Stats struct {
 	History int64
 	// Failures counts writings that failed, and Aside files that were put aside.
 	Failures, Aside int
+	// Unwritten is why the last writing of what is served failed, and Forgotten why that of the
+	// history did; nil if it did not.
+	Unwritten, Forgotten error
 }
 
 // Open makes the folder, if it is not there, and deletes what a writing that was cut short
@@ -156,12 +159,7 @@ func withSecrets(v, from input.View) input.View {
 	for _, o := range from.Left().All() {
 		v = v.WithLeft(o)
 	}
-	for _, list := range from.Certificates() { // each by itself
-		for _, c := range list {
-			v = v.WithCertificate(c)
-		}
-	}
-	return v
+	return v.WithCertificates(from.Certificates())
 }
 
 // load reads one file, and puts it aside if it cannot be used.
@@ -315,7 +313,7 @@ func (f *Folder) known(now time.Time) time.Time {
 // tell notes how a writing went.
 func (f *Folder) tell(w *writing, at time.Time, n int, err error) {
 	f.mu.Lock()
-	if err != nil {
+	if f.stats.Unwritten = err; err != nil {
 		f.stats.Failures++
 	} else {
 		f.stats.Written, f.stats.Bytes = at, n

@@ -80,7 +80,7 @@ func (p *pass) resolve(of object.Ref) {
 	if ok {
 		now = f.Resolved(func(host string) route.Tenure { return p.next.class.tenure(p.v, host) })
 		if len(now.Canaries) == 0 {
-			found = append(found, finding.CanaryAlone.At(f.Canaries[0].Origin, ""))
+			found = append(found, finding.CanaryAlone.At(f.Canaries[0].Origin, f.Canaries[0].Match.Path, f.Canaries[0].Host))
 		}
 	}
 	p.found("canary "+unit, found)

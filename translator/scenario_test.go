@@ -21,7 +21,6 @@ import (
 	"legation.dev/translator/lower"
 	"legation.dev/translator/policy"
 	"legation.dev/translator/worlds"
-	"legation.dev/xds/redact"
 	"legation.dev/xds/snapshot"
 )
 
@@ -212,7 +211,7 @@ func writeLines(b *strings.Builder, prefix string, lines []string) {
 // list.
 func (s *scenario) render(r *snapshot.Resource) (lines []string) {
 	s.Helper()
-	m, err := redact.View(r).UnmarshalNew()
+	m, err := r.View().UnmarshalNew()
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -20,13 +20,13 @@ func TestStandIn(t *testing.T) {
 		t.Error("a stand-in without a certificate to make it of")
 	}
 	result := Translate(Result{}, view.WithStandIn(own))
-	kept, _ := hold.Next(hold.Held{}, snapshotOf(t, result), held.Clock{})
+	kept, _ := hold.Next(hold.Held{}, snapshotOf(t, result), held.Certificates{}, held.Clock{})
 	r := kept.Snapshot.StandIn("shop.example.com")
 	if r == nil || r.Name != "shop.example.com" || r.Version != snapshot.StandInVersion || !r.Placeholder {
 		t.Fatalf("stand-in %+v", r)
 	}
 	later := Translate(result, view.WithStandIn(own).With(w.Endpoint(0)))
-	kept, _ = hold.Next(kept, snapshotOf(t, later), held.Clock{})
+	kept, _ = hold.Next(kept, snapshotOf(t, later), kept.Certificates, held.Clock{})
 	if kept.Snapshot.StandIn("shop.example.com") != r || kept.Snapshot.StandIn("blog.example.com") == r {
 		t.Error("one name, one stand-in: not so after a change")
 	}

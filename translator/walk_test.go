@@ -27,7 +27,7 @@ const walkSteps = 120
 // before changes.
 func TestWalk(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := worlds.New(rapid.Uint64().Draw(t, "seed"), worlds.Size{Services: 4, Endpoints: 2, Ingresses: 5, TLS: 0.5, Traced: true, Copied: true})
+		w := worlds.New(rapid.Uint64().Draw(t, "seed"), worlds.Size{Services: 4, Endpoints: 2, Ingresses: 5, TLS: 0.5, Traced: true, Copied: true, Snippets: true})
 		var (
 			view   input.View
 			result Result

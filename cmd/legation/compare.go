@@ -69,7 +69,7 @@ func (f *compareFlags) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return cli.Usage(c, err)
 	}
-	log, err := f.open(c.InOrStdin())
+	log, err := openLog(f.log, c.InOrStdin())
 	if err != nil {
 		return fmt.Errorf("--nginx-log: %w", err)
 	}
@@ -120,13 +120,13 @@ func (f *compareFlags) check(c *cobra.Command, args []string) (*compare.Format, 
 	return format, nil
 }
 
-// open opens the log.
-func (f *compareFlags) open(stdin io.Reader) (io.ReadCloser, error) {
-	if f.log == "-" {
+// openLog opens an access log, which may be compressed; "-" is standard input.
+func openLog(name string, stdin io.Reader) (io.ReadCloser, error) {
+	if name == "-" {
 		return io.NopCloser(stdin), nil
 	}
-	file, err := os.Open(f.log)
-	if err != nil || !strings.HasSuffix(f.log, ".gz") {
+	file, err := os.Open(name)
+	if err != nil || !strings.HasSuffix(name, ".gz") {
 		return file, err
 	}
 	text, err := gzip.NewReader(file)

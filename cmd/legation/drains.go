@@ -95,7 +95,15 @@ func drainedOf(e eventsv1.Event) (drained, error) {
 	return d, nil
 }
 
-func (f *outputFlags) writeDrains(w io.Writer, list []drained) error {
+func (f *drainsFlags) writeDrains(w io.Writer, list []drained) error {
+	if len(list) == 0 {
+		where := "any namespace"
+		if f.namespace != "" {
+			where = "namespace " + f.namespace
+		}
+		_, err := fmt.Fprintf(w, "no Event of %s tells of such a drain\n", where)
+		return err
+	}
 	table := f.newTable(w, 2)
 	row(table, "ENDED", "POD", "BECAUSE", "TOOK", "FINISHED", "REQUESTS CUT", "WEBSOCKETS CUT", "ANSWERS CUT", "CUT FROM", "CLOSED IN ORDER", "NAMESPACE")
 	for _, d := range list {

@@ -39,7 +39,7 @@ func TestDrains(t *testing.T) {
 		list = append(list, d)
 	}
 	var out strings.Builder
-	if err := (&outputFlags{output: formatWide}).writeDrains(&out, list); err != nil {
+	if err := (&drainsFlags{outputFlags: outputFlags{output: formatWide}}).writeDrains(&out, list); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"envoy-x2x4z   deadline   27s", "shop/web/80 10.0.0.7:8080 (1) and others (1)", "unknown", "edge"} {

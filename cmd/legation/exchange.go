@@ -98,7 +98,7 @@ func (r *thisReplica) follow(ctx context.Context, others asker, s admin.Standing
 
 // obey carries out what somebody has ordered there and was not carried out here.
 func (r *thisReplica) obey(ctx context.Context, s admin.Standing) {
-	for _, g := range ordersOf(s.StandingResponse) {
+	for _, g := range ordersOf(s.StandingResponse, time.Now()) {
 		if r.orders.Knows(g) {
 			continue
 		}
@@ -119,7 +119,7 @@ func (r *thisReplica) obey(ctx context.Context, s admin.Standing) {
 // the same here: nobody has seen anything else.
 func (r *thisReplica) late(g controller.Given) (controller.Order, bool) {
 	switch g.Kind {
-	case controller.ApproveKind, controller.ApproveSettingsKind:
+	case controller.ApproveKind, controller.ApproveSettingsKind, controller.LapseKind:
 		isHeld := slices.ContainsFunc(r.newest.Load().View().Approvable(g.Fleet), func(e held.Entry) bool { return e.Digest == g.Digest })
 		return controller.Approve(g), isHeld && recent(g)
 	case controller.PauseKind:
@@ -139,13 +139,12 @@ func recent(g controller.Given) bool { return time.Since(g.At) < approvedFor }
 
 // holdToo holds the removal of hosts that another replica holds.
 func (r *thisReplica) holdToo(ctx context.Context, s admin.Standing) {
-	for _, d := range s.GetDeletions() {
-		held := input.Deletion{Class: d.GetFleet(), Share: d.GetShare(), Since: input.SameAge(d.GetSince().AsTime(), s.GetNow().AsTime(), time.Now())}
-		if _, ok := r.newest.Load().View().HoldDeletion(held); !ok {
+	for _, d := range removalsOf(s.StandingResponse, time.Now()) {
+		if _, ok := r.newest.Load().View().HoldDeletion(d.fleet, d.since); !ok {
 			continue
 		}
-		if err := r.orders.Do(ctx, controller.Hold(held, s.GetInstance())); err == nil {
-			r.log.Info("another replica holds the removal of hosts, and so does this one", "replica", s.GetInstance(), "fleet", held.Class)
+		if err := r.orders.Do(ctx, controller.Hold(d.fleet, d.since, s.GetInstance())); err == nil {
+			r.log.Info("another replica holds the removal of hosts, and so does this one", "replica", s.GetInstance(), "fleet", d.fleet)
 		}
 	}
 }
@@ -156,7 +155,7 @@ func (r *thisReplica) ended() input.Ended {
 	e := input.Ended{Removals: map[string]bool{}, Settings: map[string]bool{}, Pauses: map[string]bool{}}
 	for _, g := range r.orders.Past() {
 		switch g.Kind {
-		case controller.ApproveKind:
+		case controller.ApproveKind, controller.LapseKind:
 			e.Removals[g.Fleet] = recent(g)
 		case controller.ApproveSettingsKind:
 			e.Settings[g.Digest] = recent(g)

@@ -162,6 +162,9 @@ func (f *outputFlags) writeFleets(w io.Writer, replicas []*adminv1.Replica) erro
 		return err
 	}
 	for _, r := range replicas {
+		for _, what := range r.GetUnwell() {
+			fmt.Fprintf(w, "\nreplica %s: %s\n", r.GetInstance(), what)
+		}
 		for _, one := range r.GetFleets() {
 			tellOfStored(w, one.GetName()+" at "+r.GetInstance(), one.GetVersion())
 		}

@@ -32,7 +32,20 @@ func TestHints(t *testing.T) {
 		hinted("busy", nginx+"canary: 'true', "+nginx+"canary-weight: '9'", ours+at("busy.test", "next")) +
 		hinted("alone", nginx+"canary: 'true', "+nginx+"canary-weight: '50'", ours+at("alone.test", "next")) +
 		hinted("rated", "legation.dev/requests-per-second: '1'", ours+at("rated.test", "web")) +
-		hinted("wild", "", ours+at("*.wild.test", "web"))
+		hinted("wild", "", ours+at("*.wild.test", "web")) +
+		hinted("down", nginx+"auth-url: 'http://auth.shop.svc.cluster.local:4180/auth?of=$host'", ours+at("down.test", "web")) +
+		hinted("lost", nginx+"auth-url: 'http://lost.shop.svc/'", ours+at("lost.test", "web")) +
+		hinted("up", nginx+"auth-url: 'http://up.shop.svc/', "+nginx+"auth-signin: 'https://login.test/start'", ours+at("up.test", "web")) +
+		hinted("login", "", ours+at("login.test", "web")) +
+		hinted("abroad", nginx+"auth-url: 'https://auth.example.org/'", ours+at("abroad.test", "web")) +
+		hinted("loop", nginx+"auth-url: 'http://up.shop.svc/', "+nginx+"auth-signin: 'https://$host/start?rd=$escaped_request_uri'", ours+at("loop.test", "web")) +
+		hinted("challenge", "", "ingressClassName: other, "+strings.Replace(at("main.test", "web"), "path: /,", "path: /.well-known/acme-challenge/T,", 1)) +
+		hinted("vendor", "", ours+at("vendor.test", "vendor")) +
+		"---\n{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: other}, spec: {controller: example.com/other}}\n" +
+		"---\n{apiVersion: v1, kind: Service, metadata: {name: vendor, namespace: shop}, spec: {type: ExternalName, externalName: api.vendor.example, ports: [{port: 80}]}}\n" +
+		"---\n{apiVersion: v1, kind: Service, metadata: {name: auth, namespace: shop}, spec: {ports: [{port: 4180}]}}\n" +
+		"---\n{apiVersion: v1, kind: Service, metadata: {name: up, namespace: shop}, spec: {ports: [{port: 80}]}}\n" +
+		"---\n{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: up, namespace: shop, labels: {kubernetes.io/service-name: up}}, addressType: IPv4, ports: [{port: 80}], endpoints: [{addresses: [192.0.2.1]}]}\n"
 	const nobody = "unless IngressClass legation believes the proxy (trusted-proxies)"
 	for _, c := range []struct{ settings, url, says, not string }{
 		{"", "http://bare.test/", "NoDefaultClass: ", "hint"},
@@ -46,6 +59,15 @@ func TestHints(t *testing.T) {
 		{"trusted-hops: '1'", "http://rated.test/", "1 requests a second of each client", "hint"},
 		{"", "http://a.b.wild.test/", "a wildcard stands for one label", "for ever"},
 		{"", "http://a.wild.test/", "of Ingress shop/wild", "hint"},
+		{"", "http://down.test/", "auth-url asks Service shop/auth, of which no endpoint is ready: requests are answered 500", "for ever"},
+		{"", "http://lost.test/", "auth-url asks Service shop/lost, and there is no such Service: requests are answered 500", "for ever"},
+		{"", "http://up.test/", "route has auth-signin", "hint"},
+		{"", "http://abroad.test/", "route has auth-url", "hint"},
+		{"", "http://loop.test/", "sent to https://loop.test/start (auth-signin), which Ingress shop/loop guards by auth-url, too", "auth-url asks"},
+		{"", "http://main.test/.well-known/acme-challenge/T", "Ingress shop/challenge has a rule for it, too, and is not served here: it is of IngressClass other, of controller example.com/other", "for ever"},
+		{"", "http://main.test/elsewhere", "of Ingress shop/main", "shop/challenge"},
+		{"external-names: 'true'", "http://vendor.test/", "Service shop/vendor is the name api.vendor.example, and Envoy asks the DNS", "for ever"},
+		{"", "http://mian.test/", "no Ingress has host mian.test hint did you mean host main.test?", "problem"},
 	} {
 		file := filepath.Join(t.TempDir(), "all.yaml")
 		if err := os.WriteFile(file, []byte(fmt.Sprintf(class, c.settings)+ingresses), 0o600); err != nil {

@@ -107,6 +107,10 @@ func (f *historyFlags) request(now time.Time) (*adminv1.HistoryRequest, *time.Lo
 }
 
 func (f *outputFlags) writeVersions(w io.Writer, answer *adminv1.HistoryResponse, zone *time.Location) error {
+	if len(answer.GetVersions()) == 0 {
+		_, err := fmt.Fprintln(w, "No version that is kept is one of these.")
+		return err
+	}
 	table := f.newTable(w, 1)
 	row(table, "VERSION", "TIME", "RESOURCES", "DIGEST", "CAUSE", "BY", "WHOLE DIGEST")
 	for _, v := range answer.GetVersions() {

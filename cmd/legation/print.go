@@ -15,7 +15,6 @@ import (
 	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/xds/impact"
-	"legation.dev/xds/redact"
 	"legation.dev/xds/snapshot"
 )
 
@@ -69,7 +68,7 @@ func textOf(f *translator.Fleet) (fleetText, error) {
 
 // bodyOf is the message of r as JSON, without its keys.
 func bodyOf(r *snapshot.Resource) (json.RawMessage, error) {
-	m, err := redact.View(r).UnmarshalNew()
+	m, err := r.View().UnmarshalNew()
 	if err != nil {
 		return nil, err
 	}

@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"legation.dev/controller"
+	"legation.dev/held"
+	"legation.dev/pmap"
 	"legation.dev/state"
 	"legation.dev/translator/input"
 	"legation.dev/xds/admin"
@@ -60,7 +63,7 @@ func askPast(ctx context.Context, others asker, source string, log *slog.Logger)
 	for _, s := range ranked(others.Standings(ctx, "")) {
 		p, err := takeOver(ctx, others, s.Address, source)
 		if err == nil {
-			p.orders = ordersOf(s.StandingResponse)
+			p.orders = ordersOf(s.StandingResponse, time.Now())
 			log.Info("what another replica serves was read", "replica", s.GetInstance(), "address", s.Address, "age", time.Since(p.view.Stored()).Round(time.Second))
 			return p, true
 		}
@@ -117,11 +120,17 @@ type thisReplica struct {
 	started          time.Time
 	orders           *controller.Orders
 	log              *slog.Logger
-	newest           atomic.Pointer[controller.Holds]
+	newest           atomic.Pointer[holdsHere]
 	waits            chan struct{} // holds a value when hosts begin to leave
 	// known and silent belong to the goroutine of exchange.
 	known  map[string]stood  // by instance
 	silent map[string]string // by address: why it does not say what it holds
+}
+
+// holdsHere is what a pass left, and the digest of what was read, made when somebody asks, and once.
+type holdsHere struct {
+	controller.Holds
+	read func() pmap.Sum
 }
 
 func newThisReplica(source string, orders *controller.Orders, log *slog.Logger) *thisReplica {
@@ -130,7 +139,7 @@ func newThisReplica(source string, orders *controller.Orders, log *slog.Logger) 
 
 // take takes over what a pass left.
 func (r *thisReplica) take(now controller.Holds) {
-	r.newest.Store(&now)
+	r.newest.Store(&holdsHere{now, sync.OnceValue(now.View().ReadDigest)})
 	if now.View().Waits() {
 		select {
 		case r.waits <- struct{}{}:
@@ -152,12 +161,12 @@ func (r *thisReplica) here() *adminv1.StandingResponse {
 	}
 	now := time.Now()
 	told := func(t time.Time) *timestamppb.Timestamp { return timestamppb.New(input.SameAge(t, now, now)) }
-	out := &adminv1.StandingResponse{Instance: r.instance, Started: timestamppb.New(r.started), Read: h.View().ReadDigest().String(), Held: h.View().HoldDigest().String(), Now: timestamppb.New(now)}
+	out := &adminv1.StandingResponse{Instance: r.instance, Started: timestamppb.New(r.started), Read: h.read().String(), Held: h.View().HoldDigest().String(), Now: timestamppb.New(now)}
 	if at := h.View().Stored(); !at.IsZero() {
 		out.Stored = timestamppb.New(at)
 	}
 	for _, d := range h.View().Deletions() {
-		out.Deletions = append(out.Deletions, &adminv1.HeldDeletion{Fleet: d.Class, Share: d.Share, Since: told(d.Since)})
+		out.Holds = append(out.Holds, &adminv1.Hold{Kind: string(held.Deletion), Fleet: d.Class, Since: told(d.Since)})
 	}
 	for _, g := range r.orders.Past() {
 		out.Orders = append(out.Orders, &adminv1.PastOrder{Id: g.ID, Kind: g.Kind, Fleet: g.Fleet, By: g.By, Reason: g.Reason, Digest: g.Digest, At: told(g.At)})
@@ -165,10 +174,32 @@ func (r *thisReplica) here() *adminv1.StandingResponse {
 	return out
 }
 
+// toldMost bounds how many holds and orders of another replica are looked at: more than one tells.
+const toldMost = 1000
+
 // ordersOf are those that another replica has carried out, by the clock here.
-func ordersOf(s *adminv1.StandingResponse) (list []controller.Given) {
-	for _, o := range s.GetOrders() {
-		list = append(list, controller.Given{ID: o.GetId(), Kind: o.GetKind(), Fleet: o.GetFleet(), By: o.GetBy(), Reason: o.GetReason(), Digest: o.GetDigest(), At: input.SameAge(o.GetAt().AsTime(), s.GetNow().AsTime(), time.Now())})
+func ordersOf(s *adminv1.StandingResponse, now time.Time) (list []controller.Given) {
+	for _, o := range s.GetOrders()[:min(len(s.GetOrders()), toldMost)] {
+		if !slices.Contains(controller.Kinds(), o.GetKind()) {
+			continue
+		}
+		list = append(list, controller.Given{ID: o.GetId(), Kind: o.GetKind(), Fleet: o.GetFleet(), By: o.GetBy(), Reason: o.GetReason(), Digest: o.GetDigest(), At: input.SameAge(o.GetAt().AsTime(), s.GetNow().AsTime(), now)})
+	}
+	return list
+}
+
+// removal is one of hosts of a fleet that another replica holds.
+type removal struct {
+	fleet string
+	since time.Time
+}
+
+// removalsOf are those, by the clock here.
+func removalsOf(s *adminv1.StandingResponse, now time.Time) (list []removal) {
+	for _, h := range s.GetHolds()[:min(len(s.GetHolds()), toldMost)] {
+		if h.GetKind() == string(held.Deletion) {
+			list = append(list, removal{h.GetFleet(), input.SameAge(h.GetSince().AsTime(), s.GetNow().AsTime(), now)})
+		}
 	}
 	return list
 }
@@ -180,7 +211,7 @@ func (r *thisReplica) past() (out admin.Past, err error) {
 	if read.IsZero() {
 		read = time.Now()
 	}
-	out.Read = h.View().ReadDigest().String()
+	out.Read = h.read().String()
 	if out.Packed, err = state.Pack(r.source, h.View(), read, time.Now()); err != nil {
 		return admin.Past{}, fmt.Errorf("packing what is served: %w", err)
 	}

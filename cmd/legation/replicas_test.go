@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -21,9 +22,11 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"legation.dev/controller"
+	"legation.dev/held"
 	"legation.dev/object"
 	"legation.dev/pmap"
 	"legation.dev/translator/input"
+	"legation.dev/translator/lower"
 	"legation.dev/translator/worlds"
 	"legation.dev/xds/admin"
 	"legation.dev/xds/admin/adminv1"
@@ -92,7 +95,7 @@ func (o others) Standings(context.Context, string) []admin.Standing {
 
 // set is what is said by a clock that was set.
 func (p *pair) set(said *adminv1.StandingResponse, by time.Duration) {
-	for _, d := range said.GetDeletions() {
+	for _, d := range said.GetHolds() {
 		d.Since = timestamppb.New(d.GetSince().AsTime().Add(by))
 	}
 	for _, g := range said.GetOrders() {
@@ -207,8 +210,8 @@ func heldText(s *side) (text string) {
 	for key, k := range v.Kept().All() {
 		text += fmt.Sprintf("claim %q %v; ", key, k)
 	}
-	for fleet, list := range s.newest.Load().View().Certificates() { // each by itself
-		for _, k := range list {
+	for fleet, list := range v.Certificates().All() {
+		for _, k := range list.All() {
 			text += fmt.Sprintf("%s: certificate %s %x; ", fleet, k.Name, k.Sum())
 		}
 	}
@@ -353,5 +356,148 @@ func TestSilentReplica(t *testing.T) {
 		p.compare(0, "after it has told")
 		p.stop(0)
 		p.stop(1)
+	})
+}
+
+// TestLapse: a removal of hosts that one replica has seen much earlier ends at both when its time is
+// over there, and neither takes it over again.
+func TestLapse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &pair{t: t, rng: rand.New(rand.NewPCG(1, 1)), all: map[object.Ref]input.Change{}}
+		for _, c := range worlds.New(1, worlds.Size{Services: 8, Endpoints: 2, Ingresses: 30}).All() {
+			p.change(c)
+		}
+		p.start(0)
+		p.start(1)
+		p.tell()
+		p.deaf = [2]error{errors.New("no route"), errors.New("no route")}
+		for ref := range maps.Clone(p.all) {
+			if ref.Kind == object.KindIngress {
+				p.change(input.Delete(ref))
+			}
+		}
+		late := p.sides[1].pending
+		p.sides[1].pending = nil
+		p.tell()
+		time.Sleep(5 * time.Minute)
+		p.sides[1].pending, p.deaf = late, [2]error{}
+		p.tell()
+		holds := func(when string, want bool) {
+			t.Helper()
+			synctest.Wait()
+			for i, s := range p.sides {
+				if got := len(s.newest.Load().View().Deletions()) > 0; got != want {
+					t.Errorf("%s: replica %d holds: %t", when, i, got)
+				}
+			}
+		}
+		time.Sleep(4 * time.Minute)
+		holds("before it is over", true)
+		time.Sleep(time.Minute + 5*time.Second) // it asks every two seconds
+		holds("when it is over", false)
+		time.Sleep(2 * time.Minute)
+		holds("later", false)
+		p.compare(0, "the removal has lapsed")
+		if past := p.sides[1].orders.Past(); len(past) == 0 || past[0].Kind != controller.LapseKind {
+			t.Errorf("what has ended it is told as %+v", past)
+		}
+		p.stop(0)
+		p.stop(1)
+	})
+}
+
+// TestNewcomerHoldsToo: a replica that starts without memory and without the other, while settings
+// that name another Secret are held, serves what was read. When they meet, they have read the same,
+// and it holds what the other does.
+func TestNewcomerHoldsToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &pair{t: t, rng: rand.New(rand.NewPCG(1, 1)), all: map[object.Ref]input.Change{}}
+		var pairOfKeys *input.Secret
+		for _, c := range worlds.New(1, worlds.Size{Services: 2, Endpoints: 1, Ingresses: 8, TLS: 1}).All() {
+			p.change(c)
+			if s, ok := c.Object.(*input.Secret); ok && len(s.Key) > 0 {
+				pairOfKeys = s
+			}
+		}
+		put := func(name string) input.Change {
+			return lower.Put(input.Seal(&input.Secret{Meta: input.Meta{Namespace: worlds.Namespace, Name: name}, Certificate: pairOfKeys.Certificate, Key: pairOfKeys.Key}))
+		}
+		settings := func(secret, port string) input.Change {
+			return lower.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: worlds.Namespace, Name: worlds.Settings},
+				Data: map[string]string{"default-tls-secret": worlds.Namespace + "/" + secret, "http-port": port}}))
+		}
+		old := put("old")
+		p.change(old)
+		p.change(settings("old", "8080"))
+		p.start(0)
+		p.start(1)
+		p.change(put("new"))
+		p.change(settings("new", "8081"))
+		p.tell()
+		p.compare(0, "both hold the settings")
+		p.stop(1)
+		delete(p.all, old.Ref) // nobody has a newcomer read it
+		p.deaf = [2]error{errors.New("no route"), errors.New("no route")}
+		p.start(1)
+		if _, isHeld := p.sides[1].newest.Load().View().HeldSettings(worlds.Class); isHeld {
+			t.Fatal("who starts without memory holds settings")
+		}
+		p.deaf = [2]error{}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		for i, s := range p.sides {
+			if _, isHeld := s.newest.Load().View().HeldSettings(worlds.Class); !isHeld {
+				t.Errorf("replica %d does not hold the settings", i)
+			}
+		}
+		p.sides[1].source <- []input.Change{old} // which the source follows since it is used, see Loop.Used
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		p.compare(1, "they have met")
+		p.stop(0)
+		p.stop(1)
+	})
+}
+
+// FuzzStanding: whatever another replica says of itself, a removal of hosts that is held here neither
+// begins later by it, nor much earlier than the hosts went, and none of its orders is of the future.
+func FuzzStanding(f *testing.F) {
+	now := time.Now()
+	clock := held.Clock{Now: now, Fresh: now}
+	w := worlds.New(1, worlds.Size{Services: 8, Endpoints: 2, Ingresses: 30})
+	before := input.View{}.With(w.All()...).WithTime(now)
+	before = before.Guard(input.View{}, clock)
+	var gone []input.Change
+	for _, c := range w.All() {
+		if c.Ref.Kind == object.KindIngress {
+			gone = append(gone, input.Delete(c.Ref))
+		}
+	}
+	v := before.With(gone...).WithTime(now).Hold(before, clock, nil)
+	d, isHeld := v.Deletion(worlds.Class)
+	if !isHeld {
+		f.Fatal("nothing is held")
+	}
+	for _, age := range []int64{0, 1, -3600, 3600, math.MinInt64, math.MaxInt64} {
+		f.Add(age, int64(0), int64(0), controller.PauseKind)
+		f.Add(age, age, int64(1), controller.ApproveKind)
+		f.Add(int64(0), age, age, "")
+	}
+	f.Fuzz(func(t *testing.T, since, at, clockThere int64, kind string) {
+		stamp := func(seconds int64) *timestamppb.Timestamp { return &timestamppb.Timestamp{Seconds: seconds} }
+		said := &adminv1.StandingResponse{Now: stamp(now.Unix() + clockThere),
+			Holds:  []*adminv1.Hold{{Kind: string(held.Deletion), Fleet: worlds.Class, Since: stamp(now.Unix() - since)}, {Kind: kind, Fleet: kind}, nil},
+			Orders: []*adminv1.PastOrder{{Kind: kind, Fleet: worlds.Class, At: stamp(now.Unix() - at)}, nil}}
+		for _, r := range removalsOf(said, now) {
+			next, _ := v.HoldDeletion(r.fleet, r.since)
+			if got, _ := next.Deletion(worlds.Class); got.Since.After(d.Since) || d.Since.Sub(got.Since) > time.Minute {
+				t.Errorf("it is held since %v, and was since %v", got.Since, d.Since)
+			}
+		}
+		for _, g := range ordersOf(said, now) {
+			if g.At.After(now) || !slices.Contains(controller.Kinds(), g.Kind) {
+				t.Errorf("an order is %+v", g)
+			}
+		}
 	})
 }

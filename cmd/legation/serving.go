@@ -79,7 +79,7 @@ func (s *serving) run(ctx context.Context) error {
 	watch := s.problems(fleets, traffic)
 	held, ordered := new(heldNow), new(controller.Orders)
 	here := newThisReplica(s.identity, ordered, s.log)
-	inspection := &admin.Service{Instance: here.instance, Fleets: fleets, Store: snapshots, Book: s.book, Wrong: watch.Of, Held: held.messages, Observed: traffic}
+	inspection := &admin.Service{Instance: here.instance, Fleets: fleets, Store: snapshots, Book: s.book, Wrong: watch.Of, Held: held.messages, Observed: traffic, Unwell: s.unwell}
 	peers, err := admin.NewPeers(inspection, s.peers, dialCredentials(s.folder))
 	if err != nil {
 		return err
@@ -200,6 +200,14 @@ func (s *serving) keep(v input.View) {
 	}
 }
 
+// unwell is what cannot be stored, and what cannot be read, as /readyz says it, too.
+func (s *serving) unwell() (list []string) {
+	if s.stored != nil {
+		list = s.stored.unwell()
+	}
+	return append(list, s.waiting()...)
+}
+
 // answering has the admin service tell of objects by the newest result: no answer waits for
 // the loop, and the loop for none.
 func (s *serving) answering(inspection *admin.Service, snapshots *store.Store, watch *inspect.Problems) *inspect.Served {
@@ -213,6 +221,7 @@ func (s *serving) answering(inspection *admin.Service, snapshots *store.Store, w
 			return inspect.Plan(newest(), manifests, deleted, s.controllers, time.Now())
 		},
 		Elsewhere: func(namespace string) []*adminv1.Elsewhere { return inspect.Elsewhere(newest(), namespace) },
+		Unknown:   answers.Unknown,
 		Why: func(ctx context.Context, r *adminv1.WhyRequest) ([]*structpb.Struct, []*adminv1.Replica, error) {
 			return answers.Why(ctx, r, time.Now())
 		}}

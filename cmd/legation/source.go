@@ -103,7 +103,7 @@ type source struct {
 	// rest is the API server; nil if there is none.
 	rest  *rest.Config
 	close func()
-	// turnover is how often endpoints change; nil if there is no API server.
+	// turnover is how often endpoints change.
 	turnover *inspect.Turnover
 }
 
@@ -117,17 +117,18 @@ func (f *sourceFlags) open(last input.View, log *slog.Logger) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	how := dir.Config{Claim: f.controllers, MaxFile: f.maxFile.Value(), AllowEmpty: f.allowEmpty}
+	turnover, counted := counting()
+	how := dir.Config{Claim: f.controllers, MaxFile: f.maxFile.Value(), AllowEmpty: f.allowEmpty, Endpoints: counted}
 	if !last.Stored().IsZero() { // a folder that cannot be read now is waited for
 		d := dir.OpenLater(path, last.Objects(), how)
-		return &source{Source: d, waiting: func() []kube.Condition { return waitingFor(d) }, close: func() { _ = d.Close(); remove() }}, nil
+		return &source{Source: d, waiting: func() []kube.Condition { return waitingFor(d) }, turnover: turnover, close: func() { _ = d.Close(); remove() }}, nil
 	}
 	d, err := dir.Open(path, how)
 	if err != nil {
 		remove()
 		return nil, fmt.Errorf("--source: %w", err)
 	}
-	return &source{Source: d, waiting: func() []kube.Condition { return nil },
+	return &source{Source: d, waiting: func() []kube.Condition { return nil }, turnover: turnover,
 		close: func() { _ = d.Close(); remove() }}, nil
 }
 
@@ -158,13 +159,19 @@ func (f *sourceFlags) folder(log *slog.Logger) (path string, remove func(), err 
 	return path, remove, nil
 }
 
+// counting counts how often endpoints change, of which its second value is told.
+func counting() (*inspect.Turnover, func(service object.Ref, by string)) {
+	turnover := &inspect.Turnover{}
+	return turnover, func(service object.Ref, by string) { turnover.Add(service, by, time.Now()) }
+}
+
 func (f *sourceFlags) openKube(last input.View, log *slog.Logger) (*source, error) {
 	config, err := f.restConfig()
 	if err != nil {
 		return nil, err
 	}
-	turnover := &inspect.Turnover{}
-	s, err := kube.New(kube.Config{Endpoints: func(service object.Ref, by string) { turnover.Add(service, by, time.Now()) }, REST: config, Namespaces: f.namespaces, Classes: f.classes, Controllers: f.controllers, Last: last, Log: log})
+	turnover, counted := counting()
+	s, err := kube.New(kube.Config{Endpoints: counted, REST: config, Namespaces: f.namespaces, Classes: f.classes, Controllers: f.controllers, Last: last, Log: log})
 	if err != nil {
 		return nil, fmt.Errorf("--source %s: %w", kubeSource, err)
 	}

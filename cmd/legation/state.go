@@ -70,6 +70,18 @@ func (f *stateFlags) open(source *sourceFlags, config state.Config) (*stored, er
 	return s, nil
 }
 
+// unwell is what cannot be stored now, in words.
+func (s *stored) unwell() (list []string) {
+	stats := s.Stats()
+	if stats.Unwritten != nil {
+		list = append(list, fmt.Sprintf("what is served cannot be stored (--state): a restart begins with what was stored before: %v", stats.Unwritten))
+	}
+	if stats.Forgotten != nil {
+		list = append(list, fmt.Sprintf("the history cannot be stored (--state): a restart does not know of what is published now: %v", stats.Forgotten))
+	}
+	return list
+}
+
 // identity says what is read, and what of it: what was stored of something else is not used.
 func (f *sourceFlags) identity() string {
 	parts := []string{f.source}

@@ -88,7 +88,10 @@ func (f *whyFlags) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if len(list) == 0 {
+	switch {
+	case len(list) == 0 && f.class != "":
+		return fmt.Errorf("no IngressClass %s of ours is there to take %s", f.class, q.URL)
+	case len(list) == 0:
 		return fmt.Errorf("no IngressClass of ours is there to take %s", q.URL)
 	}
 	names := namesOf(list, func(y inspect.Why) string { return argumentOf(y.Object) })

@@ -39,7 +39,8 @@ func stateOf(r translator.Result, problems []finding.Problem, takeOver bool) sta
 
 // toldOf are orders as Events tell them.
 func toldOf(list []controller.Given) (told []status.Order) {
-	reasons := map[string][2]string{controller.ApproveKind: {"RemovalApproved", "Approve"}, controller.ApproveSettingsKind: {"SettingsApproved", "Approve"}, controller.PauseKind: {"Paused", "Pause"}, controller.ResumeKind: {"Resumed", "Resume"}}
+	reasons := map[string][2]string{controller.ApproveKind: {"RemovalApproved", "Approve"}, controller.ApproveSettingsKind: {"SettingsApproved", "Approve"},
+		controller.LapseKind: {"RemovalLapsed", "Lapse"}, controller.PauseKind: {"Paused", "Pause"}, controller.ResumeKind: {"Resumed", "Resume"}}
 	for _, g := range list {
 		told = append(told, status.Order{ID: g.ID, Class: g.Fleet, Reason: reasons[g.Kind][0], Action: reasons[g.Kind][1], Text: g.String(), At: g.At})
 	}

@@ -46,6 +46,7 @@ func TestDecide(t *testing.T) {
 		{"own ports", nil},
 		{"port 443, unprotected, shared hosts", map[string]string{"external-https-port": "443", "serve-unprotected": "true", "host-ownership": "shared"}},
 		{"access by the class", map[string]string{"allowed-addresses": "127.0.0.0/30", "denied-addresses": "127.0.0.3", "max-request-body": "1Ki", "requests-per-second": "1000", "global-auth-url": "SERVICE"}},
+		{"compatible", map[string]string{"compatibility": "ingress-nginx"}},
 	} {
 		t.Run(c.name, func(t *testing.T) { compare(t, newSuite(t, c.settings), rand.NewPCG(*seed, uint64(i)), *requests/3) })
 	}
@@ -73,12 +74,12 @@ func compare(t *testing.T, w *suite, src rand.Source, n int) {
 		}
 	}
 	for _, what := range []string{"to https", "redirect", "mirrored", "cluster", "one of clusters", "status", "deeper", "by method", "by header", "by query", "regex", "exact",
-		"refused by address", "refused by client certificate"} {
+		"refused by address", "refused by client certificate", "condition", "place"} {
 		if seen[what] == 0 {
 			t.Errorf("no request came to: %s", what)
 		}
 	}
-	for _, what := range []string{"by canary", "canary by weight", "guard", "refused by authorization", "refused by body", "refused by password", "refused by password or authorization", "refused by rate", "side"} {
+	for _, what := range []string{"by canary", "canary by weight", "guard", "refused by authorization", "refused by body", "refused by password", "refused by password or authorization", "refused by rate", "rewritten", "said", "side", "text"} {
 		if closes := !w.class.Settings.ServeUnprotected; seen[what] == 0 && n >= many && (closes || what != "guard") {
 			t.Errorf("no request came to: %s", what)
 		}
@@ -177,7 +178,7 @@ func (w *suite) compare(c *client, r request) (d result, err error) {
 	if d.refused != "" && (named == "" || d.Route != nil && named == d.Route.Name || strings.HasPrefix(named, "clients ")) {
 		return d, nil
 	}
-	if d.refused != "" || d.Route == nil || named != d.Route.Name || !slices.Contains(d.Allowed, outcome(answer)) || !sided(d.Route, answer) {
+	if d.refused != "" || d.Route == nil || named != d.Route.Name || !slices.Contains(d.Allowed, outcome(answer)) || !sided(d.Route, answer) || !measured(d.Route, r.Path, answer) {
 		return d, fmt.Errorf("%s: Envoy: %d, %v\nDecide allows %+v\n%s", host, answer.StatusCode, answer.Header, d.Allowed, reasons(vh, d.Decision))
 	}
 	return d, nil
@@ -233,6 +234,40 @@ func sided(r *route.Route, answer *http.Response) bool {
 	})
 }
 
+// measured reports whether an answer has what measures add to it, and a backend was asked for the
+// path that they make of the one that was sent.
+func measured(r *route.Route, sent string, answer *http.Response) bool {
+	path, query, asks := strings.Cut(sent, "?")
+	if r.Rewrite != nil {
+		path = r.Rewrite.Path(path)
+	}
+	if asks {
+		path += "?" + query
+	}
+	var said []string
+	if r.Measures != nil {
+		said = saidOf(r.Measures.Headers.Response, answer.StatusCode)
+	}
+	return slices.Equal(answer.Header.Values(worlds.SaidHeader), said) && (len(r.Targets) == 0 || answer.Header.Get(seenHeader) == path)
+}
+
+// saidOf are the values of worlds.SaidHeader that a change leaves.
+func saidOf(c route.HeaderChange, status int) (list []string) {
+	for i, h := range slices.Concat(c.Set, c.Add) {
+		switch {
+		case h.Name != worlds.SaidHeader || h.Ordinary && !slices.Contains(ordinary, status):
+		case i < len(c.Set):
+			list = []string{h.Value}
+		default:
+			list = append(list, h.Value)
+		}
+	}
+	return list
+}
+
+// ordinary are the statuses with which nginx adds headers: those of ngx_http_headers_module.
+var ordinary = []int{200, 201, 204, 206, 301, 302, 303, 304, 307, 308}
+
 // outcome is what happened. All backends answer 200.
 func outcome(r *http.Response) route.Outcome {
 	if cluster := r.Header.Get(clusterHeader); cluster != "" && r.StatusCode == http.StatusOK {
@@ -258,6 +293,8 @@ func (n tally) add(d result) {
 		"mirrored": len(d.Route.Calls) > 0, "side": len(d.Route.Targets) > 0 && d.Route.Targets[0].Headers != nil, "by canary": strings.Contains(d.Route.Name, "canary by "),
 		"canary by weight": len(d.Allowed) == 2 && d.Route.Targets[0].Weight+d.Route.Targets[1].Weight == 100, "guard": strings.Contains(d.Route.Name, " closed "), "cluster": len(d.Allowed) == 1 && d.Allowed[0].Cluster != "", "one of clusters": len(d.Allowed) > 1,
 		"status": d.Allowed[0].Status != 0 && d.Route.Redirect == nil, "deeper": d.Route.Deeper != "", "by method": m.Method != "",
+		"condition": strings.HasSuffix(d.Route.Name, " if"), "place": strings.Contains(d.Route.Name, " location "), "rewritten": d.Route.Rewrite != nil,
+		"text": d.Route.Body != "", "said": d.Route.Measures != nil && len(saidOf(d.Route.Measures.Headers.Response, http.StatusOK)) > 0,
 		"by header": len(m.Headers) > 0, "by query": len(m.Query) > 0, "regex": m.Kind == route.Regex, "exact": m.Kind == route.Exact,
 	} {
 		if is {

@@ -39,7 +39,8 @@ import (
 const (
 	routeHeader   = "x-chosen-route"
 	clusterHeader = "x-chosen-cluster"
-	worldHeader   = "x-world" // of a request: the number of the world, so that a late mirror is no request of the next one
+	seenHeader    = "x-seen-path" // of an answer of a backend: which path it was asked for, with the query
+	worldHeader   = "x-world"     // of a request: the number of the world, so that a late mirror is no request of the next one
 )
 
 // telling has Envoy add them to each answer.
@@ -100,7 +101,8 @@ func newSuite(t *testing.T, settings map[string]string) *suite {
 			t.Error(err)
 		}
 	})
-	backend := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	backend := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set(seenHeader, r.RequestURI)
 		if r.Header.Get(worldHeader) == strconv.FormatInt(w.world.Load(), 10) { // Envoy's own have none: it checks health by itself
 			w.arrived <- struct{}{}
 		}
@@ -154,7 +156,7 @@ func decided(o *input.Ingress, group map[string]string) *input.Ingress {
 
 // ingresses are random ones of a World, a few.
 func ingresses(seed uint64, g *worlds.Fragments) (list []input.Change) {
-	w := worlds.New(seed, worlds.Size{Services: worlds.FragmentServices, Ingresses: 4})
+	w := worlds.New(seed, worlds.Size{Services: worlds.FragmentServices, Ingresses: 4, Snippets: true})
 	for len(list) < 6 {
 		c := w.Random()
 		other := slices.ContainsFunc(list, func(l input.Change) bool { return l.Ref == c.Ref })

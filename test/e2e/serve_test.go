@@ -138,13 +138,14 @@ func freePort(t *testing.T) string {
 // shop is a copy of the example with backends of its own.
 type shop struct {
 	folder, http string // the folder, the port of the http listener
+	https        string // the port of the https listener
 	manifest     string // the text of shop.yaml
 }
 
 func newShop(t *testing.T) shop {
 	t.Helper()
-	s := shop{folder: t.TempDir(), http: freePort(t)}
-	ports := []string{"10080", s.http, "10443", freePort(t)}
+	s := shop{folder: t.TempDir(), http: freePort(t), https: freePort(t)}
+	ports := []string{"10080", s.http, "10443", s.https}
 	for service, port := range map[string]string{"web": "8081", "api": "8082"} {
 		b, err := echo.Start(service, "127.0.0.1:0")
 		if err != nil {

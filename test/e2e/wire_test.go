@@ -14,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	"google.golang.org/protobuf/encoding/protojson"
+
 	"legation.dev/test/envoy"
 	"legation.dev/xds/identity"
 )
@@ -105,6 +108,7 @@ func (m *mounted) write(t *testing.T, c certs, secret string, ca []byte) {
 type wired struct {
 	shop
 	xds, admin   string
+	state        string // the folder of --state
 	plane, envoy *mounted
 	legation     *process
 	e            *envoy.Envoy
@@ -112,24 +116,87 @@ type wired struct {
 
 func newWired(t *testing.T, c certs, args ...string) *wired {
 	t.Helper()
-	w := &wired{shop: newShop(t), xds: "127.0.0.1:" + freePort(t), admin: "127.0.0.1:" + freePort(t),
+	return wiring{shop: newShop(t), certs: c}.start(t, args...)
+}
+
+// wiring is what there is of a wired.
+type wiring struct {
+	shop
+	certs certs
+	// edit changes the bootstrap; nil: it stays as it is.
+	edit func(*bootstrapv3.Bootstrap)
+	// old: the kernel of Envoy's node has no IPv6.
+	old bool
+}
+
+// start starts all of it; args are for `legation bootstrap`.
+func (how wiring) start(t *testing.T, args ...string) *wired {
+	t.Helper()
+	c, s := how.certs, how.shop
+	w := &wired{shop: s, xds: "127.0.0.1:" + freePort(t), admin: "127.0.0.1:" + freePort(t),
 		plane: newMount(t, c, planeSecret), envoy: newMount(t, c, envoySecret)}
 	w.start(t)
-	file := filepath.Join(t.TempDir(), "envoy.yaml")
-	bootstrapOf(t, append(args, "--xds", w.xds, "--node-id", "e2e", "--tls", w.envoy.dir, "--file", file)...)
+	w.e = how.startEnvoy(t, w, args...)
+	w.await(t, "/", "200 web")
+	return w
+}
+
+// withoutIPv6 names the program that this one becomes when it is started with it, on what is a
+// kernel without IPv6 for that.
+const withoutIPv6 = "LEGATION_TEST_WITHOUT_IPV6"
+
+func TestMain(m *testing.M) {
+	if program := os.Getenv(withoutIPv6); program != "" {
+		fmt.Fprintln(os.Stderr, "no", program, "without IPv6:", envoy.BecomeWithoutIPv6(program))
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// startEnvoy starts an Envoy of w.
+func (how wiring) startEnvoy(t *testing.T, w *wired, args ...string) *envoy.Envoy {
+	t.Helper()
+	file, program, next := filepath.Join(t.TempDir(), "envoy.json"), binary(t), ""
+	if how.old {
+		real, err := envoy.Binary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("ENVOY", self)
+		t.Setenv(withoutIPv6, program)
+		program, next = self, real
+	}
+	args = append([]string{"bootstrap", "--health", "off", "--metrics", "off", "--xds", w.xds, "--node-id", "e2e", "--tls", w.envoy.dir, "--file", file, "-o", "json"}, args...)
+	if out, err := exec.CommandContext(t.Context(), program, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if how.old {
+		t.Setenv(withoutIPv6, next)
+	}
 	text, err := os.ReadFile(file)
+	b := &bootstrapv3.Bootstrap{}
+	if err == nil {
+		err = protojson.Unmarshal(text, b)
+	}
+	if err == nil && how.edit != nil {
+		how.edit(b)
+		text, err = protojson.Marshal(b)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.e = envoy.Run(t, envoy.Options{Bootstrap: text})
-	w.await(t, "/", "200 web")
-	return w
+	return envoy.Run(t, envoy.Options{Bootstrap: text, Args: []string{"--file-flush-interval-msec", "50"}})
 }
 
 // start starts the control plane.
 func (w *wired) start(t *testing.T) {
 	t.Helper()
-	w.legation = serve(t, w.folder, w.xds, "--tls", w.plane.dir, "--admin", w.admin, "--state", t.TempDir())
+	w.state = t.TempDir()
+	w.legation = serve(t, w.folder, w.xds, "--tls", w.plane.dir, "--admin", w.admin, "--state", w.state)
 	w.legation.log.await(t, "msg=serving")
 }
 

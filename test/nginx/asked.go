@@ -207,7 +207,7 @@ func (a Asked) outdone() bool {
 
 // place reports whether a server-snippet answers: the whole host, or a location that has the path.
 func (a Asked) place(snippet string) bool {
-	if strings.Contains(snippet, "http_x_agent") && strings.HasPrefix(a.Header["X-Agent"], "Spider") || strings.HasPrefix(snippet, "return") || strings.HasPrefix(snippet, "rewrite") {
+	if strings.Contains(snippet, "http_x_agent") && strings.HasPrefix(a.Header["X-Agent"], "Spider") || strings.HasPrefix(snippet, "return") || strings.HasPrefix(snippet, "rewrite") && !strings.HasSuffix(snippet, "break;") {
 		return true
 	}
 	return slices.ContainsFunc([]string{"/blocked", "/metrics", "/-/reload", "/doc", "/v1/x"}, func(place string) bool {
@@ -429,17 +429,21 @@ func (a Asked) guarded() bool {
 	}
 }
 
-// denied reports whether a snippet keeps addresses out of a path to which a list of addresses
-// lets them come.
+// denied reports whether a snippet keeps addresses out of a path that has a list of addresses of
+// its own: to which one of those let in may come, or which takes the place of the host's.
 func (a Asked) denied() bool {
 	l := a.location()
 	if l == nil {
 		return false
 	}
-	snippet, _ := l.said[prefix+"configuration-snippet"].(string)
-	snippet += strings.Join(a.values("server-snippet"), "\n")
-	some := strings.Contains(snippet, "deny") && (a.Source != "" || a.Header["X-Forwarded-For"] != "")
-	return (some || strings.Contains(snippet, "deny all")) && (l.said[prefix+"whitelist-source-range"] != nil || l.said[prefix+"allowlist-source-range"] != nil || a.Settings["whitelist-source-range"] != "")
+	own, _ := l.said[prefix+"configuration-snippet"].(string)
+	host := strings.Join(a.values("server-snippet"), "\n")
+	some := func(snippet string) bool {
+		return strings.Contains(snippet, "deny all") || strings.Contains(snippet, "deny") && (a.Source != "" || a.Header["X-Forwarded-For"] != "")
+	}
+	lets := l.said[prefix+"whitelist-source-range"] != nil || l.said[prefix+"allowlist-source-range"] != nil || a.Settings["whitelist-source-range"] != ""
+	bars := l.said[prefix+"denylist-source-range"] != nil || a.Settings["denylist-source-range"] != "" || strings.Contains(own, "deny")
+	return lets && some(own+host) || bars && some(host)
 }
 
 // leaves reports whether the path is one from which http is sent to https, as far as its host

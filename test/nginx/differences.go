@@ -51,7 +51,7 @@ var Differences = []Difference{
 		}},
 	{What: "Session of a Service to which paths of several Ingresses lead", Theirs: "as one of them says, on the paths of all", Ours: "on the paths of the Ingress that asks for it", Why: "an Ingress says what holds for its own paths",
 		Fields: fields("headers.set-cookie"), When: func(a Asked) bool { return a.sticks() }},
-	{What: "`location` of a `server-snippet`, on a host of patterns, or beside another one of the host; `deny` of a snippet, beside `whitelist-source-range`", Theirs: "not reached: patterns, and the list, come before it; an older `server-snippet` is the only one", Ours: "answers as it says", Why: "whoever wrote that something is denied is taken at his word",
+	{What: "`location` of a `server-snippet`, on a host of patterns, or beside another one of the host; `deny` of a snippet, beside `whitelist-source-range`; of a `server-snippet`, beside any list of the path", Theirs: "not reached: patterns, and the list, come before it, or take its place; an older `server-snippet` is the only one", Ours: "answers as it says", Why: "whoever wrote that something is denied is taken at his word",
 		Fields: fields("status", "headers", "upstream"), When: func(a Asked) bool { return a.snipped() && (a.patterned() || a.outdone()) || a.denied() }},
 	{What: "Canary of a Service without endpoints", Theirs: "503 for all", Ours: "the canary answers its share", Why: "a share that can be served is served",
 		Fields: fields("status", "upstream", "headers"), When: func(a Asked) bool { return a.canaryOfNone() }},

@@ -70,15 +70,47 @@ func with(list []*location, l *location) []*location {
 	return list
 }
 
-// location is the one that takes the request; nil if nobody has the host.
+// location is the one that takes the request in the end; nil if nobody has the host. A rewrite
+// of the server, or one with last, has nginx look for it anew.
 func (a Asked) location() *location {
+	path := a.path()
+	if snippets := a.values("server-snippet"); len(snippets) > 0 {
+		path = moved(snippets[0], "(?:break|last)", path)
+	}
+	l := a.locationOf(path)
+	for range 10 { // nginx gives up then, too
+		if l == nil {
+			return nil
+		}
+		snippet, _ := l.said[prefix+"configuration-snippet"].(string)
+		next := moved(snippet, "last", path)
+		if next == path {
+			return l
+		}
+		path, l = next, a.locationOf(next)
+	}
+	return l
+}
+
+// moved is the path that rewrites of a snippet with one of some flags make of one.
+func moved(snippet, flags, path string) string {
+	for _, r := range regexp.MustCompile(`rewrite (\S+) (\S+) `+flags+`;`).FindAllStringSubmatch(snippet, -1) {
+		if re := regexp.MustCompile(r[1]); re.MatchString(path) {
+			return r[2] // without groups, as worlds have it
+		}
+	}
+	return path
+}
+
+// locationOf is the location of a path.
+func (a Asked) locationOf(path string) *location {
 	list, patterns := a.locations()
 	if patterns {
 		slices.SortStableFunc(list, func(a, b *location) int {
 			return cmp.Or(cmp.Compare(len(b.path), len(a.path)), strings.Compare(b.path, a.path))
 		})
 		for _, l := range list {
-			if re, err := regexp.Compile("(?i)^" + l.pattern(list)); err == nil && re.MatchString(a.path()) {
+			if re, err := regexp.Compile("(?i)^" + l.pattern(list)); err == nil && re.MatchString(path) {
 				return l
 			}
 		}
@@ -87,9 +119,9 @@ func (a Asked) location() *location {
 	var taken *location
 	for _, l := range list {
 		switch bare := strings.TrimSuffix(l.path, "/"); {
-		case l.kind == "Exact" && a.path() == l.path:
+		case l.kind == "Exact" && path == l.path:
 			return l
-		case l.kind == "Exact", a.path() != bare && !strings.HasPrefix(a.path(), bare+"/"):
+		case l.kind == "Exact", path != bare && !strings.HasPrefix(path, bare+"/"):
 		case taken == nil || len(l.path) > len(taken.path):
 			taken = l
 		}

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"legation.dev/authz"
+	"legation.dev/test/dns"
 	"legation.dev/test/inprocess"
 	"legation.dev/translator/input"
 	dialect "legation.dev/translator/lower/nginx"
@@ -67,10 +68,10 @@ func Serve(t *testing.T, cases []*Case) (clients []*Client) {
 		}
 		source.Close()
 	})
-	dns := StartDNS(t, 0, cases)
-	authorization := startAuthz(t, dns)
+	names := StartDNS(t, 0, cases)
+	authorization := startAuthz(t, names)
 	for class := range addresses {
-		startEnvoy(t, bootstrap.Config{NodeID: class, Class: class, XDSAddress: l.Addr().String(), Certificate: standIn, Authz: authorization}, asking(t, dns))
+		startEnvoy(t, bootstrap.Config{NodeID: class, Class: class, XDSAddress: l.Addr().String(), Certificate: standIn, Authz: authorization}, dns.Asking(t, names))
 	}
 	for class := range addresses {
 		if err := inprocess.Await(ctx, func() error {
@@ -179,7 +180,7 @@ func startEnvoy(t *testing.T, config bootstrap.Config, names func(*bootstrapv3.B
 }
 
 // startAuthz starts an authorization server, and returns where it is.
-func startAuthz(t *testing.T, dns *net.UDPAddr) string {
+func startAuthz(t *testing.T, names *net.UDPAddr) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "authz.sock")
 	l, err := net.Listen("unix", path)
@@ -189,7 +190,7 @@ func startAuthz(t *testing.T, dns *net.UDPAddr) string {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- authz.New(authz.Config{Dialer: &net.Dialer{Resolver: resolver(dns)}, Local: true}).Serve(ctx, l)
+		done <- authz.New(authz.Config{Dialer: &net.Dialer{Resolver: dns.Resolver(names)}, Local: true}).Serve(ctx, l)
 	}()
 	t.Cleanup(func() {
 		cancel()

@@ -29,7 +29,6 @@ import (
 	"legation.dev/translator/finding"
 	"legation.dev/watcher/dir"
 	"legation.dev/xds/admin/adminv1"
-	"legation.dev/xds/redact"
 	"legation.dev/xds/snapshot"
 
 	watcher "legation.dev/watcher/kube"
@@ -329,7 +328,7 @@ func limitsOf(t testing.TB, of translator.Result, name string) string {
 		if !ok {
 			continue
 		}
-		m, err := redact.View(r).UnmarshalNew()
+		m, err := r.View().UnmarshalNew()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -108,6 +108,7 @@ const (
 	ForeignClosed     Code = "ForeignClosed"
 
 	SnippetNotUnderstood Code = "SnippetNotUnderstood"
+	RewriteClosed        Code = "RewriteClosed"
 
 	// Of lint only: what no object shows by itself, and what was so before a move.
 	DroppedThere    Code = "DroppedThere"
@@ -315,6 +316,8 @@ var table = []Row{
 		"Make sure that something else restricts access. Then delete the annotation."},
 	{SnippetNotUnderstood, Warning, "%v; nothing of the snippet has an effect", "differences.md#settings",
 		"Say it by an annotation or a setting, or write it without what is not understood. A snippet that may restrict access closes its paths meanwhile, as another Problem says."},
+	{RewriteClosed, Warning, "%v: requests of these paths answer 503", "differences.md#settings",
+		"Write `break` if the same backend is meant, or let each rule have its paths by `rewrite-target`."},
 	{ClientsClosed, Error, "client certificates cannot be checked: %v; https of the host answers 503", "security.md",
 		"Name a Secret of the same namespace that has the certificates of the authorities in `ca.crt`, as PEM, and give the host a TLS section."},
 	{GuestClosed, Error, "restricts %s of a host that belongs to another namespace, which decides over that: the paths of this Ingress answer 503 there", "security.md#neighbours",
@@ -339,7 +342,7 @@ var table = []Row{
 		"Split them over namespaces, or have who operates the class raise `namespace-connections`."},
 	{RulesNotDeep, Warning, "there are more than %d rules without a host: they do not take names more than one label below a wildcard of the class (requests to a.b.example.com, where there is *.example.com); those are answered as if no rule matched", "security.md#neighbours",
 		"Write the rules for the hosts that they are meant for, or fewer of them."},
-	{CanaryAlone, Error, "no rule of another Ingress has the same host, path and type, and leads to another Service: the canary gets no requests", "differences.md#settings",
+	{CanaryAlone, Error, "no rule of another Ingress has this path of host %s, with the same type, and leads to another Service: the canary gets no requests", "differences.md#settings",
 		"Write the host, the path and the `pathType` as the Ingress has them whose requests the canary is to get a share of."},
 	{CanaryTaken, Error, "%s is a canary of Service %s, too, and comes first, by age or else by name: this one gets no requests", "differences.md#settings",
 		"Keep one canary of a Service at a time, and delete the other."},

@@ -1,6 +1,10 @@
 package input
 
-import "time"
+import (
+	"time"
+
+	"legation.dev/held"
+)
 
 // Ended is what somebody has ended by an order: the removals of hosts that were approved, by class,
 // settings, by their digest, and pauses, by class.
@@ -26,6 +30,10 @@ func (v View) Adopt(from View, first bool, ended Ended) View {
 			v.kept = v.kept.Set(key, k)
 		}
 	}
+	for fleet, list := range from.certificates.All() {
+		own, _ := v.certificates.Get(fleet)
+		v.certificates = v.certificates.Set(fleet, own.Adopt(list, first))
+	}
 	v.adoptLeaving(from, ended)
 	return v.settled()
 }
@@ -45,14 +53,18 @@ func (v *View) adoptSettings(from View, first bool, ended Ended) {
 // adoptLeaving takes over hosts that leave, and the objects that they name.
 func (v *View) adoptLeaving(from View, ended Ended) {
 	for key, l := range from.leaving.All() {
-		d, held := from.deletions.Get(l.Class)
-		if !held || ended.Removals[l.Class] || v.leaving.Has(key) {
+		d, isHeldThere := from.deletions.Get(l.Class)
+		if !isHeldThere || ended.Removals[l.Class] || v.leaving.Has(key) {
 			continue
 		}
-		v.hold(key, l)
-		if !v.deletions.Has(l.Class) {
-			v.deletions = v.deletions.Set(l.Class, d)
+		own, isHeld := v.deletions.Get(l.Class)
+		if !isHeld {
+			own = d
+			own.Since = v.begun(l.Class, d.Since)
+			v.deletions = v.deletions.Set(l.Class, own)
 		}
+		l.Since = held.Later(l.Since, own.Since)
+		v.hold(key, l)
 	}
 	for key, o := range from.left.All() {
 		if ref := o.Ref(); !v.left.Has(key) && !v.Has(ref) && v.leavingNames(ref) {
@@ -61,23 +73,42 @@ func (v *View) adoptLeaving(from View, ended Ended) {
 	}
 }
 
-// sameHold is how far the beginnings of one hold may lie apart at two replicas: what one hears of
-// the other is on its way for a while.
-const sameHold = 100 * time.Millisecond
+const (
+	// sameHold is how far the beginnings of one hold may lie apart at two replicas: what one hears
+	// of the other is on its way for a while.
+	sameHold = 100 * time.Millisecond
+	// headStart is how much earlier than this one another replica can have seen hosts go. What it
+	// says beyond that is not believed: it would end what is held here.
+	headStart = time.Minute
+)
 
-// HoldDeletion is v with all hosts of a class held that leave, as another replica holds them;
-// since when is the earlier of both. false: there is nothing to hold, or it is so already.
-func (v View) HoldDeletion(d Deletion) (View, bool) {
-	own, held := v.deletions.Get(d.Class)
-	_, hosts := v.LeavingOf(d.Class)
-	if hosts == 0 || held && own.Since.Sub(d.Since) < sameHold {
+// HoldDeletion is v with all hosts of a class held that leave, as another replica says that it holds
+// them since a moment; since when is the earlier of both. false: there is nothing to hold, or it is
+// so already.
+func (v View) HoldDeletion(class string, since time.Time) (View, bool) {
+	since = v.begun(class, since)
+	d, isHeld := v.deletions.Get(class)
+	_, hosts := v.LeavingOf(class)
+	if hosts == 0 || isHeld && d.Since.Sub(since) < sameHold {
 		return v, false
 	}
-	if held {
-		d.Share = own.Share
+	if is, ok := v.facts(class); ok && !isHeld {
+		d = Deletion{Class: class, Share: is.Settings.DeletionShare}
 	}
-	v.deletions = v.deletions.Set(d.Class, d)
+	d.Since = since
+	v.deletions = v.deletions.Replace(class, d)
 	return v, true
+}
+
+// begun is since when hosts of a class are held that another replica holds since a moment, as it says.
+func (v View) begun(class string, since time.Time) time.Time {
+	var first time.Time
+	for _, l := range v.leaving.Prefix(class + sep) {
+		if first.IsZero() || l.Since.Before(first) {
+			first = l.Since
+		}
+	}
+	return held.Later(since, first.Add(-headStart))
 }
 
 // Deletions yields those that are held, by class.

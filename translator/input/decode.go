@@ -93,10 +93,15 @@ func metaOf(o metav1.ObjectMeta, read func(key string) bool) Meta {
 		if m.Annotations == nil {
 			m.Annotations = map[string]string{}
 		}
-		m.Annotations[key] = value
+		m.Annotations[key] = Written(value)
 	}
 	return m
 }
+
+// Written is a text as JSON would have it, by which objects are compared and stored: in UTF-8.
+// Who writes an object in the binary form of Kubernetes can have the API server keep any bytes,
+// and with one of them Envoy would be sent nothing of its host.
+func Written(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
 func ofIngress(key string) bool {
 	domain, _, _ := strings.Cut(key, "/")
@@ -130,7 +135,7 @@ func pathsOf(http *networkingv1.HTTPIngressRuleValue) (paths []Path) {
 		return nil
 	}
 	for _, p := range http.Paths {
-		path := Path{Path: p.Path, Backend: backendOf(p.Backend)}
+		path := Path{Path: Written(p.Path), Backend: backendOf(p.Backend)}
 		if p.PathType != nil {
 			path.Type = PathType(*p.PathType)
 		}
@@ -144,7 +149,7 @@ func backendOf(b networkingv1.IngressBackend) Backend {
 	case b.Service != nil:
 		return Backend{Service: b.Service.Name, Port: b.Service.Port.Number, PortName: b.Service.Port.Name}
 	case b.Resource != nil:
-		return Backend{Resource: b.Resource.Kind + "/" + b.Resource.Name}
+		return Backend{Resource: Written(b.Resource.Kind + "/" + b.Resource.Name)}
 	}
 	return Backend{}
 }
@@ -259,5 +264,9 @@ func hashesOf(o *corev1.Secret, data func(string) []byte) (lines []byte) {
 
 // FromConfigMap reduces a ConfigMap.
 func FromConfigMap(o *corev1.ConfigMap) *ConfigMap {
-	return Seal(&ConfigMap{Meta: metaOf(o.ObjectMeta, none), Data: o.Data})
+	data := maps.Clone(o.Data)
+	for key, value := range data {
+		data[key] = Written(value)
+	}
+	return Seal(&ConfigMap{Meta: metaOf(o.ObjectMeta, none), Data: data})
 }

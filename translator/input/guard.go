@@ -80,6 +80,7 @@ func (m moment) Sum() pmap.Sum { return pmap.Sum{} }
 //
 // No wait ends for the lack of news, see held.Clock.
 func (v View) Guard(before View, clock held.Clock) View {
+	v.lapsed = nil
 	if v.fragments.Same(before.fragments) && v.classes.Same(before.classes) && v.configs.Same(before.configs) &&
 		v.secrets.Same(before.secrets) && v.services.Same(before.services) && v.leaving.Len() == 0 {
 		v.wakes = pmap.Map[moment]{} // there may be those of hosts which somebody has let go
@@ -166,6 +167,10 @@ func (v View) Deletion(class string) (Deletion, bool) { return v.deletions.Get(c
 func (v View) SameGuard(o View) bool {
 	return v.leaving.Same(o.leaving) && v.deletions.Digest() == o.deletions.Digest()
 }
+
+// Lapsed are the removals that Guard has let go just now, since they were held for as long as they
+// may be.
+func (v View) Lapsed() []held.Entry { return v.lapsed }
 
 // Left are objects that are gone and that leaving hosts name, by their refs, for
 // differences between two views.
@@ -285,6 +290,7 @@ func (g *guard) judge(class string, s policy.Deletion, count int) {
 		d.Until = g.clock.End(d.Since, s.DeletionHold)
 	}
 	if !d.Until.IsZero() && !d.Until.After(g.clock.Now) {
+		g.v.lapsed = append(slices.Clip(g.v.lapsed), g.v.heldDeletion(class))
 		g.v = g.v.approveRemoval(class)
 		return
 	}

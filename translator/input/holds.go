@@ -26,10 +26,23 @@ func (v View) HeldUntil(clock held.Clock) time.Time {
 	return names
 }
 
-// Holds are what v holds: classes, settings, names, hosts that leave, and changes that wait. Whoever
-// asks pays for it.
+// Holds are what v holds: certificates, classes, settings, names, hosts that leave, and changes that
+// wait. Whoever asks pays for it.
 func (v View) Holds(clock held.Clock) []held.Entry {
-	return slices.Concat(v.heldClasses(), v.heldSettings(), v.heldNames(clock), v.heldDeletions(), v.heldChanges())
+	return slices.Concat(v.heldCertificates(), v.heldClasses(), v.heldSettings(), v.heldNames(clock), v.heldDeletions(), v.heldChanges())
+}
+
+// heldCertificates are those that stay although their Secrets are missing or cannot be used.
+func (v View) heldCertificates() (list []held.Entry) {
+	for fleet, certificates := range v.certificates.All() {
+		for name, c := range certificates.All() {
+			if len(c.Body) > 0 {
+				list = append(list, held.Entry{Kind: held.Certificate, Fleet: fleet, Object: "host " + name, Digest: c.Version, Since: c.Since,
+					Reason: "its Secret is missing or cannot be used: the last certificate stays"})
+			}
+		}
+	}
+	return list
 }
 
 // heldClasses are those that are gone, or paused.

@@ -36,7 +36,13 @@ type Entry struct {
 	Leaving  *LeavingEntry  `json:"leaving,omitempty"`
 	Deletion *Deletion      `json:"deletion,omitempty"`
 	// Certificate stays although its Secret is gone.
-	Certificate *held.LastCertificate `json:"certificate,omitempty"`
+	Certificate *CertificateEntry `json:"certificate,omitempty"`
+}
+
+// CertificateEntry is a certificate with its fleet.
+type CertificateEntry struct {
+	Fleet string
+	held.LastCertificate
 }
 
 // LeavingEntry is a Leaving with the objects that it is served with.
@@ -120,9 +126,11 @@ func (v View) SecretEntries() iter.Seq[Entry] {
 // stay: another replica cannot read them any more.
 func (v View) KeptSecrets() iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
-		for _, c := range v.certificates.All() {
-			if !yield(Entry{Certificate: &c}) {
-				return
+		for fleet, list := range v.certificates.All() {
+			for _, c := range list.All() {
+				if !yield(Entry{Certificate: &CertificateEntry{fleet, c}}) {
+					return
+				}
 			}
 		}
 		for _, o := range v.left.All() {
@@ -292,34 +300,19 @@ func (v View) WithSettings(e SettingsEntry, config *ConfigMap) View {
 	return v
 }
 
-// WithCertificates is v with the certificates that fleets are served with although their Secrets are
-// missing, in place of those before.
-func (v View) WithCertificates(list []held.LastCertificate) View {
-	if len(list) == 0 && v.certificates.Len() == 0 {
-		return v
-	}
-	var all pmap.Map[held.LastCertificate]
-	for _, c := range list {
-		all = all.Set(c.Fleet+sep+c.Name, c)
-	}
-	if all.Digest() != v.certificates.Digest() {
-		v.certificates = all
-	}
+// Certificates are those that fleets are served with although their Secrets are missing, by fleet.
+func (v View) Certificates() pmap.Map[held.Certificates] { return v.certificates }
+
+// WithCertificates is v with those, in place of those before.
+func (v View) WithCertificates(all pmap.Map[held.Certificates]) View {
+	v.certificates = all
 	return v
 }
 
-// Certificates are those, by fleet.
-func (v View) Certificates() map[string][]held.LastCertificate {
-	all := map[string][]held.LastCertificate{}
-	for _, c := range v.certificates.All() {
-		all[c.Fleet] = append(all[c.Fleet], c)
-	}
-	return all
-}
-
 // WithCertificate is v with one more.
-func (v View) WithCertificate(c held.LastCertificate) View {
-	v.certificates = v.certificates.Set(c.Fleet+sep+c.Name, c)
+func (v View) WithCertificate(e CertificateEntry) View {
+	list, _ := v.certificates.Get(e.Fleet)
+	v.certificates = v.certificates.Set(e.Fleet, list.With(e.LastCertificate))
 	return v
 }
 
@@ -379,9 +372,12 @@ func (v View) ByClock(then, now time.Time) View {
 		}
 		v.frozen = v.frozen.Replace(class, f)
 	}
-	for key, c := range v.certificates.All() {
-		c.Since = SameAge(c.Since, then, now)
-		v.certificates = v.certificates.Replace(key, c)
+	for fleet, list := range v.certificates.All() {
+		for name, c := range list.All() {
+			c.Since = SameAge(c.Since, then, now)
+			list = held.Certificates{Map: list.Replace(name, c)}
+		}
+		v.certificates = v.certificates.Replace(fleet, list)
 	}
 	for class, h := range v.settings.All() {
 		h.Since = SameAge(h.Since, then, now)
@@ -410,9 +406,9 @@ func SameAge(since, then, now time.Time) time.Time { return now.Add(-max(0, then
 
 // Continue is the View of what a source says at its first reading, given v, which an earlier
 // process has read: of what could not be read, the last good state stays. How many hosts
-// its classes had goes on with it, for Guard, and so do the hosts that leave.
+// its classes had goes on with it, for Guard, and so do the hosts that leave, and certificates.
 func (v View) Continue(first []Change) View {
-	next := View{standIn: v.standIn, now: v.now, tallies: v.tallies, deletions: v.deletions, left: v.left}
+	next := View{standIn: v.standIn, now: v.now, tallies: v.tallies, deletions: v.deletions, left: v.left, certificates: v.certificates}
 	for key, l := range v.leaving.All() {
 		next.hold(key, l)
 	}
@@ -490,7 +486,7 @@ var entrySchema = sync.OnceValue(func() string {
 	var text strings.Builder
 	fmt.Fprint(&text, EntryVersion)
 	seen := map[reflect.Type]bool{}
-	for _, o := range []any{Ingress{}, IngressClass{}, Service{}, Slice{}, Secret{}, ConfigMap{}, KeptEntry{}, PinEntry{}, SettingsEntry{}, LeavingEntry{}, Deletion{}, held.LastCertificate{}, Entry{}} {
+	for _, o := range []any{Ingress{}, IngressClass{}, Service{}, Slice{}, Secret{}, ConfigMap{}, KeptEntry{}, PinEntry{}, SettingsEntry{}, LeavingEntry{}, Deletion{}, CertificateEntry{}, Entry{}} {
 		describe(&text, reflect.TypeOf(o), seen)
 	}
 	return pmap.SumOf(text.String()).String()

@@ -39,7 +39,7 @@ type View struct {
 	frozen   pmap.Map[frozen]       // by class name; see Freeze
 	kept     pmap.Map[Kept]         // by claimKey; see Keep
 
-	certificates pmap.Map[held.LastCertificate] // fleet + sep + name: what xds/hold keeps, for who comes after; no part of what is translated
+	certificates pmap.Map[held.Certificates] // by fleet: no part of what is translated, see xds/hold
 
 	// See Guard. What leaves is among fragments, too, by their Keys.
 	leaving   pmap.Map[Leaving]  // by leavingKey
@@ -47,6 +47,7 @@ type View struct {
 	left      pmap.Map[Object]   // by object.Ref.String()
 	tallies   pmap.Map[tally]    // by class
 	wakes     pmap.Map[moment]   // by class
+	lapsed    []held.Entry       // see Lapsed
 
 	press pmap.Map[Press] // by namespace: see WithPress
 
@@ -449,17 +450,10 @@ func (v View) WithTime(now time.Time) View {
 // Time is that of WithTime; of a View without it, the beginning of 1970.
 func (v View) Time() time.Time { return time.Unix(0, v.now) }
 
-// ReadDigest is equal for views that have read the same, on every replica, whatever
-// they hold.
-func (v View) ReadDigest() pmap.Sum {
-	return together(v.ingresses.Digest(), v.classes.Digest(), v.services.Digest(),
-		v.slices.Digest(), v.secrets.Digest(), v.configs.Digest(), v.problems.Digest(), v.unread.Digest())
-}
-
 // Digest is equal for views that have read the same and hold the same: then what follows
 // from them is equal, too.
 func (v View) Digest() pmap.Sum {
-	return together(v.ReadDigest(), v.settings.Digest(), v.frozen.Digest(), v.kept.Digest(), v.leaving.Digest(), v.deletions.Digest(), v.left.Digest())
+	return together(v.wholeDigest(), v.settings.Digest(), v.frozen.Digest(), v.kept.Digest(), v.leaving.Digest(), v.deletions.Digest(), v.left.Digest())
 }
 
 // HoldDigest is equal for views that hold the same, whenever each of them has begun to.

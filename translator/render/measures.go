@@ -10,12 +10,14 @@ import (
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
 	headersv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 
+	"legation.dev/translator/policy"
 	"legation.dev/translator/route"
 )
 
 // measured are the filters of measures. The one that changes headers is first, so that
-// answers of the others have them, too.
-func measured(m *route.Measures) (list []*corev3.TypedExtensionConfig) {
+// answers of the others have them, too, and whether an origin is allowed is known before
+// anybody is refused, who is told so.
+func measured(m *route.Measures, s *policy.Route) (list []*corev3.TypedExtensionConfig) {
 	if m == nil {
 		return nil
 	}
@@ -23,10 +25,14 @@ func measured(m *route.Measures) (list []*corev3.TypedExtensionConfig) {
 	if len(mutations.RequestMutations)+len(mutations.ResponseMutations) > 0 {
 		list = append(list, &corev3.TypedExtensionConfig{Name: "legation.headers", TypedConfig: packed(&headersv3.HeaderMutation{Mutations: mutations})})
 	}
-	if len(m.Addresses) > 0 {
-		list = append(list, inOrder(m.Addresses))
+	if len(m.Addresses) == 0 {
+		return list
 	}
-	return list
+	if origin := corsOrigin.config(s); origin != nil {
+		origin.Name += ".first"
+		list = append(list, origin)
+	}
+	return append(list, inOrder(m.Addresses))
 }
 
 func mutationsOf(c route.HeaderChange) (list []*mutationv3.HeaderMutation) {

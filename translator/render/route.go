@@ -204,7 +204,7 @@ func limits(r policy.Rate, of string) Limits {
 // first are the filters that run before those of settings: of the host, and of what an
 // object says beside settings.
 func (b *builder) first(p *route.Planned) []*corev3.TypedExtensionConfig {
-	return slices.Concat(b.clients, pages(p.Pages, b.place), measured(p.Measures), answerFilter(p), signInWithout(b.taste, &p.Settings.Auth))
+	return slices.Concat(b.clients, pages(p.Pages, b.place), measured(p.Measures, p.Settings), answerFilter(p), signInWithout(b.taste, &p.Settings.Auth))
 }
 
 // use makes what routes of one object share, unless the last route was of it.

@@ -18,8 +18,11 @@ type Action struct {
 	// Rewrite changes the path for the targets; nil leaves it.
 	Rewrite  *Rewrite
 	Redirect *Redirect
-	Status   uint32
-	Body     string // of the answer with Status, as text/plain
+	// Move, if not nil, has the request taken by whoever else of the host has its new path.
+	// Nothing else is said then, and no route of a virtual host has it: Merge knows who that is.
+	Move   *Move
+	Status uint32
+	Body   string // of the answer with Status, as text/plain
 	// Wrong is why the targets cannot be served; it is told where the action is used.
 	Wrong *finding.Finding
 }

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 
@@ -70,12 +71,7 @@ type Planned struct {
 
 func (p Planned) text() string {
 	text := fmt.Sprint(p.Status, " ", p.Owner)
-	if p.Redirect != nil {
-		text += fmt.Sprintf(" %+v", *p.Redirect)
-	}
-	if p.Rewrite != nil {
-		text += fmt.Sprintf(" %+v", *p.Rewrite)
-	}
+	text += asJSON(p.Redirect) + asJSON(p.Rewrite) + asJSON(p.Measures)
 	for _, t := range p.Targets {
 		text += fmt.Sprintf(" %s %d %s", t.Backend.Cluster(), t.Weight, t.Policy)
 		if t.Headers != nil {
@@ -85,9 +81,6 @@ func (p Planned) text() string {
 	for _, c := range p.Calls {
 		text += fmt.Sprint(" ", c.Why, " ", c.Backend.Cluster(), c.Host)
 	}
-	if p.Measures != nil {
-		text += fmt.Sprintf(" %+v", *p.Measures)
-	}
 	if p.Pages != nil {
 		text += fmt.Sprintf(" %s %v %v %v %+v", p.Pages.Backend.Cluster(), p.Pages.Codes, p.Pages.OwnOnly, p.Pages.CodesAlone, p.Pages.Headers)
 	}
@@ -95,6 +88,16 @@ func (p Planned) text() string {
 		text += " " + p.Settings.String() + " " + p.Settings.Auth.Users() + " " + p.Settings.Auth.Set()
 	}
 	return text
+}
+
+// asJSON is all of a value, whatever its pointers point to; it is equal for equal values. It cannot
+// fail: values here hold no channel, function or cycle.
+func asJSON(value any) string {
+	text, err := json.Marshal(value)
+	if err != nil {
+		panic(fmt.Sprintf("route: writing %T: %v", value, err))
+	}
+	return " " + string(text)
 }
 
 // NotFound answers 404.
@@ -155,6 +158,10 @@ func (c *Class) openOf(s *policy.Route) *policy.Route {
 func (c *Class) Plan(f *Fragment, a Action, in *Input) (Planned, []finding.Finding) {
 	p := c.planOf(f)
 	found := append(p.admit(Any, in), p.lost(in)...)
+	if p.closed && c.Settings.Compatible() { // as silent has it
+		p = p.with(func(s *policy.Route) { s.Cors = c.Settings.Cors })
+		p.measures = nil
+	}
 	planned, wrong := p.of(a)
 	if c.Settings.Compatible() {
 		planned = planned.withoutSession()

@@ -132,7 +132,7 @@ func checkSorted(t *testing.T, vh *route.VirtualHost, class *route.Class, of rou
 	}
 	var rules []route.Route
 	for _, r := range vh.Routes[:len(vh.Routes)-1] {
-		if r.Deeper == "" && !r.Plain && !isGuard(r) && !byCanary(r) {
+		if r.Deeper == "" && !r.Plain && !isGuard(r) && !byCanary(r) && !isMeasure(r) {
 			rules = append(rules, r)
 		}
 	}
@@ -174,6 +174,11 @@ func isRegex(vh *route.VirtualHost, of route.Tenure) bool {
 	})
 }
 
+// isMeasure reports whether a route is there because measures or places ask for it.
+func isMeasure(r route.Route) bool {
+	return strings.HasSuffix(r.Name, " if") || strings.HasSuffix(r.Name, " rewritten") || strings.Contains(r.Name, " location ") || strings.Contains(r.Name, " if to ")
+}
+
 // isGuard reports whether a route closes a place.
 func isGuard(r route.Route) bool { return strings.Contains(r.Name, " closed ") }
 
@@ -202,7 +207,7 @@ func checkGuarded(t *testing.T, vh *route.VirtualHost, class *route.Class, of ro
 				t.Fatalf("%s: %+v is open", vh.Host, g.Match)
 			}
 			for _, r := range vh.Routes[:i] {
-				if g := vh.Routes[i]; r.Deeper == "" && !r.Plain && !isGuard(r) && !byCanary(r) &&
+				if g := vh.Routes[i]; r.Deeper == "" && !r.Plain && !isGuard(r) && !byCanary(r) && !isMeasure(r) &&
 					(order.Compare(r.Match, g.Match) >= 0 || order == route.BySpecificity && !moreSpecific(r.Match, g.Match)) {
 					t.Errorf("%s: %+v is before the guard of %+v", vh.Host, r.Match, g.Match)
 				}
@@ -265,7 +270,49 @@ func FuzzDecide(f *testing.F) {
 		if len(d.Lost) != lost || slices.ContainsFunc(d.Lost, func(l route.Loss) bool { return l.Why == "" }) || len(d.Allowed) == 0 {
 			t.Errorf("%d routes, but %q and %+v", len(vh.Routes), d.Lost, d.Allowed)
 		}
+		checkMeasured(t, vh.Host, d.Route, r, tenure(host, class, list))
 	})
+}
+
+// checkMeasured: a request that goes to a target is one that neither the object of the route nor
+// an owner of the host refuses by a condition, and its path is rewritten by the first pattern of
+// the object that it has.
+func checkMeasured(t *testing.T, host string, taken *route.Route, r route.Request, of route.Tenure) {
+	t.Helper()
+	if taken == nil || len(taken.Targets) == 0 || taken.Deeper != "" {
+		return
+	}
+	for _, f := range of.Served {
+		own, at := f.Origin.Object == taken.From, f.Host(host)
+		solver := strings.HasPrefix(r.Path, route.ACME)
+		if own && refused(f.Measures, r) || at != nil && of.Owns(f) && refused(at.Server.Measures, r) && !solver {
+			t.Errorf("%s: %s takes %+v, which %s refuses", host, taken.Name, r, f.Origin.Object)
+		}
+		if !own || f.Measures == nil {
+			continue
+		}
+		path, _, _ := strings.Cut(r.Path, "?")
+		i := slices.IndexFunc(f.Measures.Rewrites, func(w route.Rewrite) bool { return regexp.MustCompile(w.Pattern).MatchString(path) })
+		if (i >= 0) != (taken.Rewrite != nil) || i >= 0 && *taken.Rewrite != f.Measures.Rewrites[i] {
+			t.Errorf("%s: %s takes %s, rewritten by %+v of %+v", host, taken.Name, path, taken.Rewrite, f.Measures.Rewrites)
+		}
+	}
+}
+
+// refused reports whether the first condition that a request meets refuses it.
+func refused(m *route.Measures, r route.Request) bool {
+	if m == nil {
+		return false
+	}
+	for _, c := range m.Before {
+		if c.Match.Path == "" {
+			c.Match.Path = "/"
+		}
+		if takes(route.Route{Match: c.Match}, r) {
+			return c.Action.Redirect == nil && c.Action.Status >= 400
+		}
+	}
+	return false
 }
 
 // takes tells anew what a route takes: as patterns over the texts of a request.
@@ -287,11 +334,11 @@ func takes(s route.Route, r route.Request) bool {
 		ok = ok && !regexp.MustCompile(`(?i)^[^.]+`+regexp.QuoteMeta(s.Deeper[1:])+`(:[0-9]+)?$`).MatchString(authority)
 	}
 	for _, h := range s.Match.Headers {
-		one := h.Name == "host" && valueTaken(h, authority)
-		for _, text := range r.Headers.Values(h.Name) {
-			one = one || valueTaken(h, text)
+		texts := map[string][]string{"host": {authority}, ":path": {r.Path}, ":method": {r.Method}}[h.Name]
+		if texts = append(texts, r.Headers.Values(h.Name)...); h.Not && len(texts) == 0 {
+			texts = []string{""}
 		}
-		ok = ok && one
+		ok = ok && h.Not != slices.ContainsFunc(texts, func(text string) bool { return valueTaken(h, text) })
 	}
 	for _, q := range s.Match.Query {
 		found := regexp.MustCompile(`[?&]` + q.Name + `(=[^&]*|&|$)`).FindString(r.Path)

@@ -105,22 +105,28 @@ func bare(m Match) string {
 // having is m for paths that have a pattern, too, as a whole. Envoy compares one path of a
 // route: that of m becomes a condition of the header, which has the query behind it.
 func (m Match) having(pattern string) Match {
-	own := ""
-	switch {
-	case m.Kind == Regex:
-		own = beforeQuery(m.Path)
-	case m.Kind == Exact && m.Path == "/": // and two slashes, as in takesPath
-		own = "//?"
-	case m.Kind == Exact:
-		own = EverySpelling(m.Path)
-	case bare(m) != "":
-		own = EverySpelling(bare(m)) + "(?:/[^?]*)?"
+	own := m.pattern()
+	if m.Kind == Regex {
+		own = beforeQuery(own)
 	}
-	if own != "" {
+	if m.Kind != Prefix || bare(m) != "" {
 		m.Headers = append(slices.Clip(m.Headers), ValueMatch{Name: ":path", Value: "(?:" + own + `)(?:\?(?s:.*))?`, Regex: true})
 	}
 	m.Kind, m.Path = Regex, pattern
 	return m
+}
+
+// pattern is what paths have as a whole that a match takes.
+func (m Match) pattern() string {
+	switch {
+	case m.Kind == Regex:
+		return m.Path
+	case m.Kind == Exact && m.Path == "/": // and two slashes, as in takesPath
+		return "//?"
+	case m.Kind == Exact:
+		return EverySpelling(m.Path)
+	}
+	return EverySpelling(bare(m)) + "(?:/[^?]*)?"
 }
 
 // beforeQuery is a pattern of paths for a text that has the query behind the path: it takes

@@ -45,6 +45,9 @@ type Place struct {
 	Action Action
 	// First: it is tried before all rules of the host, whatever their paths.
 	First bool
+	// Once: it is no place of its own, and tried before all of these. A path that has become
+	// another one is not asked for it again.
+	Once bool
 	// Literal is what the paths begin with that it takes, if it is not First: among rules it
 	// is tried where a prefix of that text would be, and before patterns in any case.
 	Literal string
@@ -95,7 +98,7 @@ func (s Server) refusals() Server {
 }
 
 // everywhere hears what owners say of the host as a whole, for all of them: who keeps
-// somebody out of the host keeps him out of each path.
+// somebody out of the host keeps him out of each path, also out of those that no rule has.
 func (m *merger) everywhere() {
 	var host *Measures
 	for _, said := range m.ofServer {
@@ -107,7 +110,7 @@ func (m *merger) everywhere() {
 	if host == nil {
 		return
 	}
-	m.apart = &Measures{Headers: host.Headers}
+	m.apart, m.whole = &Measures{Headers: host.Headers}, host
 	m.conditionsOfHost()
 	for i := range m.plans {
 		m.plans[i].measures = m.plans[i].measures.with(host)
@@ -121,7 +124,7 @@ func (m *merger) conditionsOfHost() {
 		if said.Measures == nil || len(said.Measures.Before) == 0 {
 			continue
 		}
-		p = m.withoutCors(p)
+		p = m.unruled(p, 0)
 		p.measures, p.settings, p.closed = m.apart, cmp.Or(p.open, p.settings), false
 		for _, b := range said.Measures.Before {
 			m.addFirst(candidate{plan: p, rule: Rule{Name: p.fragment.Origin.Object.Key() + " server if", Match: b.of(Match{Path: "/"}), Action: b.Action}})
@@ -138,8 +141,12 @@ func (m *merger) places() (list []candidate) {
 		for _, place := range said.Places {
 			rule := Rule{Match: place.Match, Action: place.Action, Path: place.Match.Path, Name: p.fragment.Origin.Object.Key() + " location " + place.Match.Path}
 			c := candidate{plan: p, apart: true, rule: rule}
-			if place.First {
+			switch {
+			case place.Once:
 				m.addFirst(c)
+				continue
+			case place.First:
+				m.ahead = append(m.ahead, m.routeOf(c))
 				continue
 			}
 			c.place = &Match{Path: place.Literal}
@@ -151,7 +158,7 @@ func (m *merger) places() (list []candidate) {
 	}
 	slices.SortStableFunc(list, ByElement.compare)
 	for _, c := range list {
-		m.addFirst(c)
+		m.ahead = append(m.ahead, m.routeOf(c))
 	}
 	return nil
 }
@@ -160,13 +167,15 @@ func (m *merger) places() (list []candidate) {
 // whose pages may use them.
 func (m *merger) besideRules(p plan) *policy.Route {
 	if len(p.fragment.Host(m.host.Host).Server.Places) > 0 {
-		p = m.withoutCors(p)
+		p = m.unruled(p, m.class.Settings.RequestBody)
 	}
 	return cmp.Or(p.open, p.settings)
 }
 
-func (m *merger) addFirst(c candidate) {
-	m.first = append(m.first, Route{Name: c.rule.Name, Match: c.rule.Match, Planned: m.planned(c.plan, c.rule.Action)})
+func (m *merger) addFirst(c candidate) { m.first = append(m.first, m.routeOf(c)) }
+
+func (m *merger) routeOf(c candidate) Route {
+	return Route{Name: c.rule.Name, Match: c.rule.Match, Planned: m.planned(c.plan, c.rule.Action)}
 }
 
 // before adds what is tried before the rule of a candidate.
@@ -179,9 +188,9 @@ func (m *merger) before(c candidate) {
 	m.conditions(c.rule.Name, c.rule.Match, c.plan.measures, func(a Action) Planned { return m.planned(early, a) })
 }
 
-// beforeRest adds what is tried before a catch-all, if that is of an object.
+// beforeRest adds what is tried before a fallback or a catch-all, if that is of an object.
 func (m *merger) beforeRest(all Planned) {
-	if all.Measures == nil || all.Status == http.StatusServiceUnavailable { // what is closed is closed for all
+	if !all.answers() {
 		return
 	}
 	m.conditions(all.Owner+" default", Match{Path: "/"}, all.Measures, func(a Action) Planned {
@@ -192,6 +201,9 @@ func (m *merger) beforeRest(all Planned) {
 // conditions adds what measures say is tried before a route.
 func (m *merger) conditions(name string, match Match, of *Measures, plan func(Action) Planned) {
 	for _, b := range of.Before {
+		if b.Match.Path != "" && match.apart(b.Match.Path) {
+			continue
+		}
 		planned := plan(b.Action)
 		planned.Measures = &Measures{Headers: of.Headers}
 		m.add(Route{Name: name + " if", Match: b.of(match), Planned: planned})
@@ -214,12 +226,21 @@ func (c Conditional) of(match Match) Match {
 func (m *merger) addRewritten(r Route) {
 	if r.Measures != nil && len(r.Targets) > 0 {
 		for _, w := range r.Measures.Rewrites {
+			if r.Match.apart(w.Whole()) {
+				continue
+			}
 			own := r
 			own.Name, own.Match, own.Rewrite = r.Name+" rewritten", r.Match.having(w.Whole()), &w
 			m.add(own)
 		}
 	}
 	m.add(r)
+}
+
+// answers reports whether anything is answered before a fallback or a catch-all, and before a
+// redirect to https: what is closed is closed for all.
+func (p *Planned) answers() bool {
+	return p.Measures != nil && len(p.Measures.Before) > 0 && p.Status != http.StatusServiceUnavailable
 }
 
 // answers reports whether anything of a candidate is answered before a redirect to https.

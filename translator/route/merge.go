@@ -180,9 +180,13 @@ type merger struct {
 	https  *Redirect          // of this host; made when it is first needed
 	sends  bool               // the owner alone would send all of plain http to https
 	first  []Route            // before all others
-	apart  *Measures          // of places
-	unseen *Fragment          // the first with a rule that is hidden
-	beside map[exactPath]bool // of prefixes that leave their path to rules of type Exact
+	ahead  []Route            // of places, before all rules
+	// ofRules is where the routes begin that are asked again for a path that has become another
+	// one: before them stands what is said of the host as a whole.
+	ofRules int
+	apart   *Measures          // of places
+	whole   *Measures          // of the host, for all that it has; nil for none
+	beside  map[exactPath]bool // of prefixes that leave their path to rules of type Exact
 }
 
 // candidate is a rule with who says so.
@@ -250,14 +254,11 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 	m.widen()
 	m.nameless(of)
 	m.everywhere()
+	m.silent()
 	m.server()
 	candidates := m.candidates()
 	m.host.Routes = make([]Route, 0, len(candidates)+2) // a redirect and the fallback
-	m.solvers(candidates)
-	for _, r := range m.first {
-		m.add(r)
-	}
-	m.roots(candidates)
+	m.beforeRules(candidates)
 	last := m.fallback()
 	alike := m.preflightsAlike(candidates, last)
 	if alike {
@@ -276,7 +277,21 @@ func mergeHost(name string, in *Input, of Tenure, chain string) *merger {
 	}
 	m.beforeLast(last, alike, redirect)
 	m.last(last)
+	m.moves()
 	return m
+}
+
+// beforeRules adds what comes before all rules, whatever their paths.
+func (m *merger) beforeRules(candidates []candidate) {
+	m.solvers(candidates)
+	for _, r := range m.first {
+		m.add(r)
+	}
+	m.ofRules = len(m.host.Routes)
+	for _, r := range m.ahead {
+		m.add(r)
+	}
+	m.roots()
 }
 
 // last adds the route of what no rule matches.
@@ -297,11 +312,11 @@ func (m *merger) beforeLast(last Planned, alike bool, redirect redirecting) {
 }
 
 func (m *merger) conditionsOfLast(last Planned) {
-	if m.class.Rest != nil && last.From == m.class.CatchAll.From {
+	if !m.class.Settings.Compatible() || m.class.Rest != nil && last.From == m.class.CatchAll.From {
 		m.beforeRest(last)
 		return
 	}
-	if !m.class.Settings.Compatible() || m.unowned() {
+	if m.unowned() {
 		return
 	}
 	for p := range m.owning { // the oldest object of the owner lends what it asks for
@@ -397,16 +412,20 @@ func (m *merger) taken(f *Fragment, r Rule) bool {
 	return ok
 }
 
-// caught reports whether a catch-all has the path of r, and tells its owner. A compatible class
-// gives "/" of unknown hosts to an object without rules before it looks at rules without a
-// host, however old these are; here it takes none of another namespace.
+// caught reports whether a catch-all has the path of r, and tells its owner.
 func (m *merger) caught(f *Fragment, r Rule) bool {
-	all := &m.class.CatchAll
-	if !m.unowned() || m.class.Rest == nil || all.From.Namespace != f.Origin.Object.Namespace || r.Path != "/" || r.Match.Kind == Exact {
-		return false
+	is := m.ofRest(f, r)
+	if is {
+		m.found = append(m.found, finding.PathTaken.At(f.At(r.Field), r.Path, m.class.CatchAll.From, m.host.Host, "has no rules, and so comes first"))
 	}
-	m.found = append(m.found, finding.PathTaken.At(f.At(r.Field), r.Path, all.From, m.host.Host, "has no rules, and so comes first"))
-	return true
+	return is
+}
+
+// ofRest reports whether a catch-all has the path of r. A compatible class gives "/" of unknown
+// hosts to an object without rules before it looks at rules without a host, however old these
+// are; here it takes none of another namespace.
+func (m *merger) ofRest(f *Fragment, r Rule) bool {
+	return m.unowned() && m.class.Rest != nil && m.class.CatchAll.From.Namespace == f.Origin.Object.Namespace && r.Path == "/" && r.Match.Kind != Exact
 }
 
 // unowned reports whether what no rule matches has nothing of the objects with rules: at unknown
@@ -442,6 +461,7 @@ func (m *merger) fallback() Planned {
 		return m.lent(*first)
 	}
 	rest := m.class.unmatched(m.host.Host, m.owner)
+	rest.Measures = rest.Measures.with(m.whole)
 	if rest.Settings == nil && m.unowned() { // no address is asked where there is nothing
 		rest.Settings = m.class.openOf(&m.class.Settings.Route)
 	}
@@ -495,7 +515,7 @@ func (m *merger) sendsAll(plans []plan, candidates []candidate, last *Planned) b
 		}
 	}
 	preflighted := m.preflightsAlike(candidates, *last)
-	if !preflighted && last.preflights() || m.class.Settings.Compatible() && (m.unowned() || m.lentRedirect()) {
+	if last.answers() || !preflighted && last.preflights() || m.class.Settings.Compatible() && (m.unowned() || m.lentRedirect()) {
 		return false
 	}
 	return len(plans) > 0 && !slices.ContainsFunc(candidates, func(c candidate) bool {

@@ -3,6 +3,7 @@ package route
 import (
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -72,8 +73,13 @@ func ToHTTPS(port uint32, host string) *Redirect {
 	return &Redirect{Status: http.StatusPermanentRedirect, Scheme: "https", Host: host, Port: port}
 }
 
-// path is a path as the rewrite leaves it. Envoy computes the same.
-func (r Rewrite) path(path string) string {
+// ofPath reports whether clients are sent where their path says.
+func (d *Redirect) ofPath() bool {
+	return d.Rewrite != nil || d.Prefix != "" || slices.ContainsFunc(d.To, func(p Piece) bool { return p.Part == PathOnly })
+}
+
+// Path is a path, without query, as the rewrite leaves it. Envoy computes the same.
+func (r Rewrite) Path(path string) string {
 	re, err := regexp.Compile(r.Whole())
 	if err != nil {
 		return path
@@ -126,7 +132,7 @@ func (d *Redirect) path(m Match, sent string) string {
 	case d.Prefix != "":
 		path = d.replaced(m, path)
 	case d.Rewrite != nil:
-		path = d.Rewrite.path(path)
+		path = d.Rewrite.Path(path)
 	}
 	if strings.Contains(sent, "?") && !d.NoQuery {
 		path += "?" + query

@@ -47,16 +47,25 @@ func (m *merger) server() {
 // adds reports whether an object, by its place, has a rule that no older one has: one of those
 // that it has be patterns itself, if any are.
 func (m *merger) adds(place int) bool {
-	var older []*Fragment
-	for _, p := range m.plans[:place] {
-		older = append(older, p.fragment)
-	}
-	rules := m.plans[place].fragment.Host(m.host.Host).Rules
-	patterns := slices.DeleteFunc(slices.Clone(rules), func(r Rule) bool { return !r.Pattern })
+	rules := m.rules(m.plans[place].fragment)
+	patterns := kept(rules, func(r Rule) bool { return r.Pattern })
 	if len(patterns) > 0 {
 		rules = patterns
 	}
-	return adds(rules, m.host.Host, older)
+	return adds(rules, m.host.Host, m.older(place))
+}
+
+// older are the objects before a place.
+func (m *merger) older(place int) (list []*Fragment) {
+	for _, p := range m.plans[:place] {
+		list = append(list, p.fragment)
+	}
+	return list
+}
+
+// rules are those of an object that a catch-all does not have.
+func (m *merger) rules(f *Fragment) []Rule {
+	return kept(f.Host(m.host.Host).Rules, func(r Rule) bool { return !m.ofRest(f, r) })
 }
 
 // addsRules reports whether an object has a rule for a host that none of the older ones has.

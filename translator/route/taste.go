@@ -1,7 +1,6 @@
 package route
 
 import (
-	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -57,15 +56,23 @@ func (m *merger) leaves(c candidate) bool {
 }
 
 // slashes adds, for each path that ends with a slash, the same path without it, which
-// sends there, unless a rule has that. Patterns have no such thing.
+// sends there, unless a rule has that. Patterns have no such thing, and what is denied leaves it
+// to the other rules.
 func (m *merger) slashes(list []candidate) []candidate {
 	if !m.class.Settings.Compatible() || m.regex {
 		return list
 	}
-	for _, c := range slices.Clone(list) {
+	for i, c := range slices.Clone(list) {
 		bare := strings.TrimSuffix(c.rule.Match.Path, "/")
 		match := Match{Kind: Exact, Path: bare}
-		if c.guard || bare == "" || bare == c.rule.Match.Path || c.rule.Match.Kind == Regex || m.has(match) || m.hasOwn(Match{Path: bare}, c.plan.fragment) || m.denied(c.plan) {
+		if c.guard || bare == "" || bare == c.rule.Match.Path || c.rule.Match.Kind == Regex {
+			continue
+		}
+		if m.denied(c.plan) {
+			list[i] = c.below()
+			continue
+		}
+		if m.has(match) || m.hasOwn(Match{Path: bare}, c.plan.fragment) {
 			continue
 		}
 		m.winner[match.key()], c.plan = c.plan.fragment, m.withoutCors(c.plan)
@@ -80,6 +87,15 @@ func (m *merger) slashes(list []candidate) []candidate {
 		list = append(list, c)
 	}
 	return list
+}
+
+// below is c for what begins with its path, whose slash at the end counts; its place in the
+// order stays.
+func (c candidate) below() candidate {
+	if place := c.ranks(); place.Kind == Prefix {
+		c.place, c.rule.Match.Kind, c.rule.Match.Path = &place, Regex, EverySpelling(place.Path)+"(?s:.*)"
+	}
+	return c
 }
 
 // denied reports whether ingress-nginx serves nothing of an object either, for what it names:
@@ -99,10 +115,10 @@ func (m *merger) has(match Match) bool { return m.winner[match.key()] != nil }
 // roots puts first what the oldest fragment that says so has for the path / alone, if it
 // has a rule here, though it may get no request, or lends its settings: whoever has a rule
 // for /. That of somebody else than the owner counts where the path / is his.
-func (m *merger) roots(candidates []candidate) {
-	for _, p := range m.plans {
-		served := m.unseen == p.fragment || slices.ContainsFunc(candidates, func(c candidate) bool { return !c.guard && !c.apart && c.plan.fragment == p.fragment })
-		if root := p.fragment.Host(m.host.Host).Root; root != nil && (served || m.lends(p)) && (p.owns || m.hasRoot(p.fragment)) {
+func (m *merger) roots() {
+	for i, p := range m.plans {
+		root := p.fragment.Host(m.host.Host).Root
+		if root != nil && (p.owns || m.hasRoot(p.fragment)) && (adds(m.rules(p.fragment), m.host.Host, m.older(i)) || m.lends(p) && !m.unowned()) {
 			m.add(Route{Name: p.fragment.Origin.Object.Key() + " root", Match: Match{Kind: Exact, Path: "/"}, Planned: m.planned(m.ofHost(p), *root)})
 			return
 		}
@@ -128,15 +144,30 @@ func (m *merger) ofHost(p plan) plan {
 		own.Headers = m.apart.Headers
 	}
 	p.measures = &own
-	return p.with(func(s *policy.Route) { s.Cors, s.RequestBody = m.class.Settings.Cors, 0 })
+	return m.unruled(p, 0)
+}
+
+// unruled is a plan for what the host answers beside its rules, without their headers for browsers,
+// and with another limit of bodies, in bytes.
+func (m *merger) unruled(p plan, body uint64) plan {
+	if p.settings.Cors == m.class.Settings.Cors && p.settings.RequestBody == body {
+		return p
+	}
+	return p.with(func(s *policy.Route) { s.Cors, s.RequestBody = m.class.Settings.Cors, body })
 }
 
 // withoutCors is a plan for what is answered before the headers of rules for browsers are added.
-func (m *merger) withoutCors(p plan) plan {
-	if p.settings.Cors == m.class.Settings.Cors {
-		return p
+func (m *merger) withoutCors(p plan) plan { return m.unruled(p, p.settings.RequestBody) }
+
+// silent has plans that are closed say nothing of rules in a compatible class, where what is
+// denied is answered at once.
+func (m *merger) silent() {
+	for i, p := range m.plans {
+		if p.closed && m.class.Settings.Compatible() {
+			m.plans[i] = m.withoutCors(p)
+			m.plans[i].measures = m.apart
+		}
 	}
-	return p.with(func(s *policy.Route) { s.Cors = m.class.Settings.Cors })
 }
 
 // with is a plan with other settings.
@@ -156,7 +187,6 @@ func (p plan) with(change func(*policy.Route)) plan {
 func (m *merger) hidden(f *Fragment, r Rule) bool {
 	is := m.regex && m.class.Settings.Compatible() && r.Match.Kind == Exact && r.Path == "/"
 	if is {
-		m.unseen = cmp.Or(m.unseen, f)
 		m.found = append(m.found, finding.RootHidden.At(f.At(r.Field), r.Path, m.host.Host))
 	}
 	return is

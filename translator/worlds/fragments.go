@@ -93,6 +93,7 @@ func (g *Fragments) Of(ref object.Ref) *route.Fragment {
 	for _, host := range g.some(Hosts, 2) {
 		f.Hosts = append(f.Hosts, g.host(f, host))
 	}
+	g.measures(f)
 	if g.world.one(4) {
 		f.Withheld = true
 		for range 1 + g.IntN(6) {

@@ -60,6 +60,7 @@ func (w *World) randomIngress() input.Change {
 	}
 	w.guard(o)
 	w.copiedTo(o)
+	w.snipped(o)
 	if w.one(3) {
 		o.TLS = append(o.TLS, input.TLS{Hosts: []string{w.tlsHost(o.Rules)}, Secret: ingressName(w.index(w.size.Ingresses))})
 	}
@@ -256,6 +257,7 @@ func (w *World) randomSettings() input.Change {
 	}
 	w.traceSettings(o.Data)
 	w.copySettings(o.Data)
+	w.snippetSettings(o.Data)
 	return lower.Put(input.Seal(o))
 }
 

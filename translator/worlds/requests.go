@@ -19,6 +19,11 @@ func (g *Fragments) Request(of []*route.Fragment) route.Request {
 		if len(h.Rules) > 0 {
 			query = g.near(&r, pick(g.world, h.Rules...).Match)
 		}
+		g.nearMeasures(&r, f.Measures)
+		g.nearMeasures(&r, h.Server.Measures)
+		if len(h.Server.Places) > 0 && g.world.one(3) {
+			g.near(&r, pick(g.world, h.Server.Places...).Match)
+		}
 	}
 	g.nearCanary(&r, of)
 	r.Host = g.authority(host)
@@ -50,8 +55,12 @@ func (g *Fragments) near(r *route.Request, m route.Match) (query []string) {
 		r.Method = m.Method
 	}
 	for _, h := range m.Headers {
+		if h.Name == ":method" {
+			r.Method = g.method()
+			continue
+		}
 		for range pick(g.world, 0, 1, 1, 1, 1, 1, 2) {
-			if h.Name != "host" {
+			if h.Name != "host" && (h.Name != "cookie" || r.Headers.Get("Cookie") == "") {
 				r.Headers.Add(h.Name, g.value(h))
 			}
 		}
@@ -64,8 +73,19 @@ func (g *Fragments) near(r *route.Request, m route.Match) (query []string) {
 	return query
 }
 
+// nearMeasures gives the request, perhaps, what a condition looks at.
+func (g *Fragments) nearMeasures(r *route.Request, m *route.Measures) {
+	if m != nil && len(m.Before) > 0 && g.world.one(2) {
+		c := pick(g.world, m.Before...)
+		g.near(r, route.Match{Kind: route.Regex, Headers: c.Match.Headers})
+	}
+}
+
 // value is one that a match takes, mostly.
 func (g *Fragments) value(v route.ValueMatch) string {
+	if v.Name == "cookie" {
+		return pick(g.world, "c=always", "C=", "a=b; c=never")
+	}
 	if v.Regex || g.world.one(6) {
 		return pick(g.world, "1", "1", "1", "2", "", "12", "a.TEST", "1,2")
 	}

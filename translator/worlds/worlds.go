@@ -42,16 +42,20 @@ type Size struct {
 	// Copied says whether Ingresses that Random draws have requests copied, to Services too, and
 	// the class settings about that. It has numbers of its own, too.
 	Copied bool
+	// Snippets says whether Ingresses that Random draws have snippets, and whether the class may
+	// be compatible. It has numbers of its own, too.
+	Snippets bool
 }
 
 // World is a cluster. It belongs to one goroutine.
 type World struct {
-	size    Size
-	rng     *rand.Rand
-	traces  *rand.Rand // nil: nothing is drawn of traces
-	copies  *rand.Rand // nil: nothing is drawn of copies
-	serial  int64      // of the next certificate
-	endless int        // counts what the single changes add
+	size     Size
+	rng      *rand.Rand
+	traces   *rand.Rand // nil: nothing is drawn of traces
+	copies   *rand.Rand // nil: nothing is drawn of copies
+	snippets *rand.Rand // nil: nothing is drawn of snippets
+	serial   int64      // of the next certificate
+	endless  int        // counts what the single changes add
 }
 
 // epoch is when the oldest object was created.
@@ -65,6 +69,9 @@ func New(seed uint64, size Size) *World {
 	}
 	if size.Copied {
 		w.copies = rand.New(rand.NewPCG(seed, 2))
+	}
+	if size.Snippets {
+		w.snippets = rand.New(rand.NewPCG(seed, 3))
 	}
 	return w
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 
+	"legation.dev/object"
 	"legation.dev/translator/input"
 )
 
@@ -52,12 +53,16 @@ type Config struct {
 	// AllowEmpty believes a folder without any manifest: at the start it is a new cluster,
 	// with the class that a folder without classes has, and later all was deleted.
 	AllowEmpty bool
+	// Endpoints hears of each change of the endpoints of a Service; nil: nobody. by is empty: a
+	// file does not say who has written it. It must not block.
+	Endpoints func(service object.Ref, by string)
 }
 
 // Source reads a folder again and again. Make it with Open.
 type Source struct {
 	root    string
-	claim   []string // controllers whose classes are ours
+	claim   []string                            // controllers whose classes are ours
+	told    func(service object.Ref, by string) // Config.Endpoints
 	watcher *fsnotify.Watcher
 	tree    tree
 	taken   state // what Take has handed out
@@ -83,7 +88,7 @@ func Open(root string, c Config) (*Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("watching %s: %w", root, err)
 	}
-	s := &Source{root: root, claim: c.Claim, watcher: watcher, first: true, dirty: true, taken: state{}}
+	s := &Source{root: root, claim: c.Claim, told: c.Endpoints, watcher: watcher, first: true, dirty: true, taken: state{}}
 	s.tree = newTree(root, c, func(folder string) { _ = watcher.Add(folder) }) // without notice, rounds find the change
 	return s, nil
 }
@@ -137,9 +142,19 @@ func (s *Source) Take(ctx context.Context) ([]input.Change, error) {
 		now := s.tree.state()
 		if list := claimed(changes(s.taken, now), s.claim); len(list) > 0 {
 			s.taken, s.first = now, false
+			s.tell(list)
 			return list, nil
 		}
 		s.taken = now
+	}
+}
+
+// tell tells of the endpoints among changes.
+func (s *Source) tell(list []input.Change) {
+	for _, c := range list {
+		if slice, ok := c.Object.(*input.Slice); ok && slice.Service != "" && s.told != nil {
+			s.told(object.Ref{Kind: object.KindService, Namespace: slice.Namespace, Name: slice.Service}, "")
+		}
 	}
 }
 

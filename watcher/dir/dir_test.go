@@ -365,3 +365,22 @@ func live() uint64 {
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
 }
+
+// TestEndpointsAreTold: each change of an EndpointSlice is told with its Service, and nothing of
+// what stays as it is, or of other objects.
+func TestEndpointsAreTold(t *testing.T) {
+	var told []string
+	slice := func(ready string) string {
+		return "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: a-1, namespace: shop, labels: {kubernetes.io/service-name: a}}\naddressType: IPv4\nports: [{port: 80}]\nendpoints: [{addresses: [192.0.2.1], conditions: {ready: " + ready + "}}]\n"
+	}
+	f, _ := watchBy(t, Config{Endpoints: func(service object.Ref, by string) { told = append(told, service.String()+by) }}, map[string]string{"slice.yaml": slice("true")})
+	f.write("slice.yaml", slice("false"))
+	f.take()
+	f.write("service.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: shop}\nspec: {ports: [{port: 80}]}\n")
+	f.take()
+	f.write("slice.yaml", slice("true"))
+	f.take()
+	if want := []string{"Service shop/a", "Service shop/a", "Service shop/a"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+}

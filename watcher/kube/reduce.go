@@ -52,7 +52,7 @@ func authorOf(o runtime.Object) (a object.Author) {
 	}
 	for _, e := range m.GetManagedFields() {
 		if e.Subresource == "" && e.Time != nil && !e.Time.Time.Before(a.Time) && e.Time.Year() <= maxYear {
-			a = object.Author{Manager: e.Manager, Time: e.Time.UTC()}
+			a = object.Author{Manager: input.Written(e.Manager), Time: e.Time.UTC()}
 		}
 	}
 	return a

@@ -39,6 +39,8 @@ type Service struct {
 	Observed *observed.Book
 	// Peers are all replicas; nil: there are no others.
 	Peers *Peers
+	// Unwell is what this process cannot do, although it serves, a sentence each; nil: nothing.
+	Unwell func() []string
 	// Answers are those of who knows objects.
 	Answers Answers
 

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"legation.dev/object"
 	"legation.dev/xds/admin/adminv1"
 )
 
@@ -16,6 +17,9 @@ type Answers struct {
 	Certificates func(fleet, host string) []*adminv1.Certificate
 	Plan         func(manifests []byte, deleted []string) (*adminv1.PlanResponse, error)
 	Elsewhere    func(namespace string) []*adminv1.Elsewhere
+	// Unknown says that there is no such object, or, of a Ref with a namespace alone, none in
+	// that, and which may have been meant; empty if there is.
+	Unknown func(object.Ref) string
 	// Why also says which replicas were asked.
 	Why func(context.Context, *adminv1.WhyRequest) ([]*structpb.Struct, []*adminv1.Replica, error)
 }
@@ -25,7 +29,29 @@ func (s *Service) Certificates(_ context.Context, r *adminv1.CertificatesRequest
 	if s.Answers.Certificates == nil {
 		return nil, status.Error(codes.Unimplemented, "certificates are not known here")
 	}
-	return &adminv1.CertificatesResponse{Instance: s.Instance, Certificates: s.Answers.Certificates(r.GetFleet(), r.GetHost())}, nil
+	list := s.Answers.Certificates(r.GetFleet(), r.GetHost())
+	return &adminv1.CertificatesResponse{Instance: s.Instance, Certificates: list}, s.unless(len(list) > 0, r.GetFleet(), object.Ref{})
+}
+
+// unless is why an answer of a fleet, and of an object or of a namespace, is empty: one of them is
+// not known here, and a name with a typo must not look like one that nothing is wrong with. Empty
+// ones are not asked for; there is no error if something was found.
+func (s *Service) unless(found bool, fleet string, of object.Ref) error {
+	if found {
+		return nil
+	}
+	if fleet != "" {
+		if _, err := s.fleet(fleet); err != nil {
+			return err
+		}
+	}
+	if of == (object.Ref{}) || s.Answers.Unknown == nil {
+		return nil
+	}
+	if why := s.Answers.Unknown(of); why != "" {
+		return status.Error(codes.NotFound, why)
+	}
+	return nil
 }
 
 // maxManifests bounds what is planned, in bytes. It is translated beside what is served.
@@ -60,5 +86,5 @@ func (s *Service) Why(ctx context.Context, r *adminv1.WhyRequest) (*adminv1.WhyR
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
-	return &adminv1.WhyResponse{Instance: s.Instance, Fleets: fleets, Replicas: replicas}, nil
+	return &adminv1.WhyResponse{Instance: s.Instance, Fleets: fleets, Replicas: replicas}, s.unless(len(fleets) > 0, r.GetFleet(), object.Ref{})
 }

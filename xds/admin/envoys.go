@@ -102,6 +102,9 @@ func (s *Service) localEnvoys(fleetName string) *adminv1.EnvoysResponse {
 // self is this replica, which serves these Envoys.
 func (s *Service) self(envoys []*adminv1.Envoy) *adminv1.Replica {
 	r := &adminv1.Replica{Instance: s.Instance}
+	if s.Unwell != nil {
+		r.Unwell = s.Unwell()
+	}
 	for _, name := range s.Store.Fleets() {
 		view, _ := s.Store.Watch(name)
 		f := &adminv1.Fleet{Name: name, Version: versionOf(view.Version)}

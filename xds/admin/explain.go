@@ -26,7 +26,8 @@ func (s *Service) Explain(ctx context.Context, r *adminv1.ExplainRequest) (*admi
 			out.Problems = addProblems(out.Problems, a.value.GetProblems())
 		}
 	}
-	return out, nil
+	ref, _ := object.Parse(r.GetObject()) // of what is no object nothing is asked
+	return out, s.unless(len(out.Made)+len(out.Problems) > 0, "", ref)
 }
 
 func (s *Service) localExplain(of string) *adminv1.ExplainResponse {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"legation.dev/object"
 	"legation.dev/xds/admin/adminv1"
 )
 
@@ -29,7 +30,7 @@ func (s *Service) Holds(ctx context.Context, r *adminv1.HoldsRequest) (*adminv1.
 		}
 	}
 	slices.SortStableFunc(out.Holds, compareHolds)
-	return out, nil
+	return out, s.unless(len(out.GetHolds()) > 0, r.GetFleet(), object.Ref{})
 }
 
 func compareHolds(a, b *adminv1.Hold) int {

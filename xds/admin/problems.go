@@ -32,7 +32,7 @@ func (s *Service) Problems(ctx context.Context, r *adminv1.ProblemsRequest) (*ad
 		}
 	}
 	slices.SortStableFunc(out.Problems, compareProblems)
-	return out, nil
+	return out, s.unless(len(out.Problems)+len(out.Elsewhere) > 0, "", object.Ref{Namespace: r.GetNamespace()})
 }
 
 func compareProblems(a, b *adminv1.Problem) int {

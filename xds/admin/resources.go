@@ -4,10 +4,9 @@ import (
 	"strings"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/anypb"
 
-	"legation.dev/object"
 	"legation.dev/xds/admin/adminv1"
-	"legation.dev/xds/redact"
 	"legation.dev/xds/snapshot"
 )
 
@@ -51,8 +50,12 @@ type page struct {
 	stream grpc.ServerStreamingServer[adminv1.ResourcesResponse]
 	most   int // resources
 	list   []*adminv1.ResourcesResponse
-	bytes  int    // of the list, about
-	room   []slot // for the messages of this page: one allocation for all
+	bytes  int // of the list, about
+	// What the messages of this page are made of: an allocation for all of each.
+	room  []slot
+	body  []anypb.Any
+	lines []string
+	text  strings.Builder // of lines
 }
 
 // slot is the memory of one resource.
@@ -68,7 +71,10 @@ func (p *page) add(r *snapshot.Resource, body bool) error {
 	}
 	one := &p.room[0]
 	p.room = p.room[1:]
-	one.fill(r, body)
+	p.fill(one, r)
+	if body {
+		one.answer.Body = p.shown(r)
+	}
 	p.list = append(p.list, &one.answer)
 	p.bytes += len(r.Name) + len(one.answer.GetBody().GetValue())
 	if len(p.list) < p.most && p.bytes < pageBytes {
@@ -84,21 +90,45 @@ func (p *page) send() error {
 	}
 	first := p.list[0]
 	first.More = p.list[1:]
-	p.list, p.bytes = make([]*adminv1.ResourcesResponse, 0, len(p.list)), 0 // what is sent stays as it is
+	// What is sent stays as it is.
+	p.list, p.bytes = make([]*adminv1.ResourcesResponse, 0, len(p.list)), 0
+	size := p.text.Len()
+	p.text = strings.Builder{}
+	p.text.Grow(size)
 	return p.stream.Send(first)
 }
 
 // fill makes the answer about one resource.
-func (s *slot) fill(r *snapshot.Resource, body bool) {
+func (p *page) fill(s *slot, r *snapshot.Resource) {
 	s.of.TypeUrl, s.of.Name, s.of.Version = r.Type.URL(), r.Name, r.Version
-	s.answer.Resource, s.answer.From, s.answer.Placeholder, s.answer.Size = &s.of, object.Texts(r.From), r.Placeholder, uint32(len(r.Body()))
-	if len(r.Needs) > 0 {
-		s.answer.Needs = make([]string, len(r.Needs))
+	s.answer.Resource, s.answer.Placeholder, s.answer.Size = &s.of, r.Placeholder, uint32(len(r.Body()))
+	s.answer.From, s.answer.Needs = lines(p, r.From), lines(p, r.Needs)
+}
+
+// shown is the body of a resource as people may see it.
+func (p *page) shown(r *snapshot.Resource) *anypb.Any {
+	if len(p.body) == 0 {
+		p.body = make([]anypb.Any, p.most)
 	}
-	for i, need := range r.Needs {
-		s.answer.Needs[i] = need.String()
+	a := &p.body[0]
+	p.body = p.body[1:]
+	a.TypeUrl, a.Value = r.Type.URL(), r.Shown()
+	return a
+}
+
+// lines are the texts of a list.
+func lines[T interface{ Write(*strings.Builder) }](p *page, list []T) []string {
+	if len(list) == 0 {
+		return nil
 	}
-	if body {
-		s.answer.Body = redact.View(r)
+	if cap(p.lines)-len(p.lines) < len(list) {
+		p.lines = make([]string, 0, max(p.most, len(list)))
 	}
+	first := len(p.lines)
+	for _, one := range list {
+		from := p.text.Len()
+		one.Write(&p.text)
+		p.lines = append(p.lines, p.text.String()[from:])
+	}
+	return p.lines[first:len(p.lines):len(p.lines)]
 }

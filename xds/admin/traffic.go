@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"legation.dev/object"
 	"legation.dev/xds/admin/adminv1"
 	"legation.dev/xds/observed"
 )
@@ -35,7 +37,16 @@ func (s *Service) Traffic(ctx context.Context, r *adminv1.TrafficRequest) (*admi
 		}
 	}
 	slices.SortFunc(out.Traffic, compareTraffic)
-	return out, nil
+	return out, s.unless(len(out.GetTraffic()) > 0, r.GetFleet(), serviceOf(r.GetService()))
+}
+
+// serviceOf is the Service of NAMESPACE/NAME; the zero one if that is not said.
+func serviceOf(text string) object.Ref {
+	namespace, name, ok := strings.Cut(text, "/")
+	if !ok {
+		return object.Ref{}
+	}
+	return object.Ref{Kind: object.KindService, Namespace: namespace, Name: name}
 }
 
 func (s *Service) localTraffic(r *adminv1.TrafficRequest, now time.Time) *adminv1.TrafficResponse {

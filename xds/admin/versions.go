@@ -61,7 +61,7 @@ func (s *Service) History(_ context.Context, r *adminv1.HistoryRequest) (*adminv
 	if at := r.GetAt(); at != nil && first.Began.After(at.AsTime()) {
 		return nil, status.Errorf(codes.OutOfRange, "nothing is kept of that time: the first version is of %s", first.Began.UTC().Format(time.RFC3339))
 	}
-	return out, nil
+	return out, s.unless(len(out.GetVersions()) > 0, "", about)
 }
 
 // endOfTime is after all moments that somebody asks for.

@@ -56,7 +56,7 @@ func (w *world) step(changes ...string) {
 		if value == "" {
 			m = m.Delete(name)
 		} else {
-			m = m.Set(name, snapshot.FromBytes(ty, name, value, []byte(value), snapshot.Meta{From: []object.Ref{of}}))
+			m = m.Set(name, snapshot.FromBytes(ty, name, value, nil, snapshot.Meta{From: []object.Ref{of}}))
 		}
 		w.snap = w.snap.With(ty, m)
 		edits = append(edits, snapshot.Edit{Object: of, Manager: "kubectl-edit", Time: w.now})

@@ -42,11 +42,11 @@ func TestMoveInOutage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := world{hosts: map[string]string{"x": "a"}, endpoints: map[string]int{"a": 1}}
-			h, _ := Next(Held{}, w.base(), held.Clock{Now: start, Fresh: start})
+			h, _ := Next(Held{}, w.base(), held.Certificates{}, held.Clock{Now: start, Fresh: start})
 			w.hosts["x"] = "b"
 			for _, s := range steps {
 				var wake time.Time
-				h, wake = Next(h, w.base(), held.Clock{Now: seconds(s.at), Fresh: seconds(s.fresh)})
+				h, wake = Next(h, w.base(), h.Certificates, held.Clock{Now: seconds(s.at), Fresh: seconds(s.fresh)})
 				if got := runs(h); got != s.want || after(wake) != s.wake {
 					t.Errorf("at %d s: runs %q, wakes at %d; want %q, %d", s.at, got, after(wake), s.want, s.wake)
 				}
@@ -59,10 +59,10 @@ func TestMoveInOutage(t *testing.T) {
 // and then for Grace.
 func TestEndpointsInOutage(t *testing.T) {
 	ref := snapshot.Ref{Type: snapshot.Endpoints, Name: "shop/api/80"}
-	h, _ := Next(Held{}, base(map[snapshot.Ref]string{ref: "a"}), held.Clock{Now: start, Fresh: start})
+	h, _ := Next(Held{}, base(map[snapshot.Ref]string{ref: "a"}), held.Certificates{}, held.Clock{Now: start, Fresh: start})
 	for _, s := range []outage{{1, 1, "a", 11}, {11, 11, "a", 21}, {30, 30, "a", 40}, {40, 31, "a", 41}, {41, 31, "placeholder0", 0}, {50, 50, "placeholder0", 0}} {
 		var wake time.Time
-		h, wake = Next(h, base(map[snapshot.Ref]string{ref: "placeholder0"}), held.Clock{Now: seconds(s.at), Fresh: seconds(s.fresh)})
+		h, wake = Next(h, base(map[snapshot.Ref]string{ref: "placeholder0"}), h.Certificates, held.Clock{Now: seconds(s.at), Fresh: seconds(s.fresh)})
 		if got := shown(h, ref); got != s.want || after(wake) != s.wake {
 			t.Errorf("at %d s: runs %q, wakes at %d; want %q, %d", s.at, got, after(wake), s.want, s.wake)
 		}

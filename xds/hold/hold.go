@@ -30,24 +30,18 @@ const Grace = 10 * time.Second
 type Held struct {
 	// Snapshot is what Envoys should run.
 	Snapshot snapshot.Snapshot
+	// Certificates are those of it that stay although their Secrets are missing or cannot be used.
+	Certificates held.Certificates
 
 	base    snapshot.Snapshot // what the translator made
 	pending pending
 	moving  pmap.Map[waits]     // virtual hosts that wait for endpoints of clusters
 	kept    pmap.Map[pmap.Unit] // clusters that only those name
-
-	certificates pmap.Map[missing]   // by secret: those that stay although their Secrets are missing
-	final        pmap.Map[pmap.Unit] // secrets of which another replica has said that a stand-in is served for good; see Resume
 }
 
-// missing is since when something is.
-type missing struct{ since time.Time }
-
-// Sum is that of every missing: it is found again by its name.
-func (missing) Sum() pmap.Sum { return pmap.Sum{} }
-
 // Next is what to run once the translator has made base, given what was held
-// before. wake is when to call Next again if base does not change before; zero
+// before, and the certificates that are to stay: those of prev, or what another replica or an earlier
+// process has told. wake is when to call Next again if base does not change before; zero
 // for never. Its cost follows the difference between base and the one before.
 //
 // A placeholder for a secret leaves the last good certificate in use, unless that was of
@@ -57,15 +51,18 @@ func (missing) Sum() pmap.Sum { return pmap.Sum{} }
 // without endpoints stays as it is for MoveGrace.
 //
 // Both times count as those of the clock do.
-func Next(prev Held, base snapshot.Snapshot, clock held.Clock) (_ Held, wake time.Time) {
-	h := Held{Snapshot: prev.Snapshot, base: base, pending: prev.pending, moving: prev.moving, kept: prev.kept, certificates: prev.certificates, final: prev.final}
+func Next(prev Held, base snapshot.Snapshot, told held.Certificates, clock held.Clock) (_ Held, wake time.Time) {
+	h := Held{Snapshot: prev.Snapshot, base: base, pending: prev.pending, moving: prev.moving, kept: prev.kept, Certificates: prev.Certificates}
+	h.certificates(prev.base, told, clock.Now)
 	var moved []string // virtual hosts
 	for t, c := range snapshot.Diff(prev.base, base) {
-		if t == snapshot.VirtualHost && c.HasNew {
+		switch {
+		case t == snapshot.Secret:
+		case t == snapshot.VirtualHost && c.HasNew:
 			moved = append(moved, c.Key)
-			continue
+		default:
+			h.follow(t, c, clock.Now)
 		}
-		h.follow(t, c, clock.Now)
 	}
 	if clock.Over(clock.Fresh, Grace) {
 		for ref, ok := h.pending.due(clock.Now); ok; ref, ok = h.pending.due(clock.Now) {
@@ -104,18 +101,10 @@ func share(s, base snapshot.Snapshot) snapshot.Snapshot {
 	return shared
 }
 
-// follow applies one change of the base.
+// follow applies one change of the base, but for secrets.
 func (h *Held) follow(t snapshot.Type, c pmap.Change[*snapshot.Resource], now time.Time) {
 	ref := snapshot.Ref{Type: t, Name: c.Key}
 	m := h.Snapshot.Of(t)
-	since, _ := h.certificates.Get(c.Key)
-	if t == snapshot.Secret {
-		h.certificates = h.certificates.Delete(c.Key)
-	}
-	final := t == snapshot.Secret && h.final.Has(c.Key)
-	if final {
-		h.final = h.final.Delete(c.Key)
-	}
 	if !c.HasNew || !c.New.Placeholder {
 		h.pending = h.pending.without(ref)
 		h.set(ref, c.New) // nil: gone
@@ -128,17 +117,7 @@ func (h *Held) follow(t snapshot.Type, c pmap.Change[*snapshot.Resource], now ti
 	switch {
 	case graced(t) && !h.pending.has(ref):
 		h.set(ref, c.New.Final())
-	case ok && changedHands(last, c.New): // nobody is served with the certificate of another namespace
-		h.set(ref, c.New.Final())
 	case ok && !last.Placeholder: // it stays
-		if t == snapshot.Secret {
-			if since.since.IsZero() {
-				since.since = now
-			}
-			h.certificates = h.certificates.Set(c.Key, since)
-		}
-	case final:
-		h.set(ref, c.New.Final())
 	default:
 		h.set(ref, c.New)
 	}

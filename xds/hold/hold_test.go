@@ -85,7 +85,7 @@ func TestNext(t *testing.T) {
 			var h Held
 			for _, s := range c.steps {
 				var wake time.Time
-				h, wake = Next(h, base(map[snapshot.Ref]string{c.ref: s.version}), held.Clock{Now: start.Add(time.Duration(s.at) * time.Second)})
+				h, wake = Next(h, base(map[snapshot.Ref]string{c.ref: s.version}), h.Certificates, held.Clock{Now: start.Add(time.Duration(s.at) * time.Second)})
 				due := 0
 				if !wake.IsZero() {
 					due = int(wake.Sub(start).Seconds())
@@ -138,11 +138,11 @@ func TestChangedHands(t *testing.T) {
 		r := snapshot.FromBytes(ref.Type, ref.Name, version, []byte(version), snapshot.Meta{Placeholder: isPlaceholder(version), From: from})
 		return s.With(ref.Type, s.Of(ref.Type).Set(ref.Name, r))
 	}
-	h, _ := Next(Held{}, of("shop", "a"), held.Clock{Now: start})
-	if h, _ := Next(h, of("shop", "placeholder0"), held.Clock{Now: start}); shown(h, ref) != "a" {
+	h, _ := Next(Held{}, of("shop", "a"), held.Certificates{}, held.Clock{Now: start})
+	if h, _ := Next(h, of("shop", "placeholder0"), h.Certificates, held.Clock{Now: start}); shown(h, ref) != "a" {
 		t.Errorf("the same owner has %s, want the last certificate", shown(h, ref))
 	}
-	if h, _ := Next(h, of("blog", "placeholder0"), held.Clock{Now: start}); shown(h, ref) != "placeholder0" {
+	if h, _ := Next(h, of("blog", "placeholder0"), h.Certificates, held.Clock{Now: start}); shown(h, ref) != "placeholder0" {
 		t.Errorf("another owner has %s, want the stand-in", shown(h, ref))
 	}
 }
@@ -179,7 +179,7 @@ func TestNextIsTheRule(t *testing.T) {
 			}
 			var wake time.Time
 			b := base(versions)
-			h, wake = Next(h, b, held.Clock{Now: now, Fresh: fresh})
+			h, wake = Next(h, b, h.Certificates, held.Clock{Now: now, Fresh: fresh})
 			if !wake.IsZero() && !wake.After(now) {
 				t.Fatalf("wakes at %v, which is not after %v", wake, now)
 			}
@@ -207,8 +207,8 @@ func TestSpare(t *testing.T) {
 	source := func(version string) func(string) *snapshot.Resource {
 		return func(string) *snapshot.Resource { return resource(ref, version) }
 	}
-	h, _ := Next(Held{}, base(map[snapshot.Ref]string{ref: "a"}).WithReserve(reserve{source("old"), source("old")}), held.Clock{Now: start})
-	h, _ = Next(h, base(map[snapshot.Ref]string{ref: "placeholder1"}).WithReserve(reserve{source("new"), source("new")}), held.Clock{Now: start})
+	h, _ := Next(Held{}, base(map[snapshot.Ref]string{ref: "a"}).WithReserve(reserve{source("old"), source("old")}), held.Certificates{}, held.Clock{Now: start})
+	h, _ = Next(h, base(map[snapshot.Ref]string{ref: "placeholder1"}).WithReserve(reserve{source("new"), source("new")}), h.Certificates, held.Clock{Now: start})
 	if shown(h, ref) != "a" || h.Snapshot.Spare("x").Version != "new" || h.Snapshot.StandIn("x").Version != "new" {
 		t.Errorf("runs %s, spare %s, stand-in %s", shown(h, ref), h.Snapshot.Spare("x").Version, h.Snapshot.StandIn("x").Version)
 	}

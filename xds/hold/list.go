@@ -9,16 +9,8 @@ import (
 	"legation.dev/xds/snapshot"
 )
 
-// List is what is held of a fleet.
+// List is what is held of the endpoints of a fleet.
 func (h Held) List(fleet string, clock held.Clock) (list []held.Entry) {
-	for name, k := range h.certificates.All() {
-		r, ok := h.Snapshot.Get(snapshot.Ref{Type: snapshot.Secret, Name: name})
-		if !ok {
-			continue
-		}
-		list = append(list, held.Entry{Kind: held.Certificate, Fleet: fleet, Object: "host " + name,
-			Reason: "its Secret is missing or cannot be used: the last certificate stays", Digest: r.Version, Since: k.since})
-	}
 	for _, d := range h.pending.queue.All() {
 		r, ok := h.Snapshot.Get(d.ref)
 		if !ok || r.Placeholder || d.ref.Type != snapshot.Endpoints {

@@ -122,7 +122,7 @@ func TestMove(t *testing.T) {
 					w.hosts["x"] = s.host
 				}
 				var wake time.Time
-				h, wake = Next(h, w.base(), held.Clock{Now: start.Add(time.Duration(s.at) * time.Second)})
+				h, wake = Next(h, w.base(), h.Certificates, held.Clock{Now: start.Add(time.Duration(s.at) * time.Second)})
 				due := 0
 				if !wake.IsZero() {
 					due = int(wake.Sub(start).Seconds())
@@ -159,7 +159,7 @@ func TestMoves(t *testing.T) {
 				w.hosts[rapid.SampledFrom([]string{"x", "y"}).Draw(t, "host")] = rapid.SampledFrom([]string{"a", "b", "ab", "cd", "abd", "a!", "b!", "cd!"}).Draw(t, "clusters")
 			}
 			before := h
-			h, wake = Next(h, w.base(), held.Clock{Now: now, Fresh: fresh})
+			h, wake = Next(h, w.base(), h.Certificates, held.Clock{Now: now, Fresh: fresh})
 			expectClosed(t, h)
 			for host, clusters := range w.hosts {
 				for _, c := range []string{"a", "b", "c", "d"} {
@@ -178,7 +178,7 @@ func TestMoves(t *testing.T) {
 				break
 			}
 			now = wake
-			h, wake = Next(h, w.base(), held.Clock{Now: now, Fresh: fresh})
+			h, wake = Next(h, w.base(), h.Certificates, held.Clock{Now: now, Fresh: fresh})
 		}
 		if !wake.IsZero() || h.Snapshot.Digest() != w.base().Digest() {
 			t.Fatalf("at rest it runs %q and wakes at %v, the base is %q", runs(h), wake, runs(Held{Snapshot: w.base()}))

@@ -22,7 +22,6 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/pmap"
-	"legation.dev/xds/redact"
 	"legation.dev/xds/snapshot"
 )
 
@@ -49,7 +48,7 @@ type Change struct {
 	Drains bool
 	// Effect says for people which connections it concerns.
 	Effect string
-	// Before and After tell versions apart, as redact.Version does; empty where there is
+	// Before and After tell versions apart, as snapshot.Resource.ShownVersion does; empty where there is
 	// none, or none is known. Hidden: what is different is a key or a password, so these
 	// are equal.
 	Before, After string
@@ -77,10 +76,10 @@ func Of(from, to snapshot.Snapshot) iter.Seq[Change] {
 func of(t snapshot.Type, c pmap.Change[*snapshot.Resource]) Change {
 	one := Change{Kind: kindOf(c), Type: t, Name: c.Key, From: newest(c).From, Effect: effects[t][kindOf(c)]}
 	if c.HadOld {
-		one.Before = redact.Version(c.Old)
+		one.Before = c.Old.ShownVersion()
 	}
 	if c.HasNew {
-		one.After = redact.Version(c.New)
+		one.After = c.New.ShownVersion()
 	}
 	switch {
 	case one.Kind != Changed:

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"legation.dev/xds/redact"
 	"legation.dev/xds/snapshot"
 )
 
@@ -23,7 +22,7 @@ func OutlineOf(s snapshot.Snapshot) Outline {
 			if t == snapshot.Listener {
 				o.addListener(r)
 			} else {
-				o[snapshot.Ref{Type: t, Name: name}] = redact.Version(r)
+				o[snapshot.Ref{Type: t, Name: name}] = r.ShownVersion()
 			}
 		}
 	}

@@ -13,7 +13,6 @@ import (
 	"legation.dev/translator"
 	"legation.dev/translator/input"
 	"legation.dev/translator/worlds"
-	"legation.dev/xds/redact"
 	"legation.dev/xds/snapshot"
 )
 
@@ -132,14 +131,14 @@ func TestThenOfOne(t *testing.T) {
 	}
 }
 
-// TestVersionHidesAll: what redact.Version takes for a resource without secrets is seen by
+// TestVersionHidesAll: what ShownVersion takes for a resource without secrets is seen by
 // people as it is.
 func TestVersionHidesAll(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		for _, s := range walk(r) {
 			for ty := range snapshot.Types() {
 				for name, res := range s.Of(ty).All() {
-					shown, err := redact.View(res).UnmarshalNew()
+					shown, err := res.View().UnmarshalNew()
 					if err != nil {
 						r.Fatal(err)
 					}
@@ -147,7 +146,7 @@ func TestVersionHidesAll(t *testing.T) {
 					if err != nil {
 						r.Fatal(err)
 					}
-					if !proto.Equal(shown, whole) && redact.Version(res) == res.Version && !res.Placeholder {
+					if !proto.Equal(shown, whole) && res.ShownVersion() == res.Version && !res.Placeholder {
 						r.Fatalf("%s %s: its version follows from what is hidden", ty, name)
 					}
 				}

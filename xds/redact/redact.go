@@ -16,28 +16,31 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
 	"legation.dev/authz/rule"
-	"legation.dev/xds/snapshot"
 )
 
 // Text is put where a secret value was. Envoy's own config_dump uses the same.
 const Text = "[redacted]"
 
-// View is the body of a resource as people may see it: every field that
+// View is the body of a message of a type as people may see it: every field that
 // Envoy's API marks as sensitive (udpa.annotations.sensitive: private keys and
 // their passwords, session ticket keys, generic secrets) is overwritten, at any
 // depth, packed messages included; and so are passwords that a
 // route has the authorization server told. What cannot be decoded might hide a key, so
-// of that only the type is shown.
+// of that nothing is shown.
 //
-// The bytes are those of r itself if they hide nothing: nobody may write to them.
-func View(r *snapshot.Resource) *anypb.Any {
-	a := r.Any()
-	if value, ok := shapeOf(a.TypeUrl).shown(a.Value, false); ok {
-		a.Value = value
-	} else {
-		a.Value = redactPacked(a)
+// It is body itself if that hides nothing: nobody may write to it.
+func View(typeURL string, body []byte) []byte {
+	if value, ok := shapeOf(typeURL).shown(body, false); ok {
+		return value
 	}
-	return a
+	return redactPacked(&anypb.Any{TypeUrl: typeURL, Value: body})
+}
+
+// Hides reports whether View may be anything but body itself. What it costs is no more than
+// to serialise the message did.
+func Hides(typeURL string, body []byte) bool {
+	value, ok := shapeOf(typeURL).shown(body, false)
+	return !ok || !same(value, body)
 }
 
 // redactPacked is the value of a, redacted; nil if a cannot be decoded.

@@ -15,7 +15,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"legation.dev/xds/fleet"
-	"legation.dev/xds/redact"
 	"legation.dev/xds/snapshot"
 )
 
@@ -166,7 +165,7 @@ func (c bodyCache) of(r *snapshot.Resource) *anypb.Any {
 		return nil
 	}
 	if c[r] == nil {
-		c[r] = redact.View(r)
+		c[r] = r.View()
 	}
 	return c[r]
 }

@@ -17,7 +17,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"legation.dev/xds/redact"
 	"legation.dev/xds/snapshot"
 	"legation.dev/xds/store"
 )
@@ -150,13 +149,13 @@ func stateOfTheWorld(v store.View, t snapshot.Type, names []string) fetchRespons
 	}
 	if len(names) == 0 || slices.Contains(names, "*") {
 		for _, r := range resources.All() {
-			out.Resources = append(out.Resources, redact.View(r))
+			out.Resources = append(out.Resources, r.View())
 		}
 		return out
 	}
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
 		if r, ok := resources.Get(name); ok {
-			out.Resources = append(out.Resources, redact.View(r))
+			out.Resources = append(out.Resources, r.View())
 		}
 	}
 	return out

@@ -22,6 +22,7 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/pmap"
+	"legation.dev/xds/redact"
 )
 
 // Type is an xDS resource type that Legation serves.
@@ -114,6 +115,13 @@ type Ref struct {
 
 func (r Ref) String() string { return r.Type.String() + " " + r.Name }
 
+// Write adds what String is.
+func (r Ref) Write(to *strings.Builder) {
+	to.WriteString(r.Type.String())
+	to.WriteByte(' ')
+	to.WriteString(r.Name)
+}
+
 // Compare orders by type, then by name.
 func (r Ref) Compare(o Ref) int {
 	if r.Type != o.Type {
@@ -157,9 +165,10 @@ type Resource struct {
 	// Version or Sum.
 	From []object.Ref
 
-	wire []byte // an element of DeltaDiscoveryResponse.resources, with its tag
-	body int    // where in wire the serialised message begins
-	sum  pmap.Sum
+	wire  []byte // an element of DeltaDiscoveryResponse.resources, with its tag
+	body  int    // where in wire the serialised message begins
+	hides bool   // people may not see all of it
+	sum   pmap.Sum
 }
 
 // Meta is what New is told about a message besides its bytes.
@@ -191,8 +200,12 @@ func New(t Type, name string, m proto.Message, meta Meta) (*Resource, error) {
 // OfBody makes a resource of a message that New has serialised, here or at another replica.
 // It takes ownership of meta.
 func OfBody(t Type, name string, body []byte, meta Meta) *Resource {
+	return FromBytes(t, name, versionOf(body), body, meta)
+}
+
+func versionOf(body []byte) string {
 	hash := sha256.Sum256(body)
-	return FromBytes(t, name, base64.RawURLEncoding.EncodeToString(hash[:versionBytes]), body, meta)
+	return base64.RawURLEncoding.EncodeToString(hash[:versionBytes])
 }
 
 // StandInVersion is the version of every stand-in certificate. Each process
@@ -218,6 +231,7 @@ func FromBytes(t Type, name, version string, body []byte, meta Meta) *Resource {
 	r := &Resource{Type: t, Name: name, Version: version, Placeholder: meta.Placeholder, Empty: meta.Empty, Checked: meta.Checked, Linger: meta.Linger, Narrow: meta.Narrow,
 		Needs: slices.Compact(meta.Needs), Pulls: slices.Compact(meta.Pulls), Chains: meta.Chains, From: meta.From}
 	r.wire, r.body = encode(t, name, version, body)
+	r.hides = t == Secret || redact.Hides(t.URL(), body)
 	r.sum = r.digest()
 	return r
 }
@@ -256,6 +270,29 @@ func (r *Resource) Body() []byte { return r.wire[r.body:] }
 
 // Any is the message as the state-of-the-world protocol and people want it.
 func (r *Resource) Any() *anypb.Any { return &anypb.Any{TypeUrl: r.Type.URL(), Value: r.Body()} }
+
+// View is the message as people may see it, without what redact.View takes away. Read only.
+func (r *Resource) View() *anypb.Any { return &anypb.Any{TypeUrl: r.Type.URL(), Value: r.Shown()} }
+
+// Shown is the value of View: Body itself if that hides nothing, which was found out when r
+// was made, once for all who ask.
+func (r *Resource) Shown() []byte {
+	if !r.hides {
+		return r.Body()
+	}
+	return redact.View(r.Type.URL(), r.Body())
+}
+
+// ShownVersion tells the versions of a resource apart by what people may see of them: it is
+// Version if r hides nothing, else a hash of Shown. So nothing follows from it
+// for a key or a password, not even whether a guess is right; and two that differ only in
+// these are equal.
+func (r *Resource) ShownVersion() string {
+	if !r.hides || r.Version == StandInVersion {
+		return r.Version
+	}
+	return versionOf(r.Shown())
+}
 
 // Pulled reports whether Envoy asks for ref when it gets r.
 func (r *Resource) Pulled(ref Ref) bool {

@@ -108,7 +108,7 @@ func (s *state) step(changes []input.Change) sample {
 	if !ok {
 		return sample{}
 	}
-	s.held, _ = hold.Next(s.held, f.Snapshot, clock)
+	s.held, _ = hold.Next(s.held, f.Snapshot, s.held.Certificates, clock)
 	s.held.Snapshot.Digest()
 	x := sample{time: proc.Now() - start, computed: s.result.Stats.Resources}
 	objectsNow, allocatedNow := heap()

@@ -21,12 +21,30 @@ func (p *Paths) snippets(said map[string]string) {
 			p.fragment.Measures = nil
 			p.misunderstood(locationSnippet, text, "requests", route.OfObject, err)
 		}
+		movedBy(locationSnippet, p.fragment.Measures, nil)
 	}
 	if text, has := said[serverSnippet]; has {
 		m, places, err := snippet.Server(text)
 		if p.measures, p.places = m, places; err != nil {
 			p.measures, p.places = nil, nil
 			p.misunderstood(serverSnippet, text, "requests to the host", route.OfHost, err)
+		}
+		movedBy(serverSnippet, nil, p.places)
+	}
+}
+
+// movedBy notes which annotation says that paths become others.
+func movedBy(name string, m *route.Measures, places []route.Place) {
+	if m != nil {
+		for _, b := range m.Before {
+			if b.Action.Move != nil {
+				b.Action.Move.Field = field(name)
+			}
+		}
+	}
+	for _, place := range places {
+		if place.Action.Move != nil {
+			place.Action.Move.Field = field(name)
 		}
 	}
 }

@@ -214,7 +214,9 @@ type Replica struct {
 	// Why it did not answer; empty if it did.
 	Error string `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
 	// What it serves, by name.
-	Fleets        []*Fleet `protobuf:"bytes,4,rep,name=fleets,proto3" json:"fleets,omitempty"`
+	Fleets []*Fleet `protobuf:"bytes,4,rep,name=fleets,proto3" json:"fleets,omitempty"`
+	// What it cannot do, although it serves: one sentence each, such as that nothing can be stored.
+	Unwell        []string `protobuf:"bytes,5,rep,name=unwell,proto3" json:"unwell,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -273,6 +275,13 @@ func (x *Replica) GetError() string {
 func (x *Replica) GetFleets() []*Fleet {
 	if x != nil {
 		return x.Fleets
+	}
+	return nil
+}
+
+func (x *Replica) GetUnwell() []string {
+	if x != nil {
+		return x.Unwell
 	}
 	return nil
 }
@@ -2768,9 +2777,11 @@ type StandingResponse struct {
 	// not read yet. Not set: it was read.
 	Stored *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=stored,proto3" json:"stored,omitempty"`
 	// The digests of what was read, and of what is held.
-	Read      string          `protobuf:"bytes,4,opt,name=read,proto3" json:"read,omitempty"`
-	Held      string          `protobuf:"bytes,5,opt,name=held,proto3" json:"held,omitempty"`
-	Deletions []*HeldDeletion `protobuf:"bytes,6,rep,name=deletions,proto3" json:"deletions,omitempty"`
+	Read string `protobuf:"bytes,4,opt,name=read,proto3" json:"read,omitempty"`
+	Held string `protobuf:"bytes,5,opt,name=held,proto3" json:"held,omitempty"`
+	// Those that others take over at once, and not only when they have read the same: removals of hosts.
+	// Kind, fleet and since are set.
+	Holds []*Hold `protobuf:"bytes,6,rep,name=holds,proto3" json:"holds,omitempty"`
 	// The last that were carried out here, in that order.
 	Orders []*PastOrder `protobuf:"bytes,7,rep,name=orders,proto3" json:"orders,omitempty"`
 	// What the clock here says: what is held is told by it.
@@ -2844,9 +2855,9 @@ func (x *StandingResponse) GetHeld() string {
 	return ""
 }
 
-func (x *StandingResponse) GetDeletions() []*HeldDeletion {
+func (x *StandingResponse) GetHolds() []*Hold {
 	if x != nil {
-		return x.Deletions
+		return x.Holds
 	}
 	return nil
 }
@@ -2865,74 +2876,12 @@ func (x *StandingResponse) GetNow() *timestamppb.Timestamp {
 	return nil
 }
 
-// HeldDeletion is the removal of many hosts of a fleet that is held.
-type HeldDeletion struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	Fleet string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
-	// The percent of its hosts that were exceeded.
-	Share         uint32                 `protobuf:"varint,2,opt,name=share,proto3" json:"share,omitempty"`
-	Since         *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *HeldDeletion) Reset() {
-	*x = HeldDeletion{}
-	mi := &file_admin_proto_msgTypes[37]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *HeldDeletion) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*HeldDeletion) ProtoMessage() {}
-
-func (x *HeldDeletion) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[37]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use HeldDeletion.ProtoReflect.Descriptor instead.
-func (*HeldDeletion) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{37}
-}
-
-func (x *HeldDeletion) GetFleet() string {
-	if x != nil {
-		return x.Fleet
-	}
-	return ""
-}
-
-func (x *HeldDeletion) GetShare() uint32 {
-	if x != nil {
-		return x.Share
-	}
-	return 0
-}
-
-func (x *HeldDeletion) GetSince() *timestamppb.Timestamp {
-	if x != nil {
-		return x.Since
-	}
-	return nil
-}
-
 // PastOrder is an order that was carried out: a replica that was not there then carries it
 // out when it hears of it.
 type PastOrder struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// approve, pause or resume.
+	// approve, approve-settings, lapse, pause or resume.
 	Kind   string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	Fleet  string `protobuf:"bytes,3,opt,name=fleet,proto3" json:"fleet,omitempty"`
 	By     string `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
@@ -2946,7 +2895,7 @@ type PastOrder struct {
 
 func (x *PastOrder) Reset() {
 	*x = PastOrder{}
-	mi := &file_admin_proto_msgTypes[38]
+	mi := &file_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2958,7 +2907,7 @@ func (x *PastOrder) String() string {
 func (*PastOrder) ProtoMessage() {}
 
 func (x *PastOrder) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[38]
+	mi := &file_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2971,7 +2920,7 @@ func (x *PastOrder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PastOrder.ProtoReflect.Descriptor instead.
 func (*PastOrder) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{38}
+	return file_admin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *PastOrder) GetId() string {
@@ -3031,7 +2980,7 @@ type LastRequest struct {
 
 func (x *LastRequest) Reset() {
 	*x = LastRequest{}
-	mi := &file_admin_proto_msgTypes[39]
+	mi := &file_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3043,7 +2992,7 @@ func (x *LastRequest) String() string {
 func (*LastRequest) ProtoMessage() {}
 
 func (x *LastRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[39]
+	mi := &file_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3056,7 +3005,7 @@ func (x *LastRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LastRequest.ProtoReflect.Descriptor instead.
 func (*LastRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{39}
+	return file_admin_proto_rawDescGZIP(), []int{38}
 }
 
 // LastResponse is a part of what Last hands on.
@@ -3074,7 +3023,7 @@ type LastResponse struct {
 
 func (x *LastResponse) Reset() {
 	*x = LastResponse{}
-	mi := &file_admin_proto_msgTypes[40]
+	mi := &file_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3086,7 +3035,7 @@ func (x *LastResponse) String() string {
 func (*LastResponse) ProtoMessage() {}
 
 func (x *LastResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[40]
+	mi := &file_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3099,7 +3048,7 @@ func (x *LastResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LastResponse.ProtoReflect.Descriptor instead.
 func (*LastResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{40}
+	return file_admin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *LastResponse) GetPacked() []byte {
@@ -3133,7 +3082,7 @@ type Order struct {
 
 func (x *Order) Reset() {
 	*x = Order{}
-	mi := &file_admin_proto_msgTypes[41]
+	mi := &file_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3145,7 +3094,7 @@ func (x *Order) String() string {
 func (*Order) ProtoMessage() {}
 
 func (x *Order) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[41]
+	mi := &file_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3158,7 +3107,7 @@ func (x *Order) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Order.ProtoReflect.Descriptor instead.
 func (*Order) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{41}
+	return file_admin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Order) GetFleet() string {
@@ -3207,7 +3156,7 @@ type ApproveRequest struct {
 
 func (x *ApproveRequest) Reset() {
 	*x = ApproveRequest{}
-	mi := &file_admin_proto_msgTypes[42]
+	mi := &file_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3219,7 +3168,7 @@ func (x *ApproveRequest) String() string {
 func (*ApproveRequest) ProtoMessage() {}
 
 func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[42]
+	mi := &file_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3232,7 +3181,7 @@ func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{42}
+	return file_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ApproveRequest) GetOrder() *Order {
@@ -3258,7 +3207,7 @@ type ApproveResponse struct {
 
 func (x *ApproveResponse) Reset() {
 	*x = ApproveResponse{}
-	mi := &file_admin_proto_msgTypes[43]
+	mi := &file_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3270,7 +3219,7 @@ func (x *ApproveResponse) String() string {
 func (*ApproveResponse) ProtoMessage() {}
 
 func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[43]
+	mi := &file_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3283,7 +3232,7 @@ func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveResponse.ProtoReflect.Descriptor instead.
 func (*ApproveResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{43}
+	return file_admin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ApproveResponse) GetReplicas() []*Replica {
@@ -3302,7 +3251,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_admin_proto_msgTypes[44]
+	mi := &file_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3314,7 +3263,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[44]
+	mi := &file_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3327,7 +3276,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{44}
+	return file_admin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *PauseRequest) GetOrder() *Order {
@@ -3346,7 +3295,7 @@ type PauseResponse struct {
 
 func (x *PauseResponse) Reset() {
 	*x = PauseResponse{}
-	mi := &file_admin_proto_msgTypes[45]
+	mi := &file_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3358,7 +3307,7 @@ func (x *PauseResponse) String() string {
 func (*PauseResponse) ProtoMessage() {}
 
 func (x *PauseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[45]
+	mi := &file_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3371,7 +3320,7 @@ func (x *PauseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseResponse.ProtoReflect.Descriptor instead.
 func (*PauseResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{45}
+	return file_admin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *PauseResponse) GetReplicas() []*Replica {
@@ -3390,7 +3339,7 @@ type ResumeRequest struct {
 
 func (x *ResumeRequest) Reset() {
 	*x = ResumeRequest{}
-	mi := &file_admin_proto_msgTypes[46]
+	mi := &file_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3402,7 +3351,7 @@ func (x *ResumeRequest) String() string {
 func (*ResumeRequest) ProtoMessage() {}
 
 func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[46]
+	mi := &file_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3415,7 +3364,7 @@ func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{46}
+	return file_admin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ResumeRequest) GetOrder() *Order {
@@ -3434,7 +3383,7 @@ type ResumeResponse struct {
 
 func (x *ResumeResponse) Reset() {
 	*x = ResumeResponse{}
-	mi := &file_admin_proto_msgTypes[47]
+	mi := &file_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3446,7 +3395,7 @@ func (x *ResumeResponse) String() string {
 func (*ResumeResponse) ProtoMessage() {}
 
 func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[47]
+	mi := &file_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3459,7 +3408,7 @@ func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeResponse.ProtoReflect.Descriptor instead.
 func (*ResumeResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{47}
+	return file_admin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ResumeResponse) GetReplicas() []*Replica {
@@ -3481,7 +3430,7 @@ type CertificatesRequest struct {
 
 func (x *CertificatesRequest) Reset() {
 	*x = CertificatesRequest{}
-	mi := &file_admin_proto_msgTypes[48]
+	mi := &file_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3493,7 +3442,7 @@ func (x *CertificatesRequest) String() string {
 func (*CertificatesRequest) ProtoMessage() {}
 
 func (x *CertificatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[48]
+	mi := &file_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3506,7 +3455,7 @@ func (x *CertificatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificatesRequest.ProtoReflect.Descriptor instead.
 func (*CertificatesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{48}
+	return file_admin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *CertificatesRequest) GetFleet() string {
@@ -3534,7 +3483,7 @@ type CertificatesResponse struct {
 
 func (x *CertificatesResponse) Reset() {
 	*x = CertificatesResponse{}
-	mi := &file_admin_proto_msgTypes[49]
+	mi := &file_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3546,7 +3495,7 @@ func (x *CertificatesResponse) String() string {
 func (*CertificatesResponse) ProtoMessage() {}
 
 func (x *CertificatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[49]
+	mi := &file_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3559,7 +3508,7 @@ func (x *CertificatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificatesResponse.ProtoReflect.Descriptor instead.
 func (*CertificatesResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{49}
+	return file_admin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *CertificatesResponse) GetInstance() string {
@@ -3600,7 +3549,7 @@ type Certificate struct {
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_admin_proto_msgTypes[50]
+	mi := &file_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3612,7 +3561,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[50]
+	mi := &file_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3625,7 +3574,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{50}
+	return file_admin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Certificate) GetFleet() string {
@@ -3703,7 +3652,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_admin_proto_msgTypes[51]
+	mi := &file_admin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3715,7 +3664,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[51]
+	mi := &file_admin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3728,7 +3677,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{51}
+	return file_admin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *PlanRequest) GetManifests() []byte {
@@ -3763,7 +3712,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_admin_proto_msgTypes[52]
+	mi := &file_admin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3775,7 +3724,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[52]
+	mi := &file_admin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3788,7 +3737,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{52}
+	return file_admin_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PlanResponse) GetInstance() string {
@@ -3849,7 +3798,7 @@ type PlannedFleet struct {
 
 func (x *PlannedFleet) Reset() {
 	*x = PlannedFleet{}
-	mi := &file_admin_proto_msgTypes[53]
+	mi := &file_admin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3861,7 +3810,7 @@ func (x *PlannedFleet) String() string {
 func (*PlannedFleet) ProtoMessage() {}
 
 func (x *PlannedFleet) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[53]
+	mi := &file_admin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3874,7 +3823,7 @@ func (x *PlannedFleet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedFleet.ProtoReflect.Descriptor instead.
 func (*PlannedFleet) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{53}
+	return file_admin_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PlannedFleet) GetName() string {
@@ -3923,7 +3872,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_admin_proto_msgTypes[54]
+	mi := &file_admin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3935,7 +3884,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[54]
+	mi := &file_admin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3948,7 +3897,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{54}
+	return file_admin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *WhyRequest) GetMethod() string {
@@ -4000,7 +3949,7 @@ type WhyResponse struct {
 
 func (x *WhyResponse) Reset() {
 	*x = WhyResponse{}
-	mi := &file_admin_proto_msgTypes[55]
+	mi := &file_admin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4012,7 +3961,7 @@ func (x *WhyResponse) String() string {
 func (*WhyResponse) ProtoMessage() {}
 
 func (x *WhyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[55]
+	mi := &file_admin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4025,7 +3974,7 @@ func (x *WhyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
 func (*WhyResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{55}
+	return file_admin_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *WhyResponse) GetInstance() string {
@@ -4064,12 +4013,13 @@ const file_admin_proto_rawDesc = "" +
 	"\x14AcknowledgedResponse\x12\x16\n" +
 	"\x06envoys\x18\x01 \x01(\rR\x06envoys\x12\x18\n" +
 	"\arunning\x18\x02 \x03(\rR\arunning\x12\x1a\n" +
-	"\binstance\x18\x03 \x01(\tR\binstance\"\x87\x01\n" +
+	"\binstance\x18\x03 \x01(\tR\binstance\"\x9f\x01\n" +
 	"\aReplica\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05error\x18\x03 \x01(\tR\x05error\x120\n" +
-	"\x06fleets\x18\x04 \x03(\v2\x18.legation.admin.v1.FleetR\x06fleets\"\x83\x01\n" +
+	"\x06fleets\x18\x04 \x03(\v2\x18.legation.admin.v1.FleetR\x06fleets\x12\x16\n" +
+	"\x06unwell\x18\x05 \x03(\tR\x06unwell\"\x83\x01\n" +
 	"\x05Fleet\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x124\n" +
 	"\aversion\x18\x02 \x01(\v2\x1a.legation.admin.v1.VersionR\aversion\x12\x16\n" +
@@ -4258,20 +4208,16 @@ const file_admin_proto_rawDesc = "" +
 	"approvable\x18\n" +
 	" \x01(\bR\n" +
 	"approvable\"\x11\n" +
-	"\x0fStandingRequest\"\xe3\x02\n" +
+	"\x0fStandingRequest\"\xd3\x02\n" +
 	"\x10StandingResponse\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x124\n" +
 	"\astarted\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x122\n" +
 	"\x06stored\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x06stored\x12\x12\n" +
 	"\x04read\x18\x04 \x01(\tR\x04read\x12\x12\n" +
-	"\x04held\x18\x05 \x01(\tR\x04held\x12=\n" +
-	"\tdeletions\x18\x06 \x03(\v2\x1f.legation.admin.v1.HeldDeletionR\tdeletions\x124\n" +
+	"\x04held\x18\x05 \x01(\tR\x04held\x12-\n" +
+	"\x05holds\x18\x06 \x03(\v2\x17.legation.admin.v1.HoldR\x05holds\x124\n" +
 	"\x06orders\x18\a \x03(\v2\x1c.legation.admin.v1.PastOrderR\x06orders\x12,\n" +
-	"\x03now\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x03now\"l\n" +
-	"\fHeldDeletion\x12\x14\n" +
-	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x14\n" +
-	"\x05share\x18\x02 \x01(\rR\x05share\x120\n" +
-	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xb1\x01\n" +
+	"\x03now\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x03now\"\xb1\x01\n" +
 	"\tPastOrder\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
@@ -4379,7 +4325,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
 var file_admin_proto_goTypes = []any{
 	(*AcknowledgedRequest)(nil),   // 0: legation.admin.v1.AcknowledgedRequest
 	(*Resource)(nil),              // 1: legation.admin.v1.Resource
@@ -4418,52 +4364,51 @@ var file_admin_proto_goTypes = []any{
 	(*Hold)(nil),                  // 34: legation.admin.v1.Hold
 	(*StandingRequest)(nil),       // 35: legation.admin.v1.StandingRequest
 	(*StandingResponse)(nil),      // 36: legation.admin.v1.StandingResponse
-	(*HeldDeletion)(nil),          // 37: legation.admin.v1.HeldDeletion
-	(*PastOrder)(nil),             // 38: legation.admin.v1.PastOrder
-	(*LastRequest)(nil),           // 39: legation.admin.v1.LastRequest
-	(*LastResponse)(nil),          // 40: legation.admin.v1.LastResponse
-	(*Order)(nil),                 // 41: legation.admin.v1.Order
-	(*ApproveRequest)(nil),        // 42: legation.admin.v1.ApproveRequest
-	(*ApproveResponse)(nil),       // 43: legation.admin.v1.ApproveResponse
-	(*PauseRequest)(nil),          // 44: legation.admin.v1.PauseRequest
-	(*PauseResponse)(nil),         // 45: legation.admin.v1.PauseResponse
-	(*ResumeRequest)(nil),         // 46: legation.admin.v1.ResumeRequest
-	(*ResumeResponse)(nil),        // 47: legation.admin.v1.ResumeResponse
-	(*CertificatesRequest)(nil),   // 48: legation.admin.v1.CertificatesRequest
-	(*CertificatesResponse)(nil),  // 49: legation.admin.v1.CertificatesResponse
-	(*Certificate)(nil),           // 50: legation.admin.v1.Certificate
-	(*PlanRequest)(nil),           // 51: legation.admin.v1.PlanRequest
-	(*PlanResponse)(nil),          // 52: legation.admin.v1.PlanResponse
-	(*PlannedFleet)(nil),          // 53: legation.admin.v1.PlannedFleet
-	(*WhyRequest)(nil),            // 54: legation.admin.v1.WhyRequest
-	(*WhyResponse)(nil),           // 55: legation.admin.v1.WhyResponse
-	(*timestamppb.Timestamp)(nil), // 56: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 57: google.protobuf.Duration
-	(*anypb.Any)(nil),             // 58: google.protobuf.Any
-	(*structpb.Struct)(nil),       // 59: google.protobuf.Struct
+	(*PastOrder)(nil),             // 37: legation.admin.v1.PastOrder
+	(*LastRequest)(nil),           // 38: legation.admin.v1.LastRequest
+	(*LastResponse)(nil),          // 39: legation.admin.v1.LastResponse
+	(*Order)(nil),                 // 40: legation.admin.v1.Order
+	(*ApproveRequest)(nil),        // 41: legation.admin.v1.ApproveRequest
+	(*ApproveResponse)(nil),       // 42: legation.admin.v1.ApproveResponse
+	(*PauseRequest)(nil),          // 43: legation.admin.v1.PauseRequest
+	(*PauseResponse)(nil),         // 44: legation.admin.v1.PauseResponse
+	(*ResumeRequest)(nil),         // 45: legation.admin.v1.ResumeRequest
+	(*ResumeResponse)(nil),        // 46: legation.admin.v1.ResumeResponse
+	(*CertificatesRequest)(nil),   // 47: legation.admin.v1.CertificatesRequest
+	(*CertificatesResponse)(nil),  // 48: legation.admin.v1.CertificatesResponse
+	(*Certificate)(nil),           // 49: legation.admin.v1.Certificate
+	(*PlanRequest)(nil),           // 50: legation.admin.v1.PlanRequest
+	(*PlanResponse)(nil),          // 51: legation.admin.v1.PlanResponse
+	(*PlannedFleet)(nil),          // 52: legation.admin.v1.PlannedFleet
+	(*WhyRequest)(nil),            // 53: legation.admin.v1.WhyRequest
+	(*WhyResponse)(nil),           // 54: legation.admin.v1.WhyResponse
+	(*timestamppb.Timestamp)(nil), // 55: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 56: google.protobuf.Duration
+	(*anypb.Any)(nil),             // 57: google.protobuf.Any
+	(*structpb.Struct)(nil),       // 58: google.protobuf.Struct
 }
 var file_admin_proto_depIdxs = []int32{
 	1,  // 0: legation.admin.v1.AcknowledgedRequest.resources:type_name -> legation.admin.v1.Resource
 	4,  // 1: legation.admin.v1.Replica.fleets:type_name -> legation.admin.v1.Fleet
 	5,  // 2: legation.admin.v1.Fleet.version:type_name -> legation.admin.v1.Version
-	56, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
-	56, // 4: legation.admin.v1.Version.stored:type_name -> google.protobuf.Timestamp
-	56, // 5: legation.admin.v1.Version.began:type_name -> google.protobuf.Timestamp
+	55, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
+	55, // 4: legation.admin.v1.Version.stored:type_name -> google.protobuf.Timestamp
+	55, // 5: legation.admin.v1.Version.began:type_name -> google.protobuf.Timestamp
 	6,  // 6: legation.admin.v1.Version.edits:type_name -> legation.admin.v1.Edit
-	56, // 7: legation.admin.v1.Edit.time:type_name -> google.protobuf.Timestamp
+	55, // 7: legation.admin.v1.Edit.time:type_name -> google.protobuf.Timestamp
 	3,  // 8: legation.admin.v1.EnvoysResponse.replicas:type_name -> legation.admin.v1.Replica
 	9,  // 9: legation.admin.v1.EnvoysResponse.envoys:type_name -> legation.admin.v1.Envoy
 	10, // 10: legation.admin.v1.EnvoysResponse.gone:type_name -> legation.admin.v1.GoneEnvoy
-	56, // 11: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
-	57, // 12: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
+	55, // 11: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
+	56, // 12: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
 	11, // 13: legation.admin.v1.Envoy.rejected:type_name -> legation.admin.v1.Rejection
-	56, // 14: legation.admin.v1.GoneEnvoy.since:type_name -> google.protobuf.Timestamp
-	56, // 15: legation.admin.v1.GoneEnvoy.left:type_name -> google.protobuf.Timestamp
+	55, // 14: legation.admin.v1.GoneEnvoy.since:type_name -> google.protobuf.Timestamp
+	55, // 15: legation.admin.v1.GoneEnvoy.left:type_name -> google.protobuf.Timestamp
 	1,  // 16: legation.admin.v1.ResourcesResponse.resource:type_name -> legation.admin.v1.Resource
-	58, // 17: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
+	57, // 17: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
 	13, // 18: legation.admin.v1.ResourcesResponse.more:type_name -> legation.admin.v1.ResourcesResponse
-	56, // 19: legation.admin.v1.HistoryRequest.since:type_name -> google.protobuf.Timestamp
-	56, // 20: legation.admin.v1.HistoryRequest.at:type_name -> google.protobuf.Timestamp
+	55, // 19: legation.admin.v1.HistoryRequest.since:type_name -> google.protobuf.Timestamp
+	55, // 20: legation.admin.v1.HistoryRequest.at:type_name -> google.protobuf.Timestamp
 	5,  // 21: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
 	5,  // 22: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
 	5,  // 23: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
@@ -4473,83 +4418,82 @@ var file_admin_proto_depIdxs = []int32{
 	23, // 27: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
 	24, // 28: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
 	1,  // 29: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
-	56, // 30: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
+	55, // 30: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
 	3,  // 31: legation.admin.v1.ProblemsResponse.replicas:type_name -> legation.admin.v1.Replica
 	24, // 32: legation.admin.v1.ProblemsResponse.problems:type_name -> legation.admin.v1.Problem
 	27, // 33: legation.admin.v1.ProblemsResponse.elsewhere:type_name -> legation.admin.v1.Elsewhere
 	3,  // 34: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
-	56, // 35: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
-	56, // 36: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
+	55, // 35: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
+	55, // 36: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
 	30, // 37: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
 	31, // 38: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
 	31, // 39: legation.admin.v1.Traffic.times:type_name -> legation.admin.v1.Lengths
 	3,  // 40: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
 	34, // 41: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
-	56, // 42: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
-	56, // 43: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
-	56, // 44: legation.admin.v1.StandingResponse.started:type_name -> google.protobuf.Timestamp
-	56, // 45: legation.admin.v1.StandingResponse.stored:type_name -> google.protobuf.Timestamp
-	37, // 46: legation.admin.v1.StandingResponse.deletions:type_name -> legation.admin.v1.HeldDeletion
-	38, // 47: legation.admin.v1.StandingResponse.orders:type_name -> legation.admin.v1.PastOrder
-	56, // 48: legation.admin.v1.StandingResponse.now:type_name -> google.protobuf.Timestamp
-	56, // 49: legation.admin.v1.HeldDeletion.since:type_name -> google.protobuf.Timestamp
-	56, // 50: legation.admin.v1.PastOrder.at:type_name -> google.protobuf.Timestamp
-	41, // 51: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 52: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
-	41, // 53: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 54: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
-	41, // 55: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 56: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
-	50, // 57: legation.admin.v1.CertificatesResponse.certificates:type_name -> legation.admin.v1.Certificate
-	56, // 58: legation.admin.v1.Certificate.begins:type_name -> google.protobuf.Timestamp
-	56, // 59: legation.admin.v1.Certificate.ends:type_name -> google.protobuf.Timestamp
-	53, // 60: legation.admin.v1.PlanResponse.fleets:type_name -> legation.admin.v1.PlannedFleet
-	24, // 61: legation.admin.v1.PlanResponse.problems:type_name -> legation.admin.v1.Problem
-	24, // 62: legation.admin.v1.PlanResponse.solved:type_name -> legation.admin.v1.Problem
-	20, // 63: legation.admin.v1.PlannedFleet.changes:type_name -> legation.admin.v1.Change
-	59, // 64: legation.admin.v1.WhyResponse.fleets:type_name -> google.protobuf.Struct
-	3,  // 65: legation.admin.v1.WhyResponse.replicas:type_name -> legation.admin.v1.Replica
-	0,  // 66: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
-	7,  // 67: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
-	12, // 68: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
-	14, // 69: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
-	16, // 70: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
-	18, // 71: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
-	21, // 72: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
-	25, // 73: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
-	28, // 74: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
-	32, // 75: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
-	48, // 76: legation.admin.v1.Admin.Certificates:input_type -> legation.admin.v1.CertificatesRequest
-	51, // 77: legation.admin.v1.Admin.Plan:input_type -> legation.admin.v1.PlanRequest
-	54, // 78: legation.admin.v1.Admin.Why:input_type -> legation.admin.v1.WhyRequest
-	35, // 79: legation.admin.v1.Replicas.Standing:input_type -> legation.admin.v1.StandingRequest
-	39, // 80: legation.admin.v1.Replicas.Last:input_type -> legation.admin.v1.LastRequest
-	42, // 81: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
-	44, // 82: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
-	46, // 83: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
-	2,  // 84: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
-	8,  // 85: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
-	13, // 86: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
-	15, // 87: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
-	17, // 88: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
-	19, // 89: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
-	22, // 90: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
-	26, // 91: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
-	29, // 92: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
-	33, // 93: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
-	49, // 94: legation.admin.v1.Admin.Certificates:output_type -> legation.admin.v1.CertificatesResponse
-	52, // 95: legation.admin.v1.Admin.Plan:output_type -> legation.admin.v1.PlanResponse
-	55, // 96: legation.admin.v1.Admin.Why:output_type -> legation.admin.v1.WhyResponse
-	36, // 97: legation.admin.v1.Replicas.Standing:output_type -> legation.admin.v1.StandingResponse
-	40, // 98: legation.admin.v1.Replicas.Last:output_type -> legation.admin.v1.LastResponse
-	43, // 99: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
-	45, // 100: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
-	47, // 101: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
-	84, // [84:102] is the sub-list for method output_type
-	66, // [66:84] is the sub-list for method input_type
-	66, // [66:66] is the sub-list for extension type_name
-	66, // [66:66] is the sub-list for extension extendee
-	0,  // [0:66] is the sub-list for field type_name
+	55, // 42: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
+	55, // 43: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
+	55, // 44: legation.admin.v1.StandingResponse.started:type_name -> google.protobuf.Timestamp
+	55, // 45: legation.admin.v1.StandingResponse.stored:type_name -> google.protobuf.Timestamp
+	34, // 46: legation.admin.v1.StandingResponse.holds:type_name -> legation.admin.v1.Hold
+	37, // 47: legation.admin.v1.StandingResponse.orders:type_name -> legation.admin.v1.PastOrder
+	55, // 48: legation.admin.v1.StandingResponse.now:type_name -> google.protobuf.Timestamp
+	55, // 49: legation.admin.v1.PastOrder.at:type_name -> google.protobuf.Timestamp
+	40, // 50: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 51: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
+	40, // 52: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 53: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
+	40, // 54: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 55: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
+	49, // 56: legation.admin.v1.CertificatesResponse.certificates:type_name -> legation.admin.v1.Certificate
+	55, // 57: legation.admin.v1.Certificate.begins:type_name -> google.protobuf.Timestamp
+	55, // 58: legation.admin.v1.Certificate.ends:type_name -> google.protobuf.Timestamp
+	52, // 59: legation.admin.v1.PlanResponse.fleets:type_name -> legation.admin.v1.PlannedFleet
+	24, // 60: legation.admin.v1.PlanResponse.problems:type_name -> legation.admin.v1.Problem
+	24, // 61: legation.admin.v1.PlanResponse.solved:type_name -> legation.admin.v1.Problem
+	20, // 62: legation.admin.v1.PlannedFleet.changes:type_name -> legation.admin.v1.Change
+	58, // 63: legation.admin.v1.WhyResponse.fleets:type_name -> google.protobuf.Struct
+	3,  // 64: legation.admin.v1.WhyResponse.replicas:type_name -> legation.admin.v1.Replica
+	0,  // 65: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
+	7,  // 66: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
+	12, // 67: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
+	14, // 68: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
+	16, // 69: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
+	18, // 70: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
+	21, // 71: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
+	25, // 72: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
+	28, // 73: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
+	32, // 74: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
+	47, // 75: legation.admin.v1.Admin.Certificates:input_type -> legation.admin.v1.CertificatesRequest
+	50, // 76: legation.admin.v1.Admin.Plan:input_type -> legation.admin.v1.PlanRequest
+	53, // 77: legation.admin.v1.Admin.Why:input_type -> legation.admin.v1.WhyRequest
+	35, // 78: legation.admin.v1.Replicas.Standing:input_type -> legation.admin.v1.StandingRequest
+	38, // 79: legation.admin.v1.Replicas.Last:input_type -> legation.admin.v1.LastRequest
+	41, // 80: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
+	43, // 81: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
+	45, // 82: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
+	2,  // 83: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
+	8,  // 84: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
+	13, // 85: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
+	15, // 86: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
+	17, // 87: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
+	19, // 88: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
+	22, // 89: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
+	26, // 90: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
+	29, // 91: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
+	33, // 92: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
+	48, // 93: legation.admin.v1.Admin.Certificates:output_type -> legation.admin.v1.CertificatesResponse
+	51, // 94: legation.admin.v1.Admin.Plan:output_type -> legation.admin.v1.PlanResponse
+	54, // 95: legation.admin.v1.Admin.Why:output_type -> legation.admin.v1.WhyResponse
+	36, // 96: legation.admin.v1.Replicas.Standing:output_type -> legation.admin.v1.StandingResponse
+	39, // 97: legation.admin.v1.Replicas.Last:output_type -> legation.admin.v1.LastResponse
+	42, // 98: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
+	44, // 99: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
+	46, // 100: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
+	83, // [83:101] is the sub-list for method output_type
+	65, // [65:83] is the sub-list for method input_type
+	65, // [65:65] is the sub-list for extension type_name
+	65, // [65:65] is the sub-list for extension extendee
+	0,  // [0:65] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -4563,7 +4507,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   56,
+			NumMessages:   55,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -53,12 +53,3 @@ func TestHarmless(t *testing.T) {
 		}
 	}
 }
-
-func FuzzParse(f *testing.F) {
-	f.Add("location ~ \"a{2}\" { if ($http_x = '') { return 403 \"\\\"\"; } }")
-	f.Fuzz(func(t *testing.T, text string) {
-		if _, err := parse(text); err != nil && Harmless(text) {
-			t.Errorf("%q is taken for harmless: %v", text, err)
-		}
-	})
-}

@@ -22,8 +22,9 @@ func TestNotUnderstood(t *testing.T) {
 		"return 302 elsewhere;":                        "no URL, and no path",
 		"return 302 https://a.test/$arg_x;":            "$arg_x",
 		"return 304 /a;":                               "no redirect with a URL",
-		"rewrite ^/a$ /b;":                             "another location",
-		"rewrite ^/a$ /b last;":                        "another location",
+		"rewrite ^/a$ /b;":                             "needs a flag",
+		"rewrite ^/a$ /b lst;":                         `flag "lst" is none`,
+		"rewrite ^/a$ /b? last;":                       "query cannot be taken away",
 		"rewrite ^/a$ /b permanent now;":               "needs a pattern",
 		"rewrite ^/a(?=b) /b break;":                   "no regular expression",
 		"rewrite ^/a$ /b?c=d redirect;":                "arguments",
@@ -50,7 +51,7 @@ func TestNotUnderstood(t *testing.T) {
 		"location @a { deny all; }":            "path",
 		"location ~ (?!a) { deny all; }":       "no regular expression",
 		"proxy_set_header A b;":                "not understood",
-		"rewrite ^/a$ /b break;":               "only redirect and permanent",
+		"rewrite ^/a$ /b;":                     "needs a flag",
 	} {
 		if m, places, err := Server(text); err == nil || !strings.Contains(err.Error(), want) || m != nil || places != nil {
 			t.Errorf("%q: %+v, %v, want %s", text, m, err, want)

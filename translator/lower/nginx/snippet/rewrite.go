@@ -40,29 +40,32 @@ type rewriting struct {
 	to      string // without the ? at its end
 	noQuery bool   // it had one
 	status  uint32 // of a redirect; 0 for none
+	flag    string
+	text    string // as it is written
 }
 
-// rewritingOf reads rewrite PATTERN TO [break|redirect|permanent]. One without break leads to
-// another location of nginx, which nobody here looks for.
+// rewritingOf reads rewrite PATTERN TO [last|break|redirect|permanent].
 func rewritingOf(d directive) (w rewriting, err error) {
 	if len(d.args) < 2 || len(d.args) > 3 {
 		return w, errors.New("needs a pattern, a path or URL, and perhaps a flag")
 	}
-	flag := ""
+	w.text = "rewrite " + strings.Join(d.args, " ")
 	if len(d.args) == 3 {
-		flag = d.args[2]
+		w.flag = d.args[2]
 	}
 	if w.pattern, err = route.SpelledPattern(d.args[0]); err != nil {
 		return w, errors.New("no regular expression that Envoy knows")
 	}
 	w.to, w.noQuery = strings.CutSuffix(d.args[1], "?")
 	switch {
-	case flag == "permanent":
+	case w.flag == "permanent":
 		w.status = http.StatusMovedPermanently
-	case flag == "redirect", isURL(w.to):
+	case w.flag == "redirect", isURL(w.to):
 		w.status = http.StatusFound
-	case flag != "break":
-		return w, errors.New("another location may take the new path: only break, redirect and permanent are understood")
+	case w.flag == "":
+		return w, errors.New("needs a flag: without one it depends on what follows")
+	case w.flag != "break" && w.flag != "last":
+		return w, fmt.Errorf("the flag %q is none", w.flag)
 	}
 	switch {
 	case strings.Contains(w.to, "?"):
@@ -132,26 +135,45 @@ func (r *reader) rewrite(d directive) error {
 		r.measures.Before = append(r.measures.Before, route.Conditional{Match: w.match(), Action: route.Action{Redirect: to}})
 		return err
 	}
-	if w.noQuery {
-		return errors.New("a query cannot be taken away from a request that goes on")
-	}
-	to, err := w.rewrite(w.to)
-	if err == nil {
+	to, err := w.goesOn()
+	switch {
+	case err != nil:
+	case w.flag == "last":
+		r.measures.Before = append(r.measures.Before, route.Conditional{Match: w.match(), Action: w.move(to)})
+	default:
 		r.measures.Rewrites = append(r.measures.Rewrites, *to)
 	}
 	return err
 }
 
-// moved reads a rewrite of a server, which comes before all of its locations.
+// goesOn is the new path of a request that goes on.
+func (w rewriting) goesOn() (*route.Rewrite, error) {
+	if w.noQuery {
+		return nil, errors.New("a query cannot be taken away from a request that goes on")
+	}
+	return w.rewrite(w.to)
+}
+
+// move has nginx look for a location anew.
+func (w rewriting) move(to *route.Rewrite) route.Action {
+	return route.Action{Move: &route.Move{Rewrite: *to, Text: w.text}}
+}
+
+// moved reads a rewrite of a server, which comes before all of its locations: whatever ends the
+// list there, nginx looks for a location next.
 func (r *reader) moved(d directive) error {
 	w, err := rewritingOf(d)
-	if err == nil && w.status == 0 {
-		err = errors.New("only redirect and permanent are understood here")
-	}
 	if err != nil {
 		return err
 	}
-	to, err := w.redirect()
-	r.places = append(r.places, route.Place{First: true, Match: w.match(), Action: route.Action{Redirect: to}})
+	place := route.Place{First: true, Once: true, Match: w.match()}
+	if w.status != 0 {
+		place.Action.Redirect, err = w.redirect()
+	} else if to, failed := w.goesOn(); failed == nil {
+		place.Action = w.move(to)
+	} else {
+		err = failed
+	}
+	r.places = append(r.places, place)
 	return err
 }

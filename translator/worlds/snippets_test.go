@@ -1,0 +1,67 @@
+package worlds
+
+import (
+	"slices"
+	"testing"
+
+	"legation.dev/translator/input"
+	"legation.dev/translator/lower/nginx/snippet"
+)
+
+// TestLines: each line of a snippet is understood where it is drawn, but those that must not be.
+func TestLines(t *testing.T) {
+	for _, text := range slices.Concat(ifs, changes, addresses, returns, moves, lasts, rewrites) {
+		if m, err := snippet.Location(text); err != nil || m == nil && text != "etag off;" {
+			t.Errorf("%s: %+v, %v", text, m, err)
+		}
+	}
+	for _, text := range slices.Concat(ifs, changes, addresses, returns, moves, lasts, places) {
+		if m, places, err := snippet.Server(text); err != nil || m == nil && len(places) == 0 && text != "etag off;" {
+			t.Errorf("%s: %+v, %+v, %v", text, m, places, err)
+		}
+	}
+	for _, text := range unread {
+		if m, err := snippet.Location(text); err == nil {
+			t.Errorf("%s: %+v", text, m)
+		}
+	}
+}
+
+// TestSnipped: snippets are drawn where they are asked for, and no other object of a World
+// depends on that.
+func TestSnipped(t *testing.T) {
+	seen := map[string]int{}
+	for seed := range uint64(10) {
+		size := Size{Services: 4, Endpoints: 2, Ingresses: 5, TLS: 0.5}
+		plain := New(seed, size)
+		size.Snippets = true
+		snipped := New(seed, size)
+		for range 50 {
+			a, b := plain.Random(), snipped.Random()
+			switch o := b.Object.(type) {
+			case *input.Ingress:
+				for _, name := range []string{locationSnippet, serverSnippet} {
+					if o.Annotations[name] != "" {
+						seen[name]++
+						delete(o.Annotations, name)
+					}
+				}
+				b.Object = input.Seal(o)
+			case *input.ConfigMap:
+				if o.Data["compatibility"] != "" {
+					seen["compatibility"]++
+					delete(o.Data, "compatibility")
+				}
+				b.Object = input.Seal(o)
+			}
+			if a.Ref != b.Ref || a.Deleted != b.Deleted || a.Object != nil && a.Object.Sum() != b.Object.Sum() {
+				t.Fatalf("world %d: %+v beside %+v", seed, a, b)
+			}
+		}
+	}
+	for _, name := range []string{locationSnippet, serverSnippet, "compatibility"} {
+		if seen[name] == 0 {
+			t.Errorf("%s is never drawn", name)
+		}
+	}
+}
