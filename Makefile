@@ -38,7 +38,6 @@ SOAK ?= 10000
 # duration that ends while a worker is busy fails the target (go.dev/issue/75804, mended in Go 1.27).
 FUZZ := \
 	./xds/delta:FuzzReceive:40000x \
-	./cmd/legation:FuzzStanding:5000x \
 	./drain/event:FuzzEvent:5000x \
 	./drain/node:FuzzWatch:5000x \
 	./state:FuzzFile:3000x \
