@@ -205,6 +205,12 @@ func (a Asked) outdone() bool {
 	return len(all) > 1 && !a.place(all[0])
 }
 
+// younger reports whether another server-snippet than the first of the host keeps addresses out.
+func (a Asked) younger() bool {
+	all := a.values("server-snippet")
+	return len(all) > 1 && a.Source != "" && slices.ContainsFunc(all[1:], func(snippet string) bool { return strings.Contains(snippet, "deny") })
+}
+
 // place reports whether a server-snippet answers: the whole host, or a location that has the path.
 func (a Asked) place(snippet string) bool {
 	if strings.Contains(snippet, "http_x_agent") && strings.HasPrefix(a.Header["X-Agent"], "Spider") || strings.HasPrefix(snippet, "return") || strings.HasPrefix(snippet, "rewrite") && !strings.HasSuffix(snippet, "break;") {

@@ -176,7 +176,7 @@ func (b *builder) route(r *route.Route) *routev3.Route {
 		}
 	}
 	if r.Settings == nil {
-		m.TypedPerFilterConfig = onRoute(b.class, b.class, b.clients...)
+		m.TypedPerFilterConfig = onRoute(b.class, b.class, slices.Concat(b.clients, measured(r.Measures, b.class))...)
 	} else { // who may come, and how often, holds for answers of our own, too
 		b.use(&r.Planned)
 		m.TypedPerFilterConfig = b.filters

@@ -136,7 +136,7 @@ func (m *merger) conditionsOfHost() {
 // added, the others are candidates.
 func (m *merger) places() (list []candidate) {
 	for p, said := range m.ofServer {
-		p.measures, p.settings = m.apart, m.besideRules(p) // those of rules are not for them
+		p.measures, p.settings, p.closed = m.apart, m.besideRules(p), false // those of rules are not for them
 		p.open = p.settings
 		for _, place := range said.Places {
 			rule := Rule{Match: place.Match, Action: place.Action, Path: place.Match.Path, Name: p.fragment.Origin.Object.Key() + " location " + place.Match.Path}
