@@ -1,6 +1,7 @@
 package translator
 
 import (
+	"flag"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -18,6 +19,10 @@ import (
 	"legation.dev/translator/worlds"
 	"legation.dev/xds/snapshot"
 )
+
+// Random tests of this package draw 60 times unless -rapid.checks says otherwise, in place of 100: a
+// walk takes 0.4 s, and all tests without real parts are to end in two minutes. `make soak` draws 1,000.
+func init() { _ = flag.Set("rapid.checks", "60") }
 
 // walkSteps is how many changes a walk makes; rapid makes 100 walks.
 const walkSteps = 120
