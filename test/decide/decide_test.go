@@ -73,13 +73,13 @@ func compare(t *testing.T, w *suite, src rand.Source, n int) {
 			t.Fatalf("in suite %d of -seed %d", i, *seed)
 		}
 	}
-	for _, what := range []string{"to https", "redirect", "mirrored", "cluster", "one of clusters", "status", "deeper", "by method", "by header", "by query", "regex", "exact",
+	for _, what := range []string{"to https", "redirect", "cluster", "one of clusters", "status", "deeper", "by method", "by header", "by query", "regex", "exact",
 		"refused by address", "refused by client certificate", "condition", "place"} {
 		if seen[what] == 0 {
 			t.Errorf("no request came to: %s", what)
 		}
 	}
-	for _, what := range []string{"by canary", "canary by weight", "guard", "preflight", "refused by authorization", "refused by body", "refused by password", "refused by password or authorization", "refused by rate", "rewritten", "said", "side", "text"} {
+	for _, what := range []string{"by canary", "canary by weight", "guard", "mirrored", "preflight", "refused by authorization", "refused by body", "refused by password", "refused by password or authorization", "refused by rate", "rewritten", "said", "side", "text"} {
 		if closes := !w.class.Settings.ServeUnprotected; seen[what] == 0 && n >= many && (closes || what != "guard") {
 			t.Errorf("no request came to: %s", what)
 		}
