@@ -50,7 +50,7 @@ FUZZ := \
 	./translator/lower/ingress:FuzzLower:80000x \
 	./translator/lower/nginx/snippet:FuzzRead:20000x \
 	./translator/route:FuzzDecide:40000x \
-	./translator/route:FuzzMerge:20000x \
+	./translator/route:FuzzMerge:5000x \
 	./ui:FuzzPages:4000x \
 	./xds/hold:FuzzCertificates:20000x \
 	./xds/redact:FuzzBytes:20000x \

@@ -219,7 +219,7 @@ func (d *deployed) envoys(config, program string) {
 		c := exec.CommandContext(d.ctx, program, "errors", other, "--no-headers")
 		c.Env = append(os.Environ(), "KUBECONFIG="+config)
 		out, err := c.Output()
-		if text := string(out); err == nil || !strings.Contains(text, "no endpoint is ready") || strings.Contains(text, "word") {
+		if text := string(out); err == nil || !strings.Contains(text, "no endpoint that is ready") || strings.Contains(text, "word") {
 			return fmt.Errorf("legation errors %s: %v\n%s", other, err, text)
 		}
 		return nil
