@@ -136,7 +136,7 @@ func (r *Route) always() bool {
 // that takes less.
 func (r *Route) taking(to Route, pattern string) Route {
 	match := r.Match
-	match.Path = anywhere(pattern)
+	match.Path = Anywhere(pattern)
 	if match.Method == "" {
 		match.Method = to.Match.Method
 	}
@@ -168,9 +168,6 @@ func (r *Route) cannot(to Route, reach reach) string {
 	}
 	return ""
 }
-
-// anywhere is a pattern of all paths that have one somewhere.
-func anywhere(pattern string) string { return "(?s:.*)(?:" + pattern + ")(?s:.*)" }
 
 // reach is which of the paths that a Move makes have a match.
 type reach uint8

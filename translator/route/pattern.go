@@ -38,6 +38,9 @@ func SpelledPattern(pattern string) (string, error) {
 	return re.String(), Known(re.String())
 }
 
+// Anywhere is the pattern, RE2, of whole texts that have another one somewhere, as nginx searches.
+func Anywhere(pattern string) string { return "(?s:.*)(?:" + pattern + ")(?s:.*)" }
+
 // mostSteps is how large a pattern may be, in instructions of RE2. Envoy rejects all of a host
 // for a program of more than 100,000 (see package bootstrap); what stands around a pattern of an
 // object, and is made of it, is no more than twice as large.

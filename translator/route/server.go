@@ -104,7 +104,7 @@ func asPattern(c candidate, written string) (candidate, error) {
 func (r Rule) written() string { return cmp.Or(r.Path, r.Match.Path) }
 
 // beginsWith is the pattern of paths that begin with what another one takes, in any case.
-func beginsWith(pattern string) string { return `(?i)(?s:.*)(?:` + pattern + `)(?s:.*)` }
+func beginsWith(pattern string) string { return "(?i)" + Anywhere(pattern) }
 
 // besideExact reports whether a rule of type Prefix, whose path only other objects make a
 // pattern of, leaves the path itself, and what begins with it, to a rule of type Exact, as

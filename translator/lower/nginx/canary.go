@@ -106,5 +106,5 @@ func contains(pattern string) (string, error) {
 		}
 		return "", err
 	}
-	return "(?s:.*)(?:" + pattern + ")(?s:.*)", nil
+	return route.Anywhere(pattern), nil
 }

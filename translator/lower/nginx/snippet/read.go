@@ -197,7 +197,7 @@ func comparison(words []string) (route.Match, error) {
 			return route.Match{}, errors.New("a variable is not understood as value")
 		}
 	case "~", "~*":
-		value.Regex, value.Value = true, "(?s:.*)(?:"+text[2]+")(?s:.*)"
+		value.Regex, value.Value = true, route.Anywhere(text[2])
 		if operator == "~*" {
 			value.Value = "(?i)" + value.Value
 		}
@@ -295,6 +295,6 @@ func place(p *route.Place, kind, path string) (err error) {
 	if err != nil {
 		return errors.New("no regular expression that Envoy knows")
 	}
-	p.Match, p.First = route.Match{Kind: route.Regex, Path: pattern + "(?s:.*)(?:" + spelled + ")(?s:.*)"}, true
+	p.Match, p.First = route.Match{Kind: route.Regex, Path: pattern + route.Anywhere(spelled)}, true
 	return nil
 }

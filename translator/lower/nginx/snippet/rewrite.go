@@ -78,7 +78,7 @@ func rewritingOf(d directive) (w rewriting, err error) {
 
 // match takes the paths that have the pattern somewhere.
 func (w rewriting) match() route.Match {
-	return route.Match{Kind: route.Regex, Path: "(?s:.*)(?:" + w.pattern + ")(?s:.*)"}
+	return route.Match{Kind: route.Regex, Path: route.Anywhere(w.pattern)}
 }
 
 // captured is what stands in the text for a group.
