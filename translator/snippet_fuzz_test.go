@@ -36,8 +36,8 @@ func FuzzSnippet(f *testing.F) {
 	f.Add(uint8(3), `return 302 "https://a.test/%DOWNSTREAM_REMOTE_PORT%$request_uri"; location ~ "^/[^a]{1,100}\.(php|jsp)$" { deny all; }`)
 	f.Add(uint8(1), `rewrite "/(?i)[^/]{9}(%2f)" /\0$1\$2 break; return 200 "%HOSTNAME%";`)
 	f.Fuzz(func(t *testing.T, of uint8, text string) {
-		if !utf8.ValidString(text) { // sources hand out nothing else
-			t.Skip()
+		if !utf8.ValidString(text) {
+			t.Skip("sources hand out no such text")
 		}
 		w := goods[of>>2%2]
 		ingress := w.saying(text, of%2 == 1, of>>1%2 == 1)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"testing"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
@@ -17,6 +18,8 @@ import (
 	caresv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/network/dns_resolver/cares/v3"
 	"golang.org/x/net/dns/dnsmessage"
 	"google.golang.org/protobuf/types/known/anypb"
+
+	"legation.dev/authz"
 )
 
 // largestQuery is in bytes: what EDNS allows over UDP as a rule.
@@ -89,4 +92,27 @@ func serve(socket net.PacketConn, address func(name string) netip.Addr) {
 			_, _ = socket.WriteTo(text, from) // who gets none asks again
 		}
 	}
+}
+
+// Authorization starts an authorization server that asks the DNS at an address, and returns where
+// Envoy finds it.
+func Authorization(t testing.TB, known *net.UDPAddr) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "authz.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- authz.New(authz.Config{Dialer: &net.Dialer{Resolver: Resolver(known)}, Local: true}).Serve(ctx, l)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return "unix:" + path
 }

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -23,7 +22,6 @@ import (
 	"testing"
 	"time"
 
-	"legation.dev/authz"
 	"legation.dev/test/badserver"
 	"legation.dev/test/dns"
 	"legation.dev/test/echo"
@@ -62,7 +60,7 @@ func newTrouble(t *testing.T) *trouble {
 		t.Fatal(err)
 	}
 	s.write(t, "class.yaml", strings.Replace(string(class), "bind-addresses: 127.0.0.1", "bind-addresses: auto\n  external-names: \"true\"", 1))
-	q.wired = wiring{shop: s, certs: q.certs, edit: dns.Asking(t, known)}.start(t, "--reports", "1s", "--authz", q.authorization(known))
+	q.wired = wiring{shop: s, certs: q.certs, edit: dns.Asking(t, known)}.start(t, "--reports", "1s", "--authz", dns.Authorization(t, known))
 	q.backends()
 	q.ofHosts()
 	q.ofCertificates()
@@ -74,28 +72,6 @@ func newTrouble(t *testing.T) *trouble {
 		return q.status("http://typo.test/") == http.StatusOK && q.status("http://many-29.test/") == http.StatusOK
 	})
 	return q
-}
-
-// authorization is the server that Envoy asks whether a client may come; it returns where it is.
-func (q *trouble) authorization(known *net.UDPAddr) string {
-	q.Helper()
-	path := filepath.Join(q.TempDir(), "authz.sock")
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		q.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() {
-		done <- authz.New(authz.Config{Dialer: &net.Dialer{Resolver: dns.Resolver(known)}, Local: true}).Serve(ctx, l)
-	}()
-	q.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			q.Error(err)
-		}
-	})
-	return "unix:" + path
 }
 
 // add adds an Ingress of namespace shop.

@@ -8,14 +8,12 @@ import (
 	"maps"
 	"net"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	"sigs.k8s.io/yaml"
 
-	"legation.dev/authz"
 	"legation.dev/test/dns"
 	"legation.dev/test/inprocess"
 	"legation.dev/translator/input"
@@ -69,7 +67,7 @@ func Serve(t *testing.T, cases []*Case) (clients []*Client) {
 		source.Close()
 	})
 	names := StartDNS(t, 0, cases)
-	authorization := startAuthz(t, names)
+	authorization := dns.Authorization(t, names)
 	for class := range addresses {
 		startEnvoy(t, bootstrap.Config{NodeID: class, Class: class, XDSAddress: l.Addr().String(), Certificate: standIn, Authz: authorization}, dns.Asking(t, names))
 	}
@@ -177,26 +175,4 @@ func startEnvoy(t *testing.T, config bootstrap.Config, names func(*bootstrapv3.B
 			t.Error(err)
 		}
 	})
-}
-
-// startAuthz starts an authorization server, and returns where it is.
-func startAuthz(t *testing.T, names *net.UDPAddr) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "authz.sock")
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() {
-		done <- authz.New(authz.Config{Dialer: &net.Dialer{Resolver: dns.Resolver(names)}, Local: true}).Serve(ctx, l)
-	}()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	return "unix:" + path
 }
