@@ -41,7 +41,7 @@ func Closes(c *adminv1.Closes, now time.Time) string {
 // toldAgo is how old the oldest is of what Envoys have said.
 func toldAgo(oldest, now time.Time) string {
 	age := max(0, now.Sub(oldest)).Round(time.Second)
-	if age > observed.DefaultWindow { // in which each Envoy reports twice
+	if age > observed.DefaultWindow { // in which each Envoy reports twice, by default
 		return fmt.Sprintf("up to %s ago, which is old", age)
 	}
 	return fmt.Sprintf("up to %s ago", age)
