@@ -41,7 +41,10 @@ func (b *Book) opened(at *envoyWindow, p Point, now time.Time) {
 // Open is what Envoys have said last of their listeners, in this window or the one before, by
 // fleet, Envoy and listener: of an Envoy that says nothing it is forgotten within two windows.
 // fleet is empty for all. A listener that never had a connection is left out.
-func (b *Book) Open(now time.Time, fleet string) (list []Open) {
+func (b *Book) Open(now time.Time, fleet string) []Open { return Newest(b.allOpen(now, fleet)) }
+
+// allOpen is what both windows have.
+func (b *Book) allOpen(now time.Time, fleet string) (list []Open) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.now == nil {
@@ -53,7 +56,7 @@ func (b *Book) Open(now time.Time, fleet string) (list []Open) {
 			list = w.opened(list, fleet)
 		}
 	}
-	return Newest(list)
+	return list
 }
 
 // Newest is what was said last of each listener, whoever heard it, in order. It uses the list.
