@@ -35,7 +35,8 @@ REGISTRY ?= ghcr.io/legation
 SOAK ?= 10000
 
 # Fuzz targets, as package:function:inputs. So many inputs take about 10 s. They are counted and not timed, since a
-# duration that ends while a worker is busy fails the target (go.dev/issue/75804, mended in Go 1.27).
+# duration that ends while a worker is busy fails the target (go.dev/issue/75804, mended in Go 1.27). One more is in
+# `make soak`: its package links client-go, which takes minutes to build for fuzzing.
 FUZZ := \
 	./xds/delta:FuzzReceive:40000x \
 	./drain/event:FuzzEvent:5000x \
@@ -348,6 +349,7 @@ soak: build envoy kube servers tools presets issuance $(TOOLS)/oracle ## what is
 	$(GO) test -timeout 30m -count=1 -v ./translator -run TestTenants -tenants 10000
 	$(GO) test -timeout 60m -count=1 -v ./translator -run TestWalk -rapid.checks=1000
 	$(GO) test -timeout 60m -count=1 -v ./xds/delta -run TestWalk -walks 50000
+	$(MAKE) fuzz FUZZ=./cmd/legation:FuzzStanding:20000x
 	cd test/bench && $(GO) run . -only reconnect -services 16130 -streams 1000 -tls -long
 
 # Builds buf, which takes minutes. What it generates is committed, so that nobody else needs it.
