@@ -9,7 +9,7 @@
 # the first; and what is passed on has two lines, as the client sent them. What happens:
 #
 #   1. A route's `headers` look at each line by itself (since 1.39): exact "a" and exact "b" match
-#      both, even in one route, "a,b" does not; with invert_match none may match.
+#      both, even in one route, "a,b" does not; with invert_match no line may be that.
 #   2. The same question in a tree of routes (`matcher` of a virtual host) is asked of "a,b".
 #   3. %REQ(x-user)% of the access log, of a header or of a redirect is the first line, and so is
 #      the key of a scope. CEL, Lua and header_to_metadata have "a,b". So a log says `a` of a request
@@ -31,7 +31,7 @@
 #
 # Seen: the table that it prints.
 #
-# Needs Python 3 with pip and its package index; takes half a minute. Fails if anything differs.
+# Needs Python 3 with pip and its package index; takes ten seconds. Fails if anything differs.
 set -eu
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
 python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --only-binary=:all: \
