@@ -78,9 +78,10 @@ var allowed = map[string][]string{
 	"xds/impact":                {"held", "object", "pmap", "xds/snapshot"},
 	"xds/observed":              {},
 	"pmap":                      {},
+	"xds/narrow":                {},
 	"xds/redact":                {"authz/rule"},
 	"xds/server":                {"object", "xds/bootstrap", "xds/limits", "xds/delta", "xds/fleet", "xds/identity", "xds/observed", "xds/redact", "xds/snapshot", "xds/store"},
-	"xds/snapshot":              {"object", "pmap", "xds/redact"},
+	"xds/snapshot":              {"object", "pmap", "xds/narrow", "xds/redact"},
 	"xds/store":                 {"pmap", "xds/snapshot"},
 }
 
@@ -90,7 +91,7 @@ var forbidden = []struct {
 	imports  []string
 	reason   string
 }{
-	{[]string{"xds/delta", "xds/hold", "pmap", "xds/snapshot", "xds/impact", "xds/redact"},
+	{[]string{"xds/delta", "xds/hold", "pmap", "xds/snapshot", "xds/impact", "xds/narrow", "xds/redact"},
 		[]string{"k8s.io"}, "the xDS side knows nothing of Kubernetes"},
 	{[]string{"xds/limits"}, []string{"github.com/envoyproxy/go-control-plane", "google.golang.org/grpc"}, "it knows HTTP/2 only"},
 	{[]string{"xds/admin", "xds/bootstrap", "xds/fleet", "xds/history", "xds/identity", "xds/observed", "xds/server", "xds/store"},
