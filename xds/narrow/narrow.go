@@ -14,6 +14,9 @@
 // It is pure: what it makes follows from the bytes alone, so it is equal on all replicas, and
 // nothing has to be kept of it.
 //
+// What is packed in a message is opened if its type is linked in, as that of whatever the
+// program makes is.
+//
 // Start reading at Body.
 package narrow
 
@@ -22,6 +25,7 @@ import (
 	"net/netip"
 	"slices"
 
+	_ "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
