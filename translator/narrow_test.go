@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	commondnsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/clusters/common/dns/v3"
+	dnsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/clusters/dns/v3"
 	xffv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/http/original_ip_detection/xff/v3"
 	"google.golang.org/protobuf/proto"
 
@@ -116,6 +118,10 @@ func checkNarrow(t *testing.T, r *snapshot.Resource) (another bool) {
 			}
 		case *corev3.SocketAddress:
 			text = m.Address
+		case *dnsv3.DnsCluster:
+			if m.DnsLookupFamily != commondnsv3.DnsLookupFamily_V4_ONLY {
+				t.Errorf("%s %s asks for addresses of IPv6, without IPv6", r.Type, r.Name)
+			}
 		}
 		if a, err := netip.ParseAddr(text); err == nil && a.Is6() {
 			t.Errorf("%s %s has %s, without IPv6", r.Type, r.Name, text)

@@ -4,8 +4,9 @@
 // calls every address of IPv6 malformed, wherever it stands, and rejects the resource that has
 // it (findings/envoy-without-ipv6.sh). So what restricts access would stay as it was. What
 // Body makes means the same where nobody can come from an address of IPv6, or be reached at
-// one: what listens does so on the others, endpoints that cannot be reached are left out, and
-// of a list of addresses stays what can match.
+// one: what listens does so on the others, endpoints that cannot be reached are left out, of a
+// list of addresses stays what can match, and names are asked for addresses of IPv4 alone: an
+// answer with another one would end the whole Envoy.
 //
 // Who comes by a trusted proxy may have an address of IPv6 all the same: the proxy says so in
 // a header. Such an Envoy cannot read it, and would take the proxy for the client. It takes
@@ -30,6 +31,8 @@ import (
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
+	commondnsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/clusters/common/dns/v3"
+	dnsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/clusters/dns/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -74,7 +77,9 @@ func mayName(typeURL string, body []byte) bool {
 		return true
 	case host, routes:
 		return bytes.Contains(body, []byte("rbac.v3.RBAC"))
-	case cluster, load:
+	case cluster:
+		return bytes.IndexByte(body, ':') >= 0 || bytes.Contains(body, []byte("dns.v3.DnsCluster"))
+	case load:
 		return bytes.IndexByte(body, ':') >= 0
 	}
 	return false
@@ -110,6 +115,8 @@ func rewrite(at protopath.Values) error {
 		clients(m)
 	case *rbacv3.RBAC:
 		judge(m)
+	case *dnsv3.DnsCluster: // one answer with an address of IPv6 ends such an Envoy
+		m.DnsLookupFamily = commondnsv3.DnsLookupFamily_V4_ONLY
 	}
 	return nil
 }

@@ -47,6 +47,8 @@ func TestBody(t *testing.T) {
 		{"an endpoint by name", cluster, `{"name":"a","load_assignment":{"endpoints":[` + zone(plain("shop.example.com")) + `]}}`, ""},
 		{"addresses in a cluster", cluster, `{"name":"a","load_assignment":{"endpoints":[` + zone(plain("shop.example.com"), plain("2001:db8::1")) + `]}}`,
 			`{"name":"a","load_assignment":{"endpoints":[` + zone(plain("shop.example.com")) + `]}}`},
+		{"names", cluster, `{"name":"a","cluster_type":{"name":"dns","typed_config":{"@type":"type.googleapis.com/envoy.extensions.clusters.dns.v3.DnsCluster","respect_dns_ttl":true}}}`,
+			`{"name":"a","cluster_type":{"name":"dns","typed_config":{"@type":"type.googleapis.com/envoy.extensions.clusters.dns.v3.DnsCluster","respect_dns_ttl":true,"dns_lookup_family":"V4_ONLY"}}}`},
 		{"a listener everywhere", listener, `{"address":` + socket("0.0.0.0") + `,"additional_addresses":[{"address":` + socket("::") + `}]}`, `{"address":` + socket("0.0.0.0") + `}`},
 		{"a listener, IPv6 first", listener, `{"address":` + socket("::1") + `,"additional_addresses":[{"address":` + socket("::") + `},{"address":` + socket("127.0.0.1") + `}]}`,
 			`{"address":` + socket("127.0.0.1") + `}`},
