@@ -22,8 +22,8 @@ const (
 )
 
 // byName makes a cluster of the addresses that the DNS has for its name, each an endpoint. Where
-// the node has no IPv6 it asks for those of IPv4 alone: another one in an answer would end Envoy
-// (findings/envoy-without-ipv6-peers.sh).
+// the node has no IPv6 it asks for those of IPv4 alone: Envoy has no use for others there, and does
+// not bear them.
 func byName(m *clusterv3.Cluster, noIPv6 bool) error {
 	how, err := resolver()
 	if err != nil {
