@@ -39,15 +39,15 @@ func BenchmarkFile(b *testing.B) {
 
 // BenchmarkChange is what a change of endpoints takes in a View of 10,000 Ingresses, from its
 // coming to the result of translation, while the View is written and while it is not. It is
-// for a machine that has nothing else to do:
-// go test ./state -run NONE -bench Change -benchtime 30s -count 9
+// for a machine that has nothing else to do, each run beside the other one of its turn:
+// for i in $(seq 9); do go test ./state -run NONE -bench Change -benchtime 10s; done
 func BenchmarkChange(b *testing.B) {
 	const n = 10_000
-	w := worlds.New(1, worlds.Size{Services: n, Endpoints: 2, Ingresses: n})
-	start := input.View{}.With(w.All()...)
-	first := translator.Translate(translator.Result{}, start)
 	for _, kept := range []bool{false, true} {
 		b.Run(map[bool]string{false: "not written", true: "written"}[kept], func(b *testing.B) {
+			w := worlds.New(1, worlds.Size{Services: n, Endpoints: 2, Ingresses: n}) // its endpoints become more
+			start := input.View{}.With(w.All()...)
+			first := translator.Translate(translator.Result{}, start)
 			f, err := Open(Config{Path: b.TempDir(), Source: "s"})
 			if err != nil {
 				b.Fatal(err)
