@@ -279,7 +279,7 @@ func maybe(f func(*world, map[string]any)) func(*world, map[string]any) {
 var features = []func(*world, map[string]any){
 	said("rewrite-target", "/", "/new", "/$2", "/x$1", "/x/$1/$2"),
 	said("use-regex", "true", "true", "false"),
-	said("app-root", "/start"),
+	said("app-root", "/start", "/begin"),
 	both(said("permanent-redirect", "https://new.example.org/x"), maybe(said("permanent-redirect-code", "308", "307"))),
 	said("temporal-redirect", "https://later.example.org"),
 	said("ssl-redirect", "false", "true"),

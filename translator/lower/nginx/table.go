@@ -28,7 +28,7 @@ var annotations = []annotation{
 	{name: "affinity-canary-behavior", as: setting},
 	{name: "affinity-mode", as: nothing, why: "a client stays at its endpoint as long as that is there, which is persistent"},
 	{name: "allowlist-source-range", restricts: "client addresses", as: setting},
-	{name: "app-root", as: ours, why: "The path / of each of its hosts is sent there, 302, whichever Ingress of its namespace has a rule for it; at a host of another namespace only if the path is of its own."},
+	{name: "app-root", as: ours, why: "The path / of each of its hosts is sent there, 302, whichever Ingress of its namespace has a rule for it; at a host of another namespace only if the path is of its own. Of several of a host the one with the longest path counts."},
 	{name: "auth-always-set-cookie", as: setting},
 	{name: "auth-cache-duration", as: nothing, why: "the service of auth-url is asked about each request; nothing it said is kept, so no answer is older than it should be"},
 	{name: "auth-cache-key", as: nothing, why: "the service of auth-url is asked about each request; nothing it said is kept, so no answer is older than it should be"},
