@@ -21,6 +21,7 @@ type Class struct {
 	Order     Order         // of the rules of a host
 	Listeners []Listener    // of its fleet
 	CatchAll  Planned       // for requests that nothing else takes
+	Catches   *Fragment     // that CatchAll is of; nil if it is of no object
 	// Rest takes the place of CatchAll at hosts of other namespaces, if that is of an
 	// object; nil if it is nobody's.
 	Rest *Planned

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"legation.dev/object"
 	"legation.dev/translator/finding"
 )
 
@@ -107,11 +108,22 @@ func (m *merger) moved(r Route, g *moving) {
 			break
 		}
 	}
+	if f := m.saying(r.From); why != "" && f != nil {
+		m.found = append(m.found, finding.RewriteClosed.At(f.At(r.Move.Field), r.Move.Text, why))
+	}
+}
+
+// saying is the fragment of an object that has a rule here, or the catch-all; nil if there is none.
+func (m *merger) saying(of object.Ref) *Fragment {
 	for _, p := range m.plans {
-		if why != "" && p.fragment.Origin.Object == r.From {
-			m.found = append(m.found, finding.RewriteClosed.At(p.fragment.At(r.Move.Field), r.Move.Text, why))
+		if p.fragment.Origin.Object == of {
+			return p.fragment
 		}
 	}
+	if f := m.class.Catches; f != nil && f.Origin.Object == of {
+		return f
+	}
+	return nil
 }
 
 // asItCame reports whether a route says what it says of the path that the client sent: the
