@@ -452,7 +452,7 @@ func (w *world) host() string {
 
 // path is one of a rule, or near it.
 func (w *world) path() string {
-	path := pick(w, pick(w, w.paths...), pick(w, "/", "/a/b/c", "/x/12", "/blocked", "/metrics", "/v1/x", "/a/", "/b/c", "/docs", "/nothing", "/A", "/a%2Fb", "/a//b"))
+	path := pick(w, pick(w, w.paths...), pick(w, "/", "/a/b/c", "/old/x", "/x/12", "/blocked", "/metrics", "/v1/x", "/a/", "/b/c", "/docs", "/nothing", "/A", "/a%2Fb", "/a//b"))
 	if strings.ContainsAny(path, "([") {
 		path = pick(w, "/a/b", "/a", "/x/7", "/b/c", "/v2/y/z", "/a/c")
 	}
