@@ -245,7 +245,7 @@ func matchOf(r *route.Route) *routev3.RouteMatch {
 	}
 	for _, h := range r.Match.Headers {
 		condition := header(h.Name, valueMatch(h), h.Not)
-		condition.TreatMissingHeaderAsEmpty = h.Not
+		condition.TreatMissingHeaderAsEmpty = h.Not || h.Absent
 		m.Headers = append(m.Headers, condition)
 	}
 	for _, q := range r.Match.Query {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -197,22 +198,42 @@ func comparison(words []string) (route.Match, error) {
 			return route.Match{}, errors.New("a variable is not understood as value")
 		}
 	case "~", "~*":
-		value.Regex, value.Value = true, route.Anywhere(text[2])
+		value.Regex = true
 		if operator == "~*" {
 			value.Value = "(?i)" + value.Value
 		}
-		if err := route.Known(value.Value); err != nil {
+		if err := route.Known(route.Anywhere(value.Value)); err != nil {
 			return route.Match{}, errors.New("no regular expression that Envoy knows")
 		}
 	default:
 		return route.Match{}, fmt.Errorf("%s is not understood", text[1])
 	}
-	if value.Value == "" && !value.Not { // absent, or empty
-		value = route.ValueMatch{Name: name, Value: "(?s:.+)", Regex: true, Not: true}
-	} else if value.Value == "" {
-		value = route.ValueMatch{Name: name, Value: "(?s:.+)", Regex: true}
+	list, err := conditions(value)
+	return route.Match{Headers: list}, err
+}
+
+// conditions are those of one comparison, in which a pattern may be anywhere. Of a header that is
+// there twice one value that is another one, or lacks the pattern, is enough.
+func conditions(v route.ValueMatch) (list []route.ValueMatch, err error) {
+	const something = "(?s:.+)"
+	switch {
+	case v.Value == "" && v.Not && !v.Regex: // and not absent
+		return []route.ValueMatch{{Name: v.Name, Value: something, Regex: true}}, nil
+	case v.Value == "" && !v.Regex: // or absent
+		return []route.ValueMatch{{Name: v.Name, Value: something, Regex: true, Not: true}}, nil
+	case v.Not && v.Name != ":method":
+		if !v.Regex {
+			v.Value = "^" + regexp.QuoteMeta(v.Value) + "$"
+		}
+		if list, err = route.WithoutPattern(v.Name, v.Value); err != nil {
+			err = fmt.Errorf("the pattern %w", err)
+		}
+		return list, err
+	case v.Regex:
+		v.Absent = v.Name != ":method" && regexp.MustCompile(v.Value).MatchString("")
+		v.Value = route.Anywhere(v.Value)
 	}
-	return route.Match{Headers: []route.ValueMatch{value}}, nil
+	return []route.ValueMatch{v}, nil
 }
 
 // unbracketed are the words within brackets, which may be words of their own.

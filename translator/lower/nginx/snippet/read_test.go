@@ -37,6 +37,7 @@ func TestNotUnderstood(t *testing.T) {
 		"if ($arg_a = 1) { return 403; }":              "$arg_a",
 		"if ($http_a = $b) { return 403; }":            "variable",
 		"if ($http_a ~ \"(?=a)\") { return 403; }":     "no regular expression",
+		`if ($http_a !~ \ba) { return 403; }`:          "ends of lines or of words",
 		"if ($http_a = a) { deny all; }":               "only one return",
 		"location /a { return 403; }":                  "not understood here",
 	} {
