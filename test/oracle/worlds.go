@@ -14,7 +14,7 @@ import (
 
 // Services of each world, and their ports. Of those without one, down has no endpoint and
 // gone does not exist.
-var services = map[string][]int{"one": {18001}, "two": {18002}, "many": {18003, 18004}, "next": {18005}, "pages": {18006}, "secure": {18443}, "down": nil}
+var services = map[string][]int{"one": {18001}, "two": {18002}, "many": {18003, 18004}, "next": {18005}, "pages": {18006}, "secure": {18443}, "copies": {18012}, "down": nil}
 
 const (
 	prefix = "nginx.ingress.kubernetes.io/"
@@ -69,8 +69,12 @@ func newWorld(seed uint64, number, requests int) *nginx.Case {
 	// nginx keeps the certificates of hosts that are gone, so no two worlds have the same.
 	c := &nginx.Case{Name: fmt.Sprintf("%04d-world-%d-of-seed-%d", number, number, seed), Objects: w.list,
 		Settings: settings(seed, number)}
-	for range requests {
-		c.Requests = append(c.Requests, w.request(c.Settings))
+	for i := range requests {
+		r := w.request(c.Settings)
+		if asked := (nginx.Asked{Case: c, Request: r}); asked.Copied() && !w.one(4) {
+			r.Header[nginx.CopiedHeader] = fmt.Sprint(i) // the backend tells of the copy
+		}
+		c.Requests = append(c.Requests, r)
 	}
 	return c
 }
@@ -84,6 +88,9 @@ func (w *world) service(name string, ports []int) {
 	port := map[string]any{"name": "http", "port": 80.0, "targetPort": 18000.0}
 	if len(ports) > 0 {
 		port["targetPort"] = float64(ports[0])
+	}
+	if name == "copies" { // whose port is a part of its name
+		port["port"] = port["targetPort"]
 	}
 	w.list = append(w.list, nginx.Manifest{"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": map[string]any{"clusterIP": "10.0.0.1", "ports": []any{port}}})
 	for _, p := range ports {
@@ -311,6 +318,7 @@ var features = []func(*world, map[string]any){
 	both(said("auth-tls-secret", "team/client-ca"), maybe(said("auth-tls-verify-client", "on", "optional", "off")), maybe(said("auth-tls-verify-depth", "1", "2")),
 		maybe(said("auth-tls-pass-certificate-to-upstream", "true")), maybe(said("auth-tls-error-page", "https://error.example.test/why"))),
 	said("enable-global-auth", "false", "true"),
+	both(said("mirror-target", "http://copies.team.svc.cluster.local:18012$request_uri", "http://copies.team.svc.cluster.local:18012$request_uri", "http://copies.team.svc:18012$request_uri", "http://copies.team.svc:18012"), maybe(said("mirror-host", "copy.example.test"))),
 	said("proxy-buffer-size", "8k"),
 	said("large-client-header-buffers", "4 8k"), // which nobody knows
 	both(said("use-port-in-redirects", "true"), maybe(said("app-root", "/start"))),
