@@ -348,10 +348,10 @@ var features = []func(*world, map[string]any){
 		"proxy_set_header X-Uri $request_uri;\nproxy_set_header X-Host $host;", "add_header X-Site $host;", "if ($request_method = POST) {\n  return 405;\n}", "if ($http_x_agent ~* \"(bot|spider)\") { return 403; }",
 		"rewrite ^/a/(.*)$ /z/$1 break;", "rewrite /b /c break;\nmore_set_headers \"X-Frame-Options: DENY\";", "rewrite ^/docs https://docs.example.org/ permanent;", "rewrite ^/b(.*)$ /c$1 redirect;",
 		"rewrite ^ https://$host/all$request_uri? permanent;", "rewrite ^/x/([0-9]+) https://new.example.org/n-$1;", "return 302 /elsewhere;", "return https://new.example.org/$uri;", "rewrite (?i)/A /upper? redirect;",
-		"rewrite ^/docs$ /a/x last;", "rewrite ^/b/?$ /v1 last;\nreturn 403;",
+		"rewrite ^/docs$ /a/x last;", "rewrite ^/b/?$ /v1 last;\nreturn 403;", "rewrite ^/a/(.*)$ /$1 last;", "rewrite ^/docs/(.*)$ /a/$1 last;", "rewrite ^/(b|docs)(/.*)?$ /x$2 last;", "rewrite ^/x(/|$)(.*)$ /b/$2 last;",
 		"expires 1h;", "gzip on;\nmore_set_headers -s 404 \"X-Miss: 1\";", "deny all;", "allow 127.0.0.1;\ndeny all;"),
 	said("server-snippet", "if ($http_x_agent ~* \"(bot|spider)\") { return 403; }", "return 302 https://moved.example.org$request_uri;", "rewrite ^/old/(.*)$ /new/$1 permanent;\nrewrite ^/docs/?$ /help redirect;", "location = /v1/x { return 301 https://v2.example.org/x; }", "if ($http_x_agent ~* spider) { return 302 /robots; }", "location ~* \\.(php|env)$ { return 404; }",
-		"location ^~ /doc { deny all; }", "rewrite ^/x$ /b break;", "deny 127.9.0.0/16;", "add_header X-Server one always;", "more_set_headers \"X-Server: two\";"),
+		"location ^~ /doc { deny all; }", "rewrite ^/x$ /b break;", "rewrite ^/old/(.*)$ /a/$1 last;", "rewrite ^/old(/.*)?$ /b$1 break;", "deny 127.9.0.0/16;", "add_header X-Server one always;", "more_set_headers \"X-Server: two\";"),
 }
 
 // canaries are what canaries are drawn with.

@@ -64,7 +64,7 @@ func Others(pattern string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	a, err := automatonOf(prog)
+	a, err := automatonOf(prog, setsOf(prog))
 	if err != nil {
 		return "", err
 	}
@@ -83,7 +83,7 @@ type textState struct {
 	takes bool  // the text may end here
 }
 
-func automatonOf(prog *syntax.Prog) (a automaton, err error) {
+func automatonOf(prog *syntax.Prog, sets []byteSet) (a automaton, err error) {
 	number := map[string]int{}
 	var at []within
 	add := func(w within) int {
@@ -94,7 +94,7 @@ func automatonOf(prog *syntax.Prog) (a automaton, err error) {
 		}
 		return n
 	}
-	a.sets = setsOf(prog)
+	a.sets = sets
 	add(within{prog: prog, first: true, list: []uint32{uint32(prog.Start)}})
 	for i := 0; i < len(at); i++ {
 		if i == mostStates {
@@ -109,14 +109,16 @@ func automatonOf(prog *syntax.Prog) (a automaton, err error) {
 	return a, nil
 }
 
-// setsOf are the bytes that no instruction of a program tells apart.
-func setsOf(prog *syntax.Prog) (sets []byteSet) {
+// setsOf are the bytes that no instruction of programs tells apart.
+func setsOf(programs ...*syntax.Prog) (sets []byteSet) {
 	number := map[string]int{}
 	for c := range 256 {
 		key := ""
-		for i := range prog.Inst {
-			if inst := &prog.Inst[i]; asks(inst) {
-				key += fmt.Sprint(inst.MatchRune(rune(c)))
+		for _, prog := range programs {
+			for i := range prog.Inst {
+				if inst := &prog.Inst[i]; asks(inst) {
+					key += fmt.Sprint(inst.MatchRune(rune(c)))
+				}
 			}
 		}
 		if _, ok := number[key]; !ok {
@@ -324,4 +326,41 @@ func together(pattern string) string {
 		return pattern
 	}
 	return "(?:" + pattern + ")"
+}
+
+// overlap tells how many of the texts that one pattern takes as a whole another one takes, too: none
+// of them, all, or some, which is also said of a pattern of lines or of words, or that is large.
+func overlap(one, other *syntax.Regexp) reach {
+	first, err := syntax.Compile(one.Simplify())
+	second, wrong := syntax.Compile(other.Simplify())
+	if err != nil || wrong != nil || ofLines(one) || ofLines(other) || steps(one)+steps(other) > mostAfter {
+		return somePaths
+	}
+	sets := setsOf(first, second)
+	a, err := automatonOf(first, sets)
+	b, wrong := automatonOf(second, sets)
+	if err != nil || wrong != nil {
+		return somePaths
+	}
+	type pair [2]int
+	seen, next := map[pair]bool{{}: true}, []pair{{}}
+	both, only := false, false // texts that both take, and that only the first one takes
+	for len(next) > 0 {
+		at := next[len(next)-1]
+		next = next[:len(next)-1]
+		x, y := a.states[at[0]], b.states[at[1]]
+		both, only = both || x.takes && y.takes, only || x.takes && !y.takes
+		for set := range sets {
+			if to := (pair{x.to[set], y.to[set]}); !seen[to] {
+				seen[to], next = true, append(next, to)
+			}
+		}
+	}
+	switch {
+	case !both:
+		return noPaths
+	case !only:
+		return allPaths
+	}
+	return somePaths
 }
