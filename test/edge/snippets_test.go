@@ -20,6 +20,7 @@ func TestSnippets(t *testing.T) {
 		"deny.test":    "allow 127.0.0.3; deny 127.0.0.0/29; allow 127.0.0.9; deny all;",
 		"if.test":      "if ($request_method = POST) { return 405; } if ($http_x_key != \"s3\") { return 401; } if ($http_user_agent ~* bot) { return 429 'no'; }",
 		"twice.test":   "if ($http_x_id !~ ^[0-9]+$) { return 400; } if ($http_x_agent ~* (bot|spider)) { return 429; } if ($http_x_by !~* '(chrome|firefox|safari|edge)') { return 403; } if ($http_x_none ~ '^(none)?$') { return 404; }",
+		"text.test":    "return 200 '100% $scheme://$host$request_uri $uri of $remote_addr';",
 		"unknown.test": "auth_request /ask;",
 		"dull.test":    "expires 1h; proxy_read_timeout 5;",
 	} {
@@ -73,7 +74,14 @@ func TestSnippets(t *testing.T) {
 			t.Errorf("%d: %v", status, h)
 		}
 	}
-	_, body := ask("127.0.0.1", "GET", "headers.test", "/", "X-Gone", "1", "X-Site", "forged")
+	if _, body := ask("127.0.0.1", "GET", "if.test", "/", "X-Key", "s3", "User-Agent", "a Bot/1"); body != "no" {
+		t.Errorf("%q", body)
+	}
+	resp, body := ask("127.0.0.5", "GET", "text.test", "/a%0d%0aX-A:%20b?q=%REQ(host)%")
+	if want := "100% http://text.test/a%0d%0aX-A:%20b?q=%REQ(host)% /a%0d%0aX-A:%20b of 127.0.0.5"; body != want || resp.Header.Get("Content-Type") != "text/plain" || resp.Header.Get("X-A") != "" {
+		t.Errorf("%s %v", body, resp.Header)
+	}
+	_, body = ask("127.0.0.1", "GET", "headers.test", "/", "X-Gone", "1", "X-Site", "forged")
 	if got := seen(t, body).Headers; got.Get("X-Site") != "main" || got.Get("X-Host") != "headers.test" || got.Get("X-Gone") != "" {
 		t.Errorf("the backend got %v", got)
 	}

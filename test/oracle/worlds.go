@@ -344,7 +344,7 @@ var features = []func(*world, map[string]any){
 	both(said("ssl-ciphers", "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256"), said("ssl-prefer-server-ciphers", "true")),
 	both(said("limit-rps", "1000"), said("limit-burst-multiplier", "5"), maybe(said("limit-whitelist", "127.9.0.0/16"))),
 	both(said("enable-access-log", "false"), said("enable-opentelemetry", "false"), said("http2-push-preload", "true"), said("proxy-buffers-number", "8")),
-	said("configuration-snippet", "more_clear_headers Content-Type;", "proxy_hide_header X-Total;", "more_clear_input_headers X-Block;", "return 301 https://new.example.org/s;", "return 200 \"ok\";",
+	said("configuration-snippet", "more_clear_headers Content-Type;", "proxy_hide_header X-Total;", "more_clear_input_headers X-Block;", "return 301 https://new.example.org/s;", "return 200 \"ok\";", "return 200 \"$host$request_uri\";",
 		"proxy_set_header X-Uri $request_uri;\nproxy_set_header X-Host $host;", "add_header X-Site $host;", "if ($request_method = POST) {\n  return 405;\n}", "if ($http_x_agent ~* \"(bot|spider)\") { return 403; }",
 		"rewrite ^/a/(.*)$ /z/$1 break;", "rewrite /b /c break;\nmore_set_headers \"X-Frame-Options: DENY\";", "rewrite ^/docs https://docs.example.org/ permanent;", "rewrite ^/b(.*)$ /c$1 redirect;",
 		"rewrite ^ https://$host/all$request_uri? permanent;", "rewrite ^/x/([0-9]+) https://new.example.org/n-$1;", "return 302 /elsewhere;", "return https://new.example.org/$uri;", "rewrite (?i)/A /upper? redirect;",

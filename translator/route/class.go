@@ -72,7 +72,7 @@ type Planned struct {
 
 func (p Planned) text() string {
 	text := fmt.Sprint(p.Status, " ", p.Owner)
-	text += asJSON(p.Redirect) + asJSON(p.Rewrite) + asJSON(p.Measures)
+	text += asJSON(p.Redirect) + asJSON(p.Rewrite) + asJSON(p.Measures) + asJSON(p.Text)
 	for _, t := range p.Targets {
 		text += fmt.Sprintf(" %s %d %s", t.Backend.Cluster(), t.Weight, t.Policy)
 		if t.Headers != nil {

@@ -173,7 +173,7 @@ func (r *Route) cannot(to Route, reach reach) string {
 		return "does not say which rule takes the new path"
 	case to.Move != nil:
 		return "leads to paths that are rewritten again"
-	case to.Redirect != nil && to.Redirect.ofPath() && !to.asItCame(), to.Rewrite != nil && !only:
+	case to.Redirect != nil && to.Redirect.ofPath() && !to.asItCame(), to.Rewrite != nil && !only, to.Text.ofPath():
 		return "leads to a rule that makes another path of it"
 	case to.From.Namespace != r.From.Namespace && len(to.Targets) > 0:
 		return "leads to a rule of another namespace"

@@ -63,7 +63,7 @@ var annotations = []annotation{
 	{name: "canary-weight", as: ours, why: "As there."},
 	{name: "canary-weight-total", as: ours, why: "As there; 100 by itself."},
 	{name: "client-body-buffer-size", as: nothing, why: "Envoy passes on what comes, as it comes, in buffers of its own"},
-	{name: "configuration-snippet", restricts: "requests", as: ours, why: "Read into types, by a subset: headers, return (a status, a text, a redirect), rewrite with last, break, redirect or permanent, allow and deny, conditions with one comparison, where of a header that comes twice one value that is refused is enough. What is not understood and not harmless closes the paths; where last leads to a rule that does not follow from the texts, the requests that it leads there are closed."},
+	{name: "configuration-snippet", restricts: "requests", as: ours, why: "Read into types, by a subset: headers, return (a status, a redirect, or a text, as text/plain, where nginx calls it HTML; both may have $host, $http_host, $scheme, $request_uri, $uri and $remote_addr), rewrite with last, break, redirect or permanent, allow and deny, conditions with one comparison, where of a header that comes twice one value that is refused is enough. A group of a rewrite in the host of a redirect is not understood: a path would choose where clients are sent. What is not understood and not harmless closes the paths; where last leads to a rule that does not follow from the texts, the requests that it leads there are closed."},
 	{name: "connection-proxy-header", as: nothing, why: "the Connection header is one of each hop, and Envoy makes its own"},
 	{name: "cors-allow-credentials", as: setting},
 	{name: "cors-allow-headers", as: setting},

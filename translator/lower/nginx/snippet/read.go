@@ -135,8 +135,11 @@ func answer(d directive) (route.Action, error) {
 		return route.Action{}, fmt.Errorf("%q is not the status of an answer, and no redirect with a URL", d.args[0])
 	case len(d.args) == 1:
 		return route.Action{Status: uint32(status)}, nil
-	case len(d.args) > 2 || strings.Contains(d.args[1], "$") || len(d.args[1]) > mostBody:
-		return route.Action{}, fmt.Errorf("the text of an answer may have no variable, and %d bytes", mostBody)
+	case len(d.args) > 2 || len(d.args[1]) > mostBody:
+		return route.Action{}, fmt.Errorf("an answer has one text, of %d bytes at most", mostBody)
+	case strings.Contains(d.args[1], "$"):
+		text, err := Text(d.args[1], parts)
+		return route.Action{Status: uint32(status), Text: text}, err
 	}
 	return route.Action{Status: uint32(status), Body: d.args[1]}, nil
 }
