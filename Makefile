@@ -35,7 +35,8 @@ REGISTRY ?= ghcr.io/legation
 SOAK ?= 10000
 
 # Fuzz targets, as package:function:inputs. So many inputs take about 10 s. They are counted and not timed, since a
-# duration that ends while a worker is busy fails the target (go.dev/issue/75804, mended in Go 1.27).
+# duration that ends while a worker is busy fails the target (go.dev/issue/75804, mended in Go 1.27). One more is in
+# `make soak`: its package links client-go, which takes minutes to build for fuzzing.
 FUZZ := \
 	./xds/delta:FuzzReceive:40000x \
 	./drain/event:FuzzEvent:5000x \
@@ -325,7 +326,7 @@ vulncheck: $(BIN)/govulncheck ## known vulnerabilities in what is shipped (GOVUL
 		grep -q 'fetching vulnerabilities' "$(TOOLS)/vulncheck" || exit $$status; \
 		echo "NOT RUN: vulncheck, for its database cannot be reached"; }
 
-soak: build envoy kube servers tools presets issuance $(TOOLS)/oracle ## what is long: known vulnerabilities, 100,000 requests to random routes, 10,000 to the real ingress-nginx, 10,000 golden worlds, SOAK changes under load and to managers by ECDS, faults, 20 outages, fights, 10,000 Ingresses, 30,000 Secrets and 100,000 changes of which nothing follows on a real Kubernetes, 1 of 1,000 of each type rejected, 10,000 odd certificates and pairs of tenants, 1,000 random walks, certificates by cert-manager, presets against 32 servers, 100 restarts under uploads of 30 s, 100 kills of what writes a state folder, 1,000 Envoys with 50,000 names, what a page costs
+soak: build envoy kube servers tools presets issuance $(TOOLS)/oracle ## what is long: known vulnerabilities, 100,000 requests to random routes, 10,000 to the real ingress-nginx, 10,000 golden worlds, SOAK changes under load and to managers by ECDS, faults, 20 outages, fights, 10,000 Ingresses, 30,000 Secrets and 100,000 changes of which nothing follows on a real Kubernetes, 1 of 1,000 of each type rejected, 10,000 odd certificates and pairs of tenants, 1,000 random walks of translation and 50,000 of one Envoy, certificates by cert-manager, presets against 32 servers, 100 restarts under uploads of 30 s, 100 kills of what writes a state folder, 1,000 Envoys with 50,000 names, what a page costs
 	$(MAKE) vulncheck
 	$(GO) test -timeout 30m -count=1 -v ./test/golden -worlds 10000
 	$(GO) test -timeout 30m -count=1 -v ./state -run TestKill -kills 100
@@ -347,6 +348,8 @@ soak: build envoy kube servers tools presets issuance $(TOOLS)/oracle ## what is
 	$(GO) test -tags real -timeout 10m -count=1 -v ./test/edge -run 'TestOddSettings|TestMutatedCertificates' -odd-settings 0 -odd 10000
 	$(GO) test -timeout 30m -count=1 -v ./translator -run TestTenants -tenants 10000
 	$(GO) test -timeout 60m -count=1 -v ./translator -run TestWalk -rapid.checks=1000
+	$(GO) test -timeout 60m -count=1 -v ./xds/delta -run TestWalk -walks 50000
+	$(MAKE) fuzz FUZZ=./cmd/legation:FuzzStanding:20000x
 	cd test/bench && $(GO) run . -only reconnect -services 16130 -streams 1000 -tls -long
 
 # Builds buf, which takes minutes. What it generates is committed, so that nobody else needs it.

@@ -35,7 +35,7 @@ type Config struct {
 
 // Server answers Envoy's ext_authz over HTTP. It is safe for concurrent use.
 type Server struct {
-	client    *http.Client
+	services  *http.Transport // not a Client, which would follow redirects
 	passwords *passwords
 }
 
@@ -61,11 +61,9 @@ func New(cfg Config) *Server {
 	if !cfg.Local {
 		dialer.Control = noLocal
 	}
-	return &Server{passwords: newPasswords(), client: &http.Client{
-		Timeout:       serviceTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{DialContext: dialer.DialContext, TLSClientConfig: cfg.TLS, MaxIdleConnsPerHost: idleConnections,
-			IdleConnTimeout: idleTimeout, DisableCompression: true, ForceAttemptHTTP2: false},
+	return &Server{passwords: newPasswords(), services: &http.Transport{
+		DialContext: dialer.DialContext, TLSClientConfig: cfg.TLS, MaxIdleConnsPerHost: idleConnections,
+		IdleConnTimeout: idleTimeout, DisableCompression: true, ForceAttemptHTTP2: false,
 	}}
 }
 
@@ -215,6 +213,9 @@ func withBack(to, parameter string, r *http.Request) string {
 
 // fill puts the parts of a request into the places of a URL.
 func fill(text string, r *http.Request) string {
+	if !strings.Contains(text, "{") { // as most; a Replacer costs more than all else here
+		return text
+	}
 	uri := r.URL.RawQuery
 	return strings.NewReplacer(rule.Host, withoutPort(r.Host), rule.Authority, r.Host, rule.Scheme, schemeOf(r), rule.URI, uri,
 		rule.Escaped, component.Replace(url.QueryEscape(uri))).Replace(text)

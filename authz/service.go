@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"strings"
@@ -14,13 +15,15 @@ const mostBody = 64 << 10
 // byService asks the service of a rule. Any 2xx is a yes, 401 and 403 are a no, and all
 // else is a fault, as in nginx.
 func (s *Server) byService(r *http.Request, ru *rule.Rule) verdict {
-	q, err := http.NewRequestWithContext(r.Context(), ru.Method, fill(ru.URL, r), nil)
+	ctx, cancel := context.WithTimeout(r.Context(), serviceTimeout)
+	defer cancel()
+	q, err := http.NewRequestWithContext(ctx, ru.Method, fill(ru.URL, r), nil)
 	if err != nil {
 		return broken
 	}
 	q.Host = q.URL.Hostname() // without a port, as ingress-nginx says it
 	ask(q, r, ru)
-	a, err := s.client.Do(q)
+	a, err := s.services.RoundTrip(q)
 	if err != nil {
 		return broken
 	}
@@ -47,13 +50,16 @@ func refused(ru *rule.Rule, status int, told, answer http.Header) verdict {
 	return verdict{status, told}
 }
 
+// ours is how the names of headers begin that the rule came in, as Go writes names.
+var ours = http.CanonicalHeaderKey(rule.HeaderPrefix)
+
 // ask says in q what the service is told of r: its headers, and what ingress-nginx adds.
 func ask(q, r *http.Request, ru *rule.Rule) {
 	for name, values := range r.Header {
 		switch name {
 		case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Expect", "Content-Length", "X-Forwarded-Proto":
 		default:
-			if !strings.HasPrefix(strings.ToLower(name), rule.HeaderPrefix) && !strings.HasPrefix(name, "X-Envoy-") {
+			if !strings.HasPrefix(name, ours) && !strings.HasPrefix(name, "X-Envoy-") {
 				q.Header[name] = values
 			}
 		}
@@ -65,15 +71,15 @@ func ask(q, r *http.Request, ru *rule.Rule) {
 	if ru.Redirect != "" {
 		back = fill(ru.Redirect, r)
 	}
-	for name, value := range map[string]string{
-		"X-Original-URL":          schemeOf(r) + "://" + r.Host + r.URL.RawQuery,
-		"X-Original-Method":       r.Method,
-		"X-Sent-From":             "nginx-ingress-controller", // as services know it
-		"X-Auth-Request-Redirect": back,
-		"X-Real-IP":               client,
-		"X-Forwarded-For":         client,
+	for _, h := range [...]struct{ name, value string }{
+		{"X-Original-Url", schemeOf(r) + "://" + r.Host + r.URL.RawQuery},
+		{"X-Original-Method", r.Method},
+		{"X-Sent-From", "nginx-ingress-controller"}, // as services know it
+		{"X-Auth-Request-Redirect", back},
+		{"X-Real-Ip", client},
+		{"X-Forwarded-For", client},
 	} {
-		q.Header.Set(name, value)
+		q.Header[h.name] = []string{h.value}
 	}
 	for _, line := range ru.Set {
 		if name, value, ok := strings.Cut(line, ": "); ok {

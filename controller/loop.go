@@ -153,9 +153,9 @@ func after(v input.View, batch []input.Change) input.View {
 func follow(last translator.Result, told, read input.View, clock held.Clock) translator.Result {
 	view := read.Hold(told, clock, nil)
 	if len(view.Unweighed()) > 0 {
-		var why map[string]string
-		why, last = weigh(last, view)
-		view = read.Hold(told, clock, why)
+		var closes map[string]held.Closes
+		closes, last = weigh(last, view)
+		view = read.Hold(told, clock, closes)
 	}
 	return translator.Translate(last, view)
 }

@@ -47,6 +47,7 @@ type Entry struct {
 	Hosts []string // of a deletion, each with its objects
 	// Approvable says that it ends when somebody approves it, by its Digest.
 	Approvable bool
+	Closes     Closes // what an approval of settings does to connections of clients
 }
 
 // Compare orders by kind, fleet and object.

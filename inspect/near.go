@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	edlib "github.com/hbollon/go-edlib"
+
 	"legation.dev/object"
 	"legation.dev/translator"
 	"legation.dev/translator/input"
@@ -53,32 +55,7 @@ func distance(a, b string, bound int) int {
 	for a != "" && b != "" && a[len(a)-1] == b[len(b)-1] {
 		a, b = a[:len(a)-1], b[:len(b)-1]
 	}
-	n := len(b) + 1
-	rows := make([]int, 3*n)
-	before, last, now := rows[:n], rows[n:2*n], rows[2*n:]
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		least := i
-		now[0] = i
-		for j := 1; j < n; j++ {
-			change := last[j-1]
-			if a[i-1] != b[j-1] {
-				change++
-			}
-			now[j] = min(change, last[j]+1, now[j-1]+1)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				now[j] = min(now[j], before[j-2]+1)
-			}
-			least = min(least, now[j])
-		}
-		if least > bound { // a swap may still give one back
-			return bound
-		}
-		before, last, now = last, now, before
-	}
-	return min(last[n-1], bound)
+	return min(edlib.OSADamerauLevenshteinDistance(a, b), bound)
 }
 
 // Unknown says that there is no such object, or, if only its namespace is said, none in that;

@@ -117,7 +117,11 @@ func sameAs(view input.View, c input.Change) bool {
 // plannedFleet is what would become different in a fleet.
 func plannedFleet(name string, from, to snapshot.Snapshot) *adminv1.PlannedFleet {
 	out := &adminv1.PlannedFleet{Name: name}
+	var drains []impact.Change
 	for c := range impact.Of(from, to) {
+		if c.Drains {
+			drains = append(drains, c)
+		}
 		if host, ok := strings.CutPrefix(c.Name, "ingress/"); ok && c.Type == snapshot.VirtualHost {
 			out.Hosts = append(out.Hosts, host)
 		}
@@ -126,6 +130,9 @@ func plannedFleet(name string, from, to snapshot.Snapshot) *adminv1.PlannedFleet
 			continue
 		}
 		out.Changes = append(out.Changes, admin.ChangeOf(c))
+	}
+	if len(drains) > 0 {
+		out.Closes = admin.ClosesOf(impact.Closes(slices.Values(drains)))
 	}
 	return out
 }

@@ -111,7 +111,7 @@ func TestPlanOfHeldSettings(t *testing.T) {
 	const settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: legation, namespace: shop}\ndata: {http-port: \"8081\"}\n"
 	read := shop(t).View()
 	v := read.With(lower.Manifests("settings.yaml", []byte(settings))...).HoldSettings(read, held.Clock{})
-	v = v.Weighed(map[string]string{"legation": "connections would be closed"})
+	v = v.Weighed(map[string]held.Closes{"legation": {{Name: "http"}}})
 	if _, isHeld := v.HeldSettings("legation"); !isHeld {
 		t.Fatal("nothing is held")
 	}

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 	"legation.dev/translator/lower"
 	"legation.dev/translator/worlds"
 )
+
+// closes is what settings that are held would close.
+var closes = held.Closes{{Name: "http"}, {Name: "https", Chains: 2}}
 
 // withHolds is a View with all that one can hold: hosts that leave, of which Secrets and
 // Services are gone, a class that is gone, settings that are not in force, claims, a certificate.
@@ -32,8 +36,8 @@ func withHolds(t testing.TB) input.View {
 	}
 	clock := held.Clock{Now: now, Fresh: now}
 	v := before.With(gone...).WithTime(now).Hold(before, clock, nil)
-	wrong := lower.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: worlds.Namespace, Name: worlds.Settings}, Data: map[string]string{"http-port": "none"}}))
-	v = v.With(wrong).Hold(v, clock, nil)
+	moved := lower.Put(input.Seal(&input.ConfigMap{Meta: input.Meta{Namespace: worlds.Namespace, Name: worlds.Settings}, Data: map[string]string{"http-port": "8081"}}))
+	v = v.With(moved).Hold(v, clock, map[string]held.Closes{worlds.Class: closes})
 	if _, isHeld := v.HeldSettings(worlds.Class); !isHeld {
 		t.Fatal("no settings are held")
 	}
@@ -56,6 +60,9 @@ func TestPack(t *testing.T) {
 	got, err := Unpack(text, "here", at.Add(time.Minute))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if h, _ := got.HeldSettings(worlds.Class); !slices.Equal(h.Closes, closes) || h.Why == "" {
+		t.Errorf("settings that are held close %v, as they say: %s", h.Closes, h.Why)
 	}
 	if got.HoldDigest() != v.HoldDigest() || !got.Stored().Equal(at) {
 		t.Errorf("what came back holds something else, or is of %s, want %s", got.Stored(), at)

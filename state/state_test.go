@@ -113,11 +113,11 @@ func view(seed uint64, n int) input.View {
 
 // settled is a View whose changed settings all go on to be held.
 func settled(v input.View) input.View {
-	why := map[string]string{}
+	closes := map[string]held.Closes{}
 	for _, class := range v.Unweighed() {
-		why[class] = "connections would be closed"
+		closes[class] = held.Closes{{Name: "http"}, {Name: "https", Chains: 2}}
 	}
-	return v.Weighed(why)
+	return v.Weighed(closes)
 }
 
 // TestWalk: at any step of random histories, frozen classes and kept names among them, what

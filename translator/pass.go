@@ -489,9 +489,6 @@ func (p *pass) must(r *snapshot.Resource, err error) {
 		panic(fmt.Sprintf("translator: fleet %s: %v", p.next.Name, err))
 	}
 	r.From = []object.Ref{{Kind: object.KindIngressClass, Name: p.next.Name}}
-	if r.Narrow != nil {
-		r.Narrow.From = r.From
-	}
 	p.put(r.Type, r.Name, r)
 }
 

@@ -34,7 +34,8 @@ var update = flag.Bool("update", false, "rewrite the expected differences of the
 // or are solved ("."). A file x.at is the time from then on. A file x.show names types whose bodies are printed when
 // they are new, besides virtual hosts and endpoints.
 //
-// Every step also shows that the incremental result is the full one.
+// Every step also shows that the incremental result is the full one, and that an Envoy takes
+// what is new also where its node has no IPv6.
 func TestScenarios(t *testing.T) {
 	base, err := os.ReadFile(filepath.Join("testdata", "base.yaml"))
 	if err != nil {
@@ -172,6 +173,9 @@ func (s *scenario) writeChanges(b *strings.Builder, fleet string, old, now snaps
 		prefix = "fleet " + fleet + ": "
 	}
 	for ty, c := range snapshot.Diff(old, now) {
+		if c.HasNew {
+			checkNarrow(s.T, c.New)
+		}
 		switch {
 		case !c.HadOld:
 			fmt.Fprintf(b, "+ %s%s %s%s\n", prefix, ty, c.Key, marks(c.New))

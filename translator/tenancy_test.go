@@ -274,12 +274,12 @@ func (h *harm) answer(name string) {
 		r.Headers.Set("X-Canary", "always")
 		r.Headers.Set("Cookie", "canary=always")
 	}
-	_, before := decide(h.before, r)
-	is, after := decide(h.after, r)
+	was, before := decide(h.before, r)
+	_, after := decide(h.after, r)
 	switch {
 	case before == after || redirects(before) == redirects(after):
 		return
-	case h.shared && strings.Contains(after, neighbour+"/") && h.own(is):
+	case h.shared && strings.Contains(after, neighbour+"/") && h.own(r, was):
 		h.served++
 		return
 	}
@@ -299,18 +299,57 @@ func redirects(decision string) string {
 	return decision
 }
 
-// own reports whether a route is that of a rule that the neighbour has.
-func (h *harm) own(taken *route.Route) bool {
+// own reports whether a request is to a path of a rule that the neighbour has at its host, or at
+// that which has its name beside its own. Where paths are patterns, that is what may begin as one
+// does, without regard to case. A rule of the owner loses nothing to a shorter path.
+func (h *harm) own(r route.Request, was *route.Route) bool {
+	least := h.length(was)
+	hosts := h.after.Snapshot.Of(snapshot.VirtualHost)
+	name, _ := route.FindHost(r.Host, func(name string) bool { return hosts.Has(render.VirtualHostName("ingress", name)) })
+	at := map[string]bool{name: true}
 	for _, f := range h.after.view.Fragments().All() {
 		for _, host := range f.Hosts {
-			for _, rule := range host.Rules {
-				if f.Origin.Object.Namespace == neighbour && strings.Contains(taken.Name, strings.TrimRight(rule.Path, "/")) {
-					return true
-				}
+			if slices.ContainsFunc(host.Others, func(o route.Other) bool { return o.Name == name }) {
+				at[host.Name] = true
+			}
+		}
+	}
+	for _, f := range h.after.view.Fragments().Prefix(string(object.KindIngress) + " " + neighbour + "/") {
+		for _, host := range f.Hosts {
+			if at[host.Name] && slices.ContainsFunc(slices.Concat(host.Rules, host.Refused), func(rule route.Rule) bool {
+				return begins(rule.Path, r.Path) && len(strings.TrimRight(rule.Path, "/")) >= least
+			}) {
+				return true
 			}
 		}
 	}
 	return false
+}
+
+// length is that of the path of the owner's rule that a route came from; 0 if it is of none.
+func (h *harm) length(was *route.Route) (n int) {
+	if was == nil {
+		return 0
+	}
+	for _, f := range h.before.view.Fragments().Prefix(string(object.KindIngress) + " " + owner + "/") {
+		for _, host := range f.Hosts {
+			for _, rule := range slices.Concat(host.Rules, host.Refused) {
+				if rule.Name != "" && strings.Contains(was.Name, rule.Name) {
+					n = max(n, len(strings.TrimRight(rule.Path, "/")))
+				}
+			}
+		}
+	}
+	return n
+}
+
+// begins reports whether a path is below the literal part of another one.
+func begins(rule, path string) bool {
+	if at := strings.IndexAny(rule, `\.+*?()|[]{}^$`); at >= 0 {
+		rule = rule[:at]
+	}
+	rule = strings.ToLower(strings.TrimRight(rule, "/"))
+	return strings.HasPrefix(strings.ToLower(path), rule)
 }
 
 // decide is who takes a request, and what he does with it.

@@ -41,11 +41,11 @@ func TestWalk(t *testing.T) {
 		)
 		step := func(batch ...input.Change) {
 			before, digest := result, result.Digest()
-			clock, read, why := held.Clock{Now: now}, view.With(batch...), map[string]string{}
+			clock, read, closes := held.Clock{Now: now}, view.With(batch...), map[string]held.Closes{}
 			for _, class := range read.HoldSettings(view, clock).Unweighed() {
-				why[class] = rapid.SampledFrom([]string{"", "connections would be closed"}).Draw(t, "why")
+				closes[class] = rapid.SampledFrom([]held.Closes{nil, {{Name: "https"}}}).Draw(t, "closes")
 			}
-			view = read.Hold(view, clock, why)
+			view = read.Hold(view, clock, closes)
 			now = now.Add(pace)
 			result = Translate(result, view)
 			full := Translate(Result{}, view)

@@ -31,7 +31,7 @@ func (p *Pages) holds(r *http.Request) (*sheet, error) {
 	}
 	of := s.section("", "Kind", "Fleet", "Object", "Why", "Since", "Until", "Hosts")
 	for i, h := range list {
-		if !s.add(text(h.GetKind()), text(h.GetFleet()), text(h.GetObject()), text(h.GetReason()), ago(h.GetSince().AsTime(), now), endOf(h, now), hostsOf(h)) {
+		if !s.add(text(h.GetKind()), text(h.GetFleet()), text(h.GetObject()), whyHeld(h, now), ago(h.GetSince().AsTime(), now), endOf(h, now), hostsOf(h)) {
 			of.More = fmt.Sprintf("%d of %d; `legation holds` lists all.", i, len(list))
 			break
 		}
@@ -48,6 +48,15 @@ func endOf(h *adminv1.Hold, now time.Time) cell {
 		return textf("legation approve %s, or it is taken back", h.GetFleet())
 	}
 	return text("what it waits for is there")
+}
+
+// whyHeld is why something is held, and how many connections an approval would close.
+func whyHeld(h *adminv1.Hold, now time.Time) cell {
+	c := text(h.GetReason())
+	if closes := inspect.Closes(h.GetCloses(), now); closes != "" {
+		c.Small = clean("approved, it " + closes)
+	}
+	return c
 }
 
 func hostsOf(h *adminv1.Hold) cell {

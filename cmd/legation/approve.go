@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"legation.dev/cmd/cli"
+	"legation.dev/inspect"
 	"legation.dev/xds/admin/adminv1"
 )
 
@@ -28,7 +29,9 @@ func holdsCommand() *cobra.Command {
 Services that are missing or late, paths that move to a Service without endpoints,
 classes that are gone or paused, settings that would close connections or are wrong,
 hosts that stay with a namespace for a minute, and hosts that were removed. UNTIL is when it ends by itself;
-without a time it waits for what is missing, or for an order.`,
+without a time it waits for what is missing, or for an order. Of settings that wait for an
+approval it says how many connections of clients they would close, as Envoys have reported
+last (every 30 s).`,
 		Example: `  legation holds
   legation holds --fleet public -o json`,
 		Args: cli.Arguments(cobra.NoArgs),
@@ -69,6 +72,9 @@ func (f *outputFlags) writeHolds(w io.Writer, answer *adminv1.HoldsResponse) err
 	}
 	for _, h := range answer.GetHolds() {
 		writeHosts(w, h)
+		if closes := inspect.Closes(h.GetCloses(), time.Now()); closes != "" {
+			fmt.Fprintf(w, "\n%s, if it is approved: %s\n", h.GetObject(), closes)
+		}
 	}
 	return nil
 }
@@ -147,7 +153,7 @@ func approveCommand() *cobra.Command {
 	c := new(orderFlags).command("approve", "Let hosts go, or settings be in force, that are held",
 		`Shows what of the fleet is held and waits for somebody to say that it is meant: hosts,
 because so many were removed together, or settings of the class, because they would close
-connections. Hosts go, and settings are in force, at all replicas. What is changed in the
+connections, and how many. Hosts go, and settings are in force, at all replicas. What is changed in the
 same moment is not approved with it: what is held must still be what was shown.`,
 		func(ctx context.Context, c *cobra.Command, conn grpc.ClientConnInterface, order *adminv1.Order) ([]*adminv1.Replica, error) {
 			held, err := adminv1.NewAdminClient(conn).Holds(ctx, &adminv1.HoldsRequest{Fleet: order.GetFleet()})
@@ -158,11 +164,7 @@ same moment is not approved with it: what is held must still be what was shown.`
 			if err != nil {
 				return nil, err
 			}
-			envoys, err := adminv1.NewAdminClient(conn).Envoys(ctx, &adminv1.EnvoysRequest{Fleet: order.GetFleet()})
-			if err != nil {
-				return nil, err
-			}
-			writeApproved(c.OutOrStdout(), one, len(envoys.GetEnvoys()))
+			writeApproved(c.OutOrStdout(), one)
 			answer, err := adminv1.NewOrdersClient(conn).Approve(ctx, &adminv1.ApproveRequest{Order: order, Digest: one.GetDigest()})
 			return answer.GetReplicas(), err
 		})
@@ -189,13 +191,14 @@ func toApprove(list []*adminv1.Hold, fleet, digest string) (*adminv1.Hold, error
 	return nil, fmt.Errorf("both a change of settings and a removal of hosts are held: say which by --digest, from 'legation holds --fleet %s'", fleet)
 }
 
-// writeApproved shows what is approved, and how many Envoys it concerns.
-func writeApproved(w io.Writer, h *adminv1.Hold, envoys int) {
+// writeApproved shows what is approved, and how many connections or Envoys it concerns.
+func writeApproved(w io.Writer, h *adminv1.Hold) {
 	if len(h.GetHosts()) > 0 {
 		writeHosts(w, h)
 		return
 	}
-	fmt.Fprintf(w, "settings of fleet %s, in %s: %s; on %d Envoys\n", h.GetFleet(), h.GetObject(), h.GetReason(), envoys)
+	concerns := cmp.Or(inspect.Closes(h.GetCloses(), time.Now()), fmt.Sprintf("on %d Envoys", h.GetCloses().GetEnvoys()))
+	fmt.Fprintf(w, "settings of fleet %s, in %s: %s; %s\n", h.GetFleet(), h.GetObject(), h.GetReason(), concerns)
 }
 
 func pauseCommand() *cobra.Command {

@@ -105,7 +105,7 @@ func (f *outputFlags) writeEnvoys(w io.Writer, answer *adminv1.EnvoysResponse) e
 	}
 	for _, e := range answer.GetEnvoys() {
 		if e.GetNoIpv6() {
-			fmt.Fprintf(w, "\n%s: its node has no IPv6, so with bind-addresses: auto it listens at 0.0.0.0 and not at [::]\n", e.GetId())
+			fmt.Fprintf(w, "\n%s: its node has no IPv6: it listens at no such address, and reaches no endpoint by one\n", e.GetId())
 		}
 		for _, r := range e.GetRejected() {
 			fmt.Fprintf(w, "\n%s rejects %s %s: %s\n", e.GetId(), snapshot.TypeName(r.GetTypeUrl()), r.GetName(), r.GetMessage())

@@ -11,6 +11,7 @@ import (
 	"legation.dev/held"
 	"legation.dev/inspect"
 	"legation.dev/pmap"
+	"legation.dev/xds/admin"
 	"legation.dev/xds/admin/adminv1"
 )
 
@@ -47,6 +48,9 @@ func (h *heldNow) messages() (list []*adminv1.Hold) {
 		}
 		if !e.Until.IsZero() {
 			m.Until = timestamppb.New(e.Until)
+		}
+		if e.Kind == held.Class && e.Approvable {
+			m.Closes = admin.ClosesOf(e.Closes)
 		}
 		list = append(list, m)
 	}

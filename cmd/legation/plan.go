@@ -30,8 +30,8 @@ func planCommand() *cobra.Command {
 		Short: "Print what applying manifests would change, for whom, and what would be wrong",
 		Long: `Sends manifests to a running Legation, which translates what it has read with these in the
 place of what is there, and prints what would become different: hosts, resources, the
-connections concerned, the Problems that there would be, and those that would be gone.
-Nothing is applied, and nothing that is served waits for it.
+connections concerned and how many are open, the Problems that there would be, and those
+that would be gone. Nothing is applied, and nothing that is served waits for it.
 
 A Secret that no Ingress names yet was not read: the plan has the Problem that it is
 missing, unless it is among the manifests. Hosts that would go are planned as gone at once,
@@ -132,6 +132,9 @@ func (f *outputFlags) writePlan(w io.Writer, p *adminv1.PlanResponse) error {
 	for _, fleet := range p.GetFleets() {
 		if fleet.GetMore() > 0 {
 			fmt.Fprintf(w, "fleet %s: and %s more\n", fleet.GetName(), count(int(fleet.GetMore()), "change"))
+		}
+		if closes := inspect.Closes(fleet.GetCloses(), time.Now()); closes != "" {
+			fmt.Fprintf(w, "fleet %s: %s\n", fleet.GetName(), closes)
 		}
 	}
 	for _, part := range []struct {

@@ -21,7 +21,7 @@ var (
 		{observedDesc("reports_refused_total", "Of these, those of no fleet that is served, or of an Envoy too many."), func(s observed.Stats) uint64 { return s.Refused }},
 		{observedDesc("points_total", "Numbers in them that were taken."), func(s observed.Stats) uint64 { return s.Points }},
 		{observedDesc("points_unknown_total", "Numbers of clusters that the fleet is not served any more, or of other statistics."), func(s observed.Stats) uint64 { return s.Unknown }},
-		{observedDesc("points_cut_total", "Numbers that count for their Service and not for their Envoy, since there are too many pairs of both."), func(s observed.Stats) uint64 { return s.Cut }},
+		{observedDesc("points_cut_total", "Numbers that count for their Service and not for their Envoy, since there are too many pairs of both; and those of listeners too many."), func(s observed.Stats) uint64 { return s.Cut }},
 	}
 	observedEnvoys = observedDesc("envoys", "Envoys that reported to this replica in the last whole minute.")
 )

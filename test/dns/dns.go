@@ -29,7 +29,7 @@ const largestQuery = 1232
 const lifetime = 30
 
 // Start starts a DNS until the test ends, and returns where it is. Its port is any if it is 0.
-// address says of a name, with its last dot, which IPv4 address it has; the zero Addr: none.
+// address says of a name, with its last dot, which address it has; the zero Addr: none.
 // It is called by one goroutine.
 func Start(t testing.TB, port int, address func(name string) netip.Addr) *net.UDPAddr {
 	t.Helper()
@@ -84,14 +84,19 @@ func serve(socket net.PacketConn, address func(name string) netip.Addr) {
 		switch is := address(q.Name.String()); {
 		case !is.IsValid():
 			a.RCode = dnsmessage.RCodeNameError
-		case q.Type == dnsmessage.TypeA:
-			a.Answers = []dnsmessage.Resource{{Body: &dnsmessage.AResource{A: is.As4()},
-				Header: dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: lifetime}}}
+		case q.Type == dnsmessage.TypeA && is.Is4():
+			a.Answers = answer(q.Name, &dnsmessage.AResource{A: is.As4()})
+		case q.Type == dnsmessage.TypeAAAA && is.Is6():
+			a.Answers = answer(q.Name, &dnsmessage.AAAAResource{AAAA: is.As16()})
 		}
 		if text, err := a.Pack(); err == nil {
 			_, _ = socket.WriteTo(text, from) // who gets none asks again
 		}
 	}
+}
+
+func answer(name dnsmessage.Name, body dnsmessage.ResourceBody) []dnsmessage.Resource {
+	return []dnsmessage.Resource{{Body: body, Header: dnsmessage.ResourceHeader{Name: name, Class: dnsmessage.ClassINET, TTL: lifetime}}}
 }
 
 // Authorization starts an authorization server that asks the DNS at an address, and returns where

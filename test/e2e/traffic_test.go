@@ -59,6 +59,7 @@ func TestTraffic(t *testing.T) {
 	}
 	w.living(t, c)
 	w.closing(t, c)
+	w.counted(t, c)
 }
 
 // living: `legation why` asks the running Legation for the timeouts that hold, and how many

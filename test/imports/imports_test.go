@@ -66,7 +66,7 @@ var allowed = map[string][]string{
 	"translator/route":          {"object", "pmap", "translator/finding", "translator/policy"},
 	"translator/policy":         {"authz/rule", "object"},
 	"translator/worlds":         {"object", "pmap", "translator/finding", "translator/input", "translator/lower", "translator/lower/nginx/snippet", "translator/policy", "translator/route"},
-	"xds/admin":                 {"object", "pmap", "xds/admin/adminv1", "xds/fleet", "xds/history", "xds/impact", "xds/observed", "xds/snapshot", "xds/store"},
+	"xds/admin":                 {"held", "object", "pmap", "xds/admin/adminv1", "xds/fleet", "xds/history", "xds/impact", "xds/observed", "xds/snapshot", "xds/store"},
 	"xds/admin/adminv1":         {},
 	"xds/bootstrap":             {"authz/rule", "xds/identity", "xds/observed"},
 	"xds/limits":                {},
@@ -75,12 +75,13 @@ var allowed = map[string][]string{
 	"xds/history":               {"object", "pmap", "xds/impact", "xds/snapshot", "xds/store"},
 	"xds/hold":                  {"held", "pmap", "xds/snapshot"},
 	"xds/identity":              {},
-	"xds/impact":                {"object", "pmap", "xds/snapshot"},
+	"xds/impact":                {"held", "object", "pmap", "xds/snapshot"},
 	"xds/observed":              {},
 	"pmap":                      {},
+	"xds/narrow":                {},
 	"xds/redact":                {"authz/rule"},
 	"xds/server":                {"object", "xds/bootstrap", "xds/limits", "xds/delta", "xds/fleet", "xds/identity", "xds/observed", "xds/redact", "xds/snapshot", "xds/store"},
-	"xds/snapshot":              {"object", "pmap", "xds/redact"},
+	"xds/snapshot":              {"object", "pmap", "xds/narrow", "xds/redact"},
 	"xds/store":                 {"pmap", "xds/snapshot"},
 }
 
@@ -90,7 +91,7 @@ var forbidden = []struct {
 	imports  []string
 	reason   string
 }{
-	{[]string{"xds/delta", "xds/hold", "pmap", "xds/snapshot", "xds/impact", "xds/redact"},
+	{[]string{"xds/delta", "xds/hold", "pmap", "xds/snapshot", "xds/impact", "xds/narrow", "xds/redact"},
 		[]string{"k8s.io"}, "the xDS side knows nothing of Kubernetes"},
 	{[]string{"xds/limits"}, []string{"github.com/envoyproxy/go-control-plane", "google.golang.org/grpc"}, "it knows HTTP/2 only"},
 	{[]string{"xds/admin", "xds/bootstrap", "xds/fleet", "xds/history", "xds/identity", "xds/observed", "xds/server", "xds/store"},

@@ -50,6 +50,32 @@ func TestScenarioObjects(t *testing.T) {
 	}
 }
 
+// TestRefusedFamilies: a Service whose families and policy an API server refuses is refused in a
+// folder, and no other one.
+func TestRefusedFamilies(t *testing.T) {
+	s := scenarios{T: t, namespaces: map[string]bool{}}
+	s.namespace("families")
+	refused := 0
+	for _, families := range []string{"", "ipFamilies: [IPv4], ", "ipFamilies: [IPv6, IPv4], ", "ipFamilies: [IPv4, IPv5], "} {
+		for _, policy := range []string{"", "ipFamilyPolicy: SingleStack, ", "ipFamilyPolicy: PreferDualStack, ", "ipFamilyPolicy: RequireDualStack, "} {
+			for _, address := range []string{"", "clusterIP: None, ", "selector: {app: a}, clusterIP: None, "} {
+				document := []byte("apiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: families}\nspec: {" + families + policy + address + "ports: [{port: 80}]}\n")
+				_, err := s.admitted(document)
+				read := lower.Manifests("x.yaml", document)[0]
+				if (err != nil) != (read.Object == nil) {
+					t.Errorf("%s: the API server says: %v; a folder: %v", document, err, read.Problems)
+				}
+				if err != nil {
+					refused++
+				}
+			}
+		}
+	}
+	if t.Logf("%d refused", refused); refused == 0 || refused == 48 {
+		t.Errorf("%d of 48 were refused", refused)
+	}
+}
+
 type scenarios struct {
 	*testing.T
 	namespaces map[string]bool // that there are

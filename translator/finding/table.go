@@ -242,7 +242,7 @@ var table = []Row{
 	{SettingsKept, Error, "%v; all settings of the class stay as they last were", "settings.md",
 		"Mend the value in the ConfigMap. Until then a change of another key of it does nothing, either."},
 	{SettingsHeld, Error, "it is not in force: with it, %s; all settings of the class stay as they last were until somebody approves it (legation approve %s), or until it is taken back", "operating.md#settings-are-held",
-		"If it is meant, `legation approve` lets it, at a time when clients may connect again; if not, write what was there before. With `closing-changes: apply` in the ConfigMap such a change is not held."},
+		"`legation holds` says how many connections it would close. If it is meant, `legation approve` lets it, at a time when clients may connect again; if not, write what was there before. With `closing-changes: apply` in the ConfigMap such a change is not held."},
 
 	{SettingsUnusable, Error, "%v; it is fixed at install, and its default would close every connection: the class is not served by a process that never saw a right value, and Envoys keep what they run", "settings.md",
 		"Mend the value in the ConfigMap, as it was when the Envoys were started, or take it out to have the default."},

@@ -11,10 +11,10 @@ import (
 )
 
 // Hold is v with what it holds of objects, given the View before it, that v was made of, and the
-// time. why is what is known of classes whose new settings are held until it is: those that
+// time. closes is what is known of classes whose new settings are held until it is: those that
 // Unweighed yields have to be weighed, and all of it is held once more with what was found out.
-func (v View) Hold(before View, clock held.Clock, why map[string]string) View {
-	return v.HoldSettings(before, clock).Weighed(why).Freeze(before, clock).Keep(before, clock).Guard(before, clock)
+func (v View) Hold(before View, clock held.Clock, closes map[string]held.Closes) View {
+	return v.HoldSettings(before, clock).Weighed(closes).Freeze(before, clock).Keep(before, clock).Guard(before, clock)
 }
 
 // HeldUntil is when the first hold of v ends by itself; zero if none does.
@@ -68,7 +68,7 @@ func (v View) heldSettings() (list []held.Entry) {
 			names = append(names, f.Field)
 		}
 		digest, _ := v.settingsDigest(s.Class)
-		list = append(list, held.Entry{Kind: held.Class, Fleet: s.Class, Object: at.Object.String(), Digest: digest.String(), Since: s.Since, Approvable: s.Why != wrongFixed,
+		list = append(list, held.Entry{Kind: held.Class, Fleet: s.Class, Object: at.Object.String(), Digest: digest.String(), Since: s.Since, Approvable: s.Why != wrongFixed, Closes: s.Closes,
 			Reason: strings.Join(names, ", ") + ": " + s.Why + "; all settings of the class stay as they were"})
 	}
 	return list

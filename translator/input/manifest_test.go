@@ -74,6 +74,12 @@ func TestDecodeManifests(t *testing.T) {
 			"f.yaml:6: Ingress shop/a: spec.rules[0].host=\"a_b.example.com\": invalid value: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*'); the document is not used\n"},
 		{"invalid path", strings.Replace(goodIngress, "path: /,", "path: a,", 1),
 			"f.yaml:9: Ingress shop/a: spec.rules[0].http.paths[0].path=\"a\": invalid value: must be an absolute path; the document is not used\n"},
+		{"two families without a policy", strings.Replace(goodService, "{ports", "{ipFamilies: [IPv4, IPv6], ports", 1),
+			"f.yaml:4: Service shop/a: spec.ipFamilyPolicy: invalid value: must be RequireDualStack or PreferDualStack with two ipFamilies; the document is not used\n"},
+		{"two families, and none of them", strings.Replace(goodService, "{ports", "{ipFamilyPolicy: PreferDualStack, ipFamilies: [IPv4, IPv5], ports", 1),
+			"f.yaml:4: Service shop/a: spec.ipFamilies[1]=\"IPv5\": unsupported value: supported values: \"IPv4\", \"IPv6\"; the document is not used\n"},
+		{"two families of a Service without selector and address", strings.Replace(goodService, "{ports", "{clusterIP: None, ipFamilies: [IPv4, IPv6], ports", 1), "put Service shop/a\n"},
+		{"two families with a policy", strings.Replace(goodService, "{ports", "{ipFamilyPolicy: PreferDualStack, ipFamilies: [IPv4, IPv6], ports", 1), "put Service shop/a\n"},
 		{"half a Secret", "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ntype: kubernetes.io/tls\nstringData: {tls.crt: x}\n",
 			"f.yaml:1: Secret default/a: data[tls.key]: required value: a Secret of type kubernetes.io/tls has both tls.crt and tls.key; the document is not used\n"},
 	} {

@@ -49,6 +49,8 @@ type HeldSettings struct {
 	Since time.Time
 	// Why is what the others would do, for people; empty while that is not known.
 	Why string
+	// Closes is which connections they would close, if that is why.
+	Closes held.Closes
 }
 
 // Sum identifies what is in force, but not since when.
@@ -105,7 +107,7 @@ func (v View) heldOf(name string, before View, clock held.Clock) (HeldSettings, 
 	if !isHeld {
 		h = HeldSettings{Class: name, Good: good, Since: clock.Now}
 	}
-	h.Why = whyHeld(good, now)
+	h.Why, h.Closes = whyHeld(good, now), nil
 	return h, h.Why != "" || !now.apply()
 }
 
@@ -157,17 +159,17 @@ func (v View) Unweighed() (names []string) {
 	return names
 }
 
-// Weighed is v after it was found out what the new settings of classes would do: those go on to
-// be held of which something is said, the others are in force.
-func (v View) Weighed(why map[string]string) View {
-	for name, text := range why { // each by itself
-		h, held := v.settings.Get(name)
+// Weighed is v after it was found out which connections the new settings of classes would close:
+// those that close some go on to be held, the others are in force.
+func (v View) Weighed(closes map[string]held.Closes) View {
+	for name, c := range closes { // each by itself
+		h, isHeld := v.settings.Get(name)
 		switch {
-		case !held:
-		case text == "":
+		case !isHeld:
+		case len(c) == 0:
 			v.settings = v.settings.Delete(name)
 		default:
-			h.Why = text
+			h.Why, h.Closes = c.String(), c
 			v.settings = v.settings.Replace(name, h)
 		}
 	}

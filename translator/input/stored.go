@@ -65,6 +65,7 @@ type SettingsEntry struct {
 	Claimed    string
 	Since      time.Time
 	Why        string
+	Closes     held.Closes `json:",omitempty"`
 }
 
 // PinEntry is since when a class has objects pinned, and who has paused its fleet; nil: nobody.
@@ -149,7 +150,7 @@ func leftEntry(o Object) Entry {
 // settings that are held.
 func (v View) guardEntries(yield func(Entry) bool) {
 	for _, h := range v.settings.All() {
-		e := Entry{Settings: &SettingsEntry{h.Class, h.Good.Parameters, h.Good.Claimed, h.Since, h.Why}}
+		e := Entry{Settings: &SettingsEntry{h.Class, h.Good.Parameters, h.Good.Claimed, h.Since, h.Why, h.Closes}}
 		if c := h.Good.Config; c != nil {
 			e.Kind, e.Object, e.File = object.KindConfigMap, textOf(c), FileOf(c)
 		}
@@ -296,7 +297,7 @@ func (v View) WithDeletion(d Deletion) View {
 // WithSettings is v with settings that are held, and their ConfigMap, which is lowered; nil if
 // they name none.
 func (v View) WithSettings(e SettingsEntry, config *ConfigMap) View {
-	v.settings = v.settings.Set(e.Class, HeldSettings{e.Class, Settings{e.Parameters, e.Claimed, config}, e.Since, e.Why})
+	v.settings = v.settings.Set(e.Class, HeldSettings{e.Class, Settings{e.Parameters, e.Claimed, config}, e.Since, e.Why, e.Closes})
 	return v
 }
 

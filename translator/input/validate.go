@@ -226,6 +226,7 @@ func validateService(s *corev1.ServiceSpec, path *field.Path) (errs field.ErrorL
 	} else if len(s.Ports) == 0 && s.ClusterIP != corev1.ClusterIPNone {
 		errs = append(errs, field.Required(path.Child("ports"), ""))
 	}
+	errs = append(errs, validateFamilies(s, path)...)
 	names := map[string]bool{}
 	for i, p := range s.Ports {
 		at := path.Child("ports").Index(i)
@@ -234,6 +235,23 @@ func validateService(s *corev1.ServiceSpec, path *field.Path) (errs field.ErrorL
 			errs = append(errs, field.Duplicate(at.Child("name"), p.Name))
 		}
 		names[p.Name] = true
+	}
+	return errs
+}
+
+// validateFamilies wants a policy for two families. Without one a Service has a single family,
+// but for one that has neither an address nor a selector.
+func validateFamilies(s *corev1.ServiceSpec, path *field.Path) (errs field.ErrorList) {
+	known := []corev1.IPFamily{corev1.IPv4Protocol, corev1.IPv6Protocol}
+	for i, f := range s.IPFamilies {
+		if !slices.Contains(known, f) {
+			errs = append(errs, field.NotSupported(path.Child("ipFamilies").Index(i), f, known))
+		}
+	}
+	alone := s.IPFamilyPolicy == nil && (s.ClusterIP != corev1.ClusterIPNone || len(s.Selector) > 0)
+	single := alone || valueOr(s.IPFamilyPolicy, "") == corev1.IPFamilyPolicySingleStack
+	if s.Type != corev1.ServiceTypeExternalName && single && len(s.IPFamilies) == 2 {
+		errs = append(errs, field.Invalid(path.Child("ipFamilyPolicy"), valueOr(s.IPFamilyPolicy, ""), "must be RequireDualStack or PreferDualStack with two ipFamilies"))
 	}
 	return errs
 }

@@ -24,7 +24,7 @@ var portRows = []Setting{
 		Name: "bind-addresses", Type: addresses(func(v *Values) *[]netip.Addr { return &v.BindAddresses }),
 		Default: "auto", Why: "Clients come by either family. An Envoy that was told to listen on an address that its node cannot have would refuse the listener, and with it every host that is added later.",
 		Envoy: "Listener.address, Listener.additional_addresses",
-		Doc:   "The addresses that Envoy listens on. `auto` is `0.0.0.0,::`, and `0.0.0.0` alone at an Envoy whose node has no IPv6, as `legation bootstrap` finds out there (`--ipv6`).",
+		Doc:   "The addresses that Envoy listens on. `auto` is `0.0.0.0,::`. An Envoy whose node has no IPv6, as `legation bootstrap` finds out there (`--ipv6`), listens on those of IPv4 alone.",
 		Fixed: "Envoy replaces a listener whose address changes.",
 	},
 	{

@@ -26,23 +26,9 @@ func NewFront(s *policy.Listener) *Front { return &Front{s} }
 
 // Listener makes a listener out of the chains of all TLS hosts; without TLS it has
 // none. It costs O(their bytes), but computes none of them.
-//
-// If the class leaves its addresses to the node, it comes in two forms.
 func (f *Front) Listener(l route.Listener, chains pmap.Map[Chain]) (*snapshot.Resource, error) {
-	if bind := f.settings.BindAddresses; len(bind) > 0 {
-		return f.listener(l, chains, bind, nil)
-	}
-	narrow, err := f.listener(l, chains, everywhere[:1], nil)
-	if err != nil {
-		return nil, err
-	}
-	return f.listener(l, chains, everywhere, narrow)
-}
-
-// listener makes a listener on some addresses.
-func (f *Front) listener(l route.Listener, chains pmap.Map[Chain], bind []netip.Addr, narrow *snapshot.Resource) (*snapshot.Resource, error) {
-	head := newListener(l, f.settings, bind)
-	meta := snapshot.Meta{Narrow: narrow, Needs: []snapshot.Ref{{Type: snapshot.Listener, Name: holder}},
+	head := newListener(l, f.settings)
+	meta := snapshot.Meta{Needs: []snapshot.Ref{{Type: snapshot.Listener, Name: holder}},
 		Pulls: append(pullsOf(l.Routes), f.managers(l)...)}
 	if !l.TLS {
 		f.plainChains(head, l)
@@ -130,10 +116,14 @@ func (f *Front) defaultSocket(l route.Listener) *corev3.TransportSocket {
 	return downstreamTLS(route.DefaultCertificate, source, nil)
 }
 
-// everywhere are all addresses that a node can have. One without IPv6 has the first alone.
+// everywhere are all addresses that a node can have.
 var everywhere = []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
 
-func newListener(spec route.Listener, s *policy.Listener, bind []netip.Addr) *listenerv3.Listener {
+func newListener(spec route.Listener, s *policy.Listener) *listenerv3.Listener {
+	bind := s.BindAddresses
+	if len(bind) == 0 {
+		bind = everywhere
+	}
 	l := &listenerv3.Listener{
 		Name:                          spec.Name,
 		StatPrefix:                    spec.Name,

@@ -59,7 +59,19 @@ const maxManifests = 1 << 20
 
 // Plan says what would become different. One is made at a time: each may take as long as a
 // pass, and the loop has the other processors.
-func (s *Service) Plan(_ context.Context, r *adminv1.PlanRequest) (*adminv1.PlanResponse, error) {
+func (s *Service) Plan(ctx context.Context, r *adminv1.PlanRequest) (*adminv1.PlanResponse, error) {
+	out, err := s.plan(r)
+	closes := map[*adminv1.Closes]string{}
+	for _, f := range out.GetFleets() {
+		if f.GetCloses() != nil {
+			closes[f.GetCloses()] = f.GetName()
+		}
+	}
+	s.count(ctx, closes)
+	return out, err
+}
+
+func (s *Service) plan(r *adminv1.PlanRequest) (*adminv1.PlanResponse, error) {
 	switch {
 	case s.Answers.Plan == nil:
 		return nil, status.Error(codes.Unimplemented, "nothing can be planned here")

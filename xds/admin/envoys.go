@@ -29,9 +29,10 @@ func (s *Service) Envoys(ctx context.Context, r *adminv1.EnvoysRequest) (*adminv
 		if out.Replicas, isNew = join(out.Replicas, a.address, a.value.GetReplicas(), a.err); isNew {
 			out.Envoys = append(out.Envoys, a.value.GetEnvoys()...)
 			out.Gone = append(out.Gone, a.value.GetGone()...)
+			out.Clients = append(out.Clients, a.value.GetClients()...)
 		}
 	}
-	out.Gone = gone(out)
+	out.Gone, out.Clients = gone(out), newestClients(out.GetClients())
 	slices.SortFunc(out.Envoys, func(a, b *adminv1.Envoy) int {
 		return cmp.Or(cmp.Compare(a.GetFleet(), b.GetFleet()), cmp.Compare(a.GetId(), b.GetId()),
 			a.GetSince().AsTime().Compare(b.GetSince().AsTime()), cmp.Compare(a.GetPeer(), b.GetPeer()))
@@ -95,7 +96,7 @@ func (s *Service) localEnvoys(fleetName string) *adminv1.EnvoysResponse {
 			out.Gone = append(out.Gone, &adminv1.GoneEnvoy{Fleet: g.Fleet, Id: g.ID, Instance: s.Instance, Since: timestamppb.New(g.Since), Left: timestamppb.New(g.Left)})
 		}
 	}
-	out.Replicas = []*adminv1.Replica{s.self(out.Envoys)}
+	out.Replicas, out.Clients = []*adminv1.Replica{s.self(out.Envoys)}, s.localClients(fleetName, now)
 	return out
 }
 

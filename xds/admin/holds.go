@@ -9,7 +9,7 @@ import (
 	"legation.dev/xds/admin/adminv1"
 )
 
-// Holds lists what all replicas hold.
+// Holds lists what all replicas hold, and how many connections would be closed by what waits.
 func (s *Service) Holds(ctx context.Context, r *adminv1.HoldsRequest) (*adminv1.HoldsResponse, error) {
 	out := &adminv1.HoldsResponse{Replicas: []*adminv1.Replica{{Instance: s.Instance}}}
 	if s.Held != nil {
@@ -30,6 +30,13 @@ func (s *Service) Holds(ctx context.Context, r *adminv1.HoldsRequest) (*adminv1.
 		}
 	}
 	slices.SortStableFunc(out.Holds, compareHolds)
+	closes := map[*adminv1.Closes]string{}
+	for _, h := range out.GetHolds() {
+		if h.GetCloses() != nil {
+			closes[h.GetCloses()] = h.GetFleet()
+		}
+	}
+	s.count(ctx, closes)
 	return out, s.unless(len(out.GetHolds()) > 0, r.GetFleet(), object.Ref{})
 }
 

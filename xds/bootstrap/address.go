@@ -82,8 +82,8 @@ const (
 )
 
 // xdsCluster is the static cluster of the control plane. A host name means
-// all of its addresses, so that an Envoy whose replica ends finds another.
-func xdsCluster(address string) (*clusterv3.Cluster, error) {
+// all of its addresses that the node can reach, so that an Envoy whose replica ends finds another.
+func xdsCluster(address string, noIPv6 bool) (*clusterv3.Cluster, error) {
 	host, port, err := splitHostPort(address)
 	if err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ func xdsCluster(address string) (*clusterv3.Cluster, error) {
 		TypedExtensionProtocolOptions: map[string]*anypb.Any{"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
 	}
 	if _, err := netip.ParseAddr(host); err != nil {
-		return xds, byName(xds)
+		return xds, byName(xds, noIPv6)
 	}
 	return xds, nil
 }

@@ -55,8 +55,8 @@ type Config struct {
 	// Zone is the zone that the node is in, as topology.kubernetes.io/zone has
 	// it; may be empty.
 	Zone string
-	// NoIPv6: the kernel of the node has no IPv6, so that Envoy cannot listen on any such
-	// address; where the class leaves that open, it listens on IPv4 alone.
+	// NoIPv6: the kernel of the node has no IPv6, so that Envoy can do nothing with such
+	// addresses: it gets resources without them, and asks the DNS for none.
 	NoIPv6 bool
 	// XDSAddress is the host and port of `legation serve`; empty:
 	// DefaultXDSAddress. All addresses of a host name are used.
@@ -160,7 +160,7 @@ func (cfg Config) complete() (Config, error) {
 
 // controlPlane is the cluster of the control plane.
 func controlPlane(cfg Config) (*clusterv3.Cluster, error) {
-	xds, err := xdsCluster(cfg.XDSAddress)
+	xds, err := xdsCluster(cfg.XDSAddress, cfg.NoIPv6)
 	if err != nil {
 		return nil, fmt.Errorf("xds address: %w", err)
 	}

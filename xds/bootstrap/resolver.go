@@ -21,13 +21,19 @@ const (
 	queryTries = 2
 )
 
-// byName makes a cluster of the addresses that the DNS has for its name, each an endpoint.
-func byName(m *clusterv3.Cluster) error {
+// byName makes a cluster of the addresses that the DNS has for its name, each an endpoint. Where
+// the node has no IPv6 it asks for those of IPv4 alone: Envoy has no use for others there, and does
+// not bear them.
+func byName(m *clusterv3.Cluster, noIPv6 bool) error {
 	how, err := resolver()
 	if err != nil {
 		return err
 	}
-	config, err := anypb.New(&dnsv3.DnsCluster{DnsLookupFamily: commondnsv3.DnsLookupFamily_ALL, TypedDnsResolverConfig: how})
+	family := commondnsv3.DnsLookupFamily_ALL
+	if noIPv6 {
+		family = commondnsv3.DnsLookupFamily_V4_ONLY
+	}
+	config, err := anypb.New(&dnsv3.DnsCluster{DnsLookupFamily: family, TypedDnsResolverConfig: how})
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 //	1  Legation 0.1, which writes none
 //	2  100,000 instructions of RE2, shorter timeouts near --max-connections, WebSockets that
 //	   outlive a short drain time, internal listeners, no statistics of TLS hosts, reports of
-//	   the traffic to Services, and of how long they take
+//	   the traffic to Services, of how long they take, and of how many connections clients have
 const Version = 2
 
 // versionKey of the metadata of the node.

@@ -3,4 +3,4 @@
 package delta
 
 // defaultWalks take about 20 s on one core.
-const defaultWalks = 2600
+const defaultWalks = 1300

@@ -122,7 +122,7 @@ func (b *Book) learn(w *window) {
 	for _, f := range w.fleets {
 		in := map[*sum]closes{}
 		for _, at := range f.envoys {
-			for s, counts := range at {
+			for s, counts := range at.counts {
 				one, ok := closesOf(*counts, w.from)
 				if !ok {
 					continue

@@ -1,7 +1,7 @@
 // Package observed knows what Envoys have told of the traffic to Services: requests,
 // errors, connections that failed or that endpoints closed, how old connections grew,
 // and how endpoints fare. It also knows which servers close connections first, and when
-// (closing.go).
+// (closing.go), and how many connections of clients each Envoy has (clients.go).
 //
 // Envoys report by themselves, at an interval that their bootstrap says, what they have
 // counted since the last report (docs/observed.md says why so). A Book adds that up by
@@ -9,7 +9,7 @@
 // about what is served, starts no goroutine, reads no clock and logs nothing.
 //
 // What is kept is bounded, whatever is reported: Services that the fleet of an Envoy is
-// served, so many Envoys, and so many pairs of both.
+// served, so many Envoys, so many pairs of both, and so many listeners of each.
 //
 // Start reading at Book.Add; otlp.go reads a report, stats.go says what it may contain.
 package observed
@@ -55,12 +55,13 @@ type Report struct {
 
 // Point is one number of a report.
 type Point struct {
-	Cluster string // as in xds/snapshot: <namespace>/<service>/<port>[/<hash>]
-	Stat    Stat
-	Value   uint64
-	Lengths Lengths  // of CxLength, CxRequests and RqTime, which have no Value
-	Buckets *Buckets // of CxLength and RqTime: which are these; nil of others
-	Seconds uint32   // of Announced: after how many
+	Cluster  string // as in xds/snapshot: <namespace>/<service>/<port>[/<hash>]
+	Listener string // of Connections, which have no Cluster
+	Stat     Stat
+	Value    uint64
+	Lengths  Lengths  // of CxLength, CxRequests and RqTime, which have no Value
+	Buckets  *Buckets // of CxLength and RqTime: which are these; nil of others
+	Seconds  uint32   // of Announced: after how many
 }
 
 // ServiceOf is the Service of a cluster: <namespace>/<service>.
@@ -76,7 +77,7 @@ type Stats struct {
 	Points  uint64 // numbers in them that were taken
 	Unknown uint64 // numbers of clusters that the fleet is not served, or of other statistics
 	Refused uint64 // reports of Envoys that were too many, or of no fleet of ours
-	Cut     uint64 // numbers that count for their Service, and for no Envoy, since there were too many pairs
+	Cut     uint64 // numbers that count for their Service, and for no Envoy, since there were too many pairs; and those of listeners too many
 }
 
 // Book adds up reports. Its methods may be called from any goroutine. Make it with New.
@@ -132,7 +133,11 @@ func (b *Book) Add(r Report, now time.Time) bool {
 	}
 	b.stats.Unknown += r.Unknown
 	for _, p := range r.Points {
-		b.point(fleet, at, p)
+		if p.Stat == Connections {
+			b.opened(at, p, now)
+		} else {
+			b.point(fleet, at.counts, p)
+		}
 	}
 	return true
 }

@@ -24,6 +24,8 @@ const PointsOfRequest = 250
 const (
 	// maxName bounds the name of an Envoy, in bytes; that of a pod has at most 253.
 	maxName = 1 << 10
+	// maxListenerName bounds that of a listener, in bytes; ours have at most 7.
+	maxListenerName = 32
 	// maxValue bounds one number: nothing is counted as often between two reports, and
 	// sums of it overflow after 16 million.
 	maxValue = 1 << 40
@@ -35,7 +37,8 @@ const prefix = "cluster."
 // Pattern is an expression for the names of all statistics that Envoys report.
 func Pattern() string {
 	quoted := func(text string) string { return strings.ReplaceAll(text, ".", `\.`) }
-	return `cluster\.[^/]*/[^/]*/[^.]*\.(` + quoted(strings.Join(names[:], "|")) + `)|` + quoted(announced+ofCluster) + `.*`
+	return `cluster\.[^/]*/[^/]*/[^.]*\.(` + quoted(strings.Join(names[:], "|")) + `)|` + quoted(announced+ofCluster) + `.*|` +
+		quoted(ofListener) + `[^.]*` + quoted("."+connections)
 }
 
 // ReportOf reads a request of Envoy's sink for OpenTelemetry, in which a metric has the
@@ -79,6 +82,9 @@ func pointOf(m *metricsv1.Metric) (Point, error) {
 	if labels, ok := strings.CutPrefix(m.GetName(), announced+ofCluster); ok {
 		return announcedOf(labels, m)
 	}
+	if listener, ok := strings.CutPrefix(m.GetName(), ofListener); ok {
+		return connectionsOf(listener, m)
+	}
 	name, ok := strings.CutPrefix(m.GetName(), prefix)
 	cluster, stat, dot := strings.Cut(name, ".")
 	if !ok || !dot {
@@ -105,6 +111,17 @@ func announcedOf(labels string, m *metricsv1.Metric) (Point, error) {
 	return p, p.read(m)
 }
 
+// connectionsOf reads how many connections a listener has. Its name is that before the first dot, as
+// Envoy's statistics have it.
+func connectionsOf(name string, m *metricsv1.Metric) (Point, error) {
+	listener, stat, _ := strings.Cut(name, ".")
+	if stat != connections || len(listener) > maxListenerName {
+		return Point{}, errUnknown
+	}
+	p := Point{Listener: listener, Stat: Connections}
+	return p, p.read(m)
+}
+
 // read takes the number of a metric.
 func (p *Point) read(m *metricsv1.Metric) error {
 	switch {
@@ -116,7 +133,7 @@ func (p *Point) read(m *metricsv1.Metric) error {
 		return p.histogram(m.GetHistogram(), TimeBounds[:], p.Buckets[:])
 	case p.Stat == CxRequests:
 		return p.histogram(m.GetHistogram(), RequestBounds[:], make([]uint64, len(RequestBounds)+1))
-	case p.Stat == Ejected:
+	case p.Stat == Ejected, p.Stat == Connections:
 		return p.number(m.GetGauge().GetDataPoints())
 	case m.GetSum().GetAggregationTemporality() != metricsv1.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA:
 		return errUnknown // a total since Envoy's start would count again and again

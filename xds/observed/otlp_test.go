@@ -58,6 +58,14 @@ func TestReport(t *testing.T) {
 		lengths(of+"upstream_cx_length_ms", 2500.5, bounds, 1, 1, 0, 0, 0, 0, 0, 0),
 		lengths(of+"upstream_rq_time", 44, TimeBounds[:], 1, 2, 0, 0, 0, 0, 0, 0),
 
+		gauge("listener.https.downstream_cx_active", 1180),
+		gauge("listener.http.downstream_cx_active", 0),
+
+		gauge("listener.https.worker_0.downstream_cx_active", 590),
+		gauge("listener.https.downstream_pre_cx_active", 1),
+		gauge("listener.of-a-name-that-no-listener-of-ours-has.downstream_cx_active", 1),
+		gauge("listener.", 1),
+		counter("listener.https.downstream_cx_active", 1180, delta),
 		lengths(of+"upstream_rq_time", 44, bounds, 1, 2, 0, 0, 0, 0, 0, 0),
 		lengths(of+"upstream_rq_per_cx", 101, RequestBounds[:], 1, 1),
 		counter("server_keepalive.announced.envoy.cluster_name.shop/web/http/0a1b.seconds.5", 3, delta),
@@ -78,9 +86,10 @@ func TestReport(t *testing.T) {
 		&metricsv1.Metric{Name: of + "upstream_cx_length_ms"}, &metricsv1.Metric{}, nil,
 	))
 	cluster := "shop/web/http/0a1b"
-	want := Report{Fleet: "edge", Envoy: "node-a", Unknown: 18, Points: []Point{{Cluster: cluster, Stat: RqCompleted, Value: 7}, {Cluster: cluster, Stat: Ejected, Value: 2},
+	want := Report{Fleet: "edge", Envoy: "node-a", Unknown: 23, Points: []Point{{Cluster: cluster, Stat: RqCompleted, Value: 7}, {Cluster: cluster, Stat: Ejected, Value: 2},
 		{Cluster: cluster, Stat: CxLength, Lengths: Lengths{Count: 2, Sum: 2500}, Buckets: &Buckets{1, 1}},
 		{Cluster: cluster, Stat: RqTime, Lengths: Lengths{Count: 3, Sum: 44}, Buckets: &Buckets{1, 2}},
+		{Listener: "https", Stat: Connections, Value: 1180}, {Listener: "http", Stat: Connections},
 		{Cluster: cluster, Stat: CxRequests, Lengths: Lengths{Count: 2, Sum: 101}}, {Cluster: cluster, Stat: Announced, Value: 3, Seconds: 5}}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
@@ -102,7 +111,10 @@ func TestPattern(t *testing.T) {
 			t.Errorf("%s is not taken", name)
 		}
 	}
-	for _, name := range []string{"cluster.shop/web/http.external.upstream_rq_completed", "cluster.legation-xds.upstream_rq_completed", "cluster.shop/web/http.health_checkXfailure", "http.x.upstream_rq_completed"} {
+	if name := "listener.https." + Connections.String(); !whole.MatchString(name) {
+		t.Errorf("%s is not taken", name)
+	}
+	for _, name := range []string{"listener.https.worker_0.downstream_cx_active", "listener.https.downstream_cx_active.more", "listener.https.downstream_cx_total", "http.https.downstream_cx_active", "cluster.shop/web/http.external.upstream_rq_completed", "cluster.legation-xds.upstream_rq_completed", "cluster.shop/web/http.health_checkXfailure", "http.x.upstream_rq_completed"} {
 		if whole.MatchString(name) {
 			t.Errorf("%s is taken", name)
 		}
@@ -116,7 +128,8 @@ func TestPattern(t *testing.T) {
 func FuzzReport(f *testing.F) {
 	seed, err := proto.Marshal(request(counter("cluster.shop/web/http.upstream_rq_completed", 7, delta),
 		lengths("cluster.shop/web/http.upstream_cx_length_ms", 1, LengthBounds[:], 1, 0, 0, 0, 0, 0, 0, 0), lengths("cluster.shop/web/http.upstream_rq_per_cx", 1, RequestBounds[:], 1, 0),
-		counter("cluster.shop/web/http.upstream_cx_destroy_remote", 1, delta), counter("server_keepalive.announced.envoy.cluster_name.shop/web/http.seconds.5", 3, delta)))
+		counter("cluster.shop/web/http.upstream_cx_destroy_remote", 1, delta), counter("server_keepalive.announced.envoy.cluster_name.shop/web/http.seconds.5", 3, delta),
+		gauge("listener.https.downstream_cx_active", 3)))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -134,6 +147,9 @@ func FuzzReport(f *testing.F) {
 		b.Add(r, noon)
 		if w, ok := b.Last(noon.Add(DefaultWindow), Asked{}); !ok || len(w.Services) > len(r.Points) {
 			t.Errorf("%+v", w)
+		}
+		if open := b.Open(noon, ""); len(open) > min(len(r.Points), maxListeners) {
+			t.Errorf("%+v", open)
 		}
 	})
 }

@@ -21,6 +21,8 @@ const (
 	// Announced is no statistic of a cluster: how often an endpoint said after how many
 	// seconds it closes (translator/render makes that of its answers).
 	Announced
+	// Connections are those of clients that a listener has open now.
+	Connections
 )
 
 // names are Envoy's, within a cluster. It reports a counter only after it was first
@@ -32,11 +34,17 @@ var names = [NumStats]string{"upstream_rq_completed", "upstream_rq_5xx", "upstre
 
 // String is Envoy's name of it.
 func (s Stat) String() string {
-	if s == Announced {
+	switch s {
+	case Announced:
 		return announced
+	case Connections:
+		return connections
 	}
 	return names[s]
 }
+
+// Connections are those of all workers: Envoy also counts them by worker, one word longer.
+const ofListener, connections = "listener.", "downstream_cx_active"
 
 // The name of Announced has its cluster and the seconds as labels:
 // server_keepalive.announced.envoy.cluster_name.shop/web/80.seconds.5.

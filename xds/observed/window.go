@@ -49,7 +49,13 @@ type fleetWindow struct {
 	asked    uint64
 	clusters map[string]*sum // of those that were reported and are served, their Service
 	services map[string]*sum
-	envoys   map[string]map[*sum]*Counts // what is not zero
+	envoys   map[string]*envoyWindow
+}
+
+// envoyWindow is what one of them reported.
+type envoyWindow struct {
+	counts map[*sum]*Counts // what is not zero
+	open   map[string]open  // by listener
 }
 
 // sum is a Service in a window, with what was counted of it since New.
@@ -68,24 +74,24 @@ func (w *window) of(fleet string, known func(string) func(string) bool) *fleetWi
 		if k == nil {
 			return nil
 		}
-		f = &fleetWindow{name: fleet, known: k, clusters: map[string]*sum{}, services: map[string]*sum{}, envoys: map[string]map[*sum]*Counts{}}
+		f = &fleetWindow{name: fleet, known: k, clusters: map[string]*sum{}, services: map[string]*sum{}, envoys: map[string]*envoyWindow{}}
 		w.fleets[fleet] = f
 	}
 	return f
 }
 
-// hear notes that an Envoy reports, and returns what was counted there; false if it is
-// one too many.
-func (f *fleetWindow) hear(envoy string, limit int) (map[*sum]*Counts, bool) {
-	counts, ok := f.envoys[envoy]
+// hear notes that an Envoy reports, and returns what it has reported; false if it is one too
+// many.
+func (f *fleetWindow) hear(envoy string, limit int) (*envoyWindow, bool) {
+	at, ok := f.envoys[envoy]
 	if !ok {
 		if len(f.envoys) >= limit {
 			return nil, false
 		}
-		counts = map[*sum]*Counts{}
-		f.envoys[envoy] = counts
+		at = &envoyWindow{counts: map[*sum]*Counts{}, open: map[string]open{}}
+		f.envoys[envoy] = at
 	}
-	return counts, true
+	return at, true
 }
 
 // count adds a Point that is not zero to what was counted of its Service, and of that at an
@@ -141,7 +147,7 @@ func (w *window) value(length time.Duration, a Asked) Window {
 // pairs are those of a fleet.
 func (f *fleetWindow) pairs(a Asked) (list []Traffic) {
 	for envoy, at := range f.envoys {
-		for s, c := range at {
+		for s, c := range at.counts {
 			if a.takes(f.name, s.Service) {
 				list = append(list, Traffic{Key: Key{f.name, s.Service, envoy}, Counts: *c, Envoys: 1})
 			}

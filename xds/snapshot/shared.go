@@ -19,7 +19,8 @@ type shared struct {
 	steps  [NumTypes]atomic.Pointer[step]
 	narrow struct {
 		once sync.Once
-		of   *Snapshot
+		made atomic.Pointer[forms] // nil until somebody asks
+		from atomic.Pointer[forms] // of an earlier version: what is the same is not looked at again
 	}
 }
 

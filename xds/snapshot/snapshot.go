@@ -14,6 +14,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -22,6 +23,7 @@ import (
 
 	"legation.dev/object"
 	"legation.dev/pmap"
+	"legation.dev/xds/narrow"
 	"legation.dev/xds/redact"
 )
 
@@ -159,8 +161,6 @@ type Resource struct {
 	// Linger is how long an Envoy keeps a cluster at least once nothing there names
 	// it any more. Not part of Version: Envoy is not told.
 	Linger time.Duration
-	// Narrow is what an Envoy gets in place of this whose node has no IPv6; nil: this.
-	Narrow *Resource
 	// From are the Kubernetes objects it came from, for people. Not part of
 	// Version or Sum.
 	From []object.Ref
@@ -169,6 +169,8 @@ type Resource struct {
 	body  int    // where in wire the serialised message begins
 	hides bool   // people may not see all of it
 	sum   pmap.Sum
+
+	narrow atomic.Pointer[Resource] // what Narrow is, once somebody has asked
 }
 
 // Meta is what New is told about a message besides its bytes.
@@ -180,7 +182,6 @@ type Meta struct {
 	Empty        bool
 	Checked      bool
 	Linger       time.Duration
-	Narrow       *Resource
 }
 
 // versionBytes of the SHA-256 stand in a version: 96 bits are enough to tell
@@ -228,7 +229,7 @@ func FromBytes(t Type, name, version string, body []byte, meta Meta) *Resource {
 	slices.SortFunc(meta.Needs, Ref.Compare)
 	slices.SortFunc(meta.Pulls, Ref.Compare)
 	slices.Sort(meta.Chains)
-	r := &Resource{Type: t, Name: name, Version: version, Placeholder: meta.Placeholder, Empty: meta.Empty, Checked: meta.Checked, Linger: meta.Linger, Narrow: meta.Narrow,
+	r := &Resource{Type: t, Name: name, Version: version, Placeholder: meta.Placeholder, Empty: meta.Empty, Checked: meta.Checked, Linger: meta.Linger,
 		Needs: slices.Compact(meta.Needs), Pulls: slices.Compact(meta.Pulls), Chains: meta.Chains, From: meta.From}
 	r.wire, r.body = encode(t, name, version, body)
 	r.hides = t == Secret || redact.Hides(t.URL(), body)
@@ -241,9 +242,6 @@ func (r *Resource) digest() pmap.Sum {
 	for _, n := range r.Needs {
 		parts = append(parts, n.String())
 	}
-	if r.Narrow != nil {
-		parts = append(parts, "narrow", r.Narrow.Version)
-	}
 	return pmap.SumOf(parts...)
 }
 
@@ -252,13 +250,37 @@ func (r *Resource) Final() *Resource {
 	if !r.Placeholder {
 		return r
 	}
-	final := *r
-	final.Placeholder = false
-	final.sum = final.digest()
-	return &final
+	meta := r.meta()
+	meta.Placeholder = false
+	return FromBytes(r.Type, r.Name, r.Version, r.Body(), meta)
 }
 
-// Sum identifies version, Placeholder, Linger, Needs and the version of Narrow.
+// meta is what r was made with; what is made with it owns it.
+func (r *Resource) meta() Meta {
+	return Meta{Needs: slices.Clone(r.Needs), Pulls: slices.Clone(r.Pulls), Chains: slices.Clone(r.Chains), From: r.From,
+		Placeholder: r.Placeholder, Empty: r.Empty, Checked: r.Checked, Linger: r.Linger}
+}
+
+// Narrow is what an Envoy gets in place of r whose node has no IPv6 (package narrow): r itself
+// if that has nothing of IPv6, as most. It follows from the bytes of r, so it is no part of
+// Sum, and is made when it is first asked for: a fleet without such nodes pays nothing for it.
+func (r *Resource) Narrow() *Resource {
+	if n := r.narrow.Load(); n != nil {
+		return n
+	}
+	n := r
+	if body := narrow.Body(r.Type.URL(), r.Body()); !same(body, r.Body()) {
+		n = OfBody(r.Type, r.Name, body, r.meta())
+		n.narrow.Store(n)
+	}
+	r.narrow.Store(n) // who else made it at the same time made the same
+	return n
+}
+
+// same reports whether two bodies are one.
+func same(a, b []byte) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }
+
+// Sum identifies version, Placeholder, Linger and Needs.
 func (r *Resource) Sum() pmap.Sum { return r.sum }
 
 // Wire is r as an element of DeltaDiscoveryResponse.resources, tag and length
@@ -413,29 +435,6 @@ func (s Snapshot) StandIn(secret string) *Resource {
 		return nil
 	}
 	return s.reserve.StandIn(secret)
-}
-
-// Narrow is s as an Envoy runs it whose node has no IPv6. Its digest is that of no fleet.
-func (s Snapshot) Narrow() Snapshot {
-	if s.shared == nil {
-		return s.narrow()
-	}
-	s.shared.narrow.once.Do(func() { n := s.narrow(); s.shared.narrow.of = &n })
-	return s.shared.narrow.of.WithReserve(s.reserve)
-}
-
-func (s Snapshot) narrow() Snapshot {
-	all := s.types[Listener]
-	narrow := all
-	for name, r := range all.All() {
-		if r.Narrow != nil {
-			narrow = narrow.Set(name, r.Narrow)
-		}
-	}
-	if narrow.Same(all) {
-		return s
-	}
-	return s.With(Listener, narrow)
 }
 
 // Get is the resource that ref names.

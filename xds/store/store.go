@@ -126,6 +126,7 @@ func (s *Store) Publish(fleetName string, snap snapshot.Snapshot, cause string, 
 		f.refresh()
 		return *last, false
 	}
+	snap.After(last.Snapshot)
 	v := Version{Number: last.Number + 1, Time: s.now(), Cause: cause, Edits: edits, Snapshot: snap}
 	f.push(v, s.history)
 	return v, true

@@ -608,7 +608,10 @@ type EnvoysResponse struct {
 	// By fleet, id and age.
 	Envoys []*Envoy `protobuf:"bytes,2,rep,name=envoys,proto3" json:"envoys,omitempty"`
 	// Who was connected to one of these replicas within the last hour, and is to none now.
-	Gone          []*GoneEnvoy `protobuf:"bytes,3,rep,name=gone,proto3" json:"gone,omitempty"`
+	Gone []*GoneEnvoy `protobuf:"bytes,3,rep,name=gone,proto3" json:"gone,omitempty"`
+	// What Envoys have said last of connections of clients, by fleet and Envoy. Each reports to one
+	// replica after the other, whichever it is connected to.
+	Clients       []*Clients `protobuf:"bytes,4,rep,name=clients,proto3" json:"clients,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -664,6 +667,137 @@ func (x *EnvoysResponse) GetGone() []*GoneEnvoy {
 	return nil
 }
 
+func (x *EnvoysResponse) GetClients() []*Clients {
+	if x != nil {
+		return x.Clients
+	}
+	return nil
+}
+
+// Clients are the connections of clients that an Envoy has.
+type Clients struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Fleet string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	// node.id
+	Envoy string `protobuf:"bytes,2,opt,name=envoy,proto3" json:"envoy,omitempty"`
+	// By name, those of its bootstrap among them; one that never had a connection is left out.
+	Listeners     []*ListenerClients `protobuf:"bytes,3,rep,name=listeners,proto3" json:"listeners,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Clients) Reset() {
+	*x = Clients{}
+	mi := &file_admin_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Clients) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Clients) ProtoMessage() {}
+
+func (x *Clients) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Clients.ProtoReflect.Descriptor instead.
+func (*Clients) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Clients) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *Clients) GetEnvoy() string {
+	if x != nil {
+		return x.Envoy
+	}
+	return ""
+}
+
+func (x *Clients) GetListeners() []*ListenerClients {
+	if x != nil {
+		return x.Listeners
+	}
+	return nil
+}
+
+type ListenerClients struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Listener    string                 `protobuf:"bytes,1,opt,name=listener,proto3" json:"listener,omitempty"`
+	Connections uint64                 `protobuf:"varint,2,opt,name=connections,proto3" json:"connections,omitempty"`
+	// When Envoy said so.
+	At            *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListenerClients) Reset() {
+	*x = ListenerClients{}
+	mi := &file_admin_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListenerClients) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListenerClients) ProtoMessage() {}
+
+func (x *ListenerClients) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListenerClients.ProtoReflect.Descriptor instead.
+func (*ListenerClients) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ListenerClients) GetListener() string {
+	if x != nil {
+		return x.Listener
+	}
+	return ""
+}
+
+func (x *ListenerClients) GetConnections() uint64 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
+func (x *ListenerClients) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
 // Envoy is one stream of one Envoy.
 type Envoy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -700,7 +834,7 @@ type Envoy struct {
 
 func (x *Envoy) Reset() {
 	*x = Envoy{}
-	mi := &file_admin_proto_msgTypes[9]
+	mi := &file_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -712,7 +846,7 @@ func (x *Envoy) String() string {
 func (*Envoy) ProtoMessage() {}
 
 func (x *Envoy) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[9]
+	mi := &file_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -725,7 +859,7 @@ func (x *Envoy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Envoy.ProtoReflect.Descriptor instead.
 func (*Envoy) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{9}
+	return file_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Envoy) GetFleet() string {
@@ -835,7 +969,7 @@ type GoneEnvoy struct {
 
 func (x *GoneEnvoy) Reset() {
 	*x = GoneEnvoy{}
-	mi := &file_admin_proto_msgTypes[10]
+	mi := &file_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -847,7 +981,7 @@ func (x *GoneEnvoy) String() string {
 func (*GoneEnvoy) ProtoMessage() {}
 
 func (x *GoneEnvoy) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[10]
+	mi := &file_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -860,7 +994,7 @@ func (x *GoneEnvoy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GoneEnvoy.ProtoReflect.Descriptor instead.
 func (*GoneEnvoy) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{10}
+	return file_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GoneEnvoy) GetFleet() string {
@@ -913,7 +1047,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_admin_proto_msgTypes[11]
+	mi := &file_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -925,7 +1059,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[11]
+	mi := &file_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -938,7 +1072,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{11}
+	return file_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Rejection) GetTypeUrl() string {
@@ -995,7 +1129,7 @@ type ResourcesRequest struct {
 
 func (x *ResourcesRequest) Reset() {
 	*x = ResourcesRequest{}
-	mi := &file_admin_proto_msgTypes[12]
+	mi := &file_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1007,7 +1141,7 @@ func (x *ResourcesRequest) String() string {
 func (*ResourcesRequest) ProtoMessage() {}
 
 func (x *ResourcesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[12]
+	mi := &file_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1020,7 +1154,7 @@ func (x *ResourcesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResourcesRequest.ProtoReflect.Descriptor instead.
 func (*ResourcesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{12}
+	return file_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ResourcesRequest) GetFleet() string {
@@ -1085,7 +1219,7 @@ type ResourcesResponse struct {
 
 func (x *ResourcesResponse) Reset() {
 	*x = ResourcesResponse{}
-	mi := &file_admin_proto_msgTypes[13]
+	mi := &file_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1097,7 +1231,7 @@ func (x *ResourcesResponse) String() string {
 func (*ResourcesResponse) ProtoMessage() {}
 
 func (x *ResourcesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[13]
+	mi := &file_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1110,7 +1244,7 @@ func (x *ResourcesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResourcesResponse.ProtoReflect.Descriptor instead.
 func (*ResourcesResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{13}
+	return file_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ResourcesResponse) GetResource() *Resource {
@@ -1178,7 +1312,7 @@ type HistoryRequest struct {
 
 func (x *HistoryRequest) Reset() {
 	*x = HistoryRequest{}
-	mi := &file_admin_proto_msgTypes[14]
+	mi := &file_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1190,7 +1324,7 @@ func (x *HistoryRequest) String() string {
 func (*HistoryRequest) ProtoMessage() {}
 
 func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[14]
+	mi := &file_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1203,7 +1337,7 @@ func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryRequest.ProtoReflect.Descriptor instead.
 func (*HistoryRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{14}
+	return file_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *HistoryRequest) GetFleet() string {
@@ -1247,7 +1381,7 @@ type HistoryResponse struct {
 
 func (x *HistoryResponse) Reset() {
 	*x = HistoryResponse{}
-	mi := &file_admin_proto_msgTypes[15]
+	mi := &file_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1259,7 +1393,7 @@ func (x *HistoryResponse) String() string {
 func (*HistoryResponse) ProtoMessage() {}
 
 func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[15]
+	mi := &file_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1272,7 +1406,7 @@ func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryResponse.ProtoReflect.Descriptor instead.
 func (*HistoryResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{15}
+	return file_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *HistoryResponse) GetInstance() string {
@@ -1305,7 +1439,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_admin_proto_msgTypes[16]
+	mi := &file_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1317,7 +1451,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[16]
+	mi := &file_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1330,7 +1464,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{16}
+	return file_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *WatchRequest) GetFleet() string {
@@ -1349,7 +1483,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_admin_proto_msgTypes[17]
+	mi := &file_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1361,7 +1495,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[17]
+	mi := &file_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1374,7 +1508,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{17}
+	return file_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *WatchResponse) GetVersion() *Version {
@@ -1396,7 +1530,7 @@ type DiffRequest struct {
 
 func (x *DiffRequest) Reset() {
 	*x = DiffRequest{}
-	mi := &file_admin_proto_msgTypes[18]
+	mi := &file_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1408,7 +1542,7 @@ func (x *DiffRequest) String() string {
 func (*DiffRequest) ProtoMessage() {}
 
 func (x *DiffRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[18]
+	mi := &file_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1421,7 +1555,7 @@ func (x *DiffRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffRequest.ProtoReflect.Descriptor instead.
 func (*DiffRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{18}
+	return file_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DiffRequest) GetFleet() string {
@@ -1460,7 +1594,7 @@ type DiffResponse struct {
 
 func (x *DiffResponse) Reset() {
 	*x = DiffResponse{}
-	mi := &file_admin_proto_msgTypes[19]
+	mi := &file_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1472,7 +1606,7 @@ func (x *DiffResponse) String() string {
 func (*DiffResponse) ProtoMessage() {}
 
 func (x *DiffResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[19]
+	mi := &file_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1485,7 +1619,7 @@ func (x *DiffResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffResponse.ProtoReflect.Descriptor instead.
 func (*DiffResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{19}
+	return file_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DiffResponse) GetFleet() string {
@@ -1541,7 +1675,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_admin_proto_msgTypes[20]
+	mi := &file_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1553,7 +1687,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[20]
+	mi := &file_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1566,7 +1700,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{20}
+	return file_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Change) GetKind() string {
@@ -1623,7 +1757,7 @@ type ExplainRequest struct {
 
 func (x *ExplainRequest) Reset() {
 	*x = ExplainRequest{}
-	mi := &file_admin_proto_msgTypes[21]
+	mi := &file_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1635,7 +1769,7 @@ func (x *ExplainRequest) String() string {
 func (*ExplainRequest) ProtoMessage() {}
 
 func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[21]
+	mi := &file_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1648,7 +1782,7 @@ func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{21}
+	return file_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ExplainRequest) GetObject() string {
@@ -1680,7 +1814,7 @@ type ExplainResponse struct {
 
 func (x *ExplainResponse) Reset() {
 	*x = ExplainResponse{}
-	mi := &file_admin_proto_msgTypes[22]
+	mi := &file_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1692,7 +1826,7 @@ func (x *ExplainResponse) String() string {
 func (*ExplainResponse) ProtoMessage() {}
 
 func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[22]
+	mi := &file_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1705,7 +1839,7 @@ func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
 func (*ExplainResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{22}
+	return file_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ExplainResponse) GetReplicas() []*Replica {
@@ -1745,7 +1879,7 @@ type Made struct {
 
 func (x *Made) Reset() {
 	*x = Made{}
-	mi := &file_admin_proto_msgTypes[23]
+	mi := &file_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1757,7 +1891,7 @@ func (x *Made) String() string {
 func (*Made) ProtoMessage() {}
 
 func (x *Made) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[23]
+	mi := &file_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1770,7 +1904,7 @@ func (x *Made) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Made.ProtoReflect.Descriptor instead.
 func (*Made) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{23}
+	return file_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Made) GetFleet() string {
@@ -1830,7 +1964,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1842,7 +1976,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1855,7 +1989,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{24}
+	return file_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Problem) GetField() string {
@@ -1926,7 +2060,7 @@ type ProblemsRequest struct {
 
 func (x *ProblemsRequest) Reset() {
 	*x = ProblemsRequest{}
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1938,7 +2072,7 @@ func (x *ProblemsRequest) String() string {
 func (*ProblemsRequest) ProtoMessage() {}
 
 func (x *ProblemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1951,7 +2085,7 @@ func (x *ProblemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProblemsRequest.ProtoReflect.Descriptor instead.
 func (*ProblemsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{25}
+	return file_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ProblemsRequest) GetNamespace() string {
@@ -1982,7 +2116,7 @@ type ProblemsResponse struct {
 
 func (x *ProblemsResponse) Reset() {
 	*x = ProblemsResponse{}
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1994,7 +2128,7 @@ func (x *ProblemsResponse) String() string {
 func (*ProblemsResponse) ProtoMessage() {}
 
 func (x *ProblemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2007,7 +2141,7 @@ func (x *ProblemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProblemsResponse.ProtoReflect.Descriptor instead.
 func (*ProblemsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{26}
+	return file_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ProblemsResponse) GetReplicas() []*Replica {
@@ -2046,7 +2180,7 @@ type Elsewhere struct {
 
 func (x *Elsewhere) Reset() {
 	*x = Elsewhere{}
-	mi := &file_admin_proto_msgTypes[27]
+	mi := &file_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2058,7 +2192,7 @@ func (x *Elsewhere) String() string {
 func (*Elsewhere) ProtoMessage() {}
 
 func (x *Elsewhere) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[27]
+	mi := &file_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2071,7 +2205,7 @@ func (x *Elsewhere) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Elsewhere.ProtoReflect.Descriptor instead.
 func (*Elsewhere) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{27}
+	return file_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Elsewhere) GetClass() string {
@@ -2120,7 +2254,7 @@ type TrafficRequest struct {
 
 func (x *TrafficRequest) Reset() {
 	*x = TrafficRequest{}
-	mi := &file_admin_proto_msgTypes[28]
+	mi := &file_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2132,7 +2266,7 @@ func (x *TrafficRequest) String() string {
 func (*TrafficRequest) ProtoMessage() {}
 
 func (x *TrafficRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[28]
+	mi := &file_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2145,7 +2279,7 @@ func (x *TrafficRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrafficRequest.ProtoReflect.Descriptor instead.
 func (*TrafficRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{28}
+	return file_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *TrafficRequest) GetFleet() string {
@@ -2197,7 +2331,7 @@ type TrafficResponse struct {
 
 func (x *TrafficResponse) Reset() {
 	*x = TrafficResponse{}
-	mi := &file_admin_proto_msgTypes[29]
+	mi := &file_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2209,7 +2343,7 @@ func (x *TrafficResponse) String() string {
 func (*TrafficResponse) ProtoMessage() {}
 
 func (x *TrafficResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[29]
+	mi := &file_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2222,7 +2356,7 @@ func (x *TrafficResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrafficResponse.ProtoReflect.Descriptor instead.
 func (*TrafficResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{29}
+	return file_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *TrafficResponse) GetReplicas() []*Replica {
@@ -2292,7 +2426,7 @@ type Traffic struct {
 
 func (x *Traffic) Reset() {
 	*x = Traffic{}
-	mi := &file_admin_proto_msgTypes[30]
+	mi := &file_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2304,7 +2438,7 @@ func (x *Traffic) String() string {
 func (*Traffic) ProtoMessage() {}
 
 func (x *Traffic) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[30]
+	mi := &file_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2317,7 +2451,7 @@ func (x *Traffic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Traffic.ProtoReflect.Descriptor instead.
 func (*Traffic) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{30}
+	return file_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Traffic) GetFleet() string {
@@ -2441,7 +2575,7 @@ type Lengths struct {
 
 func (x *Lengths) Reset() {
 	*x = Lengths{}
-	mi := &file_admin_proto_msgTypes[31]
+	mi := &file_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2453,7 +2587,7 @@ func (x *Lengths) String() string {
 func (*Lengths) ProtoMessage() {}
 
 func (x *Lengths) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[31]
+	mi := &file_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2466,7 +2600,7 @@ func (x *Lengths) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lengths.ProtoReflect.Descriptor instead.
 func (*Lengths) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{31}
+	return file_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Lengths) GetCount() uint64 {
@@ -2509,7 +2643,7 @@ type HoldsRequest struct {
 
 func (x *HoldsRequest) Reset() {
 	*x = HoldsRequest{}
-	mi := &file_admin_proto_msgTypes[32]
+	mi := &file_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2521,7 +2655,7 @@ func (x *HoldsRequest) String() string {
 func (*HoldsRequest) ProtoMessage() {}
 
 func (x *HoldsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[32]
+	mi := &file_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2534,7 +2668,7 @@ func (x *HoldsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldsRequest.ProtoReflect.Descriptor instead.
 func (*HoldsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{32}
+	return file_admin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *HoldsRequest) GetFleet() string {
@@ -2562,7 +2696,7 @@ type HoldsResponse struct {
 
 func (x *HoldsResponse) Reset() {
 	*x = HoldsResponse{}
-	mi := &file_admin_proto_msgTypes[33]
+	mi := &file_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2574,7 +2708,7 @@ func (x *HoldsResponse) String() string {
 func (*HoldsResponse) ProtoMessage() {}
 
 func (x *HoldsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[33]
+	mi := &file_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2587,7 +2721,7 @@ func (x *HoldsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldsResponse.ProtoReflect.Descriptor instead.
 func (*HoldsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{33}
+	return file_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *HoldsResponse) GetReplicas() []*Replica {
@@ -2625,14 +2759,17 @@ type Hold struct {
 	// The replicas that hold it.
 	Instances []string `protobuf:"bytes,9,rep,name=instances,proto3" json:"instances,omitempty"`
 	// It ends when somebody approves it, by its digest.
-	Approvable    bool `protobuf:"varint,10,opt,name=approvable,proto3" json:"approvable,omitempty"`
+	Approvable bool `protobuf:"varint,10,opt,name=approvable,proto3" json:"approvable,omitempty"`
+	// Of settings that wait for that: which connections of clients they close. There are no listeners
+	// if they wait for another reason.
+	Closes        *Closes `protobuf:"bytes,11,opt,name=closes,proto3" json:"closes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Hold) Reset() {
 	*x = Hold{}
-	mi := &file_admin_proto_msgTypes[34]
+	mi := &file_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2644,7 +2781,7 @@ func (x *Hold) String() string {
 func (*Hold) ProtoMessage() {}
 
 func (x *Hold) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[34]
+	mi := &file_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2657,7 +2794,7 @@ func (x *Hold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hold.ProtoReflect.Descriptor instead.
 func (*Hold) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{34}
+	return file_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Hold) GetKind() string {
@@ -2730,6 +2867,148 @@ func (x *Hold) GetApprovable() bool {
 	return false
 }
 
+func (x *Hold) GetCloses() *Closes {
+	if x != nil {
+		return x.Closes
+	}
+	return nil
+}
+
+// Closes is which connections of clients end with something, and how many there are.
+type Closes struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By name.
+	Listeners []*ClosedListener `protobuf:"bytes,1,rep,name=listeners,proto3" json:"listeners,omitempty"`
+	// How many Envoys of the fleet are connected, and how many of them have said how many
+	// connections they have.
+	Envoys uint32 `protobuf:"varint,2,opt,name=envoys,proto3" json:"envoys,omitempty"`
+	Told   uint32 `protobuf:"varint,3,opt,name=told,proto3" json:"told,omitempty"`
+	// When the one of these said so that has for the longest time not said it again.
+	Oldest        *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=oldest,proto3" json:"oldest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Closes) Reset() {
+	*x = Closes{}
+	mi := &file_admin_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Closes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Closes) ProtoMessage() {}
+
+func (x *Closes) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Closes.ProtoReflect.Descriptor instead.
+func (*Closes) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *Closes) GetListeners() []*ClosedListener {
+	if x != nil {
+		return x.Listeners
+	}
+	return nil
+}
+
+func (x *Closes) GetEnvoys() uint32 {
+	if x != nil {
+		return x.Envoys
+	}
+	return 0
+}
+
+func (x *Closes) GetTold() uint32 {
+	if x != nil {
+		return x.Told
+	}
+	return 0
+}
+
+func (x *Closes) GetOldest() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Oldest
+	}
+	return nil
+}
+
+type ClosedListener struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Listener string                 `protobuf:"bytes,1,opt,name=listener,proto3" json:"listener,omitempty"`
+	// How many of its filter chains it concerns; 0: all.
+	Chains uint32 `protobuf:"varint,2,opt,name=chains,proto3" json:"chains,omitempty"`
+	// How many connections there are, whatever their chain.
+	Connections   uint64 `protobuf:"varint,3,opt,name=connections,proto3" json:"connections,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClosedListener) Reset() {
+	*x = ClosedListener{}
+	mi := &file_admin_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClosedListener) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClosedListener) ProtoMessage() {}
+
+func (x *ClosedListener) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClosedListener.ProtoReflect.Descriptor instead.
+func (*ClosedListener) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *ClosedListener) GetListener() string {
+	if x != nil {
+		return x.Listener
+	}
+	return ""
+}
+
+func (x *ClosedListener) GetChains() uint32 {
+	if x != nil {
+		return x.Chains
+	}
+	return 0
+}
+
+func (x *ClosedListener) GetConnections() uint64 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
 type StandingRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2738,7 +3017,7 @@ type StandingRequest struct {
 
 func (x *StandingRequest) Reset() {
 	*x = StandingRequest{}
-	mi := &file_admin_proto_msgTypes[35]
+	mi := &file_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2750,7 +3029,7 @@ func (x *StandingRequest) String() string {
 func (*StandingRequest) ProtoMessage() {}
 
 func (x *StandingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[35]
+	mi := &file_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2763,7 +3042,7 @@ func (x *StandingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingRequest.ProtoReflect.Descriptor instead.
 func (*StandingRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{35}
+	return file_admin_proto_rawDescGZIP(), []int{39}
 }
 
 // StandingResponse is what other replicas compare with what they have themselves.
@@ -2792,7 +3071,7 @@ type StandingResponse struct {
 
 func (x *StandingResponse) Reset() {
 	*x = StandingResponse{}
-	mi := &file_admin_proto_msgTypes[36]
+	mi := &file_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2804,7 +3083,7 @@ func (x *StandingResponse) String() string {
 func (*StandingResponse) ProtoMessage() {}
 
 func (x *StandingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[36]
+	mi := &file_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2817,7 +3096,7 @@ func (x *StandingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingResponse.ProtoReflect.Descriptor instead.
 func (*StandingResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{36}
+	return file_admin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *StandingResponse) GetInstance() string {
@@ -2895,7 +3174,7 @@ type PastOrder struct {
 
 func (x *PastOrder) Reset() {
 	*x = PastOrder{}
-	mi := &file_admin_proto_msgTypes[37]
+	mi := &file_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2907,7 +3186,7 @@ func (x *PastOrder) String() string {
 func (*PastOrder) ProtoMessage() {}
 
 func (x *PastOrder) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[37]
+	mi := &file_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2920,7 +3199,7 @@ func (x *PastOrder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PastOrder.ProtoReflect.Descriptor instead.
 func (*PastOrder) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{37}
+	return file_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *PastOrder) GetId() string {
@@ -2980,7 +3259,7 @@ type LastRequest struct {
 
 func (x *LastRequest) Reset() {
 	*x = LastRequest{}
-	mi := &file_admin_proto_msgTypes[38]
+	mi := &file_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2992,7 +3271,7 @@ func (x *LastRequest) String() string {
 func (*LastRequest) ProtoMessage() {}
 
 func (x *LastRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[38]
+	mi := &file_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3005,7 +3284,7 @@ func (x *LastRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LastRequest.ProtoReflect.Descriptor instead.
 func (*LastRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{38}
+	return file_admin_proto_rawDescGZIP(), []int{42}
 }
 
 // LastResponse is a part of what Last hands on.
@@ -3023,7 +3302,7 @@ type LastResponse struct {
 
 func (x *LastResponse) Reset() {
 	*x = LastResponse{}
-	mi := &file_admin_proto_msgTypes[39]
+	mi := &file_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3035,7 +3314,7 @@ func (x *LastResponse) String() string {
 func (*LastResponse) ProtoMessage() {}
 
 func (x *LastResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[39]
+	mi := &file_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3048,7 +3327,7 @@ func (x *LastResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LastResponse.ProtoReflect.Descriptor instead.
 func (*LastResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{39}
+	return file_admin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *LastResponse) GetPacked() []byte {
@@ -3082,7 +3361,7 @@ type Order struct {
 
 func (x *Order) Reset() {
 	*x = Order{}
-	mi := &file_admin_proto_msgTypes[40]
+	mi := &file_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3094,7 +3373,7 @@ func (x *Order) String() string {
 func (*Order) ProtoMessage() {}
 
 func (x *Order) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[40]
+	mi := &file_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3107,7 +3386,7 @@ func (x *Order) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Order.ProtoReflect.Descriptor instead.
 func (*Order) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{40}
+	return file_admin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Order) GetFleet() string {
@@ -3156,7 +3435,7 @@ type ApproveRequest struct {
 
 func (x *ApproveRequest) Reset() {
 	*x = ApproveRequest{}
-	mi := &file_admin_proto_msgTypes[41]
+	mi := &file_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3168,7 +3447,7 @@ func (x *ApproveRequest) String() string {
 func (*ApproveRequest) ProtoMessage() {}
 
 func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[41]
+	mi := &file_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3181,7 +3460,7 @@ func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{41}
+	return file_admin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ApproveRequest) GetOrder() *Order {
@@ -3207,7 +3486,7 @@ type ApproveResponse struct {
 
 func (x *ApproveResponse) Reset() {
 	*x = ApproveResponse{}
-	mi := &file_admin_proto_msgTypes[42]
+	mi := &file_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3219,7 +3498,7 @@ func (x *ApproveResponse) String() string {
 func (*ApproveResponse) ProtoMessage() {}
 
 func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[42]
+	mi := &file_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3232,7 +3511,7 @@ func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveResponse.ProtoReflect.Descriptor instead.
 func (*ApproveResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{42}
+	return file_admin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ApproveResponse) GetReplicas() []*Replica {
@@ -3251,7 +3530,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_admin_proto_msgTypes[43]
+	mi := &file_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3263,7 +3542,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[43]
+	mi := &file_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3276,7 +3555,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{43}
+	return file_admin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *PauseRequest) GetOrder() *Order {
@@ -3295,7 +3574,7 @@ type PauseResponse struct {
 
 func (x *PauseResponse) Reset() {
 	*x = PauseResponse{}
-	mi := &file_admin_proto_msgTypes[44]
+	mi := &file_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3307,7 +3586,7 @@ func (x *PauseResponse) String() string {
 func (*PauseResponse) ProtoMessage() {}
 
 func (x *PauseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[44]
+	mi := &file_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3320,7 +3599,7 @@ func (x *PauseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseResponse.ProtoReflect.Descriptor instead.
 func (*PauseResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{44}
+	return file_admin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *PauseResponse) GetReplicas() []*Replica {
@@ -3339,7 +3618,7 @@ type ResumeRequest struct {
 
 func (x *ResumeRequest) Reset() {
 	*x = ResumeRequest{}
-	mi := &file_admin_proto_msgTypes[45]
+	mi := &file_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3351,7 +3630,7 @@ func (x *ResumeRequest) String() string {
 func (*ResumeRequest) ProtoMessage() {}
 
 func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[45]
+	mi := &file_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3364,7 +3643,7 @@ func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{45}
+	return file_admin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ResumeRequest) GetOrder() *Order {
@@ -3383,7 +3662,7 @@ type ResumeResponse struct {
 
 func (x *ResumeResponse) Reset() {
 	*x = ResumeResponse{}
-	mi := &file_admin_proto_msgTypes[46]
+	mi := &file_admin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3395,7 +3674,7 @@ func (x *ResumeResponse) String() string {
 func (*ResumeResponse) ProtoMessage() {}
 
 func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[46]
+	mi := &file_admin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3408,7 +3687,7 @@ func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeResponse.ProtoReflect.Descriptor instead.
 func (*ResumeResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{46}
+	return file_admin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ResumeResponse) GetReplicas() []*Replica {
@@ -3430,7 +3709,7 @@ type CertificatesRequest struct {
 
 func (x *CertificatesRequest) Reset() {
 	*x = CertificatesRequest{}
-	mi := &file_admin_proto_msgTypes[47]
+	mi := &file_admin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3442,7 +3721,7 @@ func (x *CertificatesRequest) String() string {
 func (*CertificatesRequest) ProtoMessage() {}
 
 func (x *CertificatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[47]
+	mi := &file_admin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3455,7 +3734,7 @@ func (x *CertificatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificatesRequest.ProtoReflect.Descriptor instead.
 func (*CertificatesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{47}
+	return file_admin_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *CertificatesRequest) GetFleet() string {
@@ -3483,7 +3762,7 @@ type CertificatesResponse struct {
 
 func (x *CertificatesResponse) Reset() {
 	*x = CertificatesResponse{}
-	mi := &file_admin_proto_msgTypes[48]
+	mi := &file_admin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3495,7 +3774,7 @@ func (x *CertificatesResponse) String() string {
 func (*CertificatesResponse) ProtoMessage() {}
 
 func (x *CertificatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[48]
+	mi := &file_admin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3508,7 +3787,7 @@ func (x *CertificatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificatesResponse.ProtoReflect.Descriptor instead.
 func (*CertificatesResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{48}
+	return file_admin_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *CertificatesResponse) GetInstance() string {
@@ -3549,7 +3828,7 @@ type Certificate struct {
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_admin_proto_msgTypes[49]
+	mi := &file_admin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3561,7 +3840,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[49]
+	mi := &file_admin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3574,7 +3853,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{49}
+	return file_admin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Certificate) GetFleet() string {
@@ -3652,7 +3931,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_admin_proto_msgTypes[50]
+	mi := &file_admin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3664,7 +3943,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[50]
+	mi := &file_admin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3677,7 +3956,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{50}
+	return file_admin_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *PlanRequest) GetManifests() []byte {
@@ -3712,7 +3991,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_admin_proto_msgTypes[51]
+	mi := &file_admin_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3724,7 +4003,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[51]
+	mi := &file_admin_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3737,7 +4016,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{51}
+	return file_admin_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *PlanResponse) GetInstance() string {
@@ -3791,14 +4070,16 @@ type PlannedFleet struct {
 	// At most 5,000.
 	Changes []*Change `protobuf:"bytes,3,rep,name=changes,proto3" json:"changes,omitempty"`
 	// How many more there are.
-	More          uint32 `protobuf:"varint,4,opt,name=more,proto3" json:"more,omitempty"`
+	More uint32 `protobuf:"varint,4,opt,name=more,proto3" json:"more,omitempty"`
+	// Which connections of clients would be closed; not set: none.
+	Closes        *Closes `protobuf:"bytes,5,opt,name=closes,proto3" json:"closes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PlannedFleet) Reset() {
 	*x = PlannedFleet{}
-	mi := &file_admin_proto_msgTypes[52]
+	mi := &file_admin_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3810,7 +4091,7 @@ func (x *PlannedFleet) String() string {
 func (*PlannedFleet) ProtoMessage() {}
 
 func (x *PlannedFleet) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[52]
+	mi := &file_admin_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3823,7 +4104,7 @@ func (x *PlannedFleet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedFleet.ProtoReflect.Descriptor instead.
 func (*PlannedFleet) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{52}
+	return file_admin_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *PlannedFleet) GetName() string {
@@ -3854,6 +4135,13 @@ func (x *PlannedFleet) GetMore() uint32 {
 	return 0
 }
 
+func (x *PlannedFleet) GetCloses() *Closes {
+	if x != nil {
+		return x.Closes
+	}
+	return nil
+}
+
 type WhyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// GET, if it is empty.
@@ -3872,7 +4160,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_admin_proto_msgTypes[53]
+	mi := &file_admin_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3884,7 +4172,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[53]
+	mi := &file_admin_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3897,7 +4185,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{53}
+	return file_admin_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *WhyRequest) GetMethod() string {
@@ -3949,7 +4237,7 @@ type WhyResponse struct {
 
 func (x *WhyResponse) Reset() {
 	*x = WhyResponse{}
-	mi := &file_admin_proto_msgTypes[54]
+	mi := &file_admin_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3961,7 +4249,7 @@ func (x *WhyResponse) String() string {
 func (*WhyResponse) ProtoMessage() {}
 
 func (x *WhyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[54]
+	mi := &file_admin_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3974,7 +4262,7 @@ func (x *WhyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
 func (*WhyResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{54}
+	return file_admin_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *WhyResponse) GetInstance() string {
@@ -4042,11 +4330,20 @@ const file_admin_proto_rawDesc = "" +
 	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\";\n" +
 	"\rEnvoysRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x14\n" +
-	"\x05local\x18\x02 \x01(\bR\x05local\"\xac\x01\n" +
+	"\x05local\x18\x02 \x01(\bR\x05local\"\xe2\x01\n" +
 	"\x0eEnvoysResponse\x126\n" +
 	"\breplicas\x18\x01 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas\x120\n" +
 	"\x06envoys\x18\x02 \x03(\v2\x18.legation.admin.v1.EnvoyR\x06envoys\x120\n" +
-	"\x04gone\x18\x03 \x03(\v2\x1c.legation.admin.v1.GoneEnvoyR\x04gone\"\x8d\x03\n" +
+	"\x04gone\x18\x03 \x03(\v2\x1c.legation.admin.v1.GoneEnvoyR\x04gone\x124\n" +
+	"\aclients\x18\x04 \x03(\v2\x1a.legation.admin.v1.ClientsR\aclients\"w\n" +
+	"\aClients\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x14\n" +
+	"\x05envoy\x18\x02 \x01(\tR\x05envoy\x12@\n" +
+	"\tlisteners\x18\x03 \x03(\v2\".legation.admin.v1.ListenerClientsR\tlisteners\"{\n" +
+	"\x0fListenerClients\x12\x1a\n" +
+	"\blistener\x18\x01 \x01(\tR\blistener\x12 \n" +
+	"\vconnections\x18\x02 \x01(\x04R\vconnections\x12*\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\x8d\x03\n" +
 	"\x05Envoy\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
@@ -4193,7 +4490,7 @@ const file_admin_proto_rawDesc = "" +
 	"\x05local\x18\x02 \x01(\bR\x05local\"v\n" +
 	"\rHoldsResponse\x126\n" +
 	"\breplicas\x18\x01 \x03(\v2\x1a.legation.admin.v1.ReplicaR\breplicas\x12-\n" +
-	"\x05holds\x18\x02 \x03(\v2\x17.legation.admin.v1.HoldR\x05holds\"\xb0\x02\n" +
+	"\x05holds\x18\x02 \x03(\v2\x17.legation.admin.v1.HoldR\x05holds\"\xe3\x02\n" +
 	"\x04Hold\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05fleet\x18\x02 \x01(\tR\x05fleet\x12\x16\n" +
@@ -4207,7 +4504,17 @@ const file_admin_proto_rawDesc = "" +
 	"\n" +
 	"approvable\x18\n" +
 	" \x01(\bR\n" +
-	"approvable\"\x11\n" +
+	"approvable\x121\n" +
+	"\x06closes\x18\v \x01(\v2\x19.legation.admin.v1.ClosesR\x06closes\"\xa9\x01\n" +
+	"\x06Closes\x12?\n" +
+	"\tlisteners\x18\x01 \x03(\v2!.legation.admin.v1.ClosedListenerR\tlisteners\x12\x16\n" +
+	"\x06envoys\x18\x02 \x01(\rR\x06envoys\x12\x12\n" +
+	"\x04told\x18\x03 \x01(\rR\x04told\x122\n" +
+	"\x06oldest\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x06oldest\"f\n" +
+	"\x0eClosedListener\x12\x1a\n" +
+	"\blistener\x18\x01 \x01(\tR\blistener\x12\x16\n" +
+	"\x06chains\x18\x02 \x01(\rR\x06chains\x12 \n" +
+	"\vconnections\x18\x03 \x01(\x04R\vconnections\"\x11\n" +
 	"\x0fStandingRequest\"\xd3\x02\n" +
 	"\x10StandingResponse\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x124\n" +
@@ -4274,12 +4581,13 @@ const file_admin_proto_rawDesc = "" +
 	"\bproblems\x18\x03 \x03(\v2\x1a.legation.admin.v1.ProblemR\bproblems\x122\n" +
 	"\x06solved\x18\x04 \x03(\v2\x1a.legation.admin.v1.ProblemR\x06solved\x12\x18\n" +
 	"\aobjects\x18\x05 \x01(\rR\aobjects\x12\x1c\n" +
-	"\tunchanged\x18\x06 \x01(\rR\tunchanged\"\x81\x01\n" +
+	"\tunchanged\x18\x06 \x01(\rR\tunchanged\"\xb4\x01\n" +
 	"\fPlannedFleet\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05hosts\x18\x02 \x03(\tR\x05hosts\x123\n" +
 	"\achanges\x18\x03 \x03(\v2\x19.legation.admin.v1.ChangeR\achanges\x12\x12\n" +
-	"\x04more\x18\x04 \x01(\rR\x04more\"z\n" +
+	"\x04more\x18\x04 \x01(\rR\x04more\x121\n" +
+	"\x06closes\x18\x05 \x01(\v2\x19.legation.admin.v1.ClosesR\x06closes\"z\n" +
 	"\n" +
 	"WhyRequest\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x10\n" +
@@ -4325,7 +4633,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 59)
 var file_admin_proto_goTypes = []any{
 	(*AcknowledgedRequest)(nil),   // 0: legation.admin.v1.AcknowledgedRequest
 	(*Resource)(nil),              // 1: legation.admin.v1.Resource
@@ -4336,164 +4644,175 @@ var file_admin_proto_goTypes = []any{
 	(*Edit)(nil),                  // 6: legation.admin.v1.Edit
 	(*EnvoysRequest)(nil),         // 7: legation.admin.v1.EnvoysRequest
 	(*EnvoysResponse)(nil),        // 8: legation.admin.v1.EnvoysResponse
-	(*Envoy)(nil),                 // 9: legation.admin.v1.Envoy
-	(*GoneEnvoy)(nil),             // 10: legation.admin.v1.GoneEnvoy
-	(*Rejection)(nil),             // 11: legation.admin.v1.Rejection
-	(*ResourcesRequest)(nil),      // 12: legation.admin.v1.ResourcesRequest
-	(*ResourcesResponse)(nil),     // 13: legation.admin.v1.ResourcesResponse
-	(*HistoryRequest)(nil),        // 14: legation.admin.v1.HistoryRequest
-	(*HistoryResponse)(nil),       // 15: legation.admin.v1.HistoryResponse
-	(*WatchRequest)(nil),          // 16: legation.admin.v1.WatchRequest
-	(*WatchResponse)(nil),         // 17: legation.admin.v1.WatchResponse
-	(*DiffRequest)(nil),           // 18: legation.admin.v1.DiffRequest
-	(*DiffResponse)(nil),          // 19: legation.admin.v1.DiffResponse
-	(*Change)(nil),                // 20: legation.admin.v1.Change
-	(*ExplainRequest)(nil),        // 21: legation.admin.v1.ExplainRequest
-	(*ExplainResponse)(nil),       // 22: legation.admin.v1.ExplainResponse
-	(*Made)(nil),                  // 23: legation.admin.v1.Made
-	(*Problem)(nil),               // 24: legation.admin.v1.Problem
-	(*ProblemsRequest)(nil),       // 25: legation.admin.v1.ProblemsRequest
-	(*ProblemsResponse)(nil),      // 26: legation.admin.v1.ProblemsResponse
-	(*Elsewhere)(nil),             // 27: legation.admin.v1.Elsewhere
-	(*TrafficRequest)(nil),        // 28: legation.admin.v1.TrafficRequest
-	(*TrafficResponse)(nil),       // 29: legation.admin.v1.TrafficResponse
-	(*Traffic)(nil),               // 30: legation.admin.v1.Traffic
-	(*Lengths)(nil),               // 31: legation.admin.v1.Lengths
-	(*HoldsRequest)(nil),          // 32: legation.admin.v1.HoldsRequest
-	(*HoldsResponse)(nil),         // 33: legation.admin.v1.HoldsResponse
-	(*Hold)(nil),                  // 34: legation.admin.v1.Hold
-	(*StandingRequest)(nil),       // 35: legation.admin.v1.StandingRequest
-	(*StandingResponse)(nil),      // 36: legation.admin.v1.StandingResponse
-	(*PastOrder)(nil),             // 37: legation.admin.v1.PastOrder
-	(*LastRequest)(nil),           // 38: legation.admin.v1.LastRequest
-	(*LastResponse)(nil),          // 39: legation.admin.v1.LastResponse
-	(*Order)(nil),                 // 40: legation.admin.v1.Order
-	(*ApproveRequest)(nil),        // 41: legation.admin.v1.ApproveRequest
-	(*ApproveResponse)(nil),       // 42: legation.admin.v1.ApproveResponse
-	(*PauseRequest)(nil),          // 43: legation.admin.v1.PauseRequest
-	(*PauseResponse)(nil),         // 44: legation.admin.v1.PauseResponse
-	(*ResumeRequest)(nil),         // 45: legation.admin.v1.ResumeRequest
-	(*ResumeResponse)(nil),        // 46: legation.admin.v1.ResumeResponse
-	(*CertificatesRequest)(nil),   // 47: legation.admin.v1.CertificatesRequest
-	(*CertificatesResponse)(nil),  // 48: legation.admin.v1.CertificatesResponse
-	(*Certificate)(nil),           // 49: legation.admin.v1.Certificate
-	(*PlanRequest)(nil),           // 50: legation.admin.v1.PlanRequest
-	(*PlanResponse)(nil),          // 51: legation.admin.v1.PlanResponse
-	(*PlannedFleet)(nil),          // 52: legation.admin.v1.PlannedFleet
-	(*WhyRequest)(nil),            // 53: legation.admin.v1.WhyRequest
-	(*WhyResponse)(nil),           // 54: legation.admin.v1.WhyResponse
-	(*timestamppb.Timestamp)(nil), // 55: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 56: google.protobuf.Duration
-	(*anypb.Any)(nil),             // 57: google.protobuf.Any
-	(*structpb.Struct)(nil),       // 58: google.protobuf.Struct
+	(*Clients)(nil),               // 9: legation.admin.v1.Clients
+	(*ListenerClients)(nil),       // 10: legation.admin.v1.ListenerClients
+	(*Envoy)(nil),                 // 11: legation.admin.v1.Envoy
+	(*GoneEnvoy)(nil),             // 12: legation.admin.v1.GoneEnvoy
+	(*Rejection)(nil),             // 13: legation.admin.v1.Rejection
+	(*ResourcesRequest)(nil),      // 14: legation.admin.v1.ResourcesRequest
+	(*ResourcesResponse)(nil),     // 15: legation.admin.v1.ResourcesResponse
+	(*HistoryRequest)(nil),        // 16: legation.admin.v1.HistoryRequest
+	(*HistoryResponse)(nil),       // 17: legation.admin.v1.HistoryResponse
+	(*WatchRequest)(nil),          // 18: legation.admin.v1.WatchRequest
+	(*WatchResponse)(nil),         // 19: legation.admin.v1.WatchResponse
+	(*DiffRequest)(nil),           // 20: legation.admin.v1.DiffRequest
+	(*DiffResponse)(nil),          // 21: legation.admin.v1.DiffResponse
+	(*Change)(nil),                // 22: legation.admin.v1.Change
+	(*ExplainRequest)(nil),        // 23: legation.admin.v1.ExplainRequest
+	(*ExplainResponse)(nil),       // 24: legation.admin.v1.ExplainResponse
+	(*Made)(nil),                  // 25: legation.admin.v1.Made
+	(*Problem)(nil),               // 26: legation.admin.v1.Problem
+	(*ProblemsRequest)(nil),       // 27: legation.admin.v1.ProblemsRequest
+	(*ProblemsResponse)(nil),      // 28: legation.admin.v1.ProblemsResponse
+	(*Elsewhere)(nil),             // 29: legation.admin.v1.Elsewhere
+	(*TrafficRequest)(nil),        // 30: legation.admin.v1.TrafficRequest
+	(*TrafficResponse)(nil),       // 31: legation.admin.v1.TrafficResponse
+	(*Traffic)(nil),               // 32: legation.admin.v1.Traffic
+	(*Lengths)(nil),               // 33: legation.admin.v1.Lengths
+	(*HoldsRequest)(nil),          // 34: legation.admin.v1.HoldsRequest
+	(*HoldsResponse)(nil),         // 35: legation.admin.v1.HoldsResponse
+	(*Hold)(nil),                  // 36: legation.admin.v1.Hold
+	(*Closes)(nil),                // 37: legation.admin.v1.Closes
+	(*ClosedListener)(nil),        // 38: legation.admin.v1.ClosedListener
+	(*StandingRequest)(nil),       // 39: legation.admin.v1.StandingRequest
+	(*StandingResponse)(nil),      // 40: legation.admin.v1.StandingResponse
+	(*PastOrder)(nil),             // 41: legation.admin.v1.PastOrder
+	(*LastRequest)(nil),           // 42: legation.admin.v1.LastRequest
+	(*LastResponse)(nil),          // 43: legation.admin.v1.LastResponse
+	(*Order)(nil),                 // 44: legation.admin.v1.Order
+	(*ApproveRequest)(nil),        // 45: legation.admin.v1.ApproveRequest
+	(*ApproveResponse)(nil),       // 46: legation.admin.v1.ApproveResponse
+	(*PauseRequest)(nil),          // 47: legation.admin.v1.PauseRequest
+	(*PauseResponse)(nil),         // 48: legation.admin.v1.PauseResponse
+	(*ResumeRequest)(nil),         // 49: legation.admin.v1.ResumeRequest
+	(*ResumeResponse)(nil),        // 50: legation.admin.v1.ResumeResponse
+	(*CertificatesRequest)(nil),   // 51: legation.admin.v1.CertificatesRequest
+	(*CertificatesResponse)(nil),  // 52: legation.admin.v1.CertificatesResponse
+	(*Certificate)(nil),           // 53: legation.admin.v1.Certificate
+	(*PlanRequest)(nil),           // 54: legation.admin.v1.PlanRequest
+	(*PlanResponse)(nil),          // 55: legation.admin.v1.PlanResponse
+	(*PlannedFleet)(nil),          // 56: legation.admin.v1.PlannedFleet
+	(*WhyRequest)(nil),            // 57: legation.admin.v1.WhyRequest
+	(*WhyResponse)(nil),           // 58: legation.admin.v1.WhyResponse
+	(*timestamppb.Timestamp)(nil), // 59: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 60: google.protobuf.Duration
+	(*anypb.Any)(nil),             // 61: google.protobuf.Any
+	(*structpb.Struct)(nil),       // 62: google.protobuf.Struct
 }
 var file_admin_proto_depIdxs = []int32{
 	1,  // 0: legation.admin.v1.AcknowledgedRequest.resources:type_name -> legation.admin.v1.Resource
 	4,  // 1: legation.admin.v1.Replica.fleets:type_name -> legation.admin.v1.Fleet
 	5,  // 2: legation.admin.v1.Fleet.version:type_name -> legation.admin.v1.Version
-	55, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
-	55, // 4: legation.admin.v1.Version.stored:type_name -> google.protobuf.Timestamp
-	55, // 5: legation.admin.v1.Version.began:type_name -> google.protobuf.Timestamp
+	59, // 3: legation.admin.v1.Version.time:type_name -> google.protobuf.Timestamp
+	59, // 4: legation.admin.v1.Version.stored:type_name -> google.protobuf.Timestamp
+	59, // 5: legation.admin.v1.Version.began:type_name -> google.protobuf.Timestamp
 	6,  // 6: legation.admin.v1.Version.edits:type_name -> legation.admin.v1.Edit
-	55, // 7: legation.admin.v1.Edit.time:type_name -> google.protobuf.Timestamp
+	59, // 7: legation.admin.v1.Edit.time:type_name -> google.protobuf.Timestamp
 	3,  // 8: legation.admin.v1.EnvoysResponse.replicas:type_name -> legation.admin.v1.Replica
-	9,  // 9: legation.admin.v1.EnvoysResponse.envoys:type_name -> legation.admin.v1.Envoy
-	10, // 10: legation.admin.v1.EnvoysResponse.gone:type_name -> legation.admin.v1.GoneEnvoy
-	55, // 11: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
-	56, // 12: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
-	11, // 13: legation.admin.v1.Envoy.rejected:type_name -> legation.admin.v1.Rejection
-	55, // 14: legation.admin.v1.GoneEnvoy.since:type_name -> google.protobuf.Timestamp
-	55, // 15: legation.admin.v1.GoneEnvoy.left:type_name -> google.protobuf.Timestamp
-	1,  // 16: legation.admin.v1.ResourcesResponse.resource:type_name -> legation.admin.v1.Resource
-	57, // 17: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
-	13, // 18: legation.admin.v1.ResourcesResponse.more:type_name -> legation.admin.v1.ResourcesResponse
-	55, // 19: legation.admin.v1.HistoryRequest.since:type_name -> google.protobuf.Timestamp
-	55, // 20: legation.admin.v1.HistoryRequest.at:type_name -> google.protobuf.Timestamp
-	5,  // 21: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
-	5,  // 22: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
-	5,  // 23: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
-	5,  // 24: legation.admin.v1.DiffResponse.to:type_name -> legation.admin.v1.Version
-	20, // 25: legation.admin.v1.DiffResponse.changes:type_name -> legation.admin.v1.Change
-	3,  // 26: legation.admin.v1.ExplainResponse.replicas:type_name -> legation.admin.v1.Replica
-	23, // 27: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
-	24, // 28: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
-	1,  // 29: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
-	55, // 30: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
-	3,  // 31: legation.admin.v1.ProblemsResponse.replicas:type_name -> legation.admin.v1.Replica
-	24, // 32: legation.admin.v1.ProblemsResponse.problems:type_name -> legation.admin.v1.Problem
-	27, // 33: legation.admin.v1.ProblemsResponse.elsewhere:type_name -> legation.admin.v1.Elsewhere
-	3,  // 34: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
-	55, // 35: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
-	55, // 36: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
-	30, // 37: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
-	31, // 38: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
-	31, // 39: legation.admin.v1.Traffic.times:type_name -> legation.admin.v1.Lengths
-	3,  // 40: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
-	34, // 41: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
-	55, // 42: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
-	55, // 43: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
-	55, // 44: legation.admin.v1.StandingResponse.started:type_name -> google.protobuf.Timestamp
-	55, // 45: legation.admin.v1.StandingResponse.stored:type_name -> google.protobuf.Timestamp
-	34, // 46: legation.admin.v1.StandingResponse.holds:type_name -> legation.admin.v1.Hold
-	37, // 47: legation.admin.v1.StandingResponse.orders:type_name -> legation.admin.v1.PastOrder
-	55, // 48: legation.admin.v1.StandingResponse.now:type_name -> google.protobuf.Timestamp
-	55, // 49: legation.admin.v1.PastOrder.at:type_name -> google.protobuf.Timestamp
-	40, // 50: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 51: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
-	40, // 52: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 53: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
-	40, // 54: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
-	3,  // 55: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
-	49, // 56: legation.admin.v1.CertificatesResponse.certificates:type_name -> legation.admin.v1.Certificate
-	55, // 57: legation.admin.v1.Certificate.begins:type_name -> google.protobuf.Timestamp
-	55, // 58: legation.admin.v1.Certificate.ends:type_name -> google.protobuf.Timestamp
-	52, // 59: legation.admin.v1.PlanResponse.fleets:type_name -> legation.admin.v1.PlannedFleet
-	24, // 60: legation.admin.v1.PlanResponse.problems:type_name -> legation.admin.v1.Problem
-	24, // 61: legation.admin.v1.PlanResponse.solved:type_name -> legation.admin.v1.Problem
-	20, // 62: legation.admin.v1.PlannedFleet.changes:type_name -> legation.admin.v1.Change
-	58, // 63: legation.admin.v1.WhyResponse.fleets:type_name -> google.protobuf.Struct
-	3,  // 64: legation.admin.v1.WhyResponse.replicas:type_name -> legation.admin.v1.Replica
-	0,  // 65: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
-	7,  // 66: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
-	12, // 67: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
-	14, // 68: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
-	16, // 69: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
-	18, // 70: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
-	21, // 71: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
-	25, // 72: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
-	28, // 73: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
-	32, // 74: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
-	47, // 75: legation.admin.v1.Admin.Certificates:input_type -> legation.admin.v1.CertificatesRequest
-	50, // 76: legation.admin.v1.Admin.Plan:input_type -> legation.admin.v1.PlanRequest
-	53, // 77: legation.admin.v1.Admin.Why:input_type -> legation.admin.v1.WhyRequest
-	35, // 78: legation.admin.v1.Replicas.Standing:input_type -> legation.admin.v1.StandingRequest
-	38, // 79: legation.admin.v1.Replicas.Last:input_type -> legation.admin.v1.LastRequest
-	41, // 80: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
-	43, // 81: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
-	45, // 82: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
-	2,  // 83: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
-	8,  // 84: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
-	13, // 85: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
-	15, // 86: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
-	17, // 87: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
-	19, // 88: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
-	22, // 89: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
-	26, // 90: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
-	29, // 91: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
-	33, // 92: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
-	48, // 93: legation.admin.v1.Admin.Certificates:output_type -> legation.admin.v1.CertificatesResponse
-	51, // 94: legation.admin.v1.Admin.Plan:output_type -> legation.admin.v1.PlanResponse
-	54, // 95: legation.admin.v1.Admin.Why:output_type -> legation.admin.v1.WhyResponse
-	36, // 96: legation.admin.v1.Replicas.Standing:output_type -> legation.admin.v1.StandingResponse
-	39, // 97: legation.admin.v1.Replicas.Last:output_type -> legation.admin.v1.LastResponse
-	42, // 98: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
-	44, // 99: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
-	46, // 100: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
-	83, // [83:101] is the sub-list for method output_type
-	65, // [65:83] is the sub-list for method input_type
-	65, // [65:65] is the sub-list for extension type_name
-	65, // [65:65] is the sub-list for extension extendee
-	0,  // [0:65] is the sub-list for field type_name
+	11, // 9: legation.admin.v1.EnvoysResponse.envoys:type_name -> legation.admin.v1.Envoy
+	12, // 10: legation.admin.v1.EnvoysResponse.gone:type_name -> legation.admin.v1.GoneEnvoy
+	9,  // 11: legation.admin.v1.EnvoysResponse.clients:type_name -> legation.admin.v1.Clients
+	10, // 12: legation.admin.v1.Clients.listeners:type_name -> legation.admin.v1.ListenerClients
+	59, // 13: legation.admin.v1.ListenerClients.at:type_name -> google.protobuf.Timestamp
+	59, // 14: legation.admin.v1.Envoy.since:type_name -> google.protobuf.Timestamp
+	60, // 15: legation.admin.v1.Envoy.lag:type_name -> google.protobuf.Duration
+	13, // 16: legation.admin.v1.Envoy.rejected:type_name -> legation.admin.v1.Rejection
+	59, // 17: legation.admin.v1.GoneEnvoy.since:type_name -> google.protobuf.Timestamp
+	59, // 18: legation.admin.v1.GoneEnvoy.left:type_name -> google.protobuf.Timestamp
+	1,  // 19: legation.admin.v1.ResourcesResponse.resource:type_name -> legation.admin.v1.Resource
+	61, // 20: legation.admin.v1.ResourcesResponse.body:type_name -> google.protobuf.Any
+	15, // 21: legation.admin.v1.ResourcesResponse.more:type_name -> legation.admin.v1.ResourcesResponse
+	59, // 22: legation.admin.v1.HistoryRequest.since:type_name -> google.protobuf.Timestamp
+	59, // 23: legation.admin.v1.HistoryRequest.at:type_name -> google.protobuf.Timestamp
+	5,  // 24: legation.admin.v1.HistoryResponse.versions:type_name -> legation.admin.v1.Version
+	5,  // 25: legation.admin.v1.WatchResponse.version:type_name -> legation.admin.v1.Version
+	5,  // 26: legation.admin.v1.DiffResponse.from:type_name -> legation.admin.v1.Version
+	5,  // 27: legation.admin.v1.DiffResponse.to:type_name -> legation.admin.v1.Version
+	22, // 28: legation.admin.v1.DiffResponse.changes:type_name -> legation.admin.v1.Change
+	3,  // 29: legation.admin.v1.ExplainResponse.replicas:type_name -> legation.admin.v1.Replica
+	25, // 30: legation.admin.v1.ExplainResponse.made:type_name -> legation.admin.v1.Made
+	26, // 31: legation.admin.v1.ExplainResponse.problems:type_name -> legation.admin.v1.Problem
+	1,  // 32: legation.admin.v1.Made.resource:type_name -> legation.admin.v1.Resource
+	59, // 33: legation.admin.v1.Problem.since:type_name -> google.protobuf.Timestamp
+	3,  // 34: legation.admin.v1.ProblemsResponse.replicas:type_name -> legation.admin.v1.Replica
+	26, // 35: legation.admin.v1.ProblemsResponse.problems:type_name -> legation.admin.v1.Problem
+	29, // 36: legation.admin.v1.ProblemsResponse.elsewhere:type_name -> legation.admin.v1.Elsewhere
+	3,  // 37: legation.admin.v1.TrafficResponse.replicas:type_name -> legation.admin.v1.Replica
+	59, // 38: legation.admin.v1.TrafficResponse.from:type_name -> google.protobuf.Timestamp
+	59, // 39: legation.admin.v1.TrafficResponse.to:type_name -> google.protobuf.Timestamp
+	32, // 40: legation.admin.v1.TrafficResponse.traffic:type_name -> legation.admin.v1.Traffic
+	33, // 41: legation.admin.v1.Traffic.lengths:type_name -> legation.admin.v1.Lengths
+	33, // 42: legation.admin.v1.Traffic.times:type_name -> legation.admin.v1.Lengths
+	3,  // 43: legation.admin.v1.HoldsResponse.replicas:type_name -> legation.admin.v1.Replica
+	36, // 44: legation.admin.v1.HoldsResponse.holds:type_name -> legation.admin.v1.Hold
+	59, // 45: legation.admin.v1.Hold.since:type_name -> google.protobuf.Timestamp
+	59, // 46: legation.admin.v1.Hold.until:type_name -> google.protobuf.Timestamp
+	37, // 47: legation.admin.v1.Hold.closes:type_name -> legation.admin.v1.Closes
+	38, // 48: legation.admin.v1.Closes.listeners:type_name -> legation.admin.v1.ClosedListener
+	59, // 49: legation.admin.v1.Closes.oldest:type_name -> google.protobuf.Timestamp
+	59, // 50: legation.admin.v1.StandingResponse.started:type_name -> google.protobuf.Timestamp
+	59, // 51: legation.admin.v1.StandingResponse.stored:type_name -> google.protobuf.Timestamp
+	36, // 52: legation.admin.v1.StandingResponse.holds:type_name -> legation.admin.v1.Hold
+	41, // 53: legation.admin.v1.StandingResponse.orders:type_name -> legation.admin.v1.PastOrder
+	59, // 54: legation.admin.v1.StandingResponse.now:type_name -> google.protobuf.Timestamp
+	59, // 55: legation.admin.v1.PastOrder.at:type_name -> google.protobuf.Timestamp
+	44, // 56: legation.admin.v1.ApproveRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 57: legation.admin.v1.ApproveResponse.replicas:type_name -> legation.admin.v1.Replica
+	44, // 58: legation.admin.v1.PauseRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 59: legation.admin.v1.PauseResponse.replicas:type_name -> legation.admin.v1.Replica
+	44, // 60: legation.admin.v1.ResumeRequest.order:type_name -> legation.admin.v1.Order
+	3,  // 61: legation.admin.v1.ResumeResponse.replicas:type_name -> legation.admin.v1.Replica
+	53, // 62: legation.admin.v1.CertificatesResponse.certificates:type_name -> legation.admin.v1.Certificate
+	59, // 63: legation.admin.v1.Certificate.begins:type_name -> google.protobuf.Timestamp
+	59, // 64: legation.admin.v1.Certificate.ends:type_name -> google.protobuf.Timestamp
+	56, // 65: legation.admin.v1.PlanResponse.fleets:type_name -> legation.admin.v1.PlannedFleet
+	26, // 66: legation.admin.v1.PlanResponse.problems:type_name -> legation.admin.v1.Problem
+	26, // 67: legation.admin.v1.PlanResponse.solved:type_name -> legation.admin.v1.Problem
+	22, // 68: legation.admin.v1.PlannedFleet.changes:type_name -> legation.admin.v1.Change
+	37, // 69: legation.admin.v1.PlannedFleet.closes:type_name -> legation.admin.v1.Closes
+	62, // 70: legation.admin.v1.WhyResponse.fleets:type_name -> google.protobuf.Struct
+	3,  // 71: legation.admin.v1.WhyResponse.replicas:type_name -> legation.admin.v1.Replica
+	0,  // 72: legation.admin.v1.Admin.Acknowledged:input_type -> legation.admin.v1.AcknowledgedRequest
+	7,  // 73: legation.admin.v1.Admin.Envoys:input_type -> legation.admin.v1.EnvoysRequest
+	14, // 74: legation.admin.v1.Admin.Resources:input_type -> legation.admin.v1.ResourcesRequest
+	16, // 75: legation.admin.v1.Admin.History:input_type -> legation.admin.v1.HistoryRequest
+	18, // 76: legation.admin.v1.Admin.Watch:input_type -> legation.admin.v1.WatchRequest
+	20, // 77: legation.admin.v1.Admin.Diff:input_type -> legation.admin.v1.DiffRequest
+	23, // 78: legation.admin.v1.Admin.Explain:input_type -> legation.admin.v1.ExplainRequest
+	27, // 79: legation.admin.v1.Admin.Problems:input_type -> legation.admin.v1.ProblemsRequest
+	30, // 80: legation.admin.v1.Admin.Traffic:input_type -> legation.admin.v1.TrafficRequest
+	34, // 81: legation.admin.v1.Admin.Holds:input_type -> legation.admin.v1.HoldsRequest
+	51, // 82: legation.admin.v1.Admin.Certificates:input_type -> legation.admin.v1.CertificatesRequest
+	54, // 83: legation.admin.v1.Admin.Plan:input_type -> legation.admin.v1.PlanRequest
+	57, // 84: legation.admin.v1.Admin.Why:input_type -> legation.admin.v1.WhyRequest
+	39, // 85: legation.admin.v1.Replicas.Standing:input_type -> legation.admin.v1.StandingRequest
+	42, // 86: legation.admin.v1.Replicas.Last:input_type -> legation.admin.v1.LastRequest
+	45, // 87: legation.admin.v1.Orders.Approve:input_type -> legation.admin.v1.ApproveRequest
+	47, // 88: legation.admin.v1.Orders.Pause:input_type -> legation.admin.v1.PauseRequest
+	49, // 89: legation.admin.v1.Orders.Resume:input_type -> legation.admin.v1.ResumeRequest
+	2,  // 90: legation.admin.v1.Admin.Acknowledged:output_type -> legation.admin.v1.AcknowledgedResponse
+	8,  // 91: legation.admin.v1.Admin.Envoys:output_type -> legation.admin.v1.EnvoysResponse
+	15, // 92: legation.admin.v1.Admin.Resources:output_type -> legation.admin.v1.ResourcesResponse
+	17, // 93: legation.admin.v1.Admin.History:output_type -> legation.admin.v1.HistoryResponse
+	19, // 94: legation.admin.v1.Admin.Watch:output_type -> legation.admin.v1.WatchResponse
+	21, // 95: legation.admin.v1.Admin.Diff:output_type -> legation.admin.v1.DiffResponse
+	24, // 96: legation.admin.v1.Admin.Explain:output_type -> legation.admin.v1.ExplainResponse
+	28, // 97: legation.admin.v1.Admin.Problems:output_type -> legation.admin.v1.ProblemsResponse
+	31, // 98: legation.admin.v1.Admin.Traffic:output_type -> legation.admin.v1.TrafficResponse
+	35, // 99: legation.admin.v1.Admin.Holds:output_type -> legation.admin.v1.HoldsResponse
+	52, // 100: legation.admin.v1.Admin.Certificates:output_type -> legation.admin.v1.CertificatesResponse
+	55, // 101: legation.admin.v1.Admin.Plan:output_type -> legation.admin.v1.PlanResponse
+	58, // 102: legation.admin.v1.Admin.Why:output_type -> legation.admin.v1.WhyResponse
+	40, // 103: legation.admin.v1.Replicas.Standing:output_type -> legation.admin.v1.StandingResponse
+	43, // 104: legation.admin.v1.Replicas.Last:output_type -> legation.admin.v1.LastResponse
+	46, // 105: legation.admin.v1.Orders.Approve:output_type -> legation.admin.v1.ApproveResponse
+	48, // 106: legation.admin.v1.Orders.Pause:output_type -> legation.admin.v1.PauseResponse
+	50, // 107: legation.admin.v1.Orders.Resume:output_type -> legation.admin.v1.ResumeResponse
+	90, // [90:108] is the sub-list for method output_type
+	72, // [72:90] is the sub-list for method input_type
+	72, // [72:72] is the sub-list for extension type_name
+	72, // [72:72] is the sub-list for extension extendee
+	0,  // [0:72] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -4507,7 +4826,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   55,
+			NumMessages:   59,
 			NumExtensions: 0,
 			NumServices:   3,
 		},
