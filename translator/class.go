@@ -83,7 +83,7 @@ func (c *class) readCatchAll(v input.View) {
 		case first == nil:
 			first = f
 			planned, wrong := c.Plan(f, *f.CatchAll, &in)
-			c.CatchAll, c.Rest, c.found = planned, &rest, append(c.found, wrong...)
+			c.CatchAll, c.Catches, c.Rest, c.found = planned, f, &rest, append(c.found, wrong...)
 		default:
 			c.found = append(c.found, finding.DefaultTaken.At(f.Names(route.Any), "", first.Origin.Object, route.Precedence(first, f)))
 		}

@@ -245,7 +245,10 @@ func measured(r *route.Route, sent string, answer *http.Response) bool {
 		path += "?" + query
 	}
 	var said []string
-	if r.Measures != nil {
+	switch {
+	case r.Preflight != nil:
+		said = saidOf(r.Preflight.Headers, answer.StatusCode)
+	case r.Measures != nil:
 		said = saidOf(r.Measures.Headers.Response, answer.StatusCode)
 	}
 	return slices.Equal(answer.Header.Values(worlds.SaidHeader), said) && (len(r.Targets) == 0 || answer.Header.Get(seenHeader) == path)

@@ -19,6 +19,8 @@ func TestSnippets(t *testing.T) {
 		"headers.test": "more_set_headers \"X-A: 100% 'a'\" 'X-B: b'; add_header X-Some \"it's)% 1\"; add_header X-All $host always; more_clear_headers X-Echo-Service;\nproxy_set_header X-Site main; proxy_set_header X-Host $host; more_set_input_headers 'X-Gone:'; deny 127.0.0.9;",
 		"deny.test":    "allow 127.0.0.3; deny 127.0.0.0/29; allow 127.0.0.9; deny all;",
 		"if.test":      "if ($request_method = POST) { return 405; } if ($http_x_key != \"s3\") { return 401; } if ($http_user_agent ~* bot) { return 429 'no'; }",
+		"twice.test":   "if ($http_x_id !~ ^[0-9]+$) { return 400; } if ($http_x_agent ~* (bot|spider)) { return 429; } if ($http_x_by !~* '(chrome|firefox|safari|edge)') { return 403; } if ($http_x_none ~ '^(none)?$') { return 404; }",
+		"text.test":    "return 200 '100% $scheme://$host$request_uri $uri of $remote_addr';",
 		"unknown.test": "auth_request /ask;",
 		"dull.test":    "expires 1h; proxy_read_timeout 5;",
 	} {
@@ -43,6 +45,10 @@ func TestSnippets(t *testing.T) {
 		{"127.0.0.3", "GET", "deny.test", "/", 200, nil}, {"127.0.0.4", "GET", "deny.test", "/", 403, nil}, {"127.0.0.9", "GET", "deny.test", "/", 200, nil}, {"127.0.0.10", "GET", "deny.test", "/", 403, nil},
 		{"127.0.0.1", "POST", "if.test", "/", 405, []string{"X-Key", "s3"}}, {"127.0.0.1", "GET", "if.test", "/", 401, nil}, {"127.0.0.1", "GET", "if.test", "/", 401, []string{"X-Key", "s4"}},
 		{"127.0.0.1", "GET", "if.test", "/", 200, []string{"X-Key", "s3"}}, {"127.0.0.1", "GET", "if.test", "/", 429, []string{"X-Key", "s3", "User-Agent", "a Bot/1"}},
+		{"127.0.0.1", "GET", "if.test", "/", 401, []string{"X-Key", "s3", "X-Key", "s4"}}, {"127.0.0.1", "GET", "if.test", "/", 401, []string{"X-Key", "", "X-Key", "s3"}}, {"127.0.0.1", "GET", "if.test", "/", 200, []string{"X-Key", "s3", "X-Key", "s3"}},
+		{"127.0.0.1", "GET", "twice.test", "/", 200, []string{"X-Id", "1", "X-By", "a Chrome", "X-None", "x"}}, {"127.0.0.1", "GET", "twice.test", "/", 400, []string{"X-Id", "1", "X-Id", "../", "X-By", "a Chrome", "X-None", "x"}}, {"127.0.0.1", "GET", "twice.test", "/", 400, []string{"X-Id", "../", "X-Id", "1", "X-By", "a Chrome", "X-None", "x"}},
+		{"127.0.0.1", "GET", "twice.test", "/", 400, []string{"X-Id", "\xff", "X-By", "a Chrome", "X-None", "x"}}, {"127.0.0.1", "GET", "twice.test", "/", 429, []string{"X-Id", "1", "X-Agent", "a", "X-Agent", "a Spider"}}, {"127.0.0.1", "GET", "twice.test", "/", 403, []string{"X-Id", "1", "X-By", "edg e"}},
+		{"127.0.0.1", "GET", "twice.test", "/", 403, []string{"X-Id", "1"}}, {"127.0.0.1", "GET", "twice.test", "/", 403, []string{"X-Id", "1", "X-By", "EDGE", "X-By", "curl"}}, {"127.0.0.1", "GET", "twice.test", "/", 404, []string{"X-Id", "1", "X-By", "EDGE"}},
 		{"127.0.0.1", "GET", "unknown.test", "/", 503, nil}, {"127.0.0.1", "GET", "dull.test", "/", 200, nil},
 		{"127.0.0.1", "GET", "server.test", "/", 200, nil}, {"127.0.0.1", "GET", "server.test", "/-/reload", 403, nil}, {"127.0.0.1", "GET", "server.test", "/-/reloaded", 403, nil}, {"127.0.0.1", "GET", "server.test", "/-/x", 200, nil},
 		{"127.0.0.1", "GET", "server.test", "/metrics", 403, nil}, {"127.0.0.1", "GET", "server.test", "/metrics/x", 200, nil}, {"127.0.0.1", "GET", "server.test", "/-/a.PHP?x=1", 444, nil},
@@ -68,7 +74,14 @@ func TestSnippets(t *testing.T) {
 			t.Errorf("%d: %v", status, h)
 		}
 	}
-	_, body := ask("127.0.0.1", "GET", "headers.test", "/", "X-Gone", "1", "X-Site", "forged")
+	if _, body := ask("127.0.0.1", "GET", "if.test", "/", "X-Key", "s3", "User-Agent", "a Bot/1"); body != "no" {
+		t.Errorf("%q", body)
+	}
+	resp, body := ask("127.0.0.5", "GET", "text.test", "/a%0d%0aX-A:%20b?q=%REQ(host)%")
+	if want := "100% http://text.test/a%0d%0aX-A:%20b?q=%REQ(host)% /a%0d%0aX-A:%20b of 127.0.0.5"; body != want || resp.Header.Get("Content-Type") != "text/plain" || resp.Header.Get("X-A") != "" {
+		t.Errorf("%s %v", body, resp.Header)
+	}
+	_, body = ask("127.0.0.1", "GET", "headers.test", "/", "X-Gone", "1", "X-Site", "forged")
 	if got := seen(t, body).Headers; got.Get("X-Site") != "main" || got.Get("X-Host") != "headers.test" || got.Get("X-Gone") != "" {
 		t.Errorf("the backend got %v", got)
 	}

@@ -550,3 +550,32 @@ func session(said map[string]any) (text string) {
 	}
 	return text
 }
+
+// Copied reports whether a backend gets a copy of a request to another one, and only of that: none
+// of what is asked in place of a status.
+func (a Asked) Copied() bool {
+	return a.mirrored() && a.Header["X-Echo-Status"] == "" && !a.none()
+}
+
+// mirrored reports whether somebody gets copies of the requests to the path.
+func (a Asked) mirrored() bool {
+	l := a.location()
+	return l != nil && l.said[prefix+"mirror-target"] != nil
+}
+
+// rewritten reports whether the path may be another one for its Service.
+func (a Asked) rewritten() bool {
+	l := a.location()
+	if l == nil {
+		return false
+	}
+	snippet, _ := l.said[prefix+"configuration-snippet"].(string)
+	return l.said[prefix+"rewrite-target"] != nil || strings.Contains(snippet+strings.Join(a.values("server-snippet"), ""), "rewrite ")
+}
+
+// plainly reports whether a copy has the path that the client wrote, and that needs no other
+// spelling.
+func (a Asked) plainly() bool {
+	target, _ := a.location().said[prefix+"mirror-target"].(string)
+	return strings.HasSuffix(target, "$request_uri") && !strings.HasSuffix(target, "/$request_uri") && !strings.Contains(a.Path, "//") && !strings.Contains(a.Path, "%2F")
+}

@@ -115,7 +115,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	status := cmp.Or(number("X-Echo-Status"), http.StatusOK)
-	if strings.HasPrefix(r.RequestURI, "/oauth2/auth") || strings.HasPrefix(r.RequestURI, "/auth") {
+	if asksWho(r) {
 		status = authenticate(w.Header(), r)
 	}
 	for set := range strings.SplitSeq(r.Header.Get("X-Echo-Set"), "|") {
@@ -147,9 +147,14 @@ func echoing(r *http.Request, body int) echoed {
 		e.Headers[strings.ToLower(name)] = strings.Join(values, between)
 	}
 	if what := copied(r, body); what != "" {
-		e.Headers[strings.ToLower(copiedHeader)] = what
+		e.Headers[strings.ToLower(CopiedHeader)] = what
 	}
 	return e
+}
+
+// asksWho reports whether a request asks who another one is of.
+func asksWho(r *http.Request) bool {
+	return strings.HasPrefix(r.RequestURI, "/oauth2/auth") || strings.HasPrefix(r.RequestURI, "/auth")
 }
 
 // authenticate answers as an authentication service: whoever has a session, or names a

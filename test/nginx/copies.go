@@ -13,9 +13,9 @@ import (
 // copiesPort is the backend that gets copies of requests.
 const copiesPort = 18012
 
-// copiedHeader names a request that is copied: the backend that answers it waits for the copy,
+// CopiedHeader names a request that is copied: the backend that answers it waits for the copy,
 // and says in its place what that was.
-const copiedHeader = "X-Echo-Copied"
+const CopiedHeader = "X-Echo-Copied"
 
 // copyWait is how long it waits for one that never comes.
 const copyWait = 5 * time.Second
@@ -30,16 +30,17 @@ var copies = struct {
 func copyOf(r *http.Request) chan string {
 	copies.Lock()
 	defer copies.Unlock()
-	key := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr).IP.String() + " " + r.Header.Get(copiedHeader)
+	key := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr).IP.String() + " " + r.Header.Get(CopiedHeader)
 	if copies.came[key] == nil {
 		copies.came[key] = make(chan string, 1)
 	}
 	return copies.came[key]
 }
 
-// copied is what the copy of a request was that is named so; empty for another request.
+// copied is what the copy of a request was that is named so; empty for another request, and for
+// one that asks who it is of, which comes before the copy.
 func copied(r *http.Request, body int) string {
-	if r.Header.Get(copiedHeader) == "" {
+	if r.Header.Get(CopiedHeader) == "" || asksWho(r) {
 		return ""
 	}
 	came := copyOf(r)

@@ -98,13 +98,8 @@ var Differences = []Difference{
 		Fields: fields("status", "headers", "upstream"), When: func(a Asked) bool {
 			return a.TLS == 0 && a.has("auth-tls-match-cn") && a.says("auth-tls-verify-client", "off") || a.TLS != 0 && (a.beyond("auth-tls-secret") || a.has("auth-tls-secret") && (!a.tls() || a.deep() || slices.Contains(a.values("auth-tls-verify-client"), "off") || a.SNI != "" && !a.named(a.SNI)))
 		}},
-	{What: "Path of a copy (`mirror-target`): with `rewrite-target`, `//` or `%2F`; a target that does not end with `$request_uri`, or has a slash before it", Theirs: "as the client wrote it; `/_mirror-` and a name, or two slashes", Ours: "the path that the Service gets", Why: "Envoy copies the request that it sends, and does not let a copy have another path",
-		Fields: fields("upstream.headers.x-echo-copied"), When: func(a Asked) bool {
-			plain := func(target string) bool {
-				return strings.HasSuffix(target, "$request_uri") && !strings.HasSuffix(target, "/$request_uri")
-			}
-			return a.has("mirror-target") && (a.has("rewrite-target") || strings.Contains(a.Path, "//") || strings.Contains(a.Path, "%2F") || !plain(strings.Join(a.values("mirror-target"), "")))
-		}},
+	{What: "Path of a copy (`mirror-target`): of one that is rewritten, with `//` or `%2F`; a target that does not end with `$request_uri`, or has a slash before it", Theirs: "as the client wrote it; `/_mirror-` and a name, or two slashes", Ours: "the path that the Service gets", Why: "Envoy copies the request that it sends, and does not let a copy have another path",
+		Fields: fields("upstream.headers.x-echo-copied"), When: func(a Asked) bool { return a.mirrored() && (a.rewritten() || !a.plainly()) }},
 	{What: "X-Forwarded-For and -Host of a proxy in front", Theirs: "believed of everybody: the left-most address is the client, and the host takes the place of Host", Ours: "believed as far as `trusted-proxies` says, the last address that none of them wrote is the client, and Host stays", Why: "who may write the header would choose address and virtual host",
 		Fields: fields("status", "upstream"), When: func(a Asked) bool {
 			return a.Header["X-Forwarded-For"] != "" && a.Settings["proxy-real-ip-cidr"] == "" || a.Header["X-Forwarded-Host"] != ""

@@ -96,7 +96,8 @@ func (a Asked) location() *location {
 func moved(snippet, flags, path string) string {
 	for _, r := range regexp.MustCompile(`rewrite (\S+) (\S+) `+flags+`;`).FindAllStringSubmatch(snippet, -1) {
 		if re := regexp.MustCompile(r[1]); re.MatchString(path) {
-			return r[2] // without groups, as worlds have it
+			to := regexp.MustCompile(`\$(\d)`).ReplaceAllString(r[2], "$${$1}") // as package regexp has groups
+			return string(re.ExpandString(nil, to, path, re.FindStringSubmatchIndex(path)))
 		}
 	}
 	return path

@@ -14,7 +14,7 @@ import (
 
 // Services of each world, and their ports. Of those without one, down has no endpoint and
 // gone does not exist.
-var services = map[string][]int{"one": {18001}, "two": {18002}, "many": {18003, 18004}, "next": {18005}, "pages": {18006}, "secure": {18443}, "down": nil}
+var services = map[string][]int{"one": {18001}, "two": {18002}, "many": {18003, 18004}, "next": {18005}, "pages": {18006}, "secure": {18443}, "copies": {18012}, "down": nil}
 
 const (
 	prefix = "nginx.ingress.kubernetes.io/"
@@ -69,8 +69,12 @@ func newWorld(seed uint64, number, requests int) *nginx.Case {
 	// nginx keeps the certificates of hosts that are gone, so no two worlds have the same.
 	c := &nginx.Case{Name: fmt.Sprintf("%04d-world-%d-of-seed-%d", number, number, seed), Objects: w.list,
 		Settings: settings(seed, number)}
-	for range requests {
-		c.Requests = append(c.Requests, w.request(c.Settings))
+	for i := range requests {
+		r := w.request(c.Settings)
+		if asked := (nginx.Asked{Case: c, Request: r}); asked.Copied() && !w.one(4) {
+			r.Header[nginx.CopiedHeader] = fmt.Sprint(i) // the backend tells of the copy
+		}
+		c.Requests = append(c.Requests, r)
 	}
 	return c
 }
@@ -84,6 +88,9 @@ func (w *world) service(name string, ports []int) {
 	port := map[string]any{"name": "http", "port": 80.0, "targetPort": 18000.0}
 	if len(ports) > 0 {
 		port["targetPort"] = float64(ports[0])
+	}
+	if name == "copies" { // whose port is a part of its name
+		port["port"] = port["targetPort"]
 	}
 	w.list = append(w.list, nginx.Manifest{"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": map[string]any{"clusterIP": "10.0.0.1", "ports": []any{port}}})
 	for _, p := range ports {
@@ -279,7 +286,7 @@ func maybe(f func(*world, map[string]any)) func(*world, map[string]any) {
 var features = []func(*world, map[string]any){
 	said("rewrite-target", "/", "/new", "/$2", "/x$1", "/x/$1/$2"),
 	said("use-regex", "true", "true", "false"),
-	said("app-root", "/start"),
+	said("app-root", "/start", "/begin"),
 	both(said("permanent-redirect", "https://new.example.org/x"), maybe(said("permanent-redirect-code", "308", "307"))),
 	said("temporal-redirect", "https://later.example.org"),
 	said("ssl-redirect", "false", "true"),
@@ -311,6 +318,7 @@ var features = []func(*world, map[string]any){
 	both(said("auth-tls-secret", "team/client-ca"), maybe(said("auth-tls-verify-client", "on", "optional", "off")), maybe(said("auth-tls-verify-depth", "1", "2")),
 		maybe(said("auth-tls-pass-certificate-to-upstream", "true")), maybe(said("auth-tls-error-page", "https://error.example.test/why"))),
 	said("enable-global-auth", "false", "true"),
+	both(said("mirror-target", "http://copies.team.svc.cluster.local:18012$request_uri", "http://copies.team.svc.cluster.local:18012$request_uri", "http://copies.team.svc:18012$request_uri", "http://copies.team.svc:18012"), maybe(said("mirror-host", "copy.example.test"))),
 	said("proxy-buffer-size", "8k"),
 	said("large-client-header-buffers", "4 8k"), // which nobody knows
 	both(said("use-port-in-redirects", "true"), maybe(said("app-root", "/start"))),
@@ -336,14 +344,14 @@ var features = []func(*world, map[string]any){
 	both(said("ssl-ciphers", "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256"), said("ssl-prefer-server-ciphers", "true")),
 	both(said("limit-rps", "1000"), said("limit-burst-multiplier", "5"), maybe(said("limit-whitelist", "127.9.0.0/16"))),
 	both(said("enable-access-log", "false"), said("enable-opentelemetry", "false"), said("http2-push-preload", "true"), said("proxy-buffers-number", "8")),
-	said("configuration-snippet", "more_clear_headers Content-Type;", "proxy_hide_header X-Total;", "more_clear_input_headers X-Block;", "return 301 https://new.example.org/s;", "return 200 \"ok\";",
+	said("configuration-snippet", "more_clear_headers Content-Type;", "proxy_hide_header X-Total;", "more_clear_input_headers X-Block;", "return 301 https://new.example.org/s;", "return 200 \"ok\";", "return 200 \"$host$request_uri\";",
 		"proxy_set_header X-Uri $request_uri;\nproxy_set_header X-Host $host;", "add_header X-Site $host;", "if ($request_method = POST) {\n  return 405;\n}", "if ($http_x_agent ~* \"(bot|spider)\") { return 403; }",
 		"rewrite ^/a/(.*)$ /z/$1 break;", "rewrite /b /c break;\nmore_set_headers \"X-Frame-Options: DENY\";", "rewrite ^/docs https://docs.example.org/ permanent;", "rewrite ^/b(.*)$ /c$1 redirect;",
 		"rewrite ^ https://$host/all$request_uri? permanent;", "rewrite ^/x/([0-9]+) https://new.example.org/n-$1;", "return 302 /elsewhere;", "return https://new.example.org/$uri;", "rewrite (?i)/A /upper? redirect;",
-		"rewrite ^/docs$ /a/x last;", "rewrite ^/b/?$ /v1 last;\nreturn 403;",
+		"rewrite ^/docs$ /a/x last;", "rewrite ^/b/?$ /v1 last;\nreturn 403;", "rewrite ^/a/(.*)$ /$1 last;", "rewrite ^/docs/(.*)$ /a/$1 last;", "rewrite ^/(b|docs)(/.*)?$ /x$2 last;", "rewrite ^/x(/|$)(.*)$ /b/$2 last;",
 		"expires 1h;", "gzip on;\nmore_set_headers -s 404 \"X-Miss: 1\";", "deny all;", "allow 127.0.0.1;\ndeny all;"),
 	said("server-snippet", "if ($http_x_agent ~* \"(bot|spider)\") { return 403; }", "return 302 https://moved.example.org$request_uri;", "rewrite ^/old/(.*)$ /new/$1 permanent;\nrewrite ^/docs/?$ /help redirect;", "location = /v1/x { return 301 https://v2.example.org/x; }", "if ($http_x_agent ~* spider) { return 302 /robots; }", "location ~* \\.(php|env)$ { return 404; }",
-		"location ^~ /doc { deny all; }", "rewrite ^/x$ /b break;", "deny 127.9.0.0/16;", "add_header X-Server one always;", "more_set_headers \"X-Server: two\";"),
+		"location ^~ /doc { deny all; }", "rewrite ^/x$ /b break;", "rewrite ^/old/(.*)$ /a/$1 last;", "rewrite ^/old(/.*)?$ /b$1 break;", "deny 127.9.0.0/16;", "add_header X-Server one always;", "more_set_headers \"X-Server: two\";"),
 }
 
 // canaries are what canaries are drawn with.
@@ -452,7 +460,7 @@ func (w *world) host() string {
 
 // path is one of a rule, or near it.
 func (w *world) path() string {
-	path := pick(w, pick(w, w.paths...), pick(w, "/", "/a/b/c", "/x/12", "/blocked", "/metrics", "/v1/x", "/a/", "/b/c", "/docs", "/nothing", "/A", "/a%2Fb", "/a//b"))
+	path := pick(w, pick(w, w.paths...), pick(w, "/", "/a/b/c", "/old/x", "/x/12", "/blocked", "/metrics", "/v1/x", "/a/", "/b/c", "/docs", "/nothing", "/A", "/a%2Fb", "/a//b"))
 	if strings.ContainsAny(path, "([") {
 		path = pick(w, "/a/b", "/a", "/x/7", "/b/c", "/v2/y/z", "/a/c")
 	}

@@ -229,14 +229,13 @@ func put(name, value string, action corev3.HeaderValueOption_HeaderAppendAction)
 func localReplies(h policy.HSTS, l route.Listener) *hcmv3.LocalReplyConfig {
 	m := &hcmv3.LocalReplyConfig{
 		Mappers: []*hcmv3.ResponseMapper{
-			bodiless(http.StatusNoContent), bodiless(http.StatusNotModified),
+			bodiless(http.StatusNoContent), bodiless(http.StatusNotModified), withText(),
 			{Filter: connectTimedOut(), StatusCode: number(504)},
 			{Filter: flagged("UF", "UC", "UR", "UPE"), StatusCode: number(502)},
 			ignoredUpgrade(),
 			{Filter: details(`response.code_details == 'rbac_access_denied_matched_policy[` + misdirectedPolicy + `]'`), StatusCode: number(http.StatusMisdirectedRequest)},
 		},
-		BodyFormat: &corev3.SubstitutionFormatString{Format: &corev3.SubstitutionFormatString_TextFormatSource{
-			TextFormatSource: inline("%RESPONSE_CODE%\n")}},
+		BodyFormat: bodyOf("%RESPONSE_CODE%\n"),
 	}
 	if l.TLS && h != (policy.HSTS{}) {
 		m.Mappers = append(m.Mappers, hstsOnRefusals(h))
@@ -249,7 +248,7 @@ func localReplies(h policy.HSTS, l route.Listener) *hcmv3.LocalReplyConfig {
 // response, or in HTTP/2 for an error of the protocol.
 func bodiless(status uint32) *hcmv3.ResponseMapper {
 	return &hcmv3.ResponseMapper{Filter: answered(accesslogv3.ComparisonFilter_EQ, status, "legation.bodiless"),
-		BodyFormatOverride: &corev3.SubstitutionFormatString{Format: &corev3.SubstitutionFormatString_TextFormatSource{TextFormatSource: inline("")}},
+		BodyFormatOverride: bodyOf(""),
 	}
 }
 

@@ -156,11 +156,7 @@ func (b *builder) route(r *route.Route) *routev3.Route {
 	case len(r.Targets) == 0 && r.Redirect != nil:
 		m.Action = redirect(r.Redirect, r.Match)
 	case len(r.Targets) == 0:
-		answer := &routev3.DirectResponseAction{Status: r.Status}
-		if r.Body != "" {
-			answer.Body = inline(r.Body)
-		}
-		m.Action = &routev3.Route_DirectResponse{DirectResponse: answer}
+		m.Action = &routev3.Route_DirectResponse{DirectResponse: answerOf(r)}
 		if r.Preflight != nil {
 			toBrowsers(m, r.Preflight)
 		}
@@ -184,6 +180,9 @@ func (b *builder) route(r *route.Route) *routev3.Route {
 		if rules := answerMetadata(&r.Planned); rules != nil {
 			m.Metadata = withMetadata(m.Metadata, answerRules, rules)
 		}
+	}
+	if len(r.Targets) == 0 && r.Redirect == nil && (r.Body != "" || len(r.Text) > 0) {
+		m.Metadata = withMetadata(m.Metadata, textMarked, &structpb.Struct{})
 	}
 	return m
 }
@@ -245,7 +244,7 @@ func matchOf(r *route.Route) *routev3.RouteMatch {
 	}
 	for _, h := range r.Match.Headers {
 		condition := header(h.Name, valueMatch(h), h.Not)
-		condition.TreatMissingHeaderAsEmpty = h.Not
+		condition.TreatMissingHeaderAsEmpty = h.Not || h.Absent
 		m.Headers = append(m.Headers, condition)
 	}
 	for _, q := range r.Match.Query {

@@ -23,6 +23,7 @@ type Action struct {
 	Move   *Move
 	Status uint32
 	Body   string // of the answer with Status, as text/plain
+	Text   Text   // the same, with parts of the request; empty: Body
 	// Wrong is why the targets cannot be served; it is told where the action is used.
 	Wrong *finding.Finding
 }

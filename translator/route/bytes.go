@@ -57,6 +57,14 @@ func (s byteSet) where(is func(byte) bool) (some byteSet) {
 // every are all bytes.
 func every() byteSet { return byteSet{}.not() }
 
+// or has what either set has.
+func (s byteSet) or(other byteSet) byteSet {
+	for c := range s {
+		s[c] = s[c] || other[c]
+	}
+	return s
+}
+
 func (s byteSet) not() (other byteSet) {
 	for c := range s {
 		other[c] = !s[c]
@@ -114,7 +122,7 @@ func (s byteSet) class() string {
 		for last+1 < len(s) && s[last+1] {
 			last++
 		}
-		if s == setOf(byte(c)) {
+		if c < 0x80 && s == setOf(byte(c)) {
 			return regexp.QuoteMeta(string(rune(c)))
 		}
 		if b.WriteString(inClass(c)); last > c {

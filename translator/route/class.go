@@ -21,6 +21,7 @@ type Class struct {
 	Order     Order         // of the rules of a host
 	Listeners []Listener    // of its fleet
 	CatchAll  Planned       // for requests that nothing else takes
+	Catches   *Fragment     // that CatchAll is of; nil if it is of no object
 	// Rest takes the place of CatchAll at hosts of other namespaces, if that is of an
 	// object; nil if it is nobody's.
 	Rest *Planned
@@ -71,7 +72,7 @@ type Planned struct {
 
 func (p Planned) text() string {
 	text := fmt.Sprint(p.Status, " ", p.Owner)
-	text += asJSON(p.Redirect) + asJSON(p.Rewrite) + asJSON(p.Measures)
+	text += asJSON(p.Redirect) + asJSON(p.Rewrite) + asJSON(p.Measures) + asJSON(p.Text)
 	for _, t := range p.Targets {
 		text += fmt.Sprintf(" %s %d %s", t.Backend.Cluster(), t.Weight, t.Policy)
 		if t.Headers != nil {

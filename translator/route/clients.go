@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 
@@ -141,7 +142,8 @@ func (m *merger) nameless(of Tenure) {
 	if c == nil || c.Subject == "" {
 		return
 	}
-	ref := f.Origin.Object
+	ref, settings := f.Origin.Object, *cmp.Or(m.class.openOf(&m.class.Settings.Route), &m.class.Settings.Route)
+	settings.RequestBody = 0
 	m.first = append(m.first, Route{Name: ref.Key() + " plain http", Match: Match{Path: "/"}, Plain: true, Challenges: true,
-		Planned: Planned{Action: Action{Status: http.StatusForbidden}, Owner: ref.Key(), From: ref}})
+		Planned: Planned{Action: Action{Status: http.StatusForbidden}, Settings: &settings, Owner: ref.Key(), From: ref}})
 }

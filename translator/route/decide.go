@@ -113,7 +113,7 @@ func (r *Route) differs(req Request) string {
 	}
 	for _, h := range r.Match.Headers {
 		values := req.header(h.Name)
-		if h.Not && len(values) == 0 {
+		if (h.Not || h.Absent) && len(values) == 0 {
 			values = []string{""}
 		}
 		if slices.ContainsFunc(values, h.takes) == h.Not {

@@ -49,8 +49,11 @@ func (k PathKind) String() string {
 type ValueMatch struct {
 	Name, Value string
 	Regex       bool // Value is RE2, over the whole value
-	// Not: it must have another value. One that is absent is empty then.
+	// Not: it must have another value, and no other header of the name may have this one. One that
+	// is absent is empty then.
 	Not bool
+	// Absent: one that is absent is empty.
+	Absent bool
 }
 
 // Order selects how the rules of a host are sorted: the first rule that matches
@@ -204,6 +207,9 @@ func valuesText(list []ValueMatch) string {
 		}
 		if v.Not {
 			b.WriteString("not")
+		}
+		if v.Absent {
+			b.WriteString("absent")
 		}
 		b.WriteString("\x00")
 	}

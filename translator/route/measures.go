@@ -136,13 +136,17 @@ func (m *merger) conditionsOfHost() {
 // added, the others are candidates.
 func (m *merger) places() (list []candidate) {
 	for p, said := range m.ofServer {
-		p.measures, p.settings, p.closed = m.apart, m.besideRules(p), false // those of rules are not for them
-		p.open = p.settings
+		if len(said.Places) == 0 {
+			continue
+		}
+		p.measures, p.closed = m.apart, false
+		first, own := m.besideRules(p, 0), m.besideRules(p, m.ofPlaces())
 		for _, place := range said.Places {
 			rule := Rule{Match: place.Match, Action: place.Action, Path: place.Match.Path, Name: p.fragment.Origin.Object.Key() + " location " + place.Match.Path}
-			c := candidate{plan: p, apart: true, rule: rule}
+			c := candidate{plan: own, apart: true, rule: rule}
 			switch {
 			case place.Once:
+				c.plan = first
 				m.addFirst(c)
 				continue
 			case place.First:
@@ -163,13 +167,22 @@ func (m *merger) places() (list []candidate) {
 	return nil
 }
 
-// besideRules are the settings of places of a plan, without who guards its rules, and without
-// whose pages may use them.
-func (m *merger) besideRules(p plan) *policy.Route {
-	if len(p.fragment.Host(m.host.Host).Server.Places) > 0 {
-		p = m.unruled(p, m.class.Settings.RequestBody)
+// ofPlaces is how large a request to a place may be, in bytes. ingress-nginx says that of its own
+// locations only: where others are, the default of nginx counts, which is also that of Legation.
+func (m *merger) ofPlaces() uint64 {
+	if m.class.Settings.Compatible() {
+		return policy.Defaults().RequestBody
 	}
-	return cmp.Or(p.open, p.settings)
+	return m.class.Settings.RequestBody
+}
+
+// besideRules is a plan for places, without who guards its rules, without whose pages may use
+// them, and with another limit of bodies, in bytes.
+func (m *merger) besideRules(p plan, body uint64) plan {
+	p = m.unruled(p, body)
+	p.settings = cmp.Or(p.open, p.settings)
+	p.open = p.settings
+	return p
 }
 
 func (m *merger) addFirst(c candidate) { m.first = append(m.first, m.routeOf(c)) }

@@ -287,11 +287,11 @@ func (m *merger) beforeRules(candidates []candidate) {
 	for _, r := range m.first {
 		m.add(r)
 	}
+	m.roots()
 	m.ofRules = len(m.host.Routes)
 	for _, r := range m.ahead {
 		m.add(r)
 	}
-	m.roots()
 }
 
 // last adds the route of what no rule matches.

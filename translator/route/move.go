@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"legation.dev/object"
 	"legation.dev/translator/finding"
 )
 
@@ -107,11 +108,22 @@ func (m *merger) moved(r Route, g *moving) {
 			break
 		}
 	}
+	if f := m.saying(r.From); why != "" && f != nil {
+		m.found = append(m.found, finding.RewriteClosed.At(f.At(r.Move.Field), r.Move.Text, why))
+	}
+}
+
+// saying is the fragment of an object that has a rule here, or the catch-all; nil if there is none.
+func (m *merger) saying(of object.Ref) *Fragment {
 	for _, p := range m.plans {
-		if why != "" && p.fragment.Origin.Object == r.From {
-			m.found = append(m.found, finding.RewriteClosed.At(p.fragment.At(r.Move.Field), r.Move.Text, why))
+		if p.fragment.Origin.Object == of {
+			return p.fragment
 		}
 	}
+	if f := m.class.Catches; f != nil && f.Origin.Object == of {
+		return f
+	}
+	return nil
 }
 
 // asItCame reports whether a route says what it says of the path that the client sent: the
@@ -161,7 +173,7 @@ func (r *Route) cannot(to Route, reach reach) string {
 		return "does not say which rule takes the new path"
 	case to.Move != nil:
 		return "leads to paths that are rewritten again"
-	case to.Redirect != nil && to.Redirect.ofPath() && !to.asItCame(), to.Rewrite != nil && !only:
+	case to.Redirect != nil && to.Redirect.ofPath() && !to.asItCame(), to.Rewrite != nil && !only, to.Text.ofPath():
 		return "leads to a rule that makes another path of it"
 	case to.From.Namespace != r.From.Namespace && len(to.Targets) > 0:
 		return "leads to a rule of another namespace"
@@ -183,6 +195,8 @@ const (
 var (
 	group     = regexp.MustCompile(`\\\d`)
 	groupOrOf = regexp.MustCompile(`\\(.)`)
+	// groupOrOther is one piece of Rewrite.To.
+	groupOrOther = regexp.MustCompile(`(?s)\\.|[^\\]+`)
 )
 
 // escapedTo is a path as Rewrite.To has it.
@@ -241,7 +255,54 @@ func (m Move) intoPath(match Match) (string, reach) {
 	case takesAll(rest):
 		return m.Pattern, allPaths
 	default:
-		return m.ending(rest)
+		if pattern, r := m.ending(rest); r != somehow {
+			return pattern, r
+		}
+		return m.Pattern, m.behind(rest)
+	}
+}
+
+// behind reports whether rest takes all that may be behind what new paths begin with, or nothing of
+// it: what the groups take, wherever they stand.
+func (m Move) behind(rest *syntax.Regexp) reach {
+	pattern, err := syntax.Parse(m.Pattern, syntax.Perl)
+	if err != nil {
+		return somehow
+	}
+	groups := map[string]string{}
+	named(groups, pattern, false)
+	text := ""
+	for _, part := range groupOrOther.FindAllString(m.To[group.FindStringIndex(m.To)[0]:], -1) {
+		if group.MatchString(part) {
+			text += groups[part]
+		} else {
+			text += regexp.QuoteMeta(groupOrOf.ReplaceAllString(part, "$1"))
+		}
+	}
+	behind, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return somehow
+	}
+	if is := overlap(behind, ours(rest.String())); is != somePaths {
+		return is
+	}
+	return somehow
+}
+
+// named are the patterns of groups, by what Rewrite.To has for them. One that is perhaps not there
+// is empty then.
+func named(groups map[string]string, re *syntax.Regexp, perhaps bool) {
+	switch re.Op {
+	case syntax.OpCapture:
+		groups[fmt.Sprint(`\`, re.Cap)] = "(?:" + re.Sub[0].String() + ")"
+		if perhaps {
+			groups[fmt.Sprint(`\`, re.Cap)] += "?"
+		}
+	case syntax.OpStar, syntax.OpQuest, syntax.OpAlternate, syntax.OpRepeat:
+		perhaps = true
+	}
+	for _, sub := range re.Sub {
+		named(groups, sub, perhaps)
 	}
 }
 

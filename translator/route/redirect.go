@@ -75,7 +75,12 @@ func ToHTTPS(port uint32, host string) *Redirect {
 
 // ofPath reports whether clients are sent where their path says.
 func (d *Redirect) ofPath() bool {
-	return d.Rewrite != nil || d.Prefix != "" || slices.ContainsFunc(d.To, func(p Piece) bool { return p.Part == PathOnly })
+	return d.Rewrite != nil || d.Prefix != "" || d.To.ofPath()
+}
+
+// ofPath reports whether a text has the path.
+func (t Text) ofPath() bool {
+	return slices.ContainsFunc(t, func(p Piece) bool { return p.Part == PathOnly })
 }
 
 // Path is a path, without query, as the rewrite leaves it. Envoy computes the same.

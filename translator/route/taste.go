@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -112,18 +113,50 @@ func (m *merger) hasOwn(match Match, f *Fragment) bool {
 
 func (m *merger) has(match Match) bool { return m.winner[match.key()] != nil }
 
-// roots puts first what the oldest fragment that says so has for the path / alone, if it
-// has a rule here, though it may get no request, or lends its settings: whoever has a rule
-// for /. That of somebody else than the owner counts where the path / is his.
+// roots puts first what the host has for the path / alone. It is said by a fragment that has a rule
+// here, though it may get no request, or that lends its settings, whoever has a rule for /; of
+// several that say so, by the one with the longest path, as in ingress-nginx. That of somebody else
+// than the owner counts where the path / is his.
 func (m *merger) roots() {
+	var by *plan
+	var longest Match
 	for i, p := range m.plans {
-		root := p.fragment.Host(m.host.Host).Root
-		counts := root != nil && (adds(m.rules(p.fragment), m.host.Host, m.older(i)) || m.lends(p) && !m.unowned())
-		if counts && (p.owns || m.hasRoot(p.fragment)) {
-			m.add(Route{Name: p.fragment.Origin.Object.Key() + " root", Match: Match{Kind: Exact, Path: "/"}, Planned: m.planned(m.ofHost(p), *root)})
-			return
+		if p.fragment.Host(m.host.Host).Root == nil || !p.owns && !m.hasRoot(p.fragment) {
+			continue
+		}
+		for _, match := range m.rooted(i) {
+			if by == nil || rootFirst(match, longest) {
+				by, longest = &m.plans[i], match
+			}
 		}
 	}
+	if by != nil {
+		root := by.fragment.Host(m.host.Host).Root
+		m.add(Route{Name: by.fragment.Origin.Object.Key() + " root", Match: Match{Kind: Exact, Path: "/"}, Planned: m.planned(m.ofHost(*by), *root)})
+	}
+}
+
+// rooted are the paths, as they are written, that ingress-nginx has of the fragment with a place:
+// those of rules that no older one has, and / of the one that lends its settings.
+func (m *merger) rooted(place int) (list []Match) {
+	p := m.plans[place]
+	if m.lends(p) && !m.unowned() {
+		list = append(list, Match{Path: "/"})
+	}
+	taken := keys(m.host.Host, m.older(place))
+	for _, r := range m.rules(p.fragment) {
+		if !taken[r.Match.key()] {
+			list = append(list, Match{Kind: r.Match.Kind, Path: r.written()})
+		}
+	}
+	return list
+}
+
+// rootFirst reports whether ingress-nginx has a path before another one that is there already. Of
+// those with one text the older is first; but / of type Prefix is there before all rules.
+func rootFirst(a, b Match) bool {
+	order := cmp.Or(longer(a.Path, b.Path), strings.Compare(b.Path, a.Path))
+	return order < 0 || order == 0 && a.Path == "/" && exactFirst(b, a) < 0
 }
 
 // hasRoot reports whether the path / is of the namespace of f.

@@ -29,7 +29,7 @@ var (
 		`more_set_input_headers "x-one: 2";`, `more_clear_input_headers X-Two;`, `etag off;`,
 	}
 	addresses = []string{`deny 127.0.0.2;`, `allow 127.0.0.0/30; deny all;`, `allow 127.0.0.3; deny 127.0.0.2/31;`, `deny 2001:db8::/32;`}
-	returns   = []string{`return 403;`, `return 301 https://moved.test$request_uri;`, `return 302 /a;`, `return 200 "no more";`, `return 404 ok;`, `return https://moved.test/a?b=c;`}
+	returns   = []string{`return 403;`, `return 301 https://moved.test$request_uri;`, `return 302 /a;`, `return 200 "no more";`, `return 200 "$scheme://$host$uri 100%";`, `return 404 ok;`, `return https://moved.test/a?b=c;`}
 	moves     = []string{`rewrite ^/a/(.*)$ /moved/$1 redirect;`, `rewrite ^/(a|b)$ https://moved.test/x/$1? permanent;`, `rewrite /a\( https://moved.test permanent;`, `rewrite (?i)^/A$ /b permanent;`}
 	// lasts have the new path taken by another rule, or the same one.
 	lasts    = []string{`rewrite ^/a/(.*)$ /b/$1 last;`, `rewrite ^/b$ /a/x last;`, `rewrite ^/a(/|$)(.*) /$2 last;`, `rewrite /b /a last;`, `rewrite (?i)^/A(.*)$ /ab$1 last;`}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -134,8 +135,11 @@ func answer(d directive) (route.Action, error) {
 		return route.Action{}, fmt.Errorf("%q is not the status of an answer, and no redirect with a URL", d.args[0])
 	case len(d.args) == 1:
 		return route.Action{Status: uint32(status)}, nil
-	case len(d.args) > 2 || strings.Contains(d.args[1], "$") || len(d.args[1]) > mostBody:
-		return route.Action{}, fmt.Errorf("the text of an answer may have no variable, and %d bytes", mostBody)
+	case len(d.args) > 2 || len(d.args[1]) > mostBody:
+		return route.Action{}, fmt.Errorf("an answer has one text, of %d bytes at most", mostBody)
+	case strings.Contains(d.args[1], "$"):
+		text, err := Text(d.args[1], parts)
+		return route.Action{Status: uint32(status), Text: text}, err
 	}
 	return route.Action{Status: uint32(status), Body: d.args[1]}, nil
 }
@@ -197,22 +201,42 @@ func comparison(words []string) (route.Match, error) {
 			return route.Match{}, errors.New("a variable is not understood as value")
 		}
 	case "~", "~*":
-		value.Regex, value.Value = true, route.Anywhere(text[2])
+		value.Regex = true
 		if operator == "~*" {
 			value.Value = "(?i)" + value.Value
 		}
-		if err := route.Known(value.Value); err != nil {
+		if err := route.Known(route.Anywhere(value.Value)); err != nil {
 			return route.Match{}, errors.New("no regular expression that Envoy knows")
 		}
 	default:
 		return route.Match{}, fmt.Errorf("%s is not understood", text[1])
 	}
-	if value.Value == "" && !value.Not { // absent, or empty
-		value = route.ValueMatch{Name: name, Value: "(?s:.+)", Regex: true, Not: true}
-	} else if value.Value == "" {
-		value = route.ValueMatch{Name: name, Value: "(?s:.+)", Regex: true}
+	list, err := conditions(value)
+	return route.Match{Headers: list}, err
+}
+
+// conditions are those of one comparison, in which a pattern may be anywhere. Of a header that is
+// there twice one value that is another one, or lacks the pattern, is enough.
+func conditions(v route.ValueMatch) (list []route.ValueMatch, err error) {
+	const something = "(?s:.+)"
+	switch {
+	case v.Value == "" && v.Not && !v.Regex: // and not absent
+		return []route.ValueMatch{{Name: v.Name, Value: something, Regex: true}}, nil
+	case v.Value == "" && !v.Regex: // or absent
+		return []route.ValueMatch{{Name: v.Name, Value: something, Regex: true, Not: true}}, nil
+	case v.Not && v.Name != ":method":
+		if !v.Regex {
+			v.Value = "^" + regexp.QuoteMeta(v.Value) + "$"
+		}
+		if list, err = route.WithoutPattern(v.Name, v.Value); err != nil {
+			err = fmt.Errorf("the pattern %w", err)
+		}
+		return list, err
+	case v.Regex:
+		v.Absent = v.Name != ":method" && regexp.MustCompile(v.Value).MatchString("")
+		v.Value = route.Anywhere(v.Value)
 	}
-	return route.Match{Headers: []route.ValueMatch{value}}, nil
+	return []route.ValueMatch{v}, nil
 }
 
 // unbracketed are the words within brackets, which may be words of their own.

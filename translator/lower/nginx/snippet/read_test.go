@@ -33,10 +33,11 @@ func TestNotUnderstood(t *testing.T) {
 		"rewrite ^/(.*)$ /$host/$1 break;":             "$host",
 		"rewrite ^/(.*)$ https://$1.a.test/ redirect;": "in front of the path",
 		"rewrite ^/ https://$host/a permanent;":        "no arguments are added",
-		"return 200 $host;":                            "no variable",
+		"return 200 $args;":                            "$args",
 		"if ($arg_a = 1) { return 403; }":              "$arg_a",
 		"if ($http_a = $b) { return 403; }":            "variable",
 		"if ($http_a ~ \"(?=a)\") { return 403; }":     "no regular expression",
+		`if ($http_a !~ \ba) { return 403; }`:          "ends of lines or of words",
 		"if ($http_a = a) { deny all; }":               "only one return",
 		"location /a { return 403; }":                  "not understood here",
 	} {
