@@ -5,8 +5,7 @@
 // it (findings/envoy-without-ipv6.sh). So what restricts access would stay as it was. What
 // Body makes means the same where nobody can come from an address of IPv6, or be reached at
 // one: what listens does so on the others, endpoints that cannot be reached are left out, of a
-// list of addresses stays what can match, and names are asked for addresses of IPv4 alone: an
-// answer with another one would end the whole Envoy.
+// list of addresses stays what can match, and names are asked for addresses of IPv4 alone.
 //
 // Who comes by a trusted proxy may have an address of IPv6 all the same: the proxy says so in
 // a header. Such an Envoy cannot read it, and would take the proxy for the client. It takes
@@ -115,7 +114,7 @@ func rewrite(at protopath.Values) error {
 		clients(m)
 	case *rbacv3.RBAC:
 		judge(m)
-	case *dnsv3.DnsCluster: // one answer with an address of IPv6 ends such an Envoy
+	case *dnsv3.DnsCluster: // it has no use for others, and does not bear them
 		m.DnsLookupFamily = commondnsv3.DnsLookupFamily_V4_ONLY
 	}
 	return nil
