@@ -28,10 +28,10 @@ func holdsCommand() *cobra.Command {
 		Long: `Lists what all replicas hold: certificates whose Secrets are missing, endpoints of
 Services that are missing or late, paths that move to a Service without endpoints,
 classes that are gone or paused, settings that would close connections or are wrong,
-hosts that stay with a namespace for a minute, and hosts that were removed. UNTIL is when it ends by itself;
-without a time it waits for what is missing, or for an order. Of settings that wait for an
-approval it says how many connections of clients they would close, as Envoys have reported
-last (every 30 s).`,
+hosts that stay with a namespace for a minute, and hosts that were removed. UNTIL is when
+it ends by itself; without a time it waits for what is missing, or for an order. Of settings
+that wait for an approval it says how many connections of clients they would close, as
+Envoys have reported last (every 30 s).`,
 		Example: `  legation holds
   legation holds --fleet public -o json`,
 		Args: cli.Arguments(cobra.NoArgs),
@@ -153,8 +153,9 @@ func approveCommand() *cobra.Command {
 	c := new(orderFlags).command("approve", "Let hosts go, or settings be in force, that are held",
 		`Shows what of the fleet is held and waits for somebody to say that it is meant: hosts,
 because so many were removed together, or settings of the class, because they would close
-connections, and how many. Hosts go, and settings are in force, at all replicas. What is changed in the
-same moment is not approved with it: what is held must still be what was shown.`,
+connections, and how many. Hosts go, and settings are in force, at all replicas. What is
+changed in the same moment is not approved with it: what is held must still be what was
+shown.`,
 		func(ctx context.Context, c *cobra.Command, conn grpc.ClientConnInterface, order *adminv1.Order) ([]*adminv1.Replica, error) {
 			held, err := adminv1.NewAdminClient(conn).Holds(ctx, &adminv1.HoldsRequest{Fleet: order.GetFleet()})
 			if err != nil {
