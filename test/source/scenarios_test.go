@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/yaml"
 
 	"legation.dev/test/kube"
 	"legation.dev/translator/input"
@@ -153,14 +154,12 @@ func withoutFamily(o input.Object, document []byte) input.Object {
 
 // age is the creationTimestamp of a document; the zero time if it has none.
 func age(document []byte) time.Time {
-	for line := range bytes.Lines(document) {
-		if _, after, ok := bytes.Cut(line, []byte(`creationTimestamp: "`)); ok {
-			text, _, _ := bytes.Cut(after, []byte(`"`))
-			at, _ := time.Parse(time.RFC3339, string(text)) // zero if it is none, as a folder has it
-			return at
-		}
+	var o struct {
+		Metadata struct{ CreationTimestamp string }
 	}
-	return time.Time{}
+	_ = yaml.Unmarshal(document, &o)                                // zero if it is none, as a folder has it
+	at, _ := time.Parse(time.RFC3339, o.Metadata.CreationTimestamp) // as well
+	return at
 }
 
 // typed is an object as a watch hands it out, of an age.
