@@ -335,7 +335,7 @@ func takes(s route.Route, r route.Request) bool {
 	}
 	for _, h := range s.Match.Headers {
 		texts := map[string][]string{"host": {authority}, ":path": {r.Path}, ":method": {r.Method}}[h.Name]
-		if texts = append(texts, r.Headers.Values(h.Name)...); h.Not && len(texts) == 0 {
+		if texts = append(texts, r.Headers.Values(h.Name)...); (h.Not || h.Absent) && len(texts) == 0 {
 			texts = []string{""}
 		}
 		ok = ok && h.Not != slices.ContainsFunc(texts, func(text string) bool { return valueTaken(h, text) })
