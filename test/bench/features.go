@@ -17,15 +17,8 @@ import (
 const (
 	featurePairs  = 9 // turns, in each of which every feature and the plain route are asked once
 	featureEach   = 250
-	byAuth        = "external auth"
 	byEnvoy       = "external auth, by Envoy's own ext_authz on a bare Envoy"
 	besideByEnvoy = "external auth, to a plain route and what ext_authz adds on a bare Envoy"
-	asOftenAsIt   = "the same, both asked as often"
-	// often is the time from one request to the next where two are asked as often as each
-	// other: the slower one, on two cores, has some room to spare. As fast as there are
-	// answers, that which answers sooner is asked more often, so that its worker finds more
-	// to do each time it wakes: it would be cheaper for what its clients do.
-	often = 250 * time.Microsecond
 )
 
 // features measures what one feature on a route costs the workers of a real Envoy, beside a
@@ -88,46 +81,28 @@ func (b *bench) prices(s *real.Side, bare *real.Bare, list []real.Feature) error
 		used[name] = append(used[name], int64(cpu))
 		return nil
 	}
-	fast := real.Load{Connections: connections, Each: featureEach}
 	for turn := range featurePairs {
 		for k := range list {
 			f := list[(turn+k)%len(list)]
-			cpu, err := s.Price(f, fast)
+			cpu, err := s.Price(f, connections, featureEach)
 			if err := note(f.Name, cpu, err); err != nil {
 				return err
 			}
 		}
-		asked, err := bare.Price(true, fast)
-		plain, wrong := bare.Price(false, fast)
+		asked, err := bare.Price(true, connections, featureEach)
+		plain, wrong := bare.Price(false, connections, featureEach)
 		if err := errors.Join(note(byEnvoy, asked, err), note("bare", plain, wrong)); err != nil {
 			return err
 		}
-		used[besideByEnvoy] = append(used[besideByEnvoy], used[real.Plain][turn]+int64(asked-plain))
-		if err := asOften(s, bare, list, note); err != nil {
-			return err
-		}
+		own := used[real.Plain][turn] + int64(asked-plain)
+		used[besideByEnvoy] = append(used[besideByEnvoy], own)
 	}
 	for _, f := range list {
 		b.price(f.Name, used[f.Name], used[real.Plain])
 	}
 	b.price(byEnvoy, used[byEnvoy], used["bare"])
-	b.price(besideByEnvoy, used[byAuth], used[besideByEnvoy])
-	b.price(asOftenAsIt, used["ours"], used["own"])
+	b.price(besideByEnvoy, used["external auth"], used[besideByEnvoy])
 	return nil
-}
-
-// asOften asks for external auth at the same rate here and by Envoy's own ext_authz, and for a plain
-// route on each. It notes "ours", and "own": a plain route here and what ext_authz adds.
-func asOften(s *real.Side, bare *real.Bare, list []real.Feature, note func(string, time.Duration, error) error) error {
-	l := real.Load{Connections: connections, Each: featureEach, Every: often}
-	of := func(name string) (time.Duration, error) {
-		return s.Price(list[slices.IndexFunc(list, func(f real.Feature) bool { return f.Name == name })], l)
-	}
-	ours, err1 := of(byAuth)
-	asked, err2 := bare.Price(true, l)
-	plain, err3 := of(real.Plain)
-	barePlain, err4 := bare.Price(false, l)
-	return errors.Join(note("ours", ours, err1), note("own", plain+asked-barePlain, errors.Join(err2, err3, err4)))
 }
 
 func (b *bench) price(name string, used, beside []int64) {

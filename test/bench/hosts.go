@@ -177,7 +177,7 @@ func (b *bench) request(sides []*real.Side) error {
 	for turn := range pairs {
 		for k := range sides {
 			i := (turn + k) % len(sides)
-			cpu, err := sides[i].Requests(real.Load{Connections: connections, Each: perConnection})
+			cpu, err := sides[i].Requests(connections, perConnection)
 			if err != nil {
 				return fmt.Errorf("%s: %w", sides[i].Name, err)
 			}

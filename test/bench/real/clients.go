@@ -124,20 +124,10 @@ func (o *Others) Close() error {
 	return errors.Join(errs...)
 }
 
-// Load is what clients ask.
-type Load struct {
-	// Connections are open at once, and Each is how many requests are made on one of them,
-	// each after the answer to the one before.
-	Connections, Each int
-	// Every is the time from one request of all to the next. Zero: as fast as there are
-	// answers, so that who answers sooner is asked more often.
-	Every time.Duration
-}
-
-// Requests makes requests over HTTP without TLS, and returns what Envoy's workers used for
-// one.
-func (s *Side) Requests(l Load) (perRequest, error) {
-	return price(s.envoy, s.plainAddress(), func(i int) []byte { return get(Host(i)) }, l)
+// Requests makes n requests over HTTP without TLS on each of some connections, each after
+// the answer to the one before, and returns what Envoy's workers used for one.
+func (s *Side) Requests(connections, n int) (perRequest, error) {
+	return price(s.envoy, s.plainAddress(), func(i int) []byte { return get(Host(i)) }, connections, n)
 }
 
 // plainAddress is where Envoy listens for HTTP without TLS.
@@ -146,10 +136,10 @@ func (s *Side) plainAddress() string { return fmt.Sprintf("127.0.0.1:%d", s.http
 // perRequest is CPU of workers.
 type perRequest = time.Duration
 
-// price makes requests, of which those on the i-th connection are what request says, and
-// returns what the workers of an Envoy used for one.
-func price(e *envoy.Envoy, address string, request func(i int) []byte, l Load) (perRequest, error) {
-	clients := make([]*client, l.Connections)
+// price makes n requests on each of some connections, of which the i-th asks what request
+// says, and returns what the workers of an Envoy used for one.
+func price(e *envoy.Envoy, address string, request func(i int) []byte, connections, n int) (perRequest, error) {
+	clients := make([]*client, connections)
 	for i := range clients {
 		conn, err := net.Dial("tcp", address)
 		if err != nil {
@@ -165,25 +155,20 @@ func price(e *envoy.Envoy, address string, request func(i int) []byte, l Load) (
 	if err != nil {
 		return 0, err
 	}
-	failed, begin := make(chan error, len(clients)), time.Now()
-	for i, c := range clients {
-		go func() { failed <- c.askAll(l, begin.Add(time.Duration(i)*l.Every)) }()
+	failed := make(chan error, connections)
+	for _, c := range clients {
+		go func() {
+			var err error
+			for i := 0; i < n && err == nil; i++ {
+				err = c.ask()
+			}
+			failed <- err
+		}()
 	}
 	var errs []error
 	for range clients {
 		errs = append(errs, <-failed)
 	}
 	after, err := proc.ThreadsOf(e.PID(), workers)
-	return (after.Workers - before.Workers) / time.Duration(l.Connections*l.Each), errors.Join(append(errs, err)...)
-}
-
-// askAll makes the requests of one connection, the first of them at a time.
-func (c *client) askAll(l Load, first time.Time) error {
-	for i := range l.Each {
-		time.Sleep(time.Until(first.Add(time.Duration(i*l.Connections) * l.Every)))
-		if err := c.ask(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return (after.Workers - before.Workers) / time.Duration(connections*n), errors.Join(append(errs, err)...)
 }

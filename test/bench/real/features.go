@@ -165,9 +165,10 @@ func (s *Side) Ready(ctx context.Context, features []Feature) error {
 	return nil
 }
 
-// Price makes requests to a feature, and returns what Envoy's workers used for one.
-func (s *Side) Price(f Feature, l Load) (perRequest, error) {
-	return price(s.envoy, s.plainAddress(), func(int) []byte { return f.request() }, l)
+// Price makes n requests to a feature on each of some connections, and returns what
+// Envoy's workers used for one.
+func (s *Side) Price(f Feature, connections, n int) (perRequest, error) {
+	return price(s.envoy, s.plainAddress(), func(int) []byte { return f.request() }, connections, n)
 }
 
 // Bare is an Envoy without Legation, whose one host asks a service by Envoy's own
@@ -230,12 +231,12 @@ func StartBare(ctx context.Context, backend *net.TCPAddr) (*Bare, error) {
 func (b *Bare) Close() error { return b.envoy.Stop() }
 
 // Price is that of one request to either of the hosts.
-func (b *Bare) Price(asked bool, l Load) (perRequest, error) {
+func (b *Bare) Price(asked bool, connections, n int) (perRequest, error) {
 	host := "plain.example.com"
 	if asked {
 		host = "asked.example.com"
 	}
-	return price(b.envoy, b.address, func(int) []byte { return get(host) }, l)
+	return price(b.envoy, b.address, func(int) []byte { return get(host) }, connections, n)
 }
 
 // withCookie is a request with the cookie that an answer to it set, as browsers send it.
