@@ -46,12 +46,7 @@ func TestNoIPv6(t *testing.T) {
 	for _, without := range []bool{true, false} {
 		t.Run(fmt.Sprintf("without=%t", without), func(t *testing.T) {
 			if without {
-				self, err := os.Executable()
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Setenv(envoyWithoutIPv6, binary)
-				t.Setenv("ENVOY", self)
+				startWithoutIPv6(t, binary)
 			}
 			w := newSuite(t)
 			w.sixes(t)
@@ -105,6 +100,56 @@ func TestNoIPv6(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// startWithoutIPv6 has the Envoys of a test start on a kernel without IPv6.
+func startWithoutIPv6(t *testing.T, binary string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(envoyWithoutIPv6, binary)
+	t.Setenv("ENVOY", self)
+}
+
+// TestNoIPv6Balancer: there, who comes by PROXY protocol of a balancer that is trusted, and is no
+// trusted proxy himself, is who the balancer says, whatever he says of himself.
+func TestNoIPv6Balancer(t *testing.T) {
+	binary, err := envoy.Binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	startWithoutIPv6(t, binary)
+	w := newSuite(t)
+	w.echo(t, "web", "")
+	w.annotated("denied", "denied.test", false, map[string]string{"denied-addresses": "192.0.2.0/24"}, route{"/", input.PathPrefix, "web"})
+	w.annotated("sixes", "sixes.test", false, map[string]string{"allowed-addresses": "::/0"}, route{"/", input.PathPrefix, "web"})
+	s, err := inprocess.Start(t.Context(), inprocess.Options{Config: func(c *bootstrap.Config) { c.NoIPv6 = true },
+		Settings: map[string]string{"bind-addresses": "auto", "http-port": fmt.Sprint(w.http), "https-port": fmt.Sprint(w.https), "external-https-port": "",
+			"proxy-protocol": "required", "trusted-proxies": "127.0.0.1,10.64.0.0/10"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s.Change(w.changes...)
+	w.settled(t, s, true)
+	for _, c := range []struct {
+		client, host, said string
+		want               int
+	}{
+		{"192.0.2.9", "denied.test", "", 403}, {"192.0.2.9", "denied.test", "2001:db8::1", 403}, {"198.51.100.9", "denied.test", "2001:db8::1", 200},
+		{"198.51.100.9", "sixes.test", "2001:db8::1", 403}, {"10.127.0.9", "sixes.test", "2001:db8::1", 200}, {"10.127.0.9", "denied.test", "192.0.2.9", 403},
+	} {
+		resp, _ := ask(t, w.http, "PROXY TCP4 "+c.client+" 127.0.0.1 1234 80\r\n"+get(c.host, "/", "X-Forwarded-For: "+c.said))
+		if resp.StatusCode != c.want {
+			t.Errorf("%s, who says to be %q, gets %d at %s, want %d", c.client, c.said, resp.StatusCode, c.host, c.want)
+		}
 	}
 }
 
