@@ -1,16 +1,20 @@
 package route
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"regexp/syntax"
 	"slices"
 	"strings"
 )
 
-// Limits of a pattern that is turned round: how many states its automaton may have, and how long the
-// pattern may be that comes of it, in bytes.
-const mostStates, mostOthers = 200, 4_000
+// Limits of a pattern that is turned round, which whoever writes an Ingress may write: how many
+// instructions of RE2 it may have, also where its alternatives are turned round one by one, how many
+// states its automaton, how many instructions may be looked at to make that, and how long the pattern
+// may be that comes of it, in bytes. The most costly automaton that was found takes 13 ms.
+const mostTurned, mostStates, mostLooks, mostOthers = 2_000, 200, 500_000, 4_000
 
 var errTooLarge = errors.New("is too large to say what it does not take")
 
@@ -34,7 +38,7 @@ func WithoutPattern(header, pattern string) (list []ValueMatch, err error) {
 		return []ValueMatch{{Name: header, Value: taken, Regex: true, Absent: true}}, nil
 	}
 	parsed = ungrouped(parsed)
-	if parsed.Op != syntax.OpAlternate || !errors.Is(err, errTooLarge) {
+	if parsed.Op != syntax.OpAlternate || !errors.Is(err, errTooLarge) || steps(parsed) > mostTurned {
 		return nil, err
 	}
 	for _, one := range parsed.Sub {
@@ -59,6 +63,8 @@ func Others(pattern string) (string, error) {
 		return "", err
 	case ofLines(re), strings.ContainsFunc(pattern, func(r rune) bool { return r > 0x7f }):
 		return "", errors.New("asks for the ends of lines or of words, or has characters of more than a byte")
+	case steps(re) > mostTurned:
+		return "", errTooLarge
 	}
 	prog, err := syntax.Compile(re.Simplify())
 	if err != nil {
@@ -68,7 +74,10 @@ func Others(pattern string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return a.fewest().rejected()
+	if a, err = a.fewest(); err != nil {
+		return "", err
+	}
+	return a.rejected()
 }
 
 // automaton tells the whole texts that a pattern takes. Its first state is that before a text.
@@ -84,7 +93,7 @@ type textState struct {
 }
 
 func automatonOf(prog *syntax.Prog, sets []byteSet) (a automaton, err error) {
-	number := map[string]int{}
+	number, looks := map[string]int{}, 0
 	var at []within
 	add := func(w within) int {
 		n, ok := number[w.key()]
@@ -97,10 +106,10 @@ func automatonOf(prog *syntax.Prog, sets []byteSet) (a automaton, err error) {
 	a.sets = sets
 	add(within{prog: prog, first: true, list: []uint32{uint32(prog.Start)}})
 	for i := 0; i < len(at); i++ {
-		if i == mostStates {
+		state, inside := textState{takes: at[i].takes()}, at[i].reached(false)
+		if looks += len(sets) * len(inside.list); i == mostStates || looks > mostLooks {
 			return a, errTooLarge
 		}
-		state, inside := textState{takes: at[i].takes()}, at[i].reached(false)
 		for _, set := range a.sets {
 			state.to = append(state.to, add(inside.after(rune(slices.Index(set[:], true)))))
 		}
@@ -111,20 +120,30 @@ func automatonOf(prog *syntax.Prog, sets []byteSet) (a automaton, err error) {
 
 // setsOf are the bytes that no instruction of programs tells apart.
 func setsOf(programs ...*syntax.Prog) (sets []byteSet) {
-	number := map[string]int{}
-	for c := range 256 {
-		key := ""
-		for _, prog := range programs {
-			for i := range prog.Inst {
-				if inst := &prog.Inst[i]; asks(inst) {
-					key += fmt.Sprint(inst.MatchRune(rune(c)))
-				}
+	same := map[string]bool{}
+	var different []*syntax.Inst
+	for _, prog := range programs {
+		for i := range prog.Inst {
+			inst := &prog.Inst[i]
+			if key := fmt.Sprint(inst.Op, inst.Arg, inst.Rune); asks(inst) && !same[key] {
+				same[key], different = true, append(different, inst)
 			}
 		}
-		if _, ok := number[key]; !ok {
-			number[key], sets = len(sets), append(sets, byteSet{})
+	}
+	number, key := map[string]int{}, make([]byte, len(different))
+	for c := range 256 {
+		for i, inst := range different {
+			key[i] = 0
+			if inst.MatchRune(rune(c)) {
+				key[i] = 1
+			}
 		}
-		sets[number[key]][c] = true
+		n, ok := number[string(key)]
+		if !ok {
+			n = len(sets)
+			number[string(key)], sets = n, append(sets, byteSet{})
+		}
+		sets[n][c] = true
 	}
 	return sets
 }
@@ -141,7 +160,16 @@ type within struct {
 	list  []uint32
 }
 
-func (w within) key() string { return fmt.Sprint(w.first, w.list) }
+func (w within) key() string {
+	key := make([]byte, 0, 4*len(w.list)+1)
+	if w.first {
+		key = append(key, 1)
+	}
+	for _, pc := range w.list {
+		key = binary.LittleEndian.AppendUint32(key, pc)
+	}
+	return string(key)
+}
 
 // reached are those that take a byte, or all of the text, to which it comes without a byte; at the
 // end of the text, or not.
@@ -196,40 +224,42 @@ func (w within) after(c rune) within {
 }
 
 // fewest is an automaton in which states are one that nothing tells apart. The first stays the first.
-func (a automaton) fewest() automaton {
+func (a automaton) fewest() (least automaton, err error) {
 	group := make([]int, len(a.states))
 	for i, s := range a.states {
 		if s.takes != a.states[0].takes {
 			group[i] = 1
 		}
 	}
-	for {
+	for looks := 0; ; {
+		if looks += len(a.states) * len(a.sets); looks > mostLooks {
+			return least, errTooLarge
+		}
 		number, next := map[string]int{}, make([]int, len(a.states))
 		for i, s := range a.states {
-			key := fmt.Sprint(group[i], groups(group, s.to))
-			if _, ok := number[key]; !ok {
-				number[key] = len(number)
+			key := binary.AppendVarint(nil, int64(group[i]))
+			for _, to := range s.to {
+				key = binary.AppendVarint(key, int64(group[to]))
 			}
-			next[i] = number[key]
+			if _, ok := number[string(key)]; !ok {
+				number[string(key)] = len(number)
+			}
+			next[i] = number[string(key)]
 		}
 		if slices.Equal(group, next) {
 			break
 		}
 		group = next
 	}
-	least := automaton{sets: a.sets, states: make([]textState, slices.Max(group)+1)}
+	least = automaton{sets: a.sets, states: make([]textState, slices.Max(group)+1)}
 	for i, s := range a.states {
-		least.states[group[i]] = textState{to: groups(group, s.to), takes: s.takes}
+		one := textState{takes: s.takes}
+		for _, to := range s.to {
+			one.to = append(one.to, group[to])
+		}
+		least.states[group[i]] = one
 	}
-	return least
-}
-
-// groups are those of some states.
-func groups(group, states []int) (list []int) {
-	for _, state := range states {
-		list = append(list, group[state])
-	}
-	return list
+	return least, nil
 }
 
 // rejected is the pattern of the texts that a does not take. One state after the other is taken
@@ -241,13 +271,18 @@ func (a automaton) rejected() (string, error) {
 		left[i] = i
 	}
 	for len(left) > 0 {
-		out := slices.MinFunc(left, func(a, b int) int { return w.weight(a) - w.weight(b) })
+		out, least := 0, math.MaxInt
+		for _, state := range left {
+			if weight := w.weight(state); weight < least {
+				out, least = state, weight
+			}
+		}
 		left = slices.DeleteFunc(left, func(state int) bool { return state == out })
 		if w.without(out) > mostOthers {
 			return "", errTooLarge
 		}
 	}
-	if text, ok := w[w.start()][w.end()]; ok {
+	if text, ok := w.to[w.start()][w.end()]; ok {
 		return text, Known(text)
 	}
 	return noPath, nil // no header has that either
@@ -255,68 +290,76 @@ func (a automaton) rejected() (string, error) {
 
 // ways are the patterns that lead from one state to another one. Behind the states of the automaton
 // are one in which it has rejected the text, and one before its first.
-type ways []map[int]string
+type ways struct {
+	to   []map[int]string
+	from []map[int]bool // the same, the other way round
+}
 
-func (w ways) end() int   { return len(w) - 2 }
-func (w ways) start() int { return len(w) - 1 }
+func (w ways) end() int   { return len(w.to) - 2 }
+func (w ways) start() int { return len(w.to) - 1 }
 
-func (a automaton) ways() ways {
-	w := make(ways, len(a.states)+2)
+func (w ways) add(from, to int, pattern string) { w.to[from][to], w.from[to][from] = pattern, true }
+
+func (a automaton) ways() (w ways) {
+	for range len(a.states) + 2 {
+		w.to, w.from = append(w.to, map[int]string{}), append(w.from, map[int]bool{})
+	}
 	for i, s := range a.states {
-		w[i] = map[int]string{}
 		by := map[int]byteSet{}
 		for set, to := range s.to {
 			by[to] = by[to].or(a.sets[set])
 		}
 		for to, set := range by {
-			w[i][to] = set.class()
+			w.add(i, to, set.class())
 		}
 		if !s.takes {
-			w[i][w.end()] = ""
+			w.add(i, w.end(), "")
 		}
 	}
-	w[w.start()] = map[int]string{0: ""}
+	w.add(w.start(), 0, "")
 	return w
 }
 
 // weight is by how much all patterns grow if a state is taken out, in bytes.
 func (w ways) weight(state int) int {
 	in, out, before, behind := 0, 0, 0, 0
-	for from := range w {
-		if way, ok := w[from][state]; ok && from != state {
-			in, before = in+1, before+len(way)
+	for from := range w.from[state] {
+		if from != state {
+			in, before = in+1, before+len(w.to[from][state])
 		}
 	}
-	for to, way := range w[state] {
+	for to, way := range w.to[state] {
 		if to != state {
 			out, behind = out+1, behind+len(way)
 		}
 	}
-	return (in-1)*behind + (out-1)*before + (in*out-1)*len(w[state][state])
+	return (in-1)*behind + (out-1)*before + (in*out-1)*len(w.to[state][state])
 }
 
 // without takes a state out, and returns how long the longest pattern is now.
 func (w ways) without(state int) (longest int) {
 	repeated := ""
-	if loop, ok := w[state][state]; ok {
+	if loop, ok := w.to[state][state]; ok {
 		repeated = together(loop) + "*"
 	}
-	delete(w[state], state)
-	for from := range w {
-		in, ok := w[from][state]
-		if !ok {
-			continue
-		}
-		for to, out := range w[state] {
-			way := together(in) + repeated + together(out)
-			if other, ok := w[from][to]; ok {
+	delete(w.from[state], state)
+	delete(w.to[state], state)
+	for from := range w.from[state] {
+		in := together(w.to[from][state])
+		for to, out := range w.to[state] {
+			way := in + repeated + together(out)
+			if other, ok := w.to[from][to]; ok {
 				way = other + "|" + way
 			}
-			w[from][to], longest = way, max(longest, len(way))
+			w.add(from, to, way)
+			longest = max(longest, len(way))
 		}
-		delete(w[from], state)
+		delete(w.to[from], state)
 	}
-	w[state] = nil
+	for to := range w.to[state] {
+		delete(w.from[to], state)
+	}
+	w.to[state], w.from[state] = nil, nil
 	return longest
 }
 

@@ -3,6 +3,8 @@ package route_test
 import (
 	"math/rand/v2"
 	"regexp"
+	"runtime"
+	"strings"
 	"testing"
 
 	"legation.dev/translator/route"
@@ -44,6 +46,23 @@ func TestOthers(t *testing.T) {
 	for _, pattern := range []string{`\bword\b`, "é", "(?m)^a$", "(", route.Anywhere("a.{9}x"), `\x{100}`} {
 		if others, err := route.Others(pattern); err == nil {
 			t.Errorf("%q: %q, wanted an error", pattern, others)
+		}
+	}
+}
+
+// TestOthersCost: whoever writes a pattern cannot have it cost much to turn it round. What costs time
+// here costs memory, too.
+func TestOthersCost(t *testing.T) {
+	const most = 16 << 20 // bytes
+	letters := "abcdefghijklmnopqrstuvwxyz0123456789"
+	for _, pattern := range []string{strings.Repeat("a{0,1000}", 9), strings.Repeat(".{0,1000}", 5), strings.Repeat("abcdefgh", 1000), "^x{0,190}$", "^.*a.{5}b$",
+		"^" + strings.Repeat(letters, 5) + "$", "(?:" + strings.Join(strings.Split(letters, ""), "x|") + ").{0,100}[a-z]{0,100}x", "x{0,999}.y|" + strings.Repeat("[ab].{4}c|", 100) + "z"} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		route.WithoutPattern("x-a", pattern)
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; used > most {
+			t.Errorf("%.60q: %d MiB", pattern, used>>20)
 		}
 	}
 }
