@@ -9,7 +9,7 @@ import (
 )
 
 // Variable is one of nginx: $host, ${host}.
-var Variable = regexp.MustCompile(`\$\{?[A-Za-z0-9_]+\}?`)
+var Variable = regexp.MustCompile(`\$(?:[A-Za-z0-9_]+|\{[A-Za-z0-9_]+\}?)`)
 
 // parts are the variables that headers may have.
 var parts = map[string]route.Part{"host": route.Authority, "http_host": route.Authority, "remote_addr": route.Address, "request_uri": route.PathAndQuery,
