@@ -74,21 +74,15 @@ func addsRules(f *Fragment, host string, older []*Fragment) bool {
 }
 
 func adds(rules []Rule, host string, older []*Fragment) bool {
-	taken := keys(host, older)
-	return slices.ContainsFunc(rules, func(r Rule) bool { return !taken[r.Match.key()] })
-}
-
-// keys are those of all rules that fragments have for a host.
-func keys(host string, of []*Fragment) map[matchKey]bool {
-	all := map[matchKey]bool{}
-	for _, f := range of {
-		if h := f.Host(host); h != nil {
+	taken := map[matchKey]bool{}
+	for _, other := range older {
+		if h := other.Host(host); h != nil {
 			for _, r := range h.Rules {
-				all[r.Match.key()] = true
+				taken[r.Match.key()] = true
 			}
 		}
 	}
-	return all
+	return slices.ContainsFunc(rules, func(r Rule) bool { return !taken[r.Match.key()] })
 }
 
 // asPattern is a rule or guard at a host whose paths are patterns; its place in the order is

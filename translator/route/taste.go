@@ -118,16 +118,23 @@ func (m *merger) has(match Match) bool { return m.winner[match.key()] != nil }
 // several that say so, by the one with the longest path, as in ingress-nginx. That of somebody else
 // than the owner counts where the path / is his.
 func (m *merger) roots() {
+	if !slices.ContainsFunc(m.plans, func(p plan) bool { return p.fragment.Host(m.host.Host).Root != nil }) {
+		return
+	}
 	var by *plan
 	var longest Match
+	taken := map[matchKey]bool{} // by rules that are older
 	for i, p := range m.plans {
-		if p.fragment.Host(m.host.Host).Root == nil || !p.owns && !m.hasRoot(p.fragment) {
-			continue
-		}
-		for _, match := range m.rooted(i) {
-			if by == nil || rootFirst(match, longest) {
-				by, longest = &m.plans[i], match
+		said := p.fragment.Host(m.host.Host)
+		if said.Root != nil && (p.owns || m.hasRoot(p.fragment)) {
+			for _, match := range m.rooted(p, taken) {
+				if by == nil || rootFirst(match, longest) {
+					by, longest = &m.plans[i], match
+				}
 			}
+		}
+		for _, r := range said.Rules {
+			taken[r.Match.key()] = true
 		}
 	}
 	if by != nil {
@@ -136,14 +143,12 @@ func (m *merger) roots() {
 	}
 }
 
-// rooted are the paths, as they are written, that ingress-nginx has of the fragment with a place:
-// those of rules that no older one has, and / of the one that lends its settings.
-func (m *merger) rooted(place int) (list []Match) {
-	p := m.plans[place]
+// rooted are the paths, as they are written, that ingress-nginx has of a fragment: those of rules
+// that no older one has, and / of the one that lends its settings.
+func (m *merger) rooted(p plan, taken map[matchKey]bool) (list []Match) {
 	if m.lends(p) && !m.unowned() {
 		list = append(list, Match{Path: "/"})
 	}
-	taken := keys(m.host.Host, m.older(place))
 	for _, r := range m.rules(p.fragment) {
 		if !taken[r.Match.key()] {
 			list = append(list, Match{Kind: r.Match.Kind, Path: r.written()})
