@@ -3,8 +3,10 @@ package translator
 import (
 	"iter"
 	"slices"
+	"strings"
 
 	"legation.dev/object"
+	"legation.dev/pmap"
 	"legation.dev/translator/finding"
 	"legation.dev/translator/input"
 	"legation.dev/translator/lower/service"
@@ -44,6 +46,23 @@ func (c *class) copiedTo(b route.Backend) (object.Ref, bool) {
 	return of, service.MayName(short, b.Port, &c.Settings) || service.MayName(short+"."+c.Settings.ClusterDomain, b.Port, &c.Settings)
 }
 
+// take has a backend among those that are named.
+func (f *Fleet) take(b route.Backend) {
+	f.backends = f.backends.Set(b.Cluster(), b)
+	if of, _, ok := route.ServiceNamed(b.Service); ok {
+		f.copies = f.copies.Set(of.Key()+separator+b.Cluster(), pmap.Unit{})
+	}
+}
+
+// leave has the backend of a cluster no longer among those that are named.
+func (f *Fleet) leave(cluster string) {
+	b, _ := f.backends.Get(cluster)
+	f.backends = f.backends.Delete(cluster)
+	if of, _, ok := route.ServiceNamed(b.Service); ok {
+		f.copies = f.copies.Delete(of.Key() + separator + cluster)
+	}
+}
+
 // clustersOf yields the clusters that get their endpoints from a Service ("namespace/name"),
 // each once: those of requests, then those of copies.
 func (f *Fleet) clustersOf(key string) iter.Seq2[string, route.Backend] {
@@ -53,21 +72,11 @@ func (f *Fleet) clustersOf(key string) iter.Seq2[string, route.Backend] {
 				return
 			}
 		}
-		told := keys{}
-		for copying := range f.view.Naming(named(object.KindService, key)) {
-			for _, r := range copying.References {
-				if r.Backend == nil || !r.Backend.Outside() {
-					continue
-				}
-				name := r.Backend.Cluster()
-				of, ok := f.class.copiedTo(*r.Backend)
-				if _, twice := told[name]; twice || !ok || of.Key() != key || !f.backends.Has(name) {
-					continue
-				}
-				told.add(name)
-				if !yield(name, *r.Backend) {
-					return
-				}
+		for copies := range f.copies.Prefix(key + separator) {
+			_, name, _ := strings.Cut(copies, separator)
+			b, _ := f.backends.Get(name)
+			if of, ok := f.class.copiedTo(b); ok && of.Key() == key && !yield(name, b) {
+				return
 			}
 		}
 	}

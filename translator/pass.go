@@ -343,7 +343,7 @@ func (p *pass) name(b route.Backend, host string) {
 		p.clusters.add(cluster)
 	}
 	if !p.next.backends.Has(cluster) {
-		p.next.backends = p.next.backends.Set(cluster, b)
+		p.next.take(b)
 		p.clusters.add(cluster)
 	}
 }
@@ -386,7 +386,7 @@ func (p *pass) followSlices(name string, b route.Backend) {
 func (p *pass) cluster(name string) {
 	b, ok := p.next.backends.Get(name)
 	if !ok || !p.isNamed(name) {
-		p.next.backends = p.next.backends.Delete(name)
+		p.next.leave(name)
 		p.next.measured = p.next.measured.Delete(name)
 		p.found(clusterUnit(name), nil)
 		p.found("endpoints "+name, nil)
@@ -417,7 +417,7 @@ func (p *pass) collector() {
 		p.clusters.add(before.Cluster())
 	}
 	if now, ok := route.Collector(&p.next.class.Settings.Tracing); ok {
-		p.next.backends = p.next.backends.Set(now.Cluster(), now)
+		p.next.take(now)
 		p.clusters.add(now.Cluster())
 	}
 }

@@ -79,7 +79,7 @@ func (p *pass) shares() {
 	for name := range p.clusters {
 		b, ok := p.next.backends.Get(name)
 		if ok && !p.isNamed(name) {
-			p.next.backends = p.next.backends.Delete(name)
+			p.next.leave(name)
 		}
 		if ok {
 			touched.add(b.Key())

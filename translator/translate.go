@@ -66,6 +66,7 @@ type Fleet struct {
 	view     input.View              // that it was made of
 	named    pmap.Map[pmap.Unit]     // cluster + separator + host: who names a cluster
 	backends pmap.Map[route.Backend] // by cluster: those that are named
+	copies   pmap.Map[pmap.Unit]     // Service + separator + cluster: those of backends whose name may be that of a Service
 	chains   hostChains
 	lent     pmap.Map[pmap.Unit] // hosts with the chain of a wildcard that another namespace has, or has one below
 	canaries canaries
