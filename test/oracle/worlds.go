@@ -72,7 +72,7 @@ func newWorld(seed uint64, number, requests int) *nginx.Case {
 	for i := range requests {
 		r := w.request(c.Settings)
 		if asked := (nginx.Asked{Case: c, Request: r}); asked.Copied() && !w.one(4) {
-			r.Header[nginx.CopiedHeader] = fmt.Sprint(i) // the backend tells of the copy
+			r.Header[nginx.CopiedHeader] = fmt.Sprintf("%d-%d", number, i) // the backend tells of the copy; a late one of another world has another name
 		}
 		c.Requests = append(c.Requests, r)
 	}
