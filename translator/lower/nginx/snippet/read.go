@@ -1,6 +1,7 @@
 package snippet
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -218,7 +219,8 @@ func comparison(words []string) (route.Match, error) {
 		if operator == "~*" {
 			value.Value = "(?i)" + value.Value
 		}
-		if err := route.Known(route.Anywhere(value.Value)); err != nil {
+		// By itself, too: brackets around it could make one of what is none.
+		if err := cmp.Or(route.Known(value.Value), route.Known(route.Anywhere(value.Value))); err != nil {
 			return route.Match{}, errors.New("no regular expression that Envoy knows")
 		}
 	default:

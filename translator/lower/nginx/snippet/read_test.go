@@ -37,6 +37,9 @@ func TestNotUnderstood(t *testing.T) {
 		"if ($arg_a = 1) { return 403; }":                                   "$arg_a",
 		"if ($http_a = $b) { return 403; }":                                 "variable",
 		"if ($http_a ~ \"(?=a)\") { return 403; }":                          "no regular expression",
+		"if ($http_a ~ \"a)(?:b\") { return 403; }":                         "no regular expression", // but it is one within brackets
+		"if ($http_a !~ \"a)(?:b\") { return 403; }":                        "no regular expression",
+		"rewrite ^/a)(?:b /b break;":                                        "no regular expression",
 		`if ($http_a !~ \ba) { return 403; }`:                               "ends of lines or of words",
 		"if ($http_a = a) { deny all; }":                                    "only one return",
 		strings.Repeat(`if ($http_a !~ "^x{0,190}$") { return 403; } `, 20): "too large together",
