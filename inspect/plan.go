@@ -117,11 +117,8 @@ func sameAs(view input.View, c input.Change) bool {
 // plannedFleet is what would become different in a fleet.
 func plannedFleet(name string, from, to snapshot.Snapshot) *adminv1.PlannedFleet {
 	out := &adminv1.PlannedFleet{Name: name}
-	var drains []impact.Change
-	for c := range impact.Of(from, to) {
-		if c.Drains {
-			drains = append(drains, c)
-		}
+	changes := slices.Collect(impact.Of(from, to))
+	for _, c := range changes {
 		if host, ok := strings.CutPrefix(c.Name, "ingress/"); ok && c.Type == snapshot.VirtualHost {
 			out.Hosts = append(out.Hosts, host)
 		}
@@ -131,8 +128,8 @@ func plannedFleet(name string, from, to snapshot.Snapshot) *adminv1.PlannedFleet
 		}
 		out.Changes = append(out.Changes, admin.ChangeOf(c))
 	}
-	if len(drains) > 0 {
-		out.Closes = admin.ClosesOf(impact.Closes(slices.Values(drains)))
+	if closes := impact.Closes(slices.Values(changes)); len(closes) > 0 {
+		out.Closes = admin.ClosesOf(closes)
 	}
 	return out
 }

@@ -61,13 +61,10 @@ const maxManifests = 1 << 20
 // pass, and the loop has the other processors.
 func (s *Service) Plan(ctx context.Context, r *adminv1.PlanRequest) (*adminv1.PlanResponse, error) {
 	out, err := s.plan(r)
-	closes := map[*adminv1.Closes]string{}
+	count := s.counting(ctx)
 	for _, f := range out.GetFleets() {
-		if f.GetCloses() != nil {
-			closes[f.GetCloses()] = f.GetName()
-		}
+		count(f.GetName(), f.GetCloses())
 	}
-	s.count(ctx, closes)
 	return out, err
 }
 

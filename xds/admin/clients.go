@@ -52,14 +52,18 @@ func ClosesOf(c held.Closes) *adminv1.Closes {
 	return out
 }
 
-// count says how many connections there are that something closes, by fleet, as all replicas know.
-func (s *Service) count(ctx context.Context, closes map[*adminv1.Closes]string) {
+// counting says how many connections of a fleet there are that something closes, as all replicas
+// know: they are asked once for each fleet, and for none where nothing closes any.
+func (s *Service) counting(ctx context.Context) func(fleet string, closes *adminv1.Closes) {
 	answers := map[string]*adminv1.EnvoysResponse{}
-	for c, fleet := range closes { // each by itself
+	return func(fleet string, closes *adminv1.Closes) {
+		if closes == nil {
+			return
+		}
 		if answers[fleet] == nil {
 			answers[fleet], _ = s.Envoys(ctx, &adminv1.EnvoysRequest{Fleet: fleet}) // which does not fail
 		}
-		countIn(c, answers[fleet])
+		countIn(closes, answers[fleet])
 	}
 }
 

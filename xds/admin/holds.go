@@ -30,13 +30,10 @@ func (s *Service) Holds(ctx context.Context, r *adminv1.HoldsRequest) (*adminv1.
 		}
 	}
 	slices.SortStableFunc(out.Holds, compareHolds)
-	closes := map[*adminv1.Closes]string{}
+	count := s.counting(ctx)
 	for _, h := range out.GetHolds() {
-		if h.GetCloses() != nil {
-			closes[h.GetCloses()] = h.GetFleet()
-		}
+		count(h.GetFleet(), h.GetCloses())
 	}
-	s.count(ctx, closes)
 	return out, s.unless(len(out.GetHolds()) > 0, r.GetFleet(), object.Ref{})
 }
 
